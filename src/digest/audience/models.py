@@ -1,0 +1,91 @@
+"""The audience's tables."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from digest.db import Base, Key
+from digest.publications.models import Publication
+
+
+class Standing(StrEnum):
+    """Where a subscriber stands with one publication. Pausing is a date beside ACTIVE, for it ends by itself."""
+
+    PENDING = "pending"  # asked, and has not confirmed
+    ACTIVE = "active"
+    LEFT = "left"
+
+
+class Subscriber(Base):
+    """One person's address. Erasure empties the row and keeps its number, so that old counts still add up."""
+
+    __tablename__ = "subscriber"
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    address: Mapped[str | None] = mapped_column(String(320))  # as it is mailed; NULL once erased
+    address_key: Mapped[str | None] = mapped_column(String(320), unique=True)  # as it is compared
+    created_at: Mapped[datetime]
+    suppressed_at: Mapped[datetime | None]  # set together with a Suppression, so that a freeze needs no hashing
+    suppressed_for: Mapped[str | None] = mapped_column(String(32))
+    erased_at: Mapped[datetime | None]
+
+
+class Subscription(Base):
+    """One subscriber's choice about one publication."""
+
+    __tablename__ = "subscription"
+    __table_args__ = (
+        CheckConstraint("standing IN ('pending', 'active', 'left')", name="standing"),
+        Index("ix_subscription_audience", "publication_id", "standing", "subscriber_id"),
+    )
+
+    subscriber_id: Mapped[int] = mapped_column(ForeignKey(Subscriber.id), primary_key=True)
+    publication_id: Mapped[int] = mapped_column(ForeignKey(Publication.id), primary_key=True)
+    standing: Mapped[str] = mapped_column(String(8))
+    source: Mapped[str] = mapped_column(Text)  # "form", or what the importer wrote as "why we may"
+    requested_at: Mapped[datetime]
+    confirm_mailed_at: Mapped[datetime | None]  # the last confirmation letter, to keep the form from being a cannon
+    confirm_mails: Mapped[int] = mapped_column(default=0)
+    confirmed_at: Mapped[datetime | None]
+    left_at: Mapped[datetime | None]
+    paused_until: Mapped[datetime | None]
+    subscriber: Mapped[Subscriber] = relationship()
+
+
+class Wording(Base):
+    """The exact words that a reader was shown; many events share one."""
+
+    __tablename__ = "wording"
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    text: Mapped[str] = mapped_column(Text)
+
+
+class ConsentEvent(Base):
+    """What a subscriber agreed to or withdrew, when, and the words shown. Append-only: nothing here is changed."""
+
+    __tablename__ = "consent_event"
+    __table_args__ = (Index("ix_consent_event_person", "subscriber_id", "publication_id", "id"),)
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    subscriber_id: Mapped[int] = mapped_column(ForeignKey(Subscriber.id))
+    publication_id: Mapped[int | None] = mapped_column(ForeignKey(Publication.id))  # NULL: about all of them
+    kind: Mapped[str] = mapped_column(String(16))
+    source: Mapped[str] = mapped_column(Text)
+    wording_id: Mapped[int | None] = mapped_column(ForeignKey(Wording.id))
+    network: Mapped[str | None] = mapped_column(String(64))  # coarse: /24 or /48
+    agent: Mapped[str | None] = mapped_column(String(200))
+    at: Mapped[datetime]
+
+
+class Suppression(Base):
+    """An address that must not be mailed, as a keyed hash: it outlives erasure and tells nothing to a thief."""
+
+    __tablename__ = "suppression"
+
+    address_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    reason: Mapped[str] = mapped_column(String(32))  # complaint, bounce, erased, request
+    at: Mapped[datetime]

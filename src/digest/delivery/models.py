@@ -1,0 +1,103 @@
+"""The delivery tables: the ledger of who was to get what, and what became of it."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from digest.audience.models import Subscriber
+from digest.db import Base, Key
+from digest.editorial.models import Issue, User
+from digest.publications.models import Publication
+
+
+class Outcome(StrEnum):
+    """How a delivery ended. NULL in the ledger means that it has not ended: it counts as remaining."""
+
+    ACCEPTED = "accepted"  # the relay took it: not that it was delivered or read
+    EXCLUDED = "excluded"
+    FAILED = "failed"
+    UNKNOWN = "unknown"  # the line died after the mail was handed over: a person or the provider settles it
+
+
+class FrozenIssue(Base):
+    """What every mail of an issue is made from, whatever is edited afterwards."""
+
+    __tablename__ = "frozen_issue"
+
+    issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id), primary_key=True)
+    edition: Mapped[str] = mapped_column(Text)  # the content as JSON (render.content.Edition)
+    pressed: Mapped[bytes] = mapped_column(LargeBinary)  # render.press.Pressed, as stored
+    sha256: Mapped[str] = mapped_column(String(64))  # of `pressed`
+    template_version: Mapped[str] = mapped_column(String(64))
+    key_id: Mapped[str] = mapped_column(String(8))  # the signing key of its tokens
+    frozen_at: Mapped[datetime]
+    audience_upto: Mapped[int] = mapped_column(default=0)  # subscriber id: how far the freeze has come
+    audience_done_at: Mapped[datetime | None]  # counted and verified; nothing is sent before
+    planned: Mapped[int] = mapped_column(default=0)
+
+
+class Batch(Base):
+    """A run of deliveries that one connection sends. The lease is on the batch, so that claiming costs one row."""
+
+    __tablename__ = "batch"
+    __table_args__ = (Index("ix_batch_due", "issue_id", "done_at", "due_at"),)
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id))
+    due_at: Mapped[datetime]
+    size: Mapped[int]
+    started: Mapped[int] = mapped_column(default=0)  # rows [0, started) may have been handed over: the evidence
+    fence: Mapped[int] = mapped_column(default=0)  # raised by each claim: a holder that lost its lease cannot write
+    holder: Mapped[str | None] = mapped_column(String(64))
+    lease_until: Mapped[datetime | None]
+    done_at: Mapped[datetime | None]
+
+
+class Delivery(Base):
+    """One issue to one subscriber: there is one row, before anything is sent, and it ends in exactly one outcome."""
+
+    __tablename__ = "delivery"
+    __table_args__ = (
+        CheckConstraint("outcome IN ('accepted', 'excluded', 'failed', 'unknown')", name="outcome"),
+        Index("ix_delivery_batch", "batch_id", "place"),
+        Index("ix_delivery_person", "subscriber_id"),
+    )
+
+    issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id), primary_key=True)
+    subscriber_id: Mapped[int] = mapped_column(ForeignKey(Subscriber.id), primary_key=True)
+    batch_id: Mapped[int | None] = mapped_column(ForeignKey(Batch.id))
+    place: Mapped[int | None]  # from 0, within the batch
+    outcome: Mapped[str | None] = mapped_column(String(8))
+    reason: Mapped[str | None] = mapped_column(Text)  # why excluded or failed, or the last "try later"
+    reply: Mapped[str | None] = mapped_column(Text)  # the relay's last words, with its code
+    attempts: Mapped[int] = mapped_column(default=0)
+    due_at: Mapped[datetime | None]  # when to try again, after a 4xx
+    ended_at: Mapped[datetime | None]
+
+
+class Letter(Base):
+    """A single mail to one person: an outbox row. It is sent by the next tick at the latest."""
+
+    __tablename__ = "letter"
+    __table_args__ = (
+        CheckConstraint("outcome IN ('accepted', 'failed', 'unknown', 'excluded')", name="outcome"),
+        Index("ix_letter_due", "outcome", "due_at"),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32))  # the folder under templates/email
+    publication_id: Mapped[int | None] = mapped_column(ForeignKey(Publication.id))
+    subscriber_id: Mapped[int | None] = mapped_column(ForeignKey(Subscriber.id), index=True)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey(User.id))
+    address: Mapped[str | None] = mapped_column(String(320))  # for a test mail to anybody; else it is looked up
+    facts: Mapped[str] = mapped_column(Text, default="{}")  # what the templates need, as JSON; never a token
+    due_at: Mapped[datetime]
+    attempts: Mapped[int] = mapped_column(default=0)
+    claimed_until: Mapped[datetime | None]
+    handed_over: Mapped[bool] = mapped_column(default=False)  # set before the final dot
+    outcome: Mapped[str | None] = mapped_column(String(8))
+    reply: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]

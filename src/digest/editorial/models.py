@@ -1,0 +1,125 @@
+"""The editorial tables."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from digest.catalog.models import Comparison, ComparisonVersion
+from digest.db import Base, Key
+from digest.publications.models import Publication
+
+
+class Role(StrEnum):
+    """What someone who signs in to the desk may do; each may all that the next may."""
+
+    OWNER = "owner"
+    EDITOR = "editor"
+    VIEWER = "viewer"
+
+
+class User(Base):
+    """Someone who signs in to the desk."""
+
+    __tablename__ = "user"
+    __table_args__ = (CheckConstraint("role IN ('owner', 'editor', 'viewer')", name="role"),)
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    address: Mapped[str] = mapped_column(String(254), unique=True)
+    role: Mapped[str] = mapped_column(String(8))
+    sign_ins: Mapped[int] = mapped_column(default=0)  # in every sign-in token, so that each works once
+    session_epoch: Mapped[int] = mapped_column(default=0)  # in every session, so that all can be ended
+    created_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime | None]
+
+
+class State(StrEnum):
+    """The states of an issue; which may follow which is in transitions.py."""
+
+    DRAFT = "draft"
+    SCHEDULED = "scheduled"
+    SENDING = "sending"
+    PAUSED = "paused"
+    SENT = "sent"
+    CANCELLED = "cancelled"
+
+
+class Issue(Base):
+    """One numbered edition of a publication."""
+
+    __tablename__ = "issue"
+    __table_args__ = (
+        UniqueConstraint("publication_id", "number"),
+        CheckConstraint(
+            "state IN ('draft', 'scheduled', 'sending', 'paused', 'sent', 'cancelled')", name="state"
+        ),
+        Index("ix_issue_due", "state", "send_at"),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    publication_id: Mapped[int] = mapped_column(ForeignKey(Publication.id))
+    number: Mapped[int]
+    state: Mapped[str] = mapped_column(String(12), default=State.DRAFT)
+    subject: Mapped[str] = mapped_column(String(200), default="")
+    preheader: Mapped[str] = mapped_column(String(200), default="")
+    intro: Mapped[str] = mapped_column(Text, default="")  # Markdown
+    occasion: Mapped[str | None] = mapped_column(String(10))  # the local date it is drafted for; NULL by hand
+    revision: Mapped[int] = mapped_column(default=1)  # raised by each edit: two editors at once are told
+    drafted_at: Mapped[datetime]
+    send_on: Mapped[str | None] = mapped_column(String(16))  # wall clock, "2026-12-01 09:00"
+    zone: Mapped[str | None] = mapped_column(String(64))
+    send_at: Mapped[datetime | None]  # the same in UTC, worked out anew whenever it is scheduled
+    hold_minutes: Mapped[int] = mapped_column(default=0)
+    release_at: Mapped[datetime | None]  # set by the freeze: no mail leaves before
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    pause_reason: Mapped[str | None] = mapped_column(Text)
+    publication: Mapped[Publication] = relationship()
+    picks: Mapped[list["Pick"]] = relationship(back_populates="issue", order_by="Pick.position")
+    rejections: Mapped[list["Rejection"]] = relationship(order_by="Rejection.rank")
+
+
+class Pick(Base):
+    """One comparison's place in one issue, with the reason it was chosen."""
+
+    __tablename__ = "pick"
+    __table_args__ = (UniqueConstraint("issue_id", "comparison_id"),)
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id))
+    comparison_id: Mapped[int] = mapped_column(ForeignKey(Comparison.id), index=True)
+    version_id: Mapped[int] = mapped_column(ForeignKey(ComparisonVersion.id))
+    position: Mapped[int]  # from 1; 1 leads
+    why: Mapped[str] = mapped_column(Text)
+    note: Mapped[str] = mapped_column(Text, default="")  # the editor's, Markdown
+    pinned: Mapped[bool] = mapped_column(default=False)
+    issue: Mapped[Issue] = relationship(back_populates="picks")
+    version: Mapped[ComparisonVersion] = relationship()
+
+
+class Rejection(Base):
+    """A comparison that was looked at for an issue and not chosen, and why not. A veto survives a new draft."""
+
+    __tablename__ = "rejection"
+
+    issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id), primary_key=True)
+    comparison_id: Mapped[int] = mapped_column(ForeignKey(Comparison.id), primary_key=True)
+    rank: Mapped[int]
+    why_not: Mapped[str] = mapped_column(Text)
+    vetoed: Mapped[bool] = mapped_column(default=False)
+
+
+class Transition(Base):
+    """One change of an issue's state: when and who. Append-only."""
+
+    __tablename__ = "transition"
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id), index=True)
+    from_state: Mapped[str] = mapped_column(String(12))
+    to_state: Mapped[str] = mapped_column(String(12))
+    user_id: Mapped[int | None] = mapped_column(ForeignKey(User.id))
+    by: Mapped[str] = mapped_column(String(64))  # "desk", "command line", "clock", "relay"
+    why: Mapped[str] = mapped_column(Text, default="")
+    at: Mapped[datetime]

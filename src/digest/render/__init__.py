@@ -1,0 +1,1 @@
+"""Plain data in, a mail out. No database, no session, no network."""

@@ -1,0 +1,152 @@
+"""Tokens: who mints one honours it. A token names one purpose and a few numbers, and holds no address."""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from digest.errors import BadSetting, BadToken
+
+TAG_BYTES = 16  # 128 bits: nobody guesses one, and a token still fits into a header line
+KEY_ID_BYTES = 2
+MIN_KEY_CHARS = 16
+MAX_TOKEN_CHARS = 200
+
+
+class Purpose(IntEnum):
+    """What a token may do, and nothing else. The number is in old mail: never change or reuse one."""
+
+    CONFIRM = 1
+    PREFERENCES = 2
+    UNSUBSCRIBE = 3
+    CLICK = 4
+    VIEW = 5
+    VOTE = 6
+    SIGN_IN = 7
+    BOUNCE = 8
+    FORM = 9
+
+
+@dataclass(frozen=True)
+class _Key:
+    id: bytes
+    secret: bytes
+    by_purpose: tuple[bytes, ...]  # one derived key per purpose, so that a tag never crosses over
+
+
+class Signer:
+    """Signs with the newest key and honours all of the ring, so that keys rotate without breaking old mail."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        """Take the ring, newest key first. Raises BadSetting when it is empty or a key is too short."""
+        if not keys:
+            raise BadSetting("DIGEST_SECRET_KEYS is empty; give at least one random key of 32 characters")
+        if any(len(key) < MIN_KEY_CHARS for key in keys):
+            raise BadSetting(f"DIGEST_SECRET_KEYS holds a key shorter than {MIN_KEY_CHARS} characters")
+        self._ring = tuple(_key(key) for key in keys)
+
+    def mint(self, purpose: Purpose, *numbers: int) -> str:
+        """A URL-safe token for `purpose` that carries `numbers` (each >= 0): 30 to 45 characters for ids."""
+        key = self._ring[0]
+        body = bytes((purpose,)) + key.id + b"".join(map(_varint, numbers))
+        tag = hmac.digest(key.by_purpose[purpose], body, "sha256")[:TAG_BYTES]
+        return base64.urlsafe_b64encode(body + tag).rstrip(b"=").decode("ascii")
+
+    @property
+    def newest(self) -> str:
+        """The id (hex) of the key that signs now; a frozen issue keeps it, so that its mails can be made again."""
+        return self._ring[0].id.hex()
+
+    def minter(self, purpose: Purpose, key_id: str | None = None) -> "Minter":
+        """A faster mint for one purpose, for the send loop, with the newest key or the one named.
+
+        Raises BadSetting when the ring no longer holds that key.
+        """
+        key = self._key(key_id)
+        return Minter(bytes((purpose,)) + key.id, key.by_purpose[purpose])
+
+    def read(self, purpose: Purpose, token: str) -> tuple[int, ...]:
+        """The numbers of a token that one of our keys signed for `purpose`. Raises BadToken for any other."""
+        raw = _decode(token)
+        body, tag = raw[:-TAG_BYTES], raw[-TAG_BYTES:]
+        start = 1 + KEY_ID_BYTES
+        if len(body) < start or body[0] != purpose:
+            raise BadToken("this link is not complete or is meant for something else")
+        for key in self._ring:
+            if key.id == body[1:start]:
+                wanted = hmac.digest(key.by_purpose[purpose], body, "sha256")[:TAG_BYTES]
+                if hmac.compare_digest(wanted, tag):
+                    return _numbers(body[start:])
+        raise BadToken("this link is not one of ours, or its key was retired")
+
+    def hashes(self, purpose: str, value: str) -> tuple[str, ...]:
+        """Keyed hashes of `value`, one per key of the ring, newest first: store the first, look up all."""
+        data = f"{purpose}\0{value}".encode()
+        return tuple(hmac.digest(key.secret, data, "sha256").hex() for key in self._ring)
+
+    def _key(self, key_id: str | None) -> "_Key":
+        for key in self._ring:
+            if key_id in (None, key.id.hex()):
+                return key
+        raise BadSetting(f"DIGEST_SECRET_KEYS no longer holds key {key_id}, which an issue was signed with; put it back")
+
+
+class Minter:
+    """`Signer.mint` for one purpose with what does not change worked out beforehand."""
+
+    def __init__(self, head: bytes, key: bytes) -> None:
+        self._head, self._key = head, key
+
+    def mint(self, *numbers: int) -> bytes:
+        """The token as ASCII bytes."""
+        body = self._head + b"".join(map(_varint, numbers))
+        tag = hmac.digest(self._key, body, "sha256")[:TAG_BYTES]
+        return base64.urlsafe_b64encode(body + tag).rstrip(b"=")
+
+
+def _key(secret: str) -> _Key:
+    raw = secret.encode()
+    return _Key(
+        id=hashlib.sha256(b"digest key id\0" + raw).digest()[:KEY_ID_BYTES],
+        secret=raw,
+        by_purpose=tuple(
+            hmac.digest(raw, b"digest purpose\0" + bytes((n,)), "sha256") for n in range(max(Purpose) + 1)
+        ),
+    )
+
+
+def _varint(number: int) -> bytes:
+    if number < 0:
+        raise ValueError(f"a token holds no negative number: {number}")
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def _numbers(data: bytes) -> tuple[int, ...]:
+    numbers, value, shift = [], 0, 0
+    for byte in data:
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if not byte & 0x80:
+            numbers.append(value)
+            value, shift = 0, 0
+    return tuple(numbers)
+
+
+def _decode(token: str) -> bytes:
+    if len(token) > MAX_TOKEN_CHARS or not token.isascii():
+        raise BadToken("this link is not complete or not one of ours")
+    try:
+        raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    except ValueError:
+        raise BadToken("this link is not complete or not one of ours") from None
+    # Base64 has spare bits and Python skips foreign characters: one token has one spelling.
+    if base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii") != token:
+        raise BadToken("this link is not complete or not one of ours")
+    return raw
