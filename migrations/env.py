@@ -1,0 +1,30 @@
+"""Runs the migrations on the connection that digest.schema hands over."""
+
+from typing import Any
+
+from alembic import context
+from alembic.autogenerate.api import AutogenContext
+
+import digest.delivery.models
+import digest.tracking.models  # noqa: F401  every table is known from here on
+from digest.db import Base, UtcDateTime
+
+
+def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | bool:
+    """Write our own column type by its name."""
+    if kind == "type" and isinstance(item, UtcDateTime):
+        autogen.imports.add("import digest.db")
+        return "digest.db.UtcDateTime()"
+    return False
+
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Base.metadata,
+    render_item=render_item,
+    render_as_batch=True,  # SQLite alters a table by making it anew
+    compare_type=True,
+    transactional_ddl=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

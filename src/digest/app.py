@@ -1,0 +1,208 @@
+"""The one place where settings become services, the Flask app, the Celery app and the command line."""
+
+import logging
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from digest.cli import House, Summary
+from digest.errors import DigestError
+
+if TYPE_CHECKING:
+    from celery import Celery
+    from flask import Flask
+
+    from digest.config import Settings
+    from digest.services import Limiter, Services
+
+LOG = logging.getLogger(__name__)
+QUIET_SECONDS = 10.0  # after a nudge that failed: the tick looks at the rows meanwhile
+
+
+def main() -> None:
+    """The `digest` command."""
+    from digest.cli import main as command
+
+    command(obj=house())
+
+
+def house(**given: Any) -> House:
+    """The house that commands work in; `given` are settings by name that go before the environment."""
+
+    @cache
+    def settings() -> "Settings":
+        return _start(given)
+
+    @cache
+    def services() -> "Services":
+        return build(settings())
+
+    return House(
+        services=services,
+        flask_app=lambda: flask_app(settings()),
+        celery_app=lambda: celery_app(settings()),
+        settings=lambda: _summary(settings(), given),
+        at=lambda **more: house(**{**given, **more}),
+    )
+
+
+def build(settings: "Settings") -> "Services":
+    """Make what every door needs. Nothing connects before it is used. Raises BadSetting."""
+    from digest.db import connect
+    from digest.mail import relay_from_url
+    from digest.services import Services
+    from digest.signing import Signer
+
+    return Services(
+        db=connect(settings.database),
+        signer=Signer(settings.keys()),
+        relay=relay_from_url(settings.smtp()),
+        limiter=_limiter(settings.broker),
+        base_url=settings.site(),
+        home=settings.home,
+        send_rate=settings.send_rate,
+        retry_delay=settings.retry_delay,
+        nudge=nudger(settings),
+    )
+
+
+def flask_app(settings: "Settings | None" = None) -> "Flask":
+    """The WSGI app. The mailbox has pages only where it is ours."""
+    from digest.web import make_app
+
+    settings = settings or _or_exit()
+    return make_app(build(settings), secret_keys=settings.keys(), mailbox=settings.smtp_url is None)
+
+
+def celery_app(settings: "Settings | None" = None) -> "Celery":
+    """The Celery app with its tasks, for a worker or the clock."""
+    from digest import services, tasks
+
+    settings = settings or _or_exit()
+    found = settings
+    services.install(lambda: build(found))
+    app = _celery(settings, connect_timeout=5)
+    app.conf.beat_schedule = tasks.SCHEDULE
+    return app
+
+
+def nudger(settings: "Settings") -> Callable[[str], None]:
+    """A function that names a task to run soon. It never raises and, when the broker is dead, hardly waits."""
+    quiet_until = 0.0
+
+    @cache
+    def producer() -> "Celery":
+        return _celery(settings, connect_timeout=1)
+
+    def nudge(task: str) -> None:
+        nonlocal quiet_until
+        if time.monotonic() < quiet_until:
+            return
+        try:
+            producer().send_task(f"digest.{task}", retry=False)
+        except Exception as error:  # noqa: BLE001  a broker fails in many ways, and none may close a door
+            quiet_until = time.monotonic() + QUIET_SECONDS
+            LOG.warning("nudge failed", extra={"task": task, "error": type(error).__name__})
+
+    return nudge
+
+
+def _start(given: dict[str, Any]) -> "Settings":
+    from digest.config import load
+    from digest.embedded import logs
+
+    settings = load(**given)
+    logs.set_up(settings.log)
+    return settings
+
+
+def _or_exit() -> "Settings":
+    """The settings, or one line and exit 2: a server that is started by another program has no command line."""
+    try:
+        return _start({})
+    except DigestError as error:
+        raise SystemExit(_complain(error)) from None
+
+
+def _complain(error: DigestError) -> int:
+    import sys
+
+    sys.stderr.write(f"digest: {error}\n")
+    return 2
+
+
+def _limiter(broker: str) -> "Limiter":
+    from limits.storage import storage_from_string
+
+    from digest.services import Limiter
+
+    if broker.startswith("memory"):
+        return Limiter()
+    # One second: a form must not wait for a dead store.
+    where = broker.replace("redis+socket://", "redis+unix://")
+    return Limiter(storage_from_string(where, socket_timeout=1, socket_connect_timeout=1))
+
+
+def _celery(settings: "Settings", connect_timeout: int) -> "Celery":
+    from celery import Celery
+    from celery.signals import setup_logging
+    from kombu import Queue
+
+    from digest import tasks
+
+    setup_logging.connect(_keep_our_logging)
+    app = Celery("digest", broker=settings.broker, set_as_current=False)
+    app.conf.update(
+        # A task may run twice and do its work once: what it works on is claimed in the database.
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_ignore_result=True,
+        worker_prefetch_multiplier=1,
+        worker_pool="threads",
+        # Three queues, so that a confirmation never waits behind an issue.
+        task_queues=[Queue("clock"), Queue("letters"), Queue("send")],
+        task_default_queue="clock",
+        task_routes=tasks.ROUTES,
+        beat_scheduler="celery.beat:Scheduler",  # nothing to remember: what is due is in the database
+        broker_connection_retry_on_startup=True,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        # Without the timeouts a link that hangs leaves a worker deaf for ever.
+        broker_transport_options={
+            "visibility_timeout": 600,
+            "socket_timeout": 30,
+            "socket_connect_timeout": connect_timeout,
+            "socket_keepalive": True,
+            "health_check_interval": 25,
+            "global_keyprefix": "digest:",
+        },
+    )
+    tasks.register(app)
+    return app
+
+
+def _keep_our_logging(**_: Any) -> None:
+    """Celery sets up its own logging unless somebody listens to this signal."""
+
+
+def _summary(settings: "Settings", given: dict[str, Any]) -> Summary:
+    environment = {f"DIGEST_{name.upper()}": str(value or "") for name, value in given.items()}
+    return Summary(
+        home=settings.home,
+        run_dir=settings.run_dir,
+        database_url=settings.database,
+        broker_url=settings.broker,
+        smtp_url=settings.smtp(),
+        base_url=settings.site(),
+        mailbox_port=settings.mailbox_port(),
+        own_database=settings.database_url is None,
+        own_broker=settings.broker_url is None,
+        own_mailbox=settings.smtp_url is None,
+        own_keys=not settings.secret_keys,
+        own_base_url=settings.base_url is None,
+        environment={**environment, "DIGEST_HOME": str(settings.home)},
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""Settings from the environment. Only app.py reads this; everything else is given values."""
+
+import fcntl
+import hashlib
+import os
+import re
+import secrets
+import socket
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from digest.errors import BadSetting
+
+SOCKET_PATH_BYTES = 100  # the kernel takes 107, and a server appends to it while it starts
+PER_SECOND = {"s": 1.0, "m": 60.0, "h": 3600.0}
+LEVELS = ("debug", "info", "warning", "error")
+BROKERS = ("redis", "rediss", "redis+socket", "memory")
+
+
+def _rate(value: object) -> object:
+    """`50/s`, `600/m` or `20000/h` as mails a second."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*/\s*([smh])[a-z]*", str(value).strip().lower())
+    if not match or float(match[1]) <= 0:
+        raise ValueError("is not a rate; write 50/s, 600/m or 20000/h")
+    return float(match[1]) / PER_SECOND[match[2]]
+
+
+def _duration(value: object) -> object:
+    """`90s`, `15m` or `2h` as a timedelta."""
+    match = re.fullmatch(r"(\d+)\s*([smh])", str(value).strip().lower())
+    if not match or int(match[1]) == 0:
+        raise ValueError("is not a length of time; write 90s, 15m or 2h")
+    return timedelta(seconds=int(match[1]) * PER_SECOND[match[2]])
+
+
+def _keys(value: object) -> object:
+    return tuple(re.split(r"[\s,]+", value.strip())) if isinstance(value, str) else value
+
+
+class Settings(BaseSettings):
+    """One field per variable, named as it is without `DIGEST_`. None means: the embedded default."""
+
+    model_config = SettingsConfigDict(env_prefix="DIGEST_", env_ignore_empty=True, extra="ignore")
+
+    home: Path = Path("var")
+    database_url: str | None = None
+    broker_url: str | None = None
+    smtp_url: str | None = None
+    base_url: str | None = None
+    secret_keys: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_keys)] = ()
+    send_rate: Annotated[float | None, BeforeValidator(_rate)] = None
+    retry_delay: Annotated[timedelta, BeforeValidator(_duration)] = timedelta(minutes=15)
+    log: str = "info"
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @field_validator("base_url")
+    @classmethod
+    def _web_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("is not a web address; write https://news.example.org")
+        return value.rstrip("/")
+
+    @field_validator("broker_url")
+    @classmethod
+    def _broker(cls, value: str | None) -> str | None:
+        if value and urlsplit(value).scheme not in BROKERS:
+            raise ValueError("is not a Redis or Valkey address; write redis://host:6379/0")
+        return value
+
+    @field_validator("log")
+    @classmethod
+    def _log(cls, value: str) -> str:
+        if value.lower() not in {*LEVELS, "json"}:
+            raise ValueError(f"is not one of {', '.join(LEVELS)} or json")
+        return value.lower()
+
+    @property
+    def run_dir(self) -> Path:
+        """Where sockets and locks are. A Unix socket's path has a limit, so a deep home gets a short place."""
+        inside = self.home / "run"
+        if len(os.fsencode(inside / "valkey.sock")) <= SOCKET_PATH_BYTES:
+            return inside
+        name = "digest-" + hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / name
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.home / 'digest.sqlite3'}"
+
+    @property
+    def broker(self) -> str:
+        return self.broker_url or f"redis+socket://{self.run_dir / 'valkey.sock'}"
+
+    def site(self) -> str:
+        """The public site's address; when none is set, the one at which `digest up` ran last."""
+        if self.base_url:
+            return self.base_url
+        path = self.home / "base-url"
+        return path.read_text().strip() if path.exists() else "http://127.0.0.1:8000"
+
+    def smtp(self) -> str:
+        """The relay's URL; the embedded mailbox's when none is set."""
+        return self.smtp_url or f"smtp://127.0.0.1:{self.mailbox_port()}?starttls=off&connections=4"
+
+    def mailbox_port(self) -> int:
+        """The embedded mailbox's port: drawn once per home, so that every process of a home finds it."""
+        path = self.home / "mailbox-port"
+        if not path.exists():
+            _write_once(path, str(free_port()))
+        return int(path.read_text())
+
+    def keys(self) -> tuple[str, ...]:
+        """The signing keys, newest first; drawn once into the home when none are set."""
+        if self.secret_keys:
+            return self.secret_keys
+        path = self.home / "secret-keys"
+        if not path.exists():
+            _write_once(path, secrets.token_urlsafe(32) + "\n")
+        keys = tuple(path.read_text().split())
+        if not keys:
+            raise BadSetting(f"{path} is empty; put its keys back or set DIGEST_SECRET_KEYS")
+        return keys
+
+
+def free_port() -> int:
+    """A TCP port of loopback that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def load(**given: Any) -> Settings:
+    """The settings of this process; `given` goes before the environment.
+
+    Raises BadSetting, one line that names each variable that is missing or wrong.
+    """
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        raise BadSetting("; ".join(_sentence(dict(fault)) for fault in error.errors())) from None
+    try:
+        for path in (settings.home, settings.run_dir):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadSetting(f"DIGEST_HOME {settings.home} cannot be used: {error.strerror}") from None
+    if settings.run_dir.stat().st_uid != os.getuid():
+        raise BadSetting(
+            f"DIGEST_HOME is too long for a socket, and {settings.run_dir} belongs to somebody else"
+        )
+    return settings
+
+
+def _sentence(fault: dict[str, Any]) -> str:
+    name = "DIGEST_" + str(fault["loc"][0]).upper()
+    said = str(fault["msg"]).removeprefix("Value error, ")
+    return f"{name} {said}" if said.startswith("is ") else f"{name} is wrong: {said}"
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Write a file that only we may read, unless another process was first."""
+    with (path.parent / "run.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if path.exists():
+            return
+        beside = path.with_name(path.name + ".new")
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+            out.write(text)
+        beside.replace(path)

@@ -1,0 +1,176 @@
+"""Keeps a handful of child processes running in the foreground, and ends them all together."""
+
+import ctypes
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from types import FrameType
+
+SETTLED_SECONDS = 60.0  # a child that lived so long starts again with the shortest pause
+PAUSES = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)
+PR_SET_PDEATHSIG = 1
+
+
+def _nothing() -> None:
+    """Do nothing before a start."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One child: what to run, what must be true before it starts, and how long it may take to end."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    before: Callable[[], None] = _nothing  # called before each start; may raise, and is then tried again
+    ready: Callable[[], bool] = lambda: True  # the parts after it wait for this, a few seconds at most
+    grace: float = 10.0  # seconds from SIGTERM to SIGKILL
+
+
+@dataclass
+class _Child:
+    part: Part
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    again: float = 0.0  # when to start it, if it is not running
+    failures: int = 0
+
+
+class Supervisor:
+    """Starts parts in order, restarts one that dies, stops them in the opposite order."""
+
+    def __init__(self, parts: Sequence[Part], say: Callable[[str, str], None]) -> None:
+        """`say(name, line)` gets every line that a child writes, and our own under the name `up`."""
+        self._children = [_Child(part) for part in parts]
+        self._say = say
+        self._stopping = False
+        self._pipes = selectors.DefaultSelector()
+
+    def run(self, started: Callable[[], None] = _nothing) -> None:
+        """Run until SIGINT or SIGTERM; `started` is called once, when every part was ready."""
+        with _signals(self._stop):
+            try:
+                for child in self._children:
+                    self._start(child)
+                    self._wait_ready(child)
+                if not self._stopping:
+                    started()
+                while not self._stopping:
+                    self._listen(0.2)
+                    self._heal()
+            finally:
+                self._end()
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._stopping = True
+
+    def _start(self, child: _Child) -> None:
+        if self._stopping:
+            return
+        try:
+            child.part.before()
+            child.process = subprocess.Popen(  # noqa: S603  the commands are our own
+                child.part.command,
+                env={**os.environ, **child.part.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                # A group of its own: Ctrl-C reaches only us, and we end the parts in order.
+                start_new_session=True,
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  we have one thread
+            )
+        except Exception as error:  # noqa: BLE001  whatever it is, the others go on and this one is tried again
+            self._say(child.part.name, f"cannot start: {error}")
+            self._later(child)
+            return
+        child.started = time.monotonic()
+        if child.process.stdout:
+            os.set_blocking(child.process.stdout.fileno(), False)
+            self._pipes.register(child.process.stdout, selectors.EVENT_READ, (child.part.name, bytearray()))
+
+    def _wait_ready(self, child: _Child) -> None:
+        until = time.monotonic() + 15
+        while not self._stopping and time.monotonic() < until:
+            if child.process is None or child.process.poll() is not None or child.part.ready():
+                return
+            self._listen(0.05)
+
+    def _heal(self) -> None:
+        for child in self._children:
+            if child.process is not None and child.process.poll() is not None:
+                self._say(child.part.name, f"ended ({_how(child.process.returncode)}); starting it again")
+                self._later(child)
+            if child.process is None and time.monotonic() >= child.again:
+                self._start(child)
+
+    def _later(self, child: _Child) -> None:
+        lived = time.monotonic() - child.started if child.process else 0.0
+        child.failures = 0 if lived > SETTLED_SECONDS else child.failures
+        child.again = time.monotonic() + PAUSES[min(child.failures, len(PAUSES) - 1)]
+        child.failures += 1
+        child.process = None
+
+    def _listen(self, seconds: float) -> None:
+        for key, _ in self._pipes.select(seconds):
+            name, rest = key.data
+            chunk = b""
+            with suppress(BlockingIOError):
+                chunk = os.read(key.fd, 65536)
+            if not chunk:
+                self._pipes.unregister(key.fileobj)
+                key.fileobj.close()  # type: ignore[union-attr]  we registered files only
+            rest += chunk
+            *lines, last = bytes(rest).split(b"\n")
+            rest[:] = last if chunk else b""
+            for line in lines if chunk else [*lines, last]:
+                if line.strip():
+                    self._say(name, line.decode(errors="replace").rstrip())
+
+    def _end(self) -> None:
+        for child in reversed(self._children):
+            process = child.process
+            if process is None or process.poll() is not None:
+                continue
+            process.terminate()
+            until = time.monotonic() + child.part.grace
+            while process.poll() is None and time.monotonic() < until:
+                self._listen(0.05)
+            if process.poll() is None:
+                self._say(child.part.name, f"did not end within {child.part.grace:.0f} s; killed")
+                process.kill()
+            process.wait()
+        self._listen(0)
+        for key in list(self._pipes.get_map().values()):
+            key.fileobj.close()  # type: ignore[union-attr]  as above
+        self._pipes.close()
+
+
+@contextmanager
+def _signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def _die_with_parent() -> None:
+    """In the child, before exec: be told to end when the supervisor dies, however it dies (prctl(2))."""
+    if _LIBC is not None:
+        _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _how(code: int | None) -> str:
+    if code is not None and code < 0:
+        return signal.Signals(-code).name
+    return f"exit {code}"

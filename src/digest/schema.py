@@ -1,0 +1,49 @@
+"""The database's schema: whether it is current, and how it becomes so. Works from a checkout and from the wheel."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine
+
+PACKAGE = Path(__file__).parent
+
+
+def scripts() -> Path:
+    """The folder of the migrations."""
+    inside = PACKAGE / "migrations"
+    return inside if inside.is_dir() else PACKAGE.parents[1] / "migrations"
+
+
+def config(connection: Connection | None = None) -> Config:
+    """Alembic's settings, without a file; migrations run on `connection`."""
+    settings = Config()
+    settings.set_main_option("script_location", str(scripts()).replace("%", "%%"))
+    settings.set_main_option("file_template", "%%(year)d_%%(month).2d_%%(day).2d_%%(slug)s")
+    settings.attributes["connection"] = connection
+    return settings
+
+
+def upgrade(engine: Engine) -> tuple[str | None, str | None]:
+    """Bring the database to the newest revision, in one transaction; gives the revision before and after."""
+    with engine.begin() as connection:
+        before = _revision(connection)
+        command.upgrade(config(connection), "head")
+        return before, _revision(connection)
+
+
+def check(engine: Engine) -> None:
+    """Raise alembic.util.CommandError when the models hold what no migration makes."""
+    with engine.begin() as connection:
+        command.check(config(connection))
+
+
+def missing(connection: Connection) -> bool:
+    """True when the database is not at the newest revision."""
+    return _revision(connection) != ScriptDirectory.from_config(config()).get_current_head()
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()

@@ -1,0 +1,79 @@
+"""What a door needs to work. Doors take it from here and hand its parts to the rooms as arguments."""
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from limits import parse
+from limits.errors import StorageError
+from limits.storage import MemoryStorage, Storage
+from limits.strategies import FixedWindowRateLimiter
+
+from digest.db import Database
+from digest.mail import Relay
+from digest.signing import Signer
+
+LOG = logging.getLogger(__name__)
+
+
+class Limiter:
+    """Counts how often somebody does something, over all processes when they share a store."""
+
+    def __init__(self, store: Storage | None = None) -> None:
+        self._shared = FixedWindowRateLimiter(store) if store else None
+        self._own = FixedWindowRateLimiter(MemoryStorage())
+
+    def allows(self, rate: str, *names: str) -> bool:
+        """Count one more for `names` (what is done, who does it) and say whether `rate` ("5/minute") still allows it.
+
+        A store that cannot be reached never closes a door: this process then counts alone.
+        """
+        limit = parse(rate)
+        if self._shared is not None:
+            try:
+                return self._shared.hit(limit, *names)
+            except (StorageError, OSError) as error:
+                LOG.warning("limiter counts alone", extra={"error": type(error).__name__})
+        return self._own.hit(limit, *names)
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that is made once per process."""
+
+    db: Database
+    signer: Signer
+    relay: Relay
+    limiter: Limiter
+    base_url: str  # of the public site, without a slash at the end
+    home: Path
+    send_rate: float | None  # mails a second over all workers; None: as fast as the relay takes them
+    retry_delay: timedelta  # before the second try, after a 4xx
+    nudge: Callable[[str], None]  # names a task to run soon; never raises, for the row is the truth
+
+
+@dataclass
+class _Installed:
+    build: Callable[[], Services] | None = None
+    made: Services | None = None
+    pid: int = 0
+
+
+_installed = _Installed()
+
+
+def install(build: Callable[[], Services]) -> None:
+    """Say how this process makes its services; nothing is made before `current` is first called."""
+    _installed.build, _installed.made = build, None
+
+
+def current() -> Services:
+    """This process's services. A forked child makes its own: connections do not survive a fork."""
+    if _installed.made is None or _installed.pid != os.getpid():
+        if _installed.build is None:
+            raise RuntimeError("no services are installed: the process did not start through digest.app")
+        _installed.made, _installed.pid = _installed.build(), os.getpid()
+    return _installed.made

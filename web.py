@@ -1,0 +1,3 @@
+from digest.app import flask_app
+
+app = application = flask_app()

@@ -1,0 +1,3 @@
+from digest.app import celery_app
+
+app = celery_app()
