@@ -1,0 +1,92 @@
+"""The tracked links of an issue: stored when it is frozen, followed by number, never by a URL in a query."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from digest.errors import BadInput, BadToken
+from digest.signing import Minter, Purpose, Signer
+from digest.tracking.models import Click, Link
+
+LABEL_CHARS = 120
+AGENT_CHARS = 200
+NUMBERS = 3  # issue, link, subscriber
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a click token leads, and who holds it; subscriber 0 is nobody."""
+
+    link_id: int
+    url: str
+    subscriber_id: int
+
+
+def store(session: Session, issue_id: int, targets: Sequence[tuple[int, int | None, str, str]]) -> None:
+    """Keep an issue's links, each as (number, pick id or None, url, label).
+
+    Raises BadInput when a url is neither http nor https: nothing else may be redirected to.
+    """
+    for _, _, url, _ in targets:
+        if urlsplit(url).scheme not in {"http", "https"}:
+            raise BadInput(
+                f"a tracked link must start with http:// or https://, and this one does not: {url[:80]}"
+            )
+    rows = [
+        {"issue_id": issue_id, "number": number, "pick_id": pick_id, "url": url, "label": label[:LABEL_CHARS]}
+        for number, pick_id, url, label in targets
+    ]
+    if rows:
+        session.execute(insert(Link), rows)
+
+
+def click_token(signer: Signer, issue_id: int, number: int, subscriber_id: int) -> str:
+    """The token of one link in one reader's mail: 30 to 45 characters. It only follows the link."""
+    return signer.mint(Purpose.CLICK, issue_id, number, subscriber_id)
+
+
+def click_minter(signer: Signer, key_id: str | None = None) -> Minter:
+    """`click_token` for the send loop: `mint(issue_id, number, subscriber_id)`, with the key named."""
+    return signer.minter(Purpose.CLICK, key_id)
+
+
+def find(session: Session, signer: Signer, token: str) -> Target:
+    """Where `token` leads. Raises BadToken when it is not ours or its issue has no such link."""
+    numbers = signer.read(Purpose.CLICK, token)
+    if len(numbers) != NUMBERS:
+        raise BadToken("this link is not complete")
+    issue_id, number, subscriber_id = numbers
+    row = session.execute(
+        select(Link.id, Link.url).where(Link.issue_id == issue_id, Link.number == number)
+    ).one_or_none()
+    if row is None:
+        raise BadToken("this link leads nowhere any more")
+    return Target(row.id, row.url, subscriber_id)
+
+
+def record(session: Session, target: Target, *, agent: str, machine: bool, now: datetime) -> None:
+    """Count one click, unless nobody in particular holds the link (a test mail).
+
+    `machine` is what the request itself gave away; the rest is judged when counts are read.
+    """
+    if target.subscriber_id:
+        session.add(
+            Click(
+                link_id=target.link_id,
+                subscriber_id=target.subscriber_id,
+                agent=agent[:AGENT_CHARS],
+                machine=machine,
+                at=now,
+            )
+        )
+
+
+def follow(session: Session, signer: Signer, token: str, *, agent: str, machine: bool, now: datetime) -> str:
+    """Count one click and give the URL to go to. Raises BadToken as `find` does."""
+    target = find(session, signer, token)
+    record(session, target, agent=agent, machine=machine, now=now)
+    return target.url
