@@ -66,7 +66,9 @@ class ComparisonVersion(Base):
     left_id: Mapped[int] = mapped_column(ForeignKey(Review.id), index=True)
     right_id: Mapped[int] = mapped_column(ForeignKey(Review.id), index=True)
     source: Mapped[str] = mapped_column(Text)  # where it came from: a file's name or a URL
-    published_at: Mapped[datetime] = mapped_column(index=True)  # the comparison's date; the import's when it has none
+    published_at: Mapped[datetime] = mapped_column(
+        index=True
+    )  # the comparison's date; the import's when it has none
     imported_at: Mapped[datetime]
     comparison: Mapped[Comparison] = relationship(back_populates="versions")
     left: Mapped[Review] = relationship(foreign_keys=left_id)

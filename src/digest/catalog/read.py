@@ -1,0 +1,214 @@
+"""The catalog as others see it: plain views, a few statements for any number of comparisons."""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from digest.catalog import clean
+from digest.catalog.models import Comparison, ComparisonVersion, Quote, Review, Tool
+from digest.errors import NotFound
+
+CHUNK = 500
+FOUND_AT_MOST = 50
+
+
+@dataclass(frozen=True)
+class ReviewView:
+    """What the panel and the community said of one tool. Percentages from 0 to 100; None is "no votes yet"."""
+
+    tool: str
+    tool_slug: str
+    tagline: str
+    category: str
+    panel_ship: int
+    community_ship: int | None
+    entry_price: str
+    description: str
+
+
+@dataclass(frozen=True)
+class QuoteView:
+    """What one reviewer said of one side; `place` is the reviewer's row on the scorecard, from 1."""
+
+    side: str  # left or right
+    place: int
+    text: str
+
+
+@dataclass(frozen=True)
+class ComparisonView:
+    """One version of a comparison, with all that it says. Quotes by reviewer, left before right."""
+
+    id: int
+    version_id: int
+    version: int
+    slug: str
+    left: ReviewView
+    right: ReviewView
+    quotes: tuple[QuoteView, ...]
+    published_at: datetime
+    added_at: datetime  # of the comparison's first version
+    source: str
+
+
+@dataclass(frozen=True)
+class PastReview:
+    """One of a tool's reviews, when it came, and the comparisons in which it stands or stood."""
+
+    review: ReviewView
+    added_at: datetime
+    comparisons: tuple[str, ...]  # slugs
+
+
+_Chosen = Select[ComparisonVersion, Comparison, Review, Tool, Review, Tool]
+
+_LEFT, _RIGHT = aliased(Review), aliased(Review)
+_LEFT_TOOL, _RIGHT_TOOL = aliased(Tool), aliased(Tool)
+
+
+def newest(session: Session, limit: int | None = None, offset: int = 0) -> list[ComparisonView]:
+    """The comparisons as they stand, the latest date first."""
+    return _views(session, _standing().limit(limit).offset(offset))
+
+
+def by_slug(session: Session, slug: str) -> ComparisonView:
+    """The comparison `slug` as it stands. Raises NotFound."""
+    found = _views(session, _standing().where(Comparison.slug == clean.line(slug)))
+    if not found:
+        raise NotFound(f"there is no comparison {clean.line(slug)}; `digest comparisons list` shows all")
+    return found[0]
+
+
+def by_version(session: Session, version_ids: Collection[int]) -> dict[int, ComparisonView]:
+    """The versions that `version_ids` name, old ones too; one that is not there is not in the result."""
+    ids = sorted(set(version_ids))
+    found: dict[int, ComparisonView] = {}
+    for start in range(0, len(ids), CHUNK):
+        wanted = _all().where(ComparisonVersion.id.in_(ids[start : start + CHUNK]))
+        found.update((view.version_id, view) for view in _views(session, wanted))
+    return found
+
+
+def count(session: Session) -> int:
+    """How many comparisons there are."""
+    return session.scalar(select(func.count()).select_from(Comparison)) or 0
+
+
+def search(session: Session, text: str, limit: int = FOUND_AT_MOST) -> list[ComparisonView]:
+    """The comparisons as they stand that hold every word of `text` in a name, tagline, category or description."""
+    words = str(clean.line(text)).split()[:10]
+    return _views(session, _standing().where(*(_holds(word) for word in words)).limit(limit)) if words else []
+
+
+def history(session: Session, tool_slug: str) -> list[PastReview]:
+    """Every review of a tool, the oldest first. Raises NotFound when there is no such tool."""
+    rows = session.execute(
+        select(Review, Tool)
+        .join(Tool, Review.tool_id == Tool.id)
+        .where(Tool.slug == clean.line(tool_slug))
+        .order_by(Review.added_at, Review.id)
+    ).tuples()
+    reviews = rows.all()
+    if not reviews:
+        raise NotFound(f"there is no tool {clean.line(tool_slug)}")
+    where = _where(session, reviews[0][1].id)
+    return [
+        PastReview(_review(review, tool), review.added_at, tuple(sorted(where[review.id])))
+        for review, tool in reviews
+    ]
+
+
+def _where(session: Session, tool_id: int) -> dict[int, set[str]]:
+    version = ComparisonVersion
+    of_tool = select(Review.id).where(Review.tool_id == tool_id)
+    rows = session.execute(
+        select(version.left_id, version.right_id, Comparison.slug)
+        .join(Comparison)
+        .where(or_(version.left_id.in_(of_tool), version.right_id.in_(of_tool)))
+    ).tuples()
+    where: dict[int, set[str]] = defaultdict(set)
+    for left, right, slug in rows:
+        where[left].add(slug)
+        where[right].add(slug)
+    return where
+
+
+def _holds(word: str) -> ColumnElement[bool]:
+    columns = [_LEFT_TOOL.name, _RIGHT_TOOL.name]
+    for review in (_LEFT, _RIGHT):
+        columns += [review.tagline, review.category, review.description]
+    return or_(*(column.icontains(word, autoescape=True) for column in columns))
+
+
+def _all() -> _Chosen:
+    return (
+        select(ComparisonVersion, Comparison, _LEFT, _LEFT_TOOL, _RIGHT, _RIGHT_TOOL)
+        .join(Comparison, ComparisonVersion.comparison_id == Comparison.id)
+        .join(_LEFT, ComparisonVersion.left_id == _LEFT.id)
+        .join(_LEFT_TOOL, _LEFT.tool_id == _LEFT_TOOL.id)
+        .join(_RIGHT, ComparisonVersion.right_id == _RIGHT.id)
+        .join(_RIGHT_TOOL, _RIGHT.tool_id == _RIGHT_TOOL.id)
+        .order_by(
+            ComparisonVersion.published_at.desc(), Comparison.id.desc(), ComparisonVersion.number.desc()
+        )
+    )
+
+
+def _standing() -> _Chosen:
+    later = aliased(ComparisonVersion)
+    last = select(func.max(later.number)).where(later.comparison_id == Comparison.id).scalar_subquery()
+    return _all().where(ComparisonVersion.number == last)
+
+
+def _views(session: Session, chosen: _Chosen) -> list[ComparisonView]:
+    rows: Sequence[Any] = session.execute(chosen).all()
+    quotes = _quotes(session, [row[0].id for row in rows])
+    return [_view(row, tuple(quotes[row[0].id])) for row in rows]
+
+
+def _quotes(session: Session, version_ids: Sequence[int]) -> dict[int, list[QuoteView]]:
+    quotes: dict[int, list[QuoteView]] = defaultdict(list)
+    for start in range(0, len(version_ids), CHUNK):
+        wanted = version_ids[start : start + CHUNK]
+        rows = session.execute(
+            select(Quote.version_id, Quote.side, Quote.place, Quote.text)
+            .where(Quote.version_id.in_(wanted))
+            .order_by(Quote.version_id, Quote.place, Quote.side)
+        ).tuples()
+        for version_id, side, place, text in rows:
+            quotes[version_id].append(QuoteView(side, place, text))
+    return quotes
+
+
+def _view(row: Any, quotes: tuple[QuoteView, ...]) -> ComparisonView:
+    version, comparison, left, left_tool, right, right_tool = row
+    return ComparisonView(
+        id=comparison.id,
+        version_id=version.id,
+        version=version.number,
+        slug=comparison.slug,
+        left=_review(left, left_tool),
+        right=_review(right, right_tool),
+        quotes=quotes,
+        published_at=version.published_at,
+        added_at=comparison.added_at,
+        source=version.source,
+    )
+
+
+def _review(review: Review, tool: Tool) -> ReviewView:
+    return ReviewView(
+        tool=tool.name,
+        tool_slug=tool.slug,
+        tagline=review.tagline,
+        category=review.category,
+        panel_ship=review.panel_ship,
+        community_ship=review.community_ship,
+        entry_price=review.entry_price,
+        description=review.description,
+    )
