@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from digest.catalog.models import Comparison, ComparisonVersion
@@ -45,16 +45,24 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
+_OPEN = text("state = 'draft'")
+
+
 class Issue(Base):
     """One numbered edition of a publication."""
 
     __tablename__ = "issue"
     __table_args__ = (
         UniqueConstraint("publication_id", "number"),
+        UniqueConstraint("publication_id", "occasion"),
         CheckConstraint(
             "state IN ('draft', 'scheduled', 'sending', 'paused', 'sent', 'cancelled')", name="state"
         ),
         Index("ix_issue_due", "state", "send_at"),
+        # The database itself holds that a publication has one open draft, whoever makes two at once.
+        Index(
+            "uq_issue_open_draft", "publication_id", unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN
+        ),
     )
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
@@ -66,6 +74,7 @@ class Issue(Base):
     intro: Mapped[str] = mapped_column(Text, default="")  # Markdown
     occasion: Mapped[str | None] = mapped_column(String(10))  # the local date it is drafted for; NULL by hand
     revision: Mapped[int] = mapped_column(default=1)  # raised by each edit: two editors at once are told
+    last_edit: Mapped[str] = mapped_column(Text, default="")  # what the last edit changed and who made it
     drafted_at: Mapped[datetime]
     send_on: Mapped[str | None] = mapped_column(String(16))  # wall clock, "2026-12-01 09:00"
     zone: Mapped[str | None] = mapped_column(String(64))
@@ -78,6 +87,11 @@ class Issue(Base):
     publication: Mapped[Publication] = relationship()
     picks: Mapped[list["Pick"]] = relationship(back_populates="issue", order_by="Pick.position")
     rejections: Mapped[list["Rejection"]] = relationship(order_by="Rejection.rank")
+
+    @property
+    def thin(self) -> bool:
+        """Whether it has fewer picks than its publication wants at least: an editor must say that it may go."""
+        return len(self.picks) < self.publication.fewest_picks
 
 
 class Pick(Base):

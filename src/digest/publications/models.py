@@ -9,7 +9,7 @@ from digest.db import Base, Key
 
 
 class Publication(Base):
-    """One newsletter. Its calendar is a weekday and a wall-clock time in a zone; UTC is computed from them each time."""
+    """One newsletter. Its calendar is a weekday and a wall-clock time in a zone; UTC is computed each time."""
 
     __tablename__ = "publication"
     __table_args__ = (
@@ -30,8 +30,13 @@ class Publication(Base):
     zone: Mapped[str] = mapped_column(String(64))  # an IANA name
     weekday: Mapped[int]  # 0 is Monday: the day on which an issue goes out
     at: Mapped[str] = mapped_column(String(5))  # "09:00": the wall-clock time at which it does
-    draft_days_before: Mapped[int] = mapped_column(default=2)  # the draft is made so many days earlier, same time
+    draft_days_before: Mapped[int] = mapped_column(
+        default=2
+    )  # the draft is made so many days earlier, same time
     wanted_picks: Mapped[int] = mapped_column(default=5)
     fewest_picks: Mapped[int] = mapped_column(default=3)  # a week with fewer new ones asks the editor
     hold_minutes: Mapped[int] = mapped_column(default=10)
+    drafted_for: Mapped[str | None] = mapped_column(
+        String(10)
+    )  # the last occasion the clock saw to: a local date
     created_at: Mapped[datetime]

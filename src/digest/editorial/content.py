@@ -1,0 +1,75 @@
+"""An issue and its comparisons become one Edition: all that the mail, its preview and the public page are made from."""
+
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from digest.catalog import read
+from digest.editorial.models import Issue, Pick
+from digest.publications.models import Publication
+from digest.render.content import Block, Edition, Masthead, Quote, Side
+
+
+def edition(session: Session, issue: Issue, base_url: str) -> Edition:
+    """The issue as it stands now, with each pick in the version that was picked; `base_url` is the public site's."""
+    base_url = base_url.rstrip("/")
+    views = read.by_version(session, [pick.version_id for pick in issue.picks])
+    return Edition(
+        issue_id=issue.id,
+        number=issue.number,
+        masthead=masthead(issue.publication),
+        dated=dated(issue),
+        subject=issue.subject,
+        preheader=issue.preheader,
+        intro=issue.intro,
+        blocks=tuple(_block(pick, views[pick.version_id], base_url) for pick in issue.picks),
+        base_url=base_url,
+    )
+
+
+def masthead(publication: Publication) -> Masthead:
+    """The publication as a mail shows it."""
+    return Masthead(
+        slug=publication.slug,
+        name=publication.name,
+        tagline=publication.tagline,
+        sender_name=publication.sender_name,
+        sender_address=publication.sender_address,
+        reply_to=publication.reply_to,
+        postal_address=publication.postal_address,
+        language=publication.language,
+    )
+
+
+def dated(issue: Issue) -> date:
+    """The local date that the issue bears: of its hour, else of its occasion, else of the day it was drafted."""
+    known = issue.send_on or issue.occasion
+    if known:
+        return date.fromisoformat(known[:10])
+    return issue.drafted_at.astimezone(ZoneInfo(issue.publication.zone)).date()
+
+
+def _block(pick: Pick, view: read.ComparisonView, base_url: str) -> Block:
+    return Block(
+        pick_id=pick.id,
+        slug=view.slug,
+        url=f"{base_url}/comparisons/{view.slug}",
+        left=_side(view, "left", view.left),
+        right=_side(view, "right", view.right),
+        quotes=tuple(Quote(side=quote.side, place=quote.place, text=quote.text) for quote in view.quotes),
+        note=pick.note,
+    )
+
+
+def _side(view: read.ComparisonView, side: str, review: read.ReviewView) -> Side:
+    return Side(
+        tool=review.tool,
+        tagline=review.tagline,
+        category=review.category,
+        panel_ship=review.panel_ship,
+        reviewers=sum(quote.side == side for quote in view.quotes),
+        community_ship=review.community_ship,
+        entry_price=review.entry_price,
+        description=review.description,
+    )

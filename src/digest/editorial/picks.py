@@ -1,0 +1,187 @@
+"""The ranking: which comparisons make the issue. Pure: the same candidates give the same picks in any order."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from digest.editorial import reasons
+
+# Points, whole numbers so that no rounding differs between machines. What is a week older has lost half of FRESH.
+FRESH = 400
+HALF_LIFE_DAYS = 7
+PER_SPLIT = 2  # per percent by which a panel is from being of one mind
+PER_GAP = 2  # per percent between the two sides
+PER_RIFT = 1  # per percent between the panel and the community
+VOTED = 40  # per side that the community has voted on
+CLICKED = 120  # for the tool that readers followed most, and in proportion for the others
+CHANGED = 150  # readers were told another verdict, and are owed this one
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One side of a candidate. Percentages are whole numbers from 0 to 100."""
+
+    tool: str
+    slug: str
+    panel: int
+    community: int | None  # None: no votes yet
+    reviewers: int
+
+
+@dataclass(frozen=True)
+class Past:
+    """What readers were told of the same comparison before, in which issue."""
+
+    issue: int
+    left_panel: int
+    right_panel: int
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A comparison that may be picked, as its newest version says it."""
+
+    comparison: int
+    version: int
+    slug: str
+    left: Contender
+    right: Contender
+    published_at: datetime
+    past: Past | None = None
+
+    @property
+    def name(self) -> str:
+        """The two tools, as a headline names them."""
+        return f"{self.left.tool} vs {self.right.tool}"
+
+    @property
+    def tools(self) -> frozenset[str]:
+        """The slugs of its tools."""
+        return frozenset((self.left.slug, self.right.slug))
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A candidate that is in, and why."""
+
+    candidate: Candidate
+    why: str
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A candidate that is out, and why not."""
+
+    candidate: Candidate
+    why_not: str
+    vetoed: bool
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The picks in order, the first of which leads, and the rest in the order of their rank."""
+
+    picks: tuple[Chosen, ...]
+    rejected: tuple[Rejected, ...]
+
+
+def select(
+    candidates: Iterable[Candidate],
+    wanted: int,
+    *,
+    pins: Mapping[int, int] | None = None,
+    vetoes: Collection[int] = frozenset(),
+    clicks: Mapping[str, int] | None = None,
+) -> Selection:
+    """Choose up to `wanted` candidates: the best by points, a tool twice only when nothing else is there.
+
+    `pins` maps the ids of comparisons that stay to the positions they keep (from 1); there may be more than
+    `wanted`. `vetoes` are ids of those that stay out. `clicks` counts by tool slug what readers followed lately.
+    """
+    pins = pins or {}
+    ranked = rank(candidates, clicks or {})
+    pinned = [c for c in ranked if c.comparison in pins]
+    free = [c for c in ranked if c.comparison not in pins and c.comparison not in vetoes]
+    chosen = _varied(free, pinned, wanted - len(pinned))
+    order = _placed(chosen, pinned, pins)
+    inside = {c.comparison for c in order}
+    return Selection(
+        picks=tuple(Chosen(c, reasons.why(c)) for c in order),
+        rejected=tuple(_rejected(ranked, order, inside, vetoes)),
+    )
+
+
+def rank(candidates: Iterable[Candidate], clicks: Mapping[str, int]) -> list[Candidate]:
+    """The candidates by points, then the newer, then the slug: a total order, each comparison once."""
+    once = {c.comparison: c for c in sorted(candidates, key=lambda c: (c.comparison, c.version))}
+    if not once:
+        return []
+    newest = max(c.published_at for c in once.values())
+    most = max(clicks.values(), default=0)
+
+    def key(c: Candidate) -> tuple[int, float, str, int]:
+        return (-_points(c, newest, clicks, most), -c.published_at.timestamp(), c.slug, c.comparison)
+
+    return sorted(once.values(), key=key)
+
+
+def _points(c: Candidate, newest: datetime, clicks: Mapping[str, int], most: int) -> int:
+    return _fresh(c, newest) + _disputed(c) + _wanted(c, clicks, most) + (CHANGED if c.past else 0)
+
+
+def _fresh(c: Candidate, newest: datetime) -> int:
+    # Counted from the newest candidate and not from the clock: drafting again an hour later changes nothing.
+    return FRESH * HALF_LIFE_DAYS // (HALF_LIFE_DAYS + (newest - c.published_at).days)
+
+
+def _disputed(c: Candidate) -> int:
+    sides = (c.left, c.right)
+    split = max(100 - abs(2 * side.panel - 100) for side in sides)
+    rift = max(reasons.rift(side) for side in sides)
+    return PER_SPLIT * split + PER_GAP * abs(c.left.panel - c.right.panel) + PER_RIFT * rift
+
+
+def _wanted(c: Candidate, clicks: Mapping[str, int], most: int) -> int:
+    votes = sum(VOTED for side in (c.left, c.right) if side.community is not None)
+    followed = max((clicks.get(tool, 0) for tool in c.tools), default=0)
+    return votes + (CLICKED * max(followed, 0) // most if most > 0 else 0)
+
+
+def _varied(free: Sequence[Candidate], pinned: Sequence[Candidate], room: int) -> list[Candidate]:
+    """The next best whose tools were shown least, again and again, until there is no room."""
+    shown = Counter(tool for c in pinned for tool in c.tools)
+    left, chosen = list(free), list[Candidate]()
+    while left and len(chosen) < room:
+        best = min(left, key=lambda c: sum(shown[tool] for tool in c.tools))  # of equals, the first: the rank
+        left.remove(best)
+        chosen.append(best)
+        shown.update(best.tools)
+    return chosen
+
+
+def _placed(
+    chosen: Sequence[Candidate], pinned: Sequence[Candidate], pins: Mapping[int, int]
+) -> list[Candidate]:
+    order = list(chosen)
+    for c in sorted(pinned, key=lambda c: (pins[c.comparison], c.slug, c.comparison)):
+        order.insert(max(pins[c.comparison] - 1, 0), c)
+    return order
+
+
+def _rejected(
+    ranked: Sequence[Candidate], order: Sequence[Candidate], inside: set[int], vetoes: Collection[int]
+) -> Iterable[Rejected]:
+    last = max((place for place, c in enumerate(ranked) if c.comparison in inside), default=-1)
+    for place, c in enumerate(ranked):
+        if c.comparison in inside:
+            continue
+        vetoed = c.comparison in vetoes
+        shared = next((other for other in order if other.tools & c.tools), None)
+        if vetoed:
+            text = reasons.VETOED
+        elif shared and place < last:
+            text = reasons.already_in(c, shared)
+        else:
+            text = reasons.ranked_below(place + 1, len(ranked), len(order))
+        yield Rejected(c, text, vetoed)

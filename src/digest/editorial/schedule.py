@@ -1,0 +1,210 @@
+"""An issue goes on the calendar and off it, and what is due or was missed is asked of the rows."""
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from digest.editorial import issues, transitions
+from digest.editorial.clock import FORM, draft_time, next_occasion, next_run, resolve, wall
+from digest.editorial.models import Issue, State
+from digest.errors import BadInput, NotAllowed
+
+__all__ = [
+    "draft_time",
+    "due",
+    "is_missed",
+    "next_occasion",
+    "next_run",
+    "pause_missed",
+    "resolve",
+    "schedule",
+]
+__all__ += ["send_now", "sentence", "unschedule"]
+
+LATE = timedelta(
+    hours=6
+)  # a missed hour is made up for so long; after that it is no news, and a person decides
+GRACE = timedelta(minutes=5)  # a form that was filled in slowly may name a minute that has just passed
+LONGEST_HOLD = 24 * 60  # minutes
+
+
+def schedule(
+    session: Session,
+    issue: Issue,
+    *,
+    on: str,
+    zone: str,
+    hold_minutes: int | None = None,
+    now: datetime,
+    by: str,
+    user_id: int | None = None,
+) -> None:
+    """Put an issue on the calendar, or move it there: `on` is a wall-clock time such as "2026-12-01 09:00" in `zone`.
+
+    `hold_minutes` None keeps the issue's own. Raises BadInput for a time that cannot be read or is past, NotAllowed
+    when the issue has no picks or no subject, is being sent, or has ended.
+    """
+    on, send_at = wall(on).strftime(FORM), resolve(on, zone)
+    if send_at < now - GRACE:
+        raise BadInput(f"{on} {zone} is past; name a time to come, or send it at once")
+    _put(
+        session,
+        issue,
+        on=on,
+        zone=zone,
+        send_at=max(send_at, now),
+        hold=hold_minutes,
+        now=now,
+        by=by,
+        user=user_id,
+    )
+
+
+def send_now(
+    session: Session,
+    issue: Issue,
+    *,
+    hold_minutes: int | None = None,
+    now: datetime,
+    by: str,
+    user_id: int | None = None,
+) -> None:
+    """Put an issue on the calendar for this very moment; raises as `schedule` does."""
+    zone = issue.publication.zone
+    on = now.astimezone(ZoneInfo(zone)).strftime(FORM)
+    _put(session, issue, on=on, zone=zone, send_at=now, hold=hold_minutes, now=now, by=by, user=user_id)
+
+
+def unschedule(session: Session, issue: Issue, *, now: datetime, by: str, user_id: int | None = None) -> None:
+    """Take an issue off the calendar: it is a draft again. Raises NotAllowed when another draft is open."""
+    other = issues.open_draft(session, issue.publication_id)
+    if other is not None and other.id != issue.id:
+        raise NotAllowed(
+            f"issue {other.number} is open as the draft, and there is one at a time; "
+            f"give issue {issue.number} another hour, or cancel one of them"
+        )
+    transitions.move(
+        session, issue, State.DRAFT, now=now, by=by, user_id=user_id, why="taken off the calendar"
+    )
+    issue.send_on = issue.zone = issue.send_at = None
+    session.flush()
+
+
+def due(session: Session, now: datetime) -> list[int]:
+    """The ids of scheduled issues whose hour has come and was not missed, the longest waiting first."""
+    return list(
+        session.scalars(
+            select(Issue.id)
+            .where(Issue.state == State.SCHEDULED, Issue.send_at <= now, Issue.send_at >= now - LATE)
+            .order_by(Issue.send_at, Issue.id)
+        )
+    )
+
+
+def pause_missed(session: Session, now: datetime) -> list[Issue]:
+    """Pause each scheduled issue whose hour was missed by more than six hours, and give them back: ask an editor.
+
+    Nothing of them was frozen: `schedule` or `send_now` puts one back on the calendar.
+    """
+    found = session.scalars(
+        select(Issue).where(Issue.state == State.SCHEDULED, Issue.send_at < now - LATE)
+    ).all()
+    for issue in found:
+        why = f"missed its hour, {issue.send_on} {issue.zone}, by more than 6 hours; send it now or cancel it"
+        transitions.move(session, issue, State.PAUSED, now=now, by="clock", why=why)
+    return list(found)
+
+
+def is_missed(issue: Issue) -> bool:
+    """Whether it is paused because its hour passed: nothing is frozen, so it is scheduled again, not resumed."""
+    return issue.state == State.PAUSED and issue.release_at is None
+
+
+def sentence(
+    issue: Issue,
+    *,
+    readers: int,
+    excluded: int = 0,
+    minutes: float | None = None,
+    on: str | None = None,
+    zone: str | None = None,
+) -> str:
+    """What is about to happen, in one line, for the last look before it does.
+
+    "Tuesday 14 October, 09:00 Europe/Berlin, issue 41, 5 verdicts, to 8,312 readers (12 excluded), about 42 minutes."
+    `on` and `zone` are a time that is only proposed; else the issue's own. `minutes` is how long sending takes.
+    """
+    on, zone = on or issue.send_on, zone or issue.zone
+    parts = [
+        *([_spoken(on), f"{on[11:]} {zone}"] if on and zone else ["Not on the calendar yet"]),
+        f"issue {issue.number}",
+        _many(len(issue.picks), "verdict"),
+        f"to {_many(readers, 'reader')} ({excluded:,} excluded)"
+        if excluded
+        else f"to {_many(readers, 'reader')}",
+    ]
+    if minutes is not None:
+        parts.append(f"about {_many(round(minutes), 'minute')}" if minutes >= 1 else "less than a minute")
+    return ", ".join(parts) + "."
+
+
+def _put(
+    session: Session,
+    issue: Issue,
+    *,
+    on: str,
+    zone: str,
+    send_at: datetime,
+    hold: int | None,
+    now: datetime,
+    by: str,
+    user: int | None,
+) -> None:
+    hold = issue.hold_minutes if hold is None else hold
+    if not 0 <= hold <= LONGEST_HOLD:
+        raise BadInput(f"a hold of {hold} minutes cannot be kept; from 0 to {LONGEST_HOLD}")
+    _refuse_unready(issue)
+    why = f"for {on} {zone}"
+    if issue.state == State.SCHEDULED:
+        _still_scheduled(session, issue)
+        transitions.log(
+            session, issue.id, State.SCHEDULED, State.SCHEDULED, now=now, by=by, user_id=user, why=why
+        )
+    else:
+        if issue.state == State.PAUSED and not is_missed(issue):
+            raise NotAllowed(
+                f"issue {issue.number} has begun to go out and is paused; resume it or cancel it"
+            )
+        transitions.move(session, issue, State.SCHEDULED, now=now, by=by, user_id=user, why=why)
+    issue.send_on, issue.zone, issue.send_at, issue.hold_minutes = on, zone, send_at, hold
+    session.flush()
+
+
+def _still_scheduled(session: Session, issue: Issue) -> None:
+    """Take the row: from here on a freeze waits, and one that was faster is seen."""
+    mine = (
+        update(Issue)
+        .where(Issue.id == issue.id, Issue.state == State.SCHEDULED)
+        .values(state=State.SCHEDULED)
+    )
+    if session.scalar(mine.returning(Issue.id).execution_options(synchronize_session=False)) is None:
+        session.refresh(issue, ["state"])
+        raise NotAllowed(f"issue {issue.number} is {issue.state} by now, and its hour cannot change any more")
+
+
+def _refuse_unready(issue: Issue) -> None:
+    if not issue.picks:
+        raise NotAllowed(f"issue {issue.number} has no picks; add a comparison before it can go out")
+    if not issue.subject.strip():
+        raise NotAllowed(f"issue {issue.number} has no subject; write one before it can go out")
+
+
+def _spoken(on: str) -> str:
+    day = wall(on)
+    return f"{day:%A} {day.day} {day:%B}"
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}" + ("" if count == 1 else "s")

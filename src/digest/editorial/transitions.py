@@ -1,0 +1,86 @@
+"""Which state of an issue may follow which: one table, and the one place where a state changes."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from digest.editorial.models import Issue, State, Transition
+from digest.errors import NotAllowed
+
+ALLOWED: Mapping[State, frozenset[State]] = {
+    State.DRAFT: frozenset({State.SCHEDULED, State.CANCELLED}),
+    # To PAUSED when its hour was missed, and back to DRAFT when an editor takes it off the calendar.
+    State.SCHEDULED: frozenset({State.DRAFT, State.SENDING, State.PAUSED, State.CANCELLED}),
+    State.SENDING: frozenset({State.PAUSED, State.SENT, State.CANCELLED}),
+    # To SCHEDULED only when nothing was frozen: the editor was asked about a missed hour and said "send it".
+    State.PAUSED: frozenset({State.SENDING, State.SCHEDULED, State.SENT, State.CANCELLED}),
+    State.SENT: frozenset(),
+    State.CANCELLED: frozenset(),
+}
+_ENDS = frozenset({State.SENT, State.CANCELLED})
+
+
+def move(
+    session: Session,
+    issue: Issue,
+    to: State,
+    *,
+    now: datetime,
+    by: str,
+    user_id: int | None = None,
+    why: str = "",
+) -> None:
+    """Bring `issue` from the state it was read in to `to`, and log who, when and why.
+
+    A pause keeps `why` as its reason; an end sets `finished_at`. Raises NotAllowed when the table forbids it, or
+    when somebody else moved the issue since it was read: of two at once, one wins.
+    """
+    session.flush()
+    was = State(issue.state)
+    if to not in ALLOWED[was]:
+        raise NotAllowed(_refusal(issue.number, was, to))
+    values: dict[str, object] = {"state": to, "pause_reason": why if to is State.PAUSED else None}
+    if to in _ENDS:
+        values["finished_at"] = now
+    changed = update(Issue).where(Issue.id == issue.id, Issue.state == was).values(values).returning(Issue.id)
+    won = session.scalar(changed.execution_options(synchronize_session=False))
+    session.refresh(issue, ["state", "pause_reason", "finished_at"])
+    if won is None:
+        raise NotAllowed(f"issue {issue.number} is {issue.state} by now; somebody else was faster")
+    log(session, issue.id, was, to, now=now, by=by, user_id=user_id, why=why)
+
+
+def log(
+    session: Session,
+    issue_id: int,
+    was: str,
+    to: State,
+    *,
+    now: datetime,
+    by: str,
+    user_id: int | None,
+    why: str,
+) -> None:
+    """Write one line of an issue's history; `was` is empty for its beginning."""
+    line = Transition(
+        issue_id=issue_id, from_state=was, to_state=to, user_id=user_id, by=by[:64], why=why, at=now
+    )
+    session.add(line)
+    session.flush()
+
+
+def history(session: Session, issue_id: int) -> list[Transition]:
+    """Every change of an issue's state, the oldest first."""
+    return list(
+        session.scalars(select(Transition).where(Transition.issue_id == issue_id).order_by(Transition.id))
+    )
+
+
+def _refusal(number: int, was: State, to: State) -> str:
+    if was is to:
+        return f"issue {number} is {was} already"
+    following = sorted(ALLOWED[was])
+    may = f"it can only become {' or '.join(following)}" if following else "and stays so"
+    return f"issue {number} is {was} and cannot become {to}; {may}"

@@ -1,0 +1,111 @@
+"""Who may sign in to the desk, and the one place where a sign-in token is made and honoured."""
+
+from datetime import datetime, timedelta
+
+from email_validator import EmailNotValidError, validate_email
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from digest.editorial.models import Role, User
+from digest.errors import BadInput, BadToken
+from digest.signing import Purpose, Signer
+
+BY_LETTER = timedelta(minutes=30)
+BY_INIT = timedelta(hours=24)  # printed once for the operator, who may want to set up a relay first
+_RANK = (Role.VIEWER, Role.EDITOR, Role.OWNER)
+
+
+def invite(session: Session, address: str, role: Role | str, now: datetime) -> User:
+    """The user with this address, made if need be, in this role. Raises BadInput for a bad address or role."""
+    role = _role(role)
+    plain = _address(address)
+    user = find(session, plain)
+    if user is None:
+        user = User(address=plain, role=role, created_at=now)
+        session.add(user)
+    user.role = role
+    session.flush()
+    return user
+
+
+def find(session: Session, address: str) -> User | None:
+    """The user with this address, whatever its case."""
+    return session.scalars(select(User).where(User.address == address.strip().lower())).one_or_none()
+
+
+def listing(session: Session) -> list[User]:
+    """All users by address."""
+    return list(session.scalars(select(User).order_by(User.address)))
+
+
+def may(user: User, role: Role) -> bool:
+    """Whether the user may do what `role` may: an owner all, an editor what a viewer may."""
+    return _RANK.index(Role(user.role)) >= _RANK.index(role)
+
+
+def sign_in_token(signer: Signer, user: User, now: datetime, lifetime: timedelta = BY_LETTER) -> str:
+    """A token that signs this user in once, within `lifetime`; signing in ends every other one."""
+    expires = int((now + lifetime).timestamp())
+    return signer.mint(Purpose.SIGN_IN, user.id, user.sign_ins, expires)
+
+
+def sign_in(session: Session, signer: Signer, token: str, now: datetime) -> User:
+    """The user whom the token signs in; it is used up by it. Raises BadToken when it was used, expired or forged."""
+    user_id, sign_ins, expires = _numbers(signer, token)
+    if now.timestamp() > expires:
+        raise BadToken("this sign-in link has expired; ask for a new one")
+    used = (
+        update(User)
+        .where(User.id == user_id, User.sign_ins == sign_ins)
+        .values(sign_ins=User.sign_ins + 1, last_seen_at=now)
+        .returning(User.id)
+    )
+    if session.scalar(used.execution_options(synchronize_session=False)) is None:
+        raise BadToken("this sign-in link was used already; ask for a new one")
+    return session.get_one(User, user_id, populate_existing=True)
+
+
+def check_token(session: Session, signer: Signer, token: str, now: datetime) -> User:
+    """The user whom `sign_in` would sign in, with nothing used up: for the page with the button. Raises BadToken."""
+    user_id, sign_ins, expires = _numbers(signer, token)
+    user = session.get(User, user_id)
+    if user is None or user.sign_ins != sign_ins or now.timestamp() > expires:
+        raise BadToken("this sign-in link was used already or has expired; ask for a new one")
+    return user
+
+
+def user_for_session(session: Session, user_id: int, epoch: int) -> User | None:
+    """The user of a session that was begun in `epoch`, or None when the user is gone or all sessions were ended."""
+    return session.scalars(select(User).where(User.id == user_id, User.session_epoch == epoch)).one_or_none()
+
+
+def end_sessions(session: Session, user: User) -> None:
+    """End every session of the user, on every machine, and every sign-in link that is under way."""
+    ended = update(User).where(User.id == user.id)
+    session.execute(ended.values(session_epoch=User.session_epoch + 1, sign_ins=User.sign_ins + 1))
+    session.refresh(user)
+
+
+def _numbers(signer: Signer, token: str) -> tuple[int, int, int]:
+    match signer.read(Purpose.SIGN_IN, token):
+        case (user_id, sign_ins, expires):
+            return user_id, sign_ins, expires
+    raise BadToken("this sign-in link is not complete")
+
+
+def _role(role: str) -> Role:
+    try:
+        return Role(role)
+    except ValueError:
+        raise BadInput(f"{role!r} is not a role; it is owner, editor or viewer") from None
+
+
+def _address(address: str) -> str:
+    try:
+        found = validate_email(
+            address.strip(), check_deliverability=False, globally_deliverable=False, test_environment=True
+        )
+    except EmailNotValidError as error:
+        raise BadInput(f"{address.strip()!r} is not an address: {' '.join(str(error).split())}") from None
+    # Nobody's provider tells Ana@ from ana@, and one person is one user.
+    return found.normalized.lower()

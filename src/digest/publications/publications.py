@@ -1,0 +1,192 @@
+"""A publication is found, created and changed here, and nothing half-valid is ever stored."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from email_validator import EmailNotValidError, validate_email
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from digest.errors import BadInput, NotFound
+from digest.publications.models import Publication
+
+_SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_CLOCK = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
+# Marks that reverse the reading order of what follows: a sender's name must not be able to spoof another.
+_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+DEFAULTS: Mapping[str, object] = {
+    "tagline": "",
+    "reply_to": None,
+    "postal_address": "",
+    "language": "en",
+    "zone": "UTC",
+    "weekday": 1,
+    "at": "09:00",
+    "draft_days_before": 2,
+    "wanted_picks": 5,
+    "fewest_picks": 3,
+    "hold_minutes": 10,
+}
+
+
+def find(session: Session, slug: str | None = None) -> Publication:
+    """The publication called `slug`, or the first one made when None. Raises NotFound."""
+    wanted = select(Publication).order_by(Publication.id).limit(1)
+    if slug is not None:
+        wanted = wanted.where(Publication.slug == slug)
+    publication = session.scalars(wanted).one_or_none()
+    if publication is None:
+        raise NotFound(
+            f"there is no publication called {slug!r}"
+            if slug is not None
+            else "there is no publication yet; `digest init` creates the first"
+        )
+    return publication
+
+
+def listing(session: Session) -> list[Publication]:
+    """All publications, the first made first."""
+    return list(session.scalars(select(Publication).order_by(Publication.id)))
+
+
+def create(session: Session, *, now: datetime, **fields: object) -> Publication:
+    """A new publication from `name`, `sender_address` and whatever else differs from DEFAULTS.
+
+    `slug` is made from the name and `sender_name` is the name when not given. Raises BadInput, naming the field.
+    """
+    given = dict(DEFAULTS) | fields
+    name = _text(given.get("name"), "name", 120, needed=True)
+    given.setdefault("slug", _slug_from(name))
+    given.setdefault("sender_name", name)
+    given.setdefault("sender_address", "")
+    values = _checked(given)
+    if session.scalar(select(func.count()).where(Publication.slug == values["slug"])):
+        raise BadInput(f"slug: there is a publication called {values['slug']} already; give another slug")
+    publication = Publication(created_at=now, **values)
+    session.add(publication)
+    session.flush()
+    return publication
+
+
+def change(session: Session, publication: Publication, **fields: object) -> Publication:
+    """Change the given fields and no other. Raises BadInput, naming the field; then nothing is changed."""
+    if "slug" in fields and fields["slug"] != publication.slug:
+        raise BadInput("slug: it is in the addresses of pages that readers know, and cannot change")
+    kept = {"wanted_picks": publication.wanted_picks, "fewest_picks": publication.fewest_picks}
+    values = _checked(kept | fields)
+    for field, value in values.items():
+        setattr(publication, field, value)
+    session.flush()
+    return publication
+
+
+def zone(name: object, field: str = "zone") -> str:
+    """`name` when it is an IANA zone, such as Europe/Berlin. Raises BadInput."""
+    text = str(name or "").strip()
+    try:
+        ZoneInfo(text)
+    except (KeyError, ValueError, OSError):
+        raise BadInput(f"{field}: {text!r} is not a time zone; write one like Europe/Berlin or UTC") from None
+    return text
+
+
+def _checked(fields: Mapping[str, object]) -> dict[str, object]:
+    unknown = sorted(set(fields) - set(_RULES))
+    if unknown:
+        raise BadInput(f"{unknown[0]}: a publication has no such field")
+    values = {field: _RULES[field](value) for field, value in fields.items()}
+    fewest, wanted = values.get("fewest_picks"), values.get("wanted_picks")
+    if isinstance(fewest, int) and isinstance(wanted, int) and fewest > wanted:
+        raise BadInput(f"fewest_picks: {fewest} is more than wanted_picks, which is {wanted}")
+    return values
+
+
+def _text(value: object, field: str, most: int, *, needed: bool = False, lines: bool = False) -> str:
+    text = str(value or "").strip()
+    if lines:
+        text = text.replace("\r\n", "\n")
+    if needed and not text:
+        raise BadInput(f"{field}: it is missing")
+    if len(text) > most:
+        raise BadInput(f"{field}: {len(text)} characters are too many; at most {most}")
+    allowed = "\n" if lines else ""
+    # Category C holds control characters, but also emoji joiners and others that are harmless in a name.
+    if any(
+        (unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} and c not in allowed) or c in _TURNS
+        for c in text
+    ):
+        raise BadInput(
+            f"{field}: it holds a line break, a control character or a mark that turns text around"
+        )
+    return text
+
+
+def _address(value: object, field: str) -> str:
+    text = str(value or "").strip()
+    if not text:
+        raise BadInput(f"{field}: it is missing; write an address like digest@example.org")
+    try:
+        # A laptop sends as digest@localhost to its own mailbox; checks.py warns of it before a real send.
+        found = validate_email(
+            text,
+            check_deliverability=False,
+            allow_smtputf8=False,
+            globally_deliverable=False,
+            test_environment=True,
+        )
+    except EmailNotValidError as error:
+        raise BadInput(f"{field}: {text!r} is not an address: {' '.join(str(error).split())}") from None
+    return found.ascii_email or found.normalized
+
+
+def _whole(value: object, field: str, least: int, most: int) -> int:
+    try:
+        number = int(str(value))
+    except ValueError:
+        number = least - 1
+    if not least <= number <= most:
+        raise BadInput(f"{field}: {value!r} is not a whole number from {least} to {most}")
+    return number
+
+
+def _weekday(value: object) -> int:
+    name = str(value).strip().lower()
+    return _WEEKDAYS.index(name) if name in _WEEKDAYS else _whole(value, "weekday", 0, 6)
+
+
+def _matching(value: object, field: str, pattern: re.Pattern[str], example: str) -> str:
+    text = str(value or "").strip()
+    if not pattern.fullmatch(text):
+        raise BadInput(f"{field}: {text!r} cannot be used; write it like {example}")
+    return text
+
+
+def _slug_from(name: str) -> str:
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:64].strip("-") or "digest"
+
+
+_RULES: Mapping[str, Callable[[object], object]] = {
+    "slug": lambda v: _text(_matching(v, "slug", _SLUG, "ai-tool-verdicts"), "slug", 64),
+    "name": lambda v: _text(v, "name", 120, needed=True),
+    "tagline": lambda v: _text(v, "tagline", 200),
+    "sender_name": lambda v: _text(v, "sender_name", 120, needed=True),
+    "sender_address": lambda v: _address(v, "sender_address"),
+    "reply_to": lambda v: _address(v, "reply_to") if v else None,
+    "postal_address": lambda v: _text(v, "postal_address", 500, lines=True),
+    "language": lambda v: _text(_matching(v, "language", _LANGUAGE, "en or pt-BR"), "language", 16),
+    "zone": zone,
+    "weekday": _weekday,
+    "at": lambda v: _matching(v, "at", _CLOCK, "09:00"),
+    # 0 would make the draft at the moment it goes out, and 7 before the last one has.
+    "draft_days_before": lambda v: _whole(v, "draft_days_before", 1, 6),
+    "wanted_picks": lambda v: _whole(v, "wanted_picks", 1, 12),
+    "fewest_picks": lambda v: _whole(v, "fewest_picks", 1, 12),
+    "hold_minutes": lambda v: _whole(v, "hold_minutes", 0, 1440),
+}

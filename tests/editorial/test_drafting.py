@@ -1,0 +1,207 @@
+"""A draft is good before anybody touches it, and never loses what somebody did to it."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from digest.db import Database
+from digest.editorial import drafting, editing, issues, schedule, transitions
+from digest.editorial.models import Issue, State
+from digest.publications import publications
+from tests.editorial import newsroom
+from tests.editorial.newsroom import NOW
+
+
+def test_the_first_draft_is_issue_1_with_picks_reasons_and_texts(db: Database) -> None:
+    with db.begin() as session:
+        issue = newsroom.drafted(session, 7)
+        assert (issue.number, issue.state, issue.thin) == (1, State.DRAFT, False)
+        assert newsroom.names(issue) == [f"tool{2 * n}-vs-tool{2 * n + 1}" for n in range(5)]
+        assert [pick.position for pick in issue.picks] == [1, 2, 3, 4, 5]
+        assert issue.picks[0].why == "The panel is split 2 to 2 on Tool1; Tool0 is 25 points ahead"
+        assert issue.subject == "Tool0 or Tool1? and 4 more verdicts"
+        assert issue.preheader.startswith("Also: Tool2 vs Tool3")
+        assert [r.rank for r in issue.rejections] == [1, 2]
+        assert issue.rejections[0].why_not.startswith("Ranked 6 of 7")
+
+
+def test_drafting_again_changes_nothing_when_nothing_changed(db: Database) -> None:
+    with db.begin() as session:
+        issue = newsroom.drafted(session, 7)
+        before = [(p.id, p.comparison_id, p.position, p.why) for p in issue.picks]
+        again = drafting.draft(session, issue.publication, NOW + timedelta(hours=1), by="test")
+        assert again.id == issue.id
+        assert [(p.id, p.comparison_id, p.position, p.why) for p in again.picks] == before
+
+
+def test_pins_vetoes_notes_and_texts_survive_a_new_draft(db: Database) -> None:
+    with db.begin() as session:
+        issue = newsroom.drafted(session, 7)
+        lead, second, third = (pick.comparison_id for pick in issue.picks[:3])
+        editing.drop(session, issue, lead)
+        editing.pin(session, issue, third)
+        editing.annotate(session, issue, second, "Read **this** first")
+        editing.write(session, issue, issue.revision, intro="Good morning")
+        editing.write(session, issue, issue.revision, subject="A quiet week")
+        for n in range(20, 26):
+            newsroom.compare(session, f"New{n}", f"Newer{n}", panel=(50, 100), days_ago=-1)
+        drafting.draft(session, issue.publication, NOW, by="test")
+        kept = {pick.comparison_id: pick for pick in issue.picks}
+        assert lead not in kept
+        assert kept[third].pinned
+        assert kept[third].position == 2
+        assert kept[second].note == "Read **this** first"
+        assert (issue.intro, issue.subject) == ("Good morning", "A quiet week")
+        assert [r.comparison_id for r in issue.rejections if r.vetoed] == [lead]
+        assert len(issue.picks) == 5
+
+
+def test_a_subject_that_nobody_wrote_follows_the_picks(db: Database) -> None:
+    with db.begin() as session:
+        issue = newsroom.drafted(session, 3)
+        editing.drop(session, issue, issue.picks[0].comparison_id)
+        assert issue.subject == "Tool2 or Tool3? and 1 more verdict"
+        editing.reorder(session, issue, [pick.id for pick in reversed(issue.picks)])
+        assert issue.subject == "Tool4 or Tool5? and 1 more verdict"
+
+
+def test_what_was_sent_is_not_sent_again_unless_its_verdict_changed(db: Database) -> None:
+    with db.begin() as session:
+        first = newsroom.drafted(session, 5)
+        newsroom.release(session, first)
+        with pytest.raises(drafting.NothingNew, match="nothing is new"):
+            drafting.draft(session, first.publication, NOW, by="test")
+        newsroom.compare(session, "Tool0", "Tool1")  # a new version that says the same
+        with pytest.raises(drafting.NothingNew):
+            drafting.draft(session, first.publication, NOW, by="test")
+        newsroom.compare(session, "Tool2", "Tool3", panel=(75, 100))
+        second = drafting.draft(session, first.publication, NOW, by="test")
+        assert newsroom.names(second) == ["tool2-vs-tool3"]
+        assert second.picks[0].why.startswith(
+            "The verdict changed since issue 1: Tool3 went from 50 % to 100 %"
+        )
+        newsroom.release(session, second)
+        with pytest.raises(drafting.NothingNew):
+            drafting.draft(session, first.publication, NOW, by="test")
+
+
+def test_a_vote_that_moved_is_a_verdict_that_changed(db: Database) -> None:
+    with db.begin() as session:
+        first = newsroom.drafted(session, 5)
+        newsroom.release(session, first)
+        newsroom.compare(session, "Tool0", "Tool1", community=(40, None))
+        second = drafting.draft(session, first.publication, NOW, by="test")
+        assert second.picks[0].why.startswith("The verdict changed since issue 1: the community moved")
+
+
+def test_an_issue_cancelled_in_its_hold_gives_its_picks_back(db: Database) -> None:
+    with db.begin() as session:
+        first = newsroom.drafted(session, 4)
+        schedule.send_now(session, first, now=NOW, by="test")
+        transitions.move(session, first, State.SENDING, now=NOW, by="clock")
+        first.release_at = NOW + timedelta(minutes=10)
+        transitions.move(session, first, State.CANCELLED, now=NOW, by="desk", why="wrong lead")
+        second = drafting.draft(session, first.publication, NOW, by="test")
+        assert (second.number, newsroom.names(second)) == (2, newsroom.names(first))
+
+
+def test_a_scheduled_issue_keeps_its_picks_from_the_next_draft(db: Database) -> None:
+    with db.begin() as session:
+        first = newsroom.drafted(session, 7)
+        schedule.schedule(session, first, on="2026-10-14 09:00", zone="UTC", now=NOW, by="test")
+        second = drafting.draft(session, first.publication, NOW, by="test")
+        assert second.number == 2
+        assert len(second.picks) == 2
+        assert second.thin
+
+
+def test_each_publication_has_its_own_numbers_and_its_own_news(db: Database) -> None:
+    with db.begin() as session:
+        newsroom.release(session, newsroom.drafted(session, 5))
+        other = newsroom.publication(session, name="Another")
+        issue = drafting.draft(session, other, NOW, by="test")
+        assert (issue.number, len(issue.picks)) == (1, 5)
+
+
+def test_two_drafts_at_once_make_one(db: Database) -> None:
+    with db.begin() as session:
+        paper = newsroom.publication(session)
+        newsroom.week(session, 5)
+    barrier, made = threading.Barrier(4), list[int]()
+
+    def work() -> None:
+        barrier.wait()
+        with db.begin() as session:
+            made.append(drafting.draft(session, publications.find(session), NOW, by="test").id)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    with db.read() as session:
+        assert len(made) == 4
+        assert len(set(made)) == 1
+        assert session.scalar(select(func.count()).select_from(Issue)) == 1
+        assert len(issues.get(session, 1, paper).picks) == 5
+
+
+def test_the_weekly_draft_is_made_two_days_before_and_once(db: Database) -> None:
+    with db.begin() as session:
+        paper = newsroom.publication(session, weekday="thursday", at="09:00")
+        newsroom.week(session, 5)
+        early = NOW.replace(day=13, hour=6, minute=59)  # 08:59 in Berlin, two days before Thursday 15
+        assert drafting.drafts_due(session, early) == []
+        assert drafting.draft_due(session, paper.id, early) is None
+        on_time = early + timedelta(minutes=1)
+        assert drafting.drafts_due(session, on_time) == [paper.id]
+        made = drafting.draft_due(session, paper.id, on_time)
+        assert made is not None
+        assert made.issue is not None
+        assert (made.occasion, made.issue.occasion, made.thin) == ("2026-10-15", "2026-10-15", False)
+        assert drafting.drafts_due(session, on_time) == []
+        assert drafting.draft_due(session, paper.id, on_time) is None
+
+
+def test_a_week_without_news_makes_no_issue_and_says_so_once(db: Database) -> None:
+    with db.begin() as session:
+        paper = newsroom.publication(session, weekday="tuesday")
+        made = drafting.draft_due(session, paper.id, NOW)
+        assert made == drafting.Drafted("2026-10-13", None, thin=True)
+    with db.begin() as session:
+        assert drafting.drafts_due(session, NOW) == []
+        assert issues.listing(session, paper) == []
+
+
+def test_a_thin_week_is_drafted_and_says_that_it_is_thin(db: Database) -> None:
+    with db.begin() as session:
+        paper = newsroom.publication(session, weekday="tuesday")
+        newsroom.week(session, 2)
+        made = drafting.draft_due(session, paper.id, NOW)
+        assert made is not None
+        assert made.thin
+        assert made.issue is not None
+        assert made.issue.state == State.DRAFT
+
+
+def test_the_clock_leaves_a_draft_alone_that_was_begun_by_hand(db: Database) -> None:
+    with db.begin() as session:
+        issue = newsroom.drafted(session, 3, weekday="tuesday")
+        newsroom.compare(session, "Late", "Later", panel=(50, 100), days_ago=-1)
+        made = drafting.draft_due(session, issue.publication_id, NOW)
+        assert made is not None
+        assert made.issue is issue
+        assert len(issue.picks) == 3
+
+
+def test_a_draft_left_over_from_last_week_is_drafted_anew(db: Database) -> None:
+    with db.begin() as session:
+        issue = newsroom.drafted(session, 2, weekday="tuesday")
+        drafting.draft_due(session, issue.publication_id, NOW)
+        newsroom.compare(session, "Late", "Later", panel=(50, 100), days_ago=-6)
+        made = drafting.draft_due(session, issue.publication_id, NOW + timedelta(days=7))
+        assert made is not None
+        assert made.issue is issue
+        assert (issue.occasion, len(issue.picks)) == ("2026-10-20", 3)
