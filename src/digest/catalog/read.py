@@ -99,7 +99,7 @@ def count(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(Comparison)) or 0
 
 
-def search(session: Session, text: str, limit: int = FOUND_AT_MOST) -> list[ComparisonView]:
+def search(session: Session, text: str, limit: int | None = FOUND_AT_MOST) -> list[ComparisonView]:
     """The comparisons as they stand that hold every word of `text` in a name, tagline, category or description."""
     words = str(clean.line(text)).split()[:10]
     return _views(session, _standing().where(*(_holds(word) for word in words)).limit(limit)) if words else []

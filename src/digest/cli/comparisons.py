@@ -1,0 +1,241 @@
+"""`digest comparisons`: import pages, list and show what there is."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from digest.db import Database, utcnow
+from digest.errors import BadInput
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from digest.catalog.importing import ImportResult
+    from digest.catalog.read import ComparisonView, ReviewView
+    from digest.cli import House
+
+CHUNK = 200  # files per transaction: other writers wait for one chunk, not for all
+
+
+class _Moment(click.ParamType[datetime]):
+    """A date or a time with its zone."""
+
+    name = "date"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Turn what was written into an aware time, or end with exit code 2."""
+        from digest.catalog.draft import moment
+
+        try:
+            read: datetime = moment(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return read
+
+
+@click.group("comparisons")
+def group() -> None:
+    """Import, list and show comparisons."""
+
+
+@group.command("import")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
+@click.option(
+    "--published", type=_Moment(), help="Date of those that bring none (2026-12-01); otherwise it is now."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print what became of each as JSON.")
+@click.pass_obj
+def import_(house: "House", paths: tuple[Path, ...], published: datetime | None, as_json: bool) -> None:
+    """Import text pages, JSON files, or folders of them.
+
+    The same page twice is one comparison; a changed page is its next version. A bad file is told and hinders no
+    other; the exit code is then 1.
+    """
+    result = _import(house.services().db, paths, published)
+    if as_json:
+        click.echo(_dump(_import_facts(result)))
+    else:
+        _print_import(result)
+    _refuse(result)
+
+
+def _import(db: Database, paths: Sequence[Path], published: datetime | None) -> "ImportResult":
+    from digest.catalog import files, importing
+
+    found = files.find(paths)
+    result = importing.ImportResult(refused=found.refused)
+    for chunk in _with_progress(found.files):
+        drafts, refused = importing.read_all(chunk)
+        with db.begin() as session:
+            imported = importing.store(session, drafts, utcnow(), published)
+        result += importing.ImportResult(tuple(imported), refused)
+    return result
+
+
+def _with_progress(paths: Sequence[Path]) -> Iterator[Sequence[Path]]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    quiet = not console.is_terminal or len(paths) <= CHUNK
+    with Progress(console=console, transient=True, disable=quiet) as progress:
+        bar = progress.add_task("Importing", total=len(paths))
+        for start in range(0, len(paths), CHUNK):
+            chunk = paths[start : start + CHUNK]
+            yield chunk
+            progress.advance(bar, len(chunk))
+
+
+def _import_facts(result: "ImportResult") -> dict[str, Any]:
+    changes = {change: result.count(change) for change in ("new", "changed", "unchanged")}
+    each = [
+        {"source": one.source, "slug": one.slug, "change": one.change, "version": one.version}
+        for one in result.imported
+    ]
+    return {**changes, "refused": list(result.refused), "comparisons": each}
+
+
+def _print_import(result: "ImportResult") -> None:
+    for one in result.imported[:CHUNK]:
+        version = f" (version {one.version})" if one.change == "changed" else ""
+        click.echo(f"{one.change:<9}  {one.slug}{version}")
+    if len(result.imported) > CHUNK:
+        click.echo(f"and {len(result.imported) - CHUNK:,} more")
+    if result.imported:
+        counts = (f"{result.count(change):,} {change}" for change in ("new", "changed", "unchanged"))
+        click.echo(", ".join(counts))
+
+
+def _refuse(result: "ImportResult") -> None:
+    """End with exit code 1 when a file was refused: one line for one file, else each and a last one that counts."""
+    if len(result.refused) == 1:
+        raise BadInput(result.refused[0])
+    for line in result.refused:
+        click.echo(line, err=True)
+    if result.refused:
+        raise BadInput(f"{len(result.refused)} files were not imported; all others were")
+
+
+@group.command("list")
+@click.option("--search", metavar="WORDS", help="Only those that hold these words.")
+@click.option("--limit", type=click.IntRange(1), help="Only the newest so many.")
+@click.option("--json", "as_json", is_flag=True, help="Print all that they say as JSON.")
+@click.pass_obj
+def list_(house: "House", search: str | None, limit: int | None, as_json: bool) -> None:
+    """List the comparisons, the newest first."""
+    from digest.catalog import read
+    from digest.catalog.facts import facts
+    from digest.catalog.facts import facts
+
+    with house.services().db.read() as session:
+        views = read.search(session, search, limit) if search else read.newest(session, limit)
+    if as_json:
+        click.echo(_dump([facts(view) for view in views]))
+    elif not views:
+        click.echo("No comparisons. Import some: digest comparisons import PATH", err=True)
+    elif sys.stdout.isatty():
+        _print_rich(_table(views))
+    else:
+        for view in views:
+            click.echo("\t".join(_row(view)))
+
+
+@group.command("show")
+@click.argument("slug")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.pass_obj
+def show(house: "House", slug: str, as_json: bool) -> None:
+    """Show one comparison, with every quote."""
+    from digest.catalog import read
+    from digest.catalog.facts import facts
+
+    with house.services().db.read() as session:
+        view = read.by_slug(session, slug)
+    if as_json:
+        click.echo(_dump(facts(view)))
+    elif sys.stdout.isatty():
+        _print_rich(*_page(view))
+    else:
+        click.echo(_plain(view))
+
+
+def _dump(facts: Any) -> str:
+    return json.dumps(facts, ensure_ascii=False, indent=2)
+
+
+def _community(review: "ReviewView") -> str:
+    return "no votes yet" if review.community_ship is None else f"{review.community_ship}%"
+
+
+def _row(view: "ComparisonView") -> tuple[str, ...]:
+    left, right = view.left, view.right
+    figures = (left.tool, f"{left.panel_ship}%", right.tool, f"{right.panel_ship}%")
+    return (f"{view.published_at:%Y-%m-%d}", view.slug, *figures)
+
+
+def _print_rich(*parts: "RenderableType") -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    for part in parts:
+        console.print(part)
+
+
+def _table(views: Sequence["ComparisonView"]) -> "RenderableType":
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("Date", "Comparison", "Left", "Panel", "Right", "Panel"):
+        table.add_column(name, justify="right" if name == "Panel" else "left")
+    for view in views:
+        table.add_row(*(Text(cell) for cell in _row(view)))  # Text: a name in brackets is no markup
+    return table
+
+
+def _page(view: "ComparisonView") -> list["RenderableType"]:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=True)
+    table.add_column("", no_wrap=True)
+    for review in (view.left, view.right):
+        table.add_column(Text(review.tool), ratio=1)
+    for name, left, right in _rows(view):
+        table.add_row(Text(name, style="dim"), Text(left), Text(right))
+    return [Text(_dateline(view), style="dim"), table]
+
+
+def _plain(view: "ComparisonView") -> str:
+    lines = [f"{view.left.tool} vs {view.right.tool}", _dateline(view)]
+    for side, review in ((1, view.left), (2, view.right)):
+        lines += ["", review.tool, *(f"{row[0]}: {row[side]}" for row in _rows(view))]
+    return "\n".join(lines)
+
+
+def _dateline(view: "ComparisonView") -> str:
+    return f"{view.slug}, version {view.version}, {view.published_at:%Y-%m-%d}, from {view.source}"
+
+
+def _rows(view: "ComparisonView") -> list[tuple[str, str, str]]:
+    left, right = view.left, view.right
+    said = {(quote.place, quote.side): quote.text for quote in view.quotes}
+    return [
+        ("Tagline", left.tagline, right.tagline),
+        ("Category", left.category, right.category),
+        ("Panel ship", f"{left.panel_ship}%", f"{right.panel_ship}%"),
+        ("Community", _community(left), _community(right)),
+        ("Entry", left.entry_price, right.entry_price),
+        ("About", left.description, right.description),
+        *(
+            (f"Reviewer {place}", said.get((place, "left"), ""), said.get((place, "right"), ""))
+            for place in sorted({quote.place for quote in view.quotes})
+        ),
+    ]
