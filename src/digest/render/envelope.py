@@ -1,0 +1,95 @@
+"""The lines around the words: an issue's headers and its two parts (RFC 5322, 2046, 2369, 2919, 8058)."""
+
+import hashlib
+import re
+from urllib.parse import urlsplit
+
+from digest.errors import BadInput
+from digest.render import headers as h
+from digest.render.clean import line
+from digest.render.content import Edition, Masthead
+from digest.render.slots import MESSAGE_ID, TO, UNSUBSCRIBE, Piece, Slots
+
+MAX_LINE = 998  # RFC 5322, 2.1.1
+
+_TEXT_PART = (
+    'Content-Type: text/plain; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
+)
+_HTML_PART = 'Content-Type: text/html; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
+
+
+def headers(edition: Edition, slots: Slots, *, subject: str, date: str, boundary: str) -> Piece:
+    """Every header of an issue's mail, down to the first line of its text part.
+
+    One line per List-* header: a folded or encoded one breaks one-click unsubscribing (RFC 8058). Auto-Submitted and
+    Precedence keep holiday replies away (RFC 3834). Raises BadInput when an address cannot stand in a header.
+    """
+    mast, base = edition.masthead, _url(edition.base_url)
+    rows = [
+        h.mailbox("From", mast.sender_name, _address(mast.sender_address)),
+        f"To: <{slots[TO]}>",
+        *([f"Reply-To: {_address(mast.reply_to)}"] if mast.reply_to else []),
+        h.unstructured("Subject", subject),
+        f"Date: {date}",
+        f"Message-ID: <{slots[MESSAGE_ID]}>",
+        f"List-Id: {list_id(mast)}",
+        f"List-Unsubscribe: <{base}/unsubscribe/{slots[UNSUBSCRIBE]}>",
+        "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
+        "List-Post: NO",
+        f"List-Archive: <{base}/issues>",
+        f"Feedback-ID: {edition.number}:{_label(mast.slug)}:issue:{_sender_id(mast)}",
+        "Auto-Submitted: auto-generated",
+        "Precedence: bulk",
+        "MIME-Version: 1.0",
+        f'Content-Type: multipart/alternative; boundary="{boundary}"',
+    ]
+    if any(len(row) > MAX_LINE for whole in rows for row in whole.split("\r\n")):
+        raise BadInput("the base URL or a name is too long for a mail header")
+    text = "\r\n".join(rows) + f"\r\n\r\n--{boundary}\r\n{_TEXT_PART}"
+    return tuple(part if isinstance(part, int) else part.encode("ascii") for part in slots.split(text))
+
+
+def between(boundary: str) -> Piece:
+    """From the end of the text part to the first line of the HTML part."""
+    return (f"\r\n--{boundary}\r\n{_HTML_PART}".encode("ascii"),)
+
+
+def end(boundary: str) -> Piece:
+    """Behind the HTML part."""
+    return (f"\r\n--{boundary}--\r\n".encode("ascii"),)
+
+
+def list_id(mast: Masthead) -> str:
+    """The publication's List-Id (RFC 2919): its slug below the sender's domain, which must never change."""
+    name, id_ = line(mast.name), f"<{_label(mast.slug)}.{_address(mast.sender_address).rpartition('@')[2]}>"
+    return (
+        f"{h.phrase(name)} {id_}"
+        if name and name.isascii() and "=?" not in name and len(name) < MAX_LINE / 2
+        else id_
+    )
+
+
+def _sender_id(mast: Masthead) -> str:
+    """Google's SenderId: 5 to 15 characters, the same for every mail of this publication."""
+    return (
+        "d"
+        + hashlib.sha256(f"{mast.slug}@{mast.sender_address.rpartition('@')[2]}".encode()).hexdigest()[:12]
+    )
+
+
+def _label(slug: str) -> str:
+    return re.sub("[^a-z0-9-]+", "-", slug.lower()).strip("-") or "digest"
+
+
+def _address(address: str) -> str:
+    if not re.fullmatch(r"[!-;=?-~]+@[A-Za-z0-9.-]+", address):
+        raise BadInput(
+            f"{line(address)!r} cannot stand in a mail's header; give a plain address such as news@example.org"
+        )
+    return address
+
+
+def _url(url: str) -> str:
+    if not re.fullmatch(r"https?://[!-;=?-~]+", url) or not urlsplit(url).netloc:
+        raise BadInput(f"{line(url)!r} is no base URL; give one such as https://news.example.org")
+    return url

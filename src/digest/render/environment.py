@@ -1,0 +1,58 @@
+"""The mail templates: where they are, how they are escaped, and which version of them this is."""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from digest.render import wrap
+
+PARTS = ("body.mjml", "body.txt", "subject.txt")
+
+
+@cache
+def folder() -> Path:
+    """The folder of the mail templates: inside the installed package, or at the top of a checkout."""
+    package = Path(__file__).parents[1]
+    installed = package / "templates" / "email"
+    return installed if installed.is_dir() else package.parents[1] / "templates" / "email"
+
+
+@cache
+def environment() -> Environment:
+    """Jinja2 for mails: `.mjml` is escaped, `.txt` is not, and a name that is not there is an error."""
+    made = Environment(
+        loader=FileSystemLoader(folder()),
+        autoescape=_is_markup,  # noqa: S701 on wherever there is markup
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=False,
+    )
+    made.filters["wrapped"] = wrap.paragraph
+    made.globals.update(rule=wrap.rule, sides=wrap.sides, bar=wrap.bar)
+    return made
+
+
+def _is_markup(name: str | None) -> bool:
+    return not (name or "").endswith(".txt")
+
+
+@cache
+def version(letter: str) -> str:
+    """A short hash of everything a letter is made with; a frozen issue keeps it."""
+    files = (
+        [folder() / letter / part for part in PARTS]
+        + sorted(folder().glob("*.mjml"))
+        + sorted(folder().glob("*.txt"))
+    )
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def fill(letter: str, part: str, **facts: object) -> str:
+    """One part of a letter, filled once: what comes in as a value is never read as a template."""
+    return environment().get_template(f"{letter}/{part}").render(**facts)

@@ -1,0 +1,62 @@
+"""Header lines: one line each, folded only where that is harmless, and safe whatever text they hold."""
+
+import base64
+import re
+
+from digest.render.clean import line
+
+FOLD = 76
+MAX_WORD = 60  # a longer run of letters cannot be folded: it goes as encoded-words
+
+_SPECIAL = re.compile(r"[^A-Za-z0-9 !#$%&\'*+/=?^_`{|}~-]")
+
+
+def unstructured(name: str, text: str) -> str:
+    """`Name: text` with RFC 2047 encoded-words only when the text needs them, and no line break but folding."""
+    text = line(text)
+    return f"{name}: {_folded(text, len(name) + 2) if _plain(text) else words(text, len(name) + 2)}"
+
+
+def mailbox(name: str, display: str, address: str) -> str:
+    """`Name: Display <address>`. The address must be checked before; it is only kept on its line here."""
+    display, address = line(display), line(address).replace(" ", "")
+    if not display:
+        return f"{name}: {address}"
+    if not _plain(display):
+        return f"{name}: {words(display, len(name) + 2)}\r\n <{address}>"
+    return f"{name}: {phrase(display)} <{address}>"
+
+
+def phrase(text: str) -> str:
+    """ASCII words as a header's phrase, in quotes when RFC 5322 wants them."""
+    if not _SPECIAL.search(text):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def words(text: str, start: int) -> str:
+    """The text as encoded-words (RFC 2047) in lines of at most 76 characters; `start` columns are taken."""
+    room, out, chunk = FOLD - start - len("=?utf-8?b??="), [], b""
+    for character in text:
+        raw = character.encode()
+        if chunk and (len(chunk) + len(raw) + 2) // 3 * 4 > room:
+            out.append(chunk)
+            chunk, room = b"", FOLD - 1 - len("=?utf-8?b??=")
+        chunk += raw
+    out.append(chunk)
+    return "\r\n ".join(f"=?utf-8?b?{base64.b64encode(part).decode()}?=" for part in out)
+
+
+def _plain(text: str) -> bool:
+    return text.isascii() and "=?" not in text and all(len(word) <= MAX_WORD for word in text.split(" "))
+
+
+def _folded(text: str, start: int) -> str:
+    lines, room = [""], FOLD - start
+    for word in text.split(" "):
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > room:
+            lines.append(word)
+            room = FOLD - 1
+        else:
+            lines[-1] = f"{lines[-1]} {word}" if lines[-1] else word
+    return "\r\n ".join(lines)

@@ -1,0 +1,93 @@
+"""Letters: single mails to one person, made from plain facts.
+
+Facts are strings, as they are shown; links come in as whole URLs, minted by whoever honours them. Every kind takes
+
+    publication       its name                     language         BCP 47 tag; "en" when left out
+    postal_address    of the publisher, may be ""; its lines are kept
+
+and besides (a fact marked ? may be left out):
+
+    confirm   confirm_url, asked_at ("22 November 2026, 09:14 UTC"), expires ("72 hours"), network? ("203.0.113.0/24")
+    welcome   tagline?, preferences_url, unsubscribe_url, next_issue? ("Tuesday, 24 November"), latest_url?
+    known     preferences_url, unsubscribe_url, asked_at, network?     (somebody asked again for an address that is in)
+    sign_in   sign_in_url, expires ("30 minutes"), asked_at?
+    notice    heading, paragraphs (list of strings), link_url?, link_label?     (to editors and operators)
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from digest.errors import BadInput
+from digest.render import environment, figures, mjml
+from digest.render.clean import line, prose
+
+_SHARED = {"publication", "postal_address"}
+_NEEDED: dict[str, set[str]] = {
+    "confirm": {"confirm_url", "asked_at", "expires"},
+    "welcome": {"preferences_url", "unsubscribe_url"},
+    "known": {"preferences_url", "unsubscribe_url", "asked_at"},
+    "sign_in": {"sign_in_url", "expires"},
+    "notice": {"heading", "paragraphs"},
+}
+_OPTIONAL: dict[str, set[str]] = {
+    "confirm": {"network"},
+    "welcome": {"tagline", "next_issue", "latest_url"},
+    "known": {"network"},
+    "sign_in": {"asked_at"},
+    "notice": {"link_url", "link_label"},
+}
+KINDS = tuple(_NEEDED)
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A letter's three texts, and the headers it needs besides From, To, Date and Message-ID."""
+
+    subject: str
+    html: str
+    text: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def letter(kind: str, facts: Mapping[str, object]) -> Rendered:
+    """A letter of this kind. Raises BadInput for an unknown kind or a missing fact; others are left out."""
+    known = _checked(kind, facts)
+    subject = line(environment.fill(kind, "subject.txt", **known))
+    known["subject"] = subject
+    html = mjml.to_html(environment.fill(kind, "body.mjml", **known))
+    text = environment.fill(kind, "body.txt", **known).strip() + "\n"
+    return Rendered(subject, html.rstrip() + "\n", text, _headers(kind, known))
+
+
+def _checked(kind: str, facts: Mapping[str, object]) -> dict[str, object]:
+    if kind not in _NEEDED:
+        raise BadInput(f"there is no letter called {line(kind)!r}; there are {', '.join(KINDS)}")
+    needed, optional = _NEEDED[kind] | _SHARED, _OPTIONAL[kind] | {"language"}
+    if missing := sorted(needed - set(facts)):
+        raise BadInput(f"the letter {kind} lacks {', '.join(missing)}")
+    clean: dict[str, object] = {name: line(str(facts.get(name) or "")) for name in needed | optional}
+    clean["language"] = clean["language"] or "en"
+    clean["direction"] = figures.direction(str(clean["language"]))
+    clean["address_rows"] = _rows(facts["postal_address"])
+    if kind == "notice":
+        clean["paragraphs"] = _paragraphs(facts["paragraphs"])
+    return clean
+
+
+def _rows(address: object) -> list[str]:
+    return [line(row) for row in prose(str(address)).split("\n") if line(row)]
+
+
+def _paragraphs(value: object) -> list[str]:
+    if isinstance(value, str) or not isinstance(value, (list, tuple)):
+        raise BadInput("the letter notice wants its paragraphs as a list of strings")
+    return [line(str(paragraph)) for paragraph in value]
+
+
+def _headers(kind: str, facts: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+    """No machine answers it (RFC 3834); a letter to a subscriber can be answered by leaving in one click (RFC 8058)."""
+    headers = [("Auto-Submitted", "auto-generated"), ("X-Auto-Response-Suppress", "All")]
+    if kind in {"welcome", "known"}:
+        headers.append(("List-Unsubscribe", f"<{str(facts['unsubscribe_url']).replace(' ', '')}>"))
+        headers.append(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
+    return tuple(headers)

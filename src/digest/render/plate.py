@@ -1,0 +1,74 @@
+"""A pressed issue with its blocks in one reader's order: what is left is a join of byte strings."""
+
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from digest.render import quoted
+from digest.render.clean import line
+from digest.render.slots import CLICKS, Piece
+
+
+class Reader(NamedTuple):
+    """What differs from mail to mail, as bytes that are put in as they are."""
+
+    to: bytes  # the address, bare; ASCII unless the relay offers SMTPUTF8
+    message_id: bytes  # `unique@domain`, without angle brackets
+    unsubscribe: bytes  # tokens: base64url, at most 60 characters
+    preferences: bytes
+    masked_text: bytes  # both from `masked(...)`
+    masked_html: bytes
+    clicks: Sequence[bytes] = ()  # one token per number in `Plate.clicks`, in that order
+
+
+def masked(address: str) -> tuple[bytes, bytes]:
+    """A masked address (`a•••@example.org`) as `masked_text` and `masked_html` of a Reader."""
+    text = line(address)
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    plain = quoted.value(text)
+    return plain, plain if escaped == text else quoted.value(escaped)
+
+
+class Plate:
+    """Static bytes and slots in turn. One plate serves every reader who gets these blocks in this order."""
+
+    def __init__(self, pieces: Sequence[Piece]) -> None:
+        """Take the pieces of a whole mail in order."""
+        static, slots = _alternate(pieces)
+        numbers = sorted({slot for slot in slots if slot >= CLICKS})
+        self.clicks: tuple[int, ...] = tuple(slot - CLICKS + 1 for slot in numbers)
+        places = {slot: CLICKS + place for place, slot in enumerate(numbers)}
+        self._parts: list[bytes] = [
+            part for pair in zip(static, [*slots, 0], strict=True) for part in (pair[0], b"")
+        ]
+        self._pick: Any = itemgetter(*(places.get(slot, slot) for slot in slots))
+
+    def fill(self, reader: Reader) -> bytes:
+        """The whole mail (RFC 5322, CRLF, ASCII but for an SMTPUTF8 address) for one reader.
+
+        No line starts with a dot, so that it goes on the wire as it is. Raises ValueError when the address or the
+        Message-ID would break out of its header, IndexError when there are fewer tokens than `clicks`.
+        """
+        if (
+            b"\n" in reader.to
+            or b"\r" in reader.to
+            or b"\n" in reader.message_id
+            or b"\r" in reader.message_id
+        ):
+            raise ValueError("an address or a Message-ID holds a line break")
+        parts = self._parts.copy()
+        parts[1:-1:2] = self._pick((*reader[:6], *reader.clicks))
+        return b"".join(parts)
+
+
+def _alternate(pieces: Sequence[Piece]) -> tuple[list[bytes], list[int]]:
+    """Static, slot, static, slot … static: neighbouring bytes joined, empty ones put between neighbouring slots."""
+    static, slots, run = [], [], bytearray()
+    for part in (part for piece in pieces for part in piece):
+        if isinstance(part, int):
+            static.append(bytes(run))
+            slots.append(part)
+            run = bytearray()
+        else:
+            run += part
+    return [*static, bytes(run)], slots

@@ -1,0 +1,32 @@
+"""A finished mail, opened again: what is previewed is what is sent."""
+
+from dataclasses import dataclass
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+
+from digest.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A mail as its reader's program sees it."""
+
+    subject: str
+    html: str
+    text: str
+    headers: tuple[tuple[str, str], ...]  # in order, decoded and unfolded
+
+
+def open_mail(mail: bytes) -> Opened:
+    """Parse a mail that we made. Raises BadInput when it lacks its text or its HTML part, or is damaged."""
+    parsed = message_from_bytes(mail, policy=policy.default)
+    headers = tuple((name, str(value)) for name, value in parsed.items())
+    return Opened(str(parsed["subject"] or ""), _part(parsed, "html"), _part(parsed, "plain"), headers)
+
+
+def _part(mail: EmailMessage, kind: str) -> str:
+    for part in mail.walk():
+        if part.get_content_type() == f"text/{kind}":
+            content = part.get_content()
+            return str(content).replace("\r\n", "\n")
+    raise BadInput(f"this mail has no text/{kind} part")

@@ -1,0 +1,90 @@
+"""Quoted-printable (RFC 2045, 6.7) with slots: lines of at most 76 characters whatever is put into a slot."""
+
+import binascii
+import re
+
+from digest.render.slots import Piece
+
+MAX_LINE = 76
+SOFT = b"=\r\n"
+_LINE_START_DOT = re.compile(rb"^\.", re.MULTILINE)
+_PLAIN = frozenset(range(33, 127)) - {ord("=")}
+_ATOMS = [bytes((n,)) if n in _PLAIN or n in b" \t" else b"=%02X" % n for n in range(256)]
+
+
+def encode(parts: list[str | int]) -> Piece:
+    """Text and slots as they are sent. Ends inside a line when the text does.
+
+    A slot stands on a line of its own, between soft breaks. No line starts with a dot, so that nothing ever needs
+    dot-stuffing (RFC 5321, 4.5.2), or with "From ", which mailbox files escape.
+    """
+    writer = _Writer()
+    for part in parts:
+        if isinstance(part, int):
+            writer.slot(part)
+        else:
+            writer.text(part)
+    return writer.finish()
+
+
+def closed(piece: Piece) -> Piece:
+    """The piece with a soft break behind it, so that any other may follow it."""
+    return (*piece, SOFT)
+
+
+def value(text: str) -> bytes:
+    """A short text as the content of a slot, encoded by the same rules."""
+    coded = binascii.b2a_qp(text.encode(), quotetabs=True, istext=False)
+    if b"\n" in coded or coded.startswith(b"."):
+        return _LINE_START_DOT.sub(b"=2E", coded.replace(b"=\n", SOFT))
+    return coded
+
+
+class _Writer:
+    def __init__(self) -> None:
+        self.done: list[bytes | int] = []
+        self.line = bytearray()  # the physical line so far
+        self.static = bytearray()
+        self.after_slot = False
+
+    def text(self, text: str) -> None:
+        first, *others = text.replace("\r\n", "\n").split("\n")
+        self._words(first, ends=bool(others))
+        for place, line in enumerate(others, 1):
+            self._hard()
+            self._words(line, ends=place < len(others))
+
+    def slot(self, number: int) -> None:
+        if self.line or self.after_slot:
+            self._soft()
+        self.done += [bytes(self.static), number]
+        self.static = bytearray()
+        self.after_slot = True
+
+    def finish(self) -> Piece:
+        self.static += self.line
+        return (*self.done, bytes(self.static))
+
+    def _words(self, line: str, *, ends: bool) -> None:
+        data = line.encode()
+        if data and self.after_slot:
+            self._soft()
+        last = len(data) - 1
+        for place, byte in enumerate(data):
+            blank_at_end = ends and place == last and byte in b" \t"
+            self._atom(b"=%02X" % byte if blank_at_end else _ATOMS[byte])
+
+    def _atom(self, atom: bytes) -> None:
+        if len(self.line) + len(atom) > MAX_LINE - 1:
+            self._soft()
+        if not self.line and atom in {b".", b"F"}:
+            atom = b"=%02X" % atom[0]
+        self.line += atom
+
+    def _soft(self) -> None:
+        self.static += self.line + SOFT
+        self.line, self.after_slot = bytearray(), False
+
+    def _hard(self) -> None:
+        self.static += self.line + b"\r\n"
+        self.line, self.after_slot = bytearray(), False

@@ -1,0 +1,127 @@
+"""The sharpest thing a reviewer said: one excerpt per side, cut at the end of a sentence."""
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from digest.render.clean import line
+from digest.render.content import Quote
+
+LIMIT = 280
+
+_CLOSING = "[\"'\u201d\u2019)\\]]*"
+_END = re.compile(f"(?<=[.!?]){_CLOSING}\\s+(?=[\"'\u201c\u2018(\\[]?[A-Z0-9])")
+_WHOLE = re.compile(f"[.!?]{_CLOSING}$")
+_POINTED = (
+    (r"\bkills?\b", 5),
+    (r"\bearns? (?:the|a|its) ship\b|\bearn the ship\b", 5),
+    (r"\bskips?\b", 5),
+    (r"\bfalls? apart\b|\bbreaks?\b|\bevaporates?\b|\bcollapses?\b", 4),
+    (r"\bwon't\b|\bdon't\b|\bcan't\b|\bisn't\b|\bnever\b|\bnot because\b", 2),
+    (r"\bship(?:s|ped|ping)? (?:it|this|because|narrowly|anyway)\b|\bthis ships\b|\bI'm shipping\b", 4),
+    (r"\bmistake\b|\bhumbling\b|\bcheat code\b|\bnot a vibe\b|\bconveniently\b|\bgenuine(?:ly)?\b", 3),
+    (r"\bno (?:business|product|moat|buyer|defensib\w+)\b|\bmoat\b", 3),
+    (r"\bonly if\b|\buntil then\b|\bthe problem is\b|\bwhat saves it\b|\bwould need to change\b", 3),
+    (r"—|\bbut\b", 1),
+)
+_STOCK = (
+    (r"^(?:the )?(?:direct )?(?:category|competitors|direct competitors)\b", 5),
+    (r"^the (?:primitive|thesis|buyer|dx bet|moment of truth)\b", 4),
+    (r"^(?:it|that|this|they|he|she|those|these|which|and|so)\b", 2),
+    (r"`", 2),
+)
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """Whole sentences of one quote, in a row. `before` and `after` say whether the reviewer said more."""
+
+    side: str
+    place: int
+    text: str
+    before: bool
+    after: bool
+
+
+def sharpest(
+    quotes: Sequence[Quote], *, limit: int = LIMIT, avoid: Collection[str] = ()
+) -> tuple[Excerpt, ...]:
+    """One excerpt per side that has quotes, left first, of at most `limit` characters each.
+
+    Verdicts go before descriptions; two reviewers go before the same one twice; a text in `avoid` (an excerpt that
+    the issue already shows) is taken only when there is nothing else. The same quotes give the same excerpts.
+    """
+    chosen: list[Excerpt] = []
+    for side in ("left", "right"):
+        heard = {excerpt.place for excerpt in chosen}
+        ranked = [
+            (
+                _worth(excerpt) - 3 * (excerpt.place in heard) - 100 * (excerpt.text in avoid),
+                -excerpt.place,
+                excerpt,
+            )
+            for quote in quotes
+            if quote.side == side
+            for excerpt in _excerpts(quote, limit)
+        ]
+        if ranked:
+            chosen.append(max(ranked, key=lambda entry: entry[:2])[2])
+    return tuple(chosen)
+
+
+def best(excerpts: Sequence[Excerpt], *, avoid: Collection[str] = ()) -> tuple[Excerpt, ...]:
+    """The one that is most worth showing, as a tuple of one; empty when there is none."""
+    fresh = [excerpt for excerpt in excerpts if excerpt.text not in avoid] or list(excerpts)
+    return (max(fresh, key=_worth),) if fresh else ()
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text, in order; an abbreviation before a capital letter is taken for an end."""
+    return [part for part in _END.split(line(text)) if part]
+
+
+def _excerpts(quote: Quote, limit: int) -> Iterator[Excerpt]:
+    """Every sentence that fits, together with as many of the next ones as fit."""
+    parts = _with_marks(quote.text)
+    for start, first in enumerate(parts):
+        text, end = first, start + 1
+        while end < len(parts) and len(text) + 1 + len(parts[end]) <= limit:
+            text, end = f"{text} {parts[end]}", end + 1
+        whole = len(text) <= limit
+        yield Excerpt(
+            quote.side,
+            quote.place,
+            text if whole else _cut(text, limit),
+            start > 0,
+            end < len(parts) or not whole,
+        )
+
+
+def _with_marks(text: str) -> list[str]:
+    """Sentences with the closing marks that stand behind their full stops."""
+    text, parts, start = line(text), [], 0
+    for match in _END.finditer(text):
+        parts.append(text[start : match.end()].strip())
+        start = match.end()
+    rest = text[start:].strip()
+    return [*parts, rest] if rest else parts
+
+
+def _cut(text: str, limit: int) -> str:
+    """The text up to the last blank that fits; a word longer than that is cut."""
+    head = text[: limit - 1]
+    return (head.rsplit(" ", 1)[0] if " " in head else head).rstrip(" ,;:—-")
+
+
+def _worth(excerpt: Excerpt) -> float:
+    """How pointed it is; the first sentence counts in full, what follows it for a third."""
+    first, *others = _with_marks(excerpt.text)
+    rest = max((_points(part) for part in others), default=0)
+    cut = 20 if excerpt.after and not _WHOLE.search(excerpt.text) else 0
+    return _points(first) + rest / 3 + min(len(excerpt.text), 200) / 100 - cut
+
+
+def _points(sentence: str) -> int:
+    gain = sum(weight for pattern, weight in _POINTED if re.search(pattern, sentence, re.IGNORECASE))
+    loss = sum(weight for pattern, weight in _STOCK if re.search(pattern, sentence, re.IGNORECASE))
+    return gain - loss
