@@ -27,8 +27,13 @@ class Subscriber(Base):
     address: Mapped[str | None] = mapped_column(String(320))  # as it is mailed; NULL once erased
     address_key: Mapped[str | None] = mapped_column(String(320), unique=True)  # as it is compared
     created_at: Mapped[datetime]
-    suppressed_at: Mapped[datetime | None]  # set together with a Suppression, so that a freeze needs no hashing
+    suppressed_at: Mapped[
+        datetime | None
+    ]  # set together with a Suppression, so that a freeze needs no hashing
     suppressed_for: Mapped[str | None] = mapped_column(String(32))
+    suppression: Mapped[str | None] = mapped_column(
+        String(64)
+    )  # which Suppression it is, to lift it without a key
     erased_at: Mapped[datetime | None]
 
 
@@ -46,7 +51,9 @@ class Subscription(Base):
     standing: Mapped[str] = mapped_column(String(8))
     source: Mapped[str] = mapped_column(Text)  # "form", or what the importer wrote as "why we may"
     requested_at: Mapped[datetime]
-    confirm_mailed_at: Mapped[datetime | None]  # the last confirmation letter, to keep the form from being a cannon
+    confirm_mailed_at: Mapped[
+        datetime | None
+    ]  # the last confirmation letter, to keep the form from being a cannon
     confirm_mails: Mapped[int] = mapped_column(default=0)
     confirmed_at: Mapped[datetime | None]
     left_at: Mapped[datetime | None]

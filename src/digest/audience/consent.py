@@ -1,0 +1,123 @@
+"""What a subscriber agreed to or withdrew: written once, with the words shown, and kept as proof (GDPR 7(1))."""
+
+import hashlib
+import ipaddress
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sqlalchemy import insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from digest.audience import rows
+from digest.audience.models import ConsentEvent, Wording
+
+AGENT_CHARS = 200
+TRACES_FOR = timedelta(days=365)  # then the network and the browser are forgotten; what was agreed to stays
+
+
+class Kind(StrEnum):
+    """What happened. The words stand in the database for good: add, never rename."""
+
+    REQUESTED = "requested"
+    CONFIRMED = "confirmed"
+    IMPORTED = "imported"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    LEFT = "left"
+    RETURNED = "returned"  # an undo of leaving
+    SUPPRESSED = "suppressed"
+    LIFTED = "lifted"
+    ERASED = "erased"
+
+
+def record(
+    session: Session,
+    *,
+    subscriber_id: int,
+    publication_id: int | None,
+    kind: Kind,
+    source: str,
+    now: datetime,
+    wording: str = "",
+    network: str | None = None,
+    agent: str | None = None,
+) -> None:
+    """Append one event. `network` is an IP address, kept as /24 or /48; `agent` is cut to 200 characters."""
+    session.execute(
+        insert(ConsentEvent).values(
+            subscriber_id=subscriber_id,
+            publication_id=publication_id,
+            kind=kind,
+            source=source,
+            wording_id=wording_id(session, wording),
+            network=coarse(network),
+            agent=_clean(agent),
+            at=now,
+        )
+    )
+
+
+def wording_id(session: Session, text: str) -> int | None:
+    """The number of these exact words, stored once; None for no words."""
+    if not text:
+        return None
+    text = text.replace("\0", "")
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    known = session.scalar(select(Wording.id).where(Wording.sha256 == digest))
+    if known is None:
+        session.execute(
+            rows.insert(session, Wording).values(sha256=digest, text=text).on_conflict_do_nothing()
+        )
+        known = session.scalars(select(Wording.id).where(Wording.sha256 == digest)).one()
+    return known
+
+
+def coarse(network: str | None) -> str | None:
+    """An IP address as its neighbourhood, /24 or /48: enough to see a flood, too little to find a person."""
+    if not network:
+        return None
+    try:
+        ip = ipaddress.ip_address(network.strip().partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
+        ip = ip.ipv4_mapped
+    return str(ipaddress.ip_network((ip, 24 if ip.version == 4 else 48), strict=False))  # noqa: PLR2004
+
+
+def history(session: Session, subscriber_id: int) -> Sequence[tuple[ConsentEvent, str | None]]:
+    """Every event of one subscriber with the words that were shown, oldest first."""
+    found = session.execute(
+        select(ConsentEvent, Wording.text)
+        .outerjoin(Wording, Wording.id == ConsentEvent.wording_id)
+        .where(ConsentEvent.subscriber_id == subscriber_id)
+        .order_by(ConsentEvent.id)
+    )
+    return [(event, text) for event, text in found]
+
+
+def forget_traces(session: Session, now: datetime) -> int:
+    """Drop network and browser from events older than a year; gives back how many. Run it daily."""
+    traced = or_(ConsentEvent.network.is_not(None), ConsentEvent.agent.is_not(None))
+    done = session.execute(
+        update(ConsentEvent)
+        .where(traced, ConsentEvent.at < now - TRACES_FOR)
+        .values(network=None, agent=None)
+        .returning(ConsentEvent.id)
+    )
+    return len(done.all())
+
+
+def forget_traces_of(session: Session, subscriber_ids: Sequence[int]) -> None:
+    """Drop network and browser from all events of these subscribers at once."""
+    session.execute(
+        update(ConsentEvent)
+        .where(ConsentEvent.subscriber_id.in_(subscriber_ids))
+        .values(network=None, agent=None)
+    )
+
+
+def _clean(agent: str | None) -> str | None:
+    text = "".join(c for c in agent or "" if c.isprintable())[:AGENT_CHARS]
+    return text or None

@@ -1,0 +1,94 @@
+"""Forgetting a person (GDPR 17): the row is emptied, its number stays, and a hash keeps them from coming back."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, exists, func, select, update
+from sqlalchemy.orm import Session
+
+from digest.audience import consent, suppression
+from digest.audience.address import normal
+from digest.audience.models import Standing, Subscriber, Subscription
+from digest.signing import Signer
+
+UNCONFIRMED_FOR = timedelta(days=30)
+
+
+def erase(session: Session, signer: Signer, address: str, now: datetime, source: str = "request") -> bool:
+    """Forget this address for good; False when we do not hold it. It is suppressed either way.
+
+    Old counts still add up, because the emptied row keeps its number. Raises BadInput when it is no address.
+    """
+    key = normal(address).key
+    subscriber_id = session.scalar(select(Subscriber.id).where(Subscriber.address_key == key))
+    if not suppression.find(session, signer, [key]):
+        suppression.suppress_keys(session, signer, [key], suppression.Reason.ERASED, now)
+    if subscriber_id is None:
+        return False
+    _end_subscriptions(session, subscriber_id, now)
+    _empty(session, [subscriber_id], now)
+    consent.record(
+        session,
+        subscriber_id=subscriber_id,
+        publication_id=None,
+        kind=consent.Kind.ERASED,
+        source=source,
+        now=now,
+    )
+    return True
+
+
+def purge(session: Session, now: datetime) -> int:
+    """Forget sign-ups that nobody confirmed within 30 days; gives back how many. Run it daily.
+
+    No suppression is kept: they never were readers, and may sign up again.
+    """
+    stale = session.execute(
+        delete(Subscription)
+        .where(
+            Subscription.standing == Standing.PENDING.value, Subscription.requested_at < now - UNCONFIRMED_FOR
+        )
+        .returning(Subscription.subscriber_id)
+    ).scalars()
+    gone = list(stale)
+    for start in range(0, len(gone), 5000):
+        _empty(session, _without_subscription(session, gone[start : start + 5000]), now)
+    return len(gone)
+
+
+def _without_subscription(session: Session, subscriber_ids: Sequence[int]) -> Sequence[int]:
+    return session.scalars(
+        select(Subscriber.id).where(
+            Subscriber.id.in_(subscriber_ids),
+            ~exists(select(Subscription.subscriber_id).where(Subscription.subscriber_id == Subscriber.id)),
+        )
+    ).all()
+
+
+def _end_subscriptions(session: Session, subscriber_id: int, now: datetime) -> None:
+    session.execute(
+        update(Subscription)
+        .where(Subscription.subscriber_id == subscriber_id)
+        .values(
+            standing=Standing.LEFT.value,
+            left_at=func.coalesce(Subscription.left_at, now),
+            paused_until=None,
+        )
+        .execution_options(synchronize_session="fetch")
+    )
+
+
+def _empty(session: Session, subscriber_ids: Sequence[int], now: datetime) -> None:
+    session.execute(
+        update(Subscriber)
+        .where(Subscriber.id.in_(subscriber_ids))
+        .values(
+            address=None,
+            address_key=None,
+            suppressed_at=None,
+            suppressed_for=None,
+            suppression=None,
+            erased_at=now,
+        )
+    )
+    consent.forget_traces_of(session, subscriber_ids)

@@ -1,0 +1,129 @@
+"""The reader's own page: where they stand, a pause that ends by itself, and the way back."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from digest.audience import consent, reach
+from digest.audience.address import masked
+from digest.audience.models import Standing, Subscriber, Subscription
+from digest.errors import BadInput, NotFound
+
+LONGEST_PAUSE = timedelta(weeks=52)
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """What the page shows. The address is masked, because mails are forwarded."""
+
+    masked: str
+    standing: str  # active, pending, left, paused, suppressed or erased
+    since: datetime | None  # when they confirmed
+    paused_until: datetime | None
+    left_at: datetime | None
+
+
+def read(session: Session, publication_id: int, subscriber_id: int, now: datetime) -> Preferences:
+    """How a subscriber stands with a publication. Raises NotFound when there is no such subscription."""
+    found = session.execute(
+        select(Subscriber.address, Subscription, reach.reason(now))
+        .join(Subscription, Subscription.subscriber_id == Subscriber.id)
+        .where(Subscriber.id == subscriber_id, Subscription.publication_id == publication_id)
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if found is None:
+        raise NotFound("this subscription is no longer here; you can sign up again at any time")
+    address, subscription, why_not = found
+    paused = subscription.paused_until if why_not == "paused" else None
+    return Preferences(
+        masked(address), why_not or "active", subscription.confirmed_at, paused, subscription.left_at
+    )
+
+
+def weeks(number: int, now: datetime) -> datetime:
+    """The end of a pause of so many weeks. Raises BadInput outside 1 to 52."""
+    if not 1 <= number <= 52:  # noqa: PLR2004  LONGEST_PAUSE
+        raise BadInput("a pause lasts from 1 to 52 weeks")
+    return now + timedelta(weeks=number)
+
+
+def pause(
+    session: Session,
+    publication_id: int,
+    subscriber_id: int,
+    *,
+    until: datetime,
+    now: datetime,
+    source: str = "page",
+    wording: str = "",
+) -> None:
+    """Send nothing until then. Raises BadInput when that is past or over a year away, NotFound unless active."""
+    if not now < until <= now + LONGEST_PAUSE:
+        raise BadInput("a pause ends in the future, at most a year from now")
+    _change(
+        session,
+        publication_id,
+        subscriber_id,
+        until,
+        kind=consent.Kind.PAUSED,
+        source=source,
+        wording=wording,
+        now=now,
+    )
+
+
+def resume(
+    session: Session,
+    publication_id: int,
+    subscriber_id: int,
+    *,
+    now: datetime,
+    source: str = "page",
+    wording: str = "",
+) -> None:
+    """End a pause now; without one it changes nothing. Raises NotFound unless the subscription is active."""
+    _change(
+        session,
+        publication_id,
+        subscriber_id,
+        None,
+        kind=consent.Kind.RESUMED,
+        source=source,
+        wording=wording,
+        now=now,
+    )
+
+
+def _change(
+    session: Session,
+    publication_id: int,
+    subscriber_id: int,
+    until: datetime | None,
+    *,
+    kind: consent.Kind,
+    source: str,
+    wording: str,
+    now: datetime,
+) -> None:
+    mine = (Subscription.subscriber_id == subscriber_id, Subscription.publication_id == publication_id)
+    before = session.execute(
+        select(Subscription.paused_until)
+        .where(*mine, Subscription.standing == Standing.ACTIVE.value)
+        .with_for_update()
+    ).one_or_none()
+    if before is None:
+        raise NotFound("this subscription is not active; you can sign up again at any time")
+    if before[0] == until:
+        return
+    session.execute(update(Subscription).where(*mine).values(paused_until=until))
+    consent.record(
+        session,
+        subscriber_id=subscriber_id,
+        publication_id=publication_id,
+        kind=kind,
+        source=source,
+        wording=wording,
+        now=now,
+    )

@@ -1,0 +1,74 @@
+"""Who may be mailed. The rule is written once, here; a freeze, a re-check and every count ask it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Select, case, func, or_, select
+from sqlalchemy.orm import Session
+
+from digest.audience.models import Standing, Subscriber, Subscription
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How many an issue would go to now, and how many not, by reason."""
+
+    reachable: int
+    excluded: dict[str, int]
+
+
+def reason(now: datetime) -> ColumnElement[str | None]:
+    """Why this subscription may not be mailed at `now`: erased, suppressed, pending, left, paused; NULL: it may."""
+    return case(
+        (or_(Subscriber.erased_at.is_not(None), Subscriber.address.is_(None)), "erased"),
+        (Subscriber.suppressed_at.is_not(None), "suppressed"),
+        (Subscription.standing == Standing.PENDING.value, "pending"),
+        (Subscription.standing != Standing.ACTIVE.value, "left"),
+        (Subscription.paused_until > now, "paused"),
+        else_=None,
+    )
+
+
+def audience(
+    publication_id: int, now: datetime, left_since: datetime | None = None
+) -> Select[int, str | None]:
+    """One row (subscriber_id, reason) per subscriber of a publication who has confirmed; reason NULL: mail them.
+
+    Those who left before `left_since` (the last issue) are not in it; None leaves nobody out. Pending sign-ups
+    never are. For a freeze in chunks add `.where(Subscription.subscriber_id > last).order_by(...).limit(n)`:
+    the primary key serves it.
+    """
+    rows = _rows(publication_id, now).where(Subscription.standing != Standing.PENDING.value)
+    if left_since is not None:
+        rows = rows.where(
+            or_(Subscription.standing != Standing.LEFT.value, Subscription.left_at >= left_since)
+        )
+    return rows
+
+
+def reachable_now(
+    publication_id: int, now: datetime, subscriber_ids: Sequence[int] | None = None
+) -> Select[int, str | None]:
+    """The same rule for those who are about to be mailed: (subscriber_id, reason) for each that has a row.
+
+    An id that comes back with a reason, or not at all, must not be mailed.
+    """
+    rows = _rows(publication_id, now)
+    return rows if subscriber_ids is None else rows.where(Subscription.subscriber_id.in_(subscriber_ids))
+
+
+def count(session: Session, publication_id: int, now: datetime, left_since: datetime | None = None) -> Reach:
+    """The sums of `audience`."""
+    rows = audience(publication_id, now, left_since).subquery()
+    found = session.execute(select(rows.c.reason, func.count()).group_by(rows.c.reason))
+    sums: dict[str | None, int] = dict(found.all())
+    return Reach(sums.pop(None, 0), {why: number for why, number in sums.items() if why is not None})
+
+
+def _rows(publication_id: int, now: datetime) -> Select[int, str | None]:
+    return (
+        select(Subscription.subscriber_id, reason(now).label("reason"))
+        .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
+        .where(Subscription.publication_id == publication_id)
+    )

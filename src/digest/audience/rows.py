@@ -1,0 +1,34 @@
+"""What two databases spell differently: an insert that may find its row there, and many values as one table."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import FromClause, String, Text, column, func, literal, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+
+def insert(session: Session, table: Any) -> Any:
+    """An INSERT that knows `on_conflict_do_nothing` and `on_conflict_do_update`."""
+    dialect: Any = postgresql if _is_postgres(session) else sqlite
+    return dialect.insert(table)
+
+
+def table(session: Session, columns: Mapping[str, Sequence[str | None]]) -> FromClause:
+    """Texts as a table that a statement can join: one bound value per column or for all, so it is parsed once."""
+    names = list(columns)
+    if _is_postgres(session):
+        arrays = [literal(list(values), postgresql.ARRAY(Text)) for values in columns.values()]
+        return (
+            func.unnest(*arrays).table_valued(*(column(name, Text) for name in names)).render_derived("given")
+        )
+    rows = json.dumps(list(zip(*columns.values(), strict=True)), ensure_ascii=False)
+    each = func.json_each(literal(rows, String)).table_valued("value")
+    return select(
+        *(func.json_extract(each.c.value, f"$[{n}]", type_=Text).label(name) for n, name in enumerate(names))
+    ).subquery("given")
+
+
+def _is_postgres(session: Session) -> bool:
+    return session.get_bind().dialect.name == "postgresql"

@@ -1,0 +1,172 @@
+"""Signing up: one answer for everybody, and a letter that says the rest to the person alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import ColumnElement, and_, case, or_, select, update
+from sqlalchemy.orm import Session
+
+from digest.audience import consent, rows, suppression
+from digest.audience.address import Address, normal
+from digest.audience.models import Standing, Subscriber, Subscription
+from digest.errors import BadInput
+from digest.publications.models import Publication
+from digest.signing import Purpose, Signer
+
+FASTEST = timedelta(seconds=2)  # nobody reads the words and types an address sooner
+FORM_FOR = timedelta(hours=24)
+LETTER_EVERY = timedelta(hours=24)
+MOST_LETTERS = 3
+COUNT_ANEW_AFTER = timedelta(days=30)
+
+Letter = Literal["confirm", "known"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """For the door alone: which letter to post, and to whom. What the visitor sees is always the same."""
+
+    subscriber_id: int  # 0: nobody is to hear of this
+    letter: Letter | None
+
+
+def request(
+    session: Session,
+    signer: Signer,
+    *,
+    publication: Publication,
+    address: str,
+    wording: str,
+    network: str | None,
+    agent: str | None,
+    source: str,
+    now: datetime,
+) -> Request:
+    """Take a sign-up. A letter goes out at most once in 24 hours, and three times in all while it is pending.
+
+    A reader who left or is suppressed stays so until the letter's button is pressed; a complaint is never
+    written to again. Raises BadInput when the address cannot be mailed.
+    """
+    wanted = normal(address)
+    found = suppression.find(session, signer, [wanted.key]).get(wanted.key)
+    if found and found.reason == suppression.Reason.COMPLAINT:
+        return Request(0, None)
+    subscriber_id = _subscriber(session, wanted, found, now)
+    _subscription(session, subscriber_id, publication.id, source, now)
+    standing = _take_letter(session, subscriber_id, publication.id, now)
+    if standing is None:
+        return Request(subscriber_id, None)
+    if standing == Standing.ACTIVE and not found:
+        return Request(subscriber_id, "known")
+    consent.record(
+        session,
+        subscriber_id=subscriber_id,
+        publication_id=publication.id,
+        kind=consent.Kind.REQUESTED,
+        source=source,
+        wording=wording,
+        network=network,
+        agent=agent,
+        now=now,
+    )
+    return Request(subscriber_id, "confirm")
+
+
+def form_token(signer: Signer, now: datetime) -> str:
+    """When the form was shown, signed: for a hidden field."""
+    return signer.mint(Purpose.FORM, int(now.timestamp()))
+
+
+def check_form(signer: Signer, token: str, now: datetime) -> None:
+    """Refuse a form that came back in under two seconds or after a day (BadInput), or was not ours (BadToken)."""
+    numbers = signer.read(Purpose.FORM, token)
+    # The token holds whole seconds: what is left of them is the visitor's.
+    age = timedelta(seconds=int(now.timestamp()) - numbers[0]) if len(numbers) == 1 else FORM_FOR
+    if age < FASTEST:
+        raise BadInput("that was faster than a person can type; please press the button once more")
+    if age >= FORM_FOR:
+        raise BadInput("this page was open for more than a day; please send the form once more")
+
+
+def letter_due(now: datetime) -> ColumnElement[bool]:
+    """Whether a subscription may be sent a letter that it did not surely ask for: the form is no cannon."""
+    old = Subscription.confirm_mailed_at <= now - COUNT_ANEW_AFTER
+    return or_(
+        Subscription.confirm_mailed_at.is_(None),
+        and_(
+            Subscription.confirm_mailed_at <= now - LETTER_EVERY,
+            or_(
+                Subscription.confirm_mails < MOST_LETTERS,
+                and_(Subscription.standing != Standing.PENDING.value, old),
+            ),
+        ),
+    )
+
+
+def take_letters(
+    session: Session, subscriber_ids: Sequence[int], publication_id: int, now: datetime
+) -> dict[int, str]:
+    """Count a letter for each of these that is due one; gives back their standings by subscriber id.
+
+    `requested_at` moves with the letter, so that repeating a form neither keeps a pending sign-up alive for
+    ever nor makes an old request look fresh.
+    """
+    start_anew = and_(
+        Subscription.standing != Standing.PENDING.value,
+        Subscription.confirm_mailed_at <= now - COUNT_ANEW_AFTER,
+    )
+    taken = session.execute(
+        update(Subscription)
+        .where(
+            Subscription.subscriber_id.in_(subscriber_ids),
+            Subscription.publication_id == publication_id,
+            letter_due(now),
+        )
+        .values(
+            confirm_mailed_at=now,
+            confirm_mails=case((start_anew, 1), else_=Subscription.confirm_mails + 1),
+            requested_at=now,
+        )
+        .returning(Subscription.subscriber_id, Subscription.standing)
+        .execution_options(synchronize_session=False)
+    )
+    return dict(taken.all())
+
+
+def _take_letter(session: Session, subscriber_id: int, publication_id: int, now: datetime) -> str | None:
+    return take_letters(session, [subscriber_id], publication_id, now).get(subscriber_id)
+
+
+def _subscriber(session: Session, wanted: Address, found: suppression.Found | None, now: datetime) -> int:
+    session.execute(
+        rows.insert(session, Subscriber)
+        .values(
+            address=wanted.address,
+            address_key=wanted.key,
+            created_at=now,
+            suppressed_at=found.at if found else None,
+            suppressed_for=found.reason if found else None,
+            suppression=found.hash if found else None,
+        )
+        .on_conflict_do_nothing()
+    )
+    return session.scalars(select(Subscriber.id).where(Subscriber.address_key == wanted.key)).one()
+
+
+def _subscription(
+    session: Session, subscriber_id: int, publication_id: int, source: str, now: datetime
+) -> None:
+    session.execute(
+        rows.insert(session, Subscription)
+        .values(
+            subscriber_id=subscriber_id,
+            publication_id=publication_id,
+            standing=Standing.PENDING.value,
+            source=source,
+            requested_at=now,
+            confirm_mails=0,
+        )
+        .on_conflict_do_nothing()
+    )

@@ -1,0 +1,165 @@
+"""Addresses that must not be mailed, kept as keyed hashes: they outlive erasure, and a re-import revives nobody.
+
+An old hash is found only while its key is in the ring: take a key out of DIGEST_SECRET_KEYS and its
+suppressions of erased addresses are forgotten with it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import bindparam, case, delete, insert, literal, select, update
+from sqlalchemy.orm import Session
+
+from digest.audience import consent, rows
+from digest.audience.address import normal
+from digest.audience.models import ConsentEvent, Subscriber, Suppression
+from digest.signing import Signer
+
+PURPOSE = "suppression"
+LOOKUP = 1000  # keys per question: each costs one bound value per key of the ring
+
+
+class Reason(StrEnum):
+    """Why an address must not be mailed."""
+
+    COMPLAINT = "complaint"  # never lifted
+    BOUNCE = "bounce"
+    REQUEST = "request"
+    ERASED = "erased"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A suppression as it is stored."""
+
+    hash: str
+    reason: str
+    at: datetime
+
+
+def suppress(session: Session, signer: Signer, address: str, reason: Reason | str, now: datetime) -> None:
+    """Never mail this address again. Known or not, suppressed or not: the end is the same; a complaint stays one.
+
+    Raises BadInput when it is no address.
+    """
+    suppress_keys(session, signer, [normal(address).key], Reason(reason), now)
+
+
+def suppress_subscriber(
+    session: Session, signer: Signer, subscriber_id: int, reason: Reason | str, now: datetime
+) -> bool:
+    """The same, for a bounce or complaint that names the subscriber; False when the address is erased already."""
+    key = session.scalar(select(Subscriber.address_key).where(Subscriber.id == subscriber_id))
+    if key is None:
+        return False
+    suppress_keys(session, signer, [key], Reason(reason), now)
+    return True
+
+
+def suppress_keys(
+    session: Session, signer: Signer, keys: Sequence[str], reason: Reason, now: datetime, *, source: str = ""
+) -> None:
+    """The same, for up to some thousands of address keys at once."""
+    if not keys:
+        return
+    found = find(session, signer, keys)
+    marked = [
+        {"key": key, "hash": found[key].hash if key in found else signer.hashes(PURPOSE, key)[0]}
+        for key in dict.fromkeys(keys)
+    ]
+    _store(session, [row["hash"] for row in marked], reason, now)
+    _mark(session, marked, reason, now)
+    session.execute(
+        insert(ConsentEvent).from_select(
+            ["subscriber_id", "kind", "source", "at"],
+            select(
+                Subscriber.id,
+                literal(consent.Kind.SUPPRESSED.value),
+                literal(source or reason.value),
+                literal(now),
+            ).where(Subscriber.address_key.in_([row["key"] for row in marked])),
+        )
+    )
+
+
+def is_suppressed(session: Session, signer: Signer, address: str) -> bool:
+    """Whether this address must not be mailed. Raises BadInput when it is no address."""
+    return bool(find(session, signer, [normal(address).key]))
+
+
+def find(session: Session, signer: Signer, keys: Iterable[str]) -> dict[str, Found]:
+    """The suppressions among these address keys, whichever key of the ring hashed them."""
+    found: dict[str, Found] = {}
+    keys = list(keys)
+    for start in range(0, len(keys), LOOKUP):
+        found |= _find(session, signer, keys[start : start + LOOKUP])
+    return found
+
+
+def _find(session: Session, signer: Signer, keys: Iterable[str]) -> dict[str, Found]:
+    key_of = {digest: key for key in keys for digest in signer.hashes(PURPOSE, key)}
+    stored = session.execute(
+        select(Suppression.address_hash, Suppression.reason, Suppression.at).where(
+            Suppression.address_hash.in_(list(key_of))
+        )
+    )
+    return {key_of[digest]: Found(digest, reason, at) for digest, reason, at in stored}
+
+
+def lift(session: Session, subscriber_id: int, publication_id: int, source: str, now: datetime) -> None:
+    """Forget a suppression after a fresh confirmed opt-in, and for nothing less; never a complaint."""
+    lifted = session.execute(
+        select(Subscriber.suppression).where(
+            Subscriber.id == subscriber_id,
+            Subscriber.suppressed_at.is_not(None),
+            Subscriber.suppressed_for.is_distinct_from(Reason.COMPLAINT.value),
+        )
+    ).all()
+    if not lifted:
+        return
+    session.execute(delete(Suppression).where(Suppression.address_hash == lifted[0][0]))
+    session.execute(
+        update(Subscriber)
+        .where(Subscriber.id == subscriber_id)
+        .values(suppressed_at=None, suppressed_for=None, suppression=None)
+    )
+    consent.record(
+        session,
+        subscriber_id=subscriber_id,
+        publication_id=publication_id,
+        kind=consent.Kind.LIFTED,
+        source=source,
+        now=now,
+    )
+
+
+def _store(session: Session, hashes: Sequence[str], reason: Reason, now: datetime) -> None:
+    statement = rows.insert(session, Suppression)
+    statement = statement.on_conflict_do_update(
+        index_elements=[Suppression.address_hash],
+        set_={"reason": _unless_complaint(Suppression.reason, statement.excluded.reason), "at": now},
+    )
+    session.execute(
+        statement, [{"address_hash": h, "reason": reason.value, "at": now} for h in sorted(hashes)]
+    )
+
+
+def _mark(session: Session, marked: Sequence[dict[str, str]], reason: Reason, now: datetime) -> None:
+    table = Subscriber.__table__
+    session.connection().execute(
+        update(Subscriber)
+        .where(table.c.address_key == bindparam("key"))
+        .values(
+            suppressed_at=now,
+            suppressed_for=_unless_complaint(table.c.suppressed_for, literal(reason.value)),
+            suppression=bindparam("hash"),
+        ),
+        marked,
+    )
+
+
+def _unless_complaint(old: Any, new: Any) -> Any:
+    return case((old == Reason.COMPLAINT.value, old), else_=new)

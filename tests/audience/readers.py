@@ -1,0 +1,78 @@
+"""Builders for the tests of the audience: a publication, and readers who did something."""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from digest.audience import confirm, reach, signup
+from digest.audience.address import normal
+from digest.audience.models import Subscriber
+from digest.publications.models import Publication
+from digest.signing import Signer
+
+NOW = datetime(2026, 10, 6, 9, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+WORDS = "Send me the weekly verdicts. I can leave at any time."
+
+
+def publication(session: Session, slug: str = "verdicts") -> Publication:
+    made = Publication(
+        slug=slug,
+        name="The Verdict",
+        tagline="Tools, judged.",
+        sender_name="The Verdict",
+        sender_address="news@example.org",
+        postal_address="1 Example Street",
+        zone="Europe/Berlin",
+        weekday=1,
+        at="09:00",
+        created_at=NOW,
+    )
+    session.add(made)
+    session.flush()
+    return made
+
+
+def ask(
+    session: Session, signer: Signer, of: Publication, address: str, now: datetime = NOW
+) -> signup.Request:
+    return signup.request(
+        session,
+        signer,
+        publication=of,
+        address=address,
+        wording=WORDS,
+        network="203.0.113.77",
+        agent="Firefox",
+        source="form",
+        now=now,
+    )
+
+
+def press(session: Session, of: Publication, subscriber_id: int, now: datetime = NOW) -> confirm.Confirmed:
+    return confirm.confirm(
+        session,
+        of.id,
+        subscriber_id,
+        wording="Yes, subscribe me",
+        network="2001:db8:1:2::3",
+        agent="Firefox",
+        now=now,
+    )
+
+
+def reader(session: Session, signer: Signer, of: Publication, address: str, now: datetime = NOW) -> int:
+    subscriber_id = ask(session, signer, of, address, now).subscriber_id
+    press(session, of, subscriber_id, now)
+    return subscriber_id
+
+
+def reached(session: Session, of: Publication, now: datetime = NOW) -> set[int]:
+    rows = session.execute(reach.audience(of.id, now))
+    return {subscriber_id for subscriber_id, why_not in rows if why_not is None}
+
+
+def number_of(session: Session, address: str) -> int | None:
+    return session.scalar(select(Subscriber.id).where(Subscriber.address_key == normal(address).key))

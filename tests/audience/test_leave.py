@@ -1,0 +1,196 @@
+"""Leaving, pausing, erasing, and who may then be mailed."""
+
+import pytest
+from tests.audience.readers import DAY, HOUR, NOW, ask, number_of, press, publication, reached, reader
+from sqlalchemy import select
+
+from digest.audience import consent, erase, leave, preferences, reach, suppression
+from digest.audience.models import ConsentEvent, Subscriber
+from digest.db import Database
+from digest.errors import BadInput, NotFound
+from digest.signing import Signer
+
+
+def test_a_reader_who_left_is_not_mailed_and_may_take_it_back_for_thirty_days(
+    db: Database, signer: Signer
+) -> None:
+    with db.begin() as session:
+        of = publication(session)
+        subscriber_id = reader(session, signer, of, "ada@example.org")
+        assert leave.leave(session, of.id, subscriber_id, source="header", now=NOW + HOUR)
+        assert not leave.leave(session, of.id, subscriber_id, source="header", now=NOW + 2 * HOUR)
+        assert reached(session, of, NOW + DAY) == set()
+        assert leave.undo(session, of.id, subscriber_id, source="page", now=NOW + 29 * DAY)
+        assert not leave.undo(session, of.id, subscriber_id, source="page", now=NOW + 29 * DAY)
+        assert reached(session, of, NOW + 29 * DAY) == {subscriber_id}
+        leave.leave(session, of.id, subscriber_id, source="header", now=NOW + 30 * DAY)
+        assert not leave.undo(session, of.id, subscriber_id, source="page", now=NOW + 60 * DAY)
+
+
+def test_a_pending_sign_up_does_not_become_a_reader_by_leaving_and_undoing(
+    db: Database, signer: Signer
+) -> None:
+    with db.begin() as session:
+        of = publication(session)
+        subscriber_id = ask(session, signer, of, "ada@example.org").subscriber_id
+        assert leave.leave(session, of.id, subscriber_id, source="page", now=NOW)
+        assert leave.undo(session, of.id, subscriber_id, source="page", now=NOW)
+        assert reached(session, of) == set()
+        assert preferences.read(session, of.id, subscriber_id, NOW).standing == "pending"
+
+
+def test_leaving_what_one_never_joined_is_no_error(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        of = publication(session)
+        assert not leave.leave(session, of.id, 0, source="header", now=NOW)
+        assert not leave.undo(session, of.id, 77, source="page", now=NOW)
+
+
+@pytest.mark.parametrize("reason", ["complaint", "bounce", "request"])
+def test_a_suppressed_reader_cannot_undo(db: Database, signer: Signer, reason: str) -> None:
+    with db.begin() as session:
+        of = publication(session)
+        subscriber_id = reader(session, signer, of, "ada@example.org")
+        leave.leave(session, of.id, subscriber_id, source="header", now=NOW)
+        suppression.suppress(session, signer, "ada@example.org", reason, NOW)
+        assert not leave.undo(session, of.id, subscriber_id, source="page", now=NOW + HOUR)
+
+
+def test_a_pause_ends_by_itself(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        of = publication(session)
+        subscriber_id = reader(session, signer, of, "ada@example.org")
+        preferences.pause(session, of.id, subscriber_id, until=preferences.weeks(4, NOW), now=NOW)
+        seen = preferences.read(session, of.id, subscriber_id, NOW)
+        assert (seen.masked, seen.standing, seen.paused_until) == (
+            "a•••@example.org",
+            "paused",
+            NOW + 28 * DAY,
+        )
+        assert reached(session, of, NOW + 27 * DAY) == set()
+        assert reached(session, of, NOW + 28 * DAY) == {subscriber_id}
+        assert preferences.read(session, of.id, subscriber_id, NOW + 28 * DAY).standing == "active"
+
+
+def test_a_pause_can_be_ended_and_has_bounds(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        of = publication(session)
+        subscriber_id = reader(session, signer, of, "ada@example.org")
+        preferences.pause(session, of.id, subscriber_id, until=NOW + DAY, now=NOW)
+        preferences.resume(session, of.id, subscriber_id, now=NOW)
+        preferences.resume(session, of.id, subscriber_id, now=NOW)
+        assert reached(session, of) == {subscriber_id}
+        for until in (NOW, NOW - DAY, NOW + 366 * DAY):
+            with pytest.raises(BadInput):
+                preferences.pause(session, of.id, subscriber_id, until=until, now=NOW)
+        with pytest.raises(BadInput):
+            preferences.weeks(0, NOW)
+        leave.leave(session, of.id, subscriber_id, source="page", now=NOW)
+        with pytest.raises(NotFound):
+            preferences.pause(session, of.id, subscriber_id, until=NOW + DAY, now=NOW)
+
+
+def test_erasure_empties_the_row_and_keeps_its_number(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        of = publication(session)
+        subscriber_id = reader(session, signer, of, "ada@example.org")
+        assert erase.erase(session, signer, "ADA@example.org", NOW + HOUR)
+        assert not erase.erase(session, signer, "ada@example.org", NOW + HOUR)
+        row = session.execute(select(Subscriber.id, Subscriber.address, Subscriber.address_key)).one()
+        assert row == (subscriber_id, None, None)
+        assert suppression.is_suppressed(session, signer, "ada@example.org")
+        assert session.execute(select(ConsentEvent.network, ConsentEvent.agent).distinct()).all() == [
+            (None, None)
+        ]
+        assert session.execute(reach.audience(of.id, NOW + DAY)).all() == [(subscriber_id, "erased")]
+        with pytest.raises(NotFound):
+            press(session, of, subscriber_id, NOW + HOUR)
+
+
+def test_one_who_was_erased_may_sign_up_anew(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        of = publication(session)
+        old = reader(session, signer, of, "ada@example.org")
+        erase.erase(session, signer, "ada@example.org", NOW + HOUR)
+        new = ask(session, signer, of, "ada@example.org", NOW + DAY)
+        assert new.letter == "confirm"
+        assert new.subscriber_id != old
+        press(session, of, new.subscriber_id, NOW + DAY)
+        assert reached(session, of, NOW + DAY) == {new.subscriber_id}
+        assert not suppression.is_suppressed(session, signer, "ada@example.org")
+
+
+def test_erasing_does_not_soften_a_complaint(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        of = publication(session)
+        reader(session, signer, of, "ada@example.org")
+        suppression.suppress(session, signer, "ada@example.org", "complaint", NOW + HOUR)
+        erase.erase(session, signer, "ada@example.org", NOW + DAY)
+        assert ask(session, signer, of, "ada@example.org", NOW + 2 * DAY).letter is None
+
+
+def test_a_suppression_is_found_after_the_keys_were_rotated(db: Database) -> None:
+    old, new = "an-older-key-of-the-tests-0123456789abc", "a-brand-new-key-of-the-tests-0123456789"
+    with db.begin() as session:
+        suppression.suppress(session, Signer([old]), "ada@example.org", "bounce", NOW)
+        assert suppression.is_suppressed(session, Signer([new, old]), "Ada@example.org")
+        suppression.suppress(session, Signer([new, old]), "ada@example.org", "complaint", NOW)
+        assert (
+            suppression.find(session, Signer([old]), ["ada@example.org"])["ada@example.org"].reason
+            == "complaint"
+        )
+
+
+def test_every_reader_of_an_audience_has_one_reason_or_none(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        of = publication(session)
+        ids = {
+            n: reader(session, signer, of, f"{n}@example.org")
+            for n in ("here", "left", "paused", "bounced", "old")
+        }
+        ask(session, signer, of, "pending@example.org")
+        leave.leave(session, of.id, ids["old"], source="page", now=NOW)
+        leave.leave(session, of.id, ids["left"], source="page", now=NOW + 2 * HOUR)
+        preferences.pause(session, of.id, ids["paused"], until=NOW + DAY, now=NOW)
+        suppression.suppress_subscriber(session, signer, ids["bounced"], "bounce", NOW)
+        rows = dict(session.execute(reach.audience(of.id, NOW, NOW + HOUR)).all())
+        assert rows == {
+            ids["here"]: None, ids["left"]: "left", ids["paused"]: "paused", ids["bounced"]: "suppressed",
+        }  # fmt: skip
+        seen = reach.count(session, of.id, NOW, NOW + HOUR)
+        assert (seen.reachable, seen.excluded) == (1, {"left": 1, "paused": 1, "suppressed": 1})
+        now = dict(session.execute(reach.reachable_now(of.id, NOW, list(ids.values()))).all())
+        assert {number for number, why_not in now.items() if why_not is None} == {ids["here"]}
+        pending = number_of(session, "pending@example.org")
+        assert session.execute(reach.reachable_now(of.id, NOW, [pending])).all() == [(pending, "pending")]
+
+
+def test_a_purge_spares_readers_and_those_who_left(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        of, other = publication(session), publication(session, "prices")
+        here = reader(session, signer, of, "here@example.org")
+        gone = reader(session, signer, of, "gone@example.org")
+        leave.leave(session, of.id, gone, source="page", now=NOW + HOUR)
+        ask(session, signer, of, "gone@example.org", NOW + 2 * HOUR)
+        both = reader(session, signer, of, "both@example.org")
+        ask(session, signer, other, "both@example.org")
+        ask(session, signer, of, "never@example.org")
+        assert erase.purge(session, NOW + 29 * DAY) == 0
+        assert erase.purge(session, NOW + 31 * DAY) == 2
+        assert reached(session, of) == {here, both}
+        assert preferences.read(session, of.id, gone, NOW).standing == "left"
+        assert number_of(session, "never@example.org") is None
+        assert number_of(session, "both@example.org") == both
+
+
+def test_what_happened_is_told_in_order(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        of = publication(session)
+        subscriber_id = reader(session, signer, of, "ada@example.org")
+        preferences.pause(session, of.id, subscriber_id, until=NOW + DAY, now=NOW)
+        preferences.resume(session, of.id, subscriber_id, now=NOW)
+        leave.leave(session, of.id, subscriber_id, source="header", wording="one-click", now=NOW)
+        leave.undo(session, of.id, subscriber_id, source="page", now=NOW)
+        suppression.suppress(session, signer, "ada@example.org", "bounce", NOW)
+        kinds = [event.kind for event, _ in consent.history(session, subscriber_id)]
+    assert kinds == ["requested", "confirmed", "paused", "resumed", "left", "returned", "suppressed"]

@@ -1,0 +1,219 @@
+"""Signing up and confirming."""
+
+from datetime import timedelta
+
+import pytest
+from tests.audience.readers import DAY, HOUR, NOW, WORDS, ask, number_of, press, publication, reached, reader
+from sqlalchemy import func, select
+
+from digest.audience import consent, erase, leave, signup, suppression, tokens
+from digest.audience.models import Subscriber, Subscription
+from digest.db import Database
+from digest.errors import BadInput, BadToken, NotAllowed, NotFound
+from digest.signing import Signer
+
+
+def test_nobody_is_mailed_before_the_button_is_pressed(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        of = publication(session)
+        asked = ask(session, signer, of, "ada@example.org")
+        assert asked.letter == "confirm"
+        assert reached(session, of) == set()
+        assert press(session, of, asked.subscriber_id).first
+        assert reached(session, of) == {asked.subscriber_id}
+
+
+def test_pressing_twice_is_no_error_and_welcomes_once(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        of = publication(session)
+        subscriber_id = reader(session, signer, of, "ada@example.org")
+        assert not press(session, of, subscriber_id, NOW + HOUR).first
+
+
+def test_the_form_is_no_cannon(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        of = publication(session)
+        letters = [ask(session, signer, of, "ada@example.org", NOW + n * HOUR).letter for n in range(24 * 20)]
+        assert [n for n, letter in enumerate(letters) if letter] == [0, 24, 48]
+        assert session.scalar(select(func.count()).select_from(Subscriber)) == 1
+
+
+def test_a_pending_sign_up_is_not_kept_alive_by_repeating_the_form(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        of = publication(session)
+        for day in range(40):
+            ask(session, signer, of, "ada@example.org", NOW + day * DAY)
+        assert erase.purge(session, NOW + 40 * DAY) == 1
+        assert number_of(session, "ada@example.org") is None
+        assert ask(session, signer, of, "ada@example.org", NOW + 41 * DAY).letter == "confirm"
+
+
+def test_a_reader_hears_that_they_are_one_already_and_not_each_hour(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        of = publication(session)
+        reader(session, signer, of, "ada@example.org")
+        letters = [ask(session, signer, of, "ADA@example.org", NOW + n * HOUR).letter for n in range(1, 200)]
+        assert [letter for letter in letters if letter] == ["known"] * 3
+        assert ask(session, signer, of, "ada@example.org", NOW + 60 * DAY).letter == "known"
+
+
+def test_two_spellings_are_one_reader_and_a_plus_tag_is_another(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        of = publication(session)
+        ask(session, signer, of, "Ada@Example.org")
+        ask(session, signer, of, " ada@EXAMPLE.ORG ")
+        ask(session, signer, of, "ada+news@example.org")
+        assert sorted(session.scalars(select(Subscriber.address))) == [
+            "Ada@example.org",
+            "ada+news@example.org",
+        ]
+
+
+def test_a_complaint_is_never_written_to_again(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        of = publication(session)
+        subscriber_id = reader(session, signer, of, "ada@example.org")
+        suppression.suppress(session, signer, "ada@example.org", "complaint", NOW + HOUR)
+        suppression.suppress(session, signer, "ada@example.org", "bounce", NOW + 2 * HOUR)
+        assert ask(session, signer, of, "ada@example.org", NOW + 9 * DAY) == signup.Request(0, None)
+        with pytest.raises(NotAllowed):
+            press(session, of, subscriber_id, NOW + 9 * DAY)
+        assert reached(session, of, NOW + 9 * DAY) == set()
+
+
+def test_an_unknown_address_that_complained_is_not_stored(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        of = publication(session)
+        suppression.suppress(session, signer, "ada@example.org", "complaint", NOW)
+        ask(session, signer, of, "ada@example.org", NOW + HOUR)
+        assert number_of(session, "ada@example.org") is None
+
+
+def test_a_fresh_confirmed_sign_up_lifts_a_bounce(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        of = publication(session)
+        subscriber_id = reader(session, signer, of, "ada@example.org")
+        suppression.suppress(session, signer, "ada@example.org", "bounce", NOW + HOUR)
+        with pytest.raises(NotAllowed):
+            press(session, of, subscriber_id, NOW + 2 * HOUR)
+        assert ask(session, signer, of, "ada@example.org", NOW + 2 * DAY).letter == "confirm"
+        assert reached(session, of, NOW + 2 * DAY) == set()
+        assert press(session, of, subscriber_id, NOW + 2 * DAY).first
+        assert reached(session, of, NOW + 2 * DAY) == {subscriber_id}
+        assert not suppression.is_suppressed(session, signer, "ada@example.org")
+
+
+def test_one_who_left_comes_back_by_a_new_request_and_not_by_an_old_link(
+    db: Database, signer: Signer
+) -> None:
+    with db.begin() as session:
+        of = publication(session)
+        subscriber_id = reader(session, signer, of, "ada@example.org")
+        leave.leave(session, of.id, subscriber_id, source="page", now=NOW + HOUR)
+        with pytest.raises(NotAllowed):
+            press(session, of, subscriber_id, NOW + 2 * HOUR)
+        assert ask(session, signer, of, "ada@example.org", NOW + 3 * HOUR).letter == "confirm"
+        assert reached(session, of, NOW + 3 * HOUR) == set()
+        assert press(session, of, subscriber_id, NOW + 4 * HOUR).first
+        assert reached(session, of, NOW + 4 * HOUR) == {subscriber_id}
+
+
+def test_the_words_the_coarse_network_and_the_browser_are_kept_as_proof(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        of = publication(session)
+        subscriber_id = reader(session, signer, of, "ada@example.org")
+        events = [(e.kind, words, e.network, e.agent) for e, words in consent.history(session, subscriber_id)]
+    assert events == [
+        ("requested", WORDS, "203.0.113.0/24", "Firefox"),
+        ("confirmed", "Yes, subscribe me", "2001:db8:1::/48", "Firefox"),
+    ]
+
+
+def test_network_and_browser_are_forgotten_after_a_year(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        of = publication(session)
+        subscriber_id = reader(session, signer, of, "ada@example.org")
+        assert consent.forget_traces(session, NOW + 364 * DAY) == 0
+        assert consent.forget_traces(session, NOW + 366 * DAY) == 2
+        assert consent.forget_traces(session, NOW + 366 * DAY) == 0
+        (event, words), _ = consent.history(session, subscriber_id)
+        assert (event.network, event.agent, words) == (None, None, WORDS)
+
+
+@pytest.mark.parametrize(
+    ("network", "coarse"),
+    [
+        ("198.51.100.7", "198.51.100.0/24"),
+        ("::ffff:198.51.100.7", "198.51.100.0/24"),
+        ("2001:db8:aa:bb::1", "2001:db8:aa::/48"),
+        ("fe80::1%eth0", "fe80::/48"),
+        ("not an address", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_network_is_kept_as_a_neighbourhood(network: str | None, coarse: str | None) -> None:
+    assert consent.coarse(network) == coarse
+
+
+def test_a_sign_up_that_is_gone_says_so(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        of = publication(session)
+        with pytest.raises(NotFound):
+            press(session, of, 77)
+
+
+def test_a_link_confirms_for_three_days_and_an_earlier_one_still_works(signer: Signer) -> None:
+    first = tokens.confirm_token(signer, 1, 7, NOW)
+    tokens.confirm_token(signer, 1, 7, NOW + DAY)
+    assert tokens.read_confirm(signer, first, NOW + 71 * HOUR) == tokens.Reader(1, 7)
+    with pytest.raises(BadToken, match="three days"):
+        tokens.read_confirm(signer, first, NOW + 72 * HOUR)
+
+
+def test_no_token_does_the_work_of_another(signer: Signer) -> None:
+    minted = {
+        tokens.read_preferences: tokens.preferences_token(signer, 1, 7),
+        tokens.read_unsubscribe: tokens.unsubscribe_token(signer, 1, 7, 3),
+    }
+    for read in minted:
+        for other, token in minted.items():
+            if other is not read:
+                with pytest.raises(BadToken):
+                    read(signer, token)
+    assert tokens.read_unsubscribe(signer, minted[tokens.read_unsubscribe]) == tokens.Reader(1, 7, 3)
+
+
+def test_the_send_loop_mints_the_same_tokens(signer: Signer) -> None:
+    assert tokens.unsubscribe_minter(signer).mint(1, 7, 3).decode() == tokens.unsubscribe_token(
+        signer, 1, 7, 3
+    )
+    assert tokens.preferences_minter(signer).mint(1, 7).decode() == tokens.preferences_token(signer, 1, 7)
+
+
+@pytest.mark.parametrize(
+    "age", [timedelta(seconds=-60), timedelta(seconds=1), timedelta(hours=24), timedelta(days=9)]
+)
+def test_a_form_that_is_too_fast_or_too_old_is_refused_kindly(signer: Signer, age: timedelta) -> None:
+    with pytest.raises(BadInput, match="once more"):
+        signup.check_form(signer, signup.form_token(signer, NOW), NOW + age)
+
+
+def test_a_form_filled_by_a_person_passes(signer: Signer) -> None:
+    token = signup.form_token(signer, NOW)
+    signup.check_form(signer, token, NOW + timedelta(seconds=2))
+    signup.check_form(signer, token, NOW + timedelta(hours=23))
+    with pytest.raises(BadToken):
+        signup.check_form(signer, token[:-3] + "abc", NOW + timedelta(seconds=5))
+
+
+def test_a_second_publication_is_a_choice_of_its_own(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        one, two = publication(session), publication(session, "prices")
+        subscriber_id = reader(session, signer, one, "ada@example.org")
+        assert ask(session, signer, two, "ada@example.org").letter == "confirm"
+        press(session, two, subscriber_id)
+        leave.leave(session, one.id, subscriber_id, source="header", now=NOW + HOUR)
+        assert reached(session, one) == set()
+        assert reached(session, two) == {subscriber_id}
+        assert session.scalar(select(func.count()).select_from(Subscription)) == 2
