@@ -130,7 +130,6 @@ def list_(house: "House", search: str | None, limit: int | None, as_json: bool) 
     """List the comparisons, the newest first."""
     from digest.catalog import read
     from digest.catalog.facts import facts
-    from digest.catalog.facts import facts
 
     with house.services().db.read() as session:
         views = read.search(session, search, limit) if search else read.newest(session, limit)
