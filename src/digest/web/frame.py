@@ -1,0 +1,58 @@
+"""What the public pages stand in: the services, the publication as plain data, and who a token speaks of."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from flask import Response, current_app, make_response, render_template
+from sqlalchemy.orm import Session
+
+from digest.errors import NotFound
+from digest.publications import publications
+from digest.publications.models import Publication
+from digest.services import Services
+
+WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+@dataclass(frozen=True)
+class Paper:
+    """The publication as its pages show it."""
+
+    id: int
+    slug: str
+    name: str
+    tagline: str
+    language: str
+    weekday: str
+    postal_address: str
+
+
+def services() -> Services:
+    """The services that this app was made with."""
+    found: Services = current_app.extensions["digest"]
+    return found
+
+
+def paper(session: Session, publication_id: int | None = None) -> Paper:
+    """The publication in that row, or the first one. Raises NotFound."""
+    found = session.get(Publication, publication_id) if publication_id else publications.find(session)
+    if found is None:
+        raise NotFound("this publication is not here any more")
+    return Paper(
+        id=found.id,
+        slug=found.slug,
+        name=found.name,
+        tagline=found.tagline,
+        language=found.language,
+        weekday=WEEKDAYS[found.weekday],
+        postal_address=found.postal_address,
+    )
+
+
+def private(template: str, status: int = 200, **facts: Any) -> Response:
+    """A page behind a token: no cache keeps it, no search engine lists it, and its address is told to nobody."""
+    response = make_response(render_template(template, **facts), status)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response

@@ -1,0 +1,98 @@
+"""What every answer carries and every change must show: security headers, and proof that the form was ours."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from flask import Flask, Response, request
+from flask_wtf.csrf import CSRFProtect
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+csrf = CSRFProtect()
+
+MAX_BODY_BYTES: Final = 8 * 1024 * 1024  # the desk takes files of comparisons and subscribers
+YEAR_SECONDS: Final = 31_536_000
+
+_POLICY: Final[Mapping[str, str]] = {
+    "default-src": "'none'",
+    "style-src": "'self'",
+    "img-src": "'self' data:",
+    "form-action": "'self'",
+    "frame-ancestors": "'none'",
+    "base-uri": "'none'",
+}
+
+
+def content_policy(**changes: str) -> str:
+    """Our Content-Security-Policy; a view that needs another one sets it: `content_policy(frame_src="'self'")`."""
+    policy = {**_POLICY, **{name.replace("_", "-"): value for name, value in changes.items()}}
+    return "; ".join(f"{name} {value}" for name, value in policy.items())
+
+
+def token_is_the_guard(view: View) -> View:
+    """Let a view change things by the signed token in its URL: no cookie, no session, no CSRF token (RFC 8058)."""
+    view.guard = "token"  # type: ignore[attr-defined]  # a mark on the function, read by the guard test
+    return csrf.exempt(view)  # type: ignore[no-any-return]
+
+
+def form_is_the_guard(view: View) -> View:
+    """Let a view take a form from people who have no session: it checks the form's signed time and the limits."""
+    view.guard = "form"  # type: ignore[attr-defined]  # a mark on the function, read by the guard test
+    return csrf.exempt(view)  # type: ignore[no-any-return]
+
+
+def protect(app: Flask, *, secure: bool) -> None:
+    """Set up CSRF, cookies, sizes and headers; `secure` when the public site is on https."""
+    app.config.update(
+        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        MAX_FORM_MEMORY_SIZE=MAX_BODY_BYTES,
+        SESSION_COOKIE_NAME="digest",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=secure,
+        # An editor's page may stay open for a day; the token lives and dies with the session.
+        WTF_CSRF_TIME_LIMIT=None,
+        # Some browsers send no Referer; the token and SameSite do the work.
+        WTF_CSRF_SSL_STRICT=False,
+    )
+    csrf.init_app(app)
+    fixed = _headers(secure=secure)
+
+    @app.after_request
+    def add_headers(response: Response) -> Response:
+        for name, value in fixed.items():
+            response.headers.setdefault(name, value)
+        if request.endpoint == "static" and "v" in request.args:
+            response.headers["Cache-Control"] = f"public, max-age={YEAR_SECONDS}, immutable"
+        return response
+
+
+def version_static(app: Flask) -> None:
+    """Put the content's hash into the URL of each static file, so that it can be kept for a year."""
+    folder = Path(str(app.static_folder))
+
+    @lru_cache
+    def digest_of(filename: str) -> str:
+        return hashlib.sha256((folder / filename).read_bytes()).hexdigest()[:10]
+
+    @app.url_defaults
+    def add_version(endpoint: str, values: dict[str, Any]) -> None:
+        if endpoint == "static" and (folder / values["filename"]).is_file():
+            values.setdefault("v", digest_of(values["filename"]))
+
+
+def _headers(*, secure: bool) -> dict[str, str]:
+    headers = {
+        "Content-Security-Policy": content_policy(),
+        "Referrer-Policy": "strict-origin-when-cross-origin",
+        "X-Content-Type-Options": "nosniff",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+    if secure:
+        headers["Strict-Transport-Security"] = f"max-age={YEAR_SECONDS}"
+    return headers

@@ -1,0 +1,59 @@
+"""How often somebody may ask: a sign-up form is a way to mail strangers, and must not become a cannon."""
+
+import ipaddress
+
+from flask import request
+from werkzeug.exceptions import TooManyRequests
+
+from digest.services import Limiter
+
+SIGN_UPS_PER_NETWORK = "20/hour"
+SIGN_UPS_PER_ADDRESS = "5/hour"
+SIGN_UPS_PER_DOMAIN = "300/hour"
+
+
+def visitor() -> str:
+    """The visitor's IP address. A proxy's word is taken only when the proxy is in a network of our own."""
+    peer = _ip(request.remote_addr or "")
+    if peer is None or not peer.is_private:
+        return str(peer or "0.0.0.0")  # noqa: S104  a name for "nobody knows", not a place to listen
+    for name in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
+        found = _ip(name.strip())
+        if found is None:
+            break
+        if not found.is_private:
+            return str(found)
+    return str(peer)
+
+
+def neighbourhood(address: str) -> str:
+    """An IP address as /24 or /48: what one person can easily change is not worth counting."""
+    found = _ip(address)
+    if found is None:
+        return "unknown"
+    return str(ipaddress.ip_network((found, 24 if found.version == 4 else 48), strict=False))  # noqa: PLR2004
+
+
+def check_sign_up(limiter: Limiter, key: str) -> None:
+    """Count a sign-up for the address with this key, its domain and the visitor's network.
+
+    Raises TooManyRequests alike for known and unknown addresses, so that the limit tells nothing about anybody.
+    """
+    asks = (
+        (SIGN_UPS_PER_NETWORK, "network", neighbourhood(visitor())),
+        (SIGN_UPS_PER_ADDRESS, "address", key),
+        (SIGN_UPS_PER_DOMAIN, "domain", key.rpartition("@")[2]),
+    )
+    allowed = [limiter.allows(rate, "sign-up", kind, name) for rate, kind, name in asks]  # each one counts
+    if not all(allowed):
+        raise TooManyRequests(
+            "Too many sign-ups came from your network or for this address. Try again in an hour."
+        )
+
+
+def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        found = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(found, "ipv4_mapped", None) or found

@@ -1,0 +1,167 @@
+"""The reader's own pages, by signed links: confirm, preferences, leave. GET shows, POST acts, nobody signs in."""
+
+from typing import Final
+
+from flask import Blueprint, Response, request
+from sqlalchemy.orm import Session
+
+from digest.audience import confirm as confirming
+from digest.audience import leave as leaving
+from digest.audience import preferences as choices
+from digest.audience import tokens
+from digest.audience.preferences import Preferences
+from digest.audience.tokens import Reader
+from digest.db import utcnow
+from digest.delivery import letters
+from digest.errors import BadInput
+from digest.tracking import unsubscribes
+from digest.web import archive, rates, wording
+from digest.web.frame import Paper, paper, private, services
+from digest.web.guards import token_is_the_guard
+
+PAUSES: Final = {"2": "2 weeks", "4": "4 weeks", "8": "8 weeks"}
+MAX_FORM_BYTES: Final = 16 * 1024
+
+blueprint = Blueprint("reader", __name__)
+
+
+@blueprint.before_request
+def keep_small() -> None:
+    """A button and a number are all that these pages take."""
+    request.max_content_length = MAX_FORM_BYTES
+
+
+@blueprint.get("/confirm/<token>")
+def confirm(token: str) -> Response:
+    """Show what is agreed to, with one button."""
+    made, now = services(), utcnow()
+    who = tokens.read_confirm(made.signer, token, now)
+    with made.db.read() as session:
+        found = paper(session, who.publication_id)
+        if not who.subscriber_id:
+            return private("test_link.html", paper=found)
+        stands = choices.read(session, who.publication_id, who.subscriber_id, now)
+        return private("confirm.html", paper=found, stands=stands, wording=wording.confirm(found.name))
+
+
+@blueprint.post("/confirm/<token>")
+@token_is_the_guard
+def confirm_now(token: str) -> Response:
+    """Make the sign-up active; the first time a welcome letter is posted with it."""
+    made, now = services(), utcnow()
+    who = tokens.read_confirm(made.signer, token, now)
+    with made.db.begin() as session:
+        found = paper(session, who.publication_id)
+        if not who.subscriber_id:
+            return private("test_link.html", paper=found)
+        first = confirming.confirm(
+            session,
+            who.publication_id,
+            who.subscriber_id,
+            wording=wording.confirm(found.name),
+            network=rates.visitor(),
+            agent=request.user_agent.string,
+            now=now,
+        ).first
+        if first:
+            to = {"publication_id": who.publication_id, "subscriber_id": who.subscriber_id}
+            letters.post(session, "welcome", now=now, **to)
+    if first:
+        made.nudge("letters")
+    return _welcome(who, found)
+
+
+@blueprint.get("/preferences/<token>")
+def preferences(token: str) -> Response:
+    """Show how the reader stands, and what can be changed."""
+    who = tokens.read_preferences(services().signer, token)
+    with services().db.read() as session:
+        return _preferences(session, who)
+
+
+@blueprint.post("/preferences/<token>")
+@token_is_the_guard
+def change_preferences(token: str) -> Response:
+    """Pause, resume, leave, or come back."""
+    who = tokens.read_preferences(services().signer, token)
+    with services().db.begin() as session:
+        done = _act(session, who, request.form.get("action", "")) if who.subscriber_id else ""
+        return _preferences(session, who, done)
+
+
+@blueprint.get("/unsubscribe/<token>")
+def unsubscribe(token: str) -> Response:
+    """Show one button to leave, and beside it the gentler ways. Mail scanners come here too: nothing changes."""
+    who = tokens.read_unsubscribe(services().signer, token)
+    with services().db.read() as session:
+        return _unsubscribe(session, who)
+
+
+@blueprint.post("/unsubscribe/<token>")
+@token_is_the_guard
+def unsubscribe_now(token: str) -> Response:
+    """Leave: by the page's button, or by the mail program's own (RFC 8058, 3.2): no cookie, no question, 200."""
+    who = tokens.read_unsubscribe(services().signer, token)
+    if request.form.get("List-Unsubscribe") == "One-Click":
+        with services().db.begin() as session:
+            _leave(session, who, "header")
+        return Response("You will get no more issues.\n", mimetype="text/plain")
+    with services().db.begin() as session:
+        done = _act(session, who, request.form.get("action", "leave")) if who.subscriber_id else ""
+        return _unsubscribe(session, who, done)
+
+
+def _act(session: Session, who: Reader, action: str) -> str:
+    """Do what a button says; gives back its name. Raises BadInput for a button that there is not."""
+    now, to = utcnow(), (who.publication_id, who.subscriber_id)
+    if action == "leave":
+        _leave(session, who, "page")
+    elif action == "undo":
+        if leaving.undo(session, *to, source="page", now=now):
+            unsubscribes.undo(session, who.issue_id or 0, who.subscriber_id, now)
+    elif action == "resume":
+        choices.resume(session, *to, now=now)
+    elif action == "pause" and request.form.get("weeks") in PAUSES:
+        choices.pause(session, *to, until=choices.weeks(int(request.form["weeks"]), now), now=now)
+    else:
+        raise BadInput("this page has no such button; please go back and press one of those that are there")
+    return action
+
+
+def _leave(session: Session, who: Reader, source: unsubscribes.Source) -> None:
+    """Leave and count it for the issue whose mail it was. Again is fine, and so is a reader who is gone."""
+    now = utcnow()
+    words = wording.leave(paper(session, who.publication_id).name) if source == "page" else ""
+    if leaving.leave(session, who.publication_id, who.subscriber_id, source=source, wording=words, now=now):
+        unsubscribes.record(session, who.issue_id or 0, who.subscriber_id, source, now)
+
+
+def _welcome(who: Reader, found: Paper) -> Response:
+    signer = services().signer
+    with services().db.read() as session:
+        return private(
+            "welcome.html",
+            paper=found,
+            latest=next(iter(archive.sent_issues(session, found, 1)), None),
+            preferences=tokens.preferences_token(signer, who.publication_id, who.subscriber_id),
+        )
+
+
+def _preferences(session: Session, who: Reader, done: str = "") -> Response:
+    found = paper(session, who.publication_id)
+    if not who.subscriber_id:
+        return private("test_link.html", paper=found)
+    return private("preferences.html", paper=found, stands=_stands(session, who), done=done, pauses=PAUSES)
+
+
+def _unsubscribe(session: Session, who: Reader, done: str = "") -> Response:
+    found = paper(session, who.publication_id)
+    if not who.subscriber_id:
+        return private("test_link.html", paper=found)
+    stands, words = _stands(session, who), wording.leave(found.name)
+    return private("unsubscribe.html", paper=found, stands=stands, done=done, wording=words, pauses=PAUSES)
+
+
+def _stands(session: Session, who: Reader) -> Preferences:
+    session.flush()
+    return choices.read(session, who.publication_id, who.subscriber_id, utcnow())

@@ -1,0 +1,147 @@
+"""The front page and its form."""
+
+from typing import Any, Final
+
+from flask import Blueprint, Response, current_app, jsonify, make_response, render_template, request, url_for
+from sqlalchemy.orm import Session
+
+from digest.audience import signup
+from digest.audience.address import normal, suggestion
+from digest.catalog import read
+from digest.db import utcnow
+from digest.delivery import letters
+from digest.errors import BadInput, BadToken
+from digest.publications import publications
+from digest.web import archive, rates, verdicts, wording
+from digest.web.errors import wants_json
+from digest.web.frame import Paper, paper, services
+from digest.web.guards import form_is_the_guard
+
+HONEYPOT: Final = "website"  # people do not see the field, and robots fill in whatever there is
+MAX_FORM_BYTES: Final = 16 * 1024
+LATEST: Final = 4
+
+blueprint = Blueprint("site", __name__)
+
+
+@blueprint.get("/")
+def front() -> str:
+    """The publication, what it brings, its form, and the latest issue."""
+    return _front()
+
+
+@blueprint.post("/subscribe")
+@form_is_the_guard
+def subscribe() -> tuple[Response, int]:
+    """Take a sign-up as a form or as JSON. The answer is the same for every address that can be mailed."""
+    request.max_content_length = MAX_FORM_BYTES
+    given = _given()
+    try:
+        if not given.get(HONEYPOT):
+            _sign_up(given)
+    except (BadInput, BadToken) as problem:
+        return _refused(given, str(problem))
+    if wants_json():
+        return jsonify(status="ok", message="Check your inbox: we sent a mail with a link to confirm."), 200
+    with services().db.read() as session:
+        page = render_template("check_inbox.html", paper=paper(session))
+    return make_response(page), 200
+
+
+@blueprint.get("/robots.txt")
+def robots() -> Response:
+    """Search engines may read what is public; personal links are nobody's to list."""
+    private = ("/confirm/", "/preferences/", "/unsubscribe/", "/go/", "/desk/")
+    lines = ["User-agent: *", *(f"Disallow: {path}" for path in private)]
+    return Response("\n".join(lines) + "\n", mimetype="text/plain")
+
+
+@blueprint.get("/favicon.ico")
+def favicon() -> Response:
+    """The small picture in the tab, for browsers that ask without looking."""
+    return current_app.send_static_file("favicon.svg")
+
+
+def _given() -> dict[str, str]:
+    """The fields, as text; `address` may also be called `email`, as many forms elsewhere call it."""
+    sent: Any = request.get_json(silent=True) if request.is_json else request.form
+    if sent is None or not hasattr(sent, "get"):
+        raise BadInput('send a JSON object such as {"address": "you@example.org"}')
+    fields = {name: sent.get(name) or "" for name in ("address", "email", "form", HONEYPOT)}
+    fields = {name: value if isinstance(value, str) else "" for name, value in fields.items()}
+    return fields | {"address": fields["address"] or fields["email"]}
+
+
+def _sign_up(given: dict[str, str]) -> None:
+    """Keep the wish and post its letter in one transaction; a nudge after it makes the letter leave at once."""
+    made, now = services(), utcnow()
+    if not given["address"].strip():
+        raise BadInput("please give your e-mail address")
+    key = normal(given["address"]).key
+    # A program that sends JSON never saw our form: browsers cannot send JSON from another site unasked.
+    if not request.is_json:
+        signup.check_form(made.signer, given["form"], now)
+    rates.check_sign_up(made.limiter, key)
+    with made.db.begin() as session:
+        asked = signup.request(
+            session,
+            made.signer,
+            publication=publications.find(session),
+            address=given["address"],
+            wording=_shown(paper(session)),
+            network=rates.visitor(),
+            agent=request.user_agent.string,
+            source="form" if not request.is_json else "json",
+            now=now,
+        )
+        if asked.letter:
+            _post(session, asked.letter, asked.subscriber_id)
+    if asked.letter:
+        made.nudge("letters")
+
+
+def _post(session: Session, kind: str, subscriber_id: int) -> None:
+    now = utcnow()
+    letters.post(
+        session,
+        kind,
+        now=now,
+        publication_id=publications.find(session).id,
+        subscriber_id=subscriber_id,
+        facts={
+            "asked_at": now.isoformat(timespec="minutes"),
+            "network": rates.neighbourhood(rates.visitor()),
+        },
+    )
+
+
+def _refused(given: dict[str, str], line: str) -> tuple[Response, int]:
+    """The form again, with what was typed and what to do about it."""
+    if wants_json():
+        return jsonify(status="error", error=line), 400
+    typed = given["address"][:254]
+    return make_response(_front(typed=typed, error=line, likely=suggestion(typed))), 400
+
+
+def _front(typed: str = "", error: str = "", likely: str | None = None) -> str:
+    made = services()
+    with made.db.read() as session:
+        found = paper(session)
+        sent = archive.sent_issues(session, found, 1)
+        newest = [] if sent else [verdicts.of_comparison(view) for view in read.newest(session, LATEST)]
+        return render_template(
+            "front.html",
+            paper=found,
+            latest=sent[0] if sent else None,
+            cards=sent[0].cards if sent else newest,
+            form=signup.form_token(made.signer, utcnow()),
+            wording=_shown(found),
+            typed=typed,
+            error=error,
+            likely=likely,
+            home=url_for("site.front"),
+        )
+
+
+def _shown(found: Paper) -> str:
+    return wording.sign_up(found.name, found.weekday)

@@ -1,0 +1,19 @@
+"""The exact words a reader is shown when agreeing or leaving. They are stored with the consent: change with care."""
+
+
+def sign_up(name: str, weekday: str) -> str:
+    """What stands beside the sign-up button."""
+    return (
+        f"One mail a week, on {weekday}s. We ask you to confirm by mail first, and every issue lets you leave "
+        f"with one click. Your address is used for {name} and nothing else; links in it are counted, opens are not."
+    )
+
+
+def confirm(name: str) -> str:
+    """What stands above the confirm button."""
+    return f"Yes, send me {name} every week. I can pause or leave with one click in any issue."
+
+
+def leave(name: str) -> str:
+    """What stands above the unsubscribe button."""
+    return f"You will get no more issues of {name}."
