@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from digest.cli import House, Summary
-from digest.errors import DigestError
+from digest.errors import DigestError, Unavailable
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -72,7 +72,13 @@ def flask_app(settings: "Settings | None" = None) -> "Flask":
     from digest.web import make_app
 
     settings = settings or _or_exit()
-    return make_app(build(settings), secret_keys=settings.keys(), mailbox=settings.smtp_url is None)
+    services = build(settings)
+    return make_app(
+        services,
+        secret_keys=settings.keys(),
+        mailbox=settings.smtp_url is None,
+        ready={"migrations": lambda: _current(services)},
+    )
 
 
 def celery_app(settings: "Settings | None" = None) -> "Celery":
@@ -132,8 +138,16 @@ def _complain(error: DigestError) -> int:
     return 2
 
 
+def _current(services: "Services") -> None:
+    from digest import schema
+
+    with services.db.engine.connect() as connection:
+        if schema.missing(connection):
+            raise Unavailable("the database is not at the newest revision; run `digest init`")
+
+
 def _limiter(broker: str) -> "Limiter":
-    from limits.storage import storage_from_string
+    from limits.storage import Storage, storage_from_string
 
     from digest.services import Limiter
 
@@ -141,13 +155,14 @@ def _limiter(broker: str) -> "Limiter":
         return Limiter()
     # One second: a form must not wait for a dead store.
     where = broker.replace("redis+socket://", "redis+unix://")
-    return Limiter(storage_from_string(where, socket_timeout=1, socket_connect_timeout=1))
+    store = storage_from_string(where, socket_timeout=1, socket_connect_timeout=1)
+    return Limiter(store if isinstance(store, Storage) else None)
 
 
 def _celery(settings: "Settings", connect_timeout: int) -> "Celery":
     from celery import Celery
     from celery.signals import setup_logging
-    from kombu import Queue
+    from kombu.entity import Queue
 
     from digest import tasks
 
@@ -161,7 +176,10 @@ def _celery(settings: "Settings", connect_timeout: int) -> "Celery":
         worker_prefetch_multiplier=1,
         worker_pool="threads",
         # Three queues, so that a confirmation never waits behind an issue.
-        task_queues=[Queue("clock"), Queue("letters"), Queue("send")],
+        task_queues=[
+            Queue(name)  # type: ignore[no-untyped-call]  # kombu has no types
+            for name in ("clock", "letters", "send")
+        ],
         task_default_queue="clock",
         task_routes=tasks.ROUTES,
         beat_scheduler="celery.beat:Scheduler",  # nothing to remember: what is due is in the database

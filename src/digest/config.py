@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from digest.errors import BadSetting
@@ -46,9 +46,11 @@ def _keys(value: object) -> object:
 class Settings(BaseSettings):
     """One field per variable, named as it is without `DIGEST_`. None means: the embedded default."""
 
-    model_config = SettingsConfigDict(env_prefix="DIGEST_", env_ignore_empty=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="DIGEST_", env_ignore_empty=True, extra="ignore", validate_default=False
+    )
 
-    home: Path = Path("var")
+    home: Path = Field(Path("var"), validate_default=True)
     database_url: str | None = None
     broker_url: str | None = None
     smtp_url: str | None = None

@@ -95,6 +95,13 @@ class Commands(click.Group):
         except DigestError as error:
             click.echo(f"digest: {error}", err=True)
             ctx.exit(2 if isinstance(error, BadSetting) else 1)
+        except Exception as error:
+            # The driver's own words, without importing a driver to know its errors by.
+            if (said := getattr(error, "orig", None)) is None:
+                raise
+            line = str(said).strip().partition("\n")[0]
+            click.echo(f"digest: the database refuses: {line}; `digest doctor` says more", err=True)
+            ctx.exit(1)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

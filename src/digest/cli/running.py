@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -57,6 +58,8 @@ def web(house: House, port: int) -> None:
 @click.pass_obj
 def worker(house: House) -> None:
     """Work: the clock's tasks, letters, and issues over as many connections as the relay allows."""
+    # Celery warns of root because of pickle; ours reads JSON only, and a container's root is no root.
+    warnings.filterwarnings("ignore", message=".*superuser privileges", category=UserWarning)
     threads = house.services().relay.connections + SPARE_THREADS
     house.celery_app().worker_main(
         [
@@ -126,7 +129,7 @@ def at_port(house: House, port: int) -> House:
 def run(house: House, port: int, link: str | None = None) -> None:
     """Start every part, say where to look, and stay until Ctrl-C or SIGTERM."""
     settings = house.settings()
-    Supervisor(list(_parts(settings, port)), _say).run(lambda: _welcome(settings, link))
+    Supervisor(list(_parts(settings, port)), _say).run(lambda late: _welcome(settings, link, late))
     click.echo("digest has ended.")
 
 
@@ -171,8 +174,9 @@ def _say(name: str, line: str) -> None:
     click.echo(f"{name:<8}| {line}")
 
 
-def _welcome(settings: Summary, link: str | None) -> None:
-    click.echo("digest is up; Ctrl-C ends it.")
+def _welcome(settings: Summary, link: str | None, late: list[str]) -> None:
+    missing = f", but {' and '.join(late)} did not start: see above" if late else ""
+    click.echo(f"digest is up{missing}; Ctrl-C ends it.")
     click.echo(f"  site     {settings.base_url}/")
     click.echo(f"  desk     {link or settings.base_url + '/desk/'}")
     if settings.own_mailbox:

@@ -66,7 +66,8 @@ class _Keeper:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802  as above
         del server, session
-        key = self.maildir.keep(bytes(envelope.content or b""))
+        mail = envelope.content or b""
+        key = self.maildir.keep(mail if isinstance(mail, bytes) else mail.encode())
         return f"250 2.0.0 kept as {key}"
 
 

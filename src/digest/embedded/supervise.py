@@ -1,6 +1,7 @@
 """Keeps a handful of child processes running in the foreground, and ends them all together."""
 
 import ctypes
+import io
 import os
 import selectors
 import signal
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 SETTLED_SECONDS = 60.0  # a child that lived so long starts again with the shortest pause
+READY_SECONDS = 30.0
 PAUSES = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)
 PR_SET_PDEATHSIG = 1
 
@@ -52,15 +54,13 @@ class Supervisor:
         self._stopping = False
         self._pipes = selectors.DefaultSelector()
 
-    def run(self, started: Callable[[], None] = _nothing) -> None:
-        """Run until SIGINT or SIGTERM; `started` is called once, when every part was ready."""
+    def run(self, started: Callable[[list[str]], None] = lambda _late: None) -> None:
+        """Run until SIGINT or SIGTERM; `started` is called once, with the names of parts that are not ready yet."""
         with _signals(self._stop):
             try:
-                for child in self._children:
-                    self._start(child)
-                    self._wait_ready(child)
+                late = [child.part.name for child in self._children if not self._up(child)]
                 if not self._stopping:
-                    started()
+                    started(late)
                 while not self._stopping:
                     self._listen(0.2)
                     self._heal()
@@ -94,12 +94,16 @@ class Supervisor:
             os.set_blocking(child.process.stdout.fileno(), False)
             self._pipes.register(child.process.stdout, selectors.EVENT_READ, (child.part.name, bytearray()))
 
-    def _wait_ready(self, child: _Child) -> None:
-        until = time.monotonic() + 15
-        while not self._stopping and time.monotonic() < until:
-            if child.process is None or child.process.poll() is not None or child.part.ready():
-                return
+    def _up(self, child: _Child) -> bool:
+        self._start(child)
+        until = time.monotonic() + READY_SECONDS
+        while (
+            not self._stopping and child.process and child.process.poll() is None and time.monotonic() < until
+        ):
+            if child.part.ready():
+                return True
             self._listen(0.05)
+        return False
 
     def _heal(self) -> None:
         for child in self._children:
@@ -123,8 +127,7 @@ class Supervisor:
             with suppress(BlockingIOError):
                 chunk = os.read(key.fd, 65536)
             if not chunk:
-                self._pipes.unregister(key.fileobj)
-                key.fileobj.close()  # type: ignore[union-attr]  we registered files only
+                self._forget(key)
             rest += chunk
             *lines, last = bytes(rest).split(b"\n")
             rest[:] = last if chunk else b""
@@ -147,8 +150,13 @@ class Supervisor:
             process.wait()
         self._listen(0)
         for key in list(self._pipes.get_map().values()):
-            key.fileobj.close()  # type: ignore[union-attr]  as above
+            self._forget(key)
         self._pipes.close()
+
+    def _forget(self, key: selectors.SelectorKey) -> None:
+        self._pipes.unregister(key.fileobj)
+        if isinstance(key.fileobj, io.IOBase):
+            key.fileobj.close()
 
 
 @contextmanager

@@ -24,7 +24,7 @@ def command(socket: Path, data: Path) -> list[str]:
         "appendonly": "no",
         "daemonize": "no",
         "pidfile": str(pid_file(socket)),
-        "loglevel": "warning",
+        "loglevel": "nothing",
         "maxmemory": "128mb",
         "maxmemory-policy": "noeviction",
     }

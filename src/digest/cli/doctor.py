@@ -1,0 +1,214 @@
+"""`digest doctor`: what is wrong, and how to mend it."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from digest.cli import House, Summary
+from digest.errors import DigestError
+
+SECONDS = 5.0
+LITTLE_DISK, TOO_LITTLE_DISK = 2 * 1024**3, 200 * 1024**2
+EARLIEST = 1_790_000_000  # September 2026: a clock that says less was never set
+SKEW_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: `ok`, `warn` or `bad`, what was seen, and what to do about it."""
+
+    what: str
+    state: str
+    seen: str
+    mend: str = ""
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@click.pass_obj
+def doctor(house: House, as_json: bool) -> None:
+    """Look at the database, migrations, broker, relay, sender's domain, disk and clock. Exit code 1 when one is bad."""
+    findings = list(_look(house))
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            click.echo(f"{_mark(finding.state)} {finding.what:<12} {finding.seen}")
+            if finding.mend:
+                click.echo(f"{'':18}mend: {finding.mend}")
+    if any(finding.state == "bad" for finding in findings):
+        raise SystemExit(1)
+
+
+def _mark(state: str) -> str:
+    colour = {"ok": "green", "warn": "yellow", "bad": "red"}[state]
+    return click.style(f"{state:<4}", fg=colour)
+
+
+def _look(house: House) -> Iterator[Finding]:
+    settings = house.settings()
+    looks: list[tuple[str, Callable[[], Finding]]] = [
+        ("settings", lambda: _settings(settings)),
+        ("database", lambda: _database(house)),
+        ("migrations", lambda: _migrations(house)),
+        ("broker", lambda: _broker(house, settings)),
+        ("relay", lambda: _relay(house, settings)),
+        ("sender", lambda: _sender(house, settings)),
+        ("disk", lambda: _disk(settings)),
+        ("clock", lambda: _clock(house)),
+    ]
+    for what, look in looks:
+        try:
+            yield look()
+        except DigestError as error:
+            yield Finding(what, "bad", str(error))
+        except Exception as error:  # noqa: BLE001  a doctor that dies of what it finds is no help
+            yield Finding(what, "bad", _short(error))
+
+
+def _settings(settings: Summary) -> Finding:
+    loopback = urlsplit(settings.base_url).hostname in {"127.0.0.1", "localhost"}
+    if not settings.own_mailbox and loopback:
+        return Finding(
+            "settings",
+            "bad",
+            f"mails go out, and their links lead to {settings.base_url}, which no reader can open",
+            "set DIGEST_BASE_URL to the public address",
+        )
+    if settings.own_keys and not settings.own_database:
+        return Finding(
+            "settings",
+            "warn",
+            f"the signing keys are in {settings.home / 'secret-keys'}: another machine draws others",
+            "set DIGEST_SECRET_KEYS alike on every machine",
+        )
+    return Finding("settings", "ok", f"home {settings.home}, site {settings.base_url}")
+
+
+def _database(house: House) -> Finding:
+    from sqlalchemy import text
+
+    database = house.services().db
+    try:
+        with database.begin() as session:  # not read: a full disk or a lock shows only here
+            session.execute(text("select 1"))
+    except Exception as error:  # noqa: BLE001  drivers raise what they like
+        return Finding("database", "bad", _short(error), "start the database, or set DIGEST_DATABASE_URL")
+    return Finding("database", "ok", f"{database.engine.dialect.name} answers")
+
+
+def _migrations(house: House) -> Finding:
+    from digest import schema
+
+    with house.services().db.engine.connect() as connection:
+        if schema.missing(connection):
+            return Finding(
+                "migrations", "bad", "the database is not at the newest revision", "run `digest init`"
+            )
+    return Finding("migrations", "ok", "at the newest revision")
+
+
+def _broker(house: House, settings: Summary) -> Finding:
+    if settings.own_broker and not (settings.run_dir / "valkey.sock").exists():
+        return Finding("broker", "warn", "the embedded Valkey is not running", "run `digest up`")
+    try:
+        with house.celery_app().connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, timeout=SECONDS)
+    except Exception as error:  # noqa: BLE001  as above
+        seen = f"{_short(error)}; nothing is lost, and nothing is sent meanwhile"
+        return Finding("broker", "bad", seen, "start the broker, or set DIGEST_BROKER_URL")
+    return Finding("broker", "ok", "answers")
+
+
+def _relay(house: House, settings: Summary) -> Finding:
+    from digest.mail import connect
+
+    relay = house.services().relay
+    where = f"{relay.host}:{relay.port}"
+    try:
+        connect(relay).close()
+    except (DigestError, OSError) as error:
+        if settings.own_mailbox:
+            return Finding("relay", "warn", "the embedded mailbox is not running", "run `digest up`")
+        return Finding(
+            "relay", "bad", f"{where}: {_short(error)}", "check DIGEST_SMTP_URL: host, port, user, password"
+        )
+    mine = " (the embedded mailbox: nobody is mailed)" if settings.own_mailbox else ""
+    login = f", and lets {relay.user} in" if relay.user else ""
+    return Finding("relay", "ok", f"{where} answers ({relay.security}){login}{mine}")
+
+
+def _sender(house: House, settings: Summary) -> Finding:
+    from digest.publications import publications
+
+    with house.services().db.read() as session:
+        address = publications.find(session).sender_address
+    if settings.own_mailbox:
+        return Finding("sender", "ok", f"{address} (not asked: nobody is mailed)")
+    return _dns(address.rpartition("@")[2])
+
+
+def _dns(domain: str) -> Finding:
+    """What a provider looks at before it believes a sender: SPF, DMARC and a way to answer (Gmail's sender rules)."""
+    spf = _text_record(domain, "v=spf1")
+    dmarc = _text_record(f"_dmarc.{domain}", "v=DMARC1") or _text_record(
+        f"_dmarc.{'.'.join(domain.split('.')[-2:])}", "v=DMARC1"
+    )
+    missing = [name for name, found in (("SPF", spf), ("DMARC", dmarc)) if not found]
+    if missing:
+        return Finding(
+            "sender",
+            "bad",
+            f"{domain} has no {' and no '.join(missing)} record",
+            "publish them as your provider says; large mailboxes refuse or junk mail without",
+        )
+    return Finding("sender", "ok", f"{domain} has SPF and DMARC; DKIM is your provider's to sign")
+
+
+def _text_record(name: str, start: str) -> str | None:
+    import dns.exception
+    import dns.resolver
+
+    try:
+        answer = dns.resolver.resolve(name, "TXT", lifetime=SECONDS)
+    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+        return None
+    except dns.exception.DNSException as error:
+        raise DigestError(f"DNS gave no answer for {name}: {type(error).__name__}") from None
+    texts = (b"".join(record.strings).decode(errors="replace") for record in answer)
+    return next((text for text in texts if text.lower().startswith(start.lower())), None)
+
+
+def _disk(settings: Summary) -> Finding:
+    free = shutil.disk_usage(settings.home).free
+    seen = f"{free / 1024**3:.1f} GiB free at {settings.home}"
+    if free < TOO_LITTLE_DISK:
+        return Finding("disk", "bad", seen, "make room: a full disk stops sending")
+    return Finding("disk", "warn" if free < LITTLE_DISK else "ok", seen)
+
+
+def _clock(house: House) -> Finding:
+    from sqlalchemy import text
+
+    now = time.time()
+    if now < EARLIEST:
+        return Finding("clock", "bad", "this machine's clock was never set", "set it, best by NTP")
+    if house.services().db.engine.dialect.name == "postgresql":
+        with house.services().db.read() as session:
+            there: Any = session.scalar(text("select extract(epoch from clock_timestamp())"))
+        skew = abs(float(there) - now)
+        if skew > SKEW_SECONDS:
+            return Finding("clock", "warn", f"{skew:.0f} s apart from the database's", "set both by NTP")
+    return Finding("clock", "ok", time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now)))
+
+
+def _short(error: BaseException) -> str:
+    """The first line of what went wrong; never an address with a password in it."""
+    first = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {first}"[:200] if first else type(error).__name__

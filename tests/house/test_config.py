@@ -1,0 +1,132 @@
+"""A setting that is missing or wrong is one clear line that names it."""
+
+import os
+import stat
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from digest.config import load
+from digest.errors import BadSetting
+
+
+@pytest.fixture(autouse=True)
+def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("DIGEST_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DIGEST_SEND_RATE", "fast"),
+        ("DIGEST_SEND_RATE", "0/s"),
+        ("DIGEST_RETRY_DELAY", "15"),
+        ("DIGEST_RETRY_DELAY", "-3m"),
+        ("DIGEST_BASE_URL", "news.example.org"),
+        ("DIGEST_BASE_URL", "https://news.example.org/?a=1"),
+        ("DIGEST_BROKER_URL", "amqp://rabbit"),
+        ("DIGEST_LOG", "loud"),
+        ("DIGEST_HOME", "/proc/nowhere"),
+    ],
+)
+def test_a_bad_setting_is_one_line_that_names_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str
+) -> None:
+    monkeypatch.setenv("DIGEST_HOME", str(tmp_path))
+    monkeypatch.setenv(name, value)
+    with pytest.raises(BadSetting, match=name) as refused:
+        load()
+    assert "\n" not in str(refused.value)
+
+
+def test_two_bad_settings_are_both_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DIGEST_SEND_RATE", "fast")
+    monkeypatch.setenv("DIGEST_LOG", "loud")
+    with pytest.raises(BadSetting, match=r"DIGEST_SEND_RATE.*DIGEST_LOG"):
+        load(home=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"DIGEST_SEND_RATE": "fast"},
+        {"DIGEST_DATABASE_URL": "nonsense"},
+        {"DIGEST_DATABASE_URL": "mysql://somewhere/digest"},
+        {"DIGEST_SMTP_URL": "ftp://somewhere"},
+        {"DIGEST_SECRET_KEYS": "short"},
+    ],
+)
+def test_the_command_ends_with_2_and_says_which_setting(tmp_path: Path, variables: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "digest.app", "init"],
+        env={**os.environ, "DIGEST_HOME": str(tmp_path), **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert next(iter(variables)) in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "per_second"),
+    [("50/s", 50.0), ("600/m", 10.0), ("7200/h", 2.0), ("1.5 / s", 1.5), ("90/min", 1.5)],
+)
+def test_a_rate_is_mails_a_second(tmp_path: Path, written: str, per_second: float) -> None:
+    assert load(home=tmp_path, send_rate=written).send_rate == per_second
+
+
+@pytest.mark.parametrize(("written", "seconds"), [("90s", 90), ("15m", 900), ("2h", 7200)])
+def test_a_delay_is_a_length_of_time(tmp_path: Path, written: str, seconds: int) -> None:
+    assert load(home=tmp_path, retry_delay=written).retry_delay == timedelta(seconds=seconds)
+
+
+def test_without_settings_everything_is_embedded(tmp_path: Path) -> None:
+    settings = load(home=tmp_path)
+    assert settings.database == f"sqlite:///{tmp_path}/digest.sqlite3"
+    assert settings.broker == f"redis+socket://{tmp_path}/run/valkey.sock"
+    assert settings.smtp().startswith("smtp://127.0.0.1:")
+    assert settings.site() == "http://127.0.0.1:8000"
+
+
+def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DIGEST_SMTP_URL", "")
+    assert load(home=tmp_path).smtp_url is None
+
+
+def test_keys_are_drawn_once_and_only_we_may_read_them(tmp_path: Path) -> None:
+    keys = load(home=tmp_path).keys()
+    assert load(home=tmp_path).keys() == keys
+    assert len(keys[0]) >= 32
+    assert stat.S_IMODE((tmp_path / "secret-keys").stat().st_mode) == 0o600
+
+
+def test_keys_in_the_environment_are_taken_newest_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DIGEST_SECRET_KEYS", "the-newest-key-0123456789, the-older-key-0123456789")
+    assert load(home=tmp_path).keys() == ("the-newest-key-0123456789", "the-older-key-0123456789")
+    assert not (tmp_path / "secret-keys").exists()
+
+
+def test_a_deep_home_gets_a_short_place_for_its_socket(tmp_path: Path) -> None:
+    deep = tmp_path / ("a-long-name-" * 6) / ("and-another-" * 6)
+    settings = load(home=deep)
+    assert len(str(settings.run_dir / "valkey.sock")) <= 100
+    assert stat.S_IMODE(settings.run_dir.stat().st_mode) == 0o700
+    settings.run_dir.rmdir()
+
+
+def test_processes_that_start_at_once_draw_the_same_keys_and_port(tmp_path: Path) -> None:
+    ask = "import sys; from digest.config import load; s = load(home=sys.argv[1]); print(s.keys(), s.mailbox_port())"
+    started = [
+        subprocess.Popen([sys.executable, "-c", ask, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    assert len({process.communicate(timeout=60)[0] for process in started}) == 1
