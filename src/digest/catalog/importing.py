@@ -189,7 +189,7 @@ def _look_up(
 ) -> dict[str, int]:
     ids: dict[str, int] = {}
     for chunk in _chunks(sorted(wanted)):
-        ids.update(session.execute(select(key, id_).where(key.in_(chunk))).tuples().all())
+        ids.update(session.execute(select(key, id_).where(key.in_(chunk))).all())
     return ids
 
 
@@ -198,9 +198,7 @@ def _known(session: Session, comparisons: Collection[int]) -> dict[int, _States]
     version = ComparisonVersion
     for chunk in _chunks(sorted(comparisons)):
         facts = select(version.comparison_id, version.number, version.fingerprint)
-        for one, number, fingerprint in session.execute(
-            facts.where(version.comparison_id.in_(chunk))
-        ).tuples():
+        for one, number, fingerprint in session.execute(facts.where(version.comparison_id.in_(chunk))):
             known[one].numbers[fingerprint] = number
             known[one].newest = max(known[one].newest, number)
     return known
@@ -213,7 +211,7 @@ def _add(session: Session, added: list[dict[str, Any]], quoted: dict[tuple[int, 
     adding = insert(version).returning(version.id, version.comparison_id, version.number)
     rows = [
         {"version_id": id_, "place": quote.reviewer, "side": quote.side, "text": quote.text}
-        for id_, comparison, number in session.execute(adding, added).tuples().all()
+        for id_, comparison, number in session.execute(adding, added).all()
         for quote in quoted[comparison, number].quotes
     ]
     session.execute(insert(Quote), rows)

@@ -108,7 +108,9 @@ class _Page:
             if all(_same(self.lines[index + place], label) for place, label in _LABELS.items())
         ]
         if len(found) > 1:
-            raise self.bad(found[1] + 4, "a third tool begins here; a comparison has two")
+            raise self.bad(
+                found[1] + 4, "a third tool begins here; a comparison has two, and a file one page"
+            )
         if found:
             return found[0]
         self.check_labels("left", _SECTION)

@@ -112,7 +112,7 @@ def history(session: Session, tool_slug: str) -> list[PastReview]:
         .join(Tool, Review.tool_id == Tool.id)
         .where(Tool.slug == clean.line(tool_slug))
         .order_by(Review.added_at, Review.id)
-    ).tuples()
+    )
     reviews = rows.all()
     if not reviews:
         raise NotFound(f"there is no tool {clean.line(tool_slug)}")
@@ -130,7 +130,7 @@ def _where(session: Session, tool_id: int) -> dict[int, set[str]]:
         select(version.left_id, version.right_id, Comparison.slug)
         .join(Comparison)
         .where(or_(version.left_id.in_(of_tool), version.right_id.in_(of_tool)))
-    ).tuples()
+    )
     where: dict[int, set[str]] = defaultdict(set)
     for left, right, slug in rows:
         where[left].add(slug)
@@ -179,7 +179,7 @@ def _quotes(session: Session, version_ids: Sequence[int]) -> dict[int, list[Quot
             select(Quote.version_id, Quote.side, Quote.place, Quote.text)
             .where(Quote.version_id.in_(wanted))
             .order_by(Quote.version_id, Quote.place, Quote.side)
-        ).tuples()
+        )
         for version_id, side, place, text in rows:
             quotes[version_id].append(QuoteView(side, place, text))
     return quotes
