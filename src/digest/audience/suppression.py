@@ -19,7 +19,6 @@ from digest.audience.models import ConsentEvent, Subscriber, Suppression
 from digest.signing import Signer
 
 PURPOSE = "suppression"
-LOOKUP = 1000  # keys per question: each costs one bound value per key of the ring
 
 
 class Reason(StrEnum):
@@ -92,18 +91,14 @@ def is_suppressed(session: Session, signer: Signer, address: str) -> bool:
 
 def find(session: Session, signer: Signer, keys: Iterable[str]) -> dict[str, Found]:
     """The suppressions among these address keys, whichever key of the ring hashed them."""
-    found: dict[str, Found] = {}
     keys = list(keys)
-    for start in range(0, len(keys), LOOKUP):
-        found |= _find(session, signer, keys[start : start + LOOKUP])
-    return found
-
-
-def _find(session: Session, signer: Signer, keys: Iterable[str]) -> dict[str, Found]:
+    if not keys or session.scalar(select(Suppression.address_hash).limit(1)) is None:
+        return {}
     key_of = {digest: key for key in keys for digest in signer.hashes(PURPOSE, key)}
+    asked = rows.table(session, {"address_hash": list(key_of)})
     stored = session.execute(
-        select(Suppression.address_hash, Suppression.reason, Suppression.at).where(
-            Suppression.address_hash.in_(list(key_of))
+        select(Suppression.address_hash, Suppression.reason, Suppression.at).join(
+            asked, asked.c.address_hash == Suppression.address_hash
         )
     )
     return {key_of[digest]: Found(digest, reason, at) for digest, reason, at in stored}

@@ -1,0 +1,176 @@
+"""Which column holds the address, and what other tools' words say about whether somebody wants our mail."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import lru_cache
+
+from digest.audience.spreadsheet import Record
+from digest.errors import BadInput
+
+
+class Status(IntEnum):
+    """What a row says of its address. The greater one wins where two contradict each other."""
+
+    SUBSCRIBED = 0
+    UNCLEAR = 1  # unknown words, not confirmed, inactive: not subscribed
+    LEFT = 2
+    BOUNCED = 3
+    COMPLAINED = 4
+
+
+ADDRESS_NAMES = (
+    "email", "emailaddress", "mail", "mailaddress", "emailadresse", "mailadresse", "subscriberemail", "useremail",
+    "primaryemail", "email1value", "contactemail", "adresseemail", "adressemail", "courriel", "correo",
+    "correoelectronico", "address", "adresse",
+)  # fmt: skip
+STATUS_NAMES = frozenset(
+    {
+        "status", "state", "standing", "subscribed", "subscribedtoemails", "subscriptionstatus", "subscriberstatus",
+        "emailstatus", "emailmarketingstatus", "type", "subscribertype", "optin", "optinstatus", "emailoptin",
+        "acceptsmarketing", "acceptsemailmarketing", "confirmed", "active", "enabled",
+    }
+)  # fmt: skip
+# A date or a yes in one of these means that the person is out.
+OUT_NAMES: dict[str, Status] = {
+    **dict.fromkeys(
+        (
+            "unsubscribed", "unsubscribedat", "unsubscribedate", "unsubscribedon", "unsubtime", "optout", "optedout",
+            "deletedat", "blocked", "blocklisted", "blacklisted", "leftat", "donotemail", "emaildisabled",
+        ),
+        Status.LEFT,
+    ),
+    **dict.fromkeys(("bounced", "bouncedat", "cleantime"), Status.BOUNCED),
+    **dict.fromkeys(("complained", "complainedat", "complaint", "spam"), Status.COMPLAINED),
+}  # fmt: skip
+WORDS: dict[str, Status] = {
+    **dict.fromkeys(
+        (
+            "subscribed", "subscriber", "active", "confirmed", "enabled", "optedin", "optin", "true", "yes", "y", "1",
+            "on", "regular", "premium", "free", "paid", "comped",
+        ),
+        Status.SUBSCRIBED,
+    ),
+    **dict.fromkeys(
+        (
+            "unsubscribed", "left", "optedout", "optout", "removed", "cancelled", "canceled", "deleted", "blocklisted",
+            "blacklisted", "blocked", "suppressed", "erased", "disabled", "unsub", "archived",
+        ),
+        Status.LEFT,
+    ),
+    **dict.fromkeys(("bounced", "cleaned", "hardbounced", "undeliverable", "invalid"), Status.BOUNCED),
+    **dict.fromkeys(
+        ("complained", "complaint", "spam", "spammy", "markedasspam", "abuse", "junk"), Status.COMPLAINED
+    ),
+}  # fmt: skip
+NO = frozenset(
+    {"", "0", "false", "no", "n", "off", "null", "none", "nil", "na", "never", "00000000000000", "00000000"}
+)
+# Words that could be anything in a file without a header.
+VAGUE = frozenset({"true", "yes", "y", "1", "on", "free", "paid", "regular", "premium"})
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where things are in a row, counted from 0."""
+
+    header: bool
+    address: int
+    statuses: tuple[int, ...] = ()
+    outs: tuple[tuple[int, Status], ...] = ()
+
+    def status(self, cells: Sequence[str]) -> Status:
+        """What a row says; a status cell that is missing or unknown says "not subscribed"."""
+        worst = Status.SUBSCRIBED
+        for n in self.statuses:
+            worst = max(worst, status(cells[n]) if n < len(cells) else Status.UNCLEAR)
+        for n, meaning in self.outs:
+            if n < len(cells) and _plain(cells[n]) not in NO:
+                worst = max(worst, meaning)
+        return worst
+
+
+@lru_cache(maxsize=1000)
+def status(word: str) -> Status:
+    """What one word of another tool means; one that we do not know means "not subscribed"."""
+    return WORDS.get(_plain(word), Status.UNCLEAR)
+
+
+def layout(sample: Sequence[Record], address: str | None = None, standing: str | None = None) -> Layout:
+    """Find the columns from the first rows of a file.
+
+    `address` and `standing` name them when the operator knows better; `standing="-"` says that there is none.
+    Raises BadInput when no column holds addresses.
+    """
+    rows = [record.cells for record in sample if not record.fault]
+    if not rows:
+        raise BadInput("the file holds no row that can be read")
+    header = not any("@" in cell for cell in rows[0])
+    if not header:
+        if address or standing not in (None, "-"):
+            raise BadInput(
+                "the first row holds an address, so there is no header in which to look for that column"
+            )
+        return Layout(False, _by_content(rows), () if standing else _status_by_content(rows))
+    names = [_plain(cell) for cell in rows[0]]
+    at = (
+        names.index(_plain(address))
+        if address and _plain(address) in names
+        else _by_name(names, rows[1:], address)
+    )
+    statuses, outs = _status_by_name(names, standing, at)
+    return Layout(True, at, statuses, outs)
+
+
+def _by_name(names: Sequence[str], rows: Sequence[Sequence[str]], wanted: str | None) -> int:
+    if wanted:
+        raise BadInput(f"there is no column called {wanted!r}; the header says: {', '.join(names)[:200]}")
+    named = [names.index(name) for name in ADDRESS_NAMES if name in names]
+    for n in named:
+        if any(n < len(row) and "@" in row[n] for row in rows):
+            return n
+    if named and not any("@" in cell for row in rows for cell in row):
+        return named[0]
+    return _by_content(rows)
+
+
+def _by_content(rows: Sequence[Sequence[str]]) -> int:
+    counts: dict[int, int] = {}
+    for row in rows:
+        for n, cell in enumerate(row):
+            counts[n] = counts.get(n, 0) + ("@" in cell)
+    best = max(counts, key=lambda n: (counts[n], -n), default=0)
+    if not counts.get(best):
+        raise BadInput("no column holds e-mail addresses; give the first line a column called email")
+    return best
+
+
+def _status_by_name(
+    names: Sequence[str], standing: str | None, address: int
+) -> tuple[tuple[int, ...], tuple[tuple[int, Status], ...]]:
+    if standing == "-":
+        return (), ()
+    if standing:
+        if _plain(standing) not in names:
+            raise BadInput(
+                f"there is no column called {standing!r}; the header says: {', '.join(names)[:200]}"
+            )
+        return (names.index(_plain(standing)),), ()
+    statuses = tuple(n for n, name in enumerate(names) if name in STATUS_NAMES and n != address)
+    outs = tuple((n, OUT_NAMES[name]) for n, name in enumerate(names) if name in OUT_NAMES and n != address)
+    return statuses, outs
+
+
+def _status_by_content(rows: Sequence[Sequence[str]]) -> tuple[int, ...]:
+    """A column of nothing but status words: without a header it may still say who left."""
+    found = []
+    for n in range(max(map(len, rows))):
+        words = {_plain(row[n]) for row in rows if n < len(row)} - {""}
+        if words and words <= WORDS.keys() and not words <= VAGUE:
+            found.append(n)
+    return tuple(found)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", text.lower())

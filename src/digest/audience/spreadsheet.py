@@ -1,0 +1,174 @@
+"""Reading the CSV files that other tools and spreadsheets write, whatever encoding, separator or line end they have."""
+
+import codecs
+import csv
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from digest.errors import BadInput
+
+BLOCK = 1 << 20
+MOST_LINES = 50  # of one quoted cell: a quote that is never closed must not swallow the rest of the file
+MOST_CHARS = 100_000  # of one row
+SEPARATORS = ",;\t"
+BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row as it stands in the file, and the line (from 1) at which it begins."""
+
+    line: int
+    cells: list[str]
+    fault: str = ""  # why it cannot be read
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A file that was looked through once: how to read it, and what proves which file it was."""
+
+    path: Path
+    encoding: str
+    sha256: str
+    lines: int  # about, for a progress bar
+    separator: str = field(default=",")
+
+    def records(self) -> Iterator[Record]:
+        """Every row that is not blank, one at a time, however large the file."""
+        with self.path.open(encoding=self.encoding, errors="replace", newline="") as file:
+            yield from records(file, self.separator)
+
+
+def look(path: Path) -> Sheet:
+    """Find out encoding and separator. Raises BadInput when the file is missing, empty or no text."""
+    try:
+        encoding, sha256, lines = _examined(path)
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
+    with path.open(encoding=encoding, errors="replace", newline="") as file:
+        head = [line for line in (file.readline(MOST_CHARS) for _ in range(20)) if line]
+    if not "".join(head).strip():
+        raise BadInput(f"{path}: the file is empty")
+    return Sheet(path, encoding, sha256, lines, _separator(head))
+
+
+def records(lines: Iterable[str], separator: str) -> Iterator[Record]:
+    """Parse lines into rows. A row that cannot be read is given with its fault, and reading goes on after it."""
+    source = _Lines(lines)
+    for number, line in source:
+        if number == 1 and _named_separator(line):
+            continue
+        if '"' in line:
+            yield _quoted(number, line, source, separator)
+        elif line.strip(" \t\r\n,;"):
+            yield Record(number, line.rstrip("\r\n").split(separator))
+
+
+class _Lines:
+    """Numbered lines of which some may be put back."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = iter(lines)
+        self._back: list[str] = []
+        self._number = 0
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        while (line := self.next()) is not None:
+            yield self._number, line
+
+    def next(self) -> str | None:
+        line = self._back.pop() if self._back else next(self._lines, None)
+        self._number += line is not None
+        return line
+
+    def put_back(self, lines: list[str]) -> None:
+        self._back += reversed(lines)
+        self._number -= len(lines)
+
+
+def _quoted(number: int, first: str, source: _Lines, separator: str) -> Record:
+    """A row with quotes, which may go on over more lines."""
+    text, more = first, list[str]()
+    while True:
+        cells = _parsed(text, separator)
+        if cells is not None:
+            return Record(number, cells)
+        line = source.next() if len(more) < MOST_LINES and len(text) < MOST_CHARS else None
+        if line is None:
+            source.put_back(more)
+            return Record(number, [first[:200]], "a quote is opened and never closed")
+        more.append(line)
+        text += line
+
+
+def _parsed(text: str, separator: str) -> list[str] | None:
+    """The cells, or None while a quote is open."""
+    try:
+        return next(csv.reader([text], delimiter=separator, strict=True), [])
+    except csv.Error as error:
+        if "unexpected end" in str(error):
+            return None
+    try:  # a quote where none may stand: take it as it is
+        return next(csv.reader([text.rstrip("\r\n")], delimiter=separator, quoting=csv.QUOTE_NONE), [])
+    except csv.Error:
+        return text.rstrip("\r\n").split(separator)
+
+
+def _examined(path: Path) -> tuple[str, str, int]:
+    digest, lines, utf8 = hashlib.sha256(), 0, codecs.getincrementaldecoder("utf-8")()
+    with path.open("rb") as file:
+        head = file.read(4)
+        encoding = next((name for mark, name in BOMS if head.startswith(mark)), "") or _without_mark(head)
+        file.seek(0)
+        while block := file.read(BLOCK):
+            digest.update(block)
+            lines += block.count(b"\n") or block.count(b"\r")
+            if not encoding:
+                try:
+                    utf8.decode(block)
+                except UnicodeDecodeError:
+                    encoding = "cp1252"
+    if not encoding:
+        try:
+            utf8.decode(b"", final=True)
+        except UnicodeDecodeError:
+            encoding = "cp1252"
+    return encoding or "utf-8", digest.hexdigest(), lines
+
+
+def _without_mark(head: bytes) -> str:
+    """UTF-16 of Latin text has a NUL in every pair, and no CSV file has one otherwise."""
+    if len(head) == 4 and head[1::2] == b"\0\0":  # noqa: PLR2004  two pairs
+        return "utf-16-le"
+    if len(head) == 4 and head[::2] == b"\0\0":  # noqa: PLR2004
+        return "utf-16-be"
+    return ""
+
+
+def _named_separator(line: str) -> str:
+    """`sep=;`, which Excel writes and reads as the first line."""
+    text = line.lstrip("\ufeff").strip("\r\n").strip('"')
+    return text[4:5] if text[:4].lower() == "sep=" and len(text) == 5 else ""  # noqa: PLR2004
+
+
+def _separator(head: list[str]) -> str:
+    named = _named_separator(head[0])
+    if named:
+        return named
+    lines = [line for line in head if line.strip()]
+
+    def agreement(separator: str) -> tuple[int, int]:
+        counts = [len(record.cells) for record in islice(records(lines, separator), 20) if not record.fault]
+        usual = max(set(counts), key=counts.count) if counts else 1
+        return (counts.count(usual) if usual > 1 else 0, usual)
+
+    return max(SEPARATORS, key=agreement)
