@@ -1,0 +1,18 @@
+"""The editors' desk: from a draft that is already good to a report that adds up."""
+
+from digest.web.desk import (  # noqa: F401  importing a file of pages registers them
+    comparisons,
+    draft,
+    issues,
+    people,
+    preview,
+    problems,
+    report,
+    schedule,
+    sign_in,
+    subscribers,
+    watch,
+)
+from digest.web.desk.gate import blueprint
+
+__all__ = ["blueprint"]

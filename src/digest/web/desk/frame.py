@@ -1,0 +1,96 @@
+"""What every desk page stands in: the services, the frame of the page, and the calm line after a change."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import Response as Answer
+from flask import flash, g, make_response, redirect, render_template, request, url_for
+from markupsafe import Markup
+from werkzeug.wrappers import Response
+
+from digest.editorial.models import Role
+from digest.web.frame import services
+from digest.web.guards import content_policy
+
+__all__ = ["Me", "Undo", "complain", "day", "field", "page", "say", "services", "to", "when", "with_policy"]
+
+NEVER = "&ndash;"
+
+
+@dataclass(frozen=True)
+class Me:
+    """Who is signed in."""
+
+    id: int
+    address: str
+    role: Role
+
+    @property
+    def may_edit(self) -> bool:
+        """Whether they may change anything but themselves."""
+        return self.role in {Role.OWNER, Role.EDITOR}
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether they may invite and remove people."""
+        return self.role == Role.OWNER
+
+
+@dataclass(frozen=True)
+class Undo:
+    """A button that takes the last change back: where it posts, and what."""
+
+    url: str
+    fields: dict[str, str]
+
+
+def page(template: str, **facts: Any) -> str:
+    """The desk page `template` (below templates/desk/) with its frame."""
+    return render_template(f"desk/{template}", me=g.get("me"), when=when, day=day, **facts)
+
+
+def with_policy(body: str, **changes: str) -> Answer:
+    """A page whose Content-Security-Policy differs in these directives."""
+    response = make_response(body)
+    response.headers["Content-Security-Policy"] = content_policy(**changes)
+    return response
+
+
+def say(text: str, undo: Undo | None = None) -> None:
+    """Show `text` on the next page, with an Undo button when the change can be taken back."""
+    flash({"text": text, "undo": undo and {"url": undo.url, "fields": undo.fields}}, "done")  # type: ignore[arg-type]  # the session keeps any JSON
+
+
+def complain(text: str) -> None:
+    """Show on the next page why something was not done."""
+    flash({"text": text, "undo": None}, "problem")  # type: ignore[arg-type]  # the session keeps any JSON
+
+
+def to(endpoint: str, **values: Any) -> Response:
+    """Send the browser to a desk page with GET."""
+    return redirect(url_for(f"desk.{endpoint}", **values), 303)
+
+
+def when(moment: datetime | None, zone: str = "UTC") -> Markup:
+    """A moment as a person of that zone reads it, inside a <time> that machines read; a dash for None."""
+    if moment is None:
+        return Markup(NEVER)
+    local = moment.astimezone(ZoneInfo(zone))
+    text = f"{local:%a} {local.day} {local:%b %Y, %H:%M}"
+    return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(timespec="seconds"), text)
+
+
+def day(moment: datetime | None, zone: str = "UTC") -> Markup:
+    """The day of a moment in that zone, as in "Tue 24 Nov 2026"; a dash for None."""
+    if moment is None:
+        return Markup(NEVER)
+    local = moment.astimezone(ZoneInfo(zone))
+    text = f"{local:%a} {local.day} {local:%b %Y}"
+    return Markup('<time datetime="{}">{}</time>').format(local.date().isoformat(), text)
+
+
+def field(name: str) -> str:
+    """A form field's text, with line ends as we store them; empty when it was not sent."""
+    return request.form.get(name, "").replace("\r\n", "\n").strip()

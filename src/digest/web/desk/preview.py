@@ -1,0 +1,86 @@
+"""The real mail, made for one reader: in a frame of its own, as text, and as the raw source."""
+
+from flask import Response, request
+from werkzeug.exceptions import NotFound as NoSuchPage
+
+from digest.editorial import issues
+from digest.render import preview as opening
+from digest.render.preview import Opened
+from digest.web.desk.frame import page, services, with_policy
+from digest.web.desk.gate import blueprint
+from digest.web.desk.sample import sample_mail
+
+WIDTHS = {"phone": "Phone", "desktop": "Desktop", "text": "Plain text"}
+LIGHTS = {"light": "Light", "dark": "Dark"}
+
+# The mail is shown as a mail client shows it: its own styles, no script, no network, no form, and only inside our pages.
+FRAME_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; "
+    "form-action 'none'; base-uri 'none'; sandbox allow-popups allow-popups-to-escape-sandbox"
+)
+
+
+@blueprint.get("/issues/<int:number>/preview")
+def preview(number: int) -> Response:
+    """The mail in a frame, at a phone's or a desk's width, or as plain text."""
+    width = _one_of(WIDTHS, "as", "phone")
+    light = _one_of(LIGHTS, "light", "light")
+    with services().db.read() as db:
+        issue = issues.get(db, number)
+        mail = sample_mail(db, issue, services().base_url)
+        body = page(
+            "preview.html",
+            issue=issue,
+            mail=opening.open_mail(mail),
+            bytes=len(mail),
+            width=width,
+            light=light,
+            widths=WIDTHS,
+            lights=LIGHTS,
+        )
+    return with_policy(body, frame_src="'self'")
+
+
+@blueprint.get("/issues/<int:number>/preview/body")
+def preview_body(number: int) -> Response:
+    """The HTML part alone, for the frame; it may do nothing but be looked at."""
+    html = _opened(number).html
+    if request.args.get("light") in LIGHTS:
+        html = in_light(html, request.args["light"])
+    response = Response(html, mimetype="text/html")
+    response.headers["Content-Security-Policy"] = FRAME_POLICY
+    response.headers["X-Frame-Options"] = "SAMEORIGIN"
+    return response
+
+
+@blueprint.get("/issues/<int:number>/preview/mail.eml")
+def preview_source(number: int) -> Response:
+    """The whole mail as it would be handed to the relay, to open in any mail program."""
+    with services().db.read() as db:
+        mail = sample_mail(db, issues.get(db, number), services().base_url)
+    response = Response(mail, mimetype="message/rfc822")
+    response.headers["Content-Disposition"] = f'attachment; filename="issue-{number}.eml"'
+    return response
+
+
+def in_light(html: str, light: str) -> str:
+    """The same HTML as a client shows it that prefers `light` ("light" or "dark"), whatever this browser prefers."""
+    on, off = ("all", "not all")
+    dark = on if light == "dark" else off
+    bright = on if light == "light" else off
+    html = html.replace("(prefers-color-scheme: dark)", dark).replace("(prefers-color-scheme:dark)", dark)
+    return html.replace("(prefers-color-scheme: light)", bright).replace(
+        "(prefers-color-scheme:light)", bright
+    )
+
+
+def _opened(number: int) -> Opened:
+    with services().db.read() as db:
+        return opening.open_mail(sample_mail(db, issues.get(db, number), services().base_url))
+
+
+def _one_of(names: dict[str, str], argument: str, usual: str) -> str:
+    wanted = request.args.get(argument, usual)
+    if wanted not in names:
+        raise NoSuchPage("There is no such view of a mail.")
+    return wanted

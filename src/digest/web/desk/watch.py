@@ -1,0 +1,110 @@
+"""Watching an issue go out, and stopping it: pause, resume, cancel."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from flask import g
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response
+
+from digest.db import utcnow
+from digest.delivery import control
+from digest.delivery.counts import Counts, counts
+from digest.delivery.models import Delivery, FrozenIssue
+from digest.editorial import issues
+from digest.editorial.models import Issue, State
+from digest.web.desk import outcomes
+from digest.web.desk.frame import page, say, services, to, with_policy
+from digest.web.desk.gate import blueprint
+
+LOOK_BACK = timedelta(seconds=60)
+LEAST_SECONDS = 3  # a shorter look says nothing of a rate
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast it goes and how long it still takes; None where nothing was measured yet."""
+
+    per_second: float | None
+    left: timedelta | None
+
+    @property
+    def left_words(self) -> str:
+        """The rest in words that do not pretend to know the second."""
+        if self.left is None:
+            return "not measured yet"
+        minutes = self.left.total_seconds() / 60
+        if minutes < 1:
+            return "less than a minute"
+        return f"about {round(minutes)} min" if minutes < 90 else f"about {minutes / 60:.1f} h"  # noqa: PLR2004  an hour and a half
+
+
+def watch_page(db: Session, issue: Issue) -> Response:
+    """The page while an issue is sending or paused."""
+    now = utcnow()
+    found = counts(db, issue.id)
+    frozen = db.get(FrozenIssue, issue.id)
+    body = page(
+        "watch.html",
+        issue=issue,
+        zone=issue.publication.zone,
+        counts=found,
+        parts=outcomes.parts(found),
+        words=outcomes.sentence(found),
+        counted=frozen is not None and frozen.audience_done_at is not None,
+        pace=pace(db, issue, found, now),
+        hold_left=_hold_left(issue, now),
+        missed=issue.state == State.PAUSED and issue.release_at is None,
+        moving=issue.state == State.SENDING,
+    )
+    return with_policy(body, script_src="'self'", connect_src="'self'")
+
+
+def pace(db: Session, issue: Issue, found: Counts, now: datetime) -> Pace:
+    """The rate over the last minute, or since the start when that is shorter; nothing while nothing is measured."""
+    if issue.state != State.SENDING or issue.started_at is None:
+        return Pace(None, None)
+    since = max(issue.started_at, now - LOOK_BACK)
+    seconds = (now - since).total_seconds()
+    ended = select(func.count()).where(
+        Delivery.issue_id == issue.id, Delivery.outcome != "excluded", Delivery.ended_at > since
+    )
+    done = db.scalar(ended) or 0
+    if seconds < LEAST_SECONDS or not done:
+        return Pace(None, None)
+    return Pace(done / seconds, timedelta(seconds=found.remaining * seconds / done))
+
+
+@blueprint.post("/issues/<int:number>/pause")
+def pause(number: int) -> Response:
+    """Stop after the mails in flight; the rest stays where it is."""
+    return _control(number, control.pause, f"Issue {number} is paused. Mails in flight still arrive.")
+
+
+@blueprint.post("/issues/<int:number>/resume")
+def resume(number: int) -> Response:
+    """Go on with those who have nothing yet."""
+    return _control(number, control.resume, f"Issue {number} goes on.")
+
+
+@blueprint.post("/issues/<int:number>/cancel")
+def cancel(number: int) -> Response:
+    """End it: nobody who has nothing yet will get it."""
+    return _control(number, control.cancel, f"Issue {number} is cancelled.")
+
+
+def _control(number: int, act: Callable[..., object], words: str) -> Response:
+    with services().db.begin() as db:
+        act(db, issues.get(db, number), now=utcnow(), by="desk", user_id=g.me.id)
+    services().nudge("send")
+    say(words)
+    return to("issue", number=number)
+
+
+def _hold_left(issue: Issue, now: datetime) -> str | None:
+    if issue.state != State.SENDING or issue.release_at is None or issue.release_at <= now:
+        return None
+    seconds = int((issue.release_at - now).total_seconds())
+    return f"{seconds // 60}:{seconds % 60:02}"
