@@ -18,6 +18,15 @@ _TEXT_PART = (
 _HTML_PART = 'Content-Type: text/html; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
 
 
+def check(edition: Edition) -> None:
+    """Raise BadInput when an address or a URL of this edition cannot stand in a mail."""
+    for url in (edition.base_url, *(block.url for block in edition.blocks)):
+        _url(url)
+    for address in (edition.masthead.sender_address, edition.masthead.reply_to):
+        if address is not None:
+            _address(address)
+
+
 def headers(edition: Edition, slots: Slots, *, subject: str, date: str, boundary: str) -> Piece:
     """Every header of an issue's mail, down to the first line of its text part.
 
@@ -91,5 +100,5 @@ def _address(address: str) -> str:
 
 def _url(url: str) -> str:
     if not re.fullmatch(r"https?://[!-;=?-~]+", url) or not urlsplit(url).netloc:
-        raise BadInput(f"{line(url)!r} is no base URL; give one such as https://news.example.org")
+        raise BadInput(f"{line(url)!r} is no web address; give one such as https://news.example.org")
     return url

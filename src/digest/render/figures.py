@@ -8,7 +8,7 @@ _RIGHT_TO_LEFT = frozenset({"ar", "arc", "ckb", "dv", "fa", "he", "ps", "sd", "u
 def verdict(left: Side, right: Side) -> str:
     """What the panel makes of the two, in one sentence."""
     if left.panel_ship == right.panel_ship:
-        return _draw(left.panel_ship)
+        return _draw(left, right)
     better, other = (left, right) if left.panel_ship > right.panel_ship else (right, left)
     return (
         f"The panel prefers {better.tool}: {better.panel_ship}% would ship it, "
@@ -36,12 +36,14 @@ def direction(language: str) -> str:
     return "rtl" if language.partition("-")[0].lower() in _RIGHT_TO_LEFT else "ltr"
 
 
-def _draw(percent_: int) -> str:
-    if percent_ == 0:
+def _draw(left: Side, right: Side) -> str:
+    if left.panel_ship == 0:
         return "The panel would ship neither."
-    if percent_ == 100:  # noqa: PLR2004 all of the panel
+    if left.panel_ship == 100:  # noqa: PLR2004 all of the panel
         return "The whole panel would ship either one."
-    return f"A draw: {percent_}% of the panel would ship either one."
+    if left.reviewers and left.reviewers == right.reviewers:
+        return f"A draw: {left.ships} of {left.reviewers} reviewers would ship each."
+    return f"A draw: {left.panel_ship}% of the panel would ship each."
 
 
 def _share(percent_: int) -> str:

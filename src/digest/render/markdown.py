@@ -1,6 +1,7 @@
 """An editor's Markdown as HTML for a mail and as plain text: bounded in size and depth, and never more than text."""
 
 import html as _html
+import re
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
@@ -24,6 +25,8 @@ _STYLES = {
     "ul": "margin:0 0 12px;padding:0 0 0 24px",
     "ol": "margin:0 0 12px;padding:0 0 0 24px",
 }
+_LINK: dict[str, str | int | float] = {"class": "a", "style": "color:#1f4fa3"}
+_ITEM = re.compile(r" *(?:-|\d+[.)]) ")
 _SCHEMES = {"http", "https", "mailto"}
 
 
@@ -32,12 +35,14 @@ class Rendering:
 
     def __init__(self, md: str, link: Link | None = None) -> None:
         """Raises BadInput as `to_html`."""
-        self.html = Markup(to_html(md, link))  # noqa: S704 it was cleaned by nh3
+        self.html = Markup(to_html(md, link, styled=True))  # noqa: S704 it was cleaned by nh3
         self.text = to_text(md, link)
 
 
-def to_html(md: str, link: Link | None = None) -> str:
+def to_html(md: str, link: Link | None = None, *, styled: bool = False) -> str:
     """Safe HTML of Markdown; `link` says what becomes of each URL. Raises BadInput beyond 20,000 characters.
+
+    `styled` writes a mail's styles onto the elements, because some mail programs read no style sheet.
 
     Raw HTML is shown as it was typed, pictures are left out (a mail works without), and what nests more than 20 deep
     is shown as plain paragraphs.
@@ -46,7 +51,7 @@ def to_html(md: str, link: Link | None = None) -> str:
     if _depth(tokens) > MAX_DEPTH:
         return "".join(f"<p>{_html.escape(part)}</p>" for part in prose(md).split("\n\n"))
     for token in _all(tokens):
-        _dress(token, link)
+        _dress(token, link, styled=styled)
     parser = _parser()
     raw = parser.renderer.render(tokens, parser.options, {})
     attributes = {"a": {"href", "style", "class"}, "p": {"style"}, "ul": {"style"}, "ol": {"style", "start"}}
@@ -59,11 +64,12 @@ def to_text(md: str, link: Link | None = None) -> str:
     tokens = _tokens(md)
     if _depth(tokens) > MAX_DEPTH:
         return "\n\n".join(wrap.paragraph(part) for part in prose(md).split("\n\n"))
-    return "\n\n".join(_text_blocks(tokens, link))
+    blocks = _text_blocks(tokens, link)
+    return "".join(part for place, block in enumerate(blocks) for part in (_gap(blocks, place), block))
 
 
 def _parser() -> MarkdownIt:
-    return MarkdownIt("commonmark", {"html": False, "maxNesting": MAX_DEPTH}).disable(
+    return MarkdownIt("commonmark", {"html": False, "maxNesting": 5 * MAX_DEPTH}).disable(
         ["image", "html_block", "html_inline"]
     )
 
@@ -86,15 +92,15 @@ def _depth(tokens: Sequence[Token]) -> int:
     return deepest
 
 
-def _dress(token: Token, link: Link | None) -> None:
+def _dress(token: Token, link: Link | None, *, styled: bool) -> None:
     """A token as the mail wants it: headings below our own, links by way of `link`, styles inline."""
     if token.type.startswith("heading"):
         token.tag = "h3"
-    if token.nesting == 1 and token.tag in _STYLES:
+    if styled and token.nesting == 1 and token.tag in _STYLES:
         token.attrSet("style", _STYLES[token.tag])
     if token.type == "link_open":
         href = str(token.attrGet("href") or "")
-        token.attrs = {"href": _target(href, link), "class": "a", "style": "color:#1f4fa3"}
+        token.attrs = {"href": _target(href, link), **(_LINK if styled else {})}
 
 
 def _target(url: str, link: Link | None) -> str:
@@ -128,6 +134,13 @@ def _text_blocks(tokens: Sequence[Token], link: Link | None) -> list[str]:
         elif token.type == "hr":
             blocks.append("* * *")
     return blocks
+
+
+def _gap(blocks: Sequence[str], place: int) -> str:
+    """Nothing before the first block, a line break between two items of a list, a blank line elsewhere."""
+    if not place:
+        return ""
+    return "\n" if all(_ITEM.match(block) for block in blocks[place - 1 : place + 1]) else "\n\n"
 
 
 def _text_paragraph(token: Token, marks: Sequence[str], link: Link | None) -> str:

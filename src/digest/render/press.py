@@ -101,6 +101,7 @@ def press(edition: Edition, *, dated: datetime | None = None, test: bool = False
     """
     if len({block.pick_id for block in edition.blocks}) != len(edition.blocks):
         raise BadInput("two picks of this edition share an id")
+    envelope.check(edition)
     if test:
         edition = replace(edition, subject=f"[Test] {edition.subject}")
     dated = dated or datetime.combine(edition.dated, time(12), UTC)

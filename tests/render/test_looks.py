@@ -1,0 +1,75 @@
+"""What a reader sees, in a real browser: nothing too wide, nothing too pale, nothing without a name."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from digest.render.content import Quote
+from tests.render.editions import block, edition, opened, side
+from tests.render.test_letters import made
+
+CHROMIUM = Path("/usr/bin/chromium")
+LONG = "Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichenfabrik" * 2
+
+# A mail stands inside its reader's program, which has the landmarks.
+RULES = {"rules": {"landmark-one-main": {"enabled": False}, "region": {"enabled": False}}}
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium at /usr/bin/chromium (Debian: chromium)"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND"]
+        running = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
+        yield running
+        running.close()
+
+
+def hostile() -> str:
+    tool = side(tool=LONG, tagline=LONG, category=LONG, entry_price=LONG, panel_ship=0, community_ship=3)
+    one = block(1, left=tool, right=tool, quotes=(Quote("left", 1, LONG),), note=f"{LONG} [{LONG}](https://example.org)")
+    return opened(edition(blocks=(one, replace(one, pick_id=2)), intro=f"{LONG}\n\n    {LONG}")).html
+
+
+PAGES = {
+    "issue": lambda: opened(edition(blocks=(block(1, note="A *note*, and [a link](https://example.org)."), block(2)))).html,
+    "test": lambda: opened(edition(1), test=True).html,
+    "hostile": hostile,
+    "confirm": lambda: made("confirm", network="203.0.113.0/24").html,
+    "welcome": lambda: made("welcome", latest_url="https://example.org/issues/40", next_issue="Tuesday").html,
+    "known": lambda: made("known").html,
+    "sign_in": lambda: made("sign_in").html,
+    "notice": lambda: made("notice", link_url="https://example.org/desk").html,
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_it_fits_and_can_be_read_by_everyone(browser: Browser, name: str, scheme: str) -> None:
+    html = PAGES[name]()
+    context = browser.new_context(color_scheme=scheme, offline=True)
+    page = context.new_page()
+    for width in (320, 600):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.set_content(html)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert small_buttons(page) == []
+        faults = Axe().run(page, options=RULES).response["violations"]
+        assert [(fault["id"], [node["html"][:160] for node in fault["nodes"]][:3]) for fault in faults] == []
+    context.close()
+
+
+def small_buttons(page: Page) -> list[str]:
+    """Links that stand alone, and are lower than a thumb."""
+    return page.evaluate(
+        "[...document.querySelectorAll('a')].filter(a => getComputedStyle(a).display === 'inline-block'"
+        " && a.getBoundingClientRect().height < 44).map(a => a.outerHTML)"
+    )

@@ -1,0 +1,73 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digest.errors import BadInput
+from digest.render import markdown
+from digest.render.mjml import to_html as mjml_to_html
+from tests.render.balance import Shape
+
+
+def test_what_editors_write() -> None:
+    html = markdown.to_html("A **bold** word, *a soft one*, `code`.\n\n- one\n- two\n\n> said")
+    assert html.startswith("<p>A <strong>bold</strong> word, <em>a soft one</em>, <code>code</code>.</p>")
+    assert "<li>one</li>" in html
+    assert "<blockquote>" in html
+
+
+def test_the_plain_text_keeps_links_on_their_own_lines() -> None:
+    text = markdown.to_text("See [the primer](https://example.net/p) and *this*.\n\n1. one\n2. two\n\n> said\n> so")
+    assert text == "See the primer and this.\nhttps://example.net/p\n\n1. one\n2. two\n\n> said so"
+
+
+def test_raw_html_is_shown_as_it_was_typed() -> None:
+    html = markdown.to_html('<script>alert(1)</script> <b onclick="x">b</b> <!-- c -->')
+    assert {tag for tag, _ in Shape(html).tags} == {"p"}
+    assert Shape(html).text == '<script>alert(1)</script> <b onclick="x">b</b> <!-- c -->'
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "vbscript:x", "file:///etc/passwd"])
+def test_a_dangerous_link_leads_nowhere(url: str) -> None:
+    assert "href" not in markdown.to_html(f"[x]({url})")
+
+
+def test_links_go_by_way_of_us_but_not_addresses() -> None:
+    seen: list[str] = []
+
+    def link(url: str, _label: str) -> str:
+        seen.append(url)
+        return "https://example.org/go/1"
+
+    html = markdown.to_html("[a](https://example.net/a) [m](mailto:a@example.org)", link)
+    assert seen == ["https://example.net/a"]
+    assert 'href="https://example.org/go/1"' in html
+    assert 'href="mailto:a@example.org"' in html
+
+
+def test_pictures_are_left_out() -> None:
+    assert "<img" not in markdown.to_html("![alt](https://example.net/p.png)")
+
+
+@pytest.mark.parametrize("deep", ["> " * 4000 + "x", "*" * 9000 + "x" + "*" * 9000, "- " * 4000 + "x", "[" * 9000])
+def test_deep_nesting_is_shown_flat(deep: str) -> None:
+    html = markdown.to_html(deep)
+    assert "x" in html or "[" in html
+    assert "x" in mjml_to_html(_mail(html)) or "[" in html
+    assert markdown.to_text(deep)
+
+
+def test_a_text_that_is_too_long_says_so() -> None:
+    with pytest.raises(BadInput, match="20,000 are the most"):
+        markdown.to_html("x" * 20_001)
+
+
+@given(st.text(st.sampled_from("ab *_`[]()<>!#&-+1.\n\"'\\{}%|~:/\u200d\u202e\x00é"), max_size=200))
+def test_any_markdown_makes_sound_html_and_a_mail(text: str) -> None:
+    html = markdown.to_html(text)
+    assert Shape(html).faults == []
+    mjml_to_html(_mail(markdown.Rendering(text).html))
+    markdown.to_text(text)
+
+
+def _mail(html: str) -> str:
+    return f"<mjml><mj-body><mj-section><mj-column><mj-text>{html}</mj-text></mj-column></mj-section></mj-body></mjml>"

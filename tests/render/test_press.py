@@ -1,0 +1,207 @@
+import itertools
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+
+import pytest
+
+from digest.errors import BadInput
+from digest.render.content import Edition, to_json
+from digest.render.preview import open_mail
+from digest.render.press import Pressed, press
+from digest.render.slots import for_content
+from tests.render.balance import Shape, faults
+from tests.render.editions import BASE, MASTHEAD, block, edition, mail, opened, reader, side
+
+
+def test_the_mail_says_everything_in_both_parts() -> None:
+    content = edition()
+    made = opened(content)
+    assert made.subject == content.subject
+    for part in (Shape(made.html).text, " ".join(made.text.split())):
+        for words in _words_of(content):
+            assert words in part
+
+
+def test_every_header_a_bulk_mail_needs_once() -> None:
+    headers = opened(edition()).headers
+    names = [name for name, _ in headers]
+    assert len(names) == len(set(names))
+    found = dict(headers)
+    assert found["From"] == "Weekly Tool Verdicts <verdicts@news.example.org>"
+    assert found["To"] == "ada@example.com"
+    assert found["Reply-To"] == "editor@example.org"
+    assert found["Message-ID"] == "<41.7@news.example.org>"
+    assert found["List-Id"] == "Weekly Tool Verdicts <weekly.news.example.org>"
+    assert found["List-Unsubscribe"] == f"<{BASE}/unsubscribe/{'U' * 43}>"
+    assert found["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert found["List-Post"] == "NO"
+    assert found["Auto-Submitted"] == "auto-generated"
+    assert re.fullmatch(r"41:weekly:issue:[a-z0-9]{5,15}", found["Feedback-ID"])
+
+
+def test_no_list_header_is_folded_or_encoded() -> None:
+    head = mail(edition(masthead=replace(MASTHEAD, name="Größer als alles " * 9, sender_name="Ünï"))).split(b"\r\n\r\n")[0]
+    for row in head.split(b"\r\n"):
+        if row.startswith((b"List-", b"Feedback-ID", b"Message-ID")):
+            assert b"=?" not in row
+    assert not re.search(rb"(List-[^\r\n]*|Message-ID[^\r\n]*)\r\n[ \t]", head)
+
+
+def test_the_date_is_the_one_it_was_frozen_with() -> None:
+    plate = press(edition(), dated=datetime(2026, 11, 24, 8, 30, tzinfo=UTC)).plate()
+    assert b"\r\nDate: Tue, 24 Nov 2026 08:30:00 +0000\r\n" in plate.fill(reader(plate))
+
+
+def test_text_comes_first_and_both_are_quoted_printable() -> None:
+    parsed = message_from_bytes(mail(edition()), policy=policy.default)
+    assert parsed.get_content_type() == "multipart/alternative"
+    parts = list(parsed.iter_parts())
+    assert [part.get_content_type() for part in parts] == ["text/plain", "text/html"]
+    assert {part["Content-Transfer-Encoding"] for part in parts} == {"quoted-printable"}
+    assert parsed.defects == []
+
+
+def test_the_wire_is_ascii_in_short_lines_that_need_no_dot_stuffing() -> None:
+    dots = block(1, left=side(tool=".hidden", tagline=". . ."), note="...\n.\n..")
+    wire = mail(edition(intro=".\n\n..\n\n...dots", blocks=(dots,)))
+    assert wire.isascii()
+    assert b"\r" not in wire.replace(b"\r\n", b"")
+    assert b"\n" not in wire.replace(b"\r\n", b"")
+    body = wire.partition(b"\r\n\r\n")[2].split(b"\r\n")
+    assert all(len(row) <= 76 for row in body)
+    assert not any(row.startswith(b".") for row in wire.split(b"\r\n"))
+
+
+def test_a_token_of_sixty_characters_keeps_lines_short() -> None:
+    plate = press(edition()).plate()
+    wire = plate.fill(reader(plate, length=60))
+    assert all(len(row) <= 76 for row in wire.partition(b"\r\n\r\n")[2].split(b"\r\n"))
+
+
+def test_nothing_private_is_left_over() -> None:
+    content = edition()
+    mark = for_content(to_json(content)).mark
+    made = opened(content)
+    body = made.html + made.text + repr([row for row in made.headers if row[0] != "Content-Type"])
+    assert mark not in body
+
+
+def test_a_content_that_holds_its_own_mark_gets_another() -> None:
+    first = for_content("some text").mark
+    assert first != for_content("some text" + first).mark
+    assert for_content("some text") == for_content("some text")
+
+
+def test_any_blocks_in_any_order_close_what_they_open() -> None:
+    pressed = press(edition(4))
+    for size in range(5):
+        for order in itertools.permutations(pressed.picks, size):
+            plate = pressed.plate(order)
+            made = open_mail(plate.fill(reader(plate)))
+            assert faults(made.html) == []
+            assert plate.clicks == tuple(link.number for link in pressed.links if link.pick_id in {None, *order})
+
+
+def test_a_block_left_out_leaves_no_trace_in_either_part() -> None:
+    pressed = press(edition(3))
+    plate = pressed.plate((3, 1))
+    made = open_mail(plate.fill(reader(plate)))
+    for part in (made.html, made.text):
+        assert part.index("Lantern DB vs Marmalade 70B") < part.index("Quillbot Mini vs Tinwhistle")
+        assert "Orrery 3 vs Halyard" not in part
+    left_out = {link.number for link in pressed.links if link.pick_id == 2}
+    assert not left_out & set(plate.clicks)
+
+
+def test_a_pick_that_is_not_there_is_refused() -> None:
+    with pytest.raises(BadInput, match="each at most once"):
+        press(edition(2)).plate((1, 9))
+    with pytest.raises(BadInput, match="each at most once"):
+        press(edition(2)).plate((1, 1))
+
+
+def test_every_link_goes_by_way_of_us_and_says_where() -> None:
+    content = edition(2)
+    pressed = press(content)
+    assert [link.number for link in pressed.links] == [1, 2, 3]
+    assert pressed.links[0] == type(pressed.links[0])(1, None, "https://example.net/primer", pressed.links[0].label)
+    assert {link.url for link in pressed.links[1:]} == {one.url for one in content.blocks}
+    made = opened(content)
+    direct = {f"{BASE}/issues/41", f"{BASE}/unsubscribe/{'U' * 43}", f"{BASE}/preferences/{'P' * 43}"}
+    for tag, attributes in Shape(made.html).tags:
+        href = attributes.get("href") or ""
+        assert tag != "a" or href in direct or href.startswith(f"{BASE}/go/C")
+    for number in (1, 2, 3):
+        assert f"{BASE}/go/C{number}-" in made.html
+        assert f"{BASE}/go/C{number}-" in made.text
+
+
+def test_a_test_mail_is_marked_and_its_links_record_nothing() -> None:
+    pressed = press(edition(2), test=True)
+    made = opened(edition(2), test=True)
+    assert made.subject == "[Test] Parsnip against Tinwhistle, and more"
+    assert pressed.links == ()
+    assert pressed.plate().clicks == ()
+    assert "/go/" not in made.html + made.text
+    assert "https://example.net/primer" in made.html
+    assert "This is a test." in made.html
+    assert "This is a test." in made.text
+
+
+def test_the_same_issue_gives_the_same_bytes() -> None:
+    assert press(edition()).to_bytes() == press(edition()).to_bytes()
+    assert mail(edition()) == mail(edition())
+    assert press(edition()).to_bytes() != press(edition(subject="Another")).to_bytes()
+
+
+def test_it_comes_back_from_the_record_as_it_was() -> None:
+    pressed = press(edition())
+    again = Pressed.from_bytes(pressed.to_bytes())
+    assert again == pressed
+    plate, other = pressed.plate(), again.plate()
+    assert plate.fill(reader(plate)) == other.fill(reader(other))
+
+
+def test_bytes_of_something_else_are_refused() -> None:
+    with pytest.raises(BadInput, match="no pressed issue"):
+        Pressed.from_bytes(b"digest-pressed-0\n")
+
+
+def test_an_address_cannot_break_out_of_its_header() -> None:
+    plate = press(edition(1)).plate()
+    with pytest.raises(ValueError, match="line break"):
+        plate.fill(reader(plate, address="a@example.org>\r\nBcc: all@example.org"))
+
+
+@pytest.mark.parametrize("base", ["https://e.org/\r\nX: y", "ftp://e.org", "https:// e.org", "verdicts.example.org"])
+def test_a_base_url_that_is_none_is_refused(base: str) -> None:
+    with pytest.raises(BadInput, match="no web address"):
+        press(edition(base_url=base))
+
+
+def test_five_picks_stay_far_below_what_gmail_clips() -> None:
+    pressed = press(edition(5))
+    assert abs(pressed.html_bytes - len(opened(edition(5)).html.encode())) < 400
+    assert pressed.html_bytes < 60_000
+    assert press(edition(12)).html_bytes < 90_000
+
+
+def test_an_issue_without_picks_intro_or_reply_address_is_still_a_mail() -> None:
+    made = opened(edition(0, intro="", masthead=replace(MASTHEAD, reply_to=None, postal_address="")))
+    assert faults(made.html) == []
+    assert "Reply-To" not in dict(made.headers)
+
+
+def test_right_to_left_languages_read_from_the_right() -> None:
+    html = opened(edition(1, masthead=replace(MASTHEAD, language="ar"))).html
+    tag, attributes = Shape(html).tags[0]
+    assert (tag, attributes["lang"], attributes["dir"]) == ("html", "ar", "rtl")
+
+
+def _words_of(content: Edition) -> list[str]:
+    words = [MASTHEAD.name, MASTHEAD.tagline, "No. 41", "24 November 2026", "10115 Berlin", "a•••@example.com"]
+    for one in content.blocks:
+        words += [f"{one.left.tool} vs {one.right.tool}", one.left.entry_price, f"{one.left.panel_ship}%", "64% ship"]
+    return words
