@@ -33,7 +33,7 @@ _SECTION = 3  # where the left tool begins
 _FIELDS = ("category", "tool", "tagline", "panel_ship", None, "community_ship", None, "entry_price", None)
 _LABELS = {4: PANEL, 6: COMMUNITY, 8: ENTRY}
 _SIGN_UP_LINES = 10  # more than that after the page's end is not a sign-up block
-_PERCENT = re.compile("([0-9]{1,3}) ?%")
+_PERCENT = re.compile(r"([0-9]{1,3})\s?%")
 _DASHES = frozenset("\u2014\u2013\u2012\u2015\u2212-")
 _VERSUS = (" vs ", " vs. ", " versus ")
 

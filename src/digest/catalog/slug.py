@@ -3,6 +3,7 @@
 import hashlib
 import re
 import unicodedata
+from functools import lru_cache
 
 TOOL_CHARS = 120
 HASH_CHARS = 8
@@ -14,6 +15,7 @@ _ACCENT = re.compile("[\u0300-\u036f]")
 _LOST = re.compile("[^\x00-\x7f]")
 
 
+@lru_cache(maxsize=10_000)
 def tool_slug(name: str) -> str:
     """The slug of a tool called `name`, at most 120 characters. Two names with one slug are one tool.
 
