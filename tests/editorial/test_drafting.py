@@ -5,13 +5,13 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
+from tests.editorial import newsroom
+from tests.editorial.newsroom import NOW
 
 from digest.db import Database
 from digest.editorial import drafting, editing, issues, schedule, transitions
 from digest.editorial.models import Issue, State
 from digest.publications import publications
-from tests.editorial import newsroom
-from tests.editorial.newsroom import NOW
 
 
 def test_the_first_draft_is_issue_1_with_picks_reasons_and_texts(db: Database) -> None:

@@ -31,14 +31,19 @@ def new(session: Session, publication_id: int) -> list[Candidate]:
     return _read(session, newest_first)
 
 
-def of(session: Session, publication_id: int, comparisons: Collection[int]) -> list[Candidate]:
-    """The named comparisons, whether they are new or not, in no order; those that do not exist are missing."""
+def of(
+    session: Session, publication_id: int, comparisons: Collection[int], *, besides: int | None = None
+) -> list[Candidate]:
+    """The named comparisons, whether they are new or not, in no order; those that do not exist are missing.
+
+    `besides` is the id of an issue that does not count as having held them.
+    """
     if not comparisons:
         return []
-    return _read(session, _versions(publication_id).where(Comparison.id.in_(comparisons)))
+    return _read(session, _versions(publication_id, besides).where(Comparison.id.in_(comparisons)))
 
 
-def _versions(publication_id: int) -> Select[Any]:
+def _versions(publication_id: int, besides: int | None = None) -> Select[Any]:
     newest = (
         select(ComparisonVersion.comparison_id, func.max(ComparisonVersion.number).label("number"))
         .group_by(ComparisonVersion.comparison_id)
@@ -47,7 +52,7 @@ def _versions(publication_id: int) -> Select[Any]:
     last = (
         select(Pick.comparison_id, func.max(Issue.number).label("number"))
         .join(Issue, Pick.issue_id == Issue.id)
-        .where(Issue.publication_id == publication_id, holds())
+        .where(Issue.publication_id == publication_id, Issue.id != (besides or 0), holds())
         .group_by(Pick.comparison_id)
         .subquery("last")
     )
@@ -121,19 +126,25 @@ def _reviewers(session: Session, versions: Sequence[int]) -> dict[tuple[int, str
 
 
 def _candidate(row: Row[Any], reviewers: dict[tuple[int, str], int]) -> Candidate:
-    past = Past(row.held_in, row.left_before, row.right_before) if row.changed else None
-    left = Contender(
-        row.left_tool,
-        row.left_slug,
-        row.left_panel,
-        row.left_community,
-        reviewers.get((row.version, "left"), 0),
+    return Candidate(
+        comparison=row.id,
+        version=row.version,
+        slug=row.slug,
+        left=Contender(
+            row.left_tool,
+            row.left_slug,
+            row.left_panel,
+            row.left_community,
+            reviewers.get((row.version, "left"), 0),
+        ),
+        right=Contender(
+            row.right_tool,
+            row.right_slug,
+            row.right_panel,
+            row.right_community,
+            reviewers.get((row.version, "right"), 0),
+        ),
+        published_at=row.published_at,
+        held=row.held_in,
+        past=Past(row.held_in, row.left_before, row.right_before) if row.changed else None,
     )
-    right = Contender(
-        row.right_tool,
-        row.right_slug,
-        row.right_panel,
-        row.right_community,
-        reviewers.get((row.version, "right"), 0),
-    )
-    return Candidate(row.id, row.version, row.slug, left, right, row.published_at, past)

@@ -209,7 +209,7 @@ def _pick(issue: Issue, comparison_id: int) -> Pick:
 
 
 def _candidate(session: Session, issue: Issue, comparison_id: int) -> Candidate:
-    found = candidates.of(session, issue.publication_id, [comparison_id])
+    found = candidates.of(session, issue.publication_id, [comparison_id], besides=issue.id)
     if not found:
         raise NotFound(f"there is no comparison {comparison_id}")
     return found[0]

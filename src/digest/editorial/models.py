@@ -32,6 +32,7 @@ class User(Base):
     session_epoch: Mapped[int] = mapped_column(default=0)  # in every session, so that all can be ended
     created_at: Mapped[datetime]
     last_seen_at: Mapped[datetime | None]
+    removed_at: Mapped[datetime | None]  # comes in no more; the row stays, for the history names it
 
 
 class State(StrEnum):

@@ -48,7 +48,8 @@ class Candidate:
     left: Contender
     right: Contender
     published_at: datetime
-    past: Past | None = None
+    held: int | None = None  # the number of the last issue that held it
+    past: Past | None = None  # only when the verdict changed since
 
     @property
     def name(self) -> str:

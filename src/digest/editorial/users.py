@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from digest.editorial.models import Role, User
-from digest.errors import BadInput, BadToken
+from digest.errors import BadInput, BadToken, NotAllowed, NotFound
 from digest.signing import Purpose, Signer
 
 BY_LETTER = timedelta(minutes=30)
@@ -16,26 +16,43 @@ _RANK = (Role.VIEWER, Role.EDITOR, Role.OWNER)
 
 
 def invite(session: Session, address: str, role: Role | str, now: datetime) -> User:
-    """The user with this address, made if need be, in this role. Raises BadInput for a bad address or role."""
+    """The user with this address in this role: made, let in again, or changed. Raises BadInput."""
     role = _role(role)
     plain = _address(address)
-    user = find(session, plain)
+    user = session.scalars(select(User).where(User.address == plain)).one_or_none()
     if user is None:
         user = User(address=plain, role=role, created_at=now)
         session.add(user)
-    user.role = role
+    user.role, user.removed_at = role, None
     session.flush()
     return user
 
 
 def find(session: Session, address: str) -> User | None:
-    """The user with this address, whatever its case."""
-    return session.scalars(select(User).where(User.address == address.strip().lower())).one_or_none()
+    """The user with this address, whatever its case; nobody who was removed."""
+    wanted = select(User).where(User.address == address.strip().lower(), User.removed_at.is_(None))
+    return session.scalars(wanted).one_or_none()
 
 
 def listing(session: Session) -> list[User]:
-    """All users by address."""
-    return list(session.scalars(select(User).order_by(User.address)))
+    """All users by address; nobody who was removed."""
+    return list(session.scalars(select(User).where(User.removed_at.is_(None)).order_by(User.address)))
+
+
+def remove(session: Session, user_id: int, now: datetime) -> User:
+    """Take a user's way in, at once and everywhere; what they did stays in the history. Raises NotFound, NotAllowed.
+
+    The last owner cannot be removed: nobody could invite another.
+    """
+    user = session.get(User, user_id)
+    if user is None or user.removed_at is not None:
+        raise NotFound(f"there is no user {user_id}")
+    if [other.id for other in listing(session) if other.role == Role.OWNER] == [user.id]:
+        raise NotAllowed(f"{user.address} is the only owner; make somebody else an owner first")
+    user.removed_at = now
+    session.flush()
+    end_sessions(session, user)
+    return user
 
 
 def may(user: User, role: Role) -> bool:
@@ -56,7 +73,7 @@ def sign_in(session: Session, signer: Signer, token: str, now: datetime) -> User
         raise BadToken("this sign-in link has expired; ask for a new one")
     used = (
         update(User)
-        .where(User.id == user_id, User.sign_ins == sign_ins)
+        .where(User.id == user_id, User.sign_ins == sign_ins, User.removed_at.is_(None))
         .values(sign_ins=User.sign_ins + 1, last_seen_at=now)
         .returning(User.id)
     )
@@ -69,14 +86,15 @@ def check_token(session: Session, signer: Signer, token: str, now: datetime) -> 
     """The user whom `sign_in` would sign in, with nothing used up: for the page with the button. Raises BadToken."""
     user_id, sign_ins, expires = _numbers(signer, token)
     user = session.get(User, user_id)
-    if user is None or user.sign_ins != sign_ins or now.timestamp() > expires:
+    if user is None or user.removed_at or user.sign_ins != sign_ins or now.timestamp() > expires:
         raise BadToken("this sign-in link was used already or has expired; ask for a new one")
     return user
 
 
 def user_for_session(session: Session, user_id: int, epoch: int) -> User | None:
     """The user of a session that was begun in `epoch`, or None when the user is gone or all sessions were ended."""
-    return session.scalars(select(User).where(User.id == user_id, User.session_epoch == epoch)).one_or_none()
+    wanted = select(User).where(User.id == user_id, User.session_epoch == epoch, User.removed_at.is_(None))
+    return session.scalars(wanted).one_or_none()
 
 
 def end_sessions(session: Session, user: User) -> None:

@@ -1,0 +1,127 @@
+"""An issue as the command line prints it: as JSON with fixed names, and as lines for a person."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import click
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from digest.catalog.models import Comparison
+from digest.editorial import issues, transitions
+from digest.editorial.models import Issue
+from digest.publications import publications
+
+OUTCOMES = ("accepted", "excluded", "failed", "unknown", "remaining")
+
+
+def brief(issue: Issue) -> dict[str, Any]:
+    """What `list` says of an issue."""
+    return {
+        "issue": issue.number,
+        "status": issue.state,
+        "subject": issue.subject,
+        "picks": len(issue.picks),
+        "send_on": issue.send_on,
+        "zone": issue.zone,
+        "send_at": stamp(issue.send_at),
+        "started_at": stamp(issue.started_at),
+        "finished_at": stamp(issue.finished_at),
+    }
+
+
+def full(session: Session, issue: Issue) -> dict[str, Any]:
+    """What `draft` and `show` say of an issue: its texts, each pick with its reason, and what was rejected."""
+    slugs = _slugs(session, issue)
+    return brief(issue) | {
+        "publication": issue.publication.slug,
+        "preheader": issue.preheader,
+        "intro": issue.intro,
+        "thin": issue.thin,
+        "pause_reason": issue.pause_reason,
+        "picks": [
+            {
+                "comparison": slugs[pick.comparison_id],
+                "position": pick.position,
+                "why": pick.why,
+                "pinned": pick.pinned,
+                "note": pick.note,
+            }
+            for pick in issue.picks
+        ],
+        "rejected": [
+            {"comparison": slugs[one.comparison_id], "why_not": one.why_not, "vetoed": one.vetoed}
+            for one in issue.rejections
+        ],
+    }
+
+
+def history(session: Session, issue: Issue) -> list[dict[str, Any]]:
+    """Every change of its state, the oldest first."""
+    return [
+        {"at": stamp(line.at), "from": line.from_state, "to": line.to_state, "by": line.by, "why": line.why}
+        for line in transitions.history(session, issue.id)
+    ]
+
+
+def lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """`full` for a person."""
+    yield f"Issue {facts['issue']}, {facts['status']}: {facts['subject'] or '(no subject)'}"
+    if facts["preheader"]:
+        yield f"  {facts['preheader']}"
+    if facts["send_on"]:
+        yield f"  on {facts['send_on']} {facts['zone']}"
+    if facts["pause_reason"]:
+        yield f"  paused: {facts['pause_reason']}"
+    if facts["thin"]:
+        yield "  A thin week: there are fewer picks than this publication wants. Add some, or send it as it is."
+    for pick in facts["picks"]:
+        marks = " [pinned]" if pick["pinned"] else ""
+        yield f"  {pick['position']}. {pick['comparison']}{marks}"
+        yield f"     {pick['why']}"
+    for one in facts["rejected"]:
+        yield f"  -  {one['comparison']}: {one['why_not']}"
+
+
+def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
+    """A delivery report for a person: outcomes that add up."""
+    yield f"Issue {report['issue']}, {report['status']}"
+    yield f"  {report['planned']:>9,} planned"
+    for name in OUTCOMES:
+        yield f"  {report[name]:>9,} {name}"
+    for reason, count in sorted((report.get("reasons") or {}).items()):
+        yield f"            {count:,} {reason}"
+    for name in ("started_at", "finished_at"):
+        if report.get(name):
+            yield f"  {name.partition('_')[0]} {report[name]}"
+
+
+def past_lines(past: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """`history` for a person."""
+    for line in past:
+        why = f": {line['why']}" if line["why"] else ""
+        yield f"  {line['at']}  {line['from'] or 'new'} to {line['to']}, {line['by']}{why}"
+
+
+def printed(facts: Any, words: Iterable[str], as_json: bool) -> None:
+    """Print `facts` as JSON and nothing else, or the words, a line each."""
+    for line in (json.dumps(facts, ensure_ascii=False, indent=2),) if as_json else words:
+        click.echo(line)
+
+
+def of_number(session: Session, number: int, publication: str | None) -> Issue:
+    """Issue `number` of the publication called so; of the first one when None. Raises NotFound."""
+    return issues.get(session, number, publications.find(session, publication))
+
+
+def stamp(moment: datetime | None) -> str | None:
+    """A moment in UTC as ISO 8601 to the second."""
+    return moment.isoformat(timespec="seconds") if moment else None
+
+
+def _slugs(session: Session, issue: Issue) -> dict[int, str]:
+    wanted = {pick.comparison_id for pick in issue.picks} | {one.comparison_id for one in issue.rejections}
+    rows = session.execute(select(Comparison.id, Comparison.slug).where(Comparison.id.in_(wanted)))
+    return {row.id: row.slug for row in rows}

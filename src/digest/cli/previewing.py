@@ -1,0 +1,55 @@
+"""An issue as the mail that nobody's reader would get: made by the press and the plate that make everybody's."""
+
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from digest.audience import tokens
+from digest.delivery.models import FrozenIssue
+from digest.editorial import content
+from digest.editorial.models import Issue
+from digest.render.plate import Reader, masked
+from digest.render.press import Pressed, press
+from digest.render.preview import open_mail
+from digest.signing import Signer
+from digest.tracking import links
+
+ADDRESS = "reader@example.org"
+MASKED = "r•••@example.org"
+NOBODY = 0  # the subscriber of tokens that do nothing to anybody: pages say that this was a test
+FILES = ("index.html", "body.txt", "mail.eml")
+
+
+def pressed(session: Session, issue: Issue, base_url: str) -> Pressed:
+    """The issue as it was frozen, or, before that, as it stands now."""
+    frozen = session.get(FrozenIssue, issue.id)
+    if frozen is not None:
+        return Pressed.from_bytes(frozen.pressed)
+    return press(content.edition(session, issue, base_url))
+
+
+def mail(session: Session, signer: Signer, issue: Issue, base_url: str) -> bytes:
+    """The whole mail as it goes to the relay, to a reader who is nobody."""
+    plate = pressed(session, issue, base_url).plate()
+    publication, click = issue.publication_id, links.click_minter(signer)
+    text, html = masked(MASKED)
+    reader = Reader(
+        to=ADDRESS.encode(),
+        message_id=f"preview-{issue.publication_id}-{issue.number}@example.org".encode(),
+        unsubscribe=tokens.unsubscribe_minter(signer).mint(publication, NOBODY, issue.id),
+        preferences=tokens.preferences_minter(signer).mint(publication, NOBODY),
+        masked_text=text,
+        masked_html=html,
+        clicks=[click.mint(issue.id, number, NOBODY) for number in plate.clicks],
+    )
+    return plate.fill(reader)
+
+
+def write(made: bytes, out: Path) -> list[Path]:
+    """Write index.html, body.txt and mail.eml into `out`, which is made when it is not there; return their paths."""
+    opened = open_mail(made)
+    out.mkdir(parents=True, exist_ok=True)
+    paths = [out / name for name in FILES]
+    for path, data in zip(paths, (opened.html.encode(), opened.text.encode(), made), strict=True):
+        path.write_bytes(data)
+    return paths

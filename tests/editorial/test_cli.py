@@ -1,0 +1,207 @@
+"""The command line over the issues, up to where the delivery room takes over."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from tests.editorial import newsroom
+
+from digest.cli import House, main, waiting
+from digest.db import Database, utcnow
+from digest.editorial import editing, issues, transitions
+from digest.editorial.models import State
+from digest.errors import NotAllowed, Unavailable
+from digest.mail import relay_from_url
+from digest.render.preview import open_mail
+from digest.services import Limiter, Services
+from digest.signing import Signer
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def nudged() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def run(sqlite: Database, signer: Signer, tmp_path: Path, nudged: list[str]) -> Run:
+    services = Services(
+        db=sqlite,
+        signer=signer,
+        relay=relay_from_url("smtp://127.0.0.1:2525"),
+        limiter=Limiter(),
+        base_url="https://verdicts.invalid",
+        home=tmp_path,
+        send_rate=None,
+        retry_delay=timedelta(minutes=15),
+        nudge=nudged.append,
+    )
+
+    def call(*arguments: str) -> Result:
+        return CliRunner().invoke(main, ["issues", *arguments], obj=House(services=lambda: services))
+
+    return call
+
+
+@pytest.fixture
+def full(sqlite: Database) -> None:
+    with sqlite.begin() as session:
+        newsroom.publication(session)
+        newsroom.week(session, 7)
+
+
+@pytest.mark.usefixtures("full")
+def test_a_draft_as_json_has_the_names_that_others_depend_on(run: Run) -> None:
+    result = run("draft", "--json")
+    assert result.exit_code == 0, repr(result.exception)
+    facts = json.loads(result.stdout)
+    assert facts["issue"] == 1
+    assert facts["picks"][0]["comparison"] == "tool0-vs-tool1"
+    assert facts["picks"][0]["position"] == 1
+    assert facts["picks"][0]["why"].startswith("The panel is split")
+    assert {one["comparison"] for one in facts["rejected"]} == {"tool10-vs-tool11", "tool12-vs-tool13"}
+
+
+@pytest.mark.usefixtures("full")
+def test_an_issue_is_listed_and_shown_with_its_history(run: Run) -> None:
+    assert "1. tool0-vs-tool1" in run("draft").stdout
+    assert json.loads(run("list", "--json").stdout)[0]["status"] == "draft"
+    assert "5 picks" in run("list").stdout
+    shown = run("show", "1").stdout
+    assert "new to draft, command line: drafted" in shown
+    assert json.loads(run("show", "1", "--json").stdout)["history"][0]["to"] == "draft"
+
+
+def test_without_a_publication_one_line_says_what_to_do(run: Run) -> None:
+    result = run("draft")
+    assert result.exit_code == 1
+    assert result.stderr == "digest: there is no publication yet; `digest init` creates the first\n"
+
+
+def test_without_news_no_issue_is_made_and_the_exit_code_says_so(run: Run, sqlite: Database) -> None:
+    with sqlite.begin() as session:
+        newsroom.publication(session)
+    result = run("draft")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "nothing is new" in result.stderr
+    assert json.loads(run("list", "--json").stdout) == []
+
+
+@pytest.mark.usefixtures("full")
+def test_a_publication_that_is_not_there_is_named(run: Run) -> None:
+    result = run("list", "--publication", "another")
+    assert result.exit_code == 1
+    assert "'another'" in result.stderr
+
+
+@pytest.mark.usefixtures("full")
+def test_the_preview_is_the_mail_itself(run: Run, tmp_path: Path) -> None:
+    run("draft")
+    out = tmp_path / "a" / "b"
+    result = run("preview", "1", "--out", str(out))
+    assert result.exit_code == 0, result.output
+    opened = open_mail((out / "mail.eml").read_bytes())
+    assert opened.subject == "Tool0 or Tool1? and 4 more verdicts"
+    assert opened.html == (out / "index.html").read_text()
+    assert "Tool8" in (out / "body.txt").read_text()
+
+
+@pytest.mark.usefixtures("full")
+def test_scheduling_says_what_will_happen_in_one_sentence(run: Run, nudged: list[str]) -> None:
+    run("draft")
+    result = run("schedule", "1", "--at", "2099-12-01 09:00", "--tz", "Europe/Berlin", "--hold", "1h")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "Tuesday 1 December, 09:00 Europe/Berlin, issue 1, 5 verdicts, to 0 readers.\n"
+    assert nudged == ["calendar"]
+    facts = json.loads(run("list", "--json").stdout)[0]
+    assert (facts["status"], facts["send_at"]) == ("scheduled", "2099-12-01T08:00:00+00:00")
+
+
+@pytest.mark.usefixtures("full")
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["schedule", "1", "--at", "soon"], 1, "'soon' is not a time; write it like 2026-12-01 09:00"),
+        (["schedule", "1", "--at", "2001-01-01 09:00"], 1, "is past"),
+        (
+            ["schedule", "1", "--at", "2099-01-01 09:00", "--tz", "Mars/Base"],
+            1,
+            "'Mars/Base' is not a time zone",
+        ),
+        (["send", "1", "--hold", "10"], 2, "'10' has no unit; write it like 10m, 1h or 1h30m"),
+        (["send", "1", "--hold", "ages"], 2, "'ages' is not a length of time"),
+        (["send", "1", "--hold", "90s"], 2, "not in whole minutes"),
+        (["send", "1", "--hold", "2d"], 2, "more than a day"),
+        (["send", "9"], 1, "has no issue 9"),
+        (["send", "none"], 2, "'none'"),
+        (["preview", "1"], 2, "--out"),
+    ],
+)
+def test_what_cannot_be_done_is_one_clear_line(run: Run, arguments: list[str], code: int, words: str) -> None:
+    run("draft")
+    result = run(*arguments)
+    assert result.exit_code == code
+    assert words in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.usefixtures("full")
+def test_an_issue_with_a_blocking_check_is_not_scheduled(run: Run, sqlite: Database) -> None:
+    run("draft")
+    with sqlite.begin() as session:
+        issue = issues.get(session, 1)
+        editing.write(session, issue, issue.revision, intro="Dear {{name}}, see [this](javascript:alert(1))")
+    result = run("send", "1")
+    assert result.exit_code == 1
+    assert "issue 1 cannot go out" in result.stderr
+    assert "{{name}}" in result.stderr
+    assert json.loads(run("list", "--json").stdout)[0]["status"] == "draft"
+
+
+@pytest.mark.usefixtures("full")
+def test_sending_puts_it_on_the_calendar_for_now(run: Run, nudged: list[str], sqlite: Database) -> None:
+    run("draft")
+    assert run("send", "1", "--hold", "10m").exit_code == 0
+    assert nudged == ["calendar"]
+    with sqlite.read() as session:
+        issue = issues.get(session, 1)
+        assert (issue.state, issue.hold_minutes) == (State.SCHEDULED, 10)
+        assert issue.send_at is not None
+        assert issue.send_at <= utcnow()
+
+
+@pytest.mark.usefixtures("full")
+def test_a_scheduled_issue_can_be_cancelled_and_stays_so(run: Run) -> None:
+    run("draft")
+    run("send", "1")
+    assert run("cancel", "1").stdout == "Issue 1 is cancelled.\n"
+    again = run("cancel", "1")
+    assert (again.exit_code, again.stderr) == (1, "digest: issue 1 is cancelled already\n")
+    assert run("send", "1").exit_code == 1
+
+
+@pytest.mark.usefixtures("full")
+def test_waiting_for_a_paused_issue_ends_with_its_reason(run: Run, sqlite: Database) -> None:
+    run("draft")
+    run("send", "1")
+    with sqlite.begin() as session:
+        issue = issues.get(session, 1)
+        transitions.move(session, issue, State.SENDING, now=utcnow(), by="clock")
+        transitions.move(session, issue, State.PAUSED, now=utcnow(), by="relay", why="530 sign in first")
+        issue_id = issue.id
+    with pytest.raises(NotAllowed, match="530 sign in first"):
+        waiting.wait(sqlite, issue_id)
+
+
+@pytest.mark.usefixtures("full")
+def test_waiting_without_a_worker_ends_and_says_so(run: Run, sqlite: Database) -> None:
+    run("draft")
+    run("send", "1")
+    with sqlite.read() as session:
+        issue_id = issues.get(session, 1).id
+    with pytest.raises(Unavailable, match="is a worker running"):
+        waiting.wait(sqlite, issue_id, still=0.0)
