@@ -117,7 +117,8 @@ def _publication(issue: Issue) -> Iterator[Check]:
         text = "The publication has no postal address, which the law of many countries wants in every issue."
         yield _warn("postal address", text, "Add it to the publication.")
     domain = publication.sender_address.rpartition("@")[2].lower()
-    if domain.rpartition(".")[2] in _RESERVED or domain.endswith(_RESERVED_SECOND):
+    labels = domain.split(".")
+    if labels[-1] in _RESERVED or ".".join(labels[-2:]) in _RESERVED_SECOND:
         text = f"The sender's domain, {domain}, is one for examples; receivers refuse it."
         yield _warn("sender domain", text, "Give the publication an address of your own domain.")
 

@@ -1,0 +1,124 @@
+"""What is wrong with an issue is said before it goes out, with a way to mend it."""
+
+import pytest
+from tests.editorial import newsroom
+from tests.editorial.newsroom import NOW
+
+from digest.db import Database
+from digest.editorial import checks, drafting, editing, schedule
+from digest.editorial.checks import Check, Level
+from digest.editorial.models import Issue
+
+GOOD = {"sender_address": "digest@verdicts.dev", "postal_address": "1 Main Street"}
+
+
+def found(
+    session, issue: Issue, html_bytes: int = 40_000, base_url: str = "https://verdicts.dev"
+) -> dict[str, Check]:
+    return {
+        check.name: check for check in checks.run(session, issue, base_url=base_url, html_bytes=html_bytes)
+    }
+
+
+def test_a_good_draft_has_nothing_to_mend(db: Database) -> None:
+    with db.begin() as session:
+        assert found(session, newsroom.drafted(session, 6, **GOOD)) == {}
+
+
+def test_an_empty_issue_is_blocked(db: Database) -> None:
+    with db.begin() as session:
+        issue = newsroom.drafted(session, 1, **GOOD)
+        editing.drop(session, issue, issue.picks[0].comparison_id)
+        names = found(session, issue)
+        assert names["no picks"].level == Level.BLOCKING
+        assert names["no subject"].level == Level.BLOCKING
+        assert checks.blocking(names.values()) == list(names.values())
+
+
+def test_a_thin_week_is_a_warning(db: Database) -> None:
+    with db.begin() as session:
+        check = found(session, newsroom.drafted(session, 2, **GOOD))["thin week"]
+        assert (check.level, check.text) == (Level.WARNING, "It has 2 of at least 3 picks.")
+
+
+@pytest.mark.parametrize(
+    ("size", "level"), [(89_999, None), (90_000, "warning"), (101_999, "warning"), (102_000, "blocking")]
+)
+def test_what_gmail_would_clip_is_said_before(sqlite: Database, size: int, level: str | None) -> None:
+    with sqlite.begin() as session:
+        check = found(session, newsroom.drafted(session, 5, **GOOD), size).get("size")
+        assert (check.level if check else None) == level
+
+
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "mailto:a@b.example", "/relative", "ftp://host/x", "http://", "data:x"]
+)
+def test_a_link_that_is_no_web_address_is_blocked(sqlite: Database, url: str) -> None:
+    with sqlite.begin() as session:
+        issue = newsroom.drafted(session, 5, **GOOD)
+        editing.write(session, issue, issue.revision, intro=f"See [this]({url}) and [that](https://fine.dev)")
+        editing.annotate(session, issue, issue.picks[0].comparison_id, "[ok](http://fine.dev/a)")
+        assert [c.name for c in checks.run(session, issue, base_url="https://x.dev")] == ["link"]
+
+
+@pytest.mark.parametrize(
+    "field", ["{{name}}", "{{ first_name | default }}", "*|FNAME|*", "{% if x %}", "%%name%%", "[[name]]"]
+)
+def test_a_merge_field_that_nothing_fills_is_blocked(sqlite: Database, field: str) -> None:
+    with sqlite.begin() as session:
+        issue = newsroom.drafted(session, 5, **GOOD)
+        editing.write(session, issue, issue.revision, subject=f"For {field}")
+        check = found(session, issue)["merge field"]
+        assert check.level == Level.BLOCKING
+        assert field in check.text
+
+
+def test_a_long_subject_is_a_warning(db: Database) -> None:
+    with db.begin() as session:
+        issue = newsroom.drafted(session, 5, **GOOD)
+        editing.write(session, issue, issue.revision, subject="x" * 61)
+        assert found(session, issue)["long subject"].level == Level.WARNING
+
+
+def test_a_pick_that_was_sent_is_named_with_its_issue_unless_its_verdict_changed(db: Database) -> None:
+    with db.begin() as session:
+        first = newsroom.drafted(session, 6, **GOOD)
+        again, changed = first.picks[0].comparison_id, first.picks[1].comparison_id
+        newsroom.release(session, first)
+        newsroom.compare(session, "Tool2", "Tool3", panel=(0, 0))
+        second = drafting.draft(session, first.publication, NOW, by="test")
+        editing.add(session, second, again)
+        editing.add(session, second, changed)
+        schedule.send_now(session, second, now=NOW, by="test")
+        check = found(session, second)["sent before"]
+        assert check.text == "tool0-vs-tool1 was in issue 1."
+        assert (
+            len([c for c in checks.run(session, second, base_url="https://x.dev") if c.name == "sent before"])
+            == 1
+        )
+
+
+def test_a_pick_with_a_newer_version_is_a_warning_until_it_is_drafted_anew(db: Database) -> None:
+    with db.begin() as session:
+        issue = newsroom.drafted(session, 5, **GOOD)
+        newsroom.compare(session, "Tool0", "Tool1", panel=(10, 90))
+        assert "newer version" in found(session, issue)
+        drafting.draft(session, issue.publication, NOW, by="test")
+        assert "newer version" not in found(session, issue)
+
+
+@pytest.mark.parametrize(
+    "address", ["digest@localhost", "digest@mail.example", "digest@example.org", "d@a.example.com"]
+)
+def test_a_sender_for_examples_is_a_warning(sqlite: Database, address: str) -> None:
+    with sqlite.begin() as session:
+        issue = newsroom.drafted(session, 5, sender_address=address, postal_address="")
+        names = found(session, issue, base_url="http://127.0.0.1:8000")
+        assert set(names) == {"sender domain", "postal address", "base URL"}
+        assert checks.blocking(names.values()) == []
+
+
+@pytest.mark.parametrize("address", ["digest@notexample.com", "d@examples.org"])
+def test_a_domain_that_only_sounds_like_an_example_is_fine(sqlite: Database, address: str) -> None:
+    with sqlite.begin() as session:
+        assert found(session, newsroom.drafted(session, 5, **(GOOD | {"sender_address": address}))) == {}

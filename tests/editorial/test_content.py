@@ -1,0 +1,60 @@
+"""An issue becomes one plain Edition, from which everything that readers see is made."""
+
+from datetime import date
+
+from tests.editorial import newsroom
+from tests.editorial.newsroom import NOW
+
+from digest.db import Database
+from digest.editorial import content, drafting, editing, schedule, texts
+from digest.render.content import from_json, to_json
+
+
+def test_an_edition_holds_all_that_the_issue_says(db: Database) -> None:
+    with db.begin() as session:
+        issue = newsroom.drafted(session, 3)
+        newsroom.compare(session, "Left", "Right", panel=(75, 100), community=(None, 60), days_ago=-2)
+        drafting.draft(session, issue.publication, NOW, by="test")
+        editing.annotate(session, issue, issue.picks[0].comparison_id, "A **note**")
+        made = content.edition(session, issue, "https://verdicts.dev/")
+    block = made.blocks[0]
+    assert (made.number, made.subject, made.base_url) == (1, issue.subject, "https://verdicts.dev")
+    assert (block.slug, block.url) == ("left-vs-right", "https://verdicts.dev/comparisons/left-vs-right")
+    assert (block.left.tool, block.left.reviewers, block.left.ships) == ("Left", 4, 3)
+    assert (block.left.community_ship, block.right.community_ship) == (None, 60)
+    assert block.note == "A **note**"
+    assert len(block.quotes) == 8
+    assert [b.pick_id for b in made.blocks] == [pick.id for pick in issue.picks]
+    assert from_json(to_json(made)) == made
+
+
+def test_a_pick_says_what_was_picked_and_not_what_came_later(db: Database) -> None:
+    with db.begin() as session:
+        issue = newsroom.drafted(session, 3)
+        newsroom.compare(session, "Tool0", "Tool1", panel=(1, 2))
+        assert content.edition(session, issue, "https://x.dev").blocks[0].left.panel_ship == 75
+
+
+def test_an_issue_bears_the_local_date_of_its_hour(db: Database) -> None:
+    with db.begin() as session:
+        issue = newsroom.drafted(session, 3, zone="Pacific/Auckland")
+        assert content.dated(issue) == date(2026, 10, 12)
+        issue.drafted_at = NOW.replace(hour=20)
+        assert content.dated(issue) == date(2026, 10, 13)
+        issue.occasion = "2026-10-14"
+        assert content.dated(issue) == date(2026, 10, 14)
+        schedule.schedule(session, issue, on="2026-12-01 09:00", zone="UTC", now=NOW, by="test")
+        assert content.dated(issue) == date(2026, 12, 1)
+
+
+def test_default_texts_fit_whatever_the_names() -> None:
+    long = [("A" * 90, "B" * 90)] * 12
+    assert len(texts.subject(long)) <= 60
+    assert texts.subject(long).endswith(" and 11 more verdicts")
+    assert len(texts.preheader(long)) <= 110
+    assert (
+        texts.subject([("SmolLM3", "Mistral Small")] * 5) == "SmolLM3 or Mistral Small? and 4 more verdicts"
+    )
+    assert texts.subject([("A", "B")]) == "A or B?"
+    assert texts.preheader([("A", "B")]) == "The panel's verdict: A vs B"
+    assert texts.subject([]) == texts.preheader([]) == ""

@@ -1,0 +1,140 @@
+"""Editors lose nothing: not to a new draft, not to each other, and not to the freeze."""
+
+import pytest
+from tests.editorial import newsroom
+from tests.editorial.newsroom import NOW
+
+from digest.db import Database
+from digest.editorial import drafting, editing, issues, schedule
+from digest.editorial.models import Issue
+from digest.errors import BadInput, NotAllowed, NotFound
+
+
+@pytest.fixture
+def issue(db: Database) -> Database:
+    with db.begin() as session:
+        newsroom.drafted(session, 7)
+    return db
+
+
+def test_of_two_editors_the_second_is_told_what_changed_and_by_whom(issue: Database) -> None:
+    with issue.read() as session:
+        seen = issues.get(session, 1).revision
+    with issue.begin() as session:
+        first = editing.write(session, issues.get(session, 1), seen, subject="First", by="ana@example.org")
+        assert first == seen + 1
+    with issue.begin() as session, pytest.raises(NotAllowed, match=r"the subject, by ana@example.org"):
+        editing.write(session, issues.get(session, 1), seen, subject="Second")
+    with issue.read() as session:
+        assert issues.get(session, 1).subject == "First"
+
+
+def test_texts_are_kept_as_written_but_for_what_would_break_a_mail(issue: Database) -> None:
+    with issue.begin() as session:
+        one = issues.get(session, 1)
+        editing.write(
+            session,
+            one,
+            one.revision,
+            subject=" A\r\nBcc: x\x00 ",
+            preheader="b\n\nc",
+            intro="Hello,\r\n\r\nworld",
+        )
+        assert (one.subject, one.preheader, one.intro) == ("A Bcc: x", "b c", "Hello,\n\nworld")
+
+
+@pytest.mark.parametrize(("field", "most"), [("subject", 200), ("preheader", 200), ("intro", 20_000)])
+def test_a_text_that_is_too_long_is_refused_by_name(issue: Database, field: str, most: int) -> None:
+    with issue.begin() as session:
+        one = issues.get(session, 1)
+        with pytest.raises(BadInput, match=field):
+            editing.write(session, one, one.revision, **{field: "x" * (most + 1)})
+
+
+def test_writing_nothing_changes_nothing(issue: Database) -> None:
+    with issue.begin() as session:
+        one = issues.get(session, 1)
+        assert editing.write(session, one, 0) == one.revision
+
+
+def test_an_order_must_name_each_pick_once(issue: Database) -> None:
+    with issue.begin() as session:
+        one = issues.get(session, 1)
+        ids = [pick.id for pick in one.picks]
+        for wrong in (ids[:-1], [*ids, 999], [ids[0], *ids[:-1]], []):
+            with pytest.raises(BadInput, match="each pick"):
+                editing.reorder(session, one, wrong)
+        editing.reorder(session, one, ids[::-1])
+        assert [pick.id for pick in one.picks] == ids[::-1]
+        assert [pick.position for pick in one.picks] == [1, 2, 3, 4, 5]
+
+
+def test_a_dropped_pick_is_a_rejection_and_can_be_put_back(issue: Database) -> None:
+    with issue.begin() as session:
+        one = issues.get(session, 1)
+        gone = one.picks[1].comparison_id
+        editing.drop(session, one, gone)
+        assert gone not in {pick.comparison_id for pick in one.picks}
+        assert [pick.position for pick in one.picks] == [1, 2, 3, 4]
+        assert {r.comparison_id: r.why_not for r in one.rejections}[gone] == "Dropped by an editor"
+        editing.add(session, one, gone)
+        assert one.picks[-1].comparison_id == gone
+        assert one.picks[-1].pinned
+        assert gone not in {r.comparison_id for r in one.rejections}
+        assert one.picks[-1].why.startswith("Added by an editor. ")
+
+
+def test_a_rejected_one_can_be_kept_out_for_good(issue: Database) -> None:
+    with issue.begin() as session:
+        one = issues.get(session, 1)
+        nearly = one.rejections[0].comparison_id
+        editing.drop(session, one, nearly)
+        editing.drop(session, one, one.picks[0].comparison_id)
+        drafting.draft(session, one.publication, NOW, by="test")
+        assert nearly not in {pick.comparison_id for pick in one.picks}
+        assert len([r for r in one.rejections if r.vetoed]) == 2
+
+
+def test_a_pin_can_be_taken_away(issue: Database) -> None:
+    with issue.begin() as session:
+        one = issues.get(session, 1)
+        editing.pin(session, one, one.picks[0].comparison_id)
+        editing.unpin(session, one, one.picks[0].comparison_id)
+        assert not one.picks[0].pinned
+
+
+def test_what_is_not_there_is_named(issue: Database) -> None:
+    with issue.begin() as session:
+        one = issues.get(session, 1)
+        for act in (editing.pin, editing.unpin, editing.add, editing.drop):
+            with pytest.raises(NotFound, match="999"):
+                act(session, one, 999)
+        with pytest.raises(NotFound, match="999"):
+            editing.annotate(session, one, 999, "a note")
+
+
+def test_one_that_was_sent_may_be_added_again_by_hand(issue: Database) -> None:
+    with issue.begin() as session:
+        first = issues.get(session, 1)
+        sent = first.picks[0].comparison_id
+        newsroom.release(session, first)
+        second = drafting.draft(session, first.publication, NOW, by="test")
+        editing.add(session, second, sent)
+        assert second.picks[-1].comparison_id == sent
+
+
+def test_a_scheduled_issue_can_be_edited_until_it_is_frozen(issue: Database) -> None:
+    with issue.begin() as session:
+        one = issues.get(session, 1)
+        schedule.send_now(session, one, now=NOW, by="test")
+        editing.write(session, one, one.revision, subject="At the last minute")
+        editing.drop(session, one, one.picks[0].comparison_id)
+        session.execute(Issue.__table__.update().values(state="sending"))
+        for act in (
+            lambda: editing.write(session, one, one.revision, subject="Too late"),
+            lambda: editing.drop(session, one, one.picks[0].comparison_id),
+            lambda: editing.reorder(session, one, [pick.id for pick in one.picks]),
+        ):
+            with pytest.raises(NotAllowed, match="is sending: what it says is fixed"):
+                act()
+        assert one.subject == "At the last minute"

@@ -1,0 +1,225 @@
+"""The calendar keeps wall-clock promises through every clock change, and asks before it mails old news."""
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo, available_timezones
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.editorial import newsroom
+from tests.editorial.newsroom import NOW
+
+from digest.db import Database
+from digest.editorial import drafting, issues, schedule
+from digest.editorial.models import Issue, State
+from digest.errors import BadInput, NotAllowed
+from digest.publications.models import Publication
+
+
+def _wall(year: int) -> datetime:
+    return datetime(year, 1, 1)  # noqa: DTZ001  a wall clock has no zone
+
+
+ZONES = st.sampled_from(sorted(available_timezones() - {"localtime", "Factory"}))
+WALLS = st.datetimes(_wall(2001), _wall(2100)).map(lambda d: d.replace(second=0, microsecond=0))
+
+
+def form(wall: datetime) -> str:
+    return wall.strftime("%Y-%m-%d %H:%M")
+
+
+@given(WALLS, ZONES)
+def test_a_wall_clock_time_comes_back_unless_the_clock_skips_it(wall: datetime, zone: str) -> None:
+    moment = schedule.resolve(form(wall), zone)
+    back = moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+    assert moment.tzinfo is UTC
+    assert back >= wall
+    assert back - wall <= timedelta(days=1)
+    if back != wall:  # skipped: the minute before the answer does not exist, and is in the gap too
+        before = back - timedelta(minutes=1)
+        aware = before.replace(tzinfo=ZoneInfo(zone))
+        assert aware.astimezone(UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None) != before
+
+
+@given(WALLS, ZONES)
+def test_of_a_time_that_comes_twice_the_first_is_meant(wall: datetime, zone: str) -> None:
+    moment = schedule.resolve(form(wall), zone)
+    earlier = moment - timedelta(hours=3)
+    while earlier < moment:
+        assert form(earlier.astimezone(ZoneInfo(zone))) != form(wall)
+        earlier += timedelta(minutes=15)
+
+
+@pytest.mark.parametrize(
+    ("local", "zone", "utc"),
+    [
+        ("2026-03-29 02:30", "Europe/Berlin", "2026-03-29 01:00"),  # a gap: runs at 03:00
+        ("2026-10-25 02:30", "Europe/Berlin", "2026-10-25 00:30"),  # a fold: runs in summer time
+        ("2026-12-01 09:00", "Europe/Berlin", "2026-12-01 08:00"),
+        ("2026-12-01T09:00", "America/New_York", "2026-12-01 14:00"),
+        ("2026-10-04 02:15", "Australia/Lord_Howe", "2026-10-03 15:30"),  # a gap of half an hour
+        ("2011-12-30 09:00", "Pacific/Apia", "2011-12-30 10:00"),  # a day that never was
+    ],
+)
+def test_known_clock_changes(local: str, zone: str, utc: str) -> None:
+    assert form(schedule.resolve(local, zone)) == utc
+
+
+@pytest.mark.parametrize(
+    "local", ["", "tomorrow", "2026-02-30 09:00", "2026-12-01 25:00", "0001-01-01 00:00", "2026-12-01"]
+)
+def test_what_is_no_time_is_one_clear_line(local: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        schedule.resolve(local, "UTC")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("zone", ["", "Mars/Base", "../etc/passwd", "/etc/passwd", "Europe", "a\0b"])
+def test_what_is_no_zone_is_one_clear_line(zone: str) -> None:
+    with pytest.raises(BadInput, match="is not a time zone"):
+        schedule.resolve("2026-12-01 09:00", zone)
+
+
+@given(
+    ZONES,
+    st.integers(0, 6),
+    st.times().map(lambda t: f"{t:%H:%M}"),
+    st.datetimes(_wall(2005), _wall(2090)).map(lambda d: d.replace(tzinfo=UTC)),
+)
+def test_the_next_run_is_to_come_within_eight_days_on_its_weekday(
+    zone: str, weekday: int, at: str, after: datetime
+) -> None:
+    paper = Publication(zone=zone, weekday=weekday, at=at, name="Any")
+    run = schedule.next_run(paper, after)
+    occasion = date.fromisoformat(schedule.next_occasion(paper, after))
+    assert after < run <= after + timedelta(days=8)
+    assert occasion.weekday() == weekday
+    assert schedule.next_run(paper, run) > run + timedelta(days=5)
+
+
+def test_nine_in_the_morning_stays_nine_in_the_morning() -> None:
+    paper = Publication(zone="Europe/Berlin", weekday=1, at="09:00", name="Any")
+    summer = schedule.next_run(paper, datetime(2026, 10, 20, tzinfo=UTC))
+    winter = schedule.next_run(paper, summer)
+    assert [form(summer), form(winter)] == ["2026-10-20 07:00", "2026-10-27 08:00"]
+
+
+def test_the_sentence_says_all_of_it(db: Database) -> None:
+    with db.begin() as session:
+        issue = newsroom.drafted(session, 5)
+        issue.number = 41
+        schedule.schedule(session, issue, on="2026-10-14 09:00", zone="Europe/Berlin", now=NOW, by="test")
+        assert schedule.sentence(issue, readers=8312, excluded=12, minutes=41.6) == (
+            "Wednesday 14 October, 09:00 Europe/Berlin, issue 41, 5 verdicts, to 8,312 readers (12 excluded), "
+            "about 42 minutes."
+        )
+        assert schedule.sentence(issue, readers=1, minutes=0.2, on="2026-12-01 10:30", zone="UTC") == (
+            "Tuesday 1 December, 10:30 UTC, issue 41, 5 verdicts, to 1 reader, less than a minute."
+        )
+
+
+def test_scheduling_keeps_the_wall_clock_and_works_out_utc(db: Database) -> None:
+    with db.begin() as session:
+        issue = newsroom.drafted(session, 5)
+        schedule.schedule(
+            session, issue, on="2026-12-01 9:00", zone="Europe/Berlin", hold_minutes=5, now=NOW, by="desk"
+        )
+    with db.read() as session:
+        issue = issues.get(session, 1)
+        assert (issue.state, issue.send_on, issue.zone) == (
+            State.SCHEDULED,
+            "2026-12-01 09:00",
+            "Europe/Berlin",
+        )
+        assert (issue.send_at, issue.hold_minutes) == (datetime(2026, 12, 1, 8, tzinfo=UTC), 5)
+
+
+def test_a_scheduled_issue_moves_to_another_hour_and_back_to_the_drafts(db: Database) -> None:
+    with db.begin() as session:
+        issue = newsroom.drafted(session, 5)
+        schedule.schedule(session, issue, on="2026-12-01 09:00", zone="UTC", now=NOW, by="desk")
+        schedule.schedule(session, issue, on="2026-12-02 09:00", zone="UTC", now=NOW, by="desk")
+        assert issue.send_at == datetime(2026, 12, 2, 9, tzinfo=UTC)
+        schedule.unschedule(session, issue, now=NOW, by="desk")
+        assert (issue.state, issue.send_at, issue.send_on, issue.zone) == (State.DRAFT, None, None, None)
+
+
+def test_an_issue_does_not_come_back_to_the_drafts_beside_another(db: Database) -> None:
+    with db.begin() as session:
+        first = newsroom.drafted(session, 7)
+        schedule.schedule(session, first, on="2026-12-01 09:00", zone="UTC", now=NOW, by="desk")
+        drafting.draft(session, first.publication, NOW, by="desk")
+        with pytest.raises(NotAllowed, match="issue 2 is open as the draft"):
+            schedule.unschedule(session, first, now=NOW, by="desk")
+
+
+@pytest.mark.parametrize(
+    ("hold", "on"), [(-1, "2026-12-01 09:00"), (1441, "2026-12-01 09:00"), (0, "2026-10-12 07:54")]
+)
+def test_a_time_that_is_past_and_a_hold_without_measure_are_refused(db: Database, hold: int, on: str) -> None:
+    with db.begin() as session:
+        issue = newsroom.drafted(session, 5)
+        with pytest.raises(BadInput):
+            schedule.schedule(session, issue, on=on, zone="UTC", hold_minutes=hold, now=NOW, by="desk")
+        assert issue.state == State.DRAFT
+
+
+def test_an_issue_without_picks_or_subject_is_not_scheduled(db: Database) -> None:
+    with db.begin() as session:
+        issue = newsroom.drafted(session, 5)
+        issue.subject = " "
+        with pytest.raises(NotAllowed, match="no subject"):
+            schedule.send_now(session, issue, now=NOW, by="desk")
+        for pick in issue.picks:
+            session.delete(pick)
+        session.flush()
+        session.expire(issue, ["picks"])
+        with pytest.raises(NotAllowed, match="no picks"):
+            schedule.send_now(session, issue, now=NOW, by="desk")
+
+
+def test_due_is_what_has_come_and_was_not_missed(db: Database) -> None:
+    with db.begin() as session:
+        issue = newsroom.drafted(session, 5)
+        schedule.schedule(session, issue, on="2026-10-12 12:00", zone="UTC", now=NOW, by="desk")
+        noon = NOW + timedelta(hours=4)
+        assert schedule.due(session, noon - timedelta(seconds=1)) == []
+        assert schedule.due(session, noon) == [issue.id]
+        assert schedule.due(session, noon + timedelta(hours=6)) == [issue.id]
+        assert schedule.due(session, noon + timedelta(hours=6, seconds=1)) == []
+
+
+def test_a_missed_issue_is_paused_and_waits_for_a_person(db: Database) -> None:
+    with db.begin() as session:
+        issue = newsroom.drafted(session, 5)
+        schedule.schedule(session, issue, on="2026-10-12 12:00", zone="UTC", now=NOW, by="desk")
+        late = NOW + timedelta(hours=11)
+        assert schedule.pause_missed(session, NOW + timedelta(hours=10)) == []
+        assert schedule.pause_missed(session, late) == [issue]
+        assert schedule.pause_missed(session, late) == []
+        assert schedule.is_missed(issue)
+        assert issue.pause_reason is not None
+        assert issue.pause_reason.startswith("missed its hour, 2026-10-12 12:00 UTC")
+        schedule.send_now(session, issue, now=late, by="desk")
+        assert schedule.due(session, late) == [issue.id]
+        assert issue.pause_reason is None
+
+
+def test_one_that_began_to_go_out_is_resumed_and_not_scheduled_anew(db: Database) -> None:
+    with db.begin() as session:
+        issue = newsroom.drafted(session, 5)
+        issue.state, issue.release_at = State.PAUSED, NOW
+        session.flush()
+        with pytest.raises(NotAllowed, match="resume it or cancel it"):
+            schedule.send_now(session, issue, now=NOW, by="desk")
+
+
+def test_an_hour_cannot_change_once_the_freeze_was_faster(db: Database) -> None:
+    with db.begin() as session:
+        issue = newsroom.drafted(session, 5)
+        schedule.send_now(session, issue, now=NOW, by="desk")
+    with db.begin() as slow:
+        mine = issues.get(slow, 1)
+        slow.execute(Issue.__table__.update().values(state="sending"))
+        with pytest.raises(NotAllowed, match="is sending by now"):
+            schedule.schedule(slow, mine, on="2026-12-02 09:00", zone="UTC", now=NOW, by="desk")

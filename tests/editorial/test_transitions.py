@@ -1,0 +1,86 @@
+"""An issue is in one state, everybody can see how it came there, and of two who move it at once one wins."""
+
+import itertools
+import threading
+
+import pytest
+from tests.editorial import newsroom
+from tests.editorial.newsroom import NOW
+
+from digest.db import Database
+from digest.editorial import issues, transitions
+from digest.editorial.models import Issue, State
+from digest.errors import NotAllowed
+
+EVERY = list(itertools.product(State, State))
+
+
+def test_the_table_speaks_of_every_state() -> None:
+    assert set(transitions.ALLOWED) == set(State)
+    assert all(State.CANCELLED in after for was, after in transitions.ALLOWED.items() if after)
+    assert not transitions.ALLOWED[State.SENT]
+
+
+@pytest.mark.parametrize(("was", "to"), EVERY)
+def test_only_what_the_table_allows_happens(sqlite: Database, was: State, to: State) -> None:
+    with sqlite.begin() as session:
+        issue = newsroom.drafted(session, 1)
+        issue.state = was
+        if to in transitions.ALLOWED[was]:
+            transitions.move(session, issue, to, now=NOW, by="test", why="because")
+            assert issue.state == to
+        else:
+            with pytest.raises(NotAllowed) as caught:
+                transitions.move(session, issue, to, now=NOW, by="test")
+            assert "\n" not in str(caught.value)
+            assert issue.state == was
+
+
+def test_each_change_says_who_when_and_why(db: Database) -> None:
+    with db.begin() as session:
+        issue = newsroom.drafted(session, 1)
+        issue.state = State.SENDING
+        transitions.move(session, issue, State.PAUSED, now=NOW, by="relay", why="530 sign in first")
+        assert issue.pause_reason == "530 sign in first"
+        transitions.move(session, issue, State.SENDING, now=NOW, by="desk")
+        assert issue.pause_reason is None
+        transitions.move(session, issue, State.SENT, now=NOW, by="clock")
+        assert issue.finished_at == NOW
+        past = [(t.from_state, t.to_state, t.by, t.why) for t in transitions.history(session, issue.id)]
+        assert past == [
+            ("", "draft", "test", "drafted"),
+            ("sending", "paused", "relay", "530 sign in first"),
+            ("paused", "sending", "desk", ""),
+            ("sending", "sent", "clock", ""),
+        ]
+
+
+def test_of_two_at_once_one_wins(db: Database) -> None:
+    with db.begin() as session:
+        newsroom.drafted(session, 3)
+    barrier, won, lost = threading.Barrier(2), list[str](), list[str]()
+
+    def work(to: State) -> None:
+        with db.read() as session:
+            issue = issues.get(session, 1)
+            session.expunge_all()  # both keep what they saw: a draft
+        barrier.wait(10)
+        try:
+            with db.begin() as session:
+                session.add(issue)
+                transitions.move(session, issue, to, now=NOW, by="test")
+            won.append(to)
+        except NotAllowed as refusal:
+            lost.append(str(refusal))
+
+    threads = [threading.Thread(target=work, args=(to,)) for to in (State.SCHEDULED, State.CANCELLED)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    with db.read() as session:
+        issue = session.get_one(Issue, issues.get(session, 1).id)
+        assert [issue.state] == won
+        assert len(lost) == 1
+        assert "somebody else was faster" in lost[0]
+        assert len(transitions.history(session, issue.id)) == 2

@@ -1,0 +1,113 @@
+"""A sign-in link works once and not for long, and a way in that is taken is taken everywhere."""
+
+from datetime import timedelta
+
+import pytest
+from tests.editorial.newsroom import NOW
+
+from digest.db import Database
+from digest.editorial import users
+from digest.editorial.models import Role
+from digest.errors import BadInput, BadToken, NotAllowed, NotFound
+from digest.signing import Purpose, Signer
+
+
+def test_a_link_signs_in_once(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        user = users.invite(session, "Ana@Example.org", Role.EDITOR, NOW)
+        first, second = (users.sign_in_token(signer, user, NOW) for _ in range(2))
+        assert users.check_token(session, signer, first, NOW).id == user.id
+        assert users.sign_in(session, signer, first, NOW).last_seen_at == NOW
+        for token in (first, second):
+            with pytest.raises(BadToken, match="used already"):
+                users.sign_in(session, signer, token, NOW)
+            with pytest.raises(BadToken):
+                users.check_token(session, signer, token, NOW)
+
+
+@pytest.mark.parametrize("lifetime", [users.BY_LETTER, users.BY_INIT])
+def test_a_link_expires(db: Database, signer: Signer, lifetime: timedelta) -> None:
+    with db.begin() as session:
+        user = users.invite(session, "ana@example.org", Role.OWNER, NOW)
+        token = users.sign_in_token(signer, user, NOW, lifetime)
+        with pytest.raises(BadToken, match="expired"):
+            users.sign_in(session, signer, token, NOW + lifetime + timedelta(seconds=1))
+        users.sign_in(session, signer, token, NOW + lifetime)
+
+
+def test_a_token_of_another_kind_or_nobody_signs_nobody_in(db: Database, signer: Signer) -> None:
+    later = int(NOW.timestamp()) + 600
+    with db.begin() as session:
+        users.invite(session, "ana@example.org", Role.OWNER, NOW)
+        for token in (
+            signer.mint(Purpose.PREFERENCES, 1, 0, later),
+            signer.mint(Purpose.SIGN_IN, 1, 0),
+            signer.mint(Purpose.SIGN_IN, 999, 0, later),
+            "rubbish",
+        ):
+            with pytest.raises(BadToken):
+                users.sign_in(session, signer, token, NOW)
+
+
+def test_ending_the_sessions_ends_all_and_every_link_under_way(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        user = users.invite(session, "ana@example.org", Role.OWNER, NOW)
+        token, epoch = users.sign_in_token(signer, user, NOW), user.session_epoch
+        assert users.user_for_session(session, user.id, epoch) is not None
+        users.end_sessions(session, user)
+        assert users.user_for_session(session, user.id, epoch) is None
+        with pytest.raises(BadToken):
+            users.sign_in(session, signer, token, NOW)
+
+
+def test_one_person_is_one_user_however_they_write_themselves(db: Database) -> None:
+    with db.begin() as session:
+        first = users.invite(session, " Ana@Example.org", "viewer", NOW)
+        again = users.invite(session, "ana@EXAMPLE.org", "owner", NOW)
+        assert (first.id, again.role) == (again.id, Role.OWNER)
+        assert users.find(session, "ANA@example.org ") is again
+        assert [user.address for user in users.listing(session)] == ["ana@example.org"]
+
+
+@pytest.mark.parametrize(("address", "role"), [("nobody", "owner"), ("", "owner"), ("a@b.example", "king")])
+def test_a_bad_invitation_is_one_line(sqlite: Database, address: str, role: str) -> None:
+    with sqlite.begin() as session, pytest.raises(BadInput) as caught:
+        users.invite(session, address, role, NOW)
+    assert "\n" not in str(caught.value)
+
+
+def test_who_is_removed_cannot_come_in_and_can_be_invited_again(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        owner = users.invite(session, "owner@example.org", Role.OWNER, NOW)
+        user = users.invite(session, "ana@example.org", Role.EDITOR, NOW)
+        token, epoch = users.sign_in_token(signer, user, NOW), user.session_epoch
+        users.remove(session, user.id, NOW)
+        assert users.user_for_session(session, user.id, epoch) is None
+        assert users.user_for_session(session, user.id, user.session_epoch) is None
+        assert users.find(session, user.address) is None
+        assert users.listing(session) == [owner]
+        for late in (token, users.sign_in_token(signer, user, NOW)):
+            with pytest.raises(BadToken):
+                users.sign_in(session, signer, late, NOW)
+        with pytest.raises(NotFound):
+            users.remove(session, user.id, NOW)
+        assert users.invite(session, "ana@example.org", Role.VIEWER, NOW).id == user.id
+        assert len(users.listing(session)) == 2
+
+
+def test_the_last_owner_stays(db: Database) -> None:
+    with db.begin() as session:
+        owner = users.invite(session, "owner@example.org", Role.OWNER, NOW)
+        users.invite(session, "ana@example.org", Role.EDITOR, NOW)
+        with pytest.raises(NotAllowed, match="only owner"):
+            users.remove(session, owner.id, NOW)
+
+
+def test_each_role_may_what_the_next_may(sqlite: Database) -> None:
+    with sqlite.begin() as session:
+        user = users.invite(session, "ana@example.org", Role.EDITOR, NOW)
+        assert [users.may(user, role) for role in (Role.OWNER, Role.EDITOR, Role.VIEWER)] == [
+            False,
+            True,
+            True,
+        ]
