@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, Text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from digest.audience.models import Subscriber
@@ -36,6 +36,8 @@ class FrozenIssue(Base):
     audience_upto: Mapped[int] = mapped_column(default=0)  # subscriber id: how far the freeze has come
     audience_done_at: Mapped[datetime | None]  # counted and verified; nothing is sent before
     planned: Mapped[int] = mapped_column(default=0)
+    quiet_until: Mapped[datetime | None]  # the relay said "not now" to all of it: nothing is tried before
+    quiet_times: Mapped[int] = mapped_column(default=0)  # how often in a row, so that the waits grow
 
 
 class Batch(Base):
@@ -48,9 +50,13 @@ class Batch(Base):
     issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id))
     due_at: Mapped[datetime]
     size: Mapped[int]
-    started: Mapped[int] = mapped_column(default=0)  # rows [0, started) may have been handed over: the evidence
-    fence: Mapped[int] = mapped_column(default=0)  # raised by each claim: a holder that lost its lease cannot write
-    holder: Mapped[str | None] = mapped_column(String(64))
+    started: Mapped[int] = mapped_column(
+        default=0
+    )  # rows [0, started) may have been handed over: the evidence
+    fence: Mapped[int] = mapped_column(
+        default=0
+    )  # raised by each claim: a holder that lost its lease cannot write
+    holder: Mapped[str | None] = mapped_column(String(64))  # whose evidence it is: home, process, connection
     lease_until: Mapped[datetime | None]
     done_at: Mapped[datetime | None]
 
@@ -63,6 +69,13 @@ class Delivery(Base):
         CheckConstraint("outcome IN ('accepted', 'excluded', 'failed', 'unknown')", name="outcome"),
         Index("ix_delivery_batch", "batch_id", "place"),
         Index("ix_delivery_person", "subscriber_id"),
+        Index(
+            "ix_delivery_waiting",
+            "issue_id",
+            "due_at",
+            sqlite_where=text("due_at IS NOT NULL"),
+            postgresql_where=text("due_at IS NOT NULL"),
+        ),
     )
 
     issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id), primary_key=True)
@@ -91,7 +104,9 @@ class Letter(Base):
     publication_id: Mapped[int | None] = mapped_column(ForeignKey(Publication.id))
     subscriber_id: Mapped[int | None] = mapped_column(ForeignKey(Subscriber.id), index=True)
     user_id: Mapped[int | None] = mapped_column(ForeignKey(User.id))
-    address: Mapped[str | None] = mapped_column(String(320))  # for a test mail to anybody; else it is looked up
+    address: Mapped[str | None] = mapped_column(
+        String(320)
+    )  # for a test mail to anybody; else it is looked up
     facts: Mapped[str] = mapped_column(Text, default="{}")  # what the templates need, as JSON; never a token
     due_at: Mapped[datetime]
     attempts: Mapped[int] = mapped_column(default=0)

@@ -1,0 +1,75 @@
+"""Cutting deliveries into batches: what one connection claims at a time. Set-based, for there may be a million."""
+
+from datetime import datetime
+
+from sqlalchemy import Subquery, delete, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from digest.delivery.models import Batch, Delivery, FrozenIssue
+from digest.editorial.models import Issue, State
+
+SIZE = 1000  # mails in a batch
+CHUNK = 20_000  # deliveries cut in one transaction
+OPEN = (State.SENDING, State.SENT)  # in a sent issue a person may have asked for one more try
+
+
+def make(session: Session, issue_id: int, mails: int, now: datetime) -> list[int]:
+    """Empty batches with room for `mails`, and for some that may come in between; `settle` removes what is left."""
+    rows = [{"issue_id": issue_id, "due_at": now, "size": 0} for _ in range(-(-mails // SIZE) + 1)]
+    made = session.scalars(insert(Batch).returning(Batch.id, sort_by_parameter_order=True), rows)
+    return sorted(made)
+
+
+def numbered(batch_ids: list[int]) -> Subquery:
+    """The batches (id, number), numbered from 0, for a join with the rows that are to fill them."""
+    number = func.row_number().over(order_by=Batch.id) - 1
+    return select(Batch.id, number.label("number")).where(Batch.id.in_(batch_ids)).subquery("room")
+
+
+def settle(session: Session, batch_ids: list[int]) -> int:
+    """Count what each new batch holds, and remove the empty ones; gives the number of mails in them."""
+    held = select(func.count()).where(Delivery.batch_id == Batch.id).scalar_subquery()
+    session.execute(update(Batch).where(Batch.id.in_(batch_ids)).values(size=held), execution_options=_PLAIN)
+    empty = delete(Batch).where(Batch.id.in_(batch_ids), Batch.size == 0)
+    session.execute(empty, execution_options=_PLAIN)
+    return session.scalar(select(func.coalesce(func.sum(Batch.size), 0)).where(Batch.id.in_(batch_ids))) or 0
+
+
+def release_retries(session: Session, now: datetime, limit: int = CHUNK) -> int:
+    """Put those whose waiting time is over into new batches; gives how many there were, up to `limit` per issue."""
+    waiting = select(Delivery.issue_id).where(Delivery.due_at <= now, Delivery.outcome.is_(None))
+    going = select(Issue.id).where(Issue.state.in_(OPEN), Issue.id.in_(waiting))
+    return sum(_cut(session, issue_id, now, limit) for issue_id in session.scalars(going).all())
+
+
+def cut_loose(session: Session, issue_id: int, now: datetime) -> int:
+    """Put those of an issue who are in no batch into one, up to a chunk; gives how many."""
+    return _cut(session, issue_id, now, CHUNK, loose=True)
+
+
+def _cut(session: Session, issue_id: int, now: datetime, limit: int, *, loose: bool = False) -> int:
+    # One at a time per issue: two clocks would fill two batches with the same rows.
+    session.execute(select(FrozenIssue.issue_id).where(FrozenIssue.issue_id == issue_id).with_for_update())
+    due = Delivery.batch_id.is_(None) if loose else Delivery.due_at <= now
+    found = select(Delivery.subscriber_id).where(
+        Delivery.issue_id == issue_id, due, Delivery.outcome.is_(None)
+    )
+    chosen = found.order_by(Delivery.subscriber_id).limit(limit).subquery()
+    number = session.scalar(select(func.count()).select_from(chosen)) or 0
+    if not number:
+        return 0
+    ids = make(session, issue_id, number, now)
+    place = (func.row_number().over(order_by=chosen.c.subscriber_id) - 1).label("number")
+    ranked = select(chosen.c.subscriber_id, place).subquery("ranked")
+    room = numbered(ids)
+    session.execute(
+        update(Delivery)
+        .where(Delivery.issue_id == issue_id, Delivery.subscriber_id == ranked.c.subscriber_id)
+        .where(room.c.number == ranked.c.number // SIZE)
+        .values(batch_id=room.c.id, place=ranked.c.number % SIZE, due_at=None),
+        execution_options=_PLAIN,
+    )
+    return settle(session, ids)
+
+
+_PLAIN = {"synchronize_session": False}

@@ -1,0 +1,114 @@
+"""Claiming a batch: one conditional update gives it to one connection, for as long as it renews its lease."""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Select, func, or_, select, text, update
+from sqlalchemy.orm import Session
+
+from digest.delivery.batches import OPEN
+from digest.delivery.models import Batch, FrozenIssue
+from digest.editorial.models import Issue
+
+LEASE = timedelta(seconds=30)
+# The holder stops this much before the others may take over: clocks of machines are never quite the same.
+MARGIN = 8.0
+_LOCK = 7_341_002  # PostgreSQL: claims wait for each other, so that the limit on connections holds
+
+
+@dataclass
+class Claim:
+    """A batch in hand. `until` is on this machine's `moment` clock: no mail is begun after it."""
+
+    batch_id: int
+    issue_id: int
+    fence: int
+    size: int
+    started: int
+    until: float
+
+
+def moment() -> float:
+    """Seconds on a clock that nobody sets and that goes on while the machine sleeps."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def claim(session: Session, *, holder: str, now: datetime, connections: int) -> Claim | None:
+    """Take the next batch that is due, unless `connections` of them are being sent already by anybody.
+
+    Only batches of issues that are released, counted and neither paused nor told by the relay to wait.
+    """
+    taken_at = moment()
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    if _held(session, now) >= connections:
+        return None
+    due = _due(now).limit(1).with_for_update(skip_locked=True, of=Batch).scalar_subquery()
+    taken = session.execute(
+        update(Batch)
+        .where(Batch.id == due, Batch.holder.is_(None))
+        .values(holder=holder, fence=Batch.fence + 1, lease_until=now + LEASE)
+        .returning(Batch.id, Batch.issue_id, Batch.fence, Batch.size, Batch.started),
+        execution_options={"synchronize_session": False},
+    ).one_or_none()
+    if taken is None:
+        return None
+    begun = update(Issue).where(Issue.id == taken.issue_id, Issue.started_at.is_(None)).values(started_at=now)
+    session.execute(begun, execution_options={"synchronize_session": False})
+    return Claim(*taken, until=_until(taken_at))
+
+
+def anything_due(session: Session, now: datetime) -> bool:
+    """Whether there is a batch that `claim` would give."""
+    return session.scalar(_due(now).limit(1)) is not None
+
+
+def renew(session: Session, held: Claim, now: datetime, *, started: int | None = None) -> bool:
+    """Keep the lease; with `started`, write down up to where mails may be handed over from now on.
+
+    False when the batch is not ours any more or, with `started`, its issue was stopped: nothing new may be begun.
+    """
+    taken_at = moment()
+    kept = update(Batch).where(Batch.id == held.batch_id, Batch.fence == held.fence)
+    kept = kept.values(lease_until=now + LEASE)
+    if started is not None:
+        going = select(Issue.id).where(Issue.id == held.issue_id, Issue.state.in_(OPEN)).exists()
+        kept = kept.where(going).values(started=started)
+    won = session.scalar(kept.returning(Batch.id), execution_options={"synchronize_session": False})
+    if won is None:
+        return False
+    held.until = _until(taken_at)
+    held.started = held.started if started is None else started
+    return True
+
+
+def let_go(session: Session, held: Claim, now: datetime, *, reached: int) -> None:
+    """Give the batch back: ended when all of it was `reached`, else for the next one to go on at that place."""
+    done = reached >= held.size
+    values = {"holder": None, "lease_until": None, "started": reached, "done_at": now if done else None}
+    ours = update(Batch).where(Batch.id == held.batch_id, Batch.fence == held.fence).values(values)
+    session.execute(ours, execution_options={"synchronize_session": False})
+
+
+def _held(session: Session, now: datetime) -> int:
+    live = select(func.count()).where(
+        Batch.holder.is_not(None), Batch.done_at.is_(None), Batch.lease_until > now
+    )
+    return session.scalar(live) or 0
+
+
+def _due(now: datetime) -> Select[int]:
+    return (
+        select(Batch.id)
+        .join(Issue, Issue.id == Batch.issue_id)
+        .join(FrozenIssue, FrozenIssue.issue_id == Batch.issue_id)
+        .where(Batch.done_at.is_(None), Batch.holder.is_(None), Batch.due_at <= now)
+        .where(Issue.state.in_(OPEN), Issue.release_at <= now, FrozenIssue.audience_done_at.is_not(None))
+        .where(or_(FrozenIssue.quiet_until.is_(None), FrozenIssue.quiet_until <= now))
+        .order_by(Issue.release_at, Batch.id)
+    )
+
+
+def _until(taken_at: float) -> float:
+    return taken_at + LEASE.total_seconds() - MARGIN

@@ -1,0 +1,81 @@
+"""What a person may do to an issue that goes out: stop it, let it go on, end it, settle what nobody knows."""
+
+from datetime import datetime
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from digest.delivery.models import Delivery, FrozenIssue, Outcome
+from digest.editorial import transitions
+from digest.editorial.models import Issue, State
+from digest.errors import NotAllowed, NotFound
+
+_PLAIN = {"synchronize_session": False}
+
+
+def pause(
+    session: Session, issue: Issue, *, now: datetime, by: str, user_id: int | None = None, why: str = ""
+) -> None:
+    """Stop after the mails in flight; everybody else keeps their place. Raises NotAllowed unless it is going out."""
+    transitions.move(session, issue, State.PAUSED, now=now, by=by, user_id=user_id, why=why)
+
+
+def resume(
+    session: Session, issue: Issue, *, now: datetime, by: str, user_id: int | None = None, why: str = ""
+) -> None:
+    """Go on where it was paused, at once. Raises NotAllowed unless it is paused and was frozen."""
+    frozen = session.get(FrozenIssue, issue.id)
+    if frozen is None:
+        raise NotAllowed(f"issue {issue.number} missed its hour and was never frozen; schedule it anew")
+    transitions.move(session, issue, State.SENDING, now=now, by=by, user_id=user_id, why=why)
+    frozen.quiet_until, frozen.quiet_times = None, 0
+
+
+def cancel(
+    session: Session, issue: Issue, *, now: datetime, by: str, user_id: int | None = None, why: str = ""
+) -> None:
+    """End it. Whoever has nothing yet gets nothing, and is counted as excluded by the next tick."""
+    transitions.move(session, issue, State.CANCELLED, now=now, by=by, user_id=user_id, why=why)
+
+
+def send_again(session: Session, issue: Issue, subscriber_id: int, *, now: datetime) -> None:
+    """Try an unknown or failed delivery once more, because a person says so.
+
+    Raises NotAllowed for a cancelled issue, NotFound when this reader's delivery did not end that way.
+    """
+    _again(session, issue, now, (Outcome.UNKNOWN, Outcome.FAILED), subscriber_id)
+
+
+def send_failed(session: Session, issue: Issue, *, now: datetime) -> int:
+    """Try every failed delivery once more; gives how many. Raises NotAllowed, NotFound when there is none."""
+    return _again(session, issue, now, (Outcome.FAILED,), None)
+
+
+def count_as_sent(session: Session, issue: Issue, subscriber_id: int, *, now: datetime) -> None:
+    """Settle an unknown delivery as accepted: a person looked it up. Raises NotFound when it is not unknown."""
+    settled = (
+        update(Delivery)
+        .where(Delivery.issue_id == issue.id, Delivery.subscriber_id == subscriber_id)
+        .where(Delivery.outcome == Outcome.UNKNOWN.value)
+        .values(outcome=Outcome.ACCEPTED.value, reason="counted as sent by hand", ended_at=now)
+        .returning(Delivery.subscriber_id)
+    )
+    if session.scalar(settled, execution_options=_PLAIN) is None:
+        raise NotFound(f"issue {issue.number} has no unknown delivery to subscriber {subscriber_id}")
+
+
+def _again(
+    session: Session, issue: Issue, now: datetime, outcomes: tuple[Outcome, ...], subscriber_id: int | None
+) -> int:
+    if issue.state == State.CANCELLED:
+        raise NotAllowed(f"issue {issue.number} is cancelled; nothing of it is sent any more")
+    which = [Delivery.issue_id == issue.id, Delivery.outcome.in_([outcome.value for outcome in outcomes])]
+    if subscriber_id is not None:
+        which.append(Delivery.subscriber_id == subscriber_id)
+    # The tries begin anew: a person's word is worth a whole row of them.
+    anew = {"outcome": None, "reason": None, "attempts": 0, "due_at": now, "ended_at": None}
+    again = session.execute(update(Delivery).where(*which).values(anew), execution_options=_PLAIN)
+    number: int = again.rowcount  # type: ignore[attr-defined] # an UPDATE gives a cursor's result
+    if not number:
+        raise NotFound(f"issue {issue.number} has nothing of that kind to send again")
+    return number

@@ -1,0 +1,138 @@
+"""The ledger: outcomes are written and the next readers are read here, many at a time and without an object per row."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import case, select
+from sqlalchemy.orm import Session
+
+from digest.audience import reach
+from digest.audience.models import Subscriber, Subscription
+from digest.delivery.models import Batch, Delivery
+from digest.editorial.models import Issue
+
+REPLY_CHARS = 500
+
+
+class End(NamedTuple):
+    """What became of one delivery in one try. `outcome` None with a `due_at`: it is tried again then."""
+
+    subscriber_id: int
+    outcome: str | None
+    reason: str | None
+    reply: str | None
+    tried: int = 1  # 0: nothing was handed to the relay
+    due_at: datetime | None = None
+
+
+class Next(NamedTuple):
+    """A reader whose turn it is. `reason` says why the mail is not sent after all."""
+
+    subscriber_id: int
+    place: int
+    attempts: int
+    reply: str | None
+    address: str | None
+    reason: str | None
+
+
+def upcoming(session: Session, batch_id: int, first: int, behind: int, now: datetime) -> Sequence[Next]:
+    """The deliveries of a batch from place `first` to before `behind` that have not ended, as things stand now.
+
+    The rule of who may be mailed is asked anew: who left, was suppressed or erased after the freeze is excluded.
+    """
+    reason = case((Subscription.subscriber_id.is_(None), "left"), else_=reach.reason(now))
+    rows = session.execute(
+        select(
+            Delivery.subscriber_id,
+            Delivery.place,
+            Delivery.attempts,
+            Delivery.reply,
+            Subscriber.address,
+            reason,
+        )
+        .join(Issue, Issue.id == Delivery.issue_id)
+        .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
+        .outerjoin(
+            Subscription,
+            (Subscription.subscriber_id == Delivery.subscriber_id)
+            & (Subscription.publication_id == Issue.publication_id),
+        )
+        .where(Delivery.batch_id == batch_id, Delivery.place >= first, Delivery.place < behind)
+        .where(Delivery.outcome.is_(None), Delivery.due_at.is_(None))
+        .order_by(Delivery.place)
+    )
+    return [Next._make(row) for row in rows]
+
+
+def write(session: Session, issue_id: int, ends: Sequence[End], now: datetime) -> None:
+    """Write outcomes down. A delivery that has ended keeps its outcome, but what was unknown may become known."""
+    if not ends:
+        return
+    if session.get_bind().dialect.name == "postgresql":
+        _write_arrays(session, issue_id, ends, now)
+    else:
+        _write_rows(session, issue_id, ends, now)
+
+
+def unresolved(session: Session, batch: Batch) -> list[tuple[int, int]]:
+    """(subscriber_id, place) of those that may have been handed over and of whom the ledger knows nothing."""
+    rows = (
+        select(Delivery.subscriber_id, Delivery.place)
+        .where(Delivery.batch_id == batch.id, Delivery.place < batch.started)
+        .where(Delivery.outcome.is_(None), Delivery.due_at.is_(None))
+        .order_by(Delivery.place)
+    )
+    return [(subscriber_id, place) for subscriber_id, place in session.execute(rows) if place is not None]
+
+
+_SQLITE = """
+UPDATE delivery SET outcome = ?, reason = ?, reply = ?, attempts = attempts + ?, due_at = ?, ended_at = ?
+WHERE issue_id = ? AND subscriber_id = ? AND (outcome IS NULL OR outcome = 'unknown')
+"""
+_POSTGRES = """
+UPDATE delivery SET outcome = e.outcome, reason = e.reason, reply = e.reply, attempts = attempts + e.tried,
+    due_at = e.due_at, ended_at = CASE WHEN e.outcome IS NOT NULL THEN %(now)s::timestamptz END
+FROM unnest(%(ids)s::bigint[], %(outcomes)s::text[], %(reasons)s::text[], %(replies)s::text[], %(tried)s::int[],
+    %(due)s::timestamptz[]) AS e (subscriber_id, outcome, reason, reply, tried, due_at)
+WHERE delivery.issue_id = %(issue)s AND delivery.subscriber_id = e.subscriber_id
+    AND (delivery.outcome IS NULL OR delivery.outcome = 'unknown')
+"""
+
+
+def _write_rows(session: Session, issue_id: int, ends: Sequence[End], now: datetime) -> None:
+    # The driver's own executemany: a statement object and a dict per row would cost more than the update.
+    at = _stored(now)
+    rows: list[tuple[Any, ...]] = [
+        (
+            end.outcome,
+            end.reason,
+            end.reply,
+            end.tried,
+            _stored(end.due_at) if end.due_at else None,
+            at if end.outcome else None,
+            issue_id,
+            end.subscriber_id,
+        )
+        for end in ends
+    ]
+    session.connection().exec_driver_sql(_SQLITE, rows)
+
+
+def _write_arrays(session: Session, issue_id: int, ends: Sequence[End], now: datetime) -> None:
+    ids, outcomes, reasons, replies, tried, due = (list(column) for column in zip(*ends, strict=True))
+    values = {
+        "ids": ids,
+        "outcomes": outcomes,
+        "reasons": reasons,
+        "replies": replies,
+        "tried": tried,
+        "due": due,
+    }
+    session.connection().exec_driver_sql(_POSTGRES, {**values, "issue": issue_id, "now": now})
+
+
+def _stored(at: datetime) -> str:
+    """As SQLAlchemy writes a time into SQLite."""
+    return at.strftime("%Y-%m-%d %H:%M:%S.%f")

@@ -1,0 +1,79 @@
+"""Taking over from a holder that is gone: what its evidence shows is written down, and the batch is free again."""
+
+import logging
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from digest.delivery import evidence, ledger
+from digest.delivery.ledger import End
+from digest.delivery.models import Batch, Outcome
+
+LOG = logging.getLogger(__name__)
+FOREIGN = timedelta(seconds=15)  # longer for a holder of another home: its own machine could tell more
+
+
+def recover(session: Session, home: Path, now: datetime) -> int:
+    """Settle every batch whose holder is gone; gives how many there were.
+
+    With evidence each mail is known exactly, but for at most one in flight. Without it, whatever may have been
+    handed over is unknown, and is not sent again by itself.
+    """
+    held = select(Batch).where(Batch.holder.is_not(None), Batch.done_at.is_(None)).order_by(Batch.id)
+    own = evidence.home_id(home)
+    return sum(_take_over(session, batch, home, own, now) for batch in session.scalars(held).all())
+
+
+def _take_over(session: Session, batch: Batch, home: Path, own: str, now: datetime) -> bool:
+    ours = str(batch.holder).startswith(own + ":")
+    if not _gone(batch, home, now, ours=ours):
+        return False
+    won = session.scalar(
+        update(Batch)
+        .where(Batch.id == batch.id, Batch.fence == batch.fence, Batch.holder == batch.holder)
+        .values(fence=Batch.fence + 1, holder=None, lease_until=None)
+        .returning(Batch.id),
+        execution_options={"synchronize_session": False},
+    )
+    if won is None:
+        return False
+    marks = evidence.read(home, batch.id, batch.fence) if ours else None
+    ends, reached = _told(ledger.unresolved(session, batch), marks, batch.started)
+    ledger.write(session, batch.issue_id, ends, now)
+    session.execute(
+        update(Batch).where(Batch.id == batch.id).values(started=reached),
+        execution_options={"synchronize_session": False},
+    )
+    LOG.warning(
+        "batch taken over", extra={"batch": batch.id, "evidence": marks is not None, "settled": len(ends)}
+    )
+    return True
+
+
+def _gone(batch: Batch, home: Path, now: datetime, *, ours: bool) -> bool:
+    """A lock that is free means gone at once; a held one means alive, however late; otherwise the lease decides."""
+    if ours:
+        if evidence.held(home, batch.id, batch.fence):
+            return False
+        if evidence.read(home, batch.id, batch.fence) is not None:
+            return True
+    lease = batch.lease_until or now
+    return lease + (timedelta() if ours else FOREIGN) < now
+
+
+def _told(rows: list[tuple[int, int]], marks: bytes | None, started: int) -> tuple[list[End], int]:
+    """The outcomes that the marks show, and the place from which to go on."""
+    ends, reached = [], started
+    for subscriber_id, place in rows:
+        mark = evidence.HANDED_OVER if marks is None or place >= len(marks) else marks[place]
+        if mark == evidence.ACCEPTED:
+            why = "taken by the relay just before a crash; its words are lost"
+            ends.append(End(subscriber_id, Outcome.ACCEPTED, None, why))
+        elif mark == evidence.HANDED_OVER:
+            why = "the process ended while this mail was under way"
+            ends.append(End(subscriber_id, Outcome.UNKNOWN, "crash", why))
+        else:
+            reached = min(reached, place)
+    return ends, reached

@@ -1,0 +1,59 @@
+"""The report of an issue, under the fixed names that tools outside depend on."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from digest.audience.models import Subscriber
+from digest.delivery.counts import counts
+from digest.delivery.models import Delivery, Outcome
+from digest.editorial import issues
+
+
+def report(session: Session, issue_id: int) -> dict[str, object]:
+    """The issue's number, state, counts and times (ISO 8601, UTC), ready for JSON. Raises NotFound."""
+    issue = issues.by_id(session, issue_id)
+    found = counts(session, issue_id)
+    return {
+        "issue": issue.number,
+        "status": str(issue.state),
+        "planned": found.planned,
+        "accepted": found.accepted,
+        "excluded": found.excluded,
+        "failed": found.failed,
+        "unknown": found.unknown,
+        "remaining": found.remaining,
+        "reasons": {outcome: dict(reasons) for outcome, reasons in found.reasons.items()},
+        "pause_reason": issue.pause_reason,
+        "release_at": _iso(issue.release_at),
+        "started_at": _iso(issue.started_at),
+        "finished_at": _iso(issue.finished_at),
+    }
+
+
+def by_name(
+    session: Session, issue_id: int, outcome: Outcome, *, limit: int = 100, after: int = 0
+) -> list[dict[str, object]]:
+    """The deliveries that ended so, each with its subscriber; a page of `limit` behind subscriber `after`."""
+    rows = session.execute(
+        select(
+            Delivery.subscriber_id,
+            Subscriber.address,
+            Delivery.reason,
+            Delivery.reply,
+            Delivery.attempts,
+            Delivery.ended_at,
+        )
+        .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
+        .where(
+            Delivery.issue_id == issue_id, Delivery.outcome == outcome.value, Delivery.subscriber_id > after
+        )
+        .order_by(Delivery.subscriber_id)
+        .limit(limit)
+    )
+    return [{**row, "ended_at": _iso(row["ended_at"])} for row in rows.mappings()]
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.astimezone(UTC).isoformat(timespec="seconds") if at else None

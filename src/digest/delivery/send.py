@@ -1,0 +1,107 @@
+"""Sending: a short run of as many connections as the relay may have, over whatever batches are due."""
+
+import logging
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from digest.db import Database, utcnow
+from digest.delivery import claim as claims
+from digest.delivery import evidence, recover
+from digest.delivery.connection import Connection
+from digest.delivery.shift import Shift
+from digest.delivery.throttle import throttle
+from digest.mail import Relay
+from digest.signing import Signer
+
+LOG = logging.getLogger(__name__)
+KEEP_SECONDS = 6.0  # between two renewals of every lease, while a reply may take its ten minutes
+
+
+@dataclass(frozen=True)
+class Worked:
+    """What a run did: outcomes and how many of each ("later" among them), and whether more is due right now."""
+
+    ended: Mapping[str, int] = field(default_factory=dict)
+    more: bool = False
+
+
+def work(
+    db: Database,
+    *,
+    signer: Signer,
+    relay: Relay,
+    home: Path,
+    retry_delay: timedelta,
+    send_rate: float | None = None,
+    seconds: float = 20.0,
+    stopping: Callable[[], bool] = lambda: False,
+    clock: Callable[[], datetime] = utcnow,
+) -> Worked:
+    """Settle what dead holders left, then send for `seconds` at most, or until nothing is due.
+
+    Opens its own transactions, unlike the rest of the house: mail cannot be rolled back. `send_rate` is mails a
+    second over this process. `stopping` is asked between mails: the mail in flight is finished and written down.
+    Raises what the database raises; whatever was sent by then is settled by the next run.
+    """
+    now = clock()
+    with db.begin() as session:
+        recover.recover(session, home, now)
+    with db.read() as session:
+        if not claims.anything_due(session, now):
+            return Worked()
+    shift = Shift(
+        db=db,
+        signer=signer,
+        relay=relay,
+        home=home,
+        retry_delay=retry_delay,
+        throttle=throttle(send_rate),
+        clock=clock,
+        stopping=stopping,
+        until=time.monotonic() + seconds,
+    )
+    _run(shift, relay.connections)
+    with db.read() as session:
+        return Worked(dict(shift.ended), more=claims.anything_due(session, clock()))
+
+
+def _run(shift: Shift, connections: int) -> None:
+    """Let the connections work, and keep their leases until the last has ended."""
+    name, done = f"{evidence.home_id(shift.home)}:{os.getpid()}", threading.Event()
+    troubles: list[BaseException] = []
+
+    def one() -> None:
+        try:
+            Connection(shift, f"{name}:{secrets.token_hex(4)}").work()
+        except BaseException as error:  # noqa: BLE001 it is raised again below, in the thread that asked
+            troubles.append(error)
+            shift.enough.set()
+
+    threads = [threading.Thread(target=one, name=f"relay-{n}", daemon=True) for n in range(connections)]
+    keeper = threading.Thread(target=_keep, args=(shift, done), name="leases", daemon=True)
+    for thread in (keeper, *threads):
+        thread.start()
+    try:
+        for thread in threads:
+            thread.join()
+    finally:
+        done.set()
+        keeper.join()
+    if troubles:
+        raise troubles[0]
+
+
+def _keep(shift: Shift, done: threading.Event) -> None:
+    while not done.wait(KEEP_SECONDS):
+        try:
+            for held in list(shift.claims.values()):
+                with shift.db.begin() as session:
+                    claims.renew(session, held, shift.clock())
+        except Exception:  # a lease that cannot be kept runs out, and its holder stops by itself
+            LOG.exception("leases were not renewed")

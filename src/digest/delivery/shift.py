@@ -1,0 +1,62 @@
+"""What the connections of one run share: the tools, the end of the run, and the batches in hand."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from digest.db import Database
+from digest.delivery.claim import Claim
+from digest.delivery.mails import Maker
+from digest.delivery.throttle import Throttle
+from digest.mail import Relay
+from digest.signing import Signer
+
+
+@dataclass
+class Shift:
+    """One run of `send.work`."""
+
+    db: Database
+    signer: Signer
+    relay: Relay
+    home: Path
+    retry_delay: timedelta
+    throttle: Throttle
+    clock: Callable[[], datetime]
+    stopping: Callable[[], bool]
+    until: float  # on time.monotonic: no batch is begun and no mail taken up after it
+    enough: threading.Event = field(default_factory=threading.Event)  # the relay wants no more for now
+    claims: dict[int, Claim] = field(default_factory=dict)  # by batch
+    open_lines: int = 0
+    ended: dict[str, int] = field(default_factory=dict)  # outcome -> how many in this run
+    _makers: dict[int, Maker] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def over(self) -> bool:
+        """Whether nothing new shall be begun."""
+        return self.enough.is_set() or time.monotonic() > self.until or self.stopping()
+
+    def maker(self, issue_id: int) -> Maker:
+        """The maker of an issue's mails; a few are kept, for a run seldom sends more."""
+        with self._lock:
+            if issue_id not in self._makers:
+                if len(self._makers) > 3:  # noqa: PLR2004 each holds a whole issue
+                    self._makers.clear()
+                with self.db.read() as session:
+                    self._makers[issue_id] = Maker.of(session, issue_id, self.signer)
+            return self._makers[issue_id]
+
+    def line(self, change: int) -> int:
+        """Count open lines up or down; gives how many there are now."""
+        with self._lock:
+            self.open_lines += change
+            return self.open_lines
+
+    def tally(self, ended: dict[str, int]) -> None:
+        """Add what a connection did."""
+        with self._lock:
+            for outcome, number in ended.items():
+                self.ended[outcome] = self.ended.get(outcome, 0) + number

@@ -1,0 +1,110 @@
+"""When the relay as a whole says no: the issue waits or pauses, the operator is told, and no reader is burnt."""
+
+import logging
+import random
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.orm import Session
+
+from digest.delivery import letters
+from digest.delivery.ledger import End, Next, write
+from digest.delivery.models import Delivery, FrozenIssue, Outcome
+from digest.delivery.replies import Meaning
+from digest.delivery.shift import Shift
+from digest.editorial import transitions
+from digest.editorial.models import Issue, Role, State, Transition, User
+from digest.errors import NotAllowed
+from digest.pipeline import Reply, Stage
+
+LOG = logging.getLogger(__name__)
+FIRST_WAIT = timedelta(seconds=15)
+LONGEST_WAIT = timedelta(hours=1)
+_PLAIN = {"synchronize_session": False}
+
+
+class Stop(NamedTuple):
+    """Why a connection stopped: BUSY (later) or REFUSED (never by itself), and at which reader, if at one."""
+
+    meaning: Meaning
+    reply: Reply
+    stage: Stage
+    row: Next | None = None
+
+
+def note(
+    session: Session, issue_id: int, stop: Stop | None, shift: Shift, now: datetime, *, taken: int
+) -> None:
+    """Write down what a connection's end means for the issue. `taken`: how many mails it handed over before."""
+    if taken:
+        calm = update(FrozenIssue).where(FrozenIssue.issue_id == issue_id, FrozenIssue.quiet_times > 0)
+        session.execute(calm.values(quiet_times=0), execution_options=_PLAIN)
+    if stop is None:
+        return
+    LOG.warning("relay stops us", extra={"issue": issue_id, "stage": stop.stage, "reply": str(stop.reply)})
+    if stop.meaning is Meaning.BUSY:
+        # Another line is open and works: then this one was only one too many.
+        if not shift.open_lines:
+            shift.enough.set()
+            _wait(session, issue_id, shift.retry_delay, now)
+    elif not _blame_reader(session, issue_id, stop, now):
+        shift.enough.set()
+        _pause(session, issue_id, stop, now)
+
+
+def _wait(session: Session, issue_id: int, retry_delay: timedelta, now: datetime) -> None:
+    frozen = session.get_one(FrozenIssue, issue_id, populate_existing=True)
+    if frozen.quiet_until is not None and frozen.quiet_until > now:
+        return  # another connection said so already
+    step = min(min(FIRST_WAIT, retry_delay) * 2 ** min(frozen.quiet_times, 20), LONGEST_WAIT)
+    seconds = step.total_seconds() * random.uniform(0.8, 1.2)  # noqa: S311 no secret
+    quiet = {"quiet_until": now + timedelta(seconds=seconds), "quiet_times": FrozenIssue.quiet_times + 1}
+    waiting = update(FrozenIssue).where(FrozenIssue.issue_id == issue_id)
+    waiting = waiting.where(or_(FrozenIssue.quiet_until.is_(None), FrozenIssue.quiet_until <= now))
+    session.execute(waiting.values(quiet), execution_options=_PLAIN)
+
+
+def _blame_reader(session: Session, issue_id: int, stop: Stop, now: datetime) -> bool:
+    """The same reader refused in the same words again, while the relay takes others: it is about this reader."""
+    row = stop.row
+    if row is None or not (row.reply or "").startswith(f"{stop.reply.code} "):
+        return False
+    resumed = select(func.max(Transition.at)).where(
+        Transition.issue_id == issue_id, Transition.to_state == State.SENDING
+    )
+    taken = select(Delivery.subscriber_id).where(
+        Delivery.issue_id == issue_id,
+        Delivery.outcome == Outcome.ACCEPTED.value,
+        Delivery.ended_at >= resumed.scalar_subquery(),
+    )
+    if session.scalar(taken.limit(1)) is None:
+        return False
+    reason = f"{stop.reply.code} {stop.reply.enhanced}".strip()
+    write(session, issue_id, [End(row.subscriber_id, Outcome.FAILED, reason, str(stop.reply))], now)
+    return True
+
+
+def _pause(session: Session, issue_id: int, stop: Stop, now: datetime) -> None:
+    issue = session.get_one(Issue, issue_id, populate_existing=True)
+    why = f"The relay refuses us at {stop.stage}: {stop.reply}"
+    if issue.state == State.SENT:  # somebody is tried once more by hand: there is nothing to pause
+        _wait(session, issue_id, LONGEST_WAIT, now)
+        return
+    try:
+        transitions.move(session, issue, State.PAUSED, now=now, by="relay", why=why)
+    except NotAllowed:  # another connection or a person was faster
+        return
+    facts = {
+        "heading": f"Issue {issue.number} is paused",
+        "paragraphs": [
+            f"{why}.",
+            "Nobody got it twice and nobody was skipped. Mend what the relay complains about, then resume the issue.",
+        ],
+        "link_path": f"/desk/issues/{issue.number}",
+        "link_label": "Look at the issue",
+    }
+    for user_id in session.scalars(select(User.id).where(User.role == Role.OWNER.value)).all():
+        letters.post(
+            session, "notice", now=now, publication_id=issue.publication_id, user_id=user_id, facts=facts
+        )

@@ -1,0 +1,314 @@
+"""The conversation with a relay after connect, TLS and login: pipelined where offered (RFC 2920), every reply counted.
+
+One mail is in flight at a time. The body of one mail and MAIL, RCPT and DATA of the next share a write, so that a mail
+costs one round trip; a relay that does not offer PIPELINING is spoken to one command at a time.
+"""
+
+import re
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from digest.errors import Unavailable
+
+# RFC 5321, 4.5.3.2: too short a wait for the last reply is how mails are sent twice.
+COMMAND_SECONDS = 300.0
+DATA_SECONDS = 120.0
+BLOCK_SECONDS = 180.0
+FINAL_SECONDS = 600.0
+STOP_SECONDS = 8.0  # when this process is asked to stop, the mail in flight gets no longer than this
+SLICE_SECONDS = 0.5  # how often a wait looks whether it is asked to stop
+MAX_LINE = 4096  # RFC 5321 says 512; real relays write more
+MAX_LINES = 100
+MAX_ADDRESS = 254
+# No control, no space, no bracket: nothing that could end the address or the line.
+_ADDRESS = re.compile(rb"[^\x00-\x20\x7f<>@]{1,64}@[A-Za-z0-9.\-\[\]:]{1,255}")
+_UTF8_ADDRESS = re.compile(rb"[^\x00-\x20\x7f<>@]+@[^\x00-\x20\x7f<>@]+")
+_ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})\b")
+
+
+class Stage(StrEnum):
+    """Where in the conversation a reply was given."""
+
+    CONNECT = "connect"
+    LOGIN = "login"
+    MAIL = "MAIL"
+    RCPT = "RCPT"
+    DATA = "DATA"
+    BODY = "end of data"
+
+
+class Reply(NamedTuple):
+    """What the relay said; several lines are joined by a space. Code 0 is ours: nothing was said."""
+
+    code: int
+    text: str
+
+    @property
+    def enhanced(self) -> str:
+        """The enhanced status code (RFC 3463) such as 5.1.1, or an empty string."""
+        found = _ENHANCED.match(self.text)
+        return found[0] if found and found[1] == str(self.code // 100) else ""
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.text}" if self.code else self.text
+
+
+class Mail(NamedTuple):
+    """One mail to one recipient: `data` is the whole RFC 5322 text with CRLF; `key` is the caller's own mark."""
+
+    sender: bytes
+    recipient: bytes
+    data: bytes
+    utf8: bool = False  # the address or a header needs SMTPUTF8 (RFC 6531)
+    key: int = 0
+
+
+class Watch(Protocol):
+    """Who is told, at the very moment, what happens to each mail."""
+
+    def handing_over(self, mail: Mail) -> None:
+        """Called before any byte that could complete `mail` is written; raising keeps it from being written."""
+
+    def answered(self, mail: Mail, stage: Stage, reply: Reply) -> None:
+        """Called once with the reply that decides about `mail`."""
+
+    def lost(self, mail: Mail, why: str) -> None:
+        """Called when the line died after `mail` was written and before its reply came: nobody can know."""
+
+
+class LineLost(Unavailable):
+    """The line is closed. `again` are the mails that were taken from the caller and surely not handed over."""
+
+    def __init__(self, why: str, reply: Reply | None = None, again: tuple[Mail, ...] = ()) -> None:
+        super().__init__(why)
+        self.reply = reply or Reply(0, why)
+        self.again = again
+
+
+class Line:
+    """One open connection to a relay, ready for MAIL."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        features: Mapping[str, str],
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`features` are what EHLO offered, in lower case; `stopping` says that this process shall end soon."""
+        self._sock, self._stopping = sock, stopping
+        self._pipelining = "pipelining" in features
+        self._size = "size" in features
+        self._utf8 = "smtputf8" in features
+        self._lines: deque[bytes] = deque()
+        self._rest = b""
+        self._reset = False  # a transaction is open that must be undone before the next MAIL
+        sock.settimeout(SLICE_SECONDS)
+
+    def converse(self, mails: Iterable[Mail | None], watch: Watch) -> None:
+        """Send each of `mails`, in order. None among them means: finish what is in flight, more comes later.
+
+        Raises LineLost when the relay closed the line or it broke. Whatever else `mails` or `watch` raises passes
+        through; then, and after LineLost, close the line.
+        """
+        ready: Mail | None = None  # the relay waits for its body
+        for mail in mails:
+            if mail is not None and (wrong := self._unfit(mail)):
+                watch.answered(mail, Stage.RCPT, wrong)
+                continue
+            ready = self._step(ready, mail, watch)
+        if ready is not None:
+            self._step(ready, None, watch)
+
+    def quit(self) -> None:
+        """Say goodbye without waiting for the answer, and close."""
+        try:
+            self._sock.sendall(b"QUIT\r\n")
+        except OSError:
+            pass
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Drop the line, whatever state it is in."""
+        self._sock.close()
+
+    def _unfit(self, mail: Mail) -> Reply | None:
+        if mail.utf8:
+            if not self._utf8:
+                return Reply(553, "5.6.7 the relay does not offer SMTPUTF8, which this address needs")
+            fits = _UTF8_ADDRESS.fullmatch(mail.recipient)
+        else:
+            fits = _ADDRESS.fullmatch(mail.recipient)
+        if not fits or len(mail.recipient) > MAX_ADDRESS:
+            return Reply(553, "5.1.3 this address cannot be written on an envelope")
+        if mail.sender and not (_UTF8_ADDRESS if mail.utf8 else _ADDRESS).fullmatch(mail.sender):
+            raise ValueError(f"not a sender's address: {mail.sender!r}")
+        return None
+
+    def _step(self, ready: Mail | None, following: Mail | None, watch: Watch) -> Mail | None:
+        """Write the body of `ready` and the envelope of `following`; give back `following` if its body may come."""
+        coming = (following,) if following is not None else ()
+        together = self._pipelining and following is not None
+        envelope = self._envelope(following) if following is not None and together else b""
+        if ready is not None:
+            self._body(ready, envelope, coming, watch)
+            envelope = b""
+        if following is None:
+            return None
+        try:
+            if together:
+                stage, reply = self._pipelined(envelope)
+            else:
+                stage, reply = self._one_by_one(following)
+        except (OSError, _Garbled) as error:
+            raise LineLost(_why(error), again=coming) from None
+        if reply.code == 421 or (stage is Stage.MAIL and 400 <= reply.code < 500):  # noqa: PLR2004 RFC 5321
+            raise LineLost(f"the relay closes: {reply}", reply, coming)
+        if reply.code == 354:  # noqa: PLR2004 RFC 5321: go on
+            return following
+        watch.answered(following, stage, reply)
+        return None
+
+    def _body(self, mail: Mail, after: bytes, coming: tuple[Mail, ...], watch: Watch) -> None:
+        data = mail.data
+        if b"\r\n." in data:
+            data = data.replace(b"\r\n.", b"\r\n..")
+        out = b"".join((data, b".\r\n", after))
+        watch.handing_over(mail)
+        try:
+            self._write(out)
+            reply = self._reply(FINAL_SECONDS)
+        except _Unwritten as error:
+            if error.written <= len(data):  # without its dot no relay can have taken it
+                raise LineLost(_why(error), again=(mail, *coming)) from None
+            watch.lost(mail, _why(error))
+            raise LineLost(_why(error), again=coming) from None
+        except (OSError, _Garbled) as error:
+            watch.lost(mail, _why(error))
+            raise LineLost(_why(error), again=coming) from None
+        watch.answered(mail, Stage.BODY, reply)
+        if reply.code == 421:  # noqa: PLR2004 RFC 5321
+            raise LineLost(f"the relay closes: {reply}", reply, coming)
+
+    def _envelope(self, mail: Mail) -> bytes:
+        reset = b"RSET\r\n" if self._reset else b""
+        return b"%s%sRCPT TO:<%s>\r\nDATA\r\n" % (reset, self._from(mail), mail.recipient)
+
+    def _from(self, mail: Mail) -> bytes:
+        size = b" SIZE=%d" % len(mail.data) if self._size else b""
+        return b"MAIL FROM:<%s>%s%s\r\n" % (mail.sender, size, b" SMTPUTF8" if mail.utf8 else b"")
+
+    def _pipelined(self, unwritten: bytes) -> tuple[Stage, Reply]:
+        """The reply that decides about an envelope, after every reply to it was read."""
+        if unwritten:
+            self._write(unwritten)
+        if self._reset:
+            self._reply(COMMAND_SECONDS)
+            self._reset = False
+        sender = self._reply(COMMAND_SECONDS)
+        if sender.code == 421:  # noqa: PLR2004 RFC 5321
+            return Stage.MAIL, sender
+        recipient = self._reply(COMMAND_SECONDS)
+        if recipient.code == 421:  # noqa: PLR2004 RFC 5321
+            return Stage.RCPT, recipient
+        data = self._reply(DATA_SECONDS)
+        refused = _first_refusal(sender, recipient)
+        if refused is None:
+            self._reset = data.code != 354  # noqa: PLR2004 RFC 5321
+            return Stage.DATA, data
+        if data.code == 354:  # noqa: PLR2004 RFC 2920, 3.1: nobody is to get it, and it must be ended all the same
+            self._write(b".\r\n")
+            self._reply(FINAL_SECONDS)
+        self._reset = True
+        return refused
+
+    def _one_by_one(self, mail: Mail) -> tuple[Stage, Reply]:
+        if self._reset:
+            self._say(b"RSET\r\n", COMMAND_SECONDS)
+            self._reset = False
+        steps = (
+            (Stage.MAIL, self._from(mail), COMMAND_SECONDS),
+            (Stage.RCPT, b"RCPT TO:<%s>\r\n" % mail.recipient, COMMAND_SECONDS),
+            (Stage.DATA, b"DATA\r\n", DATA_SECONDS),
+        )
+        for stage, command, seconds in steps:
+            decided = stage, self._say(command, seconds)
+            if decided[1].code // 100 != 2:  # noqa: PLR2004 RFC 5321
+                break
+        self._reset = decided[1].code != 354  # noqa: PLR2004 RFC 5321
+        return decided
+
+    def _say(self, command: bytes, seconds: float) -> Reply:
+        self._write(command)
+        return self._reply(seconds)
+
+    def _write(self, data: bytes) -> int:
+        view, written, until = memoryview(data), 0, time.monotonic() + BLOCK_SECONDS
+        while written < len(data):
+            try:
+                written += self._sock.send(view[written:])
+            except TimeoutError:
+                if time.monotonic() > until:
+                    raise _Unwritten("the relay stopped reading", written) from None
+            except OSError as error:
+                raise _Unwritten(str(error), written) from None
+        return written
+
+    def _reply(self, seconds: float) -> Reply:
+        texts: list[str] = []
+        while len(texts) < MAX_LINES:
+            line = self._lines.popleft() if self._lines else self._line(seconds)
+            head, mark = line[:3], line[3:4]
+            if not head.isdigit() or mark not in {b" ", b"-", b""}:
+                raise _Garbled(f"the relay does not speak SMTP: {line[:60]!r}")
+            texts.append(line[4:].decode("utf-8", "replace"))
+            if mark != b"-":
+                return Reply(int(head), " ".join(texts))
+        raise _Garbled("a reply of the relay has no end")
+
+    def _line(self, seconds: float) -> bytes:
+        """Wait for more from the relay until there is a whole line."""
+        until, stop_until = time.monotonic() + seconds, 0.0
+        while not self._lines:
+            try:
+                data = self._sock.recv(65536)
+            except TimeoutError:
+                moment = time.monotonic()
+                if self._stopping():
+                    stop_until = stop_until or moment + STOP_SECONDS
+                if moment > until or 0 < stop_until < moment:
+                    raise TimeoutError("the relay did not answer in time") from None
+                continue
+            if not data:
+                raise ConnectionResetError("the relay closed the line")
+            *whole, self._rest = (self._rest + data).split(b"\n")
+            if len(self._rest) > MAX_LINE:
+                raise _Garbled("a line of the relay has no end")
+            self._lines.extend(line.rstrip(b"\r")[:MAX_LINE] for line in whole)
+        return self._lines.popleft()
+
+
+class _Garbled(Exception):
+    pass
+
+
+class _Unwritten(OSError):
+    def __init__(self, why: str, written: int) -> None:
+        super().__init__(why)
+        self.written = written
+
+
+def _first_refusal(sender: Reply, recipient: Reply) -> tuple[Stage, Reply] | None:
+    if sender.code // 100 != 2:  # noqa: PLR2004 RFC 5321
+        return Stage.MAIL, sender
+    if recipient.code // 100 != 2:  # noqa: PLR2004 RFC 5321
+        return Stage.RCPT, recipient
+    return None
+
+
+def _why(error: BaseException) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,211 @@
+"""Builders for the tests of sending: an issue that is on the calendar, its readers, and a run of the whole path."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import insert, update
+from sqlalchemy.orm import Session
+
+from digest.audience.models import Subscriber, Subscription
+from digest.catalog.models import Comparison, ComparisonVersion, Quote, Review, Tool
+from digest.db import Database, utcnow
+from digest.delivery import batches, due, freeze, send
+from digest.delivery.counts import Counts, counts
+from digest.delivery.models import Delivery
+from digest.editorial.models import Issue, Pick, State
+from digest.mail import relay_from_url
+from digest.publications import publications
+from digest.signing import Signer
+
+BASE = "https://news.example.org"
+KEYS = ["the-newest-key-of-the-tests-0123456789", "an-older-key-of-the-tests-0123456789abc"]
+EARLIER = datetime(2026, 10, 12, 8, 0, tzinfo=UTC)
+SOON = timedelta(milliseconds=1)
+
+
+def issue(session: Session, *, picks: int = 2, readers: int = 0, hold: int = 0) -> Issue:
+    """A scheduled issue of a new publication with so many readers: reader1@example.org and so on."""
+    publication = publications.create(
+        session, now=EARLIER, name="Weekly Verdicts", sender_address="digest@verdicts.example.org"
+    )
+    made = Issue(
+        publication_id=publication.id,
+        number=1,
+        state=State.SCHEDULED,
+        subject="Five verdicts",
+        preheader="Ship or skip",
+        intro="Good morning.",
+        drafted_at=EARLIER,
+        send_at=EARLIER,
+        hold_minutes=hold,
+    )
+    session.add(made)
+    session.flush()
+    for number in range(1, picks + 1):
+        version = _comparison(session, f"Left {number}", f"Right {number}")
+        session.add(
+            Pick(
+                issue_id=made.id,
+                comparison_id=version.comparison_id,
+                version_id=version.id,
+                position=number,
+                why="new",
+            )
+        )
+    session.flush()
+    if readers:
+        add_readers(session, publication.id, readers)
+    return made
+
+
+def add_readers(session: Session, publication_id: int, number: int, first: int = 1) -> None:
+    numbers = range(first, first + number)
+    session.execute(
+        insert(Subscriber),
+        [
+            {"id": n, "address": address(n), "address_key": address(n), "created_at": EARLIER}
+            for n in numbers
+        ],
+    )
+    session.execute(
+        insert(Subscription),
+        [
+            {
+                "subscriber_id": n,
+                "publication_id": publication_id,
+                "standing": "active",
+                "source": "test",
+                "requested_at": EARLIER,
+                "confirmed_at": EARLIER,
+            }
+            for n in numbers
+        ],
+    )
+
+
+def address(number: int) -> str:
+    return f"reader{number}@example.org"
+
+
+def frozen(db: Database, *, readers: int, picks: int = 2, size: int | None = None, hold: int = 0) -> int:
+    """An issue whose audience is written down; gives its row."""
+    with db.begin() as session:
+        made = issue(session, readers=readers, picks=picks, hold=hold)
+        freeze.freeze(session, made, signer=Signer(KEYS), base_url=BASE, now=utcnow())
+        number = made.id
+    while not _step(db, number):
+        pass
+    return number
+
+
+def work(db: Database, home: Path, url: str, **given: object) -> send.Worked:
+    """One run of sending, with short waits."""
+    tools: dict[str, object] = {
+        "signer": Signer(KEYS),
+        "relay": relay_from_url(url),
+        "home": home,
+        "retry_delay": SOON,
+        **given,
+    }
+    return send.work(db, **tools)  # type: ignore[arg-type]
+
+
+def until_done(db: Database, home: Path, url: str, issue_id: int, runs: int = 30, **given: object) -> Counts:
+    """Tick and work as the clock does, until nothing remains or so many runs are over; the sums hold in between."""
+    found = tally(db, issue_id)
+    for _ in range(runs):
+        with db.begin() as session:
+            due.tidy(session, utcnow())
+        work(db, home, url, **given)
+        found = tally(db, issue_id)
+        assert adds_up(found)
+        with db.begin() as session:
+            ended = due.tidy(session, utcnow())
+        if ended or found.remaining == 0:
+            break
+        impatient(db)
+    return found
+
+
+def impatient(db: Database) -> None:
+    """Let every waiting time be over: the tests do not sleep."""
+    from digest.delivery.models import FrozenIssue
+
+    past = utcnow() - timedelta(seconds=1)
+    with db.begin() as session:
+        session.execute(update(Delivery).where(Delivery.due_at.is_not(None)).values(due_at=past))
+        session.execute(update(FrozenIssue).where(FrozenIssue.quiet_until.is_not(None)).values(quiet_until=past))
+
+
+def tally(db: Database, issue_id: int) -> Counts:
+    with db.read() as session:
+        return counts(session, issue_id)
+
+
+def adds_up(found: Counts) -> bool:
+    parts = found.accepted + found.excluded + found.failed + found.unknown + found.remaining
+    return found.planned == parts
+
+
+def state(db: Database, issue_id: int) -> Issue:
+    with db.read() as session:
+        found = session.get_one(Issue, issue_id)
+        session.expunge_all()
+        return found
+
+
+def row(db: Database, issue_id: int, subscriber_id: int) -> Delivery:
+    with db.read() as session:
+        found = session.get_one(Delivery, (issue_id, subscriber_id))
+        session.expunge_all()
+        return found
+
+
+def change(db: Database, act: Callable[[Session], object]) -> None:
+    with db.begin() as session:
+        act(session)
+
+
+def _step(db: Database, issue_id: int) -> bool:
+    with db.begin() as session:
+        return freeze.freeze_step(session, issue_id, utcnow())
+
+
+def _comparison(session: Session, left: str, right: str) -> ComparisonVersion:
+    slug = f"{left}-vs-{right}".lower().replace(" ", "-")
+    comparison = Comparison(slug=slug, added_at=EARLIER)
+    sides = []
+    for name in (left, right):
+        tool = Tool(slug=name.lower().replace(" ", "-"), name=name)
+        sides.append(
+            Review(
+                tool=tool,
+                fingerprint=name,
+                tagline=f"{name} does one thing",
+                category="Writing",
+                panel_ship=75,
+                community_ship=None,
+                entry_price="Free",
+                description="It does what it says, and says what it does.",
+                added_at=EARLIER,
+            )
+        )
+    version = ComparisonVersion(
+        comparison=comparison,
+        number=1,
+        fingerprint=slug,
+        left=sides[0],
+        right=sides[1],
+        source="test",
+        published_at=EARLIER,
+        imported_at=EARLIER,
+        quotes=[
+            Quote(place=place, side=side, text=f"Reviewer {place} speaks of the {side} one at some length.")
+            for place in range(1, 5)
+            for side in ("left", "right")
+        ],
+    )
+    session.add(version)
+    session.flush()
+    return version

@@ -1,0 +1,315 @@
+"""A relay of our own: it speaks SMTP on loopback, remembers every mail, and misbehaves exactly as told.
+
+Run as a program it prints its port and then its count of mails at every line it reads: `python tests/relay.py`.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import sys
+import threading
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+END = b"\r\n.\r\n"
+
+
+@dataclass
+class Taken:
+    """One mail that the relay answered 250 for, or took and never answered."""
+
+    sender: str
+    recipient: str
+    data: bytes
+    connection: int
+
+
+@dataclass
+class Script:
+    """How the relay behaves. Replies are whole lines without CRLF; "drop" closes the line instead."""
+
+    pipelining: bool = True
+    utf8: bool = False
+    extensions: tuple[str, ...] = ()
+    greeting: str = "220 relay.test ESMTP"
+    login: str = ""  # the reply to AUTH; offered when set
+    mail: deque[str] = field(default_factory=deque)  # the next replies to MAIL, then 250
+    rcpt: dict[str, deque[str]] = field(default_factory=lambda: defaultdict(deque))  # by recipient, then 250
+    every_rcpt: str = ""
+    every_mail: str = ""
+    every_body: str = ""
+    data: deque[str] = field(default_factory=deque)
+    body: dict[str, deque[str]] = field(default_factory=lambda: defaultdict(deque))  # replies to the final dot
+    data_after_refused_rcpt: str = "354 go on"
+    close_after: int = 0  # mails per connection, then 421
+    close_silently: bool = False  # EOF instead of that 421
+    drop_mid_data: set[str] = field(default_factory=set)  # recipients: closed once, while their body comes
+    drop_after_dot: Counter[str] = field(default_factory=Counter)  # recipients: taken, and closed without a reply
+    delay: float = 0.0  # seconds before each write
+    discard: bool = False  # keep no mail, only count
+    on_taken: Callable[[int], None] | None = None  # told the number of mails so far
+
+
+class Relay:
+    """A relay in a thread of its own: `with Relay(Script(...)) as relay:`."""
+
+    def __init__(self, script: Script | None = None) -> None:
+        self.script = script or Script()
+        self.mails: list[Taken] = []
+        self.count = 0
+        self.connections = 0
+        self.open = 0
+        self.most_open = 0
+        self.commands: list[str] = []
+        self.port = 0
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._ready = threading.Event()
+
+    def __enter__(self) -> "Relay":
+        self._thread.start()
+        assert self._ready.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    @property
+    def url(self) -> str:
+        return f"smtp://127.0.0.1:{self.port}"
+
+    @property
+    def recipients(self) -> list[str]:
+        return [mail.recipient for mail in self.mails]
+
+    def listen(self, port: int = 0) -> asyncio.AbstractServer:
+        server = self._loop.run_until_complete(
+            self._loop.create_server(lambda: Talk(self), "127.0.0.1", port, backlog=200)
+        )
+        self.port = server.sockets[0].getsockname()[1]
+        return server
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        server = self.listen()
+        self._ready.set()
+        self._loop.run_forever()
+        server.close()
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.close()
+
+
+class Talk(asyncio.Protocol):
+    """One connection."""
+
+    def __init__(self, relay: Relay) -> None:
+        self.relay, self.script = relay, relay.script
+        self.buffer = b""
+        self.in_body = False
+        self.sender = self.recipient = ""
+        self.refused = False
+        self.mails = 0
+        self.out: list[bytes] = []
+        self.parts: list[bytes] = []
+        self.gone = False
+        self.transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.relay.connections += 1
+        self.number = self.relay.connections
+        self.relay.open += 1
+        self.relay.most_open = max(self.relay.most_open, self.relay.open)
+        self.say(self.script.greeting)
+        if not self.script.greeting.startswith("220"):
+            self.drop()
+        self.flush()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self.relay.open -= 1
+        self.gone = True
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer = self.buffer + data if self.buffer else data
+        while self.buffer and not self.gone:
+            if not (self.body() if self.in_body else self.line()):
+                break
+        self.flush()
+
+    def line(self) -> bool:
+        head, found, rest = self.buffer.partition(b"\r\n")
+        if not found:
+            return False
+        self.buffer = rest
+        self.command(head.decode("utf-8"))
+        return True
+
+    def command(self, line: str) -> None:
+        verb = line[:4].upper()
+        if not self.script.discard:
+            self.relay.commands.append(line)
+        if verb == "EHLO":
+            offered = ["relay.test", "SIZE 50000000", "8BITMIME", *self.script.extensions]
+            offered += ["PIPELINING"] * self.script.pipelining + ["SMTPUTF8"] * self.script.utf8
+            offered += ["AUTH PLAIN LOGIN"] * bool(self.script.login)
+            for text in offered[:-1]:
+                self.say("250-" + text)
+            self.say("250 " + offered[-1])
+        elif verb == "AUTH":
+            self.say(self.script.login)
+        elif verb == "MAIL":
+            self.start(line)
+        elif verb == "RCPT":
+            self.to(line)
+        elif verb == "DATA":
+            self.begin()
+        elif verb == "RSET":
+            self.sender = self.recipient = ""
+            self.say("250 reset")
+        elif verb == "QUIT":
+            self.say("221 bye")
+            self.drop()
+        else:
+            self.say("500 what?")
+
+    def start(self, line: str) -> None:
+        if self.script.close_after and self.mails >= self.script.close_after:
+            if not self.script.close_silently:
+                self.say("421 enough for one connection")
+            self.drop()
+            return
+        if self.sender:
+            self.say("503 nested MAIL")
+            return
+        reply = self.script.mail.popleft() if self.script.mail else self.script.every_mail or "250 sender ok"
+        if self.say(reply):
+            self.sender = _bracketed(line) or "<>"
+
+    def to(self, line: str) -> None:
+        recipient = _bracketed(line)
+        planned = self.script.rcpt.get(recipient)
+        reply = planned.popleft() if planned else self.script.every_rcpt or "250 recipient ok"
+        if not self.sender:
+            reply = "503 no MAIL"
+        self.refused = not self.say(reply)
+        self.recipient = recipient
+
+    def begin(self) -> None:
+        if self.refused or not self.sender:
+            reply = self.script.data_after_refused_rcpt if self.sender else "503 no MAIL"
+        else:
+            reply = self.script.data.popleft() if self.script.data else "354 go on"
+        self.say(reply)
+        if reply.startswith("354"):
+            self.in_body, self.parts = True, []
+
+    def body(self) -> bool:
+        if self.recipient in self.script.drop_mid_data and not self.refused:
+            self.script.drop_mid_data.discard(self.recipient)
+            self.drop()
+            return False
+        if not self.parts and self.buffer.startswith(b".\r\n"):
+            self.buffer = self.buffer[3:]
+            self.taken(b"")
+            return True
+        at = self.buffer.find(END)
+        if at < 0:
+            if self.script.discard:
+                self.parts, self.buffer = [b"x"], self.buffer[-4:]
+            return False
+        data, self.buffer = self.buffer[: at + 2], self.buffer[at + 5 :]
+        self.taken(b"" if self.script.discard else data.replace(b"\r\n..", b"\r\n."))
+        return True
+
+    def taken(self, data: bytes) -> None:
+        self.in_body = False
+        if self.refused or not self.recipient:
+            self.say("554 no valid recipients")
+        else:
+            planned = self.script.body.get(self.recipient)
+            reply = planned.popleft() if planned else self.script.every_body or "250 2.0.0 taken"
+            silent = self.script.drop_after_dot[self.recipient] > 0
+            if silent:
+                self.script.drop_after_dot[self.recipient] -= 1
+            if reply.startswith("250"):
+                self.remember(data)
+            if silent:
+                self.out.clear()
+                self.drop()
+            else:
+                self.say(reply)
+        self.sender = self.recipient = ""
+        self.refused = False
+
+    def remember(self, data: bytes) -> None:
+        self.mails += 1
+        self.relay.count += 1
+        if not self.script.discard:
+            self.relay.mails.append(Taken(self.sender, self.recipient, data, self.number))
+        if self.script.on_taken is not None:
+            self.script.on_taken(self.relay.count)
+
+    def say(self, reply: str) -> bool:
+        if reply == "drop":
+            self.drop()
+            return False
+        self.out.append(reply.encode() + b"\r\n")
+        if reply.startswith("421"):
+            self.drop()
+        return reply.startswith(("2", "3"))
+
+    def flush(self) -> None:
+        if self.out and not self.transport.is_closing():
+            out, self.out = b"".join(self.out), []
+            if self.script.delay:
+                asyncio.get_running_loop().call_later(self.script.delay, self.transport.write, out)
+            else:
+                self.transport.write(out)
+
+    def drop(self) -> None:
+        self.gone = True
+        if self.out:
+            self.transport.write(b"".join(self.out))
+            self.out = []
+        self.transport.close()
+
+
+def _bracketed(line: str) -> str:
+    return line[line.index("<") + 1 : line.index(">")]
+
+
+def each(recipients: Iterable[str], *replies: str) -> dict[str, deque[str]]:
+    """The same replies, in turn, for each of these recipients."""
+    plan: dict[str, deque[str]] = defaultdict(deque)
+    plan.update({recipient: deque(replies) for recipient in recipients})
+    return plan
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--delay", type=float, default=0.0)
+    parser.add_argument("--port", type=int, default=0)
+    options = parser.parse_args()
+    relay = Relay(Script(discard=True, delay=options.delay))
+    relay.listen(options.port)
+    print(relay.port, flush=True)
+    threading.Thread(target=_answer, args=(relay,), daemon=True).start()
+    with contextlib.suppress(KeyboardInterrupt):
+        relay._loop.run_forever()
+
+
+def _answer(relay: Relay) -> None:
+    for _ in sys.stdin:
+        times = os.times()
+        print(relay.count, round(times.user + times.system, 3), flush=True)
+    os._exit(0)  # whoever started it is gone
+
+
+if __name__ == "__main__":
+    main()
