@@ -25,6 +25,8 @@ BROKERS = ("redis", "rediss", "redis+socket", "memory")
 
 def _rate(value: object) -> object:
     """`50/s`, `600/m` or `20000/h` as mails a second."""
+    if value is None:
+        return None
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*/\s*([smh])[a-z]*", str(value).strip().lower())
     if not match or float(match[1]) <= 0:
         raise ValueError("is not a rate; write 50/s, 600/m or 20000/h")

@@ -1,21 +1,182 @@
-"""The door for the clock: the schedule on top, tasks of a few lines below. What is due is asked of the database."""
+"""The door for the clock: the schedule on top, tasks of a few lines below. Each asks the database what is due.
 
+A task may run twice or not at all: what it works on is claimed in the database, and the clock comes again.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from celery.signals import worker_shutting_down
+
+from digest.audience import erase
+from digest.db import utcnow
+from digest.delivery import batches, finish, freeze, letters, notices, recover
+from digest.delivery.send import work
+from digest.editorial import drafting, issues, schedule, transitions
+from digest.editorial.models import State
+from digest.errors import DigestError
+from digest.services import current
+
+LOG = logging.getLogger(__name__)
+RUN_SECONDS = 8.0  # after so long a task ends and another goes on: a deploy waits no longer
+EVERY = {"calendar": 5, "audience": 5, "settle": 5, "send": 5, "letters": 5, "drafts": 60, "purge": 3600}
+
+# A nudge that nobody took until the next one came is worth nothing.
 SCHEDULE = {
-    "tick": {"task": "digest.tick", "schedule": 5.0, "options": {"expires": 5.0}},
+    name: {"task": f"digest.{name}", "schedule": float(seconds), "options": {"expires": seconds}}
+    for name, seconds in EVERY.items()
 }
+# A confirmation never waits behind an issue.
 ROUTES = {"digest.letters": {"queue": "letters"}, "digest.send": {"queue": "send"}}
 
 
-def tick() -> None:
-    """Look at what is due."""
+def drafts() -> None:
+    """Make the drafts that are due, and tell the editors."""
+    with current().db.read() as session:
+        due = drafting.drafts_due(session, utcnow())
+    for publication_id in due:
+        with current().db.begin() as session:
+            if drafted := drafting.draft_due(session, publication_id, utcnow()):
+                notices.drafted(session, publication_id, drafted, utcnow())
 
 
-TASKS = (tick,)
+def calendar() -> None:
+    """Freeze the issues whose hour has come, and pause those whose hour was missed."""
+    with current().db.begin() as session:
+        for issue in schedule.pause_missed(session, utcnow()):
+            notices.paused(session, issue, utcnow())
+        due = schedule.due(session, utcnow())
+    for issue_id in due:
+        _freeze(issue_id)
+    audience()
+
+
+def audience() -> None:
+    """Write down who is to get what, a transaction per step; when all are, sending may begin."""
+    with current().db.read() as session:
+        unfinished = freeze.unfinished(session)
+    if unfinished and all(_in_steps(partial(_step, issue_id)) for issue_id in unfinished):
+        current().nudge("send")
+
+
+def settle() -> None:
+    """Take over from dead workers, let those go on whose wait is over, end issues of which nothing remains."""
+    with current().db.begin() as session:
+        recover.recover(session, current().home, utcnow())
+        letters.settle_abandoned(session, utcnow())
+    _in_steps(_no_retry_left)
+    with current().db.begin() as session:
+        for issue_id in finish.finish(session, utcnow()):
+            LOG.info("issue sent", extra={"issue": issue_id})
+
+
+def send() -> None:
+    """Send what is due over the relay's connections; one run at a time in each process."""
+    if _sending.acquire(blocking=False):
+        try:
+            then = _work()
+        finally:
+            _sending.release()
+        if then:
+            current().nudge(then)
+
+
+def letters_() -> None:
+    """Send letters that are due; when the relay took some, look for more at once."""
+    if _letters():
+        current().nudge("letters")
+
+
+def purge() -> None:
+    """Forget sign-ups that nobody confirmed."""
+    with current().db.begin() as session:
+        if forgotten := erase.purge(session, utcnow()):
+            LOG.info("unconfirmed sign-ups forgotten", extra={"subscribers": forgotten})
+
+
+TASKS = (drafts, calendar, audience, settle, send, letters_, purge)
+
+_sending = threading.Lock()
+_stopping = threading.Event()
 
 
 def register(app: Any) -> None:
     """Make every task known to a Celery app, by its name."""
     for task in TASKS:
-        app.task(task, name=f"digest.{task.__name__}")
+        app.task(task, name=f"digest.{task.__name__.rstrip('_')}")
+
+
+@worker_shutting_down.connect
+def _stop(**_: Any) -> None:
+    """The mail in flight on each connection is finished and written down; nothing new is begun."""
+    _stopping.set()
+
+
+def _work() -> str:
+    """Send for a while; gives the task that should follow at once, if any."""
+    here = current()
+    worked = work(
+        here.db,
+        signer=here.signer,
+        relay=here.relay,
+        home=here.home,
+        retry_delay=here.retry_delay,
+        send_rate=here.send_rate,
+        seconds=RUN_SECONDS,
+        stopping=_stopping.is_set,
+    )
+    if worked.ended:
+        LOG.info("sent", extra=dict(worked.ended))
+    return "send" if worked.more else "settle" if worked.ended else ""
+
+
+def _letters() -> int:
+    here = current()
+    return letters.send_due(
+        here.db,
+        signer=here.signer,
+        relay=here.relay,
+        base_url=here.base_url,
+        retry_delay=here.retry_delay,
+        stopping=_stopping.is_set,
+    )
+
+
+def _freeze(issue_id: int) -> None:
+    """Freeze one issue. What cannot be frozen is paused and told: else it would be tried every five seconds."""
+    here = current()
+    try:
+        with here.db.begin() as session:
+            issue = issues.by_id(session, issue_id)
+            freeze.freeze(session, issue, signer=here.signer, base_url=here.base_url, now=utcnow())
+        LOG.info("issue frozen", extra={"issue": issue_id})
+    except DigestError as error:
+        LOG.warning("issue cannot be frozen", extra={"issue": issue_id, "error": str(error)})
+        with here.db.begin() as session:
+            issue = issues.by_id(session, issue_id)
+            if issue.state == State.SCHEDULED:  # another clock may have been faster
+                transitions.move(session, issue, State.PAUSED, now=utcnow(), by="clock", why=str(error))
+                notices.paused(session, issue, utcnow())
+
+
+def _step(issue_id: int) -> bool:
+    with current().db.begin() as session:
+        return freeze.freeze_step(session, issue_id, utcnow())
+
+
+def _no_retry_left() -> bool:
+    with current().db.begin() as session:
+        return not batches.release_retries(session, utcnow())
+
+
+def _in_steps(step: Callable[[], bool]) -> bool:
+    """Call `step` until it says that all is done; False when time is up before."""
+    until = time.monotonic() + RUN_SECONDS
+    while not _stopping.is_set() and time.monotonic() < until:
+        if step():
+            return True
+    return False

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import click
 
@@ -19,7 +20,9 @@ from digest.embedded.supervise import Part, Supervisor
 from digest.errors import DigestError, Unavailable
 
 HOST = "127.0.0.1"
-SPARE_THREADS = 4  # beside one per connection: letters and the clock never wait for an issue
+THREADS = (
+    6  # one sends, over as many connections as the relay may have: letters and the clock never wait for it
+)
 PORT = click.option(
     "--port", type=click.IntRange(1, 65535), default=8000, show_default=True, help="Web port."
 )
@@ -36,7 +39,7 @@ def up(house: House, port: int) -> None:
     """
     from digest.cli.setup import first_steps
 
-    with alone(house.settings()):
+    with alone(house.settings().home):
         ready = at_port(house, port)
         link = first_steps(ready) if ready.settings().own_database else None
         run(ready, port, link)
@@ -60,10 +63,9 @@ def worker(house: House) -> None:
     """Work: the clock's tasks, letters, and issues over as many connections as the relay allows."""
     # Celery warns of root because of pickle; ours reads JSON only, and a container's root is no root.
     warnings.filterwarnings("ignore", message=".*superuser privileges", category=UserWarning)
-    threads = house.services().relay.connections + SPARE_THREADS
     house.celery_app().worker_main(
         [
-            *("--quiet", "worker", "--pool=threads", f"--concurrency={threads}", "--loglevel=WARNING"),
+            *("--quiet", "worker", "--pool=threads", f"--concurrency={THREADS}", "--loglevel=WARNING"),
             *("--without-gossip", "--without-mingle", "--without-heartbeat"),
         ]
     )
@@ -95,16 +97,14 @@ def mailbox(house: House) -> None:
 
 
 @contextmanager
-def alone(settings: Summary) -> Iterator[None]:
+def alone(home: Path) -> Iterator[None]:
     """Hold the home for one `digest up`. Raises DigestError when another holds it."""
-    with (settings.home / "up.lock").open("a+") as lock:
+    with (home / "up.lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             lock.seek(0)
-            raise DigestError(
-                f"digest is already up in {settings.home} (process {lock.read().strip()})"
-            ) from None
+            raise DigestError(f"digest is already up in {home} (process {lock.read().strip()})") from None
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
@@ -116,12 +116,12 @@ def at_port(house: House, port: int) -> House:
 
     Raises DigestError when the port is taken.
     """
-    if not _free(port):
+    if not is_free(port):
         raise DigestError(f"port {port} on {HOST} is in use; choose another with --port")
     settings = house.settings()
     if settings.own_base_url:
         (settings.home / "base-url").write_text(f"http://{HOST}:{port}\n")
-    if settings.own_mailbox and not _free(settings.mailbox_port):
+    if settings.own_mailbox and not is_free(settings.mailbox_port):
         (settings.home / "mailbox-port").unlink()
     return house.at()
 
@@ -154,7 +154,8 @@ def _own(name: str, settings: Summary, *words: str) -> Part:
     return Part(name, [sys.executable, "-m", "digest.app", name, *words], settings.environment)
 
 
-def _free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether nobody listens on this port of loopback."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,0 +1,194 @@
+"""`digest up` as people run it: real processes, free ports, a home of its own, and nothing left behind."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from digest.config import free_port
+
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(180)]
+
+
+@dataclass
+class Up:
+    process: subprocess.Popen[bytes]
+    home: Path
+    port: int
+
+    @property
+    def log(self) -> str:
+        return (self.home / "up.log").read_text()
+
+    def family(self) -> dict[str, psutil.Process]:
+        """The children by what they do."""
+        found = {}
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            with suppress(psutil.Error):
+                words = child.cmdline()
+                found["valkey" if "valkey-server" in words[0] else words[3].split(" ")[0]] = child
+        return found
+
+
+def environment(home: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DIGEST_")}
+    return {**kept, "DIGEST_HOME": str(home)}
+
+
+def digest(home: Path, *words: str, **more: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "digest.app", *words],
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+
+def until(true: Callable[[], bool], seconds: float = 60) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with suppress(OSError, psutil.Error, urllib.error.URLError):
+            if true():
+                return True
+        time.sleep(0.05)
+    return False
+
+
+def answers(port: int, path: str = "/healthz") -> bool:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=2) as answer:
+        return answer.status == 200
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[[], Up]]:
+    started: list[Up] = []
+
+    def run() -> Up:
+        port, home = free_port(), tmp_path / "home"
+        home.mkdir(exist_ok=True)
+        with (home / "up.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "digest.app", "up", f"--port={port}"],
+                env=environment(home),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        up = Up(process, home, port)
+        started.append(up)
+        assert until(lambda: "Ctrl-C ends it" in up.log), up.log
+        return up
+
+    yield run
+    for up in started:
+        if up.process.poll() is None:
+            up.process.terminate()
+            up.process.wait(timeout=60)
+
+
+def test_up_starts_everything_and_ends_without_a_trace(start: Callable[[], Up]) -> None:
+    up = start()
+    assert until(lambda: answers(up.port))
+    assert until(lambda: answers(up.port, "/mailbox"))
+    assert until(lambda: len(up.family()) == 5), up.log
+    family = up.family()
+    assert set(family) == {"valkey", "mailbox", "worker", "beat", "web"}
+    again = digest(up.home, "up", f"--port={free_port()}")
+    assert again.returncode == 1
+    assert again.stderr.count("\n") == 1
+    assert "already up" in again.stderr
+    elsewhere = digest(up.home.parent / "other", "up", f"--port={up.port}")
+    assert elsewhere.returncode == 1
+    assert f"port {up.port} on 127.0.0.1 is in use" in elsewhere.stderr
+    began = time.monotonic()
+    up.process.send_signal(signal.SIGINT)
+    assert up.process.wait(timeout=30) == 0, up.log
+    assert time.monotonic() - began < 15
+    assert not [name for name, child in family.items() if child.is_running()]
+    assert "Traceback" not in up.log
+    assert not (up.home / "run" / "valkey.sock").exists()
+
+
+def test_no_process_outlives_an_up_that_is_killed(start: Callable[[], Up]) -> None:
+    up = start()
+    assert until(lambda: len(up.family()) == 5), up.log
+    family = up.family()
+    up.process.kill()
+    up.process.wait(timeout=10)
+
+    def orphans() -> list[str]:
+        return [
+            name
+            for name, child in family.items()
+            if child.is_running() and child.status() != psutil.STATUS_ZOMBIE
+        ]
+
+    assert until(lambda: not orphans(), 30), orphans()
+    once_more = start()
+    assert until(lambda: answers(once_more.port))
+
+
+def test_a_killed_worker_and_a_killed_broker_come_back(start: Callable[[], Up]) -> None:
+    up = start()
+    assert until(lambda: len(up.family()) == 5), up.log
+    before = up.family()
+    before["worker"].kill()
+    before["valkey"].kill()
+    assert until(lambda: all(up.family()[name].pid != before[name].pid for name in ("worker", "valkey")), 30)
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{up.port}/subscribe",
+        data=b'{"address": "ana@example.org"}',
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        assert answer.status == 200
+    mails = up.home / "mailbox" / "new"
+    assert until(lambda: len(list(mails.iterdir())) == 1, 60), up.log
+
+
+def test_init_may_be_called_again_and_prints_a_link(tmp_path: Path) -> None:
+    first = digest(tmp_path, "init", "--name", "Verdicts", "--owner", "ana@example.org")
+    assert first.returncode == 0, first.stderr
+    assert "/desk/enter/" in first.stdout
+    second = digest(tmp_path, "init")
+    assert second.returncode == 0, second.stderr
+    assert "is current" in second.stdout
+    assert "Verdicts is there" in second.stdout
+    assert "ana@example.org" in second.stdout
+    with sqlite3.connect(tmp_path / "digest.sqlite3") as database:
+        assert database.execute("select count(*) from publication").fetchone() == (1,)
+        assert database.execute('select count(*) from "user"').fetchone() == (1,)
+    database.close()
+
+
+def test_a_database_without_tables_is_one_line_and_not_a_traceback(tmp_path: Path) -> None:
+    done = digest(tmp_path, "comparisons", "list")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "digest doctor" in done.stderr
+
+
+def test_the_doctor_names_what_is_wrong_and_how_to_mend_it(tmp_path: Path) -> None:
+    import json
+
+    done = digest(tmp_path, "doctor", "--json")
+    assert done.returncode == 1
+    found = {finding["what"]: finding for finding in json.loads(done.stdout)}
+    assert {"settings", "database", "migrations", "broker", "relay", "sender", "disk", "clock"} == set(found)
+    assert found["migrations"]["state"] == "bad"
+    assert "digest init" in found["migrations"]["mend"]
+    assert found["database"]["state"] == "ok"
+    digest(tmp_path, "init")
+    assert digest(tmp_path, "doctor").returncode == 0
