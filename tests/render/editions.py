@@ -5,8 +5,8 @@ from datetime import date
 
 from digest.render.content import Block, Edition, Masthead, Quote, Side
 from digest.render.plate import Plate, Reader, masked
-from digest.render.preview import Opened, open_mail
 from digest.render.press import press
+from digest.render.preview import Opened, open_mail
 
 BASE = "https://verdicts.example.org"
 MASTHEAD = Masthead(
@@ -20,14 +20,23 @@ MASTHEAD = Masthead(
     language="en",
 )
 QUOTES = (
-    "The category is small local parsers; the direct competitors are many. What kills this in a year is that browsers "
-    "ship their own parser. Until then it earns the ship for teams that cannot upload their files.",
-    "The primitive is clean: one binary, one flag. It never phones home, and that is genuinely rare. The docs show "
-    "real output — and the examples run.",
-    "The thesis is plausible. This falls apart when a table spans two pages, because nothing joins the halves. Skip it "
-    "for invoices.",
+    """The category is small local parsers. What kills this in a year is that browsers ship their own parser.
+    Until then it earns the ship for teams that cannot upload their files.""",
+    """The primitive is clean: one binary, one flag. It never phones home, and that is genuinely rare.
+    The docs show real output — and the examples run.""",
+    """The thesis is plausible. This falls apart when a table spans two pages, because nothing joins the halves.
+    Skip it for invoices.""",
 )
-NAMES = ("Parsnip", "Quillbot Mini", "Orrery 3", "Lantern DB", "Tinwhistle", "Halyard", "Marmalade 70B", "Osprey (beta)")
+NAMES = (
+    "Parsnip",
+    "Quillbot Mini",
+    "Orrery 3",
+    "Lantern DB",
+    "Tinwhistle",
+    "Halyard",
+    "Marmalade 70B",
+    "Osprey (beta)",
+)
 
 
 def side(tool: str = "Parsnip", **facts: object) -> Side:

@@ -15,10 +15,14 @@ def test_a_plain_subject_stays_as_it_is() -> None:
 
 
 def test_a_line_break_in_a_subject_becomes_a_blank() -> None:
-    assert headers.unstructured("Subject", "One\r\nBcc: all@example.org") == "Subject: One Bcc: all@example.org"
+    assert (
+        headers.unstructured("Subject", "One\r\nBcc: all@example.org") == "Subject: One Bcc: all@example.org"
+    )
 
 
-@pytest.mark.parametrize("subject", ["Größer", "एआई समाचार", "👩‍👩‍👧 says hi", "=?utf-8?q?not=20ours?=", "x" * 400])
+@pytest.mark.parametrize(
+    "subject", ["Größer", "एआई समाचार", "👩‍👩‍👧 says hi", "=?utf-8?q?not=20ours?=", "x" * 400]
+)
 def test_any_subject_comes_back(subject: str) -> None:
     assert parsed("Subject", headers.unstructured("Subject", subject)) == subject
 

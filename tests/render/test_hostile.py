@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.render.balance import Shape, faults
+from tests.render.editions import MASTHEAD, block, edition, opened, quotes, side
 
 from digest.render.clean import line
 from digest.render.content import Quote
 from digest.render.press import press
-from tests.render.balance import Shape, faults
-from tests.render.editions import MASTHEAD, block, edition, opened, quotes, side
 
 TRICKS = [
     "{{ 7*7 }}",
@@ -24,7 +24,7 @@ TRICKS = [
     "]]>",
     "<![CDATA[x]]>",
     "&lt;b&gt; &amp; &#8220; &bogus;",
-    'a "quoted" \'word\' = 100 %',
+    "a \"quoted\" 'word' = 100 %",
     "C:\\new\\table \\u{301}",
     "שלום \u202eabc\u202c \u200fend",
     "👩\u200d👩\u200d👧 family",
@@ -56,7 +56,9 @@ def test_it_is_shown_as_it_was_written(trick: str) -> None:
     assert faults(made.html) == []
     assert {tag for tag, _ in Shape(made.html).tags} <= {tag for tag, _ in Shape(plain.html).tags}
     assert "\\" not in made.html.replace("&#92;", "")
-    label = next(attributes["aria-label"] for _, attributes in Shape(made.html).tags if "aria-label" in attributes)
+    label = next(
+        attributes["aria-label"] for _, attributes in Shape(made.html).tags if "aria-label" in attributes
+    )
     assert label == trick
 
 
@@ -74,7 +76,9 @@ def test_a_line_break_in_a_subject_starts_no_header() -> None:
 
 
 def test_a_sender_name_starts_no_header() -> None:
-    made = opened(edition(masthead=replace(MASTHEAD, sender_name='A"\r\nBcc: all@example.org', slug="a\r\nX: y")))
+    made = opened(
+        edition(masthead=replace(MASTHEAD, sender_name='A"\r\nBcc: all@example.org', slug="a\r\nX: y"))
+    )
     assert {"Bcc", "X"}.isdisjoint(dict(made.headers))
 
 

@@ -1,15 +1,23 @@
 import pytest
+from tests.render.balance import Shape, faults
 
 from digest.errors import BadInput
 from digest.render.letters import KINDS, Rendered, letter
-from tests.render.balance import Shape, faults
 
 U = "https://verdicts.example.org"
 SHARED = {"publication": "Weekly Tool Verdicts", "postal_address": "Example Press Ltd\n10115 Berlin"}
 FACTS: dict[str, dict[str, object]] = {
-    "confirm": {"confirm_url": f"{U}/confirm/C", "asked_at": "22 November 2026, 09:14 UTC", "expires": "72 hours"},
+    "confirm": {
+        "confirm_url": f"{U}/confirm/C",
+        "asked_at": "22 November 2026, 09:14 UTC",
+        "expires": "72 hours",
+    },
     "welcome": {"preferences_url": f"{U}/preferences/P", "unsubscribe_url": f"{U}/unsubscribe/U"},
-    "known": {"preferences_url": f"{U}/preferences/P", "unsubscribe_url": f"{U}/unsubscribe/U", "asked_at": "today"},
+    "known": {
+        "preferences_url": f"{U}/preferences/P",
+        "unsubscribe_url": f"{U}/unsubscribe/U",
+        "asked_at": "today",
+    },
     "sign_in": {"sign_in_url": f"{U}/desk/sign-in/S", "expires": "30 minutes"},
     "notice": {"heading": "Issue 41 is paused", "paragraphs": ["The relay refused us.", "6,199 wait."]},
 }

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
-
-from digest.render.content import Quote
 from tests.render.editions import block, edition, opened, side
 from tests.render.test_letters import made
+
+from digest.render.content import Quote
 
 CHROMIUM = Path("/usr/bin/chromium")
 LONG = "Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichenfabrik" * 2
@@ -20,14 +20,21 @@ RULES = {"rules": {"landmark-one-main": {"enabled": False}, "region": {"enabled"
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium at /usr/bin/chromium (Debian: chromium)"),
+    pytest.mark.skipif(
+        not CHROMIUM.exists(), reason="needs Chromium at /usr/bin/chromium (Debian: chromium)"
+    ),
 ]
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND"]
+        arguments = [
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+        ]
         running = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
         yield running
         running.close()
@@ -35,12 +42,20 @@ def browser() -> Iterator[Browser]:
 
 def hostile() -> str:
     tool = side(tool=LONG, tagline=LONG, category=LONG, entry_price=LONG, panel_ship=0, community_ship=3)
-    one = block(1, left=tool, right=tool, quotes=(Quote("left", 1, LONG),), note=f"{LONG} [{LONG}](https://example.org)")
+    one = block(
+        1,
+        left=tool,
+        right=tool,
+        quotes=(Quote("left", 1, LONG),),
+        note=f"{LONG} [{LONG}](https://example.org)",
+    )
     return opened(edition(blocks=(one, replace(one, pick_id=2)), intro=f"{LONG}\n\n    {LONG}")).html
 
 
 PAGES = {
-    "issue": lambda: opened(edition(blocks=(block(1, note="A *note*, and [a link](https://example.org)."), block(2)))).html,
+    "issue": lambda: (
+        opened(edition(blocks=(block(1, note="A *note*, and [a link](https://example.org)."), block(2)))).html
+    ),
     "test": lambda: opened(edition(1), test=True).html,
     "hostile": hostile,
     "confirm": lambda: made("confirm", network="203.0.113.0/24").html,

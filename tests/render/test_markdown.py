@@ -1,11 +1,11 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.render.balance import Shape
 
 from digest.errors import BadInput
 from digest.render import markdown
 from digest.render.mjml import to_html as mjml_to_html
-from tests.render.balance import Shape
 
 
 def test_what_editors_write() -> None:
@@ -16,7 +16,9 @@ def test_what_editors_write() -> None:
 
 
 def test_the_plain_text_keeps_links_on_their_own_lines() -> None:
-    text = markdown.to_text("See [the primer](https://example.net/p) and *this*.\n\n1. one\n2. two\n\n> said\n> so")
+    text = markdown.to_text(
+        "See [the primer](https://example.net/p) and *this*.\n\n1. one\n2. two\n\n> said\n> so"
+    )
     assert text == "See the primer and this.\nhttps://example.net/p\n\n1. one\n2. two\n\n> said so"
 
 
@@ -26,7 +28,9 @@ def test_raw_html_is_shown_as_it_was_typed() -> None:
     assert Shape(html).text == '<script>alert(1)</script> <b onclick="x">b</b> <!-- c -->'
 
 
-@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "vbscript:x", "file:///etc/passwd"])
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "data:text/html,x", "vbscript:x", "file:///etc/passwd"]
+)
 def test_a_dangerous_link_leads_nowhere(url: str) -> None:
     assert "href" not in markdown.to_html(f"[x]({url})")
 
@@ -44,11 +48,19 @@ def test_links_go_by_way_of_us_but_not_addresses() -> None:
     assert 'href="mailto:a@example.org"' in html
 
 
+def test_a_mail_has_the_headings_that_it_has_itself() -> None:
+    assert markdown.to_html("# One").startswith("<h3>One")
+    assert "font-weight:bold" in markdown.Rendering("# One").html
+    assert "<h" not in markdown.Rendering("# One\n\n## Two").html
+
+
 def test_pictures_are_left_out() -> None:
     assert "<img" not in markdown.to_html("![alt](https://example.net/p.png)")
 
 
-@pytest.mark.parametrize("deep", ["> " * 4000 + "x", "*" * 9000 + "x" + "*" * 9000, "- " * 4000 + "x", "[" * 9000])
+@pytest.mark.parametrize(
+    "deep", ["> " * 4000 + "x", "*" * 9000 + "x" + "*" * 9000, "- " * 4000 + "x", "[" * 9000]
+)
 def test_deep_nesting_is_shown_flat(deep: str) -> None:
     html = markdown.to_html(deep)
     assert "x" in html or "[" in html

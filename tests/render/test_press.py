@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 from email import message_from_bytes, policy
 
 import pytest
+from tests.render.balance import Shape, faults
+from tests.render.editions import BASE, MASTHEAD, block, edition, mail, opened, reader, side
 
 from digest.errors import BadInput
 from digest.render.content import Edition, to_json
-from digest.render.preview import open_mail
 from digest.render.press import Pressed, press
+from digest.render.preview import open_mail
 from digest.render.slots import for_content
-from tests.render.balance import Shape, faults
-from tests.render.editions import BASE, MASTHEAD, block, edition, mail, opened, reader, side
 
 
 def test_the_mail_says_everything_in_both_parts() -> None:
@@ -42,7 +42,9 @@ def test_every_header_a_bulk_mail_needs_once() -> None:
 
 
 def test_no_list_header_is_folded_or_encoded() -> None:
-    head = mail(edition(masthead=replace(MASTHEAD, name="Größer als alles " * 9, sender_name="Ünï"))).split(b"\r\n\r\n")[0]
+    head = mail(edition(masthead=replace(MASTHEAD, name="Größer als alles " * 9, sender_name="Ünï"))).split(
+        b"\r\n\r\n"
+    )[0]
     for row in head.split(b"\r\n"):
         if row.startswith((b"List-", b"Feedback-ID", b"Message-ID")):
             assert b"=?" not in row
@@ -101,7 +103,9 @@ def test_any_blocks_in_any_order_close_what_they_open() -> None:
             plate = pressed.plate(order)
             made = open_mail(plate.fill(reader(plate)))
             assert faults(made.html) == []
-            assert plate.clicks == tuple(link.number for link in pressed.links if link.pick_id in {None, *order})
+            assert plate.clicks == tuple(
+                link.number for link in pressed.links if link.pick_id in {None, *order}
+            )
 
 
 def test_a_block_left_out_leaves_no_trace_in_either_part() -> None:
@@ -126,7 +130,9 @@ def test_every_link_goes_by_way_of_us_and_says_where() -> None:
     content = edition(2)
     pressed = press(content)
     assert [link.number for link in pressed.links] == [1, 2, 3]
-    assert pressed.links[0] == type(pressed.links[0])(1, None, "https://example.net/primer", pressed.links[0].label)
+    assert pressed.links[0] == type(pressed.links[0])(
+        1, None, "https://example.net/primer", pressed.links[0].label
+    )
     assert {link.url for link in pressed.links[1:]} == {one.url for one in content.blocks}
     made = opened(content)
     direct = {f"{BASE}/issues/41", f"{BASE}/unsubscribe/{'U' * 43}", f"{BASE}/preferences/{'P' * 43}"}
@@ -175,7 +181,9 @@ def test_an_address_cannot_break_out_of_its_header() -> None:
         plate.fill(reader(plate, address="a@example.org>\r\nBcc: all@example.org"))
 
 
-@pytest.mark.parametrize("base", ["https://e.org/\r\nX: y", "ftp://e.org", "https:// e.org", "verdicts.example.org"])
+@pytest.mark.parametrize(
+    "base", ["https://e.org/\r\nX: y", "ftp://e.org", "https:// e.org", "verdicts.example.org"]
+)
 def test_a_base_url_that_is_none_is_refused(base: str) -> None:
     with pytest.raises(BadInput, match="no web address"):
         press(edition(base_url=base))
@@ -201,7 +209,19 @@ def test_right_to_left_languages_read_from_the_right() -> None:
 
 
 def _words_of(content: Edition) -> list[str]:
-    words = [MASTHEAD.name, MASTHEAD.tagline, "No. 41", "24 November 2026", "10115 Berlin", "a•••@example.com"]
+    words = [
+        MASTHEAD.name,
+        MASTHEAD.tagline,
+        "No. 41",
+        "24 November 2026",
+        "10115 Berlin",
+        "a•••@example.com",
+    ]
     for one in content.blocks:
-        words += [f"{one.left.tool} vs {one.right.tool}", one.left.entry_price, f"{one.left.panel_ship}%", "64% ship"]
+        words += [
+            f"{one.left.tool} vs {one.right.tool}",
+            one.left.entry_price,
+            f"{one.left.panel_ship}%",
+            "64% ship",
+        ]
     return words

@@ -12,9 +12,11 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r")
 
 
 def test_a_slot_stands_alone_on_its_line() -> None:
-    piece = quoted.encode(["href=\"https://example.org/go/", 3, "\">x"])
+    piece = quoted.encode(['href="https://example.org/go/', 3, '">x'])
     assert joined(piece, b"T" * 60).split(b"\r\n") == [
-        b'href=3D"https://example.org/go/=', b"T" * 60 + b"=", b'">x'
+        b'href=3D"https://example.org/go/=',
+        b"T" * 60 + b"=",
+        b'">x',
     ]
 
 
@@ -26,7 +28,10 @@ def test_mailbox_files_need_not_escape_it() -> None:
     assert joined(quoted.encode(["From here on"]), b"") == b"=46rom here on"
 
 
-@given(st.lists(st.one_of(TEXT, st.integers(0, 40)), max_size=8), st.from_regex(r"[A-Za-z0-9_-]{0,60}", fullmatch=True))
+@given(
+    st.lists(st.one_of(TEXT, st.integers(0, 40)), max_size=8),
+    st.from_regex(r"[A-Za-z0-9_-]{0,60}", fullmatch=True),
+)
 def test_whatever_is_encoded_comes_back(parts: list[str | int], token: str) -> None:
     wire = joined(quoted.encode(parts), token.encode())
     lines = wire.split(b"\r\n")

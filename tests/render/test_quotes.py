@@ -1,9 +1,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.render.editions import QUOTES, quotes
 
 from digest.render.content import Quote
 from digest.render.quotes import best, sentences, sharpest
-from tests.render.editions import QUOTES, quotes
 
 
 def test_one_excerpt_per_side_and_two_voices() -> None:

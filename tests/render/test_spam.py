@@ -3,7 +3,6 @@ import shutil
 import subprocess
 
 import pytest
-
 from tests.render.editions import edition, mail
 
 PROGRAM = shutil.which("spamassassin")
@@ -11,7 +10,9 @@ PROGRAM = shutil.which("spamassassin")
 
 @pytest.mark.skipif(PROGRAM is None, reason="needs the spamassassin program (Debian: spamassassin)")
 def test_a_content_filter_does_not_mind() -> None:
-    run = subprocess.run([str(PROGRAM), "-L", "-t"], input=mail(edition()), capture_output=True, timeout=110, check=True)
+    run = subprocess.run(
+        [str(PROGRAM), "-L", "-t"], input=mail(edition()), capture_output=True, timeout=110, check=True
+    )
     report = run.stdout.decode("utf-8", "replace")
     found = re.search(r"X-Spam-Status: \w+, score=(-?[0-9.]+) ", report)
     assert found, report[:2000]

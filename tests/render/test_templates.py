@@ -5,17 +5,16 @@ from pathlib import Path
 
 import pytest
 from jinja2 import UndefinedError
+from tests.render.editions import edition, opened
 
 from digest.errors import BadInput
 from digest.render import environment, letters, mjml
-from tests.render.editions import edition, opened
 
 LETTERS = ("issue", *letters.KINDS)
 KNOWN = {
     "mjml": {"lang", "dir"},
     "mj-head": set(),
     "mj-title": set(),
-    "mj-preview": set(),
     "mj-breakpoint": {"width"},
     "mj-attributes": set(),
     "mj-all": {"font-family"},
@@ -35,12 +34,16 @@ def test_every_letter_has_its_three_templates_and_no_other() -> None:
         assert {file.name for file in (environment.folder() / name).iterdir()} == set(environment.PARTS)
 
 
-@pytest.mark.parametrize("file", sorted(environment.folder().rglob("*.mjml")), ids=lambda file: f"{file.parent.name}/{file.name}")
+@pytest.mark.parametrize(
+    "file", sorted(environment.folder().rglob("*.mjml")), ids=lambda file: f"{file.parent.name}/{file.name}"
+)
 def test_every_tag_and_attribute_is_one_that_mjml_knows(file: Path) -> None:
     for name, attributes in re.findall(r"<(mj[\w-]*)((?:\s+[\w-]+=\"[^\"]*\")*)\s*/?>", file.read_text()):
         assert name in KNOWN, f"{name} in {file}"
         assert set(re.findall(r"([\w-]+)=\"", attributes)) <= KNOWN[name], f"{name} in {file}"
-    assert len(re.findall(r"<mj", file.read_text())) == len(re.findall(r"<mj[\w-]*(?:\s+[\w-]+=\"[^\"]*\")*\s*/?>", file.read_text()))
+    assert len(re.findall(r"<mj", file.read_text())) == len(
+        re.findall(r"<mj[\w-]*(?:\s+[\w-]+=\"[^\"]*\")*\s*/?>", file.read_text())
+    )
 
 
 def test_markup_is_escaped_and_text_is_not() -> None:
@@ -55,7 +58,9 @@ def test_a_name_that_is_not_there_is_an_error() -> None:
 
 
 def test_attributes_keep_their_letters() -> None:
-    html = mjml.to_html('<mjml><mj-head><mj-title>é 👩\u200d👧 \\n क्ष</mj-title></mj-head><mj-body></mj-body></mjml>')
+    html = mjml.to_html(
+        "<mjml><mj-head><mj-title>é 👩\u200d👧 \\n क्ष</mj-title></mj-head><mj-body></mj-body></mjml>"
+    )
     assert 'aria-label="é 👩\u200d👧 &#92;n क्ष"' in html
 
 
@@ -74,7 +79,10 @@ def test_what_is_not_well_formed_or_too_deep_is_refused() -> None:
 def test_nothing_is_fetched_and_nothing_runs() -> None:
     html = opened(edition()).html
     assert not re.search(r"<(img|script|link|iframe|form|video|svg)\b|@import|url\(|\bon\w+=", html)
-    assert set(re.findall(r"https?://[^/\"<]+", html)) <= {"https://verdicts.example.org", "http://www.w3.org"}
+    assert set(re.findall(r"https?://[^/\"<]+", html)) <= {
+        "https://verdicts.example.org",
+        "http://www.w3.org",
+    }
     assert "\\" not in html
 
 

@@ -93,11 +93,12 @@ def _depth(tokens: Sequence[Token]) -> int:
 
 
 def _dress(token: Token, link: Link | None, *, styled: bool) -> None:
-    """A token as the mail wants it: headings below our own, links by way of `link`, styles inline."""
+    """A token as we show it: headings below our own (a mail's are bold lines), links by way of `link`."""
     if token.type.startswith("heading"):
-        token.tag = "h3"
+        token.tag = "p" if styled else "h3"
     if styled and token.nesting == 1 and token.tag in _STYLES:
-        token.attrSet("style", _STYLES[token.tag])
+        bold = ";font-weight:bold" if token.type == "heading_open" else ""
+        token.attrSet("style", _STYLES[token.tag] + bold)
     if token.type == "link_open":
         href = str(token.attrGet("href") or "")
         token.attrs = {"href": _target(href, link), **(_LINK if styled else {})}

@@ -23,7 +23,7 @@ class Reader(NamedTuple):
 
 def masked(address: str) -> tuple[bytes, bytes]:
     """A masked address (`a•••@example.org`) as `masked_text` and `masked_html` of a Reader."""
-    text = line(address)
+    text = address if address.isprintable() and " " not in address else line(address)
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     plain = quoted.value(text)
     return plain, plain if escaped == text else quoted.value(escaped)

@@ -28,8 +28,9 @@ def encode(parts: list[str | int]) -> Piece:
 
 
 def closed(piece: Piece) -> Piece:
-    """The piece with a soft break behind it, so that any other may follow it."""
-    return (*piece, SOFT)
+    """The piece up to a line's end, with a soft break where it has none, so that any other may follow it."""
+    last = piece[-1]
+    return piece if isinstance(last, bytes) and last.endswith(b"\r\n") else (*piece, SOFT)
 
 
 def value(text: str) -> bytes:
