@@ -1,8 +1,8 @@
 """Leaving, pausing, erasing, and who may then be mailed."""
 
 import pytest
-from tests.audience.readers import DAY, HOUR, NOW, ask, number_of, press, publication, reached, reader
 from sqlalchemy import select
+from tests.audience.readers import DAY, HOUR, NOW, ask, number_of, press, publication, reached, reader
 
 from digest.audience import consent, erase, leave, preferences, reach, suppression
 from digest.audience.models import ConsentEvent, Subscriber

@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from tests.audience.readers import DAY, HOUR, NOW, WORDS, ask, number_of, press, publication, reached, reader
 from sqlalchemy import func, select
+from tests.audience.readers import DAY, HOUR, NOW, WORDS, ask, number_of, press, publication, reached, reader
 
 from digest.audience import consent, erase, leave, signup, suppression, tokens
 from digest.audience.models import Subscriber, Subscription

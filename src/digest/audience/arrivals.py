@@ -71,15 +71,6 @@ def add(session: Session, new: Sequence[Row], standing: Standing, terms: Terms) 
     if not new:
         return
     at = literal(terms.now, UtcDateTime())
-    given = rows.table(session, {"address": [r.address for r in new], "address_key": [r.key for r in new]})
-    session.execute(
-        rows.insert(session, Subscriber)
-        .from_select(
-            ["address", "address_key", "created_at"],
-            select(given.c.address, given.c.address_key, at).where(true()),
-        )
-        .on_conflict_do_nothing()
-    )
     moment = {Standing.ACTIVE: {"confirmed_at": at}, Standing.LEFT: {"left_at": at}}.get(standing, {})
     values: dict[str, Any] = {
         "publication_id": literal(terms.publication_id),
@@ -89,17 +80,32 @@ def add(session: Session, new: Sequence[Row], standing: Standing, terms: Terms) 
         "confirm_mails": literal(0),
         **moment,
     }
-    session.execute(
+    given = rows.numbers(session, _subscribers(session, new, terms))
+    begun = session.scalars(
         rows.insert(session, Subscription)
+        .from_select(["subscriber_id", *values], select(given.c.id, *values.values()).where(true()))
+        .on_conflict_do_nothing()
+        .returning(Subscription.subscriber_id)
+    ).all()
+    _remember(session, begun, standing, terms)
+
+
+def _subscribers(session: Session, new: Sequence[Row], terms: Terms) -> Sequence[int]:
+    given = rows.table(session, {"address": [r.address for r in new], "address_key": [r.key for r in new]})
+    stored = session.scalars(
+        rows.insert(session, Subscriber)
         .from_select(
-            ["subscriber_id", *values],
-            select(Subscriber.id, *values.values()).join(
-                given, given.c.address_key == Subscriber.address_key
-            ),
+            ["address", "address_key", "created_at"],
+            select(given.c.address, given.c.address_key, literal(terms.now, UtcDateTime())).where(true()),
         )
         .on_conflict_do_nothing()
-    )
-    _remember(session, [row.key for row in new], standing, terms)
+        .returning(Subscriber.id)
+    ).all()
+    if len(stored) == len(new):
+        return stored
+    return session.scalars(
+        select(Subscriber.id).join(given, given.c.address_key == Subscriber.address_key)
+    ).all()
 
 
 def move(
@@ -128,27 +134,16 @@ def move(
         .returning(Subscription.subscriber_id)
         .execution_options(synchronize_session=False)
     ).all()
-    events = [
-        {"subscriber_id": number, **_event(session, standing, terms), "at": terms.now} for number in moved
-    ]
-    if events:
-        session.execute(insert(ConsentEvent), events)
+    _remember(session, moved, standing, terms)
 
 
-def _remember(
-    session: Session,
-    keys: Sequence[str],
-    standing: Standing,
-    terms: Terms,
-) -> None:
-    given = rows.table(session, {"address_key": keys})
+def _remember(session: Session, subscriber_ids: Sequence[int], standing: Standing, terms: Terms) -> None:
+    given = rows.numbers(session, subscriber_ids)
     event = {name: literal(value) for name, value in _event(session, standing, terms).items()}
     session.execute(
         insert(ConsentEvent).from_select(
             ["subscriber_id", *event, "at"],
-            select(Subscriber.id, *event.values(), literal(terms.now, UtcDateTime())).join(
-                given, given.c.address_key == Subscriber.address_key
-            ),
+            select(given.c.id, *event.values(), literal(terms.now, UtcDateTime())),
         )
     )
 

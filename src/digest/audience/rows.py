@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import FromClause, String, Text, column, func, literal, select
+from sqlalchemy import BigInteger, FromClause, Integer, String, Text, cast, column, func, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -28,6 +28,15 @@ def table(session: Session, columns: Mapping[str, Sequence[str | None]]) -> From
     return select(
         *(func.json_extract(each.c.value, f"$[{n}]", type_=Text).label(name) for n, name in enumerate(names))
     ).subquery("given")
+
+
+def numbers(session: Session, values: Sequence[int]) -> FromClause:
+    """Ids as a table of one column, `id`."""
+    if _is_postgres(session):
+        array = literal(list(values), postgresql.ARRAY(BigInteger))
+        return func.unnest(array).table_valued(column("id", BigInteger)).render_derived("given")
+    each = func.json_each(literal(json.dumps(list(values)), String)).table_valued("value")
+    return select(cast(each.c.value, Integer).label("id")).subquery("given")
 
 
 def _is_postgres(session: Session) -> bool:

@@ -1,0 +1,148 @@
+"""Giving out what we hold: everybody's standing as CSV, or everything about one person as data (GDPR 15 and 20)."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from digest.audience import consent, reach
+from digest.audience.address import normal
+from digest.audience.models import Subscriber, Subscription
+from digest.errors import NotFound
+
+PAGE = 1000
+COLUMNS = ("address", "status", "source", "requested_at", "confirmed_at", "left_at", "paused_until")
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")  # the quotes too, so that taking one off again is exact
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One subscriber's standing with one publication."""
+
+    subscriber_id: int
+    address: str
+    standing: str  # active, pending, paused, left or suppressed
+    source: str
+    requested_at: datetime
+    confirmed_at: datetime | None
+    left_at: datetime | None
+    paused_until: datetime | None
+
+
+def page(
+    session: Session,
+    publication_id: int,
+    now: datetime,
+    *,
+    above: int = 0,
+    standing: str | None = None,
+    limit: int = PAGE,
+) -> list[Line]:
+    """Up to `limit` subscribers whose number is above `above`, by number; erased ones are not among them."""
+    why_not = reach.reason(now)
+    wanted = (
+        select(
+            Subscriber.id,
+            Subscriber.address,
+            why_not.label("why_not"),
+            Subscription.source,
+            Subscription.requested_at,
+            Subscription.confirmed_at,
+            Subscription.left_at,
+            Subscription.paused_until,
+        )
+        .join(Subscription, Subscription.subscriber_id == Subscriber.id)
+        .where(
+            Subscription.publication_id == publication_id,
+            Subscription.subscriber_id > above,
+            Subscriber.address.is_not(None),
+        )
+        .order_by(Subscription.subscriber_id)
+        .limit(limit)
+    )
+    if standing is not None:
+        wanted = wanted.where(why_not.is_(None) if standing == "active" else why_not == standing)
+    found: Iterable[Any] = session.execute(wanted)  # a row's own type is lost once it is taken apart
+    return [Line(n, address or "", why or "active", *rest) for n, address, why, *rest in found]
+
+
+def csv_line(cells: Sequence[object]) -> str:
+    """One line of CSV with CRLF (RFC 4180) in which no spreadsheet finds a formula."""
+    out = io.StringIO()
+    csv.writer(out).writerow([_harmless(cell) for cell in cells])
+    return out.getvalue()
+
+
+def csv_lines(lines: Sequence[Line]) -> Iterator[str]:
+    """These subscribers as lines of CSV; COLUMNS is the header. `digest subscribers import` reads them back."""
+    for line in lines:
+        yield csv_line(
+            (
+                line.address,
+                line.standing,
+                line.source,
+                *(
+                    _moment(at)
+                    for at in (line.requested_at, line.confirmed_at, line.left_at, line.paused_until)
+                ),
+            )
+        )
+
+
+def everything(session: Session, address: str) -> dict[str, Any]:
+    """All that the audience holds about one person, ready for JSON. Raises NotFound, BadInput."""
+    key = normal(address).key
+    person = session.scalars(select(Subscriber).where(Subscriber.address_key == key)).one_or_none()
+    if person is None:
+        raise NotFound(f"{address.strip()} is not a subscriber")
+    subscriptions = session.scalars(
+        select(Subscription)
+        .where(Subscription.subscriber_id == person.id)
+        .order_by(Subscription.publication_id)
+    )
+    return {
+        "subscriber": person.id,
+        "address": person.address,
+        "created_at": _moment(person.created_at),
+        "suppressed_at": _moment(person.suppressed_at),
+        "suppressed_for": person.suppressed_for,
+        "subscriptions": [_subscription(one) for one in subscriptions],
+        "consent": [_event(event, words) for event, words in consent.history(session, person.id)],
+    }
+
+
+def _subscription(one: Subscription) -> dict[str, Any]:
+    times = ("requested_at", "confirm_mailed_at", "confirmed_at", "left_at", "paused_until")
+    return {
+        "publication": one.publication_id,
+        "standing": one.standing,
+        "source": one.source,
+        **{name: _moment(getattr(one, name)) for name in times},
+    }
+
+
+def _event(event: Any, words: str | None) -> dict[str, Any]:
+    return {
+        "at": _moment(event.at),
+        "publication": event.publication_id,
+        "what": event.kind,
+        "source": event.source,
+        "words": words,
+        "network": event.network,
+        "agent": event.agent,
+    }
+
+
+def _moment(at: datetime | None) -> str | None:
+    return at.isoformat(timespec="seconds") if at else None
+
+
+def _harmless(cell: object) -> str:
+    text = "" if cell is None else str(cell)
+    return f"'{text}" if _FORMULA.match(text) else text

@@ -1,0 +1,404 @@
+"""Bringing an audience in from a file."""
+
+import contextlib
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+from tests.audience.readers import DAY, HOUR, NOW, ask, number_of, press, publication, reached, reader
+
+from digest.audience import columns, erase, export, importing, leave, spreadsheet, suppression, upload
+from digest.audience.arrivals import Terms
+from digest.audience.columns import Status
+from digest.audience.models import ConsentEvent, Subscriber, Subscription, Wording
+from digest.db import Database
+from digest.errors import BadInput
+from digest.publications.models import Publication
+from digest.signing import Signer
+
+WHY = "double opt-in at our old tool"
+
+
+def bring(
+    session: Session,
+    signer: Signer,
+    of: Publication,
+    path: Path,
+    *,
+    confirmed: bool = True,
+    invite: bool = False,
+    size: int = 3,
+    hours: int = 1,
+) -> importing.Result:
+    sheet, chunks = upload.read(path, size=size)
+    terms = Terms(of.id, NOW + hours * HOUR, WHY, upload.evidence(sheet, "cli", WHY), confirmed, invite)
+    total = importing.Result()
+    for chunk in chunks:
+        total.add(importing.import_chunk(session, signer, chunk, terms))
+    assert total.rows == sum(
+        (
+            total.added,
+            total.known,
+            total.left,
+            total.suppressed,
+            total.not_subscribed,
+            total.repeated,
+            total.bad,
+        )
+    )
+    return total
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Callable[[str | bytes], Path]:
+    def write(content: str | bytes) -> Path:
+        path = tmp_path / "readers.csv"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+Write = Callable[[str | bytes], Path]
+
+
+def addresses(path: Path) -> list[str]:
+    _, chunks = upload.read(path)
+    return [row.address for chunk in chunks for row in chunk.rows.values()]
+
+
+def test_all_good_rows_come_in_and_bad_ones_are_told_by_line(
+    db: Database, signer: Signer, file: Write
+) -> None:
+    path = file(
+        "email,name\nada@example.org,Ada\nnot an address,Bob\n\nx@example.org\n,nobody\ncleo@example.org,C\n"
+    )
+    with db.begin() as session:
+        of = publication(session)
+        done = bring(session, signer, of, path)
+        assert (done.added, done.bad) == (3, 2)
+        assert [(bad.line, bad.text) for bad in done.bad_rows] == [(3, "not an address"), (6, "")]
+        assert len(reached(session, of)) == 3
+
+
+def test_importing_twice_changes_nothing(db: Database, signer: Signer, file: Write) -> None:
+    path = file("".join(f"r{n}@example.org\n" for n in range(10)) + "R3@Example.org\n")
+    with db.begin() as session:
+        of = publication(session)
+        first = bring(session, signer, of, path)
+        again = bring(session, signer, of, path)
+        assert (first.added, first.known + first.repeated) == (10, 1)
+        assert (again.added, again.known + again.repeated) == (0, 11)
+        assert session.scalar(select(func.count()).select_from(ConsentEvent)) == 10
+        assert session.scalar(select(func.count()).select_from(Subscriber)) == 10
+
+
+def test_a_run_cut_short_goes_on_where_it_stopped(db: Database, signer: Signer, file: Write) -> None:
+    path = file("".join(f"r{n}@example.org\n" for n in range(10)))
+    with db.begin() as session:
+        of = publication(session)
+        sheet, chunks = upload.read(path, size=4)
+        terms = Terms(of.id, NOW, WHY, upload.evidence(sheet, "cli", WHY), confirmed=True)
+        importing.import_chunk(session, signer, next(chunks), terms)
+    with db.begin() as session:
+        done = bring(session, signer, of, path, size=4)
+        assert (done.added, done.known) == (6, 4)
+
+
+def test_the_file_its_hash_and_the_reason_are_kept_as_proof(
+    db: Database, signer: Signer, file: Write
+) -> None:
+    path = file("email\nada@example.org\n")
+    with db.begin() as session:
+        of = publication(session)
+        bring(session, signer, of, path)
+        words = session.scalars(select(Wording.text)).one()
+        assert spreadsheet.look(path).sha256 in words
+        assert WHY in words
+        assert session.scalars(select(Subscription.source)).one() == WHY
+        assert session.scalars(select(ConsentEvent.kind)).one() == "imported"
+
+
+def test_without_confirmation_they_are_pending_and_nobody_is_written_to(
+    db: Database, signer: Signer, file: Write
+) -> None:
+    path = file("email\nada@example.org\nbob@example.org\n")
+    with db.begin() as session:
+        of = publication(session)
+        assert bring(session, signer, of, path, confirmed=False).invited == []
+        assert reached(session, of) == set()
+        invited = bring(session, signer, of, path, confirmed=False, invite=True, hours=2).invited
+        assert len(invited) == 2
+        assert bring(session, signer, of, path, confirmed=False, invite=True, hours=3).invited == []
+        press(session, of, invited[0], NOW + 4 * HOUR)
+        assert reached(session, of) == {invited[0]}
+
+
+def test_nobody_who_left_complained_bounced_or_was_forgotten_is_revived(
+    db: Database, signer: Signer, file: Write
+) -> None:
+    people = ["left", "complained", "bounced", "erased", "unknown"]
+    with db.begin() as session:
+        of = publication(session)
+        ids = {who: reader(session, signer, of, f"{who}@example.org") for who in people[:4]}
+        leave.leave(session, of.id, ids["left"], source="page", now=NOW)
+        suppression.suppress(session, signer, "complained@example.org", "complaint", NOW)
+        suppression.suppress(session, signer, "bounced@example.org", "bounce", NOW)
+        suppression.suppress(session, signer, "unknown@example.org", "request", NOW)
+        erase.erase(session, signer, "erased@example.org", NOW)
+        done = bring(session, signer, of, file("email\n" + "".join(f"{who}@example.org\n" for who in people)))
+        assert (done.added, done.left, done.suppressed) == (0, 1, 4)
+        assert reached(session, of, NOW + DAY) == set()
+        assert number_of(session, "erased@example.org") is None
+        assert number_of(session, "unknown@example.org") is None
+
+
+def test_one_who_left_and_asked_again_waits_for_the_button_whatever_is_imported(
+    db: Database, signer: Signer, file: Write
+) -> None:
+    with db.begin() as session:
+        of = publication(session)
+        subscriber_id = reader(session, signer, of, "ada@example.org")
+        leave.leave(session, of.id, subscriber_id, source="page", now=NOW)
+        ask(session, signer, of, "ada@example.org", NOW + HOUR)
+        bring(session, signer, of, file("ada@example.org\n"), hours=2)
+        assert reached(session, of, NOW + DAY) == set()
+
+
+def test_other_tools_words_are_honoured_and_unknown_ones_mean_no(
+    db: Database, signer: Signer, file: Write
+) -> None:
+    rows = {
+        "a": "Subscribed", "b": "unsubscribed", "c": "cleaned", "d": "Marked as spam", "e": "VIP", "f": "",
+        "g": "pending", "h": "ACTIVE",
+    }  # fmt: skip
+    path = file("E-Mail;Status\n" + "".join(f"{who}@example.org;{word}\n" for who, word in rows.items()))
+    with db.begin() as session:
+        of = publication(session)
+        done = bring(session, signer, of, path)
+        assert (done.added, done.left, done.suppressed, done.not_subscribed) == (2, 1, 2, 3)
+        here = {number_of(session, "a@example.org"), number_of(session, "h@example.org")}
+        assert reached(session, of) == here
+        assert suppression.is_suppressed(session, signer, "d@example.org")
+        assert number_of(session, "d@example.org") is None
+        assert bring(session, signer, of, path, hours=2).added == 0
+
+
+def test_a_file_takes_out_whom_a_file_brought_and_not_who_confirmed_here(
+    db: Database, signer: Signer, file: Write
+) -> None:
+    with db.begin() as session:
+        of = publication(session)
+        own = reader(session, signer, of, "own@example.org")
+        bring(session, signer, of, file("brought@example.org\n"))
+        done = bring(
+            session, signer, of, file("email,status\nown@example.org,left\nbrought@example.org,left\n")
+        )
+        assert (done.known, done.left) == (1, 1)
+        assert reached(session, of) == {own}
+
+
+def test_the_worse_of_two_words_about_one_address_counts(db: Database, signer: Signer, file: Write) -> None:
+    for text in ("a@example.org,active\na@example.org,left\n", "a@example.org,left\na@example.org,active\n"):
+        with db.begin() as session:
+            of = publication(session, f"p{hash(text) % 1000}")
+            for size in (1, 5):
+                bring(session, signer, of, file("email,status\n" + text), size=size)
+                assert reached(session, of) == set()
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"]
+)
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_whatever_a_spreadsheet_wrote_is_read(file: Write, encoding: str, separator: str, end: str) -> None:
+    rows = [
+        ("Name", "E-Mail"),
+        ("Zoë; or, Z.", "zoe@example.org"),
+        ("B\tö", "bo@example.org"),
+        ("", "c@example.org"),
+    ]
+    out = io.StringIO()
+    csv.writer(out, delimiter=separator, lineterminator=end).writerows(rows)
+    assert addresses(file(out.getvalue().encode(encoding))) == [
+        "zoe@example.org",
+        "bo@example.org",
+        "c@example.org",
+    ]
+
+
+def test_a_line_that_names_the_separator_is_no_row(file: Write) -> None:
+    assert addresses(file("sep=;\r\nemail;name\r\na@example.org;A, B, C\r\n")) == ["a@example.org"]
+    assert addresses(file('\ufeff"sep=;"\r\na@example.org;A\r\n')) == ["a@example.org"]
+
+
+def test_a_quote_that_is_never_closed_costs_one_row(file: Write) -> None:
+    good = "".join(f"r{n}@example.org,x\n" for n in range(200))
+    _, chunks = upload.read(file('email,note\na@example.org,"open\n' + good))
+    (chunk,) = chunks
+    assert [(bad.line, "never closed" in bad.reason) for bad in chunk.bad] == [(2, True)]
+    assert len(chunk.rows) == 200
+
+
+def test_quoted_newlines_ragged_rows_and_stray_quotes_are_read(file: Write) -> None:
+    text = 'email,note\na@example.org,"two\nlines, ""quoted"""\nb@example.org\nc@example.org,5" pipe,more,cells\n"d@example.org"x,y\n'
+    _, chunks = upload.read(file(text))
+    (chunk,) = chunks
+    assert [(row.line, row.address) for row in chunk.rows.values()] == [
+        (2, "a@example.org"), (4, "b@example.org"), (5, "c@example.org"),
+    ]  # fmt: skip
+    assert [bad.line for bad in chunk.bad] == [6]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("a@example.org\nb@example.org\n", 2),
+        ("Ada,a@example.org\nBob,b@example.org\n", 2),
+        ("id,Email Address,email\n1,a@example.org,\n", 1),
+        ("address,email\n1 Street,a@example.org\n", 1),
+        ("Email,Email\na@example.org,b@example.org\n", 1),
+        ("wer,wo\nx,a@example.org\n", 1),
+        ("email\nAda <a@example.org>\n", 1),
+        ("email\n'=a@example.org\n", 1),
+    ],
+)
+def test_the_column_of_addresses_is_found(file: Write, text: str, found: int) -> None:
+    assert len(addresses(file(text))) == found
+
+
+@pytest.mark.parametrize("content", ["", "\n\n", "name,age\nAda,3\n", b"\xff\xfe", "email\n"])
+def test_a_file_without_addresses_is_one_clear_line(file: Write, content: str | bytes) -> None:
+    path = file(content)
+    if content == "email\n":
+        assert addresses(path) == []
+        return
+    with pytest.raises(BadInput, match=r"readers\.csv") as caught:
+        upload.read(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"none\.csv"):
+        upload.read(tmp_path / "none.csv")
+
+
+def test_who_left_is_seen_even_without_a_header(file: Write) -> None:
+    _, chunks = upload.read(file("a@example.org,unsubscribed\nb@example.org,subscribed\n"))
+    (chunk,) = chunks
+    assert [row.status for row in chunk.rows.values()] == [Status.LEFT, Status.SUBSCRIBED]
+
+
+def test_a_date_in_a_column_of_leaving_means_that_they_left(file: Write) -> None:
+    _, chunks = upload.read(
+        file("email,unsubscribed_at\na@example.org,2026-01-01\nb@example.org,\nc@example.org,NULL\n")
+    )
+    (chunk,) = chunks
+    assert [row.status for row in chunk.rows.values()] == [Status.LEFT, Status.SUBSCRIBED, Status.SUBSCRIBED]
+
+
+def test_the_operator_may_name_the_columns(file: Write) -> None:
+    path = file("login,other,status\nx@example.org,a@example.org,vip\n")
+    _, chunks = upload.read(path, address="Other", standing="-")
+    (chunk,) = chunks
+    assert [(row.address, row.status) for row in chunk.rows.values()] == [
+        ("a@example.org", Status.SUBSCRIBED)
+    ]
+    with pytest.raises(BadInput, match="nothing"):
+        upload.read(path, address="nothing")
+
+
+def test_an_export_read_back_changes_nothing_and_holds_no_formula(
+    db: Database, signer: Signer, tmp_path: Path
+) -> None:
+    wild = [
+        "=1+1@example.org",
+        "-a@example.org",
+        "+b@example.org",
+        "'=c@example.org",
+        "'d@example.org",
+        "e@example.org",
+    ]
+    with db.begin() as session:
+        of, other = publication(session), publication(session, "other")
+        for address in wild:
+            reader(session, signer, of, address)
+        left = reader(session, signer, of, "left@example.org")
+        leave.leave(session, of.id, left, source="page", now=NOW)
+        suppression.suppress(session, signer, "e@example.org", "bounce", NOW)
+        lines = export.page(session, of.id, NOW)
+        text = export.csv_line(export.COLUMNS) + "".join(export.csv_lines(lines))
+        cells = [row[0] for row in csv.reader(io.StringIO(text))]
+        assert not [cell for cell in cells if cell[0] in "=+-@\t\r"]
+        path = tmp_path / "out.csv"
+        path.write_text(text, newline="")
+        assert addresses(path) == [line.address for line in lines]
+        bring(session, signer, other, path)
+        assert reached(session, other) == reached(session, of)
+
+
+def test_an_export_goes_page_by_page_and_by_standing(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        of = publication(session)
+        ids = [reader(session, signer, of, f"r{n}@example.org") for n in range(5)]
+        leave.leave(session, of.id, ids[2], source="page", now=NOW)
+        first = export.page(session, of.id, NOW, limit=3)
+        rest = export.page(session, of.id, NOW, above=first[-1].subscriber_id, limit=3)
+        assert [line.subscriber_id for line in first + rest] == ids
+        assert [line.subscriber_id for line in export.page(session, of.id, NOW, standing="left")] == [ids[2]]
+        assert len(export.page(session, of.id, NOW, standing="active")) == 4
+
+
+def test_everything_about_one_person_is_theirs_to_have(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        of = publication(session)
+        reader(session, signer, of, "ada@example.org")
+        held = export.everything(session, "ADA@example.org")
+    assert held["address"] == "ada@example.org"
+    assert [event["what"] for event in held["consent"]] == ["requested", "confirmed"]
+    assert held["subscriptions"][0]["standing"] == "active"
+
+
+wild_text = st.text(st.sampled_from("ab@.,;\t\"\r\n'=é \ufeff<>0"), max_size=120)
+
+
+@given(st.one_of(wild_text.map(str.encode), st.binary(max_size=200)))
+@settings(max_examples=300, deadline=None)
+def test_no_file_whatever_breaks_the_reader(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "fuzz.csv"
+    path.write_bytes(content)
+    with contextlib.suppress(BadInput):
+        _, chunks = upload.read(path, size=2)
+        for chunk in chunks:
+            assert chunk.read == len(chunk.rows) + len(chunk.bad) + chunk.repeated
+            for row in chunk.rows.values():
+                assert "\n" not in row.address
+                assert row.address.count("@") == 1
+
+
+cells = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"], exclude_characters="\0"), max_size=15)
+
+
+@given(st.lists(st.tuples(cells, cells), min_size=1, max_size=8), st.sampled_from(",;\t"))
+@settings(max_examples=200, deadline=None)
+def test_what_a_csv_writer_wrote_comes_back(rows: list[tuple[str, str]], separator: str) -> None:
+    out = io.StringIO()
+    csv.writer(out, delimiter=separator, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(rows)
+    lines = io.StringIO(out.getvalue(), newline="").readlines()
+    if spreadsheet._named_separator(lines[0]):
+        return
+    back = [tuple(record.cells) for record in spreadsheet.records(lines, separator)]
+    assert back == rows
+
+
+def test_every_known_word_has_one_meaning() -> None:
+    assert columns.status("Marked as SPAM") == Status.COMPLAINED
+    assert columns.status("non-subscribed") == Status.UNCLEAR
+    assert columns.status("définitivement") == Status.UNCLEAR

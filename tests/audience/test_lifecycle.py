@@ -1,0 +1,218 @@
+"""Whatever readers, operators and files do in whatever order: nobody is reached who should not be."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from tests.audience.readers import NOW, ask, number_of, press, publication
+
+from digest.audience import erase, importing, leave, preferences, reach, suppression, upload
+from digest.audience.arrivals import Terms
+from digest.audience.columns import Status
+from digest.audience.models import Subscriber, Subscription
+from digest.db import Database
+from digest.errors import DigestError
+from digest.signing import Signer
+
+PEOPLE = st.sampled_from(["ada@example.org", "bob@example.org", "cleo@example.org"])
+HOURS = st.integers(0, 24 * 40)
+
+
+@dataclass
+class Person:
+    """The simple story of one address."""
+
+    confirmed: bool = False
+    out: bool = False  # left, and not come back
+    barred: str = ""  # why suppressed
+    paused_until: datetime = NOW
+    asked: bool = False  # a letter went out since they last left or were barred
+    ids: list[int] = field(default_factory=list)
+
+    def reachable(self, now: datetime) -> bool:
+        return self.confirmed and not self.out and not self.barred and self.paused_until <= now
+
+
+class Lifecycle(RuleBasedStateMachine):
+    db: ClassVar[Database]
+    signer: ClassVar[Signer]
+    runs: ClassVar[int] = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = NOW
+        Lifecycle.runs += 1
+        with self.db.begin() as session:
+            # Everyone starts as a stranger: addresses belong to this run alone.
+            self.prefix = f"run{Lifecycle.runs}."
+            self.publication = publication(session, f"run{Lifecycle.runs}")
+        self.people: dict[str, Person] = {}
+
+    def person(self, who: str) -> tuple[str, Person]:
+        address = self.prefix + who
+        return address, self.people.setdefault(address, Person())
+
+    def step(self, hours: int = 0) -> None:
+        self.now += timedelta(hours=hours, seconds=1)
+
+    @rule(who=PEOPLE, hours=HOURS)
+    def sign_up(self, who: str, hours: int) -> None:
+        self.step(hours)
+        address, person = self.person(who)
+        with self.db.begin() as session:
+            done = ask(session, self.signer, self.publication, address, self.now)
+        if person.barred == "complaint":
+            assert done.letter is None
+        if done.letter == "confirm":
+            person.asked = True
+        if done.subscriber_id:
+            person.ids.append(done.subscriber_id)
+
+    @rule(who=PEOPLE, newest=st.booleans())
+    def press_the_button(self, who: str, newest: bool) -> None:
+        self.step()
+        _, person = self.person(who)
+        if not person.ids:
+            return
+        subscriber_id = person.ids[-1 if newest else 0]
+        try:
+            with self.db.begin() as session:
+                first = press(session, self.publication, subscriber_id, self.now).first
+        except DigestError:
+            return
+        if first:
+            assert person.asked
+            person.confirmed, person.out, person.barred, person.paused_until = True, False, "", NOW
+        person.asked = False
+
+    @rule(who=PEOPLE)
+    def leave(self, who: str) -> None:
+        self.step()
+        address, person = self.person(who)
+        with self.db.begin() as session:
+            number = number_of(session, address)
+            if number and leave.leave(session, self.publication.id, number, source="page", now=self.now):
+                person.out, person.asked = True, False
+
+    @rule(who=PEOPLE, hours=HOURS)
+    def take_it_back(self, who: str, hours: int) -> None:
+        self.step(hours)
+        address, person = self.person(who)
+        with self.db.begin() as session:
+            number = number_of(session, address)
+            if number and leave.undo(session, self.publication.id, number, source="page", now=self.now):
+                assert person.out
+                assert not person.barred
+                person.out = False
+                person.asked = True  # a pending sign-up is pending again
+
+    @rule(who=PEOPLE, weeks=st.integers(1, 52))
+    def pause(self, who: str, weeks: int) -> None:
+        self.step()
+        address, person = self.person(who)
+        with self.db.begin() as session:
+            number = number_of(session, address) or 0
+            until = preferences.weeks(weeks, self.now)
+            try:
+                preferences.pause(session, self.publication.id, number, until=until, now=self.now)
+            except DigestError:
+                return
+        person.paused_until = until
+
+    @rule(who=PEOPLE)
+    def resume(self, who: str) -> None:
+        self.step()
+        address, person = self.person(who)
+        with self.db.begin() as session:
+            try:
+                preferences.resume(
+                    session, self.publication.id, number_of(session, address) or 0, now=self.now
+                )
+            except DigestError:
+                return
+        person.paused_until = NOW
+
+    @rule(who=PEOPLE, reason=st.sampled_from(["bounce", "request", "complaint"]))
+    def suppress(self, who: str, reason: str) -> None:
+        self.step()
+        address, person = self.person(who)
+        with self.db.begin() as session:
+            suppression.suppress(session, self.signer, address, reason, self.now)
+        person.barred, person.asked = "complaint" if person.barred == "complaint" else reason, False
+
+    @rule(who=PEOPLE)
+    def erase(self, who: str) -> None:
+        self.step()
+        address, person = self.person(who)
+        with self.db.begin() as session:
+            erase.erase(session, self.signer, address, self.now)
+        self.people[address] = Person(barred=person.barred or "erased", ids=person.ids)
+
+    @rule(who=PEOPLE, confirmed=st.booleans(), status=st.sampled_from(Status))
+    def import_a_file(self, who: str, confirmed: bool, status: Status) -> None:
+        self.step()
+        address, person = self.person(who)
+        chunk = upload.Chunk(1, {address: upload.Row(2, address, address, status)}, (), 0)
+        terms = Terms(self.publication.id, self.now, "why we may", "a file", confirmed)
+        with self.db.begin() as session:
+            before = number_of(session, address)
+            done = importing.import_chunk(session, self.signer, chunk, terms)
+            number = number_of(session, address)
+        if number:
+            person.ids.append(number)
+        if done.added:
+            assert status == Status.SUBSCRIBED
+            assert not person.out
+            assert not person.barred
+            person.confirmed, person.asked = confirmed, not confirmed
+        if done.left and (status == Status.LEFT or before is None):
+            person.out, person.asked = True, False
+        if status == Status.COMPLAINED:
+            person.barred, person.asked = "complaint", False
+        elif status == Status.BOUNCED and done.suppressed and not person.barred:
+            person.barred, person.asked = "bounce", False
+
+    @rule(days=st.integers(1, 60))
+    def purge(self, days: int) -> None:
+        self.step(24 * days)
+        with self.db.begin() as session:
+            erase.purge(session, self.now)
+            for address, person in self.people.items():
+                if not number_of(session, address) and not person.barred:
+                    self.people[address] = Person(ids=person.ids)
+
+    @invariant()
+    def nobody_is_reached_who_should_not_be(self) -> None:
+        with self.db.read() as session:
+            rows = session.execute(reach.audience(self.publication.id, self.now))
+            numbers = {number for number, why_not in rows if why_not is None}
+            reached = {address for address in self.people if number_of(session, address) in numbers}
+            assert len(reached) == len(numbers)
+            again = session.execute(reach.reachable_now(self.publication.id, self.now, sorted(numbers)))
+            assert {number for number, why_not in again if why_not is None} == numbers
+        assert reached == {address for address, person in self.people.items() if person.reachable(self.now)}
+
+    @invariant()
+    def a_mark_and_a_hash_go_together(self) -> None:
+        with self.db.read() as session:
+            for address, person in self.people.items():
+                assert suppression.is_suppressed(session, self.signer, address) == bool(person.barred)
+                row = session.get(Subscriber, number_of(session, address) or 0)
+                if row is not None:
+                    assert (row.suppressed_at is not None) == bool(person.barred)
+                    assert session.get(Subscription, (row.id, self.publication.id)) is not None
+
+
+@pytest.mark.timeout(300)
+def test_nobody_is_reached_who_should_not_be(db: Database, signer: Signer) -> None:
+    Lifecycle.db, Lifecycle.signer = db, signer
+    run_state_machine_as_test(
+        Lifecycle,
+        settings=settings(
+            max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
