@@ -11,7 +11,8 @@ from tests.editorial import newsroom
 
 from digest.cli import House, main, waiting
 from digest.db import Database, utcnow
-from digest.editorial import editing, issues, transitions
+from digest.delivery import freeze
+from digest.editorial import editing, issues, schedule, transitions
 from digest.editorial.models import State
 from digest.errors import NotAllowed, Unavailable
 from digest.mail import relay_from_url
@@ -205,3 +206,63 @@ def test_waiting_without_a_worker_ends_and_says_so(run: Run, sqlite: Database) -
         issue_id = issues.get(session, 1).id
     with pytest.raises(Unavailable, match="is a worker running"):
         waiting.wait(sqlite, issue_id, still=0.0)
+
+
+@pytest.fixture
+def going(run: Run, full: None, sqlite: Database, signer: Signer) -> None:
+    """Issue 1 is frozen and in its hold."""
+    run("draft")
+    run("send", "1", "--hold", "10m")
+    with sqlite.begin() as session:
+        issue = issues.get(session, 1)
+        freeze.freeze(session, issue, signer=signer, base_url="https://verdicts.invalid", now=utcnow())
+        assert freeze.freeze_step(session, issue.id, utcnow())
+
+
+@pytest.mark.usefixtures("going")
+def test_an_issue_that_goes_out_is_paused_resumed_and_cancelled(run: Run, nudged: list[str]) -> None:
+    assert run("pause", "1").exit_code == 0
+    assert json.loads(run("report", "1", "--json").stdout)["status"] == "paused"
+    assert run("resume", "1").stdout == "Issue 1 goes on.\n"
+    assert run("cancel", "1").exit_code == 0
+    assert nudged[-2:] == ["calendar", "send"]
+    assert run("resume", "1").exit_code == 1
+
+
+@pytest.mark.usefixtures("going")
+def test_the_report_has_its_fixed_names_and_adds_up(run: Run) -> None:
+    found = json.loads(run("report", "1", "--json").stdout)
+    names = ("issue", "status", "planned", "accepted", "excluded", "failed", "unknown", "remaining")
+    assert set(names) | {"started_at", "finished_at"} <= set(found)
+    assert found["planned"] == sum(found[name] for name in names[3:])
+    assert run("report", "1").stdout.startswith(
+        "Issue 1, sending\n          0 planned\n          0 accepted\n"
+    )
+
+
+@pytest.mark.usefixtures("going")
+def test_the_preview_of_a_frozen_issue_is_what_was_frozen(run: Run, sqlite: Database, tmp_path: Path) -> None:
+    with sqlite.begin() as session:
+        issues.get(session, 1).subject = "Changed behind its back"
+    assert run("preview", "1", "--out", str(tmp_path / "out")).exit_code == 0
+    opened = open_mail((tmp_path / "out" / "mail.eml").read_bytes())
+    assert opened.subject == "Tool0 or Tool1? and 4 more verdicts"
+
+
+@pytest.mark.usefixtures("full")
+def test_a_test_is_posted_to_any_address(run: Run, nudged: list[str]) -> None:
+    run("draft")
+    assert run("test", "1", "--to", "somebody@verdicts.dev").exit_code == 0
+    assert nudged == ["letters"]
+    assert run("test", "1", "--to", "nobody").exit_code == 1
+
+
+@pytest.mark.usefixtures("full")
+def test_one_that_missed_its_hour_goes_out_when_it_is_resumed(run: Run, sqlite: Database) -> None:
+    run("draft")
+    run("send", "1")
+    with sqlite.begin() as session:
+        schedule.pause_missed(session, utcnow() + timedelta(hours=7))
+    assert "missed its hour" in run("show", "1").stdout
+    assert run("resume", "1").exit_code == 0
+    assert json.loads(run("list", "--json").stdout)[0]["status"] == "scheduled"

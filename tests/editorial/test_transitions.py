@@ -8,8 +8,8 @@ from tests.editorial import newsroom
 from tests.editorial.newsroom import NOW
 
 from digest.db import Database
-from digest.editorial import issues, transitions
-from digest.editorial.models import Issue, State
+from digest.editorial import issues, schedule, transitions
+from digest.editorial.models import Issue, Pick, State
 from digest.errors import NotAllowed
 
 EVERY = list(itertools.product(State, State))
@@ -84,3 +84,20 @@ def test_of_two_at_once_one_wins(db: Database) -> None:
         assert len(lost) == 1
         assert "somebody else was faster" in lost[0]
         assert len(transitions.history(session, issue.id)) == 2
+
+
+def test_a_freeze_that_waited_for_an_edit_sends_what_was_edited(db: Database) -> None:
+    with db.begin() as session:
+        issue = newsroom.drafted(session, 3)
+        schedule.send_now(session, issue, now=NOW, by="test")
+    with db.begin() as session:
+        issue = issues.get(session, 1)
+        lead = issue.picks[0]
+        # As another connection would have, between our reading and our taking the row.
+        session.execute(
+            Pick.__table__.update().where(Pick.__table__.c.id == lead.id).values(note="At the last minute")
+        )
+        session.execute(Issue.__table__.update().values(subject="Changed"))
+        assert (lead.note, issue.subject) != ("At the last minute", "Changed")
+        transitions.move(session, issue, State.SENDING, now=NOW, by="clock")
+        assert (issue.picks[0].note, issue.subject) == ("At the last minute", "Changed")

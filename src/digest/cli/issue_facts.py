@@ -91,8 +91,10 @@ def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
     yield f"  {report['planned']:>9,} planned"
     for name in OUTCOMES:
         yield f"  {report[name]:>9,} {name}"
-    for reason, count in sorted((report.get("reasons") or {}).items()):
-        yield f"            {count:,} {reason}"
+        for reason, count in sorted(report["reasons"].get(name, {}).items()):
+            yield f"  {'':>9} {count:,} {reason}"
+    if report["pause_reason"]:
+        yield f"  paused: {report['pause_reason']}"
     for name in ("started_at", "finished_at"):
         if report.get(name):
             yield f"  {name.partition('_')[0]} {report[name]}"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from digest.editorial import candidates, reasons, texts
+from digest.editorial import candidates, issues, reasons, texts
 from digest.editorial.models import Issue, Pick, Rejection, State
 from digest.editorial.picks import Candidate
 from digest.errors import BadInput, NotAllowed, NotFound
@@ -161,10 +161,9 @@ def _touch(session: Session, issue: Issue, what: str, by: str, revision: int | N
     mine = mine.values(revision=Issue.revision + 1, last_edit=edit).returning(Issue.id)
     won = session.scalar(mine.execution_options(synchronize_session=False))
     # What another editor committed between our reading and our taking the row is seen from here on.
-    session.refresh(issue)
+    issues.reread(session, issue)
     if won is None:
         raise NotAllowed(_refusal(issue))
-    session.expire(issue, ["picks", "rejections"])
 
 
 def _refusal(issue: Issue) -> str:

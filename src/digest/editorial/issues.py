@@ -76,6 +76,19 @@ def previous_frozen(session: Session, issue: Issue) -> Issue | None:
     return session.scalars(earlier.order_by(Issue.number.desc()).limit(1)).one_or_none()
 
 
+def reread(session: Session, issue: Issue) -> None:
+    """Read the issue, its picks and its rejections anew: its row was just taken, and may have been read before."""
+    loaded = [name for name in ("picks", "rejections") if name in issue.__dict__]
+    for name in loaded:
+        for part in getattr(issue, name):
+            if part in session:  # a pick that was just deleted is not
+                session.expire(part)
+    session.expire(issue, ["picks", "rejections"])
+    session.refresh(issue)
+    for name in loaded:
+        getattr(issue, name)  # a door may look at them after its commit
+
+
 def went_out() -> ColumnElement[bool]:
     """The condition on Issue that readers got it, or some of them, or are getting it now.
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from digest.editorial import issues
 from digest.editorial.models import Issue, State, Transition
 from digest.errors import NotAllowed
 
@@ -46,7 +47,7 @@ def move(
         values["finished_at"] = now
     changed = update(Issue).where(Issue.id == issue.id, Issue.state == was).values(values).returning(Issue.id)
     won = session.scalar(changed.execution_options(synchronize_session=False))
-    session.refresh(issue, ["state", "pause_reason", "finished_at"])
+    issues.reread(session, issue)  # a freeze that waited for an edit must send what was edited
     if won is None:
         raise NotAllowed(f"issue {issue.number} is {issue.state} by now; somebody else was faster")
     log(session, issue.id, was, to, now=now, by=by, user_id=user_id, why=why)
