@@ -2,9 +2,9 @@
 
 import re
 
-# Names that scanners, previews and libraries give themselves; a person's browser has none of them.
+# Names that scanners, previews and libraries give themselves; a person's browser has none (Cubot is a phone).
 _NAMES = re.compile(
-    r"bot\b|crawl|spider|preview|scan|slurp|fetch|monitor|headless|python|curl|wget|libwww|java/|okhttp|go-http"
+    r"(?<!cu)bot\b|crawl|spider|preview|scan|slurp|fetch|monitor|headless|python|curl|wget|libwww|java/|okhttp|go-http"
     r"|proofpoint|barracuda|mimecast|safelinks|fireeye|symantec|trendmicro|sophos|facebookexternalhit"
     r"|googleimageproxy|yahoomailproxy",
     re.IGNORECASE,

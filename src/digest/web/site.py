@@ -128,12 +128,14 @@ def _front(typed: str = "", error: str = "", likely: str | None = None) -> str:
     with made.db.read() as session:
         found = paper(session)
         sent = archive.sent_issues(session, found, 1)
-        newest = [] if sent else [verdicts.of_comparison(view) for view in read.newest(session, LATEST)]
+        newest = () if sent else tuple(map(verdicts.of_comparison, read.newest(session, LATEST)))
+        cards = sent[0].cards if sent else newest
         return render_template(
             "front.html",
             paper=found,
             latest=sent[0] if sent else None,
-            cards=sent[0].cards if sent else newest,
+            cards=cards,
+            taste=verdicts.taste(cards),
             form=signup.form_token(made.signer, utcnow()),
             wording=_shown(found),
             typed=typed,

@@ -1,6 +1,6 @@
 """One comparison as every public page shows it, whether it stands in the catalog or in a frozen issue."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from digest.catalog.read import ComparisonView, ReviewView
@@ -52,6 +52,25 @@ class Card:
     def category(self) -> str:
         same = self.left.category == self.right.category
         return self.left.category if same else f"{self.left.category} · {self.right.category}"
+
+
+@dataclass(frozen=True)
+class Taste:
+    """One pointed sentence of one reviewer, for the front page."""
+
+    text: str
+    tool: str
+    slug: str
+
+
+def taste(cards: Sequence[Card]) -> Taste | None:
+    """The most pointed thing that was said in these comparisons; None when nobody said anything."""
+    best = quotes.best([excerpt for card in cards for excerpt in card.sharpest])
+    for card in cards:
+        if best and best[0] in card.sharpest:
+            side = card.left if best[0].side == "left" else card.right
+            return Taste(best[0].text, side.tool, card.slug)
+    return None
 
 
 def of_comparison(view: ComparisonView) -> Card:

@@ -1,0 +1,176 @@
+"""Clicks are counted raw, and beside it as far as a person made them."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from tests.web.newsstand import compare, publish, send
+from tests.web.readers import reader
+
+from digest.db import Database
+from digest.errors import BadInput, BadToken
+from digest.signing import Signer
+from digest.tracking import counts, links, unsubscribes
+from digest.tracking.machines import looks_like_machine
+from digest.tracking.models import Click, Link
+
+NOW = datetime(2026, 10, 6, 12, 0, tzinfo=UTC)
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+
+
+def issue(session: Session) -> int:
+    publication_id = publish(session)
+    return send(
+        session, publication_id, [compare(session, 0, 1), compare(session, 2, 3), compare(session, 4, 5)]
+    )
+
+
+def click(
+    session: Session, signer: Signer, who: int, number: int, after: float = 0.0, *, machine: bool = False
+) -> None:
+    token = links.click_token(signer, 1, number, who)
+    links.follow(session, signer, token, agent=FIREFOX, machine=machine, now=NOW + timedelta(seconds=after))
+
+
+def test_a_person_who_follows_two_links_is_one_reader_and_two_clicks(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        issue(session)
+        ada = reader(session, 1, "ada@example.org")
+        click(session, signer, ada, 0)
+        click(session, signer, ada, 1, 3)
+        click(session, signer, ada, 0, 600)
+        found = counts.counts(session, 1)
+    assert (found.clicks_raw, found.clicks_human, found.readers_clicked) == (3, 3, 1)
+    assert [(pick.clicks_raw, pick.clicks_human, pick.readers) for pick in found.per_pick] == [
+        (2, 2, 1),
+        (1, 1, 1),
+    ]
+    assert [(link.number, link.clicks_raw) for link in found.per_link] == [(0, 2), (1, 1), (2, 0)]
+
+
+def test_many_links_within_seconds_are_a_scanner_and_stay_in_the_raw_count(
+    db: Database, signer: Signer
+) -> None:
+    with db.begin() as session:
+        issue(session)
+        ada, bob = reader(session, 1, "ada@example.org"), reader(session, 1, "bob@example.org")
+        for number in range(3):
+            click(session, signer, ada, number, number * 1.5)
+        click(session, signer, ada, 1, 3600)
+        click(session, signer, bob, 0, 1)
+        found = counts.counts(session, 1)
+    assert (found.clicks_raw, found.clicks_human, found.readers_clicked) == (5, 2, 2)
+
+
+def test_several_readers_at_once_are_no_scanner(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        issue(session)
+        for number, name in enumerate(("ada", "bob", "eve")):
+            click(session, signer, reader(session, 1, f"{name}@example.org"), number)
+        assert counts.counts(session, 1).clicks_human == 3
+
+
+def test_pressing_one_link_again_and_again_is_no_scanner(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        issue(session)
+        ada = reader(session, 1, "ada@example.org")
+        for again in range(5):
+            click(session, signer, ada, 0, again)
+        assert counts.counts(session, 1).clicks_human == 5
+
+
+def test_what_gave_itself_away_is_a_machine(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        issue(session)
+        click(session, signer, reader(session, 1, "ada@example.org"), 0, machine=True)
+        found = counts.counts(session, 1)
+    assert (found.clicks_raw, found.clicks_human, found.readers_clicked) == (1, 0, 0)
+
+
+def test_another_issue_is_not_counted_here(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        first = issue(session)
+        send(session, 1, [], number=42)
+        click(session, signer, reader(session, 1, "ada@example.org"), 0)
+        assert counts.counts(session, first).clicks_raw == 1
+        assert counts.counts(session, first + 1) == counts.Counts(0, 0, 0, 0, 0, 0, (), ())
+
+
+def test_unsubscribes_are_counted_once_and_an_undo_takes_them_back(db: Database) -> None:
+    with db.begin() as session:
+        issue(session)
+        ada, bob, eve = (reader(session, 1, f"{name}@example.org") for name in ("ada", "bob", "eve"))
+        for who, source in ((ada, "header"), (ada, "header"), (bob, "page"), (eve, "page")):
+            unsubscribes.record(session, 1, who, source, NOW)
+        unsubscribes.undo(session, 1, eve, NOW)
+        unsubscribes.undo(session, 1, eve, NOW)
+        found = counts.counts(session, 1)
+    assert (found.unsubscribes, found.unsubscribes_by_header, found.unsubscribes_undone) == (2, 1, 1)
+
+
+def test_the_first_way_of_leaving_stands(db: Database) -> None:
+    with db.begin() as session:
+        issue(session)
+        ada = reader(session, 1, "ada@example.org")
+        unsubscribes.record(session, 1, ada, "header", NOW)
+        unsubscribes.record(session, 1, ada, "page", NOW + timedelta(hours=1))
+        assert counts.counts(session, 1).unsubscribes_by_header == 1
+
+
+def test_nobody_and_no_issue_leave_no_trace(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        issue(session)
+        unsubscribes.record(session, 0, 5, "page", NOW)
+        unsubscribes.record(session, 1, 0, "page", NOW)
+        click(session, signer, 0, 0)
+        assert session.scalars(select(Click)).all() == []
+
+
+def test_a_token_names_a_stored_link_and_nothing_else(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        issue(session)
+        target = links.find(session, signer, links.click_token(signer, 1, 2, 77))
+        assert (target.url, target.subscriber_id) == (
+            session.scalars(select(Link.url).where(Link.number == 2)).one(),
+            77,
+        )
+        for token in ("", "x", links.click_token(signer, 1, 3, 77), links.click_token(signer, 9, 0, 77)):
+            with pytest.raises(BadToken):
+                links.find(session, signer, token)
+
+
+def test_the_fast_mint_makes_the_same_token(signer: Signer) -> None:
+    assert links.click_minter(signer).mint(41, 3, 99).decode() == links.click_token(signer, 41, 3, 99)
+
+
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "data:text/html,x", "mailto:a@example.org", "//host/x", "/x", ""]
+)
+def test_only_the_web_is_linked_to(db: Database, url: str) -> None:
+    with db.begin() as session, pytest.raises(BadInput):
+        links.store(session, 1, [(0, None, url, "label")])
+
+
+@pytest.mark.parametrize(
+    ("agent", "language", "purpose", "machine"),
+    [
+        (FIREFOX, "en", "", False),
+        (FIREFOX, "", "", True),
+        ("", "en", "", True),
+        (FIREFOX, "en", "prefetch", True),
+        ("python-requests/2.32", "en", "", True),
+        ("Mozilla/5.0 (compatible; Proofpoint URL Defense)", "en", "", True),
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148",
+            "de-DE",
+            "",
+            False,
+        ),
+        ("Mozilla/5.0 (Linux; Android 16; Cubot KingKong) Chrome/141.0", "de", "", False),
+    ],
+)
+def test_a_request_is_judged_by_what_it_says_of_itself(
+    agent: str, language: str, purpose: str, machine: bool
+) -> None:
+    assert looks_like_machine(agent, language, purpose) == machine

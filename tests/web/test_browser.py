@@ -1,0 +1,182 @@
+"""What only a browser sees: contrast, names, focus, and whether a page fits its screen. Nothing leaves this machine."""
+
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+from tests.web.conftest import fill
+from tests.web.newsstand import Stand, compare, send, stand
+from tests.web.readers import reader
+from werkzeug.serving import make_server
+
+from digest.audience import preferences, tokens
+from digest.db import connect, utcnow
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+WIDTHS = (320, 360, 768, 1280)
+PAGES = (
+    "front",
+    "typo",
+    "inbox",
+    "comparisons",
+    "comparison",
+    "issues",
+    "issue",
+    "confirm",
+    "preferences",
+    "unsubscribe",
+    "left",
+    "paused",
+    "test",
+    "nothing",
+)
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine; apt-get install chromium"),
+]
+
+
+@pytest.fixture(scope="module")
+def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stand, str]]:
+    home = tmp_path_factory.mktemp("served")
+    shutil.copy(sqlite_template, home / "digest.sqlite3")
+    database = connect(f"sqlite:///{home / 'digest.sqlite3'}")
+    shop = fill(stand(database, home))
+    with shop.db.begin() as session:
+        reader(session, 1, "ada@example.org")
+        reader(session, 1, "bob@example.org", "pending")
+        reader(session, 1, "eve@example.org", "left")
+        paused = reader(
+            session, 1, "a-name-that-is-very-long-indeed-and-goes-on-and-on@subdomain.example.org"
+        )
+        long = compare(
+            session,
+            0,
+            5,
+            quotes=["Pneumonoultramicroscopicsilicovolcanoconiosis" * 6, "`ollama pull x` " * 30],
+        )
+        send(
+            session, 1, [long], number=42, subject="W" * 150, preheader="An https://example.org/" + "x" * 150
+        )
+        preferences.pause(session, 1, paused, until=preferences.weeks(8, utcnow()), now=utcnow())
+    server = make_server("127.0.0.1", 0, shop.app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield shop, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join(10)
+    server.server_close()
+    database.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as play:
+        started = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+def paths(shop: Stand) -> dict[str, str]:
+    leave = [tokens.unsubscribe_token(shop.signer, 1, who, 1) for who in (0, 1, 2, 3, 4)]
+    return {
+        "front": "/",
+        "comparisons": "/comparisons",
+        "comparison": "/comparisons/parsnip-vs-marmalade-70b",
+        "issues": "/issues",
+        "issue": "/issues/42",
+        "confirm": f"/confirm/{tokens.confirm_token(shop.signer, 1, 2, utcnow())}",
+        "preferences": f"/preferences/{tokens.preferences_token(shop.signer, 1, 1)}",
+        "unsubscribe": f"/unsubscribe/{leave[1]}",
+        "left": f"/unsubscribe/{leave[3]}",
+        "paused": f"/unsubscribe/{leave[4]}",
+        "test": f"/unsubscribe/{leave[0]}",
+        "nothing": "/nowhere",
+    }
+
+
+def show(page: Page, served: tuple[Stand, str], name: str) -> None:
+    shop, base = served
+    if name in {"typo", "inbox"}:
+        page.goto(base + "/")
+        page.fill("#address", "ada@@gmial.com" if name == "typo" else "ada@example.org")
+        if name == "inbox":
+            page.wait_for_timeout(2100)  # the form takes no answer that is faster than a person
+        page.click("form.sign-up button")
+    else:
+        page.goto(base + paths(shop)[name])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing(served: tuple[Stand, str], browser: Browser, name: str, scheme: str) -> None:
+    # axe measures through a script of its own, which our policy rightly refuses.
+    context = browser.new_context(
+        color_scheme=scheme, viewport={"width": 1024, "height": 768}, bypass_csp=True
+    )  # type: ignore[arg-type]
+    page = context.new_page()
+    show(page, served, name)
+    found = Axe().run(page)
+    context.close()
+    assert found.violations_count == 0, found.generate_report()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_page_is_wider_than_its_screen(served: tuple[Stand, str], browser: Browser, width: int) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 700})
+    page = context.new_page()
+    for name in PAGES:
+        if name == "inbox":
+            continue
+        show(page, served, name)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+    context.close()
+
+
+def test_no_page_breaks_its_own_policy_or_asks_anybody_else(
+    served: tuple[Stand, str], browser: Browser
+) -> None:
+    page = browser.new_page()
+    complaints: list[str] = []
+    asked: set[str] = set()
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("request", lambda request: asked.add(request.url))
+    for name in PAGES[:-1]:
+        if name not in {"typo", "inbox"}:
+            show(page, served, name)
+    page.close()
+    assert complaints == []
+    assert all(url.startswith(served[1]) for url in asked)
+
+
+def test_every_target_is_as_tall_as_a_finger(served: tuple[Stand, str], browser: Browser) -> None:
+    context = browser.new_context(viewport={"width": 360, "height": 700})
+    page = context.new_page()
+    for name in ("front", "unsubscribe", "preferences", "confirm"):
+        show(page, served, name)
+        small = page.evaluate(
+            "[...document.querySelectorAll('button, nav a, input:not([type=hidden])')]"
+            ".filter(e => !e.closest('.trap') && e.getBoundingClientRect().height < 44).map(e => e.outerHTML)"
+        )
+        assert small == [], name
+    context.close()
+
+
+def test_the_keyboard_meets_the_skip_link_first_and_then_sees_where_it_is(
+    served: tuple[Stand, str], browser: Browser
+) -> None:
+    page = browser.new_page()
+    show(page, served, "front")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the text"
+    assert page.evaluate("document.activeElement.getBoundingClientRect().top") >= 0
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+        assert not page.evaluate("!!document.activeElement.closest('.trap')")
+    page.close()

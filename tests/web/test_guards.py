@@ -1,0 +1,162 @@
+"""What every route promises, asked of the URL map itself."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+from tests.web.newsstand import Stand, stand
+from tests.web.readers import reader
+from werkzeug.routing import Rule
+
+from digest.audience import tokens
+from digest.db import Base, Database, utcnow
+from digest.tracking.links import click_token
+from digest.web.guards import csrf
+
+SAFE = {"GET", "HEAD", "OPTIONS"}
+GUARDED_BY_TOKEN = {"/confirm/<token>", "/preferences/<token>", "/unsubscribe/<token>"}
+GUARDED_BY_FORM = {"/subscribe"}
+
+
+def changing(shop: Stand) -> Iterator[Rule]:
+    return (rule for rule in shop.app.url_map.iter_rules() if (rule.methods or set()) - SAFE)
+
+
+def test_every_route_that_changes_something_has_its_guard(shop: Stand) -> None:
+    for rule in changing(shop):
+        view = shop.app.view_functions[rule.endpoint]
+        wanted = (
+            "token" if rule.rule in GUARDED_BY_TOKEN else "form" if rule.rule in GUARDED_BY_FORM else None
+        )
+        assert getattr(view, "guard", None) == wanted, rule.rule
+        exempt = f"{view.__module__}.{view.__name__}" in csrf._exempt_views
+        assert exempt == (wanted is not None), rule.rule
+    assert not csrf._exempt_blueprints
+
+
+def test_a_post_without_a_csrf_token_is_refused_everywhere_else(shop: Stand) -> None:
+    before = contents(shop)
+    client = shop.app.test_client()
+    for rule in changing(shop):
+        if rule.rule in GUARDED_BY_TOKEN | GUARDED_BY_FORM:
+            continue
+        path = fill(rule, shop)
+        for method in (rule.methods or set()) - SAFE:
+            assert client.open(path, method=method).status_code in {400, 403}, rule.rule
+    assert contents(shop) == before
+
+
+def test_no_get_and_no_head_changes_anything_but_raw_clicks(shop: Stand) -> None:
+    with shop.db.begin() as session:
+        for name in ("ada", "bob"):
+            reader(session, 1, f"{name}@example.org", "active" if name == "ada" else "pending")
+    client = shop.app.test_client()
+    before = contents(shop)
+    seen = set()
+    for rule in shop.app.url_map.iter_rules():
+        if "GET" not in (rule.methods or set()):
+            continue
+        path = fill(rule, shop)
+        for method in ("GET", "HEAD"):
+            with client.open(path, method=method, headers={"User-Agent": "scanner"}) as answer:
+                answer.get_data()
+            assert answer.status_code < 500 or rule.rule == "/readyz", (rule.rule, answer.status_code)
+            if not rule.rule.startswith(("/desk", "/readyz")):
+                assert answer.status_code in {200, 302}, (rule.rule, path)
+        seen.add(rule.rule)
+    assert {"/go/<token>", *GUARDED_BY_TOKEN} <= seen
+    after = contents(shop)
+    clicks = {"click": (before.pop("click"), after.pop("click"))}
+    assert after == before
+    assert clicks["click"][0] != clicks["click"][1]
+
+
+def test_every_answer_carries_the_headers(shop: Stand) -> None:
+    client = shop.app.test_client()
+    for path in (
+        "/",
+        "/nowhere",
+        "/issues.atom",
+        "/static/digest.css",
+        "/healthz",
+        "/unsubscribe/x",
+        "/desk/",
+    ):
+        with client.get(path) as answer:
+            headers = answer.headers
+        policy = headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert "script-src" not in policy
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Strict-Transport-Security"].startswith("max-age=")
+        assert headers["Referrer-Policy"] in {"no-referrer", "strict-origin-when-cross-origin"}
+        assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+
+
+def test_a_laptop_on_http_is_not_nailed_to_https(sqlite: Database, tmp_path: Path) -> None:
+    answer = stand(sqlite, tmp_path, "http://127.0.0.1:8000").app.test_client().get("/healthz")
+    assert "Strict-Transport-Security" not in answer.headers
+
+
+def test_no_page_of_ours_holds_what_its_policy_forbids() -> None:
+    folder = Path(__file__).parents[2] / "src/digest/web/templates"
+    for page in folder.rglob("*.html"):
+        found = re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:|<script(?![^>]*\ssrc=)", page.read_text())
+        assert not found, page.name
+    assert not any("<script" in page.read_text() for page in folder.glob("*.html"))
+
+
+def test_what_breaks_is_one_calm_page_without_a_trace(shop: Stand) -> None:
+    shop.app.view_functions["archive.issues"] = lambda: 1 / 0  # type: ignore[return-value]  # it never returns
+    answer = shop.app.test_client().get("/issues")
+    assert answer.status_code == 500
+    assert "Something broke on our side" in answer.text
+    assert "ZeroDivision" not in answer.text
+
+
+def test_a_database_that_is_away_is_said_plainly(shop: Stand) -> None:
+    def away() -> str:
+        raise OperationalError("SELECT secret", None, Exception("host=10.1.2.3 refused"))
+
+    shop.app.view_functions["site.front"] = away
+    answer = shop.app.test_client().get("/")
+    assert answer.status_code == 503
+    assert "10.1.2.3" not in answer.text
+    assert "secret" not in answer.text
+
+
+def test_a_program_gets_its_problem_as_json(shop: Stand) -> None:
+    answer = shop.app.test_client().get("/issues/7", headers={"Accept": "application/json"})
+    assert (answer.status_code, answer.mimetype) == (404, "application/json")
+    assert answer.get_json()["status"] == "error"
+
+
+def contents(shop: Stand) -> dict[str, str]:
+    """A hash of every table's rows."""
+    with shop.db.read() as session:
+        return {
+            name: hashlib.sha256(
+                repr(sorted(map(repr, session.execute(select(table)).all()))).encode()
+            ).hexdigest()
+            for name, table in Base.metadata.tables.items()
+        }
+
+
+def fill(rule: Rule, shop: Stand) -> str:
+    """A path of that rule with real values in it."""
+    token = {
+        "/confirm/<token>": tokens.confirm_token(shop.signer, 1, 2, utcnow()),
+        "/preferences/<token>": tokens.preferences_token(shop.signer, 1, 1),
+        "/unsubscribe/<token>": tokens.unsubscribe_token(shop.signer, 1, 1, 1),
+        "/go/<token>": click_token(shop.signer, 1, 0, 1),
+    }.get(rule.rule, "x")
+    values = {"token": token, "slug": "parsnip-vs-lantern-db", "filename": "digest.css", "number": 41}
+    path = rule.rule
+    for name in rule.arguments:
+        path = re.sub(rf"<(?:[^<>:]*:)?{name}>", str(values.get(name, 1)), path)
+    return path

@@ -1,0 +1,55 @@
+"""What operators look at."""
+
+from datetime import timedelta
+
+from sqlalchemy import insert
+from tests.web.newsstand import Stand
+from tests.web.readers import reader
+
+from digest.db import utcnow
+from digest.delivery.models import Delivery, Letter
+
+
+def test_alive_asks_nothing(shop: Stand) -> None:
+    assert shop.app.test_client().get("/healthz").text == "ok\n"
+
+
+def test_not_ready_names_what_does_not_answer_and_nothing_more(shop: Stand) -> None:
+    def broken() -> None:
+        raise ConnectionError("redis://secret@host is gone")
+
+    shop.app.extensions["digest.ready"]["broker"] = broken
+    answer = shop.app.test_client().get("/readyz")
+    assert answer.status_code == 503
+    told = answer.get_json()
+    assert (told["ready"], told["database"], told["broker"]) == (False, "ok", "not ready")
+    assert "secret" not in answer.text
+
+
+def test_the_figures_add_up(shop: Stand) -> None:
+    with shop.db.begin() as session:
+        readers = [reader(session, 1, f"reader{n}@example.org") for n in range(6)]
+        outcomes = ["accepted", "accepted", "accepted", "failed", "excluded", None]
+        session.execute(
+            insert(Delivery),
+            [
+                {"issue_id": 1, "subscriber_id": r, "outcome": o}
+                for r, o in zip(readers, outcomes, strict=True)
+            ],
+        )
+        from digest.editorial.models import Issue
+
+        session.get_one(Issue, 1).state = "sending"
+        session.add(Letter(kind="confirm", due_at=utcnow() - timedelta(minutes=5), created_at=utcnow()))
+    page = shop.app.test_client().get("/metrics").text
+    assert 'digest_deliveries{issue="41",outcome="accepted"} 3.0' in page
+    assert 'digest_deliveries{issue="41",outcome="remaining"} 1.0' in page
+    assert "digest_letters_waiting 1.0" in page
+    age = float(page.split("\ndigest_letters_oldest_due_seconds ")[1].split()[0])
+    assert 299 < age < 400
+
+
+def test_the_figures_are_not_for_strangers(shop: Stand) -> None:
+    client = shop.app.test_client()
+    assert client.get("/metrics", environ_base={"REMOTE_ADDR": "9.9.9.9"}).status_code == 404
+    assert client.get("/metrics", headers={"X-Forwarded-For": "9.9.9.9"}).status_code == 404

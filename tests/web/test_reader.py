@@ -1,0 +1,222 @@
+"""The reader's own pages: confirm, preferences, leave."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+from tests.web.newsstand import Stand
+from tests.web.readers import reader
+
+from digest.audience import tokens
+from digest.audience.models import ConsentEvent, Subscription
+from digest.db import utcnow
+from digest.delivery.models import Letter
+from digest.editorial.models import Issue
+from digest.tracking.models import Unsubscribe
+
+ONE_CLICK = "List-Unsubscribe=One-Click"
+
+
+@pytest.fixture
+def ada(shop: Stand) -> int:
+    with shop.db.begin() as session:
+        return reader(session, 1, "ada@example.org")
+
+
+def standing(shop: Stand, subscriber_id: int) -> str:
+    with shop.db.read() as session:
+        return session.scalars(
+            select(Subscription.standing).where(Subscription.subscriber_id == subscriber_id)
+        ).one()
+
+
+def issue_id(shop: Stand) -> int:
+    with shop.db.read() as session:
+        return session.scalars(select(Issue.id)).one()
+
+
+def leave_url(shop: Stand, subscriber_id: int) -> str:
+    return f"/unsubscribe/{tokens.unsubscribe_token(shop.signer, 1, subscriber_id, issue_id(shop))}"
+
+
+def preferences_url(shop: Stand, subscriber_id: int) -> str:
+    return f"/preferences/{tokens.preferences_token(shop.signer, 1, subscriber_id)}"
+
+
+def test_only_the_button_confirms_and_the_first_press_welcomes(shop: Stand) -> None:
+    with shop.db.begin() as session:
+        bob = reader(session, 1, "bob@example.org", standing="pending")
+    url = f"/confirm/{tokens.confirm_token(shop.signer, 1, bob, utcnow())}"
+    client = shop.app.test_client()
+    assert client.get(url).status_code == 200
+    assert standing(shop, bob) == "pending"
+    for _ in range(2):
+        page = client.post(url)
+        assert page.status_code == 200
+        assert "Welcome" in page.text
+    assert standing(shop, bob) == "active"
+    assert shop.nudges == ["letters"]
+    with shop.db.read() as session:
+        assert session.scalars(select(Letter.kind)).all() == ["welcome"]
+        event = session.scalars(select(ConsentEvent)).one()
+        assert (event.kind, event.network) == ("confirmed", "127.0.0.0/24")
+    assert "You are subscribed" in client.get(url).text
+
+
+def test_an_old_confirm_link_says_what_to_do(shop: Stand) -> None:
+    with shop.db.begin() as session:
+        bob = reader(session, 1, "bob@example.org", standing="pending")
+    url = f"/confirm/{tokens.confirm_token(shop.signer, 1, bob, utcnow() - timedelta(hours=73))}"
+    page = shop.app.test_client().post(url)
+    assert page.status_code == 404
+    assert "sign up again" in page.text
+    assert standing(shop, bob) == "pending"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (ONE_CLICK, "application/x-www-form-urlencoded"),
+        (
+            '--b\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--b--\r\n',
+            "multipart/form-data; boundary=b",
+        ),
+    ],
+)
+def test_one_click_leaves_at_once_to_the_letter_of_rfc_8058(
+    shop: Stand, ada: int, body: str, kind: str
+) -> None:
+    url = leave_url(shop, ada)
+    for _ in range(2):
+        # No cookies, no Origin, no Referer: what a mail provider sends.
+        answer = shop.app.test_client(use_cookies=False).post(url, data=body, content_type=kind)
+        assert answer.status_code == 200
+        assert "Location" not in answer.headers
+        assert "Set-Cookie" not in answer.headers
+        assert standing(shop, ada) == "left"
+    with shop.db.read() as session:
+        noted = session.scalars(select(Unsubscribe)).one()
+        assert (noted.issue_id, noted.subscriber_id, noted.source, noted.undone_at) == (
+            1,
+            ada,
+            "header",
+            None,
+        )
+        assert [event.kind for event in session.scalars(select(ConsentEvent))] == ["left"]
+
+
+def test_a_slash_too_many_is_no_redirect(shop: Stand, ada: int) -> None:
+    answer = shop.app.test_client().post(
+        leave_url(shop, ada) + "/", data=ONE_CLICK, content_type="application/x-www-form-urlencoded"
+    )
+    assert answer.status_code == 200
+    assert standing(shop, ada) == "left"
+
+
+def test_one_click_for_a_reader_who_is_long_gone_is_still_fine(shop: Stand) -> None:
+    answer = shop.app.test_client().post(leave_url(shop, 4711), data={"List-Unsubscribe": "One-Click"})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["unsubscribe", "preferences", "confirm"])
+def test_a_forged_token_is_not_found_and_changes_nothing(shop: Stand, ada: int, kind: str) -> None:
+    click = shop.app.test_client()
+    good = leave_url(shop, ada).rpartition("/")[2]
+    for token in (
+        "x",
+        good[:-1] + ("A" if good[-1] != "A" else "B"),
+        preferences_url(shop, ada)[13:] + "=",
+        "é",
+    ):
+        for answer in (
+            click.get(f"/{kind}/{token}"),
+            click.post(f"/{kind}/{token}", data={"List-Unsubscribe": "One-Click"}),
+        ):
+            assert answer.status_code == 404
+            assert "Traceback" not in answer.text
+    assert standing(shop, ada) == "active"
+
+
+def test_a_token_of_one_page_opens_no_other(shop: Stand, ada: int) -> None:
+    token = preferences_url(shop, ada).rpartition("/")[2]
+    assert shop.app.test_client().post(f"/unsubscribe/{token}").status_code == 404
+    assert standing(shop, ada) == "active"
+
+
+def test_the_page_leaves_with_one_button_and_takes_it_back(shop: Stand, ada: int) -> None:
+    client, url = shop.app.test_client(), leave_url(shop, ada)
+    asked = client.get(url)
+    assert "ada@" not in asked.text
+    assert "a•••@example.org" in asked.text
+    assert standing(shop, ada) == "active"
+    left = client.post(url, data={"action": "leave"})
+    assert "You have left" in left.text
+    assert standing(shop, ada) == "left"
+    back = client.post(url, data={"action": "undo"})
+    assert "You are back" in back.text
+    assert standing(shop, ada) == "active"
+    with shop.db.read() as session:
+        noted = session.scalars(select(Unsubscribe)).one()
+        assert noted.source == "page"
+        assert noted.undone_at is not None
+
+
+def test_leaving_again_after_an_undo_counts_once_more(shop: Stand, ada: int) -> None:
+    client, url = shop.app.test_client(), leave_url(shop, ada)
+    for action in ("leave", "undo", "leave"):
+        client.post(url, data={"action": action})
+    with shop.db.read() as session:
+        assert session.scalars(select(Unsubscribe.undone_at)).one() is None
+
+
+def test_a_pause_is_offered_beside_leaving_and_ends_by_itself(shop: Stand, ada: int) -> None:
+    client, url = shop.app.test_client(), leave_url(shop, ada)
+    assert 'value="4"' in client.get(url).text
+    page = client.post(url, data={"action": "pause", "weeks": "4"})
+    assert "Paused until" in page.text
+    with shop.db.read() as session:
+        until = session.scalars(select(Subscription.paused_until)).one()
+    assert until is not None
+    assert timedelta(days=27) < until - utcnow() <= timedelta(days=28)
+
+
+def test_preferences_pause_resume_leave_and_come_back(shop: Stand, ada: int) -> None:
+    client, url = shop.app.test_client(), preferences_url(shop, ada)
+    assert "ada@" not in client.get(url).text
+    assert "paused until" in client.post(url, data={"action": "pause", "weeks": "2"}).text
+    assert "Good to have you back" in client.post(url, data={"action": "resume"}).text
+    assert "You left" in client.post(url, data={"action": "leave"}).text
+    assert standing(shop, ada) == "left"
+    client.post(url, data={"action": "undo"})
+    assert standing(shop, ada) == "active"
+
+
+@pytest.mark.parametrize(
+    "sent", [{"action": "explode"}, {"action": "pause"}, {"action": "pause", "weeks": "999999999"}]
+)
+def test_a_button_that_is_not_there_is_refused(shop: Stand, ada: int, sent: dict[str, str]) -> None:
+    assert shop.app.test_client().post(preferences_url(shop, ada), data=sent).status_code == 400
+    assert shop.app.test_client().post(leave_url(shop, ada), data=sent).status_code == 400
+    assert standing(shop, ada) == "active"
+
+
+def test_a_link_of_a_test_mail_is_met_kindly_and_does_nothing(shop: Stand) -> None:
+    client, before = shop.app.test_client(), shop.rows()
+    confirm = f"/confirm/{tokens.confirm_token(shop.signer, 1, 0, utcnow())}"
+    for url in (confirm, leave_url(shop, 0), preferences_url(shop, 0)):
+        assert "test mail" in client.get(url).text
+        assert client.post(url, data={"action": "leave"}).status_code == 200
+    assert client.post(leave_url(shop, 0), data={"List-Unsubscribe": "One-Click"}).status_code == 200
+    assert shop.rows() == before
+
+
+def test_a_reader_page_is_told_to_nobody(shop: Stand, ada: int) -> None:
+    for url in (leave_url(shop, ada), preferences_url(shop, ada), "/unsubscribe/forged"):
+        headers = shop.app.test_client().get(url).headers
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert headers["Cache-Control"] == "no-store"
+
+
+def test_a_body_of_megabytes_is_not_read(shop: Stand, ada: int) -> None:
+    answer = shop.app.test_client().post(leave_url(shop, ada), data={"action": "x" * 100_000})
+    assert answer.status_code == 413

@@ -1,0 +1,164 @@
+"""The front page, its form and the sign-up."""
+
+import html
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+from tests.web.newsstand import Stand
+from tests.web.readers import reader
+
+from digest.audience import signup
+from digest.audience.models import ConsentEvent, Subscriber, Subscription, Wording
+from digest.db import utcnow
+from digest.delivery.models import Letter
+
+
+def form(shop: Stand, address: str, **more: str) -> dict[str, str]:
+    """The form as it stood open for a minute."""
+    return {
+        "address": address,
+        "form": signup.form_token(shop.signer, utcnow() - timedelta(minutes=1)),
+    } | more
+
+
+def letters(shop: Stand) -> list[str]:
+    with shop.db.read() as session:
+        return list(session.scalars(select(Letter.kind).order_by(Letter.id)))
+
+
+def test_a_sign_up_posts_one_letter_keeps_the_words_and_nudges(shop: Stand) -> None:
+    page = shop.app.test_client().post("/subscribe", data=form(shop, "Ada@Example.org"))
+    assert page.status_code == 200
+    assert "Check your inbox" in page.text
+    assert letters(shop) == ["confirm"]
+    assert shop.nudges == ["letters"]
+    with shop.db.read() as session:
+        event = session.scalars(select(ConsentEvent)).one()
+        words = session.get_one(Wording, event.wording_id).text
+        assert event.network == "127.0.0.0/24"
+    assert words in html.unescape(shop.app.test_client().get("/").text)
+
+
+def test_the_answer_is_the_same_for_every_kind_of_address(shop: Stand) -> None:
+    with shop.db.begin() as session:
+        reader(session, 1, "known@example.org")
+        left = reader(session, 1, "left@example.org", standing="left")
+        gone = reader(session, 1, "gone@example.org")
+        session.get_one(Subscriber, gone).suppressed_at = utcnow()
+        session.get_one(Subscriber, gone).suppressed_for = "complaint"
+    assert left
+    addresses = [
+        "new@example.org",
+        "known@example.org",
+        "left@example.org",
+        "gone@example.org",
+        "new@example.org",
+    ]
+    client = shop.app.test_client()
+    pages = [client.post("/subscribe", data=form(shop, address)) for address in addresses]
+    assert {page.status_code for page in pages} == {200}
+    assert len({page.text for page in pages}) == 1
+    assert len({tuple(sorted(page.headers.keys())) for page in pages}) == 1
+
+
+def test_a_program_signs_up_with_json(shop: Stand) -> None:
+    answer = shop.app.test_client().post("/subscribe", json={"address": "ada@example.org"})
+    assert (answer.status_code, answer.get_json()["status"]) == (200, "ok")
+    assert letters(shop) == ["confirm"]
+
+
+@pytest.mark.parametrize("body", [[], "text", {"address": 5}, {"address": ["a@example.org"]}, {}])
+def test_json_that_makes_no_sense_is_told_so_in_json(shop: Stand, body: object) -> None:
+    answer = shop.app.test_client().post("/subscribe", json=body)
+    assert (answer.status_code, answer.get_json()["status"]) == (400, "error")
+    assert letters(shop) == []
+
+
+@pytest.mark.parametrize(
+    "address", ["", "   ", "no at sign", "a@b", "x" * 300 + "@example.org", "abuse@example.org"]
+)
+def test_a_bad_address_comes_back_with_its_reason_tied_to_the_field(shop: Stand, address: str) -> None:
+    page = shop.app.test_client().post("/subscribe", data=form(shop, address))
+    assert page.status_code == 400
+    assert 'aria-invalid="true"' in page.text
+    assert 'aria-describedby="address-error ' in page.text
+    assert 'id="address-error"' in page.text
+    assert letters(shop) == []
+
+
+def test_what_was_typed_stays_and_comes_back_as_text(shop: Stand) -> None:
+    page = shop.app.test_client().post("/subscribe", data=form(shop, '"><script>alert(1)</script>'))
+    assert "<script" not in page.text
+    assert "&gt;&lt;script&gt;" in page.text
+
+
+def test_a_likely_slip_is_named(shop: Stand) -> None:
+    page = shop.app.test_client().post("/subscribe", data=form(shop, "ada@@gmial.com"))
+    assert page.status_code == 400
+
+
+def test_a_robot_that_fills_in_everything_gets_the_same_answer_and_no_letter(shop: Stand) -> None:
+    client = shop.app.test_client()
+    real = client.post("/subscribe", data=form(shop, "ada@example.org"))
+    robot = client.post("/subscribe", data=form(shop, "bob@example.org", website="https://spam.example"))
+    assert robot.text == real.text
+    assert letters(shop) == ["confirm"]
+
+
+def test_a_form_that_is_not_ours_or_too_fast_or_too_old_is_shown_again(shop: Stand) -> None:
+    client = shop.app.test_client()
+    fast = {"address": "ada@example.org", "form": signup.form_token(shop.signer, utcnow())}
+    for sent in ({"address": "ada@example.org"}, fast, fast | {"form": "forged"}):
+        page = client.post("/subscribe", data=sent)
+        assert page.status_code == 400
+        assert 'value="ada@example.org"' in page.text
+    assert letters(shop) == []
+
+
+def test_many_sign_ups_from_one_network_are_stopped_without_a_word_about_anybody(shop: Stand) -> None:
+    client = shop.app.test_client()
+    pages = [client.post("/subscribe", data=form(shop, f"reader{n}@example.org")) for n in range(25)]
+    assert [page.status_code for page in pages] == [200] * 20 + [429] * 5
+    assert "reader" not in pages[-1].text
+    assert len(letters(shop)) == 20
+
+
+def test_a_proxy_of_ours_says_who_asks_and_a_stranger_cannot(shop: Stand) -> None:
+    def ask(peer: str, forwarded: str, n: int) -> int:
+        return (
+            shop.app.test_client()
+            .post(
+                "/subscribe",
+                data=form(shop, f"reader{n}@example.org"),
+                environ_base={"REMOTE_ADDR": peer},
+                headers={"X-Forwarded-For": forwarded},
+            )
+            .status_code
+        )
+
+    proxied = [ask("10.0.0.1", f"1.1.1.1, 9.9.{n}.9, 10.0.0.2", n) for n in range(21)]
+    assert 429 not in proxied
+    lying = [ask("8.8.8.8", f"9.9.{n}.9", 100 + n) for n in range(21)]
+    assert lying[-1] == 429
+
+
+def test_no_public_page_sets_a_cookie(shop: Stand) -> None:
+    client = shop.app.test_client()
+    for path in (
+        "/",
+        "/comparisons",
+        "/comparisons/parsnip-vs-lantern-db",
+        "/issues",
+        "/issues/41",
+        "/issues.atom",
+    ):
+        answer = client.get(path)
+        assert answer.status_code == 200, path
+        assert "Set-Cookie" not in answer.headers
+
+
+def test_a_sign_up_stays_pending_until_it_is_confirmed(shop: Stand) -> None:
+    shop.app.test_client().post("/subscribe", data=form(shop, "ada@example.org"))
+    with shop.db.read() as session:
+        assert session.scalars(select(Subscription.standing)).one() == "pending"

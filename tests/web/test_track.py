@@ -1,0 +1,92 @@
+"""The tracked link."""
+
+import pytest
+from sqlalchemy import event, select, text
+from sqlalchemy.exc import OperationalError
+from tests.web.newsstand import BASE, Stand
+from tests.web.readers import reader
+
+from digest.tracking.links import click_token
+from digest.tracking.models import Click
+
+BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux) Firefox/140.0", "Accept-Language": "de,en;q=0.5"}
+
+
+@pytest.fixture
+def url(shop: Stand) -> str:
+    with shop.db.begin() as session:
+        subscriber_id = reader(session, 1, "ada@example.org")
+    return f"/go/{click_token(shop.signer, 1, 0, subscriber_id)}"
+
+
+def clicks(shop: Stand) -> list[bool]:
+    with shop.db.read() as session:
+        return list(session.scalars(select(Click.machine).order_by(Click.id)))
+
+
+def test_a_click_leads_on_and_is_counted(shop: Stand, url: str) -> None:
+    answer = shop.app.test_client().get(url, headers=BROWSER)
+    assert answer.status_code == 302
+    assert answer.headers["Location"] == f"{BASE}/comparisons/parsnip-vs-lantern-db"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert "Set-Cookie" not in answer.headers
+    assert clicks(shop) == [False]
+
+
+def test_a_head_leads_on_and_counts_nothing(shop: Stand, url: str) -> None:
+    assert shop.app.test_client().head(url).status_code == 302
+    assert clicks(shop) == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"User-Agent": BROWSER["User-Agent"]},
+        {"Accept-Language": "en"},
+        BROWSER | {"User-Agent": "Barracuda Sentinel (EE)"},
+        BROWSER | {"Sec-Purpose": "prefetch;prerender"},
+    ],
+)
+def test_a_request_that_gives_itself_away_is_a_machine(
+    shop: Stand, url: str, headers: dict[str, str]
+) -> None:
+    shop.app.test_client().get(url, headers={"User-Agent": ""} | headers)
+    assert clicks(shop) == [True]
+
+
+def test_the_reader_gets_there_even_if_nothing_can_be_counted(shop: Stand, url: str) -> None:
+    def broken(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        if statement.startswith("INSERT INTO click"):
+            raise OperationalError(statement, None, Exception("disk full"))
+
+    event.listen(shop.db.engine, "before_cursor_execute", broken)
+    assert shop.app.test_client().get(url, headers=BROWSER).status_code == 302
+    event.remove(shop.db.engine, "before_cursor_execute", broken)
+    assert clicks(shop) == []
+
+
+def test_a_link_of_a_mail_to_nobody_leads_on_uncounted(shop: Stand) -> None:
+    assert shop.app.test_client().get(f"/go/{click_token(shop.signer, 1, 0, 0)}").status_code == 302
+    assert clicks(shop) == []
+
+
+def test_no_url_in_a_query_is_followed(shop: Stand, url: str) -> None:
+    answer = shop.app.test_client().get(
+        url + "?url=https://evil.example/&next=//evil.example", headers=BROWSER
+    )
+    assert answer.headers["Location"].startswith(BASE)
+
+
+def test_a_forged_or_dead_link_is_not_found(shop: Stand) -> None:
+    client = shop.app.test_client()
+    for token in ("x", click_token(shop.signer, 1, 999, 1), click_token(shop.signer, 77, 0, 1)):
+        assert client.get(f"/go/{token}").status_code == 404
+
+
+def test_a_reader_whose_row_is_gone_still_gets_there(shop: Stand) -> None:
+    answer = shop.app.test_client().get(f"/go/{click_token(shop.signer, 1, 0, 987654)}", headers=BROWSER)
+    assert answer.status_code == 302
+    with shop.db.read() as session:
+        assert session.scalar(text("SELECT count(*) FROM click")) == 0
