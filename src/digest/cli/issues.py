@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from sqlalchemy.orm import Session
 
-from digest.cli import issue_facts, previewing, releasing
+from digest.cli import issue_facts
 from digest.cli.duration import Minutes, minutes
 from digest.cli.issue_facts import of_number, printed
 from digest.db import utcnow
@@ -72,6 +72,8 @@ def list_(house: "House", publication: str | None, as_json: bool) -> None:
 @click.pass_obj
 def show(house: "House", number: int, publication: str | None, as_json: bool) -> None:
     """Show an issue: its picks and why, what was rejected, what to look at, and its history."""
+    from digest.cli import releasing
+
     here = house.services()
     with here.db.read() as session:
         issue = of_number(session, number, publication)
@@ -93,6 +95,8 @@ def show(house: "House", number: int, publication: str | None, as_json: bool) ->
 @click.pass_obj
 def preview(house: "House", number: int, out: Path, publication: str | None, as_json: bool) -> None:
     """Write the mail as it would be sent into DIR: index.html, body.txt and mail.eml."""
+    from digest.cli import previewing
+
     here = house.services()
     with here.db.read() as session:
         made = previewing.mail(session, here.signer, of_number(session, number, publication), here.base_url)
@@ -143,6 +147,7 @@ def schedule(
     as_json: bool,
 ) -> None:
     """Put an issue on the calendar, or move it there."""
+    from digest.cli import releasing
 
     def put(session: Session, issue: Issue, now: datetime) -> None:
         held = None if hold is None else minutes(hold)
@@ -165,6 +170,7 @@ def send(
     house: "House", *, number: int, hold: timedelta, waits: bool, publication: str | None, as_json: bool
 ) -> None:
     """Send an issue at once. With --wait the exit code says whether it was sent."""
+    from digest.cli import releasing
 
     def put(session: Session, issue: Issue, now: datetime) -> None:
         calendar.send_now(session, issue, hold_minutes=minutes(hold), now=now, by=BY)
@@ -227,6 +233,8 @@ def cancel(house: "House", number: int, publication: str | None) -> None:
 @click.pass_obj
 def report(house: "House", number: int, publication: str | None, as_json: bool) -> None:
     """Say what became of every reader: outcomes that add up."""
+    from digest.cli import releasing
+
     with house.services().db.read() as session:
         issue_id = of_number(session, number, publication).id
     releasing.print_report(house.services(), issue_id, as_json=as_json)
