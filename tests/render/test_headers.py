@@ -1,7 +1,7 @@
 from email import message_from_string, policy
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digest.render import headers
@@ -27,6 +27,7 @@ def test_any_subject_comes_back(subject: str) -> None:
     assert parsed("Subject", headers.unstructured("Subject", subject)) == subject
 
 
+@settings(deadline=None)
 @given(WORDS)
 def test_no_subject_breaks_its_header(subject: str) -> None:
     made = headers.unstructured("Subject", subject)
@@ -36,6 +37,7 @@ def test_no_subject_breaks_its_header(subject: str) -> None:
     assert parsed("Subject", made) == line(subject)
 
 
+@settings(deadline=None)
 @given(WORDS)
 def test_no_display_name_breaks_its_header(name: str) -> None:
     made = headers.mailbox("From", name, "news@example.org")

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.render.balance import Shape
 
@@ -73,6 +73,7 @@ def test_a_text_that_is_too_long_says_so() -> None:
         markdown.to_html("x" * 20_001)
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("ab *_`[]()<>!#&-+1.\n\"'\\{}%|~:/\u200d\u202e\x00é"), max_size=200))
 def test_any_markdown_makes_sound_html_and_a_mail(text: str) -> None:
     html = markdown.to_html(text)

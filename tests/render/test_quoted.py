@@ -1,7 +1,7 @@
 import quopri
 import re
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digest.render import quoted
@@ -28,6 +28,7 @@ def test_mailbox_files_need_not_escape_it() -> None:
     assert joined(quoted.encode(["From here on"]), b"") == b"=46rom here on"
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.one_of(TEXT, st.integers(0, 40)), max_size=8),
     st.from_regex(r"[A-Za-z0-9_-]{0,60}", fullmatch=True),
@@ -41,6 +42,7 @@ def test_whatever_is_encoded_comes_back(parts: list[str | int], token: str) -> N
     assert quopri.decodestring(wire).replace(b"\r\n", b"\n").decode() == wanted
 
 
+@settings(deadline=None)
 @given(TEXT)
 def test_a_masked_address_is_safe_in_its_slot(address: str) -> None:
     text, html = masked(address)

@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.render.editions import QUOTES, quotes
 
@@ -46,6 +46,7 @@ def test_a_sentence_ends_at_its_stop_and_not_in_a_version_number() -> None:
     assert sentences("Phi-3.5 is small. It runs.") == ["Phi-3.5 is small.", "It runs."]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["left", "right"]), st.text(max_size=400)), max_size=6))
 def test_any_text_gives_excerpts_of_that_text(rows: list[tuple[str, str]]) -> None:
     said = [Quote(side, place, text) for place, (side, text) in enumerate(rows, 1)]

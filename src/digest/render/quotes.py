@@ -8,6 +8,7 @@ from digest.render.clean import line
 from digest.render.content import Quote
 
 LIMIT = 280
+SHORT = 140  # an excerpt below this is better with the sentence before it
 
 _CLOSING = "[\"'\u201d\u2019)\\]]*"
 _END = re.compile(f"(?<=[.!?]){_CLOSING}\\s+(?=[\"'\u201c\u2018(\\[]?[A-Z0-9])")
@@ -48,21 +49,18 @@ def sharpest(
 ) -> tuple[Excerpt, ...]:
     """One excerpt per side that has quotes, left first, of at most `limit` characters each.
 
-    Verdicts go before descriptions; two reviewers go before the same one twice; a text in `avoid` (an excerpt that
-    the issue already shows) is taken only when there is nothing else. The same quotes give the same excerpts.
+    Verdicts go before descriptions; two reviewers go before the same one twice; what repeats a text in `avoid` (the
+    excerpts that the issue already shows) is taken only when there is nothing else. The same quotes give the same
+    excerpts.
     """
     chosen: list[Excerpt] = []
     for side in ("left", "right"):
         heard = {excerpt.place for excerpt in chosen}
         ranked = [
-            (
-                _worth(excerpt) - 3 * (excerpt.place in heard) - 100 * (excerpt.text in avoid),
-                -excerpt.place,
-                excerpt,
-            )
+            (_worth(one) - 3 * (one.place in heard) - 100 * _repeats(one, avoid), -one.place, one)
             for quote in quotes
             if quote.side == side
-            for excerpt in _excerpts(quote, limit)
+            for one in _excerpts(quote, limit)
         ]
         if ranked:
             chosen.append(max(ranked, key=lambda entry: entry[:2])[2])
@@ -71,40 +69,41 @@ def sharpest(
 
 def best(excerpts: Sequence[Excerpt], *, avoid: Collection[str] = ()) -> tuple[Excerpt, ...]:
     """The one that is most worth showing, as a tuple of one; empty when there is none."""
-    fresh = [excerpt for excerpt in excerpts if excerpt.text not in avoid] or list(excerpts)
+    fresh = [excerpt for excerpt in excerpts if not _repeats(excerpt, avoid)] or list(excerpts)
     return (max(fresh, key=_worth),) if fresh else ()
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a text, in order; an abbreviation before a capital letter is taken for an end."""
-    return [part for part in _END.split(line(text)) if part]
-
-
-def _excerpts(quote: Quote, limit: int) -> Iterator[Excerpt]:
-    """Every sentence that fits, together with as many of the next ones as fit."""
-    parts = _with_marks(quote.text)
-    for start, first in enumerate(parts):
-        text, end = first, start + 1
-        while end < len(parts) and len(text) + 1 + len(parts[end]) <= limit:
-            text, end = f"{text} {parts[end]}", end + 1
-        whole = len(text) <= limit
-        yield Excerpt(
-            quote.side,
-            quote.place,
-            text if whole else _cut(text, limit),
-            start > 0,
-            end < len(parts) or not whole,
-        )
-
-
-def _with_marks(text: str) -> list[str]:
-    """Sentences with the closing marks that stand behind their full stops."""
+    """The sentences of a text, in order, with their closing marks. A capital behind a full stop begins one."""
     text, parts, start = line(text), [], 0
     for match in _END.finditer(text):
         parts.append(text[start : match.end()].strip())
         start = match.end()
     rest = text[start:].strip()
     return [*parts, rest] if rest else parts
+
+
+def _excerpts(quote: Quote, limit: int) -> Iterator[Excerpt]:
+    """Every sentence, together with as many of the next ones as fit; a short ending takes what leads up to it."""
+    parts = sentences(quote.text)
+    for first in range(len(parts)):
+        start, end = first, first + 1
+        while end < len(parts) and _length(parts[start : end + 1]) <= limit:
+            end += 1
+        while start and _length(parts[first:end]) < SHORT and _length(parts[start - 1 : end]) <= limit:
+            start -= 1
+        text = " ".join(parts[start:end])
+        whole = len(text) <= limit
+        shown = text if whole else _cut(text, limit)
+        yield Excerpt(quote.side, quote.place, shown, start > 0, end < len(parts) or not whole)
+
+
+def _length(parts: Sequence[str]) -> int:
+    return sum(map(len, parts)) + len(parts) - 1
+
+
+def _repeats(excerpt: Excerpt, avoid: Collection[str]) -> bool:
+    return any(part in text for part in sentences(excerpt.text) for text in avoid)
 
 
 def _cut(text: str, limit: int) -> str:
@@ -114,11 +113,10 @@ def _cut(text: str, limit: int) -> str:
 
 
 def _worth(excerpt: Excerpt) -> float:
-    """How pointed it is; the first sentence counts in full, what follows it for a third."""
-    first, *others = _with_marks(excerpt.text)
-    rest = max((_points(part) for part in others), default=0)
+    """How pointed it is: by its best sentence, for a third by its first one, which must stand alone."""
+    points = [_points(part) for part in sentences(excerpt.text)]
     cut = 20 if excerpt.after and not _WHOLE.search(excerpt.text) else 0
-    return _points(first) + rest / 3 + min(len(excerpt.text), 200) / 100 - cut
+    return max(points, default=0) + min(points[:1], default=0) / 3 + min(len(excerpt.text), 200) / 100 - cut
 
 
 def _points(sentence: str) -> int:
