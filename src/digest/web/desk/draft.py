@@ -90,7 +90,7 @@ def _rejected(db: Session, found: Issue) -> list[tuple[Rejection, read.Compariso
 
 
 def _keep(number: int) -> tuple[str, int] | None:
-    """Write what this editor changed. On a clash or a bad text nothing is written and the page with all texts comes back."""
+    """Write what this editor changed; on a clash or a bad text write nothing, and show the page with all texts."""
     try:
         with services().db.begin() as db:
             found = issues.get(db, number)

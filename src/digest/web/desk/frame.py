@@ -16,7 +16,7 @@ from digest.web.guards import content_policy
 
 __all__ = ["Me", "Undo", "complain", "day", "field", "page", "say", "services", "to", "when", "with_policy"]
 
-NEVER = "&ndash;"
+NEVER = Markup("&ndash;")
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def to(endpoint: str, **values: Any) -> Response:
 def when(moment: datetime | None, zone: str = "UTC") -> Markup:
     """A moment as a person of that zone reads it, inside a <time> that machines read; a dash for None."""
     if moment is None:
-        return Markup(NEVER)
+        return NEVER
     local = moment.astimezone(ZoneInfo(zone))
     text = f"{local:%a} {local.day} {local:%b %Y, %H:%M}"
     return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(timespec="seconds"), text)
@@ -85,7 +85,7 @@ def when(moment: datetime | None, zone: str = "UTC") -> Markup:
 def day(moment: datetime | None, zone: str = "UTC") -> Markup:
     """The day of a moment in that zone, as in "Tue 24 Nov 2026"; a dash for None."""
     if moment is None:
-        return Markup(NEVER)
+        return NEVER
     local = moment.astimezone(ZoneInfo(zone))
     text = f"{local:%a} {local.day} {local:%b %Y}"
     return Markup('<time datetime="{}">{}</time>').format(local.date().isoformat(), text)

@@ -11,12 +11,12 @@ def newest(db: Session, comparisons: set[int]) -> dict[int, read.ComparisonView]
     """The newest view of each of these comparisons, by its number."""
     rows = select(ComparisonVersion.comparison_id, ComparisonVersion.id)
     rows = rows.where(ComparisonVersion.comparison_id.in_(comparisons)).order_by(ComparisonVersion.number)
-    last = dict(db.execute(rows).tuples().all())
+    last = dict(db.execute(rows).all())
     views = read.by_version(db, last.values())
     return {number: views[version] for number, version in last.items()}
 
 
 def versus(db: Session, number: int) -> str:
-    """ "SmolLM3 vs Mistral-Next": the comparison by its tools; empty when there is none of that number."""
+    """The comparison by its tools, "SmolLM3 vs Mistral-Next"; empty when there is none of that number."""
     view = newest(db, {number}).get(number)
     return f"{view.left.tool} vs {view.right.tool}" if view else ""

@@ -13,7 +13,7 @@ from digest.web.desk.sample import sample_mail
 WIDTHS = {"phone": "Phone", "desktop": "Desktop", "text": "Plain text"}
 LIGHTS = {"light": "Light", "dark": "Dark"}
 
-# The mail is shown as a mail client shows it: its own styles, no script, no network, no form, and only inside our pages.
+# The mail is shown as a mail client shows it: its own styles, no script, no network, no form, only inside our pages.
 FRAME_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; "
     "form-action 'none'; base-uri 'none'; sandbox allow-popups allow-popups-to-escape-sandbox"

@@ -32,7 +32,7 @@ def refused(problem: DigestError) -> Response | tuple[str, int]:
 
 
 @blueprint.errorhandler(CSRFError)
-def not_ours(_problem_: CSRFError) -> tuple[str, int]:
+def not_ours(_: CSRFError) -> tuple[str, int]:
     """A form without our proof changes nothing: of a session that ended, or of another site."""
     return _problem(
         400, "This form is not of your present session, so nothing was changed. Open the page again."

@@ -114,8 +114,8 @@ def _unknown(db: Session, issue: Issue) -> list[tuple[int, str, Delivery]]:
         .order_by(Delivery.subscriber_id)
         .limit(UNKNOWN_AT_ONCE)
     )
-    return [(row.subscriber_id, masked(address), row) for row, address in db.execute(rows).tuples()]
+    return [(row.subscriber_id, masked(address), row) for row, address in db.execute(rows)]
 
 
 def _who(db: Session, numbers: set[int]) -> dict[int, str]:
-    return dict(db.execute(select(User.id, User.address).where(User.id.in_(numbers))).tuples().all())
+    return dict(db.execute(select(User.id, User.address).where(User.id.in_(numbers))).all())

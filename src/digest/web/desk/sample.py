@@ -13,7 +13,7 @@ TOKEN = b"this-is-a-preview-and-this-link-leads-nowhere"
 
 
 def pressed(db: Session, issue: Issue, base_url: str) -> Pressed:
-    """The issue as it was frozen, else pressed as it stands now. Raises BadInput when a text of it cannot be pressed."""
+    """The issue as it was frozen, else pressed as it stands now. Raises BadInput for a text that cannot be."""
     frozen = db.get(FrozenIssue, issue.id)
     if frozen is not None:
         return Pressed.from_bytes(frozen.pressed)

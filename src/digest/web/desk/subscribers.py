@@ -60,7 +60,7 @@ def subscriber(number: int) -> str:
             subscriber=found,
             subscription=db.get(Subscription, (number, publication.id)),
             events=consent.history(db, number),
-            deliveries=db.execute(rows.order_by(Issue.id.desc()).limit(LAST)).tuples().all(),
+            deliveries=db.execute(rows.order_by(Issue.id.desc()).limit(LAST)).all(),
             now=utcnow(),
             zone=publication.zone,
         )
@@ -77,7 +77,7 @@ def _standing(db: Session, publication: Publication) -> dict[str, int]:
     )
     inner = rows.subquery()
     found: dict[str, int] = dict(
-        db.execute(select(inner.c.why, func.count()).group_by(inner.c.why)).tuples().all()
+        db.execute(select(inner.c.why, func.count()).group_by(inner.c.why)).all()
     )
     order = ("reachable", "pending", "paused", "left", "suppressed", "erased")
     return {name: found.get(name, 0) for name in order}

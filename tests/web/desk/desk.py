@@ -1,0 +1,134 @@
+"""An editor at the desk: a stand with one draft, and clients who are signed in."""
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from tests.web.newsstand import TOOLS, Stand, compare, publish, stand
+from werkzeug.test import TestResponse
+
+from digest.db import Database, utcnow
+from digest.editorial import drafting, users
+from digest.editorial.models import Issue, Pick
+from digest.publications import publications
+
+PAIRS = ((0, 3), (1, 2), (4, 5), (2, 5), (0, 1), (3, 4), (1, 5))
+
+
+def newsroom(db: Database, home: Path, base_url: str = "https://news.example.org", **fields: object) -> Stand:
+    """A publication with seven comparisons and the draft of issue 1, and somebody in each role."""
+    made = stand(db, home, base_url)
+    with db.begin() as session:
+        publish(session, **({"sender_address": "news@verdicts.io"} | fields))
+        for days, (first, second) in enumerate(PAIRS):
+            compare(session, first, second, days_ago=days)
+        for role in ("owner", "editor", "viewer"):
+            users.invite(session, f"{role}@verdicts.io", role, utcnow())
+        drafting.draft(session, publications.find(session), utcnow(), by="test")
+    return made
+
+
+def signed_in(made: Stand, role: str = "editor") -> FlaskClient:
+    """A client of somebody in this role, signed in as they would be: with a link and a press of its button."""
+    with made.db.read() as session:
+        user = users.find(session, f"{role}@verdicts.io")
+        token = users.sign_in_token(made.signer, user, utcnow())
+    client = made.app.test_client()
+    path = f"/desk/enter/{token}"
+    answer = client.post(path, data={"csrf_token": csrf(client, path)}, base_url=_base(client))
+    assert answer.status_code == 303
+    return client
+
+
+def get(client: FlaskClient, path: str, status: int = 200) -> str:
+    """The page at `path`."""
+    answer = client.get(path, base_url=_base(client))
+    assert answer.status_code == status, answer.get_data(as_text=True)
+    return answer.get_data(as_text=True)
+
+
+def csrf(client: FlaskClient, path: str) -> str:
+    """The proof in the first form of a page."""
+    found = re.search(
+        r'name="csrf_token" value="([^"]+)"', client.get(path, base_url=_base(client)).get_data(as_text=True)
+    )
+    return found[1] if found else ""
+
+
+def press(client: FlaskClient, path: str, *, page: str | None = None, **fields: object) -> TestResponse:
+    """Post a form of `page` (else of `path` itself) with a valid proof, and follow where it leads."""
+    data = {"csrf_token": csrf(client, page or path), **fields}
+    return client.post(path, data=data, base_url=_base(client), follow_redirects=True)
+
+
+def form(client: FlaskClient, path: str = "/desk/issues/1") -> dict[str, str]:
+    """What a browser would send of the draft's form when nothing was changed."""
+    page = get(client, path)
+    fields = {}
+    for tag in re.findall(r"<input[^>]*>", page):
+        name, value = re.search(r'name="([^"]+)"', tag), re.search(r'value="([^"]*)"', tag)
+        if name:
+            fields[name[1]] = _text(value[1] if value else "")
+    for name, text in re.findall(r'<textarea[^>]*name="([^"]+)"[^>]*>\n?(.*?)</textarea>', page, re.DOTALL):
+        fields[name] = _text(text).replace("\n", "\r\n")
+    return fields
+
+
+def picks(made: Stand, number: int = 1) -> list[Pick]:
+    """The picks of an issue in their order."""
+    with made.db.read() as session:
+        rows = select(Pick).join(Issue).where(Issue.number == number).order_by(Pick.position)
+        found = list(session.scalars(rows))
+        session.expunge_all()  # what is rolled back is forgotten, and a test wants to look at it
+        return found
+
+
+def order(made: Stand) -> list[int]:
+    """The comparisons of issue 1, in their order."""
+    return [pick.comparison_id for pick in picks(made)]
+
+
+def issue(made: Stand, number: int = 1) -> Issue:
+    """The issue as it is stored."""
+    with made.db.read() as session:
+        found = session.scalars(select(Issue).where(Issue.number == number)).one()
+        session.expunge_all()
+        return found
+
+
+def undo(page: str) -> tuple[str, dict[str, str]]:
+    """Where the Undo button of a page posts, and what."""
+    flash = re.search(r'<div class="flash.*?</form>', page, re.DOTALL)
+    assert flash, page
+    path = re.search(r'action="([^"]+)"', flash[0])
+    fields = dict(re.findall(r'name="([^"]+)" value="([^"]*)"', flash[0]))
+    fields.pop("csrf_token")
+    assert path
+    return urlsplit(path[1]).path, {name: _text(text) for name, text in fields.items()}
+
+
+def _text(html: str) -> str:
+    import html as escaping
+
+    return escaping.unescape(html)
+
+
+def _base(client: FlaskClient) -> str:
+    return str(client.application.extensions["digest"].base_url)
+
+
+__all__ = [
+    "TOOLS",
+    "csrf",
+    "form",
+    "get",
+    "issue",
+    "newsroom",
+    "order",
+    "picks",
+    "press",
+    "signed_in",
+    "undo",
+]

@@ -1,0 +1,57 @@
+"""An issue that is on its way or was sent, built straight in the tables."""
+
+from datetime import timedelta
+
+from tests.web.newsstand import Stand
+from tests.web.readers import reader
+
+from digest.db import utcnow
+from digest.delivery.models import Delivery, FrozenIssue
+from digest.editorial import content, issues, transitions
+from digest.editorial.models import State
+from digest.publications import publications
+from digest.render.press import press
+
+OUTCOMES = ("accepted",) * 6 + ("failed", "failed", "excluded", "unknown", None)
+
+
+def on_its_way(made: Stand, state: State = State.SENDING, hold_minutes: int = 0) -> list[int]:
+    """Issue 1 frozen and half sent; gives the subscribers in the order of OUTCOMES."""
+    now = utcnow()
+    with made.db.begin() as session:
+        publication = publications.find(session)
+        issue = issues.get(session, 1)
+        transitions.log(
+            session, issue.id, "scheduled", State.SENDING, now=now, by="clock", user_id=None, why=""
+        )
+        issue.state, issue.started_at = state, now - timedelta(seconds=20)
+        issue.release_at = now + timedelta(minutes=hold_minutes)
+        pressed = press(content.edition(session, issue, "https://news.example.org")).to_bytes()
+        session.add(
+            FrozenIssue(
+                issue_id=issue.id,
+                edition="{}",
+                pressed=pressed,
+                sha256="0" * 64,
+                template_version="test",
+                key_id="0000",
+                frozen_at=now,
+                audience_done_at=now,
+                planned=len(OUTCOMES),
+            )
+        )
+        numbers = [reader(session, publication.id, f"r{place}@example.org") for place in range(len(OUTCOMES))]
+        for number, outcome in zip(numbers, OUTCOMES, strict=True):
+            session.add(_delivery(issue.id, number, None if hold_minutes else outcome, now))
+    return numbers
+
+
+def _delivery(issue_id: int, number: int, outcome: str | None, now: object) -> Delivery:
+    reasons = {"failed": "no such mailbox", "excluded": "left"}
+    return Delivery(
+        issue_id=issue_id,
+        subscriber_id=number,
+        outcome=outcome,
+        reason=reasons.get(outcome or ""),
+        ended_at=now if outcome else None,
+    )

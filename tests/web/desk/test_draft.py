@@ -1,0 +1,148 @@
+"""What an editor may rely on at a draft."""
+
+import re
+
+from markupsafe import escape
+from sqlalchemy import select
+from tests.web.desk.desk import form, get, issue, order, picks, press, signed_in, undo
+from tests.web.newsstand import Stand
+
+from digest.editorial.models import Rejection
+
+DRAFT = "/desk/issues/1"
+
+
+def test_a_pick_moves_up_and_down_with_a_button(room: Stand) -> None:
+    editor = signed_in(room)
+    before = order(room)
+    press(editor, DRAFT, do=f"down:{before[0]}")
+    assert order(room) == [before[1], before[0], *before[2:]]
+    press(editor, DRAFT, do=f"up:{before[0]}")
+    assert order(room) == before
+
+
+def test_every_button_keeps_the_words_that_were_not_saved_yet(room: Stand) -> None:
+    editor = signed_in(room)
+    first, *_ = before = order(room)
+    typed = form(editor) | {
+        "intro": "Half a thought",
+        f"note-{first}": "Mind the price.",
+        "do": f"down:{first}",
+    }
+    press(editor, DRAFT, **typed)
+    assert order(room) != before
+    assert issue(room).intro == "Half a thought"
+    assert "Mind the price." in [pick.note for pick in picks(room)]
+
+
+def test_a_dropped_pick_comes_back_where_it_was_with_its_note(room: Stand) -> None:
+    editor = signed_in(room)
+    before = order(room)
+    press(editor, DRAFT, **form(editor) | {f"note-{before[1]}": "A note & more", "do": "save"})
+    page = press(editor, DRAFT, do=f"drop:{before[1]}").get_data(as_text=True)
+    assert before[1] not in order(room)
+    path, fields = undo(page)
+    press(editor, path, **fields)
+    assert order(room) == before
+    back = picks(room)[1]
+    assert (back.note, back.pinned) == ("A note & more", False)
+
+
+def test_a_pinned_pick_survives_a_new_draft_and_a_dropped_one_stays_out(room: Stand) -> None:
+    editor = signed_in(room)
+    *_, before, last = order(room)
+    press(editor, DRAFT, do=f"pin:{last}")
+    press(editor, DRAFT, do=f"drop:{before}")
+    page = press(editor, DRAFT, do="redraft").get_data(as_text=True)
+    assert "Drafted anew" in page
+    assert last in order(room)
+    assert before not in order(room)
+    assert "Dropped by hand" in page
+
+
+def test_any_comparison_is_found_and_added(room: Stand) -> None:
+    editor = signed_in(room)
+    with room.db.read() as session:
+        left_out = session.scalars(select(Rejection.comparison_id)).first()
+    page = press(editor, DRAFT, **form(editor) | {"find": "parsnip lantern", "do": "save"}).get_data(
+        as_text=True
+    )
+    assert "1 comparison for “parsnip lantern”" in page
+    page = press(editor, DRAFT, do=f"add:{left_out}").get_data(as_text=True)
+    assert order(room)[-1] == left_out
+    assert "is added as the last pick" in page
+
+
+def test_two_editors_at_once_lose_nothing(room: Stand) -> None:
+    one, other = signed_in(room), signed_in(room, "owner")
+    mine, theirs = form(one), form(other)
+    press(other, DRAFT, **theirs | {"intro": "Written by the owner", "do": "save"})
+    answer = press(
+        one, DRAFT, **mine | {"intro": "Written by the editor", "subject": "A new subject", "do": "save"}
+    )
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 409
+    assert issue(room).intro == "Written by the owner"
+    assert "Written by the editor</textarea>" in page
+    assert "Written by the owner" in page
+    assert 'value="A new subject"' in page
+
+
+def test_the_joined_text_is_saved_after_a_clash(room: Stand) -> None:
+    one, other = signed_in(room), signed_in(room, "owner")
+    mine, theirs = form(one), form(other)
+    press(other, DRAFT, **theirs | {"intro": "Written by the owner", "do": "save"})
+    page = press(one, DRAFT, **mine | {"intro": "Written by the editor", "do": "save"}).get_data(as_text=True)
+    again = {f"was-{n}": v for n, v in re.findall(r'name="was-([^"]+)" value="([^"]*)"', page)}
+    press(one, DRAFT, **mine | again | {"intro": "Written by both", "do": "save"})
+    assert issue(room).intro == "Written by both"
+
+
+def test_two_editors_on_different_texts_do_not_disturb_each_other(room: Stand) -> None:
+    one, other = signed_in(room), signed_in(room, "owner")
+    mine, theirs = form(one), form(other)
+    press(other, DRAFT, **theirs | {"intro": "The owner's intro", "do": "save"})
+    press(one, DRAFT, **mine | {"subject": "The editor's subject", "do": "save"})
+    stored = issue(room)
+    assert (stored.intro, stored.subject) == ("The owner's intro", "The editor's subject")
+
+
+def test_a_text_that_is_too_long_is_told_and_kept_in_the_form(room: Stand) -> None:
+    editor = signed_in(room)
+    answer = press(editor, DRAFT, **form(editor) | {"intro": "x" * 20_001, "subject": "Fine", "do": "save"})
+    assert answer.status_code == 400
+    page = answer.get_data(as_text=True)
+    assert "20001 characters are too many" in page
+    assert "x" * 20_001 in page
+    assert 'value="Fine"' in page
+
+
+def test_markdown_is_shown_as_it_will_look_and_nothing_of_it_runs(room: Stand) -> None:
+    editor = signed_in(room)
+    hostile = "A *good* week <script>alert(1)</script> [x](javascript:alert(1))"
+    page = press(editor, DRAFT, **form(editor) | {"intro": hostile, "do": "save"}).get_data(as_text=True)
+    assert "<em>good</em>" in page
+    assert "<script>" not in page
+    assert 'href="javascript' not in page
+    assert "style=" not in page
+
+
+def test_the_words_of_an_ended_session_are_given_back(room: Stand) -> None:
+    editor = signed_in(room)
+    typed = form(editor) | {"intro": "An hour of work", "do": "save"}
+    press(editor, "/desk/end-sessions", page="/desk/")
+    answer = press(
+        editor, DRAFT, page="/desk/sign-in", **{k: v for k, v in typed.items() if k != "csrf_token"}
+    )
+    assert answer.status_code == 401
+    assert "An hour of work" in answer.get_data(as_text=True)
+
+
+def test_each_pick_says_why_and_each_rejected_one_why_not(room: Stand) -> None:
+    page = get(signed_in(room, "viewer"), DRAFT)
+    for pick in picks(room):
+        assert str(escape(pick.why)) in page
+    with room.db.read() as session:
+        reasons = list(session.scalars(select(Rejection.why_not)))
+    assert len(reasons) == 2
+    assert all(str(escape(reason)) in page for reason in reasons)

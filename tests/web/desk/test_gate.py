@@ -1,0 +1,214 @@
+"""Who may come in, and what each may do."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from tests.web.desk.desk import csrf, get, issue, newsroom, order, press, signed_in
+from tests.web.newsstand import BASE, Stand
+
+from digest.db import Database, utcnow
+from digest.delivery.models import Letter
+from digest.editorial import users
+from digest.editorial.models import Role
+from digest.web.desk import gate
+
+OPEN = {"desk.sign_in", "desk.ask", "desk.enter", "desk.come_in"}
+OWN = {"desk.sign_out", "desk.end_sessions"}  # a viewer may end their own sessions
+LOOKS = {"desk.seek"}  # a search that is a POST, so that no address stands in a URL
+OWNERS = {"desk.people", "desk.invite", "desk.role", "desk.remove"}
+
+
+@pytest.fixture
+def room(sqlite: Database, tmp_path: Path) -> Stand:
+    """Who may do what does not depend on the kind of database."""
+    return newsroom(sqlite, tmp_path)
+
+
+def desk_rules(room: Stand) -> list[tuple[str, str, str]]:
+    """Every desk route as (endpoint, method, path)."""
+    rules = [rule for rule in room.app.url_map.iter_rules() if rule.rule.startswith("/desk")]
+    found = []
+    for rule in rules:
+        path = re.sub(r"<int:\w+>", "1", rule.rule).replace("<slug>", "x").replace("<token>", "x")
+        found += [(rule.endpoint, method, path) for method in sorted(rule.methods & {"GET", "POST"})]
+    assert len(found) > 25
+    return found
+
+
+def test_every_desk_route_needs_a_signed_in_user(room: Stand) -> None:
+    stranger = room.app.test_client()
+    for endpoint, method, path in desk_rules(room):
+        if endpoint in OPEN:
+            continue
+        if method == "GET":
+            answer = stranger.get(path, base_url=BASE)
+            assert (answer.status_code, answer.headers["Location"]) == (303, "/desk/sign-in"), path
+        else:
+            data = {"csrf_token": csrf(stranger, "/desk/sign-in")}
+            assert stranger.post(path, base_url=BASE, data=data).status_code == 401, path
+
+
+def test_every_change_needs_an_editor_and_people_need_an_owner(room: Stand) -> None:
+    needed = {}
+    for endpoint, method, _ in desk_rules(room):
+        needed[endpoint, method] = gate.needed(room.app.view_functions[endpoint], method)
+    for (endpoint, method), rank in needed.items():
+        if endpoint in OPEN:
+            assert rank == gate.ANYBODY
+        elif endpoint in OWNERS:
+            assert rank == gate.RANK[Role.OWNER]
+        elif method == "GET" or endpoint in OWN | LOOKS:
+            assert rank == gate.RANK[Role.VIEWER]
+        else:
+            assert rank == gate.RANK[Role.EDITOR], endpoint
+
+
+def test_every_post_without_our_proof_is_refused(room: Stand) -> None:
+    owner = signed_in(room, "owner")
+    before = room.rows()
+    for endpoint, method, path in desk_rules(room):
+        if method == "POST":
+            assert owner.post(path, base_url=BASE, data={"do": "save"}).status_code == 400, endpoint
+    assert room.rows() == before
+
+
+def test_a_viewer_sees_everything_and_changes_nothing(room: Stand) -> None:
+    viewer = signed_in(room, "viewer")
+    before = order(room)
+    page = get(viewer, "/desk/issues/1")
+    assert 'name="do"' not in page
+    for path in (
+        "/desk/",
+        "/desk/issues/1/preview",
+        "/desk/issues/1/schedule",
+        "/desk/comparisons",
+        "/desk/subscribers",
+    ):
+        get(viewer, path)
+    answer = press(viewer, "/desk/issues/1", page="/desk/", do=f"drop:{before[0]}")
+    assert answer.status_code == 403
+    assert order(room) == before
+
+
+def test_an_editor_does_not_decide_who_comes_in(room: Stand) -> None:
+    editor = signed_in(room)
+    get(editor, "/desk/people", 403)
+    assert (
+        press(editor, "/desk/people", page="/desk/", address="x@verdicts.io", role="owner").status_code == 403
+    )
+
+
+def test_a_scanner_that_opens_the_link_of_a_sign_in_letter_uses_nothing_up(room: Stand) -> None:
+    with room.db.read() as session:
+        token = users.sign_in_token(room.signer, users.find(session, "editor@verdicts.io"), utcnow())
+    path = f"/desk/enter/{token}"
+    for _ in range(3):
+        get(room.app.test_client(), path)
+    client = room.app.test_client()
+    assert press(client, path).status_code == 200
+    assert press(room.app.test_client(), path, page="/desk/sign-in").status_code == 400
+
+
+def test_an_expired_link_says_so(room: Stand) -> None:
+    with room.db.read() as session:
+        user = users.find(session, "editor@verdicts.io")
+        token = users.sign_in_token(room.signer, user, utcnow() - timedelta(days=2), timedelta(minutes=5))
+    assert "expired" in get(room.app.test_client(), f"/desk/enter/{token}", 400)
+
+
+def test_the_sign_in_page_tells_nobody_who_works_here(room: Stand) -> None:
+    known = press(room.app.test_client(), "/desk/sign-in", address="Editor@verdicts.io").get_data(
+        as_text=True
+    )
+    unknown = press(room.app.test_client(), "/desk/sign-in", address="nobody@verdicts.io").get_data(
+        as_text=True
+    )
+    assert known == unknown
+    with room.db.read() as session:
+        letters = session.scalars(select(Letter)).all()
+        assert [letter.kind for letter in letters] == ["sign_in"]
+
+
+def test_sign_in_letters_are_limited(room: Stand) -> None:
+    client = room.app.test_client()
+    answers = [press(client, "/desk/sign-in", address="editor@verdicts.io").status_code for _ in range(6)]
+    assert answers == [200] * 5 + [429]
+
+
+def test_a_link_that_was_asked_for_before_signing_in_is_where_one_lands(room: Stand) -> None:
+    client = room.app.test_client()
+    client.get("/desk/issues/1/schedule?day=2027-01-05", base_url=BASE)
+    with room.db.read() as session:
+        token = users.sign_in_token(room.signer, users.find(session, "editor@verdicts.io"), utcnow())
+    path = f"/desk/enter/{token}"
+    answer = client.post(path, data={"csrf_token": csrf(client, path)}, base_url=BASE)
+    assert answer.headers["Location"] == "/desk/issues/1/schedule?day=2027-01-05"
+
+
+def test_all_sessions_end_at_once(room: Stand) -> None:
+    here, there = signed_in(room), signed_in(room)
+    press(here, "/desk/end-sessions", page="/desk/")
+    assert there.get("/desk/", base_url=BASE).status_code == 303
+
+
+def test_the_cookie_is_for_this_site_and_no_script(room: Stand) -> None:
+    client = room.app.test_client()
+    cookie = client.get("/desk/sign-in", base_url=BASE).headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    assert "Secure" in cookie
+
+
+def test_on_plain_http_the_cookie_works_too(sqlite: Database, tmp_path: Path) -> None:
+    room = newsroom(sqlite, tmp_path, "http://127.0.0.1:8000")
+    get(signed_in(room), "/desk/")
+
+
+def test_an_owner_invites_promotes_and_removes(room: Stand) -> None:
+    owner = signed_in(room, "owner")
+    page = press(owner, "/desk/people", address="new@verdicts.io", role="viewer").get_data(as_text=True)
+    assert "new@verdicts.io is invited" in page
+    with room.db.read() as session:
+        number = users.find(session, "new@verdicts.io").id
+    newcomer = signed_in(room, "new")
+    press(owner, f"/desk/people/{number}/role", page="/desk/people", role="editor")
+    assert press(newcomer, "/desk/issues/1", do="save").status_code == 200
+    press(owner, f"/desk/people/{number}/remove", page="/desk/people")
+    assert newcomer.get("/desk/", base_url=BASE).status_code == 303
+
+
+def test_an_owner_cannot_lock_everybody_out(room: Stand) -> None:
+    owner = signed_in(room, "owner")
+    with room.db.read() as session:
+        number = users.find(session, "owner@verdicts.io").id
+    page = press(owner, f"/desk/people/{number}/remove", page="/desk/people").get_data(as_text=True)
+    assert "You cannot change or remove yourself" in page
+    get(owner, "/desk/people")
+
+
+def test_history_keeps_the_name_of_somebody_who_was_removed(room: Stand) -> None:
+    owner, editor = signed_in(room, "owner"), signed_in(room)
+    press(
+        editor,
+        "/desk/issues/1/schedule",
+        do="schedule",
+        day="2030-01-01",
+        clock="09:00",
+        zone="UTC",
+        hold="10",
+    )
+    assert issue(room).state == "scheduled"
+    with room.db.read() as session:
+        number = users.find(session, "editor@verdicts.io").id
+    press(owner, f"/desk/people/{number}/remove", page="/desk/people")
+    assert "by editor@verdicts.io" in get(owner, "/desk/issues/1/report")
+
+
+@pytest.mark.parametrize("path", ["/desk/issues/99", "/desk/comparisons/nothing", "/desk/subscribers/99"])
+def test_what_is_not_there_is_told_in_the_frame_of_the_desk(room: Stand, path: str) -> None:
+    page = get(signed_in(room), path, 404)
+    assert "There is nothing here" in page
+    assert "The desk" in page

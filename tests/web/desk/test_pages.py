@@ -1,0 +1,163 @@
+"""Every page of the desk in a real browser: accessible, light enough, and no wider than a phone."""
+
+import threading
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from shutil import which
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, sync_playwright
+from tests.web.desk.desk import csrf, get, newsroom, press, signed_in
+from tests.web.desk.sending import on_its_way
+from tests.web.newsstand import Stand
+from tests.web.readers import reader
+from werkzeug.serving import make_server
+
+from digest.db import Database, utcnow
+from digest.editorial import users
+from digest.editorial.models import State
+from digest.publications import publications
+
+CHROMIUM = which("chromium") or which("chromium-browser")
+PAGES = (
+    "/desk/",
+    "/desk/issues/1",
+    "/desk/issues/1?find=parsnip",
+    "/desk/issues/1/preview",
+    "/desk/issues/1/preview?as=text",
+    "/desk/issues/1/schedule",
+    "/desk/comparisons",
+    "/desk/comparisons/parsnip-vs-lantern-db",
+    "/desk/subscribers",
+    "/desk/people",
+)
+
+
+@pytest.fixture
+def room(sqlite: Database, tmp_path: Path) -> Stand:
+    return newsroom(sqlite, tmp_path, "http://127.0.0.1")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed here")
+    with sync_playwright() as player:
+        opened = player.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def served(room: Stand) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, room.app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def look(browser: Browser, room: Stand, served: str, paths: tuple[str, ...], scheme: str) -> None:
+    """Open each path on a phone, signed in as the owner, and let axe judge it."""
+    with room.db.read() as session:
+        token = users.sign_in_token(room.signer, users.find(session, "owner@verdicts.io"), utcnow())
+    context = browser.new_context(viewport={"width": 360, "height": 740}, color_scheme=scheme)
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
+    page.goto(f"{served}/desk/enter/{token}")
+    page.click("main button")
+    for path in paths:
+        page.goto(served + path)
+        # The frame's document is the mail, which has tests of its own and runs no script.
+        found = Axe().run(page, options={"iframes": False})
+        assert found.violations_count == 0, f"{path}: {found.generate_report()}"
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
+        assert len(page.content()) < 150_000, path
+    assert problems == []
+    context.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_of_a_draft_is_accessible(browser: Browser, room: Stand, served: str, scheme: str) -> None:
+    look(browser, room, served, PAGES, scheme)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_watching_and_reporting_are_accessible(
+    browser: Browser, room: Stand, served: str, scheme: str
+) -> None:
+    numbers = on_its_way(room)
+    look(
+        browser,
+        room,
+        served,
+        ("/desk/issues/1", "/desk/issues/1/report", f"/desk/subscribers/{numbers[0]}"),
+        scheme,
+    )
+
+
+@pytest.mark.browser
+def test_the_numbers_move_without_a_reload(browser: Browser, room: Stand, served: str) -> None:
+    numbers = on_its_way(room)
+    with room.db.read() as session:
+        token = users.sign_in_token(room.signer, users.find(session, "owner@verdicts.io"), utcnow())
+    page = browser.new_page()
+    page.goto(f"{served}/desk/enter/{token}")
+    page.click("main button")
+    page.goto(f"{served}/desk/issues/1")
+    page.evaluate("window.untouched = true")
+    owner = signed_in(room, "owner")
+    press(owner, f"/desk/issues/1/unknown/{numbers[9]}/sent", page="/desk/issues/1/report")
+    page.wait_for_selector("svg[aria-label*='7 accepted']", timeout=10_000)
+    assert page.evaluate("window.untouched")
+    page.close()
+
+
+def test_pages_are_pasted_and_uploaded_with_a_line_for_each(room: Stand) -> None:
+    editor = signed_in(room)
+    files = [(BytesIO(b"not a comparison"), "one.txt"), (BytesIO(b"[]{"), "../../two.json")]
+    data = {"csrf_token": csrf(editor, "/desk/comparisons"), "files": files, "page": "also not one"}
+    answer = editor.post(
+        "/desk/comparisons", data=data, content_type="multipart/form-data", base_url="http://127.0.0.1"
+    )
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 400
+    assert "0 comparisons read, 3 refused" in page
+    assert "one.txt" in page
+    assert "two.json" in page
+    assert page.count('<span class="tag tag-bad">Refused</span>') == 3
+
+
+def test_a_reader_is_found_by_the_whole_address_only(room: Stand) -> None:
+    with room.db.begin() as session:
+        number = reader(session, publications.find(session).id, "ana@example.org")
+    viewer = signed_in(room, "viewer")
+    assert "ana@example.org</h1>" in press(viewer, "/desk/subscribers", address="ana@example.org").get_data(
+        as_text=True
+    )
+    assert press(viewer, "/desk/subscribers", address="an").status_code == 404
+    assert "Nothing yet" in get(viewer, f"/desk/subscribers/{number}")
+
+
+def test_counts_by_standing_add_up(room: Stand) -> None:
+    with room.db.begin() as session:
+        publication = publications.find(session).id
+        for place, standing in enumerate(("active", "active", "pending", "left")):
+            reader(session, publication, f"r{place}@example.org", standing)
+    page = get(signed_in(room), "/desk/subscribers")
+    numbers = [line.split("</span>")[0] for line in page.split('<dd><span class="number">')[1:]]
+    assert numbers == ["2", "1", "0", "1", "0", "0"]
+
+
+def test_the_front_shows_what_became_of_past_issues(room: Stand) -> None:
+    on_its_way(room, State.SENT)
+    page = get(signed_in(room), "/desk/")
+    assert "Of 11 planned: 6 accepted" in page
+    assert "Draft an issue now" in page

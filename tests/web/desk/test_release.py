@@ -1,0 +1,168 @@
+"""From the last look to the report."""
+
+import email
+import json
+
+import pytest
+from sqlalchemy import select
+from tests.web.desk.desk import form, get, issue, press, signed_in, undo
+from tests.web.desk.sending import on_its_way
+from tests.web.newsstand import Stand
+
+from digest.delivery.models import Delivery, Letter
+from digest.editorial.models import State
+
+DRAFT = "/desk/issues/1"
+PLAN = f"{DRAFT}/schedule"
+HOUR = {"day": "2030-01-01", "clock": "09:00", "zone": "Europe/Berlin", "hold": "15"}
+
+
+def test_the_last_look_is_one_sentence(room: Stand) -> None:
+    page = get(signed_in(room), f"{PLAN}?day=2030-01-01&clock=09:00&zone=Europe/Berlin")
+    assert "Tuesday 1 January, 09:00 Europe/Berlin, issue 1, 5 verdicts, to 0 readers" in page
+
+
+def test_an_hour_can_be_looked_at_before_it_is_taken(room: Stand) -> None:
+    page = press(signed_in(room), PLAN, do="look", **HOUR | {"zone": "Asia/Tokyo"}).get_data(as_text=True)
+    assert "09:00 Asia/Tokyo" in page
+    assert issue(room).state == State.DRAFT
+
+
+def test_a_scheduled_issue_is_taken_back_with_undo(room: Stand) -> None:
+    editor = signed_in(room)
+    page = press(editor, PLAN, do="schedule", **HOUR).get_data(as_text=True)
+    stored = issue(room)
+    assert (stored.state, stored.send_on, stored.zone, stored.hold_minutes) == (
+        State.SCHEDULED,
+        "2030-01-01 09:00",
+        "Europe/Berlin",
+        15,
+    )
+    path, fields = undo(page)
+    press(editor, path, page=DRAFT, **fields)
+    assert issue(room).state == State.DRAFT
+
+
+def test_a_blocking_check_stops_it_and_says_why(room: Stand) -> None:
+    editor = signed_in(room)
+    press(editor, DRAFT, **form(editor) | {"subject": "Hello {{ name }}", "do": "save"})
+    page = get(editor, PLAN)
+    assert "It cannot go out yet" in page
+    page = press(editor, PLAN, do="schedule", **HOUR).get_data(as_text=True)
+    assert "It cannot go out yet: The subject holds {{ name }}" in page
+    press(editor, PLAN, do="now", hold="0")
+    assert issue(room).state == State.DRAFT
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"clock": "25:00"}, {"zone": "Mars/Olympus"}, {"day": "2020-01-01"}, {"hold": "x"}]
+)
+def test_an_hour_that_cannot_be_is_refused_with_a_reason(room: Stand, wrong: dict[str, str]) -> None:
+    answer = press(signed_in(room), PLAN, do="schedule", **HOUR | wrong)
+    assert "notice-bad" in answer.get_data(as_text=True) or answer.status_code == 400
+    assert issue(room).state == State.DRAFT
+
+
+def test_send_now_keeps_its_hold_and_wakes_the_clock(room: Stand) -> None:
+    page = press(signed_in(room), PLAN, do="now", hold="5").get_data(as_text=True)
+    assert "after a hold of 5 minutes" in page
+    assert issue(room).state == State.SCHEDULED
+    assert "calendar" in room.nudges
+
+
+def test_a_test_mail_is_marked_and_goes_to_any_address(room: Stand) -> None:
+    editor = signed_in(room)
+    page = press(
+        editor, DRAFT, **form(editor) | {"do": "test", "test-address": "friend@example.net"}
+    ).get_data(as_text=True)
+    assert "A test is on its way to friend@example.net." in page
+    with room.db.read() as session:
+        letter = session.scalars(select(Letter)).one()
+        assert letter.address == "friend@example.net"
+        assert "[Test]" in json.dumps(json.loads(letter.facts)) or letter.kind == "test"
+
+
+def test_what_is_previewed_is_the_mail_itself(room: Stand) -> None:
+    viewer = signed_in(room, "viewer")
+    subject = issue(room).subject
+    raw = viewer.get(f"{DRAFT}/preview/mail.eml", base_url="https://news.example.org")
+    assert raw.mimetype == "message/rfc822"
+    mail = email.message_from_bytes(raw.data, policy=email.policy.default)
+    assert mail["Subject"] == subject
+    html = next(part for part in mail.walk() if part.get_content_type() == "text/html").get_content()
+    assert get(viewer, f"{DRAFT}/preview/body").strip() == html.replace("\r\n", "\n").strip()
+    assert subject in get(viewer, f"{DRAFT}/preview?as=text")
+
+
+def test_the_frame_of_a_preview_may_do_nothing(room: Stand) -> None:
+    answer = signed_in(room).get(f"{DRAFT}/preview/body?light=dark", base_url="https://news.example.org")
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'self'" in policy
+    assert "script" not in policy
+    assert "prefers-color-scheme" not in answer.get_data(as_text=True)
+    assert 'sandbox="' in get(signed_in(room), f"{DRAFT}/preview")
+
+
+def test_one_watches_numbers_that_add_up(room: Stand) -> None:
+    on_its_way(room)
+    page = get(signed_in(room), DRAFT)
+    assert "Of 11 planned: 6 accepted, 1 excluded, 2 failed, 1 unknown, 1 remaining" in page
+    assert '<meta http-equiv="refresh" content="3">' in page
+    assert "Pause" in page
+
+
+def test_a_hold_counts_down_and_cancel_really_cancels(room: Stand) -> None:
+    on_its_way(room, hold_minutes=5)
+    editor = signed_in(room)
+    page = get(editor, DRAFT)
+    assert "no mail has left" in page
+    assert "4:5" in page
+    press(editor, f"{DRAFT}/cancel", page=DRAFT)
+    assert issue(room).state == State.CANCELLED
+
+
+def test_pause_and_resume(room: Stand) -> None:
+    on_its_way(room)
+    editor = signed_in(room)
+    page = press(editor, f"{DRAFT}/pause", page=DRAFT).get_data(as_text=True)
+    assert issue(room).state == State.PAUSED
+    assert 'http-equiv="refresh"' not in page
+    press(editor, f"{DRAFT}/resume", page=DRAFT)
+    assert issue(room).state == State.SENDING
+
+
+def test_no_remaining_time_is_promised_before_it_was_measured(room: Stand) -> None:
+    on_its_way(room)
+    with room.db.begin() as session:
+        for row in session.scalars(select(Delivery)):
+            row.outcome = row.ended_at = None
+    assert "not measured yet" in get(signed_in(room), DRAFT)
+
+
+def test_the_report_adds_up_and_names_reasons(room: Stand) -> None:
+    on_its_way(room, State.SENT)
+    page = get(signed_in(room, "viewer"), DRAFT)
+    assert "no such mailbox" in page
+    assert "Failed, by reason" in page
+    assert "r9@example.org" not in page
+    assert "r•••@example.org" in page
+    assert "Send again" not in page
+
+
+def test_a_person_settles_what_nobody_knows(room: Stand) -> None:
+    numbers = on_its_way(room, State.SENT)
+    editor = signed_in(room)
+    page = press(editor, f"{DRAFT}/unknown/{numbers[9]}/sent", page=f"{DRAFT}/report").get_data(as_text=True)
+    assert "7 accepted" in page
+    assert "counted as sent to reader" in page
+    page = press(editor, f"{DRAFT}/failed/again", page=f"{DRAFT}/report").get_data(as_text=True)
+    assert "2 whose mail failed are tried again" in page
+
+
+def test_a_sent_issue_cannot_be_edited(room: Stand) -> None:
+    on_its_way(room, State.SENT)
+    editor = signed_in(room)
+    before = issue(room).subject
+    press(editor, DRAFT, page=f"{DRAFT}/report", subject="Too late", do="save", **{"was-subject": "x"})
+    assert issue(room).subject == before
