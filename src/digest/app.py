@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from digest.services import Limiter, Services
 
 LOG = logging.getLogger(__name__)
+NUDGE_SECONDS = 1.5  # that a door waits for the broker
 QUIET_SECONDS = 10.0  # after a nudge that failed: the tick looks at the rows meanwhile
 
 
@@ -88,7 +90,7 @@ def celery_app(settings: "Settings | None" = None) -> "Celery":
     settings = settings or _or_exit()
     found = settings
     services.install(lambda: build(found))
-    app = _celery(settings, connect_timeout=5)
+    app = _celery(settings, patience=30)
     app.conf.beat_schedule = tasks.SCHEDULE
     return app
 
@@ -96,17 +98,20 @@ def celery_app(settings: "Settings | None" = None) -> "Celery":
 def nudger(settings: "Settings") -> Callable[[str], None]:
     """A function that names a task to run soon. It never raises and, when the broker is dead, hardly waits."""
     quiet_until = 0.0
+    line = ThreadPoolExecutor(1, "nudge")
 
     @cache
     def producer() -> "Celery":
-        return _celery(settings, connect_timeout=1)
+        return _celery(settings, patience=1)
 
     def nudge(task: str) -> None:
         nonlocal quiet_until
         if time.monotonic() < quiet_until:
             return
+        app = producer()
         try:
-            producer().send_task(f"digest.{task}", retry=False)
+            # On a thread of its own: a broker that takes the line and says nothing would hold the door for seconds.
+            line.submit(app.send_task, f"digest.{task}", retry=False).result(NUDGE_SECONDS)
         except Exception as error:  # noqa: BLE001  a broker fails in many ways, and none may close a door
             quiet_until = time.monotonic() + QUIET_SECONDS
             LOG.warning("nudge failed", extra={"task": task, "error": type(error).__name__})
@@ -159,7 +164,7 @@ def _limiter(broker: str) -> "Limiter":
     return Limiter(store if isinstance(store, Storage) else None)
 
 
-def _celery(settings: "Settings", connect_timeout: int) -> "Celery":
+def _celery(settings: "Settings", *, patience: int) -> "Celery":
     from celery import Celery
     from celery.signals import setup_logging
     from kombu.entity import Queue
@@ -188,8 +193,8 @@ def _celery(settings: "Settings", connect_timeout: int) -> "Celery":
         # Without the timeouts a link that hangs leaves a worker deaf for ever.
         broker_transport_options={
             "visibility_timeout": 600,
-            "socket_timeout": 30,
-            "socket_connect_timeout": connect_timeout,
+            "socket_timeout": patience,
+            "socket_connect_timeout": min(patience, 5),
             "socket_keepalive": True,
             "health_check_interval": 25,
             "global_keyprefix": "digest:",

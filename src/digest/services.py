@@ -2,13 +2,13 @@
 
 import logging
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from limits import parse
-from limits.errors import StorageError
 from limits.storage import MemoryStorage, Storage
 from limits.strategies import FixedWindowRateLimiter
 
@@ -17,6 +17,7 @@ from digest.mail import Relay
 from digest.signing import Signer
 
 LOG = logging.getLogger(__name__)
+ALONE_SECONDS = 10.0  # after a store that did not answer: nobody waits for it again so soon
 
 
 class Limiter:
@@ -24,6 +25,7 @@ class Limiter:
 
     def __init__(self, store: Storage | None = None) -> None:
         self._shared = FixedWindowRateLimiter(store) if store else None
+        self._alone_until = 0.0
         self._own = FixedWindowRateLimiter(MemoryStorage())
 
     def allows(self, rate: str, *names: str) -> bool:
@@ -32,10 +34,11 @@ class Limiter:
         A store that cannot be reached never closes a door: this process then counts alone.
         """
         limit = parse(rate)
-        if self._shared is not None:
+        if self._shared is not None and time.monotonic() > self._alone_until:
             try:
                 return self._shared.hit(limit, *names)
-            except (StorageError, OSError) as error:
+            except Exception as error:  # noqa: BLE001  a store fails in many ways, and none may close a door
+                self._alone_until = time.monotonic() + ALONE_SECONDS
                 LOG.warning("limiter counts alone", extra={"error": type(error).__name__})
         return self._own.hit(limit, *names)
 

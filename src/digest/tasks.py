@@ -106,11 +106,11 @@ _stopping = threading.Event()
 
 def register(app: Any) -> None:
     """Make every task known to a Celery app, by its name."""
+    worker_shutting_down.connect(_stop, weak=False)
     for task in TASKS:
         app.task(task, name=f"digest.{task.__name__.rstrip('_')}")
 
 
-@worker_shutting_down.connect
 def _stop(**_: Any) -> None:
     """The mail in flight on each connection is finished and written down; nothing new is begun."""
     _stopping.set()

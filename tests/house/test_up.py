@@ -6,7 +6,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -35,7 +34,7 @@ class Up:
         """The children by what they do."""
         found = {}
         for child in psutil.Process(self.process.pid).children(recursive=True):
-            with suppress(psutil.Error):
+            with suppress(psutil.Error, IndexError):  # one that just ended has no words
                 words = child.cmdline()
                 found["valkey" if "valkey-server" in words[0] else words[3].split(" ")[0]] = child
         return found
@@ -60,7 +59,7 @@ def digest(home: Path, *words: str, **more: object) -> subprocess.CompletedProce
 def until(true: Callable[[], bool], seconds: float = 60) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        with suppress(OSError, psutil.Error, urllib.error.URLError):
+        with suppress(OSError, psutil.Error, KeyError):
             if true():
                 return True
         time.sleep(0.05)

@@ -82,7 +82,8 @@ def first_owner(session: "Session", address: str | None) -> "User":
     from digest.editorial import users
     from digest.editorial.models import Role, User
 
-    there = session.scalars(select(User).where(User.role == Role.OWNER).order_by(User.id).limit(1)).first()
+    owners = select(User).where(User.role == Role.OWNER.value, User.removed_at.is_(None)).order_by(User.id)
+    there = session.scalars(owners.limit(1)).first()
     if there is not None and address in {None, there.address}:
         return there
     return users.invite(session, address or OWNER, Role.OWNER, utcnow())

@@ -87,7 +87,6 @@ def _readers(services: "Services", publication: "Publication") -> int:
     from digest.db import utcnow
 
     then = utcnow() - timedelta(days=30)
-    seen = {"network": None, "agent": "digest demo"}
     names = GIVEN.split()
     with services.db.begin() as session:
         for name in names:
@@ -98,11 +97,18 @@ def _readers(services: "Services", publication: "Publication") -> int:
                 address=f"{name.lower()}@example.org",
                 wording="Sample data.",
                 source="demo",
+                network=None,
+                agent=None,
                 now=then,
-                **seen,
             )
             confirm.confirm(
-                session, publication.id, asked.subscriber_id, wording="Sample data.", now=then, **seen
+                session,
+                publication.id,
+                asked.subscriber_id,
+                wording="Sample data.",
+                network=None,
+                agent=None,
+                now=then,
             )
     return len(names)
 
