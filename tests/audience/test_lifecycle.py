@@ -213,6 +213,6 @@ def test_nobody_is_reached_who_should_not_be(db: Database, signer: Signer) -> No
     run_state_machine_as_test(
         Lifecycle,
         settings=settings(
-            max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

@@ -1,0 +1,62 @@
+"""`digest subscribers` does what it says, and shows whole addresses only when asked."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner, Result
+from tests.audience.readers import publication
+
+from digest.audience import suppression
+from digest.cli import House
+from digest.cli.subscribers import group
+from digest.db import Database
+from digest.signing import Signer
+
+
+@pytest.fixture
+def house(sqlite: Database, signer: Signer) -> House:
+    with sqlite.begin() as session:
+        publication(session)
+    return House(services=lambda: SimpleNamespace(db=sqlite, signer=signer, nudge=lambda _: None))
+
+
+def call(house: House, *words: str) -> Result:
+    return CliRunner().invoke(group, list(words), obj=house, catch_exceptions=True)
+
+
+def test_an_audience_comes_in_is_listed_and_goes_out_again(house: House, tmp_path: Path) -> None:
+    path = tmp_path / "readers.csv"
+    path.write_text("email,status\nada@example.org,active\nbob@example.org,left\nbad,active\n")
+    done = json.loads(
+        call(house, "import", str(path), "--confirmed", "--source", "why we may", "--json").stdout
+    )
+    assert (done["rows"], done["added"], done["left"], done["bad"]) == (3, 1, 1, 1)
+    assert done["bad_rows"][0]["line"] == 4
+    listed = call(house, "list")
+    assert "a•••@example.org" in listed.stdout
+    assert "ada@" not in listed.stdout
+    assert json.loads(call(house, "list", "--json", "--addresses").stdout)["reachable"] == 1
+    assert call(house, "export").stdout.count("@example.org") == 2
+    assert len(json.loads(call(house, "export", "--json").stdout)) == 2
+    assert json.loads(call(house, "export", "--address", "ada@example.org").stdout)["deliveries"] == []
+    assert "imported" in call(house, "show", "ada@example.org").stdout
+
+
+def test_forgetting_and_suppressing(house: House, tmp_path: Path, sqlite: Database, signer: Signer) -> None:
+    path = tmp_path / "readers.csv"
+    path.write_text("ada@example.org\n")
+    call(house, "import", str(path), "--confirmed", "--source", "why")
+    assert call(house, "suppress", "bob@example.org").exit_code == 0
+    assert call(house, "erase", "ada@example.org", "--yes").exit_code == 0
+    again = json.loads(call(house, "import", str(path), "--confirmed", "--source", "why", "--json").stdout)
+    assert (again["added"], again["suppressed"]) == (0, 1)
+    with sqlite.read() as session:
+        assert suppression.is_suppressed(session, signer, "bob@example.org")
+
+
+def test_confirmed_needs_a_reason(house: House, tmp_path: Path) -> None:
+    done = call(house, "import", str(tmp_path / "x.csv"), "--confirmed")
+    assert done.exit_code == 2
+    assert "why we may" in done.stderr
