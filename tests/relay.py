@@ -41,12 +41,16 @@ class Script:
     every_mail: str = ""
     every_body: str = ""
     data: deque[str] = field(default_factory=deque)
-    body: dict[str, deque[str]] = field(default_factory=lambda: defaultdict(deque))  # replies to the final dot
+    body: dict[str, deque[str]] = field(
+        default_factory=lambda: defaultdict(deque)
+    )  # replies to the final dot
     data_after_refused_rcpt: str = "354 go on"
     close_after: int = 0  # mails per connection, then 421
     close_silently: bool = False  # EOF instead of that 421
     drop_mid_data: set[str] = field(default_factory=set)  # recipients: closed once, while their body comes
-    drop_after_dot: Counter[str] = field(default_factory=Counter)  # recipients: taken, and closed without a reply
+    drop_after_dot: Counter[str] = field(
+        default_factory=Counter
+    )  # recipients: taken, and closed without a reply
     delay: float = 0.0  # seconds before each write
     discard: bool = False  # keep no mail, only count
     on_taken: Callable[[int], None] | None = None  # told the number of mails so far

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from digest.audience.models import Subscriber, Subscription
 from digest.catalog.models import Comparison, ComparisonVersion, Quote, Review, Tool
 from digest.db import Database, utcnow
-from digest.delivery import batches, due, freeze, send
+from digest.delivery import due, freeze, send
 from digest.delivery.counts import Counts, counts
 from digest.delivery.models import Delivery
 from digest.editorial.models import Issue, Pick, State
@@ -63,10 +63,7 @@ def add_readers(session: Session, publication_id: int, number: int, first: int =
     numbers = range(first, first + number)
     session.execute(
         insert(Subscriber),
-        [
-            {"id": n, "address": address(n), "address_key": address(n), "created_at": EARLIER}
-            for n in numbers
-        ],
+        [{"id": n, "address": address(n), "address_key": address(n), "created_at": EARLIER} for n in numbers],
     )
     session.execute(
         insert(Subscription),
@@ -135,7 +132,9 @@ def impatient(db: Database) -> None:
     past = utcnow() - timedelta(seconds=1)
     with db.begin() as session:
         session.execute(update(Delivery).where(Delivery.due_at.is_not(None)).values(due_at=past))
-        session.execute(update(FrozenIssue).where(FrozenIssue.quiet_until.is_not(None)).values(quiet_until=past))
+        session.execute(
+            update(FrozenIssue).where(FrozenIssue.quiet_until.is_not(None)).values(quiet_until=past)
+        )
 
 
 def tally(db: Database, issue_id: int) -> Counts:

@@ -24,7 +24,7 @@ from digest.pipeline import Line, LineLost, Mail, Reply, Stage
 GROUP = 200  # mails between two commits, at most
 GROUP_SECONDS = 0.15  # and not more than this much work: a power cut makes it all unknown
 BARREN = 2  # lines in a row that broke before a single mail was taken
-LOST_IN_A_ROW, FAILED_IN_A_ROW, LATER_IN_A_ROW = 3, 20, 50  # then it is the relay, not the readers
+LOST_IN_A_ROW, FAILED_IN_A_ROW, LATER_IN_A_ROW = 2, 20, 50  # then it is the relay, not the readers
 
 
 class Halt(Exception):
@@ -53,16 +53,14 @@ class Connection:
         """Send until nothing is due or the shift is over. Raises what the database raises; nothing is lost by it."""
         try:
             barren = 0
-            while barren < BARREN and self._stop is None and (self._claim or self._take()):
+            while self._stop is None and (self._claim or self._take()):
                 before = self._taken
                 if not self._line():
                     break
                 barren = 0 if self._taken > before else barren + 1
-            else:
                 if barren >= BARREN and self._stop is None:
-                    self._stop = stoppage.Stop(
-                        Meaning.BUSY, Reply(0, "the relay closes every line"), Stage.MAIL
-                    )
+                    closed = Reply(0, "the relay closes every line")
+                    self._stop = stoppage.Stop(Meaning.BUSY, closed, Stage.MAIL)
             self._put_down()
         finally:
             self._drop()
@@ -107,13 +105,7 @@ class Connection:
             if self._stop is not None or self._shift.over():
                 return
             if self._queue:
-                wait = self._shift.throttle.take()
-                if wait > 0:
-                    yield None
-                    time.sleep(min(wait, 1.0))
-                mail = self._made(self._queue.popleft())
-                if mail is not None:
-                    yield mail
+                yield from self._one()
             elif self._claim is not None and self._upto < self._claim.size:
                 if not self._read_on(self._claim):
                     return
@@ -121,6 +113,17 @@ class Connection:
                 yield None
                 if self._stop is not None or not self._next_batch():
                     return
+
+    def _one(self) -> Iterator[Mail | None]:
+        """The next reader's mail when its time has come; nothing when the shift ends before, or they are excluded."""
+        wait = self._shift.throttle.take()
+        if wait > 0:
+            yield None
+            if not self._shift.rest(wait) or self._stop is not None:
+                return
+        mail = self._made(self._queue.popleft())
+        if mail is not None:
+            yield mail
 
     def _made(self, row: Next) -> Mail | None:
         if row.reason is not None or row.address is None:
@@ -163,7 +166,7 @@ class Connection:
         self._refused(row, stage, reply, meaning, reason)
 
     def lost(self, mail: Mail, why: str) -> None:
-        """Nobody can know about this one; after three of them it is the relay's habit."""
+        """Nobody can know about this one; after two of them it is the relay's habit."""
         row = self._open.pop(mail.key)
         self._ends.append(End(row.subscriber_id, Outcome.UNKNOWN, "line lost", why))
         self._lost_in_a_row += 1
@@ -181,7 +184,8 @@ class Connection:
                 self._stop = stoppage.Stop(Meaning.REFUSED, why, stage)
         elif meaning is Meaning.REFUSED:
             # Behind everybody else: if the relay takes the others and not this one, it is this one.
-            self._ends.append(End(row.subscriber_id, None, None, words, 0, now))
+            since = stoppage.refused_since(row, reply, now)
+            self._ends.append(End(row.subscriber_id, None, since, words, 0, now))
             self._stop = stoppage.Stop(meaning, reply, stage, row)
         else:
             self._ends.append(self._later(row, reason, words, now))

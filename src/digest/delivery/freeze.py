@@ -127,7 +127,10 @@ def _write(session: Session, issue_id: int, readers: Subquery, mails: int, now: 
         case((free, None), else_=literal(now, Delivery.ended_at.type)),
     ).select_from(ranked.outerjoin(room, free & (room.c.number == ranked.c.number // batches.SIZE)))
     columns = ["issue_id", "subscriber_id", "batch_id", "place", "outcome", "reason", "attempts", "ended_at"]
-    written = session.execute(insert(Delivery).from_select(columns, rows, include_defaults=False))
+    written = session.execute(
+        insert(Delivery).from_select(columns, rows, include_defaults=False),
+        execution_options={"preserve_rowcount": True},
+    )
     batches.settle(session, ids)
     return written.rowcount  # type: ignore[attr-defined,no-any-return] # an INSERT gives a cursor's result
 

@@ -27,12 +27,13 @@ class End(NamedTuple):
 
 
 class Next(NamedTuple):
-    """A reader whose turn it is. `reason` says why the mail is not sent after all."""
+    """A reader whose turn it is. `reason` says why the mail is not sent after all, `noted` what happened before."""
 
     subscriber_id: int
     place: int
     attempts: int
     reply: str | None
+    noted: str | None
     address: str | None
     reason: str | None
 
@@ -49,6 +50,7 @@ def upcoming(session: Session, batch_id: int, first: int, behind: int, now: date
             Delivery.place,
             Delivery.attempts,
             Delivery.reply,
+            Delivery.reason,
             Subscriber.address,
             reason,
         )

@@ -39,6 +39,16 @@ class Shift:
         """Whether nothing new shall be begun."""
         return self.enough.is_set() or time.monotonic() > self.until or self.stopping()
 
+    def rest(self, seconds: float) -> bool:
+        """Wait, and look now and then; False when the shift is over before."""
+        until = time.monotonic() + seconds
+        while not self.over():
+            left = until - time.monotonic()
+            if left <= 0:
+                return True
+            time.sleep(min(left, 0.2))
+        return False
+
     def maker(self, issue_id: int) -> Maker:
         """The maker of an issue's mails; a few are kept, for a run seldom sends more."""
         with self._lock:

@@ -5,7 +5,7 @@ import random
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from digest.delivery import letters
@@ -14,13 +14,14 @@ from digest.delivery.models import Delivery, FrozenIssue, Outcome
 from digest.delivery.replies import Meaning
 from digest.delivery.shift import Shift
 from digest.editorial import transitions
-from digest.editorial.models import Issue, Role, State, Transition, User
+from digest.editorial.models import Issue, Role, State, User
 from digest.errors import NotAllowed
 from digest.pipeline import Reply, Stage
 
 LOG = logging.getLogger(__name__)
 FIRST_WAIT = timedelta(seconds=15)
 LONGEST_WAIT = timedelta(hours=1)
+SINCE = "refused since "
 _PLAIN = {"synchronize_session": False}
 
 
@@ -65,18 +66,22 @@ def _wait(session: Session, issue_id: int, retry_delay: timedelta, now: datetime
     session.execute(waiting.values(quiet), execution_options=_PLAIN)
 
 
+def refused_since(row: Next, reply: Reply, now: datetime) -> str:
+    """What is noted with a reader at whom the relay refused us: since when it does so in these words."""
+    if (row.noted or "").startswith(SINCE) and (row.reply or "").startswith(f"{reply.code} "):
+        return str(row.noted)
+    return f"{SINCE}{now.isoformat()}"
+
+
 def _blame_reader(session: Session, issue_id: int, stop: Stop, now: datetime) -> bool:
-    """The same reader refused in the same words again, while the relay takes others: it is about this reader."""
+    """The same reader refused in the same words again, while the relay took others since: it is this reader."""
     row = stop.row
-    if row is None or not (row.reply or "").startswith(f"{stop.reply.code} "):
+    if row is None or refused_since(row, stop.reply, now) != row.noted:
         return False
-    resumed = select(func.max(Transition.at)).where(
-        Transition.issue_id == issue_id, Transition.to_state == State.SENDING
-    )
     taken = select(Delivery.subscriber_id).where(
         Delivery.issue_id == issue_id,
         Delivery.outcome == Outcome.ACCEPTED.value,
-        Delivery.ended_at >= resumed.scalar_subquery(),
+        Delivery.ended_at > datetime.fromisoformat(row.noted.removeprefix(SINCE)),
     )
     if session.scalar(taken.limit(1)) is None:
         return False
