@@ -64,8 +64,15 @@ def confirm_now(token: str) -> Response:
             now=now,
         ).first
         if first:
-            to = {"publication_id": who.publication_id, "subscriber_id": who.subscriber_id}
-            letters.post(session, "welcome", now=now, **to)
+            latest = next(iter(archive.sent_issues(session, found, 1)), None)
+            letters.post(
+                session,
+                "welcome",
+                now=now,
+                publication_id=who.publication_id,
+                subscriber_id=who.subscriber_id,
+                facts={"latest_url": f"{made.base_url}/issues/{latest.edition.number}"} if latest else None,
+            )
     if first:
         made.nudge("letters")
     return _welcome(who, found)
