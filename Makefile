@@ -39,7 +39,7 @@ check: setup ## lint, format, types, import contracts, migrations
 	@$(BIN)/python .ci/migrations check
 
 bench: setup ## measure the send loop, each figure beside its reference
-	@$(BIN)/python -m bench $(ARGS)
+	@$(BIN)/python bench/send.py $(ARGS)
 
 format: setup ## put the code into its one shape
 	@$(BIN)/ruff check --fix-only --quiet .
@@ -50,7 +50,7 @@ migration: setup ## write a migration from the models (SAYS="what it does")
 
 screenshots: setup ## make the pictures in docs/pictures anew
 	@.ci/tools $(BIN)/python
-	@$(BIN)/python -m bench.screenshots
+	@$(BIN)/python bench/pictures.py
 
 wheel: setup ## build the wheel into dist/
 	@$(UV) build --wheel --quiet

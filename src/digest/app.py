@@ -102,6 +102,8 @@ def nudger(settings: "Settings") -> Callable[[str], None]:
 
     @cache
     def producer() -> "Celery":
+        import redis  # noqa: F401  here, not half-way on the other thread: the limiter asks for its version
+
         return _celery(settings, patience=1)
 
     def nudge(task: str) -> None:

@@ -13,6 +13,7 @@ TAG_BYTES = 16  # 128 bits: nobody guesses one, and a token still fits into a he
 KEY_ID_BYTES = 2
 MIN_KEY_CHARS = 16
 MAX_TOKEN_CHARS = 200
+LOW_BITS = 0x7F  # a varint holds seven bits a byte; the eighth says that more follow
 
 
 class Purpose(IntEnum):
@@ -90,7 +91,9 @@ class Signer:
         for key in self._ring:
             if key_id in (None, key.id.hex()):
                 return key
-        raise BadSetting(f"DIGEST_SECRET_KEYS no longer holds key {key_id}, which an issue was signed with; put it back")
+        raise BadSetting(
+            f"DIGEST_SECRET_KEYS no longer holds key {key_id}, which signed an issue; put it back"
+        )
 
 
 class Minter:
@@ -121,8 +124,8 @@ def _varint(number: int) -> bytes:
     if number < 0:
         raise ValueError(f"a token holds no negative number: {number}")
     out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
+    while number > LOW_BITS:
+        out.append(number & LOW_BITS | 0x80)
         number >>= 7
     out.append(number)
     return bytes(out)
@@ -131,7 +134,7 @@ def _varint(number: int) -> bytes:
 def _numbers(data: bytes) -> tuple[int, ...]:
     numbers, value, shift = [], 0, 0
     for byte in data:
-        value |= (byte & 0x7F) << shift
+        value |= (byte & LOW_BITS) << shift
         shift += 7
         if not byte & 0x80:
             numbers.append(value)
