@@ -21,9 +21,12 @@ Act = Callable[[Session, Issue, int], Response]
 def act(number: int, name: str, which: str) -> Response:
     """Do `name` to issue `number`, with the comparison numbered `which` where the act needs one."""
     with services().db.begin() as db:
-        return ACTS[name](
+        answer = ACTS[name](
             db, issues.get(db, number), int(which) if which.isascii() and which.isdigit() else 0
         )
+    if name == "test":
+        services().nudge("letters")
+    return answer
 
 
 def write(db: Session, issue: Issue, texts: Mapping[str, str]) -> None:

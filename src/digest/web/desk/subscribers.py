@@ -76,9 +76,7 @@ def _standing(db: Session, publication: Publication) -> dict[str, int]:
         .where(Subscription.publication_id == publication.id)
     )
     inner = rows.subquery()
-    found: dict[str, int] = dict(
-        db.execute(select(inner.c.why, func.count()).group_by(inner.c.why)).all()
-    )
+    found: dict[str, int] = dict(db.execute(select(inner.c.why, func.count()).group_by(inner.c.why)).all())
     order = ("reachable", "pending", "paused", "left", "suppressed", "erased")
     return {name: found.get(name, 0) for name in order}
 
