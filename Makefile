@@ -2,7 +2,6 @@
 .DEFAULT_GOAL := help
 export UV_PYTHON_DOWNLOADS := never
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
-PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(shell command -v $(p) 2>/dev/null)))
 BIN := .venv/bin
 WORKERS ?= 2
 
@@ -13,9 +12,12 @@ help: ## say what each target does
 
 setup: .venv/.ready ## make .venv with everything in it; needs Python 3.11 or newer and nothing else
 
+# The first Python of 3.11 or newer that can make a venv: Debian packs that apart.
 .tools/bin/uv:
-	@$(PYTHON) -m venv .tools || { echo "Python's venv is missing; on Debian: apt-get install python3-venv"; exit 1; }
-	@.tools/bin/pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
+	@for python in $(PYTHON) python3 python3.13 python3.12 python3.11 python3.14 python; do \
+	  $$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	  $$python -m venv .tools && .tools/bin/pip install --quiet --disable-pip-version-check 'uv>=0.9,<1' && exit 0; \
+	done; echo "no Python 3.11 or newer with venv; on Debian: apt-get install python3 python3-venv"; rm -rf .tools; exit 1
 
 .venv/.ready: pyproject.toml uv.lock $(if $(filter .tools/bin/uv,$(UV)),.tools/bin/uv)
 	@$(UV) sync --frozen --quiet
