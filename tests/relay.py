@@ -12,6 +12,7 @@ import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Self
 
 END = b"\r\n.\r\n"
 
@@ -72,7 +73,7 @@ class Relay:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._ready = threading.Event()
 
-    def __enter__(self) -> "Relay":
+    def __enter__(self) -> Self:
         self._thread.start()
         assert self._ready.wait(10)
         return self
@@ -228,7 +229,11 @@ class Talk(asyncio.Protocol):
                 self.parts, self.buffer = [b"x"], self.buffer[-4:]
             return False
         data, self.buffer = self.buffer[: at + 2], self.buffer[at + 5 :]
-        self.taken(b"" if self.script.discard else data.replace(b"\r\n..", b"\r\n."))
+        if self.script.discard:
+            data = b""
+        elif data.startswith(b".."):
+            data = data[1:]
+        self.taken(data.replace(b"\r\n..", b"\r\n."))
         return True
 
     def taken(self, data: bytes) -> None:

@@ -58,13 +58,17 @@ class Reply(NamedTuple):
 
 
 class Mail(NamedTuple):
-    """One mail to one recipient: `data` is the whole RFC 5322 text with CRLF; `key` is the caller's own mark."""
+    """One mail to one recipient: `data` is the whole RFC 5322 text with CRLF; `key` is the caller's own mark.
+
+    `dotless` says that no line of it starts with a dot: looking for one costs as much as making the mail.
+    """
 
     sender: bytes
     recipient: bytes
     data: bytes
     utf8: bool = False  # the address or a header needs SMTPUTF8 (RFC 6531)
     key: int = 0
+    dotless: bool = False
 
 
 class Watch(Protocol):
@@ -175,8 +179,9 @@ class Line:
 
     def _body(self, mail: Mail, after: bytes, coming: tuple[Mail, ...], watch: Watch) -> None:
         data = mail.data
-        if b"\r\n." in data:
+        if not mail.dotless and (data[:1] == b"." or b"\r\n." in data):
             data = data.replace(b"\r\n.", b"\r\n..")
+            data = b"." + data if data[:1] == b"." else data
         out = b"".join((data, b".\r\n", after))
         watch.handing_over(mail)
         try:

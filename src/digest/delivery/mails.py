@@ -16,7 +16,7 @@ from digest.pipeline import Mail
 from digest.render.content import from_json
 from digest.render.plate import Reader, masked
 from digest.render.press import Pressed
-from digest.signing import Purpose, Signer
+from digest.signing import Purpose, Signer, pack
 from digest.tracking import links
 
 _PLAIN = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}", re.ASCII)
@@ -35,7 +35,8 @@ class Maker:
         key = frozen.key_id
         self._leave = tokens.unsubscribe_minter(signer, key).mint
         self._choose = tokens.preferences_minter(signer, key).mint
-        self._click = links.click_minter(signer, key).mint
+        self._click = links.click_minter(signer, key).sign
+        self._clicks = [pack(frozen.issue_id, number) for number in self._plate.clicks]
         # Not the unsubscribe token: a Message-ID travels on in the References of every answer.
         self._name = signer.minter(Purpose.BOUNCE, key).mint
 
@@ -50,7 +51,7 @@ class Maker:
         """The reader's mail, ready for the wire. Raises BadInput when no envelope can hold the address."""
         to, wide = envelope(address)
         plain, escaped = _masked(addresses.masked(address))
-        issue, click = self._issue, self._click
+        issue, click, packed = self._issue, self._click, pack(subscriber_id)
         reader = Reader(
             to,
             self._name(issue, subscriber_id) + self._domain,
@@ -58,15 +59,17 @@ class Maker:
             self._choose(self._publication, subscriber_id),
             plain,
             escaped,
-            [click(issue, number, subscriber_id) for number in self._plate.clicks],
+            [click(link + packed) for link in self._clicks],
         )
-        return Mail(self._sender, to, self._plate.fill(reader), wide, key)
+        return Mail(self._sender, to, self._plate.fill(reader), wide, key, dotless=True)
 
     def check(self) -> None:
         """Make one mail and look at its lines: what is not CRLF on the wire could be read as two mails."""
         data = self.mail(0, "reader@example.org").data
         if data.count(b"\n") != data.count(b"\r\n") or data.count(b"\r") != data.count(b"\r\n"):
             raise BadInput("the pressed issue holds a bare line break")
+        if data[:1] == b"." or b"\r\n." in data:
+            raise BadInput("the pressed issue has a line that starts with a dot")
         if not data.endswith(b"\r\n"):
             raise BadInput("the pressed issue does not end with a whole line")
 

@@ -1,0 +1,176 @@
+"""Real processes, really killed: nobody twice, nobody lost, and it goes on by itself."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from tests.delivery.mailroom import address, adds_up, frozen, state, tally, until_done
+from tests.relay import Relay, Script
+
+from digest.db import Database, utcnow
+from digest.delivery import connection
+from digest.delivery.models import Batch, Delivery
+
+ROOT = Path(__file__).parent.parent.parent
+READERS = 3000
+pytestmark = pytest.mark.crash
+
+
+class Sender:
+    """A sending process. `at` numbers of mails taken are the moments at which it is killed and started anew."""
+
+    def __init__(self, db: Database, home: Path, connections: int = 2) -> None:
+        self.url = db.engine.url.render_as_string(hide_password=False)
+        self.home, self.connections = home, connections
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, relay: Relay, minutes_later: int = 0) -> None:
+        command = [sys.executable, "-m", "tests.delivery.sender", self.url, str(self.home)]
+        command += [f"{relay.url}?connections={self.connections}", str(minutes_later)]
+        self.process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+    def kill(self) -> None:
+        assert self.process is not None
+        os.kill(self.process.pid, signal.SIGKILL)
+
+    def wait(self) -> int:
+        assert self.process is not None
+        return self.process.wait(60)
+
+
+def drill(
+    db: Database, home: Path, points: list[int], between: Callable[[], object], connections: int = 2
+) -> tuple[int, Relay]:
+    """Send an issue with a process that is killed when the relay has taken so many mails."""
+    number = frozen(db, readers=READERS)
+    sender = Sender(db, home, connections)
+    waiting = sorted(points)
+
+    def kill_at(count: int) -> None:
+        if waiting and count >= waiting[0]:
+            waiting.pop(0)
+            sender.kill()
+
+    with Relay(Script(on_taken=kill_at)) as relay:
+        for minutes_later, _ in enumerate(points):
+            sender.start(relay, minutes_later)
+            assert sender.wait() == -signal.SIGKILL
+            found = tally(db, number)
+            assert adds_up(found)
+            between()
+        found = until_done(db, home, relay.url, number, clock=_later)
+    assert found.remaining == 0
+    assert state(db, number).state == "sent"
+    return number, relay
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_killed_sender_leaves_one_unknown_per_connection_at_most(
+    db: Database, tmp_path: Path, seed: int
+) -> None:
+    chance = random.Random(seed)
+    points = sorted(chance.sample(range(1, READERS - 600), 4))
+    number, relay = drill(db, tmp_path, points, lambda: None)
+    found = tally(db, number)
+    assert found.accepted + found.unknown == READERS
+    assert found.unknown <= len(points) * 2
+    _nobody_twice_nobody_lost(db, number, relay)
+
+
+def test_without_its_evidence_what_may_be_out_is_unknown_and_never_sent_again(
+    db: Database, tmp_path: Path
+) -> None:
+    points = [400, 1500]
+    number, relay = drill(db, tmp_path, points, lambda: shutil.rmtree(tmp_path / "evidence"))
+    found = tally(db, number)
+    assert found.accepted + found.unknown == READERS
+    assert found.unknown <= len(points) * 2 * (connection.GROUP + 1)
+    _nobody_twice_nobody_lost(db, number, relay)
+
+
+def test_evidence_of_another_boot_is_not_believed(sqlite: Database, tmp_path: Path) -> None:
+    def reboot() -> None:
+        for path in (tmp_path / "evidence").iterdir():
+            if path.name != "id":
+                path.write_bytes(b"another boot".ljust(64) + path.read_bytes()[64:].replace(b"\1", b"\0"))
+
+    number, relay = drill(sqlite, tmp_path, [700], reboot)
+    _nobody_twice_nobody_lost(sqlite, number, relay)
+
+
+def test_a_killed_holder_is_taken_over_at_once_and_a_living_one_never(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    from digest.delivery import claim, evidence, recover
+
+    number = frozen(sqlite, readers=10)
+    with sqlite.begin() as session:
+        held = claim.claim(session, holder=evidence.home_id(tmp_path) + ":1:1", now=utcnow(), connections=1)
+    assert held is not None
+    file = evidence.Evidence(tmp_path, held.batch_id, held.fence, held.size)
+    with sqlite.begin() as session:
+        assert recover.recover(session, tmp_path, utcnow() + timedelta(days=1)) == 0
+        assert claim.renew(session, held, utcnow(), started=5)
+    for place, mark in enumerate([evidence.ACCEPTED, evidence.REFUSED, evidence.HANDED_OVER]):
+        file.mark(place, mark)
+    file.close(settled=False)
+    with sqlite.begin() as session:
+        assert recover.recover(session, tmp_path, utcnow()) == 1
+    found = tally(sqlite, number)
+    assert (found.accepted, found.unknown, found.remaining) == (1, 1, 8)
+    with sqlite.begin() as session:
+        assert not claim.renew(session, held, utcnow(), started=9)
+        assert session.scalars(select(Batch.started)).one() == 1
+
+
+def test_a_stopped_process_that_wakes_up_late_sends_nothing_of_what_was_taken_over(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    """Two homes, as on two machines: the first is stopped, its lease runs out, the second sends, the first wakes."""
+    number = frozen(sqlite, readers=2000)
+    sender = Sender(sqlite, tmp_path / "a", connections=1)
+    stopped: list[int] = []
+
+    def stop_at(count: int) -> None:
+        if count == 300:
+            assert sender.process is not None
+            os.kill(sender.process.pid, signal.SIGSTOP)
+            stopped.append(count)
+
+    with Relay(Script(on_taken=stop_at)) as relay:
+        sender.start(relay)
+        while not stopped:
+            assert sender.process is not None
+            assert sender.process.poll() is None
+        until_done(sqlite, tmp_path / "b", relay.url, number, clock=_later)
+        assert sender.process is not None
+        os.kill(sender.process.pid, signal.SIGCONT)
+        sender.wait()
+    assert len(relay.recipients) == len(set(relay.recipients))
+    found = tally(sqlite, number)
+    assert found.accepted + found.unknown == 2000
+    assert found.unknown <= connection.GROUP + 1
+
+
+def _nobody_twice_nobody_lost(db: Database, number: int, relay: Relay) -> None:
+    """Who is accepted has one mail; who has none is unknown, by name."""
+    mailed = relay.recipients
+    assert len(mailed) == len(set(mailed))
+    with db.read() as session:
+        rows = session.execute(select(Delivery.subscriber_id, Delivery.outcome)).all()
+    accepted = {address(reader) for reader, outcome in rows if outcome == "accepted"}
+    unknown = {address(reader) for reader, outcome in rows if outcome == "unknown"}
+    assert accepted <= set(mailed)
+    assert {address(n) for n in range(1, READERS + 1)} - set(mailed) <= unknown
+
+
+def _later() -> datetime:
+    return utcnow() + timedelta(minutes=9)

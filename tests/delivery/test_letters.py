@@ -1,0 +1,160 @@
+"""Letters: posted with what they are about, sent soon, never lost, and never to somebody who does not want them."""
+
+from datetime import timedelta
+from email import message_from_bytes, policy
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+from tests.delivery.mailroom import BASE, KEYS, address, issue
+from tests.relay import Relay, Script, each
+
+from digest.audience import tokens
+from digest.audience.models import Subscriber, Subscription
+from digest.db import Database, utcnow
+from digest.delivery import letters, trial
+from digest.delivery.models import Letter
+from digest.editorial import users
+from digest.editorial.models import Issue
+from digest.errors import BadInput
+from digest.mail import relay_from_url
+from digest.signing import Signer
+
+LATER = timedelta(hours=1)
+
+
+def readers(db: Database) -> int:
+    with db.begin() as session:
+        return issue(session, readers=3).publication_id
+
+
+def post(db: Database, kind: str = "confirm", reader: int = 1) -> int:
+    with db.begin() as session:
+        return letters.post(session, kind, now=utcnow(), publication_id=1, subscriber_id=reader)
+
+
+def send(db: Database, relay: Relay, *, later: timedelta = timedelta()) -> int:
+    return letters.send_due(
+        db,
+        signer=Signer(KEYS),
+        relay=relay_from_url(relay.url),
+        base_url=BASE,
+        clock=lambda: utcnow() + later,
+    )
+
+
+def of(db: Database, letter_id: int) -> Letter:
+    with db.read() as session:
+        found = session.get_one(Letter, letter_id)
+        session.expunge_all()
+        return found
+
+
+def test_a_confirmation_holds_a_link_that_confirms(db: Database) -> None:
+    readers(db)
+    number = post(db)
+    with Relay() as relay:
+        assert send(db, relay) == 1
+        assert send(db, relay) == 0
+    assert relay.recipients == [address(1)]
+    mail = message_from_bytes(relay.mails[0].data, policy=policy.default)
+    text = mail.get_body(("plain",)).get_content()
+    token = text.split(f"{BASE}/confirm/")[1].split()[0]
+    assert tokens.read_confirm(Signer(KEYS), token, utcnow()).subscriber_id == 1
+    assert "=?" not in str(mail["Message-ID"])
+    assert of(db, number).outcome == "accepted"
+
+
+@pytest.mark.parametrize("kind", ["welcome", "known"])
+def test_a_letter_can_be_answered_by_leaving_in_one_click(sqlite: Database, kind: str) -> None:
+    readers(sqlite)
+    post(sqlite, kind)
+    with Relay() as relay:
+        send(sqlite, relay)
+    raw = relay.mails[0].data.decode()
+    assert f"\r\nList-Unsubscribe: <{BASE}/unsubscribe/" in raw
+    assert "\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" in raw
+
+
+def test_a_user_gets_a_link_that_signs_in(sqlite: Database) -> None:
+    readers(sqlite)
+    with sqlite.begin() as session:
+        user = users.invite(session, "owner@example.org", "owner", utcnow())
+        letters.post(session, "sign_in", now=utcnow(), user_id=user.id)
+    with Relay() as relay:
+        assert send(sqlite, relay) == 1
+    assert b"/desk/enter/" in relay.mails[0].data.replace(b"=\r\n", b"")
+
+
+def test_whoever_left_or_was_erased_gets_no_letter(sqlite: Database) -> None:
+    readers(sqlite)
+    numbers = [post(sqlite, "welcome", 1), post(sqlite, "confirm", 2), post(sqlite, "known", 3)]
+    with sqlite.begin() as session:
+        session.execute(update(Subscription).where(Subscription.subscriber_id == 1).values(standing="left"))
+        gone = {"address": None, "erased_at": utcnow()}
+        session.execute(update(Subscriber).where(Subscriber.id == 2).values(gone))
+        session.execute(update(Subscriber).where(Subscriber.id == 3).values(suppressed_at=utcnow()))
+    with Relay() as relay:
+        assert send(sqlite, relay) == 0
+    assert [of(sqlite, number).reply for number in numbers] == ["left", "erased", "suppressed"]
+
+
+def test_a_letter_that_is_put_off_is_sent_later_under_the_same_name(sqlite: Database) -> None:
+    readers(sqlite)
+    post(sqlite)
+    post(sqlite, reader=2)
+    with Relay(Script(rcpt=each([address(1)], "451 later"))) as relay:
+        assert send(sqlite, relay) == 1
+        assert send(sqlite, relay) == 0
+        assert send(sqlite, relay, later=LATER) == 1
+    assert sorted(relay.recipients) == [address(1), address(2)]
+
+
+def test_a_relay_that_refuses_us_loses_no_letter(sqlite: Database) -> None:
+    readers(sqlite)
+    post(sqlite)
+    with Relay(Script(greeting="554 no service")) as relay:
+        assert send(sqlite, relay) == 0
+        relay.script.greeting = "220 hello"
+        assert send(sqlite, relay, later=LATER) == 1
+
+
+def test_a_letter_under_way_at_a_crash_is_sent_once_more_and_then_unknown(sqlite: Database) -> None:
+    readers(sqlite)
+    number = post(sqlite)
+
+    def die() -> None:
+        with sqlite.begin() as session:
+            session.execute(
+                update(Letter).values(handed_over=True, attempts=Letter.attempts + 1, claimed_until=utcnow())
+            )
+
+    die()
+    with sqlite.begin() as session:
+        assert letters.settle_abandoned(session, utcnow() + LATER) == 0
+        assert letters.due(session, utcnow() + LATER)
+    die()
+    with sqlite.begin() as session:
+        assert letters.settle_abandoned(session, utcnow() + LATER) == 1
+    with Relay() as relay:
+        assert send(sqlite, relay, later=LATER) == 0
+    assert of(sqlite, number).outcome == "unknown"
+
+
+def test_a_test_is_marked_and_goes_to_anybody(db: Database, tmp_path: Path) -> None:
+    with db.begin() as session:
+        made = issue(session, readers=1)
+        trial.send_test(session, made, "Editor@Example.org", base_url=BASE, now=utcnow())
+    with Relay() as relay:
+        assert send(db, relay) == 1
+    assert relay.recipients == ["Editor@example.org"]
+    mail = message_from_bytes(relay.mails[0].data, policy=policy.default)
+    assert str(mail["Subject"]).startswith("[Test] ")
+    assert "/go/" not in mail.get_body(("html",)).get_content()
+    with db.read() as session:
+        assert session.scalars(select(Issue.state)).one() == "scheduled"
+
+
+def test_a_letter_goes_to_exactly_one(sqlite: Database) -> None:
+    with sqlite.begin() as session, pytest.raises(BadInput):
+        letters.post(session, "notice", now=utcnow())

@@ -1,0 +1,181 @@
+"""The relay's URL, the way in, and what never reaches the wire."""
+
+import pytest
+from tests.relay import Relay, Script
+
+from digest.db import utcnow
+from digest.errors import BadSetting
+from digest.mail import Refused, compose, connect, relay_from_url
+from digest.pipeline import LineLost, Mail, Reply, Stage
+
+
+class Notes:
+    """Remembers what a line says."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[int, Stage, Reply]] = []
+        self.gone: list[int] = []
+
+    def handing_over(self, mail: Mail) -> None:
+        pass
+
+    def answered(self, mail: Mail, stage: Stage, reply: Reply) -> None:
+        self.said.append((mail.key, stage, reply))
+
+    def lost(self, mail: Mail, why: str) -> None:
+        self.gone.append(mail.key)
+
+
+def mail(key: int, to: bytes = b"", data: bytes = b"Subject: x\r\n\r\nhello\r\n") -> Mail:
+    return Mail(b"us@example.org", to or b"r%d@example.org" % key, data, key=key)
+
+
+def talk(relay: Relay, mails: list[Mail | None]) -> Notes:
+    notes, line = Notes(), connect(relay_from_url(relay.url))
+    try:
+        line.converse(iter(mails), notes)
+    finally:
+        line.quit()
+    return notes
+
+
+@pytest.mark.parametrize(
+    ("url", "port", "security"),
+    [
+        ("smtp://relay.example.org", 587, "starttls"),
+        ("smtps://relay.example.org", 465, "tls"),
+        ("smtp://127.0.0.1:1025", 1025, "auto"),
+        ("smtp://mailpit:1025?starttls=off", 1025, "plain"),
+        ("smtp://relay.example.org?starttls=auto&connections=9", 587, "auto"),
+    ],
+)
+def test_a_url_says_where_and_how(url: str, port: int, security: str) -> None:
+    relay = relay_from_url(url)
+    assert (relay.port, relay.security) == (port, security)
+
+
+def test_a_password_may_hold_anything_and_is_never_shown() -> None:
+    relay = relay_from_url("smtps://me%40x:p%2Fa%3As%40s@relay.example.org")
+    assert (relay.user, relay.password) == ("me@x", "p/a:s@s")
+    assert "p/a" not in repr(relay)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "relay.example.org",
+        "http://relay.example.org",
+        "smtp://",
+        "smtp://h:99999",
+        "smtp://h/path",
+        "smtp://h?starttls=maybe",
+        "smtp://h?connections=0",
+        "smtp://h?connections=many",
+        "smtp://h?color=red",
+        "smtp://me:secret@relay.example.org?starttls=off",
+    ],
+)
+def test_a_bad_url_is_one_line_that_names_the_setting(url: str) -> None:
+    with pytest.raises(BadSetting, match="DIGEST_SMTP_URL") as caught:
+        relay_from_url(url)
+    assert "\n" not in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+def test_a_mail_arrives_byte_for_byte(pipelining: bool) -> None:
+    bodies = [
+        b"Subject: a\r\n\r\n.\r\n..\r\n.start\r\n",
+        b".\r\n",
+        b"Subject: long\r\n\r\n" + b"x" * 70 + b"\r\n" * 3,
+        b"Subject: big\r\n\r\n" + b"y" * 76 * 30_000 + b"\r\n",
+    ]
+    with Relay(Script(pipelining=pipelining)) as relay:
+        notes = talk(relay, [mail(n, data=body) for n, body in enumerate(bodies)])
+    assert [taken.data for taken in relay.mails] == bodies
+    assert [reply.code for _, _, reply in notes.said] == [250] * 4
+
+
+def test_with_pipelining_a_mail_costs_one_round_trip() -> None:
+    with Relay() as relay:
+        talk(relay, [mail(n) for n in range(50)])
+    assert [line[:4] for line in relay.commands[1:7]] == ["MAIL", "RCPT", "DATA", "MAIL", "RCPT", "DATA"]
+    assert len(relay.mails) == 50
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        b"a@b.example\r\nRCPT TO:<c@d.example>",
+        b"a\n@b.example",
+        b"a b@c.example",
+        b"a>@b.example",
+        b"<a@b.example",
+        b"nobody",
+        b"",
+        b"x" * 65 + b"@b.example",
+        b"\0@b.example",
+    ],
+)
+def test_an_address_that_could_end_its_line_never_reaches_the_wire(to: bytes) -> None:
+    with Relay() as relay:
+        broken = Mail(b"us@example.org", to, b"Subject: x\r\n\r\nx\r\n", key=1)
+        notes = talk(relay, [broken, mail(2)])
+    assert [(key, reply.code) for key, _, reply in notes.said] == [(1, 553), (2, 250)]
+    assert relay.recipients == ["r2@example.org"]
+
+
+def test_a_reply_of_several_lines_is_one_reply() -> None:
+    with Relay(Script(every_body="250-one\r\n250-two\r\n250 three")) as relay:
+        notes = talk(relay, [mail(1), mail(2)])
+    assert [reply.text for _, _, reply in notes.said] == ["one two three"] * 2
+
+
+def test_a_server_that_does_not_speak_smtp_is_left() -> None:
+    with (
+        Relay(Script(every_mail="hello there")) as relay,
+        pytest.raises(LineLost, match="does not speak SMTP"),
+    ):
+        talk(relay, [mail(1)])
+
+
+def test_a_server_that_never_ends_its_reply_is_left() -> None:
+    with (
+        Relay(Script(every_mail="\r\n".join(["250-more"] * 500))) as relay,
+        pytest.raises(LineLost, match="end"),
+    ):
+        talk(relay, [mail(1)])
+
+
+def test_a_refused_login_is_final_and_a_put_off_one_is_not() -> None:
+    for reply, kind in (("535 5.7.8 no", Refused), ("454 4.7.0 later", LineLost)):
+        with Relay(Script(login=reply)) as relay:
+            url = f"smtp://me:secret@127.0.0.1:{relay.port}"
+            with pytest.raises(kind) as caught:
+                connect(relay_from_url(url))
+        assert "secret" not in str(caught.value)
+
+
+def test_starttls_that_is_required_and_not_offered_is_a_refusal() -> None:
+    with Relay() as relay, pytest.raises(Refused, match="STARTTLS"):
+        connect(relay_from_url(relay.url + "?starttls=required"))
+
+
+def test_a_relay_that_is_not_there_is_named_as_such() -> None:
+    with Relay() as relay:
+        port = relay.port
+    with pytest.raises(LineLost, match="cannot be reached"):
+        connect(relay_from_url(f"smtp://127.0.0.1:{port}"))
+
+
+@pytest.mark.parametrize("text", ["a\r\nBcc: x@y.z", "a\nb", "a\rb"])
+def test_a_header_with_a_line_break_is_never_made(text: str) -> None:
+    given = {
+        "sender": ("Us", "us@example.org"),
+        "to": "r@example.org",
+        "text": "x",
+        "html": "<p>x",
+        "message_id": "1@x",
+    }
+    with pytest.raises(ValueError, match=r".*"):
+        compose(subject=text, date=utcnow(), **given)
