@@ -205,3 +205,38 @@ def test_a_draft_left_over_from_last_week_is_drafted_anew(db: Database) -> None:
         assert made is not None
         assert made.issue is issue
         assert (issue.occasion, len(issue.picks)) == ("2026-10-20", 3)
+
+
+def test_a_draft_anew_sees_what_an_editor_did_a_moment_ago(postgres: Database) -> None:
+    with postgres.begin() as session:
+        issue = newsroom.drafted(session, 7)
+        lead, last = issue.picks[0].comparison_id, issue.picks[4].comparison_id
+    with postgres.begin() as clock:
+        mine = issues.get(clock, 1)
+        assert mine.picks
+        assert mine.rejections
+        with postgres.begin() as editor:
+            theirs = issues.get(editor, 1)
+            editing.write(editor, theirs, theirs.revision, subject="Mine")
+            editing.pin(editor, theirs, last)
+            edits = editing.drop(editor, theirs, lead)
+        drafting.draft(clock, mine.publication, NOW, by="test")
+    with postgres.read() as session:
+        issue = issues.get(session, 1)
+        assert (issue.subject, len(issue.picks), issue.revision) == ("Mine", 5, edits + 1)
+        assert [pick.comparison_id for pick in issue.picks if pick.pinned] == [last]
+        assert lead not in {pick.comparison_id for pick in issue.picks}
+
+
+def test_a_draft_anew_leaves_an_issue_alone_that_was_scheduled_a_moment_ago(postgres: Database) -> None:
+    with postgres.begin() as session:
+        before = newsroom.names(newsroom.drafted(session, 7))
+    with postgres.begin() as clock:
+        paper = publications.find(clock)
+        assert issues.open_draft(clock, paper.id)
+        with postgres.begin() as editor:
+            schedule.send_now(editor, issues.get(editor, 1), now=NOW, by="test")
+        second = drafting.draft(clock, paper, NOW, by="test")
+        assert (second.number, len(second.picks)) == (2, 2)
+    with postgres.read() as session:
+        assert newsroom.names(issues.get(session, 1)) == before

@@ -1,6 +1,9 @@
 """Editors lose nothing: not to a new draft, not to each other, and not to the freeze."""
 
+from collections.abc import Callable
+
 import pytest
+from sqlalchemy.orm import Session
 from tests.editorial import newsroom
 from tests.editorial.newsroom import NOW
 
@@ -8,6 +11,8 @@ from digest.db import Database
 from digest.editorial import drafting, editing, issues, schedule
 from digest.editorial.models import Issue
 from digest.errors import BadInput, NotAllowed, NotFound
+
+Act = Callable[[Session, Issue], object]
 
 
 @pytest.fixture
@@ -138,3 +143,75 @@ def test_a_scheduled_issue_can_be_edited_until_it_is_frozen(issue: Database) -> 
             with pytest.raises(NotAllowed, match="is sending: what it says is fixed"):
                 act()
         assert one.subject == "At the last minute"
+
+
+def _lead(issue: Issue) -> int:
+    return issue.picks[0].comparison_id
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda session, one: editing.pin(session, one, _lead(one)),
+        lambda session, one: editing.unpin(session, one, _lead(one)),
+        lambda session, one: editing.annotate(session, one, _lead(one), "a note"),
+        lambda session, one: editing.reorder(session, one, [pick.id for pick in one.picks]),
+    ],
+)
+def test_what_somebody_dropped_a_moment_ago_is_refused_in_words(postgres: Database, act: Act) -> None:
+    with postgres.begin() as session:
+        newsroom.drafted(session, 7)
+    with postgres.begin() as mine, pytest.raises((NotFound, BadInput)):
+        one = issues.get(mine, 1)
+        with postgres.begin() as other:
+            editing.drop(other, issues.get(other, 1), _lead(one))
+        act(mine, one)
+
+
+def test_two_editors_who_drop_the_same_pick_drop_it_once(postgres: Database) -> None:
+    with postgres.begin() as session:
+        newsroom.drafted(session, 7)
+    with postgres.begin() as mine:
+        one = issues.get(mine, 1)
+        gone = _lead(one)
+        with postgres.begin() as other:
+            editing.drop(other, issues.get(other, 1), gone)
+        editing.drop(mine, one, gone)
+        assert [pick.position for pick in one.picks] == [1, 2, 3, 4]
+        assert [r.comparison_id for r in one.rejections if r.vetoed] == [gone]
+
+
+def test_two_editors_who_add_the_same_comparison_add_it_once(postgres: Database) -> None:
+    with postgres.begin() as session:
+        newsroom.drafted(session, 7)
+    with postgres.begin() as mine:
+        one = issues.get(mine, 1)
+        wanted = one.rejections[0].comparison_id
+        with postgres.begin() as other:
+            editing.add(other, issues.get(other, 1), wanted)
+        editing.add(mine, one, wanted)
+        assert [pick.comparison_id for pick in one.picks].count(wanted) == 1
+        assert [pick.position for pick in one.picks] == [1, 2, 3, 4, 5, 6]
+
+
+def test_an_issue_on_the_calendar_keeps_a_subject_and_a_pick(issue: Database) -> None:
+    def empty(session: Session, one: Issue) -> None:
+        for pick in list(one.picks):
+            editing.drop(session, one, pick.comparison_id)
+
+    with issue.begin() as session:
+        schedule.send_now(session, issues.get(session, 1), now=NOW, by="test")
+    with pytest.raises(NotAllowed, match="no subject"), issue.begin() as session:
+        editing.write(session, issues.get(session, 1), 1, subject=" ")
+    with pytest.raises(NotAllowed, match="no picks"), issue.begin() as session:
+        empty(session, issues.get(session, 1))
+    with issue.read() as session:
+        one = issues.get(session, 1)
+        assert (one.subject, len(one.picks)) == ("Tool0 or Tool1? and 4 more verdicts", 5)
+
+
+def test_text_that_no_database_takes_is_left_out(issue: Database) -> None:
+    with issue.begin() as session:
+        one = issues.get(session, 1)
+        editing.write(session, one, one.revision, subject="a\ud800b\x07", intro="\x00- a\n\t- b\ud800")
+        assert (one.subject, one.intro) == ("ab", "- a\n\t- b")

@@ -169,3 +169,11 @@ def test_of_one_comparison_in_two_versions_the_newest_counts() -> None:
     old = Candidate(1, 1, "a", side("A"), side("B"), NOW)
     new = Candidate(1, 2, "a", side("A", 50), side("B"), NOW)
     assert rank([new, old], {}) == [new]
+
+
+def test_one_that_must_give_way_to_a_pin_is_told_so() -> None:
+    better, pinned = candidate(1, side("A", 50), side("B")), candidate(2, side("C"), side("D"), days=300)
+    selection = select([better, pinned], 1, pins={2: 1})
+    assert (
+        selection.rejected[0].why_not == "Ranked 1 of 2, but what an editor pinned or noted keeps its place"
+    )

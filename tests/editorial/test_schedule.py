@@ -10,7 +10,7 @@ from tests.editorial import newsroom
 from tests.editorial.newsroom import NOW
 
 from digest.db import Database
-from digest.editorial import drafting, issues, schedule
+from digest.editorial import drafting, editing, issues, schedule
 from digest.editorial.models import Issue, State
 from digest.errors import BadInput, NotAllowed
 from digest.publications.models import Publication
@@ -223,3 +223,15 @@ def test_an_hour_cannot_change_once_the_freeze_was_faster(db: Database) -> None:
         slow.execute(Issue.__table__.update().values(state="sending"))
         with pytest.raises(NotAllowed, match="is sending by now"):
             schedule.schedule(slow, mine, on="2026-12-02 09:00", zone="UTC", now=NOW, by="desk")
+
+
+def test_an_issue_emptied_a_moment_ago_does_not_go_on_the_calendar(postgres: Database) -> None:
+    with postgres.begin() as session:
+        newsroom.drafted(session, 3)
+    with postgres.begin() as mine, pytest.raises(NotAllowed, match="no picks"):
+        one = issues.get(mine, 1)
+        with postgres.begin() as other:
+            theirs = issues.get(other, 1)
+            for pick in list(theirs.picks):
+                editing.drop(other, theirs, pick.comparison_id)
+        schedule.send_now(mine, one, now=NOW, by="test")

@@ -1,5 +1,6 @@
 """A sign-in link works once and not for long, and a way in that is taken is taken everywhere."""
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -111,3 +112,36 @@ def test_each_role_may_what_the_next_may(sqlite: Database) -> None:
             True,
             True,
         ]
+
+
+def test_the_last_owner_stays_one(db: Database) -> None:
+    with db.begin() as session:
+        users.invite(session, "owner@verdicts.dev", Role.OWNER, NOW)
+        with pytest.raises(NotAllowed, match="only owner"):
+            users.invite(session, "owner@verdicts.dev", Role.EDITOR, NOW)
+        users.invite(session, "second@verdicts.dev", Role.OWNER, NOW)
+        assert users.invite(session, "owner@verdicts.dev", Role.EDITOR, NOW).role == Role.EDITOR
+
+
+def test_two_owners_who_remove_each_other_at_once_leave_one(postgres: Database) -> None:
+    with postgres.begin() as session:
+        ids = [users.invite(session, f"{name}@verdicts.dev", Role.OWNER, NOW).id for name in ("a", "b")]
+    told = list[str]()
+
+    def remove(user_id: int) -> None:
+        try:
+            with postgres.begin() as session:
+                users.listing(session)
+                barrier.wait()
+                users.remove(session, user_id, NOW)
+        except NotAllowed as refusal:
+            told.append(str(refusal))
+
+    barrier = threading.Barrier(2)
+    threads = [threading.Thread(target=remove, args=(user_id,)) for user_id in ids]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    with postgres.read() as session:
+        assert (len(users.listing(session)), len(told)) == (1, 1)

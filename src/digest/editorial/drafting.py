@@ -47,6 +47,8 @@ def draft(
     """
     _one_at_a_time(session, publication)
     issue = issues.open_draft(session, publication.id)
+    if issue and not issues.take(session, issue, f"drafted anew, {by}", {State.DRAFT}):
+        issue = None  # it went onto the calendar a moment ago
     selection = _selection(session, publication, issue, clicks)
     if issue is None:
         if not selection.picks:
@@ -56,8 +58,6 @@ def draft(
         issue = _start(session, publication, now, by, user_id)
     texts.follow(session, issue, lambda: _fill(session, issue, selection))
     issue.drafted_at = now
-    issue.revision += 1
-    issue.last_edit = f"drafted anew, {by}"
     session.flush()
     return issue
 
@@ -124,7 +124,7 @@ def _start(session: Session, publication: Publication, now: datetime, by: str, u
         state=State.DRAFT,
         drafted_at=now,
         hold_minutes=publication.hold_minutes,
-        revision=0,
+        last_edit=f"drafted, {by}",
         publication=publication,
     )
     session.add(issue)

@@ -2,17 +2,19 @@
 
 Every edit raises the issue's revision and says what it was, so that of two editors at once the second is told. An edit
 takes the issue's row first: a freeze that begins meanwhile waits for it, and an edit that comes after one is refused.
+What raises leaves its transaction to be rolled back.
 """
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from digest.editorial import candidates, issues, reasons, texts
 from digest.editorial.models import Issue, Pick, Rejection, State
 from digest.editorial.picks import Candidate
 from digest.errors import BadInput, NotAllowed, NotFound
+from digest.render.clean import line, prose
 
 EDITABLE = (State.DRAFT, State.SCHEDULED)
 MOST = {"subject": 200, "preheader": 200, "intro": 20_000, "note": 5_000}
@@ -42,6 +44,7 @@ def write(
     for field, text in values.items():
         setattr(issue, field, text)
     session.flush()
+    _keep_ready(issue)
     return issue.revision
 
 
@@ -52,10 +55,10 @@ def reorder(
 
     Raises BadInput when `order` does not hold each pick once.
     """
+    _touch(session, issue, "the order", by, revision)
     by_id = {pick.id: pick for pick in issue.picks}
     if sorted(order) != sorted(by_id):
         raise BadInput(f"the order must name each pick of issue {issue.number} once")
-    _touch(session, issue, "the order", by, revision)
 
     def change() -> None:
         for position, pick_id in enumerate(order, start=1):
@@ -74,11 +77,12 @@ def drop(
 
     One that is not a pick is kept out all the same. Raises NotFound when the comparison does not exist.
     """
-    pick = next((pick for pick in issue.picks if pick.comparison_id == comparison_id), None)
     _candidate(session, issue, comparison_id)
     _touch(session, issue, "a pick dropped", by, revision)
+    pick = next((pick for pick in issue.picks if pick.comparison_id == comparison_id), None)
     texts.follow(session, issue, lambda: _take_out(session, issue, pick))
     _veto(session, issue, comparison_id)
+    _keep_ready(issue)
     return issue.revision
 
 
@@ -91,9 +95,9 @@ def add(
     not exist; one that is a pick already is pinned.
     """
     found = _candidate(session, issue, comparison_id)
-    if any(pick.comparison_id == comparison_id for pick in issue.picks):
-        return pin(session, issue, comparison_id, revision=revision, by=by)
     _touch(session, issue, "a pick added", by, revision)
+    if any(pick.comparison_id == comparison_id for pick in issue.picks):
+        return _set_pin(session, issue, comparison_id, pinned=True)
     rejection = session.get(Rejection, (issue.id, comparison_id))
     if rejection is not None:
         session.delete(rejection)
@@ -113,14 +117,16 @@ def pin(
     session: Session, issue: Issue, comparison_id: int, *, revision: int | None = None, by: str = ""
 ) -> int:
     """Keep a pick, and its place, in every new draft. Returns the new revision. Raises NotFound when it is no pick."""
-    return _pinned(session, issue, comparison_id, pinned=True, revision=revision, by=by)
+    _touch(session, issue, "a pin", by, revision)
+    return _set_pin(session, issue, comparison_id, pinned=True)
 
 
 def unpin(
     session: Session, issue: Issue, comparison_id: int, *, revision: int | None = None, by: str = ""
 ) -> int:
     """Let a new draft decide about a pick again. Returns the new revision. Raises NotFound when it is no pick."""
-    return _pinned(session, issue, comparison_id, pinned=False, revision=revision, by=by)
+    _touch(session, issue, "a pin taken away", by, revision)
+    return _set_pin(session, issue, comparison_id, pinned=False)
 
 
 def annotate(
@@ -133,37 +139,29 @@ def annotate(
     by: str = "",
 ) -> int:
     """Set the editor's note on a pick (Markdown; empty for none) and return the new revision; a noted pick stays in."""
-    pick = _pick(issue, comparison_id)
     text = _clean("note", note)
     _touch(session, issue, "a note", by, revision)
-    pick.note = text
+    _pick(issue, comparison_id).note = text
     session.flush()
     return issue.revision
 
 
-def _pinned(
-    session: Session, issue: Issue, comparison_id: int, *, pinned: bool, revision: int | None, by: str
-) -> int:
-    pick = _pick(issue, comparison_id)
-    _touch(session, issue, "a pin", by, revision)
-    pick.pinned = pinned
+def _set_pin(session: Session, issue: Issue, comparison_id: int, *, pinned: bool) -> int:
+    _pick(issue, comparison_id).pinned = pinned
     session.flush()
     return issue.revision
 
 
 def _touch(session: Session, issue: Issue, what: str, by: str, revision: int | None) -> None:
-    """Take the row, if nobody was faster and the issue may still be edited, and raise its revision."""
-    session.flush()
-    mine = update(Issue).where(Issue.id == issue.id, Issue.state.in_(EDITABLE))
-    if revision is not None:
-        mine = mine.where(Issue.revision == revision)
     edit = f"{what}, by {by}" if by else what
-    mine = mine.values(revision=Issue.revision + 1, last_edit=edit).returning(Issue.id)
-    won = session.scalar(mine.execution_options(synchronize_session=False))
-    # What another editor committed between our reading and our taking the row is seen from here on.
-    issues.reread(session, issue)
-    if won is None:
+    if not issues.take(session, issue, edit, EDITABLE, revision):
         raise NotAllowed(_refusal(issue))
+
+
+def _keep_ready(issue: Issue) -> None:
+    # At its hour nobody looks any more.
+    if issue.state == State.SCHEDULED:
+        issues.refuse_unready(issue)
 
 
 def _refusal(issue: Issue) -> str:
@@ -215,10 +213,8 @@ def _candidate(session: Session, issue: Issue, comparison_id: int) -> Candidate:
 
 
 def _clean(field: str, text: str) -> str:
-    # A line break in a subject would end the header; a NUL is what PostgreSQL refuses to store.
-    plain = text.replace("\x00", "").replace("\r\n", "\n").strip()
-    if field in _ONE_LINE:
-        plain = " ".join(plain.split())
+    # A line break in a subject would end the header; PostgreSQL refuses a NUL, and both databases a lone surrogate.
+    plain = line(text) if field in _ONE_LINE else prose(text).strip()
     if len(plain) > MOST[field]:
         raise BadInput(f"{field}: {len(plain)} characters are too many; at most {MOST[field]}")
     return plain

@@ -1,12 +1,12 @@
 """Issues are looked up here, by the number that people know."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from digest.editorial.models import Issue, State
-from digest.errors import NotFound
+from digest.errors import NotAllowed, NotFound
 from digest.publications import publications
 from digest.publications.models import Publication
 
@@ -68,12 +68,31 @@ def latest_sent(session: Session, publication_id: int) -> Issue | None:
     return session.scalars(sent.order_by(Issue.number.desc()).limit(1)).one_or_none()
 
 
-def previous_frozen(session: Session, issue: Issue) -> Issue | None:
-    """The nearest issue before this one that went out, or is doing so."""
-    earlier = select(Issue).where(
-        Issue.publication_id == issue.publication_id, Issue.number < issue.number, went_out()
-    )
-    return session.scalars(earlier.order_by(Issue.number.desc()).limit(1)).one_or_none()
+def take(
+    session: Session, issue: Issue, edit: str, states: Collection[State], revision: int | None = None
+) -> bool:
+    """Take the issue's row until the transaction ends, for an `edit`: its revision rises and it is read anew.
+
+    Everything else that wants the row waits. False, and nothing is changed, when the issue is in none of `states`
+    or, with a `revision`, when that is not the present one. Look at picks only after it: others may have
+    committed meanwhile.
+    """
+    session.flush()
+    mine = update(Issue).where(Issue.id == issue.id, Issue.state.in_(states))
+    if revision is not None:
+        mine = mine.where(Issue.revision == revision)
+    mine = mine.values(revision=Issue.revision + 1, last_edit=edit).returning(Issue.id)
+    won = session.scalar(mine.execution_options(synchronize_session=False))
+    reread(session, issue)
+    return won is not None
+
+
+def refuse_unready(issue: Issue) -> None:
+    """Raise NotAllowed when the issue lacks what nothing can go out, or stay on the calendar, without."""
+    if not issue.picks:
+        raise NotAllowed(f"issue {issue.number} has no picks; add a comparison before it can go out")
+    if not issue.subject.strip():
+        raise NotAllowed(f"issue {issue.number} has no subject; write one before it can go out")
 
 
 def reread(session: Session, issue: Issue) -> None:

@@ -183,6 +183,8 @@ def _rejected(
             text = reasons.VETOED
         elif shared and place < last:
             text = reasons.already_in(c, shared)
+        elif place < last:
+            text = reasons.displaced(place + 1, len(ranked))
         else:
             text = reasons.ranked_below(place + 1, len(ranked), len(order))
         yield Rejected(c, text, vetoed)

@@ -33,6 +33,11 @@ def ranked_below(place: int, of: int, taken: int) -> str:
     return f"Ranked {place} of {of}, and this issue takes {taken}: others are fresher, more disputed or more wanted"
 
 
+def displaced(place: int, of: int) -> str:
+    """It was good enough, but an editor keeps others."""
+    return f"Ranked {place} of {of}, but what an editor pinned or noted keeps its place"
+
+
 def rift(side: "Contender") -> int:
     """How many percent the community is from the panel; 0 without votes."""
     return 0 if side.community is None else abs(side.panel - side.community)

@@ -165,7 +165,6 @@ def _put(
     hold = issue.hold_minutes if hold is None else hold
     if not 0 <= hold <= LONGEST_HOLD:
         raise BadInput(f"a hold of {hold} minutes cannot be kept; from 0 to {LONGEST_HOLD}")
-    _refuse_unready(issue)
     why = f"for {on} {zone}"
     if issue.state == State.SCHEDULED:
         _still_scheduled(session, issue)
@@ -178,6 +177,7 @@ def _put(
                 f"issue {issue.number} has begun to go out and is paused; resume it or cancel it"
             )
         transitions.move(session, issue, State.SCHEDULED, now=now, by=by, user_id=user, why=why)
+    issues.refuse_unready(issue)  # only now: from here on no editor can take its last pick away
     issue.send_on, issue.zone, issue.send_at, issue.hold_minutes = on, zone, send_at, hold
     session.flush()
 
@@ -189,16 +189,10 @@ def _still_scheduled(session: Session, issue: Issue) -> None:
         .where(Issue.id == issue.id, Issue.state == State.SCHEDULED)
         .values(state=State.SCHEDULED)
     )
-    if session.scalar(mine.returning(Issue.id).execution_options(synchronize_session=False)) is None:
-        session.refresh(issue, ["state"])
+    won = session.scalar(mine.returning(Issue.id).execution_options(synchronize_session=False))
+    issues.reread(session, issue)
+    if won is None:
         raise NotAllowed(f"issue {issue.number} is {issue.state} by now, and its hour cannot change any more")
-
-
-def _refuse_unready(issue: Issue) -> None:
-    if not issue.picks:
-        raise NotAllowed(f"issue {issue.number} has no picks; add a comparison before it can go out")
-    if not issue.subject.strip():
-        raise NotAllowed(f"issue {issue.number} has no subject; write one before it can go out")
 
 
 def _spoken(on: str) -> str:

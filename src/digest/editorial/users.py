@@ -16,10 +16,15 @@ _RANK = (Role.VIEWER, Role.EDITOR, Role.OWNER)
 
 
 def invite(session: Session, address: str, role: Role | str, now: datetime) -> User:
-    """The user with this address in this role: made, let in again, or changed. Raises BadInput."""
+    """The user with this address in this role: made, let in again, or changed. Raises BadInput, NotAllowed.
+
+    The last owner stays one.
+    """
     role = _role(role)
     plain = _address(address)
     user = session.scalars(select(User).where(User.address == plain)).one_or_none()
+    if user is not None and role is not Role.OWNER:
+        _refuse_last_owner(session, user)
     if user is None:
         user = User(address=plain, role=role, created_at=now)
         session.add(user)
@@ -47,8 +52,7 @@ def remove(session: Session, user_id: int, now: datetime) -> User:
     user = session.get(User, user_id)
     if user is None or user.removed_at is not None:
         raise NotFound(f"there is no user {user_id}")
-    if [other.id for other in listing(session) if other.role == Role.OWNER] == [user.id]:
-        raise NotAllowed(f"{user.address} is the only owner; make somebody else an owner first")
+    _refuse_last_owner(session, user)
     user.removed_at = now
     session.flush()
     end_sessions(session, user)
@@ -102,6 +106,13 @@ def end_sessions(session: Session, user: User) -> None:
     ended = update(User).where(User.id == user.id)
     session.execute(ended.values(session_epoch=User.session_epoch + 1, sign_ins=User.sign_ins + 1))
     session.refresh(user)
+
+
+def _refuse_last_owner(session: Session, user: User) -> None:
+    # Locked, in one order: two owners who remove each other at once must not both succeed.
+    owners = select(User.id).where(User.role == Role.OWNER, User.removed_at.is_(None)).order_by(User.id)
+    if session.scalars(owners.with_for_update()).all() == [user.id]:
+        raise NotAllowed(f"{user.address} is the only owner; make somebody else an owner first")
 
 
 def _numbers(signer: Signer, token: str) -> tuple[int, int, int]:
