@@ -1,5 +1,7 @@
 """What is wrong with an issue is said before it goes out, with a way to mend it."""
 
+import time
+
 import pytest
 from tests.editorial import newsroom
 from tests.editorial.newsroom import NOW
@@ -51,7 +53,7 @@ def test_what_gmail_would_clip_is_said_before(sqlite: Database, size: int, level
 
 
 @pytest.mark.parametrize(
-    "url", ["javascript:alert(1)", "mailto:a@b.example", "/relative", "ftp://host/x", "http://", "data:x"]
+    "url", ["javascript:alert(1)", "mailto:nobody", "/relative", "ftp://host/x", "http://", "data:x"]
 )
 def test_a_link_that_is_no_web_address_is_blocked(sqlite: Database, url: str) -> None:
     with sqlite.begin() as session:
@@ -122,3 +124,39 @@ def test_a_sender_for_examples_is_a_warning(sqlite: Database, address: str) -> N
 def test_a_domain_that_only_sounds_like_an_example_is_fine(sqlite: Database, address: str) -> None:
     with sqlite.begin() as session:
         assert found(session, newsroom.drafted(session, 5, **(GOOD | {"sender_address": address}))) == {}
+
+
+@pytest.mark.parametrize(
+    ("url", "level"),
+    [
+        ("http://127.0.0.1:8000", "warning"),
+        ("http://[::1]:8000", "warning"),
+        ("http://localhost", "warning"),
+        ("http://desk.localhost:8000", "warning"),
+        ("http://192.168.0.7:8000", "blocking"),
+        ("http://localhost.verdicts.dev", "blocking"),
+        ("http://verdicts.dev", "blocking"),
+        ("https://verdicts.dev", None),
+    ],
+)
+def test_without_https_only_a_laptop_may_go_on(sqlite: Database, url: str, level: str | None) -> None:
+    with sqlite.begin() as session:
+        check = found(session, newsroom.drafted(session, 5, **GOOD), base_url=url).get("base URL")
+        assert (check.level if check else None) == level
+
+
+@pytest.mark.parametrize("text", ["[[1]](https://fine.dev/1)", "[us](mailto:us@verdicts.dev)"])
+def test_what_an_editor_may_write_is_not_in_the_way(sqlite: Database, text: str) -> None:
+    with sqlite.begin() as session:
+        issue = newsroom.drafted(session, 5, **GOOD)
+        editing.write(session, issue, issue.revision, intro=f"See {text}.")
+        assert found(session, issue) == {}
+
+
+def test_a_text_full_of_openings_is_looked_through_at_once(sqlite: Database) -> None:
+    with sqlite.begin() as session:
+        issue = newsroom.drafted(session, 5, **GOOD)
+        editing.write(session, issue, issue.revision, intro="{{" * 9_999)
+        began = time.monotonic()
+        assert found(session, issue) == {}
+        assert time.monotonic() - began < 5

@@ -225,3 +225,30 @@ def _words_of(content: Edition) -> list[str]:
             "64% ship",
         ]
     return words
+
+
+def test_one_click_is_claimed_only_over_https() -> None:
+    plain = dict(opened(edition(1, base_url="http://127.0.0.1:8000")).headers)
+    assert plain["List-Unsubscribe"] == f"<http://127.0.0.1:8000/unsubscribe/{'U' * 43}>"
+    assert "List-Unsubscribe-Post" not in plain
+    assert "List-Unsubscribe-Post" in dict(opened(edition(1)).headers)
+
+
+@pytest.mark.parametrize("intro", ["", "Hello"])
+@pytest.mark.parametrize("order", [(1, 2, 3), (2, 3), (3, 1), (2,)])
+def test_whichever_pick_comes_first_one_hairline_stands_above_it(intro: str, order: tuple[int, ...]) -> None:
+    html = opened(edition(3, intro=intro), order).html
+    head, *blocks = re.split(r'<div class="ln" style="border-top:1px solid #e2ddd2', html)
+    assert len(blocks) == len(order)
+    assert ("border-bottom:1px solid" in head) == bool(intro)
+
+
+def test_right_to_left_paragraphs_begin_at_the_right() -> None:
+    aligned = [
+        set(re.findall(r"line-height:1.55;text-align:(\w+)", html))
+        for html in (
+            opened(edition(2, masthead=replace(MASTHEAD, language="ar"))).html,
+            opened(edition(2)).html,
+        )
+    ]
+    assert aligned == [{"right", "center"}, {"left", "center"}]

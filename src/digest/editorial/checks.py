@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from markdown_it import MarkdownIt
@@ -17,7 +18,12 @@ from digest.editorial.texts import SUBJECT_CHARS
 
 # Gmail clips what is larger than about 102 kB of HTML, and the unsubscribe link with it.
 WARN_BYTES, BLOCK_BYTES = 90_000, 102_000
-_MERGE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\*\|.*?\|\*|%%\w+%%|\[\[.*?\]\]", re.DOTALL)
+# Of any mail tool; short ones, for a text full of openings must not be searched to its end from each. `[[1]](url)` is a
+# link of ours, and none of theirs.
+_MERGE = re.compile(
+    r"\{\{.{0,200}?\}\}|\{%.{0,200}?%\}|\*\|.{0,200}?\|\*|%%\w{1,200}%%|\[\[[^\[\]]{0,200}\]\](?!\()",
+    re.DOTALL,
+)
 _RESERVED = ("example", "test", "invalid", "localhost", "local")
 _RESERVED_SECOND = ("example.com", "example.net", "example.org")
 _SHOWN = 40  # characters of somebody's text in a check
@@ -100,7 +106,7 @@ def _links(issue: Issue) -> Iterator[Check]:
     for where, text in _texts(issue):
         for url in links(text):
             if not _followable(url):
-                found = f"{where.capitalize()} links to {url[:_SHOWN]!r}, which is no web address."
+                found = f"{where.capitalize()} links to {url[:_SHOWN]!r}, which is no web or mail address."
                 yield _block("link", found, "Begin it with https:// and name a site.")
 
 
@@ -124,11 +130,22 @@ def _publication(issue: Issue) -> Iterator[Check]:
 
 
 def _base(base_url: str) -> Iterator[Check]:
-    if not base_url.startswith("https://"):
-        text = (
-            f"Links lead to {base_url}, which is not https: one-click unsubscribe needs it, and filters mind."
-        )
-        yield _warn("base URL", text, "Set DIGEST_BASE_URL to the public https:// address.")
+    if base_url.startswith("https://"):
+        return
+    text = (
+        f"Links lead to {base_url}, which is not https: readers cannot leave in one click, and filters mind."
+    )
+    # On loopback nobody but this machine follows a link: a laptop trying it out may go on.
+    level = Level.WARNING if _is_loopback(base_url) else Level.BLOCKING
+    yield Check("base URL", level, text, "Set DIGEST_BASE_URL to the public https:// address.")
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def links(markdown: str) -> list[str]:
@@ -151,6 +168,8 @@ def _followable(url: str) -> bool:
         parts = urlsplit(url)
     except ValueError:
         return False
+    if parts.scheme == "mailto":
+        return "@" in parts.path
     return parts.scheme in {"http", "https"} and bool(parts.netloc)
 
 

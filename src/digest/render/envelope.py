@@ -30,7 +30,7 @@ def check(edition: Edition) -> None:
 def headers(edition: Edition, slots: Slots, *, subject: str, date: str, boundary: str) -> Piece:
     """Every header of an issue's mail, down to the first line of its text part.
 
-    One line per List-* header: a folded or encoded one breaks one-click unsubscribing (RFC 8058). Auto-Submitted and
+    One line per List-* header: a folded or encoded one breaks one-click unsubscribing. Auto-Submitted and
     Precedence keep holiday replies away (RFC 3834). Raises BadInput when an address cannot stand in a header.
     """
     mast, base = edition.masthead, _url(edition.base_url)
@@ -42,8 +42,7 @@ def headers(edition: Edition, slots: Slots, *, subject: str, date: str, boundary
         f"Date: {date}",
         f"Message-ID: <{slots[MESSAGE_ID]}>",
         f"List-Id: {list_id(mast)}",
-        f"List-Unsubscribe: <{base}/unsubscribe/{slots[UNSUBSCRIBE]}>",
-        "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
+        *(f"{name}: {value}" for name, value in h.leaving(f"{base}/unsubscribe/{slots[UNSUBSCRIBE]}")),
         "List-Post: NO",
         f"List-Archive: <{base}/issues>",
         f"Feedback-ID: {edition.number}:{_label(mast.slug)}:issue:{_sender_id(mast)}",

@@ -27,6 +27,14 @@ def mailbox(name: str, display: str, address: str) -> str:
     return f"{name}: {phrase(display)} <{address}>"
 
 
+def leaving(url: str) -> list[tuple[str, str]]:
+    """The headers by which a reader leaves at `url`; in one click (RFC 8058, 3.1) only when it is https."""
+    leave = [("List-Unsubscribe", f"<{url}>")]
+    if url.startswith("https://"):
+        leave.append(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
+    return leave
+
+
 def phrase(text: str) -> str:
     """ASCII words as a header's phrase, in quotes when RFC 5322 wants them."""
     if not _SPECIAL.search(text):

@@ -19,7 +19,9 @@ from dataclasses import dataclass
 
 from digest.errors import BadInput
 from digest.render import environment, figures, mjml
-from digest.render.clean import line, prose
+from digest.render.clean import line
+from digest.render.headers import leaving
+from digest.render.imprint import imprint
 
 _SHARED = {"publication", "postal_address"}
 _NEEDED: dict[str, set[str]] = {
@@ -68,14 +70,10 @@ def _checked(kind: str, facts: Mapping[str, object]) -> dict[str, object]:
     clean: dict[str, object] = {name: line(str(facts.get(name) or "")) for name in needed | optional}
     clean["language"] = clean["language"] or "en"
     clean["direction"] = figures.direction(str(clean["language"]))
-    clean["address_rows"] = _rows(facts["postal_address"])
+    clean["imprint"] = imprint(str(facts["publication"]), str(facts["postal_address"]))
     if kind == "notice":
         clean["paragraphs"] = _paragraphs(facts["paragraphs"])
     return clean
-
-
-def _rows(address: object) -> list[str]:
-    return [line(row) for row in prose(str(address)).split("\n") if line(row)]
 
 
 def _paragraphs(value: object) -> list[str]:
@@ -85,9 +83,8 @@ def _paragraphs(value: object) -> list[str]:
 
 
 def _headers(kind: str, facts: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
-    """No machine answers it (RFC 3834); a letter to a subscriber can be answered by leaving in one click (RFC 8058)."""
+    """No machine answers it (RFC 3834); a letter to a subscriber can be answered by leaving."""
     headers = [("Auto-Submitted", "auto-generated"), ("X-Auto-Response-Suppress", "All")]
     if kind in {"welcome", "known"}:
-        headers.append(("List-Unsubscribe", f"<{str(facts['unsubscribe_url']).replace(' ', '')}>"))
-        headers.append(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
+        headers += leaving(str(facts["unsubscribe_url"]).replace(" ", ""))
     return tuple(headers)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from digest.render import figures, markdown, quotes
-from digest.render.clean import line, prose
+from digest.render.clean import line
 from digest.render.content import Block, Edition, Side
+from digest.render.imprint import imprint
 from digest.render.linker import Linker
 from digest.render.slots import MASKED_HTML, MASKED_TEXT, PREFERENCES, UNSUBSCRIBE, Slots
 
@@ -70,7 +71,7 @@ class Page:
     intro_html: Markup
     intro_text: str
     picks: tuple[Pick, ...]
-    postal_address: tuple[str, ...]
+    imprint: tuple[str, ...]
     home: str
     online: str
     unsubscribe: str
@@ -97,7 +98,7 @@ def page(edition: Edition, slots: Slots, linker: Linker, *, test: bool) -> Page:
         intro_html=intro.html,
         intro_text=intro.text,
         picks=_picks(edition, slots, linker),
-        postal_address=tuple(line(row) for row in prose(mast.postal_address).split("\n") if line(row)),
+        imprint=imprint(mast.name, mast.postal_address),
         home=f"{base}/",
         online=f"{base}/issues/{edition.number}",
         unsubscribe=f"{base}/unsubscribe/{slots[UNSUBSCRIBE]}",

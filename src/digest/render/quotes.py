@@ -3,12 +3,16 @@
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from digest.render.clean import line
 from digest.render.content import Quote
 
 LIMIT = 280
 SHORT = 140  # an excerpt below this is better with the sentence before it
+SENTENCES = (
+    40  # of one quote are weighed: a hostile one has thousands, and a frozen issue would wait for minutes
+)
 
 _CLOSING = "[\"'\u201d\u2019)\\]]*"
 _END = re.compile(f"(?<=[.!?]){_CLOSING}\\s+(?=[\"'\u201c\u2018(\\[]?[A-Z0-9])")
@@ -85,7 +89,8 @@ def sentences(text: str) -> list[str]:
 
 def _excerpts(quote: Quote, limit: int) -> Iterator[Excerpt]:
     """Every sentence, together with as many of the next ones as fit; a short ending takes what leads up to it."""
-    parts = sentences(quote.text)
+    every = sentences(quote.text)
+    parts = every[:SENTENCES]
     for first in range(len(parts)):
         start, end = first, first + 1
         while end < len(parts) and _length(parts[start : end + 1]) <= limit:
@@ -95,7 +100,7 @@ def _excerpts(quote: Quote, limit: int) -> Iterator[Excerpt]:
         text = " ".join(parts[start:end])
         whole = len(text) <= limit
         shown = text if whole else _cut(text, limit)
-        yield Excerpt(quote.side, quote.place, shown, start > 0, end < len(parts) or not whole)
+        yield Excerpt(quote.side, quote.place, shown, start > 0, end < len(every) or not whole)
 
 
 def _length(parts: Sequence[str]) -> int:
@@ -119,6 +124,7 @@ def _worth(excerpt: Excerpt) -> float:
     return max(points, default=0) + min(points[:1], default=0) / 3 + min(len(excerpt.text), 200) / 100 - cut
 
 
+@lru_cache(maxsize=4096)
 def _points(sentence: str) -> int:
     gain = sum(weight for pattern, weight in _POINTED if re.search(pattern, sentence, re.IGNORECASE))
     loss = sum(weight for pattern, weight in _STOCK if re.search(pattern, sentence, re.IGNORECASE))

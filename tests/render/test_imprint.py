@@ -1,0 +1,43 @@
+"""A reader sees once who sent a mail, and from where."""
+
+from dataclasses import replace
+
+import pytest
+from tests.render.editions import MASTHEAD, edition, opened
+
+from digest.render.imprint import imprint
+from digest.render.letters import letter
+
+
+@pytest.mark.parametrize(
+    ("address", "rows"),
+    [
+        ("1 Main Street\n10115 Berlin", ("Weekly", "1 Main Street", "10115 Berlin")),
+        ("Weekly\n1 Main Street", ("Weekly", "1 Main Street")),
+        (" weekly, 1 Main Street", ("weekly, 1 Main Street",)),
+        ("Weekly Ltd\r\n1 Main Street", ("Weekly Ltd", "1 Main Street")),
+        ("Weeklyville 7", ("Weekly", "Weeklyville 7")),
+        ("\n \n", ("Weekly",)),
+        ("", ("Weekly",)),
+    ],
+)
+def test_an_address_that_begins_with_the_name_has_it_once(address: str, rows: tuple[str, ...]) -> None:
+    assert imprint("Weekly", address) == rows
+
+
+def test_a_name_of_marks_is_a_name() -> None:
+    assert imprint("C++ (beta)", "C++ (beta)\nStreet") == ("C++ (beta)", "Street")
+    assert imprint("+", "7 Street") == ("+", "7 Street")
+
+
+def test_an_issue_and_a_letter_end_alike() -> None:
+    name = MASTHEAD.name
+    content = edition(1, masthead=replace(MASTHEAD, postal_address=f"{name}\n1 Main Street"))
+    rows = letter(
+        "notice",
+        {"publication": name, "postal_address": f"{name}\n1 Main Street", "heading": "H", "paragraphs": []},
+    )
+    for text in (opened(content).text, rows.text):
+        assert text.endswith(f"\n\n{name}\n1 Main Street\n")
+    for html in (opened(content).html, rows.html):
+        assert f">{name}<br />1 Main Street<" in html
