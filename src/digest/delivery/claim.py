@@ -3,10 +3,12 @@
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
-from sqlalchemy import Select, func, or_, select, text, update
+from sqlalchemy import Select, Update, bindparam, func, or_, select, text, update
 from sqlalchemy.orm import Session
 
+from digest.db import UtcDateTime
 from digest.delivery.batches import OPEN
 from digest.delivery.models import Batch, FrozenIssue
 from digest.editorial.models import Issue
@@ -70,12 +72,10 @@ def renew(session: Session, held: Claim, now: datetime, *, started: int | None =
     False when the batch is not ours any more or, with `started`, its issue was stopped: nothing new may be begun.
     """
     taken_at = moment()
-    kept = update(Batch).where(Batch.id == held.batch_id, Batch.fence == held.fence)
-    kept = kept.values(lease_until=now + LEASE)
+    given: dict[str, object] = {"batch": held.batch_id, "held": held.fence, "lease": now + LEASE}
     if started is not None:
-        going = select(Issue.id).where(Issue.id == held.issue_id, Issue.state.in_(OPEN)).exists()
-        kept = kept.where(going).values(started=started)
-    won = session.scalar(kept.returning(Batch.id), execution_options={"synchronize_session": False})
+        given |= {"from": started, "issue": held.issue_id}
+    won = session.execute(_kept(begins=started is not None), given).scalar()
     if won is None:
         return False
     held.until = _until(taken_at)
@@ -89,6 +89,18 @@ def let_go(session: Session, held: Claim, now: datetime, *, reached: int) -> Non
     values = {"holder": None, "lease_until": None, "started": reached, "done_at": now if done else None}
     ours = update(Batch).where(Batch.id == held.batch_id, Batch.fence == held.fence).values(values)
     session.execute(ours, execution_options={"synchronize_session": False})
+
+
+@cache
+def _kept(*, begins: bool) -> Update:
+    """Built once, for it runs with every group of mails."""
+    batch = Batch.__table__.c
+    kept = update(Batch.__table__).where(batch.id == bindparam("batch"), batch.fence == bindparam("held"))  # type: ignore[arg-type] # a FromClause to the type checker
+    kept = kept.values(lease_until=bindparam("lease", type_=UtcDateTime()))
+    if begins:
+        going = select(Issue.id).where(Issue.id == bindparam("issue"), Issue.state.in_(OPEN)).exists()
+        kept = kept.where(going).values(started=bindparam("from"))
+    return kept.returning(batch.id)
 
 
 def _held(session: Session, now: datetime) -> int:

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import case, select
+from sqlalchemy import Select, bindparam, case, select
 from sqlalchemy.orm import Session
 
 from digest.audience import reach
 from digest.audience.models import Subscriber, Subscription
+from digest.db import UtcDateTime
 from digest.delivery.models import Batch, Delivery
 from digest.editorial.models import Issue
 
@@ -43,8 +45,26 @@ def upcoming(session: Session, batch_id: int, first: int, behind: int, now: date
 
     The rule of who may be mailed is asked anew: who left, was suppressed or erased after the freeze is excluded.
     """
+    given = {"batch": batch_id, "first": first, "behind": behind, "now": now}
+    return [Next._make(row) for row in session.execute(_upcoming(), given)]
+
+
+def write(session: Session, issue_id: int, ends: Sequence[End], now: datetime) -> None:
+    """Write outcomes down. A delivery that has ended keeps its outcome, but what was unknown may become known."""
+    if not ends:
+        return
+    if session.get_bind().dialect.name == "postgresql":
+        _write_arrays(session, issue_id, ends, now)
+    else:
+        _write_rows(session, issue_id, ends, now)
+
+
+@cache
+def _upcoming() -> Select[*tuple[Any, ...]]:
+    """Built once: putting the statement together would cost as much as running it."""
+    now: Any = bindparam("now", type_=UtcDateTime())
     reason = case((Subscription.subscriber_id.is_(None), "left"), else_=reach.reason(now))
-    rows = session.execute(
+    return (
         select(
             Delivery.subscriber_id,
             Delivery.place,
@@ -61,21 +81,11 @@ def upcoming(session: Session, batch_id: int, first: int, behind: int, now: date
             (Subscription.subscriber_id == Delivery.subscriber_id)
             & (Subscription.publication_id == Issue.publication_id),
         )
-        .where(Delivery.batch_id == batch_id, Delivery.place >= first, Delivery.place < behind)
+        .where(Delivery.batch_id == bindparam("batch"), Delivery.place >= bindparam("first"))
+        .where(Delivery.place < bindparam("behind"))
         .where(Delivery.outcome.is_(None), Delivery.due_at.is_(None))
         .order_by(Delivery.place)
     )
-    return [Next._make(row) for row in rows]
-
-
-def write(session: Session, issue_id: int, ends: Sequence[End], now: datetime) -> None:
-    """Write outcomes down. A delivery that has ended keeps its outcome, but what was unknown may become known."""
-    if not ends:
-        return
-    if session.get_bind().dialect.name == "postgresql":
-        _write_arrays(session, issue_id, ends, now)
-    else:
-        _write_rows(session, issue_id, ends, now)
 
 
 def unresolved(session: Session, batch: Batch) -> list[tuple[int, int]]:
