@@ -96,7 +96,7 @@ class Database:
 def connect(url: str) -> Database:
     """Open the database at a SQLAlchemy `url` (sqlite or postgresql); connections are made when first needed.
 
-    Raises BadSetting when the URL cannot be read or names another kind of database.
+    Raises BadSetting when the URL cannot be read, names another kind of database, or a folder that cannot be made.
     """
     try:
         parsed = make_url(url)
@@ -107,8 +107,7 @@ def connect(url: str) -> Database:
         ) from None
     kind = parsed.get_backend_name()
     if kind == "sqlite":
-        if parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(parsed.database or "")
         engine, reader = _sqlite(url, "BEGIN IMMEDIATE"), _sqlite(url, "BEGIN")
     elif kind == "postgresql":
         engine = create_engine(url, pool_pre_ping=True, pool_size=20, max_overflow=20)
@@ -118,6 +117,14 @@ def connect(url: str) -> Database:
     return Database(
         engine, sessionmaker(engine, expire_on_commit=False), sessionmaker(reader, expire_on_commit=False)
     )
+
+
+def _make_folder(database: str) -> None:
+    folder = Path(database).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadSetting(f"DIGEST_DATABASE_URL: {folder} cannot be made: {error.strerror}") from None
 
 
 def _sqlite(url: str, begin: str) -> Engine:

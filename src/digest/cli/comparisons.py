@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from digest.db import Database, utcnow
 from digest.errors import BadInput
 
 if TYPE_CHECKING:
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from digest.catalog.importing import ImportResult
     from digest.catalog.read import ComparisonView, ReviewView
     from digest.cli import House
+    from digest.db import Database
 
 CHUNK = 200  # files per transaction: other writers wait for one chunk, not for all
 
@@ -64,8 +64,9 @@ def import_(house: "House", paths: tuple[Path, ...], published: datetime | None,
     _refuse(result)
 
 
-def _import(db: Database, paths: Sequence[Path], published: datetime | None) -> "ImportResult":
+def _import(db: "Database", paths: Sequence[Path], published: datetime | None) -> "ImportResult":
     from digest.catalog import files, importing
+    from digest.db import utcnow
 
     found = files.find(paths)
     result = importing.ImportResult(refused=found.refused)

@@ -14,6 +14,7 @@ from digest.editorial import issues, transitions
 from digest.editorial.models import Issue
 from digest.publications import publications
 
+BY = "command line"  # who did it, in an issue's history
 OUTCOMES = ("accepted", "excluded", "failed", "unknown", "remaining")
 
 

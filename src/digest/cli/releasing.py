@@ -8,58 +8,100 @@ from sqlalchemy.orm import Session
 
 from digest.audience import reach
 from digest.cli import issue_facts, previewing, waiting
+from digest.cli.issue_facts import BY, of_number, printed
 from digest.db import utcnow
-from digest.editorial import checks, issues, schedule
-from digest.editorial.checks import Check
+from digest.delivery.report import report as delivery_report
+from digest.editorial import checks, issues
+from digest.editorial import schedule as calendar
+from digest.editorial.checks import Check, Level
 from digest.editorial.models import Issue
-from digest.errors import DigestError, NotAllowed
+from digest.errors import BadInput, DigestError, NotAllowed
 from digest.services import Services
 
 Put = Callable[[Session, Issue, datetime], None]
 
 
-def put_on(
-    here: Services, number: int, publication: str | None, put: Put, *, as_json: bool, quiet: bool = False
-) -> int:
-    """Put an issue on the calendar by `put`, print the sentence that says so, and return the issue's id.
+def schedule(
+    here: Services,
+    number: int,
+    slug: str | None,
+    *,
+    at: str,
+    zone: str | None,
+    hold: int | None,
+    as_json: bool,
+) -> None:
+    """Put an issue on the calendar at the wall-clock time `at`, and print the sentence that says so.
 
-    Raises NotAllowed when a check blocks it; what may be waived is said on stderr.
+    `zone` None is the publication's, `hold` (minutes) None the issue's. Raises as `calendar.schedule`, and NotAllowed
+    when a check blocks it.
     """
+
+    def put(session: Session, issue: Issue, now: datetime) -> None:
+        where = zone or issue.publication.zone
+        calendar.schedule(session, issue, on=at, zone=where, hold_minutes=hold, now=now, by=BY)
+
+    _put_on(here, number, slug, put, as_json=as_json)
+
+
+def send(here: Services, number: int, slug: str | None, *, hold: int, waits: bool, as_json: bool) -> None:
+    """Put an issue on the calendar for now, with a hold of so many minutes; `waits` until it is sent.
+
+    Raises as `schedule`; when it waits, also for what keeps the issue from being sent.
+    """
+
+    def put(session: Session, issue: Issue, now: datetime) -> None:
+        calendar.send_now(session, issue, hold_minutes=hold, now=now, by=BY)
+
+    _put_on(here, number, slug, put, as_json=as_json, quiet=as_json and waits)
+    if waits:
+        _wait(here, number, slug)
+        report(here, number, slug, as_json=as_json)
+
+
+def report(here: Services, number: int, slug: str | None, *, as_json: bool) -> None:
+    """Print what became of every reader."""
     with here.db.read() as session:
-        issue = issue_facts.of_number(session, number, publication)
-        _refuse_blocked(issue, look_over(session, issue, here))
-    with here.db.begin() as session:
-        issue, now = issue_facts.of_number(session, number, publication), utcnow()
-        put(session, issue, now)
-        said, facts, issue_id = _sentence(session, issue, here, now), issue_facts.brief(issue), issue.id
-    here.nudge("calendar")
-    if not quiet:
-        issue_facts.printed(facts | {"sentence": said}, [said], as_json)
-    return issue_id
+        found = delivery_report(session, of_number(session, number, slug).id)
+    printed(found, issue_facts.report_lines(found), as_json)
 
 
 def look_over(session: Session, issue: Issue, here: Services) -> list[Check]:
-    """The checks, with the size of the mail as it stands."""
-    size = previewing.pressed(session, issue, here.base_url).html_bytes if issue.picks else None
-    return checks.run(session, issue, base_url=here.base_url, html_bytes=size)
+    """The checks, with the size of the mail as it stands; a text that cannot be pressed is one that blocks."""
+    size, refused = None, []
+    try:
+        size = previewing.pressed(session, issue, here.base_url).html_bytes if issue.picks else None
+    except BadInput as problem:
+        text = f"It cannot be made into a mail: {problem}."
+        refused = [Check("press", Level.BLOCKING, text, "Mend that text.")]
+    return refused + checks.run(session, issue, base_url=here.base_url, html_bytes=size)
 
 
-def wait(here: Services, issue_id: int, number: int, *, as_json: bool) -> None:
-    """Wait until the issue is sent and print its report; the refusal, with its reason, when it is not."""
+def _put_on(
+    here: Services, number: int, slug: str | None, put: Put, *, as_json: bool, quiet: bool = False
+) -> None:
+    """Put an issue on the calendar by `put`, and print the sentence that says so.
+
+    In one transaction, and checked after it was put: what is checked is what will go out, and a check that blocks
+    takes it off again. What may be waived is said on stderr.
+    """
+    with here.db.begin() as session:
+        issue, now = of_number(session, number, slug), utcnow()
+        put(session, issue, now)
+        _refuse_blocked(issue, look_over(session, issue, here))
+        said, facts = _sentence(session, issue, here, now), issue_facts.brief(issue)
+    here.nudge("calendar")
+    if not quiet:
+        printed(facts | {"sentence": said}, [said], as_json)
+
+
+def _wait(here: Services, number: int, slug: str | None) -> None:
+    with here.db.read() as session:
+        issue_id = of_number(session, number, slug).id
     try:
         waiting.wait(here.db, issue_id)
     except DigestError as refusal:
         raise type(refusal)(f"issue {number}: {refusal}; `digest issues report {number}` says more") from None
-    print_report(here, issue_id, as_json=as_json)
-
-
-def print_report(here: Services, issue_id: int, *, as_json: bool) -> None:
-    """Print what became of every reader."""
-    from digest.delivery.report import report
-
-    with here.db.read() as session:
-        found = report(session, issue_id)
-    issue_facts.printed(found, issue_facts.report_lines(found), as_json)
 
 
 def _refuse_blocked(issue: Issue, found: Sequence[Check]) -> None:
@@ -76,6 +118,6 @@ def _sentence(session: Session, issue: Issue, here: Services, now: datetime) -> 
     last = issues.latest_sent(session, issue.publication_id)
     found = reach.count(session, issue.publication_id, now, last.started_at if last else None)
     takes = found.reachable / here.send_rate / 60 if here.send_rate else None
-    return schedule.sentence(
+    return calendar.sentence(
         issue, readers=found.reachable, excluded=sum(found.excluded.values()), minutes=takes
     )

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from digest.cli.subscriber_facts import everything, import_facts, import_text, line_facts
-from digest.cli.subscriber_import import bring_in
-from digest.db import utcnow
 from digest.errors import BadInput
 
 if TYPE_CHECKING:
@@ -65,6 +63,8 @@ def import_(
         raise click.UsageError('--confirmed needs --source "why we may"')
     if confirmed and invite:
         raise click.UsageError("--invite asks for a confirmation, and --confirmed says that there is one")
+    from digest.cli.subscriber_import import bring_in
+
     services = house.services()
     result = bring_in(
         services,
@@ -96,6 +96,7 @@ def list_(
 ) -> None:
     """List subscribers by number, their addresses masked."""
     from digest.audience import export, reach
+    from digest.db import utcnow
     from digest.publications.publications import find
 
     now = utcnow()
@@ -143,6 +144,7 @@ def export_(house: "House", as_csv: bool, address: str | None, slug: str | None,
 
 def _export_all(session: "Session", slug: str | None, as_json: bool) -> None:
     from digest.audience import export
+    from digest.db import utcnow
     from digest.publications.publications import find
 
     publication_id, now, above, between = find(session, slug).id, utcnow(), 0, "["
@@ -195,6 +197,7 @@ def show(house: "House", address: str, as_json: bool) -> None:
 def suppress(house: "House", address: str, reason: str) -> None:
     """Never mail ADDRESS, known or not; only a fresh confirmed sign-up of theirs lifts it."""
     from digest.audience import suppression
+    from digest.db import utcnow
 
     services = house.services()
     with services.db.begin() as session:
@@ -209,6 +212,7 @@ def suppress(house: "House", address: str, reason: str) -> None:
 def erase(house: "House", address: str, yes: bool) -> None:
     """Forget ADDRESS for good. A keyed hash stays, so that an import does not bring it back."""
     from digest.audience import erase as erasing
+    from digest.db import utcnow
 
     if not yes and sys.stdin.isatty():
         click.confirm(f"Forget {address.strip()} for good?", abort=True)

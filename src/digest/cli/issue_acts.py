@@ -1,0 +1,107 @@
+"""What the `digest issues` commands do, but for those that bring an issue out: these are in releasing.py."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from sqlalchemy.orm import Session
+
+from digest.cli import issue_facts, previewing, releasing
+from digest.cli.issue_facts import BY, of_number, printed
+from digest.db import utcnow
+from digest.delivery import control, trial
+from digest.editorial import drafting, issues, schedule, transitions
+from digest.editorial.models import Issue, State
+from digest.errors import NotAllowed
+from digest.publications import publications
+from digest.services import Services
+
+
+def draft(here: Services, slug: str | None, *, as_json: bool) -> None:
+    """Make the publication's draft, or make it anew, and print it. Raises NotAllowed when nothing is new."""
+    with here.db.begin() as session:
+        issue = drafting.draft(session, publications.find(session, slug), utcnow(), by=BY)
+        facts = issue_facts.full(session, issue)
+    printed(facts, issue_facts.lines(facts), as_json)
+
+
+def list_(here: Services, slug: str | None, *, as_json: bool) -> None:
+    """Print the publication's issues, a line each."""
+    with here.db.read() as session:
+        found = issues.listing(session, publications.find(session, slug))
+        facts = [issue_facts.brief(issue) for issue in found]
+    if not facts and not as_json:
+        click.echo("No issues. Make one: digest issues draft", err=True)
+    words = (
+        f"{one['issue']:>4}  {one['status']:<9}  {one['picks']:>2} picks  {one['subject']}" for one in facts
+    )
+    printed(facts, words, as_json)
+
+
+def show(here: Services, number: int, slug: str | None, *, as_json: bool) -> None:
+    """Print all about an issue: its texts, picks, rejections, checks and history."""
+    with here.db.read() as session:
+        issue = of_number(session, number, slug)
+        facts = issue_facts.full(session, issue)
+        facts["history"] = issue_facts.history(session, issue)
+        found = releasing.look_over(session, issue, here)
+    facts["checks"] = [vars(check) for check in found]
+    said = [f"  {check.level}: {check.text} {check.mend}" for check in found]
+    printed(facts, [*issue_facts.lines(facts), *said, *issue_facts.past_lines(facts["history"])], as_json)
+
+
+def preview(here: Services, number: int, slug: str | None, out: Path, *, as_json: bool) -> None:
+    """Write the mail into the folder `out` and print the files. Raises NotAllowed when it cannot be written."""
+    with here.db.read() as session:
+        made = previewing.mail(session, here.signer, of_number(session, number, slug), here.base_url)
+    try:
+        paths = previewing.write(made, out)
+    except OSError as error:
+        raise NotAllowed(f"{out} cannot be written: {error.strerror}") from None
+    printed({"issue": number, "files": [str(path) for path in paths]}, map(str, paths), as_json)
+
+
+def test(here: Services, number: int, slug: str | None, address: str) -> None:
+    """Send a marked test of the issue to `address`."""
+    with here.db.begin() as session:
+        issue = of_number(session, number, slug)
+        trial.send_test(session, issue, address, base_url=here.base_url, now=utcnow())
+    here.nudge("letters")
+    click.echo(f"A test of issue {number} is on its way to {address}.")
+
+
+def pause(here: Services, number: int, slug: str | None) -> None:
+    """Pause an issue that is being sent."""
+    with _changing(here, number, slug) as (session, issue):
+        control.pause(session, issue, now=utcnow(), by=BY)
+    click.echo(f"Issue {number} is paused. Mails in flight still arrive.")
+
+
+def resume(here: Services, number: int, slug: str | None) -> None:
+    """Let a paused issue go on; one that missed its hour has nothing to go on with, and is sent at once."""
+    with _changing(here, number, slug) as (session, issue):
+        if schedule.is_missed(issue):
+            schedule.send_now(session, issue, now=utcnow(), by=BY)
+        else:
+            control.resume(session, issue, now=utcnow(), by=BY)
+    click.echo(f"Issue {number} goes on.")
+
+
+def cancel(here: Services, number: int, slug: str | None) -> None:
+    """End an issue in any state but an end."""
+    with _changing(here, number, slug) as (session, issue):
+        if issue.release_at is None:  # never frozen: there is nothing to stop
+            transitions.move(session, issue, State.CANCELLED, now=utcnow(), by=BY)
+        else:
+            control.cancel(session, issue, now=utcnow(), by=BY)
+    click.echo(f"Issue {number} is cancelled.")
+
+
+@contextmanager
+def _changing(here: Services, number: int, slug: str | None) -> Iterator[tuple[Session, Issue]]:
+    """The issue in a transaction; what waits for it is nudged when that is done."""
+    with here.db.begin() as session:
+        yield session, of_number(session, number, slug)
+    for task in ("calendar", "send"):
+        here.nudge(task)
