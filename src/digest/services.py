@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from limits import parse
+from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage, Storage
 from limits.strategies import FixedWindowRateLimiter
 
@@ -18,6 +18,7 @@ from digest.signing import Signer
 
 LOG = logging.getLogger(__name__)
 ALONE_SECONDS = 10.0  # after a store that did not answer: nobody waits for it again so soon
+ALONE_SHARE = 4  # of a limit, a quarter is left to each process that counts alone: several do
 
 
 class Limiter:
@@ -31,7 +32,8 @@ class Limiter:
     def allows(self, rate: str, *names: str) -> bool:
         """Count one more for `names` (what is done, who does it) and say whether `rate` ("5/minute") still allows it.
 
-        A store that cannot be reached never closes a door: this process then counts alone.
+        A store that cannot be reached closes no door and opens none wider: this process then counts alone, to a
+        quarter of the rate.
         """
         limit = parse(rate)
         if self._shared is not None and time.monotonic() > self._alone_until:
@@ -40,7 +42,11 @@ class Limiter:
             except Exception as error:  # noqa: BLE001  a store fails in many ways, and none may close a door
                 self._alone_until = time.monotonic() + ALONE_SECONDS
                 LOG.warning("limiter counts alone", extra={"error": type(error).__name__})
-        return self._own.hit(limit, *names)
+        return self._own.hit(limit if self._shared is None else _share(limit), *names)
+
+
+def _share(limit: RateLimitItem) -> RateLimitItem:
+    return type(limit)(max(1, limit.amount // ALONE_SHARE), limit.multiples)
 
 
 @dataclass(frozen=True)

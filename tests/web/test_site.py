@@ -143,6 +143,17 @@ def test_a_proxy_of_ours_says_who_asks_and_a_stranger_cannot(shop: Stand) -> Non
     assert lying[-1] == 429
 
 
+def test_a_proxy_on_a_unix_socket_says_who_asks_too(shop: Stand) -> None:
+    client = shop.app.test_client()
+    asks = {"environ_base": {"REMOTE_ADDR": ""}, "headers": {"X-Forwarded-For": "9.9.9.9"}}
+    codes = [
+        client.post("/subscribe", data=form(shop, f"r{n}@example.org"), **asks).status_code for n in range(21)
+    ]
+    assert codes == [200] * 20 + [429]
+    assert client.post("/subscribe", data=form(shop, "ada@example.org")).status_code == 200
+    assert client.get("/metrics", **asks).status_code == 404
+
+
 def test_no_public_page_sets_a_cookie(shop: Stand) -> None:
     client = shop.app.test_client()
     for path in (

@@ -23,6 +23,8 @@ HOST = "127.0.0.1"
 THREADS = (
     6  # one sends, over as many connections as the relay may have: letters and the clock never wait for it
 )
+# Cleared, a proxy's visitors would all be 127.0.0.1: one limit for the world, and loopback pages open to it.
+SERVED = {"threads": 8, "ident": None, "clear_untrusted_proxy_headers": False}
 PORT = click.option(
     "--port", type=click.IntRange(1, 65535), default=8000, show_default=True, help="Web port."
 )
@@ -54,7 +56,7 @@ def web(house: House, port: int) -> None:
 
     app = house.flask_app()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    waitress.serve(app, host=HOST, port=port, threads=8, ident=None)
+    waitress.serve(app, host=HOST, port=port, **SERVED)
 
 
 @click.command(hidden=True)

@@ -16,6 +16,7 @@ from digest.web.guards import content_policy
 
 PAGE = 50
 HEAD_BYTES = 16_384  # a list needs the first headers, not the mail
+PROXIED = ("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Forwarded", "Via")
 # A mail is a stranger's page: nothing of it may run, post, or ask anybody but its own pictures' server.
 MAIL_POLICY = (
     "default-src 'none'; img-src data: http: https:; style-src 'unsafe-inline'; base-uri 'none'; "
@@ -42,7 +43,7 @@ def _only_here() -> None:
     """Loopback only, not through a proxy, and not under a borrowed name (DNS rebinding)."""
     host = request.host.rsplit(":", 1)[0].strip("[]")
     here = _loopback(request.remote_addr) and (host == "localhost" or _loopback(host))
-    if not here or "X-Forwarded-For" in request.headers or "Forwarded" in request.headers:
+    if not here or any(name in request.headers for name in PROXIED):
         abort(404)
 
 

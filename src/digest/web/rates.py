@@ -10,13 +10,17 @@ from digest.services import Limiter
 SIGN_UPS_PER_NETWORK = "20/hour"
 SIGN_UPS_PER_ADDRESS = "5/hour"
 SIGN_UPS_PER_DOMAIN = "300/hour"
+LOOPBACK = ipaddress.IPv4Address("127.0.0.1")
 
 
 def visitor() -> str:
-    """The visitor's IP address. A proxy's word is taken only when the proxy is in a network of our own."""
-    peer = _ip(request.remote_addr or "")
-    if peer is None or not peer.is_private:
-        return str(peer or "0.0.0.0")  # noqa: S104  a name for "nobody knows", not a place to listen
+    """The visitor's IP address. A proxy's word is taken only when the proxy is in a network of our own.
+
+    No peer at all is a proxy on this machine, which talks over a Unix socket.
+    """
+    peer = _ip(request.remote_addr or "") or LOOPBACK
+    if not peer.is_private:
+        return str(peer)
     for name in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
         found = _ip(name.strip())
         if found is None:

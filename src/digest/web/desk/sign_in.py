@@ -1,6 +1,6 @@
 """Signing in by a letter, and out. The same answer for every address: the page tells nobody who works here."""
 
-from flask import g, redirect, request, session
+from flask import g, redirect, session
 from werkzeug.exceptions import TooManyRequests
 from werkzeug.wrappers import Response
 
@@ -9,6 +9,7 @@ from digest.delivery import letters
 from digest.editorial import users
 from digest.editorial.models import Role, User
 from digest.errors import BadToken
+from digest.web import rates
 from digest.web.desk.frame import field, page, say, services, to
 from digest.web.desk.gate import blueprint, needs, open_to_all
 
@@ -85,8 +86,9 @@ def end_sessions() -> Response:
 
 
 def _not_too_often(address: str) -> None:
-    """Five letters to one address and twenty asked for by one machine in a quarter of an hour are enough."""
+    """Five letters to one address and twenty asked for by one network in a quarter of an hour are enough."""
     limiter = services().limiter
-    by_machine = limiter.allows("20/15 minutes", "desk sign-in", "machine", request.remote_addr or "")
-    if not (by_machine and limiter.allows("5/15 minutes", "desk sign-in", "address", address.lower())):
+    network = rates.neighbourhood(rates.visitor())
+    by_network = limiter.allows("20/15 minutes", "desk sign-in", "network", network)
+    if not (by_network and limiter.allows("5/15 minutes", "desk sign-in", "address", address.lower())):
         raise TooManyRequests("That was asked for too often. Wait a quarter of an hour and try again.")
