@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
@@ -165,7 +165,7 @@ def until(true: Callable[[], object], seconds: float = PATIENCE) -> bool:
 
 def answers(url: str) -> bool:
     with urllib.request.urlopen(url, timeout=5) as answer:
-        return answer.status == 200
+        return bool(answer.status == 200)
 
 
 def alive(process: psutil.Process) -> bool:
@@ -198,7 +198,7 @@ def write_pages(folder: Path, which: slice = slice(None)) -> Path:
     return folder
 
 
-def write_readers(file: Path, many: int) -> Sequence[str]:
+def write_readers(file: Path, many: int) -> list[str]:
     """A CSV file of so many addresses, which are given back."""
     addresses = [f"reader{number}@example.org" for number in range(1, many + 1)]
     file.write_text("\n".join(["email", *addresses]) + "\n")
