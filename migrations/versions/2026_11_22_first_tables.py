@@ -1,6 +1,6 @@
 """first tables
 
-Revision 77dbce51da07 begins the history.
+Revision 6a8622dfb96a begins the history.
 """
 
 import sqlalchemy as sa
@@ -8,7 +8,7 @@ from alembic import op
 
 import digest.db
 
-revision = "77dbce51da07"
+revision = "6a8622dfb96a"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -257,11 +257,29 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "topic_choice",
+        sa.Column("publication_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("subscriber_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("topic", sa.String(length=120), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["publication_id"], ["publication.id"], name=op.f("fk_topic_choice_publication_id_publication")
+        ),
+        sa.ForeignKeyConstraint(
+            ["subscriber_id"], ["subscriber.id"], name=op.f("fk_topic_choice_subscriber_id_subscriber")
+        ),
+        sa.PrimaryKeyConstraint("publication_id", "subscriber_id", "topic", name=op.f("pk_topic_choice")),
+        sqlite_with_rowid=False,
+    )
+    with op.batch_alter_table("topic_choice", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_topic_choice_subscriber_id"), ["subscriber_id"], unique=False)
+
+    op.create_table(
         "batch",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("due_at", digest.db.UtcDateTime(), nullable=False),
         sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("canary", sa.Boolean(), nullable=False),
         sa.Column("started", sa.Integer(), nullable=False),
         sa.Column("fence", sa.Integer(), nullable=False),
         sa.Column("holder", sa.String(length=64), nullable=True),
@@ -319,6 +337,10 @@ def upgrade() -> None:
         sa.Column("planned", sa.Integer(), nullable=False),
         sa.Column("quiet_until", digest.db.UtcDateTime(), nullable=True),
         sa.Column("quiet_times", sa.Integer(), nullable=False),
+        sa.Column("canary", sa.Integer(), nullable=False),
+        sa.Column("canary_looked_at", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("canary_passed_at", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("watched_from", digest.db.UtcDateTime(), nullable=True),
         sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_frozen_issue_issue_id_issue")),
         sa.PrimaryKeyConstraint("issue_id", name=op.f("pk_frozen_issue")),
     )
@@ -371,6 +393,7 @@ def upgrade() -> None:
         sa.Column("subscriber_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("batch_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("place", sa.Integer(), nullable=True),
+        sa.Column("variant", sa.BigInteger(), nullable=True),
         sa.Column("outcome", sa.String(length=8), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("reply", sa.Text(), nullable=True),
@@ -507,6 +530,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_batch_due")
 
     op.drop_table("batch")
+    with op.batch_alter_table("topic_choice", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_topic_choice_subscriber_id"))
+
+    op.drop_table("topic_choice")
     with op.batch_alter_table("subscription", schema=None) as batch_op:
         batch_op.drop_index("ix_subscription_audience")
 

@@ -29,6 +29,7 @@ class Kind(StrEnum):
     SUPPRESSED = "suppressed"
     LIFTED = "lifted"
     ERASED = "erased"
+    TOPICS = "topics"
 
 
 def record(

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
-from digest.audience import consent, suppression
+from digest.audience import consent, suppression, topics
 from digest.audience.address import normal
 from digest.audience.models import Standing, Subscriber, Subscription
 from digest.signing import Signer
@@ -92,3 +92,4 @@ def _empty(session: Session, subscriber_ids: Sequence[int], now: datetime) -> No
         )
     )
     consent.forget_traces_of(session, subscriber_ids)
+    topics.forget(session, subscriber_ids)

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from digest.audience import consent, reach
+from digest.audience import consent, reach, topics
 from digest.audience.address import normal
 from digest.audience.models import Subscriber, Subscription
 from digest.errors import NotFound
@@ -112,7 +112,10 @@ def everything(session: Session, address: str) -> dict[str, Any]:
         "created_at": _moment(person.created_at),
         "suppressed_at": _moment(person.suppressed_at),
         "suppressed_for": person.suppressed_for,
-        "subscriptions": [_subscription(one) for one in subscriptions],
+        "subscriptions": [
+            _subscription(one) | {"topics": list(topics.chosen(session, one.publication_id, person.id))}
+            for one in subscriptions
+        ],
         "consent": [_event(event, words) for event, words in consent.history(session, person.id)],
     }
 

@@ -61,6 +61,20 @@ class Subscription(Base):
     subscriber: Mapped[Subscriber] = relationship()
 
 
+class TopicChoice(Base):
+    """One topic that a subscriber wants of a publication; somebody with no such row wants everything."""
+
+    __tablename__ = "topic_choice"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    # In this order: a freeze reads them along the audience, a run of subscribers at a time.
+    publication_id: Mapped[int] = mapped_column(ForeignKey(Publication.id), primary_key=True)
+    subscriber_id: Mapped[int] = mapped_column(ForeignKey(Subscriber.id), primary_key=True, index=True)
+    topic: Mapped[str] = mapped_column(
+        String(120), primary_key=True
+    )  # a category, as the comparisons carry it
+
+
 class Wording(Base):
     """The exact words that a reader was shown; many events share one."""
 

@@ -1,12 +1,13 @@
 """Who may be mailed. The rule is written once, here; a freeze, a re-check and every count ask it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Select, case, func, or_, select
 from sqlalchemy.orm import Session
 
+from digest.audience import topics
 from digest.audience.models import Standing, Subscriber, Subscription
 
 
@@ -58,9 +59,19 @@ def reachable_now(
     return rows if subscriber_ids is None else rows.where(Subscription.subscriber_id.in_(subscriber_ids))
 
 
-def count(session: Session, publication_id: int, now: datetime, left_since: datetime | None = None) -> Reach:
-    """The sums of `audience`."""
-    rows = audience(publication_id, now, left_since).subquery()
+def count(
+    session: Session,
+    publication_id: int,
+    now: datetime,
+    left_since: datetime | None = None,
+    blocks: Sequence[Collection[str]] = (),
+) -> Reach:
+    """The sums of `audience`; with the topics of an issue's `blocks` also those who would get none of them."""
+    readers = audience(publication_id, now, left_since)
+    rows = readers.subquery()
+    if blocks and topics.anybody_chose(session, publication_id):
+        wanted = topics.variants(publication_id, blocks)
+        rows = topics.narrowed(readers, wanted, len(blocks)).subquery()
     found = session.execute(select(rows.c.reason, func.count()).group_by(rows.c.reason))
     sums: dict[str | None, int] = dict(found.all())
     return Reach(sums.pop(None, 0), {why: number for why, number in sums.items() if why is not None})

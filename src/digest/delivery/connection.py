@@ -131,7 +131,9 @@ class Connection:
             return None
         assert self._claim is not None
         try:
-            mail = self._shift.maker(self._claim.issue_id).mail(row.subscriber_id, row.address, row.place)
+            mail = self._shift.maker(self._claim.issue_id).mail(
+                row.subscriber_id, row.address, row.place, row.variant
+            )
         except (BadInput, ValueError) as error:
             self._ends.append(End(row.subscriber_id, Outcome.FAILED, "5.1.3", str(error), 0))
             return None

@@ -3,18 +3,18 @@
 import hashlib
 from datetime import datetime, timedelta
 
-from sqlalchemy import Subquery, case, func, insert, literal, select
+from sqlalchemy import BigInteger, Select, Subquery, case, cast, func, insert, literal, null, select
 from sqlalchemy.orm import Session
 
-from digest.audience import reach
-from digest.audience.models import Subscription
+from digest.audience import reach, topics
+from digest.audience.models import Subscription, TopicChoice
 from digest.delivery import batches
 from digest.delivery.mails import Maker
 from digest.delivery.models import Batch, Delivery, FrozenIssue, Outcome
 from digest.editorial import content, transitions
 from digest.editorial.models import Issue, State
 from digest.errors import BadInput, DigestError
-from digest.render.content import to_json
+from digest.render.content import from_json, to_json
 from digest.render.press import press
 from digest.signing import Signer
 from digest.tracking import links
@@ -79,8 +79,9 @@ def freeze_step(session: Session, issue_id: int, now: datetime, limit: int = bat
     ).one()
     if last is None:
         return _finished(session, frozen, now)
-    within = beyond.where(Subscription.subscriber_id <= last).subquery("within")
-    frozen.planned += _write(session, issue_id, within, mails, now)
+    within = beyond.where(Subscription.subscriber_id <= last)
+    readers = _narrowed(session, frozen, within, last).subquery("within")
+    frozen.planned += _write(session, issue_id, readers, mails, now)
     frozen.audience_upto = last
     return False
 
@@ -106,14 +107,28 @@ def _left_since(session: Session, issue: Issue) -> datetime | None:
     return session.scalar(earlier)
 
 
+def _narrowed(
+    session: Session, frozen: FrozenIssue, readers: Select[int, str | None], last: int
+) -> Select[int, str | None, int | None]:
+    """The readers up to `last` with the blocks that each wants, by the topics they chose."""
+    publication = session.scalars(select(Issue.publication_id).where(Issue.id == frozen.issue_id)).one()
+    if not topics.anybody_chose(session, publication):
+        return readers.add_columns(cast(null(), BigInteger).label("variant"))
+    blocks = [block.topics for block in from_json(frozen.edition).blocks]
+    chosen = TopicChoice.subscriber_id
+    wanted = topics.variants(publication, blocks).where(chosen > frozen.audience_upto, chosen <= last)
+    return topics.narrowed(readers, wanted, len(blocks))
+
+
 def _write(session: Session, issue_id: int, readers: Subquery, mails: int, now: datetime) -> int:
     """One row per reader: those to be mailed in batches, the others with their outcome; gives how many rows."""
     ids = batches.make(session, issue_id, mails, now)
     mailed = readers.c.reason.is_(None)
-    rank = (
-        func.row_number().over(partition_by=case((mailed, 0), else_=1), order_by=readers.c.subscriber_id) - 1
-    )
-    ranked = select(readers.c.subscriber_id, readers.c.reason, rank.label("number")).subquery("ranked")
+    # Who gets the same blocks stands together, so that the sender has few of the many kinds in hand at a time.
+    order = (readers.c.variant, readers.c.subscriber_id)
+    rank = func.row_number().over(partition_by=case((mailed, 0), else_=1), order_by=order) - 1
+    columns = (readers.c.subscriber_id, readers.c.reason, readers.c.variant)
+    ranked = select(*columns, rank.label("number")).subquery("ranked")
     room = batches.numbered(ids)
     free = ranked.c.reason.is_(None)
     rows = select(
@@ -121,14 +136,25 @@ def _write(session: Session, issue_id: int, readers: Subquery, mails: int, now: 
         ranked.c.subscriber_id,
         room.c.id,
         case((free, ranked.c.number % batches.SIZE)),
+        ranked.c.variant,
         case((free, None), else_=Outcome.EXCLUDED.value),
         ranked.c.reason,
         literal(0),
         case((free, None), else_=literal(now, Delivery.ended_at.type)),
     ).select_from(ranked.outerjoin(room, free & (room.c.number == ranked.c.number // batches.SIZE)))
-    columns = ["issue_id", "subscriber_id", "batch_id", "place", "outcome", "reason", "attempts", "ended_at"]
+    into = [
+        "issue_id",
+        "subscriber_id",
+        "batch_id",
+        "place",
+        "variant",
+        "outcome",
+        "reason",
+        "attempts",
+        "ended_at",
+    ]
     written = session.execute(
-        insert(Delivery).from_select(columns, rows, include_defaults=False),
+        insert(Delivery).from_select(into, rows, include_defaults=False),
         execution_options={"preserve_rowcount": True},
     )
     batches.settle(session, ids)

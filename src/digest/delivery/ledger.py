@@ -33,6 +33,7 @@ class Next(NamedTuple):
 
     subscriber_id: int
     place: int
+    variant: int | None
     attempts: int
     reply: str | None
     noted: str | None
@@ -68,6 +69,7 @@ def _upcoming() -> Select[*tuple[Any, ...]]:
         select(
             Delivery.subscriber_id,
             Delivery.place,
+            Delivery.variant,
             Delivery.attempts,
             Delivery.reply,
             Delivery.reason,

@@ -8,17 +8,18 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from digest.audience import address as addresses
-from digest.audience import tokens
+from digest.audience import tokens, topics
 from digest.delivery.models import FrozenIssue
 from digest.editorial.models import Issue
 from digest.errors import BadInput
 from digest.pipeline import Mail
 from digest.render.content import from_json
-from digest.render.plate import Reader, masked
+from digest.render.plate import Plate, Reader, masked
 from digest.render.press import Pressed
 from digest.signing import Purpose, Signer, pack
 from digest.tracking import links
 
+MOST_CASTS = 64  # plates in memory, some 100 kB each; a freeze puts readers of one kind beside each other
 _PLAIN = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}", re.ASCII)
 _WIDE_LOCAL = re.compile(r"[^\x00-\x20\x7f<>()\[\]:;@\\,\"]{1,64}")
 
@@ -29,14 +30,14 @@ class Maker:
     def __init__(self, publication_id: int, frozen: FrozenIssue, signer: Signer) -> None:
         """Take what was frozen. Raises BadSetting when the signing key is gone, BadInput when the bytes are damaged."""
         self._publication, self._issue = publication_id, frozen.issue_id
-        self._plate = Pressed.from_bytes(frozen.pressed).plate()
+        self._pressed = Pressed.from_bytes(frozen.pressed)
+        self._cast = lru_cache(maxsize=MOST_CASTS)(self._cast_anew)
         self._sender = from_json(frozen.edition).masthead.sender_address.encode("ascii")
         self._domain = b"@" + self._sender.rpartition(b"@")[2]
         key = frozen.key_id
         self._leave = tokens.unsubscribe_minter(signer, key).mint
         self._choose = tokens.preferences_minter(signer, key).mint
         self._click = links.click_minter(signer, key).sign
-        self._clicks = [pack(frozen.issue_id, number) for number in self._plate.clicks]
         # Not the unsubscribe token: a Message-ID travels on in the References of every answer.
         self._name = signer.minter(Purpose.BOUNCE, key).mint
 
@@ -47,8 +48,12 @@ class Maker:
         publication = session.scalars(select(Issue.publication_id).where(Issue.id == issue_id)).one()
         return cls(publication, frozen, signer)
 
-    def mail(self, subscriber_id: int, address: str, key: int = 0) -> Mail:
-        """The reader's mail, ready for the wire. Raises BadInput when no envelope can hold the address."""
+    def mail(self, subscriber_id: int, address: str, key: int = 0, variant: int | None = None) -> Mail:
+        """The reader's mail, ready for the wire, with the picks of `variant` (its bits; None: all of them).
+
+        Raises BadInput when no envelope can hold the address.
+        """
+        plate, clicks = self._cast(variant)
         to, wide = envelope(address)
         plain, escaped = _masked(addresses.masked(address))
         issue, click, packed = self._issue, self._click, pack(subscriber_id)
@@ -59,9 +64,16 @@ class Maker:
             self._choose(self._publication, subscriber_id),
             plain,
             escaped,
-            [click(link + packed) for link in self._clicks],
+            [click(link + packed) for link in clicks],
         )
-        return Mail(self._sender, to, self._plate.fill(reader), wide, key, dotless=True)
+        return Mail(self._sender, to, plate.fill(reader), wide, key, dotless=True)
+
+    def _cast_anew(self, variant: int | None) -> tuple[Plate, list[bytes]]:
+        """The plate of a variant, and the numbers of its links as tokens hold them."""
+        picks = self._pressed.picks
+        order = tuple(picks[place] for place in topics.places(variant, len(picks)))
+        plate = self._pressed.plate(order)
+        return plate, [pack(self._issue, number) for number in plate.clicks]
 
     def check(self) -> None:
         """Make one mail and look at its lines: what is not CRLF on the wire could be read as two mails."""

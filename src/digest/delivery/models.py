@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from digest.audience.models import Subscriber
@@ -38,6 +38,10 @@ class FrozenIssue(Base):
     planned: Mapped[int] = mapped_column(default=0)
     quiet_until: Mapped[datetime | None]  # the relay said "not now" to all of it: nothing is tried before
     quiet_times: Mapped[int] = mapped_column(default=0)  # how often in a row, so that the waits grow
+    canary: Mapped[int] = mapped_column(default=0)  # how many are mailed before the rest; 0: nobody is
+    canary_looked_at: Mapped[datetime | None]  # their answers were judged
+    canary_passed_at: Mapped[datetime | None]  # and found good, or a person said so: the rest may go
+    watched_from: Mapped[datetime | None]  # refusals before this moment do not stop it: a person saw them
 
 
 class Batch(Base):
@@ -50,6 +54,7 @@ class Batch(Base):
     issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id))
     due_at: Mapped[datetime]
     size: Mapped[int]
+    canary: Mapped[bool] = mapped_column(default=False)  # goes before the rest
     started: Mapped[int] = mapped_column(
         default=0
     )  # rows [0, started) may have been handed over: the evidence
@@ -82,6 +87,7 @@ class Delivery(Base):
     subscriber_id: Mapped[int] = mapped_column(ForeignKey(Subscriber.id), primary_key=True)
     batch_id: Mapped[int | None] = mapped_column(ForeignKey(Batch.id))
     place: Mapped[int | None]  # from 0, within the batch
+    variant: Mapped[int | None] = mapped_column(BigInteger)  # bit n: the n-th pick, from 0; NULL: all of them
     outcome: Mapped[str | None] = mapped_column(String(8))
     reason: Mapped[str | None] = mapped_column(Text)  # why excluded or failed, or the last "try later"
     reply: Mapped[str | None] = mapped_column(Text)  # the relay's last words, with its code

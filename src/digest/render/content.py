@@ -60,6 +60,11 @@ class Block:
     quotes: tuple[Quote, ...]
     note: str  # the editor's, Markdown
 
+    @property
+    def topics(self) -> frozenset[str]:
+        """What it is about: the categories of both sides."""
+        return frozenset(filter(None, (self.left.category, self.right.category)))
+
 
 @dataclass(frozen=True)
 class Edition:

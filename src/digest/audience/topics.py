@@ -1,0 +1,133 @@
+"""What a subscriber wants to read of: the topics they chose, and what that leaves of an issue."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Select, case, delete, func, insert, literal, select
+from sqlalchemy.orm import Session
+
+from digest.audience import consent
+from digest.audience.models import Standing, Subscription, TopicChoice
+from digest.errors import BadInput, NotFound
+
+MOST = 100
+MOST_BLOCKS = 62  # bits of a variant, with room for the sign
+NOTHING = "nothing for you"
+
+
+def chosen(session: Session, publication_id: int, subscriber_id: int) -> tuple[str, ...]:
+    """The topics that a subscriber chose, by name; none: everything is wanted."""
+    mine = select(TopicChoice.topic).where(
+        TopicChoice.publication_id == publication_id, TopicChoice.subscriber_id == subscriber_id
+    )
+    return tuple(sorted(session.scalars(mine)))
+
+
+def choose(
+    session: Session,
+    publication_id: int,
+    subscriber_id: int,
+    topics: Iterable[str],
+    *,
+    offered: Collection[str],
+    now: datetime,
+    source: str = "page",
+    wording: str = "",
+) -> bool:
+    """Want these topics alone; none: everything. False when that was so before, and nothing is recorded.
+
+    Raises BadInput for a topic that is neither `offered` nor chosen already, NotFound unless the subscription is
+    active.
+    """
+    wanted = set(topics)
+    _hold(session, publication_id, subscriber_id)
+    before = set(chosen(session, publication_id, subscriber_id))
+    if wanted == before:
+        return False
+    if unknown := sorted(wanted - before - set(offered)):
+        raise BadInput(f"there is no topic {unknown[0][:60]!r}; please go back and choose among those shown")
+    if len(wanted) > MOST:
+        raise BadInput(
+            f"{len(wanted)} topics are more than can be kept; choose up to {MOST}, or none for all"
+        )
+    mine: dict[str, Any] = {"publication_id": publication_id, "subscriber_id": subscriber_id}
+    session.execute(delete(TopicChoice).filter_by(**mine))
+    if wanted:
+        session.execute(insert(TopicChoice), [{**mine, "topic": topic} for topic in sorted(wanted)])
+    kind = consent.Kind.TOPICS
+    consent.record(session, **mine, kind=kind, source=source, wording=wording, now=now)
+    return True
+
+
+def forget(session: Session, subscriber_ids: Sequence[int]) -> None:
+    """Drop every choice of these subscribers."""
+    session.execute(delete(TopicChoice).where(TopicChoice.subscriber_id.in_(subscriber_ids)))
+
+
+def anybody_chose(session: Session, publication_id: int) -> bool:
+    """Whether any subscriber of a publication chose at all: if not, no audience needs to be narrowed."""
+    any_ = select(TopicChoice.topic).where(TopicChoice.publication_id == publication_id)
+    return session.scalar(any_.limit(1)) is not None
+
+
+def variants(publication_id: int, blocks: Sequence[Collection[str]]) -> Select[int, int]:
+    """(subscriber_id, variant) of each subscriber who chose: bit n is set when block n, from 0, has a topic of theirs.
+
+    `blocks` are the topics of an issue's blocks in order. A choice that no block has sets no bit. For a part of the
+    audience add `.where(TopicChoice.subscriber_id …)`: the primary key serves it. Raises BadInput beyond 62 blocks.
+    """
+    if len(blocks) > MOST_BLOCKS:
+        raise BadInput(f"an issue with topics holds up to {MOST_BLOCKS} picks, and this one {len(blocks)}")
+    bits = [_bit(number, topics) for number, topics in enumerate(blocks)]
+    return (
+        select(TopicChoice.subscriber_id, sum(bits, literal(0, BigInteger)).label("variant"))
+        .where(TopicChoice.publication_id == publication_id)
+        .group_by(TopicChoice.subscriber_id)
+    )
+
+
+def narrowed(
+    readers: Select[int, str | None], wanted: Select[int, int], blocks: int
+) -> Select[int, str | None, int | None]:
+    """`reach.audience` and `variants` as one: (subscriber_id, reason, variant).
+
+    Variant NULL is all `blocks`. Who may be mailed and wants none of them has the reason "nothing for you".
+    """
+    rows, choices = readers.subquery("readers"), wanted.subquery("choices")
+    reason: ColumnElement[str | None] = func.coalesce(
+        rows.c.reason, case((choices.c.variant == 0, NOTHING), else_=None)
+    )
+    variant = func.nullif(choices.c.variant, literal((1 << blocks) - 1, BigInteger))
+    return select(rows.c.subscriber_id, reason.label("reason"), variant.label("variant")).select_from(
+        rows.outerjoin(choices, choices.c.subscriber_id == rows.c.subscriber_id)
+    )
+
+
+def places(variant: int | None, blocks: int) -> tuple[int, ...]:
+    """The numbers, from 0, of the blocks that a variant holds; None: all of them."""
+    return tuple(n for n in range(blocks) if variant is None or variant >> n & 1)
+
+
+def variant_of(wanted: Collection[str], blocks: Sequence[Collection[str]]) -> int | None:
+    """The same rule for one who wants these topics, without a database: None for all, 0 for nothing."""
+    if not wanted:
+        return None
+    mask = sum(1 << number for number, topics in enumerate(blocks) if set(topics) & set(wanted))
+    return None if mask == (1 << len(blocks)) - 1 else mask
+
+
+def _bit(number: int, topics: Collection[str]) -> ColumnElement[int]:
+    has = TopicChoice.topic.in_(sorted(topics))
+    return func.max(case((has, literal(1 << number, BigInteger)), else_=literal(0, BigInteger)))
+
+
+def _hold(session: Session, publication_id: int, subscriber_id: int) -> None:
+    """Take the subscription's row, so that two pages at once do not mix their choices."""
+    active = select(Subscription.subscriber_id).where(
+        Subscription.subscriber_id == subscriber_id,
+        Subscription.publication_id == publication_id,
+        Subscription.standing == Standing.ACTIVE.value,
+    )
+    if session.scalar(active.with_for_update()) is None:
+        raise NotFound("this subscription is not active; you can sign up again at any time")
