@@ -49,8 +49,9 @@ def home_id(home: Path) -> str:
     path = home / "evidence" / "id"
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        beside = path.with_name(f"id.{os.getpid()}")
-        beside.write_text(secrets.token_hex(8))
+        drawn = secrets.token_hex(8)
+        beside = path.with_name(f"id.{drawn}")  # of this thread alone: two of one process may be first
+        beside.write_text(drawn)
         with suppress(FileExistsError):
             path.hardlink_to(beside)
         beside.unlink()
