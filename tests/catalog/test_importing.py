@@ -12,6 +12,7 @@ from sqlalchemy import event, func, select
 from tests.catalog.pages import draft, side, unparse
 
 from digest.catalog import importing, read
+from digest.catalog.draft import Draft
 from digest.catalog.importing import ImportResult, import_files, store
 from digest.catalog.models import Comparison, ComparisonVersion, Quote, Review, Tool
 from digest.db import Database
@@ -226,3 +227,28 @@ def test_the_number_of_values_in_one_statement_has_no_bound(
     with db.begin() as session:
         store(session, [draft(f"Tool {one}", "Harrow") for one in range(10)], NOW)
     assert counts(db)[2] == 10
+
+
+def stated(panel: int, day: str) -> Draft:
+    return draft(side("Larkspur", panel_ship=panel), published_at=day)
+
+
+def test_a_comparison_can_go_back_to_what_it_said_and_importing_it_all_again_changes_nothing(
+    db: Database,
+) -> None:
+    course = [stated(75, "2026-01-01"), stated(50, "2026-02-01"), stated(75, "2026-03-01")]
+    with db.begin() as session:
+        for one, change in zip(course, ("new", "changed", "changed"), strict=True):
+            assert importing.store(session, [one], NOW)[0].change == change
+        assert read.newest(session)[0].left.panel_ship == 75
+        again = importing.store(session, [*course, *reversed(course)], NOW)
+        assert {one.change for one in again} == {"unchanged"}
+
+
+def test_an_older_page_that_comes_in_late_corrects_nothing(db: Database) -> None:
+    with db.begin() as session:
+        importing.store(session, [stated(50, "2026-02-01"), stated(75, "2026-01-01")], NOW)
+        assert read.newest(session)[0].left.panel_ship == 50
+        assert read.count(session) == 1
+        importing.store(session, [stated(60, "2026-02-01")], NOW)
+        assert read.newest(session)[0].left.panel_ship == 60

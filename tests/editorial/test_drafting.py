@@ -9,7 +9,7 @@ from tests.editorial import newsroom
 from tests.editorial.newsroom import NOW
 
 from digest.db import Database
-from digest.editorial import drafting, editing, issues, schedule, transitions
+from digest.editorial import checks, content, drafting, editing, issues, schedule, transitions
 from digest.editorial.models import Issue, State
 from digest.publications import publications
 
@@ -240,3 +240,15 @@ def test_a_draft_anew_leaves_an_issue_alone_that_was_scheduled_a_moment_ago(post
         assert (second.number, len(second.picks)) == (2, 2)
     with postgres.read() as session:
         assert newsroom.names(issues.get(session, 1)) == before
+
+
+def test_an_older_verdict_that_comes_in_late_is_no_news(db: Database) -> None:
+    with db.begin() as session:
+        first = newsroom.drafted(session, 5)
+        newsroom.compare(session, "Tool0", "Tool1", panel=(0, 0), days_ago=30)
+        again = drafting.draft(session, first.publication, NOW, by="test")
+        assert content.edition(session, again, "https://x.dev").blocks[0].left.panel_ship == 75
+        assert "newer version" not in {c.name for c in checks.run(session, again, base_url="https://x.dev")}
+        newsroom.release(session, first)
+        with pytest.raises(drafting.NothingNew):
+            drafting.draft(session, first.publication, NOW, by="test")

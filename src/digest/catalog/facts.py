@@ -11,7 +11,7 @@ def facts(view: ComparisonView) -> dict[str, Any]:
         "slug": view.slug,
         "version": view.version,
         "published_at": view.published_at.isoformat(),
-        "source": view.source,
+        "source": view.source or None,
         "left": review_facts(view.left),
         "right": review_facts(view.right),
         "quotes": [{"side": said.side, "reviewer": said.place, "text": said.text} for said in view.quotes],

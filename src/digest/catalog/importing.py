@@ -6,7 +6,7 @@ one order with ON CONFLICT DO NOTHING and read back, and a comparison is locked 
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -21,6 +21,7 @@ from digest.catalog.slug import tool_slug
 from digest.errors import BadInput
 
 CHUNK = 500  # values in one IN: far below what either database takes
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 _T = TypeVar("_T")
 Change = Literal["new", "changed", "unchanged"]
@@ -82,7 +83,8 @@ def store(
     """Put `drafts` into the catalog, in their order; one result for each.
 
     A draft that says what any version of its comparison says is unchanged, so that an old page and its correction
-    can lie in one folder. Its date is its own, else `published`, else `now`.
+    can lie in one folder; one that bears a later date than what stands takes the comparison back to what it said.
+    Its date is its own, else `published`, else `now`.
     """
     tools = _tools(session, drafts)
     reviews = _reviews(session, drafts, tools, now)
@@ -93,8 +95,8 @@ def store(
     results = []
     for draft in drafts:
         states = known[comparisons[draft.identity]]
-        fingerprint = version_fingerprint(draft)
-        change = states.take(fingerprint)
+        fingerprint, dated = version_fingerprint(draft), draft.published_at or published or now
+        change = states.take(fingerprint, dated, returns=draft.published_at is not None)
         number = states.numbers[fingerprint]
         results.append(Imported(draft.source or "", draft.identity, change, number))
         if change != "unchanged":
@@ -107,7 +109,7 @@ def store(
                     "left_id": reviews[review_fingerprint(draft.left)],
                     "right_id": reviews[review_fingerprint(draft.right)],
                     "source": draft.source or "",
-                    "published_at": draft.published_at or published or now,
+                    "published_at": dated,
                     "imported_at": now,
                 }
             )
@@ -117,17 +119,26 @@ def store(
 
 @dataclass
 class _States:
-    """The versions of one comparison: which fingerprint has which number."""
+    """The versions of one comparison: which fingerprint has which number, and which of them stands since when."""
 
     numbers: dict[str, int] = field(default_factory=dict)
     newest: int = 0
+    stands: str = ""
+    since: datetime = NEVER
 
-    def take(self, fingerprint: str) -> Change:
-        if fingerprint in self.numbers:
+    def take(self, fingerprint: str, dated: datetime, *, returns: bool) -> Change:
+        """What a draft is; `returns`: its own date can take the comparison back to what an older version says."""
+        back = returns and dated > self.since and fingerprint != self.stands
+        if fingerprint in self.numbers and not back:
             return "unchanged"
-        self.newest += 1
-        self.numbers[fingerprint] = self.newest
+        self.see(fingerprint, self.newest + 1, dated)
         return "new" if self.newest == 1 else "changed"
+
+    def see(self, fingerprint: str, number: int, dated: datetime) -> None:
+        """Take a version in; they come by number."""
+        self.numbers[fingerprint] = self.newest = number
+        if dated >= self.since:
+            self.stands, self.since = fingerprint, dated
 
 
 def _sides(drafts: Sequence[Draft]) -> Iterator[Side]:
@@ -197,10 +208,10 @@ def _known(session: Session, comparisons: Collection[int]) -> dict[int, _States]
     known = {one: _States() for one in comparisons}
     version = ComparisonVersion
     for chunk in _chunks(sorted(comparisons)):
-        facts = select(version.comparison_id, version.number, version.fingerprint)
-        for one, number, fingerprint in session.execute(facts.where(version.comparison_id.in_(chunk))):
-            known[one].numbers[fingerprint] = number
-            known[one].newest = max(known[one].newest, number)
+        facts = select(version.comparison_id, version.fingerprint, version.number, version.published_at)
+        facts = facts.where(version.comparison_id.in_(chunk)).order_by(version.comparison_id, version.number)
+        for one, fingerprint, number, dated in session.execute(facts):
+            known[one].see(fingerprint, number, dated)
     return known
 
 

@@ -41,7 +41,7 @@ class Review(Base):
 
 
 class Comparison(Base):
-    """Two tools side by side, known by its slug; what it says is in its versions, the newest of which stands."""
+    """Two tools side by side, known by its slug. What it says is in its versions; `read.stands` tells which."""
 
     __tablename__ = "comparison"
 

@@ -94,6 +94,18 @@ def by_version(session: Session, version_ids: Collection[int]) -> dict[int, Comp
     return found
 
 
+def stands() -> ColumnElement[bool]:
+    """The condition on ComparisonVersion, beside its Comparison, that it is how the comparison stands.
+
+    That is the version with the latest date, so that an old page which comes in late corrects nothing; of one date,
+    the one that came last.
+    """
+    other = aliased(ComparisonVersion)
+    latest = select(other.id).where(other.comparison_id == Comparison.id)
+    latest = latest.order_by(other.published_at.desc(), other.number.desc()).limit(1)
+    return ComparisonVersion.id == latest.correlate(Comparison).scalar_subquery()
+
+
 def count(session: Session) -> int:
     """How many comparisons there are."""
     return session.scalar(select(func.count()).select_from(Comparison)) or 0
@@ -160,9 +172,7 @@ def _all() -> _Chosen:
 
 
 def _standing() -> _Chosen:
-    later = aliased(ComparisonVersion)
-    last = select(func.max(later.number)).where(later.comparison_id == Comparison.id).scalar_subquery()
-    return _all().where(ComparisonVersion.number == last)
+    return _all().where(stands())
 
 
 def _views(session: Session, chosen: _Chosen) -> list[ComparisonView]:

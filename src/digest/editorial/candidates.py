@@ -1,4 +1,4 @@
-"""What may be picked: the newest versions of comparisons, beside what readers were told of them before."""
+"""What may be picked: comparisons as they stand, beside what readers were told of them before."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from digest.catalog.models import Comparison, ComparisonVersion, Quote, Review, Tool
+from digest.catalog.read import stands
 from digest.editorial.issues import holds
 from digest.editorial.models import Issue, Pick
 from digest.editorial.picks import Candidate, Contender, Past
@@ -44,11 +45,6 @@ def of(
 
 
 def _versions(publication_id: int, besides: int | None = None) -> Select[Any]:
-    newest = (
-        select(ComparisonVersion.comparison_id, func.max(ComparisonVersion.number).label("number"))
-        .group_by(ComparisonVersion.comparison_id)
-        .subquery("newest")
-    )
     last = (
         select(Pick.comparison_id, func.max(Issue.number).label("number"))
         .join(Issue, Pick.issue_id == Issue.id)
@@ -69,13 +65,8 @@ def _versions(publication_id: int, besides: int | None = None) -> Select[Any]:
             _OldLeft.panel_ship.label("left_before"),
             _OldRight.panel_ship.label("right_before"),
         )
-        .join(newest, newest.c.comparison_id == Comparison.id)
-        .join(
-            ComparisonVersion,
-            and_(
-                ComparisonVersion.comparison_id == Comparison.id, ComparisonVersion.number == newest.c.number
-            ),
-        )
+        .select_from(Comparison)
+        .join(ComparisonVersion, and_(ComparisonVersion.comparison_id == Comparison.id, stands()))
         .join(_Left, ComparisonVersion.left_id == _Left.id)
         .join(_LeftTool, _Left.tool_id == _LeftTool.id)
         .join(_Right, ComparisonVersion.right_id == _Right.id)
@@ -130,21 +121,16 @@ def _candidate(row: Row[Any], reviewers: dict[tuple[int, str], int]) -> Candidat
         comparison=row.id,
         version=row.version,
         slug=row.slug,
-        left=Contender(
-            row.left_tool,
-            row.left_slug,
-            row.left_panel,
-            row.left_community,
-            reviewers.get((row.version, "left"), 0),
-        ),
-        right=Contender(
-            row.right_tool,
-            row.right_slug,
-            row.right_panel,
-            row.right_community,
-            reviewers.get((row.version, "right"), 0),
-        ),
+        left=_contender(row, "left", reviewers),
+        right=_contender(row, "right", reviewers),
         published_at=row.published_at,
         held=row.held_in,
         past=Past(row.held_in, row.left_before, row.right_before) if row.changed else None,
     )
+
+
+def _contender(row: Row[Any], side: str, reviewers: dict[tuple[int, str], int]) -> Contender:
+    tool, slug, panel, community = (
+        getattr(row, f"{side}_{fact}") for fact in ("tool", "slug", "panel", "community")
+    )
+    return Contender(tool, slug, panel, community, reviewers.get((row.version, side), 0))

@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 from markdown_it import MarkdownIt
 from sqlalchemy import select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from digest.catalog.models import Comparison, ComparisonVersion
+from digest.catalog.read import stands
 from digest.editorial import candidates
 from digest.editorial.models import Issue, Pick
 from digest.editorial.texts import SUBJECT_CHARS
@@ -180,13 +181,11 @@ def _sent_before(session: Session, issue: Issue) -> Sequence[tuple[str, int]]:
 
 
 def _outdated(session: Session, issue: Issue) -> Sequence[str]:
-    picked, later = aliased(ComparisonVersion), aliased(ComparisonVersion)
-    newer = select(later.id).where(later.comparison_id == picked.comparison_id, later.number > picked.number)
     wanted = (
         select(Comparison.slug)
         .join(Pick, Pick.comparison_id == Comparison.id)
-        .join(picked, picked.id == Pick.version_id)
-        .where(Pick.issue_id == issue.id, newer.exists())
+        .join(ComparisonVersion, ComparisonVersion.comparison_id == Comparison.id)
+        .where(Pick.issue_id == issue.id, stands(), ComparisonVersion.id != Pick.version_id)
         .order_by(Pick.position)
     )
     return session.scalars(wanted).all()
