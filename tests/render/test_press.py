@@ -252,3 +252,9 @@ def test_right_to_left_paragraphs_begin_at_the_right() -> None:
         )
     ]
     assert aligned == [{"right", "center"}, {"left", "center"}]
+
+
+def test_right_to_left_columns_and_tables_begin_at_the_right_too() -> None:
+    html = opened(edition(2, masthead=replace(MASTHEAD, language="ar"))).html
+    assert set(re.findall(r"direction:(\w+)", html)) == {"rtl"}
+    assert set(re.findall(r"direction:(\w+)", opened(edition(2)).html)) == {"ltr"}

@@ -70,3 +70,9 @@ def test_a_quote_of_thousands_of_sentences_is_weighed_at_once() -> None:
     (found,) = sharpest([Quote("left", 1, "It is. " * 2_800)])
     assert time.monotonic() - began < 1
     assert found.after
+
+
+def test_the_two_sides_do_not_say_the_same() -> None:
+    both = "Skip it: this falls apart and breaks. It never pays."
+    said = [Quote("left", 1, both), Quote("right", 2, both), Quote("right", 3, "It is a tool.")]
+    assert [excerpt.place for excerpt in sharpest(said)] == [1, 3]

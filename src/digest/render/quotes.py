@@ -53,15 +53,16 @@ def sharpest(
 ) -> tuple[Excerpt, ...]:
     """One excerpt per side that has quotes, left first, of at most `limit` characters each.
 
-    Verdicts go before descriptions; two reviewers go before the same one twice; what repeats a text in `avoid` (the
-    excerpts that the issue already shows) is taken only when there is nothing else. The same quotes give the same
-    excerpts.
+    Verdicts go before descriptions; two reviewers go before the same one twice; what repeats the other side's excerpt
+    or a text in `avoid` (those that the issue already shows) is taken only when there is nothing else. The same
+    quotes give the same excerpts.
     """
     chosen: list[Excerpt] = []
     for side in ("left", "right"):
         heard = {excerpt.place for excerpt in chosen}
+        shown = {*avoid, *(excerpt.text for excerpt in chosen)}
         ranked = [
-            (_worth(one) - 3 * (one.place in heard) - 100 * _repeats(one, avoid), -one.place, one)
+            (_worth(one) - 3 * (one.place in heard) - 100 * _repeats(one, shown), -one.place, one)
             for quote in quotes
             if quote.side == side
             for one in _excerpts(quote, limit)
