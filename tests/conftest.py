@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine, text
 
 import digest.delivery.models
@@ -14,6 +15,10 @@ from digest.db import Base, Database, connect
 from digest.signing import Signer
 
 KEYS = ["the-newest-key-of-the-tests-0123456789", "an-older-key-of-the-tests-0123456789abc"]
+
+# A busy machine is no fault of ours: no test fails for how long an example took.
+settings.register_profile("digest", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("digest")
 
 
 @pytest.fixture(scope="session")
