@@ -3,7 +3,7 @@
 from typing import Final
 
 from flask import Flask, Response, jsonify, make_response, render_template, request
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from werkzeug.exceptions import HTTPException
 
 from digest.errors import BadInput, BadToken, DigestError, NotAllowed, NotFound, Unavailable
@@ -87,6 +87,11 @@ def register(app: Flask) -> None:
     def of_the_database(problem: OperationalError) -> Response:
         app.logger.error("the database did not answer: %s", type(problem.orig).__name__)
         return answer(503, LINES[503])
+
+    @app.errorhandler(DataError)
+    def not_storable(_problem: DataError) -> Response:
+        """PostgreSQL takes no NUL in a text."""
+        return answer(400, LINES[400])
 
     @app.errorhandler(500)
     def unforeseen(_problem: Exception) -> Response:

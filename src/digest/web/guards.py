@@ -6,14 +6,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from flask import Flask, Response, request
+from flask import Flask, Response, request, session
 from flask_wtf.csrf import CSRFProtect
+from werkzeug.routing import IntegerConverter
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 csrf = CSRFProtect()
 
-MAX_BODY_BYTES: Final = 8 * 1024 * 1024  # the desk takes files of comparisons and subscribers
+MAX_BODY_BYTES: Final = 8 * 1024 * 1024  # the desk takes files of comparisons
+STRANGERS_BYTES: Final = 16 * 1024  # from anybody else: an address, or which button was pressed
+DIGITS: Final = 15  # no row has a longer number, and no database holds a much longer one
 YEAR_SECONDS: Final = 31_536_000
 
 _POLICY: Final[Mapping[str, str]] = {
@@ -58,7 +61,14 @@ def protect(app: Flask, *, secure: bool) -> None:
         # Some browsers send no Referer; the token and SameSite do the work.
         WTF_CSRF_SSL_STRICT=False,
     )
+
+    @app.before_request  # before the CSRF check, which reads the form
+    def keep_small() -> None:
+        if request.blueprint != "desk" or "user" not in session:
+            request.max_content_length = STRANGERS_BYTES
+
     csrf.init_app(app)
+    app.url_map.converters["int"] = RowNumber
     fixed = _headers(secure=secure)
 
     @app.after_request
@@ -68,6 +78,20 @@ def protect(app: Flask, *, secure: bool) -> None:
         if request.endpoint == "static" and "v" in request.args:
             response.headers["Cache-Control"] = f"public, max-age={YEAR_SECONDS}, immutable"
         return response
+
+
+class RowNumber(IntegerConverter):
+    """`<int:…>` in a route: a longer number than any row has is no page, and never reaches a database."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{"max": 10**DIGITS} | options)
+
+
+def whole(text: str) -> int:
+    """The number of a row in a query or form. Raises ValueError for all but digits, and for more than a row has."""
+    if not (text.isascii() and text.isdigit() and len(text) <= DIGITS):
+        raise ValueError(f"{text[:DIGITS]!r} is not the number of a row")
+    return int(text)
 
 
 def version_static(app: Flask) -> None:

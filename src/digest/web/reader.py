@@ -20,15 +20,8 @@ from digest.web.frame import Paper, paper, private, services
 from digest.web.guards import token_is_the_guard
 
 PAUSES: Final = {"2": "2 weeks", "4": "4 weeks", "8": "8 weeks"}
-MAX_FORM_BYTES: Final = 16 * 1024
 
 blueprint = Blueprint("reader", __name__)
-
-
-@blueprint.before_request
-def keep_small() -> None:
-    """A button and a number are all that these pages take."""
-    request.max_content_length = MAX_FORM_BYTES
 
 
 @blueprint.get("/confirm/<token>")

@@ -18,7 +18,6 @@ from digest.web.frame import Paper, paper, services
 from digest.web.guards import form_is_the_guard
 
 HONEYPOT: Final = "website"  # people do not see the field, and robots fill in whatever there is
-MAX_FORM_BYTES: Final = 16 * 1024
 LATEST: Final = 4
 
 blueprint = Blueprint("site", __name__)
@@ -34,7 +33,6 @@ def front() -> str:
 @form_is_the_guard
 def subscribe() -> tuple[Response, int]:
     """Take a sign-up as a form or as JSON. The answer is the same for every address that can be mailed."""
-    request.max_content_length = MAX_FORM_BYTES
     given = _given()
     try:
         if not given.get(HONEYPOT):

@@ -73,6 +73,34 @@ def test_any_comparison_is_found_and_added(room: Stand) -> None:
     assert "is added as the last pick" in page
 
 
+def test_taking_an_add_back_leaves_no_veto(room: Stand) -> None:
+    def left_out() -> list[tuple[int, bool, str]]:
+        with room.db.read() as session:
+            columns = (Rejection.comparison_id, Rejection.vetoed, Rejection.why_not)
+            return sorted(tuple(row) for row in session.execute(select(*columns)))
+
+    editor, before, picked = signed_in(room), left_out(), order(room)
+    path, fields = undo(press(editor, DRAFT, do=f"add:{before[0][0]}").get_data(as_text=True))
+    press(editor, path, **fields)
+    assert (left_out(), order(room)) == (before, picked)
+
+
+def test_an_add_that_somebody_else_made_first_is_a_pin_whose_undo_drops_nothing(room: Stand) -> None:
+    editor, (first, *rest) = signed_in(room), order(room)
+    page = press(editor, DRAFT, do=f"add:{first}").get_data(as_text=True)
+    assert "is pinned" in page
+    path, fields = undo(page)
+    press(editor, path, **fields)
+    assert order(room) == [first, *rest]
+
+
+def test_a_pick_with_a_long_note_is_not_dropped_where_an_undo_would_lose_it(room: Stand) -> None:
+    editor, (first, *_) = signed_in(room), order(room)
+    press(editor, DRAFT, **form(editor) | {f"note-{first}": "long " * 300, "do": "save"})
+    assert "take the note out first" in press(editor, DRAFT, do=f"drop:{first}").get_data(as_text=True)
+    assert first in order(room)
+
+
 def test_two_editors_at_once_lose_nothing(room: Stand) -> None:
     one, other = signed_in(room), signed_in(room, "owner")
     mine, theirs = form(one), form(other)

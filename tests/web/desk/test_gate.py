@@ -1,6 +1,7 @@
 """Who may come in, and what each may do."""
 
 import re
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -189,6 +190,33 @@ def test_an_owner_cannot_lock_everybody_out(room: Stand) -> None:
     get(owner, "/desk/people")
 
 
+@pytest.mark.parametrize("act", ["role", "remove"])
+def test_two_owners_who_put_each_other_out_at_once_leave_one(db: Database, tmp_path: Path, act: str) -> None:
+    room = newsroom(db, tmp_path)
+    with db.begin() as session:
+        users.invite(session, "second@verdicts.io", "owner", utcnow())
+    numbers = {}
+    with db.read() as session:
+        numbers = {name: users.find(session, f"{name}@verdicts.io").id for name in ("owner", "second")}
+    start = threading.Barrier(2)
+
+    def put_out(me: str, other: str) -> None:
+        client = signed_in(room, me)
+        data = {"csrf_token": csrf(client, "/desk/people"), "role": "viewer"}
+        start.wait()
+        client.post(f"/desk/people/{numbers[other]}/{act}", base_url=BASE, data=data)
+
+    both = [
+        threading.Thread(target=put_out, args=pair) for pair in (("owner", "second"), ("second", "owner"))
+    ]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    with db.read() as session:
+        assert [user.role for user in users.listing(session)].count("owner") == 1
+
+
 def test_history_keeps_the_name_of_somebody_who_was_removed(room: Stand) -> None:
     owner, editor = signed_in(room, "owner"), signed_in(room)
     press(
@@ -205,6 +233,42 @@ def test_history_keeps_the_name_of_somebody_who_was_removed(room: Stand) -> None
         number = users.find(session, "editor@verdicts.io").id
     press(owner, f"/desk/people/{number}/remove", page="/desk/people")
     assert "by editor@verdicts.io" in get(owner, "/desk/issues/1/report")
+
+
+def test_a_stranger_sends_no_megabytes_and_no_letter_that_cannot_be_stored(
+    db: Database, tmp_path: Path
+) -> None:
+    stranger = newsroom(db, tmp_path).app.test_client()
+    proof = csrf(stranger, "/desk/sign-in")
+    for address, status in (
+        ("a" * 20_000, 413),
+        ("\0@verdicts.io", 200 if db.engine.name == "sqlite" else 400),
+    ):
+        data = {"csrf_token": proof, "address": address}
+        assert stranger.post("/desk/sign-in", base_url=BASE, data=data).status_code == status
+
+
+def test_what_an_editor_sends_is_bounded_too(room: Stand) -> None:
+    editor = signed_in(room)
+    data = {"csrf_token": csrf(editor, "/desk/comparisons"), "page": "x" * 9_000_000}
+    answer = editor.post("/desk/comparisons", base_url=BASE, data=data)
+    assert (answer.status_code, "That is too large" in answer.text) == (413, True)
+
+
+@pytest.mark.parametrize(
+    "path", ["/desk/issues/{}", "/desk/subscribers/{}", "/desk/?before={}", "/desk/comparisons?from={}"]
+)
+def test_a_number_that_no_row_has_breaks_nothing(room: Stand, path: str) -> None:
+    editor = signed_in(room)
+    for number in ("9" * 15, "9" * 16, "9" * 4000, "٣"):
+        assert editor.get(path.format(number), base_url=BASE).status_code in {200, 404}
+
+
+def test_buttons_with_odd_numbers_break_nothing(room: Stand) -> None:
+    editor = signed_in(room)
+    for do in ("add:" + "9" * 30, "drop:٣", "up:-1", "unadd:0"):
+        assert press(editor, "/desk/issues/1", do=do).status_code == 404, do
+    press(editor, "/desk/issues/1", do=f"restore:{order(room)[0]}", position="²")
 
 
 @pytest.mark.parametrize("path", ["/desk/issues/99", "/desk/comparisons/nothing", "/desk/subscribers/99"])

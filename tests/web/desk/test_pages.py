@@ -1,5 +1,6 @@
 """Every page of the desk in a real browser: accessible, light enough, and no wider than a phone."""
 
+import re
 import threading
 from collections.abc import Iterator
 from io import BytesIO
@@ -9,6 +10,7 @@ from shutil import which
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, sync_playwright
+from tests.catalog.pages import draft, unparse
 from tests.web.desk.desk import csrf, get, newsroom, press, signed_in
 from tests.web.desk.sending import on_its_way
 from tests.web.newsstand import Stand
@@ -133,6 +135,24 @@ def test_pages_are_pasted_and_uploaded_with_a_line_for_each(room: Stand) -> None
     assert "one.txt" in page
     assert "two.json" in page
     assert page.count('<span class="tag tag-bad">Refused</span>') == 3
+
+
+def test_an_import_tells_what_became_of_each_page(room: Stand) -> None:
+    editor = signed_in(room)
+
+    def bring(*pages: str) -> list[str]:
+        files = [(BytesIO(page.encode()), "👩" * 90 + f"{n}.txt") for n, page in enumerate(pages)]
+        data = {"csrf_token": csrf(editor, "/desk/comparisons"), "files": files}
+        answer = editor.post("/desk/comparisons", data=data, base_url="http://127.0.0.1")
+        assert answer.status_code == 200
+        assert f"{len(pages)} comparison" in answer.text
+        return re.findall(r'<li><span class="tag[^"]*">([^<]+)</span> <a', answer.text)
+
+    first, other = unparse(draft("Larkspur", "Harrow")), unparse(draft("Quince", "Harrow"))
+    assert bring(first) == ["New"]
+    assert bring(first, other) == ["As it was", "New"]
+    assert bring(first.replace("does one thing well", "does two")) == ["Version 2"]
+    assert "Larkspur" in get(editor, "/desk/comparisons/larkspur-vs-harrow")
 
 
 def test_a_reader_is_found_by_the_whole_address_only(room: Stand) -> None:

@@ -10,20 +10,20 @@ from werkzeug.wrappers import Response
 from digest.db import utcnow
 from digest.delivery import trial
 from digest.editorial import drafting, editing, issues
-from digest.editorial.models import Issue, Pick
-from digest.errors import NotFound
+from digest.editorial.models import Issue, Pick, Rejection
+from digest.errors import NotAllowed, NotFound
 from digest.web.desk.frame import Undo, field, say, services, to
 from digest.web.desk.names import versus
+from digest.web.guards import whole
 
 Act = Callable[[Session, Issue, int], Response]
+UNDO_CHARS: Final = 800  # an Undo lives in the cookie, which browsers drop when it is over 4 kB
 
 
 def act(number: int, name: str, which: str) -> Response:
     """Do `name` to issue `number`, with the comparison numbered `which` where the act needs one."""
     with services().db.begin() as db:
-        answer = ACTS[name](
-            db, issues.get(db, number), int(which) if which.isascii() and which.isdigit() else 0
-        )
+        answer = ACTS[name](db, issues.get(db, number), _number(which))
     if name == "test":
         services().nudge("letters")
     return answer
@@ -80,6 +80,8 @@ def _unpin(db: Session, issue: Issue, which: int) -> Response:
 def _drop(db: Session, issue: Issue, which: int) -> Response:
     name, pick = versus(db, which), _pick(issue, which)
     was = {"position": str(pick.position), "note": pick.note, "pinned": "1" if pick.pinned else ""}
+    if len(pick.note) > UNDO_CHARS:
+        raise NotAllowed(f"{name} has a long note, which would be lost; take the note out first")
     editing.drop(db, issue, which, by=g.me.address)
     say(f"{name} is dropped, and stays out of new drafts.", _undo(issue, f"restore:{which}", was))
     return to("issue", number=issue.number, _anchor="picks")
@@ -92,16 +94,30 @@ def _restore(db: Session, issue: Issue, which: int) -> Response:
         editing.annotate(db, issue, which, field("note"), by=g.me.address)
     if not field("pinned"):
         editing.unpin(db, issue, which, by=g.me.address)
-    place = int(field("position")) if field("position").isdigit() else len(issue.picks)
-    _put(db, issue, which, place)
+    _put(db, issue, which, _number(field("position")) or len(issue.picks))
     say(f"{versus(db, which)} is back.")
     return _at_pick(issue, which)
 
 
 def _add(db: Session, issue: Issue, which: int) -> Response:
+    if any(pick.comparison_id == which for pick in issue.picks):
+        return _pin(db, issue, which)  # somebody else was faster
+    before = db.get(Rejection, (issue.id, which))
+    back, why = ("drop" if before and before.vetoed else "unadd"), before.why_not if before else ""
     editing.add(db, issue, which, by=g.me.address)
-    say(f"{versus(db, which)} is added as the last pick.", _undo(issue, f"drop:{which}"))
+    say(f"{versus(db, which)} is added as the last pick.", _undo(issue, f"{back}:{which}", {"why": why}))
     return _at_pick(issue, which)
+
+
+def _unadd(db: Session, issue: Issue, which: int) -> Response:
+    """Undo an add: the comparison is no pick, and a new draft is as free to choose it as before."""
+    editing.drop(db, issue, which, by=g.me.address)
+    left_out = db.get_one(Rejection, (issue.id, which))
+    left_out.vetoed, left_out.why_not = False, field("why")[:UNDO_CHARS]
+    if not left_out.why_not:
+        db.delete(left_out)
+    say(f"{versus(db, which)} is no longer added.")
+    return to("issue", number=issue.number, _anchor="picks")
 
 
 def _redraft(db: Session, issue: Issue, _which: int) -> Response:
@@ -134,9 +150,18 @@ ACTS: Final[Mapping[str, Act]] = {
     "drop": _drop,
     "restore": _restore,
     "add": _add,
+    "unadd": _unadd,
     "redraft": _redraft,
     "test": _test,
 }
+
+
+def _number(text: str) -> int:
+    """The number in a form; 0, which no row has, for anything else."""
+    try:
+        return whole(text)
+    except ValueError:
+        return 0
 
 
 def _moved(db: Session, issue: Issue, which: int, by: int) -> Response:

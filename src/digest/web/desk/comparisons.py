@@ -16,6 +16,7 @@ from digest.editorial.models import Issue, Pick
 from digest.publications import publications
 from digest.web.desk.frame import field, page, services
 from digest.web.desk.gate import blueprint
+from digest.web.guards import whole
 
 AT_ONCE = 25
 FILES_AT_ONCE = 500
@@ -25,7 +26,7 @@ FILES_AT_ONCE = 500
 def comparisons() -> str:
     """All of them, the newest first, or those that a search finds."""
     query = request.args.get("q", "").strip()
-    start = max(0, request.args.get("from", 0, type=int))
+    start = request.args.get("from", 0, type=whole)
     with services().db.read() as db:
         views = read.search(db, query) if query else read.newest(db, AT_ONCE + 1, start)
         return page(
@@ -87,6 +88,6 @@ def _written(folder: Path) -> Iterator[Path]:
 
 def _put(folder: Path, name: str, data: bytes) -> Path:
     folder.mkdir()
-    path = folder / name[-100:].replace("\0", "")
+    path = folder / name[-50:].replace("\0", "")  # characters, of up to four bytes: a file name holds 255
     path.write_bytes(data)
     return path

@@ -18,6 +18,7 @@ from digest.publications.models import Publication
 from digest.web.desk import outcomes
 from digest.web.desk.frame import page, say, services, to
 from digest.web.desk.gate import blueprint
+from digest.web.guards import whole
 
 PAST_AT_ONCE = 20
 PAST = (State.SENT, State.CANCELLED)
@@ -29,7 +30,7 @@ def front() -> str:
     now = utcnow()
     with services().db.read() as db:
         publication = publications.find(db)
-        past = _past(db, publication, request.args.get("before", type=int))
+        past = _past(db, publication, request.args.get("before", type=whole))
         open_issues = _open(db, publication)
         return page(
             "front.html",

@@ -1,16 +1,14 @@
 """Who may come in. Only an owner sees this."""
 
 from flask import g, url_for
-from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
 
 from digest.db import utcnow
 from digest.delivery import letters
-from digest.delivery.models import Letter
 from digest.editorial import users
-from digest.editorial.models import Role, Transition, User
+from digest.editorial.models import Role, User
 from digest.errors import NotAllowed, NotFound
 from digest.publications import publications
 from digest.web.desk.frame import Undo, field, page, say, services, to
@@ -46,8 +44,8 @@ def role(number: int) -> Response:
     _not_me(number)
     with services().db.begin() as db:
         user = _user(db, number)
-        before, user.role = user.role, _role()
-        address, now_is = user.address, user.role
+        before = user.role
+        address, now_is = user.address, users.invite(db, user.address, _role(), utcnow()).role
     say(f"{address} is {now_is} now.", Undo(url_for("desk.role", number=number), {"role": before}))
     return to("people")
 
@@ -55,28 +53,18 @@ def role(number: int) -> Response:
 @blueprint.post("/people/<int:number>/remove")
 @needs(Role.OWNER)
 def remove(number: int) -> Response:
-    """Take somebody's way in; what they did stays in the issues' history, by address."""
+    """Take somebody's way in; what they did stays in the issues' history."""
     _not_me(number)
     with services().db.begin() as db:
-        user = _user(db, number)
+        user = users.remove(db, number, utcnow())
         address, was = user.address, user.role
-        _take_away(db, user)
     say(f"{address} can no longer come in.", Undo(url_for("desk.invite"), {"address": address, "role": was}))
     return to("people")
 
 
-def _take_away(db: Session, user: User) -> None:
-    """Delete the row, once nothing points at it: history keeps the address, and a letter on its way is not sent."""
-    mine = Transition.user_id == user.id
-    db.execute(update(Transition).where(mine).values(user_id=None, by=user.address[:64]))
-    db.execute(delete(Letter).where(Letter.user_id == user.id, Letter.outcome.is_(None)))
-    db.execute(update(Letter).where(Letter.user_id == user.id).values(user_id=None))
-    db.delete(user)
-
-
 def _user(db: Session, number: int) -> User:
     found = db.get(User, number)
-    if found is None:
+    if found is None or found.removed_at is not None:
         raise NotFound("this person can no longer come in; somebody else removed them")
     return found
 
@@ -89,6 +77,6 @@ def _role() -> Role:
 
 
 def _not_me(number: int) -> None:
-    # So that there is always an owner left.
+    # A slip would lock out the one who slipped; that an owner is left is the room's own rule.
     if number == g.me.id:
         raise NotAllowed("you cannot change or remove yourself; ask another owner")

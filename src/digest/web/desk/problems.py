@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from flask import redirect, request
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response
 
 from digest.errors import DigestError, NotFound, Unavailable
@@ -16,6 +16,7 @@ TITLES = {
     401: "You are signed out",
     403: "This is not yours to do",
     404: "There is nothing here",
+    413: "That is too large",
     429: "A moment, please",
     503: "Something we need is out of reach",
 }
@@ -53,9 +54,13 @@ def _problem(status: int, text: str) -> tuple[str, int]:
 
 
 def _written() -> dict[str, str]:
-    """The texts of a form that we did not take, so that nobody writes them twice."""
+    """The texts of a form that we did not take, so that nobody writes them twice; none of one too large to read."""
     names = ("subject", "preheader", "intro", "page")
-    kept = {name: text for name, text in request.form.items() if name in names or name.startswith("note-")}
+    try:
+        form = request.form
+    except RequestEntityTooLarge:
+        return {}
+    kept = {name: text for name, text in form.items() if name in names or name.startswith("note-")}
     return {name: text for name, text in kept.items() if text.strip()}
 
 
