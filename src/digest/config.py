@@ -7,6 +7,7 @@ import re
 import secrets
 import socket
 import tempfile
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,22 +16,17 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from digest import rates
 from digest.errors import BadSetting
 
 SOCKET_PATH_BYTES = 100  # the kernel takes 107, and a server appends to it while it starts
-PER_SECOND = {"s": 1.0, "m": 60.0, "h": 3600.0}
 LEVELS = ("debug", "info", "warning", "error")
 BROKERS = ("redis", "rediss", "redis+socket", "memory")
 
 
-def _rate(value: object) -> object:
-    """`50/s`, `600/m` or `20000/h` as mails a second."""
-    if value is None:
-        return None
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*/\s*([smh])[a-z]*", str(value).strip().lower())
-    if not match or float(match[1]) <= 0:
-        raise ValueError("is not a rate; write 50/s, 600/m or 20000/h")
-    return float(match[1]) / PER_SECOND[match[2]]
+def _words(reads: Callable[[str], object]) -> BeforeValidator:
+    """Takes words as `reads` does; what is no text was given by a program."""
+    return BeforeValidator(lambda value: reads(value) if isinstance(value, str) else value)
 
 
 def _duration(value: object) -> object:
@@ -38,7 +34,7 @@ def _duration(value: object) -> object:
     match = re.fullmatch(r"(\d+)\s*([smh])", str(value).strip().lower())
     if not match or int(match[1]) == 0:
         raise ValueError("is not a length of time; write 90s, 15m or 2h")
-    return timedelta(seconds=int(match[1]) * PER_SECOND[match[2]])
+    return timedelta(seconds=int(match[1]) * rates.PER_SECOND[match[2]])
 
 
 def _keys(value: object) -> object:
@@ -58,7 +54,11 @@ class Settings(BaseSettings):
     smtp_url: str | None = None
     base_url: str | None = None
     secret_keys: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_keys)] = ()
-    send_rate: Annotated[float | None, BeforeValidator(_rate)] = None
+    send_rate: Annotated[float | None, _words(rates.rate)] = None
+    domain_rates: Annotated[Mapping[str, float], NoDecode, _words(rates.by_domain)] = Field(
+        default_factory=dict
+    )
+    warm_up: Annotated[rates.WarmUp | None, NoDecode, _words(rates.warm_up)] = None
     retry_delay: Annotated[timedelta, BeforeValidator(_duration)] = timedelta(minutes=15)
     log: str = "info"
 

@@ -1,25 +1,19 @@
-"""The relay: its URL, the way to an open line with TLS and login, and single mails made with the email package."""
+"""The way to an open line to a relay, with TLS and login, and single mails made with the email package."""
 
-import ipaddress
 import smtplib
 import socket
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
-from urllib.parse import parse_qs, unquote, urlsplit
 
-from digest.errors import BadSetting, DigestError
+from digest.errors import DigestError
 from digest.pipeline import COMMAND_SECONDS, Line, LineLost, Mail, Reply, Stage
+from digest.relays import Relay, relay_from_url
 
 CONNECT_SECONDS = 30.0
-MAX_CONNECTIONS = 100
-DEFAULT_CONNECTIONS = 4
-SETTING = "DIGEST_SMTP_URL"
-_SHAPE = "write smtp://user:password@host:587 or smtps://host:465"
 # A folded List-Unsubscribe becomes encoded-words, and one-click is dead: nothing is folded below the limit.
 _POLICY = SMTP.clone(max_line_length=998)
 
@@ -30,52 +24,6 @@ class Refused(DigestError):
     def __init__(self, reply: Reply, stage: Stage) -> None:
         super().__init__(f"the relay refuses us at {stage}: {reply}")
         self.reply, self.stage = reply, stage
-
-
-@dataclass(frozen=True)
-class Relay:
-    """Where mail goes. `security` is tls, starttls (required), auto (STARTTLS where offered) or plain."""
-
-    host: str
-    port: int
-    security: str
-    user: str | None = None
-    password: str | None = field(default=None, repr=False)
-    connections: int = DEFAULT_CONNECTIONS
-
-    @property
-    def local(self) -> bool:
-        """Whether the relay is this very machine, where nobody listens in."""
-        return _is_local(self.host)
-
-
-def relay_from_url(url: str) -> Relay:
-    """A relay from `smtp://user:password@host:587` or `smtps://…`; `?starttls=required|auto|off`, `?connections=N`.
-
-    STARTTLS is required by default, and not on loopback. Raises BadSetting, one line that names DIGEST_SMTP_URL.
-    """
-    try:
-        parts = urlsplit(url)
-        port, host = parts.port, parts.hostname
-    except ValueError:
-        raise BadSetting(f"{SETTING} is not an address; {_SHAPE}") from None
-    if parts.scheme not in {"smtp", "smtps"} or not host or parts.path not in {"", "/"}:
-        raise BadSetting(f"{SETTING} is not a relay's address; {_SHAPE}")
-    asked = _options(parts.query)
-    tls = parts.scheme == "smtps"
-    relay = Relay(
-        host=host,
-        port=port or (465 if tls else 587),
-        security="tls" if tls else _security(asked.get("starttls"), local=_is_local(host)),
-        user=unquote(parts.username) if parts.username else None,
-        password=unquote(parts.password) if parts.password else None,
-        connections=_connections(asked.get("connections")),
-    )
-    if relay.user and relay.security in {"plain", "auto"} and not relay.local:
-        raise BadSetting(
-            f"{SETTING} would send a password in the clear; leave out starttls={asked['starttls']}"
-        )
-    return relay
 
 
 def connect(
@@ -164,7 +112,41 @@ def _open(client: _Client, relay: Relay, context: ssl.SSLContext) -> None:
         client.starttls(context=context)
         client.ehlo_or_helo_if_needed()
     if relay.user:
-        client.login(relay.user, relay.password or "")
+        _log_in(client, relay, relay.user)
+
+
+def _log_in(client: _Client, relay: Relay, user: str) -> None:
+    try:
+        if not relay.login:
+            client.login(user, relay.password or "")
+        elif relay.login.upper() not in client.esmtp_features.get("auth", "").upper().split():
+            raise Refused(Reply(0, f"it offers no login by {relay.login.upper()}"), Stage.LOGIN)
+        elif relay.login == "xoauth2":
+            client.auth("XOAUTH2", _bearer(user, _token(relay)))
+        else:
+            client.user, client.password = user, relay.password or ""
+            client.auth(relay.login, client.auth_plain if relay.login == "plain" else client.auth_login)
+    except UnicodeEncodeError:
+        raise Refused(Reply(0, "user, password or token is not ASCII"), Stage.LOGIN) from None
+
+
+def _bearer(user: str, token: str) -> Callable[..., str]:
+    """SASL XOAUTH2 (Google, Microsoft): all of it at once; an error comes as a challenge, answered with nothing."""
+    said = f"user={user}\x01auth=Bearer {token}\x01\x01"
+    return lambda challenge=None: said if challenge is None else ""
+
+
+def _token(relay: Relay) -> str:
+    """The access token as the file holds it now: whoever renews it writes there."""
+    assert relay.token_file is not None
+    try:
+        token = relay.token_file.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = f"the token file {relay.token_file} cannot be read: {type(error).__name__}"
+        raise Refused(Reply(0, why), Stage.LOGIN) from None
+    if not token or any(ord(char) <= 0x20 for char in token):  # noqa: PLR2004 a control would end the SASL field
+        raise Refused(Reply(0, f"the token file {relay.token_file} holds no token"), Stage.LOGIN)
+    return token
 
 
 def _named(error: BaseException) -> BaseException:
@@ -196,39 +178,6 @@ def _own_name() -> str:
     """The name for EHLO: ours when it is a full one, else an address literal; never a slow look-up."""
     name = socket.gethostname()
     return name if "." in name and name.isascii() else "[127.0.0.1]"
-
-
-def _is_local(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _options(query: str) -> dict[str, str]:
-    options = {name: values[-1] for name, values in parse_qs(query, keep_blank_values=True).items()}
-    if unknown := sorted(set(options) - {"starttls", "connections"}):
-        raise BadSetting(f"{SETTING} has an option {unknown[0]!r}; there are starttls and connections")
-    return options
-
-
-def _security(asked: str | None, *, local: bool) -> str:
-    try:
-        return {"required": "starttls", "auto": "auto", "off": "plain"}[
-            asked or ("auto" if local else "required")
-        ]
-    except KeyError:
-        raise BadSetting(f"{SETTING} has starttls={asked}; it is required, auto or off") from None
-
-
-def _connections(asked: str | None) -> int:
-    if asked is None:
-        return DEFAULT_CONNECTIONS
-    if not asked.isdecimal() or not 1 <= int(asked) <= MAX_CONNECTIONS:
-        raise BadSetting(f"{SETTING} has connections={asked}; it is a number from 1 to {MAX_CONNECTIONS}")
-    return int(asked)
 
 
 __all__ = ["Mail", "Refused", "Relay", "compose", "connect", "relay_from_url"]

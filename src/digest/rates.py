@@ -1,0 +1,66 @@
+"""How fast, in words that an operator writes: `50/s`, `gmail.com=20/s`, `500@2026-11-22 x1.5`."""
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from typing import NamedTuple
+
+PER_SECOND = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_DAY_ZERO = date(1970, 1, 1)
+_DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
+
+
+class WarmUp(NamedTuple):
+    """At most `first` on the `start` day, and `growth` times as many each day after it. Days are in UTC."""
+
+    first: int
+    start: date
+    growth: float = 1.0
+
+    @property
+    def start_day(self) -> int:
+        """The start as days since 1970."""
+        return (self.start - _DAY_ZERO).days
+
+
+def rate(words: str) -> float:
+    """`50/s`, `600/m` or `20000/h` in pieces a second. Raises ValueError."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*/\s*([smh])[a-z]*", words.strip().lower())
+    if not match or float(match[1]) <= 0:
+        raise ValueError("is not a rate; write 50/s, 600/m or 20000/h")
+    return float(match[1]) / PER_SECOND[match[2]]
+
+
+def by_domain(words: str) -> Mapping[str, float]:
+    """`gmail.com=20/s, yahoo.com=5/s` as a rate per domain, in pieces a second. Raises ValueError."""
+    rates: dict[str, float] = {}
+    for pair in filter(None, (one.strip() for one in words.split(","))):
+        domain, found, each = pair.partition("=")
+        domain = domain.strip().lower()
+        if not found or not _DOMAIN.fullmatch(domain):
+            raise ValueError(f"has {pair!r}; write gmail.com=20/s, yahoo.com=5/s")
+        try:
+            rates[domain] = rate(each)
+        except ValueError:
+            raise ValueError(f"has {pair!r}; write gmail.com=20/s, yahoo.com=5/s") from None
+    return rates
+
+
+def warm_up(words: str) -> WarmUp:
+    """`500@2026-11-22 x1.5`: at most 500 that day, then half as many more each day (no `x…`: no more).
+
+    Raises ValueError.
+    """
+    wrong = "is not a warm-up; write 500@2026-11-22 x1.5: 500 mails that day, and 1.5 times as many each day after"
+    match = re.fullmatch(
+        r"(\d{1,9})\s*@\s*(\d{4}-\d\d-\d\d)(?:\s+x\s*(\d{1,3}(?:\.\d+)?))?", words.strip().lower()
+    )
+    if not match:
+        raise ValueError(wrong)
+    try:
+        found = WarmUp(int(match[1]), date.fromisoformat(match[2]), float(match[3] or 1))
+    except ValueError:
+        raise ValueError(wrong) from None
+    if found.first < 1 or found.growth < 1:
+        raise ValueError(wrong)
+    return found
