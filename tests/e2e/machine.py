@@ -62,7 +62,7 @@ class Home:
     def dump(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every row of every table."""
         tables = [name for (name,) in self.query("select name from sqlite_master where type = 'table'")]
-        return {name: self.query(f'select * from "{name}" order by rowid') for name in tables}
+        return {name: sorted(self.query(f'select * from "{name}"'), key=repr) for name in tables}
 
     def calm(self) -> None:
         """Let no draft come by itself, whatever day of the week the tests run on."""
