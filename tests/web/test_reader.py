@@ -1,5 +1,6 @@
 """The reader's own pages: confirm, preferences, leave."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,7 @@ from sqlalchemy import select
 from tests.web.newsstand import Stand
 from tests.web.readers import reader
 
-from digest.audience import tokens
+from digest.audience import consent, erase, leave, tokens
 from digest.audience.models import ConsentEvent, Subscription
 from digest.db import utcnow
 from digest.delivery.models import Letter
@@ -57,7 +58,9 @@ def test_only_the_button_confirms_and_the_first_press_welcomes(shop: Stand) -> N
     assert standing(shop, bob) == "active"
     assert shop.nudges == ["letters"]
     with shop.db.read() as session:
-        assert session.scalars(select(Letter.kind)).all() == ["welcome"]
+        letter = session.scalars(select(Letter)).one()
+        assert (letter.kind, "issues/41" in letter.facts) == ("welcome", True)
+        assert re.search(r'"next_issue": "Tuesday, \d+ [A-Z]', letter.facts)
         event = session.scalars(select(ConsentEvent)).one()
         assert (event.kind, event.network) == ("confirmed", "127.0.0.0/24")
     assert "You are subscribed" in client.get(url).text
@@ -81,6 +84,10 @@ def test_an_old_confirm_link_says_what_to_do(shop: Stand) -> None:
             '--b\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--b--\r\n',
             "multipart/form-data; boundary=b",
         ),
+        (ONE_CLICK + "&utm=x", "application/x-www-form-urlencoded; charset=UTF-8"),
+        (ONE_CLICK, "text/plain"),
+        (ONE_CLICK + "\r\n", "application/x-www-form-urlencoded"),
+        ("", ""),
     ],
 )
 def test_one_click_leaves_at_once_to_the_letter_of_rfc_8058(
@@ -159,6 +166,46 @@ def test_the_page_leaves_with_one_button_and_takes_it_back(shop: Stand, ada: int
         noted = session.scalars(select(Unsubscribe)).one()
         assert noted.source == "page"
         assert noted.undone_at is not None
+
+
+@pytest.mark.parametrize("page", ["unsubscribe", "preferences"])
+def test_the_words_beside_each_button_are_kept_with_its_press(shop: Stand, ada: int, page: str) -> None:
+    client = shop.app.test_client()
+    url = leave_url(shop, ada) if page == "unsubscribe" else preferences_url(shop, ada)
+    shown = [client.get(url).text, client.post(url, data={"action": "leave"}).text]
+    client.post(url, data={"action": "undo"})
+    with shop.db.read() as session:
+        kept = [(event.kind, words) for event, words in consent.history(session, ada)]
+    assert [kind for kind, _ in kept] == ["left", "returned"]
+    for (_, words), text in zip(kept, shown, strict=True):
+        assert words
+        assert words in text
+
+
+def test_after_thirty_days_the_way_back_is_the_front_page(shop: Stand, ada: int) -> None:
+    with shop.db.begin() as session:
+        leave.leave(session, 1, ada, source="page", now=utcnow() - leave.UNDO_FOR)
+    for url in (leave_url(shop, ada), preferences_url(shop, ada)):
+        for page in (
+            shop.app.test_client().get(url),
+            shop.app.test_client().post(url, data={"action": "undo"}),
+        ):
+            assert 'value="undo"' not in page.text
+            assert "sign up anew" in page.text
+
+
+def test_the_links_of_an_erased_reader_say_so_and_do_nothing(shop: Stand, ada: int) -> None:
+    with shop.db.begin() as session:
+        erase.erase(session, shop.signer, "ada@example.org", utcnow())
+    client, before = shop.app.test_client(), shop.rows()
+    confirm = f"/confirm/{tokens.confirm_token(shop.signer, 1, ada, utcnow())}"
+    for method in ("GET", "POST"):
+        assert client.open(confirm, method=method).status_code == 404
+    for url in (leave_url(shop, ada), preferences_url(shop, ada)):
+        assert "sign up anew" in client.get(url).text
+        for action in ("leave", "undo"):
+            client.post(url, data={"action": action})
+    assert shop.rows() == before
 
 
 def test_leaving_again_after_an_undo_counts_once_more(shop: Stand, ada: int) -> None:

@@ -66,6 +66,16 @@ def test_a_program_signs_up_with_json(shop: Stand) -> None:
     answer = shop.app.test_client().post("/subscribe", json={"address": "ada@example.org"})
     assert (answer.status_code, answer.get_json()["status"]) == (200, "ok")
     assert letters(shop) == ["confirm"]
+    with shop.db.read() as session:
+        event = session.scalars(select(ConsentEvent)).one()
+        assert (event.source, event.wording_id) == ("json", None)  # nobody knows what the program showed
+
+
+def test_a_worker_is_nudged_whether_or_not_there_is_a_letter(shop: Stand) -> None:
+    for _ in range(3):
+        shop.app.test_client().post("/subscribe", data=form(shop, "ada@example.org"))
+    assert letters(shop) == ["confirm"]
+    assert shop.nudges == ["letters"] * 3
 
 
 @pytest.mark.parametrize("body", [[], "text", {"address": 5}, {"address": ["a@example.org"]}, {}])
@@ -94,8 +104,9 @@ def test_what_was_typed_stays_and_comes_back_as_text(shop: Stand) -> None:
 
 
 def test_a_likely_slip_is_named(shop: Stand) -> None:
-    page = shop.app.test_client().post("/subscribe", data=form(shop, "ada@@gmial.com"))
-    assert page.status_code == 400
+    page = shop.app.test_client().post("/subscribe", data=form(shop, "ada@gmial.com"))
+    assert "Did you mean <strong>ada@gmail.com</strong>?" in page.text
+    assert letters(shop) == ["confirm"]  # it may be right as it is
 
 
 def test_a_robot_that_fills_in_everything_gets_the_same_answer_and_no_letter(shop: Stand) -> None:

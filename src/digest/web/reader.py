@@ -1,6 +1,8 @@
 """The reader's own pages, by signed links: confirm, preferences, leave. GET shows, POST acts, nobody signs in."""
 
-from typing import Final
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, request
 from sqlalchemy.orm import Session
@@ -9,11 +11,12 @@ from digest.audience import confirm as confirming
 from digest.audience import leave as leaving
 from digest.audience import preferences as choices
 from digest.audience import tokens
-from digest.audience.preferences import Preferences
 from digest.audience.tokens import Reader
 from digest.db import utcnow
 from digest.delivery import letters
-from digest.errors import BadInput
+from digest.editorial import clock
+from digest.errors import BadInput, NotFound
+from digest.publications.models import Publication
 from digest.tracking import unsubscribes
 from digest.web import archive, rates, wording
 from digest.web.frame import Paper, paper, private, services
@@ -34,6 +37,8 @@ def confirm(token: str) -> Response:
         if not who.subscriber_id:
             return private("test_link.html", paper=found)
         stands = choices.read(session, who.publication_id, who.subscriber_id, now)
+        if stands.standing == "erased":
+            raise NotFound("this sign-up is no longer here; please sign up again")
         return private("confirm.html", paper=found, stands=stands, wording=wording.confirm(found.name))
 
 
@@ -57,15 +62,7 @@ def confirm_now(token: str) -> Response:
             now=now,
         ).first
         if first:
-            latest = next(iter(archive.sent_issues(session, found, 1)), None)
-            letters.post(
-                session,
-                "welcome",
-                now=now,
-                publication_id=who.publication_id,
-                subscriber_id=who.subscriber_id,
-                facts={"latest_url": f"{made.base_url}/issues/{latest.edition.number}"} if latest else None,
-            )
+            _post_welcome(session, who, found, now)
     if first:
         made.nudge("letters")
     return _welcome(who, found)
@@ -100,14 +97,17 @@ def unsubscribe(token: str) -> Response:
 @blueprint.post("/unsubscribe/<token>")
 @token_is_the_guard
 def unsubscribe_now(token: str) -> Response:
-    """Leave: by the page's button, or by the mail program's own (RFC 8058, 3.2): no cookie, no question, 200."""
+    """Leave: by the page's button, or by the mail program's own (RFC 8058, 3.2): no cookie, no question, 200.
+
+    A POST without a button of ours is a program's, however it spells its body.
+    """
     who = tokens.read_unsubscribe(services().signer, token)
-    if request.form.get("List-Unsubscribe") == "One-Click":
+    if "action" not in request.form or request.form.get("List-Unsubscribe") == "One-Click":
         with services().db.begin() as session:
             _leave(session, who, "header")
         return Response("You will get no more issues.\n", mimetype="text/plain")
     with services().db.begin() as session:
-        done = _act(session, who, request.form.get("action", "leave")) if who.subscriber_id else ""
+        done = _act(session, who, request.form["action"]) if who.subscriber_id else ""
         return _unsubscribe(session, who, done)
 
 
@@ -117,7 +117,8 @@ def _act(session: Session, who: Reader, action: str) -> str:
     if action == "leave":
         _leave(session, who, "page")
     elif action == "undo":
-        if leaving.undo(session, *to, source="page", now=now):
+        words = wording.come_back(paper(session, who.publication_id).name)
+        if leaving.undo(session, *to, source="page", wording=words, now=now):
             unsubscribes.undo(session, who.issue_id or 0, who.subscriber_id, now)
     elif action == "resume":
         choices.resume(session, *to, now=now)
@@ -136,6 +137,16 @@ def _leave(session: Session, who: Reader, source: unsubscribes.Source) -> None:
         unsubscribes.record(session, who.issue_id or 0, who.subscriber_id, source, now)
 
 
+def _post_welcome(session: Session, who: Reader, found: Paper, now: datetime) -> None:
+    publication = session.get_one(Publication, who.publication_id)
+    run = clock.next_run(publication, now).astimezone(ZoneInfo(publication.zone))
+    facts: dict[str, object] = {"next_issue": f"{run:%A}, {run.day} {run:%B}"}
+    for latest in archive.sent_issues(session, found, 1):
+        facts["latest_url"] = f"{services().base_url}/issues/{latest.edition.number}"
+    reader, paper_id = who.subscriber_id, who.publication_id
+    letters.post(session, "welcome", now=now, publication_id=paper_id, subscriber_id=reader, facts=facts)
+
+
 def _welcome(who: Reader, found: Paper) -> Response:
     signer = services().signer
     with services().db.read() as session:
@@ -151,17 +162,25 @@ def _preferences(session: Session, who: Reader, done: str = "") -> Response:
     found = paper(session, who.publication_id)
     if not who.subscriber_id:
         return private("test_link.html", paper=found)
-    return private("preferences.html", paper=found, stands=_stands(session, who), done=done, pauses=PAUSES)
+    return private("preferences.html", paper=found, done=done, **_choices(session, who, found))
 
 
 def _unsubscribe(session: Session, who: Reader, done: str = "") -> Response:
     found = paper(session, who.publication_id)
     if not who.subscriber_id:
         return private("test_link.html", paper=found)
-    stands, words = _stands(session, who), wording.leave(found.name)
-    return private("unsubscribe.html", paper=found, stands=stands, done=done, wording=words, pauses=PAUSES)
+    return private("unsubscribe.html", paper=found, done=done, **_choices(session, who, found))
 
 
-def _stands(session: Session, who: Reader) -> Preferences:
+def _choices(session: Session, who: Reader, found: Paper) -> dict[str, Any]:
+    """How the reader stands, the buttons, and the words beside them, which are stored when one is pressed."""
     session.flush()
-    return choices.read(session, who.publication_id, who.subscriber_id, utcnow())
+    now = utcnow()
+    stands = choices.read(session, who.publication_id, who.subscriber_id, now)
+    return {
+        "stands": stands,
+        "pauses": PAUSES,
+        "leaving": wording.leave(found.name),
+        "coming_back": wording.come_back(found.name),
+        "may_come_back": stands.left_at is not None and stands.left_at > now - leaving.UNDO_FOR,
+    }

@@ -19,6 +19,7 @@ from digest.web.guards import form_is_the_guard
 
 HONEYPOT: Final = "website"  # people do not see the field, and robots fill in whatever there is
 LATEST: Final = 4
+MOST_CHARS: Final = 254  # of an address, RFC 5321
 
 blueprint = Blueprint("site", __name__)
 
@@ -42,7 +43,9 @@ def subscribe() -> tuple[Response, int]:
     if wants_json():
         return jsonify(status="ok", message="Check your inbox: we sent a mail with a link to confirm."), 200
     with services().db.read() as session:
-        page = render_template("check_inbox.html", paper=paper(session))
+        page = render_template(
+            "check_inbox.html", paper=paper(session), likely=suggestion(given["address"][:MOST_CHARS])
+        )
     return make_response(page), 200
 
 
@@ -71,7 +74,10 @@ def _given() -> dict[str, str]:
 
 
 def _sign_up(given: dict[str, str]) -> None:
-    """Keep the wish and post its letter in one transaction; a nudge after it makes the letter leave at once."""
+    """Keep the wish and post its letter in one transaction; a nudge after it makes the letter leave at once.
+
+    Raises BadInput, BadToken, TooManyRequests.
+    """
     made, now = services(), utcnow()
     if not given["address"].strip():
         raise BadInput("please give your e-mail address")
@@ -86,16 +92,17 @@ def _sign_up(given: dict[str, str]) -> None:
             made.signer,
             publication=publications.find(session),
             address=given["address"],
-            wording=_shown(paper(session)),
+            wording=""
+            if request.is_json
+            else _shown(paper(session)),  # what a program showed, we do not know
             network=rates.visitor(),
             agent=request.user_agent.string,
-            source="form" if not request.is_json else "json",
+            source="json" if request.is_json else "form",
             now=now,
         )
         if asked.letter:
             _post(session, asked.letter, asked.subscriber_id)
-    if asked.letter:
-        made.nudge("letters")
+    made.nudge("letters")  # letter or not: how long the answer takes tells nothing either
 
 
 def _post(session: Session, kind: str, subscriber_id: int) -> None:
@@ -117,11 +124,10 @@ def _refused(given: dict[str, str], line: str) -> tuple[Response, int]:
     """The form again, with what was typed and what to do about it."""
     if wants_json():
         return jsonify(status="error", error=line), 400
-    typed = given["address"][:254]
-    return make_response(_front(typed=typed, error=line, likely=suggestion(typed))), 400
+    return make_response(_front(typed=given["address"][:MOST_CHARS], error=line)), 400
 
 
-def _front(typed: str = "", error: str = "", likely: str | None = None) -> str:
+def _front(typed: str = "", error: str = "") -> str:
     made = services()
     with made.db.read() as session:
         found = paper(session)
@@ -138,7 +144,6 @@ def _front(typed: str = "", error: str = "", likely: str | None = None) -> str:
             wording=_shown(found),
             typed=typed,
             error=error,
-            likely=likely,
             home=url_for("site.front"),
         )
 

@@ -15,5 +15,10 @@ def confirm(name: str) -> str:
 
 
 def leave(name: str) -> str:
-    """What stands above the unsubscribe button."""
+    """What stands above each unsubscribe button."""
     return f"You will get no more issues of {name}."
+
+
+def come_back(name: str) -> str:
+    """What stands above the button that takes a leaving back."""
+    return f"Take it back, and {name} comes to you again as before."
