@@ -80,7 +80,7 @@ def test_what_was_sent_is_not_sent_again_unless_its_verdict_changed(db: Database
         second = drafting.draft(session, first.publication, NOW, by="test")
         assert newsroom.names(second) == ["tool2-vs-tool3"]
         assert second.picks[0].why.startswith(
-            "The verdict changed since issue 1: Tool3 went from 50 % to 100 %"
+            "The verdict changed since issue 1: Tool3 went from 50% to 100%"
         )
         newsroom.release(session, second)
         with pytest.raises(drafting.NothingNew):

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from tests.editorial.newsroom import NOW
 
 from digest.editorial import reasons
-from digest.editorial.picks import Candidate, Contender, Past, Selection, rank, select
+from digest.editorial.candidate import Candidate, Contender, Past
+from digest.editorial.picks import Selection, rank, select
 
 PERCENT = st.integers(0, 100)
 TOOLS = st.sampled_from([f"tool{n}" for n in range(8)])
@@ -142,7 +143,7 @@ def test_a_changed_verdict_leads() -> None:
     changed = candidate(2, side("C"), side("D"), past=Past(3, 75, 100))
     selection = select([plain, changed], 2)
     assert order(selection) == [2, 1]
-    assert selection.picks[0].why == "The verdict changed since issue 3: C went from 75 % to 100 %"
+    assert selection.picks[0].why == "The verdict changed since issue 3: C went from 75% to 100%"
 
 
 def test_a_rejected_one_says_where_its_tool_is_already() -> None:
@@ -158,10 +159,10 @@ def test_the_reasons_name_what_an_editor_sees() -> None:
     assert reasons.why(candidate(1, side("X", 75), side("Y"))) == (
         "The panel is split 3 to 1 on X; Y is 25 points ahead"
     )
-    assert reasons.why(candidate(1, side("X"), side("Y"))) == "New, and the panel has both at 100 % ship"
-    assert reasons.why(candidate(1, side("X", 95), side("Y"))) == "The panel is split on X, at 95 % ship"
+    assert reasons.why(candidate(1, side("X"), side("Y"))) == "New, and the panel has both at 100% ship"
+    assert reasons.why(candidate(1, side("X", 95), side("Y"))) == "The panel is split on X, at 95% ship"
     assert reasons.why(candidate(1, side("X", 100, 40), side("Y"))) == (
-        "The community is at 40 % on X where the panel is at 100 %"
+        "The community is at 40% on X where the panel is at 100%"
     )
 
 

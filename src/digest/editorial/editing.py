@@ -11,8 +11,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from digest.editorial import candidates, issues, reasons, texts
+from digest.editorial.candidate import Candidate
 from digest.editorial.models import Issue, Pick, Rejection, State
-from digest.editorial.picks import Candidate
 from digest.errors import BadInput, NotAllowed, NotFound
 from digest.render.clean import line, prose
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from digest.editorial import reasons
+from digest.editorial.candidate import Candidate
 
 # Points, whole numbers so that no rounding differs between machines. What is a week older has lost half of FRESH.
 FRESH = 400
@@ -16,50 +17,6 @@ PER_RIFT = 1  # per percent between the panel and the community
 VOTED = 40  # per side that the community has voted on
 CLICKED = 120  # for the tool that readers followed most, and in proportion for the others
 CHANGED = 150  # readers were told another verdict, and are owed this one
-
-
-@dataclass(frozen=True)
-class Contender:
-    """One side of a candidate. Percentages are whole numbers from 0 to 100."""
-
-    tool: str
-    slug: str
-    panel: int
-    community: int | None  # None: no votes yet
-    reviewers: int
-
-
-@dataclass(frozen=True)
-class Past:
-    """What readers were told of the same comparison before, in which issue."""
-
-    issue: int
-    left_panel: int
-    right_panel: int
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A comparison that may be picked, as its newest version says it."""
-
-    comparison: int
-    version: int
-    slug: str
-    left: Contender
-    right: Contender
-    published_at: datetime
-    held: int | None = None  # the number of the last issue that held it
-    past: Past | None = None  # only when the verdict changed since
-
-    @property
-    def name(self) -> str:
-        """The two tools, as a headline names them."""
-        return f"{self.left.tool} vs {self.right.tool}"
-
-    @property
-    def tools(self) -> frozenset[str]:
-        """The slugs of its tools."""
-        return frozenset((self.left.slug, self.right.slug))
 
 
 @dataclass(frozen=True)

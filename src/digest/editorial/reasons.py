@@ -1,9 +1,6 @@
 """The words for why a comparison was picked and why another was not: an editor reads them, and trusts the draft."""
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from digest.editorial.picks import Candidate, Contender
+from digest.editorial.candidate import Candidate, Contender
 
 VETOED = "Dropped by an editor"
 ADDED = "Added by an editor"
@@ -12,7 +9,7 @@ TELLING_RIFT = 20
 AT_MOST = 2  # reasons in one sentence
 
 
-def why(candidate: "Candidate") -> str:
+def why(candidate: Candidate) -> str:
     """One sentence on what makes the candidate worth a place, its strongest reasons first."""
     found = [
         reason
@@ -22,7 +19,7 @@ def why(candidate: "Candidate") -> str:
     return "; ".join(found[:AT_MOST]) or _level(candidate)
 
 
-def already_in(candidate: "Candidate", other: "Candidate") -> str:
+def already_in(candidate: Candidate, other: Candidate) -> str:
     """It was good enough, but a tool of it is in the issue."""
     tool = next(side.tool for side in (candidate.left, candidate.right) if side.slug in other.tools)
     return f"{tool} is already in this issue, in {other.name}"
@@ -38,17 +35,17 @@ def displaced(place: int, of: int) -> str:
     return f"Ranked {place} of {of}, but what an editor pinned or noted keeps its place"
 
 
-def rift(side: "Contender") -> int:
+def rift(side: Contender) -> int:
     """How many percent the community is from the panel; 0 without votes."""
     return 0 if side.community is None else abs(side.panel - side.community)
 
 
-def _changed(candidate: "Candidate") -> str:
+def _changed(candidate: Candidate) -> str:
     past = candidate.past
     if past is None:
         return ""
     moved = [
-        f"{side.tool} went from {before} % to {side.panel} %"
+        f"{side.tool} went from {before}% to {side.panel}%"
         for side, before in ((candidate.left, past.left_panel), (candidate.right, past.right_panel))
         if side.panel != before
     ]
@@ -56,31 +53,31 @@ def _changed(candidate: "Candidate") -> str:
     return f"The verdict changed since issue {past.issue}: {told}"
 
 
-def _split(candidate: "Candidate") -> str:
+def _split(candidate: Candidate) -> str:
     side = min((candidate.left, candidate.right), key=lambda side: abs(2 * side.panel - 100))
     if side.panel in {0, 100}:
         return ""
     ships = round(side.panel * side.reviewers / 100)
     if 0 < ships < side.reviewers:
         return f"The panel is split {ships} to {side.reviewers - ships} on {side.tool}"
-    return f"The panel is split on {side.tool}, at {side.panel} % ship"
+    return f"The panel is split on {side.tool}, at {side.panel}% ship"
 
 
-def _gap(candidate: "Candidate") -> str:
+def _gap(candidate: Candidate) -> str:
     ahead, behind = sorted((candidate.left, candidate.right), key=lambda side: -side.panel)
     gap = ahead.panel - behind.panel
     return f"{ahead.tool} is {gap} points ahead" if gap >= TELLING_GAP else ""
 
 
-def _rift(candidate: "Candidate") -> str:
+def _rift(candidate: Candidate) -> str:
     side = max((candidate.left, candidate.right), key=rift)
     if rift(side) < TELLING_RIFT:
         return ""
-    return f"The community is at {side.community} % on {side.tool} where the panel is at {side.panel} %"
+    return f"The community is at {side.community}% on {side.tool} where the panel is at {side.panel}%"
 
 
-def _level(candidate: "Candidate") -> str:
+def _level(candidate: Candidate) -> str:
     left, right = candidate.left, candidate.right
     if left.panel == right.panel:
-        return f"New, and the panel has both at {left.panel} % ship"
-    return f"New, with {left.tool} at {left.panel} % ship and {right.tool} at {right.panel} %"
+        return f"New, and the panel has both at {left.panel}% ship"
+    return f"New, with {left.tool} at {left.panel}% ship and {right.tool} at {right.panel}%"
