@@ -15,6 +15,7 @@ from celery.signals import worker_shutting_down
 from digest.audience import erase
 from digest.db import utcnow
 from digest.delivery import batches, finish, freeze, letters, notices, recover
+from digest.delivery.due import caution
 from digest.delivery.send import work
 from digest.editorial import drafting, issues, schedule, transitions
 from digest.editorial.models import State
@@ -68,10 +69,13 @@ def settle() -> None:
     with current().db.begin() as session:
         recover.recover(session, current().home, utcnow())
         letters.settle_abandoned(session, utcnow())
+        go_on = caution(session, utcnow())
     _in_steps(_no_retry_left)
     with current().db.begin() as session:
         for issue_id in finish.finish(session, utcnow()):
             LOG.info("issue sent", extra={"issue": issue_id})
+    if go_on:
+        current().nudge("send")
 
 
 def send() -> None:

@@ -39,6 +39,11 @@ def release_retries(session: Session, now: datetime, limit: int = CHUNK) -> int:
     """Put those whose waiting time is over into new batches; gives how many there were, up to `limit` per issue."""
     waiting = select(Delivery.issue_id).where(Delivery.due_at <= now, Delivery.outcome.is_(None))
     going = select(Issue.id).where(Issue.state.in_(OPEN), Issue.id.in_(waiting))
+    # A canary stays together until somebody has looked at it.
+    unseen = select(FrozenIssue.issue_id).where(
+        FrozenIssue.canary > 0, FrozenIssue.canary_passed_at.is_(None)
+    )
+    going = going.where(Issue.id.not_in(unseen))
     return sum(_cut(session, issue_id, now, limit) for issue_id in session.scalars(going).all())
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Select, Update, bindparam, func, or_, select, text, updat
 from sqlalchemy.orm import Session
 
 from digest.db import UtcDateTime
+from digest.delivery import canary
 from digest.delivery.batches import OPEN
 from digest.delivery.models import Batch, FrozenIssue
 from digest.editorial.models import Issue
@@ -16,6 +17,7 @@ from digest.editorial.models import Issue
 LEASE = timedelta(seconds=30)
 # The holder stops this much before the others may take over: clocks of machines are never quite the same.
 MARGIN = 8.0
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _LOCK = 7_341_002  # PostgreSQL: claims wait for each other, so that the limit on connections holds
 
 
@@ -33,7 +35,7 @@ class Claim:
 
 def moment() -> float:
     """Seconds on a clock that nobody sets and that goes on while the machine sleeps."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+    return time.clock_gettime(_CLOCK)
 
 
 def claim(session: Session, *, holder: str, now: datetime, connections: int) -> Claim | None:
@@ -117,6 +119,7 @@ def _due(now: datetime) -> Select[int]:
         .join(FrozenIssue, FrozenIssue.issue_id == Batch.issue_id)
         .where(Batch.done_at.is_(None), Batch.holder.is_(None), Batch.due_at <= now)
         .where(Issue.state.in_(OPEN), Issue.release_at <= now, FrozenIssue.audience_done_at.is_not(None))
+        .where(canary.released())
         .where(or_(FrozenIssue.quiet_until.is_(None), FrozenIssue.quiet_until <= now))
         .order_by(Issue.release_at, Batch.id)
     )

@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from digest.delivery import canary
 from digest.delivery.models import Delivery, FrozenIssue, Outcome
 from digest.editorial import transitions
 from digest.editorial.models import Issue, State
@@ -23,12 +24,16 @@ def pause(
 def resume(
     session: Session, issue: Issue, *, now: datetime, by: str, user_id: int | None = None, why: str = ""
 ) -> None:
-    """Go on where it was paused, at once. Raises NotAllowed unless it is paused and was frozen."""
-    frozen = session.get(FrozenIssue, issue.id)
+    """Go on where it was paused, at once; when a canary stopped it, with all the rest.
+
+    Raises NotAllowed unless it is paused and was frozen.
+    """
+    frozen = session.get(FrozenIssue, issue.id, with_for_update=True)
     if frozen is None:
         raise NotAllowed(f"issue {issue.number} missed its hour and was never frozen; schedule it anew")
     transitions.move(session, issue, State.SENDING, now=now, by=by, user_id=user_id, why=why)
     frozen.quiet_until, frozen.quiet_times = None, 0
+    canary.resumed(frozen, now)
 
 
 def cancel(

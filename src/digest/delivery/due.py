@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from digest.delivery import batches, finish, freeze, letters
+from digest.delivery import batches, canary, finish, freeze, letters, refusals
 from digest.delivery import claim as claims
 from digest.delivery.models import Batch
 from digest.editorial import schedule
@@ -41,9 +41,16 @@ def tidy(session: Session, now: datetime) -> list[int]:
 
     Gives the rows of the issues that ended just now.
     """
+    caution(session, now)
     batches.release_retries(session, now)
     letters.settle_abandoned(session, now)
     return finish.finish(session, now)
+
+
+def caution(session: Session, now: datetime) -> list[int]:
+    """Look at canaries and at refusals; gives the rows of the issues whose rest may go from now on."""
+    refusals.watch(session, now)
+    return canary.look(session, now)
 
 
 def _held(session: Session) -> bool:

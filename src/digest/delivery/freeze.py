@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from digest.audience import reach, topics
 from digest.audience.models import Subscription, TopicChoice
-from digest.delivery import batches
+from digest.delivery import batches, canary
 from digest.delivery.mails import Maker
 from digest.delivery.models import Batch, Delivery, FrozenIssue, Outcome
 from digest.editorial import content, transitions
@@ -177,5 +177,6 @@ def _finished(session: Session, frozen: FrozenIssue, now: datetime) -> bool:
             f"the audience of issue row {frozen.issue_id} does not add up: {frozen.planned} planned, {rows} written, "
             f"{open_} to be mailed, {room} in batches; nothing was sent"
         )
+    canary.set_apart(session, frozen, open_, now)
     frozen.audience_done_at = now
     return True

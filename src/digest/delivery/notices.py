@@ -32,6 +32,16 @@ def paused(session: Session, issue: Issue, now: datetime) -> None:
     _tell(session, issue.publication_id, now, facts)
 
 
+def halted(session: Session, issue: Issue, now: datetime) -> None:
+    """Tell the editors that an issue stopped on its way because too many readers were refused."""
+    said = [
+        f"{issue.pause_reason}.",
+        "Nobody got it twice and nobody was skipped. Look at the refusals, then resume the issue or cancel it.",
+    ]
+    facts = _facts(f"Issue {issue.number} is paused", said, f"/desk/issues/{issue.number}")
+    _tell(session, issue.publication_id, now, facts)
+
+
 def _facts(heading: str, said: list[str], path: str) -> dict[str, object]:
     return {"heading": heading, "paragraphs": said, "link_path": path, "link_label": "Open the desk"}
 

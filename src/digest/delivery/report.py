@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from digest.audience.models import Subscriber
+from digest.delivery import canary
 from digest.delivery.counts import counts
 from digest.delivery.models import Delivery, Outcome
 from digest.editorial import issues
@@ -26,6 +27,7 @@ def report(session: Session, issue_id: int) -> dict[str, object]:
         "remaining": found.remaining,
         "reasons": {outcome: dict(reasons) for outcome, reasons in found.reasons.items()},
         "pause_reason": issue.pause_reason,
+        "canary": _canary(session, issue_id),
         "release_at": _iso(issue.release_at),
         "started_at": _iso(issue.started_at),
         "finished_at": _iso(issue.finished_at),
@@ -53,6 +55,13 @@ def by_name(
         .limit(limit)
     )
     return [{**row, "ended_at": _iso(row["ended_at"])} for row in rows.mappings()]
+
+
+def _canary(session: Session, issue_id: int) -> dict[str, object] | None:
+    found = canary.canary(session, issue_id)
+    if found is None:
+        return None
+    return {**vars(found), "looked_at": _iso(found.looked_at), "passed_at": _iso(found.passed_at)}
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from digest.db import Database, utcnow
+from digest.delivery import canary, evidence, recover
 from digest.delivery import claim as claims
-from digest.delivery import evidence, recover
 from digest.delivery.connection import Connection
 from digest.delivery.shift import Shift
 from digest.delivery.throttle import throttle
@@ -67,6 +67,8 @@ def work(
         until=time.monotonic() + seconds,
     )
     _run(shift, relay.connections)
+    with db.begin() as session:
+        canary.look(session, clock())  # the clock would, five seconds later
     with db.read() as session:
         return Worked(dict(shift.ended), more=claims.anything_due(session, clock()))
 
