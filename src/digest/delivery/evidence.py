@@ -28,9 +28,14 @@ class Evidence:
         self._path = _path(home, batch_id, fence)
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
-        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.write(self._file, boot().ljust(HEAD).encode("ascii") + bytes(size))
-        self._bytes = mmap.mmap(self._file, HEAD + size)
+        try:
+            # Whoever looks whether we live holds the lock for an instant: that is waited for.
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            os.write(self._file, boot().ljust(HEAD).encode("ascii") + bytes(size))
+            self._bytes = mmap.mmap(self._file, HEAD + size)
+        except (OSError, ValueError) as error:  # a full disk writes less than it was given
+            os.close(self._file)  # an open file would say that the claim is in hand
+            raise OSError(f"the evidence cannot be kept in {self._path.parent}: {error}") from error
 
     def mark(self, place: int, state: int) -> None:
         """Say what became of the mail at `place`. A store into memory, seen by everybody at once."""
