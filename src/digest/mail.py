@@ -8,6 +8,7 @@ from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
+from functools import cache
 
 from digest.errors import DigestError
 from digest.pipeline import COMMAND_SECONDS, Line, LineLost, Mail, Reply, Stage
@@ -36,7 +37,7 @@ def connect(
     """
     client = _Client(local_hostname=_own_name(), timeout=COMMAND_SECONDS)
     try:
-        _open(client, relay, context or _context(relay))
+        _open(client, relay, context or _context(local=relay.local))
     except BaseException as error:
         client.close()
         raise _named(error) from error
@@ -166,9 +167,11 @@ def _named(error: BaseException) -> BaseException:
     return error
 
 
-def _context(relay: Relay) -> ssl.SSLContext:
+@cache
+def _context(*, local: bool) -> ssl.SSLContext:
+    """Made once: reading the system's certificates costs as much as a hundred mails."""
     context = ssl.create_default_context()
-    if relay.local:
+    if local:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
