@@ -26,6 +26,12 @@ class Taken:
     data: bytes
     connection: int
 
+    @property
+    def message_id(self) -> str:
+        head = self.data.partition(b"\r\n\r\n")[0]
+        found = [line for line in head.split(b"\r\n") if line.lower().startswith(b"message-id:")]
+        return found[0].partition(b":")[2].strip().decode("ascii") if found else ""
+
 
 @dataclass
 class Script:
@@ -69,6 +75,8 @@ class Relay:
         self.most_open = 0
         self.commands: list[str] = []
         self.port = 0
+        self.talks: set[Talk] = set()
+        self._server: asyncio.AbstractServer | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._ready = threading.Event()
@@ -97,12 +105,32 @@ class Relay:
         self.port = server.sockets[0].getsockname()[1]
         return server
 
+    def shut(self) -> None:
+        """As if its machine lost power: every line breaks, and nobody listens."""
+        self._loop.call_soon_threadsafe(self._shut)
+
+    def reopen(self) -> None:
+        """Listen on the same port again, with all memories."""
+        asyncio.run_coroutine_threadsafe(self._reopen(), self._loop).result(10)
+
+    def _shut(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for talk in list(self.talks):
+            talk.gone = True
+            talk.transport.abort()
+
+    async def _reopen(self) -> None:
+        self._server = await self._loop.create_server(
+            lambda: Talk(self), "127.0.0.1", self.port, backlog=200, reuse_address=True
+        )
+
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        server = self.listen()
+        self._server = self.listen()
         self._ready.set()
         self._loop.run_forever()
-        server.close()
+        self._server.close()
         for task in asyncio.all_tasks(self._loop):
             task.cancel()
         self._loop.run_until_complete(asyncio.sleep(0))
@@ -127,6 +155,7 @@ class Talk(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+        self.relay.talks.add(self)
         self.relay.connections += 1
         self.number = self.relay.connections
         self.relay.open += 1
@@ -138,6 +167,7 @@ class Talk(asyncio.Protocol):
 
     def connection_lost(self, _error: Exception | None) -> None:
         self.relay.open -= 1
+        self.relay.talks.discard(self)
         self.gone = True
 
     def data_received(self, data: bytes) -> None:

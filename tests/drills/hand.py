@@ -1,0 +1,197 @@
+"""A worker without a broker: it does what the clock's tasks do until the issue is sent, or dies where it is told to.
+
+Killed at a mark, not after a time: `die` names a function of the engine, before or after, and the how manieth call.
+"""
+
+import functools
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event, select
+from tests.delivery.mailroom import BASE, KEYS
+
+from digest import db as databases
+from digest import services, tasks
+from digest.delivery import batches, claim, connection, evidence, finish, freeze, ledger, recover, send
+from digest.editorial.models import Issue, State
+from digest.mail import relay_from_url
+from digest.pipeline import Line
+from digest.services import Limiter, Services
+from digest.signing import Signer
+
+SENT, STOPPED, PAUSED, LATE = 0, 10, 11, 12
+TURNS_SECONDS = 60.0  # the bound of everything: by then it is sent, or the drill has failed
+
+MARKS: dict[str, tuple[Any, str]] = {
+    "freeze": (freeze, "freeze"),
+    "step": (freeze, "freeze_step"),
+    "settle": (batches, "settle"),
+    "claim": (claim, "claim"),
+    "evidence": (evidence.Evidence, "__init__"),
+    "read": (ledger, "upcoming"),
+    "renew": (claim, "renew"),
+    "hand over": (connection.Connection, "handing_over"),
+    "answer": (connection.Connection, "answered"),
+    "write": (ledger, "write"),
+    "put down": (claim, "let_go"),
+    "close": (evidence.Evidence, "close"),
+    "recover": (recover, "recover"),
+    "retries": (batches, "release_retries"),
+    "end": (finish, "_end"),
+}
+
+
+@dataclass(frozen=True)
+class Order:
+    """What one process is to do."""
+
+    database: str
+    home: str
+    relay: str
+    issue: int
+    minutes: float = 0.0  # how far its clock is off
+    die: tuple[str, str, int] | None = None  # mark, "before" or "after", number of the call
+    batch: int = 100  # mails in a batch: several connections need several
+    chunk: int = 170  # readers in a step of the freeze
+    run: float = 8.0  # seconds of one run of sending
+    rate: float | None = None
+
+
+def work(order: Order) -> int:
+    """Turn after turn, as a worker would; gives why it ended."""
+    db = databases.connect(order.database)
+    _furnish(order, db)
+    if order.die is not None:
+        _arm(db, *order.die)
+    signal.signal(signal.SIGTERM, lambda *_: tasks._stop())
+    until = time.monotonic() + TURNS_SECONDS
+    while time.monotonic() < until:
+        for task in (tasks.calendar, tasks.settle, tasks.send, tasks.letters_, tasks.settle):
+            try:
+                task()
+            except Exception:  # as in a worker: it is said, and the clock comes again
+                traceback.print_exc()
+                time.sleep(0.05)
+        if tasks._stopping.is_set():
+            return STOPPED
+        try:
+            with db.read() as session:
+                state = session.scalar(select(Issue.state).where(Issue.id == order.issue))
+        except Exception:
+            traceback.print_exc()
+            continue
+        if state in {State.SENT, State.CANCELLED}:
+            return SENT
+        if state == State.PAUSED:
+            return PAUSED
+        time.sleep(0.01)
+    return LATE
+
+
+def _furnish(order: Order, db: databases.Database) -> None:
+    """The services of a worker, whose clock is off by some minutes and whose waits are short."""
+    ahead = timedelta(minutes=order.minutes)
+
+    def clock() -> datetime:
+        return databases.utcnow() + ahead
+
+    made = Services(
+        db=db,
+        signer=Signer(KEYS),
+        relay=relay_from_url(order.relay),
+        limiter=Limiter(),
+        base_url=BASE,
+        home=Path(order.home),
+        send_rate=order.rate,
+        retry_delay=timedelta(milliseconds=1),
+        nudge=lambda _task: None,
+    )
+    services.install(lambda: made)
+    tasks.utcnow = clock
+    tasks.work = functools.partial(send.work, clock=clock)
+    tasks.RUN_SECONDS = order.run
+    batches.SIZE = order.batch
+    freeze.freeze_step = functools.partial(freeze.freeze_step, limit=order.chunk)
+
+
+def _arm(db: databases.Database, mark: str, when: str, number: int) -> None:
+    if mark == "commit":
+        _arm_commit(db, when, number)
+    elif mark == "half a mail":
+        _arm_half(number)
+    else:
+        owner, name = MARKS[mark]
+        setattr(owner, name, _dying(getattr(owner, name), when, number))
+
+
+def _dying(act: Callable[..., Any], when: str, number: int) -> Callable[..., Any]:
+    calls = 0
+
+    @functools.wraps(act, updated=())
+    def dies(*given: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls >= number and when == "before":
+            die()
+        result = act(*given, **named)
+        if calls >= number:
+            die()
+        return result
+
+    return dies
+
+
+def _arm_commit(db: databases.Database, when: str, number: int) -> None:
+    """Before a commit the database has not heard of it; after it, only the database has."""
+    if when == "before":
+        event.listen(db.engine, "commit", _dying(lambda _connection: None, "before", number))
+        return
+    plain = db.engine.dialect.do_commit
+
+    def committed(connection: Any) -> None:
+        plain(connection)
+
+    db.engine.dialect.do_commit = _dying(committed, "after", number)
+
+
+def _arm_half(number: int) -> None:
+    """The body of a mail is written up to its middle."""
+    plain, calls = Line._write, 0
+
+    def half(line: Line, data: bytes) -> int:
+        nonlocal calls
+        calls += len(data) > 1000
+        if calls >= number:
+            line._sock.sendall(data[: len(data) // 2])
+            die()
+        return plain(line, data)
+
+    Line._write = half
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(60)
+
+
+def warm() -> None:
+    """Load what is loaded late, so that a fork has it."""
+    import idna  # noqa: F401
+    import psycopg  # noqa: F401
+    from mjml import mjml2html  # noqa: F401
+
+    from digest.render import press  # noqa: F401
+
+
+def main(order: Order, log: str) -> int:
+    with Path(log).open("a", buffering=1) as out:
+        sys.stderr = sys.stdout = out
+        return work(order)

@@ -1,0 +1,151 @@
+"""Starts processes in a hundredth of a second: one that has everything loaded forks, and tells how its children end.
+
+It reads orders as JSON lines and answers with the child's number, or with {"pid", "code"} when one has ended.
+"""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.drills.hand import Order
+
+ROOT = Path(__file__).parents[2]
+
+
+class Nursery:
+    """The forking process, seen from the tests."""
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.drills.nursery", str(log)],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._born: list[int] = []
+        self._codes: dict[int, int] = {}
+        self._news = threading.Condition()
+        self._ear = threading.Thread(target=self._listen, daemon=True)
+        self._ear.start()
+
+    def start(self, order: "Order") -> "Child":
+        with self._news:
+            known = len(self._born)
+            self._say(asdict(order))
+            assert self._news.wait_for(lambda: len(self._born) > known, 30), self.log.read_text()
+            return Child(self, self._born[-1])
+
+    def code(self, pid: int, seconds: float) -> int | None:
+        """How a child ended: minus the signal, or its exit code; None when it lives on for so long."""
+        with self._news:
+            self._news.wait_for(lambda: pid in self._codes, seconds)
+            return self._codes.get(pid)
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.close()
+        self.process.wait(20)
+        self._ear.join(5)
+        self.process.stdout.close()
+
+    def _say(self, words: dict[str, Any]) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(words) + "\n")
+        self.process.stdin.flush()
+
+    def _listen(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            said = json.loads(line)
+            with self._news:
+                if "code" in said:
+                    self._codes[said["pid"]] = said["code"]
+                else:
+                    self._born.append(said["pid"])
+                self._news.notify_all()
+
+
+class Child:
+    """One process."""
+
+    def __init__(self, nursery: Nursery, pid: int) -> None:
+        self.nursery, self.pid = nursery, pid
+
+    def send(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def ended(self, seconds: float = 0.0) -> int | None:
+        return self.nursery.code(self.pid, seconds)
+
+
+def main() -> None:
+    from tests.drills import hand
+
+    hand.warm()
+    children: set[int] = set()
+    wake, woken = os.pipe()
+    os.set_blocking(woken, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(woken)
+    told = b""
+    while True:
+        ready, _, _ = select.select([0, wake], [], [])
+        if wake in ready:
+            os.read(wake, 4096)
+            _reap(children)
+        if 0 not in ready:
+            continue
+        heard = os.read(0, 65536)
+        if not heard:
+            break
+        *orders, told = (told + heard).split(b"\n")
+        for line in orders:
+            children.add(_fork(json.loads(line)))
+    for pid in children:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    for pid in children:
+        os.waitpid(pid, 0)
+
+
+def _fork(words: dict[str, Any]) -> int:
+    from tests.drills import hand
+
+    pid = os.fork()
+    if pid:
+        print(json.dumps({"pid": pid}), flush=True)
+        return pid
+    code = 99
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        words["die"] = tuple(words["die"]) if words["die"] else None
+        code = hand.main(hand.Order(**words), sys.argv[1])
+    finally:
+        os._exit(code)
+
+
+def _reap(children: set[int]) -> None:
+    for pid in list(children):
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            children.discard(pid)
+            print(json.dumps({"pid": pid, "code": os.waitstatus_to_exitcode(status)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
