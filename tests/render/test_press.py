@@ -227,11 +227,22 @@ def _words_of(content: Edition) -> list[str]:
     return words
 
 
-def test_one_click_is_claimed_only_over_https() -> None:
-    plain = dict(opened(edition(1, base_url="http://127.0.0.1:8000")).headers)
-    assert plain["List-Unsubscribe"] == f"<http://127.0.0.1:8000/unsubscribe/{'U' * 43}>"
-    assert "List-Unsubscribe-Post" not in plain
-    assert "List-Unsubscribe-Post" in dict(opened(edition(1)).headers)
+@pytest.mark.parametrize(
+    ("base", "claimed"),
+    [
+        ("https://verdicts.example.org", True),
+        ("http://127.0.0.1:8000", True),
+        ("http://[::1]:8000", True),
+        ("http://desk.localhost:8000", True),
+        ("http://localhost.verdicts.dev", False),
+        ("http://192.168.0.7:8000", False),
+        ("http://verdicts.dev", False),
+    ],
+)
+def test_one_click_is_claimed_only_over_https_or_on_this_machine(base: str, claimed: bool) -> None:
+    headers = dict(opened(edition(1, base_url=base)).headers)
+    assert headers["List-Unsubscribe"] == f"<{base}/unsubscribe/{'U' * 43}>"
+    assert ("List-Unsubscribe-Post" in headers) == claimed
 
 
 @pytest.mark.parametrize("intro", ["", "Hello"])

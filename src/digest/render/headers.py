@@ -2,6 +2,8 @@
 
 import base64
 import re
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from digest.render.clean import line
 
@@ -28,9 +30,12 @@ def mailbox(name: str, display: str, address: str) -> str:
 
 
 def leaving(url: str) -> list[tuple[str, str]]:
-    """The headers by which a reader leaves at `url`; in one click (RFC 8058, 3.1) only when it is https."""
+    """The headers by which a reader leaves at `url`; in one click only when it is https (RFC 8058, 3.1).
+
+    On loopback one click is claimed too: what a laptop shows is what would have been sent.
+    """
     leave = [("List-Unsubscribe", f"<{url}>")]
-    if url.startswith("https://"):
+    if url.startswith("https://") or _on_loopback(url):
         leave.append(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
     return leave
 
@@ -53,6 +58,14 @@ def words(text: str, start: int) -> str:
         chunk += raw
     out.append(chunk)
     return "\r\n ".join(f"=?utf-8?b?{base64.b64encode(part).decode()}?=" for part in out)
+
+
+def _on_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _plain(text: str) -> bool:
