@@ -1,5 +1,6 @@
 """What the subscriber commands print, as plain data and as text."""
 
+import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -60,13 +61,14 @@ def line_facts(line: "Line", addresses: bool) -> dict[str, Any]:
 
 
 def everything(session: "Session", address: str) -> dict[str, Any]:
-    """What all rooms hold: the audience's part, and the mails and clicks that name the subscriber's number."""
+    """What all rooms hold: the audience's part, and the mails, letters and clicks that name the subscriber's number."""
     from digest.audience import export
 
     held = export.everything(session, address)
     return {
         **held,
         "deliveries": _deliveries(session, held["subscriber"]),
+        "letters": _letters(session, held["subscriber"]),
         "clicks": _clicks(session, held["subscriber"]),
     }
 
@@ -86,6 +88,22 @@ def _deliveries(session: "Session", subscriber_id: int) -> list[dict[str, Any]]:
     return [
         {"issue": issue, "outcome": outcome, "reason": reason, "at": at.isoformat() if at else None}
         for issue, outcome, reason, at in found
+    ]
+
+
+def _letters(session: "Session", subscriber_id: int) -> list[dict[str, Any]]:
+    from sqlalchemy import select
+
+    from digest.delivery.models import Letter
+
+    found = session.execute(
+        select(Letter.kind, Letter.facts, Letter.outcome, Letter.created_at)
+        .where(Letter.subscriber_id == subscriber_id)
+        .order_by(Letter.id)
+    )
+    return [
+        {"kind": kind, "said": json.loads(facts), "outcome": outcome, "at": at.isoformat()}
+        for kind, facts, outcome, at in found
     ]
 
 

@@ -211,14 +211,14 @@ def suppress(house: "House", address: str, reason: str) -> None:
 @click.pass_obj
 def erase(house: "House", address: str, yes: bool) -> None:
     """Forget ADDRESS for good. A keyed hash stays, so that an import does not bring it back."""
-    from digest.audience import erase as erasing
     from digest.db import utcnow
+    from digest.delivery.forget import forget
 
     if not yes and sys.stdin.isatty():
         click.confirm(f"Forget {address.strip()} for good?", abort=True)
     services = house.services()
     with services.db.begin() as session:
-        known = erasing.erase(session, services.signer, address, utcnow())
+        known = forget(session, services.signer, address, utcnow())
     if not known:
         raise BadInput(f"{address.strip()} was not held; it is suppressed now, should it be imported")
     click.echo(f"{address.strip()} is forgotten")

@@ -68,7 +68,7 @@ def addressee(session: Session, letter: Letter, publication_id: int) -> str:
         return letter.address
     if letter.user_id is not None:
         user = session.get(User, letter.user_id)
-        if user is None:
+        if user is None or user.removed_at is not None:
             raise Unwanted("gone")
         return user.address
     subscriber = session.get(Subscriber, letter.subscriber_id)
