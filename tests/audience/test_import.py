@@ -3,6 +3,8 @@
 import contextlib
 import csv
 import io
+import os
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,6 +87,25 @@ def test_all_good_rows_come_in_and_bad_ones_are_told_by_line(
         assert (done.added, done.bad) == (3, 2)
         assert [(bad.line, bad.text) for bad in done.bad_rows] == [(3, "not an address"), (6, "")]
         assert len(reached(session, of)) == 3
+
+
+def test_a_row_without_end_is_one_bad_row_and_never_held_whole(file: Write) -> None:
+    path = file("email\nada@example.org\n" + "a@b," * 5_000_000 + "\r\nbob@example.org\n")
+    tracemalloc.start()
+    _, chunks = upload.read(path)
+    (chunk,) = chunks
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [row.line for row in chunk.rows.values()] == [2, 4]
+    assert [(bad.line, bad.reason) for bad in chunk.bad] == [(3, "the row is longer than 100,000 characters")]
+    assert peak < 8 * spreadsheet.BLOCK  # the row alone has twenty million
+
+
+def test_a_file_may_be_called_anything(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"r\xff\n.csv")
+    path.write_text("ada@example.org\n")
+    sheet, _ = upload.read(path)
+    assert upload.evidence(sheet, "cli", WHY).encode().startswith(b"Imported from r??.csv (SHA-256 ")
 
 
 def test_importing_twice_changes_nothing(db: Database, signer: Signer, file: Write) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import TextIO
 
 from digest.errors import BadInput
 
@@ -45,7 +46,7 @@ class Sheet:
     def records(self) -> Iterator[Record]:
         """Every row that is not blank, one at a time, however large the file."""
         with self.path.open(encoding=self.encoding, errors="replace", newline="") as file:
-            yield from records(file, self.separator)
+            yield from records(_bounded(file), self.separator)
 
 
 def look(path: Path) -> Sheet:
@@ -67,10 +68,22 @@ def records(lines: Iterable[str], separator: str) -> Iterator[Record]:
     for number, line in source:
         if number == 1 and _named_separator(line):
             continue
-        if '"' in line:
+        if len(line) > MOST_CHARS:
+            yield Record(number, [line[:200]], f"the row is longer than {MOST_CHARS:,} characters")
+        elif '"' in line:
             yield _quoted(number, line, source, separator)
         elif line.strip(" \t\r\n,;"):
             yield Record(number, line.rstrip("\r\n").split(separator))
+
+
+def _bounded(file: TextIO) -> Iterator[str]:
+    """The lines of a file, of each a little more than MOST_CHARS at most: a file may be one line of gigabytes."""
+    while line := file.readline(MOST_CHARS + 1):
+        yield line
+        while len(line) > MOST_CHARS and line[-1] not in "\r\n":
+            line = file.readline(MOST_CHARS + 1)
+            if not line:
+                return
 
 
 class _Lines:

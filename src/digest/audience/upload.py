@@ -65,7 +65,8 @@ def read(
 
 def evidence(sheet: spreadsheet.Sheet, by: str, why: str) -> str:
     """The words kept as proof of an import: file, its hash, who brought it, and why we may."""
-    return f"Imported from {sheet.path.name} (SHA-256 {sheet.sha256}) by {by}: {why}"
+    name = "".join(c if c.isprintable() else "?" for c in sheet.path.name)  # a file's name may be any bytes
+    return f"Imported from {name} (SHA-256 {sheet.sha256}) by {by}: {why}"
 
 
 def _chunks(records: Iterator[spreadsheet.Record], layout: columns.Layout, size: int) -> Iterator[Chunk]:
