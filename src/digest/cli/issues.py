@@ -50,13 +50,17 @@ def list_(house: "House", slug: str | None, as_json: bool) -> None:
 
 @group.command()
 @_number
+@click.option("--mail-for", "address", metavar="ADDRESS", help="Print the exact mail of this reader instead.")
 @_publication
 @_json
 @click.pass_obj
-def show(house: "House", number: int, slug: str | None, as_json: bool) -> None:
+def show(house: "House", number: int, address: str | None, slug: str | None, as_json: bool) -> None:
     """Show an issue: its picks and why, what was rejected, what to look at, and its history."""
-    from digest.cli import issue_acts
+    from digest.cli import copying, issue_acts
 
+    if address is not None:
+        copying.show(house.services(), number, slug, address)
+        return
     issue_acts.show(house.services(), number, slug, as_json=as_json)
 
 
@@ -85,6 +89,18 @@ def test(house: "House", number: int, address: str, slug: str | None) -> None:
     from digest.cli import issue_acts
 
     issue_acts.test(house.services(), number, slug, address)
+
+
+@group.command()
+@_number
+@click.option("--to", "address", required=True, metavar="ADDRESS", help="The reader whose copy it is.")
+@_publication
+@click.pass_obj
+def resend(house: "House", number: int, address: str, slug: str | None) -> None:
+    """Send one reader's copy once more, byte for byte; the report keeps what became of the first."""
+    from digest.cli import copying
+
+    copying.resend(house.services(), number, slug, address)
 
 
 @group.command()

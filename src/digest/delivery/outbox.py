@@ -10,6 +10,7 @@ from digest.delivery.models import Letter
 from digest.errors import BadInput
 
 TEST = "test"  # a marked mail of an issue, to anybody
+COPY = "copy"  # a reader's own mail of an issue once more
 
 
 def post(
@@ -23,7 +24,7 @@ def post(
     address: str | None = None,
     facts: Mapping[str, object] | None = None,
 ) -> int:
-    """Put a letter of this kind (render.letters, or "test") into the outbox; gives its row.
+    """Put a letter of this kind (render.letters, "test" or "copy") into the outbox; gives its row.
 
     To a subscriber, a user or a bare `address`: one of the three. `facts` are what the letter says besides links,
     never a token: tokens are minted when it is sent. Raises BadInput when there is not exactly one addressee.

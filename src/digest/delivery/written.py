@@ -8,9 +8,10 @@ from sqlalchemy.orm import Session
 from digest.audience import address as addresses
 from digest.audience import tokens
 from digest.audience.models import Standing, Subscriber, Subscription
+from digest.delivery.copies import again
 from digest.delivery.mails import envelope
 from digest.delivery.models import Letter
-from digest.delivery.outbox import TEST
+from digest.delivery.outbox import COPY, TEST
 from digest.editorial import content, issues, users
 from digest.editorial.models import User
 from digest.mail import compose
@@ -39,6 +40,9 @@ def write(session: Session, letter: Letter, *, signer: Signer, base_url: str, no
     to = addressee(session, letter, publication.id)
     recipient, wide = envelope(to)
     sender = publication.sender_address
+    if letter.kind == COPY:
+        data = again(session, int(json.loads(letter.facts)["issue_id"]), letter.subscriber_id or 0, signer)
+        return Mail(sender.encode("ascii"), recipient, data, wide, letter.id, dotless=True)
     name = signer.minter(Purpose.BOUNCE).mint(0, letter.id).decode("ascii")
     message_id = f"{name}@{sender.rpartition('@')[2]}"
     if letter.kind == TEST:
@@ -80,7 +84,7 @@ def addressee(session: Session, letter: Letter, publication_id: int) -> str:
     ):
         raise Unwanted("suppressed")
     choice = session.get(Subscription, (subscriber.id, publication_id))
-    if letter.kind == "welcome" and (choice is None or choice.standing != Standing.ACTIVE.value):
+    if letter.kind in {"welcome", COPY} and (choice is None or choice.standing != Standing.ACTIVE.value):
         raise Unwanted("left")
     return subscriber.address
 

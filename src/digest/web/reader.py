@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 from digest.audience import confirm as confirming
 from digest.audience import leave as leaving
 from digest.audience import preferences as choices
-from digest.audience import tokens
+from digest.audience import tokens, topics
 from digest.audience.tokens import Reader
+from digest.catalog import topics as catalog_topics
 from digest.db import utcnow
 from digest.delivery import letters
 from digest.editorial import clock
@@ -79,7 +80,7 @@ def preferences(token: str) -> Response:
 @blueprint.post("/preferences/<token>")
 @token_is_the_guard
 def change_preferences(token: str) -> Response:
-    """Pause, resume, leave, or come back."""
+    """Pause, resume, choose topics, leave, or come back."""
     who = tokens.read_preferences(services().signer, token)
     with services().db.begin() as session:
         done = _act(session, who, request.form.get("action", "")) if who.subscriber_id else ""
@@ -124,9 +125,26 @@ def _act(session: Session, who: Reader, action: str) -> str:
         choices.resume(session, *to, now=now)
     elif action == "pause" and request.form.get("weeks") in PAUSES:
         choices.pause(session, *to, until=choices.weeks(int(request.form["weeks"]), now), now=now)
+    elif action == "topics":
+        _choose(session, who)
     else:
         raise BadInput("this page has no such button; please go back and press one of those that are there")
     return action
+
+
+def _choose(session: Session, who: Reader) -> None:
+    """Keep which topics are ticked, with the words that stood beside them."""
+    ticked = sorted(set(request.form.getlist("topic")))
+    words = wording.topics(paper(session, who.publication_id).name)
+    topics.choose(
+        session,
+        who.publication_id,
+        who.subscriber_id,
+        ticked,
+        offered=catalog_topics.known(session),
+        now=utcnow(),
+        wording=f"{words} Ticked: {'; '.join(ticked) or 'nothing'}.",
+    )
 
 
 def _leave(session: Session, who: Reader, source: unsubscribes.Source) -> None:
@@ -162,7 +180,16 @@ def _preferences(session: Session, who: Reader, done: str = "") -> Response:
     found = paper(session, who.publication_id)
     if not who.subscriber_id:
         return private("test_link.html", paper=found)
-    return private("preferences.html", paper=found, done=done, **_choices(session, who, found))
+    chosen = topics.chosen(session, who.publication_id, who.subscriber_id)
+    return private(
+        "preferences.html",
+        paper=found,
+        done=done,
+        wording=wording.topics(found.name),
+        chosen=chosen,
+        topics=sorted({*catalog_topics.known(session), *chosen}, key=str.casefold),
+        **_choices(session, who, found),
+    )
 
 
 def _unsubscribe(session: Session, who: Reader, done: str = "") -> Response:

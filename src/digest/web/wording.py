@@ -14,6 +14,14 @@ def confirm(name: str) -> str:
     return f"Yes, send me {name} every week. I can pause or leave with one click in any issue."
 
 
+def topics(name: str) -> str:
+    """What stands above the topics to tick; which were ticked is stored behind it."""
+    return (
+        f"Tick what you want to read about in {name}. Nothing ticked means everything. "
+        "An issue with nothing on your topics is not sent to you."
+    )
+
+
 def leave(name: str) -> str:
     """What stands above each unsubscribe button."""
     return f"You will get no more issues of {name}."

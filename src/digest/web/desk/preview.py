@@ -5,10 +5,10 @@ from werkzeug.exceptions import NotFound as NoSuchPage
 
 from digest.editorial import issues
 from digest.render import preview as opening
-from digest.render.preview import Opened
 from digest.web.desk.frame import page, services, with_policy
 from digest.web.desk.gate import blueprint
 from digest.web.desk.sample import sample_mail
+from digest.web.desk.variants import variants
 
 WIDTHS = {"phone": "Phone", "desktop": "Desktop", "text": "Plain text"}
 LIGHTS = {"light": "Light", "dark": "Dark"}
@@ -22,17 +22,18 @@ FRAME_POLICY = (
 
 @blueprint.get("/issues/<int:number>/preview")
 def preview(number: int) -> Response:
-    """The mail in a frame, at a phone's or a desk's width, or as plain text."""
+    """The mail in a frame, at a phone's or a desk's width, or as plain text; of a reader with any topics."""
     width = _one_of(WIDTHS, "as", "phone")
     light = _one_of(LIGHTS, "light", "light")
     with services().db.read() as db:
         issue = issues.get(db, number)
-        mail = sample_mail(db, issue, services().base_url)
+        found = variants(db, issue, services().base_url, _wanted())
+        mail = sample_mail(db, issue, services().base_url, found.asked.picks or None)
         body = page(
             "preview.html",
             issue=issue,
             mail=opening.open_mail(mail),
-            bytes=len(mail),
+            found=found,
             width=width,
             light=light,
             widths=WIDTHS,
@@ -44,7 +45,7 @@ def preview(number: int) -> Response:
 @blueprint.get("/issues/<int:number>/preview/body")
 def preview_body(number: int) -> Response:
     """The HTML part alone, for the frame; it may do nothing but be looked at."""
-    html = _opened(number).html
+    html = opening.open_mail(_mail(number)).html
     if request.args.get("light") in LIGHTS:
         html = in_light(html, request.args["light"])
     response = Response(html, mimetype="text/html")
@@ -56,9 +57,7 @@ def preview_body(number: int) -> Response:
 @blueprint.get("/issues/<int:number>/preview/mail.eml")
 def preview_source(number: int) -> Response:
     """The whole mail as it would be handed to the relay, to open in any mail program."""
-    with services().db.read() as db:
-        mail = sample_mail(db, issues.get(db, number), services().base_url)
-    response = Response(mail, mimetype="message/rfc822")
+    response = Response(_mail(number), mimetype="message/rfc822")
     response.headers["Content-Disposition"] = f'attachment; filename="issue-{number}.eml"'
     return response
 
@@ -74,9 +73,16 @@ def in_light(html: str, light: str) -> str:
     )
 
 
-def _opened(number: int) -> Opened:
+def _mail(number: int) -> bytes:
     with services().db.read() as db:
-        return opening.open_mail(sample_mail(db, issues.get(db, number), services().base_url))
+        issue, base_url = issues.get(db, number), services().base_url
+        found = variants(db, issue, base_url, _wanted())
+        return sample_mail(db, issue, base_url, found.asked.picks or None)
+
+
+def _wanted() -> list[str]:
+    """The topics of the reader who is looked through; none for one who wants everything."""
+    return request.args.getlist("topic")
 
 
 def _one_of(names: dict[str, str], argument: str, usual: str) -> str:

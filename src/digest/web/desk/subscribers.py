@@ -4,16 +4,18 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from digest.audience import consent, reach
+from digest.audience import consent, reach, topics
 from digest.audience.address import normal
 from digest.audience.models import Subscriber, Subscription
 from digest.db import utcnow
+from digest.delivery import copies
 from digest.delivery.models import Delivery
+from digest.editorial import issues
 from digest.editorial.models import Issue, Role
 from digest.errors import BadInput, NotFound
 from digest.publications import publications
 from digest.publications.models import Publication
-from digest.web.desk.frame import field, page, services, to
+from digest.web.desk.frame import field, page, say, services, to
 from digest.web.desk.gate import blueprint, needs
 
 LAST = 25
@@ -55,15 +57,28 @@ def subscriber(number: int) -> str:
             raise NotFound(f"there is no subscriber {number}")
         publication = publications.find(db)
         rows = select(Delivery, Issue).join(Issue).where(Delivery.subscriber_id == number)
+        mine = db.get(Subscription, (number, publication.id))
         return page(
             "subscriber.html",
             subscriber=found,
-            subscription=db.get(Subscription, (number, publication.id)),
+            subscription=mine,
+            topics=topics.chosen(db, publication.id, number),
+            mailable=copies.mailable(found, mine),
             events=consent.history(db, number),
             deliveries=db.execute(rows.order_by(Issue.id.desc()).limit(LAST)).all(),
             now=utcnow(),
             zone=publication.zone,
         )
+
+
+@blueprint.post("/subscribers/<int:number>/issues/<int:which>/resend")
+def resend(number: int, which: int) -> Response:
+    """Send this reader's copy of an issue once more, byte for byte."""
+    with services().db.begin() as db:
+        copies.resend(db, issues.get(db, which), number, now=utcnow())
+    services().nudge("letters")
+    say(f"Their copy of issue {which} is on its way once more.")
+    return to("subscriber", number=number)
 
 
 def _standing(db: Session, publication: Publication) -> dict[str, int]:

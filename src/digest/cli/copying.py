@@ -1,0 +1,25 @@
+"""What `digest issues` does with one reader's copy of an issue."""
+
+import click
+
+from digest.cli.issue_facts import of_number
+from digest.db import utcnow
+from digest.delivery import copies
+from digest.services import Services
+
+
+def show(here: Services, number: int, slug: str | None, address: str) -> None:
+    """Print the mail as the relay was given it, byte for byte. Raises NotFound when there is none."""
+    with here.db.read() as session:
+        reader = copies.reader_of(session, address)
+        made = copies.again(session, of_number(session, number, slug).id, reader, here.signer)
+    click.get_binary_stream("stdout").write(made)
+
+
+def resend(here: Services, number: int, slug: str | None, address: str) -> None:
+    """Post the copy once more. Raises as `copies.resend`."""
+    with here.db.begin() as session:
+        issue = of_number(session, number, slug)
+        copies.resend(session, issue, copies.reader_of(session, address), now=utcnow())
+    here.nudge("letters")
+    click.echo(f"The copy of issue {number} for {address} is on its way once more.")

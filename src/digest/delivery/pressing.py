@@ -1,0 +1,16 @@
+"""The pressed issue, whether it is frozen or not: previews, sizes and checks look at what would be sent."""
+
+from sqlalchemy.orm import Session
+
+from digest.delivery.models import FrozenIssue
+from digest.editorial import content
+from digest.editorial.models import Issue
+from digest.render.press import Pressed, press
+
+
+def pressed(session: Session, issue: Issue, base_url: str) -> Pressed:
+    """The issue as it was frozen, else pressed as it stands now. Raises BadInput for a text that cannot be."""
+    frozen = session.get(FrozenIssue, issue.id)
+    if frozen is not None:
+        return Pressed.from_bytes(frozen.pressed)
+    return press(content.edition(session, issue, base_url))
