@@ -81,10 +81,8 @@ def test_the_rest_waits_for_the_canary_and_follows_a_good_one(db: Database, tmp_
     assert len(first) == 24
     assert max(first) - min(first) > 2000
     with Relay() as relay:
-        begun = work(db, tmp_path, relay.url)
-        assert sorted(relay.recipients) == sorted(map(address, first))
-        assert begun.more
         found = until_done(db, tmp_path, relay.url, number)
+    assert sorted(relay.recipients[:24]) == sorted(map(address, first))
     assert Counter(relay.recipients) == {address(n): 1 for n in range(1, 2401)}
     assert (found.planned, found.accepted, state(db, number).state) == (2400, 2400, "sent")
     told = canary_of(db, number)
