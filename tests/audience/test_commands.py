@@ -57,6 +57,14 @@ def test_forgetting_and_suppressing(house: House, tmp_path: Path, sqlite: Databa
         assert suppression.is_suppressed(session, signer, "bob@example.org")
 
 
+def test_what_is_held_about_one_person_names_the_letters_too(house: House, tmp_path: Path) -> None:
+    path = tmp_path / "readers.csv"
+    path.write_text("ada@example.org\n")
+    call(house, "import", str(path), "--invite")
+    held = json.loads(call(house, "export", "--address", "ada@example.org").stdout)
+    assert [(letter["kind"], letter["said"]) for letter in held["letters"]] == [("confirm", {})]
+
+
 def test_confirmed_needs_a_reason(house: House, tmp_path: Path) -> None:
     done = call(house, "import", str(tmp_path / "x.csv"), "--confirmed")
     assert done.exit_code == 2

@@ -28,7 +28,7 @@ HOSTILE = "<script>alert(1)</script> {{ 7 * 7 }} \u202egnirts\u202c ðŸ‘©\u200dðŸ
 
 TOOLS = (
     ("Parsnip", "A parser that never phones home", "Developer Tools", 100, None, "Free"),
-    ("Quillbot Mini", "Drafts that sound like you", "Writing", 50, 62, "$12/mo"),
+    ("Quillet Mini", "Drafts that sound like you", "Writing", 50, 62, "$12/mo"),
     ("Orrery 3", "Plans a sprint while you sleep", "Project Management", 75, 40, "$20/mo"),
     ("Lantern DB", "Vectors and rows in one file", "Developer Tools", 25, None, "$0.08/h"),
     ("Halyard", "Ships containers to the edge", "Infrastructure", 0, 18, "Custom"),

@@ -41,7 +41,7 @@ def test_hostile_text_is_text(db: Database, tmp_path: Path) -> None:
     for path in (
         "/",
         "/comparisons",
-        "/comparisons/parsnip-vs-quillbot-mini",
+        "/comparisons/parsnip-vs-quillet-mini",
         "/issues",
         "/issues/41",
         "/issues.atom",
