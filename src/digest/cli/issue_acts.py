@@ -45,7 +45,7 @@ def show(here: Services, number: int, slug: str | None, *, as_json: bool) -> Non
         issue = of_number(session, number, slug)
         facts = issue_facts.full(session, issue)
         facts["history"] = issue_facts.history(session, issue)
-        found = releasing.look_over(session, issue, here)
+        found = releasing.look_over(session, issue, here).checks
     facts["checks"] = [vars(check) for check in found]
     said = [f"  {check.level}: {check.text} {check.mend}" for check in found]
     printed(facts, [*issue_facts.lines(facts), *said, *issue_facts.past_lines(facts["history"])], as_json)

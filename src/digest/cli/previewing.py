@@ -5,11 +5,9 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from digest.audience import tokens
-from digest.delivery.models import FrozenIssue
-from digest.editorial import content
+from digest.delivery.pressing import pressed
 from digest.editorial.models import Issue
 from digest.render.plate import Reader, masked
-from digest.render.press import Pressed, press
 from digest.render.preview import open_mail
 from digest.signing import Signer
 from digest.tracking import links
@@ -18,14 +16,6 @@ ADDRESS = "reader@example.org"
 MASKED = "r•••@example.org"
 NOBODY = 0  # the subscriber of tokens that do nothing to anybody: pages say that this was a test
 FILES = ("index.html", "body.txt", "mail.eml")
-
-
-def pressed(session: Session, issue: Issue, base_url: str) -> Pressed:
-    """The issue as it was frozen, or, before that, as it stands now."""
-    frozen = session.get(FrozenIssue, issue.id)
-    if frozen is not None:
-        return Pressed.from_bytes(frozen.pressed)
-    return press(content.edition(session, issue, base_url))
 
 
 def mail(session: Session, signer: Signer, issue: Issue, base_url: str) -> bytes:

@@ -1,21 +1,22 @@
 """What scheduling and sending have in common: look the issue over, put it on the calendar, say so, and wait."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 
 import click
 from sqlalchemy.orm import Session
 
-from digest.audience import reach
-from digest.cli import issue_facts, previewing, waiting
+from digest.cli import issue_facts, waiting
 from digest.cli.issue_facts import BY, of_number, printed
 from digest.db import utcnow
+from digest.delivery.forecast import forecast
+from digest.delivery.pressing import pressed
 from digest.delivery.report import report as delivery_report
-from digest.editorial import checks, issues
+from digest.editorial import findings
 from digest.editorial import schedule as calendar
-from digest.editorial.checks import Check, Level
+from digest.editorial.findings import Findings
 from digest.editorial.models import Issue
-from digest.errors import BadInput, DigestError, NotAllowed
+from digest.errors import DigestError
 from digest.services import Services
 
 Put = Callable[[Session, Issue, datetime], None]
@@ -66,15 +67,14 @@ def report(here: Services, number: int, slug: str | None, *, as_json: bool) -> N
     printed(found, issue_facts.report_lines(found), as_json)
 
 
-def look_over(session: Session, issue: Issue, here: Services) -> list[Check]:
-    """The checks, with the size of the mail as it stands; a text that cannot be pressed is one that blocks."""
-    size, refused = None, []
-    try:
-        size = previewing.pressed(session, issue, here.base_url).html_bytes if issue.picks else None
-    except BadInput as problem:
-        text = f"It cannot be made into a mail: {problem}."
-        refused = [Check("press", Level.BLOCKING, text, "Mend that text.")]
-    return refused + checks.run(session, issue, base_url=here.base_url, html_bytes=size)
+def look_over(session: Session, issue: Issue, here: Services) -> Findings:
+    """Press the issue and run every check on it."""
+    return findings.look_over(
+        session,
+        issue,
+        base_url=here.base_url,
+        size=lambda: pressed(session, issue, here.base_url).html_bytes,
+    )
 
 
 def _put_on(
@@ -89,7 +89,8 @@ def _put_on(
         issue, now = of_number(session, number, slug), utcnow()
         put(session, issue, now)
         _refuse_blocked(issue, look_over(session, issue, here))
-        said, facts = _sentence(session, issue, here, now), issue_facts.brief(issue)
+        expected = forecast(session, issue, base_url=here.base_url, most=here.send_rate, now=now)
+        said, facts = expected.sentence(), issue_facts.brief(issue)
     here.nudge("calendar")
     if not quiet:
         printed(facts | {"sentence": said}, [said], as_json)
@@ -104,20 +105,7 @@ def _wait(here: Services, number: int, slug: str | None) -> None:
         raise type(refusal)(f"issue {number}: {refusal}; `digest issues report {number}` says more") from None
 
 
-def _refuse_blocked(issue: Issue, found: Sequence[Check]) -> None:
-    blocking = checks.blocking(found)
-    if blocking:
-        raise NotAllowed(
-            f"issue {issue.number} cannot go out: " + " ".join(f"{c.text} {c.mend}" for c in blocking)
-        )
-    for check in found:
+def _refuse_blocked(issue: Issue, found: Findings) -> None:
+    found.refuse(issue)
+    for check in found.waivable:
         click.echo(f"look at it: {check.text} {check.mend}", err=True)
-
-
-def _sentence(session: Session, issue: Issue, here: Services, now: datetime) -> str:
-    last = issues.latest_sent(session, issue.publication_id)
-    found = reach.count(session, issue.publication_id, now, last.started_at if last else None)
-    takes = found.reachable / here.send_rate / 60 if here.send_rate else None
-    return calendar.sentence(
-        issue, readers=found.reachable, excluded=sum(found.excluded.values()), minutes=takes
-    )

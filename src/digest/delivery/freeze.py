@@ -9,11 +9,13 @@ from sqlalchemy.orm import Session
 from digest.audience import reach, topics
 from digest.audience.models import Subscription, TopicChoice
 from digest.delivery import batches, canary
+from digest.delivery.forecast import left_since
 from digest.delivery.mails import Maker
 from digest.delivery.models import Batch, Delivery, FrozenIssue, Outcome
-from digest.editorial import content, transitions
+from digest.editorial import content, issues, transitions
+from digest.editorial.findings import look_over
 from digest.editorial.models import Issue, State
-from digest.errors import BadInput, DigestError
+from digest.errors import DigestError
 from digest.render.content import from_json, to_json
 from digest.render.press import press
 from digest.signing import Signer
@@ -32,14 +34,15 @@ def freeze(
 ) -> None:
     """Fix what a scheduled issue says, and bring it into `sending`; its mails leave when its hold is over.
 
-    Raises NotAllowed when it is not scheduled (any more), BadInput when it cannot be pressed.
+    Raises NotAllowed when it is not scheduled (any more) or a check blocks it, for it may have been edited since it was
+    put on the calendar; BadInput when it cannot be pressed.
     """
     transitions.move(session, issue, State.SENDING, now=now, by=by, user_id=user_id)
     issue.release_at = now + timedelta(minutes=issue.hold_minutes)
+    issues.refuse_unready(issue)
     edition = content.edition(session, issue, base_url)
-    if not edition.blocks:
-        raise BadInput(f"issue {issue.number} has no picks; there is nothing to send")
     pressed = press(edition, dated=issue.release_at)
+    look_over(session, issue, base_url=base_url, size=pressed.html_bytes).refuse(issue)
     stored = pressed.to_bytes()
     frozen = FrozenIssue(
         issue_id=issue.id,
@@ -71,7 +74,9 @@ def freeze_step(session: Session, issue_id: int, now: datetime, limit: int = bat
     issue = session.get_one(Issue, issue_id, populate_existing=True)
     if issue.state not in {State.SENDING, State.PAUSED}:
         return True
-    rows = reach.audience(issue.publication_id, frozen.frozen_at, _left_since(session, issue))
+    rows = reach.audience(
+        issue.publication_id, frozen.frozen_at, left_since(session, issue, frozen.frozen_at)
+    )
     beyond = rows.where(Subscription.subscriber_id > frozen.audience_upto)
     chunk = beyond.order_by(Subscription.subscriber_id).limit(limit).subquery()
     last, mails = session.execute(
@@ -91,20 +96,6 @@ def unfinished(session: Session) -> list[int]:
     open_ = select(FrozenIssue.issue_id).join(Issue, Issue.id == FrozenIssue.issue_id)
     states = Issue.state.in_((State.SENDING, State.PAUSED))
     return list(session.scalars(open_.where(FrozenIssue.audience_done_at.is_(None), states)))
-
-
-def _left_since(session: Session, issue: Issue) -> datetime | None:
-    """When the publication's last issue was frozen: who left before is of no interest to this one."""
-    earlier = (
-        select(func.max(FrozenIssue.frozen_at))
-        .join(Issue, Issue.id == FrozenIssue.issue_id)
-        .where(Issue.publication_id == issue.publication_id, Issue.id != issue.id)
-        .where(
-            FrozenIssue.frozen_at
-            < select(FrozenIssue.frozen_at).where(FrozenIssue.issue_id == issue.id).scalar_subquery()
-        )
-    )
-    return session.scalar(earlier)
 
 
 def _narrowed(

@@ -1,5 +1,7 @@
 """What an editor does to an issue. A draft can be edited, and a scheduled issue until the moment it is frozen.
 
+One that was paused before it was frozen waits to be mended, and can be edited too.
+
 Every edit raises the issue's revision and says what it was, so that of two editors at once the second is told. An edit
 takes the issue's row first: a freeze that begins meanwhile waits for it, and an edit that comes after one is refused.
 What raises leaves its transaction to be rolled back.
@@ -16,9 +18,14 @@ from digest.editorial.models import Issue, Pick, Rejection, State
 from digest.errors import BadInput, NotAllowed, NotFound
 from digest.render.clean import line, prose
 
-EDITABLE = (State.DRAFT, State.SCHEDULED)
+EDITABLE = (State.DRAFT, State.SCHEDULED, State.PAUSED)
 MOST = {"subject": 200, "preheader": 200, "intro": 20_000, "note": 5_000}
 _ONE_LINE = frozenset({"subject", "preheader"})
+
+
+def editable(issue: Issue) -> bool:
+    """Whether what the issue says may still change: nothing of it is frozen, and it has not ended."""
+    return issue.state in EDITABLE and (issue.state != State.PAUSED or issue.release_at is None)
 
 
 def write(
@@ -165,7 +172,7 @@ def _keep_ready(issue: Issue) -> None:
 
 
 def _refusal(issue: Issue) -> str:
-    if issue.state not in EDITABLE:
+    if not editable(issue):
         return f"issue {issue.number} is {issue.state}: what it says is fixed"
     what = f" ({issue.last_edit})" if issue.last_edit else ""
     return f"issue {issue.number} was changed meanwhile{what}; load it again and repeat your change"

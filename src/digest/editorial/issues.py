@@ -75,10 +75,11 @@ def take(
 
     Everything else that wants the row waits. False, and nothing is changed, when the issue is in none of `states`
     or, with a `revision`, when that is not the present one. Look at picks only after it: others may have
-    committed meanwhile.
+    committed meanwhile. One that is paused is taken only when it was never frozen.
     """
     session.flush()
     mine = update(Issue).where(Issue.id == issue.id, Issue.state.in_(states))
+    mine = mine.where(or_(Issue.state != State.PAUSED, Issue.release_at.is_(None)))
     if revision is not None:
         mine = mine.where(Issue.revision == revision)
     mine = mine.values(revision=Issue.revision + 1, last_edit=edit).returning(Issue.id)

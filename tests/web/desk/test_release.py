@@ -8,8 +8,10 @@ from tests.web.desk.desk import form, get, issue, press, signed_in, undo
 from tests.web.desk.sending import on_its_way
 from tests.web.newsstand import Stand
 
+from digest.db import utcnow
 from digest.delivery import outbox
 from digest.delivery.models import Delivery, Letter
+from digest.editorial import issues, transitions
 from digest.editorial.models import State
 
 DRAFT = "/desk/issues/1"
@@ -49,9 +51,23 @@ def test_a_blocking_check_stops_it_and_says_why(room: Stand) -> None:
     page = get(editor, PLAN)
     assert "It cannot go out yet" in page
     page = press(editor, PLAN, do="schedule", **HOUR).get_data(as_text=True)
-    assert "It cannot go out yet: The subject holds {{ name }}" in page
+    assert "cannot go out: The subject holds {{ name }}" in page
     press(editor, PLAN, do="now", hold="0")
     assert issue(room).state == State.DRAFT
+
+
+def test_an_issue_that_the_freeze_refused_is_mended_where_it_waits(room: Stand) -> None:
+    editor = signed_in(room)
+    press(editor, PLAN, do="schedule", **HOUR)
+    press(editor, DRAFT, **form(editor) | {"subject": "Hello {{ name }}", "do": "save"})
+    with room.db.begin() as session:
+        found = issues.get(session, 1)
+        transitions.move(session, found, State.PAUSED, now=utcnow(), by="clock", why="a field of a merge")
+    page = get(editor, DRAFT)
+    assert "A field of a merge." in page
+    press(editor, DRAFT, **form(editor) | {"subject": "Hello", "do": "save"})
+    press(editor, PLAN, do="schedule", **HOUR)
+    assert (issue(room).state, issue(room).subject) == (State.SCHEDULED, "Hello")
 
 
 @pytest.mark.parametrize(

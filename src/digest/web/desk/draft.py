@@ -29,7 +29,7 @@ def issue(number: int) -> Response | str:
     """One issue: the draft to edit, the sending to watch, or the report of what happened."""
     with services().db.read() as db:
         found = issues.get(db, number)
-        if found.state in {State.SENDING, State.PAUSED}:
+        if found.state in {State.SENDING, State.PAUSED} and not editing.editable(found):
             return watch_page(db, found)
         if found.state == State.SENT or found.started_at is not None:
             return report_page(db, found)
@@ -60,7 +60,7 @@ def draft_page(
         "draft.html",
         issue=found,
         zone=found.publication.zone,
-        can_edit=g.me.may_edit and found.state in editing.EDITABLE,
+        can_edit=g.me.may_edit and editing.editable(found),
         shown=kept | dict(mine or {}),
         kept=kept,
         clashes=clashes or {},

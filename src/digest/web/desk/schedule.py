@@ -3,20 +3,18 @@
 from zoneinfo import ZoneInfo, available_timezones
 
 from flask import g, request, url_for
-from sqlalchemy.orm import Session
 from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
 
-from digest.audience import reach
 from digest.db import utcnow
+from digest.delivery.forecast import Forecast, forecast
 from digest.editorial import clock, issues
 from digest.editorial import schedule as calendar
 from digest.editorial.models import Issue, State
-from digest.errors import BadInput, NotAllowed
+from digest.errors import BadInput
 from digest.web.desk.checking import look_over
 from digest.web.desk.frame import Undo, field, page, say, services, to
 from digest.web.desk.gate import blueprint
-from digest.web.desk.pace import minutes
 
 
 @blueprint.get("/issues/<int:number>/schedule")
@@ -26,8 +24,10 @@ def schedule(number: int) -> str:
         issue = issues.get(db, number)
         day, clock, zone = _proposed(issue)
         problem, words = None, ""
+        here = services()
+        found = forecast(db, issue, base_url=here.base_url, most=here.send_rate, now=utcnow())
         try:
-            words = _sentence(db, issue, f"{day} {clock}", zone)
+            words = _sentence(found, f"{day} {clock}", zone)
         except BadInput as refusal:
             problem = str(refusal)
         return page(
@@ -39,9 +39,9 @@ def schedule(number: int) -> str:
             zones=sorted(available_timezones()),
             sentence=words,
             problem=problem,
-            now_sentence=_now_sentence(db, issue),
+            now_sentence=_now_sentence(found),
             hold=request.args.get("hold", issue.hold_minutes),
-            reach=_reach(db, issue),
+            reach=found,
             checks=look_over(db, issue),
             open=_may_go(issue),
         )
@@ -57,12 +57,13 @@ def put(number: int) -> Response:
     at_once = field("do") == "now"
     with services().db.begin() as db:
         issue = issues.get(db, number)
-        _stop_if_blocked(db, issue)
         facts = {"hold_minutes": _hold(), "now": utcnow(), "by": "desk", "user_id": g.me.id}
         if at_once:
             calendar.send_now(db, issue, **facts)
         else:
             calendar.schedule(db, issue, on=f"{field('day')} {field('clock')}", zone=field("zone"), **facts)
+        # Only now is the row taken: what is checked is what goes out, and what blocks takes it off the calendar again.
+        look_over(db, issue).refuse(issue)
         hold = issue.hold_minutes
     services().nudge("calendar")
     if at_once:
@@ -92,32 +93,18 @@ def _proposed(issue: Issue) -> tuple[str, str, str]:
     return request.args.get("day") or wall[:10], request.args.get("clock") or wall[11:], zone
 
 
-def _sentence(db: Session, issue: Issue, on: str, zone: str) -> str:
+def _sentence(found: Forecast, on: str, zone: str) -> str:
     clock.resolve(on, zone)  # so that a time that does not exist is said, not spoken of
-    found = _reach(db, issue)
-    takes = minutes(db, issue.publication, found.reachable, services().send_rate)
-    out = sum(found.excluded.values())
-    return calendar.sentence(issue, readers=found.reachable, excluded=out, minutes=takes, on=on, zone=zone)
+    return found.sentence(on, zone)
 
 
-def _reach(db: Session, issue: Issue) -> reach.Reach:
-    previous = issues.latest_sent(db, issue.publication_id)
-    return reach.count(db, issue.publication_id, utcnow(), previous.started_at if previous else None)
-
-
-def _now_sentence(db: Session, issue: Issue) -> str:
-    zone = issue.publication.zone
-    return _sentence(db, issue, utcnow().astimezone(ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M"), zone)
+def _now_sentence(found: Forecast) -> str:
+    zone = found.issue.publication.zone
+    return _sentence(found, utcnow().astimezone(ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M"), zone)
 
 
 def _may_go(issue: Issue) -> bool:
     return issue.state in {State.DRAFT, State.SCHEDULED} or calendar.is_missed(issue)
-
-
-def _stop_if_blocked(db: Session, issue: Issue) -> None:
-    blocking = look_over(db, issue).blocking
-    if blocking:
-        raise NotAllowed("It cannot go out yet: " + " ".join(check.text for check in blocking))
 
 
 def _hold() -> int:
