@@ -1,16 +1,21 @@
 import itertools
+import json
 import re
+import zlib
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.render.balance import Shape, faults
 from tests.render.editions import BASE, MASTHEAD, block, edition, mail, opened, reader, side
 
 from digest.errors import BadInput
 from digest.render.content import Edition, to_json
-from digest.render.press import Pressed, press
+from digest.render.press import MAGIC, Pressed, press
 from digest.render.preview import open_mail
 from digest.render.slots import for_content
 
@@ -173,6 +178,39 @@ def test_it_comes_back_from_the_record_as_it_was() -> None:
 def test_bytes_of_something_else_are_refused() -> None:
     with pytest.raises(BadInput, match="no pressed issue"):
         Pressed.from_bytes(b"digest-pressed-0\n")
+
+
+WHOLE = press(edition(1)).to_bytes()
+FIELDS = ("version", "links", "html_bytes", "headers", "text", "between", "html", "end")
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=8),
+)
+
+
+@given(st.integers(len(MAGIC), len(WHOLE) - 1))
+def test_a_record_that_was_cut_short_is_refused(place: int) -> None:
+    with pytest.raises(BadInput, match="damaged"):
+        Pressed.from_bytes(WHOLE[:place])
+
+
+@given(st.integers(len(MAGIC), len(WHOLE) - 1), st.integers(1, 255))
+def test_a_damaged_byte_is_refused_or_does_no_harm(place: int, flip: int) -> None:
+    damaged = WHOLE[:place] + bytes([WHOLE[place] ^ flip]) + WHOLE[place + 1 :]
+    with suppress(BadInput):
+        assert Pressed.from_bytes(damaged).to_bytes() == WHOLE  # some bits of it say nothing
+
+
+@given(JSON)
+def test_another_record_behind_the_right_mark_is_bad_input_and_nothing_worse(record: object) -> None:
+    with suppress(BadInput):
+        Pressed.from_bytes(MAGIC + zlib.compress(json.dumps(record).encode()))
+
+
+@pytest.mark.parametrize("record", [b"[" * 100_000, b"\xff", b"", b"{}"])
+def test_what_is_no_record_is_refused(record: bytes) -> None:
+    with pytest.raises(BadInput, match="damaged"):
+        Pressed.from_bytes(MAGIC + zlib.compress(record))
 
 
 def test_an_address_cannot_break_out_of_its_header() -> None:

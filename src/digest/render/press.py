@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 from email.utils import format_datetime
+from typing import Any
 
 from digest.errors import BadInput
 from digest.render import envelope, environment, mjml, quoted
@@ -79,7 +80,13 @@ class Pressed:
         """The issue that `to_bytes` wrote. Raises BadInput when the bytes are something else."""
         if not data.startswith(MAGIC):
             raise BadInput("these bytes are no pressed issue, or one of another version of digest")
-        fields = json.loads(zlib.decompress(data[len(MAGIC) :]))
+        try:
+            return cls._read(json.loads(zlib.decompress(data[len(MAGIC) :])))
+        except (zlib.error, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            raise BadInput("this pressed issue is damaged, and no mail can be made of it") from None
+
+    @classmethod
+    def _read(cls, fields: Any) -> "Pressed":
         return cls(
             template_version=fields["version"],
             links=tuple(LinkTarget(*link) for link in fields["links"]),

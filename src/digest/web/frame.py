@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from digest.errors import NotFound
 from digest.publications import publications
 from digest.publications.models import Publication
+from digest.render.imprint import imprint
 from digest.services import Services
 
 WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -24,7 +25,7 @@ class Paper:
     tagline: str
     language: str
     weekday: str
-    postal_address: str
+    imprint: tuple[str, ...]  # the name and the lines of the postal address, the name once
 
 
 def services() -> Services:
@@ -45,7 +46,7 @@ def paper(session: Session, publication_id: int | None = None) -> Paper:
         tagline=found.tagline,
         language=found.language,
         weekday=WEEKDAYS[found.weekday],
-        postal_address=found.postal_address,
+        imprint=imprint(found.name, found.postal_address),
     )
 
 
