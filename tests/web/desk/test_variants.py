@@ -1,0 +1,72 @@
+"""Looking through a reader's eyes: any topics, and one reader's copy again."""
+
+import re
+
+from sqlalchemy import select
+from tests.web.desk.desk import get, press, signed_in
+from tests.web.desk.sending import OUTCOMES, on_its_way
+from tests.web.newsstand import Stand
+
+from digest.delivery.models import Letter
+
+PREVIEW = "/desk/issues/1/preview"
+
+
+def verdicts(page: str) -> tuple[int, int]:
+    found = re.search(r'<dt>Verdicts</dt><dd><span class="number">(\d+)</span> of (\d+)', page)
+    assert found is not None
+    return int(found[1]), int(found[2])
+
+
+def test_the_preview_is_what_a_reader_with_these_topics_gets(room: Stand) -> None:
+    editor = signed_in(room)
+    page = get(editor, PREVIEW)
+    shown, held = verdicts(page)
+    assert shown == held > 1
+    assert "the smallest that a reader may get is" in page
+    some = get(editor, PREVIEW + "?topic=Infrastructure&as=desktop")
+    fewer, still = verdicts(some)
+    assert 0 < fewer < still == held
+    assert 'value="Infrastructure" checked' in some
+    assert "preview/body?light=light&amp;topic=Infrastructure" in some
+    body = get(editor, PREVIEW + "/body?topic=Infrastructure")
+    assert "Halyard" in body
+    assert len(body) < len(get(editor, PREVIEW + "/body"))
+    source = get(editor, PREVIEW + "/mail.eml?topic=Infrastructure")
+    assert len(source) < len(get(editor, PREVIEW + "/mail.eml"))
+
+
+def test_topics_that_the_issue_has_not_show_all_of_it(room: Stand) -> None:
+    shown, held = verdicts(get(signed_in(room), PREVIEW + "?topic=Gardening"))
+    assert shown == held
+
+
+def test_an_editor_sends_one_readers_copy_again(room: Stand) -> None:
+    numbers = dict(zip(OUTCOMES, on_its_way(room), strict=True))
+    editor = signed_in(room)
+    history = f"/desk/subscribers/{numbers['accepted']}"
+    page = press(editor, f"{history}/issues/1/resend", page=history)
+    assert "on its way once more" in page.get_data(as_text=True)
+    with room.db.read() as session:
+        letter = session.scalars(select(Letter).where(Letter.kind == "copy")).one()
+        assert letter.subscriber_id == numbers["accepted"]
+    assert "letters" in room.nudges
+
+
+def test_there_is_no_copy_of_what_was_never_sent(room: Stand) -> None:
+    numbers = dict(zip(OUTCOMES, on_its_way(room), strict=True))
+    editor = signed_in(room)
+    for outcome in ("excluded", None):
+        history = f"/desk/subscribers/{numbers[outcome]}"
+        assert "/resend" not in get(editor, history)
+        press(editor, f"{history}/issues/1/resend", page=history)
+    with room.db.read() as session:
+        assert not session.scalars(select(Letter).where(Letter.kind == "copy")).all()
+
+
+def test_a_viewer_sends_nothing_again(room: Stand) -> None:
+    number = on_its_way(room)[0]
+    viewer = signed_in(room, "viewer")
+    assert "/resend" not in get(viewer, f"/desk/subscribers/{number}")
+    answer = press(viewer, f"/desk/subscribers/{number}/issues/1/resend", page="/desk/people")
+    assert answer.status_code in {403, 404}
