@@ -1,6 +1,7 @@
 """The front page, its form and the sign-up."""
 
 import html
+import re
 from datetime import timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from digest.audience import signup
 from digest.audience.models import ConsentEvent, Subscriber, Subscription, Wording
 from digest.db import utcnow
 from digest.delivery.models import Letter
+from digest.publications import publications
 
 
 def form(shop: Stand, address: str, **more: str) -> dict[str, str]:
@@ -184,3 +186,19 @@ def test_a_sign_up_stays_pending_until_it_is_confirmed(shop: Stand) -> None:
     shop.app.test_client().post("/subscribe", data=form(shop, "ada@example.org"))
     with shop.db.read() as session:
         assert session.scalars(select(Subscription.standing)).one() == "pending"
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("Ship or Skip, 1 Example Street", "Ship or Skip, 1 Example Street"),
+        ("1 Example Street\nBerlin", "Ship or Skip 1 Example Street, Berlin"),
+        ("", "Ship or Skip"),
+    ],
+)
+def test_the_foot_names_the_publisher_once(shop: Stand, address: str, shown: str) -> None:
+    with shop.db.begin() as session:
+        publications.find(session).postal_address = address
+    page = shop.app.test_client().get("/").get_data(as_text=True)
+    foot = page.partition('<footer class="foot">')[2].partition("</p>")[0]
+    assert " ".join(re.sub("<[^>]+>", " ", foot).split()) == shown

@@ -3,6 +3,7 @@
 import re
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from shutil import which
@@ -10,6 +11,7 @@ from shutil import which
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, sync_playwright
+from sqlalchemy import select
 from tests.catalog.pages import draft, unparse
 from tests.web.desk.desk import csrf, get, newsroom, press, signed_in
 from tests.web.desk.sending import on_its_way
@@ -17,6 +19,7 @@ from tests.web.newsstand import Stand
 from tests.web.readers import reader
 from werkzeug.serving import make_server
 
+from digest.catalog.models import Comparison, ComparisonVersion
 from digest.db import Database, utcnow
 from digest.editorial import users
 from digest.editorial.models import State
@@ -181,3 +184,19 @@ def test_the_front_shows_what_became_of_past_issues(room: Stand) -> None:
     page = get(signed_in(room), "/desk/")
     assert "Of 11 planned: 6 accepted" in page
     assert "Draft an issue now" in page
+
+
+def test_the_version_that_stands_is_marked_and_not_the_one_that_came_last(room: Stand) -> None:
+    slug = "parsnip-vs-lantern-db"
+    with room.db.begin() as session:
+        first = session.scalars(
+            select(ComparisonVersion).join(Comparison).where(Comparison.slug == slug)
+        ).one()
+        same = {
+            name: getattr(first, name) for name in ("comparison_id", "left_id", "right_id", "imported_at")
+        }
+        early = first.published_at - timedelta(days=9)
+        session.add(ComparisonVersion(number=2, fingerprint="2", source="late", published_at=early, **same))
+    page = get(signed_in(room), f"/desk/comparisons/{slug}")
+    stands = re.findall(r"<dt>Version (\d)</dt><dd>[^<]*<span class=\"tag tag-good\">Stands", page)
+    assert stands == ["1"]

@@ -1,0 +1,173 @@
+"""What is frozen is fit to go out, and goes to as many as was said."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.orm import Session
+from tests.delivery.mailroom import BASE, EARLIER, KEYS, add_readers, issue
+
+from digest import services, tasks
+from digest.audience.models import Subscription, TopicChoice
+from digest.catalog.models import ComparisonVersion, Review
+from digest.db import Database, utcnow
+from digest.delivery import freeze
+from digest.delivery.counts import counts
+from digest.delivery.forecast import forecast
+from digest.delivery.models import FrozenIssue, Letter
+from digest.editorial import users
+from digest.editorial.models import Issue, Pick, State
+from digest.mail import relay_from_url
+from digest.services import Limiter, Services
+from digest.signing import Signer
+
+FAULTS = {
+    "merge field": {"subject": "Good morning, {{ name }}"},
+    "link": {"intro": "See [this](javascript:alert)"},
+    "too large": {"intro": "> a\n\n" * 3_300},
+    "no subject": {"subject": " "},
+}
+
+
+@pytest.fixture
+def clock(db: Database, tmp_path: Path) -> Database:
+    made = Services(
+        db=db,
+        signer=Signer(KEYS),
+        relay=relay_from_url("smtp://127.0.0.1:2525"),
+        limiter=Limiter(),
+        base_url=BASE,
+        home=tmp_path,
+        send_rate=None,
+        retry_delay=timedelta(minutes=15),
+        nudge=lambda _task: None,
+    )
+    services.install(lambda: made)
+    return db
+
+
+def scheduled(db: Database, **texts: str) -> int:
+    """An issue whose hour has come, edited into `texts` after it was put on the calendar."""
+    with db.begin() as session:
+        users.invite(session, "owner@verdicts.io", "owner", EARLIER)
+        made = issue(session, readers=3)
+        for name, text in texts.items():
+            setattr(made, name, text)
+        made.send_at = utcnow()
+        return made.id
+
+
+def refused(db: Database, issue_id: int) -> Issue:
+    """Let the clock tick, and see that nothing was frozen, that the issue waits, and that its owner is told."""
+    tasks.calendar()
+    with db.read() as session:
+        found = session.get_one(Issue, issue_id)
+        assert (found.state, found.release_at) == (State.PAUSED, None)
+        assert session.get(FrozenIssue, issue_id) is None
+        assert session.scalars(select(Letter.kind)).all() == ["notice"]
+        session.expunge_all()
+        return found
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_issue_that_was_edited_into_a_fault_does_not_go_out(clock: Database, fault: str) -> None:
+    number = scheduled(clock, **FAULTS[fault])
+    assert str(refused(clock, number).pause_reason).startswith("issue 1 ")
+    tasks.calendar()
+    with clock.read() as session:
+        assert len(session.scalars(select(Letter)).all()) == 1, "told once, and not every five seconds"
+
+
+def test_an_issue_that_lost_its_picks_does_not_go_out(clock: Database) -> None:
+    number = scheduled(clock)
+    with clock.begin() as session:
+        session.execute(delete(Pick).where(Pick.issue_id == number))
+    assert "no picks" in str(refused(clock, number).pause_reason)
+
+
+def test_an_issue_without_a_fault_goes_out(clock: Database) -> None:
+    number = scheduled(clock)
+    tasks.calendar()
+    with clock.read() as session:
+        assert session.get_one(Issue, number).state == State.SENDING
+
+
+def leave(session: Session, subscriber: int, at: object) -> None:
+    gone = update(Subscription).where(Subscription.subscriber_id == subscriber)
+    session.execute(gone.values(standing="left", left_at=at))
+
+
+def earlier_issue(session: Session, now: Issue) -> None:
+    """An issue of the same publication that was frozen an hour ago, and began and ended half an hour later."""
+    at = utcnow() - timedelta(hours=1)
+    began = at + timedelta(minutes=30)
+    last = Issue(
+        publication_id=now.publication_id,
+        number=2,
+        state=State.SENT,
+        subject="Before",
+        preheader="",
+        intro="",
+        drafted_at=at,
+        release_at=at,
+        started_at=began,
+        finished_at=began,
+    )
+    session.add(last)
+    session.flush()
+    frozen = {"edition": "{}", "pressed": b"", "sha256": "0" * 64, "template_version": "t", "key_id": "0000"}
+    session.add(FrozenIssue(issue_id=last.id, frozen_at=at, audience_done_at=at, **frozen))
+    session.flush()
+
+
+def said_and_done(db: Database, number: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """(reachable, excluded) as the sentence says before the freeze, and as is counted after it."""
+    with db.begin() as session:
+        found = session.get_one(Issue, number)
+        said = forecast(session, found, base_url=BASE, most=None, now=utcnow())
+        freeze.freeze(session, found, signer=Signer(KEYS), base_url=BASE, now=utcnow())
+    done = False
+    while not done:
+        with db.begin() as session:
+            done = freeze.freeze_step(session, number, utcnow())
+    with db.read() as session:
+        told = counts(session, number)
+    out = sum(said.excluded.values())
+    words = f"to {said.reachable} readers ({out} excluded)" if out else f"to {said.reachable} readers"
+    assert words in said.sentence("2030-01-01 09:00", "Europe/Berlin")
+    return (said.reachable, out), (told.planned - told.excluded, told.excluded)
+
+
+def test_the_sentence_counts_as_the_freeze_does(db: Database) -> None:
+    with db.begin() as session:
+        made = issue(session, readers=10)
+        earlier_issue(session, made)
+        leave(session, 1, utcnow() - timedelta(hours=2))  # before the last freeze: of no interest any more
+        leave(session, 2, utcnow() - timedelta(minutes=45))  # between its freeze and its first mail
+        leave(session, 3, utcnow() - timedelta(minutes=1))
+        number = made.id
+    said, done = said_and_done(db, number)
+    assert said == done == (7, 2)
+
+
+def test_the_sentence_counts_those_who_want_nothing_of_it_too(db: Database) -> None:
+    with db.begin() as session:
+        made = issue(session, readers=4)
+        add_readers(session, made.publication_id, 3, first=5)
+        first = session.scalars(select(ComparisonVersion)).first()
+        assert first
+        session.execute(
+            update(Review).where(Review.id.in_((first.left_id, first.right_id))).values(category="Music")
+        )
+        choices = ((1, "Music"), (2, "Writing"), (3, "Cooking"), (4, "Cooking"))
+        session.execute(
+            insert(TopicChoice),
+            [
+                {"publication_id": made.publication_id, "subscriber_id": who, "topic": topic}
+                for who, topic in choices
+            ],
+        )
+        number = made.id
+    said, done = said_and_done(db, number)
+    assert said == done == (5, 2)
