@@ -65,17 +65,15 @@ def audience() -> None:
 
 
 def settle() -> None:
-    """Take over from dead workers, let those go on whose wait is over, end issues of which nothing remains."""
+    """Take over from dead workers, look at refusals, let those go on whose wait is over, end what is done."""
     with current().db.begin() as session:
         recover.recover(session, current().home, utcnow())
         letters.settle_abandoned(session, utcnow())
-        go_on = caution(session, utcnow())
+        caution(session, utcnow())
     _in_steps(_no_retry_left)
     with current().db.begin() as session:
         for issue_id in finish.finish(session, utcnow()):
             LOG.info("issue sent", extra={"issue": issue_id})
-    if go_on:
-        current().nudge("send")
 
 
 def send() -> None:

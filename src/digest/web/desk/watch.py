@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from digest.db import utcnow
-from digest.delivery import control
+from digest.delivery import canary, control
 from digest.delivery.counts import Counts, counts
 from digest.delivery.models import Delivery, FrozenIssue
 from digest.editorial import issues
@@ -56,6 +56,7 @@ def watch_page(db: Session, issue: Issue) -> Response:
         counted=frozen is not None and frozen.audience_done_at is not None,
         pace=pace(db, issue, found, now),
         hold_left=_hold_left(issue, now),
+        first=canary.canary(db, issue.id),
         missed=issue.state == State.PAUSED and issue.release_at is None,
         moving=issue.state == State.SENDING,
     )
