@@ -53,6 +53,7 @@ class Field:
     number: int = 0
     later: float = 0.0  # minutes that "have passed": what waits for a lease need not sleep
     batch: int = 100
+    connections: int = CONNECTIONS
     rate: float | None = None
     resumes: int = 0
     kills: int = 0
@@ -73,7 +74,7 @@ class Field:
         order = Order(
             database=self.db.engine.url.render_as_string(hide_password=False),
             home=str(self.home(home)),
-            relay=f"smtp://{login}127.0.0.1:{self.relay.port}?connections={CONNECTIONS}",
+            relay=f"smtp://{login}127.0.0.1:{self.relay.port}?connections={self.connections}",
             issue=self.number,
             minutes=self.later + minutes,
             die=life.die if life else None,

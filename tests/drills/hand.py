@@ -63,6 +63,7 @@ class Order:
     chunk: int = 170  # readers in a step of the freeze
     run: float = 8.0  # seconds of one run of sending
     rate: float | None = None
+    lease: float | None = None  # seconds; the last eight of them nothing is begun
 
 
 def work(order: Order) -> int:
@@ -119,6 +120,9 @@ def _furnish(order: Order, db: databases.Database) -> None:
     tasks.work = functools.partial(send.work, clock=clock)
     tasks.RUN_SECONDS = order.run
     batches.SIZE = order.batch
+    if order.lease is not None:
+        claim.LEASE = timedelta(seconds=order.lease)
+        send.KEEP_SECONDS = 0.2
     freeze.freeze_step = functools.partial(freeze.freeze_step, limit=order.chunk)
 
 

@@ -1,0 +1,111 @@
+"""A holder that stands still, or cannot reach the database: its lease runs out, and it begins nothing more."""
+
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from tests.drills.field import CONNECTIONS, Field, verdict
+from tests.drills.hand import SENT
+from tests.relay import Script
+
+from digest.db import Database, utcnow
+from digest.delivery import claim, connection, evidence
+from digest.delivery.models import Batch
+
+READERS = 300
+BOTH = ("sqlite", "postgres")
+pytestmark = pytest.mark.crash
+
+
+@pytest.mark.parametrize("slept", [False, True], ids=["clock-set", "slept"])
+@pytest.mark.parametrize("database", BOTH)
+def test_a_process_that_stood_still_past_its_lease_sends_nothing_twice(
+    slept: bool, database: str, ground: Callable[..., Field], request: pytest.FixtureRequest
+) -> None:
+    """The other machine takes over by its clock; the first wakes with its own lease over, or believing that it is not."""
+    # One connection: a process that stands still in a transaction would hold SQLite's lock.
+    field = ground(request.getfixturevalue(database), readers=READERS, connections=1)
+    stood: list[int] = []
+
+    def stop(count: int) -> None:
+        if count == 60:
+            first.send(signal.SIGSTOP)
+            stood.append(count)
+
+    field.relay.script.on_taken = stop
+    first = field.start(lease=9.0 if slept else None)
+    while not stood:
+        field.look()
+    woken_at = claim.moment() + 1.5
+    field.later += 2
+    other = field.start(home=1)
+    assert field.ended(other) == SENT
+    while claim.moment() < woken_at:
+        field.look()
+    before = field.relay.count
+    first.send(signal.SIGCONT)
+    assert field.ended(first) == SENT
+    if slept:
+        assert field.relay.count == before
+    verdict(field, unknown=CONNECTIONS * field.batch)
+
+
+def test_a_holder_that_cannot_renew_its_lease_begins_nothing_after_it(
+    sqlite: Database, ground: Callable[..., Field]
+) -> None:
+    """The database is held by somebody else while a slow relay takes a group: the keeper waits, the lease ends."""
+    field = ground(sqlite, Script(delay=0.25), readers=40, batch=40)
+    held: list[Any] = []
+
+    def hold(count: int) -> None:
+        if count == 1:
+            session = sqlite.engine.connect()
+            session.begin()
+            held.append(session)
+
+    field.relay.script.on_taken = hold
+    hand = field.start(lease=9.0)
+    while not held:
+        field.look()
+    over = claim.moment() + 2.5
+    while claim.moment() < over:
+        field.look()
+    begun = field.relay.count
+    assert begun < 10, "the first group of ten went on after the lease"
+    over = claim.moment() + 0.6
+    while claim.moment() < over:
+        field.look()
+    assert field.relay.count == begun
+    field.relay.script.delay = 0.0
+    for session in held:
+        session.rollback()
+        session.close()
+    assert field.ended(hand) == SENT
+    verdict(field, unknown=0)
+
+
+def test_evidence_that_cannot_be_written_holds_nothing_up(
+    sqlite: Database, ground: Callable[..., Field]
+) -> None:
+    """A full disk: the claim is given back by time, and not held by an open file of a process that lives on."""
+    field = ground(sqlite, readers=20)
+    home = field.home()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evidence.os, "write", lambda _file, data: len(data) // 2)
+        with pytest.raises(OSError, match="evidence cannot be kept"):
+            evidence.Evidence(home, 7, 1, 500)
+    assert not evidence.held(home, 7, 1)
+    assert evidence.read(home, 7, 1) is None
+
+
+def test_nobody_is_in_hand_when_all_is_over(sqlite: Database, ground: Callable[..., Field]) -> None:
+    field = ground(sqlite, readers=READERS)
+    assert field.ended(field.start()) == SENT
+    with sqlite.read() as session:
+        rows = session.scalars(select(Batch)).all()
+        assert all(row.holder is None and row.done_at is not None for row in rows)
+        assert all(row.lease_until is None or row.lease_until < utcnow() for row in rows)
+    assert [path.name for path in (field.home() / "evidence").iterdir()] == ["id"]
+    assert connection.GROUP <= 200
