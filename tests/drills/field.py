@@ -108,6 +108,14 @@ class Field:
         self.living.remove(child)
         return code
 
+    def until(self, true: Callable[[], object], seconds: float = PATIENCE) -> None:
+        """Look now and then until it comes true."""
+        end = time.monotonic() + seconds
+        while not true():
+            self.look()
+            assert time.monotonic() < end, self.words()
+            time.sleep(0.02)  # the relay lives in this process, too
+
     def words(self) -> str:
         return self.nursery.log.read_text()[-4000:]
 

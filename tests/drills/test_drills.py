@@ -181,9 +181,9 @@ def test_a_relay_that_is_down_is_waited_for(
     field.relay.script.on_taken = lambda count: field.relay.shut() if count == 100 else None
     hand = field.start()
     for _ in range(2):
-        until(field, lambda: quiet_times(field) >= 2)
+        field.until(lambda: quiet_times(field) >= 2)
         field.relay.reopen()
-        until(field, lambda: field.relay.count >= 100)
+        field.until(lambda: field.relay.count >= 100)
     assert field.ended(hand) == 0
     verdict(field, unknown=2 * CONNECTIONS)
 
@@ -200,12 +200,3 @@ def test_a_login_that_is_refused_midway_pauses_and_burns_nobody(
     found = verdict(field, unknown=0)
     assert found.accepted == READERS
     assert field.resumes >= 1
-
-
-def until(field: Field, true: Callable[[], bool]) -> None:
-    import time
-
-    end = time.monotonic() + 30
-    while not true():
-        field.look()
-        assert time.monotonic() < end, field.words()

@@ -28,7 +28,7 @@ from digest.embedded import valkey
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(180)]
 ROOT = Path(__file__).parents[2]
 READERS = 600
-MINUTE = 60.0
+MINUTE = 90.0  # a minute, and what a busy machine takes to start five processes
 
 
 @dataclass

@@ -36,14 +36,12 @@ def test_a_process_that_stood_still_past_its_lease_sends_nothing_twice(
 
     field.relay.script.on_taken = stop
     first = field.start(lease=9.0 if slept else None)
-    while not stood:
-        field.look()
+    field.until(lambda: stood)
     woken_at = claim.moment() + 1.5
     field.later += 2
     other = field.start(home=1)
     assert field.ended(other) == SENT
-    while claim.moment() < woken_at:
-        field.look()
+    field.until(lambda: claim.moment() > woken_at)
     before = field.relay.count
     first.send(signal.SIGCONT)
     assert field.ended(first) == SENT
@@ -67,16 +65,13 @@ def test_a_holder_that_cannot_renew_its_lease_begins_nothing_after_it(
 
     field.relay.script.on_taken = hold
     hand = field.start(lease=9.0)
-    while not held:
-        field.look()
+    field.until(lambda: held)
     over = claim.moment() + 2.5
-    while claim.moment() < over:
-        field.look()
+    field.until(lambda: claim.moment() > over)
     begun = field.relay.count
     assert begun < 10, "the first group of ten went on after the lease"
     over = claim.moment() + 0.6
-    while claim.moment() < over:
-        field.look()
+    field.until(lambda: claim.moment() > over)
     assert field.relay.count == begun
     field.relay.script.delay = 0.0
     for session in held:
