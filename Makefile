@@ -40,8 +40,8 @@ check: setup ## lint, format, types, import contracts, migrations
 	@$(BIN)/lint-imports
 	@$(BIN)/python .ci/migrations check
 
-bench: setup ## measure the send loop, each figure beside its reference
-	@$(BIN)/python bench/send.py $(ARGS)
+bench: setup ## measure, each figure beside its bar and a reference (ONLY=send,slow,memory,freeze,letter,look,import)
+	@$(BIN)/python -m bench
 
 format: setup ## put the code into its one shape
 	@$(BIN)/ruff check --fix-only --quiet .

@@ -1,0 +1,192 @@
+"""The figures. Whoever sends is a process of its own, so that its CPU and its memory are nobody else's."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import stock
+
+HERE = Path(__file__).parent
+NOTES = (
+    "The relay is bench/sink.py: it costs a third of the CPU of postfix's smtp-sink and is not the bottleneck. "
+    "The reference of sending is smtp-source (C, no database, no personal mails) into the same sink."
+)
+POSTGRES = "PostgreSQL"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure, what it should be, and what it is compared with."""
+
+    what: str
+    ours: float | None
+    unit: str = ""
+    bar: str = ""
+    reference: float | None = None
+
+    def line(self) -> str:
+        ratio = f"{self.ours / self.reference:.2f}" if self.ours and self.reference else ""
+        return f"{self.what:<52}{self._show(self.ours):>13}{self.bar:>13}{self._show(self.reference):>14}{ratio:>8}"
+
+    def _show(self, figure: float | None) -> str:
+        if figure is None:
+            return "-"
+        return (f"{figure:,.0f}" if figure >= 100 else f"{figure:.3g}") + (
+            f" {self.unit}" if self.unit else ""
+        )
+
+
+def send(readers: int) -> list[Row]:
+    """Mails a second and CPU, on both databases."""
+    rate, cpu = smtp_source(readers, 0, 2)
+    rows = []
+    for kind, name, bar in (("sqlite", "SQLite", ">= 15,000/s"), ("postgresql", POSTGRES, ">= 10,000/s")):
+        found = _sent(kind, readers, connections=2)
+        per = 100_000 / found["sent"]
+        rows += [
+            Row(f"send, instant relay, {name}", found["sent"] / found["seconds"], "/s", bar, rate),
+            Row(
+                f"CPU of the sender per 100,000, {name}",
+                found["cpu"] * per,
+                "s",
+                "<= 8 s",
+                cpu * 100_000 / readers,
+            ),
+        ]
+    return rows
+
+
+def slow(readers: int) -> list[Row]:
+    """A relay that takes 5 ms for each reply."""
+    some = min(readers, 20_000)
+    rate, _ = smtp_source(some // 4, 0.005, 10)
+    found = _sent("sqlite", some, connections=10, delay=0.005)
+    row = Row(
+        "send, 5 ms a reply, 10 connections, SQLite",
+        found["sent"] / found["seconds"],
+        "/s",
+        ">= 1,700/s",
+        rate,
+    )
+    return [row]
+
+
+def memory(readers: int) -> list[Row]:
+    """The peak of a process that freezes the audience and sends."""
+    rows = []
+    for number in (readers // 10, readers, readers * 10):
+        found = _sent("sqlite", number, connections=2, freeze=True, most=readers)
+        rows.append(Row(f"peak memory, {number:,} readers", found["megabytes"], "MB", "<= 200 MB"))
+    return rows
+
+
+def freeze(readers: int) -> list[Row]:
+    """Who is to get it, written down and counted."""
+    rows = []
+    for kind, name, number in (("sqlite", "SQLite", readers * 10), ("postgresql", POSTGRES, readers * 3)):
+        with stock.database(kind) as url, stock.opened(url) as db:
+            issue = stock.fill(db, number)
+            stock.freeze_issue(db, issue)
+            begun = time.monotonic()
+            stock.write_audience(db, issue)
+            rows.append(Row(f"freeze of {number:,} readers, {name}", time.monotonic() - begun, "s"))
+    return rows
+
+
+def letter(readers: int) -> list[Row]:
+    """A letter that is asked for while an issue is being sent: from its row to the relay's reply."""
+    found = _sent("sqlite", readers, connections=2, letters=True)
+    return [
+        Row("a letter during a send, median, SQLite", found["letter"], "s"),
+        Row("a letter during a send, slowest, SQLite", found["letter_worst"], "s"),
+    ]
+
+
+def look(readers: int) -> list[Row]:
+    """What the desk, `--wait` and /metrics ask of an issue of ten times as many readers."""
+    from bench import looking
+
+    return [Row(what, seconds * 1000, "ms", "<= 50 ms") for what, seconds in looking.measure(readers * 10)]
+
+
+def importing(_readers: int) -> list[Row]:
+    """100,000 subscribers from a CSV file."""
+    script = HERE / "import_subscribers.py"
+    if not script.exists():
+        return []
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=180, check=False
+    )
+    for line in done.stdout.splitlines():
+        print(line)
+    return []
+
+
+def smtp_source(mails: int, delay: float, connections: int) -> tuple[float | None, float]:
+    """Mails a second and CPU seconds of postfix's own client into the same sink; none where it is not installed."""
+    program = shutil.which("smtp-source") or shutil.which("/usr/sbin/smtp-source")
+    if program is None:
+        print("smtp-source is missing, so there is no reference; on Debian: apt-get install postfix")
+        return None, 0.0
+    with sink(delay) as port:
+        words = ["-d", "-s", str(connections), "-m", str(mails), "-l", str(stock.MAIL_BYTES)]
+        whom = ["-f", "a@example.com", "-t", "b@example.org", f"127.0.0.1:{port}"]
+        begun = time.monotonic()
+        with subprocess.Popen([program, *words, *whom]) as process:
+            _, _, used = _wait(process)
+        return mails / (time.monotonic() - begun), used
+
+
+@contextmanager
+def sink(delay: float = 0.0) -> Iterator[int]:
+    """The port of a sink in a process of its own."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "bench.sink", str(delay)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=HERE.parent,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            with suppress(BrokenPipeError):
+                process.stdin.close()
+            process.wait(10)
+
+
+def _sent(kind: str, readers: int, *, connections: int, delay: float = 0.0, **words: Any) -> dict[str, float]:
+    """What the sending process says of itself."""
+    with stock.database(kind) as url:
+        with stock.opened(url) as db:
+            issue = stock.fill(db, readers)
+            stock.freeze_issue(db, issue)
+            if not words.get("freeze"):
+                stock.write_audience(db, issue)
+        with sink(delay) as port:
+            relay = f"smtp://127.0.0.1:{port}?starttls=off&connections={connections}"
+            command = [sys.executable, "-m", "bench.sending", url, relay, str(issue)]
+            for word, value in words.items():
+                command += [f"--{word}"] if value is True else [f"--{word}", str(value)]
+            done = subprocess.run(
+                command, stdout=subprocess.PIPE, text=True, timeout=400, check=True, cwd=HERE.parent
+            )
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _wait(process: subprocess.Popen[bytes]) -> tuple[int, int, float]:
+    import os
+
+    pid, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return pid, status, used.ru_utime + used.ru_stime

@@ -1,0 +1,67 @@
+"""What a look at a big issue costs: the watch page, the report, `--wait` and /metrics, half-way through the sending."""
+
+import time
+from collections.abc import Callable
+
+from sqlalchemy import text
+
+from bench import stock
+from digest.db import Database, utcnow
+from digest.delivery.counts import counts
+from digest.delivery.report import report
+from digest.editorial.models import Issue
+from digest.web.desk.watch import pace
+from digest.web.health import ledger_figures
+
+HALF = """
+UPDATE delivery SET outcome = 'accepted', reply = '250 2.0.0 taken', attempts = 1, ended_at = :now
+WHERE issue_id = :issue AND subscriber_id <= :upto
+"""
+DONE = """
+UPDATE batch SET started = size, done_at = :now WHERE issue_id = :issue
+AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.batch_id = batch.id AND outcome IS NULL)
+"""
+TIMES = 3
+
+
+def measure(readers: int) -> list[tuple[str, float]]:
+    """(what, seconds of the fastest of some looks), with a row per reader and half of them ended."""
+    with stock.database("sqlite") as url, stock.opened(url) as db:
+        number = stock.fill(db, readers)
+        stock.freeze_issue(db, number)
+        stock.write_audience(db, number)
+        _half(db, number, readers)
+        looks: dict[str, Callable[[Database], object]] = {
+            "the counts (report, --wait)": lambda db: _read(db, lambda s: report(s, number)),
+            "the pace (watch page)": lambda db: _read(db, lambda s: _pace(s, number)),
+            "/metrics": lambda db: _read(db, lambda s: ledger_figures(s, utcnow())),
+        }
+        return [(f"{what}, {readers:,} deliveries", _best(db, look)) for what, look in looks.items()]
+
+
+def _half(db: Database, number: int, readers: int) -> None:
+    with db.begin() as session:
+        at = utcnow().strftime("%Y-%m-%d %H:%M:%S.%f")
+        session.execute(text(HALF), {"issue": number, "now": at, "upto": readers // 2})
+        session.execute(
+            text("UPDATE issue SET started_at = :now WHERE id = :issue"), {"issue": number, "now": at}
+        )
+
+
+def _pace(session: object, number: int) -> object:
+    issue = session.get_one(Issue, number)  # type: ignore[attr-defined]
+    return pace(session, issue, counts(session, number), utcnow())  # type: ignore[arg-type]
+
+
+def _read(db: Database, ask: Callable[..., object]) -> object:
+    with db.read() as session:
+        return ask(session)
+
+
+def _best(db: Database, look: Callable[[Database], object]) -> float:
+    found = []
+    for _ in range(TIMES):
+        begun = time.monotonic()
+        look(db)
+        found.append(time.monotonic() - begun)
+    return min(found)
