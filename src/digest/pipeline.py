@@ -6,6 +6,8 @@ costs one round trip; a relay that does not offer PIPELINING is spoken to one co
 
 import re
 import socket
+import ssl
+import struct
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -27,6 +29,7 @@ MAX_ADDRESS = 254
 # No control, no space, no bracket: nothing that could end the address or the line.
 _ADDRESS = re.compile(rb"[^\x00-\x20\x7f<>@]{1,64}@[A-Za-z0-9.\-\[\]:]{1,255}")
 _UTF8_ADDRESS = re.compile(rb"[^\x00-\x20\x7f<>@]+@[^\x00-\x20\x7f<>@]+")
+_WAITED = (TimeoutError, BlockingIOError)  # what a socket raises when a slice is over
 _ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})\b")
 
 
@@ -85,12 +88,21 @@ class Watch(Protocol):
 
 
 class LineLost(Unavailable):
-    """The line is closed. `again` are the mails that were taken from the caller and surely not handed over."""
+    """The line is closed. `again` are the mails that were taken from the caller and surely not handed over.
 
-    def __init__(self, why: str, reply: Reply | None = None, again: tuple[Mail, ...] = ()) -> None:
+    With a `stage`, the reply was the answer to the last of them.
+    """
+
+    def __init__(
+        self,
+        why: str,
+        reply: Reply | None = None,
+        again: tuple[Mail, ...] = (),
+        stage: Stage | None = None,
+    ) -> None:
         super().__init__(why)
         self.reply = reply or Reply(0, why)
-        self.again = again
+        self.again, self.stage = again, stage
 
 
 class Line:
@@ -110,7 +122,7 @@ class Line:
         self._lines: deque[bytes] = deque()
         self._rest = b""
         self._reset = False  # a transaction is open that must be undone before the next MAIL
-        sock.settimeout(SLICE_SECONDS)
+        _wait_in_slices(sock)
 
     def converse(self, mails: Iterable[Mail | None], watch: Watch) -> None:
         """Send each of `mails`, in order. None among them means: finish what is in flight, more comes later.
@@ -171,7 +183,7 @@ class Line:
         except (OSError, _Garbled) as error:
             raise LineLost(_why(error), again=coming) from None
         if reply.code == 421 or (stage is Stage.MAIL and 400 <= reply.code < 500):  # noqa: PLR2004 RFC 5321
-            raise LineLost(f"the relay closes: {reply}", reply, coming)
+            raise LineLost(f"the relay closes: {reply}", reply, coming, stage)
         if reply.code == 354:  # noqa: PLR2004 RFC 5321: go on
             return following
         watch.answered(following, stage, reply)
@@ -252,11 +264,21 @@ class Line:
         return self._reply(seconds)
 
     def _write(self, data: bytes) -> int:
-        view, written, until = memoryview(data), 0, time.monotonic() + BLOCK_SECONDS
+        """Write all of it; nearly always the kernel takes it at once."""
+        try:
+            written = self._sock.send(data)
+        except _WAITED:
+            written = 0
+        except OSError as error:
+            raise _Unwritten(str(error), 0) from None
+        return written if written == len(data) else self._write_on(data, written)
+
+    def _write_on(self, data: bytes, written: int) -> int:
+        view, until = memoryview(data), time.monotonic() + BLOCK_SECONDS
         while written < len(data):
             try:
                 written += self._sock.send(view[written:])
-            except TimeoutError:
+            except _WAITED:
                 if time.monotonic() > until:
                     raise _Unwritten("the relay stopped reading", written) from None
             except OSError as error:
@@ -264,6 +286,13 @@ class Line:
         return written
 
     def _reply(self, seconds: float) -> Reply:
+        line = self._lines.popleft() if self._lines else self._line(seconds)
+        if line[3:4] == b" " and line[:3].isdigit():  # one line, as nearly always
+            return Reply(int(line[:3]), line[4:].decode("utf-8", "replace"))
+        self._lines.appendleft(line)
+        return self._long_reply(seconds)
+
+    def _long_reply(self, seconds: float) -> Reply:
         texts: list[str] = []
         while len(texts) < MAX_LINES:
             line = self._lines.popleft() if self._lines else self._line(seconds)
@@ -281,7 +310,7 @@ class Line:
         while not self._lines:
             try:
                 data = self._sock.recv(65536)
-            except TimeoutError:
+            except _WAITED:
                 moment = time.monotonic()
                 if self._stopping():
                     stop_until = stop_until or moment + STOP_SECONDS
@@ -295,6 +324,17 @@ class Line:
                 raise _Garbled("a line of the relay has no end")
             self._lines.extend(line.rstrip(b"\r")[:MAX_LINE] for line in whole)
         return self._lines.popleft()
+
+
+def _wait_in_slices(sock: socket.socket) -> None:
+    """Let no call on `sock` wait longer than a slice. The kernel's own timeout saves a poll() before every call."""
+    if isinstance(sock, ssl.SSLSocket):
+        sock.settimeout(SLICE_SECONDS)
+        return
+    sock.settimeout(None)
+    slice_ = struct.pack("ll", int(SLICE_SECONDS), int(SLICE_SECONDS % 1 * 1_000_000))
+    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+        sock.setsockopt(socket.SOL_SOCKET, option, slice_)
 
 
 class _Garbled(Exception):

@@ -1,12 +1,13 @@
 """Tokens: who mints one honours it. A token names one purpose and a few numbers, and holds no address."""
 
 import base64
-import binascii
 import hashlib
 import hmac
+from binascii import b2a_base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from hashlib import blake2s
 
 from digest.errors import BadSetting, BadToken
 
@@ -53,7 +54,7 @@ class Signer:
         """A URL-safe token for `purpose` that carries `numbers` (each >= 0): 30 to 45 characters for ids."""
         key = self._ring[0]
         body = bytes((purpose,)) + key.id + b"".join(map(_varint, numbers))
-        tag = hmac.digest(key.by_purpose[purpose], body, "sha256")[:TAG_BYTES]
+        tag = _tag(key.by_purpose[purpose], body)
         return base64.urlsafe_b64encode(body + tag).rstrip(b"=").decode("ascii")
 
     @property
@@ -78,7 +79,7 @@ class Signer:
             raise BadToken("this link is not complete or is meant for something else")
         for key in self._ring:
             if key.id == body[1:start]:
-                wanted = hmac.digest(key.by_purpose[purpose], body, "sha256")[:TAG_BYTES]
+                wanted = _tag(key.by_purpose[purpose], body)
                 if hmac.compare_digest(wanted, tag):
                     return _numbers(body[start:])
         raise BadToken("this link is not one of ours, or its key was retired")
@@ -110,8 +111,8 @@ class Minter:
     def sign(self, packed: bytes) -> bytes:
         """The token for numbers that were packed before: several tokens of a mail share most of them."""
         body = self._head + packed
-        tag = hmac.digest(self._key, body, "sha256")[:TAG_BYTES]
-        return binascii.b2a_base64(body + tag, newline=False).translate(_URL_SAFE, b"=")
+        tag = blake2s(body, key=self._key, digest_size=TAG_BYTES).digest()
+        return b2a_base64(body + tag, newline=False).translate(_URL_SAFE, b"=")
 
 
 def pack(*numbers: int) -> bytes:
@@ -120,6 +121,11 @@ def pack(*numbers: int) -> bytes:
 
 
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
+
+def _tag(key: bytes, body: bytes) -> bytes:
+    """Keyed BLAKE2s (RFC 7693): a mail holds a dozen tokens, and HMAC-SHA256 takes three times as long."""
+    return blake2s(body, key=key, digest_size=TAG_BYTES).digest()
 
 
 def _key(secret: str) -> _Key:

@@ -29,17 +29,18 @@ class Maker:
 
     def __init__(self, publication_id: int, frozen: FrozenIssue, signer: Signer) -> None:
         """Take what was frozen. Raises BadSetting when the signing key is gone, BadInput when the bytes are damaged."""
-        self._publication, self._issue = publication_id, frozen.issue_id
+        # Packed once: every token of every mail holds them.
+        self._publication, self._issue = pack(publication_id), pack(frozen.issue_id)
         self._pressed = Pressed.from_bytes(frozen.pressed)
         self._cast = lru_cache(maxsize=MOST_CASTS)(self._cast_anew)
         self._sender = from_json(frozen.edition).masthead.sender_address.encode("ascii")
         self._domain = b"@" + self._sender.rpartition(b"@")[2]
         key = frozen.key_id
-        self._leave = tokens.unsubscribe_minter(signer, key).mint
-        self._choose = tokens.preferences_minter(signer, key).mint
+        self._leave = tokens.unsubscribe_minter(signer, key).sign
+        self._choose = tokens.preferences_minter(signer, key).sign
         self._click = links.click_minter(signer, key).sign
         # Not the unsubscribe token: a Message-ID travels on in the References of every answer.
-        self._name = signer.minter(Purpose.BOUNCE, key).mint
+        self._name = signer.minter(Purpose.BOUNCE, key).sign
 
     @classmethod
     def of(cls, session: Session, issue_id: int, signer: Signer) -> "Maker":
@@ -56,12 +57,12 @@ class Maker:
         plate, clicks = self._cast(variant)
         to, wide = envelope(address)
         plain, escaped = _masked(addresses.masked(address))
-        issue, click, packed = self._issue, self._click, pack(subscriber_id)
+        publication, issue, click, packed = self._publication, self._issue, self._click, pack(subscriber_id)
         reader = Reader(
             to,
-            self._name(issue, subscriber_id) + self._domain,
-            self._leave(self._publication, subscriber_id, issue),
-            self._choose(self._publication, subscriber_id),
+            self._name(issue + packed) + self._domain,
+            self._leave(publication + packed + issue),
+            self._choose(publication + packed),
             plain,
             escaped,
             [click(link + packed) for link in clicks],
@@ -73,7 +74,7 @@ class Maker:
         picks = self._pressed.picks
         order = tuple(picks[place] for place in topics.places(variant, len(picks)))
         plate = self._pressed.plate(order)
-        return plate, [pack(self._issue, number) for number in plate.clicks]
+        return plate, [self._issue + pack(number) for number in plate.clicks]
 
     def check(self) -> None:
         """Make one mail and look at its lines: what is not CRLF on the wire could be read as two mails."""
