@@ -282,6 +282,7 @@ def upgrade() -> None:
         sa.Column("canary", sa.Boolean(), nullable=False),
         sa.Column("started", sa.Integer(), nullable=False),
         sa.Column("fence", sa.Integer(), nullable=False),
+        sa.Column("gone", sa.Integer(), nullable=False),
         sa.Column("holder", sa.String(length=64), nullable=True),
         sa.Column("lease_until", digest.db.UtcDateTime(), nullable=True),
         sa.Column("done_at", digest.db.UtcDateTime(), nullable=True),
@@ -337,6 +338,10 @@ def upgrade() -> None:
         sa.Column("planned", sa.Integer(), nullable=False),
         sa.Column("quiet_until", digest.db.UtcDateTime(), nullable=True),
         sa.Column("quiet_times", sa.Integer(), nullable=False),
+        sa.Column("quiet_why", sa.Text(), nullable=True),
+        sa.Column("still_since", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("still_at", sa.Integer(), nullable=True),
+        sa.Column("stall_told_at", digest.db.UtcDateTime(), nullable=True),
         sa.Column("canary", sa.Integer(), nullable=False),
         sa.Column("canary_looked_at", digest.db.UtcDateTime(), nullable=True),
         sa.Column("canary_passed_at", digest.db.UtcDateTime(), nullable=True),
@@ -413,6 +418,13 @@ def upgrade() -> None:
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.create_index("ix_delivery_batch", ["batch_id", "place"], unique=False)
         batch_op.create_index("ix_delivery_person", ["subscriber_id"], unique=False)
+        batch_op.create_index(
+            "ix_delivery_told_apart",
+            ["issue_id", "outcome", "reason"],
+            unique=False,
+            sqlite_where=sa.text("outcome <> 'accepted' OR reason IS NOT NULL"),
+            postgresql_where=sa.text("outcome <> 'accepted' OR reason IS NOT NULL"),
+        )
         batch_op.create_index(
             "ix_delivery_waiting",
             ["issue_id", "due_at"],
@@ -508,6 +520,11 @@ def downgrade() -> None:
             "ix_delivery_waiting",
             sqlite_where=sa.text("due_at IS NOT NULL"),
             postgresql_where=sa.text("due_at IS NOT NULL"),
+        )
+        batch_op.drop_index(
+            "ix_delivery_told_apart",
+            sqlite_where=sa.text("outcome <> 'accepted' OR reason IS NOT NULL"),
+            postgresql_where=sa.text("outcome <> 'accepted' OR reason IS NOT NULL"),
         )
         batch_op.drop_index("ix_delivery_person")
         batch_op.drop_index("ix_delivery_batch")

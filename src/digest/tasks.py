@@ -14,7 +14,7 @@ from celery.signals import worker_shutting_down
 
 from digest.audience import erase
 from digest.db import utcnow
-from digest.delivery import batches, finish, freeze, letters, notices, recover
+from digest.delivery import batches, finish, freeze, letters, notices, recover, stall
 from digest.delivery.due import caution
 from digest.delivery.send import work
 from digest.editorial import drafting, issues, schedule, transitions
@@ -74,6 +74,7 @@ def settle() -> None:
     with current().db.begin() as session:
         for issue_id in finish.finish(session, utcnow()):
             LOG.info("issue sent", extra={"issue": issue_id})
+        stall.watch(session, utcnow())
 
 
 def send() -> None:
@@ -127,7 +128,7 @@ def _work() -> str:
         relay=here.relay,
         home=here.home,
         retry_delay=here.retry_delay,
-        send_rate=here.send_rate,
+        limits=here.limits,
         seconds=RUN_SECONDS,
         stopping=_stopping.is_set,
     )

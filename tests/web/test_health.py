@@ -7,7 +7,7 @@ from tests.web.newsstand import Stand
 from tests.web.readers import reader
 
 from digest.db import utcnow
-from digest.delivery.models import Delivery, Letter
+from digest.delivery.models import Batch, Delivery, FrozenIssue, Letter
 
 
 def test_alive_asks_nothing(shop: Stand) -> None:
@@ -37,6 +37,8 @@ def test_the_figures_add_up(shop: Stand) -> None:
                 for r, o in zip(readers, outcomes, strict=True)
             ],
         )
+        session.get_one(FrozenIssue, 1).planned = len(outcomes)
+        session.add(Batch(issue_id=1, due_at=utcnow(), size=1))
         from digest.editorial.models import Issue
 
         session.get_one(Issue, 1).state = "sending"

@@ -4,6 +4,7 @@ All of it is rows: the canary's own batches, which alone are given out until the
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -64,6 +65,11 @@ def set_apart(session: Session, frozen: FrozenIssue, mails: int, now: datetime) 
     row = Delivery.__table__.c
     moved = update(Delivery).where(row.batch_id == bindparam("was_in"), row.place == bindparam("was_at"))
     session.connection().execute(moved.values(batch_id=bindparam("now_in"), place=bindparam("now_at")), moves)
+    left = [
+        {"which": batch, "left": number} for batch, number in Counter(batch for batch, _ in seats).items()
+    ]
+    fewer = update(Batch.__table__).where(Batch.__table__.c.id == bindparam("which"))  # type: ignore[arg-type] # a FromClause to the type checker
+    session.connection().execute(fewer.values(gone=bindparam("left")), left)
 
 
 def released() -> ColumnElement[bool]:

@@ -1,12 +1,19 @@
-"""What became of an issue, in numbers that always add up: every one is counted from the same rows at once."""
+"""What became of an issue, in numbers that always add up.
 
-from collections.abc import Mapping
+A look must stay cheap with a million rows, so `counts` reads what is short: the batches, those that wait, and those
+that ended otherwise than accepted, each by its index. `recount` reads every row and says the same.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, Row, String, and_, cast, func, literal, null, or_, select, union_all
 from sqlalchemy.orm import Session
 
-from digest.delivery.models import Delivery, Outcome
+from digest.delivery.models import Batch, Delivery, FrozenIssue, Outcome
+
+FEW = 40  # batches whose rows are looked at one by one; of more, their sizes say enough
 
 
 @dataclass(frozen=True)
@@ -24,16 +31,82 @@ class Counts:
 
 def counts(session: Session, issue_id: int) -> Counts:
     """The counts of an issue as they stand; all zero before its freeze."""
+    words = (cast(Delivery.outcome, String), cast(Delivery.reason, String))
+    others = (
+        select(*words, func.count())
+        .where(Delivery.issue_id == issue_id, Delivery.outcome.is_not(None), Delivery.told_apart())
+        .group_by(Delivery.outcome, Delivery.reason)
+    )
+    planned = select(literal("planned"), null(), FrozenIssue.planned).where(FrozenIssue.issue_id == issue_id)
+    remaining = select(literal("remaining"), null(), _remaining(issue_id))
+    # One statement, so that all of it is of one moment.
+    rows: Sequence[Row[str | None, str | None, int]]
+    rows = session.execute(union_all(others, planned, remaining)).all()
+    sums, reasons = _summed(rows)
+    total, left = sums.pop("planned", 0), sums.pop("remaining", 0)
+    told_apart = sum(number for outcome, number in sums.items() if outcome != Outcome.ACCEPTED)
+    sums[Outcome.ACCEPTED.value] = total - left - told_apart
+    return _made(total, left, sums, reasons)
+
+
+def recount(session: Session, issue_id: int) -> Counts:
+    """The same from every single row: half a second for a million."""
     rows = session.execute(
         select(Delivery.outcome, Delivery.reason, func.count())
         .where(Delivery.issue_id == issue_id)
         .group_by(Delivery.outcome, Delivery.reason)
     )
+    sums, reasons = _summed(rows.all())
+    return _made(sum(sums.values()), sums.get(None, 0), sums, reasons)
+
+
+def ended_since(session: Session, issue_id: int, since: datetime) -> int:
+    """About how many mails ended after `since`: exact while that is a few batches, else by the sizes of batches."""
+    recent = (Batch.issue_id == issue_id, or_(Batch.done_at > since, and_(*_touched())))
+    batches = session.execute(
+        select(Batch.id, Batch.size, Batch.done_at).where(*recent).order_by(Batch.id)
+    ).all()
+    if len(batches) > FEW:
+        return sum(size for _, size, done_at in batches if done_at is not None)
+    ended = select(func.count()).where(
+        Delivery.batch_id.in_([batch.id for batch in batches]),
+        Delivery.outcome != Outcome.EXCLUDED.value,
+        Delivery.ended_at > since,
+    )
+    return session.scalar(ended) or 0
+
+
+def _remaining(issue_id: int) -> ColumnElement[int]:
+    """Whole batches that nobody began, what is open in those that somebody did, and who waits for another try."""
+    whole = select(func.coalesce(func.sum(Batch.size - Batch.gone), 0)).where(
+        Batch.issue_id == issue_id, Batch.done_at.is_(None), Batch.holder.is_(None), Batch.started == 0
+    )
+    begun = select(Batch.id).where(Batch.issue_id == issue_id, *_touched())
+    open_ = select(func.count()).where(
+        Delivery.batch_id.in_(begun), Delivery.outcome.is_(None), Delivery.due_at.is_(None)
+    )
+    waiting = select(func.count()).where(Delivery.issue_id == issue_id, Delivery.due_at.is_not(None))
+    return whole.scalar_subquery() + open_.scalar_subquery() + waiting.scalar_subquery()
+
+
+def _touched() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return Batch.done_at.is_(None), or_(Batch.holder.is_not(None), Batch.started > 0)
+
+
+def _summed(
+    rows: Sequence[Row[str | None, str | None, int]],
+) -> tuple[dict[str | None, int], dict[str, dict[str, int]]]:
     sums: dict[str | None, int] = {}
     reasons: dict[str, dict[str, int]] = {}
     for outcome, reason, number in rows:
         sums[outcome] = sums.get(outcome, 0) + number
         if outcome is not None and reason:
             reasons.setdefault(outcome, {})[reason] = number
+    return sums, reasons
+
+
+def _made(
+    planned: int, remaining: int, sums: Mapping[str | None, int], reasons: Mapping[str, Mapping[str, int]]
+) -> Counts:
     ended = {outcome.value: sums.get(outcome.value, 0) for outcome in Outcome}
-    return Counts(planned=sum(sums.values()), remaining=sums.get(None, 0), reasons=reasons, **ended)
+    return Counts(planned=planned, remaining=remaining, reasons=reasons, **ended)

@@ -3,7 +3,17 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Text,
+    TextClause,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from digest.audience.models import Subscriber
@@ -38,6 +48,10 @@ class FrozenIssue(Base):
     planned: Mapped[int] = mapped_column(default=0)
     quiet_until: Mapped[datetime | None]  # the relay said "not now" to all of it: nothing is tried before
     quiet_times: Mapped[int] = mapped_column(default=0)  # how often in a row, so that the waits grow
+    quiet_why: Mapped[str | None] = mapped_column(Text)
+    still_since: Mapped[datetime | None]  # since when nothing ended although something is due
+    still_at: Mapped[int | None]  # how many remained then
+    stall_told_at: Mapped[datetime | None]  # the owners were told; nothing more is said until something moves
     canary: Mapped[int] = mapped_column(default=0)  # how many are mailed before the rest; 0: nobody is
     canary_looked_at: Mapped[datetime | None]  # their answers were judged
     canary_passed_at: Mapped[datetime | None]  # and found good, or a person said so: the rest may go
@@ -61,9 +75,13 @@ class Batch(Base):
     fence: Mapped[int] = mapped_column(
         default=0
     )  # raised by each claim: a holder that lost its lease cannot write
+    gone: Mapped[int] = mapped_column(default=0)  # places without a mail: it was taken into the canary
     holder: Mapped[str | None] = mapped_column(String(64))  # whose evidence it is: home, process, connection
     lease_until: Mapped[datetime | None]
     done_at: Mapped[datetime | None]
+
+
+_TOLD_APART = "outcome <> 'accepted' OR reason IS NOT NULL"
 
 
 class Delivery(Base):
@@ -74,6 +92,15 @@ class Delivery(Base):
         CheckConstraint("outcome IN ('accepted', 'excluded', 'failed', 'unknown')", name="outcome"),
         Index("ix_delivery_batch", "batch_id", "place"),
         Index("ix_delivery_person", "subscriber_id"),
+        # What counts look at: few, for nearly all are accepted and say nothing more.
+        Index(
+            "ix_delivery_told_apart",
+            "issue_id",
+            "outcome",
+            "reason",
+            sqlite_where=text(_TOLD_APART),
+            postgresql_where=text(_TOLD_APART),
+        ),
         Index(
             "ix_delivery_waiting",
             "issue_id",
@@ -94,6 +121,11 @@ class Delivery(Base):
     attempts: Mapped[int] = mapped_column(default=0)
     due_at: Mapped[datetime | None]  # when to try again, after a 4xx
     ended_at: Mapped[datetime | None]
+
+    @staticmethod
+    def told_apart() -> TextClause:
+        """Ended otherwise than simply accepted, in the very words of the index: else it is not used."""
+        return text(f"({_TOLD_APART})")
 
 
 class Letter(Base):

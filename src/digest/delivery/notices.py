@@ -1,5 +1,6 @@
 """What the clock tells those who edit: a draft is there, a week was thin, an hour was missed."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import select
@@ -42,13 +43,28 @@ def halted(session: Session, issue: Issue, now: datetime) -> None:
     _tell(session, issue.publication_id, now, facts)
 
 
+def stalled(session: Session, issue: Issue, remaining: int, now: datetime) -> None:
+    """Tell the owners that an issue stands still although nothing keeps it back."""
+    said = [
+        f"Nothing of it has ended for ten minutes, and {remaining:,} mails remain.",
+        "Nobody got it twice and nobody was skipped. It goes on by itself when a worker gets through.",
+        "Look whether one runs and reaches the relay; digest doctor says more.",
+    ]
+    facts = _facts(f"Issue {issue.number} stands still", said, f"/desk/issues/{issue.number}")
+    _tell(session, issue.publication_id, now, facts, (Role.OWNER,))
+
+
 def _facts(heading: str, said: list[str], path: str) -> dict[str, object]:
     return {"heading": heading, "paragraphs": said, "link_path": path, "link_label": "Open the desk"}
 
 
-def _tell(session: Session, publication_id: int, now: datetime, facts: dict[str, object]) -> None:
-    editors = select(User.id).where(
-        User.role.in_([Role.OWNER.value, Role.EDITOR.value]), User.removed_at.is_(None)
-    )
-    for user_id in session.scalars(editors).all():
+def _tell(
+    session: Session,
+    publication_id: int,
+    now: datetime,
+    facts: dict[str, object],
+    roles: Sequence[Role] = (Role.OWNER, Role.EDITOR),
+) -> None:
+    whom = select(User.id).where(User.role.in_([role.value for role in roles]), User.removed_at.is_(None))
+    for user_id in session.scalars(whom).all():
         letters.post(session, "notice", now=now, publication_id=publication_id, user_id=user_id, facts=facts)

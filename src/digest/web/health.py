@@ -13,7 +13,8 @@ from sqlalchemy import Row, func, select, text
 from sqlalchemy.orm import Session
 
 from digest.db import utcnow
-from digest.delivery.models import Batch, Delivery, FrozenIssue, Letter
+from digest.delivery.counts import counts
+from digest.delivery.models import Batch, FrozenIssue, Letter, Outcome
 from digest.editorial.models import Issue, State
 from digest.schema import missing
 from digest.web.frame import services
@@ -52,10 +53,15 @@ def metrics() -> Response:
     """Figures for Prometheus, in a network of our own only: how many readers there are is nobody's business."""
     if not ipaddress.ip_address(visitor()).is_private:
         abort(404)
-    registry = CollectorRegistry()
     with services().db.read() as session:
-        registry.register(_Ledger(session, utcnow()))
-        return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+        return Response(ledger_figures(session, utcnow()), content_type=CONTENT_TYPE_LATEST)
+
+
+def ledger_figures(session: Session, now: datetime) -> bytes:
+    """What `/metrics` says, in Prometheus' text format."""
+    registry = CollectorRegistry()
+    registry.register(_Ledger(session, now))
+    return generate_latest(registry)
 
 
 class _Ledger(Collector):
@@ -76,16 +82,13 @@ class _Ledger(Collector):
         recent = (FrozenIssue.frozen_at > self._now - SHOWN_FOR) | Issue.state.in_(
             (State.SENDING, State.PAUSED)
         )
-        outcome = func.coalesce(Delivery.outcome, "remaining")
         rows = self._session.execute(
-            select(Issue.number, outcome, func.count())
-            .join(Delivery, Delivery.issue_id == Issue.id)
-            .join(FrozenIssue, FrozenIssue.issue_id == Issue.id)
-            .where(recent)
-            .group_by(Issue.id, Issue.number, outcome)
+            select(Issue.id, Issue.number).join(FrozenIssue, FrozenIssue.issue_id == Issue.id).where(recent)
         )
-        for number, word, count in rows:
-            family.add_metric((str(number), word), count)
+        for issue_id, number in rows:
+            found = counts(self._session, issue_id)
+            for word in (*Outcome, "remaining"):
+                family.add_metric((str(number), word), getattr(found, word))
         return family
 
     def _letters(self) -> Iterator[GaugeMetricFamily]:

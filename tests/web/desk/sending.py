@@ -6,7 +6,7 @@ from tests.web.newsstand import Stand
 from tests.web.readers import reader
 
 from digest.db import utcnow
-from digest.delivery.models import Delivery, FrozenIssue
+from digest.delivery.models import Batch, Delivery, FrozenIssue
 from digest.editorial import content, issues, transitions
 from digest.editorial.models import State
 from digest.publications import publications
@@ -41,16 +41,21 @@ def on_its_way(made: Stand, state: State = State.SENDING, hold_minutes: int = 0)
             )
         )
         numbers = [reader(session, publication.id, f"r{place}@example.org") for place in range(len(OUTCOMES))]
+        begun = 0 if hold_minutes else len(OUTCOMES)
+        batch = Batch(issue_id=issue.id, due_at=now, size=len(OUTCOMES), started=begun)
+        session.add(batch)
+        session.flush()
         for number, outcome in zip(numbers, OUTCOMES, strict=True):
-            session.add(_delivery(issue.id, number, None if hold_minutes else outcome, now))
+            session.add(_delivery(batch, number, None if hold_minutes else outcome, now))
     return numbers
 
 
-def _delivery(issue_id: int, number: int, outcome: str | None, now: object) -> Delivery:
+def _delivery(batch: Batch, number: int, outcome: str | None, now: object) -> Delivery:
     reasons = {"failed": "no such mailbox", "excluded": "left"}
     return Delivery(
-        issue_id=issue_id,
+        issue_id=batch.issue_id,
         subscriber_id=number,
+        batch_id=batch.id,
         outcome=outcome,
         reason=reasons.get(outcome or ""),
         ended_at=now if outcome else None,

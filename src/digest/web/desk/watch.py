@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from flask import g
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from digest.db import utcnow
 from digest.delivery import canary, control
-from digest.delivery.counts import Counts, counts
-from digest.delivery.models import Delivery, FrozenIssue
+from digest.delivery.counts import Counts, counts, ended_since
+from digest.delivery.models import FrozenIssue
 from digest.editorial import issues
 from digest.editorial.models import Issue, State
 from digest.web.desk import outcomes
@@ -57,7 +56,6 @@ def watch_page(db: Session, issue: Issue) -> Response:
         pace=pace(db, issue, found, now),
         hold_left=_hold_left(issue, now),
         first=canary.canary(db, issue.id),
-        missed=issue.state == State.PAUSED and issue.release_at is None,
         moving=issue.state == State.SENDING,
     )
     return with_policy(body, script_src="'self'", connect_src="'self'")
@@ -69,10 +67,7 @@ def pace(db: Session, issue: Issue, found: Counts, now: datetime) -> Pace:
         return Pace(None, None)
     since = max(issue.started_at, now - LOOK_BACK)
     seconds = (now - since).total_seconds()
-    ended = select(func.count()).where(
-        Delivery.issue_id == issue.id, Delivery.outcome != "excluded", Delivery.ended_at > since
-    )
-    done = db.scalar(ended) or 0
+    done = ended_since(db, issue.id, since)
     if seconds < LEAST_SECONDS or not done:
         return Pace(None, None)
     return Pace(done / seconds, timedelta(seconds=found.remaining * seconds / done))

@@ -1,0 +1,66 @@
+"""An issue that stands still is told of, once."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from sqlalchemy import func, select
+from tests.delivery.mailroom import EARLIER, frozen, work
+from tests.relay import Relay
+
+from digest.db import Database, utcnow
+from digest.delivery import stall
+from digest.delivery.models import FrozenIssue, Letter
+from digest.editorial.models import Role, User
+
+
+def test_owners_are_told_once_that_an_issue_stands_still(db: Database) -> None:
+    _owner(db)
+    number = frozen(db, readers=5)
+    assert _watch(db, 0) == []
+    assert _watch(db, 5) == []
+    assert _watch(db, 11) == [number]
+    assert _watch(db, 30) == []
+    assert _notices(db) == 1
+
+
+def test_an_issue_that_waits_on_purpose_is_no_alarm(db: Database) -> None:
+    _owner(db)
+    number = frozen(db, readers=5)
+    _watch(db, 0)
+    with db.begin() as session:
+        session.get_one(FrozenIssue, number).quiet_until = utcnow() + timedelta(hours=1)
+    assert _watch(db, 30) == []
+
+
+def test_what_moves_is_no_alarm_and_a_second_stall_is_told_again(db: Database, tmp_path: Path) -> None:
+    _owner(db)
+    number = frozen(db, readers=1200)
+    _watch(db, 0)
+    assert _watch(db, 11) == [number]
+    with Relay() as relay:
+        seen = 0
+
+        def enough() -> bool:
+            nonlocal seen
+            seen += 1
+            return seen > 50
+
+        work(db, tmp_path, relay.url + "?connections=1", stopping=enough)
+    assert _watch(db, 12) == []
+    assert _watch(db, 30) == [number]
+    assert _notices(db) == 2
+
+
+def _watch(db: Database, minutes: int) -> list[int]:
+    with db.begin() as session:
+        return stall.watch(session, utcnow() + timedelta(minutes=minutes))
+
+
+def _owner(db: Database) -> None:
+    with db.begin() as session:
+        session.add(User(address="owner@example.org", role=Role.OWNER.value, created_at=EARLIER))
+
+
+def _notices(db: Database) -> int:
+    with db.read() as session:
+        return session.scalar(select(func.count()).where(Letter.kind == "notice")) or 0
