@@ -7,6 +7,7 @@ that ended otherwise than accepted, each by its index. `recount` reads every row
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Row, String, and_, cast, func, literal, null, or_, select, union_all
 from sqlalchemy.orm import Session
@@ -40,8 +41,8 @@ def counts(session: Session, issue_id: int) -> Counts:
     planned = select(literal("planned"), null(), FrozenIssue.planned).where(FrozenIssue.issue_id == issue_id)
     remaining = select(literal("remaining"), null(), _remaining(issue_id))
     # One statement, so that all of it is of one moment.
-    rows: Sequence[Row[str | None, str | None, int]]
-    rows = session.execute(union_all(others, planned, remaining)).all()
+    parts: Any = union_all(others, planned, remaining)
+    rows = session.execute(parts).all()
     sums, reasons = _summed(rows)
     total, left = sums.pop("planned", 0), sums.pop("remaining", 0)
     told_apart = sum(number for outcome, number in sums.items() if outcome != Outcome.ACCEPTED)
