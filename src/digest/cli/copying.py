@@ -13,7 +13,7 @@ def show(here: Services, number: int, slug: str | None, address: str) -> None:
     with here.db.read() as session:
         reader = copies.reader_of(session, address)
         made = copies.again(session, of_number(session, number, slug).id, reader, here.signer)
-    click.get_binary_stream("stdout").write(made)
+    click.echo(made, nl=False)
 
 
 def resend(here: Services, number: int, slug: str | None, address: str) -> None:

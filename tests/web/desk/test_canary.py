@@ -1,0 +1,34 @@
+"""The canary on the page that watches an issue go out."""
+
+import pytest
+from tests.web.desk.desk import get, signed_in
+from tests.web.desk.sending import on_its_way
+from tests.web.newsstand import Stand
+
+from digest.db import utcnow
+from digest.delivery.models import FrozenIssue
+
+
+@pytest.mark.parametrize(
+    ("looked", "passed", "words"),
+    [
+        (False, False, "The rest waits for them."),
+        (True, False, "The rest waits until you resume."),
+        (True, True, "Canary passed"),
+    ],
+)
+def test_the_watch_page_says_how_the_canary_stands(
+    room: Stand, looked: bool, passed: bool, words: str
+) -> None:
+    on_its_way(room)
+    with room.db.begin() as session:
+        frozen = session.get_one(FrozenIssue, 1)
+        frozen.canary = 20
+        frozen.canary_looked_at = utcnow() if looked else None
+        frozen.canary_passed_at = utcnow() if passed else None
+    assert words in get(signed_in(room), "/desk/issues/1")
+
+
+def test_without_a_canary_nothing_is_said_of_one(room: Stand) -> None:
+    on_its_way(room)
+    assert "anary" not in get(signed_in(room), "/desk/issues/1")
