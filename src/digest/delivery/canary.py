@@ -80,7 +80,7 @@ def released() -> ColumnElement[bool]:
 def look(session: Session, now: datetime) -> list[int]:
     """Judge each canary that has ended or was put off; gives the rows of the issues whose rest may go from now on.
 
-    Where more than 5 % were refused the issue is paused instead, and its editors are told. May be asked by two at
+    Where more than 5% were refused the issue is paused instead, and its editors are told. May be asked by two at
     once, and again after any crash: each canary is judged once.
     """
     under_way = select(Batch.id).where(
