@@ -5,6 +5,7 @@ Run as a program it prints its port and then its count of mails at every line it
 
 import argparse
 import asyncio
+import base64
 import contextlib
 import os
 import sys
@@ -42,6 +43,8 @@ class Script:
     extensions: tuple[str, ...] = ()
     greeting: str = "220 relay.test ESMTP"
     login: str = ""  # the reply to AUTH; offered when set
+    users: dict[str, str] = field(default_factory=dict)  # who may log in, with a password or a token
+    logins: tuple[str, ...] = ("PLAIN", "LOGIN")  # offered when there are users
     mail: deque[str] = field(default_factory=deque)  # the next replies to MAIL, then 250
     rcpt: dict[str, deque[str]] = field(default_factory=lambda: defaultdict(deque))  # by recipient, then 250
     every_rcpt: str = ""
@@ -74,6 +77,7 @@ class Relay:
         self.open = 0
         self.most_open = 0
         self.commands: list[str] = []
+        self.users: list[str] = []  # who logged in
         self.port = 0
         self.talks: set[Talk] = set()
         self._server: asyncio.AbstractServer | None = None
@@ -150,6 +154,8 @@ class Talk(asyncio.Protocol):
         self.out: list[bytes] = []
         self.parts: list[bytes] = []
         self.gone = False
+        self.user = ""
+        self.asked: Callable[[str], str] | None = None  # who takes the next line, after a 334
         self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -182,7 +188,11 @@ class Talk(asyncio.Protocol):
         if not found:
             return False
         self.buffer = rest
-        self.command(head.decode("utf-8"))
+        if self.asked is not None:
+            asked, self.asked = self.asked, None
+            self.say(asked(head.decode("utf-8")))
+        else:
+            self.command(head.decode("utf-8"))
         return True
 
     def command(self, line: str) -> None:
@@ -193,11 +203,12 @@ class Talk(asyncio.Protocol):
             offered = ["relay.test", "SIZE 50000000", "8BITMIME", *self.script.extensions]
             offered += ["PIPELINING"] * self.script.pipelining + ["SMTPUTF8"] * self.script.utf8
             offered += ["AUTH PLAIN LOGIN"] * bool(self.script.login)
+            offered += ["AUTH " + " ".join(self.script.logins)] * bool(self.script.users)
             for text in offered[:-1]:
                 self.say("250-" + text)
             self.say("250 " + offered[-1])
         elif verb == "AUTH":
-            self.say(self.script.login)
+            self.say(self.script.login or self.login(line))
         elif verb == "MAIL":
             self.start(line)
         elif verb == "RCPT":
@@ -212,6 +223,35 @@ class Talk(asyncio.Protocol):
             self.drop()
         else:
             self.say("500 what?")
+
+    def login(self, line: str) -> str:
+        how, _, first = line[5:].partition(" ")
+        if how == "PLAIN":
+            _, user, password = _text(first).split("\0")
+            return self.let_in(user, password)
+        if how == "LOGIN":
+            return self.user_told(first) if first else self.ask("334 VXNlcm5hbWU6", self.user_told)
+        user, bearer = _text(first).split("\1")[:2]
+        assert (user[:5], bearer[:12], _text(first)[-2:]) == ("user=", "auth=Bearer ", "\1\1")
+        if self.script.users.get(user[5:]) == bearer[12:]:
+            return self.let_in(user[5:], bearer[12:])
+        return self.ask(
+            "334 eyJzdGF0dXMiOiI0MDEifQ==", lambda empty: self.let_in("", "") if not empty else "500 what?"
+        )
+
+    def user_told(self, answer: str) -> str:
+        user = _text(answer)
+        return self.ask("334 UGFzc3dvcmQ6", lambda password: self.let_in(user, _text(password)))
+
+    def ask(self, challenge: str, then: Callable[[str], str]) -> str:
+        self.asked = then
+        return challenge
+
+    def let_in(self, user: str, password: str) -> str:
+        if user and self.script.users.get(user) == password:
+            self.relay.users.append(user)
+            return "235 2.7.0 come in"
+        return "535 5.7.8 who are you?"
 
     def start(self, line: str) -> None:
         if self.script.close_after and self.mails >= self.script.close_after:
@@ -317,6 +357,10 @@ class Talk(asyncio.Protocol):
             self.transport.write(b"".join(self.out))
             self.out = []
         self.transport.close()
+
+
+def _text(base64_text: str) -> str:
+    return base64.b64decode(base64_text).decode()
 
 
 def _bracketed(line: str) -> str:

@@ -53,6 +53,7 @@ def build(settings: "Settings") -> "Services":
     """Make what every door needs. Nothing connects before it is used. Raises BadSetting."""
     from digest.db import connect
     from digest.mail import relay_from_url
+    from digest.pace.pace import Pace
     from digest.services import Services
     from digest.signing import Signer
 
@@ -66,6 +67,9 @@ def build(settings: "Settings") -> "Services":
         send_rate=settings.send_rate,
         retry_delay=settings.retry_delay,
         nudge=nudger(settings),
+        pace=Pace(settings.broker),
+        domain_rates=settings.domain_rates,
+        warm_up=settings.warm_up,
     )
 
 

@@ -3,8 +3,8 @@
 import logging
 import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,7 +13,10 @@ from limits.storage import MemoryStorage, Storage
 from limits.strategies import FixedWindowRateLimiter
 
 from digest.db import Database
+from digest.delivery.accounts import Limits
 from digest.mail import Relay
+from digest.pace.pace import Pace
+from digest.rates import WarmUp
 from digest.signing import Signer
 
 LOG = logging.getLogger(__name__)
@@ -62,6 +65,14 @@ class Services:
     send_rate: float | None  # mails a second over all workers; None: as fast as the relay takes them
     retry_delay: timedelta  # before the second try, after a 4xx
     nudge: Callable[[str], None]  # names a task to run soon; never raises, for the row is the truth
+    pace: Pace = field(default_factory=Pace)  # where all workers agree on how fast they go
+    domain_rates: Mapping[str, float] = field(default_factory=dict)  # receiving domain -> mails a second
+    warm_up: WarmUp | None = None  # each account's mails a day
+
+    @property
+    def limits(self) -> Limits:
+        """How fast mails of issues may go."""
+        return Limits(self.pace, self.send_rate, self.domain_rates, self.warm_up)
 
 
 @dataclass

@@ -25,6 +25,7 @@ from digest.audience import leave
 from digest.audience.models import Subscriber, Subscription
 from digest.db import Database, utcnow
 from digest.delivery import control, due, freeze
+from digest.delivery.accounts import Limits
 from digest.delivery.models import Delivery, FrozenIssue, Letter
 from digest.delivery.report import report
 from digest.editorial.models import Issue, State
@@ -379,7 +380,7 @@ def test_a_rate_is_kept(sqlite: Database, tmp_path: Path) -> None:
     number = frozen(sqlite, readers=60)
     begun = utcnow()
     with Relay() as relay:
-        until_done(sqlite, tmp_path, relay.url, number, send_rate=100.0)
+        until_done(sqlite, tmp_path, relay.url, number, limits=Limits(rate=100.0))
     assert 0.4 < (utcnow() - begun).total_seconds() < 5
 
 

@@ -96,6 +96,8 @@ def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
             yield f"  {'':>9} {count:,} {reason}"
     if report["pause_reason"]:
         yield f"  paused: {report['pause_reason']}"
+    if report["waits_until"]:
+        yield f"  waits until {report['waits_until']}: {report['waits_why']}"
     for name in ("started_at", "finished_at"):
         if report.get(name):
             yield f"  {name.partition('_')[0]} {report[name]}"

@@ -38,15 +38,19 @@ def moment() -> float:
     return time.clock_gettime(_CLOCK)
 
 
-def claim(session: Session, *, holder: str, now: datetime, connections: int) -> Claim | None:
+def claim(
+    session: Session, *, holder: str, now: datetime, connections: int, account: str = ""
+) -> Claim | None:
     """Take the next batch that is due, unless `connections` of them are being sent already by anybody.
+
+    With an `account`, a part of the holder's name, only those that are sent over it count.
 
     Only batches of issues that are released, counted and neither paused nor told by the relay to wait.
     """
     taken_at = moment()
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-    if _held(session, now) >= connections:
+    if _held(session, now, account) >= connections:
         return None
     due = _due(now).limit(1).with_for_update(skip_locked=True, of=Batch).scalar_subquery()
     taken = session.execute(
@@ -105,10 +109,12 @@ def _kept(*, begins: bool) -> Update:
     return kept.returning(batch.id)
 
 
-def _held(session: Session, now: datetime) -> int:
+def _held(session: Session, now: datetime, account: str) -> int:
     live = select(func.count()).where(
         Batch.holder.is_not(None), Batch.done_at.is_(None), Batch.lease_until > now
     )
+    if account:
+        live = live.where(Batch.holder.contains(f":{account}:"))
     return session.scalar(live) or 0
 
 

@@ -32,7 +32,7 @@ def resume(
     if frozen is None:
         raise NotAllowed(f"issue {issue.number} missed its hour and was never frozen; schedule it anew")
     transitions.move(session, issue, State.SENDING, now=now, by=by, user_id=user_id, why=why)
-    frozen.quiet_until, frozen.quiet_times = None, 0
+    frozen.quiet_until, frozen.quiet_times, frozen.quiet_why = None, 0, None
     canary.resumed(frozen, now)
 
 

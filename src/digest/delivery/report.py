@@ -6,10 +6,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from digest.audience.models import Subscriber
+from digest.db import utcnow
 from digest.delivery import canary
 from digest.delivery.counts import counts
-from digest.delivery.models import Delivery, Outcome
+from digest.delivery.models import Delivery, FrozenIssue, Outcome
 from digest.editorial import issues
+from digest.editorial.models import State
 
 
 def report(session: Session, issue_id: int) -> dict[str, object]:
@@ -27,11 +29,20 @@ def report(session: Session, issue_id: int) -> dict[str, object]:
         "remaining": found.remaining,
         "reasons": {outcome: dict(reasons) for outcome, reasons in found.reasons.items()},
         "pause_reason": issue.pause_reason,
+        **_waits(session, issue_id, issue.state),
         "canary": _canary(session, issue_id),
         "release_at": _iso(issue.release_at),
         "started_at": _iso(issue.started_at),
         "finished_at": _iso(issue.finished_at),
     }
+
+
+def _waits(session: Session, issue_id: int, state: str) -> dict[str, object]:
+    """Until when all of an issue that goes out waits, and why; two times nothing when it does not."""
+    found = session.get(FrozenIssue, issue_id)
+    if state != State.SENDING or found is None or found.quiet_until is None or found.quiet_until <= utcnow():
+        return {"waits_until": None, "waits_why": None}
+    return {"waits_until": _iso(found.quiet_until), "waits_why": found.quiet_why}
 
 
 def by_name(

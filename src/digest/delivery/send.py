@@ -2,20 +2,21 @@
 
 import logging
 import os
-import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from digest.db import Database, utcnow
 from digest.delivery import canary, evidence, recover
 from digest.delivery import claim as claims
+from digest.delivery.accounts import Account, Accounts, Limits
 from digest.delivery.connection import Connection
+from digest.delivery.domains import Domains
 from digest.delivery.shift import Shift
-from digest.delivery.throttle import throttle
+from digest.delivery.volume import went_since
 from digest.mail import Relay
 from digest.signing import Signer
 
@@ -38,15 +39,16 @@ def work(
     relay: Relay,
     home: Path,
     retry_delay: timedelta,
-    send_rate: float | None = None,
+    limits: Limits | None = None,
     seconds: float = 20.0,
     stopping: Callable[[], bool] = lambda: False,
     clock: Callable[[], datetime] = utcnow,
 ) -> Worked:
     """Settle what dead holders left, then send for `seconds` at most, or until nothing is due.
 
-    Opens its own transactions, unlike the rest of the house: mail cannot be rolled back. `send_rate` is mails a
-    second over this process. `stopping` is asked between mails: the mail in flight is finished and written down.
+    Opens its own transactions, unlike the rest of the house: mail cannot be rolled back. `limits` hold over
+    all workers that share their store.
+    `stopping` is asked between mails: the mail in flight is finished and written down.
     Raises what the database raises; whatever was sent by then is settled by the next run.
     """
     now = clock()
@@ -55,20 +57,23 @@ def work(
     with db.read() as session:
         if not claims.anything_due(session, now):
             return Worked()
+    limits = limits or Limits()
+    accounts = Accounts(relay, limits, lambda since: _went(db, since))
     shift = Shift(
         db=db,
         signer=signer,
-        relay=relay,
+        accounts=accounts,
+        domains=Domains(limits.pace, limits.domains),
         home=home,
         retry_delay=retry_delay,
-        throttle=throttle(send_rate),
         clock=clock,
         stopping=stopping,
         until=time.monotonic() + seconds,
     )
-    _run(shift, relay.connections)
+    _run(shift)
     while not shift.over() and _canary_passed(shift):
-        _run(shift, relay.connections)
+        _run(shift)
+    accounts.close()
     with db.read() as session:
         return Worked(dict(shift.ended), more=claims.anything_due(session, clock()))
 
@@ -79,19 +84,22 @@ def _canary_passed(shift: Shift) -> bool:
         return bool(canary.look(session, shift.clock()))
 
 
-def _run(shift: Shift, connections: int) -> None:
+def _run(shift: Shift) -> None:
     """Let the connections work, and keep their leases until the last has ended."""
     name, done = f"{evidence.home_id(shift.home)}:{os.getpid()}", threading.Event()
     troubles: list[BaseException] = []
 
-    def one() -> None:
+    def one(account: Account) -> None:
         try:
-            Connection(shift, f"{name}:{secrets.token_hex(4)}").work()
+            Connection(shift, account, name).work()
         except BaseException as error:  # noqa: BLE001 it is raised again below, in the thread that asked
             troubles.append(error)
             shift.enough.set()
 
-    threads = [threading.Thread(target=one, name=f"relay-{n}", daemon=True) for n in range(connections)]
+    threads = [
+        threading.Thread(target=one, args=(account,), name=f"relay-{n}", daemon=True)
+        for n, account in enumerate(shift.accounts.seats())
+    ]
     keeper = threading.Thread(target=_keep, args=(shift, done), name="leases", daemon=True)
     for thread in (keeper, *threads):
         thread.start()
@@ -103,6 +111,11 @@ def _run(shift: Shift, connections: int) -> None:
         keeper.join()
     if troubles:
         raise troubles[0]
+
+
+def _went(db: Database, since: float) -> int:
+    with db.read() as session:
+        return went_since(session, datetime.fromtimestamp(since, UTC))
 
 
 def _keep(shift: Shift, done: threading.Event) -> None:

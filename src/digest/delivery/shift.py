@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from digest.db import Database
+from digest.delivery.accounts import Accounts
 from digest.delivery.claim import Claim
+from digest.delivery.domains import Domains
 from digest.delivery.mails import Maker
-from digest.delivery.throttle import Throttle
-from digest.mail import Relay
 from digest.signing import Signer
 
 
@@ -21,16 +21,15 @@ class Shift:
 
     db: Database
     signer: Signer
-    relay: Relay
+    accounts: Accounts
+    domains: Domains
     home: Path
     retry_delay: timedelta
-    throttle: Throttle
     clock: Callable[[], datetime]
     stopping: Callable[[], bool]
     until: float  # on time.monotonic: no batch is begun and no mail taken up after it
     enough: threading.Event = field(default_factory=threading.Event)  # the relay wants no more for now
     claims: dict[int, Claim] = field(default_factory=dict)  # by batch
-    open_lines: int = 0
     ended: dict[str, int] = field(default_factory=dict)  # outcome -> how many in this run
     _makers: dict[int, Maker] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -58,12 +57,6 @@ class Shift:
                 with self.db.read() as session:
                     self._makers[issue_id] = Maker.of(session, issue_id, self.signer)
             return self._makers[issue_id]
-
-    def line(self, change: int) -> int:
-        """Count open lines up or down; gives how many there are now."""
-        with self._lock:
-            self.open_lines += change
-            return self.open_lines
 
     def tally(self, ended: dict[str, int]) -> None:
         """Add what a connection did."""

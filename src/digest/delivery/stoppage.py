@@ -9,6 +9,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from digest.delivery import letters
+from digest.delivery.accounts import Account
 from digest.delivery.ledger import End, Next, write
 from digest.delivery.models import Delivery, FrozenIssue, Outcome
 from digest.delivery.replies import Meaning
@@ -32,38 +33,65 @@ class Stop(NamedTuple):
     reply: Reply
     stage: Stage
     row: Next | None = None
+    day: bool = False  # nothing is wrong: today has no more mails left for this account
 
 
 def note(
-    session: Session, issue_id: int, stop: Stop | None, shift: Shift, now: datetime, *, taken: int
+    session: Session,
+    issue_id: int,
+    stop: Stop | None,
+    *,
+    shift: Shift,
+    account: Account,
+    now: datetime,
+    taken: int,
 ) -> None:
-    """Write down what a connection's end means for the issue. `taken`: how many mails it handed over before."""
+    """Write down what a connection's end means for its account and the issue. `taken`: mails handed over before."""
     if taken:
+        shift.accounts.works(account)
         calm = update(FrozenIssue).where(FrozenIssue.issue_id == issue_id, FrozenIssue.quiet_times > 0)
         session.execute(calm.values(quiet_times=0), execution_options=_PLAIN)
     if stop is None:
         return
-    LOG.warning("relay stops us", extra={"issue": issue_id, "stage": stop.stage, "reply": str(stop.reply)})
-    if stop.meaning is Meaning.BUSY:
+    told = {"issue": issue_id, "account": account.relay.label, "stage": stop.stage, "reply": str(stop.reply)}
+    LOG.warning("relay stops us", extra=told)
+    if stop.day:
+        _wait_for_a_day(session, issue_id, stop, shift=shift, account=account, now=now)
+    elif stop.meaning is Meaning.BUSY:
         # Another line is open and works: then this one was only one too many.
-        if not shift.open_lines:
+        if not account.open_lines and not shift.accounts.set_aside(account):
             shift.enough.set()
-            _wait(session, issue_id, shift.retry_delay, now)
-    elif not _blame_reader(session, issue_id, stop, now):
+            _wait(
+                session, issue_id, shift.retry_delay, now, f"{account.relay.label} says later: {stop.reply}"
+            )
+    elif not _blame_reader(session, issue_id, stop, now) and not shift.accounts.set_aside(account):
         shift.enough.set()
-        _pause(session, issue_id, stop, now)
+        _pause(session, issue_id, stop, now, account.relay.label if shift.accounts.several else "")
 
 
-def _wait(session: Session, issue_id: int, retry_delay: timedelta, now: datetime) -> None:
+def _wait_for_a_day(
+    session: Session, issue_id: int, stop: Stop, *, shift: Shift, account: Account, now: datetime
+) -> None:
+    seconds = shift.accounts.rest(account)
+    if seconds:
+        shift.enough.set()
+        until = now + timedelta(seconds=seconds)
+        _be_quiet(session, issue_id, now, {"quiet_until": until, "quiet_why": stop.reply.text})
+
+
+def _wait(session: Session, issue_id: int, retry_delay: timedelta, now: datetime, why: str) -> None:
     frozen = session.get_one(FrozenIssue, issue_id, populate_existing=True)
-    if frozen.quiet_until is not None and frozen.quiet_until > now:
-        return  # another connection said so already
     step = min(min(FIRST_WAIT, retry_delay) * 2 ** min(frozen.quiet_times, 20), LONGEST_WAIT)
-    seconds = step.total_seconds() * random.uniform(0.8, 1.2)  # noqa: S311 no secret
-    quiet = {"quiet_until": now + timedelta(seconds=seconds), "quiet_times": FrozenIssue.quiet_times + 1}
+    until = now + step * random.uniform(0.8, 1.2)  # noqa: S311 no secret
+    times = FrozenIssue.quiet_times + 1
+    _be_quiet(session, issue_id, now, {"quiet_until": until, "quiet_times": times, "quiet_why": why})
+
+
+def _be_quiet(session: Session, issue_id: int, now: datetime, values: dict[str, object]) -> None:
+    """Let the issue wait, unless another connection said so already."""
     waiting = update(FrozenIssue).where(FrozenIssue.issue_id == issue_id)
     waiting = waiting.where(or_(FrozenIssue.quiet_until.is_(None), FrozenIssue.quiet_until <= now))
-    session.execute(waiting.values(quiet), execution_options=_PLAIN)
+    session.execute(waiting.values(values), execution_options=_PLAIN)
 
 
 def refused_since(row: Next, reply: Reply, now: datetime) -> str:
@@ -90,11 +118,11 @@ def _blame_reader(session: Session, issue_id: int, stop: Stop, now: datetime) ->
     return True
 
 
-def _pause(session: Session, issue_id: int, stop: Stop, now: datetime) -> None:
+def _pause(session: Session, issue_id: int, stop: Stop, now: datetime, label: str) -> None:
     issue = session.get_one(Issue, issue_id, populate_existing=True)
-    why = f"The relay refuses us at {stop.stage}: {stop.reply}"
+    why = f"The relay {label} refuses us at {stop.stage}: {stop.reply}".replace("  ", " ")
     if issue.state == State.SENT:  # somebody is tried once more by hand: there is nothing to pause
-        _wait(session, issue_id, LONGEST_WAIT, now)
+        _wait(session, issue_id, LONGEST_WAIT, now, why)
         return
     try:
         transitions.move(session, issue, State.PAUSED, now=now, by="relay", why=why)

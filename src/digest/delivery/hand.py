@@ -1,0 +1,161 @@
+"""A batch in hand: its claim and its evidence, who of it was read, and who is under way.
+
+A group's readers are read, its predecessor's outcomes are written and `started` is raised in one transaction; no
+transaction is open while the relay is spoken to. Sending is the one act of this house that commits by itself.
+"""
+
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
+
+from digest.delivery import claim as claims
+from digest.delivery import evidence, ledger, stoppage
+from digest.delivery.accounts import Account
+from digest.delivery.answers import Answers
+from digest.delivery.claim import Claim
+from digest.delivery.evidence import Evidence
+from digest.delivery.ledger import End, Next
+from digest.delivery.models import Outcome
+from digest.delivery.shift import Shift
+from digest.errors import BadInput
+from digest.pipeline import Mail
+
+GROUP = 200  # mails between two commits, at most
+GROUP_SECONDS = 0.15  # and not more than this much work: a power cut makes it all unknown
+
+
+class Groups:
+    """How many mails a connection takes at a time."""
+
+    def __init__(self) -> None:
+        self._size, self._at = 10, 0.0
+
+    def next(self) -> int:
+        """What the last one's pace allows, and not twice as many at once."""
+        moment = time.monotonic()
+        if self._at:
+            pace = self._size / max(moment - self._at, 1e-6)
+            self._size = max(1, min(GROUP, 2 * self._size, int(pace * GROUP_SECONDS)))
+        self._at = moment
+        return self._size
+
+    def rest(self) -> None:
+        """What comes between is no work on a group."""
+        self._at = 0.0
+
+
+class Hand:
+    """What one connection holds."""
+
+    def __init__(self, shift: Shift, held: Claim, answers: Answers, groups: Groups) -> None:
+        """Open the evidence of a claim, before anything of it is begun."""
+        self._shift, self._answers = shift, answers
+        self.claim, self._upto = held, held.started
+        self.queue: deque[Next] = deque()
+        self.again: deque[Mail] = deque()  # surely not handed over when the last line was lost
+        self.open: dict[int, Next] = {}  # by place: made into a mail, and not answered
+        self._evidence = Evidence(shift.home, held.batch_id, held.fence, held.size)
+        self.mark = self._evidence.mark
+        self._groups = groups
+        groups.rest()
+        shift.claims[held.batch_id] = held
+
+    @classmethod
+    def take(
+        cls, shift: Shift, account: Account, holder: str, *, answers: Answers, groups: Groups
+    ) -> "Hand | None":
+        """Claim a batch, when one is due and the account may have one more connection."""
+        with shift.db.begin() as session:
+            held = claims.claim(
+                session,
+                holder=holder,
+                now=shift.clock(),
+                connections=account.relay.connections,
+                account=account.relay.key if shift.accounts.several else "",
+            )
+        return cls(shift, held, answers, groups) if held is not None else None
+
+    @property
+    def unread(self) -> bool:
+        """Whether there are readers behind those that were read."""
+        return self._upto < self.claim.size
+
+    def read_on(self) -> bool:
+        """The one transaction of a group. False when the batch must be left: it was stopped or is not ours."""
+        behind = min(self._upto + self._groups.next(), self.claim.size)
+        now, ends = self._shift.clock(), self._answers.hand_out()
+        with self._shift.db.begin() as session:
+            ledger.write(session, self.claim.issue_id, ends, now)
+            if not claims.renew(session, self.claim, now, started=behind):
+                self._count(ends)
+                return False
+            rows = ledger.upcoming(session, self.claim.batch_id, self._upto, behind, now)
+        self._count(ends)
+        self.queue.extend(self._fit_for_now(rows))
+        self._upto = behind
+        return True
+
+    def look_again(self) -> None:
+        """A domain wants it slower: those of it who were read already wait as well."""
+        self.queue = deque(self._fit_for_now(self.queue))
+
+    def made(self, row: Next) -> Mail | None:
+        """The reader's mail; None when they are excluded meanwhile or no mail can be made, which is noted."""
+        if row.reason is not None or row.address is None:
+            self._answers.ends.append(
+                End(row.subscriber_id, Outcome.EXCLUDED, row.reason or "erased", row.reply, 0)
+            )
+            return None
+        try:
+            maker = self._shift.maker(self.claim.issue_id)
+            mail = maker.mail(row.subscriber_id, row.address, row.place, row.variant)
+        except (BadInput, ValueError) as error:
+            self._answers.ends.append(End(row.subscriber_id, Outcome.FAILED, "5.1.3", str(error), 0))
+            return None
+        self.open[row.place] = row
+        return mail
+
+    def put_back(self, mails: Sequence[Mail]) -> None:
+        """These were taken up and surely not handed over."""
+        for mail in mails:
+            self.mark(mail.key, evidence.UNTOUCHED)
+        self.again.extendleft(reversed(mails))
+
+    def put_down(self, account: Account) -> None:
+        """Give the batch back with all that is known of it."""
+        untouched = [mail.key for mail in self.again] + [row.place for row in self.queue]
+        reached = min(untouched, default=self._upto)
+        answers, shift, held = self._answers, self._shift, self.claim
+        now, ends = shift.clock(), answers.hand_out()
+        with shift.db.begin() as session:
+            ledger.write(session, held.issue_id, ends, now)
+            claims.let_go(session, held, now, reached=reached)
+            stoppage.note(
+                session,
+                held.issue_id,
+                answers.stop,
+                shift=shift,
+                account=account,
+                now=now,
+                taken=answers.taken,
+            )
+        self._count(ends)
+        self._close(settled=True)
+
+    def drop(self) -> None:
+        """After an accident: the evidence stays, and whoever comes next settles the batch by it."""
+        self._close(settled=False)
+
+    def _close(self, *, settled: bool) -> None:
+        self._evidence.close(settled=settled)
+        self._shift.claims.pop(self.claim.batch_id, None)
+
+    def _fit_for_now(self, rows: Sequence[Next]) -> Sequence[Next]:
+        """Those of `rows` whose domain may be mailed now; the others wait for their turn."""
+        going, waiting = self._shift.domains.sort(rows, self._shift.clock())
+        self._answers.ends += waiting
+        return going
+
+    def _count(self, ends: list[End]) -> None:
+        if ends:
+            self._shift.tally(Counter(end.outcome or "later" for end in ends))
