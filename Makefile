@@ -52,7 +52,7 @@ migration: setup ## write a migration from the models (SAYS="what it does")
 
 screenshots: setup ## make the pictures in docs/pictures anew
 	@.ci/tools $(BIN)/python
-	@$(BIN)/python bench/pictures.py
+	@$(BIN)/python -m bench.pictures
 
 wheel: setup ## build the wheel into dist/
 	@$(UV) build --wheel --quiet
