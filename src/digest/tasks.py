@@ -12,9 +12,9 @@ from typing import Any
 
 from celery.signals import worker_shutting_down
 
-from digest.audience import erase
+from digest.audience import consent, erase
 from digest.db import utcnow
-from digest.delivery import batches, finish, freeze, letters, notices, recover, stall
+from digest.delivery import batches, finish, forget, freeze, letters, notices, recover, stall
 from digest.delivery.due import caution
 from digest.delivery.send import work
 from digest.editorial import drafting, issues, schedule, transitions
@@ -95,10 +95,13 @@ def letters_() -> None:
 
 
 def purge() -> None:
-    """Forget sign-ups that nobody confirmed."""
+    """Forget sign-ups that nobody confirmed, what is left of the erased, and traces that are a year old."""
     with current().db.begin() as session:
-        if forgotten := erase.purge(session, utcnow()):
-            LOG.info("unconfirmed sign-ups forgotten", extra={"subscribers": forgotten})
+        forgotten = erase.purge(session, utcnow())
+        forget.sweep(session, utcnow())
+        traces = consent.forget_traces(session, utcnow())
+    if forgotten or traces:
+        LOG.info("forgotten", extra={"subscribers": forgotten, "traces": traces})
 
 
 TASKS = (drafts, calendar, audience, settle, send, letters_, purge)
@@ -145,6 +148,7 @@ def _letters() -> int:
         relay=here.relay,
         base_url=here.base_url,
         retry_delay=here.retry_delay,
+        limits=here.limits,
         stopping=_stopping.is_set,
     )
 

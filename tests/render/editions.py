@@ -29,7 +29,7 @@ QUOTES = (
 )
 NAMES = (
     "Parsnip",
-    "Quillbot Mini",
+    "Quillet Mini",
     "Orrery 3",
     "Lantern DB",
     "Tinwhistle",

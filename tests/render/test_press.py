@@ -118,7 +118,7 @@ def test_a_block_left_out_leaves_no_trace_in_either_part() -> None:
     plate = pressed.plate((3, 1))
     made = open_mail(plate.fill(reader(plate)))
     for part in (made.html, made.text):
-        assert part.index("Lantern DB vs Marmalade 70B") < part.index("Quillbot Mini vs Tinwhistle")
+        assert part.index("Lantern DB vs Marmalade 70B") < part.index("Quillet Mini vs Tinwhistle")
         assert "Orrery 3 vs Halyard" not in part
     left_out = {link.number for link in pressed.links if link.pick_id == 2}
     assert not left_out & set(plate.clicks)
