@@ -49,9 +49,8 @@ class Relay:
     @property
     def label(self) -> str:
         """What people call it: its name, else where it is and who we are there."""
-        return (
-            self.name or f"{self.user}@{self.host}:{self.port}" if self.user else f"{self.host}:{self.port}"
-        )
+        where = f"{self.host}:{self.port}"
+        return self.name or (f"{self.user}@{where}" if self.user else where)
 
     @property
     def key(self) -> str:

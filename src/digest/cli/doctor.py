@@ -5,13 +5,16 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
 
 from digest.cli import House, Summary
 from digest.errors import DigestError
+
+if TYPE_CHECKING:
+    from digest.relays import Relay
 
 SECONDS = 5.0
 LITTLE_DISK, TOO_LITTLE_DISK = 2 * 1024**3, 200 * 1024**2
@@ -127,10 +130,22 @@ def _broker(house: House, settings: Summary) -> Finding:
 
 
 def _relay(house: House, settings: Summary) -> Finding:
+    return _together([_account(relay, settings) for relay in house.services().relay.accounts])
+
+
+def _together(found: list[Finding]) -> Finding:
+    """One finding of all accounts: as bad as all when none works, a warning when some do not."""
+    if len(found) == 1:
+        return found[0]
+    wrong = [one for one in found if one.state != "ok"]
+    state = "ok" if not wrong else "bad" if len(wrong) == len(found) else "warn"
+    return Finding("relay", state, "; ".join(one.seen for one in found), wrong[0].mend if wrong else "")
+
+
+def _account(relay: "Relay", settings: Summary) -> Finding:
     from digest.mail import connect
 
-    relay = house.services().relay
-    where = f"{relay.host}:{relay.port}"
+    where = f"{relay.name} {relay.host}:{relay.port}".strip()
     try:
         connect(relay).close()
     except (DigestError, OSError) as error:

@@ -42,11 +42,17 @@ class Account:
 class Accounts:
     """All accounts of a run."""
 
-    def __init__(self, relay: Relay, limits: Limits, so_far: Callable[[float], int]) -> None:
+    def __init__(self, relay: Relay, limits: Limits, so_far: Callable[[float], int] = lambda _: 0) -> None:
         """`so_far` tells how many mails of issues went since an epoch second."""
         self._pace = limits.pace
         together = [Bucket(limits.pace, ALL, limits.rate)] if limits.rate else []
         self.all = [_account(one, limits, together, so_far) for one in relay.accounts]
+
+    def open(self) -> None:
+        """A run begins."""
+        for one in self.all:
+            if one.day is not None:
+                one.day.open()
 
     @property
     def several(self) -> bool:
@@ -57,6 +63,15 @@ class Accounts:
         working = [one for one in self.all if not self._aside(one)] or self.all
         shares = shared_out([one.relay for one in working])
         return [one for one, share in zip(working, shares, strict=True) for _ in range(share)]
+
+    def in_turn(self) -> list[Account]:
+        """All accounts, those that work first: for a single mail any of them will do."""
+        return sorted(self.all, key=self._aside)
+
+    def charge(self, account: Account, mails: int) -> None:
+        """Count mails that do not wait for a place: those that do wait longer."""
+        if account.gate is not None:
+            account.gate.charge(mails)
 
     def set_aside(self, account: Account) -> bool:
         """Leave an account alone for a while, longer each time; False when no other one works."""

@@ -14,13 +14,14 @@ from sqlalchemy.orm import Session
 
 from digest.db import Database, utcnow
 from digest.delivery import replies
+from digest.delivery.accounts import Accounts, Limits
 from digest.delivery.models import Letter, Outcome
 from digest.delivery.outbox import post
 from digest.delivery.replies import Meaning
 from digest.delivery.written import Unwanted, write
 from digest.errors import DigestError
 from digest.mail import Refused, Relay, connect
-from digest.pipeline import LineLost, Mail, Reply, Stage
+from digest.pipeline import Line, LineLost, Mail, Reply, Stage
 from digest.signing import Signer
 
 LOG = logging.getLogger(__name__)
@@ -44,20 +45,23 @@ def send_due(
     base_url: str,
     retry_delay: timedelta = FIRST_WAIT,
     limit: int = 50,
+    limits: Limits | None = None,
     stopping: Callable[[], bool] = lambda: False,
     clock: Callable[[], datetime] = utcnow,
 ) -> int:
     """Send up to `limit` letters that are due over one connection; gives how many the relay took.
 
-    Opens its own transactions: each letter is marked before it is handed over. A relay that cannot be reached or
-    refuses us leaves every letter where it is, for a later try.
+    Opens its own transactions: each letter is marked before it is handed over. Its line is beside those of issues,
+    waits for no rate and is counted by it: issues give way. A relay of which no account lets us in leaves every
+    letter where it is, for a later try.
     """
     run = _Run(db, signer, base_url, min(retry_delay, FIRST_WAIT), clock, [])
     run.claim(limit)
     again: list[Mail] = []
+    accounts = Accounts(relay, limits or Limits())
     while run.waiting or again:
         try:
-            line = connect(relay, stopping=stopping)
+            line = _connect(accounts, run, stopping)
         except (Refused, LineLost) as error:
             run.put_back(str(error))
             return run.taken
@@ -75,6 +79,22 @@ def send_due(
             line.close()
     run.put_back("the process was asked to stop")
     return run.taken
+
+
+def _connect(accounts: Accounts, run: "_Run", stopping: Callable[[], bool]) -> Line:
+    """A line over any account that works. Raises what the last of them said when none does."""
+    trouble: Refused | LineLost | None = None
+    for account in accounts.in_turn():
+        try:
+            line = connect(account.relay, stopping=stopping)
+        except (Refused, LineLost) as error:
+            accounts.set_aside(account)
+            trouble = error
+        else:
+            accounts.charge(account, len(run.waiting))
+            return line
+    assert trouble is not None
+    raise trouble
 
 
 @dataclass

@@ -70,6 +70,7 @@ def work(
         stopping=stopping,
         until=time.monotonic() + seconds,
     )
+    accounts.open()
     _run(shift)
     while not shift.over() and _canary_passed(shift):
         _run(shift)

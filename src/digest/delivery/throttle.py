@@ -26,6 +26,9 @@ class Throttle(Protocol):
     def put_back(self) -> None:
         """The place just taken was not needed."""
 
+    def charge(self, mails: int) -> None:
+        """Count mails that did not wait for a place."""
+
 
 class Bucket:
     """`rate` mails a second over all workers."""
@@ -51,6 +54,9 @@ class Bucket:
         with self._lock:
             self._left += 1
 
+    def charge(self, mails: int) -> None:
+        self._pace.charge(self._name, self._rate, mails)
+
 
 class Day:
     """An account's number of mails for today (UTC), which grows from day to day."""
@@ -63,6 +69,10 @@ class Day:
         self._left, self._until = 0, 0.0
         self._lock = threading.Lock()
         self.tomorrow = 0.0  # seconds until then, once nothing is left of today
+
+    def open(self) -> None:
+        """Have the number of today ready before anything is under way, so that it is counted from what went."""
+        self._pace.take_of_day(self._name, self._limit, 0, self._so_far)
 
     def take(self) -> float:
         with self._lock:
@@ -80,6 +90,9 @@ class Day:
     def put_back(self) -> None:
         with self._lock:
             self._left += 1
+
+    def charge(self, mails: int) -> None:
+        """Letters are not of the day's number: who asked for one sits and waits."""
 
     def close(self) -> None:
         """Give back what was fetched and not used."""
@@ -107,3 +120,7 @@ class Gate:
     def put_back(self) -> None:
         for limit in self._limits:
             limit.put_back()
+
+    def charge(self, mails: int) -> None:
+        for limit in self._limits:
+            limit.charge(mails)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from digest.rates import WarmUp
 
@@ -22,7 +22,7 @@ class Alone:
         self._due: dict[str, float] = {}  # bucket or line -> the moment of its next piece
         self._slow: dict[str, tuple[float, float]] = {}  # name -> rate, and at which moment it was that
         self._out: dict[str, tuple[float, int]] = {}  # name -> until which moment, how often
-        self._used: dict[str, tuple[int, int]] = {}  # name -> day, pieces
+        self._days: dict[str, tuple[int, int, int]] = {}  # name -> day, pieces told of, pieces counted here
 
     def take(self, name: str, rate: float, wanted: int, window: float) -> tuple[int, float]:
         with self._lock:
@@ -69,22 +69,27 @@ class Alone:
         return {name: rate for name, rate in rates.items() if rate < CEILING}
 
     def take_of_day(
-        self, name: str, limit: WarmUp, wanted: int, so_far: int, share: float
+        self, name: str, limit: WarmUp, wanted: int, so_far: Callable[[float], int], share: float
     ) -> tuple[int, float]:
         now = self.now()
         day = int(now // DAY)
         with self._lock:
-            was, used = self._used.get(name, (day, 0))
-            used = used if was == day else 0
-            left = int(of_day(limit, day) * share) - max(so_far, used)
+            was, before, own = self._days.get(name, (-1, 0, 0))
+            if was != day:
+                before, own = so_far(float(day * DAY)), 0
+            left = int(of_day(limit, day) * share) - before - own
             number = max(min(wanted, left), min(wanted, 0))
-            self._used[name] = day, max(0, used + number)
+            self._days[name] = day, before, own + number
         return number, (day + 1) * DAY - now
 
     def owed(self, name: str) -> int:
-        """What was counted here today and the store does not know; asking hands it over."""
-        day, used = self._used.pop(name, (0, 0))
-        return used if day == int(self.now() // DAY) else 0
+        """What was counted here today and the store does not know."""
+        day, _, own = self._days.get(name, (-1, 0, 0))
+        return own if day == int(self.now() // DAY) else 0
+
+    def settled(self, name: str) -> None:
+        """The store knows."""
+        self._days.pop(name, None)
 
     def time_out(self, name: str, first: float) -> float:
         with self._lock:

@@ -90,20 +90,18 @@ class Pace:
     def take_of_day(self, name: str, limit: WarmUp, wanted: int, so_far: Callable[[float], int]) -> Granted:
         """Up to `wanted` pieces of today's (UTC), and seconds until tomorrow. A negative `wanted` gives pieces back.
 
-        `so_far` tells how many went since an epoch second: it is asked when the store does not know, and while it
-        is away; then this process takes no more than its share of the day. Raises what `so_far` raises.
+        `so_far` tells how many went since an epoch second: it is asked once when the store does not know, and once
+        when it is away; then this process takes no more than its share of the day. Raises what `so_far` raises.
         """
-        owed, key = self._alone.owed(name), (f"day:{name}",)
-        given = (wanted, limit.first, limit.start_day, limit.growth, owed)
+        key = (f"day:{name}",)
+        given = (wanted, limit.first, limit.start_day, limit.growth, self._alone.owed(name))
         answer = self._ask(scripts.DAY, key, *given, -1)
         if answer is not None and int(answer[0]) == scripts.UNKNOWN:
             answer = self._ask(scripts.DAY, key, *given, so_far(float(answer[1])))
-        if answer is not None:
-            return Granted(int(answer[0]), float(answer[1]))
-        today = self._alone.now() // alone.DAY * alone.DAY
-        if owed:
-            self._alone.take_of_day(name, limit, owed, 0, 1.0)
-        return Granted(*self._alone.take_of_day(name, limit, wanted, so_far(today), self.share))
+        if answer is None:
+            return Granted(*self._alone.take_of_day(name, limit, wanted, so_far, self.share))
+        self._alone.settled(name)
+        return Granted(int(answer[0]), float(answer[1]))
 
     def time_out(self, name: str, first: float) -> float:
         """Leave `name` alone for `first` seconds, twice as long each time in a row, an hour at most; gives how long."""
