@@ -87,6 +87,10 @@ class Watch(Protocol):
         """Called when the line died after `mail` was written and before its reply came: nobody can know."""
 
 
+_YES = (b"250 ", b"250 ", b"354 ")  # to MAIL, RCPT and DATA, as nearly always
+_GO_ON = Reply(354, "go on")
+
+
 class LineLost(Unavailable):
     """The line is closed. `again` are the mails that were taken from the caller and surely not handed over.
 
@@ -223,6 +227,14 @@ class Line:
         """The reply that decides about an envelope, after every reply to it was read."""
         if unwritten:
             self._write(unwritten)
+        if (
+            not self._reset
+            and len(self._lines) >= len(_YES)
+            and all(map(bytes.startswith, self._lines, _YES))
+        ):
+            for _ in _YES:
+                self._lines.popleft()
+            return Stage.DATA, _GO_ON
         if self._reset:
             self._reply(COMMAND_SECONDS)
             self._reset = False

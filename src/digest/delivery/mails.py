@@ -38,7 +38,7 @@ class Maker:
         key = frozen.key_id
         self._leave = tokens.unsubscribe_minter(signer, key).sign
         self._choose = tokens.preferences_minter(signer, key).sign
-        self._click = links.click_minter(signer, key).sign
+        self._click = links.click_minter(signer, key).sign_each
         # Not the unsubscribe token: a Message-ID travels on in the References of every answer.
         self._name = signer.minter(Purpose.BOUNCE, key).sign
 
@@ -65,7 +65,7 @@ class Maker:
             self._choose(publication + packed),
             plain,
             escaped,
-            [click(link + packed) for link in clicks],
+            click(clicks, packed),
         )
         return Mail(self._sender, to, plate.fill(reader), wide, key, dotless=True)
 
