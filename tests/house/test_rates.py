@@ -1,0 +1,51 @@
+"""Rates in an operator's words: read, or refused in one line that names the variable."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from tests.relay import Relay, Script
+
+from digest.cli.doctor import _account, _together
+from digest.config import load
+from digest.errors import BadSetting
+from digest.mail import relay_from_url
+from digest.rates import WarmUp
+
+
+def test_rates_per_domain_and_a_warm_up_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIGEST_DOMAIN_RATES", "Gmail.com=20/s, yahoo.com = 300/m,")
+    monkeypatch.setenv("DIGEST_WARM_UP", "500@2026-11-22 x1.5")
+    settings = load(home=tmp_path)
+    assert settings.domain_rates == {"gmail.com": 20.0, "yahoo.com": 5.0}
+    assert settings.warm_up == WarmUp(500, date(2026, 11, 22), 1.5)
+    assert load(home=tmp_path, warm_up="500@2026-11-22").warm_up == WarmUp(500, date(2026, 11, 22), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("domain_rates", "gmail.com"),
+        ("domain_rates", "gmail.com=fast"),
+        ("domain_rates", "me@gmail.com=5/s"),
+        ("warm_up", "500"),
+        ("warm_up", "500@2026-02-30"),
+        ("warm_up", "0@2026-11-22"),
+        ("warm_up", "500@2026-11-22 x0.5"),
+    ],
+)
+def test_what_is_no_rate_is_refused_in_one_line(tmp_path: Path, name: str, written: str) -> None:
+    with pytest.raises(BadSetting, match=f"DIGEST_{name.upper()}") as caught:
+        load(home=tmp_path, **{name: written})
+    assert "\n" not in str(caught.value)
+
+
+def test_the_doctor_looks_at_each_account() -> None:
+    class Summary:
+        own_mailbox = False
+
+    with Relay() as good, Relay(Script(login="535 5.7.8 no")) as shut:
+        relay = relay_from_url(f"{good.url}?name=first smtp://me:x@127.0.0.1:{shut.port}?name=second")
+        found = _together([_account(one, Summary()) for one in relay.accounts])
+        assert (found.state, "first" in found.seen, "535" in found.seen) == ("warn", True, True)
+        assert _together([_account(relay.accounts[1], Summary())]).state == "bad"
