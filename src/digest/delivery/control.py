@@ -18,6 +18,12 @@ def pause(
     session: Session, issue: Issue, *, now: datetime, by: str, user_id: int | None = None, why: str = ""
 ) -> None:
     """Stop after the mails in flight; everybody else keeps their place. Raises NotAllowed unless it is going out."""
+    if (
+        issue.state == State.SCHEDULED
+    ):  # the table lets a missed hour pause it, and such a one cannot be resumed
+        raise NotAllowed(
+            f"issue {issue.number} is scheduled and nothing of it goes out yet; unschedule it instead"
+        )
     transitions.move(session, issue, State.PAUSED, now=now, by=by, user_id=user_id, why=why)
 
 
