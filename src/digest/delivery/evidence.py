@@ -7,6 +7,7 @@ While a process lives it holds the file's lock, so that a file whose lock is fre
 import fcntl
 import mmap
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 UNTOUCHED, HANDED_OVER, ACCEPTED, REFUSED = range(
     4
 )  # REFUSED: answered, and not taken: it may be tried again
+_NAME = re.compile(r"(\d+)-(\d+)")
 HEAD = 64  # bytes before the first mail's: the boot that they belong to
 
 
@@ -86,6 +88,12 @@ def read(home: Path, batch_id: int, fence: int) -> bytes | None:
         return None
     known = data[:HEAD].strip().decode("ascii", "replace")
     return data[HEAD:] if known and known == boot() else None
+
+
+def left(home: Path) -> list[tuple[int, int]]:
+    """The (batch_id, fence) of every claim that has a file here."""
+    names = [_NAME.fullmatch(path.name) for path in (home / "evidence").glob("*-*")]
+    return sorted((int(name[1]), int(name[2])) for name in names if name)
 
 
 def forget(home: Path, batch_id: int, fence: int) -> None:

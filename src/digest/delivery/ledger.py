@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from digest.audience import reach
 from digest.audience.models import Subscriber, Subscription
 from digest.db import UtcDateTime
-from digest.delivery.models import Batch, Delivery
+from digest.delivery.models import Batch, Delivery, Outcome
 from digest.editorial.models import Issue
 
 REPLY_CHARS = 500
@@ -97,6 +97,14 @@ def unresolved(session: Session, batch: Batch) -> list[tuple[int, int]]:
         .where(Delivery.batch_id == batch.id, Delivery.place < batch.started)
         .where(Delivery.outcome.is_(None), Delivery.due_at.is_(None))
         .order_by(Delivery.place)
+    )
+    return [(subscriber_id, place) for subscriber_id, place in session.execute(rows) if place is not None]
+
+
+def unknown(session: Session, batch_id: int) -> list[tuple[int, int]]:
+    """(subscriber_id, place) of those in a batch of whom nobody knows since a crash."""
+    rows = select(Delivery.subscriber_id, Delivery.place).where(
+        Delivery.batch_id == batch_id, Delivery.outcome == Outcome.UNKNOWN.value, Delivery.reason == "crash"
     )
     return [(subscriber_id, place) for subscriber_id, place in session.execute(rows) if place is not None]
 

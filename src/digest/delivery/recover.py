@@ -13,6 +13,7 @@ from digest.delivery.models import Batch, Outcome
 
 LOG = logging.getLogger(__name__)
 FOREIGN = timedelta(seconds=15)  # longer for a holder of another home: its own machine could tell more
+_TAKEN = bytes([evidence.ACCEPTED])
 
 
 def recover(session: Session, home: Path, now: datetime) -> int:
@@ -24,6 +25,36 @@ def recover(session: Session, home: Path, now: datetime) -> int:
     held = select(Batch).where(Batch.holder.is_not(None), Batch.done_at.is_(None)).order_by(Batch.id)
     own = evidence.home_id(home)
     return sum(_take_over(session, batch, home, own, now) for batch in session.scalars(held).all())
+
+
+def settle_spent(session: Session, home: Path, now: datetime) -> list[tuple[int, int]]:
+    """The claims (batch_id, fence) that are over and still have a file here; forget it once this is committed.
+
+    Whoever took a batch over on another machine could not read our file: what is unknown since, and was taken by
+    the relay as our marks show, is settled first. What they show as untouched stays unknown, for the marks of
+    another claim may say otherwise.
+    """
+    left = evidence.left(home)  # before the rows are read: a claim's file is made after its commit
+    ids = {batch_id for batch_id, _ in left}
+    batches = (
+        {batch.id: batch for batch in session.scalars(select(Batch).where(Batch.id.in_(ids)))} if ids else {}
+    )
+    spent = [
+        (batch_id, fence)
+        for batch_id, fence in left
+        if _over(batches.get(batch_id), fence) and not evidence.held(home, batch_id, fence)
+    ]
+    for batch_id, fence in spent:
+        marks = evidence.read(home, batch_id, fence) or b""
+        unknown = ledger.unknown(session, batch_id)
+        ends, _ = _told([row for row in unknown if marks[row[1] : row[1] + 1] == _TAKEN], marks, 0)
+        ledger.write(session, batches[batch_id].issue_id, ends, now)
+    return spent
+
+
+def _over(batch: Batch | None, fence: int) -> bool:
+    """A fence only grows, and one that is current without a holder was given back with all that was known."""
+    return batch is not None and (batch.fence > fence or (batch.fence == fence and batch.holder is None))
 
 
 def _take_over(session: Session, batch: Batch, home: Path, own: str, now: datetime) -> bool:

@@ -54,6 +54,9 @@ def work(
     now = clock()
     with db.begin() as session:
         recover.recover(session, home, now)
+        spent = recover.settle_spent(session, home, now)
+    for batch_id, fence in spent:
+        evidence.forget(home, batch_id, fence)
     with db.read() as session:
         if not claims.anything_due(session, now):
             return Worked()
