@@ -93,6 +93,8 @@ class Connection:
 
     def _mails(self) -> Iterator[Mail | None]:
         """The mails to send, made at the last moment; None where the line should not be kept waiting."""
+        if self._hand is not None:
+            self._hand.ask_again()
         while (hand := self._hand) is not None:
             while hand.again:
                 yield hand.again.popleft()

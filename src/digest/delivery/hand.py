@@ -28,16 +28,19 @@ class Groups:
     """How many mails a connection takes at a time."""
 
     def __init__(self) -> None:
-        self._size, self._at = 10, 0.0
+        # One, for how fast it goes is not known yet: who leaves after they were read has their mail all the same.
+        self._size, self._at = 1, 0.0
 
     def next(self) -> int:
         """What the last one's pace allows, and not twice as many at once."""
-        moment = time.monotonic()
         if self._at:
-            pace = self._size / max(moment - self._at, 1e-6)
+            pace = self._size / max(time.monotonic() - self._at, 1e-6)
             self._size = max(1, min(GROUP, 2 * self._size, int(pace * GROUP_SECONDS)))
-        self._at = moment
         return self._size
+
+    def begin(self) -> None:
+        """The work on one begins; what its transaction took would keep small groups small."""
+        self._at = time.monotonic()
 
     def rest(self) -> None:
         """What comes between is no work on a group."""
@@ -93,7 +96,20 @@ class Hand:
         self._count(ends)
         self.queue.extend(self._fit_for_now(rows))
         self._upto = behind
+        self._groups.begin()
         return True
+
+    def ask_again(self) -> None:
+        """Those who were read for a line that is lost may have left meanwhile: the rule is asked anew."""
+        places = [mail.key for mail in self.again] + [row.place for row in self.queue]
+        if not places:
+            return
+        held, now = self.claim.batch_id, self._shift.clock()
+        with self._shift.db.read() as session:
+            rows = ledger.upcoming(session, held, min(places), max(places) + 1, now)
+        found = {row.place: row for row in rows}  # who is not in it has ended meanwhile
+        self.queue = deque(found[row.place] for row in self.queue if row.place in found)
+        self.again = deque(mail for mail in self.again if self._still_wanted(found.get(mail.key), mail))
 
     def look_again(self) -> None:
         """A domain wants it slower: those of it who were read already wait as well."""
@@ -102,9 +118,7 @@ class Hand:
     def made(self, row: Next) -> Mail | None:
         """The reader's mail; None when they are excluded meanwhile or no mail can be made, which is noted."""
         if row.reason is not None or row.address is None:
-            self._answers.ends.append(
-                End(row.subscriber_id, Outcome.EXCLUDED, row.reason or "erased", row.reply, 0)
-            )
+            self._exclude(row)
             return None
         try:
             maker = self._shift.maker(self.claim.issue_id)
@@ -145,6 +159,19 @@ class Hand:
     def drop(self) -> None:
         """After an accident: the evidence stays, and whoever comes next settles the batch by it."""
         self._close(settled=False)
+
+    def _still_wanted(self, row: Next | None, mail: Mail) -> bool:
+        if row is not None and row.reason is None and row.address is not None:
+            return True
+        del self.open[mail.key]
+        if row is not None:
+            self._exclude(row)
+        return False
+
+    def _exclude(self, row: Next) -> None:
+        self._answers.ends.append(
+            End(row.subscriber_id, Outcome.EXCLUDED, row.reason or "erased", row.reply, 0)
+        )
 
     def _close(self, *, settled: bool) -> None:
         self._evidence.close(settled=settled)

@@ -1,0 +1,52 @@
+"""Who leaves while an issue goes out: the later they could be asked, the fewer get it all the same."""
+
+from pathlib import Path
+
+from tests.delivery.mailroom import address, frozen, row, tally, until_done, work
+from tests.relay import Relay, Script
+
+from digest.audience import leave
+from digest.db import Database, utcnow
+from digest.delivery.accounts import Limits
+from digest.delivery.hand import GROUP, Groups
+
+
+def leave_at(db: Database, taken: int, *readers: int) -> Script:
+    """A relay at which these readers leave before its answer to so many mails."""
+
+    def at(count: int) -> None:
+        for reader in readers if count == taken else ():
+            with db.begin() as session:
+                leave.leave(session, 1, reader, source="page", now=utcnow())
+
+    return Script(on_taken=at)
+
+
+def test_a_reader_who_left_while_the_line_was_lost_is_not_mailed_on_the_next(
+    db: Database, tmp_path: Path
+) -> None:
+    number = frozen(db, readers=12)
+    script = leave_at(db, 3, 4, 6)  # the fourth is made by then, and the sixth is read
+    script.close_after = 3
+    with Relay(script) as relay:
+        work(db, tmp_path, relay.url + "?connections=1")
+        assert relay.connections > 1
+        until_done(db, tmp_path, relay.url, number)
+    assert sorted(relay.recipients) == sorted(address(n) for n in range(1, 13) if n not in {4, 6})
+    assert tally(db, number).reasons["excluded"] == {"left": 2}
+    assert row(db, number, 4).attempts == 0
+
+
+def test_at_a_slow_rate_hardly_anybody_is_read_before_their_turn(sqlite: Database, tmp_path: Path) -> None:
+    number = frozen(sqlite, readers=8)
+    with Relay(leave_at(sqlite, 1, 4, 5, 6, 7, 8)) as relay:
+        until_done(sqlite, tmp_path, relay.url + "?connections=1", number, limits=Limits(rate=10.0))
+    assert relay.recipients == [address(n) for n in (1, 2, 3)]
+
+
+def test_groups_grow_from_one_as_fast_as_the_line_goes() -> None:
+    groups, sizes = Groups(), []
+    for _ in range(10):
+        sizes.append(groups.next())
+        groups.begin()
+    assert sizes == [1, 2, 4, 8, 16, 32, 64, 128, GROUP, GROUP]
