@@ -146,7 +146,7 @@ def _spread(batches: Sequence[tuple[int, int]], number: int, start: float) -> It
     """`number` of the places in these (batch, size), at equal distances, as (batch, place)."""
     total, before, which = sum(size_ for _, size_ in batches), 0, 0
     for turn in range(number):
-        place = int((turn + start) * total / number)
+        place = min(int((turn + start) * total / number), total - 1)
         while place >= before + batches[which][1]:
             before += batches[which][1]
             which += 1
