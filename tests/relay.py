@@ -62,6 +62,7 @@ class Script:
         default_factory=Counter
     )  # recipients: taken, and closed without a reply
     delay: float = 0.0  # seconds before each write
+    delays: dict[int, float] = field(default_factory=dict)  # the same, by the number of the connection
     discard: bool = False  # keep no mail, only count
     on_taken: Callable[[int], None] | None = None  # told the number of mails so far
 
@@ -346,8 +347,9 @@ class Talk(asyncio.Protocol):
     def flush(self) -> None:
         if self.out and not self.transport.is_closing():
             out, self.out = b"".join(self.out), []
-            if self.script.delay:
-                asyncio.get_running_loop().call_later(self.script.delay, self.transport.write, out)
+            delay = self.script.delays.get(self.number, self.script.delay)
+            if delay:
+                asyncio.get_running_loop().call_later(delay, self.transport.write, out)
             else:
                 self.transport.write(out)
 

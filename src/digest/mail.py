@@ -3,7 +3,10 @@
 import smtplib
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -11,10 +14,10 @@ from email.policy import SMTP
 from functools import cache
 
 from digest.errors import DigestError
-from digest.pipeline import COMMAND_SECONDS, Line, LineLost, Mail, Reply, Stage
+from digest.pipeline import SLICE_SECONDS, STOP_SECONDS, Line, LineLost, Mail, Reply, Stage
 from digest.relays import Relay, relay_from_url
 
-CONNECT_SECONDS = 30.0
+CONNECT_SECONDS = 30.0  # for all of it, up to the login: no mail is under way, and another try costs nothing
 # A folded List-Unsubscribe becomes encoded-words, and one-click is dead: nothing is folded below the limit.
 _POLICY = SMTP.clone(max_line_length=998)
 
@@ -33,13 +36,17 @@ def connect(
     """An open line to the relay, after greeting, EHLO, TLS and login.
 
     `context` replaces the system's certificates (they are checked, and the name, on every host but loopback).
-    Raises Refused when the relay says no for good, LineLost when it cannot be reached or says "later".
+    Raises Refused when the relay says no for good, LineLost when it cannot be reached, says "later", takes longer than
+    CONNECT_SECONDS for all of it, or this process is `stopping` meanwhile.
     """
-    client = _Client(local_hostname=_own_name(), timeout=COMMAND_SECONDS)
+    client = _Client(local_hostname=_own_name(), timeout=CONNECT_SECONDS)
     try:
-        _open(client, relay, context or _context(local=relay.local))
+        with client.bounded(stopping):
+            _open(client, relay, context or _context(local=relay.local))
     except BaseException as error:
         client.close()
+        if client.given_up and isinstance(error, (OSError, smtplib.SMTPException)):
+            raise LineLost(client.given_up) from error
         raise _named(error) from error
     sock, features = client.sock, client.esmtp_features
     assert sock is not None
@@ -81,21 +88,68 @@ def compose(
 
 
 class _Client(smtplib.SMTP):
-    """smtplib for what it is good at, with a shorter patience for the TCP connection than for replies."""
+    """smtplib for what it is good at, with an end to its patience: it waits for each reply anew, and asks nobody."""
 
     file = None
 
     def __init__(self, *, local_hostname: str, timeout: float) -> None:
         super().__init__(local_hostname=local_hostname, timeout=timeout)
         self.wrap: Callable[[socket.socket], socket.socket] | None = None
+        self.given_up = ""  # why
+        self._until = time.monotonic() + timeout
+        self._held: socket.socket | None = None  # the line once more: TLS takes the first one away
+
+    @contextmanager
+    def bounded(self, stopping: Callable[[], bool]) -> Iterator[None]:
+        """Whatever waits for the relay in here ends when the time is up, or soon after `stopping`."""
+        done = threading.Event()
+        watch = threading.Thread(target=self._watch, args=(done, stopping), name="patience", daemon=True)
+        watch.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watch.join()
+            if self._held is not None:
+                self._held.close()
+        if self.given_up:  # at the last moment: the line is shut
+            raise TimeoutError
+
+    def _watch(self, done: threading.Event, stopping: Callable[[], bool]) -> None:
+        while not done.wait(SLICE_SECONDS):
+            if stopping():
+                self.given_up = "the process was asked to stop while it connected"
+            elif time.monotonic() > self._until:
+                self.given_up = "the relay did not let us in in time"
+            else:
+                continue
+            if self._held is not None:
+                with suppress(OSError):
+                    self._held.shutdown(socket.SHUT_RDWR)  # wakes whoever reads from it
+            return
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        sock = socket.create_connection((host, port), CONNECT_SECONDS)
+        sock = self._dial(host, port)
+        self._held = sock.dup()
+        if self.given_up:
+            sock.close()
+            raise TimeoutError
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self.wrap is not None:
-            sock = self.wrap(sock)
         sock.settimeout(timeout)
-        return sock
+        return sock if self.wrap is None else self.wrap(sock)
+
+    def _dial(self, host: str, port: int) -> socket.socket:
+        """The TCP connection: each address of the host in turn, none longer than a process that stops may take."""
+        trouble = OSError(f"{host} has no address")
+        for *_, where in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            left = self._until - time.monotonic()
+            if self.given_up or left <= 0:
+                break
+            try:
+                return socket.create_connection((str(where[0]), port), min(left, STOP_SECONDS))
+            except OSError as error:
+                trouble = error
+        raise trouble
 
 
 def _open(client: _Client, relay: Relay, context: ssl.SSLContext) -> None:

@@ -57,7 +57,8 @@ class Connection:
             self._answers.stop = Stop(Meaning.REFUSED, error.reply, error.stage)
             return False
         except LineLost as error:
-            self._answers.stop = Stop(Meaning.BUSY, error.reply, Stage.CONNECT)
+            if not self._shift.stopping():  # then it is not the relay that gave up
+                self._answers.stop = Stop(Meaning.BUSY, error.reply, Stage.CONNECT)
             return False
         self._account.line(+1)
         try:

@@ -88,6 +88,8 @@ def _connect(accounts: Accounts, run: "_Run", stopping: Callable[[], bool]) -> L
         try:
             line = connect(account.relay, stopping=stopping)
         except (Refused, LineLost) as error:
+            if stopping():
+                raise
             accounts.set_aside(account)
             trouble = error
         else:

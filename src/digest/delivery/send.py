@@ -4,7 +4,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,9 @@ from digest.signing import Signer
 
 LOG = logging.getLogger(__name__)
 KEEP_SECONDS = 6.0  # between two renewals of every lease, while a reply may take its ten minutes
+LOOK_SECONDS = 1.0  # how much later than a run's end a line is said to hang; and how often that is looked for
+
+Line = tuple[Account, threading.Thread]
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ def work(
     Opens its own transactions, unlike the rest of the house: mail cannot be rolled back. `limits` hold over
     all workers that share their store.
     `stopping` is asked between mails: the mail in flight is finished and written down.
+    It takes longer while a line waits for the relay's reply to a mail; the others go on meanwhile.
     Raises what the database raises; whatever was sent by then is settled by the next run.
     """
     now = clock()
@@ -89,7 +94,10 @@ def _canary_passed(shift: Shift) -> bool:
 
 
 def _run(shift: Shift) -> None:
-    """Let the connections work, and keep their leases until the last has ended."""
+    """Let the connections work, and keep their leases until the last has ended.
+
+    One whose relay is silent may wait ten minutes: the seats of the others go on meanwhile.
+    """
     name, done = f"{evidence.home_id(shift.home)}:{os.getpid()}", threading.Event()
     troubles: list[BaseException] = []
 
@@ -100,21 +108,41 @@ def _run(shift: Shift) -> None:
             troubles.append(error)
             shift.enough.set()
 
-    threads = [
-        threading.Thread(target=one, args=(account,), name=f"relay-{n}", daemon=True)
-        for n, account in enumerate(shift.accounts.seats())
-    ]
+    def lines(hanging: Sequence[Line]) -> list[Line]:
+        """A line for each seat that is free, at work."""
+        taken = Counter(account.relay.key for account, _ in hanging)
+        made = []
+        for account in shift.accounts.seats():
+            if taken[account.relay.key] > 0:
+                taken[account.relay.key] -= 1
+                continue
+            thread = threading.Thread(target=one, args=(account,), name="relay", daemon=True)
+            thread.start()
+            made.append((account, thread))
+        return made
+
     keeper = threading.Thread(target=_keep, args=(shift, done), name="leases", daemon=True)
-    for thread in (keeper, *threads):
-        thread.start()
+    keeper.start()
     try:
-        for thread in threads:
-            thread.join()
+        working = lines([])
+        while working := [line for line in working if line[1].is_alive()]:
+            working[0][1].join(LOOK_SECONDS)
+            if not troubles and _hangs(shift):
+                shift.go_on()
+                working += lines([line for line in working if line[1].is_alive()])
     finally:
         done.set()
         keeper.join()
     if troubles:
         raise troubles[0]
+
+
+def _hangs(shift: Shift) -> bool:
+    """Whether the run is over, but for lines that wait for the relay, and there is work for others meanwhile."""
+    if shift.stopping() or time.monotonic() < shift.until + LOOK_SECONDS:
+        return False
+    with shift.db.read() as session:
+        return claims.anything_due(session, shift.clock())
 
 
 def _went(db: Database, since: float) -> int:

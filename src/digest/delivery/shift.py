@@ -14,6 +14,8 @@ from digest.delivery.domains import Domains
 from digest.delivery.mails import Maker
 from digest.signing import Signer
 
+EXTRA_SECONDS = 30.0  # that the other lines go on while one hangs
+
 
 @dataclass
 class Shift:
@@ -37,6 +39,13 @@ class Shift:
     def over(self) -> bool:
         """Whether nothing new shall be begun."""
         return self.enough.is_set() or time.monotonic() > self.until or self.stopping()
+
+    def go_on(self) -> None:
+        """As a new shift would, while a line of this one still waits."""
+        self.until = time.monotonic() + EXTRA_SECONDS
+        self.enough.clear()
+        for account in self.accounts.all:
+            account.enough.clear()
 
     def rest(self, seconds: float) -> bool:
         """Wait, and look now and then; False when the shift is over before."""
