@@ -149,13 +149,15 @@ def test_a_certificate_must_be_trusted_and_bear_the_name(
     name: str,
     good: bool,
 ) -> None:
-    real = socket.create_connection
+    real = socket.getaddrinfo
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         thread = threading.Thread(target=serve, args=(certificate, listener), kwargs={"starttls": starttls})
         thread.start()
         # The name is not ours to register: only where it leads is bent, not how the certificate is looked at.
-        monkeypatch.setattr(socket, "create_connection", lambda _, *more: real(("127.0.0.1", port), *more))
+        monkeypatch.setattr(
+            socket, "getaddrinfo", lambda _, *more, **named: real("127.0.0.1", *more, **named)
+        )
         context = ssl.create_default_context(cafile=str(certificate / "cert.pem") if trusted else None)
         account = relay_from_url(f"{'smtp' if starttls else 'smtps'}://{name}:{port}")
         if good:
