@@ -145,7 +145,7 @@ def _small(pressed: Pressed) -> Pressed:
         PREFERENCES,
         "\n",
     ]
-    room = MAIL_BYTES - 3 * len(WORDS) * LINKS - 4_000
+    room = MAIL_BYTES - 3 * len(WORDS) * LINKS - 2_100
     plain = Cuts(quoted.closed(quoted.encode([*links, "\n"])), {}, quoted.encode(foot))
     html = Cuts(
         quoted.closed(quoted.encode(["<p>" + WORDS * (room // len(WORDS)) + "</p>\n", *links, "\n"])),
