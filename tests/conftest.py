@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -13,6 +14,9 @@ import digest.delivery.models
 import digest.tracking.models  # noqa: F401  every table is known from here on
 from digest.db import Base, Database, connect
 from digest.signing import Signer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 KEYS = ["the-newest-key-of-the-tests-0123456789", "an-older-key-of-the-tests-0123456789abc"]
 
@@ -91,6 +95,29 @@ def db(request: pytest.FixtureRequest) -> Database:
 @pytest.fixture
 def signer() -> Signer:
     return Signer(KEYS)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    """The system's Chromium, or the one that playwright brought; it reaches this machine and nothing else.
+
+    One for all: playwright's loop cannot be started twice in a process.
+    """
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        started = play.chromium.launch(
+            executable_path=shutil.which("chromium") or shutil.which("google-chrome"),
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+                "--disable-background-networking",
+                "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+            ],
+        )
+        yield started
+        started.close()
 
 
 def _named(url: str, name: str) -> str:

@@ -1,14 +1,12 @@
 """What the stories share: a digest that is up, and a browser."""
 
 import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext
 from tests.e2e.machine import Home, Up, up
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # A headless browser says so in its name, and would be counted as a machine.
 PERSON = (
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
@@ -33,22 +31,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     home.calm()
     with up(home) as started:
         yield started
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        started = play.chromium.launch(
-            executable_path=CHROMIUM,  # None: the one that playwright brought
-            args=[
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-dev-shm-usage",
-                "--disable-background-networking",
-            ],
-        )
-        yield started
-        started.close()
 
 
 @pytest.fixture

@@ -1,43 +1,21 @@
 """What a reader sees, in a real browser: nothing too wide, nothing too pale, nothing without a name."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from tests.render.editions import block, edition, opened, side
 from tests.render.test_letters import made
 
 from digest.render.content import Quote
 
-CHROMIUM = Path("/usr/bin/chromium")
 LONG = "Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichenfabrik" * 2
 
 # A mail stands inside its reader's program, which has the landmarks.
 RULES = {"rules": {"landmark-one-main": {"enabled": False}, "region": {"enabled": False}}}
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        not CHROMIUM.exists(), reason="needs Chromium at /usr/bin/chromium (Debian: chromium)"
-    ),
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        arguments = [
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-dev-shm-usage",
-            "--host-resolver-rules=MAP * ~NOTFOUND",
-        ]
-        running = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
-        yield running
-        running.close()
+pytestmark = pytest.mark.browser
 
 
 def hostile() -> str:

@@ -21,8 +21,8 @@ KNOWN = {
     "mj-raw": set(),
     "mj-style": set(),
     "mj-body": {"width", "background-color", "css-class"},
-    "mj-section": {"padding", "css-class", "background-color"},
-    "mj-column": {"padding", "css-class"},
+    "mj-section": {"padding", "css-class", "background-color", "direction"},
+    "mj-column": {"padding", "css-class", "direction"},
     "mj-text": {"padding", "css-class", "font-size", "line-height", "color", "align"},
 }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from tests.web.conftest import fill
 from tests.web.newsstand import Stand, compare, send, stand
 from tests.web.readers import reader
@@ -16,7 +16,6 @@ from werkzeug.serving import make_server
 from digest.audience import preferences, tokens
 from digest.db import connect, utcnow
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WIDTHS = (320, 360, 768, 1280)
 PAGES = (
     "front",
@@ -35,10 +34,7 @@ PAGES = (
     "nothing",
 )
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine; apt-get install chromium"),
-]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
@@ -72,14 +68,6 @@ def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     thread.join(10)
     server.server_close()
     database.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        started = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 def paths(shop: Stand) -> dict[str, str]:

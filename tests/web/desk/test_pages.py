@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
-from shutil import which
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 from sqlalchemy import select
 from tests.catalog.pages import draft, unparse
 from tests.web.desk.desk import csrf, get, newsroom, press, signed_in
@@ -25,7 +24,6 @@ from digest.editorial import users
 from digest.editorial.models import State
 from digest.publications import publications
 
-CHROMIUM = which("chromium") or which("chromium-browser")
 PAGES = (
     "/desk/",
     "/desk/issues/1",
@@ -43,16 +41,6 @@ PAGES = (
 @pytest.fixture
 def room(sqlite: Database, tmp_path: Path) -> Stand:
     return newsroom(sqlite, tmp_path, "http://127.0.0.1")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed here")
-    with sync_playwright() as player:
-        opened = player.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
