@@ -110,7 +110,7 @@ def connect(url: str) -> Database:
         _make_folder(parsed.database or "")
         engine, reader = _sqlite(url, "BEGIN IMMEDIATE"), _sqlite(url, "BEGIN")
     elif kind == "postgresql":
-        engine = create_engine(url, pool_pre_ping=True, pool_size=20, max_overflow=20)
+        engine = create_engine(url, pool_pre_ping=True, pool_size=20, max_overflow=20, hide_parameters=True)
         reader = engine
     else:
         raise BadSetting(f"DIGEST_DATABASE_URL names {kind}; digest runs on sqlite and postgresql")
@@ -128,7 +128,10 @@ def _make_folder(database: str) -> None:
 
 
 def _sqlite(url: str, begin: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": 30}, pool_size=20, max_overflow=20)
+    # hide_parameters: an error's text goes into logs, and logs hold no addresses.
+    engine = create_engine(
+        url, connect_args={"timeout": 30}, pool_size=20, max_overflow=20, hide_parameters=True
+    )
 
     @event.listens_for(engine, "connect")
     def _(connection: Any, _record: Any) -> None:

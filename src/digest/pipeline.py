@@ -300,7 +300,7 @@ class Line:
     def _reply(self, seconds: float) -> Reply:
         line = self._lines.popleft() if self._lines else self._line(seconds)
         if line[3:4] == b" " and line[:3].isdigit():  # one line, as nearly always
-            return Reply(int(line[:3]), line[4:].decode("utf-8", "replace"))
+            return Reply(int(line[:3]), line[4:].decode("utf-8", "replace").replace("\0", " "))
         self._lines.appendleft(line)
         return self._long_reply(seconds)
 
@@ -311,7 +311,7 @@ class Line:
             head, mark = line[:3], line[3:4]
             if not head.isdigit() or mark not in {b" ", b"-", b""}:
                 raise _Garbled(f"the relay does not speak SMTP: {line[:60]!r}")
-            texts.append(line[4:].decode("utf-8", "replace"))
+            texts.append(line[4:].decode("utf-8", "replace").replace("\0", " "))
             if mark != b"-":
                 return Reply(int(head), " ".join(texts))
         raise _Garbled("a reply of the relay has no end")

@@ -161,7 +161,7 @@ def _freeze(issue_id: int) -> None:
             issue = issues.by_id(session, issue_id)
             freeze.freeze(session, issue, signer=here.signer, base_url=here.base_url, now=utcnow())
         LOG.info("issue frozen", extra={"issue": issue_id})
-    except DigestError as error:
+    except (DigestError, ValueError, LookupError) as error:
         LOG.warning("issue cannot be frozen", extra={"issue": issue_id, "error": str(error)})
         with here.db.begin() as session:
             issue = issues.by_id(session, issue_id)

@@ -99,7 +99,7 @@ class Connection:
         while (hand := self._hand) is not None:
             while hand.again:
                 yield hand.again.popleft()
-            if self._answers.stop is not None or self._over():
+            if self._answers.stop is not None or self._over() or not hand.still_good():
                 return
             if hand.queue:
                 yield from self._one(hand)

@@ -80,7 +80,7 @@ def ended_since(session: Session, issue_id: int, since: datetime) -> int:
 def _remaining(issue_id: int) -> ColumnElement[int]:
     """Whole batches that nobody began, what is open in those that somebody did, and who waits for another try."""
     whole = select(func.coalesce(func.sum(Batch.size - Batch.gone), 0)).where(
-        Batch.issue_id == issue_id, Batch.done_at.is_(None), Batch.holder.is_(None), Batch.started == 0
+        Batch.issue_id == issue_id, Batch.done_at.is_(None), Batch.fence == 0
     )
     begun = select(Batch.id).where(Batch.issue_id == issue_id, *_touched())
     open_ = select(func.count()).where(
@@ -91,7 +91,8 @@ def _remaining(issue_id: int) -> ColumnElement[int]:
 
 
 def _touched() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return Batch.done_at.is_(None), or_(Batch.holder.is_not(None), Batch.started > 0)
+    # Each claim raises the fence; `started` may have gone back to 0 behind outcomes that were written.
+    return Batch.done_at.is_(None), Batch.fence > 0
 
 
 def _summed(

@@ -21,6 +21,7 @@ from digest.errors import BadInput
 from digest.pipeline import Mail
 
 GROUP = 200  # mails between two commits, at most
+FRESH_SECONDS = 1.0  # so long after they were read, readers are mailed without being asked about again
 GROUP_SECONDS = 0.15  # and not more than this much work: a power cut makes it all unknown
 
 
@@ -54,6 +55,7 @@ class Hand:
         """Open the evidence of a claim, before anything of it is begun."""
         self._shift, self._answers = shift, answers
         self.claim, self._upto = held, held.started
+        self._asked = time.monotonic()
         self.queue: deque[Next] = deque()
         self.again: deque[Mail] = deque()  # surely not handed over when the last line was lost
         self.open: dict[int, Next] = {}  # by place: made into a mail, and not answered
@@ -89,14 +91,26 @@ class Hand:
         now, ends = self._shift.clock(), self._answers.hand_out()
         with self._shift.db.begin() as session:
             ledger.write(session, self.claim.issue_id, ends, now)
-            if not claims.renew(session, self.claim, now, started=behind):
+            if not claims.renew(session, self.claim, self._shift.clock(), started=behind):
                 self._count(ends)
                 return False
             rows = ledger.upcoming(session, self.claim.batch_id, self._upto, behind, now)
         self._count(ends)
         self.queue.extend(self._fit_for_now(rows))
         self._upto = behind
+        self._asked = time.monotonic()
         self._groups.begin()
+        return True
+
+    def still_good(self) -> bool:
+        """Whether those who were read may still be mailed; after a slow reply the rule and the issue are asked anew."""
+        if time.monotonic() - self._asked < FRESH_SECONDS:
+            return True
+        with self._shift.db.begin() as session:
+            if not claims.renew(session, self.claim, self._shift.clock(), started=self._upto):
+                return False
+        self.ask_again()
+        self._asked = time.monotonic()
         return True
 
     def ask_again(self) -> None:
@@ -120,8 +134,8 @@ class Hand:
         if row.reason is not None or row.address is None:
             self._exclude(row)
             return None
+        maker = self._shift.maker(self.claim.issue_id)  # of all readers: what is wrong with it fails nobody
         try:
-            maker = self._shift.maker(self.claim.issue_id)
             mail = maker.mail(row.subscriber_id, row.address, row.place, row.variant)
         except (BadInput, ValueError) as error:
             self._answers.ends.append(End(row.subscriber_id, Outcome.FAILED, "5.1.3", str(error), 0))

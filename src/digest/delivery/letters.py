@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Select, Update, or_, select, update
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from digest.db import Database, utcnow
@@ -19,7 +20,6 @@ from digest.delivery.models import Letter, Outcome
 from digest.delivery.outbox import post
 from digest.delivery.replies import Meaning
 from digest.delivery.written import Unwanted, write
-from digest.errors import DigestError
 from digest.mail import Refused, Relay, connect
 from digest.pipeline import Line, LineLost, Mail, Reply, Stage
 from digest.signing import Signer
@@ -171,7 +171,9 @@ class _Run:
                 return write(session, letter, signer=self.signer, base_url=self.base_url, now=self.clock())
             except Unwanted as why:
                 outcome, words = Outcome.EXCLUDED, str(why)
-            except (DigestError, ValueError) as error:
+            except OperationalError:
+                raise
+            except Exception as error:  # whatever it is: the letters behind this one go on
                 LOG.exception("letter cannot be written", extra={"letter": letter_id})
                 outcome, words = Outcome.FAILED, str(error)
         self._end(letter_id, outcome, words)

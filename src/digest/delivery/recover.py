@@ -64,6 +64,8 @@ def _take_over(session: Session, batch: Batch, home: Path, own: str, now: dateti
     won = session.scalar(
         update(Batch)
         .where(Batch.id == batch.id, Batch.fence == batch.fence, Batch.holder == batch.holder)
+        # A holder that came back and renewed meanwhile has begun more than was read here.
+        .where(Batch.started == batch.started, Batch.lease_until == batch.lease_until)
         .values(fence=Batch.fence + 1, holder=None, lease_until=None)
         .returning(Batch.id),
         execution_options={"synchronize_session": False},

@@ -53,7 +53,9 @@ def note(
         session.execute(calm.values(quiet_times=0), execution_options=_PLAIN)
     if stop is None:
         return
-    told = {"issue": issue_id, "account": account.relay.label, "stage": stop.stage, "reply": str(stop.reply)}
+    told = {"issue": issue_id, "account": account.relay.label, "stage": stop.stage}
+    # The code alone: relays like to echo the address in their words.
+    told["reply"] = f"{stop.reply.code} {stop.reply.enhanced}".strip()
     LOG.warning("relay stops us", extra=told)
     if stop.day:
         _wait_for_a_day(session, issue_id, stop, shift=shift, account=account, now=now)
@@ -111,11 +113,19 @@ def _blame_reader(session: Session, issue_id: int, stop: Stop, now: datetime) ->
         Delivery.outcome == Outcome.ACCEPTED.value,
         Delivery.ended_at > datetime.fromisoformat(row.noted.removeprefix(SINCE)),
     )
-    if session.scalar(taken.limit(1)) is None:
+    if session.scalar(taken.limit(1)) is None and not _is_last(session, issue_id, row):
         return False
     reason = f"{stop.reply.code} {stop.reply.enhanced}".strip()
     write(session, issue_id, [End(row.subscriber_id, Outcome.FAILED, reason, str(stop.reply))], now)
     return True
+
+
+def _is_last(session: Session, issue_id: int, row: Next) -> bool:
+    """Nobody is left who could show whether it is the relay, and it took this very issue for somebody."""
+    of_issue = select(Delivery.subscriber_id).where(Delivery.issue_id == issue_id)
+    others = of_issue.where(Delivery.outcome.is_(None), Delivery.subscriber_id != row.subscriber_id)
+    taken = of_issue.where(Delivery.outcome == Outcome.ACCEPTED.value)
+    return session.scalar(others.limit(1)) is None and session.scalar(taken.limit(1)) is not None
 
 
 def _pause(session: Session, issue_id: int, stop: Stop, now: datetime, label: str) -> None:
