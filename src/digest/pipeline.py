@@ -56,6 +56,11 @@ class Reply(NamedTuple):
         found = _ENHANCED.match(self.text)
         return found[0] if found and found[1] == str(self.code // 100) else ""
 
+    @property
+    def status(self) -> str:
+        """Both codes and none of the words: relays like to echo the address in these."""
+        return f"{self.code} {self.enhanced}".strip()
+
     def __str__(self) -> str:
         return f"{self.code} {self.text}" if self.code else self.text
 

@@ -38,7 +38,7 @@ class Verdict(NamedTuple):
 def judge(stage: Stage, reply: Reply) -> Verdict:
     """What `reply` at `stage` means. A 2yz at the end of the data is the only acceptance there is."""
     code, enhanced = reply.code, reply.enhanced
-    reason = f"{code} {enhanced}".strip()
+    reason = reply.status
     if stage is Stage.BODY and code // 100 == 2:  # noqa: PLR2004 RFC 5321
         return Verdict(Meaning.ACCEPTED, "")
     if code in _LOGIN or enhanced.startswith("5.7.") or enhanced in _OURS:

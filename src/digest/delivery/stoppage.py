@@ -53,9 +53,12 @@ def note(
         session.execute(calm.values(quiet_times=0), execution_options=_PLAIN)
     if stop is None:
         return
-    told = {"issue": issue_id, "account": account.relay.label, "stage": stop.stage}
-    # The code alone: relays like to echo the address in their words.
-    told["reply"] = f"{stop.reply.code} {stop.reply.enhanced}".strip()
+    told = {
+        "issue": issue_id,
+        "account": account.relay.label,
+        "stage": stop.stage,
+        "reply": stop.reply.status,
+    }
     LOG.warning("relay stops us", extra=told)
     if stop.day:
         _wait_for_a_day(session, issue_id, stop, shift=shift, account=account, now=now)
@@ -115,8 +118,9 @@ def _blame_reader(session: Session, issue_id: int, stop: Stop, now: datetime) ->
     )
     if session.scalar(taken.limit(1)) is None and not _is_last(session, issue_id, row):
         return False
-    reason = f"{stop.reply.code} {stop.reply.enhanced}".strip()
-    write(session, issue_id, [End(row.subscriber_id, Outcome.FAILED, reason, str(stop.reply))], now)
+    write(
+        session, issue_id, [End(row.subscriber_id, Outcome.FAILED, stop.reply.status, str(stop.reply))], now
+    )
     return True
 
 
