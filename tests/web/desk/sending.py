@@ -42,7 +42,7 @@ def on_its_way(made: Stand, state: State = State.SENDING, hold_minutes: int = 0)
         )
         numbers = [reader(session, publication.id, f"r{place}@example.org") for place in range(len(OUTCOMES))]
         begun = 0 if hold_minutes else len(OUTCOMES)
-        batch = Batch(issue_id=issue.id, due_at=now, size=len(OUTCOMES), started=begun)
+        batch = Batch(issue_id=issue.id, due_at=now, size=len(OUTCOMES), started=begun, fence=int(begun > 0))
         session.add(batch)
         session.flush()
         for number, outcome in zip(numbers, OUTCOMES, strict=True):
