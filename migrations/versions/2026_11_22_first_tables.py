@@ -1,6 +1,6 @@
 """first tables
 
-Revision 6a8622dfb96a begins the history.
+Revision 442f7add2126 begins the history.
 """
 
 import sqlalchemy as sa
@@ -8,7 +8,7 @@ from alembic import op
 
 import digest.db
 
-revision = "6a8622dfb96a"
+revision = "442f7add2126"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -26,6 +26,20 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("comparison", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_comparison_added_at"), ["added_at"], unique=False)
+
+    op.create_table(
+        "look",
+        sa.Column("kind", sa.String(length=8), nullable=False),
+        sa.Column("target_hash", sa.String(length=64), nullable=False),
+        sa.Column("target", sa.Text(), nullable=False),
+        sa.Column("asked_at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("claimed_until", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("looked_at", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("found", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("kind", "target_hash", name=op.f("pk_look")),
+    )
+    with op.batch_alter_table("look", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_look_looked_at"), ["looked_at"], unique=False)
 
     op.create_table(
         "publication",
@@ -59,7 +73,11 @@ def upgrade() -> None:
         "subscriber",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("address", sa.String(length=320), nullable=True),
-        sa.Column("address_key", sa.String(length=320), nullable=True),
+        sa.Column(
+            "address_key",
+            sa.String(length=320).with_variant(sa.String(length=320, collation="C"), "postgresql"),
+            nullable=True,
+        ),
         sa.Column("created_at", digest.db.UtcDateTime(), nullable=False),
         sa.Column("suppressed_at", digest.db.UtcDateTime(), nullable=True),
         sa.Column("suppressed_for", sa.String(length=32), nullable=True),
@@ -68,6 +86,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_subscriber")),
         sa.UniqueConstraint("address_key", name=op.f("uq_subscriber_address_key")),
     )
+    with op.batch_alter_table("subscriber", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_subscriber_barred",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("suppressed_at IS NOT NULL OR address IS NULL"),
+            postgresql_where=sa.text("suppressed_at IS NOT NULL OR address IS NULL"),
+        )
+
     op.create_table(
         "suppression",
         sa.Column("address_hash", sa.String(length=64), nullable=False),
@@ -82,6 +109,15 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tool")),
         sa.UniqueConstraint("slug", name=op.f("uq_tool_slug")),
+    )
+    op.create_table(
+        "upload",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("drafts", sa.Text(), nullable=False),
+        sa.Column("preview", sa.Text(), nullable=False),
+        sa.Column("at", digest.db.UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_upload")),
     )
     op.create_table(
         "user",
@@ -128,6 +164,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_consent_event")),
     )
     with op.batch_alter_table("consent_event", schema=None) as batch_op:
+        batch_op.create_index("ix_consent_event_growth", ["kind", "at", "publication_id"], unique=False)
         batch_op.create_index(
             "ix_consent_event_person", ["subscriber_id", "publication_id", "id"], unique=False
         )
@@ -255,6 +292,13 @@ def upgrade() -> None:
         batch_op.create_index(
             "ix_subscription_audience", ["publication_id", "standing", "subscriber_id"], unique=False
         )
+        batch_op.create_index(
+            "ix_subscription_paused",
+            ["publication_id", "subscriber_id"],
+            unique=False,
+            sqlite_where=sa.text("paused_until IS NOT NULL"),
+            postgresql_where=sa.text("paused_until IS NOT NULL"),
+        )
 
     op.create_table(
         "topic_choice",
@@ -350,6 +394,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("issue_id", name=op.f("pk_frozen_issue")),
     )
     op.create_table(
+        "last_look",
+        sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("edition", sa.Text(), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_last_look_issue_id_issue")),
+        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_last_look_user_id_user")),
+        sa.PrimaryKeyConstraint("issue_id", "user_id", name=op.f("pk_last_look")),
+    )
+    op.create_table(
         "rejection",
         sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("comparison_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -380,10 +435,26 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_transition_issue_id"), ["issue_id"], unique=False)
 
     op.create_table(
+        "trial",
+        sa.Column("letter_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("profile", sa.Text(), nullable=False),
+        sa.Column("at", digest.db.UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_trial_issue_id_issue")),
+        sa.ForeignKeyConstraint(["letter_id"], ["letter.id"], name=op.f("fk_trial_letter_id_letter")),
+        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_trial_user_id_user")),
+        sa.PrimaryKeyConstraint("letter_id", name=op.f("pk_trial")),
+    )
+    with op.batch_alter_table("trial", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_trial_issue_id"), ["issue_id"], unique=False)
+
+    op.create_table(
         "unsubscribe",
         sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("subscriber_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("source", sa.String(length=16), nullable=False),
+        sa.Column("reason", sa.String(length=16), nullable=True),
         sa.Column("at", digest.db.UtcDateTime(), nullable=False),
         sa.Column("undone_at", digest.db.UtcDateTime(), nullable=True),
         sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_unsubscribe_issue_id_issue")),
@@ -392,6 +463,26 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("issue_id", "subscriber_id", name=op.f("pk_unsubscribe")),
     )
+    op.create_table(
+        "waiver",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("check", sa.String(length=32), nullable=False),
+        sa.Column("finding", sa.String(length=64), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("withdrawn_at", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("withdrawn_by", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_waiver_issue_id_issue")),
+        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_waiver_user_id_user")),
+        sa.ForeignKeyConstraint(["withdrawn_by"], ["user.id"], name=op.f("fk_waiver_withdrawn_by_user")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_waiver")),
+    )
+    with op.batch_alter_table("waiver", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_waiver_issue_id"), ["issue_id"], unique=False)
+
     op.create_table(
         "delivery",
         sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -488,7 +579,11 @@ def upgrade() -> None:
         sa.Column("subscriber_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("agent", sa.String(length=200), nullable=False),
         sa.Column("machine", sa.Boolean(), nullable=False),
+        sa.Column("told", sa.Boolean(), nullable=False),
+        sa.Column("first", sa.Boolean(), nullable=False),
+        sa.Column("times", sa.Integer(), nullable=False),
         sa.Column("at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("last_at", digest.db.UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(["link_id"], ["link.id"], name=op.f("fk_click_link_id_link")),
         sa.ForeignKeyConstraint(
             ["subscriber_id"], ["subscriber.id"], name=op.f("fk_click_subscriber_id_subscriber")
@@ -496,17 +591,36 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_click")),
     )
     with op.batch_alter_table("click", schema=None) as batch_op:
-        batch_op.create_index("ix_click_person", ["link_id", "subscriber_id", "at"], unique=False)
-        batch_op.create_index(batch_op.f("ix_click_subscriber_id"), ["subscriber_id"], unique=False)
+        batch_op.create_index(
+            "ix_click_human",
+            ["link_id", "subscriber_id"],
+            unique=False,
+            sqlite_where=sa.text("NOT machine"),
+            postgresql_where=sa.text("NOT machine"),
+        )
+        batch_op.create_index("ix_click_person", ["subscriber_id", "at"], unique=False)
 
+    op.create_table(
+        "click_hour",
+        sa.Column("link_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("hour", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("clicks_raw", sa.Integer(), nullable=False),
+        sa.Column("clicks_human", sa.Integer(), nullable=False),
+        sa.Column("readers", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["link_id"], ["link.id"], name=op.f("fk_click_hour_link_id_link")),
+        sa.PrimaryKeyConstraint("link_id", "hour", name=op.f("pk_click_hour")),
+    )
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    op.drop_table("click_hour")
     with op.batch_alter_table("click", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_click_subscriber_id"))
         batch_op.drop_index("ix_click_person")
+        batch_op.drop_index(
+            "ix_click_human", sqlite_where=sa.text("NOT machine"), postgresql_where=sa.text("NOT machine")
+        )
 
     op.drop_table("click")
     op.drop_table("link")
@@ -530,12 +644,21 @@ def downgrade() -> None:
         batch_op.drop_index("ix_delivery_batch")
 
     op.drop_table("delivery")
+    with op.batch_alter_table("waiver", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_waiver_issue_id"))
+
+    op.drop_table("waiver")
     op.drop_table("unsubscribe")
+    with op.batch_alter_table("trial", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_trial_issue_id"))
+
+    op.drop_table("trial")
     with op.batch_alter_table("transition", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_transition_issue_id"))
 
     op.drop_table("transition")
     op.drop_table("rejection")
+    op.drop_table("last_look")
     op.drop_table("frozen_issue")
     with op.batch_alter_table("comparison_version", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_comparison_version_right_id"))
@@ -552,6 +675,11 @@ def downgrade() -> None:
 
     op.drop_table("topic_choice")
     with op.batch_alter_table("subscription", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_subscription_paused",
+            sqlite_where=sa.text("paused_until IS NOT NULL"),
+            postgresql_where=sa.text("paused_until IS NOT NULL"),
+        )
         batch_op.drop_index("ix_subscription_audience")
 
     op.drop_table("subscription")
@@ -575,14 +703,27 @@ def downgrade() -> None:
     op.drop_table("issue")
     with op.batch_alter_table("consent_event", schema=None) as batch_op:
         batch_op.drop_index("ix_consent_event_person")
+        batch_op.drop_index("ix_consent_event_growth")
 
     op.drop_table("consent_event")
     op.drop_table("wording")
     op.drop_table("user")
+    op.drop_table("upload")
     op.drop_table("tool")
     op.drop_table("suppression")
+    with op.batch_alter_table("subscriber", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_subscriber_barred",
+            sqlite_where=sa.text("suppressed_at IS NOT NULL OR address IS NULL"),
+            postgresql_where=sa.text("suppressed_at IS NOT NULL OR address IS NULL"),
+        )
+
     op.drop_table("subscriber")
     op.drop_table("publication")
+    with op.batch_alter_table("look", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_look_looked_at"))
+
+    op.drop_table("look")
     with op.batch_alter_table("comparison", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_comparison_added_at"))
 

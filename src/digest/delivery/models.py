@@ -154,3 +154,15 @@ class Letter(Base):
     reply: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+
+
+class Trial(Base):
+    """A test mail of an issue: who asked for it, and through whose eyes. What became of it is in its letter."""
+
+    __tablename__ = "trial"
+
+    letter_id: Mapped[int] = mapped_column(ForeignKey(Letter.id), primary_key=True)
+    issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id), index=True)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey(User.id))  # NULL: from the command line
+    profile: Mapped[str] = mapped_column(Text, default="")  # in words: "everything", "Models, Writing"
+    at: Mapped[datetime]

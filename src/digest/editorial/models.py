@@ -138,3 +138,46 @@ class Transition(Base):
     by: Mapped[str] = mapped_column(String(64))  # "desk", "command line", "clock", "relay"
     why: Mapped[str] = mapped_column(Text, default="")
     at: Mapped[datetime]
+
+
+class Look(Base):
+    """What a worker saw outside: behind a link, in a domain's DNS, in a mail's spam score. Kept for a while."""
+
+    __tablename__ = "look"
+
+    kind: Mapped[str] = mapped_column(String(8), primary_key=True)  # link, sender, spam
+    target_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    target: Mapped[str] = mapped_column(Text)  # the URL, the domain, the name of the mail
+    asked_at: Mapped[datetime]  # since when an answer is wanted that is newer than `looked_at`
+    claimed_until: Mapped[datetime | None]  # somebody is looking
+    looked_at: Mapped[datetime | None] = mapped_column(index=True)
+    found: Mapped[str] = mapped_column(Text, default="{}")  # as JSON, by the kind
+
+
+class Waiver(Base):
+    """Somebody said that an issue may go out with a finding, and why. It holds for that finding alone. Append-only."""
+
+    __tablename__ = "waiver"
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id), index=True)
+    check: Mapped[str] = mapped_column(String(32))  # the check's name
+    finding: Mapped[str] = mapped_column(String(64))  # a hash of what was found: something else is not waived
+    text: Mapped[str] = mapped_column(Text)  # as it was read by who waived it
+    reason: Mapped[str] = mapped_column(Text)
+    user_id: Mapped[int] = mapped_column(ForeignKey(User.id))
+    at: Mapped[datetime]
+    withdrawn_at: Mapped[datetime | None]
+    withdrawn_by: Mapped[int | None] = mapped_column(ForeignKey(User.id))
+
+
+class LastLook(Base):
+    """What an issue said when somebody looked it through last: what changed since is told from it."""
+
+    __tablename__ = "last_look"
+
+    issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey(User.id), primary_key=True)
+    at: Mapped[datetime]
+    edition: Mapped[str] = mapped_column(Text)  # render.content.Edition as JSON
+    sha256: Mapped[str] = mapped_column(String(64))  # of it
