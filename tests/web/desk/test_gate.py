@@ -18,7 +18,7 @@ from digest.web.desk import gate
 
 OPEN = {"desk.sign_in", "desk.ask", "desk.enter", "desk.come_in"}
 OWN = {"desk.sign_out", "desk.end_sessions"}  # a viewer may end their own sessions
-LOOKS = {"desk.seek"}  # a search that is a POST, so that no address stands in a URL
+LOOKS = {"desk.seek", "desk.switch"}  # a search that is a POST, so that no address stands in a URL
 OWNERS = {"desk.people", "desk.invite", "desk.role", "desk.remove"}
 
 

@@ -1,6 +1,7 @@
 """The editors' desk: from a draft that is already good to a report that adds up."""
 
 from digest.web.desk import (  # noqa: F401  importing a file of pages registers them
+    chosen,
     comparisons,
     draft,
     issues,

@@ -9,9 +9,10 @@ from werkzeug.wrappers import Response
 
 from digest.db import utcnow
 from digest.delivery import trial
-from digest.editorial import drafting, editing, issues
+from digest.editorial import drafting, editing
 from digest.editorial.models import Issue, Pick, Rejection
 from digest.errors import NotAllowed, NotFound
+from digest.web.desk import chosen
 from digest.web.desk.frame import Undo, field, say, services, to
 from digest.web.desk.names import versus
 from digest.web.guards import whole
@@ -23,7 +24,7 @@ UNDO_CHARS: Final = 800  # an Undo lives in the cookie, which browsers drop when
 def act(number: int, name: str, which: str) -> Response:
     """Do `name` to issue `number`, with the comparison numbered `which` where the act needs one."""
     with services().db.begin() as db:
-        answer = ACTS[name](db, issues.get(db, number), _number(which))
+        answer = ACTS[name](db, chosen.issue(db, number), _number(which))
     if name == "test":
         services().nudge("letters")
     return answer

@@ -13,7 +13,7 @@ from digest.catalog import importing, read
 from digest.catalog.models import Comparison
 from digest.db import utcnow
 from digest.editorial.models import Issue, Pick
-from digest.publications import publications
+from digest.web.desk import chosen
 from digest.web.desk.frame import field, page, services
 from digest.web.desk.gate import blueprint
 from digest.web.guards import whole
@@ -37,7 +37,7 @@ def comparisons() -> str:
             start=start,
             step=AT_ONCE,
             more=not query and len(views) > AT_ONCE,
-            zone=publications.find(db).zone,
+            zone=chosen.chosen(db).zone,
             results=None,
         )
 
@@ -53,7 +53,7 @@ def comparison(slug: str) -> str:
             view=view,
             held=db.scalars(held).all(),
             changes=db.get_one(Comparison, view.id).versions,
-            zone=publications.find(db).zone,
+            zone=chosen.chosen(db).zone,
         )
 
 
@@ -65,7 +65,7 @@ def bring() -> tuple[str, int] | Response:
         with services().db.begin() as db:
             result = importing.import_files(db, paths, utcnow())
     with services().db.read() as db:
-        zone, total = publications.find(db).zone, read.count(db)
+        zone, total = chosen.chosen(db).zone, read.count(db)
         views = read.newest(db, AT_ONCE)
     facts = {"query": "", "start": 0, "step": AT_ONCE, "more": total > AT_ONCE, "zone": zone, "total": total}
     return page("comparisons.html", views=views, results=result, **facts), 200 if result.imported else 400

@@ -9,11 +9,11 @@ from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
 
 from digest.catalog import read
-from digest.editorial import editing, issues
+from digest.editorial import editing
 from digest.editorial.models import Issue, Rejection, State
 from digest.errors import BadInput, NotAllowed
 from digest.render import markdown
-from digest.web.desk import acts, names, words
+from digest.web.desk import acts, chosen, names, words
 from digest.web.desk.checking import look_over
 from digest.web.desk.frame import page, services
 from digest.web.desk.gate import blueprint
@@ -28,7 +28,7 @@ REJECTED_AT_MOST = 15
 def issue(number: int) -> Response | str:
     """One issue: the draft to edit, the sending to watch, or the report of what happened."""
     with services().db.read() as db:
-        found = issues.get(db, number)
+        found = chosen.issue(db, number)
         if found.state in {State.SENDING, State.PAUSED} and not editing.editable(found):
             return watch_page(db, found)
         if found.state == State.SENT or found.started_at is not None:
@@ -93,7 +93,7 @@ def _keep(number: int) -> tuple[str, int] | None:
     """Write what this editor changed; on a clash or a bad text write nothing, and show the page with all texts."""
     try:
         with services().db.begin() as db:
-            found = issues.get(db, number)
+            found = chosen.issue(db, number)
             sorted_words = words.compare(request.form, words.stored(found))
             if not sorted_words.clashing:
                 acts.write(db, found, sorted_words.changed)
@@ -105,7 +105,7 @@ def _keep(number: int) -> tuple[str, int] | None:
 
 def _again(number: int, problem: str | None, status: int) -> tuple[str, int]:
     with services().db.read() as db:
-        found = issues.get(db, number)
+        found = chosen.issue(db, number)
         kept = words.stored(found)
         sorted_words = words.compare(request.form, kept)
         clashes = {name: kept[name] for name in sorted_words.clashing}

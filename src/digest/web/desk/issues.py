@@ -13,9 +13,8 @@ from digest.db import utcnow
 from digest.delivery.counts import counts
 from digest.editorial import clock, drafting
 from digest.editorial.models import Issue, State
-from digest.publications import publications
 from digest.publications.models import Publication
-from digest.web.desk import outcomes
+from digest.web.desk import chosen, outcomes
 from digest.web.desk.frame import page, say, services, to
 from digest.web.desk.gate import blueprint
 from digest.web.guards import whole
@@ -29,7 +28,7 @@ def front() -> str:
     """The calendar at a glance."""
     now = utcnow()
     with services().db.read() as db:
-        publication = publications.find(db)
+        publication = chosen.chosen(db)
         past = _past(db, publication, request.args.get("before", type=whole))
         open_issues = _open(db, publication)
         return page(
@@ -51,7 +50,7 @@ def front() -> str:
 def draft_now() -> Response:
     """Draft an issue now, without waiting for the calendar."""
     with services().db.begin() as db:
-        issue = drafting.draft(db, publications.find(db), utcnow(), by="desk", user_id=g.me.id)
+        issue = drafting.draft(db, chosen.chosen(db), utcnow(), by="desk", user_id=g.me.id)
         number = issue.number
     say(f"Issue {number} is drafted.")
     return to("issue", number=number)

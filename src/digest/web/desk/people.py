@@ -10,7 +10,7 @@ from digest.delivery import letters
 from digest.editorial import users
 from digest.editorial.models import Role, User
 from digest.errors import NotAllowed, NotFound
-from digest.publications import publications
+from digest.web.desk import chosen
 from digest.web.desk.frame import Undo, field, page, say, services, to
 from digest.web.desk.gate import blueprint, needs
 
@@ -21,7 +21,7 @@ def people() -> str:
     """Everybody who may come in, and the form that invites."""
     with services().db.read() as db:
         everybody = users.listing(db)
-        return page("people.html", people=everybody, roles=list(Role), zone=publications.find(db).zone)
+        return page("people.html", people=everybody, roles=list(Role), zone=chosen.chosen(db).zone)
 
 
 @blueprint.post("/people")

@@ -3,8 +3,8 @@
 from flask import Response, request
 from werkzeug.exceptions import NotFound as NoSuchPage
 
-from digest.editorial import issues
 from digest.render import preview as opening
+from digest.web.desk import chosen
 from digest.web.desk.frame import page, services, with_policy
 from digest.web.desk.gate import blueprint
 from digest.web.desk.sample import sample_mail
@@ -26,7 +26,7 @@ def preview(number: int) -> Response:
     width = _one_of(WIDTHS, "as", "phone")
     light = _one_of(LIGHTS, "light", "light")
     with services().db.read() as db:
-        issue = issues.get(db, number)
+        issue = chosen.issue(db, number)
         found = variants(db, issue, services().base_url, _wanted())
         mail = sample_mail(db, issue, services().base_url, found.asked.picks or None)
         body = page(
@@ -75,7 +75,7 @@ def in_light(html: str, light: str) -> str:
 
 def _mail(number: int) -> bytes:
     with services().db.read() as db:
-        issue, base_url = issues.get(db, number), services().base_url
+        issue, base_url = chosen.issue(db, number), services().base_url
         found = variants(db, issue, base_url, _wanted())
         return sample_mail(db, issue, base_url, found.asked.picks or None)
 

@@ -12,10 +12,10 @@ from digest.db import utcnow
 from digest.delivery import control
 from digest.delivery.counts import Counts, counts
 from digest.delivery.models import Delivery, Outcome
-from digest.editorial import issues, transitions
+from digest.editorial import transitions
 from digest.editorial.models import Issue, State, User
 from digest.tracking.counts import counts as tracked
-from digest.web.desk import outcomes
+from digest.web.desk import chosen, outcomes
 from digest.web.desk.frame import page, say, services, to
 from digest.web.desk.gate import blueprint
 
@@ -27,7 +27,7 @@ REASONS_AT_ONCE = 20
 def report(number: int) -> str:
     """The report, also of an issue that is still on its way."""
     with services().db.read() as db:
-        return report_page(db, issues.get(db, number))
+        return report_page(db, chosen.issue(db, number))
 
 
 def report_page(db: Session, issue: Issue) -> str:
@@ -57,7 +57,7 @@ def report_page(db: Session, issue: Issue) -> str:
 def send_again(number: int, subscriber: int) -> Response:
     """Somebody decided that this reader has probably not got it: it goes out once more."""
     with services().db.begin() as db:
-        issue = issues.get(db, number)
+        issue = chosen.issue(db, number)
         control.send_again(db, issue, subscriber, now=utcnow())
         _note(db, issue, f"sent again to reader {subscriber}")
     services().nudge("send")
@@ -69,7 +69,7 @@ def send_again(number: int, subscriber: int) -> Response:
 def count_as_sent(number: int, subscriber: int) -> Response:
     """Somebody decided that this reader has probably got it."""
     with services().db.begin() as db:
-        issue = issues.get(db, number)
+        issue = chosen.issue(db, number)
         control.count_as_sent(db, issue, subscriber, now=utcnow())
         _note(db, issue, f"counted as sent to reader {subscriber}")
     say("It counts as accepted.")
@@ -80,7 +80,7 @@ def count_as_sent(number: int, subscriber: int) -> Response:
 def send_failed(number: int) -> Response:
     """Try those once more whose mail was refused."""
     with services().db.begin() as db:
-        issue = issues.get(db, number)
+        issue = chosen.issue(db, number)
         many = control.send_failed(db, issue, now=utcnow())
         _note(db, issue, f"sent again to {many} whose mail failed")
     services().nudge("send")

@@ -8,10 +8,11 @@ from werkzeug.wrappers import Response
 
 from digest.db import utcnow
 from digest.delivery.forecast import Forecast, forecast
-from digest.editorial import clock, issues
+from digest.editorial import clock
 from digest.editorial import schedule as calendar
 from digest.editorial.models import Issue, State
 from digest.errors import BadInput
+from digest.web.desk import chosen
 from digest.web.desk.checking import look_over
 from digest.web.desk.frame import Undo, field, page, say, services, to
 from digest.web.desk.gate import blueprint
@@ -21,7 +22,7 @@ from digest.web.desk.gate import blueprint
 def schedule(number: int) -> str:
     """The time, prefilled with the next run, and the sentence for it; another time can be looked at first."""
     with services().db.read() as db:
-        issue = issues.get(db, number)
+        issue = chosen.issue(db, number)
         day, clock, zone = _proposed(issue)
         problem, words = None, ""
         here = services()
@@ -56,7 +57,7 @@ def put(number: int) -> Response:
         )
     at_once = field("do") == "now"
     with services().db.begin() as db:
-        issue = issues.get(db, number)
+        issue = chosen.issue(db, number)
         facts = {"hold_minutes": _hold(), "now": utcnow(), "by": "desk", "user_id": g.me.id}
         if at_once:
             calendar.send_now(db, issue, **facts)
@@ -77,7 +78,7 @@ def put(number: int) -> Response:
 def unschedule(number: int) -> Response:
     """Take it off the calendar: it is a draft again."""
     with services().db.begin() as db:
-        calendar.unschedule(db, issues.get(db, number), now=utcnow(), by="desk", user_id=g.me.id)
+        calendar.unschedule(db, chosen.issue(db, number), now=utcnow(), by="desk", user_id=g.me.id)
     say(f"Issue {number} is a draft again.")
     return to("issue", number=number)
 

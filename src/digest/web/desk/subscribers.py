@@ -10,11 +10,10 @@ from digest.audience.models import Subscriber, Subscription
 from digest.db import utcnow
 from digest.delivery import copies
 from digest.delivery.models import Delivery
-from digest.editorial import issues
 from digest.editorial.models import Issue, Role
 from digest.errors import BadInput, NotFound
-from digest.publications import publications
 from digest.publications.models import Publication
+from digest.web.desk import chosen
 from digest.web.desk.frame import field, page, say, services, to
 from digest.web.desk.gate import blueprint, needs
 
@@ -25,7 +24,7 @@ LAST = 25
 def subscribers() -> str:
     """Counts by standing, and a search by the exact address."""
     with services().db.read() as db:
-        publication = publications.find(db)
+        publication = chosen.chosen(db)
         standing = _standing(db, publication)
         return page(
             "subscribers.html", standing=standing, total=sum(standing.values()), missing=None, typed=""
@@ -41,7 +40,7 @@ def seek() -> Response | tuple[str, int]:
         number = _by_address(db, typed)
         if number is not None:
             return to("subscriber", number=number)
-        standing = _standing(db, publications.find(db))
+        standing = _standing(db, chosen.chosen(db))
         missing = f"Nobody signed up as {typed}." if typed else "Write the whole address."
         return page(
             "subscribers.html", standing=standing, total=sum(standing.values()), missing=missing, typed=typed
@@ -55,7 +54,7 @@ def subscriber(number: int) -> str:
         found = db.get(Subscriber, number)
         if found is None:
             raise NotFound(f"there is no subscriber {number}")
-        publication = publications.find(db)
+        publication = chosen.chosen(db)
         rows = select(Delivery, Issue).join(Issue).where(Delivery.subscriber_id == number)
         mine = db.get(Subscription, (number, publication.id))
         return page(
@@ -75,7 +74,7 @@ def subscriber(number: int) -> str:
 def resend(number: int, which: int) -> Response:
     """Send this reader's copy of an issue once more, byte for byte."""
     with services().db.begin() as db:
-        copies.resend(db, issues.get(db, which), number, now=utcnow())
+        copies.resend(db, chosen.issue(db, which), number, now=utcnow())
     services().nudge("letters")
     say(f"Their copy of issue {which} is on its way once more.")
     return to("subscriber", number=number)

@@ -12,9 +12,8 @@ from digest.db import utcnow
 from digest.delivery import canary, control
 from digest.delivery.counts import Counts, counts, ended_since
 from digest.delivery.models import FrozenIssue
-from digest.editorial import issues
 from digest.editorial.models import Issue, State
-from digest.web.desk import outcomes
+from digest.web.desk import chosen, outcomes
 from digest.web.desk.frame import page, say, services, to, with_policy
 from digest.web.desk.gate import blueprint
 
@@ -93,7 +92,7 @@ def cancel(number: int) -> Response:
 
 def _control(number: int, act: Callable[..., object], words: str) -> Response:
     with services().db.begin() as db:
-        act(db, issues.get(db, number), now=utcnow(), by="desk", user_id=g.me.id)
+        act(db, chosen.issue(db, number), now=utcnow(), by="desk", user_id=g.me.id)
     services().nudge("send")
     say(words)
     return to("issue", number=number)

@@ -1,0 +1,72 @@
+"""With several publications every page, form and link says which one it is about."""
+
+import re
+from pathlib import Path
+
+import pytest
+from tests.web.desk.desk import form, get, newsroom, press, signed_in
+from tests.web.newsstand import Stand
+
+from digest.db import Database, utcnow
+from digest.editorial import drafting, issues
+from digest.publications import publications
+
+
+@pytest.fixture
+def two(sqlite: Database, tmp_path: Path) -> Stand:
+    """A second publication, "Daily Parsers", with an issue 1 of its own."""
+    made = newsroom(sqlite, tmp_path)
+    with made.db.begin() as session:
+        paper = publications.create(
+            session, now=utcnow(), name="Daily Parsers", sender_address="daily@verdicts.io"
+        )
+        drafting.draft(session, paper, utcnow(), by="test").subject = "Only parsers"
+    return made
+
+
+def test_one_publication_is_never_named(sqlite: Database, tmp_path: Path) -> None:
+    page = get(signed_in(newsroom(sqlite, tmp_path)), "/desk/")
+    assert "publication=" not in page
+    assert "Publication on the desk" not in page
+
+
+def test_the_switcher_puts_another_publication_on_the_desk(two: Stand) -> None:
+    editor = signed_in(two)
+    assert "Only parsers" not in get(editor, "/desk/")
+    page = press(editor, "/desk/publication", page="/desk/", slug="daily-parsers").get_data(as_text=True)
+    assert "Only parsers" in page
+    assert "Only parsers" in get(editor, "/desk/")  # and it stays
+    assert "Only parsers" in get(editor, "/desk/issues/1")
+    assert "Only parsers" not in get(editor, "/desk/issues/1?publication=ship-or-skip")
+
+
+def test_every_link_and_form_of_the_desk_carries_the_publication(two: Stand) -> None:
+    editor = signed_in(two)
+    for path in ("/desk/", "/desk/issues/1", "/desk/issues/1/schedule", "/desk/issues/1/preview"):
+        page = get(editor, f"{path}?publication=daily-parsers")
+        inside = re.findall(r'(?:href|action|src)="(/desk/[^"]*)"', page)
+        assert inside
+        for url in inside:
+            assert "publication=daily-parsers" in url, (path, url)
+
+
+def test_a_form_of_one_tab_is_not_about_what_another_tab_chose(two: Stand) -> None:
+    editor = signed_in(two)
+    first = "/desk/issues/1?publication=ship-or-skip"
+    fields = form(editor, first) | {"subject": "Written in the first tab", "do": "save"}
+    press(editor, "/desk/publication", page="/desk/", slug="daily-parsers")
+    press(editor, first, **fields)
+    with two.db.read() as session:
+        words = {paper.slug: issues.get(session, 1, paper).subject for paper in publications.listing(session)}
+    assert words == {"ship-or-skip": "Written in the first tab", "daily-parsers": "Only parsers"}
+
+
+def test_looking_at_another_publication_changes_nothing(two: Stand) -> None:
+    editor, before = signed_in(two), two.rows()
+    get(editor, "/desk/?publication=daily-parsers")
+    assert "Only parsers" not in get(editor, "/desk/")
+    assert two.rows() == before
+
+
+def test_a_publication_that_there_is_not_is_no_page(two: Stand) -> None:
+    get(signed_in(two), "/desk/?publication=weekly-lies", 404)
