@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from flask import Response as Answer
@@ -14,9 +14,24 @@ from digest.editorial.models import Role
 from digest.web.frame import services
 from digest.web.guards import content_policy
 
-__all__ = ["Me", "Undo", "complain", "day", "field", "page", "say", "services", "to", "when", "with_policy"]
+__all__ = [
+    "Me",
+    "Undo",
+    "complain",
+    "day",
+    "field",
+    "is_live",
+    "live",
+    "page",
+    "say",
+    "services",
+    "to",
+    "when",
+    "with_policy",
+]
 
 NEVER = Markup("&ndash;")
+SCRIPTS: Final = {"script_src": "'self'", "connect_src": "'self'"}  # our own files, which ask nobody but us
 
 
 @dataclass(frozen=True)
@@ -51,10 +66,20 @@ def page(template: str, **facts: Any) -> str:
     return render_template(f"desk/{template}", me=g.get("me"), when=when, day=day, **facts)
 
 
+def is_live() -> bool:
+    """Whether htmx asks: it wants a part of a page, to put in place."""
+    return request.headers.get("HX-Request") == "true"
+
+
+def live(template: str, part: str, **facts: Any) -> str:
+    """The whole page `template`, or only `part`, a template that the page includes, when htmx asks for it."""
+    return page(part if is_live() else template, **facts)
+
+
 def with_policy(body: str, **changes: str) -> Answer:
-    """A page whose Content-Security-Policy differs in these directives."""
+    """A page whose Content-Security-Policy differs from the desk's in these directives."""
     response = make_response(body)
-    response.headers["Content-Security-Policy"] = content_policy(**changes)
+    response.headers["Content-Security-Policy"] = content_policy(**(SCRIPTS | changes))
     return response
 
 

@@ -1,7 +1,9 @@
 """The desk's door: every page behind it needs a signed-in user, and every change a role that may change."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, current_app, g, redirect, request, session, url_for
 from werkzeug.exceptions import Forbidden, Unauthorized
@@ -9,7 +11,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from digest.editorial import users
 from digest.editorial.models import Role
-from digest.web.desk.frame import Me, services
+from digest.web.desk.frame import SCRIPTS, Me, is_live, services
+from digest.web.guards import content_policy
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -50,7 +53,7 @@ def check() -> AnyResponse | None:
     if need == ANYBODY:
         return None
     if g.me is None:
-        if request.method != "GET":
+        if request.method != "GET" or is_live():
             raise Unauthorized("You are signed out, so nothing was changed. Sign in and do it once more.")
         session["next"] = request.full_path.rstrip("?")
         return redirect(url_for("desk.sign_in"), 303)
@@ -61,8 +64,23 @@ def check() -> AnyResponse | None:
 
 @blueprint.after_request
 def keep_private(response: Response) -> Response:
-    """No cache keeps a desk page, so that the Back button shows nothing after signing out."""
+    """No cache keeps a desk page, so that the Back button shows nothing after signing out. Scripts are our files."""
     response.headers["Cache-Control"] = "no-store"
+    if g.get("me") is not None:
+        response.headers.setdefault("Content-Security-Policy", content_policy(**SCRIPTS))
+    return _for_htmx(response) if is_live() else response
+
+
+def _for_htmx(response: Response) -> Response:
+    """A live part follows a redirect to its own page, and makes the browser follow one to another.
+
+    A refusal is put nowhere, for it is a whole page; static/desk.js tells of it.
+    """
+    aim = response.headers.get("Location")
+    if aim and urlsplit(aim).path != urlsplit(request.headers.get("HX-Current-URL", "")).path:
+        response = Response(headers={"HX-Redirect": aim, "Cache-Control": "no-store"})
+    elif response.status_code >= HTTPStatus.BAD_REQUEST and "HX-Retarget" not in response.headers:
+        response.headers["HX-Reswap"] = "none"
     return response
 
 

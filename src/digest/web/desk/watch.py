@@ -57,7 +57,7 @@ def watch_page(db: Session, issue: Issue) -> Response:
         first=canary.canary(db, issue.id),
         moving=issue.state == State.SENDING,
     )
-    return with_policy(body, script_src="'self'", connect_src="'self'")
+    return with_policy(body)
 
 
 def pace(db: Session, issue: Issue, found: Counts, now: datetime) -> Pace:
