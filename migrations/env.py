@@ -5,6 +5,7 @@ from typing import Any
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 
+import digest.access.models
 import digest.delivery.models
 import digest.tracking.models  # noqa: F401  every table is known from here on
 from digest.db import Base, UtcDateTime

@@ -1,6 +1,6 @@
 """first tables
 
-Revision 442f7add2126 begins the history.
+Revision d72ef1321f83 begins the history.
 """
 
 import sqlalchemy as sa
@@ -8,7 +8,7 @@ from alembic import op
 
 import digest.db
 
-revision = "442f7add2126"
+revision = "d72ef1321f83"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -27,6 +27,12 @@ def upgrade() -> None:
     with op.batch_alter_table("comparison", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_comparison_added_at"), ["added_at"], unique=False)
 
+    op.create_table(
+        "house_rule",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("second_factor", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_house_rule")),
+    )
     op.create_table(
         "look",
         sa.Column("kind", sa.String(length=8), nullable=False),
@@ -59,6 +65,8 @@ def upgrade() -> None:
         sa.Column("wanted_picks", sa.Integer(), nullable=False),
         sa.Column("fewest_picks", sa.Integer(), nullable=False),
         sa.Column("hold_minutes", sa.Integer(), nullable=False),
+        sa.Column("two_people", sa.Boolean(), nullable=False),
+        sa.Column("set_up", sa.String(length=200), nullable=False),
         sa.Column("drafted_for", sa.String(length=10), nullable=True),
         sa.Column("created_at", digest.db.UtcDateTime(), nullable=False),
         sa.CheckConstraint(
@@ -129,6 +137,7 @@ def upgrade() -> None:
         sa.Column("created_at", digest.db.UtcDateTime(), nullable=False),
         sa.Column("last_seen_at", digest.db.UtcDateTime(), nullable=True),
         sa.Column("removed_at", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("nudges", sa.Boolean(), nullable=False),
         sa.CheckConstraint("role IN ('owner', 'editor', 'viewer')", name=op.f("ck_user_role")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_user")),
         sa.UniqueConstraint("address", name=op.f("uq_user_address")),
@@ -168,6 +177,66 @@ def upgrade() -> None:
         batch_op.create_index(
             "ix_consent_event_person", ["subscriber_id", "publication_id", "id"], unique=False
         )
+
+    op.create_table(
+        "delivery",
+        sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("subscriber_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("batch_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("place", sa.Integer(), nullable=True),
+        sa.Column("variant", sa.BigInteger(), nullable=True),
+        sa.Column("outcome", sa.String(length=8), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("reply", sa.Text(), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("due_at", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("ended_at", digest.db.UtcDateTime(), nullable=True),
+        sa.CheckConstraint(
+            "outcome IN ('accepted', 'excluded', 'failed', 'unknown')", name=op.f("ck_delivery_outcome")
+        ),
+        sa.ForeignKeyConstraint(
+            ["subscriber_id"], ["subscriber.id"], name=op.f("fk_delivery_subscriber_id_subscriber")
+        ),
+        sa.PrimaryKeyConstraint("issue_id", "subscriber_id", name=op.f("pk_delivery")),
+    )
+    with op.batch_alter_table("delivery", schema=None) as batch_op:
+        batch_op.create_index("ix_delivery_batch", ["batch_id", "place"], unique=False)
+        batch_op.create_index("ix_delivery_person", ["subscriber_id"], unique=False)
+        batch_op.create_index(
+            "ix_delivery_told_apart",
+            ["issue_id", "outcome", "reason"],
+            unique=False,
+            sqlite_where=sa.text("outcome <> 'accepted' OR reason IS NOT NULL"),
+            postgresql_where=sa.text("outcome <> 'accepted' OR reason IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "ix_delivery_waiting",
+            ["issue_id", "due_at"],
+            unique=False,
+            sqlite_where=sa.text("due_at IS NOT NULL"),
+            postgresql_where=sa.text("due_at IS NOT NULL"),
+        )
+
+    op.create_table(
+        "factor",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.String(length=8), nullable=False),
+        sa.Column("name", sa.String(length=60), nullable=False),
+        sa.Column("made_at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("used_at", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("sealed", sa.Text(), nullable=True),
+        sa.Column("last_step", sa.BigInteger(), nullable=False),
+        sa.Column("credential", sa.String(length=1400), nullable=True),
+        sa.Column("public_key", sa.LargeBinary(), nullable=True),
+        sa.Column("sign_count", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("kind IN ('app', 'passkey')", name=op.f("ck_factor_kind")),
+        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_factor_user_id_user")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_factor")),
+        sa.UniqueConstraint("credential", name=op.f("uq_factor_credential")),
+    )
+    with op.batch_alter_table("factor", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_factor_user_id"), ["user_id"], unique=False)
 
     op.create_table(
         "issue",
@@ -245,6 +314,52 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_letter_subscriber_id"), ["subscriber_id"], unique=False)
 
     op.create_table(
+        "log_entry",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("door", sa.String(length=16), nullable=False),
+        sa.Column("verb", sa.String(length=32), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=True),
+        sa.Column("publication_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("words", sa.String(length=200), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["publication_id"], ["publication.id"], name=op.f("fk_log_entry_publication_id_publication")
+        ),
+        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_log_entry_user_id_user")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_log_entry")),
+    )
+    with op.batch_alter_table("log_entry", schema=None) as batch_op:
+        batch_op.create_index("ix_log_entry_kind", ["kind", "id"], unique=False)
+        batch_op.create_index("ix_log_entry_user_id", ["user_id", "id"], unique=False)
+
+    op.create_table(
+        "provider_account",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("issuer", sa.String(length=255), nullable=False),
+        sa.Column("subject", sa.String(length=255), nullable=False),
+        sa.Column("bound_at", digest.db.UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_provider_account_user_id_user")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_provider_account")),
+        sa.UniqueConstraint("issuer", "subject", name=op.f("uq_provider_account_issuer_subject")),
+        sa.UniqueConstraint("user_id", "issuer", name=op.f("uq_provider_account_user_id_issuer")),
+    )
+    op.create_table(
+        "recovery_code",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("salt", sa.LargeBinary(), nullable=False),
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.Column("used_at", digest.db.UtcDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_recovery_code_user_id_user")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_recovery_code")),
+    )
+    with op.batch_alter_table("recovery_code", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_recovery_code_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
         "review",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("tool_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -265,6 +380,18 @@ def upgrade() -> None:
     with op.batch_alter_table("review", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_review_tool_id"), ["tool_id"], unique=False)
 
+    op.create_table(
+        "skip",
+        sa.Column("publication_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("occasion", sa.String(length=10), nullable=False),
+        sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("at", digest.db.UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["publication_id"], ["publication.id"], name=op.f("fk_skip_publication_id_publication")
+        ),
+        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_skip_user_id_user")),
+        sa.PrimaryKeyConstraint("publication_id", "occasion", name=op.f("pk_skip")),
+    )
     op.create_table(
         "subscription",
         sa.Column("subscriber_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -316,6 +443,28 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("topic_choice", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_topic_choice_subscriber_id"), ["subscriber_id"], unique=False)
+
+    op.create_table(
+        "visit",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key_hash", sa.String(length=64), nullable=False),
+        sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("begun_at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("seen_at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("proved_at", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("way", sa.String(length=32), nullable=False),
+        sa.Column("agent", sa.String(length=60), nullable=False),
+        sa.Column("network", sa.String(length=43), nullable=False),
+        sa.Column("challenge", sa.LargeBinary(), nullable=True),
+        sa.Column("challenge_at", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("draft_secret", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_visit_user_id_user")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_visit")),
+        sa.UniqueConstraint("key_hash", name=op.f("uq_visit_key_hash")),
+    )
+    with op.batch_alter_table("visit", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_visit_user_id"), ["user_id"], unique=False)
 
     op.create_table(
         "batch",
@@ -394,6 +543,24 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("issue_id", name=op.f("pk_frozen_issue")),
     )
     op.create_table(
+        "issue_version",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("by", sa.String(length=254), nullable=False),
+        sa.Column("began_at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("what", sa.Text(), nullable=False),
+        sa.Column("folds", sa.Boolean(), nullable=False),
+        sa.Column("state", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_issue_version_issue_id_issue")),
+        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_issue_version_user_id_user")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_issue_version")),
+    )
+    with op.batch_alter_table("issue_version", schema=None) as batch_op:
+        batch_op.create_index("ix_issue_version_issue_id_id", ["issue_id", "id"], unique=False)
+
+    op.create_table(
         "last_look",
         sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -403,6 +570,24 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_last_look_issue_id_issue")),
         sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_last_look_user_id_user")),
         sa.PrimaryKeyConstraint("issue_id", "user_id", name=op.f("pk_last_look")),
+    )
+    op.create_table(
+        "nudge",
+        sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("at", digest.db.UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_nudge_issue_id_issue")),
+        sa.PrimaryKeyConstraint("issue_id", "kind", name=op.f("pk_nudge")),
+    )
+    op.create_table(
+        "presence",
+        sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("since", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("seen_at", digest.db.UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_presence_issue_id_issue")),
+        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_presence_user_id_user")),
+        sa.PrimaryKeyConstraint("issue_id", "user_id", name=op.f("pk_presence")),
     )
     op.create_table(
         "rejection",
@@ -416,6 +601,19 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_rejection_issue_id_issue")),
         sa.PrimaryKeyConstraint("issue_id", "comparison_id", name=op.f("pk_rejection")),
+    )
+    op.create_table(
+        "release",
+        sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("asked_by", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("asked_at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("released_by", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("released_at", digest.db.UtcDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(["asked_by"], ["user.id"], name=op.f("fk_release_asked_by_user")),
+        sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_release_issue_id_issue")),
+        sa.ForeignKeyConstraint(["released_by"], ["user.id"], name=op.f("fk_release_released_by_user")),
+        sa.PrimaryKeyConstraint("issue_id", name=op.f("pk_release")),
     )
     op.create_table(
         "transition",
@@ -482,47 +680,6 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("waiver", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_waiver_issue_id"), ["issue_id"], unique=False)
-
-    op.create_table(
-        "delivery",
-        sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("subscriber_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("batch_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("place", sa.Integer(), nullable=True),
-        sa.Column("variant", sa.BigInteger(), nullable=True),
-        sa.Column("outcome", sa.String(length=8), nullable=True),
-        sa.Column("reason", sa.Text(), nullable=True),
-        sa.Column("reply", sa.Text(), nullable=True),
-        sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("due_at", digest.db.UtcDateTime(), nullable=True),
-        sa.Column("ended_at", digest.db.UtcDateTime(), nullable=True),
-        sa.CheckConstraint(
-            "outcome IN ('accepted', 'excluded', 'failed', 'unknown')", name=op.f("ck_delivery_outcome")
-        ),
-        sa.ForeignKeyConstraint(["batch_id"], ["batch.id"], name=op.f("fk_delivery_batch_id_batch")),
-        sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_delivery_issue_id_issue")),
-        sa.ForeignKeyConstraint(
-            ["subscriber_id"], ["subscriber.id"], name=op.f("fk_delivery_subscriber_id_subscriber")
-        ),
-        sa.PrimaryKeyConstraint("issue_id", "subscriber_id", name=op.f("pk_delivery")),
-    )
-    with op.batch_alter_table("delivery", schema=None) as batch_op:
-        batch_op.create_index("ix_delivery_batch", ["batch_id", "place"], unique=False)
-        batch_op.create_index("ix_delivery_person", ["subscriber_id"], unique=False)
-        batch_op.create_index(
-            "ix_delivery_told_apart",
-            ["issue_id", "outcome", "reason"],
-            unique=False,
-            sqlite_where=sa.text("outcome <> 'accepted' OR reason IS NOT NULL"),
-            postgresql_where=sa.text("outcome <> 'accepted' OR reason IS NOT NULL"),
-        )
-        batch_op.create_index(
-            "ix_delivery_waiting",
-            ["issue_id", "due_at"],
-            unique=False,
-            sqlite_where=sa.text("due_at IS NOT NULL"),
-            postgresql_where=sa.text("due_at IS NOT NULL"),
-        )
 
     op.create_table(
         "pick",
@@ -629,6 +786,89 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_pick_comparison_id"))
 
     op.drop_table("pick")
+    with op.batch_alter_table("waiver", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_waiver_issue_id"))
+
+    op.drop_table("waiver")
+    op.drop_table("unsubscribe")
+    with op.batch_alter_table("trial", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_trial_issue_id"))
+
+    op.drop_table("trial")
+    with op.batch_alter_table("transition", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_transition_issue_id"))
+
+    op.drop_table("transition")
+    op.drop_table("release")
+    op.drop_table("rejection")
+    op.drop_table("presence")
+    op.drop_table("nudge")
+    op.drop_table("last_look")
+    with op.batch_alter_table("issue_version", schema=None) as batch_op:
+        batch_op.drop_index("ix_issue_version_issue_id_id")
+
+    op.drop_table("issue_version")
+    op.drop_table("frozen_issue")
+    with op.batch_alter_table("comparison_version", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_comparison_version_right_id"))
+        batch_op.drop_index(batch_op.f("ix_comparison_version_published_at"))
+        batch_op.drop_index(batch_op.f("ix_comparison_version_left_id"))
+
+    op.drop_table("comparison_version")
+    with op.batch_alter_table("batch", schema=None) as batch_op:
+        batch_op.drop_index("ix_batch_due")
+
+    op.drop_table("batch")
+    with op.batch_alter_table("visit", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_visit_user_id"))
+
+    op.drop_table("visit")
+    with op.batch_alter_table("topic_choice", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_topic_choice_subscriber_id"))
+
+    op.drop_table("topic_choice")
+    with op.batch_alter_table("subscription", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_subscription_paused",
+            sqlite_where=sa.text("paused_until IS NOT NULL"),
+            postgresql_where=sa.text("paused_until IS NOT NULL"),
+        )
+        batch_op.drop_index("ix_subscription_audience")
+
+    op.drop_table("subscription")
+    op.drop_table("skip")
+    with op.batch_alter_table("review", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_review_tool_id"))
+
+    op.drop_table("review")
+    with op.batch_alter_table("recovery_code", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_recovery_code_user_id"))
+
+    op.drop_table("recovery_code")
+    op.drop_table("provider_account")
+    with op.batch_alter_table("log_entry", schema=None) as batch_op:
+        batch_op.drop_index("ix_log_entry_user_id")
+        batch_op.drop_index("ix_log_entry_kind")
+
+    op.drop_table("log_entry")
+    with op.batch_alter_table("letter", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_letter_subscriber_id"))
+        batch_op.drop_index("ix_letter_due")
+
+    op.drop_table("letter")
+    with op.batch_alter_table("issue", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_issue_open_draft",
+            sqlite_where=sa.text("state = 'draft'"),
+            postgresql_where=sa.text("state = 'draft'"),
+        )
+        batch_op.drop_index("ix_issue_due")
+
+    op.drop_table("issue")
+    with op.batch_alter_table("factor", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_factor_user_id"))
+
+    op.drop_table("factor")
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.drop_index(
             "ix_delivery_waiting",
@@ -644,63 +884,6 @@ def downgrade() -> None:
         batch_op.drop_index("ix_delivery_batch")
 
     op.drop_table("delivery")
-    with op.batch_alter_table("waiver", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_waiver_issue_id"))
-
-    op.drop_table("waiver")
-    op.drop_table("unsubscribe")
-    with op.batch_alter_table("trial", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_trial_issue_id"))
-
-    op.drop_table("trial")
-    with op.batch_alter_table("transition", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_transition_issue_id"))
-
-    op.drop_table("transition")
-    op.drop_table("rejection")
-    op.drop_table("last_look")
-    op.drop_table("frozen_issue")
-    with op.batch_alter_table("comparison_version", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_comparison_version_right_id"))
-        batch_op.drop_index(batch_op.f("ix_comparison_version_published_at"))
-        batch_op.drop_index(batch_op.f("ix_comparison_version_left_id"))
-
-    op.drop_table("comparison_version")
-    with op.batch_alter_table("batch", schema=None) as batch_op:
-        batch_op.drop_index("ix_batch_due")
-
-    op.drop_table("batch")
-    with op.batch_alter_table("topic_choice", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_topic_choice_subscriber_id"))
-
-    op.drop_table("topic_choice")
-    with op.batch_alter_table("subscription", schema=None) as batch_op:
-        batch_op.drop_index(
-            "ix_subscription_paused",
-            sqlite_where=sa.text("paused_until IS NOT NULL"),
-            postgresql_where=sa.text("paused_until IS NOT NULL"),
-        )
-        batch_op.drop_index("ix_subscription_audience")
-
-    op.drop_table("subscription")
-    with op.batch_alter_table("review", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_review_tool_id"))
-
-    op.drop_table("review")
-    with op.batch_alter_table("letter", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_letter_subscriber_id"))
-        batch_op.drop_index("ix_letter_due")
-
-    op.drop_table("letter")
-    with op.batch_alter_table("issue", schema=None) as batch_op:
-        batch_op.drop_index(
-            "uq_issue_open_draft",
-            sqlite_where=sa.text("state = 'draft'"),
-            postgresql_where=sa.text("state = 'draft'"),
-        )
-        batch_op.drop_index("ix_issue_due")
-
-    op.drop_table("issue")
     with op.batch_alter_table("consent_event", schema=None) as batch_op:
         batch_op.drop_index("ix_consent_event_person")
         batch_op.drop_index("ix_consent_event_growth")
@@ -724,6 +907,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_look_looked_at"))
 
     op.drop_table("look")
+    op.drop_table("house_rule")
     with op.batch_alter_table("comparison", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_comparison_added_at"))
 

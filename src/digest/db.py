@@ -33,6 +33,8 @@ NAMES = {
     "pk": "pk_%(table_name)s",
 }
 
+LOCK_SECONDS = 30.0  # how long a writer waits for another one on SQLite
+
 # SQLite gives out row ids only for a column that is exactly INTEGER PRIMARY KEY.
 Key = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -75,9 +77,16 @@ class Database:
     _read: sessionmaker[Session]
 
     @contextmanager
-    def begin(self) -> Iterator[Session]:
-        """A session in one transaction: committed at the end of the block, rolled back when it raises."""
+    def begin(self, patience: float | None = None) -> Iterator[Session]:
+        """A session in one transaction: committed at the end of the block, rolled back when it raises.
+
+        With `patience` it waits at most so many seconds for somebody else's lock, then raises OperationalError.
+        """
         with self._write.begin() as session:
+            if patience is not None:
+                bounded = session.connection(execution_options={"patience": patience})
+                if bounded.dialect.name == "postgresql":
+                    bounded.exec_driver_sql(f"SET LOCAL lock_timeout = {int(patience * 1000)}")
             yield session
 
     @contextmanager
@@ -130,7 +139,7 @@ def _make_folder(database: str) -> None:
 def _sqlite(url: str, begin: str) -> Engine:
     # hide_parameters: an error's text goes into logs, and logs hold no addresses.
     engine = create_engine(
-        url, connect_args={"timeout": 30}, pool_size=20, max_overflow=20, hide_parameters=True
+        url, connect_args={"timeout": LOCK_SECONDS}, pool_size=20, max_overflow=20, hide_parameters=True
     )
 
     @event.listens_for(engine, "connect")
@@ -143,7 +152,16 @@ def _sqlite(url: str, begin: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
+        patience = connection.get_execution_options().get("patience")
+        if patience is None:
+            connection.exec_driver_sql(begin)
+            return
+        # Only the wait at BEGIN can be long: whoever has the lock then keeps it.
+        connection.exec_driver_sql(f"pragma busy_timeout = {int(patience * 1000)}")
+        try:
+            connection.exec_driver_sql(begin)
+        finally:
+            connection.exec_driver_sql(f"pragma busy_timeout = {int(LOCK_SECONDS * 1000)}")
 
     return engine
 

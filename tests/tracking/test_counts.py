@@ -11,7 +11,7 @@ from tests.web.readers import reader
 from digest.db import Database
 from digest.errors import BadInput, BadToken
 from digest.signing import Signer
-from digest.tracking import counts, links, unsubscribes
+from digest.tracking import clicks, counts, links, unsubscribes
 from digest.tracking.machines import looks_like_machine
 from digest.tracking.models import Click, Link
 
@@ -80,6 +80,76 @@ def test_pressing_one_link_again_and_again_is_no_scanner(db: Database, signer: S
         assert counts.counts(session, 1).clicks_human == 5
 
 
+def test_however_often_one_presses_there_is_a_handful_of_rows_and_every_press_counts(
+    db: Database, signer: Signer
+) -> None:
+    with db.begin() as session:
+        issue(session)
+        ada = reader(session, 1, "ada@example.org")
+        for again in range(40):
+            click(session, signer, ada, 0, again * 60)
+            click(session, signer, ada, 0, again * 60 + 1, machine=True)
+        found = counts.counts(session, 1)
+        rows = session.scalars(select(Click)).all()
+    assert (found.clicks_raw, found.clicks_human, found.readers_clicked) == (80, 40, 1)
+    assert len(rows) == 2 * clicks.MOST_VISITS
+    assert sum(row.times for row in rows) == 80
+
+
+def test_a_scanner_before_the_person_does_not_hide_the_person(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        issue(session)
+        ada = reader(session, 1, "ada@example.org")
+        for again in range(2):  # each link twice, as some do
+            for number in range(3):
+                click(session, signer, ada, number, again + number * 0.5)
+        click(session, signer, ada, 2, 30)
+        found = counts.counts(session, 1)
+    assert (found.clicks_raw, found.clicks_human, found.readers_clicked) == (7, 1, 1)
+    assert [link.readers for link in found.per_link] == [0, 0, 1]
+
+
+def test_a_person_before_the_scanner_stays_counted(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        issue(session)
+        ada = reader(session, 1, "ada@example.org")
+        click(session, signer, ada, 0, -7200)
+        for number in range(3):
+            click(session, signer, ada, number, number)
+        found = counts.counts(session, 1)
+    assert (found.clicks_raw, found.clicks_human, found.readers_clicked) == (4, 1, 1)
+
+
+def test_the_sums_by_the_hour_are_the_rows(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        issue(session)
+        people = [reader(session, 1, f"r{number}@example.org") for number in range(3)]
+        for place, seconds in enumerate((-600, 3599, 3601, 3602, 3603, 7300, 7301, 90_000, 90_001)):
+            click(session, signer, people[place % 3], place % 2, seconds)
+        by_hour = counts.by_hour(session, 1, NOW, 48)
+        total = counts.counts(session, 1)
+        rows = session.scalars(select(Click)).all()
+    assert [(hour, *found) for hour, found in enumerate(by_hour) if found[0]] == [
+        (0, 2, 2),
+        (1, 3, 3),
+        (2, 2, 2),
+        (25, 2, 2),
+    ]
+    assert total.clicks_raw == sum(row.times for row in rows) == 9
+    assert total.clicks_human == sum(row.times for row in rows if not row.machine)
+    assert total.readers_clicked == len({row.subscriber_id for row in rows if not row.machine})
+
+
+def test_a_burst_over_the_full_hour_takes_back_what_it_gave(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        issue(session)
+        ada = reader(session, 1, "ada@example.org")
+        for seconds, number in ((3598, 0), (3601, 0), (3601.5, 1), (3602, 2)):
+            click(session, signer, ada, number, seconds)
+        assert counts.by_hour(session, 1, NOW, 2) == [(2, 0), (2, 0)]
+        assert counts.counts(session, 1).readers_clicked == 0
+
+
 def test_what_gave_itself_away_is_a_machine(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         issue(session)
@@ -116,6 +186,25 @@ def test_the_first_way_of_leaving_stands(db: Database) -> None:
         unsubscribes.record(session, 1, ada, "header", NOW)
         unsubscribes.record(session, 1, ada, "page", NOW + timedelta(hours=1))
         assert counts.counts(session, 1).unsubscribes_by_header == 1
+
+
+def test_a_reason_is_kept_with_the_leaving_and_goes_with_it(db: Database) -> None:
+    with db.begin() as session:
+        issue(session)
+        ada, bob, eve = (reader(session, 1, f"{name}@example.org") for name in ("ada", "bob", "eve"))
+        unsubscribes.explain(session, 1, ada, "often")
+        for who in (ada, bob, eve):
+            unsubscribes.record(session, 1, who, "page", NOW)
+        unsubscribes.explain(session, 1, ada, "often")
+        unsubscribes.explain(session, 1, bob, "dull")
+        unsubscribes.undo(session, 1, bob, NOW)
+        unsubscribes.explain(session, 1, bob, "long")
+        assert counts.left(session, 1, NOW) == counts.Left({0: 2}, {"often": 1, "": 1})
+        unsubscribes.record(session, 1, bob, "page", NOW + timedelta(hours=3))
+        assert counts.left(session, 1, NOW) == counts.Left({0: 2, 3: 1}, {"often": 1, "": 2})
+        assert counts.of_issues(session, [1, 2]) == {1: counts.Done(0, 3), 2: counts.Done(0, 0)}
+        with pytest.raises(BadInput):
+            unsubscribes.explain(session, 1, eve, "because")
 
 
 def test_nobody_and_no_issue_leave_no_trace(db: Database, signer: Signer) -> None:

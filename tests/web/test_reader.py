@@ -267,3 +267,39 @@ def test_a_reader_page_is_told_to_nobody(shop: Stand, ada: int) -> None:
 def test_a_body_of_megabytes_is_not_read(shop: Stand, ada: int) -> None:
     answer = shop.app.test_client().post(leave_url(shop, ada), data={"action": "x" * 100_000})
     assert answer.status_code == 413
+
+
+def test_why_is_asked_only_after_leaving_and_one_press_answers(shop: Stand, ada: int) -> None:
+    client, url = shop.app.test_client(), leave_url(shop, ada)
+    assert "Would you say why?" not in client.get(url).text
+    client.post(url, data={"action": "why", "reason": "often"})
+    assert reason(shop, ada) is None
+    left = client.post(url, data={"action": "leave"}).text
+    assert standing(shop, ada) == "left"
+    assert "Would you say why?" in left
+    buttons = re.findall(r'name="reason" value="(\w+)"', left)
+    assert len(buttons) == 6
+    assert buttons[-1] == "none"
+    for word in buttons:
+        assert "Thank you" in client.post(url, data={"action": "why", "reason": word}).text
+        assert reason(shop, ada) == word
+    assert "Would you say why?" not in client.get(url).text
+    client.post(url, data={"action": "undo"})
+    assert "Would you say why?" not in client.get(url).text
+    assert "Would you say why?" in client.post(url, data={"action": "leave"}).text
+    assert reason(shop, ada) is None
+
+
+def test_one_click_is_never_asked_anything(shop: Stand, ada: int) -> None:
+    client, url = shop.app.test_client(), leave_url(shop, ada)
+    answer = client.post(url, data={"List-Unsubscribe": "One-Click", "reason": "often"})
+    assert answer.text == "You will get no more issues.\n"
+    assert reason(shop, ada) is None
+    assert client.post(url, data={"action": "why", "reason": "because"}).status_code == 400
+
+
+def reason(shop: Stand, subscriber_id: int) -> str | None:
+    with shop.db.read() as session:
+        return session.scalars(
+            select(Unsubscribe.reason).where(Unsubscribe.subscriber_id == subscriber_id)
+        ).one_or_none()

@@ -1,13 +1,21 @@
 """The tracked link."""
 
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
 import pytest
 from sqlalchemy import event, select, text
 from sqlalchemy.exc import OperationalError
-from tests.web.newsstand import BASE, Stand
+from tests.web.conftest import fill
+from tests.web.newsstand import BASE, Stand, stand
 from tests.web.readers import reader
+from werkzeug.test import TestResponse
 
+from digest.db import Database
 from digest.tracking.links import click_token
 from digest.tracking.models import Click
+from digest.web import track
 
 BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux) Firefox/140.0", "Accept-Language": "de,en;q=0.5"}
 
@@ -24,8 +32,15 @@ def clicks(shop: Stand) -> list[bool]:
         return list(session.scalars(select(Click.machine).order_by(Click.id)))
 
 
+def follow(shop: Stand, url: str, headers: Mapping[str, str] = BROWSER) -> TestResponse:
+    """Follow a link to the end of its request: the click is counted after the answer is out."""
+    answer = shop.app.test_client().get(url, headers=headers)
+    answer.close()
+    return answer
+
+
 def test_a_click_leads_on_and_is_counted(shop: Stand, url: str) -> None:
-    answer = shop.app.test_client().get(url, headers=BROWSER)
+    answer = follow(shop, url)
     assert answer.status_code == 302
     assert answer.headers["Location"] == f"{BASE}/comparisons/parsnip-vs-lantern-db"
     assert answer.headers["Cache-Control"] == "no-store"
@@ -52,7 +67,7 @@ def test_a_head_leads_on_and_counts_nothing(shop: Stand, url: str) -> None:
 def test_a_request_that_gives_itself_away_is_a_machine(
     shop: Stand, url: str, headers: dict[str, str]
 ) -> None:
-    shop.app.test_client().get(url, headers={"User-Agent": ""} | headers)
+    follow(shop, url, {"User-Agent": ""} | headers)
     assert clicks(shop) == [True]
 
 
@@ -62,13 +77,13 @@ def test_the_reader_gets_there_even_if_nothing_can_be_counted(shop: Stand, url: 
             raise OperationalError(statement, None, Exception("disk full"))
 
     event.listen(shop.db.engine, "before_cursor_execute", broken)
-    assert shop.app.test_client().get(url, headers=BROWSER).status_code == 302
+    assert follow(shop, url).status_code == 302
     event.remove(shop.db.engine, "before_cursor_execute", broken)
     assert clicks(shop) == []
 
 
 def test_a_link_of_a_mail_to_nobody_leads_on_uncounted(shop: Stand) -> None:
-    assert shop.app.test_client().get(f"/go/{click_token(shop.signer, 1, 0, 0)}").status_code == 302
+    assert follow(shop, f"/go/{click_token(shop.signer, 1, 0, 0)}").status_code == 302
     assert clicks(shop) == []
 
 
@@ -86,7 +101,35 @@ def test_a_forged_or_dead_link_is_not_found(shop: Stand) -> None:
 
 
 def test_a_reader_whose_row_is_gone_still_gets_there(shop: Stand) -> None:
-    answer = shop.app.test_client().get(f"/go/{click_token(shop.signer, 1, 0, 987654)}", headers=BROWSER)
+    answer = follow(shop, f"/go/{click_token(shop.signer, 1, 0, 987654)}")
     assert answer.status_code == 302
     with shop.db.read() as session:
         assert session.scalar(text("SELECT count(*) FROM click")) == 0
+
+
+def test_the_reader_is_sent_on_before_the_click_is_counted(shop: Stand, url: str) -> None:
+    answer = shop.app.test_client().get(url, headers=BROWSER)
+    assert answer.status_code == 302
+    assert clicks(shop) == []
+    answer.close()
+    assert clicks(shop) == [False]
+
+
+def test_a_writer_who_holds_the_lock_is_waited_for_a_little_and_no_longer(
+    sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(track, "PATIENCE", 0.2)
+    shop = fill(stand(sqlite, tmp_path))
+    with shop.db.begin() as session:
+        ada = reader(session, 1, "ada@example.org")
+    url = f"/go/{click_token(shop.signer, 1, 0, ada)}"
+    with shop.db.begin() as session:
+        reader(session, 1, "bob@example.org")
+        begun = time.monotonic()
+        assert follow(shop, url).status_code == 302
+        assert 0.15 < time.monotonic() - begun < 5
+    assert clicks(shop) == []
+    follow(shop, url)
+    assert clicks(shop) == [False]
+    with shop.db.begin() as session:  # and whoever comes next is as patient as ever
+        assert session.connection().exec_driver_sql("pragma busy_timeout").scalar() == 30_000

@@ -86,3 +86,15 @@ class Quote(Base):
     place: Mapped[int] = mapped_column(primary_key=True)
     side: Mapped[str] = mapped_column(String(5), primary_key=True)
     text: Mapped[str] = mapped_column(Text)
+
+
+class Upload(Base):
+    """Comparisons that somebody sent and has not agreed to yet. It holds nothing half-made, and goes after a day."""
+
+    __tablename__ = "upload"
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    user_id: Mapped[int]  # whose it is; users stand above the catalog
+    drafts: Mapped[str] = mapped_column(Text)  # what was read, as JSON
+    preview: Mapped[str] = mapped_column(Text)  # what would be made of it, as JSON
+    at: Mapped[datetime]

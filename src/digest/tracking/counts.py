@@ -1,25 +1,18 @@
-"""What readers did with an issue: every click, and beside it those that a person seems to have made."""
+"""What readers did with an issue: every click, and beside it those that a person seems to have made.
 
+Nothing here reads all clicks: the sums are kept by the hour, and only the visits of people are told apart by reader.
+"""
+
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import (
-    CTE,
-    Integer,
-    Select,
-    and_,
-    case,
-    cast,
-    distinct,
-    extract,
-    func,
-    select,
-)
+from sqlalchemy import Select, and_, case, distinct, func, select
 from sqlalchemy.orm import Session
 
-from digest.tracking.models import Click, Link, Unsubscribe
-
-BURST_SECONDS = 5
-BURST_LINKS = 3  # so many different links so close together: a scanner walks through the mail, a person reads
+from digest.tracking.clicks import hour_of
+from digest.tracking.models import Click, ClickHour, Link, Unsubscribe
 
 
 @dataclass(frozen=True)
@@ -59,15 +52,33 @@ class Counts:
     per_link: tuple[LinkCounts, ...]
 
 
-def counts(session: Session, issue_id: int) -> Counts:
-    """What was clicked in an issue and who left because of it; zeros for an issue that was never sent.
+@dataclass(frozen=True)
+class Done:
+    """What readers did with one of several issues."""
 
-    A click is a machine's when its request said so, or when the same subscriber followed at least two other
-    links within five seconds of it.
-    """
-    judged = _judged(issue_id)
-    raw, human, readers = session.execute(_totals(judged)).one()
+    readers_clicked: int
+    unsubscribes: int
+
+
+@dataclass(frozen=True)
+class Left:
+    """Those who left by an issue: by whole hours since `since` (what is earlier counts as the first), and why."""
+
+    by_hour: dict[int, int]
+    reasons: dict[str, int]
+
+
+_RAW, _HUMAN, _READERS = (
+    func.coalesce(func.sum(column), 0)
+    for column in (ClickHour.clicks_raw, ClickHour.clicks_human, ClickHour.readers)
+)
+
+
+def counts(session: Session, issue_id: int) -> Counts:
+    """What was clicked in an issue and who left because of it; zeros for an issue that was never sent."""
+    raw, human, readers = session.execute(_sums(_RAW, _HUMAN, _READERS, issue_id=issue_id)).one()
     left, header, undone = session.execute(_left(issue_id)).one()
+    links = _per_link(session, issue_id)
     return Counts(
         clicks_raw=raw,
         clicks_human=human,
@@ -75,72 +86,91 @@ def counts(session: Session, issue_id: int) -> Counts:
         unsubscribes=left,
         unsubscribes_by_header=header,
         unsubscribes_undone=undone,
-        per_pick=_per_pick(session, judged),
-        per_link=_per_link(session, issue_id, judged),
+        per_pick=_per_pick(session, issue_id, links),
+        per_link=links,
     )
 
 
-def _judged(issue_id: int) -> CTE:
-    """Every click of the issue with `human` true or false: set-based, for an issue may have a million."""
-    second = cast(extract("epoch", Click.at), Integer)
-    clicks = (
-        select(
-            Click.id, Click.link_id, Link.pick_id, Click.subscriber_id, Click.machine, second.label("second")
-        )
-        .join(Link, Link.id == Click.link_id)
+def by_hour(session: Session, issue_id: int, since: datetime, hours: int) -> list[tuple[int, int]]:
+    """(raw, human) clicks of each of the first `hours` hours after `since`; the first holds what came before too."""
+    start = hour_of(since)
+    hour = case((ClickHour.hour < start, start), else_=ClickHour.hour)
+    rows = _sums(hour.label("at"), _RAW, _HUMAN, issue_id=issue_id).where(ClickHour.hour < start + hours)
+    found = {row.at - start: (row[1], row[2]) for row in session.execute(rows.group_by(hour))}
+    return [found.get(place, (0, 0)) for place in range(hours)]
+
+
+def of_issues(session: Session, issue_ids: Collection[int]) -> dict[int, Done]:
+    """How many readers followed a link of each of these issues, and how many left by it."""
+    readers = select(Link.issue_id, _READERS).join(ClickHour, ClickHour.link_id == Link.id)
+    clicked = dict(session.execute(readers.where(Link.issue_id.in_(issue_ids)).group_by(Link.issue_id)).all())
+    gone = select(Unsubscribe.issue_id, func.count()).where(Unsubscribe.issue_id.in_(issue_ids))
+    gone = gone.where(Unsubscribe.undone_at.is_(None)).group_by(Unsubscribe.issue_id)
+    left = dict(session.execute(gone).all())
+    return {number: Done(clicked.get(number, 0), left.get(number, 0)) for number in issue_ids}
+
+
+def left(session: Session, issue_id: int, since: datetime) -> Left:
+    """When and why readers left by an issue and stayed away; who said nothing is under ""."""
+    rows = select(Unsubscribe.at, Unsubscribe.reason)
+    rows = rows.where(Unsubscribe.issue_id == issue_id, Unsubscribe.undone_at.is_(None))
+    hours: dict[int, int] = {}
+    reasons: dict[str, int] = {}
+    for at, reason in session.execute(rows):
+        hour = max(0, (at - since) // timedelta(hours=1))
+        hours[hour] = hours.get(hour, 0) + 1
+        reasons[reason or ""] = reasons.get(reason or "", 0) + 1
+    return Left(hours, reasons)
+
+
+def _sums(*columns: Any, issue_id: int) -> Select[Any]:
+    """These columns of the sums of one issue's links."""
+    return (
+        select(*columns)
+        .select_from(ClickHour)
+        .join(Link, Link.id == ClickHour.link_id)
         .where(Link.issue_id == issue_id)
-        .cte("clicks")
-    )
-    seen = select(clicks.c.subscriber_id, clicks.c.link_id, clicks.c.second).distinct().cte("seen")
-    near = seen.alias("near")
-    bursts = (
-        select(seen.c.subscriber_id, seen.c.second)
-        .join(
-            near,
-            and_(
-                near.c.subscriber_id == seen.c.subscriber_id,
-                near.c.second.between(seen.c.second - BURST_SECONDS, seen.c.second + BURST_SECONDS),
-            ),
-        )
-        .group_by(seen.c.subscriber_id, seen.c.second)
-        .having(func.count(distinct(near.c.link_id)) >= BURST_LINKS)
-        .cte("bursts")
-    )
-    human = case((clicks.c.machine, 0), (bursts.c.second.is_not(None), 0), else_=1)
-    same = and_(bursts.c.subscriber_id == clicks.c.subscriber_id, bursts.c.second == clicks.c.second)
-    return select(clicks, human.label("human")).outerjoin(bursts, same).cte("judged")
-
-
-def _totals(judged: CTE) -> Select[int, int, int]:
-    people = case((judged.c.human == 1, judged.c.subscriber_id))
-    return select(
-        func.count(judged.c.id).label("raw"),
-        func.coalesce(func.sum(judged.c.human), 0).label("human"),
-        func.count(distinct(people)).label("readers"),
     )
 
 
-def _per_pick(session: Session, judged: CTE) -> tuple[PickCounts, ...]:
-    pick_id = judged.c.pick_id
-    query = (
-        _totals(judged).add_columns(pick_id).where(pick_id.is_not(None)).group_by(pick_id).order_by(pick_id)
-    )
-    return tuple(PickCounts(row.pick_id, row.raw, row.human, row.readers) for row in session.execute(query))
-
-
-def _per_link(session: Session, issue_id: int, judged: CTE) -> tuple[LinkCounts, ...]:
-    query = (
-        _totals(judged)
-        .add_columns(Link.number, Link.pick_id, Link.label, Link.url)
+def _people(column: Any, issue_id: int) -> Select[Any]:
+    """How many different readers a person's clicks came from, by `column`; the index of such clicks serves it."""
+    return (
+        select(column, func.count(distinct(Click.subscriber_id)))
         .select_from(Link)
-        .outerjoin(judged, judged.c.link_id == Link.id)
+        .join(Click, Click.link_id == Link.id)
+        .where(Link.issue_id == issue_id, Click.human())
+        .group_by(column)
+    )
+
+
+def _per_link(session: Session, issue_id: int) -> tuple[LinkCounts, ...]:
+    readers: dict[int, int] = dict(session.execute(_people(Link.id, issue_id)).all())
+    query = (
+        select(
+            Link.id, Link.number, Link.pick_id, Link.label, Link.url, _RAW.label("raw"), _HUMAN.label("human")
+        )
+        .outerjoin(ClickHour, ClickHour.link_id == Link.id)
         .where(Link.issue_id == issue_id)
         .group_by(Link.id)
         .order_by(Link.number)
     )
     return tuple(
-        LinkCounts(row.number, row.pick_id, row.label, row.url, row.raw, row.human, row.readers)
+        LinkCounts(row.number, row.pick_id, row.label, row.url, row.raw, row.human, readers.get(row.id, 0))
         for row in session.execute(query)
+    )
+
+
+def _per_pick(session: Session, issue_id: int, links: tuple[LinkCounts, ...]) -> tuple[PickCounts, ...]:
+    readers: dict[int, int] = dict(session.execute(_people(Link.pick_id, issue_id)).all())
+    sums: dict[int, list[int]] = {}
+    for link in links:
+        if link.pick_id is not None and link.clicks_raw:
+            both = sums.setdefault(link.pick_id, [0, 0])
+            both[0] += link.clicks_raw
+            both[1] += link.clicks_human
+    return tuple(
+        PickCounts(pick, raw, human, readers.get(pick, 0)) for pick, (raw, human) in sorted(sums.items())
     )
 
 

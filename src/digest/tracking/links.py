@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 
 from digest.errors import BadInput, BadToken
 from digest.signing import Minter, Purpose, Signer
-from digest.tracking.models import Click, Link
+from digest.tracking import clicks
+from digest.tracking.models import Link
 
 LABEL_CHARS = 120
-AGENT_CHARS = 200
 NUMBERS = 3  # issue, link, subscriber
 
 
@@ -21,6 +21,7 @@ NUMBERS = 3  # issue, link, subscriber
 class Target:
     """Where a click token leads, and who holds it; subscriber 0 is nobody."""
 
+    issue_id: int
     link_id: int
     url: str
     subscriber_id: int
@@ -65,24 +66,17 @@ def find(session: Session, signer: Signer, token: str) -> Target:
     ).one_or_none()
     if row is None:
         raise BadToken("this link leads nowhere any more")
-    return Target(row.id, row.url, subscriber_id)
+    return Target(issue_id, row.id, row.url, subscriber_id)
 
 
 def record(session: Session, target: Target, *, agent: str, machine: bool, now: datetime) -> None:
     """Count one click, unless nobody in particular holds the link (a test mail).
 
-    `machine` is what the request itself gave away; the rest is judged when counts are read.
+    `machine` is what the request itself gave away; clicks.count sees the rest.
     """
     if target.subscriber_id:
-        session.add(
-            Click(
-                link_id=target.link_id,
-                subscriber_id=target.subscriber_id,
-                agent=agent[:AGENT_CHARS],
-                machine=machine,
-                at=now,
-            )
-        )
+        visit = clicks.Visit(target.issue_id, target.link_id, target.subscriber_id, agent, machine, now)
+        clicks.count(session, visit)
 
 
 def follow(session: Session, signer: Signer, token: str, *, agent: str, machine: bool, now: datetime) -> str:

@@ -2,12 +2,14 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, Text, TextClause, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from digest.audience.models import Subscriber
 from digest.db import Base, Key
 from digest.editorial.models import Issue, Pick
+
+_HUMAN = text("NOT machine")
 
 
 class Link(Base):
@@ -25,17 +27,42 @@ class Link(Base):
 
 
 class Click(Base):
-    """One GET of one link. Raw: whether a person did it is judged when counts are read."""
+    """One visit of one link, or several at once: a reader who presses again and again is one row that counts."""
 
     __tablename__ = "click"
-    __table_args__ = (Index("ix_click_person", "link_id", "subscriber_id", "at"),)
+    __table_args__ = (
+        Index("ix_click_person", "subscriber_id", "at"),
+        # What tells people apart: readers per link, without the visits of scanners.
+        Index("ix_click_human", "link_id", "subscriber_id", sqlite_where=_HUMAN, postgresql_where=_HUMAN),
+    )
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     link_id: Mapped[int] = mapped_column(ForeignKey(Link.id))
-    subscriber_id: Mapped[int] = mapped_column(ForeignKey(Subscriber.id), index=True)
+    subscriber_id: Mapped[int] = mapped_column(ForeignKey(Subscriber.id))
     agent: Mapped[str] = mapped_column(String(200))
-    machine: Mapped[bool]  # the request itself said so: no language, a known scanner's name
-    at: Mapped[datetime]
+    machine: Mapped[bool]  # the request itself said so, or it came in a burst
+    told: Mapped[bool] = mapped_column(default=False)  # the request itself said so
+    first: Mapped[bool] = mapped_column(default=False)  # the reader's first in this issue that a person made
+    times: Mapped[int] = mapped_column(default=1)
+    at: Mapped[datetime]  # of the first of them
+    last_at: Mapped[datetime]
+
+    @staticmethod
+    def human() -> TextClause:
+        """A person's, in the very words of the index: else it is not used."""
+        return text("NOT machine")
+
+
+class ClickHour(Base):
+    """The sums of a link's clicks in one hour, kept beside the rows so that a report need not read them all."""
+
+    __tablename__ = "click_hour"
+
+    link_id: Mapped[int] = mapped_column(ForeignKey(Link.id), primary_key=True)
+    hour: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # whole hours since 1970, UTC
+    clicks_raw: Mapped[int] = mapped_column(default=0)
+    clicks_human: Mapped[int] = mapped_column(default=0)
+    readers: Mapped[int] = mapped_column(default=0)  # those whose first click in the issue it was
 
 
 class Unsubscribe(Base):
@@ -46,5 +73,8 @@ class Unsubscribe(Base):
     issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id), primary_key=True)
     subscriber_id: Mapped[int] = mapped_column(ForeignKey(Subscriber.id), primary_key=True)
     source: Mapped[str] = mapped_column(String(16))  # header (RFC 8058) or page
+    reason: Mapped[str | None] = mapped_column(
+        String(16)
+    )  # asked after leaving, and only if they want to say
     at: Mapped[datetime]
     undone_at: Mapped[datetime | None]

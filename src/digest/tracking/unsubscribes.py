@@ -1,15 +1,26 @@
 """Which issue made a reader leave, and how. Leaving itself is the audience's; this only counts."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from digest.errors import BadInput
 from digest.tracking.models import Unsubscribe
 
 Source = Literal["header", "page"]
+
+# Asked after leaving, by whoever wants to say. The names stand in the database for good: add, never rename.
+REASONS: Final = {
+    "often": "Too many mails",
+    "dull": "Not interesting to me",
+    "long": "Too long",
+    "unasked": "I never signed up",
+    "unreadable": "Hard to read in my mail",
+    "none": "None of these",
+}
 
 
 def record(session: Session, issue_id: int, subscriber_id: int, source: Source, now: datetime) -> None:
@@ -21,7 +32,7 @@ def record(session: Session, issue_id: int, subscriber_id: int, source: Source, 
         return
     # Two presses at once must both succeed, so the database settles who was first.
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    row = {"source": source, "at": now, "undone_at": None}
+    row = {"source": source, "at": now, "undone_at": None, "reason": None}
     session.execute(
         insert(Unsubscribe)
         .values(issue_id=issue_id, subscriber_id=subscriber_id, **row)
@@ -42,3 +53,20 @@ def undo(session: Session, issue_id: int, subscriber_id: int, now: datetime) -> 
         )
         .values(undone_at=now)
     )
+
+
+def explain(session: Session, issue_id: int, subscriber_id: int, reason: str) -> None:
+    """Keep why a reader left; another word later replaces it. Nothing happens unless they have left by this issue.
+
+    Raises BadInput for a word that is not one of REASONS.
+    """
+    if reason not in REASONS:
+        raise BadInput("this page has no such button; please go back and press one of those that are there")
+    gone = (Unsubscribe.issue_id == issue_id, Unsubscribe.subscriber_id == subscriber_id)
+    session.execute(update(Unsubscribe).where(*gone, Unsubscribe.undone_at.is_(None)).values(reason=reason))
+
+
+def left(session: Session, issue_id: int, subscriber_id: int) -> Unsubscribe | None:
+    """The reader's leaving because of this issue, if they did and have not come back."""
+    gone = (Unsubscribe.issue_id == issue_id, Unsubscribe.subscriber_id == subscriber_id)
+    return session.scalars(select(Unsubscribe).where(*gone, Unsubscribe.undone_at.is_(None))).one_or_none()

@@ -127,6 +127,8 @@ def _act(session: Session, who: Reader, action: str) -> str:
         choices.pause(session, *to, until=choices.weeks(int(request.form["weeks"]), now), now=now)
     elif action == "topics":
         _choose(session, who)
+    elif action == "why":
+        unsubscribes.explain(session, who.issue_id or 0, who.subscriber_id, request.form.get("reason", ""))
     else:
         raise BadInput("this page has no such button; please go back and press one of those that are there")
     return action
@@ -196,7 +198,15 @@ def _unsubscribe(session: Session, who: Reader, done: str = "") -> Response:
     found = paper(session, who.publication_id)
     if not who.subscriber_id:
         return private("test_link.html", paper=found)
-    return private("unsubscribe.html", paper=found, done=done, **_choices(session, who, found))
+    left = unsubscribes.left(session, who.issue_id or 0, who.subscriber_id)
+    return private(
+        "unsubscribe.html",
+        paper=found,
+        done=done,
+        reasons=unsubscribes.REASONS if left else {},
+        reason=left.reason if left else None,
+        **_choices(session, who, found),
+    )
 
 
 def _choices(session: Session, who: Reader, found: Paper) -> dict[str, Any]:

@@ -1,6 +1,10 @@
-"""The tracked link: a redirect that counts. It decides nothing about anybody, and leads on even if it cannot count."""
+"""The tracked link: a redirect that counts. It decides nothing about anybody, and leads on even if it cannot count.
+
+The reader is sent on first and counted after: who waits for a writer's lock is us, not for long, and not the reader.
+"""
 
 import logging
+from collections.abc import Callable
 
 from flask import Blueprint, Response, request
 from sqlalchemy.exc import SQLAlchemyError
@@ -9,6 +13,8 @@ from digest.db import utcnow
 from digest.tracking import links
 from digest.tracking.machines import looks_like_machine
 from digest.web.frame import services
+
+PATIENCE = 2.0  # seconds that a click waits for a lock; a thread of the web server waits with it
 
 LOG = logging.getLogger(__name__)
 
@@ -21,23 +27,29 @@ def go(token: str) -> Response:
     made = services()
     with made.db.read() as session:
         target = links.find(session, made.signer, token)
-    if request.method == "GET":
-        _record(target)
-    response = Response(status=302, headers={"Location": target.url})
+    # With a body: a server hands over the head with the first bytes of it, and what follows is counted after that.
+    response = Response("Found\n", status=302, mimetype="text/plain", headers={"Location": target.url})
     response.autocorrect_location_header = False  # it leads where the issue said, to the letter
     response.headers["Cache-Control"] = "no-store"
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["X-Robots-Tag"] = "noindex"
+    if request.method == "GET":
+        response.call_on_close(_recording(target))
     return response
 
 
-def _record(target: links.Target) -> None:
-    agent = request.user_agent.string
+def _recording(target: links.Target) -> Callable[[], None]:
+    """What counts this request, when it is over and its context is gone."""
+    made, now, agent = services(), utcnow(), request.user_agent.string
     purpose = request.headers.get("Sec-Purpose", request.headers.get("Purpose", ""))
     machine = looks_like_machine(agent, request.headers.get("Accept-Language", ""), purpose)
-    try:
-        with services().db.begin() as session:
-            links.record(session, target, agent=agent, machine=machine, now=utcnow())
-    except SQLAlchemyError as error:
-        # The reader wants to read, not to be counted.
-        LOG.warning("a click was not counted", extra={"error": type(error).__name__})
+
+    def record() -> None:
+        try:
+            with made.db.begin(PATIENCE) as session:
+                links.record(session, target, agent=agent, machine=machine, now=now)
+        except SQLAlchemyError as error:
+            # The reader wants to read, not to be counted.
+            LOG.warning("a click was not counted", extra={"error": type(error).__name__})
+
+    return record
