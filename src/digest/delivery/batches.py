@@ -1,8 +1,9 @@
 """Cutting deliveries into batches: what one connection claims at a time. Set-based, for there may be a million."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Subquery, delete, func, insert, select, update
+from sqlalchemy import BigInteger, ColumnElement, case, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from digest.delivery.models import Batch, Delivery, FrozenIssue
@@ -20,10 +21,12 @@ def make(session: Session, issue_id: int, mails: int, now: datetime) -> list[int
     return sorted(made)
 
 
-def numbered(batch_ids: list[int]) -> Subquery:
-    """The batches (id, number), numbered from 0, for a join with the rows that are to fill them."""
-    number = func.row_number().over(order_by=Batch.id) - 1
-    return select(Batch.id, number.label("number")).where(Batch.id.in_(batch_ids)).subquery("room")
+def seated(batch_ids: Sequence[int], seat: ColumnElement[int]) -> ColumnElement[int | None]:
+    """The batch in which a seat is, counted from 0 over all of these; NULL for none, and when they are full.
+
+    A look-up in words: a join with the new batches costs a third of the whole freeze.
+    """
+    return case(dict(enumerate(batch_ids)), value=seat.op("/", return_type=BigInteger())(SIZE))
 
 
 def settle(session: Session, batch_ids: list[int]) -> int:
@@ -66,12 +69,10 @@ def _cut(session: Session, issue_id: int, now: datetime, limit: int, *, loose: b
     ids = make(session, issue_id, number, now)
     place = (func.row_number().over(order_by=chosen.c.subscriber_id) - 1).label("number")
     ranked = select(chosen.c.subscriber_id, place).subquery("ranked")
-    room = numbered(ids)
     session.execute(
         update(Delivery)
         .where(Delivery.issue_id == issue_id, Delivery.subscriber_id == ranked.c.subscriber_id)
-        .where(room.c.number == ranked.c.number // SIZE)
-        .values(batch_id=room.c.id, place=ranked.c.number % SIZE, due_at=None),
+        .values(batch_id=seated(ids, ranked.c.number), place=ranked.c.number % SIZE, due_at=None),
         execution_options=_PLAIN,
     )
     return settle(session, ids)

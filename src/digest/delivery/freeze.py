@@ -4,7 +4,7 @@ import hashlib
 from datetime import datetime, timedelta
 
 from sqlalchemy import BigInteger, Select, Subquery, case, cast, func, insert, literal, null, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from digest.audience import reach, topics
 from digest.audience.models import Subscription, TopicChoice
@@ -62,31 +62,22 @@ def freeze(
 
 
 def freeze_step(session: Session, issue_id: int, now: datetime, limit: int = batches.CHUNK) -> bool:
-    """Write the next `limit` readers of the audience down; True when all are, and the count is right.
+    """Write the next readers of the audience down; True when all are, and the count is right.
 
-    May be called again after any crash and by two at once: it goes on behind the last reader that was committed.
+    Goes through `limit` subscriptions, whoever they belong to. May be called again after any crash and by two at
+    once: it goes on behind the last reader that was committed.
     """
-    frozen = session.scalars(
-        select(FrozenIssue).where(FrozenIssue.issue_id == issue_id).with_for_update()
-    ).one()
+    mine = select(FrozenIssue).where(FrozenIssue.issue_id == issue_id).options(defer(FrozenIssue.pressed))
+    frozen = session.scalars(mine.with_for_update()).one()
     if frozen.audience_done_at is not None:
         return True
     issue = session.get_one(Issue, issue_id, populate_existing=True)
     if issue.state not in {State.SENDING, State.PAUSED}:
         return True
-    rows = reach.audience(
-        issue.publication_id, frozen.frozen_at, left_since(session, issue, frozen.frozen_at)
-    )
-    beyond = rows.where(Subscription.subscriber_id > frozen.audience_upto)
-    chunk = beyond.order_by(Subscription.subscriber_id).limit(limit).subquery()
-    last, mails = session.execute(
-        select(func.max(chunk.c.subscriber_id), func.count().filter(chunk.c.reason.is_(None)))
-    ).one()
+    last, most = _next_run(session, frozen.audience_upto, limit)
     if last is None:
         return _finished(session, frozen, now)
-    within = beyond.where(Subscription.subscriber_id <= last)
-    readers = _narrowed(session, frozen, within, last).subquery("within")
-    frozen.planned += _write(session, issue_id, readers, mails, now)
+    frozen.planned += _write(session, issue, frozen, last=last, most=most, now=now)
     frozen.audience_upto = last
     return False
 
@@ -98,68 +89,78 @@ def unfinished(session: Session) -> list[int]:
     return list(session.scalars(open_.where(FrozenIssue.audience_done_at.is_(None), states)))
 
 
-def _narrowed(
-    session: Session, frozen: FrozenIssue, readers: Select[int, str | None], last: int
-) -> Select[int, str | None, int | None]:
-    """The readers up to `last` with the blocks that each wants, by the topics they chose."""
-    publication = session.scalars(select(Issue.publication_id).where(Issue.id == frozen.issue_id)).one()
-    if not topics.anybody_chose(session, publication):
-        return readers.add_columns(cast(null(), BigInteger).label("variant"))
-    blocks = [block.topics for block in from_json(frozen.edition).blocks]
-    chosen = TopicChoice.subscriber_id
-    wanted = topics.variants(publication, blocks).where(chosen > frozen.audience_upto, chosen <= last)
-    return topics.narrowed(readers, wanted, len(blocks))
+def _next_run(session: Session, upto: int, limit: int) -> tuple[int | None, int]:
+    """The last of the next `limit` subscriptions behind subscriber `upto`, and how many there are."""
+    ids = select(Subscription.subscriber_id).where(Subscription.subscriber_id > upto)
+    run = ids.order_by(Subscription.subscriber_id).limit(limit).subquery()
+    last, most = session.execute(select(func.max(run.c.subscriber_id), func.count()).select_from(run)).one()
+    return last, most
 
 
-def _write(session: Session, issue_id: int, readers: Subquery, mails: int, now: datetime) -> int:
-    """One row per reader: those to be mailed in batches, the others with their outcome; gives how many rows."""
-    ids = batches.make(session, issue_id, mails, now)
-    mailed = readers.c.reason.is_(None)
-    # Who gets the same blocks stands together, so that the sender has few of the many kinds in hand at a time.
-    order = (readers.c.variant, readers.c.subscriber_id)
-    rank = func.row_number().over(partition_by=case((mailed, 0), else_=1), order_by=order) - 1
-    columns = (readers.c.subscriber_id, readers.c.reason, readers.c.variant)
-    ranked = select(*columns, rank.label("number")).subquery("ranked")
-    room = batches.numbered(ids)
-    free = ranked.c.reason.is_(None)
-    rows = select(
-        literal(issue_id),
-        ranked.c.subscriber_id,
-        room.c.id,
-        case((free, ranked.c.number % batches.SIZE)),
-        ranked.c.variant,
-        case((free, None), else_=Outcome.EXCLUDED.value),
-        ranked.c.reason,
-        literal(0),
-        case((free, None), else_=literal(now, Delivery.ended_at.type)),
-    ).select_from(ranked.outerjoin(room, free & (room.c.number == ranked.c.number // batches.SIZE)))
-    into = [
-        "issue_id",
-        "subscriber_id",
-        "batch_id",
-        "place",
-        "variant",
-        "outcome",
-        "reason",
-        "attempts",
-        "ended_at",
-    ]
+def _write(
+    session: Session, issue: Issue, frozen: FrozenIssue, *, last: int, most: int, now: datetime
+) -> int:
+    """A row per reader up to `last`: those to be mailed in batches, the others with their outcome; gives how many."""
+    ids = batches.make(session, issue.id, most, now)
+    seats = _seats(session, issue, frozen, last)
+    free = seats.c.reason.is_(None)
+    values = {
+        Delivery.issue_id: literal(issue.id),
+        Delivery.subscriber_id: seats.c.subscriber_id,
+        Delivery.batch_id: batches.seated(ids, seats.c.seat),
+        Delivery.place: seats.c.seat % batches.SIZE,
+        Delivery.variant: seats.c.variant,
+        Delivery.outcome: case((free, None), else_=Outcome.EXCLUDED.value),
+        Delivery.reason: seats.c.reason,
+        Delivery.attempts: literal(0),
+        Delivery.ended_at: case((free, None), else_=literal(now, Delivery.ended_at.type)),
+    }
     written = session.execute(
-        insert(Delivery).from_select(into, rows, include_defaults=False),
+        insert(Delivery).from_select(list(values), select(*values.values()), include_defaults=False),
         execution_options={"preserve_rowcount": True},
     )
     batches.settle(session, ids)
     return written.rowcount  # type: ignore[attr-defined,no-any-return] # an INSERT gives a cursor's result
 
 
+def _seats(session: Session, issue: Issue, frozen: FrozenIssue, last: int) -> Subquery:
+    """The readers up to `last` (subscriber_id, reason, variant) with a seat, from 0, for each who is to be mailed."""
+    run = (frozen.audience_upto, last)
+    since = left_since(session, issue, frozen.frozen_at)
+    readers = reach.audience(issue.publication_id, frozen.frozen_at, since, run)
+    chose = topics.anybody_chose(session, issue.publication_id)
+    rows = (
+        _narrowed(readers, frozen, issue.publication_id, run)
+        if chose
+        else readers.add_columns(cast(null(), BigInteger).label("variant"))
+    ).subquery("readers")
+    free = rows.c.reason.is_(None)
+    # Who gets the same blocks stands together, so that the sender has few of the many kinds in hand at a time.
+    order = (rows.c.variant, rows.c.subscriber_id) if chose else (rows.c.subscriber_id,)
+    seat = func.count().filter(free).over(order_by=order, rows=(None, 0)) - 1
+    columns = (rows.c.subscriber_id, rows.c.reason, rows.c.variant, case((free, seat)).label("seat"))
+    return select(*columns).subquery("seats")
+
+
+def _narrowed(
+    readers: Select[int, str | None], frozen: FrozenIssue, publication_id: int, run: tuple[int, int]
+) -> Select[int, str | None, int | None]:
+    """The readers of a run with the blocks that each wants, by the topics they chose."""
+    blocks = [block.topics for block in from_json(frozen.edition).blocks]
+    chosen = TopicChoice.subscriber_id
+    wanted = topics.variants(publication_id, blocks).where(chosen > run[0], chosen <= run[1])
+    return topics.narrowed(readers, wanted, len(blocks))
+
+
 def _finished(session: Session, frozen: FrozenIssue, now: datetime) -> bool:
     """Count anew what was written, batch by batch and row by row, before anything may be sent."""
-    if batches.cut_loose(session, frozen.issue_id, now):
+    of_issue, open_here = Delivery.issue_id == frozen.issue_id, Delivery.outcome.is_(None)
+    loose_here = open_here & Delivery.batch_id.is_(None)
+    sums = (func.count(), func.count().filter(open_here), func.count().filter(loose_here))
+    rows, open_, loose = session.execute(select(*sums).where(of_issue)).one()
+    if loose:
+        batches.cut_loose(session, frozen.issue_id, now)
         return False
-    of_issue = Delivery.issue_id == frozen.issue_id
-    rows, open_ = session.execute(
-        select(func.count(), func.count().filter(Delivery.outcome.is_(None))).where(of_issue)
-    ).one()
     room = session.scalar(
         select(func.coalesce(func.sum(Batch.size), 0)).where(Batch.issue_id == frozen.issue_id)
     )

@@ -110,9 +110,10 @@ class Delivery(Base):
         ),
     )
 
-    issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id), primary_key=True)
+    # No foreign keys for these two: a look-up per row is half of a freeze on PostgreSQL, and its count proves them.
+    issue_id: Mapped[int] = mapped_column(Key, primary_key=True)
     subscriber_id: Mapped[int] = mapped_column(ForeignKey(Subscriber.id), primary_key=True)
-    batch_id: Mapped[int | None] = mapped_column(ForeignKey(Batch.id))
+    batch_id: Mapped[int | None] = mapped_column(Key)
     place: Mapped[int | None]  # from 0, within the batch
     variant: Mapped[int | None] = mapped_column(BigInteger)  # bit n: the n-th pick, from 0; NULL: all of them
     outcome: Mapped[str | None] = mapped_column(String(8))

@@ -55,7 +55,8 @@ def subscriber(number: int) -> str:
         if found is None:
             raise NotFound(f"there is no subscriber {number}")
         publication = chosen.chosen(db)
-        rows = select(Delivery, Issue).join(Issue).where(Delivery.subscriber_id == number)
+        rows = select(Delivery, Issue).join(Issue, Issue.id == Delivery.issue_id)
+        rows = rows.where(Delivery.subscriber_id == number)
         mine = db.get(Subscription, (number, publication.id))
         return page(
             "subscriber.html",
