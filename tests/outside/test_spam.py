@@ -1,0 +1,47 @@
+"""A spam filter that is there is asked in bounds; one that is not is no trouble."""
+
+import pytest
+
+from digest.errors import Unavailable
+from digest.outside import spam
+
+GTUBE = b"XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
+MAIL = b"From: a@verdicts.dev\r\nTo: b@verdicts.dev\r\nSubject: Hello\r\nMessage-ID: <1@verdicts.dev>\r\n\r\n"
+
+REPORT = """X-Spam-Status: Yes, score=6.1 required=5.0 tests=A,B
+\tautolearn=no
+
+Content analysis details:   (6.1 points, 5.0 required)
+
+ pts rule name              description
+---- ---------------------- --------------------------------------------------
+ 1.1 SUBJ_ALL_CAPS          Subject is all capitals
+-0.0 NO_RELAYS              Informational: message was not relayed via SMTP
+ 5.0 TOO_GOOD               Promises more than
+                            anybody can keep
+"""
+
+
+def test_the_report_is_read_with_its_worst_rule_first() -> None:
+    found = spam.read(REPORT)
+    assert (found.points, found.limit) == (6.1, 5.0)
+    assert [(rule.points, rule.name, rule.says) for rule in found.rules] == [
+        (5.0, "TOO_GOOD", "Promises more than anybody can keep"),
+        (1.1, "SUBJ_ALL_CAPS", "Subject is all capitals"),
+    ]
+
+
+def test_what_is_no_report_is_no_score() -> None:
+    with pytest.raises(Unavailable):
+        spam.read("Killed")
+
+
+@pytest.mark.skipif(not spam.installed(), reason="SpamAssassin is not installed here")
+def test_the_filter_bites_what_it_must() -> None:
+    assert spam.score(MAIL + GTUBE).points > 900
+
+
+@pytest.mark.skipif(not spam.installed(), reason="SpamAssassin is not installed here")
+def test_a_filter_that_takes_too_long_is_left() -> None:
+    with pytest.raises(Unavailable, match="no answer"):
+        spam.score(MAIL, seconds=0.01)
