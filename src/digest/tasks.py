@@ -14,7 +14,7 @@ from celery.signals import worker_shutting_down
 
 from digest.audience import consent, erase
 from digest.db import utcnow
-from digest.delivery import batches, finish, forget, freeze, letters, notices, recover, stall
+from digest.delivery import batches, finish, forget, freeze, letters, notices, nudges, recover, stall
 from digest.delivery.due import caution
 from digest.delivery.send import work
 from digest.editorial import drafting, issues, schedule, transitions
@@ -36,13 +36,15 @@ ROUTES = {"digest.letters": {"queue": "letters"}, "digest.send": {"queue": "send
 
 
 def drafts() -> None:
-    """Make the drafts that are due, and tell the editors."""
+    """Make the drafts that are due, and tell the editors, also of what waits for them."""
     with current().db.read() as session:
         due = drafting.drafts_due(session, utcnow())
     for publication_id in due:
         with current().db.begin() as session:
             if drafted := drafting.draft_due(session, publication_id, utcnow()):
                 notices.drafted(session, publication_id, drafted, utcnow())
+    with current().db.begin() as session:
+        nudges.remind(session, utcnow())
 
 
 def calendar() -> None:

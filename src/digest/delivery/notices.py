@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from digest.delivery import letters
+from digest.editorial.clock import run_of
 from digest.editorial.drafting import Drafted
 from digest.editorial.models import Issue, Role, User
+from digest.publications.models import Publication
 
 
 def drafted(session: Session, publication_id: int, draft: Drafted, now: datetime) -> None:
@@ -17,13 +20,17 @@ def drafted(session: Session, publication_id: int, draft: Drafted, now: datetime
     if issue is None:
         none = "No comparison is new since the last issue, so there is no draft."
         said = [none, "Import some, or let this week pass."]
-        _tell(session, publication_id, now, _facts("Nothing new this week", said, "/desk/"))
+        facts = _facts("Nothing new this week", said, "/desk/")
+        _tell(session, publication_id, now, facts, only_nudged=True)
         return
     verdicts = f"{len(issue.picks)} verdict" + ("" if len(issue.picks) == 1 else "s")
     few = " That is fewer than you want." if draft.thin else ""
-    said = [f"“{issue.subject}”, with {verdicts}.{few}", "It goes out when you schedule it."]
-    heading = f"Issue {issue.number} is {'thin' if draft.thin else 'drafted'}"
-    _tell(session, publication_id, now, _facts(heading, said, f"/desk/issues/{issue.number}"))
+    by = spoken(run_of(issue.publication, draft.occasion), issue.publication.zone)
+    said = [
+        f"“{issue.subject}”, with {verdicts}.{few}",
+        f"It goes out when you schedule it: by {by} to go on time.",
+    ]
+    tell(session, issue, now, f"Issue {issue.number} is {'thin' if draft.thin else 'drafted'}", said)
 
 
 def paused(session: Session, issue: Issue, now: datetime) -> None:
@@ -54,6 +61,20 @@ def stalled(session: Session, issue: Issue, remaining: int, now: datetime) -> No
     _tell(session, issue.publication_id, now, facts, (Role.OWNER,))
 
 
+def tell(
+    session: Session, issue: Issue, now: datetime, heading: str, said: list[str], *, but: int | None = None
+) -> None:
+    """Tell those editors of an issue who want such letters; all of them but the user `but`, who knows."""
+    facts = _facts(heading, said, f"/desk/issues/{issue.number}")
+    _tell(session, issue.publication_id, now, facts, only_nudged=True, but=but)
+
+
+def spoken(moment: datetime, zone: str) -> str:
+    """A moment as a letter says it: "Tuesday 1 December, 09:00 Europe/Berlin"."""
+    local = moment.astimezone(ZoneInfo(zone))
+    return f"{local:%A} {local.day} {local:%B, %H:%M} {zone}"
+
+
 def _facts(heading: str, said: list[str], path: str) -> dict[str, object]:
     return {"heading": heading, "paragraphs": said, "link_path": path, "link_label": "Open the desk"}
 
@@ -64,7 +85,15 @@ def _tell(
     now: datetime,
     facts: dict[str, object],
     roles: Sequence[Role] = (Role.OWNER, Role.EDITOR),
+    *,
+    only_nudged: bool = False,
+    but: int | None = None,
 ) -> None:
+    """`only_nudged` leaves out who wants to hear of trouble only; the link says which publication it is about."""
+    slug = session.get_one(Publication, publication_id).slug
+    facts = facts | {"link_path": f"{facts['link_path']}?publication={slug}"}
     whom = select(User.id).where(User.role.in_([role.value for role in roles]), User.removed_at.is_(None))
-    for user_id in session.scalars(whom).all():
+    if only_nudged:
+        whom = whom.where(User.nudges)
+    for user_id in session.scalars(whom.where(User.id != (but or 0)).order_by(User.id)).all():
         letters.post(session, "notice", now=now, publication_id=publication_id, user_id=user_id, facts=facts)

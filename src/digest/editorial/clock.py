@@ -48,6 +48,11 @@ def draft_time(publication: Publication, occasion: str) -> datetime:
     return _at(publication, date.fromisoformat(occasion) - publication.draft_days_before * _DAY)
 
 
+def run_of(publication: Publication, occasion: str) -> datetime:
+    """When the issue of an occasion goes out, in UTC."""
+    return _at(publication, date.fromisoformat(occasion))
+
+
 def wall(local: str) -> datetime:
     """A wall-clock time as it is written, without a zone. Raises BadInput."""
     try:

@@ -7,10 +7,11 @@ from datetime import datetime
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from digest.editorial import candidates, issues, schedule, texts, transitions
+from digest.editorial import candidates, issues, manuscript, occasions, schedule, texts, transitions, versions
 from digest.editorial.models import Issue, Pick, Rejection, State
 from digest.editorial.picks import Chosen, Rejected, Selection
 from digest.editorial.picks import select as choose
+from digest.editorial.versions import Who
 from digest.errors import NotAllowed
 from digest.publications.models import Publication
 
@@ -50,6 +51,7 @@ def draft(
     if issue and not issues.take(session, issue, f"drafted anew, {by}", {State.DRAFT}):
         issue = None  # it went onto the calendar a moment ago
     selection = _selection(session, publication, issue, clicks)
+    before = manuscript.of(issue) if issue else None
     if issue is None:
         if not selection.picks:
             raise NothingNew(
@@ -58,14 +60,15 @@ def draft(
         issue = _start(session, publication, now, by, user_id)
     texts.follow(session, issue, lambda: _fill(session, issue, selection))
     issue.drafted_at = now
-    session.flush()
+    what = "Drafted anew" if before else "Drafted"
+    versions.keep(session, issue, before, what, Who(by, now, user_id))
     return issue
 
 
 def drafts_due(session: Session, now: datetime) -> list[int]:
     """The ids of publications whose next issue should be drafted by now and was not looked at yet."""
     everyone = session.scalars(select(Publication).order_by(Publication.id))
-    return [publication.id for publication in everyone if _occasion_due(publication, now) is not None]
+    return [publication.id for publication in everyone if _occasion_due(session, publication, now)]
 
 
 def draft_due(session: Session, publication_id: int, now: datetime) -> Drafted | None:
@@ -75,7 +78,7 @@ def draft_due(session: Session, publication_id: int, now: datetime) -> Drafted |
     as it is; one that stayed open since an earlier occasion is drafted anew.
     """
     publication = session.get_one(Publication, publication_id)
-    occasion = _occasion_due(publication, now)
+    occasion = _occasion_due(session, publication, now)
     if occasion is None or not _claim(session, publication, occasion):
         return None
     issue = issues.open_draft(session, publication.id)
@@ -89,11 +92,13 @@ def draft_due(session: Session, publication_id: int, now: datetime) -> Drafted |
     return Drafted(occasion, issue, thin=issue.thin)
 
 
-def _occasion_due(publication: Publication, now: datetime) -> str | None:
+def _occasion_due(session: Session, publication: Publication, now: datetime) -> str | None:
     run = schedule.next_occasion(publication, now)
     begins = schedule.draft_time(publication, run)
     done = publication.drafted_for is not None and publication.drafted_for >= run
-    return run if begins <= now and not done else None
+    if begins > now or done or occasions.is_skipped(session, publication, run):
+        return None
+    return run
 
 
 def _claim(session: Session, publication: Publication, occasion: str) -> bool:

@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from digest.editorial.models import Issue, State
+from digest.editorial.models import Issue, Release, State
 from digest.errors import NotAllowed, NotFound
 from digest.publications import publications
 from digest.publications.models import Publication
@@ -88,6 +88,13 @@ def take(
     return won is not None
 
 
+def hold(session: Session, issue: Issue) -> None:
+    """Take the issue's row until the transaction ends, and read it anew; nothing is changed."""
+    session.flush()
+    session.execute(select(Issue.id).where(Issue.id == issue.id).with_for_update())
+    reread(session, issue)
+
+
 def refuse_unready(issue: Issue) -> None:
     """Raise NotAllowed when the issue lacks what nothing can go out, or stay on the calendar, without."""
     if not issue.picks:
@@ -125,3 +132,21 @@ def went_out() -> ColumnElement[bool]:
 def holds() -> ColumnElement[bool]:
     """The condition on Issue that its picks are spoken for: it went out, or it is on the calendar to do so."""
     return or_(went_out(), Issue.state.in_((State.SCHEDULED, State.SENDING, State.PAUSED)))
+
+
+def unreleased() -> ColumnElement[bool]:
+    """The condition on Issue that it must not go out yet: two people are wanted, and no second one released it.
+
+    Whatever sends asks this one rule. A release holds for the revision that was seen; `releases` writes it down.
+    """
+    wanted = exists().where(Publication.id == Issue.publication_id, Publication.two_people)
+    released = exists().where(
+        Release.issue_id == Issue.id, Release.revision == Issue.revision, Release.released_at.is_not(None)
+    )
+    return and_(wanted, ~released)
+
+
+def is_unreleased(session: Session, issue: Issue) -> bool:
+    """The same of one issue, asked of the rows."""
+    session.flush()
+    return session.scalar(select(Issue.id).where(Issue.id == issue.id, unreleased())) is not None

@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from digest.catalog.models import Comparison, ComparisonVersion
@@ -33,6 +33,7 @@ class User(Base):
     created_at: Mapped[datetime]
     last_seen_at: Mapped[datetime | None]
     removed_at: Mapped[datetime | None]  # comes in no more; the row stays, for the history names it
+    nudges: Mapped[bool] = mapped_column(default=True)  # letters of what is ready and of what waits
 
 
 class State(StrEnum):
@@ -181,3 +182,65 @@ class LastLook(Base):
     at: Mapped[datetime]
     edition: Mapped[str] = mapped_column(Text)  # render.content.Edition as JSON
     sha256: Mapped[str] = mapped_column(String(64))  # of it
+
+
+class Skip(Base):
+    """A regular day on which no issue goes out: the clock drafts nothing for it. Taken back, the row is gone."""
+
+    __tablename__ = "skip"
+
+    publication_id: Mapped[int] = mapped_column(ForeignKey(Publication.id), primary_key=True)
+    occasion: Mapped[str] = mapped_column(String(10), primary_key=True)  # the local date
+    user_id: Mapped[int | None] = mapped_column(ForeignKey(User.id))
+    at: Mapped[datetime]
+
+
+class Release(Base):
+    """Who asked for an issue to go out, and who else released it: both of the revision they saw, and of no other."""
+
+    __tablename__ = "release"
+
+    issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id), primary_key=True)
+    revision: Mapped[int]
+    asked_by: Mapped[int | None] = mapped_column(ForeignKey(User.id))  # NULL: on the command line
+    asked_at: Mapped[datetime]
+    released_by: Mapped[int | None] = mapped_column(ForeignKey(User.id))
+    released_at: Mapped[datetime | None]
+
+
+class Nudge(Base):
+    """A letter that the editors get once for an issue."""
+
+    __tablename__ = "nudge"
+
+    issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16), primary_key=True)  # "deadline", "release"
+    at: Mapped[datetime]
+
+
+class Version(Base):
+    """What an issue said after one edit, so that it can be told, compared and brought back."""
+
+    __tablename__ = "issue_version"
+    __table_args__ = (Index("ix_issue_version_issue_id_id", "issue_id", "id"),)
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id))
+    user_id: Mapped[int | None] = mapped_column(ForeignKey(User.id))
+    by: Mapped[str] = mapped_column(String(254))  # an address, or "clock", "command line"
+    began_at: Mapped[datetime]
+    at: Mapped[datetime]  # later than began_at when several savings fold into one
+    what: Mapped[str] = mapped_column(Text)  # what changed, in words
+    folds: Mapped[bool]  # more words of the same person may join it
+    state: Mapped[bytes] = mapped_column(LargeBinary)  # all that can be edited: manuscript.py
+
+
+class Presence(Base):
+    """Somebody has the page of a draft open. A row is old news after a minute."""
+
+    __tablename__ = "presence"
+
+    issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey(User.id), primary_key=True)
+    since: Mapped[datetime]
+    seen_at: Mapped[datetime]

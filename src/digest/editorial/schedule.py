@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from digest.editorial import issues, transitions
+from digest.editorial import issues, releases, transitions
 from digest.editorial.clock import FORM, draft_time, next_occasion, next_run, resolve, wall
 from digest.editorial.models import Issue, State
 from digest.errors import BadInput, NotAllowed
@@ -93,14 +93,13 @@ def unschedule(session: Session, issue: Issue, *, now: datetime, by: str, user_i
 
 
 def due(session: Session, now: datetime) -> list[int]:
-    """The ids of scheduled issues whose hour has come and was not missed, the longest waiting first."""
-    return list(
-        session.scalars(
-            select(Issue.id)
-            .where(Issue.state == State.SCHEDULED, Issue.send_at <= now, Issue.send_at >= now - LATE)
-            .order_by(Issue.send_at, Issue.id)
-        )
-    )
+    """The ids of scheduled issues whose hour has come and was not missed, the longest waiting first.
+
+    One that a second person has still to release is not among them; it goes as soon as that is done.
+    """
+    timely = (Issue.state == State.SCHEDULED, Issue.send_at <= now, Issue.send_at >= now - LATE)
+    wanted = select(Issue.id).where(*timely, ~issues.unreleased())
+    return list(session.scalars(wanted.order_by(Issue.send_at, Issue.id)))
 
 
 def pause_missed(session: Session, now: datetime) -> list[Issue]:
@@ -112,7 +111,8 @@ def pause_missed(session: Session, now: datetime) -> list[Issue]:
         select(Issue).where(Issue.state == State.SCHEDULED, Issue.send_at < now - LATE)
     ).all()
     for issue in found:
-        why = f"missed its hour, {issue.send_on} {issue.zone}, by more than 6 hours; send it now or cancel it"
+        cause = "nobody released it" if issues.is_unreleased(session, issue) else "nothing sent it"
+        why = f"missed its hour, {issue.send_on} {issue.zone}, by more than 6 hours: {cause}; send it now or cancel it"
         transitions.move(session, issue, State.PAUSED, now=now, by="clock", why=why)
     return list(found)
 
@@ -180,6 +180,7 @@ def _put(
     issues.refuse_unready(issue)  # only now: from here on no editor can take its last pick away
     issue.send_on, issue.zone, issue.send_at, issue.hold_minutes = on, zone, send_at, hold
     session.flush()
+    releases.ask(session, issue, now=now, by=by, user_id=user)
 
 
 def _still_scheduled(session: Session, issue: Issue) -> None:

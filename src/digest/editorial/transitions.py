@@ -35,8 +35,9 @@ def move(
 ) -> None:
     """Bring `issue` from the state it was read in to `to`, and log who, when and why.
 
-    A pause keeps `why` as its reason; an end sets `finished_at`. Raises NotAllowed when the table forbids it, or
-    when somebody else moved the issue since it was read: of two at once, one wins.
+    A pause keeps `why` as its reason; an end sets `finished_at`. Raises NotAllowed when the table forbids it, when
+    a second person has still to release it, or when somebody else moved the issue since it was read: of two at once,
+    one wins.
     """
     session.flush()
     was = State(issue.state)
@@ -46,8 +47,12 @@ def move(
     if to in _ENDS:
         values["finished_at"] = now
     changed = update(Issue).where(Issue.id == issue.id, Issue.state == was).values(values).returning(Issue.id)
+    if to is State.SENDING and was is State.SCHEDULED:
+        changed = changed.where(~issues.unreleased())
     won = session.scalar(changed.execution_options(synchronize_session=False))
     issues.reread(session, issue)  # a freeze that waited for an edit must send what was edited
+    if won is None and issue.state == was:
+        raise NotAllowed(f"issue {issue.number} waits for a second person to release it")
     if won is None:
         raise NotAllowed(f"issue {issue.number} is {issue.state} by now; somebody else was faster")
     log(session, issue.id, was, to, now=now, by=by, user_id=user_id, why=why)

@@ -36,6 +36,8 @@ class Publication(Base):
     wanted_picks: Mapped[int] = mapped_column(default=5)
     fewest_picks: Mapped[int] = mapped_column(default=3)  # a week with fewer new ones asks the editor
     hold_minutes: Mapped[int] = mapped_column(default=10)
+    two_people: Mapped[bool] = mapped_column(default=False)  # nobody sends alone: a second one releases
+    set_up: Mapped[str] = mapped_column(String(200), default="")  # the steps of the set-up that somebody did
     drafted_for: Mapped[str | None] = mapped_column(
         String(10)
     )  # the last occasion the clock saw to: a local date

@@ -32,6 +32,7 @@ DEFAULTS: Mapping[str, object] = {
     "wanted_picks": 5,
     "fewest_picks": 3,
     "hold_minutes": 10,
+    "two_people": False,
 }
 
 
@@ -190,4 +191,5 @@ _RULES: Mapping[str, Callable[[object], object]] = {
     "wanted_picks": lambda v: _whole(v, "wanted_picks", 1, 12),
     "fewest_picks": lambda v: _whole(v, "fewest_picks", 1, 12),
     "hold_minutes": lambda v: _whole(v, "hold_minutes", 0, 1440),
+    "two_people": lambda v: str(v).lower() in {"1", "on", "true", "yes"},
 }

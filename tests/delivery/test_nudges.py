@@ -1,0 +1,105 @@
+"""Editors are reminded of what waits for them: once, in time, and only if they want it."""
+
+import json
+from datetime import timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from tests.editorial import newsroom
+from tests.editorial.newsroom import NOW
+
+from digest.db import Database
+from digest.delivery import notices, nudges
+from digest.delivery.models import Letter
+from digest.editorial import drafting, releases, schedule, users
+from digest.editorial.models import Role
+
+
+def letters(session: Session) -> list[tuple[str, str, str]]:
+    """To whom, the heading and the link of every letter."""
+    found = []
+    for letter in session.scalars(select(Letter).order_by(Letter.id)):
+        facts = json.loads(letter.facts)
+        address = session.get_one(users.User, letter.user_id).address
+        found.append((address.split("@")[0], facts["heading"], facts["link_path"]))
+    return found
+
+
+def people(session: Session) -> dict[str, int]:
+    made = {
+        name: users.invite(session, f"{name}@example.org", Role.EDITOR, NOW) for name in ("ana", "ben", "cy")
+    }
+    made["cy"].nudges = False
+    return {name: user.id for name, user in made.items()}
+
+
+def test_a_draft_near_its_deadline_is_told_once_to_those_who_want_it(db: Database) -> None:
+    with db.begin() as session:
+        paper = newsroom.publication(session, weekday="tuesday", draft_days_before=4)
+        newsroom.week(session)
+        people(session)
+        early = NOW - timedelta(days=2)
+        assert drafting.draft_due(session, paper.id, early) is not None
+        assert nudges.remind(session, early) == 0
+        assert nudges.remind(session, NOW) == 1
+        assert nudges.remind(session, NOW) == 0
+        heading, link = "Issue 1 waits for you", "/desk/issues/1?publication=weekly-verdicts"
+        assert letters(session) == [("ana", heading, link), ("ben", heading, link)]
+        facts = session.scalars(select(Letter.facts)).first()
+        assert "by Tuesday 13 October, 09:00 Europe/Berlin" in str(facts)
+
+
+def test_a_draft_that_is_scheduled_is_nobody_s_worry(sqlite: Database) -> None:
+    with sqlite.begin() as session:
+        paper = newsroom.publication(session, weekday="tuesday")
+        newsroom.week(session)
+        people(session)
+        made = drafting.draft_due(session, paper.id, NOW)
+        assert made is not None
+        assert made.issue is not None
+        schedule.schedule(session, made.issue, on="2026-10-13 09:00", zone=paper.zone, now=NOW, by="test")
+        assert nudges.remind(session, NOW) == 0
+
+
+def test_who_is_asked_for_a_release_hears_of_it_and_who_asked_does_not(db: Database) -> None:
+    with db.begin() as session:
+        ids = people(session)
+        issue = newsroom.drafted(session, two_people=True)
+        schedule.schedule(
+            session,
+            issue,
+            on="2026-10-20 09:00",
+            zone="Europe/Berlin",
+            now=NOW,
+            by="desk",
+            user_id=ids["ana"],
+        )
+        for _ in range(2):
+            nudges.asked(session, issue, NOW, ids["ana"])
+        assert [(who, heading) for who, heading, _ in letters(session)] == [
+            ("ben", "Issue 1 wants a second person")
+        ]
+        assert nudges.remind(session, NOW) == 0
+        assert nudges.remind(session, NOW + timedelta(days=7)) == 1
+        releases.release(session, issue, issue.revision, now=NOW, by="desk", user_id=ids["ben"])
+        assert nudges.remind(session, NOW + timedelta(days=7)) == 0
+
+
+def test_the_letter_of_a_draft_says_by_when_and_leaves_out_who_does_not_want_it(sqlite: Database) -> None:
+    with sqlite.begin() as session:
+        paper = newsroom.publication(session, weekday="tuesday")
+        newsroom.week(session)
+        people(session)
+        made = drafting.draft_due(session, paper.id, NOW)
+        assert made is not None
+        notices.drafted(session, paper.id, made, NOW)
+        assert [who for who, *_ in letters(session)] == ["ana", "ben"]
+
+
+def test_trouble_is_told_to_everybody(sqlite: Database) -> None:
+    with sqlite.begin() as session:
+        people(session)
+        issue = newsroom.drafted(session)
+        issue.pause_reason = "missed its hour"
+        notices.paused(session, issue, NOW)
+        assert [who for who, *_ in letters(session)] == ["ana", "ben", "cy"]
