@@ -1,6 +1,6 @@
 """first tables
 
-Revision d72ef1321f83 begins the history.
+Revision 53f8c17c017e begins the history.
 """
 
 import sqlalchemy as sa
@@ -8,7 +8,7 @@ from alembic import op
 
 import digest.db
 
-revision = "d72ef1321f83"
+revision = "53f8c17c017e"
 down_revision = None
 branch_labels = None
 depends_on = None

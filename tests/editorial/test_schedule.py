@@ -10,7 +10,7 @@ from tests.editorial import newsroom
 from tests.editorial.newsroom import NOW
 
 from digest.db import Database
-from digest.editorial import drafting, editing, issues, schedule
+from digest.editorial import choosing, drafting, issues, schedule
 from digest.editorial.models import Issue, State
 from digest.errors import BadInput, NotAllowed
 from digest.publications.models import Publication
@@ -233,5 +233,5 @@ def test_an_issue_emptied_a_moment_ago_does_not_go_on_the_calendar(postgres: Dat
         with postgres.begin() as other:
             theirs = issues.get(other, 1)
             for pick in list(theirs.picks):
-                editing.drop(other, theirs, pick.comparison_id)
+                choosing.drop(other, theirs, pick.comparison_id)
         schedule.send_now(mine, one, now=NOW, by="test")

@@ -9,12 +9,11 @@ What raises leaves its transaction to be rolled back.
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from digest.editorial import candidates, issues, reasons, texts
-from digest.editorial.candidate import Candidate
-from digest.editorial.models import Issue, Pick, Rejection, State
+from digest.editorial import issues, manuscript, texts
+from digest.editorial.manuscript import Manuscript
+from digest.editorial.models import Issue, Pick, State
 from digest.errors import BadInput, NotAllowed, NotFound
 from digest.render.clean import line, prose
 
@@ -47,11 +46,11 @@ def write(
     values = {field: _clean(field, text) for field, text in given.items() if text is not None}
     if not values:
         return issue.revision
-    _touch(session, issue, f"the {' and the '.join(values)}", by, revision)
+    touch(session, issue, f"the {' and the '.join(values)}", by, revision)
     for field, text in values.items():
         setattr(issue, field, text)
     session.flush()
-    _keep_ready(issue)
+    keep_ready(issue)
     return issue.revision
 
 
@@ -62,7 +61,7 @@ def reorder(
 
     Raises BadInput when `order` does not hold each pick once.
     """
-    _touch(session, issue, "the order", by, revision)
+    touch(session, issue, "the order", by, revision)
     by_id = {pick.id: pick for pick in issue.picks}
     if sorted(order) != sorted(by_id):
         raise BadInput(f"the order must name each pick of issue {issue.number} once")
@@ -77,63 +76,12 @@ def reorder(
     return issue.revision
 
 
-def drop(
-    session: Session, issue: Issue, comparison_id: int, *, revision: int | None = None, by: str = ""
-) -> int:
-    """Take a comparison out and keep it out of new drafts; `add` undoes it. Returns the new revision.
-
-    One that is not a pick is kept out all the same. Raises NotFound when the comparison does not exist.
-    """
-    _candidate(session, issue, comparison_id)
-    _touch(session, issue, "a pick dropped", by, revision)
-    pick = next((pick for pick in issue.picks if pick.comparison_id == comparison_id), None)
-    texts.follow(session, issue, lambda: _take_out(session, issue, pick))
-    _veto(session, issue, comparison_id)
-    _keep_ready(issue)
+def rewrite(session: Session, issue: Issue, script: Manuscript, what: str, *, by: str = "") -> int:
+    """Make the issue say all that `script` says and nothing else. Returns the new revision."""
+    touch(session, issue, what, by)
+    manuscript.put(session, issue, script)
+    keep_ready(issue)
     return issue.revision
-
-
-def add(
-    session: Session, issue: Issue, comparison_id: int, *, revision: int | None = None, by: str = ""
-) -> int:
-    """Put a comparison in as the last pick, pinned, in its newest version; a veto on it ends. Returns the new revision.
-
-    Any comparison may be added, also one that was sent before: the checks say so. Raises NotFound when it does
-    not exist; one that is a pick already is pinned.
-    """
-    found = _candidate(session, issue, comparison_id)
-    _touch(session, issue, "a pick added", by, revision)
-    if any(pick.comparison_id == comparison_id for pick in issue.picks):
-        return _set_pin(session, issue, comparison_id, pinned=True)
-    rejection = session.get(Rejection, (issue.id, comparison_id))
-    if rejection is not None:
-        session.delete(rejection)
-    pick = Pick(
-        issue_id=issue.id,
-        comparison_id=comparison_id,
-        version_id=found.version,
-        position=len(issue.picks) + 1,
-        why=f"{reasons.ADDED}. {reasons.why(found)}",
-        pinned=True,
-    )
-    texts.follow(session, issue, lambda: _put_in(session, issue, pick))
-    return issue.revision
-
-
-def pin(
-    session: Session, issue: Issue, comparison_id: int, *, revision: int | None = None, by: str = ""
-) -> int:
-    """Keep a pick, and its place, in every new draft. Returns the new revision. Raises NotFound when it is no pick."""
-    _touch(session, issue, "a pin", by, revision)
-    return _set_pin(session, issue, comparison_id, pinned=True)
-
-
-def unpin(
-    session: Session, issue: Issue, comparison_id: int, *, revision: int | None = None, by: str = ""
-) -> int:
-    """Let a new draft decide about a pick again. Returns the new revision. Raises NotFound when it is no pick."""
-    _touch(session, issue, "a pin taken away", by, revision)
-    return _set_pin(session, issue, comparison_id, pinned=False)
 
 
 def annotate(
@@ -147,26 +95,29 @@ def annotate(
 ) -> int:
     """Set the editor's note on a pick (Markdown; empty for none) and return the new revision; a noted pick stays in."""
     text = _clean("note", note)
-    _touch(session, issue, "a note", by, revision)
-    _pick(issue, comparison_id).note = text
+    touch(session, issue, "a note", by, revision)
+    pick(issue, comparison_id).note = text
     session.flush()
     return issue.revision
 
 
-def _set_pin(session: Session, issue: Issue, comparison_id: int, *, pinned: bool) -> int:
-    _pick(issue, comparison_id).pinned = pinned
-    session.flush()
-    return issue.revision
-
-
-def _touch(session: Session, issue: Issue, what: str, by: str, revision: int | None) -> None:
+def touch(session: Session, issue: Issue, what: str, by: str, revision: int | None = None) -> None:
+    """Take the issue's row for an edit called `what`. Raises NotAllowed when it is too late or its revision is old."""
     edit = f"{what}, by {by}" if by else what
     if not issues.take(session, issue, edit, EDITABLE, revision):
         raise NotAllowed(_refusal(issue))
 
 
-def _keep_ready(issue: Issue) -> None:
-    # At its hour nobody looks any more.
+def pick(issue: Issue, comparison_id: int) -> Pick:
+    """The pick of that comparison. Raises NotFound when it is none, or none any more."""
+    for pick in issue.picks:
+        if pick.comparison_id == comparison_id:
+            return pick
+    raise NotFound(f"comparison {comparison_id} is not a pick of issue {issue.number}")
+
+
+def keep_ready(issue: Issue) -> None:
+    """Refuse an edit that leaves an issue on the calendar without what it needs: at its hour nobody looks any more."""
     if issue.state == State.SCHEDULED:
         issues.refuse_unready(issue)
 
@@ -176,47 +127,6 @@ def _refusal(issue: Issue) -> str:
         return f"issue {issue.number} is {issue.state}: what it says is fixed"
     what = f" ({issue.last_edit})" if issue.last_edit else ""
     return f"issue {issue.number} was changed meanwhile{what}; load it again and repeat your change"
-
-
-def _take_out(session: Session, issue: Issue, pick: Pick | None) -> None:
-    if pick is not None:
-        session.delete(pick)
-    session.flush()
-    session.expire(issue, ["picks"])
-    for position, kept in enumerate(issue.picks, start=1):
-        kept.position = position
-    session.flush()
-
-
-def _put_in(session: Session, issue: Issue, pick: Pick) -> None:
-    session.add(pick)
-    session.flush()
-    session.expire(issue, ["picks", "rejections"])
-
-
-def _veto(session: Session, issue: Issue, comparison_id: int) -> None:
-    rejection = session.get(Rejection, (issue.id, comparison_id))
-    if rejection is None:
-        last = session.scalar(select(func.max(Rejection.rank)).where(Rejection.issue_id == issue.id)) or 0
-        rejection = Rejection(issue_id=issue.id, comparison_id=comparison_id, rank=last + 1)
-        session.add(rejection)
-    rejection.vetoed, rejection.why_not = True, reasons.VETOED
-    session.flush()
-    session.expire(issue, ["rejections"])
-
-
-def _pick(issue: Issue, comparison_id: int) -> Pick:
-    for pick in issue.picks:
-        if pick.comparison_id == comparison_id:
-            return pick
-    raise NotFound(f"comparison {comparison_id} is not a pick of issue {issue.number}")
-
-
-def _candidate(session: Session, issue: Issue, comparison_id: int) -> Candidate:
-    found = candidates.of(session, issue.publication_id, [comparison_id], besides=issue.id)
-    if not found:
-        raise NotFound(f"there is no comparison {comparison_id}")
-    return found[0]
 
 
 def _clean(field: str, text: str) -> str:

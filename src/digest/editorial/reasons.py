@@ -4,6 +4,7 @@ from digest.editorial.candidate import Candidate, Contender
 
 VETOED = "Dropped by an editor"
 ADDED = "Added by an editor"
+LET_BACK = "Dropped once and let back in: the next draft decides"
 TELLING_GAP = 10  # percent; a smaller lead is noise with a handful of reviewers
 TELLING_RIFT = 20
 AT_MOST = 2  # reasons in one sentence

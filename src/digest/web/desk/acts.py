@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 
 from digest.db import utcnow
 from digest.delivery import trial
-from digest.editorial import drafting, editing
+from digest.editorial import choosing, drafting, editing
 from digest.editorial.models import Issue, Pick, Rejection
 from digest.errors import NotAllowed, NotFound
 from digest.web.desk import chosen
@@ -67,13 +67,13 @@ def _down(db: Session, issue: Issue, which: int) -> Response:
 
 
 def _pin(db: Session, issue: Issue, which: int) -> Response:
-    editing.pin(db, issue, which, by=g.me.address)
+    choosing.pin(db, issue, which, by=g.me.address)
     say(f"{versus(db, which)} is pinned: a new draft keeps it and its place.", _undo(issue, f"unpin:{which}"))
     return _at_pick(issue, which)
 
 
 def _unpin(db: Session, issue: Issue, which: int) -> Response:
-    editing.unpin(db, issue, which, by=g.me.address)
+    choosing.unpin(db, issue, which, by=g.me.address)
     say(f"{versus(db, which)} is no longer pinned.", _undo(issue, f"pin:{which}"))
     return _at_pick(issue, which)
 
@@ -83,18 +83,18 @@ def _drop(db: Session, issue: Issue, which: int) -> Response:
     was = {"position": str(pick.position), "note": pick.note, "pinned": "1" if pick.pinned else ""}
     if len(pick.note) > UNDO_CHARS:
         raise NotAllowed(f"{name} has a long note, which would be lost; take the note out first")
-    editing.drop(db, issue, which, by=g.me.address)
+    choosing.drop(db, issue, which, by=g.me.address)
     say(f"{name} is dropped, and stays out of new drafts.", _undo(issue, f"restore:{which}", was))
     return to("issue", number=issue.number, _anchor="picks")
 
 
 def _restore(db: Session, issue: Issue, which: int) -> Response:
     """Undo a drop: the pick is back in its place, with its note and its pin as they were."""
-    editing.add(db, issue, which, by=g.me.address)
+    choosing.add(db, issue, which, by=g.me.address)
     if field("note"):
         editing.annotate(db, issue, which, field("note"), by=g.me.address)
     if not field("pinned"):
-        editing.unpin(db, issue, which, by=g.me.address)
+        choosing.unpin(db, issue, which, by=g.me.address)
     _put(db, issue, which, _number(field("position")) or len(issue.picks))
     say(f"{versus(db, which)} is back.")
     return _at_pick(issue, which)
@@ -105,14 +105,14 @@ def _add(db: Session, issue: Issue, which: int) -> Response:
         return _pin(db, issue, which)  # somebody else was faster
     before = db.get(Rejection, (issue.id, which))
     back, why = ("drop" if before and before.vetoed else "unadd"), before.why_not if before else ""
-    editing.add(db, issue, which, by=g.me.address)
+    choosing.add(db, issue, which, by=g.me.address)
     say(f"{versus(db, which)} is added as the last pick.", _undo(issue, f"{back}:{which}", {"why": why}))
     return _at_pick(issue, which)
 
 
 def _unadd(db: Session, issue: Issue, which: int) -> Response:
     """Undo an add: the comparison is no pick, and a new draft is as free to choose it as before."""
-    editing.drop(db, issue, which, by=g.me.address)
+    choosing.drop(db, issue, which, by=g.me.address)
     left_out = db.get_one(Rejection, (issue.id, which))
     left_out.vetoed, left_out.why_not = False, field("why")[:UNDO_CHARS]
     if not left_out.why_not:
