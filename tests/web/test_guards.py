@@ -18,7 +18,7 @@ from digest.web.guards import csrf
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
 GUARDED_BY_TOKEN = {"/confirm/<token>", "/preferences/<token>", "/unsubscribe/<token>"}
-GUARDED_BY_FORM = {"/subscribe"}
+GUARDED_BY_FORM = {"/subscribe", "/p/<paper>/subscribe"}
 
 
 def changing(shop: Stand) -> Iterator[Rule]:
@@ -155,7 +155,13 @@ def fill(rule: Rule, shop: Stand) -> str:
         "/unsubscribe/<token>": tokens.unsubscribe_token(shop.signer, 1, 1, 1),
         "/go/<token>": click_token(shop.signer, 1, 0, 1),
     }.get(rule.rule, "x")
-    values = {"token": token, "slug": "parsnip-vs-lantern-db", "filename": "digest.css", "number": 41}
+    values = {
+        "token": token,
+        "slug": "parsnip-vs-lantern-db",
+        "filename": "digest.css",
+        "number": 41,
+        "paper": "ship-or-skip",
+    }
     path = rule.rule
     for name in rule.arguments:
         path = re.sub(rf"<(?:[^<>:]*:)?{name}>", str(values.get(name, 1)), path)

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from digest.catalog import read
 from digest.editorial.models import Issue, Pick
+from digest.publications import publications
 from digest.publications.models import Publication
 from digest.render.content import Block, Edition, Masthead, Quote, Side
 
@@ -14,6 +15,7 @@ from digest.render.content import Block, Edition, Masthead, Quote, Side
 def edition(session: Session, issue: Issue, base_url: str) -> Edition:
     """The issue as it stands now, with each pick in the version that was picked; `base_url` is the public site's."""
     base_url = base_url.rstrip("/")
+    path = publications.path(session, issue.publication)
     views = read.by_version(session, [pick.version_id for pick in issue.picks])
     return Edition(
         issue_id=issue.id,
@@ -23,8 +25,9 @@ def edition(session: Session, issue: Issue, base_url: str) -> Edition:
         subject=issue.subject,
         preheader=issue.preheader,
         intro=issue.intro,
-        blocks=tuple(_block(pick, views[pick.version_id], base_url) for pick in issue.picks),
+        blocks=tuple(_block(pick, views[pick.version_id], base_url + path) for pick in issue.picks),
         base_url=base_url,
+        path=path,
     )
 
 
@@ -50,11 +53,11 @@ def dated(issue: Issue) -> date:
     return issue.drafted_at.astimezone(ZoneInfo(issue.publication.zone)).date()
 
 
-def _block(pick: Pick, view: read.ComparisonView, base_url: str) -> Block:
+def _block(pick: Pick, view: read.ComparisonView, site: str) -> Block:
     return Block(
         pick_id=pick.id,
         slug=view.slug,
-        url=f"{base_url}/comparisons/{view.slug}",
+        url=f"{site}/comparisons/{view.slug}",
         left=_side(view, "left", view.left),
         right=_side(view, "right", view.right),
         quotes=tuple(Quote(side=quote.side, place=quote.place, text=quote.text) for quote in view.quotes),

@@ -56,6 +56,12 @@ def listing(session: Session) -> list[Publication]:
     return list(session.scalars(select(Publication).order_by(Publication.id)))
 
 
+def path(session: Session, publication: Publication) -> str:
+    """Where its own pages stand below the base URL: "" for the first publication, "/p/<slug>" for every other."""
+    first = session.scalar(select(func.min(Publication.id)))
+    return "" if publication.id == first else f"/p/{publication.slug}"
+
+
 def create(session: Session, *, now: datetime, **fields: object) -> Publication:
     """A new publication from `name`, `sender_address` and whatever else differs from DEFAULTS.
 

@@ -79,6 +79,7 @@ class Edition:
     intro: str  # Markdown
     blocks: tuple[Block, ...]  # in order; the first leads
     base_url: str  # of the public site, without a slash at the end
+    path: str = ""  # of the publication's own pages below it, "/p/<slug>" for all but the first
 
 
 _ADAPTER = TypeAdapter(Edition)

@@ -44,7 +44,7 @@ def headers(edition: Edition, slots: Slots, *, subject: str, date: str, boundary
         f"List-Id: {list_id(mast)}",
         *(f"{name}: {value}" for name, value in h.leaving(f"{base}/unsubscribe/{slots[UNSUBSCRIBE]}")),
         "List-Post: NO",
-        f"List-Archive: <{base}/issues>",
+        f"List-Archive: <{base}{edition.path}/issues>",
         f"Feedback-ID: {edition.number}:{_label(mast.slug)}:issue:{_sender_id(mast)}",
         "Auto-Submitted: auto-generated",
         "Precedence: bulk",

@@ -7,7 +7,9 @@ from flask import Flask
 from jinja2 import StrictUndefined
 
 from digest.services import Services
-from digest.web import archive, desk, errors, feed, guards, health, reader, site, track
+from digest.web import archive, desk, errors, feed, frame, guards, health, reader, site, track
+from digest.web.desk import oidc
+from digest.web.desk.oidc import Provider
 
 
 def make_app(
@@ -15,9 +17,12 @@ def make_app(
     *,
     secret_keys: Sequence[str],
     mailbox: bool,
+    provider: Provider | None = None,
     ready: Mapping[str, Callable[[], object]] | None = None,
 ) -> Flask:
     """The WSGI app. `secret_keys` sign the desk's cookies, newest first; `mailbox` adds the embedded mailbox's pages.
+
+    `provider` is where a team may sign in instead of by a letter.
 
     `ready` names what /readyz asks beside the database: each is called and raises when it is not well.
     """
@@ -32,8 +37,11 @@ def make_app(
     guards.protect(app, secure=services.base_url.startswith("https://"))
     guards.version_static(app)
     errors.register(app)
+    frame.keep_to_the_paper(app)
     for room in (site, archive, feed, reader, track, health, desk):
         app.register_blueprint(room.blueprint)
+    if provider is not None:
+        oidc.register(app, provider)
     if mailbox:
         from digest.web import mailbox as pages
 

@@ -45,6 +45,7 @@ class Sent:
 
 
 @blueprint.get("/comparisons")
+@blueprint.get("/p/<paper>/comparisons")
 def comparisons() -> str:
     """All comparisons, the latest first, twenty to a page."""
     page = request.args.get("page", 1, type=int)
@@ -61,6 +62,7 @@ def comparisons() -> str:
 
 
 @blueprint.get("/comparisons/<slug>")
+@blueprint.get("/p/<paper>/comparisons/<slug>")
 def comparison(slug: str) -> str:
     """One comparison side by side, with everything that was said of it."""
     with services().db.read() as session:
@@ -73,6 +75,7 @@ def comparison(slug: str) -> str:
 
 
 @blueprint.get("/issues")
+@blueprint.get("/p/<paper>/issues")
 def issues() -> str:
     """Every issue that was sent, the latest first."""
     with services().db.read() as session:
@@ -81,6 +84,7 @@ def issues() -> str:
 
 
 @blueprint.get("/issues/<int(max=999999):number>")
+@blueprint.get("/p/<paper>/issues/<int(max=999999):number>")
 def issue(number: int) -> str:
     """One issue as it was frozen; it is public from the moment its first mail may leave."""
     with services().db.read() as session:

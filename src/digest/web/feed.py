@@ -19,6 +19,7 @@ ET.register_namespace("", ATOM)
 
 
 @blueprint.get("/issues.atom")
+@blueprint.get("/p/<paper>/issues.atom")
 def atom() -> Response:
     """The latest issues: each entry's id never changes, its date is when the issue went out."""
     with services().db.read() as session:

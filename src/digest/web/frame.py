@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flask import Response, current_app, make_response, render_template
+from flask import Flask, Response, current_app, g, make_response, render_template
 from sqlalchemy.orm import Session
 
 from digest.errors import NotFound
@@ -35,10 +35,15 @@ def services() -> Services:
 
 
 def paper(session: Session, publication_id: int | None = None) -> Paper:
-    """The publication in that row, or the first one. Raises NotFound."""
-    found = session.get(Publication, publication_id) if publication_id else publications.find(session)
+    """The publication in that row, else the one whose pages these are, else the first one. Raises NotFound.
+
+    From here on every link of the page leads to the pages of that publication.
+    """
+    slug, g.paper = g.get("paper"), None
+    found = session.get(Publication, publication_id) if publication_id else publications.find(session, slug)
     if found is None:
         raise NotFound("this publication is not here any more")
+    g.paper = found.slug if publications.path(session, found) else None
     return Paper(
         id=found.id,
         slug=found.slug,
@@ -48,6 +53,19 @@ def paper(session: Session, publication_id: int | None = None) -> Paper:
         weekday=WEEKDAYS[found.weekday],
         imprint=imprint(found.name, found.postal_address),
     )
+
+
+def keep_to_the_paper(app: Flask) -> None:
+    """Let a publication's pages link to each other: those of all but the first one stand below /p/<slug>."""
+
+    @app.url_value_preprocessor
+    def take(_endpoint: str | None, values: dict[str, Any] | None) -> None:
+        g.paper = (values or {}).pop("paper", None)
+
+    @app.url_defaults
+    def give(endpoint: str, values: dict[str, Any]) -> None:
+        if g.get("paper") and app.url_map.is_endpoint_expecting(endpoint, "paper"):
+            values.setdefault("paper", g.paper)
 
 
 def private(template: str, status: int = 200, **facts: Any) -> Response:

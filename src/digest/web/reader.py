@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, request, url_for
 from sqlalchemy.orm import Session
 
 from digest.audience import confirm as confirming
@@ -162,7 +162,7 @@ def _post_welcome(session: Session, who: Reader, found: Paper, now: datetime) ->
     run = clock.next_run(publication, now).astimezone(ZoneInfo(publication.zone))
     facts: dict[str, object] = {"next_issue": f"{run:%A}, {run.day} {run:%B}"}
     for latest in archive.sent_issues(session, found, 1):
-        facts["latest_url"] = f"{services().base_url}/issues/{latest.edition.number}"
+        facts["latest_url"] = services().base_url + url_for("archive.issue", number=latest.edition.number)
     reader, paper_id = who.subscriber_id, who.publication_id
     letters.post(session, "welcome", now=now, publication_id=paper_id, subscriber_id=reader, facts=facts)
 

@@ -2,7 +2,17 @@
 
 from typing import Any, Final
 
-from flask import Blueprint, Response, current_app, jsonify, make_response, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Response,
+    current_app,
+    g,
+    jsonify,
+    make_response,
+    render_template,
+    request,
+    url_for,
+)
 from sqlalchemy.orm import Session
 
 from digest.audience import signup
@@ -25,12 +35,14 @@ blueprint = Blueprint("site", __name__)
 
 
 @blueprint.get("/")
+@blueprint.get("/p/<paper>/")
 def front() -> str:
     """The publication, what it brings, its form, and the latest issue."""
     return _front()
 
 
 @blueprint.post("/subscribe")
+@blueprint.post("/p/<paper>/subscribe")
 @form_is_the_guard
 def subscribe() -> tuple[Response, int]:
     """Take a sign-up as a form or as JSON. The answer is the same for every address that can be mailed."""
@@ -90,7 +102,7 @@ def _sign_up(given: dict[str, str]) -> None:
         asked = signup.request(
             session,
             made.signer,
-            publication=publications.find(session),
+            publication=publications.find(session, g.get("paper")),
             address=given["address"],
             wording=""
             if request.is_json
@@ -111,7 +123,7 @@ def _post(session: Session, kind: str, subscriber_id: int) -> None:
         session,
         kind,
         now=now,
-        publication_id=publications.find(session).id,
+        publication_id=publications.find(session, g.get("paper")).id,
         subscriber_id=subscriber_id,
         facts={
             "asked_at": now.isoformat(timespec="minutes"),
