@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine, text
 
+import digest.access.models
 import digest.delivery.models
 import digest.tracking.models  # noqa: F401  every table is known from here on
 from digest.db import Base, Database, connect

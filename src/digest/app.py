@@ -70,19 +70,23 @@ def build(settings: "Settings") -> "Services":
         pace=Pace(settings.broker),
         domain_rates=settings.domain_rates,
         warm_up=settings.warm_up,
+        dkim_selectors=settings.dkim_selector,
     )
 
 
 def flask_app(settings: "Settings | None" = None) -> "Flask":
     """The WSGI app. The mailbox has pages only where it is ours."""
     from digest.web import make_app
+    from digest.web.desk.oidc import Provider
 
     settings = settings or _or_exit()
     services = build(settings)
+    provider = settings.provider()
     return make_app(
         services,
         secret_keys=settings.keys(),
         mailbox=settings.smtp_url is None,
+        provider=Provider(*provider) if provider else None,
         ready={"migrations": lambda: _current(services)},
     )
 

@@ -21,6 +21,7 @@ from digest.errors import BadSetting
 
 SOCKET_PATH_BYTES = 100  # the kernel takes 107, and a server appends to it while it starts
 LEVELS = ("debug", "info", "warning", "error")
+_PROVIDER = ("oidc_issuer", "oidc_client_id", "oidc_client_secret")
 BROKERS = ("redis", "rediss", "redis+socket", "memory")
 
 
@@ -41,6 +42,14 @@ def _keys(value: object) -> object:
     return tuple(re.split(r"[\s,]+", value.strip())) if isinstance(value, str) else value
 
 
+def _selectors(value: object) -> object:
+    """`news2026` or several, with commas or spaces between, as they stand before ._domainkey in DNS."""
+    names = tuple(filter(None, re.split(r"[\s,]+", value))) if isinstance(value, str) else value
+    if isinstance(names, tuple) and not all(re.fullmatch(r"[A-Za-z0-9._-]{1,63}", name) for name in names):
+        raise ValueError("is not the name of a DKIM key; write what stands before ._domainkey")
+    return names
+
+
 class Settings(BaseSettings):
     """One field per variable, named as it is without `DIGEST_`. None means: the embedded default."""
 
@@ -59,6 +68,10 @@ class Settings(BaseSettings):
         default_factory=dict
     )
     warm_up: Annotated[rates.WarmUp | None, NoDecode, _words(rates.warm_up)] = None
+    oidc_issuer: str | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: str | None = None
+    dkim_selector: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_selectors)] = ()
     retry_delay: Annotated[timedelta, BeforeValidator(_duration)] = timedelta(minutes=15)
     log: str = "info"
 
@@ -76,6 +89,14 @@ class Settings(BaseSettings):
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
             raise ValueError("is not a web address; write https://news.example.org")
         return value.rstrip("/")
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _provider(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "")
+        if value and (not parts.hostname or not (parts.scheme == "https" or _is_here(parts.hostname))):
+            raise ValueError("is not the https address of a provider; write https://login.example.org")
+        return value
 
     @field_validator("broker_url")
     @classmethod
@@ -119,6 +140,16 @@ class Settings(BaseSettings):
         """The relay's URL; the embedded mailbox's when none is set."""
         return self.smtp_url or f"smtp://127.0.0.1:{self.mailbox_port()}?starttls=off&connections=4"
 
+    def provider(self) -> tuple[str, str, str] | None:
+        """Issuer, client id and secret of the team's OpenID provider. Raises BadSetting when one of them is missing."""
+        given = {f"DIGEST_{name.upper()}": getattr(self, name) for name in _PROVIDER}
+        if not any(given.values()):
+            return None
+        if missing := [name for name, value in given.items() if not value]:
+            raise BadSetting(f"{' and '.join(missing)} is missing; a provider needs all three")
+        issuer, client_id, secret = given.values()
+        return str(issuer), str(client_id), str(secret)
+
     def mailbox_port(self) -> int:
         """The embedded mailbox's port: drawn once per home, so that every process of a home finds it."""
         path = self.home / "mailbox-port"
@@ -139,6 +170,10 @@ class Settings(BaseSettings):
         return keys
 
 
+def _is_here(host: str) -> bool:
+    return host in {"127.0.0.1", "localhost", "::1"}
+
+
 def free_port() -> int:
     """A TCP port of loopback that nobody listens on right now."""
     with socket.socket() as probe:
@@ -155,6 +190,7 @@ def load(**given: Any) -> Settings:
         settings = Settings(**given)
     except ValidationError as error:
         raise BadSetting("; ".join(_sentence(dict(fault)) for fault in error.errors())) from None
+    settings.provider()  # so that a half-told provider is said at the start, not at somebody's sign-in
     try:
         for path in (settings.home, settings.run_dir):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)

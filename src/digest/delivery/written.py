@@ -24,7 +24,7 @@ from digest.render.press import press
 from digest.signing import Purpose, Signer
 
 CONFIRM_HOURS = "72 hours"
-SIGN_IN_MINUTES = "30 minutes"
+SIGN_IN_MINUTES = f"{int(users.BY_LETTER.total_seconds()) // 60} minutes"
 
 
 class Unwanted(Exception):

@@ -10,7 +10,7 @@ from digest.editorial.models import Role, User
 from digest.errors import BadInput, BadToken, NotAllowed, NotFound
 from digest.signing import Purpose, Signer
 
-BY_LETTER = timedelta(minutes=30)
+BY_LETTER = timedelta(minutes=10)
 BY_INIT = timedelta(hours=24)  # printed once for the operator, who may want to set up a relay first
 _RANK = (Role.VIEWER, Role.EDITOR, Role.OWNER)
 

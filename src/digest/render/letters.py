@@ -10,7 +10,7 @@ and besides (a fact marked ? may be left out):
     confirm   confirm_url, asked_at ("22 November 2026, 09:14 UTC"), expires ("72 hours"), network? ("203.0.113.0/24")
     welcome   tagline?, preferences_url, unsubscribe_url, next_issue? ("Tuesday, 24 November"), latest_url?
     known     preferences_url, unsubscribe_url, asked_at, network?     (somebody asked again for an address that is in)
-    sign_in   sign_in_url, expires ("30 minutes"), asked_at?
+    sign_in   sign_in_url, expires ("10 minutes"), asked_at?
     notice    heading, paragraphs (list of strings), link_url?, link_label?     (to editors and operators)
 """
 

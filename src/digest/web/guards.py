@@ -23,6 +23,7 @@ _POLICY: Final[Mapping[str, str]] = {
     "default-src": "'none'",
     "style-src": "'self'",
     "img-src": "'self' data:",
+    "object-src": "'none'",
     "form-action": "'self'",
     "frame-ancestors": "'none'",
     "base-uri": "'none'",
@@ -52,7 +53,8 @@ def protect(app: Flask, *, secure: bool) -> None:
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
         MAX_FORM_MEMORY_SIZE=MAX_BODY_BYTES,
-        SESSION_COOKIE_NAME="digest",
+        # The prefix makes the browser hold that it is ours alone: Secure, no Domain, the whole path (RFC 6265bis).
+        SESSION_COOKIE_NAME="__Host-digest" if secure else "digest",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=secure,
@@ -64,7 +66,7 @@ def protect(app: Flask, *, secure: bool) -> None:
 
     @app.before_request  # before the CSRF check, which reads the form
     def keep_small() -> None:
-        if request.blueprint != "desk" or "user" not in session:
+        if request.blueprint != "desk" or "key" not in session:
             request.max_content_length = STRANGERS_BYTES
 
     csrf.init_app(app)

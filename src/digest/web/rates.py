@@ -1,16 +1,39 @@
 """How often somebody may ask: a sign-up form is a way to mail strangers, and must not become a cannon."""
 
 import ipaddress
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 from flask import request
 from werkzeug.exceptions import TooManyRequests
 
 from digest.services import Limiter
+from digest.web.frame import services
 
 SIGN_UPS_PER_NETWORK = "20/hour"
 SIGN_UPS_PER_ADDRESS = "5/hour"
 SIGN_UPS_PER_DOMAIN = "300/hour"
+View = TypeVar("View", bound=Callable[..., Any])
 LOOPBACK = ipaddress.IPv4Address("127.0.0.1")
+
+
+def limited(rate: str, what: str) -> Callable[[View], View]:
+    """Let one network call a view only so often, as in "20/15 minutes"; views with the same `what` count together."""
+
+    def mark(view: View) -> View:
+        @wraps(view)
+        def counted(*args: Any, **given: Any) -> Any:
+            if not services().limiter.allows(rate, what, "network", neighbourhood(visitor())):
+                raise TooManyRequests(
+                    "That was asked for too often. Wait a quarter of an hour and try again."
+                )
+            return view(*args, **given)
+
+        counted.rate = rate  # type: ignore[attr-defined]  # a mark on the function, read by the guard test
+        return cast("View", counted)
+
+    return mark
 
 
 def visitor() -> str:

@@ -16,10 +16,18 @@ from digest.editorial import users
 from digest.editorial.models import Role
 from digest.web.desk import gate
 
-OPEN = {"desk.sign_in", "desk.ask", "desk.enter", "desk.come_in"}
-OWN = {"desk.sign_out", "desk.end_sessions"}  # a viewer may end their own sessions
+OPEN = {"desk.sign_in", "desk.ask", "desk.enter", "desk.come_in", "desk.provider", "desk.provider_back"}
+HALF_WAY = {"desk.second", "desk.second_check", "desk.second_challenge", "desk.second_passkey"}
+OPEN |= HALF_WAY  # each asks for a session that owes or repeats its proof
+# How one signs in oneself, whatever the role.
+OWN = {f"desk.{name}" for name in (
+    "sign_out", "end_sessions", "end_session", "end_other_sessions", "letter_again", "app_start", "app_confirm",
+    "passkey", "passkey_challenge", "rename_factor", "remove_factor", "draw_codes",
+)}  # fmt: skip
 LOOKS = {"desk.seek", "desk.switch"}  # a search that is a POST, so that no address stands in a URL
-OWNERS = {"desk.people", "desk.invite", "desk.role", "desk.remove"}
+OWNERS = {f"desk.{name}" for name in (
+    "people", "invite", "role", "remove", "sign_them_out", "forget_factors", "demand_factor", "log",
+)}  # fmt: skip
 
 
 @pytest.fixture

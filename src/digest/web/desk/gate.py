@@ -9,9 +9,10 @@ from flask import Blueprint, Response, current_app, g, redirect, request, sessio
 from werkzeug.exceptions import Forbidden, Unauthorized
 from werkzeug.wrappers import Response as AnyResponse
 
-from digest.editorial import users
+from digest.access.visits import Seen
 from digest.editorial.models import Role
-from digest.web.desk.frame import SCRIPTS, Me, is_live, services
+from digest.web.desk import sessions
+from digest.web.desk.frame import SCRIPTS, Me, complain, is_live
 from digest.web.guards import content_policy
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -39,6 +40,12 @@ def needs(role: Role) -> Callable[[View], View]:
     return mark
 
 
+def while_settling(view: View) -> View:
+    """Keep a view open to who has still to set up the second factor that the house demands."""
+    view.settling = True  # type: ignore[attr-defined]  # a mark on the function, read by `check`
+    return view
+
+
 def needed(view: Callable[..., Any], method: str) -> int:
     """The rank that `view` asks for with this HTTP `method`: 0 for anybody, else as in RANK."""
     usual = RANK[Role.VIEWER] if method in _SAFE else RANK[Role.EDITOR]
@@ -48,15 +55,19 @@ def needed(view: Callable[..., Any], method: str) -> int:
 @blueprint.before_request
 def check() -> AnyResponse | None:
     """Turn away whoever may not: to the sign-in page when nobody is signed in, with 403 when the role is too small."""
-    g.me = _me()
-    need = needed(current_app.view_functions[str(request.endpoint)], request.method)
+    g.visit = sessions.seen()
+    g.me = _me(g.visit)
+    view = current_app.view_functions[str(request.endpoint)]
+    need = needed(view, request.method)
     if need == ANYBODY:
         return None
     if g.me is None:
         if request.method != "GET" or is_live():
             raise Unauthorized("You are signed out, so nothing was changed. Sign in and do it once more.")
         session["next"] = request.full_path.rstrip("?")
-        return redirect(url_for("desk.sign_in"), 303)
+        return redirect(url_for("desk.second" if g.visit else "desk.sign_in"), 303)
+    if g.visit.owes_factor and not getattr(view, "settling", False):
+        return _settle_first()
     if RANK[g.me.role] < need:
         raise Forbidden("Your role lets you look, not change. An owner can give you another one.")
     return None
@@ -66,6 +77,7 @@ def check() -> AnyResponse | None:
 def keep_private(response: Response) -> Response:
     """No cache keeps a desk page, so that the Back button shows nothing after signing out. Scripts are our files."""
     response.headers["Cache-Control"] = "no-store"
+    sessions.note_the_use(response)
     if g.get("me") is not None:
         response.headers.setdefault("Content-Security-Policy", content_policy(**SCRIPTS))
     return _for_htmx(response) if is_live() else response
@@ -84,9 +96,15 @@ def _for_htmx(response: Response) -> Response:
     return response
 
 
-def _me() -> Me | None:
-    if "user" not in session:
+def _settle_first() -> AnyResponse:
+    """Nobody works without a second factor where the house demands one."""
+    if request.method != "GET":
+        raise Forbidden("Everybody here needs a second factor. Set up yours first; nothing was changed.")
+    complain("Everybody here needs a second factor. Set up yours, and the desk is open.")
+    return redirect(url_for("desk.account"), 303)
+
+
+def _me(visit: Seen | None) -> Me | None:
+    if visit is None or visit.proved_at is None:
         return None
-    with services().db.read() as db:
-        user = users.user_for_session(db, session["user"], session.get("epoch", -1))
-        return None if user is None else Me(user.id, user.address, Role(user.role))
+    return Me(visit.user_id, visit.address, Role(visit.role))

@@ -5,6 +5,7 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
 
+from digest.access import factors, visits
 from digest.db import utcnow
 from digest.delivery import letters
 from digest.editorial import users
@@ -13,6 +14,8 @@ from digest.errors import NotAllowed, NotFound
 from digest.web.desk import chosen
 from digest.web.desk.frame import Undo, field, page, say, services, to
 from digest.web.desk.gate import blueprint, needs
+from digest.web.desk.log import note
+from digest.web.desk.sessions import fresh
 
 
 @blueprint.get("/people")
@@ -20,8 +23,14 @@ from digest.web.desk.gate import blueprint, needs
 def people() -> str:
     """Everybody who may come in, and the form that invites."""
     with services().db.read() as db:
-        everybody = users.listing(db)
-        return page("people.html", people=everybody, roles=list(Role), zone=chosen.chosen(db).zone)
+        return page(
+            "people.html",
+            people=users.listing(db),
+            factors=factors.counts(db),
+            demanded=factors.demanded(db),
+            roles=list(Role),
+            zone=chosen.chosen(db).zone,
+        )
 
 
 @blueprint.post("/people")
@@ -31,6 +40,7 @@ def invite() -> Response:
     with services().db.begin() as db:
         user = users.invite(db, field("address"), _role(), utcnow())
         letters.post(db, "sign_in", now=utcnow(), user_id=user.id)
+        note(db, "invite", "person", user.id, f"as {user.role}")
         address, number = user.address, user.id
     services().nudge("letters")
     say(f"{address} is invited; the letter is on its way.", Undo(url_for("desk.remove", number=number), {}))
@@ -46,6 +56,7 @@ def role(number: int) -> Response:
         user = _user(db, number)
         before = user.role
         address, now_is = user.address, users.invite(db, user.address, _role(), utcnow()).role
+        note(db, "change the role", "person", number, f"from {before} to {now_is}")
     say(f"{address} is {now_is} now.", Undo(url_for("desk.role", number=number), {"role": before}))
     return to("people")
 
@@ -57,8 +68,53 @@ def remove(number: int) -> Response:
     _not_me(number)
     with services().db.begin() as db:
         user = users.remove(db, number, utcnow())
+        note(db, "remove", "person", number)
         address, was = user.address, user.role
     say(f"{address} can no longer come in.", Undo(url_for("desk.invite"), {"address": address, "role": was}))
+    return to("people")
+
+
+@blueprint.post("/people/<int:number>/end-sessions")
+@needs(Role.OWNER)
+def sign_them_out(number: int) -> Response:
+    """End every session of somebody else, and their sign-in links; they may sign in anew."""
+    _not_me(number)
+    with services().db.begin() as db:
+        user = _user(db, number)
+        visits.end_all(db, user)
+        note(db, "end all sessions", "person", number)
+        address = user.address
+    say(f"{address} is signed out everywhere.")
+    return to("people")
+
+
+@blueprint.post("/people/<int:number>/forget-factors")
+@needs(Role.OWNER)
+@fresh
+def forget_factors(number: int) -> Response:
+    """Take away the second factors of somebody who lost theirs; they are signed out, and come in by a letter."""
+    _not_me(number)
+    with services().db.begin() as db:
+        user = _user(db, number)
+        factors.forget_all(db, number)
+        visits.end_all(db, user)
+        note(db, "take second factors away", "person", number)
+        address = user.address
+    say(f"{address} comes in by a letter alone now, and should set up a new second factor.")
+    return to("people")
+
+
+@blueprint.post("/people/second-factor")
+@needs(Role.OWNER)
+@fresh
+def demand_factor() -> Response:
+    """Ask a second factor of everybody, or no longer."""
+    everybody = field("demand") == "yes"
+    with services().db.begin() as db:
+        factors.demand(db, db.get_one(User, g.me.id), of_everybody=everybody)
+        note(db, "ask a second factor" if everybody else "no longer ask a second factor", "setting")
+    back = Undo(url_for("desk.demand_factor"), {"demand": "" if everybody else "yes"})
+    say("Everybody needs a second factor now." if everybody else "Nobody needs a second factor now.", back)
     return to("people")
 
 

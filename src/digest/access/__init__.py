@@ -1,0 +1,1 @@
+"""Who comes in and by what: sessions, second factors, a provider's accounts, and the log of what was done."""

@@ -1,0 +1,58 @@
+"""Recovery codes: ten words on paper that each stand in once for a lost second factor."""
+
+import hashlib
+import secrets
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from digest.access.models import RecoveryCode
+
+HOW_MANY: Final = 10
+LETTERS: Final = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is taken for another
+GROUPS, GROUP_LETTERS = 3, 5  # 74 bits
+SALT_BYTES: Final = 16
+# scrypt of 16 MiB: some 50 ms, once for a try, because a set shares its salt (RFC 7914).
+COST: Final = {"n": 2**14, "r": 8, "p": 1, "dklen": 32}
+
+
+def draw(session: Session, user_id: int) -> list[str]:
+    """A new set for the user, as it is shown once; the old set is void."""
+    session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
+    salt = secrets.token_bytes(SALT_BYTES)
+    codes = [_code() for _ in range(HOW_MANY)]
+    session.add_all(RecoveryCode(user_id=user_id, salt=salt, hash=_hash(code, salt)) for code in codes)
+    session.flush()
+    return codes
+
+
+def use(session: Session, user_id: int, typed: str, now: datetime) -> bool:
+    """Use a code up; False when it is none of this user's, or was used before."""
+    salt = session.scalar(select(RecoveryCode.salt).where(RecoveryCode.user_id == user_id).limit(1))
+    if salt is None:
+        return False
+    used = (
+        update(RecoveryCode)
+        .where(RecoveryCode.user_id == user_id, RecoveryCode.used_at.is_(None))
+        .where(RecoveryCode.hash == _hash(typed, salt))
+        .values(used_at=now)
+        .returning(RecoveryCode.id)
+    )
+    return session.scalar(used.execution_options(synchronize_session=False)) is not None
+
+
+def left(session: Session, user_id: int) -> int:
+    """How many codes are still good."""
+    rows = select(func.count()).select_from(RecoveryCode)
+    return session.scalar(rows.where(RecoveryCode.user_id == user_id, RecoveryCode.used_at.is_(None))) or 0
+
+
+def _code() -> str:
+    return "-".join("".join(secrets.choice(LETTERS) for _ in range(GROUP_LETTERS)) for _ in range(GROUPS))
+
+
+def _hash(code: str, salt: bytes) -> str:
+    plain = "".join(letter for letter in code.lower() if letter.isalnum())
+    return hashlib.scrypt(plain.encode(), salt=salt, maxmem=64 * 2**20, **COST).hex()

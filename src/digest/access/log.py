@@ -1,0 +1,101 @@
+"""The log: who did what to which thing. One function writes, nothing changes or removes a line.
+
+It holds no addresses and no tokens: a thing is named by its number, so that erasing a reader leaves nothing behind.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from digest.access.models import Entry
+from digest.editorial.models import User
+from digest.publications.models import Publication
+
+KINDS: Final = ("issue", "subscriber", "comparison", "person", "setting")
+WORDS_CHARS: Final = 200
+AT_ONCE: Final = 50
+_SECRETS: Final = re.compile(r"\S*@\S+|[A-Za-z0-9_-]{30,}")
+
+
+@dataclass(frozen=True)
+class Who:
+    """Who does it, and by what door: "desk" with a user, or "command line" without one."""
+
+    door: str
+    user_id: int | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """An entry as a page shows it."""
+
+    entry: Entry
+    address: str | None  # of the user; None for the command line
+    slug: str | None  # of the publication, for an issue
+
+
+def write(
+    session: Session,
+    who: Who,
+    verb: str,
+    kind: str,
+    number: int | None = None,
+    *,
+    now: datetime,
+    words: str = "",
+    publication_id: int | None = None,
+) -> None:
+    """Add a line, in the transaction of what it tells of. `kind` is one of KINDS, `number` as its page says it.
+
+    Whatever looks like an address or a token in `words` is left out.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"the log has no kind {kind!r}")
+    plain = _SECRETS.sub("…", " ".join(words.split()))[:WORDS_CHARS]
+    session.add(
+        Entry(
+            at=now,
+            user_id=who.user_id,
+            door=who.door,
+            verb=verb[:32],
+            kind=kind,
+            number=number,
+            publication_id=publication_id,
+            words=plain,
+        )
+    )
+
+
+def page(
+    session: Session, *, before: int | None = None, kind: str | None = None, user_id: int | None = None
+) -> Sequence[Line]:
+    """Up to 50 lines before the one numbered `before`, the newest first.
+
+    `kind` and `user_id` keep those lines only; user 0 is the command line.
+    """
+    rows = select(Entry, User.address, Publication.slug)
+    rows = rows.outerjoin(User, User.id == Entry.user_id)
+    rows = rows.outerjoin(Publication, Publication.id == Entry.publication_id)
+    if before is not None:
+        rows = rows.where(Entry.id < before)
+    if kind is not None:
+        rows = rows.where(Entry.kind == kind)
+    if user_id is not None:
+        rows = rows.where(Entry.user_id == user_id if user_id else Entry.user_id.is_(None))
+    found = session.execute(rows.order_by(Entry.id.desc()).limit(AT_ONCE)).all()
+    return [Line(entry, address, slug) for entry, address, slug in found]
+
+
+def lately(session: Session, who: Who, since: datetime, *said: str | int | None) -> bool:
+    """Whether this user's last line says the same verb, kind and number, and is younger than `since`.
+
+    So that what is kept every few seconds is one line, not fifty.
+    """
+    rows = select(Entry).where(Entry.user_id == who.user_id).order_by(Entry.id.desc()).limit(1)
+    last = session.scalars(rows).one_or_none()
+    return last is not None and last.at > since and (last.verb, last.kind, last.number) == said

@@ -1,0 +1,110 @@
+"""The log: what the desk writes into it, and the page on which an owner reads it."""
+
+from datetime import timedelta
+from typing import Final
+
+from flask import Response, g, request, url_for
+from sqlalchemy.orm import Session
+
+from digest.access import log
+from digest.db import utcnow
+from digest.editorial import users
+from digest.editorial.models import Role
+from digest.publications import publications
+from digest.web.desk.frame import page, services
+from digest.web.desk.gate import blueprint, needs
+from digest.web.guards import whole
+
+TOGETHER: Final = timedelta(minutes=10)  # the same by the same person is one line
+# The thing that a page is about, by the word after /desk/ in its address.
+KIND_OF: Final = {
+    "": "issue",
+    "issues": "issue",
+    "calendar": "issue",
+    "subscribers": "subscriber",
+    "comparisons": "comparison",
+    "people": "person",
+    "account": "person",
+}
+SILENT: Final = "changes nothing that outlives the answer"
+
+
+def note(
+    db: Session, verb: str, kind: str, number: int | None = None, words: str = "", *, by: int | None = None
+) -> None:
+    """Write into the log what the one at the desk (or user `by`, who is just coming in) does, in its transaction."""
+    who = log.Who("desk", by or g.me.id)
+    publication = publications.find(db, g.get("on_desk")).id if kind == "issue" else None
+    log.write(db, who, verb, kind, number, now=utcnow(), words=words, publication_id=publication)
+    g.noted = True
+
+
+def is_silent(endpoint: str) -> bool:
+    """Whether a POST of this endpoint is told to nobody: a search, a look, a challenge."""
+    return endpoint.removeprefix("desk.") in UNTOLD
+
+
+UNTOLD: Final = {
+    "seek": "finds a subscriber; a POST so that no address stands in a URL",
+    "switch": "chooses what this browser shows",
+    "ask": "posts a letter; the letter itself is a row",
+    "passkey_challenge": "asks; the answer is told",
+    "second_challenge": "asks; the answer is told",
+    "provider": "leads to the provider; coming back is told",
+    "app_start": "draws a secret that counts only once it is proved, which is told",
+    "letter_again": "posts a letter; the letter itself is a row",
+}
+
+
+@blueprint.after_request
+def tell(response: Response) -> Response:
+    """Write a line for every change of which its own page told nothing, so that no door is forgotten."""
+    changes = request.method not in {"GET", "HEAD", "OPTIONS"} and response.status_code < 400  # noqa: PLR2004
+    if changes and g.get("me") and not g.get("noted") and not is_silent(str(request.endpoint)):
+        verb, kind, number = _by_address()
+        with services().db.begin() as db:
+            who = log.Who("desk", g.me.id)
+            if not log.lately(db, who, utcnow() - TOGETHER, verb, kind, number):
+                note(db, verb, kind, number)
+    return response
+
+
+@blueprint.get("/log", endpoint="log")
+@needs(Role.OWNER)
+def read() -> str:
+    """The log, fifty lines a page, of one kind or one person when asked."""
+    before, kind = request.args.get("before", type=whole), request.args.get("kind") or None
+    user_id = request.args.get("user", type=whole)
+    with services().db.read() as db:
+        lines = log.page(db, before=before, kind=kind, user_id=user_id)
+        return page(
+            "log.html",
+            lines=lines,
+            link=_link,
+            kinds=log.KINDS,
+            people=users.listing(db),
+            kind=kind,
+            user_id=user_id,
+            first=before is None,
+            older=lines[-1].entry.id if len(lines) == log.AT_ONCE else None,
+            zone=publications.find(db, g.get("on_desk")).zone,
+        )
+
+
+def _by_address() -> tuple[str, str, int | None]:
+    """Verb, kind and number of a change, from its endpoint and its address."""
+    endpoint = str(request.endpoint).removeprefix("desk.")
+    verb = request.form.get("do", "").partition(":")[0] or endpoint
+    number = (request.view_args or {}).get("number")
+    kind = KIND_OF.get(request.path.removeprefix("/desk/").partition("/")[0], "setting")
+    return verb.replace("_", " ").replace("-", " ")[:32], kind, number if isinstance(number, int) else None
+
+
+def _link(line: log.Line) -> str | None:
+    """The page of the thing that a line is about, when there is one."""
+    number = line.entry.number
+    if number is None:
+        return None
+    if line.entry.kind == "issue":
+        return url_for("desk.issue", number=number, publication=line.slug)
+    return url_for("desk.subscriber", number=number) if line.entry.kind == "subscriber" else None
