@@ -17,14 +17,26 @@ from digest.db import utcnow
 from digest.delivery import batches, finish, forget, freeze, letters, notices, nudges, recover, stall
 from digest.delivery.due import caution
 from digest.delivery.send import work
-from digest.editorial import drafting, issues, schedule, transitions
+from digest.editorial import drafting, issues, looking, looks, schedule, transitions
+from digest.editorial.looks import Outside
 from digest.editorial.models import State
 from digest.errors import DigestError
 from digest.services import current
 
 LOG = logging.getLogger(__name__)
 RUN_SECONDS = 8.0  # after so long a task ends and another goes on: a deploy waits no longer
-EVERY = {"calendar": 5, "audience": 5, "settle": 5, "send": 5, "letters": 5, "drafts": 60, "purge": 3600}
+GAP_SECONDS = 0.02  # between two steps of a long work
+_UNFIT = (DigestError, ValueError, LookupError)  # the fault is in the issue, and would be there next time too
+EVERY = {
+    "calendar": 5,
+    "audience": 5,
+    "settle": 5,
+    "send": 5,
+    "letters": 5,
+    "checks": 10,
+    "drafts": 60,
+    "purge": 3600,
+}
 
 # A nudge that nobody took until the next one came is worth nothing.
 SCHEDULE = {
@@ -62,7 +74,7 @@ def audience() -> None:
     """Write down who is to get what, a transaction per step; when all are, sending may begin."""
     with current().db.read() as session:
         unfinished = freeze.unfinished(session)
-    if unfinished and all(_in_steps(partial(_step, issue_id)) for issue_id in unfinished):
+    if any([_written_down(issue_id) for issue_id in unfinished]):  # noqa: C419  each of them, whatever the first one says
         current().nudge("send")
 
 
@@ -96,19 +108,32 @@ def letters_() -> None:
         current().nudge("letters")
 
 
+def checks() -> None:
+    """Look at the links, the sender and the spam score of what may go out next; one run at a time in each process."""
+    if _looking.acquire(blocking=False):
+        try:
+            more = _look()
+        finally:
+            _looking.release()
+        if more:
+            current().nudge("checks")
+
+
 def purge() -> None:
     """Forget sign-ups that nobody confirmed, what is left of the erased, and traces that are a year old."""
     with current().db.begin() as session:
         forgotten = erase.purge(session, utcnow())
         forget.sweep(session, utcnow())
         traces = consent.forget_traces(session, utcnow())
+        looks.forget(session, utcnow())
     if forgotten or traces:
         LOG.info("forgotten", extra={"subscribers": forgotten, "traces": traces})
 
 
-TASKS = (drafts, calendar, audience, settle, send, letters_, purge)
+TASKS = (drafts, calendar, audience, settle, send, letters_, checks, purge)
 
 _sending = threading.Lock()
+_looking = threading.Lock()
 _stopping = threading.Event()
 
 
@@ -155,6 +180,12 @@ def _letters() -> int:
     )
 
 
+def _look() -> bool:
+    here = current()
+    outside = Outside(here.relay.host, here.dkim_selectors)
+    return looking.look(here.db, base_url=here.base_url, outside=outside, stopping=_stopping.is_set)
+
+
 def _freeze(issue_id: int) -> None:
     """Freeze one issue. What cannot be frozen is paused and told: else it would be tried every five seconds."""
     here = current()
@@ -163,13 +194,24 @@ def _freeze(issue_id: int) -> None:
             issue = issues.by_id(session, issue_id)
             freeze.freeze(session, issue, signer=here.signer, base_url=here.base_url, now=utcnow())
         LOG.info("issue frozen", extra={"issue": issue_id})
-    except (DigestError, ValueError, LookupError) as error:
+    except _UNFIT as error:
         LOG.warning("issue cannot be frozen", extra={"issue": issue_id, "error": str(error)})
         with here.db.begin() as session:
             issue = issues.by_id(session, issue_id)
             if issue.state == State.SCHEDULED:  # another clock may have been faster
                 transitions.move(session, issue, State.PAUSED, now=utcnow(), by="clock", why=str(error))
                 notices.paused(session, issue, utcnow())
+
+
+def _written_down(issue_id: int) -> bool:
+    """Go on with one issue's audience; True when it is counted. One that cannot be is paused, and its owners told."""
+    try:
+        return _in_steps(partial(_step, issue_id))
+    except _UNFIT as error:
+        LOG.warning("audience cannot be counted", extra={"issue": issue_id, "error": str(error)})
+        with current().db.begin() as session:
+            refusals.uncounted(session, issue_id, str(error), utcnow())
+        return False
 
 
 def _step(issue_id: int) -> bool:
@@ -188,4 +230,6 @@ def _in_steps(step: Callable[[], bool]) -> bool:
     while not _stopping.is_set() and time.monotonic() < until:
         if step():
             return True
+        # Others wait for SQLite's lock by looking now and then; without a gap one of them waits for all the steps.
+        _stopping.wait(GAP_SECONDS)
     return False

@@ -129,7 +129,7 @@ def test_a_domain_that_only_sounds_like_an_example_is_fine(sqlite: Database, add
 @pytest.mark.parametrize(
     ("url", "level"),
     [
-        ("http://127.0.0.1:8000", "warning"),
+        ("http://127.0.0.1:8000", "note"),
         ("http://verdicts.dev", "warning"),
         ("https://verdicts.dev", None),
     ],

@@ -73,7 +73,7 @@ def look_over(session: Session, issue: Issue, here: Services) -> Findings:
         session,
         issue,
         base_url=here.base_url,
-        size=lambda: pressed(session, issue, here.base_url).html_bytes,
+        pressed=lambda: pressed(session, issue, here.base_url),
     )
 
 

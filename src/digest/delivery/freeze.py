@@ -42,7 +42,7 @@ def freeze(
     issues.refuse_unready(issue)
     edition = content.edition(session, issue, base_url)
     pressed = press(edition, dated=issue.release_at)
-    look_over(session, issue, base_url=base_url, size=pressed.html_bytes).refuse(issue)
+    look_over(session, issue, base_url=base_url, pressed=pressed).refuse(issue)
     stored = pressed.to_bytes()
     frozen = FrozenIssue(
         issue_id=issue.id,
@@ -83,10 +83,10 @@ def freeze_step(session: Session, issue_id: int, now: datetime, limit: int = bat
 
 
 def unfinished(session: Session) -> list[int]:
-    """The issues whose audience is not all written down."""
+    """The issues on their way out whose audience is not all written down; one that is paused waits."""
     open_ = select(FrozenIssue.issue_id).join(Issue, Issue.id == FrozenIssue.issue_id)
-    states = Issue.state.in_((State.SENDING, State.PAUSED))
-    return list(session.scalars(open_.where(FrozenIssue.audience_done_at.is_(None), states)))
+    going = open_.where(FrozenIssue.audience_done_at.is_(None), Issue.state == State.SENDING)
+    return list(session.scalars(going.order_by(FrozenIssue.frozen_at, FrozenIssue.issue_id)))
 
 
 def _next_run(session: Session, upto: int, limit: int) -> tuple[int | None, int]:

@@ -1,20 +1,18 @@
 """What could go wrong with an issue, said before it does. What blocks must be mended; a warning may be waived."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from markdown_it import MarkdownIt
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from digest.catalog.models import Comparison, ComparisonVersion
-from digest.catalog.read import stands
-from digest.editorial import candidates
-from digest.editorial.models import Issue, Pick
-from digest.editorial.texts import SUBJECT_CHARS
+from digest.editorial import candidates, freshness
+from digest.editorial.check import Check, Level, blocking, note, stop, warn
+from digest.editorial.models import Issue
+from digest.editorial.texts import PREHEADER_CHARS, SUBJECT_CHARS
 
 # Gmail clips what is larger than about 102 kB of HTML, and the unsubscribe link with it.
 WARN_BYTES, BLOCK_BYTES = 90_000, 102_000
@@ -29,69 +27,94 @@ _RESERVED_SECOND = ("example.com", "example.net", "example.org")
 _SHOWN = 40  # characters of somebody's text in a check
 
 
-class Level(StrEnum):
-    """Whether an issue may go out with it."""
-
-    BLOCKING = "blocking"
-    WARNING = "warning"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One finding: what is wrong in one sentence, and how to mend it in another."""
-
-    name: str
-    level: Level
-    text: str
-    mend: str
-
-
-def run(session: Session, issue: Issue, *, base_url: str, html_bytes: int | None = None) -> list[Check]:
+def run(
+    session: Session,
+    issue: Issue,
+    *,
+    base_url: str,
+    html_bytes: int | None = None,
+    now: datetime | None = None,
+) -> list[Check]:
     """Every finding on the issue as it stands, what blocks first; empty when all is well.
 
     `html_bytes` is the size of the largest variant's HTML (`Pressed.html_bytes`); None leaves the size unchecked.
+    Without `now` nothing is too old.
     """
     found = [
         *_picks(session, issue),
+        *freshness.run(session, issue, now),
         *_subject(issue),
+        *_preheader(issue),
         *_size(html_bytes),
         *_links(issue),
         *_merge_fields(issue),
-        *_publication(issue),
+        *_publication(issue, trial=on_trial(base_url)),
         *_base(base_url),
     ]
-    return sorted(found, key=lambda check: check.level != Level.BLOCKING)
+    return sorted(found, key=lambda check: list(Level).index(check.level))
 
 
-def blocking(checks: Iterable[Check]) -> list[Check]:
-    """Those with which the issue may not go out."""
-    return [check for check in checks if check.level == Level.BLOCKING]
+def on_trial(base_url: str) -> bool:
+    """Whether the public site is on this machine alone: somebody tries it out, and no reader can open a link."""
+    host = urlsplit(base_url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def reserved(domain: str) -> bool:
+    """Whether a domain is one for examples and tests (RFC 2606, 6761), which nobody can send from."""
+    labels = domain.lower().split(".")
+    return labels[-1] in _RESERVED or ".".join(labels[-2:]) in _RESERVED_SECOND
+
+
+def texts(issue: Issue) -> Sequence[tuple[str, str, str]]:
+    """(what it is, where it is mended, the Markdown) of each text that an editor wrote."""
+    notes = [
+        (f"the note on pick {pick.position}", f"note-{pick.comparison_id}", pick.note)
+        for pick in issue.picks
+        if pick.note
+    ]
+    return [("the intro", "intro", issue.intro), *notes]
 
 
 def _picks(session: Session, issue: Issue) -> Iterator[Check]:
     if not issue.picks:
-        yield _block("no picks", f"Issue {issue.number} has no picks.", "Add a comparison, or draft it anew.")
+        yield stop(
+            "no picks", f"Issue {issue.number} has no picks.", "Add a comparison, or draft it anew.", "add"
+        )
         return
     if issue.thin:
         fewest = issue.publication.fewest_picks
         text = f"It has {len(issue.picks)} of at least {fewest} picks."
-        yield _warn("thin week", text, "Add a comparison, wait a week, or send it as it is.")
-    for slug, number in _sent_before(session, issue):
-        yield _warn(
-            "sent before", f"{slug} was in issue {number}.", "Drop it, or say in a note why it is here again."
-        )
-    for slug in _outdated(session, issue):
-        text = f"{slug} has a newer version than the one picked."
-        yield _warn("newer version", text, "Draft the issue anew to take it.")
+        yield warn("thin week", text, "Add a comparison, wait a week, or send it as it is.", "add")
+    for comparison, slug, number in _sent_before(session, issue):
+        text, mend = f"{slug} was in issue {number}.", "Drop it, or say in a note why it is here again."
+        yield warn("sent before", text, mend, f"pick-{comparison}")
 
 
 def _subject(issue: Issue) -> Iterator[Check]:
     length = len(issue.subject.strip())
     if not length:
-        yield _block("no subject", "The subject is empty.", "Write one.")
+        yield stop("no subject", "The subject is empty.", "Write one.", "subject")
     elif length > SUBJECT_CHARS:
         text = f"The subject has {length} characters; phones cut it off after {SUBJECT_CHARS} at the latest."
-        yield _warn("long subject", text, "Shorten it, or put what matters first.")
+        yield warn("long subject", text, "Shorten it, or put what matters first.", "subject")
+
+
+def _preheader(issue: Issue) -> Iterator[Check]:
+    text = issue.preheader.strip()
+    if not text:
+        if issue.picks:
+            said = "The preheader is empty; inboxes then show the mail's first words."
+            yield warn("no preheader", said, "Write a line that goes on where the subject ends.", "preheader")
+    elif text.casefold() == issue.subject.strip().casefold():
+        said = "The preheader says the same as the subject."
+        yield warn("same preheader", said, "Say something more.", "preheader")
+    elif len(text) > PREHEADER_CHARS:
+        said = f"The preheader has {len(text)} characters; inboxes show {PREHEADER_CHARS} at the most."
+        yield note("long preheader", said, "Shorten it.", "preheader")
 
 
 def _size(html_bytes: int | None) -> Iterator[Check]:
@@ -99,44 +122,55 @@ def _size(html_bytes: int | None) -> Iterator[Check]:
         return
     text = f"The mail's HTML has {html_bytes / 1000:.0f} kB; Gmail hides what comes after {BLOCK_BYTES // 1000} kB."
     level = Level.BLOCKING if html_bytes >= BLOCK_BYTES else Level.WARNING
-    yield Check("size", level, text, "Drop a pick, or shorten the intro and the notes.")
+    # Two thousand bytes more or less are the same finding: else every word would ask anew.
+    bound = str(html_bytes // 2000)
+    yield Check("size", level, text, "Drop a pick, or shorten the intro and the notes.", "picks", bound)
 
 
 def _links(issue: Issue) -> Iterator[Check]:
-    for where, text in _texts(issue):
+    for where, place, text in texts(issue):
         for url in links(text):
             if not _followable(url):
                 found = f"{where.capitalize()} links to {url[:_SHOWN]!r}, which is no web or mail address."
-                yield _block("link", found, "Begin it with https:// and name a site.")
+                yield stop("link", found, "Begin it with https:// and name a site.", place)
 
 
 def _merge_fields(issue: Issue) -> Iterator[Check]:
-    for where, text in (("the subject", issue.subject), ("the preheader", issue.preheader), *_texts(issue)):
+    words = (("the subject", "subject", issue.subject), ("the preheader", "preheader", issue.preheader))
+    for where, place, text in (*words, *texts(issue)):
         for field in dict.fromkeys(_MERGE.findall(text)):
             found = f"{where.capitalize()} holds {field[:_SHOWN]}, and every reader would see just that."
-            yield _block("merge field", found, "Write it out or take it away: nothing is filled in here.")
+            yield stop(
+                "merge field", found, "Write it out or take it away: nothing is filled in here.", place
+            )
 
 
-def _publication(issue: Issue) -> Iterator[Check]:
+def _publication(issue: Issue, *, trial: bool) -> Iterator[Check]:
     publication = issue.publication
     if not publication.postal_address.strip():
         text = "The publication has no postal address, which the law of many countries wants in every issue."
-        yield _warn("postal address", text, "Add it to the publication.")
+        yield warn("postal address", text, "Add it to the publication.", "publication")
     domain = publication.sender_address.rpartition("@")[2].lower()
-    labels = domain.split(".")
-    if labels[-1] in _RESERVED or ".".join(labels[-2:]) in _RESERVED_SECOND:
+    if reserved(domain):
         text = f"The sender's domain, {domain}, is one for examples; receivers refuse it."
-        yield _warn("sender domain", text, "Give the publication an address of your own domain.")
+        say = note if trial else warn
+        yield say("sender domain", text, "Give the publication an address of your own domain.", "publication")
 
 
 def _base(base_url: str) -> Iterator[Check]:
     if base_url.startswith("https://"):
         return
+    if on_trial(base_url):
+        text = f"Links lead to {base_url}, which nobody but this machine can open: this is a trial."
+        yield note(
+            "base URL", text, "Set DIGEST_BASE_URL to the public https:// address before you mail readers."
+        )
+        return
     text = (
         f"Links lead to {base_url}, which is not https: readers cannot leave in one click, and filters mind."
     )
-    # A laptop that tries it out and an office without TLS may go on: the links work, only less well.
-    yield _warn("base URL", text, "Set DIGEST_BASE_URL to the public https:// address.")
+    # An office without TLS may go on: the links work, only less well.
+    yield warn("base URL", text, "Set DIGEST_BASE_URL to the public https:// address.")
 
 
 def links(markdown: str) -> list[str]:
@@ -149,11 +183,6 @@ def links(markdown: str) -> list[str]:
     )
 
 
-def _texts(issue: Issue) -> Sequence[tuple[str, str]]:
-    notes = [(f"the note on pick {pick.position}", pick.note) for pick in issue.picks if pick.note]
-    return [("the intro", issue.intro), *notes]
-
-
 def _followable(url: str) -> bool:
     try:
         parts = urlsplit(url)
@@ -164,26 +193,11 @@ def _followable(url: str) -> bool:
     return parts.scheme in {"http", "https"} and bool(parts.netloc)
 
 
-def _sent_before(session: Session, issue: Issue) -> Sequence[tuple[str, int]]:
+def _sent_before(session: Session, issue: Issue) -> Sequence[tuple[int, str, int]]:
     picked = [pick.comparison_id for pick in issue.picks]
     found = candidates.of(session, issue.publication_id, picked, besides=issue.id)
-    return sorted((c.slug, c.held) for c in found if c.held is not None and c.past is None)
+    again = [(c.comparison, c.slug, c.held) for c in found if c.held is not None and c.past is None]
+    return sorted(again, key=lambda one: one[1])
 
 
-def _outdated(session: Session, issue: Issue) -> Sequence[str]:
-    wanted = (
-        select(Comparison.slug)
-        .join(Pick, Pick.comparison_id == Comparison.id)
-        .join(ComparisonVersion, ComparisonVersion.comparison_id == Comparison.id)
-        .where(Pick.issue_id == issue.id, stands(), ComparisonVersion.id != Pick.version_id)
-        .order_by(Pick.position)
-    )
-    return session.scalars(wanted).all()
-
-
-def _block(name: str, text: str, mend: str) -> Check:
-    return Check(name, Level.BLOCKING, text, mend)
-
-
-def _warn(name: str, text: str, mend: str) -> Check:
-    return Check(name, Level.WARNING, text, mend)
+__all__ = ["Check", "Level", "blocking", "links", "on_trial", "reserved", "run", "texts"]

@@ -1,14 +1,18 @@
-"""The last look at an issue: all that was found on it, the size of its mail, and whether it may go out."""
+"""The last look at an issue: all that was found on it, what was let pass, and whether it may go out."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from digest.editorial import checks
-from digest.editorial.checks import Check, Level
+from digest.editorial import checks, content, mailing, seen, waivers
+from digest.editorial.check import Check, Level
+from digest.editorial.looks import Outside
 from digest.editorial.models import Issue
+from digest.editorial.waivers import Waived
 from digest.errors import BadInput, NotAllowed
+from digest.render.press import Pressed
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,8 @@ class Findings:
 
     size: int | None
     checks: tuple[Check, ...]
+    waived: Mapping[tuple[str, str], Waived] = field(default_factory=dict)
+    sight: seen.Sight = seen.NOTHING
 
     @property
     def blocking(self) -> list[Check]:
@@ -25,8 +31,28 @@ class Findings:
 
     @property
     def waivable(self) -> list[Check]:
-        """Those that a person may let pass."""
-        return [check for check in self.checks if check.level != Level.BLOCKING]
+        """Those that a person may let pass, whether anybody did or not."""
+        return [check for check in self.checks if check.level == Level.WARNING]
+
+    @property
+    def open(self) -> list[Check]:
+        """Those that wait for somebody to mend them or let them pass."""
+        return [check for check in self.waivable if self.waiver(check) is None]
+
+    @property
+    def passed(self) -> list[tuple[Check, Waived]]:
+        """Those that somebody let pass."""
+        pairs = ((check, self.waiver(check)) for check in self.waivable)
+        return [(check, waiver) for check, waiver in pairs if waiver is not None]
+
+    @property
+    def notes(self) -> list[Check]:
+        """Those that are only worth knowing."""
+        return [check for check in self.checks if check.level == Level.NOTE]
+
+    def waiver(self, check: Check) -> Waived | None:
+        """Who let this very finding pass."""
+        return self.waived.get((check.name, check.fingerprint))
 
     def refuse(self, issue: Issue) -> None:
         """Raise NotAllowed, saying what blocks and how to mend it, when anything does."""
@@ -34,20 +60,47 @@ class Findings:
             words = " ".join(f"{check.text} {check.mend}" for check in self.blocking)
             raise NotAllowed(f"issue {issue.number} cannot go out: {words.removesuffix('.')}")
 
+    def refuse_open(self, issue: Issue) -> None:
+        """Raise NotAllowed as `refuse`, and also while a finding is neither mended nor let pass."""
+        self.refuse(issue)
+        if self.open:
+            words = " ".join(check.text for check in self.open)
+            raise NotAllowed(
+                f"issue {issue.number} waits for a word of yours: {words} Mend it, or write why it may go out so"
+            )
 
-def look_over(session: Session, issue: Issue, *, base_url: str, size: int | Callable[[], int]) -> Findings:
+    def chosen(self, fingerprints: Sequence[str]) -> list[Check]:
+        """The open findings that these fingerprints name; what was mended or changed meanwhile is not among them."""
+        return [check for check in self.open if check.fingerprint in fingerprints]
+
+
+def look_over(
+    session: Session,
+    issue: Issue,
+    *,
+    base_url: str,
+    pressed: Pressed | Callable[[], Pressed],
+    now: datetime | None = None,
+    outside: Outside | None = None,
+) -> Findings:
     """Run every check on the issue as it stands.
 
-    `size` is the bytes of the largest variant's HTML, or presses the issue to tell; when that raises BadInput, the text
-    that cannot be pressed is a check that blocks. Call it in the transaction that took the issue's row: what is
-    checked is then what goes out.
+    `pressed` is the issue, or presses it; when that raises BadInput, the text that cannot be pressed is a check that
+    blocks. Without `outside`, what workers saw is not asked: it never blocks. Call it in the transaction that took the
+    issue's row: what is checked is then what goes out.
     """
-    bytes_, refused = None, []
+    made, refused = None, []
     try:
         if issue.picks:
-            bytes_ = size if isinstance(size, int) else size()
+            made = pressed if isinstance(pressed, Pressed) else pressed()
     except BadInput as problem:
         text = f"It cannot be made into a mail: {problem}."
-        refused = [Check("press", Level.BLOCKING, text, "Mend that text.")]
-    found = checks.run(session, issue, base_url=base_url, html_bytes=bytes_)
-    return Findings(bytes_, (*refused, *found))
+        refused = [Check("press", Level.BLOCKING, text, "Mend that text.", "intro")]
+    size = made.html_bytes if made else None
+    found = checks.run(session, issue, base_url=base_url, html_bytes=size, now=now)
+    inside = mailing.run(made, base_url) if made else ()
+    out = seen.NOTHING
+    if outside is not None:
+        out = seen.sight(session, issue, content.edition(session, issue, base_url), outside)
+    every = sorted((*refused, *found, *inside, *out.checks), key=lambda check: list(Level).index(check.level))
+    return Findings(size, tuple(every), waivers.holding(session, issue.id), out)
