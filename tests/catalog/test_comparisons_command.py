@@ -12,8 +12,8 @@ from tests.catalog.pages import draft, unparse
 from digest.catalog.importing import store
 from digest.catalog.models import ComparisonVersion
 from digest.catalog.page import parse
+from digest.catalog.sample import pages
 from digest.cli.comparisons import group
-from digest.cli.sample import pages
 from digest.db import Database, utcnow
 from digest.errors import BadInput, NotFound
 

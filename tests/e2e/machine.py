@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from digest.cli.sample import pages
+from digest.catalog.sample import pages
 from digest.config import free_port
 
 PATIENCE = 90.0  # seconds; the machine may be busy with other tests

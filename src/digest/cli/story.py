@@ -69,9 +69,9 @@ def sign_up_and_send(services: "Services") -> None:
 
 
 def _import(services: "Services") -> int:
+    from digest.catalog import sample
     from digest.catalog.importing import store
     from digest.catalog.page import parse
-    from digest.cli import sample
     from digest.db import utcnow
 
     now, count = utcnow(), 0
