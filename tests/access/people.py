@@ -1,0 +1,27 @@
+"""People who come in, for the tests of this room."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy.orm import Session
+
+from digest.access import visits
+from digest.access.visits import Seen
+from digest.editorial import users
+from digest.editorial.models import User
+
+NOW = datetime(2026, 10, 12, 8, 0, tzinfo=UTC)
+
+
+def user(session: Session, name: str = "ana", role: str = "editor") -> User:
+    return users.invite(session, f"{name}@example.org", role, NOW)
+
+
+def come_in(session: Session, who: User, now: datetime = NOW) -> str:
+    """A session of theirs; gives its key."""
+    return visits.begin(session, who, now, way="letter", agent="Firefox on Linux", network="192.0.2.0/24")
+
+
+def seen(session: Session, key: str, now: datetime = NOW) -> Seen:
+    found = visits.find(session, key, now)
+    assert found is not None
+    return found

@@ -1,0 +1,217 @@
+"""A code works once and not for long, secrets at rest are sealed, and who lost all of it has a way back."""
+
+import threading
+from datetime import datetime, timedelta
+
+import pyotp
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from tests.access.people import NOW, come_in, seen, user
+from tests.conftest import KEYS
+
+from digest.access import app_codes, codes, factors, provider, seal
+from digest.access.models import Factor, RecoveryCode
+from digest.db import Database
+from digest.editorial import users
+from digest.editorial.models import User
+from digest.errors import BadInput, NotAllowed, NotFound
+from digest.signing import Signer
+
+HALF_MINUTE = timedelta(seconds=30)
+
+
+def set_up(session: Session, signer: Signer, who: User, now: datetime = NOW) -> pyotp.TOTP:
+    """An authenticator app of this user, which was set up half a minute before `now`."""
+    visit = seen(session, come_in(session, who, now), now)
+    app_codes.start(session, signer, visit.id)
+    app = pyotp.TOTP(app_codes.drafted(session, signer, visit.id))
+    before = now - HALF_MINUTE
+    app_codes.finish(session, signer, visit, code=app.at(before), name="", now=before)
+    return app
+
+
+def test_a_code_works_once(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        ana = user(session)
+        app = set_up(session, signer, ana)
+        code = app.at(NOW)
+        assert app_codes.check(session, signer, ana.id, f"{code[:3]} {code[3:]}", NOW)
+        assert app_codes.check(session, signer, ana.id, code, NOW) is None
+        later = NOW + HALF_MINUTE
+        assert app_codes.check(session, signer, ana.id, code, later) is None
+        assert app_codes.check(session, signer, ana.id, app.at(later), later)
+
+
+def test_the_code_that_set_the_app_up_signs_nobody_in(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        ana = user(session)
+        app = set_up(session, signer, ana)
+        assert app_codes.check(session, signer, ana.id, app.at(NOW - HALF_MINUTE), NOW) is None
+
+
+def test_a_code_may_be_one_step_old_and_no_older_and_not_of_the_future(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        ana = user(session)
+        app, now = set_up(session, signer, ana), NOW + timedelta(hours=1)
+        for wrong in (app.at(now + HALF_MINUTE), app.at(now - 2 * HALF_MINUTE), "", "12345", "١٢٣٤٥٦"):
+            assert app_codes.check(session, signer, ana.id, wrong, now) is None
+        assert app_codes.check(session, signer, ana.id, app.at(now - HALF_MINUTE), now)
+
+
+def test_a_code_is_only_good_for_its_own_user(sqlite: Database, signer: Signer) -> None:
+    with sqlite.begin() as session:
+        ana, bob = user(session), user(session, "bob")
+        app = set_up(session, signer, ana)
+        set_up(session, signer, bob)
+        assert app_codes.check(session, signer, bob.id, app.at(NOW), NOW) is None
+
+
+def test_of_two_who_type_the_same_code_at_once_one_comes_in(postgres: Database, signer: Signer) -> None:
+    with postgres.begin() as session:
+        ana = user(session)
+        app, ana_id = set_up(session, signer, ana), ana.id
+    barrier, came = threading.Barrier(2), []
+
+    def enter() -> None:
+        with postgres.begin() as session:
+            barrier.wait()
+            came.append(app_codes.check(session, signer, ana_id, app.at(NOW), NOW) is not None)
+
+    threads = [threading.Thread(target=enter) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(came) == [False, True]
+
+
+def test_an_app_counts_only_after_its_first_right_code(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        ana = user(session)
+        visit = seen(session, come_in(session, ana))
+        with pytest.raises(NotAllowed):
+            app_codes.finish(session, signer, visit, code="123456", name="", now=NOW)
+        app_codes.start(session, signer, visit.id)
+        app = pyotp.TOTP(app_codes.drafted(session, signer, visit.id))
+        with pytest.raises(BadInput):
+            app_codes.finish(session, signer, visit, code=app.at(NOW - timedelta(hours=1)), name="", now=NOW)
+        assert factors.listing(session, ana.id) == []
+        assert (
+            app_codes.finish(session, signer, visit, code=app.at(NOW), name="Phone", now=NOW).name == "Phone"
+        )
+        with pytest.raises(NotAllowed):
+            app_codes.drafted(session, signer, visit.id)
+
+
+def test_a_secret_at_rest_is_sealed_and_moves_to_the_newest_key(db: Database) -> None:
+    newest, older = KEYS
+    with db.begin() as session:
+        ana = user(session)
+        app = set_up(session, Signer([older]), ana)
+        row = session.scalars(select(Factor)).one()
+        assert app.secret not in str(vars(row))
+        assert app_codes.check(session, Signer([newest, older]), ana.id, app.at(NOW), NOW)
+        session.refresh(row)
+        assert seal.unseal(Signer([newest]), str(row.sealed)) == app.secret
+        with pytest.raises(NotAllowed, match="retired"):
+            seal.unseal(Signer([older]), str(row.sealed))
+
+
+def test_a_recovery_code_works_once_and_however_it_is_typed(db: Database) -> None:
+    with db.begin() as session:
+        ana, bob = user(session), user(session, "bob")
+        drawn = codes.draw(session, ana.id)
+        assert len(set(drawn)) == codes.HOW_MANY == codes.left(session, ana.id)
+        assert not codes.use(session, bob.id, drawn[0], NOW)
+        assert codes.use(session, ana.id, f" {drawn[0].upper().replace('-', ' ')} ", NOW)
+        assert not codes.use(session, ana.id, drawn[0], NOW)
+        assert not codes.use(session, ana.id, "aaaaa-aaaaa-aaaaa", NOW)
+        assert codes.left(session, ana.id) == codes.HOW_MANY - 1
+        again = codes.draw(session, ana.id)
+        assert not codes.use(session, ana.id, drawn[1], NOW)
+        assert codes.use(session, ana.id, again[0], NOW)
+
+
+def test_no_recovery_code_is_kept_as_it_is(sqlite: Database) -> None:
+    with sqlite.begin() as session:
+        drawn = codes.draw(session, user(session).id)
+        held = str([vars(row) for row in session.scalars(select(RecoveryCode))])
+        assert not any(code in held or code.replace("-", "") in held for code in drawn)
+
+
+def test_one_names_and_removes_only_one_s_own(db: Database) -> None:
+    with db.begin() as session:
+        ana, bob = user(session), user(session, "bob")
+        made = factors.add(session, ana.id, "app", " My   phone ", NOW)
+        assert made.name == "My phone"
+        codes.draw(session, ana.id)
+        for act in (factors.get, factors.remove):
+            with pytest.raises(NotFound):
+                act(session, bob.id, made.id)
+        with pytest.raises(BadInput):
+            factors.rename(session, ana.id, made.id, " ")
+        assert factors.rename(session, ana.id, made.id, "Old phone").name == "Old phone"
+        assert factors.remove(session, ana.id, made.id) == "Old phone"
+        assert codes.left(session, ana.id) == 0
+
+
+def test_where_a_second_factor_is_demanded_the_last_one_stays(db: Database) -> None:
+    with db.begin() as session:
+        owner = user(session, "owner", "owner")
+        with pytest.raises(NotAllowed, match="of your own"):
+            factors.demand(session, owner, of_everybody=True)
+        made = factors.add(session, owner.id, "app", "", NOW)
+        factors.demand(session, owner, of_everybody=True)
+        assert factors.demanded(session)
+        with pytest.raises(NotAllowed):
+            factors.remove(session, owner.id, made.id)
+        assert seen(session, come_in(session, user(session))).owes_factor
+        factors.demand(session, owner, of_everybody=False)
+        assert not factors.demanded(session)
+        factors.remove(session, owner.id, made.id)
+
+
+def test_who_lost_everything_starts_anew(db: Database) -> None:
+    with db.begin() as session:
+        ana = user(session)
+        factors.add(session, ana.id, "app", "", NOW)
+        codes.draw(session, ana.id)
+        _vouched(session, "ana@example.org", "7")
+        assert factors.counts(session) == {ana.id: 1}
+        assert factors.forget_all(session, ana.id) == 1
+        assert (factors.counts(session), codes.left(session, ana.id)) == ({}, 0)
+        assert _vouched(session, "ana@example.org", "8").id == ana.id
+
+
+def test_a_provider_vouches_for_invited_and_verified_people_only(db: Database) -> None:
+    with db.begin() as session:
+        owner, ana = user(session, "owner", "owner"), user(session)
+        assert _vouched(session, "Ana@Example.org", "7").id == ana.id
+        assert _vouched(session, "ana@example.org", "7").id == ana.id
+        for address, subject, verified in (
+            ("nobody@example.org", "9", True),
+            ("", "9", True),
+            ("owner@example.org", "9", False),
+            ("owner@example.org", "", True),
+            ("owner@example.org", "x" * 256, True),
+            ("ana@example.org", "8", True),  # the address went to somebody else
+            ("owner@example.org", "7", True),  # Ana's account, whose address was changed to the owner's
+        ):
+            with pytest.raises(NotAllowed):
+                _vouched(session, address, subject, verified=verified)
+        users.remove(session, ana.id, NOW)
+        with pytest.raises(NotAllowed):
+            _vouched(session, "ana@example.org", "7")
+        assert _vouched(session, "owner@example.org", "9").id == owner.id
+
+
+def _vouched(session: Session, address: str, subject: str, *, verified: bool = True) -> User:
+    return provider.user_of(
+        session,
+        issuer="https://login.example.org",
+        subject=subject,
+        address=address,
+        verified=verified,
+        now=NOW,
+    )

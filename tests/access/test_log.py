@@ -1,0 +1,78 @@
+"""The log says who did what, holds no address and no token, and is never changed."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from tests.access.people import NOW, user
+
+from digest.access import log
+from digest.access.log import Who
+from digest.access.models import Entry
+from digest.db import Database
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_it_is_read_a_page_at_a_time_by_kind_and_by_person(db: Database) -> None:
+    with db.begin() as session:
+        ana = user(session)
+        for number in range(log.AT_ONCE + 5):
+            log.write(session, Who("desk", ana.id), "edit", "issue", number, now=NOW)
+        log.write(session, Who("command line"), "erase", "subscriber", 7, now=NOW)
+        session.flush()
+        page = log.page(session)
+        assert (len(page), page[0].entry.kind, page[0].address) == (log.AT_ONCE, "subscriber", None)
+        rest = log.page(session, before=page[-1].entry.id)
+        assert len(rest) == 6
+        assert not {line.entry.id for line in page} & {line.entry.id for line in rest}
+        assert [line.entry.number for line in log.page(session, kind="subscriber")] == [7]
+        assert len(log.page(session, user_id=0)) == 1
+        assert {line.address for line in log.page(session, user_id=ana.id)} == {"ana@example.org"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "to reader@example.org",
+        "<a@b.example>",
+        "AgAB_x7TqkE9w1n2bVZ-4Lk0P3yXc8dFhJ",
+        "Ann <ann@localhost>, more",
+    ],
+)
+def test_no_address_and_no_token_comes_into_it(sqlite: Database, words: str) -> None:
+    with sqlite.begin() as session:
+        log.write(session, Who("command line"), "resend", "subscriber", 1, now=NOW, words=words)
+        session.flush()
+        kept = session.scalars(select(Entry.words)).one()
+        assert "@" not in kept
+        assert not re.search(r"[A-Za-z0-9_-]{30}", kept)
+
+
+def test_a_long_story_is_cut_and_an_unknown_kind_is_refused(sqlite: Database) -> None:
+    with sqlite.begin() as session:
+        log.write(session, Who("desk"), "write" * 20, "issue", now=NOW, words="word " * 100)
+        session.flush()
+        entry = session.scalars(select(Entry)).one()
+        assert (len(entry.verb), len(entry.words)) == (32, 200)
+        with pytest.raises(ValueError, match="no kind"):
+            log.write(session, Who("desk"), "edit", "campaign", now=NOW)
+
+
+def test_the_same_again_is_noticed_for_a_while(db: Database) -> None:
+    with db.begin() as session:
+        who = Who("desk", user(session).id)
+        assert not log.lately(session, who, NOW, "save", "issue", 1)
+        log.write(session, who, "save", "issue", 1, now=NOW)
+        session.flush()
+        assert log.lately(session, who, NOW - timedelta(minutes=1), "save", "issue", 1)
+        assert not log.lately(session, who, NOW + timedelta(minutes=1), "save", "issue", 1)
+        assert not log.lately(session, who, NOW - timedelta(minutes=1), "save", "issue", 2)
+
+
+def test_nothing_of_ours_changes_or_removes_a_line() -> None:
+    for path in (ROOT / "src/digest").rglob("*.py"):
+        found = re.search(r"(update|delete)\((log\.|models\.)?Entry\b|log_entry", path.read_text())
+        assert not found or path.name == "models.py", path
