@@ -8,6 +8,7 @@ import asyncio
 import base64
 import contextlib
 import os
+import ssl
 import sys
 import threading
 from collections import Counter, defaultdict, deque
@@ -65,6 +66,8 @@ class Script:
     delays: dict[int, float] = field(default_factory=dict)  # the same, by the number of the connection
     discard: bool = False  # keep no mail, only count
     on_taken: Callable[[int], None] | None = None  # told the number of mails so far
+    deaf: bool = False  # reads nothing any more once a body comes
+    tls: ssl.SSLContext | None = None  # from the first byte on
 
 
 class Relay:
@@ -97,7 +100,7 @@ class Relay:
 
     @property
     def url(self) -> str:
-        return f"smtp://127.0.0.1:{self.port}"
+        return f"{'smtps' if self.script.tls else 'smtp'}://127.0.0.1:{self.port}"
 
     @property
     def recipients(self) -> list[str]:
@@ -105,7 +108,7 @@ class Relay:
 
     def listen(self, port: int = 0) -> asyncio.AbstractServer:
         server = self._loop.run_until_complete(
-            self._loop.create_server(lambda: Talk(self), "127.0.0.1", port, backlog=200)
+            self._loop.create_server(lambda: Talk(self), "127.0.0.1", port, backlog=200, ssl=self.script.tls)
         )
         self.port = server.sockets[0].getsockname()[1]
         return server
@@ -135,7 +138,7 @@ class Relay:
         self._server = self.listen()
         self._ready.set()
         self._loop.run_forever()
-        self._server.close()
+        self._shut()
         for task in asyncio.all_tasks(self._loop):
             task.cancel()
         self._loop.run_until_complete(asyncio.sleep(0))
@@ -183,6 +186,8 @@ class Talk(asyncio.Protocol):
             if not (self.body() if self.in_body else self.line()):
                 break
         self.flush()
+        if self.script.deaf and self.in_body:
+            self.transport.pause_reading()
 
     def line(self) -> bool:
         head, found, rest = self.buffer.partition(b"\r\n")

@@ -14,8 +14,9 @@ from email.policy import SMTP
 from functools import cache
 
 from digest.errors import DigestError
-from digest.pipeline import SLICE_SECONDS, STOP_SECONDS, Line, LineLost, Mail, Reply, Stage
+from digest.pipeline import STOP_SECONDS, Line, LineLost, Mail, Reply, Stage
 from digest.relays import Relay, relay_from_url
+from digest.turns import TICK_SECONDS
 
 CONNECT_SECONDS = 30.0  # for all of it, up to the login: no mail is under way, and another try costs nothing
 # A folded List-Unsubscribe becomes encoded-words, and one-click is dead: nothing is folded below the limit.
@@ -116,7 +117,7 @@ class _Client(smtplib.SMTP):
             raise TimeoutError
 
     def _watch(self, done: threading.Event, stopping: Callable[[], bool]) -> None:
-        while not done.wait(SLICE_SECONDS):
+        while not done.wait(TICK_SECONDS):
             if stopping():
                 self.given_up = "the process was asked to stop while it connected"
             elif time.monotonic() > self._until:
@@ -210,7 +211,8 @@ def _named(error: BaseException) -> BaseException:
         return Refused(Reply(0, f"it offers no login that we can use: {error}"), Stage.LOGIN)
     if isinstance(error, smtplib.SMTPResponseException):
         text = error.smtp_error
-        reply = Reply(error.smtp_code, text.decode("utf-8", "replace") if isinstance(text, bytes) else text)
+        said = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+        reply = Reply(error.smtp_code, said.replace("\0", " "))  # as all of pipeline's replies
         stage = Stage.LOGIN if isinstance(error, smtplib.SMTPAuthenticationError) else Stage.CONNECT
         later = 400 <= reply.code < 500 or reply.code < 0  # noqa: PLR2004 RFC 5321: 4yz; smtplib: -1 is no reply
         return LineLost(f"the relay says later: {reply}", reply) if later else Refused(reply, stage)

@@ -7,7 +7,6 @@ costs one round trip; a relay that does not offer PIPELINING is spoken to one co
 import re
 import socket
 import ssl
-import struct
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +14,7 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from digest.errors import Unavailable
+from digest.turns import Nap, Talk, finish, readable, writable
 
 # RFC 5321, 4.5.3.2: too short a wait for the last reply is how mails are sent twice.
 COMMAND_SECONDS = 300.0
@@ -22,14 +22,13 @@ DATA_SECONDS = 120.0
 BLOCK_SECONDS = 180.0
 FINAL_SECONDS = 600.0
 STOP_SECONDS = 8.0  # when this process is asked to stop, the mail in flight gets no longer than this
-SLICE_SECONDS = 0.5  # how often a wait looks whether it is asked to stop
 MAX_LINE = 4096  # RFC 5321 says 512; real relays write more
 MAX_LINES = 100
 MAX_ADDRESS = 254
 # No control, no space, no bracket: nothing that could end the address or the line.
 _ADDRESS = re.compile(rb"[^\x00-\x20\x7f<>@]{1,64}@[A-Za-z0-9.\-\[\]:]{1,255}")
 _UTF8_ADDRESS = re.compile(rb"[^\x00-\x20\x7f<>@]+@[^\x00-\x20\x7f<>@]+")
-_WAITED = (TimeoutError, BlockingIOError)  # what a socket raises when a slice is over
+_WAITED = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)  # nothing there yet
 _ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})\b")
 
 
@@ -131,22 +130,32 @@ class Line:
         self._lines: deque[bytes] = deque()
         self._rest = b""
         self._reset = False  # a transaction is open that must be undone before the next MAIL
-        _wait_in_slices(sock)
+        sock.setblocking(False)
+        self._readable, self._writable = readable(sock.fileno()), writable(sock.fileno())
+        # TLS may have read more than it gave: then nothing would wake us.
+        self._at_once = isinstance(sock, ssl.SSLSocket)
 
-    def converse(self, mails: Iterable[Mail | None], watch: Watch) -> None:
+    def converse(self, mails: Iterable[Mail | Nap | None], watch: Watch) -> None:
+        """`talk`, held to its end in this thread."""
+        finish(self.talk(mails, watch))
+
+    def talk(self, mails: Iterable[Mail | Nap | None], watch: Watch) -> Talk[None]:
         """Send each of `mails`, in order. None among them means: finish what is in flight, more comes later.
 
-        Raises LineLost when the relay closed the line or it broke. Whatever else `mails` or `watch` raises passes
-        through; then, and after LineLost, close the line.
+        A nap among them is waited for. Raises LineLost when the relay closed the line or it broke. Whatever else
+        `mails` or `watch` raises passes through; then, and after LineLost, close the line.
         """
         ready: Mail | None = None  # the relay waits for its body
         for mail in mails:
+            if isinstance(mail, Nap):
+                yield mail
+                continue
             if mail is not None and (wrong := self._unfit(mail)):
                 watch.answered(mail, Stage.RCPT, wrong)
                 continue
-            ready = self._step(ready, mail, watch)
+            ready = yield from self._step(ready, mail, watch)
         if ready is not None:
-            self._step(ready, None, watch)
+            yield from self._step(ready, None, watch)
 
     def quit(self) -> None:
         """Say goodbye without waiting for the answer, and close."""
@@ -174,21 +183,21 @@ class Line:
             raise ValueError(f"not a sender's address: {mail.sender!r}")
         return None
 
-    def _step(self, ready: Mail | None, following: Mail | None, watch: Watch) -> Mail | None:
+    def _step(self, ready: Mail | None, following: Mail | None, watch: Watch) -> Talk[Mail | None]:
         """Write the body of `ready` and the envelope of `following`; give back `following` if its body may come."""
         coming = (following,) if following is not None else ()
         together = self._pipelining and following is not None
         envelope = self._envelope(following) if following is not None and together else b""
         if ready is not None:
-            self._body(ready, envelope, coming, watch)
+            yield from self._body(ready, envelope, coming, watch)
             envelope = b""
         if following is None:
             return None
         try:
             if together:
-                stage, reply = self._pipelined(envelope)
+                stage, reply = yield from self._pipelined(envelope)
             else:
-                stage, reply = self._one_by_one(following)
+                stage, reply = yield from self._one_by_one(following)
         except (OSError, _Garbled) as error:
             raise LineLost(_why(error), again=coming) from None
         if reply.code == 421 or (stage is Stage.MAIL and 400 <= reply.code < 500):  # noqa: PLR2004 RFC 5321
@@ -198,7 +207,7 @@ class Line:
         watch.answered(following, stage, reply)
         return None
 
-    def _body(self, mail: Mail, after: bytes, coming: tuple[Mail, ...], watch: Watch) -> None:
+    def _body(self, mail: Mail, after: bytes, coming: tuple[Mail, ...], watch: Watch) -> Talk[None]:
         data = mail.data
         if not mail.dotless and (data[:1] == b"." or b"\r\n." in data):
             data = data.replace(b"\r\n.", b"\r\n..")
@@ -206,8 +215,8 @@ class Line:
         out = b"".join((data, b".\r\n", after))
         watch.handing_over(mail)
         try:
-            self._write(out)
-            reply = self._reply(FINAL_SECONDS)
+            yield from self._write(out)
+            reply = yield from self._reply(FINAL_SECONDS)
         except _Unwritten as error:
             if error.written <= len(data):  # without its dot no relay can have taken it
                 raise LineLost(_why(error), again=(mail, *coming)) from None
@@ -228,10 +237,10 @@ class Line:
         size = b" SIZE=%d" % len(mail.data) if self._size else b""
         return b"MAIL FROM:<%s>%s%s\r\n" % (mail.sender, size, b" SMTPUTF8" if mail.utf8 else b"")
 
-    def _pipelined(self, unwritten: bytes) -> tuple[Stage, Reply]:
+    def _pipelined(self, unwritten: bytes) -> Talk[tuple[Stage, Reply]]:
         """The reply that decides about an envelope, after every reply to it was read."""
         if unwritten:
-            self._write(unwritten)
+            yield from self._write(unwritten)
         if (
             not self._reset
             and len(self._lines) >= len(_YES)
@@ -241,28 +250,28 @@ class Line:
                 self._lines.popleft()
             return Stage.DATA, _GO_ON
         if self._reset:
-            self._reply(COMMAND_SECONDS)
+            yield from self._reply(COMMAND_SECONDS)
             self._reset = False
-        sender = self._reply(COMMAND_SECONDS)
+        sender = yield from self._reply(COMMAND_SECONDS)
         if sender.code == 421:  # noqa: PLR2004 RFC 5321
             return Stage.MAIL, sender
-        recipient = self._reply(COMMAND_SECONDS)
+        recipient = yield from self._reply(COMMAND_SECONDS)
         if recipient.code == 421:  # noqa: PLR2004 RFC 5321
             return Stage.RCPT, recipient
-        data = self._reply(DATA_SECONDS)
+        data = yield from self._reply(DATA_SECONDS)
         refused = _first_refusal(sender, recipient)
         if refused is None:
             self._reset = data.code != 354  # noqa: PLR2004 RFC 5321
             return Stage.DATA, data
         if data.code == 354:  # noqa: PLR2004 RFC 2920, 3.1: nobody is to get it, and it must be ended all the same
-            self._write(b".\r\n")
-            self._reply(FINAL_SECONDS)
+            yield from self._write(b".\r\n")
+            yield from self._reply(FINAL_SECONDS)
         self._reset = True
         return refused
 
-    def _one_by_one(self, mail: Mail) -> tuple[Stage, Reply]:
+    def _one_by_one(self, mail: Mail) -> Talk[tuple[Stage, Reply]]:
         if self._reset:
-            self._say(b"RSET\r\n", COMMAND_SECONDS)
+            yield from self._say(b"RSET\r\n", COMMAND_SECONDS)
             self._reset = False
         steps = (
             (Stage.MAIL, self._from(mail), COMMAND_SECONDS),
@@ -270,88 +279,96 @@ class Line:
             (Stage.DATA, b"DATA\r\n", DATA_SECONDS),
         )
         for stage, command, seconds in steps:
-            decided = stage, self._say(command, seconds)
+            decided = stage, (yield from self._say(command, seconds))
             if decided[1].code // 100 != 2:  # noqa: PLR2004 RFC 5321
                 break
         self._reset = decided[1].code != 354  # noqa: PLR2004 RFC 5321
         return decided
 
-    def _say(self, command: bytes, seconds: float) -> Reply:
-        self._write(command)
-        return self._reply(seconds)
+    def _say(self, command: bytes, seconds: float) -> Talk[Reply]:
+        yield from self._write(command)
+        return (yield from self._reply(seconds))
 
-    def _write(self, data: bytes) -> int:
+    def _write(self, data: bytes) -> Talk[None]:
         """Write all of it; nearly always the kernel takes it at once."""
+        written = self._send(data)
+        if written < len(data):
+            yield from self._write_on(data, written)
+
+    def _send(self, data: bytes | memoryview, before: int = 0) -> int:
+        """Write what fits now. Raises _Unwritten, which says how much went before the line broke."""
         try:
-            written = self._sock.send(data)
+            return self._sock.send(data)
         except _WAITED:
-            written = 0
+            return 0
         except OSError as error:
-            raise _Unwritten(str(error), 0) from None
-        return written if written == len(data) else self._write_on(data, written)
+            raise _Unwritten(str(error), before) from None
 
-    def _write_on(self, data: bytes, written: int) -> int:
-        view, until = memoryview(data), time.monotonic() + BLOCK_SECONDS
+    def _write_on(self, data: bytes, written: int) -> Talk[None]:
+        view, patience = memoryview(data), self._patience(BLOCK_SECONDS)
         while written < len(data):
-            try:
-                written += self._sock.send(view[written:])
-            except _WAITED:
-                if time.monotonic() > until:
-                    raise _Unwritten("the relay stopped reading", written) from None
-            except OSError as error:
-                raise _Unwritten(str(error), written) from None
-        return written
+            yield self._writable
+            more = self._send(view[written:], written)
+            if not more and patience():
+                raise _Unwritten("the relay stopped reading", written)
+            written += more
 
-    def _reply(self, seconds: float) -> Reply:
-        line = self._lines.popleft() if self._lines else self._line(seconds)
+    def _reply(self, seconds: float) -> Talk[Reply]:
+        line = self._lines.popleft() if self._lines else (yield from self._line(seconds))
         if line[3:4] == b" " and line[:3].isdigit():  # one line, as nearly always
-            return Reply(int(line[:3]), line[4:].decode("utf-8", "replace").replace("\0", " "))
+            return Reply(int(line[:3]), _words(line[4:]))
         self._lines.appendleft(line)
-        return self._long_reply(seconds)
+        return (yield from self._long_reply(seconds))
 
-    def _long_reply(self, seconds: float) -> Reply:
+    def _long_reply(self, seconds: float) -> Talk[Reply]:
         texts: list[str] = []
         while len(texts) < MAX_LINES:
-            line = self._lines.popleft() if self._lines else self._line(seconds)
+            line = self._lines.popleft() if self._lines else (yield from self._line(seconds))
             head, mark = line[:3], line[3:4]
             if not head.isdigit() or mark not in {b" ", b"-", b""}:
                 raise _Garbled(f"the relay does not speak SMTP: {line[:60]!r}")
-            texts.append(line[4:].decode("utf-8", "replace").replace("\0", " "))
+            texts.append(_words(line[4:]))
             if mark != b"-":
                 return Reply(int(head), " ".join(texts))
         raise _Garbled("a reply of the relay has no end")
 
-    def _line(self, seconds: float) -> bytes:
+    def _line(self, seconds: float) -> Talk[bytes]:
         """Wait for more from the relay until there is a whole line."""
-        until, stop_until = time.monotonic() + seconds, 0.0
+        patience = self._patience(seconds)
+        if not self._at_once:
+            yield self._readable
         while not self._lines:
             try:
                 data = self._sock.recv(65536)
-            except _WAITED:
-                moment = time.monotonic()
-                if self._stopping():
-                    stop_until = stop_until or moment + STOP_SECONDS
-                if moment > until or 0 < stop_until < moment:
+            except _WAITED as wait:
+                if patience():
                     raise TimeoutError("the relay did not answer in time") from None
+                yield self._writable if isinstance(wait, ssl.SSLWantWriteError) else self._readable
                 continue
             if not data:
                 raise ConnectionResetError("the relay closed the line")
             *whole, self._rest = (self._rest + data).split(b"\n")
             if len(self._rest) > MAX_LINE:
                 raise _Garbled("a line of the relay has no end")
-            self._lines.extend(line.rstrip(b"\r")[:MAX_LINE] for line in whole)
+            self._lines.extend([line.rstrip(b"\r")[:MAX_LINE] for line in whole])
         return self._lines.popleft()
 
+    def _patience(self, seconds: float) -> Callable[[], bool]:
+        """Asked whenever there was nothing: whether it has lasted too long. A process that stops waits less."""
+        until = time.monotonic() + seconds
 
-def _wait_in_slices(sock: socket.socket) -> None:
-    """Let no call on `sock` wait longer than a slice. The kernel's own timeout saves a poll() before every call."""
-    if isinstance(sock, ssl.SSLSocket):
-        sock.settimeout(SLICE_SECONDS)
-        return
-    sock.settimeout(None)
-    slice_ = struct.pack("ll", int(SLICE_SECONDS), int(SLICE_SECONDS % 1 * 1_000_000))
-    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-        sock.setsockopt(socket.SOL_SOCKET, option, slice_)
+        def over() -> bool:
+            nonlocal until
+            moment = time.monotonic()
+            if self._stopping():
+                until = min(until, moment + STOP_SECONDS)
+            return moment > until
+
+        return over
+
+
+def _words(text: bytes) -> str:
+    return text.decode("utf-8", "replace").replace("\0", " ")
 
 
 class _Garbled(Exception):

@@ -168,17 +168,17 @@ def _arm_commit(db: databases.Database, when: str, number: int) -> None:
 
 def _arm_half(number: int) -> None:
     """The body of a mail is written up to its middle."""
-    plain, calls = Line._write, 0
+    plain, calls = Line._send, 0
 
-    def half(line: Line, data: bytes) -> int:
+    def half(line: Line, data: bytes, before: int = 0) -> int:
         nonlocal calls
         calls += len(data) > 1000
         if calls >= number:
-            line._sock.sendall(data[: len(data) // 2])
+            line._sock.send(data[: len(data) // 2])
             die()
-        return plain(line, data)
+        return plain(line, data, before)
 
-    Line._write = half
+    Line._send = half
 
 
 def die() -> None:

@@ -35,6 +35,7 @@ from digest.errors import NotAllowed
 from digest.mail import relay_from_url
 from digest.pipeline import LineLost, Mail, Reply, Stage, Watch
 from digest.signing import Signer
+from digest.turns import Nap, Talk
 
 READERS = 14
 BEGIN = datetime.fromisoformat("2026-11-02T09:00:00+00:00")
@@ -75,10 +76,13 @@ class Fake:
     def __init__(self, machine: "Ledger") -> None:
         self.machine = machine
 
-    def converse(self, mails: Iterable[Mail | None], watch: Watch) -> None:
+    def talk(self, mails: Iterable[Mail | Nap | None], watch: Watch) -> Talk[None]:
         ready: Mail | None = None
         for mail in mails:
-            ready = self._step(ready, mail, watch)
+            if isinstance(mail, Nap):
+                yield mail
+            else:
+                ready = self._step(ready, mail, watch)
         if ready is not None:
             self._step(ready, None, watch)
 

@@ -45,6 +45,7 @@ class Accounts:
     def __init__(self, relay: Relay, limits: Limits, so_far: Callable[[float], int] = lambda _: 0) -> None:
         """`so_far` tells how many mails of issues went since an epoch second."""
         self._pace = limits.pace
+        self._fewer = False
         together = [Bucket(limits.pace, ALL, limits.rate)] if limits.rate else []
         self.all = [_account(one, limits, together, so_far) for one in relay.accounts]
 
@@ -59,8 +60,8 @@ class Accounts:
         return len(self.all) > 1
 
     def seats(self) -> list[Account]:
-        """An entry for each connection that may be opened. When every account is set aside, all of them are tried."""
-        working = [one for one in self.all if not self._aside(one)] or self.all
+        """An entry for each connection that may be opened. When no account is to be used, all of them are tried."""
+        working = [one for one in self.all if not self._back_in(one)] or self.all
         shares = shared_out([one.relay for one in working])
         return [one for one, share in zip(working, shares, strict=True) for _ in range(share)]
 
@@ -79,7 +80,13 @@ class Accounts:
         if not self.several:
             return False
         self._pace.time_out(account.relay.key, ASIDE_SECONDS)
-        return any(self._back_in(one) == 0 for one in self.all if one is not account)
+        self._fewer = any(self._back_in(one) == 0 for one in self.all if one is not account)
+        return self._fewer
+
+    def take_over(self) -> bool:
+        """Whether others have to go on with what an account left since this was asked last."""
+        fewer, self._fewer = self._fewer, False
+        return fewer
 
     def works(self, account: Account) -> None:
         """It takes mails: the next time-out is a short one again."""
@@ -101,7 +108,7 @@ class Accounts:
         return self.several and self._pace.left(account.relay.key) > 0
 
     def _back_in(self, account: Account) -> float:
-        spent = account.day.tomorrow if account.day is not None else 0.0
+        spent = account.day.wait() if account.day is not None else 0.0
         return max(spent, self._pace.left(account.relay.key) if self.several else 0.0)
 
 

@@ -81,7 +81,7 @@ def renew(session: Session, held: Claim, now: datetime, *, started: int | None =
     given: dict[str, object] = {"batch": held.batch_id, "held": held.fence, "lease": now + LEASE}
     if started is not None:
         given |= {"from": started, "issue": held.issue_id}
-    won = session.execute(_kept(begins=started is not None), given).scalar()
+    won = session.connection().execute(_kept(begins=started is not None), given).scalar()
     if won is None:
         return False
     held.until = _until(taken_at)

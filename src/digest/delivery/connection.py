@@ -1,7 +1,9 @@
 """One connection at work: it claims a batch, sends it mail by mail, and keeps what the relay says to each."""
 
+import functools
 import math
 import secrets
+import time
 from collections.abc import Iterator
 
 from digest.delivery import claim as claims
@@ -14,7 +16,9 @@ from digest.delivery.shift import Shift
 from digest.delivery.stoppage import Stop
 from digest.mail import Refused, connect
 from digest.pipeline import Line, LineLost, Mail, Reply, Stage
+from digest.turns import Nap, Talk, apart
 
+REST_SECONDS = 0.2  # how often a line that waits for its turn looks whether the shift is over
 BARREN = 2  # lines in a row that broke before a single mail was taken
 
 
@@ -31,16 +35,18 @@ class Connection:
         self._holder = f"{holder}:{account.relay.key}:{secrets.token_hex(4)}"
         self._answers, self._groups = Answers(shift), Groups()
         self._hand: Hand | None = None
+        self._put_off = False  # the line that was lost last was closed over a recipient who waits now
+        self._closed_over: tuple[int, int] | None = None  # batch and place of who a line was closed over
 
-    def work(self) -> None:
+    def work(self) -> Talk[None]:
         """Send until nothing is due or the shift is over. Raises what the database raises; nothing is lost by it."""
         try:
             barren = 0
             while self._answers.stop is None and (self._hand or self._take()):
                 before = self._answers.progress
-                if not self._line():
+                if not (yield from self._line()):
                     break
-                barren = 0 if self._answers.progress > before else barren + 1
+                barren = 0 if self._answers.progress > before else barren + (not self._put_off)
                 if barren >= BARREN and self._answers.stop is None:
                     closed = Reply(0, "the relay closes every line")
                     self._answers.stop = Stop(Meaning.BUSY, closed, Stage.MAIL)
@@ -49,10 +55,12 @@ class Connection:
             if self._hand is not None:
                 self._hand.drop()
 
-    def _line(self) -> bool:
+    def _line(self) -> Talk[bool]:
         """Talk over one line; True when it was lost and another may be tried."""
         try:
-            line = connect(self._account.relay, stopping=self._shift.stopping)
+            line = yield from apart(
+                functools.partial(connect, self._account.relay, stopping=self._shift.stopping)
+            )
         except Refused as error:
             self._answers.stop = Stop(Meaning.REFUSED, error.reply, error.stage)
             return False
@@ -62,14 +70,14 @@ class Connection:
             return False
         self._account.line(+1)
         try:
-            return self._talk(line)
+            return (yield from self._talk(line))
         finally:
             self._account.line(-1)
             line.close()
 
-    def _talk(self, line: Line) -> bool:
+    def _talk(self, line: Line) -> Talk[bool]:
         try:
-            line.converse(self._mails(), self)
+            yield from line.talk(self._mails(), self)
         except LineLost as lost:
             self._keep(lost)
             if lost.reply.code and lost.reply.code != 421:  # noqa: PLR2004 4yz to MAIL: the line is good, we are too many
@@ -81,18 +89,25 @@ class Connection:
         return False
 
     def _keep(self, lost: LineLost) -> None:
-        """What was surely not handed over is for the next line. One closed over a recipient is about their domain."""
+        """What was surely not handed over is for the next line, but for a recipient over whom it was closed."""
         assert self._hand is not None
-        again = lost.again
-        if again and lost.stage is not None and domains.hurried(lost.stage, lost.reply):
+        again, self._put_off = lost.again, False
+        if again and lost.stage is not None and self._over_recipient(again[-1], lost.stage, lost.reply):
             self.answered(again[-1], lost.stage, lost.reply)
-            again = again[:-1]
+            again, self._put_off = again[:-1], True
         self._hand.put_back(again)
+
+    def _over_recipient(self, mail: Mail, stage: Stage, reply: Reply) -> bool:
+        """Whether a line was closed over this recipient: their domain wants it slower, or it is the second line."""
+        assert self._hand is not None
+        before = self._closed_over
+        self._closed_over = None if stage is Stage.MAIL else (self._hand.claim.batch_id, mail.key)
+        return domains.hurried(stage, reply) or (before is not None and self._closed_over == before)
 
     def _over(self) -> bool:
         return self._account.enough.is_set() or self._shift.over()
 
-    def _mails(self) -> Iterator[Mail | None]:
+    def _mails(self) -> Iterator[Mail | Nap | None]:
         """The mails to send, made at the last moment; None where the line should not be kept waiting."""
         if self._hand is not None:
             self._hand.ask_again()
@@ -111,13 +126,13 @@ class Connection:
                 if self._answers.stop is not None or not self._next_batch():
                     return
 
-    def _one(self, hand: Hand) -> Iterator[Mail | None]:
+    def _one(self, hand: Hand) -> Iterator[Mail | Nap | None]:
         """The next reader's mail when there is a place for it; nothing when it must wait, or they are excluded."""
         gate = self._account.gate
         wait = gate.take() if gate is not None else 0.0
         if wait:
             yield None
-            self._rest(wait)
+            yield from self._rest(wait)
             return
         mail = hand.made(hand.queue.popleft())
         if mail is not None:
@@ -125,7 +140,7 @@ class Connection:
         elif gate is not None:
             gate.put_back()
 
-    def _rest(self, seconds: float) -> None:
+    def _rest(self, seconds: float) -> Iterator[Nap]:
         """Wait for a place in the row; when today has none left, stop."""
         if seconds == math.inf:
             spent = Reply(
@@ -133,7 +148,9 @@ class Connection:
             )
             self._answers.stop = Stop(Meaning.BUSY, spent, Stage.MAIL, day=True)
         else:
-            self._shift.rest(seconds)
+            until = time.monotonic() + seconds
+            while not self._shift.over() and (moment := time.monotonic()) < until:
+                yield Nap(min(until, moment + REST_SECONDS))
 
     def handing_over(self, mail: Mail) -> None:
         """Mark first, look at the lease second: whoever takes over after it sees the mark."""

@@ -5,7 +5,8 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,12 +21,11 @@ from digest.delivery.shift import Shift
 from digest.delivery.volume import went_since
 from digest.mail import Relay
 from digest.signing import Signer
+from digest.turns import Talk, Turns
 
 LOG = logging.getLogger(__name__)
 KEEP_SECONDS = 6.0  # between two renewals of every lease, while a reply may take its ten minutes
 LOOK_SECONDS = 1.0  # how much later than a run's end a line is said to hang; and how often that is looked for
-
-Line = tuple[Account, threading.Thread]
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,15 @@ def work(
         until=time.monotonic() + seconds,
     )
     accounts.open()
-    _run(shift)
-    while not shift.over() and _canary_passed(shift):
+    try:
         _run(shift)
-    accounts.close()
+        while not shift.over() and (_canary_passed(shift) or accounts.take_over()):
+            _run(shift)
+    finally:
+        accounts.close()
     with db.read() as session:
-        return Worked(dict(shift.ended), more=claims.anything_due(session, clock()))
+        # Who found every seat taken has nothing to come back for at once: the others go on.
+        return Worked(dict(shift.ended), more=bool(shift.ended) and claims.anything_due(session, clock()))
 
 
 def _canary_passed(shift: Shift) -> bool:
@@ -98,43 +101,47 @@ def _run(shift: Shift) -> None:
 
     One whose relay is silent may wait ten minutes: the seats of the others go on meanwhile.
     """
-    name, done = f"{evidence.home_id(shift.home)}:{os.getpid()}", threading.Event()
+    name = f"{evidence.home_id(shift.home)}:{os.getpid()}"
     troubles: list[BaseException] = []
 
-    def one(account: Account) -> None:
-        try:
-            Connection(shift, account, name).work()
-        except BaseException as error:  # noqa: BLE001 it is raised again below, in the thread that asked
-            troubles.append(error)
-            shift.enough.set()
+    def failed(error: BaseException) -> None:
+        troubles.append(error)
+        shift.enough.set()
 
-    def lines(hanging: Sequence[Line]) -> list[Line]:
-        """A line for each seat that is free, at work."""
-        taken = Counter(account.relay.key for account, _ in hanging)
-        made = []
+    turns = Turns(failed)
+    working: list[tuple[Account, Talk[None]]] = []
+
+    def fill_seats() -> None:
+        """A connection for each seat that is free."""
+        taken = Counter(account.relay.key for account, _ in working)
         for account in shift.accounts.seats():
             if taken[account.relay.key] > 0:
                 taken[account.relay.key] -= 1
-                continue
-            thread = threading.Thread(target=one, args=(account,), name="relay", daemon=True)
-            thread.start()
-            made.append((account, thread))
-        return made
+            else:
+                working.append((account, turns.add(Connection(shift, account, name).work())))
 
+    with _leases_kept(shift):
+        fill_seats()
+        while turns.run(LOOK_SECONDS):
+            if not troubles and _hangs(shift):
+                alive = turns.alive()
+                working = [one for one in working if one[1] in alive]
+                shift.go_on()
+                fill_seats()
+    if troubles:
+        raise troubles[0]
+
+
+@contextmanager
+def _leases_kept(shift: Shift) -> Iterator[None]:
+    done = threading.Event()
     keeper = threading.Thread(target=_keep, args=(shift, done), name="leases", daemon=True)
     keeper.start()
     try:
-        working = lines([])
-        while working := [line for line in working if line[1].is_alive()]:
-            working[0][1].join(LOOK_SECONDS)
-            if not troubles and _hangs(shift):
-                shift.go_on()
-                working += lines([line for line in working if line[1].is_alive()])
+        yield
     finally:
         done.set()
         keeper.join()
-    if troubles:
-        raise troubles[0]
 
 
 def _hangs(shift: Shift) -> bool:

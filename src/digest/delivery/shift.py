@@ -47,25 +47,14 @@ class Shift:
         for account in self.accounts.all:
             account.enough.clear()
 
-    def rest(self, seconds: float) -> bool:
-        """Wait, and look now and then; False when the shift is over before."""
-        until = time.monotonic() + seconds
-        while not self.over():
-            left = until - time.monotonic()
-            if left <= 0:
-                return True
-            time.sleep(min(left, 0.2))
-        return False
-
     def maker(self, issue_id: int) -> Maker:
         """The maker of an issue's mails; a few are kept, for a run seldom sends more."""
-        with self._lock:
-            if issue_id not in self._makers:
-                if len(self._makers) > 3:  # noqa: PLR2004 each holds a whole issue
-                    self._makers.clear()
-                with self.db.read() as session:
-                    self._makers[issue_id] = Maker.of(session, issue_id, self.signer)
-            return self._makers[issue_id]
+        if issue_id not in self._makers:
+            if len(self._makers) > 3:  # noqa: PLR2004 each holds a whole issue
+                self._makers.clear()
+            with self.db.read() as session:
+                self._makers[issue_id] = Maker.of(session, issue_id, self.signer)
+        return self._makers[issue_id]
 
     def tally(self, ended: dict[str, int]) -> None:
         """Add what a connection did."""

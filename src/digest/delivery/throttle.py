@@ -68,7 +68,7 @@ class Day:
         self._block = max(1, min(_DAYS_BLOCK, today // 100))
         self._left, self._until = 0, 0.0
         self._lock = threading.Lock()
-        self.tomorrow = 0.0  # seconds until then, once nothing is left of today
+        self._tomorrow = 0.0  # seconds until then, once nothing is left of today
 
     def open(self) -> None:
         """Have the number of today ready before anything is under way, so that it is counted from what went."""
@@ -76,16 +76,23 @@ class Day:
 
     def take(self) -> float:
         with self._lock:
-            if self._left <= 0:
-                if time.monotonic() < self._until:
-                    return math.inf
-                found = self._pace.take_of_day(self._name, self._limit, self._block, self._so_far)
-                self._left = found.number
-                if found.number <= 0:
-                    self._until, self.tomorrow = time.monotonic() + STALE, found.wait
-                    return math.inf
+            if self._fetch() <= 0:
+                return math.inf
             self._left -= 1
             return 0.0
+
+    def wait(self) -> float:
+        """0 while there is a place today, else seconds until tomorrow."""
+        with self._lock:
+            return 0.0 if self._fetch() > 0 else self._tomorrow
+
+    def _fetch(self) -> int:
+        if self._left <= 0 and time.monotonic() >= self._until:
+            found = self._pace.take_of_day(self._name, self._limit, self._block, self._so_far)
+            self._left = found.number
+            if found.number <= 0:
+                self._until, self._tomorrow = time.monotonic() + STALE, found.wait
+        return self._left
 
     def put_back(self) -> None:
         with self._lock:
