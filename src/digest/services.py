@@ -14,6 +14,7 @@ from limits.strategies import FixedWindowRateLimiter
 
 from digest.db import Database
 from digest.delivery.accounts import Limits
+from digest.delivery.allowed import Allowed, allowed
 from digest.mail import Relay
 from digest.pace.pace import Pace
 from digest.rates import WarmUp
@@ -69,6 +70,11 @@ class Services:
     domain_rates: Mapping[str, float] = field(default_factory=dict)  # receiving domain -> mails a second
     warm_up: WarmUp | None = None  # each account's mails a day
     dkim_selectors: tuple[str, ...] = ()  # the names of the relay's DKIM keys; none: the usual ones are tried
+
+    @property
+    def allowed(self) -> Allowed:
+        """What these limits let through, over all accounts: for a forecast."""
+        return allowed(self.relay, self.limits)
 
     @property
     def limits(self) -> Limits:

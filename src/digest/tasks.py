@@ -14,12 +14,24 @@ from celery.signals import worker_shutting_down
 
 from digest.audience import consent, erase
 from digest.db import utcnow
-from digest.delivery import batches, finish, forget, freeze, letters, notices, nudges, recover, stall
+from digest.delivery import (
+    batches,
+    finish,
+    forget,
+    freeze,
+    letters,
+    notices,
+    nudges,
+    recover,
+    refusals,
+    stall,
+)
 from digest.delivery.due import caution
 from digest.delivery.send import work
 from digest.editorial import drafting, issues, looking, looks, schedule, transitions
 from digest.editorial.looks import Outside
 from digest.editorial.models import State
+from digest.embedded.complaints import Complaints
 from digest.errors import DigestError
 from digest.services import current
 
@@ -140,8 +152,10 @@ _stopping = threading.Event()
 def register(app: Any) -> None:
     """Make every task known to a Celery app, by its name."""
     worker_shutting_down.connect(_stop, weak=False)
+    complaints = Complaints()
     for task in TASKS:
-        app.task(task, name=f"digest.{task.__name__.rstrip('_')}")
+        name = task.__name__.rstrip("_")
+        app.task(complaints.about(name, task), name=f"digest.{name}")
 
 
 def _stop(**_: Any) -> None:

@@ -125,7 +125,7 @@ def said_and_done(db: Database, number: int) -> tuple[tuple[int, int], tuple[int
     """(reachable, excluded) as the sentence says before the freeze, and as is counted after it."""
     with db.begin() as session:
         found = session.get_one(Issue, number)
-        said = forecast(session, found, base_url=BASE, most=None, now=utcnow())
+        said = forecast(session, found, base_url=BASE, now=utcnow())
         freeze.freeze(session, found, signer=Signer(KEYS), base_url=BASE, now=utcnow())
     done = False
     while not done:

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 from tests.editorial import newsroom
 
-from digest.cli import House, main, waiting
+from digest.cli import House, issue_facts, main, waiting
 from digest.db import Database, utcnow
 from digest.delivery import freeze
 from digest.editorial import editing, issues, schedule, transitions
@@ -258,11 +258,47 @@ def test_a_test_is_posted_to_any_address(run: Run, nudged: list[str]) -> None:
 
 
 @pytest.mark.usefixtures("full")
-def test_one_that_missed_its_hour_goes_out_when_it_is_resumed(run: Run, sqlite: Database) -> None:
+def test_one_that_missed_its_hour_goes_out_only_when_somebody_says_so(run: Run, sqlite: Database) -> None:
     run("draft")
     run("send", "1")
     with sqlite.begin() as session:
         schedule.pause_missed(session, utcnow() + timedelta(hours=7))
     assert "missed its hour" in run("show", "1").stdout
-    assert run("resume", "1").exit_code == 0
+    refused = run("resume", "1")
+    assert refused.exit_code == 1
+    assert "send it now, or schedule it for another hour" in refused.stderr
+    assert run("send", "1").exit_code == 0
     assert json.loads(run("list", "--json").stdout)[0]["status"] == "scheduled"
+
+
+@pytest.mark.usefixtures("full")
+def test_one_that_was_never_frozen_goes_back_to_its_hour_when_it_is_resumed(
+    run: Run, sqlite: Database
+) -> None:
+    run("draft")
+    assert run("resume", "1").exit_code == 1
+    run("schedule", "1", "--at", "2099-12-01 09:00", "--tz", "Europe/Berlin")
+    assert run("resume", "1").exit_code == 1
+    with sqlite.begin() as session:
+        transitions.move(session, issues.get(session, 1), State.PAUSED, now=utcnow(), by="test")
+    assert run("resume", "1").stdout == "Issue 1 is scheduled again, for 2099-12-01 09:00 Europe/Berlin.\n"
+    found = json.loads(run("list", "--json").stdout)[0]
+    assert (found["status"], found["send_on"]) == ("scheduled", "2099-12-01 09:00")
+
+
+def test_the_report_tells_a_person_how_the_canary_went() -> None:
+    report = {
+        "issue": 1,
+        "status": "paused",
+        "reasons": {},
+        "waits_until": None,
+        "waits_why": "paused by the clock",
+    }
+    report |= dict.fromkeys(("planned", *issue_facts.OUTCOMES), 5_000)
+    stopped = {"state": "stopped", "size": 50, "answered": 48, "refused": 9}
+    lines = list(issue_facts.report_lines(report | {"canary": stopped}))
+    assert "  waits: paused by the clock" in lines
+    assert "  canary: 48 of 50 mails answered, 9 refused; stopped, the rest waits until you resume" in lines
+    passed = stopped | {"state": "passed", "refused": 1}
+    assert any("1 refused; passed" in line for line in issue_facts.report_lines(report | {"canary": passed}))
+    assert not any("canary" in line for line in issue_facts.report_lines(report | {"canary": None}))

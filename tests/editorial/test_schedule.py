@@ -116,6 +116,8 @@ def test_the_sentence_says_all_of_it(db: Database) -> None:
         assert schedule.sentence(issue, readers=1, minutes=0.2, on="2026-12-01 10:30", zone="UTC") == (
             "Tuesday 1 December, 10:30 UTC, issue 41, 5 verdicts, to 1 reader, less than a minute."
         )
+        assert schedule.sentence(issue, readers=8312, minutes=200).endswith("about 3 hours.")
+        assert schedule.sentence(issue, readers=8312, minutes=8000).endswith("about 6 days.")
 
 
 def test_scheduling_keeps_the_wall_clock_and_works_out_utc(db: Database) -> None:

@@ -11,7 +11,7 @@ from digest.cli import issue_facts, previewing, releasing
 from digest.cli.issue_facts import BY, of_number, printed
 from digest.db import utcnow
 from digest.delivery import control, trial
-from digest.editorial import drafting, issues, schedule, transitions
+from digest.editorial import drafting, issues, transitions
 from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed
 from digest.publications import publications
@@ -79,13 +79,11 @@ def pause(here: Services, number: int, slug: str | None) -> None:
 
 
 def resume(here: Services, number: int, slug: str | None) -> None:
-    """Let a paused issue go on; one that missed its hour has nothing to go on with, and is sent at once."""
+    """Let a paused issue go on; one that was never frozen goes back on the calendar. Raises as `control.resume`."""
     with _changing(here, number, slug) as (session, issue):
-        if schedule.is_missed(issue):
-            schedule.send_now(session, issue, now=utcnow(), by=BY)
-        else:
-            control.resume(session, issue, now=utcnow(), by=BY)
-    click.echo(f"Issue {number} goes on.")
+        control.resume(session, issue, now=utcnow(), by=BY)
+        hour = f"{issue.send_on} {issue.zone}" if issue.state == State.SCHEDULED else ""
+    click.echo(f"Issue {number} is scheduled again, for {hour}." if hour else f"Issue {number} goes on.")
 
 
 def cancel(here: Services, number: int, slug: str | None) -> None:

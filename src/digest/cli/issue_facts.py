@@ -94,13 +94,27 @@ def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {report[name]:>9,} {name}"
         for reason, count in sorted(report["reasons"].get(name, {}).items()):
             yield f"  {'':>9} {count:,} {reason}"
-    if report["pause_reason"]:
-        yield f"  paused: {report['pause_reason']}"
-    if report["waits_until"]:
-        yield f"  waits until {report['waits_until']}: {report['waits_why']}"
+    if report["waits_why"]:
+        until = f" until {report['waits_until']}" if report["waits_until"] else ""
+        yield f"  waits{until}: {report['waits_why']}"
+    if report["canary"]:
+        yield f"  canary: {canary_words(report['canary'])}"
     for name in ("started_at", "finished_at"):
         if report.get(name):
             yield f"  {name.partition('_')[0]} {report[name]}"
+
+
+def canary_words(canary: Mapping[str, Any]) -> str:
+    """How the first mails of an issue went, and what that meant for the rest."""
+    state = canary["state"]
+    of = "" if state == "passed" else f" of {canary['size']:,}"
+    said = f"{canary['answered']:,}{of} mails answered, {canary['refused']:,} refused"
+    ends = {
+        "passed": "passed, the rest follows",
+        "stopped": "stopped, the rest waits until you resume",
+        "sending": "under way, the rest waits for it",
+    }
+    return f"{said}; {ends[state]}"
 
 
 def past_lines(past: Iterable[Mapping[str, Any]]) -> Iterator[str]:

@@ -166,7 +166,7 @@ def pause(house: "House", number: int, slug: str | None) -> None:
 @_publication
 @click.pass_obj
 def resume(house: "House", number: int, slug: str | None) -> None:
-    """Go on with those who have nothing yet; one that missed its hour is sent at once."""
+    """Go on with those who have nothing yet; one that was never frozen goes back on the calendar."""
     from digest.cli import issue_acts
 
     issue_acts.resume(house.services(), number, slug)

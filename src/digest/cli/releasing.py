@@ -89,7 +89,7 @@ def _put_on(
         issue, now = of_number(session, number, slug), utcnow()
         put(session, issue, now)
         _refuse_blocked(issue, look_over(session, issue, here))
-        expected = forecast(session, issue, base_url=here.base_url, most=here.send_rate, now=now)
+        expected = forecast(session, issue, base_url=here.base_url, allowed=here.allowed, now=now)
         said, facts = expected.sentence(), issue_facts.brief(issue)
     here.nudge("calendar")
     if not quiet:

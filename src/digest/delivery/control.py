@@ -32,11 +32,13 @@ def resume(
 ) -> None:
     """Go on where it was paused, at once; when a canary stopped it, with all the rest.
 
-    Raises NotAllowed unless it is paused and was frozen.
+    One that was never frozen goes back on the calendar, for the hour it had. Raises NotAllowed unless it is paused,
+    and when that hour is past: nobody said that it should go out now.
     """
     frozen = session.get(FrozenIssue, issue.id, with_for_update=True)
     if frozen is None:
-        raise NotAllowed(f"issue {issue.number} missed its hour and was never frozen; schedule it anew")
+        _back_on_the_calendar(session, issue, now=now, by=by, user_id=user_id, why=why)
+        return
     transitions.move(session, issue, State.SENDING, now=now, by=by, user_id=user_id, why=why)
     frozen.quiet_until, frozen.quiet_times, frozen.quiet_why = None, 0, None
     canary.resumed(frozen, now)
@@ -73,6 +75,20 @@ def count_as_sent(session: Session, issue: Issue, subscriber_id: int, *, now: da
     )
     if session.scalar(settled, execution_options=_PLAIN) is None:
         raise NotFound(f"issue {issue.number} has no unknown delivery to subscriber {subscriber_id}")
+
+
+def _back_on_the_calendar(
+    session: Session, issue: Issue, *, now: datetime, by: str, user_id: int | None, why: str
+) -> None:
+    if issue.state != State.PAUSED:
+        raise NotAllowed(f"issue {issue.number} is {issue.state}, and only what is paused can go on")
+    if issue.send_at is None or issue.send_at <= now:
+        hour = f"its hour, {issue.send_on} {issue.zone}, is past" if issue.send_on else "it has no hour"
+        raise NotAllowed(
+            f"nothing of issue {issue.number} was ever frozen and {hour}: send it now, or schedule it for another hour "
+            f"(`digest issues send {issue.number}`, `digest issues schedule {issue.number} --at …`)"
+        )
+    transitions.move(session, issue, State.SCHEDULED, now=now, by=by, user_id=user_id, why=why)
 
 
 def _again(

@@ -50,6 +50,16 @@ def halted(session: Session, issue: Issue, now: datetime) -> None:
     _tell(session, issue.publication_id, now, facts)
 
 
+def uncounted(session: Session, issue: Issue, now: datetime) -> None:
+    """Tell the owners that an issue was stopped before its first mail, because its audience could not be counted."""
+    said = [
+        f"{issue.pause_reason}.",
+        "Nobody was mailed. Resume it to have it counted once more, or cancel it; the other issues go on.",
+    ]
+    facts = _facts(f"Issue {issue.number} is paused", said, f"/desk/issues/{issue.number}")
+    _tell(session, issue.publication_id, now, facts, (Role.OWNER,))
+
+
 def stalled(session: Session, issue: Issue, remaining: int, now: datetime) -> None:
     """Tell the owners that an issue stands still although nothing keeps it back."""
     said = [

@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from digest.delivery import notices
+from digest.delivery.masking import masked
 from digest.delivery.models import Batch, Delivery, FrozenIssue, Outcome
 from digest.editorial import transitions
 from digest.editorial.models import Issue, State
@@ -61,12 +62,10 @@ def seen(session: Session, batch_ids: Sequence[int], since: datetime | None = No
 
 
 def words(session: Session, batch_ids: Sequence[int]) -> str:
-    """What the relay said most often when it refused readers of these batches."""
+    """What the relay said most often when it refused readers of these batches, without their addresses."""
     rows = select(Delivery.reply).where(Delivery.batch_id.in_(batch_ids), _REFUSED)
-    return (
-        session.scalar(rows.group_by(Delivery.reply).order_by(func.count().desc(), Delivery.reply).limit(1))
-        or ""
-    )
+    most = rows.group_by(Delivery.reply).order_by(func.count().desc(), Delivery.reply).limit(1)
+    return masked(session.scalar(most) or "")
 
 
 def halt(session: Session, issue_id: int, why: str, now: datetime) -> bool:
@@ -80,6 +79,14 @@ def halt(session: Session, issue_id: int, why: str, now: datetime) -> bool:
         return False
     notices.halted(session, issue, now)
     return True
+
+
+def uncounted(session: Session, issue_id: int, why: str, now: datetime) -> None:
+    """Pause an issue whose audience cannot be written down or does not add up, and tell its owners."""
+    issue = session.get_one(Issue, issue_id, populate_existing=True)
+    if issue.state == State.SENDING:  # a person may have been faster
+        transitions.move(session, issue, State.PAUSED, now=now, by="clock", why=why)
+        notices.uncounted(session, issue, now)
 
 
 def _watch(session: Session, issue_id: int, since: datetime | None, now: datetime) -> bool:

@@ -9,9 +9,10 @@ from digest.audience.models import Subscriber
 from digest.db import utcnow
 from digest.delivery import canary
 from digest.delivery.counts import counts
-from digest.delivery.models import Delivery, FrozenIssue, Outcome
+from digest.delivery.models import Delivery, Outcome
+from digest.delivery.waits import waits
 from digest.editorial import issues
-from digest.editorial.models import State
+from digest.editorial.models import Issue
 
 
 def report(session: Session, issue_id: int) -> dict[str, object]:
@@ -29,7 +30,7 @@ def report(session: Session, issue_id: int) -> dict[str, object]:
         "remaining": found.remaining,
         "reasons": {outcome: dict(reasons) for outcome, reasons in found.reasons.items()},
         "pause_reason": issue.pause_reason,
-        **_waits(session, issue_id, issue.state),
+        **_waits(session, issue),
         "canary": _canary(session, issue_id),
         "release_at": _iso(issue.release_at),
         "started_at": _iso(issue.started_at),
@@ -37,12 +38,10 @@ def report(session: Session, issue_id: int) -> dict[str, object]:
     }
 
 
-def _waits(session: Session, issue_id: int, state: str) -> dict[str, object]:
-    """Until when all of an issue that goes out waits, and why; two times nothing when it does not."""
-    found = session.get(FrozenIssue, issue_id)
-    if state != State.SENDING or found is None or found.quiet_until is None or found.quiet_until <= utcnow():
-        return {"waits_until": None, "waits_why": None}
-    return {"waits_until": _iso(found.quiet_until), "waits_why": found.quiet_why}
+def _waits(session: Session, issue: Issue) -> dict[str, object]:
+    """Until when all of an issue waits, and why; two times nothing when it does not."""
+    found = waits(session, issue, utcnow())
+    return {"waits_until": _iso(found.until) if found else None, "waits_why": found.why if found else None}
 
 
 def by_name(

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from digest.delivery import letters
 from digest.delivery.accounts import Account
 from digest.delivery.ledger import End, Next, write
+from digest.delivery.masking import masked
 from digest.delivery.models import Delivery, FrozenIssue, Outcome
 from digest.delivery.replies import Meaning
 from digest.delivery.shift import Shift
@@ -81,7 +82,7 @@ def _wait_for_a_day(
     if seconds:
         shift.enough.set()
         until = now + timedelta(seconds=seconds)
-        _be_quiet(session, issue_id, now, {"quiet_until": until, "quiet_why": stop.reply.text})
+        _be_quiet(session, issue_id, now, {"quiet_until": until, "quiet_why": masked(stop.reply.text)})
 
 
 def _wait(session: Session, issue_id: int, retry_delay: timedelta, now: datetime, why: str) -> None:
@@ -89,7 +90,7 @@ def _wait(session: Session, issue_id: int, retry_delay: timedelta, now: datetime
     step = min(min(FIRST_WAIT, retry_delay) * 2 ** min(frozen.quiet_times, 20), LONGEST_WAIT)
     until = now + step * random.uniform(0.8, 1.2)  # noqa: S311 no secret
     times = FrozenIssue.quiet_times + 1
-    _be_quiet(session, issue_id, now, {"quiet_until": until, "quiet_times": times, "quiet_why": why})
+    _be_quiet(session, issue_id, now, {"quiet_until": until, "quiet_times": times, "quiet_why": masked(why)})
 
 
 def _be_quiet(session: Session, issue_id: int, now: datetime, values: dict[str, object]) -> None:
@@ -134,7 +135,7 @@ def _is_last(session: Session, issue_id: int, row: Next) -> bool:
 
 def _pause(session: Session, issue_id: int, stop: Stop, now: datetime, label: str) -> None:
     issue = session.get_one(Issue, issue_id, populate_existing=True)
-    why = f"The relay {label} refuses us at {stop.stage}: {stop.reply}".replace("  ", " ")
+    why = masked(f"The relay {label} refuses us at {stop.stage}: {stop.reply}".replace("  ", " "))
     if issue.state == State.SENT:  # somebody is tried once more by hand: there is nothing to pause
         _wait(session, issue_id, LONGEST_WAIT, now, why)
         return

@@ -146,7 +146,7 @@ def sentence(
         else f"to {_many(readers, 'reader')}",
     ]
     if minutes is not None:
-        parts.append(f"about {_many(round(minutes), 'minute')}" if minutes >= 1 else "less than a minute")
+        parts.append(_length(minutes))
     return ", ".join(parts) + "."
 
 
@@ -194,6 +194,14 @@ def _still_scheduled(session: Session, issue: Issue) -> None:
     issues.reread(session, issue)
     if won is None:
         raise NotAllowed(f"issue {issue.number} is {issue.state} by now, and its hour cannot change any more")
+
+
+def _length(minutes: float) -> str:
+    """In the largest unit that still says something: nobody plans by 4,312 minutes."""
+    for least, size, name in ((2 * 1440, 1440, "day"), (2 * 60, 60, "hour"), (1, 1, "minute")):
+        if minutes >= least:
+            return f"about {_many(round(minutes / size), name)}"
+    return "less than a minute"
 
 
 def _spoken(on: str) -> str:

@@ -26,7 +26,7 @@ def schedule(number: int) -> str:
         day, clock, zone = _proposed(issue)
         problem, words = None, ""
         here = services()
-        found = forecast(db, issue, base_url=here.base_url, most=here.send_rate, now=utcnow())
+        found = forecast(db, issue, base_url=here.base_url, allowed=here.allowed, now=utcnow())
         try:
             words = _sentence(found, f"{day} {clock}", zone)
         except BadInput as refusal:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from flask import g
 from sqlalchemy.orm import Session
@@ -12,6 +12,7 @@ from digest.db import utcnow
 from digest.delivery import canary, control
 from digest.delivery.counts import Counts, counts, ended_since
 from digest.delivery.models import FrozenIssue
+from digest.delivery.waits import waits
 from digest.editorial.models import Issue, State
 from digest.web.desk import chosen, outcomes
 from digest.web.desk.frame import page, say, services, to, with_policy
@@ -36,6 +37,8 @@ class Pace:
         minutes = self.left.total_seconds() / 60
         if minutes < 1:
             return "less than a minute"
+        if minutes >= 2 * 1440:
+            return f"about {round(minutes / 1440)} days"
         return f"about {round(minutes)} min" if minutes < 90 else f"about {minutes / 60:.1f} h"  # noqa: PLR2004  an hour and a half
 
 
@@ -54,6 +57,7 @@ def watch_page(db: Session, issue: Issue) -> Response:
         counted=frozen is not None and frozen.audience_done_at is not None,
         pace=pace(db, issue, found, now),
         hold_left=_hold_left(issue, now),
+        waits=waits(db, issue, now),
         first=canary.canary(db, issue.id),
         moving=issue.state == State.SENDING,
     )
@@ -69,7 +73,11 @@ def pace(db: Session, issue: Issue, found: Counts, now: datetime) -> Pace:
     done = ended_since(db, issue.id, since)
     if seconds < LEAST_SECONDS or not done:
         return Pace(None, None)
-    return Pace(done / seconds, timedelta(seconds=found.remaining * seconds / done))
+    allowed = services().allowed
+    midnight = datetime.combine(now.date(), time(), UTC)
+    went = ended_since(db, issue.id, midnight) if allowed.warm_up else 0
+    ends = allowed.ends(found.remaining, now, measured=done / seconds, went=went)
+    return Pace(done / seconds, ends - now if ends else None)
 
 
 @blueprint.post("/issues/<int:number>/pause")

@@ -1,0 +1,68 @@
+"""An issue whose audience does not add up stands alone: it is paused, its owners are told, and the others go out."""
+
+from sqlalchemy import select, update
+from tests.delivery import mailroom
+from tests.delivery.test_freeze import BASE, KEYS, clock
+
+from digest import tasks
+from digest.db import Database, utcnow
+from digest.delivery import control, freeze
+from digest.delivery.models import FrozenIssue, Letter
+from digest.editorial import users
+from digest.editorial.models import Issue, State
+from digest.signing import Signer
+
+__all__ = ["clock"]
+
+
+def two_frozen(db: Database) -> tuple[int, int]:
+    with db.begin() as session:
+        users.invite(session, "owner@verdicts.io", "owner", mailroom.EARLIER)
+        users.invite(session, "editor@verdicts.io", "editor", mailroom.EARLIER)
+        one = mailroom.issue(session, readers=3)
+        two = Issue(
+            publication_id=one.publication_id,
+            number=2,
+            state=State.SCHEDULED,
+            subject="Six verdicts",
+            preheader="",
+            intro="",
+            drafted_at=mailroom.EARLIER,
+            send_at=mailroom.EARLIER,
+        )
+        session.add(two)
+        session.flush()
+        for pick in one.picks:
+            copied = {
+                name: getattr(pick, name) for name in ("comparison_id", "version_id", "position", "why")
+            }
+            two.picks.append(type(pick)(**copied))
+        for issue in (one, two):
+            freeze.freeze(session, issue, signer=Signer(KEYS), base_url=BASE, now=utcnow())
+        return one.id, two.id
+
+
+def counted(db: Database, number: int) -> bool:
+    with db.read() as session:
+        return session.get_one(FrozenIssue, number).audience_done_at is not None
+
+
+def test_one_that_does_not_add_up_keeps_no_other_back(clock: Database) -> None:
+    first, second = two_frozen(clock)
+    with clock.begin() as session:  # as if a row had been lost
+        session.execute(update(FrozenIssue).where(FrozenIssue.issue_id == first).values(planned=1))
+    tasks.audience()
+    tasks.audience()
+    assert not counted(clock, first)
+    assert counted(clock, second)
+    with clock.begin() as session:
+        issue = session.get_one(Issue, first)
+        assert issue.state == State.PAUSED
+        assert "does not add up: 4 planned, 3 written" in str(issue.pause_reason)
+        letters = session.scalars(select(Letter)).all()
+        assert len(letters) == 1, "its owners, once, and nobody else"
+        assert "does not add up" in letters[0].facts
+        session.execute(update(FrozenIssue).where(FrozenIssue.issue_id == first).values(planned=3))
+        control.resume(session, issue, now=utcnow(), by="test")
+    tasks.audience()
+    assert counted(clock, first)

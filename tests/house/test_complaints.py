@@ -1,0 +1,68 @@
+"""A fault that comes every five seconds is said once a minute, and its traceback once."""
+
+import logging
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from digest.embedded.complaints import Complaints
+
+
+def test_a_database_that_is_away_fills_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    moment = 0.0
+    engine = create_engine(
+        "postgresql+psycopg://nobody@127.0.0.1:1/none", connect_args={"connect_timeout": 2}
+    )
+
+    def look() -> None:
+        with engine.connect() as connection:
+            connection.execute(text("select 1"))
+
+    complaints = Complaints(clock=lambda: moment)
+    tasks = [complaints.about("calendar", look), complaints.about("send", look)]
+    for _ in range(25):  # two minutes
+        for task in tasks:
+            task()
+        moment += 5.0
+    said = caplog.records
+    assert [(record.task, record.times) for record in said] == [  # type: ignore[attr-defined]
+        ("calendar", 1), ("send", 1), ("calendar", 12), ("send", 12), ("calendar", 12), ("send", 12)
+    ]  # fmt: skip
+    assert [record.exc_info is not None for record in said] == [True] + 5 * [False]
+    assert all("refused" in record.error for record in said)  # type: ignore[attr-defined]
+    assert not any("\n" in record.error for record in said)  # type: ignore[attr-defined]
+
+
+def test_another_fault_is_said_at_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    faults: list[Exception | None] = [ValueError("one"), KeyError("two"), ValueError("one"), None, None]
+
+    def task() -> None:
+        fault = faults.pop(0)
+        if isinstance(fault, ValueError):
+            raise fault
+        if fault is not None:
+            raise fault
+
+    told = Complaints(clock=lambda: 0.0).about("drafts", task)
+    while faults:
+        told()
+    words = [(record.getMessage(), getattr(record, "error", "")) for record in caplog.records]
+    assert words == [
+        ("task failed", "ValueError: one"),
+        ("task failed", "KeyError: 'two'"),
+        ("task works again", ""),
+    ]
+
+
+def test_all_tracebacks_are_there_at_debug(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    def task() -> None:
+        raise RuntimeError("no")
+
+    told = Complaints(clock=lambda: 0.0).about("drafts", task)
+    for _ in range(3):
+        told()
+    assert [record.exc_info is not None for record in caplog.records] == [True, True, True]
