@@ -78,21 +78,30 @@ def read(path: Path) -> list[Draft]:
     Raises BadInput, one line that names the file and the line or JSON path.
     """
     name = shown(path)
-    text = _text(path, name)
-    drafts = from_json(text, name) if path.suffix.lower() == ".json" else [parse(text, name)]
-    return [
-        draft if draft.source else draft.model_copy(update={"source": shown(path.name)}) for draft in drafts
-    ]
+    return read_bytes(_data(path, name), name, shown(path.name), json=path.suffix.lower() == ".json")
 
 
-def _text(path: Path, name: str) -> str:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{name}: cannot be read: {_reason(error)}") from None
+def read_bytes(data: bytes, name: str, source: str, *, json: bool) -> list[Draft]:
+    """The comparisons in a file's content. `name` stands in errors; `source` for those that name none themselves.
+
+    Raises BadInput as `read`.
+    """
     if len(data) > MAX_BYTES:
         raise BadInput(f"{name}: larger than 1 MB; a page is a few kilobytes, and a JSON list can be split")
+    text = _text(data, name)
+    drafts = from_json(text, name) if json else [parse(text, name)]
+    return [draft if draft.source else draft.model_copy(update={"source": source}) for draft in drafts]
+
+
+def _data(path: Path, name: str) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{name}: cannot be read: {_reason(error)}") from None
+
+
+def _text(data: bytes, name: str) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:

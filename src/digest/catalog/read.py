@@ -76,6 +76,26 @@ def newest(session: Session, limit: int | None = None, offset: int = 0) -> list[
     return _views(session, _standing().limit(limit).offset(offset))
 
 
+def page(
+    session: Session, text: str = "", *, before: int | None = None, limit: int = 25
+) -> list[ComparisonView]:
+    """The comparisons as they stand behind comparison `before`, the latest date first; those that `text` finds.
+
+    As in `search`, each word must be somewhere. A page costs what its rows cost, however far behind it lies.
+    """
+    rows = _standing().where(*(_holds(word) for word in _words(text)))
+    if before is not None:
+        last = (
+            select(ComparisonVersion.published_at).join(Comparison).where(Comparison.id == before, stands())
+        )
+        dated = session.scalar(last)
+        if dated is None:
+            raise NotFound("that comparison is not here any more; begin at the first page")
+        at = ComparisonVersion.published_at
+        rows = rows.where(at <= dated, or_(at < dated, Comparison.id < before))
+    return _views(session, rows.limit(limit))
+
+
 def by_slug(session: Session, slug: str) -> ComparisonView:
     """The comparison `slug` as it stands. Raises NotFound."""
     found = _views(session, _standing().where(Comparison.slug == clean.line(slug)))
@@ -113,7 +133,7 @@ def count(session: Session) -> int:
 
 def search(session: Session, text: str, limit: int | None = FOUND_AT_MOST) -> list[ComparisonView]:
     """The comparisons as they stand that hold every word of `text` in a name, tagline, category or description."""
-    words = str(clean.line(text)).split()[:10]
+    words = _words(text)
     return _views(session, _standing().where(*(_holds(word) for word in words)).limit(limit)) if words else []
 
 
@@ -148,6 +168,10 @@ def _where(session: Session, tool_id: int) -> dict[int, set[str]]:
         where[left].add(slug)
         where[right].add(slug)
     return where
+
+
+def _words(text: str) -> list[str]:
+    return str(clean.line(text)).split()[:10]
 
 
 def _holds(word: str) -> ColumnElement[bool]:

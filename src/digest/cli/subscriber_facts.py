@@ -1,11 +1,8 @@
 """What the subscriber commands print, as plain data and as text."""
 
-import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
-
     from digest.audience.export import Line
     from digest.audience.importing import Result
 
@@ -58,64 +55,3 @@ def line_facts(line: "Line", addresses: bool) -> dict[str, Any]:
         "since": since.date().isoformat(),
         "source": line.source,
     }
-
-
-def everything(session: "Session", address: str) -> dict[str, Any]:
-    """What all rooms hold: the audience's part, and the mails, letters and clicks that name the subscriber's number."""
-    from digest.audience import export
-
-    held = export.everything(session, address)
-    return {
-        **held,
-        "deliveries": _deliveries(session, held["subscriber"]),
-        "letters": _letters(session, held["subscriber"]),
-        "clicks": _clicks(session, held["subscriber"]),
-    }
-
-
-def _deliveries(session: "Session", subscriber_id: int) -> list[dict[str, Any]]:
-    from sqlalchemy import select
-
-    from digest.delivery.models import Delivery
-    from digest.editorial.models import Issue
-
-    found = session.execute(
-        select(Issue.number, Delivery.outcome, Delivery.reason, Delivery.ended_at)
-        .join(Delivery, Delivery.issue_id == Issue.id)
-        .where(Delivery.subscriber_id == subscriber_id)
-        .order_by(Issue.number)
-    )
-    return [
-        {"issue": issue, "outcome": outcome, "reason": reason, "at": at.isoformat() if at else None}
-        for issue, outcome, reason, at in found
-    ]
-
-
-def _letters(session: "Session", subscriber_id: int) -> list[dict[str, Any]]:
-    from sqlalchemy import select
-
-    from digest.delivery.models import Letter
-
-    found = session.execute(
-        select(Letter.kind, Letter.facts, Letter.outcome, Letter.created_at)
-        .where(Letter.subscriber_id == subscriber_id)
-        .order_by(Letter.id)
-    )
-    return [
-        {"kind": kind, "said": json.loads(facts), "outcome": outcome, "at": at.isoformat()}
-        for kind, facts, outcome, at in found
-    ]
-
-
-def _clicks(session: "Session", subscriber_id: int) -> list[dict[str, Any]]:
-    from sqlalchemy import select
-
-    from digest.tracking.models import Click, Link
-
-    found = session.execute(
-        select(Link.url, Click.agent, Click.at)
-        .join(Click, Click.link_id == Link.id)
-        .where(Click.subscriber_id == subscriber_id)
-        .order_by(Click.at)
-    )
-    return [{"url": url, "agent": agent, "at": at.isoformat()} for url, agent, at in found]

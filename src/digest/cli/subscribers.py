@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from digest.cli.subscriber_facts import everything, import_facts, import_text, line_facts
+from digest.cli.subscriber_facts import import_facts, import_text, line_facts
 from digest.errors import BadInput
 
 if TYPE_CHECKING:
@@ -135,6 +135,8 @@ def export_(house: "House", as_csv: bool, address: str | None, slug: str | None,
     """Export all subscribers, or with --address everything about one, to the standard output."""
     if as_csv and (as_json or address):
         raise click.UsageError("--csv goes with neither --json nor --address")
+    from digest.delivery.held import everything
+
     with house.services().db.read() as session:
         if address:
             click.echo(_dump(everything(session, address)))
@@ -197,11 +199,13 @@ def show(house: "House", address: str, as_json: bool) -> None:
 def suppress(house: "House", address: str, reason: str) -> None:
     """Never mail ADDRESS, known or not; only a fresh confirmed sign-up of theirs lifts it."""
     from digest.audience import suppression
+    from digest.cli.noting import note, number_of
     from digest.db import utcnow
 
     services = house.services()
     with services.db.begin() as session:
         suppression.suppress(session, services.signer, address, reason, utcnow())
+        note(session, "suppress", "subscriber", number_of(session, address), reason)
     click.echo(f"{address.strip()} will not be mailed")
 
 
@@ -211,6 +215,7 @@ def suppress(house: "House", address: str, reason: str) -> None:
 @click.pass_obj
 def erase(house: "House", address: str, yes: bool) -> None:
     """Forget ADDRESS for good. A keyed hash stays, so that an import does not bring it back."""
+    from digest.cli.noting import note, number_of
     from digest.db import utcnow
     from digest.delivery.forget import forget
 
@@ -218,7 +223,9 @@ def erase(house: "House", address: str, yes: bool) -> None:
         click.confirm(f"Forget {address.strip()} for good?", abort=True)
     services = house.services()
     with services.db.begin() as session:
+        number = number_of(session, address)
         known = forget(session, services.signer, address, utcnow())
+        note(session, "erase", "subscriber", number)
     if not known:
         raise BadInput(f"{address.strip()} was not held; it is suppressed now, should it be imported")
     click.echo(f"{address.strip()} is forgotten")

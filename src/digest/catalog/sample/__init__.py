@@ -1,7 +1,13 @@
-"""The demo's comparisons: invented tools, some weeks of them, in the shape in which real pages come."""
+"""Sample comparisons: invented tools, some weeks of them, in the shape in which real pages come."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from importlib.resources import files
+
+from sqlalchemy.orm import Session
+
+from digest.catalog.importing import store
+from digest.catalog.page import parse
 
 # How many days before the demo's present each was published.
 DAYS_AGO = {
@@ -24,3 +30,13 @@ def pages() -> Iterator[tuple[str, str, int]]:
     """Each page's name, its text, and how many days ago it was published; the oldest first."""
     for name, days in DAYS_AGO.items():
         yield name, (files(__name__) / name).read_text(encoding="utf-8"), days
+
+
+def bring(session: Session, now: datetime) -> int:
+    """Import all of them, as if they had come one by one until `now`; gives how many."""
+    many = 0
+    for name, text, days in pages():
+        then = now - timedelta(days=days)
+        stored = store(session, [parse(text, name)], then, published=then)
+        many += sum(one.change != "unchanged" for one in stored)
+    return many

@@ -2,8 +2,13 @@
 
 from digest.web.desk import (  # noqa: F401  importing a file of pages registers them
     account,
+    audience,
+    calendar,
+    checking,
     chosen,
+    clash,
     comparisons,
+    deliveries,
     draft,
     factors,
     issues,
@@ -12,11 +17,18 @@ from digest.web.desk import (  # noqa: F401  importing a file of pages registers
     people,
     preview,
     problems,
+    release,
     report,
+    saving,
     schedule,
     second,
+    settings,
+    setup,
     sign_in,
+    subscriber,
     subscribers,
+    trials,
+    versions,
     watch,
 )
 from digest.web.desk.gate import blueprint

@@ -9,13 +9,13 @@ from digest.audience.address import masked
 from digest.audience.models import Subscriber
 from digest.catalog import read
 from digest.db import utcnow
-from digest.delivery import control
+from digest.delivery import control, told
 from digest.delivery.counts import Counts, counts
 from digest.delivery.models import Delivery, Outcome
 from digest.editorial import transitions
 from digest.editorial.models import Issue, State, User
 from digest.tracking.counts import counts as tracked
-from digest.web.desk import chosen, outcomes
+from digest.web.desk import chosen, outcomes, readings
 from digest.web.desk.frame import page, say, services, to
 from digest.web.desk.gate import blueprint
 
@@ -35,6 +35,7 @@ def report_page(db: Session, issue: Issue) -> str:
     found = counts(db, issue.id)
     followed = tracked(db, issue.id)
     log = transitions.history(db, issue.id)
+    multiples, past = readings.against(db, issue)
     return page(
         "report.html",
         issue=issue,
@@ -47,6 +48,12 @@ def report_page(db: Session, issue: Issue) -> str:
         unknown=_unknown(db, issue),
         tracked=followed,
         per_pick={pick.pick_id: pick for pick in followed.per_pick},
+        most=max((pick.clicks_raw for pick in followed.per_pick), default=0),
+        domains=told.by_domain(db, issue.id),
+        first=readings.first(db, issue),
+        why_left=readings.why_left(db, issue),
+        multiples=multiples,
+        past=past,
         views=read.by_version(db, [pick.version_id for pick in issue.picks]),
         log=log,
         who=_who(db, {line.user_id for line in log if line.user_id}),
@@ -110,7 +117,7 @@ def _unknown(db: Session, issue: Issue) -> list[tuple[int, str, Delivery]]:
     rows = (
         select(Delivery, Subscriber.address)
         .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
-        .where(Delivery.issue_id == issue.id, Delivery.outcome == Outcome.UNKNOWN)
+        .where(Delivery.issue_id == issue.id, Delivery.outcome == Outcome.UNKNOWN, Delivery.told_apart())
         .order_by(Delivery.subscriber_id)
         .limit(UNKNOWN_AT_ONCE)
     )

@@ -1,0 +1,66 @@
+"""Who got an issue, when, and what the provider said: a list by key, and all of it as CSV."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from flask import Response, request, stream_with_context
+from werkzeug.datastructures import Headers
+
+from digest.db import Database
+from digest.delivery import told
+from digest.delivery.counts import counts
+from digest.editorial.models import Role
+from digest.web.desk import chosen
+from digest.web.desk.frame import page, services
+from digest.web.desk.gate import blueprint, needs
+from digest.web.guards import whole
+
+OUTCOMES: Final = ("accepted", "excluded", "failed", "unknown", told.REMAINING)
+CHARS: Final = 300
+
+
+@blueprint.get("/issues/<int:number>/deliveries")
+def deliveries(number: int) -> str:
+    """The deliveries of an outcome, a reason or a receiving domain, fifty at a time."""
+    asked = {name: request.args.get(name, "").strip()[:CHARS] for name in ("outcome", "reason", "domain")}
+    after = request.args.get("after", type=whole) or 0
+    with services().db.read() as db:
+        issue = chosen.issue(db, number)
+        rows = told.page(db, issue.id, **asked, after=after, limit=told.PAGE + 1)
+        return page(
+            "deliveries.html",
+            issue=issue,
+            zone=issue.publication.zone,
+            counts=counts(db, issue.id),
+            outcomes=OUTCOMES,
+            asked=asked,
+            after=after,
+            rows=rows[: told.PAGE],
+            next=rows[told.PAGE - 1].subscriber_id if len(rows) > told.PAGE else None,
+        )
+
+
+@blueprint.get("/issues/<int:number>/outcomes.csv")
+@needs(Role.EDITOR)
+def outcomes_csv(number: int) -> Response:
+    """Every delivery of an issue, written as it is read, so that a million needs no memory."""
+    made = services()
+    with made.db.read() as db:
+        issue = chosen.issue(db, number)
+        issue_id, name = issue.id, f"{issue.publication.slug}-{issue.number}-outcomes.csv"
+    headers = Headers()
+    headers.set("Content-Disposition", "attachment", filename=name)
+    lines = stream_with_context(_lines(made.db, issue_id))
+    return Response(lines, mimetype="text/csv; charset=utf-8", headers=headers)
+
+
+def _lines(database: Database, issue_id: int) -> Iterator[str]:
+    yield told.csv_header()
+    after = 0
+    while True:
+        with database.read() as db:
+            rows = told.page(db, issue_id, after=after, limit=told.CHUNK)
+        if not rows:
+            return
+        yield "".join(told.csv_lines(rows))
+        after = rows[-1].subscriber_id
