@@ -154,7 +154,8 @@ def _told(version: Version, earlier: Version | None) -> Told:
 
 
 def _joins(last: Version, who: Who) -> bool:
-    return last.folds and last.user_id == who.user_id and who.now - last.began_at <= FOLD
+    mine = (last.user_id, last.by) == (who.user_id, who.by)
+    return last.folds and mine and who.now - last.began_at <= FOLD
 
 
 def _fold(session: Session, last: Version, script: Manuscript, who: Who) -> Version:

@@ -100,6 +100,11 @@ def issue(made: Stand, number: int = 1) -> Issue:
 
 def undo(page: str) -> tuple[str, dict[str, str]]:
     """Where the Undo button of a page posts, and what."""
+    button = re.search(r'<button[^>]*form="draft"[^>]*value="(undo:\d+)">Undo', page)
+    if button:  # a button of the draft's own form, so that no word is lost
+        action = re.search(r'id="draft"[^>]*action="([^"?]+)', page)
+        assert action
+        return action[1], {"do": button[1]}
     flash = re.search(r'<div class="flash.*?</form>', page, re.DOTALL)
     assert flash, page
     path = re.search(r'action="([^"]+)"', flash[0])

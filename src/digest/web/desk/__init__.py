@@ -28,8 +28,11 @@ from digest.web.desk import (  # noqa: F401  importing a file of pages registers
     subscriber,
     subscribers,
     trials,
+    tools,
+    uploads,
     versions,
     watch,
+    writing,
 )
 from digest.web.desk.gate import blueprint
 

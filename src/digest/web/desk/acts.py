@@ -1,6 +1,7 @@
-"""What the buttons of a draft do. The form's words are kept before any of them runs."""
+"""What the buttons of a draft do. The form's words are kept before any of them runs; what one does is a version."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from flask import g, request, url_for
@@ -8,30 +9,60 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from digest.db import utcnow
-from digest.delivery import trial
-from digest.editorial import choosing, drafting, editing
-from digest.editorial.models import Issue, Pick, Rejection
+from digest.editorial import choosing, drafting, editing, versions
+from digest.editorial.models import Issue, Pick, Version
+from digest.editorial.versions import Who
 from digest.errors import NotAllowed, NotFound
-from digest.web.desk import chosen
+from digest.web.desk import chosen, trials
 from digest.web.desk.frame import Undo, field, say, services, to
 from digest.web.desk.names import versus
 from digest.web.guards import whole
 
-Act = Callable[[Session, Issue, int], Response]
-UNDO_CHARS: Final = 800  # an Undo lives in the cookie, which browsers drop when it is over 4 kB
+
+@dataclass(frozen=True)
+class Done:
+    """What an act did: in a few words for the history, in a sentence for the page, and where on it one looks next."""
+
+    what: str
+    said: str
+    at: str = "picks"
+
+
+Act = Callable[[Session, Issue, str], Done]
+Errand = Callable[[Session, Issue, str], Response]
 
 
 def act(number: int, name: str, which: str) -> Response:
-    """Do `name` to issue `number`, with the comparison numbered `which` where the act needs one."""
+    """Do `name` to issue `number`; `which` says to what, where the act needs it."""
     with services().db.begin() as db:
-        answer = ACTS[name](db, chosen.issue(db, number), _number(which))
+        issue = chosen.issue(db, number)
+        answer = ERRANDS[name](db, issue, which) if name in ERRANDS else _edit(db, issue, ACTS[name], which)
     if name == "test":
         services().nudge("letters")
     return answer
 
 
-def write(db: Session, issue: Issue, texts: Mapping[str, str]) -> None:
-    """Store texts by the form's names; raises as `editing.write` does."""
+def known(name: str) -> bool:
+    """Whether there is such a button."""
+    return name in ACTS or name in ERRANDS
+
+
+def me() -> Who:
+    """Whoever is signed in, now."""
+    return Who(g.me.address, utcnow(), g.me.id)
+
+
+def write(db: Session, issue: Issue, texts: Mapping[str, str], *, folds: bool) -> Version | None:
+    """Store texts by the form's names; the version that holds them. Raises as `editing.write` does."""
+    if not texts:
+        return None
+    with versions.edit(db, issue, me(), folds=folds) as edit:
+        put(db, issue, texts)
+    return edit.made
+
+
+def put(db: Session, issue: Issue, texts: Mapping[str, str]) -> None:
+    """Store texts by the form's names, in an edit that the caller keeps."""
     own = {name: text for name, text in texts.items() if not name.startswith("note-")}
     editing.write(db, issue, issue.revision, by=g.me.address, **own)
     for name, text in texts.items():
@@ -39,121 +70,143 @@ def write(db: Session, issue: Issue, texts: Mapping[str, str]) -> None:
             editing.annotate(db, issue, int(name.removeprefix("note-")), text, by=g.me.address)
 
 
-def _save(_db: Session, issue: Issue, _which: int) -> Response:
+def tell(issue: Issue, said: str, made: Version | None) -> None:
+    """Say what was done, with an Undo that takes this one version back."""
+    url = url_for("desk.change", number=issue.number)
+    say(said, Undo(url, {"do": f"undo:{made.id}"}) if made else None)
+
+
+def _edit(db: Session, issue: Issue, do: Act, which: str) -> Response:
+    with versions.edit(db, issue, me()) as edit:
+        done = do(db, issue, which)
+        edit.what = done.what
+    tell(issue, done.said, edit.made)
+    return to("issue", number=issue.number, _anchor=done.at)
+
+
+def _save(db: Session, issue: Issue, which: str) -> Response:
     if field("find") != request.args.get("find", ""):
-        return _find(_db, issue, 0)  # Enter in the search field presses the first button, which is Save
+        return _find(db, issue, which)  # Enter in the search field presses the first button, which is Save
     say("Saved.")
     return to("issue", number=issue.number)
 
 
-def _find(_db: Session, issue: Issue, _which: int) -> Response:
+def _find(_db: Session, issue: Issue, _which: str) -> Response:
     return to("issue", number=issue.number, find=field("find"), _anchor="add")
 
 
-def _preview(_db: Session, issue: Issue, _which: int) -> Response:
+def _look(_db: Session, issue: Issue, _which: str) -> Response:
+    return to("issue", number=issue.number, _anchor="words")
+
+
+def _preview(_db: Session, issue: Issue, _which: str) -> Response:
     return to("preview", number=issue.number)
 
 
-def _schedule(_db: Session, issue: Issue, _which: int) -> Response:
+def _schedule(_db: Session, issue: Issue, _which: str) -> Response:
     return to("schedule", number=issue.number)
 
 
-def _up(db: Session, issue: Issue, which: int) -> Response:
-    return _moved(db, issue, which, -1)
+def _test(db: Session, issue: Issue, _which: str) -> Response:
+    address = field("test-address") or g.me.address
+    trials.send(db, issue, [address])
+    say(f"A test is on its way to {address}.")
+    return to("issue", number=issue.number)
 
 
-def _down(db: Session, issue: Issue, which: int) -> Response:
-    return _moved(db, issue, which, 1)
-
-
-def _pin(db: Session, issue: Issue, which: int) -> Response:
-    choosing.pin(db, issue, which, by=g.me.address)
-    say(f"{versus(db, which)} is pinned: a new draft keeps it and its place.", _undo(issue, f"unpin:{which}"))
-    return _at_pick(issue, which)
-
-
-def _unpin(db: Session, issue: Issue, which: int) -> Response:
-    choosing.unpin(db, issue, which, by=g.me.address)
-    say(f"{versus(db, which)} is no longer pinned.", _undo(issue, f"pin:{which}"))
-    return _at_pick(issue, which)
-
-
-def _drop(db: Session, issue: Issue, which: int) -> Response:
-    name, pick = versus(db, which), _pick(issue, which)
-    was = {"position": str(pick.position), "note": pick.note, "pinned": "1" if pick.pinned else ""}
-    if len(pick.note) > UNDO_CHARS:
-        raise NotAllowed(f"{name} has a long note, which would be lost; take the note out first")
-    choosing.drop(db, issue, which, by=g.me.address)
-    say(f"{name} is dropped, and stays out of new drafts.", _undo(issue, f"restore:{which}", was))
+def _undo(db: Session, issue: Issue, which: str) -> Response:
+    made = versions.undo(db, issue, _number(which), me())
+    tell(issue, f"{made.what}." if made else "Nothing of that is left to take back.", made)
     return to("issue", number=issue.number, _anchor="picks")
 
 
-def _restore(db: Session, issue: Issue, which: int) -> Response:
-    """Undo a drop: the pick is back in its place, with its note and its pin as they were."""
-    choosing.add(db, issue, which, by=g.me.address)
-    if field("note"):
-        editing.annotate(db, issue, which, field("note"), by=g.me.address)
-    if not field("pinned"):
-        choosing.unpin(db, issue, which, by=g.me.address)
-    _put(db, issue, which, _number(field("position")) or len(issue.picks))
-    say(f"{versus(db, which)} is back.")
-    return _at_pick(issue, which)
+def _up(db: Session, issue: Issue, which: str) -> Done:
+    return _put(db, issue, _number(which), -1)
 
 
-def _add(db: Session, issue: Issue, which: int) -> Response:
-    if any(pick.comparison_id == which for pick in issue.picks):
+def _down(db: Session, issue: Issue, which: str) -> Done:
+    return _put(db, issue, _number(which), 1)
+
+
+def _order(db: Session, issue: Issue, which: str) -> Done:
+    wanted = [_number(number) for number in field("order").split(",")]
+    ids = {pick.comparison_id: pick.id for pick in issue.picks}
+    if sorted(wanted) != sorted(ids):
+        raise NotAllowed("somebody else changed the picks meanwhile; here they are as they stand now")
+    editing.reorder(db, issue, [ids[number] for number in wanted], by=g.me.address)
+    return _placed(db, issue, _number(which) if _number(which) in ids else wanted[0])
+
+
+def _pin(db: Session, issue: Issue, which: str) -> Done:
+    choosing.pin(db, issue, _number(which), by=g.me.address)
+    name = versus(db, _number(which))
+    said = f"{name} is pinned: a new draft keeps it and its place."
+    return Done(f"{name} pinned", said, f"pick-{which}")
+
+
+def _unpin(db: Session, issue: Issue, which: str) -> Done:
+    choosing.unpin(db, issue, _number(which), by=g.me.address)
+    name = versus(db, _number(which))
+    return Done(f"{name} unpinned", f"{name} is no longer pinned.", f"pick-{which}")
+
+
+def _drop(db: Session, issue: Issue, which: str) -> Done:
+    name = versus(db, _number(which))
+    choosing.drop(db, issue, _number(which), by=g.me.address)
+    return Done(f"{name} dropped", f"{name} is dropped, and stays out of new drafts.")
+
+
+def _let_back(db: Session, issue: Issue, which: str) -> Done:
+    choosing.let_back(db, issue, _number(which), by=g.me.address)
+    name = versus(db, _number(which))
+    return Done(f"{name} let back in", f"{name} may be chosen again by a new draft.", "rejected")
+
+
+def _add(db: Session, issue: Issue, which: str) -> Done:
+    if any(pick.comparison_id == _number(which) for pick in issue.picks):
         return _pin(db, issue, which)  # somebody else was faster
-    before = db.get(Rejection, (issue.id, which))
-    back, why = ("drop" if before and before.vetoed else "unadd"), before.why_not if before else ""
-    choosing.add(db, issue, which, by=g.me.address)
-    say(f"{versus(db, which)} is added as the last pick.", _undo(issue, f"{back}:{which}", {"why": why}))
-    return _at_pick(issue, which)
+    choosing.add(db, issue, _number(which), by=g.me.address)
+    name = versus(db, _number(which))
+    return Done(f"{name} added", f"{name} is added as the last pick.", f"pick-{which}")
 
 
-def _unadd(db: Session, issue: Issue, which: int) -> Response:
-    """Undo an add: the comparison is no pick, and a new draft is as free to choose it as before."""
-    choosing.drop(db, issue, which, by=g.me.address)
-    left_out = db.get_one(Rejection, (issue.id, which))
-    left_out.vetoed, left_out.why_not = False, field("why")[:UNDO_CHARS]
-    if not left_out.why_not:
-        db.delete(left_out)
-    say(f"{versus(db, which)} is no longer added.")
-    return to("issue", number=issue.number, _anchor="picks")
+def _swap(db: Session, issue: Issue, which: str) -> Done:
+    out, _, rival = which.partition("-")
+    gone, name = versus(db, _number(out)), versus(db, _number(rival))
+    choosing.swap(db, issue, _number(out), _number(rival), by=g.me.address)
+    said = f"{name} stands where {gone} stood, which stays out of new drafts."
+    return Done(f"{gone} swapped for {name}", said, f"pick-{rival}")
 
 
-def _redraft(db: Session, issue: Issue, _which: int) -> Response:
+def _redraft(db: Session, issue: Issue, _which: str) -> Done:
     before = {pick.comparison_id for pick in issue.picks}
     drafting.draft(db, issue.publication, utcnow(), by="desk", user_id=g.me.id)
     db.expire(issue, ["picks"])
     fresh = len({pick.comparison_id for pick in issue.picks} - before)
     what = "The same picks are still the best." if not fresh else f"New among the picks: {fresh}."
-    say(f"Drafted anew. {what} Pins, dropped ones and your words are kept.")
-    return to("issue", number=issue.number)
+    return Done("Drafted anew", f"Drafted anew. {what} Pins, dropped ones and your words are kept.")
 
 
-def _test(db: Session, issue: Issue, _which: int) -> Response:
-    address = field("test-address") or g.me.address
-    here = services()
-    trial.send_test(db, issue, address, base_url=here.base_url, now=utcnow(), user_id=g.me.id)
-    say(f"A test is on its way to {address}.")
-    return to("issue", number=issue.number)
-
-
-ACTS: Final[Mapping[str, Act]] = {
+ERRANDS: Final[Mapping[str, Errand]] = {
     "save": _save,
     "find": _find,
+    "look": _look,
     "preview": _preview,
     "schedule": _schedule,
+    "test": _test,
+    "undo": _undo,
+}
+ACTS: Final[Mapping[str, Act]] = {
     "up": _up,
     "down": _down,
+    "order": _order,
     "pin": _pin,
     "unpin": _unpin,
     "drop": _drop,
-    "restore": _restore,
+    "letback": _let_back,
     "add": _add,
-    "unadd": _unadd,
+    "swap": _swap,
     "redraft": _redraft,
-    "test": _test,
 }
 
 
@@ -165,17 +218,19 @@ def _number(text: str) -> int:
         return 0
 
 
-def _moved(db: Session, issue: Issue, which: int, by: int) -> Response:
-    _put(db, issue, which, _pick(issue, which).position + by)
-    return _at_pick(issue, which)
-
-
-def _put(db: Session, issue: Issue, which: int, place: int) -> None:
-    """Bring a pick to `place`, from 1; beyond either end means that end."""
+def _put(db: Session, issue: Issue, which: int, by: int) -> Done:
+    """Move a pick by so many places; beyond either end means that end."""
     pick = _pick(issue, which)
     order = [other.id for other in issue.picks if other.id != pick.id]
-    order.insert(max(0, min(place - 1, len(order))), pick.id)
+    order.insert(max(0, min(pick.position + by - 1, len(order))), pick.id)
     editing.reorder(db, issue, order, by=g.me.address)
+    return _placed(db, issue, which)
+
+
+def _placed(db: Session, issue: Issue, which: int) -> Done:
+    name, place = versus(db, which), _pick(issue, which).position
+    said = f"{name} is number {place} of {len(issue.picks)} now."
+    return Done(f"{name} moved to place {place}", said, f"pick-{which}")
 
 
 def _pick(issue: Issue, which: int) -> Pick:
@@ -183,11 +238,3 @@ def _pick(issue: Issue, which: int) -> Pick:
         if pick.comparison_id == which:
             return pick
     raise NotFound("this comparison is no pick of the issue any more; somebody else dropped it")
-
-
-def _at_pick(issue: Issue, which: int) -> Response:
-    return to("issue", number=issue.number, _anchor=f"pick-{which}")
-
-
-def _undo(issue: Issue, do: str, more: Mapping[str, str] | None = None) -> Undo:
-    return Undo(url_for("desk.change", number=issue.number), {"do": do, **(more or {})})

@@ -1,27 +1,30 @@
 """The draft: one form, every button of which keeps the words first, so that no click loses a sentence."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import nh3
-from flask import g, request
+from flask import g, make_response, request
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
 
 from digest.catalog import read
-from digest.editorial import editing
+from digest.editorial import editing, versions
 from digest.editorial.models import Issue, Rejection, State
 from digest.errors import BadInput, NotAllowed
 from digest.render import markdown
-from digest.web.desk import acts, chosen, names, words
+from digest.web.desk import acts, chosen, clash, names, rivals, words
 from digest.web.desk.checking import look_over
-from digest.web.desk.frame import page, services
+from digest.web.desk.frame import is_live, page, services
 from digest.web.desk.gate import blueprint
 from digest.web.desk.report import report_page
 from digest.web.desk.watch import watch_page
 
 FOUND_AT_MOST = 12
-REJECTED_AT_MOST = 15
+REJECTED_AT_MOST = 20
+PHONE_CHARS = {"subject": 40, "preheader": 80}  # about what a phone's list of mails shows of each
 
 
 @blueprint.get("/issues/<int:number>")
@@ -33,48 +36,72 @@ def issue(number: int) -> Response | str:
             return watch_page(db, found)
         if found.state == State.SENT or found.started_at is not None:
             return report_page(db, found)
-        return draft_page(db, found)
+        return changed_part(db, found) if is_live() else draft_page(db, found)
 
 
 @blueprint.post("/issues/<int:number>")
-def change(number: int) -> Response | tuple[str, int]:
+def change(number: int) -> Response | tuple[str, int] | str:
     """Keep the words of the form, then do what the pressed button says."""
     name, _, which = request.form.get("do", "save").partition(":")
-    if name not in acts.ACTS:
+    if not acts.known(name):
         raise BadRequest("This button is not one of ours.")
-    return _keep(number) or acts.act(number, name, which)
+    answer = _keep(number, folds=name != "save") or acts.act(number, name, which)
+    if is_live() and isinstance(answer, Response) and _stays(answer):
+        return _changed(number, in_place=name == "order")
+    return answer
+
+
+@blueprint.get("/issues/<int:number>/find")
+def find(number: int) -> str:
+    """What a search for a comparison finds, as one types."""
+    with services().db.read() as db:
+        found = chosen.issue(db, number)
+        return page("draft/found.html", **_search(db, found), zone=found.publication.zone, issue=found)
 
 
 def draft_page(
-    db: Session,
-    found: Issue,
-    mine: Mapping[str, str] | None = None,
-    clashes: Mapping[str, str] | None = None,
-    problem: str | None = None,
+    db: Session, found: Issue, mine: Mapping[str, str] | None = None, problem: str | None = None
 ) -> str:
-    """The draft; `mine` are texts of this editor that are not stored, `clashes` the stored ones they clash with."""
+    """The draft; `mine` are texts of this editor that are not stored, because of the `problem`."""
+    facts = draft_facts(db, found) | _search(db, found)
+    facts |= {"shown": facts["kept"] | dict(mine or {}), "problem": problem, "checks": look_over(db, found)}
+    return page("draft.html", **facts)
+
+
+def changed_part(
+    db: Session, found: Issue, sent: Mapping[str, str] | None = None, *, in_place: bool = False
+) -> str:
+    """What a change may have changed on an open page, but for the texts that stand there, and were `sent`, as stored.
+
+    `in_place` when the list of picks is to stay as it is on the page.
+    """
+    sent = sent or {}
+    facts = draft_facts(db, found)
+    stale = [name for name in words.FIELDS if name in sent and words.clean(sent[name]) != facts["kept"][name]]
+    return page("draft/changed.html", **facts, stale=stale, in_place=in_place)
+
+
+def draft_facts(db: Session, found: Issue) -> dict[str, Any]:
+    """What the templates of a draft are made of."""
     kept = words.stored(found)
-    query = request.args.get("find", "").strip()
-    rejected = _rejected(db, found)
-    return page(
-        "draft.html",
-        issue=found,
-        zone=found.publication.zone,
-        can_edit=g.me.may_edit and editing.editable(found),
-        shown=kept | dict(mine or {}),
-        kept=kept,
-        clashes=clashes or {},
-        problem=problem,
-        mark=words.mark,
-        views=read.by_version(db, [pick.version_id for pick in found.picks]),
-        picked={pick.comparison_id for pick in found.picks},
-        rejected=rejected[:REJECTED_AT_MOST],
-        more_rejected=len(rejected[REJECTED_AT_MOST:]),
-        find=query,
-        results=read.search(db, query, FOUND_AT_MOST) if query else None,
-        intro_html=plain_html(found.intro),
-        checks=look_over(db, found),
-    )
+    left_out = _left_out(db, found.rejections)
+    views = read.by_version(db, [pick.version_id for pick in found.picks])
+    last = versions.latest(db, found.id)
+    return {
+        "issue": found,
+        "zone": found.publication.zone,
+        "can_edit": g.me.may_edit and editing.editable(found),
+        "shown": kept,
+        "kept": kept,
+        "mark": words.mark,
+        "views": views,
+        "rivals": {pick.id: rivals.nearest(views[pick.version_id], left_out) for pick in found.picks},
+        "rejected": left_out,
+        "more_rejected": max(0, len(found.rejections) - len(left_out)),
+        "intro_html": plain_html(found.intro),
+        "saved_at": last.at if last else found.drafted_at,
+        "phone_chars": PHONE_CHARS,
+    }
 
 
 def plain_html(text: str) -> str:
@@ -84,30 +111,52 @@ def plain_html(text: str) -> str:
     )
 
 
-def _rejected(db: Session, found: Issue) -> list[tuple[Rejection, read.ComparisonView]]:
-    views = names.newest(db, {row.comparison_id for row in found.rejections})
-    return [(row, views[row.comparison_id]) for row in found.rejections if row.comparison_id in views]
+def _changed(number: int, *, in_place: bool) -> Response:
+    with services().db.read() as db:
+        part = make_response(changed_part(db, chosen.issue(db, number), request.form, in_place=in_place))
+    part.headers["HX-Trigger"] = "draft-saved"
+    if in_place:
+        part.headers["HX-Reswap"] = "none"  # whoever dragged sees the new order already
+    return part
 
 
-def _keep(number: int) -> tuple[str, int] | None:
-    """Write what this editor changed; on a clash or a bad text write nothing, and show the page with all texts."""
+def _stays(answer: Response) -> bool:
+    aim = urlsplit(answer.location or "")
+    return aim.path == request.path and "find" not in parse_qs(aim.query)
+
+
+def _search(db: Session, found: Issue) -> dict[str, Any]:
+    query = request.args.get("find", "").strip()
+    return {
+        "find": query,
+        "results": read.search(db, query, FOUND_AT_MOST) if query else None,
+        "picked": {pick.comparison_id for pick in found.picks},
+    }
+
+
+def _left_out(db: Session, rows: Sequence[Rejection]) -> list[rivals.Left]:
+    near = [row for row in rows if not row.vetoed][:REJECTED_AT_MOST]
+    near += [row for row in rows if row.vetoed][:REJECTED_AT_MOST]
+    views = names.newest(db, {row.comparison_id for row in near})
+    return [(row, views[row.comparison_id]) for row in near if row.comparison_id in views]
+
+
+def _keep(number: int, *, folds: bool) -> Response | None:
+    """Write what this editor changed; show what another changed too beside it, and a bad text in its field."""
     try:
         with services().db.begin() as db:
             found = chosen.issue(db, number)
             sorted_words = words.compare(request.form, words.stored(found))
-            if not sorted_words.clashing:
-                acts.write(db, found, sorted_words.changed)
-                return None
+            acts.write(db, found, sorted_words.changed, folds=folds)
     except (BadInput, NotAllowed) as refusal:
-        return _again(number, str(refusal), 400)
-    return _again(number, None, 409)
+        return _again(number, str(refusal))
+    return clash.clash_page(number, request.form) if sorted_words.clashing else None
 
 
-def _again(number: int, problem: str | None, status: int) -> tuple[str, int]:
+def _again(number: int, problem: str) -> Response:
     with services().db.read() as db:
         found = chosen.issue(db, number)
-        kept = words.stored(found)
-        sorted_words = words.compare(request.form, kept)
-        clashes = {name: kept[name] for name in sorted_words.clashing}
-        mine = sorted_words.changed | sorted_words.clashing
-        return draft_page(db, found, mine, clashes, problem), status
+        if not editing.editable(found):
+            raise NotAllowed(problem)
+        body = draft_page(db, found, words.compare(request.form, words.stored(found)).all, problem)
+    return clash.whole_page(body, 400)

@@ -10,6 +10,7 @@ from flask import flash, g, make_response, redirect, render_template, request, u
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
+from digest.db import utcnow
 from digest.editorial.models import Role
 from digest.web.frame import services
 from digest.web.guards import content_policy
@@ -17,6 +18,7 @@ from digest.web.guards import content_policy
 __all__ = [
     "Me",
     "Undo",
+    "clock",
     "complain",
     "day",
     "field",
@@ -63,7 +65,7 @@ class Undo:
 
 def page(template: str, **facts: Any) -> str:
     """The desk page `template` (below templates/desk/) with its frame."""
-    return render_template(f"desk/{template}", me=g.get("me"), when=when, day=day, **facts)
+    return render_template(f"desk/{template}", me=g.get("me"), when=when, day=day, clock=clock, **facts)
 
 
 def is_live() -> bool:
@@ -90,6 +92,7 @@ def say(text: str, undo: Undo | None = None) -> None:
 
 def complain(text: str) -> None:
     """Show on the next page why something was not done."""
+    g.refused = True  # so that the log tells nothing of it
     flash({"text": text, "undo": None}, "problem")  # type: ignore[arg-type]  # the session keeps any JSON
 
 
@@ -114,6 +117,14 @@ def day(moment: datetime | None, zone: str = "UTC") -> Markup:
     local = moment.astimezone(ZoneInfo(zone))
     text = f"{local:%a} {local.day} {local:%b %Y}"
     return Markup('<time datetime="{}">{}</time>').format(local.date().isoformat(), text)
+
+
+def clock(moment: datetime, zone: str = "UTC") -> Markup:
+    """The hour and minute of a moment in that zone, with its day when that is not today."""
+    local = moment.astimezone(ZoneInfo(zone))
+    today = utcnow().astimezone(ZoneInfo(zone)).date()
+    text = f"{local:%H:%M}" if local.date() == today else f"{local:%a} {local.day} {local:%b}, {local:%H:%M}"
+    return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(timespec="seconds"), text)
 
 
 def field(name: str) -> str:

@@ -1,12 +1,14 @@
 """An issue's words in a form: only what an editor changed is written, and what two changed at once is shown to both."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from digest.editorial.models import Issue
 
 FIELDS = ("subject", "preheader", "intro")
+NOTE = re.compile(r"note-[0-9]{1,15}")
 
 
 @dataclass
@@ -15,6 +17,11 @@ class Words:
 
     changed: dict[str, str] = field(default_factory=dict)  # by this editor, and by nobody else meanwhile
     clashing: dict[str, str] = field(default_factory=dict)  # by both: this editor's text
+
+    @property
+    def all(self) -> dict[str, str]:
+        """Every text that this editor changed."""
+        return self.changed | self.clashing
 
 
 def stored(issue: Issue) -> dict[str, str]:
@@ -39,6 +46,7 @@ def compare(form: Mapping[str, str], now_stored: Mapping[str, str]) -> Words:
             continue
         calm = started_from == mark(theirs)
         (words.changed if calm else words.clashing)[name] = mine
+    words.clashing |= lost(form, now_stored)
     return words
 
 
@@ -47,7 +55,10 @@ def lost(form: Mapping[str, str], now_stored: Mapping[str, str]) -> dict[str, st
     return {
         name: clean(text)
         for name, text in form.items()
-        if name.startswith("note-") and name not in now_stored and mark(text) != form.get(f"was-{name}")
+        if NOTE.fullmatch(name)
+        and name not in now_stored
+        and clean(text)
+        and mark(text) != form.get(f"was-{name}")
     }
 
 

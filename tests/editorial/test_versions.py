@@ -1,0 +1,232 @@
+"""Every edit is kept, told, and can be taken back, alone or with all that came after it."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy.orm import Session
+from tests.editorial import newsroom
+from tests.editorial.newsroom import NOW
+
+from digest.db import Database
+from digest.editorial import choosing, drafting, editing, issues, manuscript, presence, users, versions
+from digest.editorial.manuscript import LeftOut, Manuscript, Placed
+from digest.editorial.models import Issue, State
+from digest.editorial.versions import Who
+from digest.errors import NotAllowed, NotFound
+
+ANA, BOB = Who("ana@example.org", NOW), Who("bob@example.org", NOW)
+
+
+@pytest.fixture
+def issue(db: Database) -> Database:
+    with db.begin() as session:
+        newsroom.drafted(session, 7)
+    return db
+
+
+def write(session: Session, one: Issue, who: Who, *, folds: bool = True, **texts: str) -> None:
+    with versions.edit(session, one, who, folds=folds):
+        editing.write(session, one, one.revision, **texts)
+
+
+def told(session: Session, one: Issue) -> list[str]:
+    return [one.version.what for one in versions.listing(session, one.id)]
+
+
+def test_a_draft_begins_with_a_version_and_each_edit_adds_one(issue: Database) -> None:
+    with issue.begin() as session:
+        one = issues.get(session, 1)
+        write(session, one, ANA, intro="Good morning")
+        with versions.edit(session, one, ANA) as edit:
+            choosing.drop(session, one, one.picks[0].comparison_id)
+            edit.what = "The lead dropped"
+        assert told(session, one) == ["The lead dropped", "the intro", "Drafted"]
+
+
+def test_an_edit_that_changes_nothing_is_no_version(issue: Database) -> None:
+    with issue.begin() as session:
+        one = issues.get(session, 1)
+        with versions.edit(session, one, ANA) as edit:
+            editing.reorder(session, one, [pick.id for pick in one.picks])
+        assert edit.made is None
+        assert told(session, one) == ["Drafted"]
+
+
+def test_drafting_anew_is_a_version_when_it_changes_something(issue: Database) -> None:
+    with issue.begin() as session:
+        one = issues.get(session, 1)
+        drafting.draft(session, one.publication, NOW, by="clock")
+        assert told(session, one) == ["Drafted"]
+        newsroom.compare(session, "Fresh", "Fresher", days_ago=-1, panel=(50, 51))
+        drafting.draft(session, one.publication, NOW, by="clock")
+        assert told(session, one) == ["Drafted anew", "Drafted"]
+
+
+def test_what_one_person_writes_within_minutes_is_one_version(issue: Database) -> None:
+    with issue.begin() as session:
+        one = issues.get(session, 1)
+        write(session, one, ANA, intro="Good")
+        write(
+            session, one, replace(ANA, now=NOW + timedelta(minutes=4)), intro="Good morning", subject="Hello"
+        )
+        last = versions.listing(session, one.id)[0]
+        assert (last.version.what, last.script.intro) == ("the subject, the intro", "Good morning")
+        assert last.version.at == NOW + timedelta(minutes=4)
+        write(session, one, replace(ANA, now=NOW + timedelta(minutes=6)), intro="Good morning!")
+        assert told(session, one) == ["the intro", "the subject, the intro", "Drafted"]
+
+
+def test_two_people_never_fold_into_one_version(issue: Database) -> None:
+    with issue.begin() as session:
+        one = issues.get(session, 1)
+        ids = [users.invite(session, who.by, "editor", NOW).id for who in (ANA, BOB)]
+        write(session, one, replace(ANA, user_id=ids[0]), intro="Ana's")
+        write(session, one, replace(BOB, user_id=ids[1]), intro="Bob's")
+        assert [(told.version.by, told.script.intro) for told in versions.listing(session, one.id)][:2] == [
+            (BOB.by, "Bob's"),
+            (ANA.by, "Ana's"),
+        ]
+
+
+def test_an_edit_that_nobody_kept_shows_as_what_was_there_before(issue: Database) -> None:
+    with issue.begin() as session:
+        one = issues.get(session, 1)
+        editing.write(session, one, one.revision, intro="By another door")
+        write(session, one, ANA, subject="Mine")
+        assert told(session, one) == ["the subject", "As it was", "Drafted"]
+        assert versions.listing(session, one.id)[1].script.intro == "By another door"
+
+
+def test_an_old_version_is_brought_back_whole_and_that_can_be_undone(issue: Database) -> None:
+    with issue.begin() as session:
+        one = issues.get(session, 1)
+        begin = versions.latest(session, one.id)
+        before = manuscript.of(one)
+        with versions.edit(session, one, ANA):
+            choosing.swap(session, one, one.picks[1].comparison_id, one.rejections[0].comparison_id)
+            choosing.drop(session, one, one.picks[0].comparison_id)
+            editing.reorder(session, one, [pick.id for pick in reversed(one.picks)])
+            editing.annotate(session, one, one.picks[0].comparison_id, "A note")
+            editing.write(session, one, one.revision, intro="Rewritten", subject="Rewritten")
+        after = manuscript.of(one)
+        made = versions.bring_back(session, one, begin.id, BOB)
+        assert manuscript.of(one) == before
+        versions.undo(session, one, made.id, ANA)
+        assert manuscript.of(one) == after
+
+
+def test_an_undo_takes_back_one_edit_and_leaves_what_others_did_since(issue: Database) -> None:
+    with issue.begin() as session:
+        one = issues.get(session, 1)
+        lead, second, *_ = order = [pick.comparison_id for pick in one.picks]
+        editing.annotate(session, one, lead, "A long note. " * 300)
+        with versions.edit(session, one, ANA) as drop:
+            choosing.drop(session, one, lead)
+        with versions.edit(session, one, BOB):
+            choosing.pin(session, one, second)
+            editing.write(session, one, one.revision, intro="Bob was here")
+        versions.undo(session, one, drop.made.id, ANA)
+        assert [pick.comparison_id for pick in one.picks] == order
+        assert one.picks[0].note.startswith("A long note")
+        assert (one.picks[1].pinned, one.intro) == (True, "Bob was here")
+        assert lead not in {row.comparison_id for row in one.rejections}
+
+
+def test_a_rival_takes_the_place_of_a_pick_in_one_act(issue: Database) -> None:
+    with issue.begin() as session:
+        one = issues.get(session, 1)
+        out, rival = one.picks[2].comparison_id, one.rejections[0].comparison_id
+        choosing.swap(session, one, out, rival)
+        assert [pick.position for pick in one.picks] == [1, 2, 3, 4, 5]
+        assert (one.picks[2].comparison_id, one.picks[2].pinned) == (rival, True)
+        assert [row.comparison_id for row in one.rejections if row.vetoed] == [out]
+        with pytest.raises(NotAllowed, match="already"):
+            choosing.swap(session, one, one.picks[0].comparison_id, rival)
+        choosing.let_back(session, one, out)
+        assert not [row for row in one.rejections if row.vetoed]
+        with pytest.raises(NotFound, match="was not dropped"):
+            choosing.let_back(session, one, out)
+
+
+def test_what_is_fixed_is_not_brought_back_and_a_version_of_another_issue_is_none(issue: Database) -> None:
+    with issue.begin() as session:
+        one = issues.get(session, 1)
+        begin = versions.latest(session, one.id)
+        with pytest.raises(NotFound, match="no such version"):
+            versions.bring_back(session, one, begin.id + 99, ANA)
+        with pytest.raises(NotAllowed, match="nothing before"):
+            versions.undo(session, one, begin.id, ANA)
+        write(session, one, ANA, intro="Good morning")
+        session.execute(Issue.__table__.update().values(state=State.SENDING, release_at=NOW))
+        session.expire(one)
+        with pytest.raises(NotAllowed, match="fixed"):
+            versions.bring_back(session, one, begin.id, ANA)
+
+
+def test_versions_are_read_page_by_page(issue: Database) -> None:
+    with issue.begin() as session:
+        one = issues.get(session, 1)
+        for number in range(5):
+            write(session, one, ANA, folds=False, intro=f"Draft {number}")
+        page = versions.listing(session, one.id, limit=2)
+        assert [told.script.intro for told in page] == ["Draft 4", "Draft 3"]
+        assert page[-1].before.intro == "Draft 2"
+        rest = versions.listing(session, one.id, before=page[-1].version.id)
+        assert [told.before is None for told in rest] == [False, False, False, True]
+
+
+def test_who_has_the_draft_open_sees_who_else_has(issue: Database) -> None:
+    with issue.begin() as session:
+        one = issues.get(session, 1)
+        ana, bob = (users.invite(session, who.by, "editor", NOW).id for who in (ANA, BOB))
+        assert presence.stay(session, one, ana, NOW) == []
+        later = NOW + timedelta(seconds=15)
+        assert presence.stay(session, one, bob, later) == [presence.Other(ANA.by, NOW)]
+        assert presence.stay(session, one, ana, later) == [presence.Other(BOB.by, later)]
+        assert presence.stay(session, one, bob, later + timedelta(minutes=1)) == []
+
+
+numbers = st.lists(st.integers(1, 6), unique=True)
+words = st.sampled_from(["", "a", "b"])
+
+
+@st.composite
+def scripts(draw: st.DrawFn) -> Manuscript:
+    picked = draw(numbers)
+    left = [number for number in draw(numbers) if number not in picked]
+    return Manuscript(
+        draw(words),
+        draw(words),
+        draw(words),
+        tuple(Placed(n, n, draw(words), draw(words), draw(st.booleans())) for n in picked),
+        tuple(LeftOut(n, draw(words), draw(st.booleans())) for n in left),
+    )
+
+
+@given(scripts(), scripts())
+def test_taking_back_the_last_edit_gives_exactly_what_was_before(
+    before: Manuscript, after: Manuscript
+) -> None:
+    assert manuscript.without(after, before, after) == before
+    assert manuscript.unpack(manuscript.pack(after)) == after
+
+
+@given(scripts(), scripts(), scripts())
+def test_taking_back_an_older_edit_never_doubles_a_comparison(
+    before: Manuscript, after: Manuscript, now: Manuscript
+) -> None:
+    found = manuscript.without(now, before, after)
+    held = [entry.comparison for entry in (*found.picks, *found.left_out)]
+    assert len(held) == len(set(held))
+    assert {pick.comparison for pick in now.picks} - {pick.comparison for pick in after.picks} <= set(held)
+
+
+def test_a_pick_has_moved_only_when_it_left_the_order_of_the_others() -> None:
+    picks = tuple(Placed(n, n, "", "", False) for n in (1, 2, 3, 4))
+    before = Manuscript("", "", "", picks, ())
+    after = replace(before, picks=(picks[3], *picks[:3]))
+    assert manuscript.changes(before, after).moved == (4,)
+    assert manuscript.changes(after, before).moved == (4,)
