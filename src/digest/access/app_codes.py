@@ -52,6 +52,12 @@ def check(session: Session, signer: Signer, user_id: int, code: str, now: dateti
     return None
 
 
+def looks_like_one(code: str) -> bool:
+    """Whether this is six digits, with or without spaces: anything else may be a recovery code."""
+    digits = "".join(code.split())
+    return digits.isascii() and digits.isdigit() and len(digits) == DIGITS
+
+
 def address(secret: str, account: str, issuer: str) -> str:
     """What the picture says to the app: `otpauth://totp/…`."""
     return pyotp.TOTP(secret).provisioning_uri(name=account, issuer_name=issuer)
@@ -73,9 +79,9 @@ def _use(session: Session, factor_id: int, step: int, now: datetime, sealed: str
 
 def _step(secret: str, code: str, now: datetime) -> int | None:
     """The time step in which the app shows this code, the present one or the one before."""
-    digits = "".join(code.split())
-    if not (digits.isascii() and digits.isdigit() and len(digits) == DIGITS):
+    if not looks_like_one(code):
         return None
+    digits = "".join(code.split())
     present = int(now.timestamp()) // STEP_SECONDS
     app = pyotp.TOTP(secret)
     for step in range(present, present - STEPS_BACK - 1, -1):

@@ -25,6 +25,7 @@ COMMANDS = {
     "comparisons": ("digest.cli.comparisons", "group", "Import, list and show comparisons."),
     "subscribers": ("digest.cli.subscribers", "group", "Import, list, export and erase subscribers."),
     "issues": ("digest.cli.issues", "group", "Draft, preview, schedule, send and report issues."),
+    "people": ("digest.cli.people", "group", "Who comes in to the desk, a lost second factor, and the log."),
 }
 HIDDEN = {
     "web": ("digest.cli.running", "web", "The web server."),

@@ -66,6 +66,7 @@ def import_(house: "House", paths: tuple[Path, ...], published: datetime | None,
 
 def _import(db: "Database", paths: Sequence[Path], published: datetime | None) -> "ImportResult":
     from digest.catalog import files, importing
+    from digest.cli.noting import note
     from digest.db import utcnow
 
     found = files.find(paths)
@@ -75,6 +76,9 @@ def _import(db: "Database", paths: Sequence[Path], published: datetime | None) -
         with db.begin() as session:
             imported = importing.store(session, drafts, utcnow(), published)
         result += importing.ImportResult(tuple(imported), refused)
+    with db.begin() as session:
+        counts = ", ".join(f"{result.count(change)} {change}" for change in ("new", "changed"))
+        note(session, "import", "comparison", None, counts)
     return result
 
 

@@ -3,6 +3,7 @@
 import click
 
 from digest.cli.issue_facts import of_number
+from digest.cli.noting import note
 from digest.db import utcnow
 from digest.delivery import copies
 from digest.services import Services
@@ -20,6 +21,8 @@ def resend(here: Services, number: int, slug: str | None, address: str) -> None:
     """Post the copy once more. Raises as `copies.resend`."""
     with here.db.begin() as session:
         issue = of_number(session, number, slug)
-        copies.resend(session, issue, copies.reader_of(session, address), now=utcnow())
+        reader = copies.reader_of(session, address)
+        copies.resend(session, issue, reader, now=utcnow())
+        note(session, "resend", "subscriber", reader, f"issue {number}")
     here.nudge("letters")
     click.echo(f"The copy of issue {number} for {address} is on its way once more.")

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from digest.cli import issue_facts, previewing, releasing
 from digest.cli.issue_facts import BY, of_number, printed
+from digest.cli.noting import note_issue
 from digest.db import utcnow
 from digest.delivery import control, trial
 from digest.editorial import drafting, issues, transitions
@@ -22,6 +23,7 @@ def draft(here: Services, slug: str | None, *, as_json: bool) -> None:
     """Make the publication's draft, or make it anew, and print it. Raises NotAllowed when nothing is new."""
     with here.db.begin() as session:
         issue = drafting.draft(session, publications.find(session, slug), utcnow(), by=BY)
+        note_issue(session, "draft", issue)
         facts = issue_facts.full(session, issue)
     printed(facts, issue_facts.lines(facts), as_json)
 
@@ -67,6 +69,7 @@ def test(here: Services, number: int, slug: str | None, address: str) -> None:
     with here.db.begin() as session:
         issue = of_number(session, number, slug)
         trial.send_test(session, issue, address, base_url=here.base_url, now=utcnow())
+        note_issue(session, "test", issue)
     here.nudge("letters")
     click.echo(f"A test of issue {number} is on its way to {address}.")
 
@@ -75,6 +78,7 @@ def pause(here: Services, number: int, slug: str | None) -> None:
     """Pause an issue that is being sent."""
     with _changing(here, number, slug) as (session, issue):
         control.pause(session, issue, now=utcnow(), by=BY)
+        note_issue(session, "pause", issue)
     click.echo(f"Issue {number} is paused. Mails in flight still arrive.")
 
 
@@ -82,6 +86,7 @@ def resume(here: Services, number: int, slug: str | None) -> None:
     """Let a paused issue go on; one that was never frozen goes back on the calendar. Raises as `control.resume`."""
     with _changing(here, number, slug) as (session, issue):
         control.resume(session, issue, now=utcnow(), by=BY)
+        note_issue(session, "resume", issue)
         hour = f"{issue.send_on} {issue.zone}" if issue.state == State.SCHEDULED else ""
     click.echo(f"Issue {number} is scheduled again, for {hour}." if hour else f"Issue {number} goes on.")
 
@@ -93,6 +98,7 @@ def cancel(here: Services, number: int, slug: str | None) -> None:
             transitions.move(session, issue, State.CANCELLED, now=utcnow(), by=BY)
         else:
             control.cancel(session, issue, now=utcnow(), by=BY)
+        note_issue(session, "cancel", issue)
     click.echo(f"Issue {number} is cancelled.")
 
 

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from digest.cli import issue_facts, waiting
 from digest.cli.issue_facts import BY, of_number, printed
+from digest.cli.noting import note_issue
 from digest.db import utcnow
 from digest.delivery.forecast import forecast
 from digest.delivery.pressing import pressed
@@ -41,6 +42,7 @@ def schedule(
     def put(session: Session, issue: Issue, now: datetime) -> None:
         where = zone or issue.publication.zone
         calendar.schedule(session, issue, on=at, zone=where, hold_minutes=hold, now=now, by=BY)
+        note_issue(session, "schedule", issue, f"for {at} {where}")
 
     _put_on(here, number, slug, put, as_json=as_json)
 
@@ -53,6 +55,7 @@ def send(here: Services, number: int, slug: str | None, *, hold: int, waits: boo
 
     def put(session: Session, issue: Issue, now: datetime) -> None:
         calendar.send_now(session, issue, hold_minutes=hold, now=now, by=BY)
+        note_issue(session, "send", issue, f"hold of {hold} minutes")
 
     _put_on(here, number, slug, put, as_json=as_json, quiet=as_json and waits)
     if waits:

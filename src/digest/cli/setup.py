@@ -33,6 +33,8 @@ def init(house: House, /, owner: str | None, **fields: str | None) -> None:
 
     Safe to call again: what is there stays, and what is named here is changed.
     """
+    from digest.cli.noting import note
+
     services = house.services()
     click.echo(f"database\n  {_database_line(*migrate(services))}")
     with services.db.begin() as session:
@@ -41,6 +43,7 @@ def init(house: House, /, owner: str | None, **fields: str | None) -> None:
         )
         user = first_owner(session, owner)
         link = sign_in_link(services, user)
+        note(session, "set up", "setting", None, "publication and owner")
         name, address = publication.name, user.address
     click.echo(f"publication\n  {name} {'created' if made else 'is there'}")
     click.echo(f"owner\n  {address}")

@@ -28,6 +28,7 @@ def bring_in(
     """
     from digest.audience import importing, upload
     from digest.audience.arrivals import Terms
+    from digest.cli.noting import note
     from digest.publications.publications import find
 
     source, confirmed, invite = ground
@@ -42,6 +43,8 @@ def bring_in(
             done = importing.import_chunk(session, services.signer, chunk, terms)
             _invite(session, done.invited, terms)
         total.add(done)
+    with services.db.begin() as session:
+        note(session, "import", "subscriber", None, f"{total.added:,} new, {total.known:,} known")
     if total.invited:
         services.nudge("letters")
     return total

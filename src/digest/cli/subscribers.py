@@ -135,8 +135,11 @@ def export_(house: "House", as_csv: bool, address: str | None, slug: str | None,
     """Export all subscribers, or with --address everything about one, to the standard output."""
     if as_csv and (as_json or address):
         raise click.UsageError("--csv goes with neither --json nor --address")
+    from digest.cli.noting import note, number_of
     from digest.delivery.held import everything
 
+    with house.services().db.begin() as session:
+        note(session, "export", "subscriber", number_of(session, address) if address else None)
     with house.services().db.read() as session:
         if address:
             click.echo(_dump(everything(session, address)))

@@ -60,7 +60,8 @@ UNTOLD: Final = {
 def tell(response: Response) -> Response:
     """Write a line for every change of which its own page told nothing, so that no door is forgotten."""
     changes = request.method not in {"GET", "HEAD", "OPTIONS"} and response.status_code < 400  # noqa: PLR2004
-    if changes and g.get("me") and not g.get("noted") and not is_silent(str(request.endpoint)):
+    told = g.get("noted") or g.get("refused") or is_silent(str(request.endpoint))
+    if changes and g.get("me") and not told:
         verb, kind, number = _by_address()
         with services().db.begin() as db:
             who = log.Who("desk", g.me.id)

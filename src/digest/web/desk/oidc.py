@@ -65,6 +65,7 @@ def go() -> Response:
 
     client, known = _client()
     try:
+        _must_be(known, client.load_server_metadata().get("issuer"))
         there = client.authorize_redirect(_way_back()).headers["Location"]
     except (RequestException, ValueError, KeyError, RuntimeError) as error:
         LOG.warning("the provider did not answer", extra={"error": type(error).__name__})
@@ -120,6 +121,15 @@ def _claims() -> dict[str, Any]:
         # The provider's words may hold an address or a code; its kind of refusal does not.
         LOG.warning("sign-in by the provider failed", extra={"error": type(error).__name__})
         raise NotAllowed("the provider did not let you in, or that took too long; try once more") from None
+
+
+def _must_be(known: Provider, issuer: object) -> None:
+    """Metadata that speak for another issuer are an attempt to impersonate one (OpenID Connect Discovery, 4.3)."""
+    if issuer != known.issuer:
+        LOG.error("the provider's metadata name another issuer than DIGEST_OIDC_ISSUER")
+        raise Unavailable(
+            f"{known.host} speaks for another provider than the one that was set; tell an owner"
+        )
 
 
 def _way_back() -> str:

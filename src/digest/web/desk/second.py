@@ -7,7 +7,6 @@ from werkzeug.exceptions import TooManyRequests, Unauthorized
 from werkzeug.wrappers import Response
 
 from digest.access import app_codes, codes, factors, passkeys, visits
-from digest.access.models import Factor
 from digest.access.visits import Seen
 from digest.db import utcnow
 from digest.delivery import letters
@@ -113,9 +112,8 @@ def _count(visit: Seen) -> None:
 
 def _by_code(db: Session, visit: Seen, code: str) -> str:
     """What the code was: "app", "recovery code", or nothing."""
-    found: Factor | None = app_codes.check(db, services().signer, visit.user_id, code, utcnow())
-    if found is not None:
-        return "app"
+    if app_codes.looks_like_one(code):
+        return "app" if app_codes.check(db, services().signer, visit.user_id, code, utcnow()) else ""
     return "recovery code" if codes.use(db, visit.user_id, code, utcnow()) else ""
 
 

@@ -1,0 +1,237 @@
+"""Signing in through the team's provider: only who was invited, only what the provider signed for this very sign-in."""
+
+import re
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+from flask.testing import FlaskClient
+from joserfc.jwk import RSAKey
+from sqlalchemy import select
+from tests.web.desk.desk import csrf, get, newsroom, signed_in
+from tests.web.desk.provider import CLIENT, SECRET, OpenIdProvider, running
+from tests.web.newsstand import BASE, KEYS, Stand
+
+from digest.access.models import Entry, ProviderAccount, Visit
+from digest.db import Database
+from digest.web import make_app
+from digest.web.desk.oidc import Provider
+
+BACK = "/desk/provider/back"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[OpenIdProvider]:
+    with running() as made:
+        yield made
+
+
+@pytest.fixture
+def provider(server: OpenIdProvider) -> OpenIdProvider:
+    fresh = OpenIdProvider(issuer=server.issuer, key=server.key)
+    for name in ("account", "signs_with", "lies", "codes", "asked"):
+        setattr(server, name, getattr(fresh, name))
+    return server
+
+
+@pytest.fixture
+def room(sqlite: Database, tmp_path: Path, provider: OpenIdProvider) -> Stand:
+    made = newsroom(sqlite, tmp_path)
+    known = Provider(provider.issuer, CLIENT, SECRET)
+    made.app = make_app(made.app.extensions["digest"], secret_keys=KEYS, mailbox=False, provider=known)
+    return made
+
+
+def lead(client: FlaskClient) -> str:
+    """Press the button; where it leads."""
+    data = {"csrf_token": csrf(client, "/desk/sign-in")}
+    page = client.post("/desk/provider", base_url=BASE, data=data).text
+    found = re.search(r'<a class="button" href="([^"]+)">', page)
+    assert found, page
+    return unescape(found[1])
+
+
+def come_back(there: str) -> str:
+    """Sign in at the provider; the address it sends the browser back to."""
+    way_back = requests.get(there, allow_redirects=False, timeout=10).headers["Location"]
+    assert way_back.startswith(f"{BASE}{BACK}?")
+    return way_back.removeprefix(BASE)
+
+
+def sign_in(room: Stand) -> tuple[FlaskClient, str]:
+    """The whole way; the client, and the page it ends on."""
+    client = room.app.test_client()
+    back = client.get(come_back(lead(client)), base_url=BASE, follow_redirects=True)
+    return client, back.text
+
+
+def is_in(client: FlaskClient) -> bool:
+    return client.get("/desk/", base_url=BASE).status_code == 200
+
+
+def test_an_invited_address_comes_in(room: Stand, provider: OpenIdProvider) -> None:
+    client, _ = sign_in(room)
+    assert is_in(client)
+    assert f"By {urlsplit(provider.issuer).netloc}" in get(client, "/desk/account")
+    with room.db.read() as session:
+        assert session.scalars(select(Entry.verb)).all() == ["sign in"]
+        assert session.scalars(select(ProviderAccount.subject)).all() == ["user-7"]
+
+
+def test_the_way_there_carries_state_nonce_and_a_challenge(room: Stand, provider: OpenIdProvider) -> None:
+    client = room.app.test_client()
+    first, second = (parse_qs(urlsplit(lead(client)).query) for _ in range(2))
+    for name in ("state", "nonce", "code_challenge"):
+        assert len(first[name][0]) >= 20
+        assert first[name] != second[name]
+    assert first["code_challenge_method"] == ["S256"]
+    assert first["response_type"] == ["code"]
+    assert first["scope"] == ["openid email"]
+    assert first["redirect_uri"] == [f"{BASE}{BACK}"]
+
+
+def test_without_a_provider_there_is_no_button_and_no_door(sqlite: Database, tmp_path: Path) -> None:
+    client = newsroom(sqlite, tmp_path).app.test_client()
+    assert "/desk/provider" not in get(client, "/desk/sign-in")
+    data = {"csrf_token": csrf(client, "/desk/sign-in")}
+    assert client.post("/desk/provider", base_url=BASE, data=data).status_code == 404
+    get(client, BACK, 404)
+
+
+@pytest.mark.parametrize(
+    "account",
+    [
+        {"email": "stranger@verdicts.io"},
+        {"email": ""},
+        {"email_verified": False},
+        {"email_verified": "true"},
+        {"email_verified": None},
+    ],
+)
+def test_nobody_else_comes_in(room: Stand, provider: OpenIdProvider, account: dict[str, Any]) -> None:
+    for name, value in account.items():
+        setattr(provider.account, name, value)
+    client, page = sign_in(room)
+    assert not is_in(client)
+    assert "nobody here invited that address" in page
+
+
+@pytest.mark.parametrize(
+    "lies",
+    [
+        {"iss": "https://other.example"},
+        {"aud": "another-client"},
+        {"aud": None},
+        {"nonce": "of-another-sign-in"},
+        {"nonce": None},
+        {"exp": 1_700_000_000, "iat": 1_699_999_000},
+        {"exp": None},
+    ],
+    ids=str,
+)
+def test_an_id_token_for_somebody_or_something_else_is_refused(
+    room: Stand, provider: OpenIdProvider, lies: dict[str, Any]
+) -> None:
+    provider.lies = lies
+    client, page = sign_in(room)
+    assert not is_in(client)
+    assert "did not let you in" in page
+
+
+def test_a_token_that_another_key_signed_is_refused(room: Stand, provider: OpenIdProvider) -> None:
+    provider.signs_with = RSAKey.generate_key(2048, {"kid": "one"})
+    client, page = sign_in(room)
+    assert not is_in(client)
+    assert "did not let you in" in page
+
+
+def test_metadata_that_speak_for_another_issuer_are_refused(room: Stand, provider: OpenIdProvider) -> None:
+    provider.lies = {"issuer": "https://login.example.org"}
+    client = room.app.test_client()
+    data = {"csrf_token": csrf(client, "/desk/sign-in")}
+    answer = client.post("/desk/provider", base_url=BASE, data=data, follow_redirects=True)
+    assert "another provider" in answer.text
+
+
+def test_an_answer_that_this_browser_did_not_ask_for_is_refused(room: Stand) -> None:
+    attacker, victim = room.app.test_client(), room.app.test_client()
+    back = come_back(lead(attacker))
+    victim.get(back, base_url=BASE)
+    assert not is_in(victim)
+    lead(victim)
+    victim.get(back, base_url=BASE)
+    assert not is_in(victim)
+    attacker.get(back, base_url=BASE)
+    assert is_in(attacker)
+
+
+def test_an_answer_works_once(room: Stand) -> None:
+    client = room.app.test_client()
+    back = come_back(lead(client))
+    kept = client.get_cookie("__Host-digest", domain="news.example.org")
+    client.get(back, base_url=BASE)
+    assert is_in(client)
+    again = room.app.test_client()
+    again.set_cookie("__Host-digest", kept.value, domain="news.example.org", secure=True)
+    again.get(back, base_url=BASE)
+    assert not is_in(again)
+
+
+def test_a_code_of_somebody_else_s_sign_in_fails_at_the_challenge(room: Stand) -> None:
+    attacker, victim = room.app.test_client(), room.app.test_client()
+    stolen = parse_qs(urlsplit(come_back(lead(victim))).query)["code"][0]
+    own = parse_qs(urlsplit(come_back(lead(attacker))).query)
+    attacker.get(f"{BACK}?code={stolen}&state={own['state'][0]}", base_url=BASE)
+    assert not is_in(attacker)
+
+
+def test_an_address_that_went_to_another_account_does_not_inherit_the_desk(
+    room: Stand, provider: OpenIdProvider
+) -> None:
+    sign_in(room)
+    provider.account.subject = "user-8"
+    client, page = sign_in(room)
+    assert not is_in(client)
+    assert "another account" in page
+
+
+def test_what_the_provider_refuses_is_said_without_its_words(room: Stand) -> None:
+    client = room.app.test_client()
+    state = parse_qs(urlsplit(lead(client)).query)["state"][0]
+    for query in (
+        "error=access_denied&error_description=<b>pay me</b>",
+        f"state={state}",
+        "",
+        "code=x&state=x",
+    ):
+        page = client.get(f"{BACK}?{query}", base_url=BASE, follow_redirects=True)
+        assert page.status_code == 200
+        assert "pay me" not in page.text
+    assert not is_in(client)
+    assert client.head(f"{BACK}?state={state}", base_url=BASE).status_code == 405
+
+
+def test_a_provider_that_is_away_is_said_plainly(sqlite: Database, tmp_path: Path) -> None:
+    made = newsroom(sqlite, tmp_path)
+    away = Provider("http://127.0.0.1:9", CLIENT, SECRET)
+    app = make_app(made.app.extensions["digest"], secret_keys=KEYS, mailbox=False, provider=away)
+    client = app.test_client()
+    data = {"csrf_token": csrf(client, "/desk/sign-in")}
+    answer = client.post("/desk/provider", base_url=BASE, data=data, follow_redirects=True)
+    assert "sign in by a letter" in answer.text
+
+
+def test_a_stranger_s_session_is_not_carried_over(room: Stand) -> None:
+    client = signed_in(room, "viewer")
+    planted = client.get_cookie("__Host-digest", domain="news.example.org")
+    client.get(come_back(lead(client)), base_url=BASE)
+    assert "editor@verdicts.io" in get(client, "/desk/account")
+    with room.db.read() as session:
+        assert len(session.scalars(select(Visit)).all()) == 1
+    thief = room.app.test_client()
+    thief.set_cookie("__Host-digest", planted.value, domain="news.example.org", secure=True)
+    assert not is_in(thief)
