@@ -93,6 +93,11 @@ def change(session: Session, publication: Publication, **fields: object) -> Publ
     return publication
 
 
+def check(fields: Mapping[str, object]) -> dict[str, object]:
+    """The fields as they would be stored, with nothing changed. Raises BadInput, naming the field."""
+    return _checked(fields)
+
+
 def zone(name: object, field: str = "zone") -> str:
     """`name` when it is an IANA zone, such as Europe/Berlin. Raises BadInput."""
     text = str(name or "").strip()

@@ -15,7 +15,7 @@ from digest.audience.tokens import Reader
 from digest.catalog import topics as catalog_topics
 from digest.db import utcnow
 from digest.delivery import letters
-from digest.editorial import clock
+from digest.editorial import occasions
 from digest.errors import BadInput, NotFound
 from digest.publications.models import Publication
 from digest.tracking import unsubscribes
@@ -159,7 +159,7 @@ def _leave(session: Session, who: Reader, source: unsubscribes.Source) -> None:
 
 def _post_welcome(session: Session, who: Reader, found: Paper, now: datetime) -> None:
     publication = session.get_one(Publication, who.publication_id)
-    run = clock.next_run(publication, now).astimezone(ZoneInfo(publication.zone))
+    run = occasions.next_planned(session, publication, now).run.astimezone(ZoneInfo(publication.zone))
     facts: dict[str, object] = {"next_issue": f"{run:%A}, {run.day} {run:%B}"}
     for latest in archive.sent_issues(session, found, 1):
         facts["latest_url"] = services().base_url + url_for("archive.issue", number=latest.edition.number)

@@ -22,11 +22,12 @@ OPEN |= HALF_WAY  # each asks for a session that owes or repeats its proof
 # How one signs in oneself, whatever the role.
 OWN = {f"desk.{name}" for name in (
     "sign_out", "end_sessions", "end_session", "end_other_sessions", "letter_again", "app_start", "app_confirm",
-    "passkey", "passkey_challenge", "rename_factor", "remove_factor", "draw_codes",
+    "passkey", "passkey_challenge", "rename_factor", "remove_factor", "draw_codes", "nudges",
 )}  # fmt: skip
 LOOKS = {"desk.seek", "desk.switch"}  # a search that is a POST, so that no address stands in a URL
 OWNERS = {f"desk.{name}" for name in (
     "people", "invite", "role", "remove", "sign_them_out", "forget_factors", "demand_factor", "log",
+    "settings", "save", "another", "set_up", "set_up_step", "set_up_save",
 )}  # fmt: skip
 
 

@@ -1,7 +1,5 @@
 """The front page of the desk: what is open, what goes out next, and what became of the past issues."""
 
-from datetime import datetime, timedelta
-
 from flask import g, request
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
@@ -11,12 +9,13 @@ from digest.audience import reach
 from digest.catalog import read
 from digest.db import utcnow
 from digest.delivery.counts import counts
-from digest.editorial import clock, drafting
+from digest.editorial import drafting, occasions
 from digest.editorial.models import Issue, State
 from digest.publications.models import Publication
 from digest.web.desk import chosen, outcomes
 from digest.web.desk.frame import page, say, services, to
 from digest.web.desk.gate import blueprint
+from digest.web.desk.next_step import next_step
 from digest.web.guards import whole
 
 PAST_AT_ONCE = 20
@@ -39,8 +38,9 @@ def front() -> str:
             views=read.by_version(db, {pick.version_id for issue in open_issues for pick in issue.picks}),
             past=[(issue, *_outcome(db, issue)) for issue in past],
             older=past[-1].number if len(past) == PAST_AT_ONCE else None,
-            next_run=clock.next_run(publication, now),
-            draft_comes=_draft_comes(publication, now),
+            next_run=occasions.next_planned(db, publication, now).run,
+            draft_comes=occasions.next_cut_off(db, publication, now),
+            next_step=next_step(db, publication, open_issues, now),
             readers=reach.count(db, publication.id, now).reachable,
             comparisons=read.count(db),
         )
@@ -74,12 +74,3 @@ def _past(db: Session, publication: Publication, before: int | None) -> list[Iss
 def _outcome(db: Session, issue: Issue) -> tuple[object, list[outcomes.Part], str]:
     found = counts(db, issue.id)
     return found, outcomes.parts(found), outcomes.sentence(found)
-
-
-def _draft_comes(publication: Publication, now: datetime) -> datetime:
-    """When the clock makes the next draft: some days before the first run whose draft is still to come."""
-    for weeks in range(2):
-        occasion = clock.next_occasion(publication, now + timedelta(weeks=weeks))
-        if clock.draft_time(publication, occasion) > now:
-            break
-    return clock.draft_time(publication, occasion)

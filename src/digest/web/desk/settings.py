@@ -1,0 +1,70 @@
+"""The settings of the publication on the desk. Only an owner sees them."""
+
+from flask import url_for
+from sqlalchemy.orm import Session
+from werkzeug.exceptions import NotFound as NoSuchPage
+from werkzeug.wrappers import Response
+
+from digest.db import utcnow
+from digest.editorial.models import Role
+from digest.errors import BadInput
+from digest.publications import publications
+from digest.web.desk import chosen, forms
+from digest.web.desk.forms import PARTS, Form
+from digest.web.desk.frame import Undo, field, page, say, services, to
+from digest.web.desk.gate import blueprint, needs
+
+TAKEN_OVER = ("sender_address", "postal_address", "zone", "language")  # by another publication
+
+
+@blueprint.get("/settings")
+@needs(Role.OWNER)
+def settings() -> str:
+    """Every setting, in parts that are saved one by one."""
+    with services().db.read() as db:
+        return _page(db)
+
+
+@blueprint.post("/settings/<part>")
+@needs(Role.OWNER)
+def save(part: str) -> Response | tuple[str, int] | str:
+    """Save one part, or show which dates a calendar would make."""
+    if part not in PARTS:
+        raise NoSuchPage("There is no such setting.")
+    if field("do") == "look":
+        with services().db.read() as db:
+            return _page(db, forms.typed(db, part))
+    try:
+        with services().db.begin() as db:
+            before = forms.keep(db, part)
+    except BadInput as refusal:
+        with services().db.read() as db:
+            return _page(db, forms.typed(db, part, refusal)), 400
+    if before:
+        say("Saved.", Undo(url_for("desk.save", part=part), before))
+    else:
+        say("Nothing was changed.")
+    return to("settings", _anchor=part)
+
+
+@blueprint.post("/publications")
+@needs(Role.OWNER)
+def another() -> Response:
+    """Begin another publication, with the sender and the zone of the one on the desk."""
+    with services().db.begin() as db:
+        here = chosen.chosen(db)
+        facts = {name: getattr(here, name) for name in TAKEN_OVER}
+        made = publications.create(db, now=utcnow(), name=field("name"), **facts)
+        slug, name = made.slug, made.name
+    chosen.choose(slug)
+    say(f"{name} is begun.")
+    return to("set_up", publication=slug)
+
+
+def _page(db: Session, form: Form | None = None) -> str:
+    """All parts; `form` is one that was typed and not saved."""
+    publication = chosen.chosen(db)
+    shown = {part: forms.stored(publication, part) for part in PARTS}
+    if form is not None:
+        shown[form.part] = form
+    return page("settings.html", publication=publication, forms=shown, **forms.lists(db))

@@ -1,0 +1,129 @@
+"""The calendar shows what was, what comes and what is skipped, each by a word, in the publication's own zone."""
+
+import re
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from tests.web.desk.desk import get, newsroom, press, signed_in, undo
+from tests.web.newsstand import Stand
+
+from digest.db import Database, utcnow
+from digest.editorial import drafting, issues, occasions, schedule, users
+from digest.editorial.models import State
+from digest.publications import publications
+
+PAGE = "/desk/calendar"
+
+
+@pytest.fixture
+def room(db: Database, tmp_path: Path) -> Stand:
+    """A publication of Berlin whose next day is between five and six days away."""
+    weekday = (utcnow().astimezone(ZoneInfo("Europe/Berlin")).date() + timedelta(days=6)).weekday()
+    return newsroom(db, tmp_path, zone="Europe/Berlin", weekday=weekday, draft_days_before=1)
+
+
+def coming(made: Stand) -> occasions.Occasion:
+    with made.db.read() as session:
+        return occasions.coming(session, publications.find(session), utcnow(), 2)[1]
+
+
+def words(page: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+
+
+def test_the_coming_runs_say_their_deadline_and_their_cut_off(room: Stand) -> None:
+    page = words(get(signed_in(room, "viewer"), PAGE))
+    assert "is a draft. Schedule it by" in page
+    assert "Draft and content cut-off:" in page
+    assert "Times are in Europe/Berlin" in page
+    assert "Skip" not in page.replace("Skipped", "").replace("Ship or Skip", "").replace(
+        "Skip to the page", ""
+    )
+
+
+def test_a_week_is_skipped_and_taken_back(room: Stand) -> None:
+    editor, day = signed_in(room), coming(room).day
+    press(editor, f"{PAGE}/skip", page=PAGE, day=day)
+    page = get(editor, PAGE)
+    assert "is skipped: no draft is made for it" not in page  # it was said once
+    assert "Nothing is drafted and nothing goes out" in words(page)
+    said = press(editor, f"{PAGE}/skip", page=PAGE, day=day).get_data(as_text=True)
+    url, fields = undo(said)
+    answer = press(editor, url, page=PAGE, **fields).get_data(as_text=True)
+    assert "is on again" in answer
+    with room.db.read() as session:
+        assert not occasions.is_skipped(session, publications.find(session), day)
+
+
+def test_a_skipped_week_is_not_what_the_schedule_proposes(room: Stand) -> None:
+    editor = signed_in(room)
+    with room.db.begin() as session:
+        paper = publications.find(session)
+        first, second = (day.day for day in occasions.coming(session, paper, utcnow(), 2))
+        occasions.skip(session, paper, first, now=utcnow(), user_id=None)
+    assert f'name="day" type="date" value="{second}"' in get(editor, "/desk/issues/1/schedule")
+
+
+def test_past_months_show_what_went_out_by_its_local_day(room: Stand) -> None:
+    with room.db.begin() as session:
+        issue = issues.get(session, 1)
+        issue.state = State.SENT
+        issue.started_at = datetime(2026, 9, 30, 22, 30, tzinfo=ZoneInfo("UTC"))  # in Berlin it was October
+        issue.subject = "The one that was sent"
+    page = get(signed_in(room), f"{PAGE}?month=2026-10")
+    day = page[page.index('datetime="2026-10-01"') :]
+    assert "The one that was sent" in day[: day.index("</li>")]
+    assert "00:30" in day[: day.index("</li>")]
+
+
+def test_all_publications_stand_on_one_calendar(room: Stand) -> None:
+    with room.db.begin() as session:
+        paper = publications.create(
+            session, now=utcnow(), name="Daily Parsers", sender_address="d@verdicts.io", zone="Asia/Tokyo"
+        )
+        drafting.draft(session, paper, utcnow(), by="test").subject = "Only parsers"
+    editor = signed_in(room)
+    assert "Only parsers" not in get(editor, PAGE)
+    page = words(get(editor, f"{PAGE}?all=1"))
+    assert "Only parsers" in page
+    assert "Asia/Tokyo and Europe/Berlin" in page
+
+
+@pytest.mark.parametrize("month", ["2026-13", "0001-01", "9999-12", "soon"])
+def test_a_month_that_there_is_not_is_no_page(room: Stand, month: str) -> None:
+    get(signed_in(room), f"{PAGE}?month={month}", 404)
+
+
+def test_a_scheduled_issue_stands_on_its_day_and_keeps_it_from_being_skipped(room: Stand) -> None:
+    day = coming(room)
+    with room.db.begin() as session:
+        schedule.schedule(
+            session, issues.get(session, 1), on=f"{day.day} 09:00", zone="Europe/Berlin", now=utcnow(), by="t"
+        )
+    editor = signed_in(room)
+    page = get(editor, f"{PAGE}?month={day.day[:7]}")
+    cell = page[page.index(f'datetime="{day.day}"') :]
+    assert "Scheduled" in cell[: cell.index("</li>")]
+    said = press(editor, f"{PAGE}/skip", page=PAGE, day=day.day).get_data(as_text=True)
+    assert "Issue 1 is on the calendar for" in said
+
+
+def test_letters_can_be_turned_off_and_on_again(room: Stand) -> None:
+    editor = signed_in(room)
+    said = press(editor, "/desk/nudges", page=PAGE, want="").get_data(as_text=True)
+    assert "Letters are off" in said
+    url, fields = undo(said)
+    with room.db.read() as session:
+        assert users.find(session, "editor@verdicts.io").nudges is False
+    press(editor, url, page=PAGE, **fields)
+    with room.db.read() as session:
+        assert users.find(session, "editor@verdicts.io").nudges is True
+
+
+def test_the_grid_holds_whole_weeks(room: Stand) -> None:
+    page = get(signed_in(room), f"{PAGE}?month=2026-11")
+    days = re.findall(r'<p class="day-name">.*?datetime="([^"]+)"', page)
+    assert (days[0], days[-1], len(days)) == ("2026-10-26", "2026-12-06", 42)
+    assert all(date.fromisoformat(day) for day in days)
