@@ -1,20 +1,23 @@
-"""The last look: when, to whom, and one sentence that says all of it. A blocking check stops it here."""
+"""The last look: when, to whom, one sentence that says all of it, and what is promised. What blocks stops it here."""
 
+from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from flask import g, request, url_for
+from sqlalchemy.orm import Session
 from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
 
 from digest.db import utcnow
+from digest.delivery import recall as recalling
 from digest.delivery.forecast import Forecast, forecast
-from digest.editorial import clock
+from digest.editorial import occasions, promises
 from digest.editorial import schedule as calendar
 from digest.editorial.models import Issue, State
 from digest.errors import BadInput
-from digest.web.desk import chosen
-from digest.web.desk.checking import look_over
-from digest.web.desk.frame import Undo, field, page, say, services, to
+from digest.web.desk import chosen, release
+from digest.web.desk.checking import look_over, waive_all
+from digest.web.desk.frame import Undo, field, is_live, page, say, services, to
 from digest.web.desk.gate import blueprint
 
 
@@ -23,28 +26,15 @@ def schedule(number: int) -> str:
     """The time, prefilled with the next run, and the sentence for it; another time can be looked at first."""
     with services().db.read() as db:
         issue = chosen.issue(db, number)
-        day, clock, zone = _proposed(issue)
-        problem, words = None, ""
-        here = services()
-        found = forecast(db, issue, base_url=here.base_url, allowed=here.allowed, now=utcnow())
-        try:
-            words = _sentence(found, f"{day} {clock}", zone)
-        except BadInput as refusal:
-            problem = str(refusal)
+        facts = _outlook(db, issue)
+        if is_live():
+            return page("sentence.html", **facts)
         return page(
             "schedule.html",
-            issue=issue,
-            on_day=day,
-            clock=clock,
-            chosen=zone,
             zones=sorted(available_timezones()),
-            sentence=words,
-            problem=problem,
-            now_sentence=_now_sentence(found),
-            hold=request.args.get("hold", issue.hold_minutes),
-            reach=found,
             checks=look_over(db, issue),
             open=_may_go(issue),
+            **facts,
         )
 
 
@@ -64,13 +54,17 @@ def put(number: int) -> Response:
         else:
             calendar.schedule(db, issue, on=f"{field('day')} {field('clock')}", zone=field("zone"), **facts)
         # Only now is the row taken: what is checked is what goes out, and what blocks takes it off the calendar again.
-        look_over(db, issue).refuse(issue)
-        hold = issue.hold_minutes
+        waive_all(db, issue, look_over(db, issue)).refuse_open(issue)
+        hold, waits = issue.hold_minutes, release.tell(db, issue)
     services().nudge("calendar")
-    if at_once:
-        say(f"Issue {number} goes out now" + (f", after a hold of {hold} minutes." if hold else "."))
+    if waits:
+        services().nudge("letters")
+        say(f"Issue {number} waits for a second person; the others are asked.", _off(number))
+    elif at_once:
+        undo = Undo(url_for("desk.recall", number=number), {}) if hold else None
+        say(f"Issue {number} goes out now" + (f", after a hold of {hold} minutes." if hold else "."), undo)
     else:
-        say(f"Issue {number} is on the calendar.", Undo(url_for("desk.unschedule", number=number), {}))
+        say(f"Issue {number} is on the calendar.", _off(number))
     return to("issue", number=number)
 
 
@@ -83,25 +77,73 @@ def unschedule(number: int) -> Response:
     return to("issue", number=number)
 
 
-def _proposed(issue: Issue) -> tuple[str, str, str]:
+@blueprint.post("/issues/<int:number>/recall")
+def recall(number: int) -> Response:
+    """Take it back in its hold, or before: it is a draft again, and nobody got anything."""
+    with services().db.begin() as db:
+        issue, now = chosen.issue(db, number), utcnow()
+        if issue.state == State.SCHEDULED:
+            calendar.unschedule(db, issue, now=now, by="desk", user_id=g.me.id)
+            state = State.DRAFT
+        else:
+            state = recalling.recall(db, issue, now=now, by="desk", user_id=g.me.id)
+    if state == State.DRAFT:
+        say(f"Issue {number} is taken back: it is a draft again, and nobody got it.")
+    else:
+        say(
+            f"Issue {number} is taken back, and nobody got it. Another draft is open, so it waits for its hour."
+        )
+    return to("issue", number=number)
+
+
+def _off(number: int) -> Undo:
+    return Undo(url_for("desk.unschedule", number=number), {})
+
+
+def _proposed(db: Session, issue: Issue) -> tuple[str, str, str]:
     """Day, clock and zone: as asked for, else as scheduled, else the publication's next run."""
     zone = request.args.get("zone") or issue.zone or issue.publication.zone
     if issue.send_on and issue.state == State.SCHEDULED:
         wall = issue.send_on
     else:
-        run = clock.next_run(issue.publication, utcnow()).astimezone(ZoneInfo(issue.publication.zone))
-        wall = run.strftime("%Y-%m-%d %H:%M")
+        own, now = occasions.of_issue(issue), utcnow()
+        day = own if own and own.run > now else occasions.next_planned(db, issue.publication, now)
+        wall = day.run.astimezone(ZoneInfo(issue.publication.zone)).strftime("%Y-%m-%d %H:%M")
     return request.args.get("day") or wall[:10], request.args.get("clock") or wall[11:], zone
 
 
-def _sentence(found: Forecast, on: str, zone: str) -> str:
-    clock.resolve(on, zone)  # so that a time that does not exist is said, not spoken of
-    return found.sentence(on, zone)
+def _outlook(db: Session, issue: Issue) -> dict[str, Any]:
+    """What would happen at the hour that is asked for, counted now."""
+    day, hour, zone = _proposed(db, issue)
+    hold = request.args.get("hold", default=issue.hold_minutes, type=int)
+    hold = min(max(hold, 0), calendar.LONGEST_HOLD)
+    found = forecast(db, issue, base_url=services().base_url, allowed=services().allowed, now=utcnow())
+    words, problem, told = "", None, []
+    try:
+        told = promises.promises(f"{day} {hour}", zone, hold)
+        words = found.sentence(f"{day} {hour}", zone)
+    except BadInput as refusal:
+        problem = str(refusal)
+    return {
+        "issue": issue,
+        "zone": issue.publication.zone,
+        "on_day": day,
+        "on_clock": hour,
+        "chosen": zone,
+        "hold": hold,
+        "sentence": words,
+        "promises": told,
+        "problem": problem,
+        "now_sentence": _now_sentence(found),
+        "now_promises": promises.promises_now(hold),
+        "reach": found,
+        "counted_at": utcnow(),
+    }
 
 
 def _now_sentence(found: Forecast) -> str:
     zone = found.issue.publication.zone
-    return _sentence(found, utcnow().astimezone(ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M"), zone)
+    return found.sentence(utcnow().astimezone(ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M"), zone)
 
 
 def _may_go(issue: Issue) -> bool:
