@@ -11,6 +11,7 @@ from tests.web.newsstand import BASE, Stand, compare, publish, send, stand
 from digest.audience import tokens
 from digest.audience.models import Subscription
 from digest.db import Database, utcnow
+from digest.delivery.pressing import pressed
 from digest.editorial import content, drafting
 from digest.publications import publications
 from digest.web.desk.sample import sample_mail
@@ -78,6 +79,6 @@ def test_a_mail_leads_to_the_pages_of_its_own_publication(two: Stand) -> None:
             issue = drafting.draft(session, publications.find(session, slug), utcnow(), by="test")
             edition = content.edition(session, issue, BASE)
             assert all(block.url.startswith(f"{site}/comparisons/") for block in edition.blocks)
-            mail = sample_mail(session, issue, BASE)
+            mail = sample_mail(pressed(session, issue, BASE))
             assert f"List-Archive: <{site}/issues>".encode() in mail
             assert (b"/p/" in mail) == (slug == "parsers")

@@ -68,8 +68,8 @@ def freeze_step(session: Session, issue_id: int, now: datetime, limit: int = bat
     once: it goes on behind the last reader that was committed.
     """
     mine = select(FrozenIssue).where(FrozenIssue.issue_id == issue_id).options(defer(FrozenIssue.pressed))
-    frozen = session.scalars(mine.with_for_update()).one()
-    if frozen.audience_done_at is not None:
+    frozen = session.scalars(mine.with_for_update()).one_or_none()
+    if frozen is None or frozen.audience_done_at is not None:  # taken back in its hold, or all there
         return True
     issue = session.get_one(Issue, issue_id, populate_existing=True)
     if issue.state not in {State.SENDING, State.PAUSED}:

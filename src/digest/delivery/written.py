@@ -12,6 +12,7 @@ from digest.delivery.copies import again
 from digest.delivery.mails import envelope
 from digest.delivery.models import Letter
 from digest.delivery.outbox import COPY, TEST
+from digest.delivery.trial import picks
 from digest.editorial import content, issues, users
 from digest.editorial.models import User
 from digest.mail import compose
@@ -142,11 +143,13 @@ def _links(
 def _test(
     session: Session, letter: Letter, to: bytes, message_id: bytes, *, signer: Signer, base_url: str
 ) -> bytes:
-    issue = issues.by_id(session, int(json.loads(letter.facts)["issue_id"]))
+    facts = json.loads(letter.facts)
+    issue = issues.by_id(session, int(facts["issue_id"]))
     plain, escaped = masked(addresses.masked(str(letter.address)))
     leave = tokens.unsubscribe_token(signer, issue.publication_id, 0)
     choose = tokens.preferences_token(signer, issue.publication_id, 0)
-    plate = press(content.edition(session, issue, base_url), test=True).plate()
+    edition = content.edition(session, issue, base_url)
+    plate = press(edition, test=True).plate(picks(edition, facts.get("topics", ())))
     return plate.fill(Reader(to, message_id, leave.encode(), choose.encode(), plain, escaped))
 
 

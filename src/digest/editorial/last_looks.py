@@ -7,6 +7,7 @@ from datetime import datetime
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
+from digest.audience.rows import insert
 from digest.editorial import changes
 from digest.editorial.changes import Change
 from digest.editorial.models import Issue, LastLook
@@ -28,7 +29,7 @@ class Since:
 
 def since(session: Session, issue: Issue, edition: Edition, user_id: int) -> Since:
     """What changed of `edition`, which the issue is now, since this user looked."""
-    row = session.get(LastLook, (issue.id, user_id))
+    row = session.get(LastLook, (issue.id, user_id), populate_existing=True)
     if row is None:
         return Since(None)
     said = to_json(edition)
@@ -44,12 +45,9 @@ def since(session: Session, issue: Issue, edition: Edition, user_id: int) -> Sin
 def looked(session: Session, issue: Issue, edition: Edition, user_id: int, now: datetime) -> None:
     """Remember that this user has looked `edition` through."""
     said = to_json(edition)
-    row = session.get(LastLook, (issue.id, user_id), with_for_update=True)
-    if row is None:
-        row = LastLook(issue_id=issue.id, user_id=user_id)
-        session.add(row)
-    row.at, row.edition, row.sha256 = now, said, _hash(said)
-    session.flush()
+    values = {"at": now, "edition": said, "sha256": _hash(said)}
+    row = insert(session, LastLook).values(issue_id=issue.id, user_id=user_id, **values)
+    session.execute(row.on_conflict_do_update(index_elements=["issue_id", "user_id"], set_=values))
 
 
 def _hash(said: str) -> str:

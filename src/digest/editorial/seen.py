@@ -56,6 +56,11 @@ def _links(issue: Issue, known: Sequence[Seen]) -> Iterator[Check]:
         if one.wanted.kind != "link" or not one.found.get("trouble"):
             continue
         url = one.wanted.target
+        if one.found.get("unsure"):
+            yield note(
+                "link", f"{_short(url)} could not be looked at: {one.found['trouble']}.", "It is tried again."
+            )
+            continue
         where, place = places.get(url, ("the mail", ""))
         text = f"{where.capitalize()} links to {_short(url)}, and {one.found['trouble']}."
         mend = "Open it yourself; mend or remove it."

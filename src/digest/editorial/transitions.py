@@ -14,7 +14,8 @@ ALLOWED: Mapping[State, frozenset[State]] = {
     State.DRAFT: frozenset({State.SCHEDULED, State.CANCELLED}),
     # To PAUSED when its hour was missed, and back to DRAFT when an editor takes it off the calendar.
     State.SCHEDULED: frozenset({State.DRAFT, State.SENDING, State.PAUSED, State.CANCELLED}),
-    State.SENDING: frozenset({State.PAUSED, State.SENT, State.CANCELLED}),
+    # To DRAFT only in its hold, when no mail has left: `delivery.recall`.
+    State.SENDING: frozenset({State.DRAFT, State.PAUSED, State.SENT, State.CANCELLED}),
     # To SCHEDULED only when nothing was frozen: the editor was asked about a missed hour and said "send it".
     State.PAUSED: frozenset({State.SENDING, State.SCHEDULED, State.SENT, State.CANCELLED}),
     State.SENT: frozenset(),

@@ -68,6 +68,10 @@ class Unreachable(Exception):
     """The link cannot be followed; the text says why, as an editor reads it."""
 
 
+class _Deaf(Unreachable):
+    """Nobody knows whether it can be followed: the DNS said nothing to us."""
+
+
 @dataclass(frozen=True)
 class Fetched:
     """What a link leads to: the HTTP status of its end (None: there was no answer) and, if it is no good, why."""
@@ -76,6 +80,7 @@ class Fetched:
     end: str  # the last URL
     redirects: int
     trouble: str  # empty: it works
+    unsure: bool = False  # it is our side that could not look
 
     @property
     def works(self) -> bool:
@@ -95,7 +100,7 @@ def fetch(
     try:
         status = _follow(passed, allowed, resolve, until)
     except Unreachable as why:
-        return Fetched(None, passed[-1], len(passed) - 1, str(why))
+        return Fetched(None, passed[-1], len(passed) - 1, str(why), isinstance(why, _Deaf))
     return Fetched(status, passed[-1], len(passed) - 1, _trouble(status))
 
 
@@ -145,7 +150,7 @@ def _address(host: str, allowed: Allowance, resolve: Resolve) -> Address:
         try:
             found = resolve(host)
         except Unavailable:
-            raise Unreachable(f"the DNS gave no answer for {host}") from None
+            raise _Deaf(f"the DNS gave no answer for {host}") from None
     if not found:
         raise Unreachable(f"there is no host {host}")
     if any(forbidden(address, allowed) for address in found):

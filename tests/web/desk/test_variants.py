@@ -23,7 +23,7 @@ def test_the_preview_is_what_a_reader_with_these_topics_gets(room: Stand) -> Non
     page = get(editor, PREVIEW)
     shown, held = verdicts(page)
     assert shown == held > 1
-    assert "the smallest that a reader may get is" in page
+    assert "The smallest that a reader may get" in page
     some = get(editor, PREVIEW + "?topic=Infrastructure&as=desktop")
     fewer, still = verdicts(some)
     assert 0 < fewer < still == held

@@ -1,26 +1,55 @@
-"""The issue as a mail to a reader who does not exist: the same press and the same plate as for those who do."""
+"""The issue as a mail to somebody who gets nothing from it: the same press and plate as for those who do.
 
-from sqlalchemy.orm import Session
+Its links hold no reader's tokens: they record nothing and change nothing, also where the mail is one reader's.
+"""
 
-from digest.delivery.pressing import pressed
-from digest.editorial.models import Issue
+import re
+from dataclasses import replace
+from html import escape
+
+from digest.render import quoted
 from digest.render.plate import Reader, masked
+from digest.render.press import Pressed
 
 ADDRESS = "reader@example.org"
 TOKEN = b"this-is-a-preview-and-this-link-leads-nowhere"
+_CLICK = re.compile(r"https?://[^\s\"'<>]*?/go/preview-link-(\d+)")
+_MARK = (
+    '<div style="margin:0 auto;max-width:600px;padding:6px 12px;border:2px solid #8a5a00;background:#fbf4e4;'
+    'color:#5a3b00;font:bold 13px/1.4 sans-serif">Changed since your last look</div>'
+)
 
 
-def sample_mail(db: Session, issue: Issue, base_url: str, picks: tuple[int, ...] | None = None) -> bytes:
+def sample_mail(
+    made: Pressed, picks: tuple[int, ...] | None = None, *, to: str = ADDRESS, shown: str = "r•••@example.org"
+) -> bytes:
     """The whole mail, as it would go on the wire, with these picks; None: all of them."""
-    plate = pressed(db, issue, base_url).plate(picks)
-    text, html = masked("r•••@example.org")
+    plate = made.plate(picks or None)
+    text, html = masked(shown)
     reader = Reader(
-        to=ADDRESS.encode(),
-        message_id=f"preview.{issue.id}@example.org".encode(),
+        to=to.encode("ascii", "replace"),
+        message_id=b"preview@example.org",
         unsubscribe=TOKEN,
         preferences=TOKEN,
         masked_text=text,
         masked_html=html,
-        clicks=[TOKEN] * len(plate.clicks),
+        clicks=[f"preview-link-{number}".encode() for number in plate.clicks],
     )
     return plate.fill(reader)
+
+
+def marked(made: Pressed, picks: frozenset[int]) -> Pressed:
+    """The same issue with a mark above each of these picks, for looking at and never for sending."""
+    mark = quoted.closed(quoted.encode([_MARK]))
+    blocks = {pick: ((*mark, *piece) if pick in picks else piece) for pick, piece in made.html.blocks.items()}
+    return replace(made, html=replace(made.html, blocks=blocks))
+
+
+def for_a_frame(html: str, made: Pressed, *, leave: str, choose: str) -> str:
+    """The HTML part for a look: links open beside it and lead straight on; `leave` and `choose` are nobody's tokens."""
+    targets = {link.number: link.url for link in made.links}
+    html = _CLICK.sub(lambda found: escape(targets.get(int(found[1]), "#")), html)
+    token = TOKEN.decode()
+    html = html.replace(f"/unsubscribe/{token}", f"/unsubscribe/{leave}")
+    html = html.replace(f"/preferences/{token}", f"/preferences/{choose}")
+    return re.sub(r"(<head[^>]*>)", r'\1<base target="_blank">', html, count=1)

@@ -9,7 +9,8 @@ from digest.audience import topics
 from digest.delivery.models import FrozenIssue
 from digest.editorial import content
 from digest.editorial.models import Issue
-from digest.render.content import from_json
+from digest.render.content import Edition, from_json
+from digest.render.press import Pressed
 from digest.web.desk.sample import sample_mail
 
 
@@ -20,6 +21,7 @@ class Variant:
     picks: tuple[int, ...]  # ids, in order; empty: such a reader is not mailed
     of: int  # how many picks the issue has
     bytes: int  # of the whole mail as sent; 0 without picks
+    topics: tuple[str, ...] = ()  # that such a reader chose; none: everything
 
 
 @dataclass(frozen=True)
@@ -33,21 +35,26 @@ class Variants:
     smallest: Variant
 
 
-def variants(db: Session, issue: Issue, base_url: str, wanted: Collection[str]) -> Variants:
-    """The issue as a reader with the topics `wanted` gets it (none: everything). Raises BadInput as `press` does."""
+def edition_of(db: Session, issue: Issue, base_url: str) -> Edition:
+    """What the issue says: as it was frozen, else as it stands."""
     frozen = db.get(FrozenIssue, issue.id)
-    edition = from_json(frozen.edition) if frozen else content.edition(db, issue, base_url)
+    return from_json(frozen.edition) if frozen else content.edition(db, issue, base_url)
+
+
+def variants(edition: Edition, made: Pressed, wanted: Collection[str]) -> Variants:
+    """The issue as a reader with the topics `wanted` gets it (none: everything)."""
     blocks = [block.topics for block in edition.blocks]
     offered = sorted(set().union(*blocks), key=str.casefold)
 
     def variant(choice: Collection[str]) -> Variant:
         held = topics.places(topics.variant_of(choice, blocks), len(blocks))
         picks = tuple(edition.blocks[place].pick_id for place in held)
-        size = len(sample_mail(db, issue, base_url, picks)) if picks else 0
-        return Variant(picks, len(blocks), size)
+        size = len(sample_mail(made, picks)) if picks else 0
+        return Variant(picks, len(blocks), size, tuple(sorted(choice)))
 
     mine = [topic for topic in offered if topic in wanted]
     every = variant(())
     # Each block that anybody can have alone comes with one topic, so one topic each shows the smallest.
     smallest = min([every, *(variant([topic]) for topic in offered)], key=lambda found: found.bytes)
+    # Who chose only what the issue has not gets nothing; who is looked through without a choice gets all.
     return Variants(tuple(offered), tuple(mine), variant(mine), every, smallest)

@@ -1,0 +1,51 @@
+"""Taking an issue back in its hold: what was frozen is forgotten, for no mail of it has left."""
+
+from datetime import datetime
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from digest.delivery.models import Batch, Delivery, FrozenIssue
+from digest.editorial import issues, transitions
+from digest.editorial.models import Issue, State
+from digest.errors import NotAllowed
+from digest.tracking.models import Link
+
+_PLAIN = {"synchronize_session": False}
+
+
+def recallable(issue: Issue, now: datetime) -> bool:
+    """Whether it is frozen and in its hold: nobody has got anything."""
+    held = issue.release_at is not None and issue.release_at > now
+    return issue.state == State.SENDING and held and issue.started_at is None
+
+
+def recall(session: Session, issue: Issue, *, now: datetime, by: str, user_id: int | None = None) -> State:
+    """Make it a draft again, with all its words; gives the state that it is in.
+
+    Where another draft is open meanwhile, it waits as one that missed its hour. Raises NotAllowed when a mail of it
+    may have left.
+    """
+    # Whoever writes the audience down holds this row, and finds nothing to go on with afterwards.
+    session.execute(select(FrozenIssue.issue_id).where(FrozenIssue.issue_id == issue.id).with_for_update())
+    session.refresh(issue)
+    if not recallable(issue, now):
+        raise NotAllowed(f"issue {issue.number} is not in its hold any more; pause it, or cancel the rest")
+    other = issues.open_draft(session, issue.publication_id)
+    to = State.DRAFT if other is None else State.PAUSED
+    transitions.move(session, issue, to, now=now, by=by, user_id=user_id, why="taken back in its hold")
+    _forget(session, issue)
+    issue.release_at = None
+    issue.send_on = issue.zone = issue.send_at = None
+    session.flush()
+    return to
+
+
+def _forget(session: Session, issue: Issue) -> None:
+    """Drop the audience, the batches, the links and the frozen mail; a batch that was claimed is mails that left."""
+    begun = select(Batch.id).where(Batch.issue_id == issue.id, Batch.fence > 0).limit(1)
+    if issue.started_at is not None or session.scalar(begun) is not None:
+        raise NotAllowed(f"issue {issue.number} has begun to leave; pause it, or cancel the rest")
+    for table in (Delivery, Batch, Link, FrozenIssue):
+        session.execute(delete(table).where(table.issue_id == issue.id), execution_options=_PLAIN)
+    session.expire_all()
