@@ -18,10 +18,14 @@ PAGE = "/desk/calendar"
 
 
 @pytest.fixture
-def room(db: Database, tmp_path: Path) -> Stand:
+def room(sqlite: Database, tmp_path: Path) -> Stand:
     """A publication of Berlin whose next day is between five and six days away."""
+    return berlin(sqlite, tmp_path)
+
+
+def berlin(db: Database, home: Path) -> Stand:
     weekday = (utcnow().astimezone(ZoneInfo("Europe/Berlin")).date() + timedelta(days=6)).weekday()
-    return newsroom(db, tmp_path, zone="Europe/Berlin", weekday=weekday, draft_days_before=1)
+    return newsroom(db, home, zone="Europe/Berlin", weekday=weekday, draft_days_before=1)
 
 
 def coming(made: Stand) -> occasions.Occasion:
@@ -33,7 +37,8 @@ def words(page: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
 
 
-def test_the_coming_runs_say_their_deadline_and_their_cut_off(room: Stand) -> None:
+def test_the_coming_runs_say_their_deadline_and_their_cut_off(db: Database, tmp_path: Path) -> None:
+    room = berlin(db, tmp_path)
     page = words(get(signed_in(room, "viewer"), PAGE))
     assert "is a draft. Schedule it by" in page
     assert "Draft and content cut-off:" in page

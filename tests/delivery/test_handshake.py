@@ -1,0 +1,72 @@
+"""A test mail tells in words what the relay answered, and what would mend it."""
+
+import pytest
+from sqlalchemy.orm import Session
+from tests.editorial import newsroom
+from tests.editorial.newsroom import NOW
+from tests.relay import Relay, Script
+
+from digest.config import free_port
+from digest.db import Database
+from digest.delivery.handshake import Answer, try_out
+from digest.mail import relay_from_url
+
+
+def one(session: Session, url: str) -> Answer:
+    paper = newsroom.publication(session)
+    (answer,) = try_out(relay_from_url(url), paper, "ana@example.org", now=NOW)
+    return answer
+
+
+def test_a_marked_mail_arrives_and_the_relay_s_words_are_shown(sqlite: Database) -> None:
+    with sqlite.begin() as session, Relay() as relay:
+        answer = one(session, relay.url)
+        assert answer.good
+        assert answer.said.startswith("250")
+        (mail,) = relay.mails
+    assert mail.recipient == "ana@example.org"
+    assert b"Subject: [Test] Weekly Verdicts: the relay takes our mail" in mail.data
+
+
+@pytest.mark.parametrize(
+    ("script", "words", "mend"),
+    [
+        (Script(every_mail="553 5.7.1 sender not verified"), "does not let us send", "Verify the sender"),
+        (
+            Script(every_rcpt="550 5.1.1 sandbox"),
+            "for this recipient",
+            "only to addresses that were verified",
+        ),
+        (Script(every_body="554 5.7.1 no DKIM"), "read the mail and refused", "DKIM, SPF or DMARC"),
+        (Script(every_rcpt="451 4.7.1 greylisted"), "It says: later", "Try again in some minutes"),
+        (
+            Script(every_mail="530 5.7.0 must issue a STARTTLS command first"),
+            "encrypted line",
+            "starttls=required",
+        ),
+        (Script(greeting="554 no"), "does not want to talk", "Check host, port and encryption"),
+    ],
+)
+def test_each_refusal_says_what_is_wrong_and_how_to_mend_it(
+    sqlite: Database, script: Script, words: str, mend: str
+) -> None:
+    with sqlite.begin() as session, Relay(script) as relay:
+        answer = one(session, relay.url)
+    assert not answer.good
+    assert words in answer.words
+    assert mend in answer.mend
+    assert answer.said[:3] in {"530", "550", "553", "554", "451"}
+
+
+def test_a_wrong_password_is_called_one(sqlite: Database) -> None:
+    with sqlite.begin() as session, Relay(Script(users={"me": "secret"})) as relay:
+        answer = one(session, f"smtp://me:wrong@127.0.0.1:{relay.port}?auth=plain")
+    assert "user or the password" in answer.words
+    assert "wrong" not in answer.said
+
+
+def test_a_relay_that_is_not_there_cannot_be_reached(sqlite: Database) -> None:
+    with sqlite.begin() as session:
+        answer = one(session, f"smtp://127.0.0.1:{free_port()}")
+        assert "cannot be reached" in answer.words
+        assert not answer.good
