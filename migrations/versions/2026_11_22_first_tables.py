@@ -1,6 +1,6 @@
 """first tables
 
-Revision 53f8c17c017e begins the history.
+Revision c584b8e7a01e begins the history.
 """
 
 import sqlalchemy as sa
@@ -8,7 +8,7 @@ from alembic import op
 
 import digest.db
 
-revision = "53f8c17c017e"
+revision = "c584b8e7a01e"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -538,6 +538,8 @@ def upgrade() -> None:
         sa.Column("canary", sa.Integer(), nullable=False),
         sa.Column("canary_looked_at", digest.db.UtcDateTime(), nullable=True),
         sa.Column("canary_passed_at", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("words_upto", sa.Integer(), nullable=False),
+        sa.Column("words_gone_at", digest.db.UtcDateTime(), nullable=True),
         sa.Column("watched_from", digest.db.UtcDateTime(), nullable=True),
         sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_frozen_issue_issue_id_issue")),
         sa.PrimaryKeyConstraint("issue_id", name=op.f("pk_frozen_issue")),
@@ -755,6 +757,13 @@ def upgrade() -> None:
             sqlite_where=sa.text("NOT machine"),
             postgresql_where=sa.text("NOT machine"),
         )
+        batch_op.create_index(
+            "ix_click_named",
+            ["at"],
+            unique=False,
+            sqlite_where=sa.text("agent <> ''"),
+            postgresql_where=sa.text("agent <> ''"),
+        )
         batch_op.create_index("ix_click_person", ["subscriber_id", "at"], unique=False)
 
     op.create_table(
@@ -775,6 +784,9 @@ def downgrade() -> None:
     op.drop_table("click_hour")
     with op.batch_alter_table("click", schema=None) as batch_op:
         batch_op.drop_index("ix_click_person")
+        batch_op.drop_index(
+            "ix_click_named", sqlite_where=sa.text("agent <> ''"), postgresql_where=sa.text("agent <> ''")
+        )
         batch_op.drop_index(
             "ix_click_human", sqlite_where=sa.text("NOT machine"), postgresql_where=sa.text("NOT machine")
         )

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,7 @@ def build(settings: "Settings") -> "Services":
         pace=Pace(settings.broker),
         domain_rates=settings.domain_rates,
         warm_up=settings.warm_up,
+        keep_replies=timedelta(days=settings.keep_replies_days) if settings.keep_replies_days else None,
         dkim_selectors=settings.dkim_selector,
     )
 
@@ -87,6 +89,7 @@ def flask_app(settings: "Settings | None" = None) -> "Flask":
         secret_keys=settings.keys(),
         mailbox=settings.smtp_url is None,
         provider=Provider(*provider) if provider else None,
+        proxies=settings.trusted_proxies,
         ready={"migrations": lambda: _current(services)},
     )
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import ipaddress
 import os
 import re
 import secrets
@@ -22,6 +23,8 @@ from digest.errors import BadSetting
 SOCKET_PATH_BYTES = 100  # the kernel takes 107, and a server appends to it while it starts
 LEVELS = ("debug", "info", "warning", "error")
 _PROVIDER = ("oidc_issuer", "oidc_client_id", "oidc_client_secret")
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+LOOPBACK: tuple[Network, ...] = (ipaddress.IPv4Network("127.0.0.0/8"), ipaddress.IPv6Network("::1/128"))
 BROKERS = ("redis", "rediss", "redis+socket", "memory")
 
 
@@ -36,6 +39,17 @@ def _duration(value: object) -> object:
     if not match or int(match[1]) == 0:
         raise ValueError("is not a length of time; write 90s, 15m or 2h")
     return timedelta(seconds=int(match[1]) * rates.PER_SECOND[match[2]])
+
+
+def _networks(value: object) -> object:
+    """`10.0.0.7, 172.16.0.0/12` as networks; `none` is nobody."""
+    if not isinstance(value, str):
+        return value
+    words = [word for word in re.split(r"[\s,]+", value.strip().lower()) if word not in {"", "none"}]
+    try:
+        return tuple(ipaddress.ip_network(word, strict=False) for word in words)
+    except ValueError:
+        raise ValueError("is not a list of networks; write 127.0.0.1, 10.1.0.0/16 or none") from None
 
 
 def _keys(value: object) -> object:
@@ -72,6 +86,8 @@ class Settings(BaseSettings):
     oidc_client_id: str | None = None
     oidc_client_secret: str | None = None
     dkim_selector: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_selectors)] = ()
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = LOOPBACK
+    keep_replies_days: int = Field(180, ge=0)
     retry_delay: Annotated[timedelta, BeforeValidator(_duration)] = timedelta(minutes=15)
     log: str = "info"
 

@@ -69,6 +69,7 @@ class Services:
     pace: Pace = field(default_factory=Pace)  # where all workers agree on how fast they go
     domain_rates: Mapping[str, float] = field(default_factory=dict)  # receiving domain -> mails a second
     warm_up: WarmUp | None = None  # each account's mails a day
+    keep_replies: timedelta | None = None  # what the relay said, and what clicks came from; None: for ever
     dkim_selectors: tuple[str, ...] = ()  # the names of the relay's DKIM keys; none: the usual ones are tried
 
     @property

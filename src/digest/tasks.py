@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from celery.signals import worker_shutting_down
+from sqlalchemy.orm import Session
 
 from digest.audience import consent, erase
 from digest.db import utcnow
@@ -34,6 +35,7 @@ from digest.editorial.models import State
 from digest.embedded.complaints import Complaints
 from digest.errors import DigestError
 from digest.services import current
+from digest.tracking import forget as visits
 
 LOG = logging.getLogger(__name__)
 RUN_SECONDS = 8.0  # after so long a task ends and another goes on: a deploy waits no longer
@@ -48,6 +50,7 @@ EVERY = {
     "checks": 10,
     "drafts": 60,
     "purge": 3600,
+    "expire": 3600,
 }
 
 # A nudge that nobody took until the next one came is worth nothing.
@@ -142,7 +145,16 @@ def purge() -> None:
         LOG.info("forgotten", extra={"subscribers": forgotten, "traces": traces})
 
 
-TASKS = (drafts, calendar, audience, settle, send, letters_, checks, purge)
+def expire() -> None:
+    """Forget the relay's words and the browsers' names of what is older than they are kept."""
+    here = current()
+    if here.keep_replies is not None:
+        before = utcnow() - here.keep_replies
+        _in_steps(partial(_stepped, lambda session: forget.words(session, before, utcnow())))
+        _in_steps(partial(_stepped, lambda session: visits.agents(session, before)))
+
+
+TASKS = (drafts, calendar, audience, settle, send, letters_, checks, purge, expire)
 
 _sending = threading.Lock()
 _looking = threading.Lock()
@@ -231,6 +243,11 @@ def _written_down(issue_id: int) -> bool:
 def _step(issue_id: int) -> bool:
     with current().db.begin() as session:
         return freeze.freeze_step(session, issue_id, utcnow())
+
+
+def _stepped(step: Callable[[Session], bool]) -> bool:
+    with current().db.begin() as session:
+        return step(session)
 
 
 def _no_retry_left() -> bool:

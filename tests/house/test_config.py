@@ -30,6 +30,8 @@ def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DIGEST_BASE_URL", "https://news.example.org/?a=1"),
         ("DIGEST_BROKER_URL", "amqp://rabbit"),
         ("DIGEST_LOG", "loud"),
+        ("DIGEST_TRUSTED_PROXIES", "the proxy"),
+        ("DIGEST_KEEP_REPLIES_DAYS", "-1"),
         ("DIGEST_HOME", "/proc/nowhere"),
     ],
 )
@@ -80,6 +82,21 @@ def test_the_command_ends_with_2_and_says_which_setting(tmp_path: Path, variable
 )
 def test_a_rate_is_mails_a_second(tmp_path: Path, written: str, per_second: float) -> None:
     assert load(home=tmp_path, send_rate=written).send_rate == per_second
+
+
+@pytest.mark.parametrize(
+    ("written", "networks"),
+    [
+        ("", ["127.0.0.0/8", "::1/128"]),
+        ("none", []),
+        ("127.0.0.1, 172.16.0.0/12 fd00::7/64", ["127.0.0.1/32", "172.16.0.0/12", "fd00::/64"]),
+    ],
+)
+def test_proxies_are_networks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, written: str, networks: list[str]
+) -> None:
+    monkeypatch.setenv("DIGEST_TRUSTED_PROXIES", written)
+    assert [str(one) for one in load(home=tmp_path).trusted_proxies] == networks
 
 
 @pytest.mark.parametrize(("written", "seconds"), [("90s", 90), ("15m", 900), ("2h", 7200)])

@@ -27,6 +27,13 @@ def test_a_password_lets_in_and_a_wrong_one_does_not(how: str) -> None:
     assert relay.users == ["me"]
 
 
+def test_a_refusal_holds_no_null_character_for_a_database_would_not_take_it() -> None:
+    script = Script(users={"me": "secret"}, greeting="554 go\0away")
+    with Relay(script) as relay, pytest.raises(Refused, match="554 go away") as refused:
+        connect(relay_from_url(url(relay, "me:secret", "")))
+    assert "\0" not in refused.value.reply.text
+
+
 @pytest.mark.parametrize("offered", [("PLAIN",), ("LOGIN",), ("LOGIN", "PLAIN", "XOAUTH2")])
 def test_without_a_choice_what_is_offered_is_used(offered: tuple[str, ...]) -> None:
     with Relay(Script(users={"me": "secret"}, logins=offered)) as relay:

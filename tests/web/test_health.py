@@ -55,3 +55,10 @@ def test_the_figures_are_not_for_strangers(shop: Stand) -> None:
     client = shop.app.test_client()
     assert client.get("/metrics", environ_base={"REMOTE_ADDR": "9.9.9.9"}).status_code == 404
     assert client.get("/metrics", headers={"X-Forwarded-For": "9.9.9.9"}).status_code == 404
+    near = {"REMOTE_ADDR": "10.0.0.7"}
+    assert client.get("/metrics", environ_base=near).status_code == 200
+    # A proxy nearby that nobody told us of brings all of the world, and says that it is its own neighbour.
+    claim = {"X-Forwarded-For": "10.0.0.8"}
+    assert client.get("/metrics", environ_base=near, headers=claim).status_code == 404
+    assert client.get("/metrics", headers={"X-Forwarded-For": "9.9.9.9, 10.0.0.7"}).status_code == 404
+    assert client.get("/metrics", headers={"X-Forwarded-For": "10.0.0.8, 10.0.0.7"}).status_code == 200

@@ -3,6 +3,7 @@
 import html
 import re
 from datetime import timedelta
+from ipaddress import ip_network
 
 import pytest
 from sqlalchemy import select
@@ -14,6 +15,7 @@ from digest.audience.models import ConsentEvent, Subscriber, Subscription, Wordi
 from digest.db import utcnow
 from digest.delivery.models import Letter
 from digest.publications import publications
+from digest.web import rates
 
 
 def form(shop: Stand, address: str, **more: str) -> dict[str, str]:
@@ -137,7 +139,7 @@ def test_many_sign_ups_from_one_network_are_stopped_without_a_word_about_anybody
     assert len(letters(shop)) == 20
 
 
-def test_a_proxy_of_ours_says_who_asks_and_a_stranger_cannot(shop: Stand) -> None:
+def test_a_proxy_that_is_trusted_says_who_asks_and_nobody_else_can(shop: Stand) -> None:
     def ask(peer: str, forwarded: str, n: int) -> int:
         return (
             shop.app.test_client()
@@ -150,10 +152,34 @@ def test_a_proxy_of_ours_says_who_asks_and_a_stranger_cannot(shop: Stand) -> Non
             .status_code
         )
 
+    rates.trust(shop.app, [ip_network("127.0.0.0/8"), ip_network("10.0.0.0/30")])
     proxied = [ask("10.0.0.1", f"1.1.1.1, 9.9.{n}.9, 10.0.0.2", n) for n in range(21)]
     assert 429 not in proxied
-    lying = [ask("8.8.8.8", f"9.9.{n}.9", 100 + n) for n in range(21)]
-    assert lying[-1] == 429
+    for peer in ("8.8.8.8", "10.0.0.5"):  # a neighbour is no proxy
+        lying = [ask(peer, f"9.9.{n}.9", 100 + n) for n in range(21)]
+        assert lying[-1] == 429
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "visitor"),
+    [
+        ("127.0.0.1", "", "127.0.0.1"),
+        ("127.0.0.1", "9.9.9.9", "9.9.9.9"),
+        ("::1", "2001:db8::9", "2001:db8::9"),
+        ("127.0.0.1", "6.6.6.6, 9.9.9.9", "9.9.9.9"),  # what a visitor wrote himself stands before
+        ("127.0.0.1", "6.6.6.6, 10.0.0.7", "10.0.0.7"),
+        ("127.0.0.1", "9.9.9.9, 127.0.0.1", "9.9.9.9"),
+        ("127.0.0.1", "9.9.9.9, rubbish", "127.0.0.1"),
+        ("10.0.0.7", "9.9.9.9", "10.0.0.7"),
+        ("8.8.8.8", "9.9.9.9", "8.8.8.8"),
+    ],
+)
+def test_the_visitor_is_who_the_nearest_trusted_proxy_saw(
+    shop: Stand, peer: str, forwarded: str, visitor: str
+) -> None:
+    headers = {"X-Forwarded-For": forwarded} if forwarded else {}
+    with shop.app.test_request_context("/", environ_base={"REMOTE_ADDR": peer}, headers=headers):
+        assert rates.visitor() == visitor
 
 
 def test_a_proxy_on_a_unix_socket_says_who_asks_too(shop: Stand) -> None:

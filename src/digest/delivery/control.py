@@ -105,4 +105,7 @@ def _again(
     number: int = again.rowcount  # type: ignore[attr-defined] # an UPDATE gives a cursor's result
     if not number:
         raise NotFound(f"issue {issue.number} has nothing of that kind to send again")
+    # The relay will say something new, which is forgotten in its time as all of it was.
+    fresh = update(FrozenIssue).where(FrozenIssue.issue_id == issue.id)
+    session.execute(fresh.values(words_upto=0, words_gone_at=None), execution_options=_PLAIN)
     return number

@@ -1,19 +1,23 @@
-"""Forgetting a person everywhere: the audience empties its row, and here go the letters and the relay's replies.
+"""Forgetting: a person everywhere, on their wish, and the relay's words about everybody after their time.
+
+Of a person the audience empties its row, and here go the letters and the relay's replies.
 
 A relay likes to echo the address in its reply, and a letter's facts hold the network that asked for it.
 """
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
+from sqlalchemy.orm import Session, defer
 
 from digest.audience import erase
 from digest.audience.address import normal
 from digest.audience.models import Subscriber
-from digest.delivery.models import Delivery, Letter
+from digest.delivery.models import Batch, Delivery, FrozenIssue, Letter
+from digest.editorial.models import Issue
 from digest.signing import Signer
 
+CHUNK = 20_000  # deliveries in one transaction
 _PLAIN = {"synchronize_session": False}
 
 
@@ -37,6 +41,43 @@ def sweep(session: Session, now: datetime) -> None:
     _empty_letters(session, Letter.subscriber_id.in_(erased), now)
     told = and_(Delivery.subscriber_id.in_(erased), Delivery.reply.is_not(None))
     session.execute(update(Delivery).where(told).values(reply=None), execution_options=_PLAIN)
+
+
+def words(session: Session, before: datetime, now: datetime, limit: int = CHUNK) -> bool:
+    """Forget what the relay said of the next `limit` readers of issues that ended before then; True: nothing is left.
+
+    What became of each, and the code that says why, stays: no count and no report changes.
+    """
+    frozen = session.scalars(_ended(before).limit(1).with_for_update(of=FrozenIssue)).one_or_none()
+    if frozen is None:
+        return True
+    mine = Delivery.issue_id == frozen.issue_id
+    beyond = select(Delivery.subscriber_id).where(mine, Delivery.subscriber_id > frozen.words_upto)
+    run = beyond.order_by(Delivery.subscriber_id).limit(limit).subquery()
+    last = session.scalar(select(func.max(run.c.subscriber_id)))
+    if last is None:
+        frozen.words_gone_at = now
+        return False
+    said = update(Delivery).where(mine, Delivery.reply.is_not(None))
+    said = said.where(Delivery.subscriber_id > frozen.words_upto, Delivery.subscriber_id <= last)
+    session.execute(said.values(reply=None), execution_options=_PLAIN)
+    frozen.words_upto = last
+    return False
+
+
+def _ended(before: datetime) -> Select[FrozenIssue]:
+    """The issues whose words are still there and old, the oldest first: the last mail of them is as old."""
+    late = select(Batch.id).where(Batch.issue_id == FrozenIssue.issue_id, Batch.done_at >= before)
+    open_ = select(Batch.id).where(Batch.issue_id == FrozenIssue.issue_id, Batch.done_at.is_(None))
+    return (
+        select(FrozenIssue)
+        .options(defer(FrozenIssue.pressed), defer(FrozenIssue.edition))
+        .join(Issue, Issue.id == FrozenIssue.issue_id)
+        .where(
+            FrozenIssue.words_gone_at.is_(None), Issue.finished_at < before, ~late.exists(), ~open_.exists()
+        )
+        .order_by(FrozenIssue.issue_id)
+    )
 
 
 def _empty_letters(session: Session, whose: ColumnElement[bool], now: datetime) -> None:

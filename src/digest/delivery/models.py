@@ -55,6 +55,10 @@ class FrozenIssue(Base):
     canary: Mapped[int] = mapped_column(default=0)  # how many are mailed before the rest; 0: nobody is
     canary_looked_at: Mapped[datetime | None]  # their answers were judged
     canary_passed_at: Mapped[datetime | None]  # and found good, or a person said so: the rest may go
+    words_upto: Mapped[int] = mapped_column(
+        default=0
+    )  # subscriber id: up to whom the relay's words are forgotten
+    words_gone_at: Mapped[datetime | None]  # and since when all of them are
     watched_from: Mapped[datetime | None]  # refusals before this moment do not stop it: a person saw them
 
 

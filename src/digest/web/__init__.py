@@ -7,7 +7,7 @@ from flask import Flask
 from jinja2 import StrictUndefined
 
 from digest.services import Services
-from digest.web import archive, desk, errors, feed, frame, guards, health, reader, site, track
+from digest.web import archive, desk, errors, feed, frame, guards, health, rates, reader, site, track
 from digest.web.desk import oidc
 from digest.web.desk.oidc import Provider
 
@@ -18,11 +18,13 @@ def make_app(
     secret_keys: Sequence[str],
     mailbox: bool,
     provider: Provider | None = None,
+    proxies: Sequence[rates.Network] = rates.LOOPBACK,
     ready: Mapping[str, Callable[[], object]] | None = None,
 ) -> Flask:
     """The WSGI app. `secret_keys` sign the desk's cookies, newest first; `mailbox` adds the embedded mailbox's pages.
 
-    `provider` is where a team may sign in instead of by a letter.
+    `provider` is where a team may sign in instead of by a letter; `proxies` are the networks whose `X-Forwarded-For` is
+    believed.
 
     `ready` names what /readyz asks beside the database: each is called and raises when it is not well.
     """
@@ -34,6 +36,7 @@ def make_app(
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     # A redirect to a tidier address would break a one-click unsubscribe (RFC 8058, 3.2).
     app.url_map.strict_slashes = app.url_map.merge_slashes = False
+    rates.trust(app, proxies)
     guards.protect(app, secure=services.base_url.startswith("https://"))
     guards.version_static(app)
     errors.register(app)

@@ -1,6 +1,5 @@
 """What operators look at: alive, ready, and how much is waiting."""
 
-import ipaddress
 import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -17,8 +16,8 @@ from digest.delivery.counts import counts
 from digest.delivery.models import Batch, FrozenIssue, Letter, Outcome
 from digest.editorial.models import Issue, State
 from digest.schema import missing
+from digest.web import rates
 from digest.web.frame import services
-from digest.web.rates import visitor
 
 LOG = logging.getLogger(__name__)
 SHOWN_FOR = timedelta(days=7)  # counting the deliveries of every issue ever sent would take ever longer
@@ -51,7 +50,7 @@ def readyz() -> tuple[Response, int]:
 @blueprint.get("/metrics")
 def metrics() -> Response:
     """Figures for Prometheus, in a network of our own only: how many readers there are is nobody's business."""
-    if not ipaddress.ip_address(visitor()).is_private:
+    if not rates.at_home():
         abort(404)
     with services().db.read() as session:
         return Response(ledger_figures(session, utcnow()), content_type=CONTENT_TYPE_LATEST)

@@ -1,11 +1,11 @@
 """How often somebody may ask: a sign-up form is a way to mail strangers, and must not become a cannon."""
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-from flask import request
+from flask import Flask, current_app, request
 from werkzeug.exceptions import TooManyRequests
 
 from digest.services import Limiter
@@ -15,7 +15,10 @@ SIGN_UPS_PER_NETWORK = "20/hour"
 SIGN_UPS_PER_ADDRESS = "5/hour"
 SIGN_UPS_PER_DOMAIN = "300/hour"
 View = TypeVar("View", bound=Callable[..., Any])
-LOOPBACK = ipaddress.IPv4Address("127.0.0.1")
+HERE = ipaddress.IPv4Address("127.0.0.1")
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+LOOPBACK: tuple[Network, ...] = (ipaddress.IPv4Network("127.0.0.0/8"), ipaddress.IPv6Network("::1/128"))
 
 
 def limited(rate: str, what: str) -> Callable[[View], View]:
@@ -36,21 +39,43 @@ def limited(rate: str, what: str) -> Callable[[View], View]:
     return mark
 
 
-def visitor() -> str:
-    """The visitor's IP address. A proxy's word is taken only when the proxy is in a network of our own.
+def trust(app: Flask, proxies: Sequence[Network]) -> None:
+    """Say whose `X-Forwarded-For` is believed."""
+    app.extensions["digest.proxies"] = tuple(proxies)
 
-    No peer at all is a proxy on this machine, which talks over a Unix socket.
-    """
-    peer = _ip(request.remote_addr or "") or LOOPBACK
-    if not peer.is_private:
-        return str(peer)
-    for name in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
-        found = _ip(name.strip())
-        if found is None:
+
+def visitor() -> str:
+    """The visitor's IP address: what the nearest trusted proxy says it took the line from, as long as one did."""
+    seen = _peer()
+    for found in reversed(_forwarded()):
+        if found is None or not _trusted(seen):
             break
-        if not found.is_private:
-            return str(found)
-    return str(peer)
+        seen = found
+    return str(seen)
+
+
+def at_home() -> bool:
+    """Whether the visitor is in a private network, and so is everybody who is said to have passed their words on."""
+    named = _forwarded()
+    if named and not _trusted(_peer()):
+        return False
+    return _peer().is_private and all(found is not None and found.is_private for found in named)
+
+
+def _peer() -> Address:
+    """Who opened the line. Nobody at all is a proxy on this machine, which talks over a Unix socket."""
+    return _ip(request.remote_addr or "") or HERE
+
+
+def _forwarded() -> list[Address | None]:
+    """Who is named, the farthest first; None is somebody whose address cannot be read."""
+    header = request.headers.get("X-Forwarded-For")
+    return [] if header is None else [_ip(name.strip()) for name in header.split(",")]
+
+
+def _trusted(address: Address) -> bool:
+    proxies: tuple[Network, ...] = current_app.extensions["digest.proxies"]
+    return any(address in network for network in proxies)
 
 
 def neighbourhood(address: str) -> str:
@@ -78,7 +103,7 @@ def check_sign_up(limiter: Limiter, key: str) -> None:
         )
 
 
-def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _ip(text: str) -> Address | None:
     try:
         found = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
