@@ -47,11 +47,17 @@ def is_silent(endpoint: str) -> bool:
 UNTOLD: Final = {
     "seek": "finds a subscriber; a POST so that no address stands in a URL",
     "switch": "chooses what this browser shows",
+    "stay": "says that one is at the draft",
+    "look": "looks at a draft with words that are not kept",
+    "looked": "keeps what one has seen of a draft",
+    "find_reader": "finds whose mail to show",
     "ask": "posts a letter; the letter itself is a row",
     "passkey_challenge": "asks; the answer is told",
     "second_challenge": "asks; the answer is told",
     "provider": "leads to the provider; coming back is told",
     "app_start": "draws a secret that counts only once it is proved, which is told",
+    "look": "shows how words will look",
+    "stay": "says that a page is open",
     "letter_again": "posts a letter; the letter itself is a row",
 }
 

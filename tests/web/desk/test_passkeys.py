@@ -1,0 +1,170 @@
+"""Passkeys in a real browser, whose authenticator is made of software; and what the server does with a bad answer."""
+
+import json
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+from sqlalchemy import select, update
+from tests.web.desk.desk import csrf, newsroom, press, signed_in
+from tests.web.newsstand import BASE, Stand
+from werkzeug.serving import make_server
+
+from digest.access.models import Factor, Visit
+from digest.access.passkeys import party
+from digest.db import Database, connect, utcnow
+from digest.editorial import users
+
+
+@pytest.fixture(scope="module")
+def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stand, str]]:
+    home = tmp_path_factory.mktemp("passkeys")
+    shutil.copy(sqlite_template, home / "digest.sqlite3")
+    database = connect(f"sqlite:///{home / 'digest.sqlite3'}")
+    server = make_server("127.0.0.1", 0, lambda *_: [], threaded=True)
+    url = f"http://localhost:{server.port}"
+    room = newsroom(database, home, url)
+    server.app = room.app
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield room, url
+    server.shutdown()
+    server.server_close()
+    thread.join(5)
+    database.close()
+
+
+@pytest.fixture
+def tab(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context()
+    context.set_default_timeout(15_000)
+    yield context
+    context.close()
+
+
+def authenticator(page: Page) -> tuple[Any, str]:
+    """A security key of software, in this page's browser."""
+    wire = page.context.new_cdp_session(page)
+    wire.send("WebAuthn.enable")
+    options = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+        "automaticPresenceSimulation": True,
+    }
+    return wire, wire.send("WebAuthn.addVirtualAuthenticator", {"options": options})["authenticatorId"]
+
+
+def enter(page: Page, served: tuple[Stand, str], role: str = "editor") -> None:
+    room, url = served
+    with room.db.read() as session:
+        token = users.sign_in_token(room.signer, users.find(session, f"{role}@verdicts.io"), utcnow())
+    page.goto(f"{url}/desk/enter/{token}")
+    page.get_by_role("button", name="Sign in").click()
+
+
+@pytest.mark.browser
+def test_a_passkey_is_set_up_used_and_refused_when_it_was_copied(
+    served: tuple[Stand, str], tab: BrowserContext
+) -> None:
+    room, url = served
+    page = tab.new_page()
+    said = list[str]()
+    page.on("console", lambda line: said.append(line.text) if line.type == "error" else None)
+    wire, device = authenticator(page)
+    enter(page, served)
+    page.goto(f"{url}/desk/account")
+    page.get_by_role("button", name="Set up a passkey").click()
+    expect(page.get_by_role("heading", name="Your recovery codes")).to_be_visible()
+    assert page.locator(".codes li").count() == 10
+    assert not Axe().run(page).response["violations"]
+    page.get_by_role("link", name="I have kept them").click()
+    expect(page.locator(".account-list .tag").first).to_have_text("Passkey")
+    assert not Axe().run(page).response["violations"]
+
+    tab.clear_cookies()
+    enter(page, served)
+    expect(page.get_by_role("heading", name="One more step")).to_be_visible()
+    assert not Axe().run(page).response["violations"]
+    page.get_by_role("button", name="Use a passkey").click()
+    expect(page.get_by_role("link", name="Issues")).to_be_visible()
+    with room.db.begin() as session:
+        assert session.scalars(select(Visit.way).order_by(Visit.id.desc())).first() == "letter and passkey"
+        session.execute(update(Factor).values(sign_count=1_000_000))  # the original went on, this is a copy
+
+    tab.clear_cookies()
+    enter(page, served)
+    page.get_by_role("button", name="Use a passkey").click()
+    expect(page.get_by_role("alert").first).to_contain_text("That was not right")
+
+    wire.send("WebAuthn.removeVirtualAuthenticator", {"authenticatorId": device})
+    assert not said
+
+
+def test_an_answer_to_no_challenge_of_ours_is_refused(sqlite: Database, tmp_path: Path) -> None:
+    room = newsroom(sqlite, tmp_path)
+    client = signed_in(room)
+    options = press(client, "/desk/account/passkey/challenge", page="/desk/account").get_json()
+    assert len(options["challenge"]) >= 43
+    assert options["rp"]["id"] == "news.example.org"
+    assert "editor@" not in options["user"]["id"]
+    for answer in (
+        "",
+        "{}",
+        "[]",
+        "null",
+        json.dumps({"id": "x", "rawId": "x", "type": "public-key", "response": {}}),
+    ):
+        page = press(
+            client, "/desk/account/passkey", page="/desk/account", credential=answer, name="Key"
+        ).text
+        assert "The passkey was not made" in page, answer
+    with sqlite.read() as session:
+        assert session.scalars(select(Factor)).all() == []
+
+
+def test_a_bad_answer_at_the_door_lets_nobody_in(sqlite: Database, tmp_path: Path) -> None:
+    room = newsroom(sqlite, tmp_path)
+    with sqlite.begin() as session:
+        editor = users.find(session, "editor@verdicts.io")
+        facts = {"name": "Key", "made_at": utcnow(), "credential": "a2V5", "public_key": b"no key"}
+        session.add(Factor(user_id=editor.id, kind="passkey", **facts))
+    client = signed_in(room)
+    proof = {"csrf_token": csrf(client, "/desk/second")}
+    client.post("/desk/second/challenge", base_url=BASE, data=proof)
+    known = {"id": "a2V5", "rawId": "a2V5", "type": "public-key"}
+    response = {"clientDataJSON": "e30", "authenticatorData": "AAAA", "signature": "AAAA"}
+    for answer in ("{}", "nonsense", json.dumps(known | {"response": response})):
+        client.post("/desk/second/passkey", base_url=BASE, data=proof | {"credential": answer})
+        assert client.get("/desk/", base_url=BASE).headers["Location"] == "/desk/second"
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://news.example.org", "news.example.org"),
+        ("http://localhost:8000", "localhost"),
+        ("http://127.0.0.1:8000", None),
+        ("https://192.0.2.7", None),
+        ("https://[2001:db8::1]", None),
+        ("http://news.example.org", None),
+    ],
+)
+def test_passkeys_are_offered_where_browsers_have_them(url: str, host: str | None) -> None:
+    found = party(url, "Ship or Skip")
+    assert (found and found.id) == host
+
+
+def test_the_page_holds_no_inline_script(sqlite: Database, tmp_path: Path) -> None:
+    client = signed_in(newsroom(sqlite, tmp_path))
+    answer = client.get("/desk/account", base_url=BASE)
+    assert re.search(r"script-src 'self'(;|$)", answer.headers["Content-Security-Policy"])
+    assert not re.search(r"<script(?![^>]*\ssrc=)", answer.text)
