@@ -22,6 +22,7 @@ NOTES = (
     "The reference of sending is smtp-source (C, no database, no personal mails) into the same sink."
 )
 POSTGRES = "PostgreSQL"
+LINES = 8  # connections to a relay that answers at once
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,10 @@ class Row:
 
 def send(readers: int) -> list[Row]:
     """Mails a second and CPU, on both databases."""
-    rate, cpu = smtp_source(readers, 0, 2)
+    rate, cpu = smtp_source(readers, 0, LINES)
     rows = []
     for kind, name, bar in (("sqlite", "SQLite", ">= 15,000/s"), ("postgresql", POSTGRES, ">= 10,000/s")):
-        found = _sent(kind, readers, connections=2)
+        found = _sent(kind, readers, connections=LINES)
         per = 100_000 / found["sent"]
         rows += [
             Row(f"send, instant relay, {name}", found["sent"] / found["seconds"], "/s", bar, rate),

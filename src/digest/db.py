@@ -76,6 +76,11 @@ class Database:
     _write: sessionmaker[Session]
     _read: sessionmaker[Session]
 
+    @property
+    def is_served(self) -> bool:
+        """Whether another process does the work, on its own core, while this one waits."""
+        return self.engine.dialect.name == "postgresql"
+
     @contextmanager
     def begin(self, patience: float | None = None) -> Iterator[Session]:
         """A session in one transaction: committed at the end of the block, rolled back when it raises.

@@ -127,7 +127,7 @@ class Minter:
 
 def pack(*numbers: int) -> bytes:
     """Numbers (each >= 0) as a token holds them; packs of some numbers may be joined."""
-    return b"".join(map(_varint, numbers))
+    return _varint(numbers[0]) if len(numbers) == 1 else b"".join(map(_varint, numbers))
 
 
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
@@ -152,6 +152,8 @@ def _key(secret: str) -> _Key:
 def _varint(number: int) -> bytes:
     if number < 0:
         raise ValueError(f"a token holds no negative number: {number}")
+    if number <= LOW_BITS:
+        return bytes((number,))
     out = bytearray()
     while number > LOW_BITS:
         out.append(number & LOW_BITS | 0x80)

@@ -31,6 +31,7 @@ class Nap(NamedTuple):
 
 Wait = Ready | Nap
 Talk = Generator[Wait, None, T]
+Rest = Generator[Nap, None, T]
 
 
 def readable(file: int) -> Ready:
@@ -135,7 +136,7 @@ def finish(talk: Talk[T]) -> T:
         poll.poll(TICK_SECONDS * 1000)
 
 
-def apart(act: Callable[[], T]) -> Talk[T]:
+def apart(act: Callable[[], T]) -> Rest[T]:
     """Do what blocks in a thread of its own, while the others go on; gives what it returns, raises what it raises."""
     results: list[T] = []
     troubles: list[BaseException] = []

@@ -4,8 +4,9 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Any, cast
 
-from sqlalchemy import Select, Update, bindparam, func, or_, select, text, update
+from sqlalchemy import Select, Table, Update, bindparam, func, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from digest.db import UtcDateTime
@@ -47,29 +48,23 @@ def claim(
 
     Only batches of issues that are released, counted and neither paused nor told by the relay to wait.
     """
-    taken_at = moment()
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-    if _held(session, now, account) >= connections:
+    taken_at, connection = moment(), session.connection()
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    live = _live(of_account=bool(account))
+    if (connection.execute(live, {"now": now, "account": f":{account}:"}).scalar() or 0) >= connections:
         return None
-    due = _due(now).limit(1).with_for_update(skip_locked=True, of=Batch).scalar_subquery()
-    taken = session.execute(
-        update(Batch)
-        .where(Batch.id == due, Batch.holder.is_(None))
-        .values(holder=holder, fence=Batch.fence + 1, lease_until=now + LEASE)
-        .returning(Batch.id, Batch.issue_id, Batch.fence, Batch.size, Batch.started),
-        execution_options={"synchronize_session": False},
-    ).one_or_none()
+    taken = connection.execute(_taken(), {"now": now, "by": holder, "lease": now + LEASE}).one_or_none()
     if taken is None:
         return None
-    begun = update(Issue).where(Issue.id == taken.issue_id, Issue.started_at.is_(None)).values(started_at=now)
-    session.execute(begun, execution_options={"synchronize_session": False})
-    return Claim(*taken, until=_until(taken_at))
+    connection.execute(_begun(), {"issue": taken.issue_id, "now": now})
+    until = _until(taken_at)
+    return Claim(taken.id, taken.issue_id, taken.fence, taken.size, taken.started, until)
 
 
 def anything_due(session: Session, now: datetime) -> bool:
     """Whether there is a batch that `claim` would give."""
-    return session.scalar(_due(now).limit(1)) is not None
+    return session.connection().execute(_due().limit(1), {"now": now}).scalar() is not None
 
 
 def renew(session: Session, held: Claim, now: datetime, *, started: int | None = None) -> bool:
@@ -93,15 +88,19 @@ def let_go(session: Session, held: Claim, now: datetime, *, reached: int) -> Non
     """Give the batch back: ended when all of it was `reached`, else for the next one to go on at that place."""
     done = reached >= held.size
     values = {"holder": None, "lease_until": None, "started": reached, "done_at": now if done else None}
-    ours = update(Batch).where(Batch.id == held.batch_id, Batch.fence == held.fence).values(values)
-    session.execute(ours, execution_options={"synchronize_session": False})
+    ours = update(_BATCH).where(Batch.id == held.batch_id, Batch.fence == held.fence).values(values)
+    session.connection().execute(ours)
 
 
+_BATCH, _ISSUE = cast("Table", Batch.__table__), cast("Table", Issue.__table__)
+_NOW: Any = bindparam("now", type_=UtcDateTime())
+
+
+# What runs with every batch or group of mails is built once: putting it together costs more than running it.
 @cache
 def _kept(*, begins: bool) -> Update:
-    """Built once, for it runs with every group of mails."""
-    batch = Batch.__table__.c
-    kept = update(Batch.__table__).where(batch.id == bindparam("batch"), batch.fence == bindparam("held"))  # type: ignore[arg-type] # a FromClause to the type checker
+    batch = _BATCH.c
+    kept = update(_BATCH).where(batch.id == bindparam("batch"), batch.fence == bindparam("held"))
     kept = kept.values(lease_until=bindparam("lease", type_=UtcDateTime()))
     if begins:
         going = select(Issue.id).where(Issue.id == bindparam("issue"), Issue.state.in_(OPEN)).exists()
@@ -109,24 +108,43 @@ def _kept(*, begins: bool) -> Update:
     return kept.returning(batch.id)
 
 
-def _held(session: Session, now: datetime, account: str) -> int:
+@cache
+def _live(*, of_account: bool) -> Select[int]:
+    """How many batches are being sent, by anybody."""
     live = select(func.count()).where(
-        Batch.holder.is_not(None), Batch.done_at.is_(None), Batch.lease_until > now
+        Batch.holder.is_not(None), Batch.done_at.is_(None), Batch.lease_until > _NOW
     )
-    if account:
-        live = live.where(Batch.holder.contains(f":{account}:"))
-    return session.scalar(live) or 0
+    return live.where(Batch.holder.contains(bindparam("account"))) if of_account else live
 
 
-def _due(now: datetime) -> Select[int]:
+@cache
+def _taken() -> Update:
+    due = _due().limit(1).with_for_update(skip_locked=True, of=Batch).scalar_subquery()
+    taken = update(_BATCH).where(Batch.id == due, Batch.holder.is_(None))
+    lease = bindparam("lease", type_=UtcDateTime())
+    taken = taken.values(holder=bindparam("by"), fence=Batch.fence + 1, lease_until=lease)
+    return taken.returning(Batch.id, Batch.issue_id, Batch.fence, Batch.size, Batch.started)
+
+
+@cache
+def _begun() -> Update:
+    return (
+        update(_ISSUE)
+        .where(Issue.id == bindparam("issue"), Issue.started_at.is_(None))
+        .values(started_at=_NOW)
+    )
+
+
+@cache
+def _due() -> Select[int]:
     return (
         select(Batch.id)
         .join(Issue, Issue.id == Batch.issue_id)
         .join(FrozenIssue, FrozenIssue.issue_id == Batch.issue_id)
-        .where(Batch.done_at.is_(None), Batch.holder.is_(None), Batch.due_at <= now)
-        .where(Issue.state.in_(OPEN), Issue.release_at <= now, FrozenIssue.audience_done_at.is_not(None))
+        .where(Batch.done_at.is_(None), Batch.holder.is_(None), Batch.due_at <= _NOW)
+        .where(Issue.state.in_(OPEN), Issue.release_at <= _NOW, FrozenIssue.audience_done_at.is_not(None))
         .where(canary.released())
-        .where(or_(FrozenIssue.quiet_until.is_(None), FrozenIssue.quiet_until <= now))
+        .where(or_(FrozenIssue.quiet_until.is_(None), FrozenIssue.quiet_until <= _NOW))
         .order_by(Issue.release_at, Batch.id)
     )
 

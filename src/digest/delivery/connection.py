@@ -119,7 +119,7 @@ class Connection:
             if hand.queue:
                 yield from self._one(hand)
             elif hand.unread:
-                if not hand.read_on():
+                if not (yield from hand.read_on()):
                     return
             else:
                 yield None

@@ -4,6 +4,7 @@ A group's readers are read, its predecessor's outcomes are written and `started`
 transaction is open while the relay is spoken to. Sending is the one act of this house that commits by itself.
 """
 
+import functools
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from digest.delivery.models import Outcome
 from digest.delivery.shift import Shift
 from digest.errors import BadInput
 from digest.pipeline import Mail
+from digest.turns import Rest, apart
 
 GROUP = 200  # mails between two commits, at most
 FRESH_SECONDS = 1.0  # so long after they were read, readers are mailed without being asked about again
@@ -85,22 +87,29 @@ class Hand:
         """Whether there are readers behind those that were read."""
         return self._upto < self.claim.size
 
-    def read_on(self) -> bool:
+    def read_on(self) -> Rest[bool]:
         """The one transaction of a group. False when the batch must be left: it was stopped or is not ours."""
         behind = min(self._upto + self._groups.next(), self.claim.size)
-        now, ends = self._shift.clock(), self._answers.hand_out()
-        with self._shift.db.begin() as session:
-            ledger.write(session, self.claim.issue_id, ends, now)
-            if not claims.renew(session, self.claim, self._shift.clock(), started=behind):
-                self._count(ends)
-                return False
-            rows = ledger.upcoming(session, self.claim.batch_id, self._upto, behind, now)
+        ends = self._answers.hand_out()
+        act = functools.partial(self._write_and_read, ends, behind)
+        # While a server works, the other lines go on; a file is this very thread's work.
+        rows = (yield from apart(act)) if self._shift.db.is_served else act()
         self._count(ends)
+        if rows is None:
+            return False
         self.queue.extend(self._fit_for_now(rows))
         self._upto = behind
         self._asked = time.monotonic()
         self._groups.begin()
         return True
+
+    def _write_and_read(self, ends: Sequence[End], behind: int) -> Sequence[Next] | None:
+        now = self._shift.clock()
+        with self._shift.db.begin() as session:
+            ledger.write(session, self.claim.issue_id, ends, now)
+            if not claims.renew(session, self.claim, self._shift.clock(), started=behind):
+                return None
+            return ledger.upcoming(session, self.claim.batch_id, self._upto, behind, now)
 
     def still_good(self) -> bool:
         """Whether those who were read may still be mailed; after a slow reply the rule and the issue are asked anew."""
