@@ -11,6 +11,7 @@ from digest.editorial import content, issues, transitions
 from digest.editorial.models import State
 from digest.publications import publications
 from digest.render.press import press
+from digest.tracking import links, unsubscribes
 
 OUTCOMES = ("accepted",) * 6 + ("failed", "failed", "excluded", "unknown", None)
 
@@ -48,6 +49,23 @@ def on_its_way(made: Stand, state: State = State.SENDING, hold_minutes: int = 0)
         for number, outcome in zip(numbers, OUTCOMES, strict=True):
             session.add(_delivery(batch, number, None if hold_minutes else outcome, now))
     return numbers
+
+
+def read_by(made: Stand, numbers: list[int]) -> None:
+    """The first reader followed two links, a scanner all of them; two readers left, one of them said why."""
+    with made.db.begin() as session:
+        issue = issues.get(session, 1)
+        begun = issue.started_at or utcnow()
+        picks = [pick.id for pick in issue.picks][:3]
+        targets = [(n, pick, f"https://news.example.org/{n}", f"Link {n}") for n, pick in enumerate(picks)]
+        links.store(session, issue.id, targets)
+        for who, number, seconds in ((0, 0, 60), (0, 1, 7300), (1, 0, 1), (1, 1, 2), (1, 2, 3)):
+            token = links.click_token(made.signer, issue.id, number, numbers[who])
+            at = begun + timedelta(seconds=seconds)
+            links.follow(session, made.signer, token, agent="Firefox", machine=False, now=at)
+        for who, source in ((2, "header"), (3, "page")):
+            unsubscribes.record(session, issue.id, numbers[who], source, begun + timedelta(hours=3))
+        unsubscribes.explain(session, issue.id, numbers[3], "often")
 
 
 def _delivery(batch: Batch, number: int, outcome: str | None, now: object) -> Delivery:

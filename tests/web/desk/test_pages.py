@@ -1,28 +1,20 @@
 """Every page of the desk in a real browser: accessible, light enough, and no wider than a phone."""
 
-import re
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
-from io import BytesIO
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
-from sqlalchemy import select
-from tests.catalog.pages import draft, unparse
-from tests.web.desk.desk import csrf, get, newsroom, press, signed_in
-from tests.web.desk.sending import on_its_way
+from tests.web.desk.desk import get, newsroom, press, signed_in
+from tests.web.desk.sending import on_its_way, read_by
 from tests.web.newsstand import Stand
-from tests.web.readers import reader
 from werkzeug.serving import make_server
 
-from digest.catalog.models import Comparison, ComparisonVersion
 from digest.db import Database, utcnow
 from digest.editorial import users
 from digest.editorial.models import State
-from digest.publications import publications
 
 PAGES = (
     "/desk/",
@@ -33,7 +25,11 @@ PAGES = (
     "/desk/issues/1/schedule",
     "/desk/comparisons",
     "/desk/comparisons/parsnip-vs-lantern-db",
+    "/desk/comparisons/parsnip-vs-lantern-db/correct",
+    "/desk/comparisons/new",
+    "/desk/tools/parsnip",
     "/desk/subscribers",
+    "/desk/audience",
     "/desk/people",
 )
 
@@ -87,11 +83,18 @@ def test_watching_and_reporting_are_accessible(
     browser: Browser, room: Stand, served: str, scheme: str
 ) -> None:
     numbers = on_its_way(room)
+    read_by(room, numbers)
     look(
         browser,
         room,
         served,
-        ("/desk/issues/1", "/desk/issues/1/report", f"/desk/subscribers/{numbers[0]}"),
+        (
+            "/desk/issues/1",
+            "/desk/issues/1/report",
+            "/desk/issues/1/deliveries",
+            f"/desk/subscribers/{numbers[0]}",
+            f"/desk/subscribers/{numbers[0]}/erase",
+        ),
         scheme,
     )
 
@@ -113,78 +116,8 @@ def test_the_numbers_move_without_a_reload(browser: Browser, room: Stand, served
     page.close()
 
 
-def test_pages_are_pasted_and_uploaded_with_a_line_for_each(room: Stand) -> None:
-    editor = signed_in(room)
-    files = [(BytesIO(b"not a comparison"), "one.txt"), (BytesIO(b"[]{"), "../../two.json")]
-    data = {"csrf_token": csrf(editor, "/desk/comparisons"), "files": files, "page": "also not one"}
-    answer = editor.post(
-        "/desk/comparisons", data=data, content_type="multipart/form-data", base_url="http://127.0.0.1"
-    )
-    page = answer.get_data(as_text=True)
-    assert answer.status_code == 400
-    assert "0 comparisons read, 3 refused" in page
-    assert "one.txt" in page
-    assert "two.json" in page
-    assert page.count('<span class="tag tag-bad">Refused</span>') == 3
-
-
-def test_an_import_tells_what_became_of_each_page(room: Stand) -> None:
-    editor = signed_in(room)
-
-    def bring(*pages: str) -> list[str]:
-        files = [(BytesIO(page.encode()), "👩" * 90 + f"{n}.txt") for n, page in enumerate(pages)]
-        data = {"csrf_token": csrf(editor, "/desk/comparisons"), "files": files}
-        answer = editor.post("/desk/comparisons", data=data, base_url="http://127.0.0.1")
-        assert answer.status_code == 200
-        assert f"{len(pages)} comparison" in answer.text
-        return re.findall(r'<li><span class="tag[^"]*">([^<]+)</span> <a', answer.text)
-
-    first, other = unparse(draft("Larkspur", "Harrow")), unparse(draft("Quince", "Harrow"))
-    assert bring(first) == ["New"]
-    assert bring(first, other) == ["As it was", "New"]
-    assert bring(first.replace("does one thing well", "does two")) == ["Version 2"]
-    assert "Larkspur" in get(editor, "/desk/comparisons/larkspur-vs-harrow")
-
-
-def test_a_reader_is_found_by_the_whole_address_only(room: Stand) -> None:
-    with room.db.begin() as session:
-        number = reader(session, publications.find(session).id, "ana@example.org")
-    viewer = signed_in(room, "viewer")
-    assert "ana@example.org</h1>" in press(viewer, "/desk/subscribers", address="ana@example.org").get_data(
-        as_text=True
-    )
-    assert press(viewer, "/desk/subscribers", address="an").status_code == 404
-    assert "Nothing yet" in get(viewer, f"/desk/subscribers/{number}")
-
-
-def test_counts_by_standing_add_up(room: Stand) -> None:
-    with room.db.begin() as session:
-        publication = publications.find(session).id
-        for place, standing in enumerate(("active", "active", "pending", "left")):
-            reader(session, publication, f"r{place}@example.org", standing)
-    page = get(signed_in(room), "/desk/subscribers")
-    numbers = [line.split("</span>")[0] for line in page.split('<dd><span class="number">')[1:]]
-    assert numbers == ["2", "1", "0", "1", "0", "0"]
-
-
 def test_the_front_shows_what_became_of_past_issues(room: Stand) -> None:
     on_its_way(room, State.SENT)
     page = get(signed_in(room), "/desk/")
     assert "Of 11 planned: 6 accepted" in page
     assert "Draft an issue now" in page
-
-
-def test_the_version_that_stands_is_marked_and_not_the_one_that_came_last(room: Stand) -> None:
-    slug = "parsnip-vs-lantern-db"
-    with room.db.begin() as session:
-        first = session.scalars(
-            select(ComparisonVersion).join(Comparison).where(Comparison.slug == slug)
-        ).one()
-        same = {
-            name: getattr(first, name) for name in ("comparison_id", "left_id", "right_id", "imported_at")
-        }
-        early = first.published_at - timedelta(days=9)
-        session.add(ComparisonVersion(number=2, fingerprint="2", source="late", published_at=early, **same))
-    page = get(signed_in(room), f"/desk/comparisons/{slug}")
-    stands = re.findall(r"<dt>Version (\d)</dt><dd>[^<]*<span class=\"tag tag-good\">Stands", page)
-    assert stands == ["1"]

@@ -1,93 +1,74 @@
-"""The catalog from the desk: browse, look, and bring in pages."""
+"""The catalog from the desk: browse and search it, look at one comparison and how it changed, look at one tool."""
 
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
+from typing import Final
 
 from flask import request
 from sqlalchemy import select
-from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.wrappers import Response
+from sqlalchemy.orm import Session, joinedload
 
-from digest.catalog import importing, read
-from digest.catalog.models import Comparison
-from digest.db import utcnow
+from digest.catalog import changes, read
+from digest.catalog.models import ComparisonVersion
 from digest.editorial.models import Issue, Pick
 from digest.web.desk import chosen
-from digest.web.desk.frame import field, page, services
+from digest.web.desk.frame import page, services
 from digest.web.desk.gate import blueprint
 from digest.web.guards import whole
 
-AT_ONCE = 25
-FILES_AT_ONCE = 500
+AT_ONCE: Final = 25
+VERSIONS: Final = 20
+CHARS: Final = 200
 
 
 @blueprint.get("/comparisons")
 def comparisons() -> str:
-    """All of them, the newest first, or those that a search finds."""
-    query = request.args.get("q", "").strip()
-    start = request.args.get("from", 0, type=whole)
+    """All of them, the newest first, or those that a search finds; a page at a time."""
+    query = request.args.get("q", "").strip()[:CHARS]
+    before = request.args.get("before", type=whole)
     with services().db.read() as db:
-        views = read.search(db, query) if query else read.newest(db, AT_ONCE + 1, start)
+        views = read.page(db, query, before=before, limit=AT_ONCE + 1)
         return page(
             "comparisons.html",
-            views=views[:AT_ONCE] if not query else views,
+            views=views[:AT_ONCE],
+            older=views[AT_ONCE - 1].id if len(views) > AT_ONCE else None,
+            before=before,
             total=read.count(db),
             query=query,
-            start=start,
-            step=AT_ONCE,
-            more=not query and len(views) > AT_ONCE,
             zone=chosen.chosen(db).zone,
-            results=None,
         )
 
 
 @blueprint.get("/comparisons/<slug>")
 def comparison(slug: str) -> str:
-    """One comparison as it stands, where it comes from, and the issues that held it."""
+    """One comparison as it stands, what each version changed, and the issues that held which of them."""
     with services().db.read() as db:
         view = read.by_slug(db, slug)
-        held = select(Issue).join(Pick).where(Pick.comparison_id == view.id).order_by(Issue.number)
+        rows = _versions(db, view.id)
+        views = read.by_version(db, [row.id for row in rows])
+        in_order = [views[row.id] for row in rows]
         return page(
             "comparison.html",
             view=view,
-            held=db.scalars(held).all(),
-            changes=db.get_one(Comparison, view.id).versions,
+            held=_held(db, view.id),
+            versions=changes.history(in_order),
+            imported={row.id: row.imported_at for row in rows},
             zone=chosen.chosen(db).zone,
         )
 
 
-@blueprint.post("/comparisons")
-def bring() -> tuple[str, int] | Response:
-    """Import what was pasted and every file that was sent; a line tells what became of each."""
-    with tempfile.TemporaryDirectory(prefix="digest-") as folder:
-        paths = list(_written(Path(folder)))
-        with services().db.begin() as db:
-            result = importing.import_files(db, paths, utcnow())
-    with services().db.read() as db:
-        zone, total = chosen.chosen(db).zone, read.count(db)
-        views = read.newest(db, AT_ONCE)
-    facts = {"query": "", "start": 0, "step": AT_ONCE, "more": total > AT_ONCE, "zone": zone, "total": total}
-    return page("comparisons.html", views=views, results=result, **facts), 200 if result.imported else 400
+def _versions(db: Session, comparison_id: int) -> list[ComparisonVersion]:
+    """The last versions, the oldest of them first."""
+    rows = select(ComparisonVersion).where(ComparisonVersion.comparison_id == comparison_id)
+    return list(db.scalars(rows.order_by(ComparisonVersion.number.desc()).limit(VERSIONS)))[::-1]
 
 
-def _written(folder: Path) -> Iterator[Path]:
-    """What came with the form as files: an importer reads files, and so a bad one names itself."""
-    if pasted := field("page"):
-        kind = "json" if pasted[:1] in "[{" else "txt"
-        yield _put(folder / "pasted", f"pasted.{kind}", pasted.encode())
-    files = [file for file in request.files.getlist("files") if file.filename]
-    if len(files) > FILES_AT_ONCE:
-        raise RequestEntityTooLarge(
-            f"Send at most {FILES_AT_ONCE} files at once, or import the folder on the command line."
-        )
-    for place, file in enumerate(files):
-        # A folder of its own for each: two files may bear the same name.
-        yield _put(folder / str(place), Path(str(file.filename)).name.lstrip(".") or "page.txt", file.read())
-
-
-def _put(folder: Path, name: str, data: bytes) -> Path:
-    folder.mkdir()
-    path = folder / name[-50:].replace("\0", "")  # characters, of up to four bytes: a file name holds 255
-    path.write_bytes(data)
-    return path
+def _held(db: Session, comparison_id: int) -> list[tuple[Issue, int]]:
+    """The issues that hold it, and in which version."""
+    rows = (
+        select(Issue, ComparisonVersion.number)
+        .join(Pick, Pick.issue_id == Issue.id)
+        .join(ComparisonVersion, ComparisonVersion.id == Pick.version_id)
+        .where(Pick.comparison_id == comparison_id)
+        .options(joinedload(Issue.publication))
+        .order_by(Issue.number)
+    )
+    return [(issue, number) for issue, number in db.execute(rows)]

@@ -1,0 +1,246 @@
+"""Comparisons at the desk: found, brought in after a look, written and corrected by hand, and never half-made."""
+
+import json
+import re
+from datetime import timedelta
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import func, select
+from tests.catalog.pages import draft, side, unparse
+from tests.web.desk.desk import csrf, form, get, newsroom, press, signed_in
+from tests.web.newsstand import Stand
+from werkzeug.test import TestResponse
+
+from digest.catalog import facts, importing, read
+from digest.catalog.models import Comparison, ComparisonVersion, Upload
+from digest.db import Database, utcnow
+from digest.editorial.models import Pick
+
+BASE = "https://news.example.org"
+SLUG = "parsnip-vs-lantern-db"
+
+
+@pytest.fixture
+def both(db: Database, tmp_path: Path) -> Stand:
+    return newsroom(db, tmp_path)
+
+
+@pytest.fixture
+def room(sqlite: Database, tmp_path: Path) -> Stand:
+    """What forms do does not depend on the kind of database."""
+    return newsroom(sqlite, tmp_path)
+
+
+def count(room: Stand) -> int:
+    with room.db.read() as session:
+        return session.scalar(select(func.count()).select_from(ComparisonVersion)) or 0
+
+
+def bring(editor: FlaskClient, *pages: tuple[str, str], pasted: str = "") -> TestResponse:
+    files = [(BytesIO(text.encode()), name) for name, text in pages]
+    data = {"csrf_token": csrf(editor, "/desk/comparisons"), "files": files, "page": pasted}
+    return editor.post("/desk/comparisons", data=data, base_url=BASE, follow_redirects=True)
+
+
+def make(editor: FlaskClient, shown: TestResponse) -> TestResponse:
+    return press(editor, shown.request.path)
+
+
+def planned(page: str) -> list[str]:
+    return re.findall(r'<li><span class="tag(?: tag-good)?">([^<]+)</span>', page)
+
+
+def test_what_was_sent_is_shown_first_and_made_with_a_second_press(both: Stand) -> None:
+    room = both
+    editor, before = signed_in(room), count(room)
+    first, other = unparse(draft("Larkspur", "Harrow")), unparse(draft("Quince", "Harrow"))
+    shown = bring(editor, ("one.txt", first), ("two.txt", first), pasted=other)
+    assert planned(shown.text) == ["New", "New", "As it was"]
+    assert count(room) == before
+    assert get(editor, shown.request.path).count("New</span>") == 2
+    assert "2 new, 1 as it was" in make(editor, shown).text
+    assert count(room) == before + 2
+    assert "do not wait any more" in make(editor, shown).text
+    changed = bring(editor, ("one.txt", first.replace("does one thing well", "does two")))
+    assert planned(changed.text) == ["Version 2"]
+    assert "Larkspur" in make(editor, changed).text
+    again = bring(editor, ("one.txt", first))
+    assert "Nothing to make" in again.text
+
+
+def test_problems_are_named_with_file_and_line_and_the_rest_is_made(room: Stand) -> None:
+    editor, before = signed_in(room), count(room)
+    good = unparse(draft("Larkspur", "Harrow"))
+    broken = good.replace("75%", "175%", 1)
+    shown = bring(
+        editor, ("bad.txt", broken), ("../../two.json", "[]{"), ("\\\\c\\good.txt", good), pasted="no page"
+    )
+    assert shown.text.count("tag-bad") == 4 - 1
+    assert re.search(r"bad\.txt:\d+", shown.text)
+    assert "pasted.txt:1" in shown.text
+    assert "../" not in shown.text
+    make(editor, shown)
+    assert count(room) == before + 1
+    assert "Nothing to make" in bring(editor, pasted="no page").text
+
+
+def test_a_proposal_is_its_sender_s_and_goes_after_a_day(room: Stand) -> None:
+    editor = signed_in(room)
+    shown = bring(editor, pasted=unparse(draft("Larkspur", "Harrow")))
+    owner = signed_in(room, "owner")
+    get(owner, shown.request.path, status=404)
+    assert press(owner, shown.request.path, page="/desk/comparisons").status_code == 404
+    with room.db.begin() as session:
+        session.scalars(select(Upload)).one().at = utcnow() - timedelta(days=2)
+    bring(owner, pasted=unparse(draft("Quince", "Harrow")))
+    get(editor, shown.request.path, status=404)
+    dropped = bring(editor, pasted=unparse(draft("Quince", "Harrow")))
+    assert "Nothing was made" in press(editor, f"{dropped.request.path}/drop", page=dropped.request.path).text
+    get(editor, dropped.request.path, status=404)
+
+
+def test_what_somebody_else_changed_meanwhile_is_shown_anew(both: Stand) -> None:
+    room = both
+    editor, text = signed_in(room), unparse(draft("Larkspur", "Harrow"))
+    shown = bring(editor, pasted=text)
+    with room.db.begin() as session:
+        importing.store(session, [draft("Larkspur", "Harrow", reviewers=3)], utcnow())
+    before = count(room)
+    page = make(editor, shown).text
+    assert "nothing was made" in page
+    assert planned(page) == ["Version 2"]
+    assert count(room) == before
+    make(editor, shown)
+    assert count(room) == before + 1
+
+
+def test_too_much_at_once_is_refused_whole(room: Stand) -> None:
+    editor, before = signed_in(room), count(room)
+    one = '{"left": 1}'
+    assert "too many" in bring(editor, *((f"{n}.json", _many(1001)) for n in range(2))).text
+    assert bring(editor, *((f"{n}.json", one) for n in range(501))).status_code == 413
+    assert "1 MB" in bring(editor, ("big.txt", "x" * 1_000_001)).text
+    assert "nothing was sent" in bring(editor).text.lower()
+    assert count(room) == before
+
+
+def test_a_comparison_is_written_by_hand(room: Stand) -> None:
+    editor = signed_in(room)
+    fields = form(editor, "/desk/comparisons/new")
+    assert "Another reviewer" in get(editor, "/desk/comparisons/new")
+    bad = press(
+        editor, "/desk/comparisons/new", **{**fields, "left-tool": "Larkspur", "left-panel_ship": "lots"}
+    )
+    assert bad.status_code == 400
+    assert "Write a whole number from 0 to 100." in bad.text
+    assert 'value="Larkspur"' in bad.text
+    for which, tool in (("left", "Larkspur"), ("right", "Harrow")):
+        words = {"tool": tool, "tagline": "T", "category": "C", "entry_price": "Free", "description": "D"}
+        fields |= {f"{which}-{name}": text for name, text in words.items()}
+        fields |= {f"{which}-panel_ship": "75 %", f"{which}-community_ship": ""}
+        fields |= {f"quote-2-{which}": f"On the {which}."}
+    shown = press(editor, "/desk/comparisons/new", **fields)
+    assert planned(shown.text) == ["New"]
+    assert "On the left." in make(editor, shown).text
+    more = press(editor, "/desk/comparisons/new", **{**fields, "do": "more"}).text
+    assert "Reviewer 5" in more
+    assert "On the left." in more
+
+
+def test_a_correction_is_a_new_version_and_sent_issues_keep_theirs(room: Stand) -> None:
+    editor, path = signed_in(room), f"/desk/comparisons/{SLUG}/correct"
+    with room.db.read() as session:
+        old = read.by_slug(session, SLUG)
+    held = picked(room, old.id)
+    fields = {**form(editor, path), "left-entry_price": "$1/mo"}
+    shown = press(editor, path, **fields)
+    assert planned(shown.text) == ["Version 2"]
+    page = make(editor, shown).text
+    assert "<del>Free</del><ins>$1/mo</ins>" in page
+    with room.db.read() as session:
+        new = read.by_slug(session, SLUG)
+    assert (new.version, new.left.entry_price, new.published_at.date()) == (
+        2,
+        "$1/mo",
+        old.published_at.date(),
+    )
+    changed = facts.facts(new)
+    changed["left"]["entry_price"] = "Free"
+    same = ("left", "right", "quotes")
+    assert {name: changed[name] for name in same} == {name: facts.facts(old)[name] for name in same}
+    assert picked(room, old.id) == held
+    back = {**form(editor, path), "left-entry_price": "Free"}
+    make(editor, press(editor, path, **back))
+    with room.db.read() as session:
+        assert read.by_slug(session, SLUG).left.entry_price == "Free"
+
+
+def test_two_corrections_at_once_lose_nothing(room: Stand) -> None:
+    editor, path = signed_in(room), f"/desk/comparisons/{SLUG}/correct"
+    mine = {**form(editor, path), "left-tagline": "Mine"}
+    theirs = {**form(editor, path), "left-tagline": "Theirs"}
+    make(editor, press(editor, path, **theirs))
+    late = press(editor, path, **mine)
+    assert late.status_code == 409
+    assert 'value="Mine"' in late.text
+    assert "version 2" in late.text
+
+
+def test_the_version_that_stands_is_marked_and_not_the_one_that_came_last(room: Stand) -> None:
+    with room.db.begin() as session:
+        first = session.scalars(
+            select(ComparisonVersion).join(Comparison).where(Comparison.slug == SLUG)
+        ).one()
+        names = ("comparison_id", "left_id", "right_id", "imported_at")
+        early = first.published_at - timedelta(days=9)
+        same = {name: getattr(first, name) for name in names}
+        session.add(ComparisonVersion(number=2, fingerprint="2", source="late", published_at=early, **same))
+    page = get(signed_in(room), f"/desk/comparisons/{SLUG}")
+    assert re.findall(r'Version (\d) <span class="tag tag-good">Stands', page) == ["1"]
+
+
+def test_the_catalog_is_paged_by_key_and_so_is_a_search(both: Stand) -> None:
+    room = both
+    with room.db.begin() as session:
+        day = utcnow()
+        for n in range(60):
+            wanted = draft(
+                f"Larkspur {n}", "Harrow", published_at=(day - timedelta(hours=n // 3)).isoformat()
+            )
+            importing.store(session, [wanted], day)
+    viewer = signed_in(room, "viewer")
+    for query, many in (("", 67), ("larkspur", 60)):
+        seen, page = [], get(viewer, f"/desk/comparisons?q={query}")
+        while True:
+            seen += re.findall(r'<h2 class="h3"><a href="([^"?]+)', page)
+            older = re.search(r'href="([^"]*before=\d+)"', page)
+            if not older:
+                break
+            page = get(viewer, older[1].replace("&amp;", "&"))
+        assert len(seen) == len(set(seen)) == many
+    get(viewer, "/desk/comparisons?before=999999", status=404)
+
+
+def test_a_tool_s_verdicts_are_a_curve_and_a_list(room: Stand) -> None:
+    with room.db.begin() as session:
+        for panel, community in ((75, None), (50, 40), (100, 61)):
+            one = draft(side("Larkspur", panel_ship=panel, community_ship=community), "Harrow")
+            importing.store(session, [one], utcnow())
+    page = get(signed_in(room, "viewer"), "/desk/tools/larkspur")
+    assert "the panel from 75 to 100, the community from 40 to 61" in page
+    assert "3 reviews" in page
+    assert 'href="/desk/comparisons/larkspur-vs-harrow"' in page
+    get(signed_in(room), "/desk/tools/nothing", status=404)
+
+
+def picked(room: Stand, comparison_id: int) -> list[int]:
+    with room.db.read() as session:
+        return list(session.scalars(select(Pick.version_id).where(Pick.comparison_id == comparison_id)))
+
+
+def _many(number: int) -> str:
+    one = draft("Larkspur", "Harrow", reviewers=1).model_dump(mode="json")
+    return json.dumps([one] * number)

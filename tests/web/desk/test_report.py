@@ -1,0 +1,132 @@
+"""The report: pictures that say their numbers, lists of who got it, and a file of all of it."""
+
+import csv
+import io
+import re
+from datetime import timedelta
+
+from sqlalchemy import update
+from tests.web.desk.desk import get, signed_in
+from tests.web.desk.sending import OUTCOMES, on_its_way, read_by
+from tests.web.newsstand import Stand
+
+from digest.audience import consent
+from digest.audience.models import Subscriber
+from digest.db import utcnow
+from digest.delivery.models import Delivery, Outcome
+from digest.editorial.models import Issue, State
+from digest.publications import publications
+
+
+def words(page: str) -> list[str]:
+    return re.findall(r'<svg class="chart[^"]*"[^>]*aria-label="([^"]*)"', page)
+
+
+def test_a_report_says_in_words_what_its_pictures_show(room: Stand) -> None:
+    numbers = on_its_way(room, State.SENT)
+    read_by(room, numbers)
+    page = get(signed_in(room, "viewer"), "/desk/issues/1/report")
+    assert any("2 by people and 5 in all" in said for said in words(page))
+    assert any("Readers who left, by the hour: 2" in said for said in words(page))
+    assert "Too many mails" in page
+    assert "Said nothing" in page
+    assert "outcomes.csv" not in page  # a viewer takes no addresses away
+
+
+def test_refusals_are_told_by_domain_with_their_reasons(room: Stand) -> None:
+    numbers = on_its_way(room, State.SENT)
+    with room.db.begin() as session:
+        at_mail = {"address": "x@mail.example", "address_key": "x@mail.example"}
+        session.execute(update(Subscriber).where(Subscriber.id == numbers[6]).values(at_mail))
+        later = {"outcome": None, "reason": "451 4.7.1", "due_at": utcnow(), "ended_at": None}
+        session.execute(update(Delivery).where(Delivery.subscriber_id == numbers[10]).values(later))
+    editor = signed_in(room)
+    page = get(editor, "/desk/issues/1/report")
+    assert re.findall(r'domain=([\w.]+)"', page) == ["example.org", "mail.example"]
+    assert "and 1 put off" in page
+    listed = get(editor, "/desk/issues/1/deliveries?domain=example.org")
+    assert re.findall(r'class="address"[^>]*>([^<]+)<', listed) == ["r7@example.org", "r10@example.org"]
+
+
+def test_every_number_leads_to_its_readers(room: Stand) -> None:
+    on_its_way(room, State.SENT)
+    editor = signed_in(room)
+    for outcome in (*Outcome, "remaining"):
+        page = get(editor, f"/desk/issues/1/deliveries?outcome={outcome}")
+        wanted = [place for place, one in enumerate(OUTCOMES) if (one or "remaining") == outcome]
+        assert page.count('class="address"') == len(wanted)
+    assert get(editor, "/desk/issues/1/deliveries").count('class="address"') == len(OUTCOMES)
+    assert get(editor, "/desk/issues/1/deliveries?outcome=failed&reason=other").count('class="address"') == 0
+    assert "no delivery ends as" in get(editor, "/desk/issues/1/deliveries?outcome=eaten", status=400).lower()
+
+
+def test_lists_are_paged_by_reader(room: Stand) -> None:
+    numbers = on_its_way(room, State.SENT)
+    page = get(signed_in(room), f"/desk/issues/1/deliveries?after={numbers[4]}")
+    assert re.findall(r'class="address"[^>]*>r(\d+)@', page) == ["5", "6", "7", "8", "9", "10"]
+
+
+def test_all_outcomes_come_as_csv_without_formulas(room: Stand) -> None:
+    numbers = on_its_way(room, State.SENT)
+    with room.db.begin() as session:
+        evil = {"reply": '=HYPERLINK("http://evil")'}
+        session.execute(update(Delivery).where(Delivery.subscriber_id == numbers[6]).values(evil))
+        gone = {"address": None, "address_key": None}
+        session.execute(update(Subscriber).where(Subscriber.id == numbers[0]).values(gone))
+    viewer = signed_in(room, "viewer")
+    assert viewer.get("/desk/issues/1/outcomes.csv", base_url="https://news.example.org").status_code == 403
+    text = get(signed_in(room), "/desk/issues/1/outcomes.csv")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["outcome"] for row in rows] == [outcome or "remaining" for outcome in OUTCOMES]
+    assert rows[6]["reply"] == '\'=HYPERLINK("http://evil")'
+    assert [row["address"] for row in rows[:2]] == ["", "r1@example.org"]
+
+
+def test_an_issue_stands_beside_the_last_ones_with_their_median(room: Stand) -> None:
+    on_its_way(room, State.SENT)
+    assert "Against the last" not in get(signed_in(room), "/desk/issues/1/report")
+    with room.db.begin() as session:
+        publication = publications.find(session)
+        session.add(
+            Issue(
+                publication_id=publication.id,
+                number=2,
+                state=State.SENT,
+                drafted_at=utcnow(),
+                started_at=utcnow() + timedelta(minutes=1),
+            )
+        )
+    page = get(signed_in(room), "/desk/issues/2/report")
+    assert "Against the last 2 issues" in page
+    assert "Accepted: 0 here; the last 2 issues have 3 in the middle" in words(page)
+
+
+def test_the_year_of_an_audience_is_counted_by_the_week(room: Stand) -> None:
+    now = utcnow()
+    numbers = on_its_way(room)
+    with room.db.begin() as session:
+        for number, (kind, weeks) in enumerate(
+            (
+                ("requested", 0),
+                ("requested", 3),
+                ("confirmed", 3),
+                ("left", 0),
+                ("suppressed", 0),
+                ("left", 60),
+            )
+        ):
+            consent.record(
+                session,
+                subscriber_id=numbers[number],
+                publication_id=None if kind == "suppressed" else 1,
+                kind=consent.Kind(kind),
+                source="test",
+                now=now - timedelta(weeks=weeks),
+            )
+    page = get(signed_in(room, "viewer"), "/desk/audience")
+    assert words(page) == [
+        "Readers by the week, 52 weeks: 1 confirmed, 1 left, 1 were suppressed",
+        "Sign-ups by the week: 2 asked, 1 confirmed",
+    ]
+    assert "50%" in page
+    assert page.count('<tr><th scope="row">') == 52

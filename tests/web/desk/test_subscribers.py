@@ -1,0 +1,134 @@
+"""Readers at the desk: found among many, seen whole, suppressed and erased only when it is meant."""
+
+import json
+import re
+
+from sqlalchemy import select
+from tests.web.desk.desk import get, press, signed_in
+from tests.web.desk.sending import on_its_way, read_by
+from tests.web.newsstand import Stand
+from tests.web.readers import reader
+
+from digest.access.models import Entry
+from digest.audience import consent, suppression
+from digest.audience.models import Subscriber
+from digest.db import utcnow
+from digest.delivery import letters
+from digest.editorial.models import State
+from digest.publications import publications
+
+
+def people(room: Stand, *given: tuple[str, str]) -> list[int]:
+    with room.db.begin() as session:
+        number = publications.find(session).id
+        return [reader(session, number, address, standing) for address, standing in given]
+
+
+def listed(page: str) -> list[str]:
+    return re.findall(r'class="address"[^>]*>([^<]+)<', page)
+
+
+def test_a_whole_address_leads_to_its_reader_and_a_beginning_lists_them(room: Stand) -> None:
+    people(room, ("ana@example.org", "active"), ("anatol@example.org", "left"), ("bob@example.org", "active"))
+    viewer = signed_in(room, "viewer")
+    whole = press(viewer, "/desk/subscribers", address="Ana@example.org")
+    assert "ana@example.org</h1>" in whole.text
+    assert whole.request.path.startswith("/desk/subscribers/")
+    begun = press(viewer, "/desk/subscribers", address="An")
+    assert listed(begun.text) == ["ana@example.org", "anatol@example.org"]
+    assert "an" not in begun.request.query_string.decode()
+    assert listed(press(viewer, "/desk/subscribers", address="an", standing="left").text) == [
+        "anatol@example.org"
+    ]
+    assert "begins with “zoe”" in press(viewer, "/desk/subscribers", address="zoe").text
+    assert listed(press(viewer, "/desk/subscribers", address="an_%").text) == []
+
+
+def test_lists_are_paged_by_key_whatever_order_they_are_in(room: Stand) -> None:
+    people(room, *((f"r{place:03}@example.org", "active") for place in range(120)))
+    viewer = signed_in(room, "viewer")
+    seen, page = [], get(viewer, "/desk/subscribers?standing=reachable")
+    while found := re.search(r'href="([^"]*after=\d+)"', page):
+        seen += listed(page)
+        page = get(viewer, found[1].replace("&amp;", "&"))
+    assert [*seen, *listed(page)] == [f"r{place:03}@example.org" for place in range(120)]
+    seen, after = [], ""
+    for _ in range(3):
+        page = press(viewer, "/desk/subscribers", address="r", after=after).text
+        seen += listed(page)
+        after = (re.findall(r'name="after" value="([^"]+)"', page) or [""])[0]
+    assert seen == [f"r{place:03}@example.org" for place in range(120)]
+
+
+def test_counts_by_standing_add_up(room: Stand) -> None:
+    given = zip("abcdef", ("active", "active", "pending", "left", "active", "left"), strict=True)
+    numbers = people(room, *((f"{name}@example.org", standing) for name, standing in given))
+    with room.db.begin() as session:
+        suppression.suppress_subscriber(session, room.signer, numbers[4], "bounce", utcnow())
+        suppression.suppress_subscriber(session, room.signer, numbers[5], "bounce", utcnow())
+    page = get(signed_in(room), "/desk/subscribers")
+    counts = [line.split("</span>")[0] for line in page.split('<dd><span class="number">')[1:]]
+    assert counts == ["2", "1", "0", "1", "2", "0"]
+    for standing, many in zip(
+        ("reachable", "pending", "paused", "left", "suppressed", "erased"), counts, strict=True
+    ):
+        assert len(listed(get(signed_in(room), f"/desk/subscribers?standing={standing}"))) == int(many)
+
+
+def test_the_whole_history_of_one_reader_is_on_one_page(room: Stand) -> None:
+    numbers = on_its_way(room, State.SENT)
+    read_by(room, numbers)
+    with room.db.begin() as session:
+        facts = {"subscriber_id": numbers[0], "publication_id": 1, "source": "form"}
+        consent.record(session, **facts, kind=consent.Kind.CONFIRMED, now=utcnow(), wording="Yes, send it.")
+        letters.post(session, "welcome", now=utcnow(), publication_id=1, subscriber_id=numbers[0])
+    viewer = signed_in(room, "viewer")
+    page = get(viewer, f"/desk/subscribers/{numbers[0]}")
+    for said in ("Yes, send it.", "Followed", "Link 0", "Accepted", "Welcome"):
+        assert said in page
+    assert "A scanner followed" in get(viewer, f"/desk/subscribers/{numbers[1]}")
+    assert "“Too many mails”" in get(viewer, f"/desk/subscribers/{numbers[3]}")
+    assert "no such mailbox" in get(viewer, f"/desk/subscribers/{numbers[6]}")
+    assert "Erase" not in page
+
+
+def test_everything_about_a_reader_is_handed_out_as_json(room: Stand) -> None:
+    numbers = on_its_way(room, State.SENT)
+    read_by(room, numbers)
+    viewer = signed_in(room, "viewer")
+    path = f"/desk/subscribers/{numbers[1]}/data.json"
+    assert viewer.get(path, base_url="https://news.example.org").status_code == 403
+    held = json.loads(get(signed_in(room), path))
+    assert held["address"] == "r1@example.org"
+    assert [one["issue"] for one in held["deliveries"]] == [1]
+    assert [one["machine"] for one in held["clicks"]] == [True] * 3
+
+
+def test_suppressing_is_asked_first_and_holds(room: Stand) -> None:
+    (number,) = people(room, ("ana@example.org", "active"))
+    editor, path = signed_in(room), f"/desk/subscribers/{number}/suppress"
+    assert "Never mail" in get(editor, path)
+    assert "not mailed any more" in press(editor, path).text
+    with room.db.read() as session:
+        assert suppression.is_suppressed(session, room.signer, "ana@example.org")
+        told = list(session.scalars(select(Entry.number).where(Entry.kind == "subscriber")))
+    assert told == [number]
+    assert path not in get(editor, f"/desk/subscribers/{number}")
+
+
+def test_erasing_wants_the_address_typed_and_leaves_nothing(room: Stand) -> None:
+    (number,) = people(room, ("ana@example.org", "active"))
+    editor, path = signed_in(room), f"/desk/subscribers/{number}/erase"
+    assert "Nothing was erased" in press(editor, path, address="bob@example.org").text
+    assert address(room, number) == "ana@example.org"
+    page = press(editor, path, address="Ana@Example.org ").text
+    assert address(room, number) is None
+    assert "Erased reader" in page
+    assert "ana@" not in page
+    again = press(editor, path, page="/desk/subscribers", address="ana@example.org")
+    assert "erased already" in again.text
+
+
+def address(room: Stand, number: int) -> str | None:
+    with room.db.read() as session:
+        return session.get_one(Subscriber, number).address
