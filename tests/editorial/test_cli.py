@@ -302,3 +302,17 @@ def test_the_report_tells_a_person_how_the_canary_went() -> None:
     passed = stopped | {"state": "passed", "refused": 1}
     assert any("1 refused; passed" in line for line in issue_facts.report_lines(report | {"canary": passed}))
     assert not any("canary" in line for line in issue_facts.report_lines(report | {"canary": None}))
+
+
+def test_where_two_people_are_wanted_the_command_line_asks_and_does_not_wait(
+    run: Run, sqlite: Database, nudged: list[str]
+) -> None:
+    with sqlite.begin() as session:
+        newsroom.drafted(session, two_people=True)
+    result = run("send", "1", "--wait")
+    assert result.exit_code == 1
+    assert "waits for a second person to release it on the desk" in result.stderr
+    assert json.loads(run("send", "1", "--json").stdout)["needs_release"] is True
+    assert "letters" in nudged
+    with sqlite.read() as session:
+        assert schedule.due(session, utcnow()) == []

@@ -163,10 +163,12 @@ def _sender(house: House, settings: Summary) -> Finding:
     from digest.publications import publications
 
     with house.services().db.read() as session:
-        address = publications.find(session).sender_address
+        papers = publications.listing(session) or [publications.find(session)]
+        addresses = sorted({paper.sender_address for paper in papers})
     if settings.own_mailbox:
-        return Finding("sender", "ok", f"{address} (not asked: nobody is mailed)")
-    return _dns(address.rpartition("@")[2])
+        return Finding("sender", "ok", f"{', '.join(addresses)} (not asked: nobody is mailed)")
+    found = [_dns(domain) for domain in sorted({address.rpartition("@")[2] for address in addresses})]
+    return next((one for one in found if one.state != "ok"), found[0])
 
 
 def _dns(domain: str) -> Finding:

@@ -10,14 +10,15 @@ from digest.cli import issue_facts, waiting
 from digest.cli.issue_facts import BY, of_number, printed
 from digest.cli.noting import note_issue
 from digest.db import utcnow
+from digest.delivery import nudges
 from digest.delivery.forecast import forecast
 from digest.delivery.pressing import pressed
 from digest.delivery.report import report as delivery_report
-from digest.editorial import findings
+from digest.editorial import findings, issues
 from digest.editorial import schedule as calendar
 from digest.editorial.findings import Findings
 from digest.editorial.models import Issue
-from digest.errors import DigestError
+from digest.errors import DigestError, NotAllowed
 from digest.services import Services
 
 Put = Callable[[Session, Issue, datetime], None]
@@ -57,7 +58,9 @@ def send(here: Services, number: int, slug: str | None, *, hold: int, waits: boo
         calendar.send_now(session, issue, hold_minutes=hold, now=now, by=BY)
         note_issue(session, "send", issue, f"hold of {hold} minutes")
 
-    _put_on(here, number, slug, put, as_json=as_json, quiet=as_json and waits)
+    held = _put_on(here, number, slug, put, as_json=as_json, quiet=as_json and waits)
+    if waits and held:
+        raise NotAllowed(f"issue {number} waits for a second person to release it on the desk")
     if waits:
         _wait(here, number, slug)
         report(here, number, slug, as_json=as_json)
@@ -82,8 +85,8 @@ def look_over(session: Session, issue: Issue, here: Services) -> Findings:
 
 def _put_on(
     here: Services, number: int, slug: str | None, put: Put, *, as_json: bool, quiet: bool = False
-) -> None:
-    """Put an issue on the calendar by `put`, and print the sentence that says so.
+) -> bool:
+    """Put an issue on the calendar by `put`, and print the sentence that says so; gives whether it needs a release.
 
     In one transaction, and checked after it was put: what is checked is what will go out, and a check that blocks
     takes it off again. What may be waived is said on stderr.
@@ -94,9 +97,15 @@ def _put_on(
         _refuse_blocked(issue, look_over(session, issue, here))
         expected = forecast(session, issue, base_url=here.base_url, allowed=here.allowed, now=now)
         said, facts = expected.sentence(), issue_facts.brief(issue)
+        held = issues.is_unreleased(session, issue)
+        nudges.asked(session, issue, now, None)
     here.nudge("calendar")
     if not quiet:
-        printed(facts | {"sentence": said}, [said], as_json)
+        printed(facts | {"sentence": said, "needs_release": held}, [said], as_json)
+    if held:
+        here.nudge("letters")
+        click.echo("It waits for a second person to release it on the desk; the editors are asked.", err=True)
+    return held
 
 
 def _wait(here: Services, number: int, slug: str | None) -> None:

@@ -159,12 +159,14 @@ def _without(
 ) -> list[tuple[date, Entry]]:
     """The regular days that have no issue, or none that counts."""
     taken = {day for day, entry in issues if entry.state != State.CANCELLED}
+    tried = {day for day, _ in issues}
     found = []
     for one in regular:
         local = one.run.astimezone(ZoneInfo(paper.zone))
         if local.date() not in taken:
             state = "skipped" if one.skipped else "planned" if one.run > now else "missed"
-            found.append((local.date(), Entry(state, f"{local:%H:%M}", paper)))
+            if state != "missed" or local.date() not in tried:
+                found.append((local.date(), Entry(state, f"{local:%H:%M}", paper)))
     return found
 
 

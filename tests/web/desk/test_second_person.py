@@ -1,0 +1,69 @@
+"""With two people, one schedules and another releases; the page says who did what."""
+
+from pathlib import Path
+
+import pytest
+from tests.web.desk.desk import get, issue, newsroom, press, signed_in
+from tests.web.newsstand import Stand
+
+from digest.db import Database, utcnow
+from digest.editorial import schedule
+
+PAGE = "/desk/issues/1"
+
+
+@pytest.fixture
+def room(sqlite: Database, tmp_path: Path) -> Stand:
+    return newsroom(sqlite, tmp_path, two_people=True)
+
+
+def due(made: Stand) -> list[int]:
+    with made.db.read() as session:
+        return schedule.due(session, utcnow())
+
+
+def test_what_one_sends_another_releases(room: Stand) -> None:
+    editor, owner = signed_in(room), signed_in(room, "owner")
+    assert "Two people let an issue" in get(editor, f"{PAGE}/schedule")
+    said = press(editor, f"{PAGE}/schedule", page=f"{PAGE}/schedule", do="now", hold="0").get_data(
+        as_text=True
+    )
+    assert "waits for a second person; the others are asked" in said
+    assert due(room) == []
+    assert "another editor or owner releases it" in get(editor, PAGE)
+    assert "waits for somebody else to release it" in get(editor, "/desk/")
+    page = get(owner, PAGE)
+    assert "editor@verdicts.io asked" in page
+    revision = issue(room).revision
+    said = press(owner, f"{PAGE}/release", page=PAGE, revision=revision).get_data(as_text=True)
+    assert "Issue 1 is released." in said
+    assert "owner@verdicts.io released it" in said
+    assert due(room) == [issue(room).id]
+
+
+def test_an_edit_asks_for_a_new_look(room: Stand) -> None:
+    editor, owner = signed_in(room), signed_in(room, "owner")
+    press(editor, f"{PAGE}/schedule", page=f"{PAGE}/schedule", do="now", hold="0")
+    seen = issue(room).revision
+    press(editor, PAGE, do="pin:1")
+    said = press(owner, f"{PAGE}/release", page=PAGE, revision=seen).get_data(as_text=True)
+    assert "was edited since" in said
+    assert "was edited since it was asked for" in get(owner, PAGE)
+    press(owner, f"{PAGE}/ask", page=PAGE)
+    said = press(editor, f"{PAGE}/release", page=PAGE, revision=issue(room).revision).get_data(as_text=True)
+    assert "Issue 1 is released." in said
+
+
+def test_a_form_without_what_was_seen_releases_nothing(room: Stand) -> None:
+    editor, owner = signed_in(room), signed_in(room, "owner")
+    press(editor, f"{PAGE}/schedule", page=f"{PAGE}/schedule", do="now", hold="0")
+    press(owner, f"{PAGE}/release", page=PAGE)
+    assert due(room) == []
+
+
+def test_where_one_is_enough_nobody_is_asked(sqlite: Database, tmp_path: Path) -> None:
+    room = newsroom(sqlite, tmp_path)
+    editor = signed_in(room)
+    press(editor, f"{PAGE}/schedule", page=f"{PAGE}/schedule", do="now", hold="0")
+    assert "second person" not in get(editor, PAGE)
+    assert due(room) == [issue(room).id]
