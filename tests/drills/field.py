@@ -148,20 +148,23 @@ def drive(ground: Field, lives: Sequence[Life], *, resumes: int = 0) -> None:
         ground.resume()
     assert code == SENT, {LATE: "late", PAUSED: "paused", STOPPED: "stopped"}.get(code, code)
     for child in list(ground.living):  # the others see by themselves that it is over
-        assert ground.ended(child) == SENT
+        code = ground.ended(child)
+        assert code == SENT, f"another process ended with {code}\n{ground.words()}"
 
 
 def _live(ground: Field, life: Life) -> None:
     first = ground.start(life)
     if life.at:
         _at(ground, life, first)
-    others = [ground.start(home=number % life.homes, minutes=life.minutes) for number in range(1, life.hands)]
+    for number in range(1, life.hands):
+        ground.start(home=number % life.homes, minutes=life.minutes)
     code = ground.ended(first)
     assert code in ({-life.by} if life.by == signal.SIGKILL else {STOPPED, SENT}), ground.words()
     ground.kills += life.by == signal.SIGKILL
     ground.relay.script.on_taken = None
     if life.then is not None:
-        for other in others:  # a machine is lost as a whole
+        # A machine is lost as a whole, with those of an earlier life too: files that change under them end them by SIGBUS.
+        for other in list(ground.living):
             other.send(signal.SIGKILL)
             ground.ended(other)
             ground.kills += 1
