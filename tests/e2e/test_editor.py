@@ -65,7 +65,7 @@ def drop_and_take_back(page: Page) -> None:
     expect(page.get_by_role("status")).to_contain_text("is dropped")
     assert picks(page) == [*before[:2], *before[3:]]
     press(page, "Undo")
-    expect(page.get_by_role("status")).to_contain_text("is back")
+    expect(page.get_by_role("status")).to_contain_text("Taken back")
     assert picks(page) == before
 
 

@@ -2,10 +2,13 @@
 
 import re
 
+import pytest
+from flask.testing import FlaskClient
 from markupsafe import escape
 from sqlalchemy import select
 from tests.web.desk.desk import form, get, issue, order, picks, press, signed_in, undo
 from tests.web.newsstand import Stand
+from werkzeug.test import TestResponse
 
 from digest.editorial.models import Rejection
 
@@ -73,6 +76,53 @@ def test_any_comparison_is_found_and_added(room: Stand) -> None:
     assert "is added as the last pick" in page
 
 
+def test_a_rival_is_swapped_in_and_back(room: Stand) -> None:
+    editor, before = signed_in(room), order(room)
+    page = get(editor, DRAFT)
+    swap = re.search(r'value="swap:(\d+)-(\d+)"', page)
+    assert swap
+    out, rival = int(swap[1]), int(swap[2])
+    page = press(editor, DRAFT, do=swap[0][7:-1]).get_data(as_text=True)
+    assert order(room) == [rival if number == out else number for number in before]
+    assert "Dropped by hand" in page
+    path, fields = undo(page)
+    press(editor, path, **fields)
+    assert order(room) == before
+
+
+def test_a_dragged_order_names_every_pick_or_is_refused(room: Stand) -> None:
+    editor, before = signed_in(room), order(room)
+    wanted = [*before[1:], before[0]]
+    page = press(editor, DRAFT, do=f"order:{before[0]}", order=",".join(map(str, wanted))).get_data(
+        as_text=True
+    )
+    assert order(room) == wanted
+    assert "is number 5 of 5 now" in page
+    for wrong in ("", "x", ",".join(map(str, before[1:]))):
+        page = press(editor, DRAFT, do="order", order=wrong).get_data(as_text=True)
+        assert "changed the picks meanwhile" in page
+    assert order(room) == wanted
+
+
+def test_a_veto_is_given_and_taken_back(room: Stand) -> None:
+    editor = signed_in(room)
+    with room.db.read() as session:
+        left_out = session.scalars(select(Rejection.comparison_id)).first()
+    assert "Dropped by hand" in press(editor, DRAFT, do=f"drop:{left_out}").get_data(as_text=True)
+    assert "Dropped by hand" not in press(editor, DRAFT, do=f"letback:{left_out}").get_data(as_text=True)
+
+
+def test_every_act_can_be_taken_back(room: Stand) -> None:
+    editor, (first, second, *_) = signed_in(room), order(room)
+    for do in (f"down:{first}", f"pin:{second}", f"drop:{first}", f"up:{second}"):
+        before = [(pick.comparison_id, pick.pinned) for pick in picks(room)]
+        page = press(editor, DRAFT, do=do).get_data(as_text=True)
+        if [(pick.comparison_id, pick.pinned) for pick in picks(room)] != before:
+            path, fields = undo(page)
+            press(editor, path, **fields)
+        assert [(pick.comparison_id, pick.pinned) for pick in picks(room)] == before, do
+
+
 def test_taking_an_add_back_leaves_no_veto(room: Stand) -> None:
     def left_out() -> list[tuple[int, bool, str]]:
         with room.db.read() as session:
@@ -94,11 +144,12 @@ def test_an_add_that_somebody_else_made_first_is_a_pin_whose_undo_drops_nothing(
     assert order(room) == [first, *rest]
 
 
-def test_a_pick_with_a_long_note_is_not_dropped_where_an_undo_would_lose_it(room: Stand) -> None:
+def test_the_longest_note_comes_back_with_its_pick(room: Stand) -> None:
     editor, (first, *_) = signed_in(room), order(room)
-    press(editor, DRAFT, **form(editor) | {f"note-{first}": "long " * 300, "do": "save"})
-    assert "take the note out first" in press(editor, DRAFT, do=f"drop:{first}").get_data(as_text=True)
-    assert first in order(room)
+    press(editor, DRAFT, **form(editor) | {f"note-{first}": "long " * 900, "do": "save"})
+    path, fields = undo(press(editor, DRAFT, do=f"drop:{first}").get_data(as_text=True))
+    press(editor, path, **fields)
+    assert picks(room)[0].note == ("long " * 900).strip()
 
 
 def test_two_editors_at_once_lose_nothing(room: Stand) -> None:
@@ -110,20 +161,67 @@ def test_two_editors_at_once_lose_nothing(room: Stand) -> None:
     )
     page = answer.get_data(as_text=True)
     assert answer.status_code == 409
-    assert issue(room).intro == "Written by the owner"
+    assert (issue(room).intro, issue(room).subject) == ("Written by the owner", "A new subject")
     assert "Written by the editor</textarea>" in page
-    assert "Written by the owner" in page
-    assert 'value="A new subject"' in page
+    assert 'name="mine-intro" value="Written by the editor"' in page
+    assert 'Written by the <mark class="mark-theirs">owner</mark>' in page
 
 
-def test_the_joined_text_is_saved_after_a_clash(room: Stand) -> None:
+def clashing(room: Stand, base: str, mine: str, theirs: str) -> tuple[FlaskClient, str]:
+    """Two editors begin with `base` as the intro and write over each other; the one who is told, and the page."""
     one, other = signed_in(room), signed_in(room, "owner")
-    mine, theirs = form(one), form(other)
-    press(other, DRAFT, **theirs | {"intro": "Written by the owner", "do": "save"})
-    page = press(one, DRAFT, **mine | {"intro": "Written by the editor", "do": "save"}).get_data(as_text=True)
-    again = {f"was-{n}": v for n, v in re.findall(r'name="was-([^"]+)" value="([^"]*)"', page)}
-    press(one, DRAFT, **mine | again | {"intro": "Written by both", "do": "save"})
-    assert issue(room).intro == "Written by both"
+    press(one, DRAFT, **form(one) | {"intro": base, "do": "save"})
+    begun, theirs_begun = form(one), form(other)
+    press(other, DRAFT, **theirs_begun | {"intro": theirs, "do": "save"})
+    answer = press(one, DRAFT, **begun | {"intro": mine, "do": "save"})
+    assert answer.status_code == 409
+    return one, answer.get_data(as_text=True)
+
+
+def settle(client: FlaskClient, page: str, choice: str, **fields: str) -> TestResponse:
+    hidden = dict(re.findall(r'name="((?:was|mine)-[^"]+)" value="([^"]*)"', page))
+    return press(client, f"{DRAFT}/settle", page=DRAFT, **hidden, **{"choose-intro": choice}, **fields)
+
+
+@pytest.mark.parametrize(
+    ("choice", "kept"), [("mine", "Mine"), ("theirs", "Theirs"), ("own", "Written by both")]
+)
+def test_after_a_clash_the_issue_says_what_was_chosen(room: Stand, choice: str, kept: str) -> None:
+    one, page = clashing(room, "", "Mine", "Theirs")
+    settle(one, page, choice, **{"own-intro": "Written by both"})
+    assert issue(room).intro == kept
+
+
+def test_changes_that_do_not_touch_come_joined(room: Stand) -> None:
+    _, page = clashing(
+        room, "A good week. And a long one.", "A quiet week. And a long one.", "A good week. And a short one."
+    )
+    assert "A quiet week. And a short one.</textarea>" in page
+    assert 'value="own" checked' in page
+
+
+def test_a_third_change_while_one_chooses_is_shown_again(room: Stand) -> None:
+    one, page = clashing(room, "", "Mine", "Theirs")
+    owner = signed_in(room, "owner")
+    press(owner, DRAFT, **form(owner) | {"intro": "Theirs, once more", "do": "save"})
+    answer = settle(one, page, "mine")
+    assert (answer.status_code, issue(room).intro) == (409, "Theirs, once more")
+    settle(one, answer.get_data(as_text=True), "mine")
+    assert issue(room).intro == "Mine"
+
+
+def test_a_note_on_a_pick_that_was_dropped_meanwhile_is_not_lost(room: Stand) -> None:
+    one, other, (first, *_) = signed_in(room), signed_in(room, "owner"), order(room)
+    begun = form(one)
+    press(other, DRAFT, do=f"drop:{first}")
+    answer = press(one, DRAFT, **begun | {f"note-{first}": "An hour of work", "do": "save"})
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 409
+    assert "The pick was taken out meanwhile" in page
+    assert first not in order(room)
+    hidden = dict(re.findall(r'name="((?:was|mine)-[^"]+)" value="([^"]*)"', page))
+    press(one, f"{DRAFT}/settle", page=DRAFT, **hidden, **{f"choose-note-{first}": "mine"})
+    assert picks(room)[-1].note == "An hour of work"
 
 
 def test_two_editors_on_different_texts_do_not_disturb_each_other(room: Stand) -> None:

@@ -13,7 +13,7 @@ from digest.editorial import choosing, drafting, editing, versions
 from digest.editorial.models import Issue, Pick, Version
 from digest.editorial.versions import Who
 from digest.errors import NotAllowed, NotFound
-from digest.web.desk import chosen, trials
+from digest.web.desk import chosen, log, trials
 from digest.web.desk.frame import Undo, field, say, services, to
 from digest.web.desk.names import versus
 from digest.web.guards import whole
@@ -36,7 +36,7 @@ def act(number: int, name: str, which: str) -> Response:
     """Do `name` to issue `number`; `which` says to what, where the act needs it."""
     with services().db.begin() as db:
         issue = chosen.issue(db, number)
-        answer = ERRANDS[name](db, issue, which) if name in ERRANDS else _edit(db, issue, ACTS[name], which)
+        answer = ERRANDS[name](db, issue, which) if name in ERRANDS else _edit(db, issue, name, which)
     if name == "test":
         services().nudge("letters")
     return answer
@@ -76,10 +76,12 @@ def tell(issue: Issue, said: str, made: Version | None) -> None:
     say(said, Undo(url, {"do": f"undo:{made.id}"}) if made else None)
 
 
-def _edit(db: Session, issue: Issue, do: Act, which: str) -> Response:
+def _edit(db: Session, issue: Issue, name: str, which: str) -> Response:
     with versions.edit(db, issue, me()) as edit:
-        done = do(db, issue, which)
+        done = ACTS[name](db, issue, which)
         edit.what = done.what
+    if edit.made:
+        log.note(db, "edit", "issue", issue.number, edit.what)
     tell(issue, done.said, edit.made)
     return to("issue", number=issue.number, _anchor=done.at)
 

@@ -62,6 +62,24 @@ UNTOLD: Final = {
 }
 
 
+# What an endpoint does, where its name is no verb that people know.
+VERBS: Final = {
+    "another": "add a publication",
+    "ask_release": "ask for release",
+    "bring": "bring in",
+    "bring_back": "bring back a version",
+    "correct_now": "correct",
+    "draft_now": "draft",
+    "make": "import",
+    "nudges": "choose nudges",
+    "save": "change",
+    "save_words": "write",
+    "set_up_save": "set up",
+    "try_it": "test",
+    "write_now": "add",
+}
+
+
 @blueprint.after_request
 def tell(response: Response) -> Response:
     """Write a line for every change of which its own page told nothing, so that no door is forgotten."""
@@ -101,7 +119,7 @@ def read() -> str:
 def _by_address() -> tuple[str, str, int | None]:
     """Verb, kind and number of a change, from its endpoint and its address."""
     endpoint = str(request.endpoint).removeprefix("desk.")
-    verb = request.form.get("do", "").partition(":")[0] or endpoint
+    verb = request.form.get("do", "").partition(":")[0] or VERBS.get(endpoint, endpoint)
     number = (request.view_args or {}).get("number")
     kind = KIND_OF.get(request.path.removeprefix("/desk/").partition("/")[0], "setting")
     return verb.replace("_", " ").replace("-", " ")[:32], kind, number if isinstance(number, int) else None

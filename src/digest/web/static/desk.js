@@ -113,7 +113,13 @@ document.addEventListener("htmx:afterRequest", ({ detail }) => {
 let unsaved = false;
 
 document.addEventListener("input", (event) => {
-  if (event.target.form?.id === "draft" && !["find", "test-address"].includes(event.target.name)) unsaved = true;
+  if (event.target.form?.id !== "draft" || ["find", "test-address"].includes(event.target.name)) return;
+  unsaved = true;
+  $("#draft").dataset.unsaved = "";
+});
+
+document.addEventListener("htmx:afterRequest", ({ detail }) => {
+  if (["saver", "draft"].includes(detail.elt.id) && !unsaved) delete $("#draft")?.dataset.unsaved;
 });
 
 document.addEventListener("htmx:oobBeforeSwap", (event) => {
