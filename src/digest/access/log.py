@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import and_, select
+from sqlalchemy.orm import Session, aliased
 
 from digest.access.models import Entry
 from digest.editorial.models import User
@@ -37,6 +37,7 @@ class Line:
     entry: Entry
     address: str | None  # of the user; None for the command line
     slug: str | None  # of the publication, for an issue
+    whom: str | None  # the address of the person it is about
 
 
 def write(
@@ -78,9 +79,11 @@ def page(
 
     `kind` and `user_id` keep those lines only; user 0 is the command line.
     """
-    rows = select(Entry, User.address, Publication.slug)
+    whom = aliased(User)
+    rows = select(Entry, User.address, Publication.slug, whom.address)
     rows = rows.outerjoin(User, User.id == Entry.user_id)
     rows = rows.outerjoin(Publication, Publication.id == Entry.publication_id)
+    rows = rows.outerjoin(whom, and_(whom.id == Entry.number, Entry.kind == "person"))
     if before is not None:
         rows = rows.where(Entry.id < before)
     if kind is not None:
@@ -88,7 +91,7 @@ def page(
     if user_id is not None:
         rows = rows.where(Entry.user_id == user_id if user_id else Entry.user_id.is_(None))
     found = session.execute(rows.order_by(Entry.id.desc()).limit(AT_ONCE)).all()
-    return [Line(entry, address, slug) for entry, address, slug in found]
+    return [Line(*row) for row in found]
 
 
 def lately(session: Session, who: Who, since: datetime, *said: str | int | None) -> bool:

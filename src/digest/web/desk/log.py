@@ -56,8 +56,6 @@ UNTOLD: Final = {
     "second_challenge": "asks; the answer is told",
     "provider": "leads to the provider; coming back is told",
     "app_start": "draws a secret that counts only once it is proved, which is told",
-    "look": "shows how words will look",
-    "stay": "says that a page is open",
     "letter_again": "posts a letter; the letter itself is a row",
 }
 

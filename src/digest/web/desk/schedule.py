@@ -19,6 +19,7 @@ from digest.web.desk import chosen, release
 from digest.web.desk.checking import look_over, waive_all
 from digest.web.desk.frame import Undo, field, is_live, page, say, services, to
 from digest.web.desk.gate import blueprint
+from digest.web.desk.log import note
 
 
 @blueprint.get("/issues/<int:number>/schedule")
@@ -56,6 +57,7 @@ def put(number: int) -> Response:
         # Only now is the row taken: what is checked is what goes out, and what blocks takes it off the calendar again.
         waive_all(db, issue, look_over(db, issue)).refuse_open(issue)
         hold, waits = issue.hold_minutes, release.tell(db, issue)
+        note(db, "send now" if at_once else "schedule", "issue", number, f"hold of {hold} minutes")
     services().nudge("calendar")
     if waits:
         services().nudge("letters")

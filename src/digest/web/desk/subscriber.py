@@ -22,6 +22,7 @@ from digest.tracking.unsubscribes import REASONS
 from digest.web.desk import chosen
 from digest.web.desk.frame import complain, field, page, say, services, to
 from digest.web.desk.gate import blueprint, needs
+from digest.web.desk.log import note
 from digest.web.guards import whole
 
 AT_ONCE: Final = 25
@@ -76,6 +77,7 @@ def resend(number: int, which: int) -> Response:
     """Send this reader's copy of an issue once more, byte for byte."""
     with services().db.begin() as db:
         copies.resend(db, chosen.issue(db, which), number, now=utcnow())
+        note(db, "resend", "subscriber", number, f"issue {which}")
     services().nudge("letters")
     say(f"Their copy of issue {which} is on its way once more.")
     return to("subscriber", number=number)
@@ -96,6 +98,7 @@ def suppress(number: int) -> Response:
         _known(db, number)
         made, now = services().signer, utcnow()
         suppression.suppress_subscriber(db, made, number, suppression.Reason.REQUEST, now)
+        note(db, "suppress", "subscriber", number)
     say("This reader is not mailed any more.")
     return to("subscriber", number=number)
 
@@ -117,6 +120,7 @@ def erase(number: int) -> Response:
             complain("Nothing was erased: type the address exactly as it stands there.")
             return to("erase", number=number)
         forget(db, services().signer, address, utcnow())
+        note(db, "erase", "subscriber", number)
     say(f"Reader {number} is erased. Their number stays, so that old counts still add up.")
     return to("subscriber", number=number)
 

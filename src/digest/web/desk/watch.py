@@ -17,6 +17,7 @@ from digest.editorial.models import Issue, State
 from digest.web.desk import chosen, outcomes
 from digest.web.desk.frame import page, say, services, to, with_policy
 from digest.web.desk.gate import blueprint
+from digest.web.desk.log import note
 
 LOOK_BACK = timedelta(seconds=60)
 LEAST_SECONDS = 3  # a shorter look says nothing of a rate
@@ -101,6 +102,7 @@ def cancel(number: int) -> Response:
 def _control(number: int, act: Callable[..., object], words: str) -> Response:
     with services().db.begin() as db:
         act(db, chosen.issue(db, number), now=utcnow(), by="desk", user_id=g.me.id)
+        note(db, act.__name__, "issue", number)
     services().nudge("send")
     say(words)
     return to("issue", number=number)

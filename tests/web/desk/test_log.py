@@ -1,0 +1,108 @@
+"""The log: what is done at the desk is told once, what is refused is not, and no reader's address stands in it."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import select
+from tests.web.desk.desk import get, newsroom, order, press, signed_in
+from tests.web.newsstand import BASE, Stand
+from tests.web.readers import reader
+
+from digest.access.models import Entry
+from digest.cli import House
+from digest.cli.people import group as people
+from digest.cli.subscribers import group as subscribers
+from digest.db import Database
+
+READER = "ada.reader@example.org"
+
+
+@pytest.fixture
+def room(sqlite: Database, tmp_path: Path) -> Stand:
+    return newsroom(sqlite, tmp_path)
+
+
+def lines(room: Stand) -> list[tuple[str, str, int | None]]:
+    with room.db.read() as session:
+        rows = select(Entry.verb, Entry.kind, Entry.number).where(Entry.verb != "sign in").order_by(Entry.id)
+        return [tuple(row) for row in session.execute(rows)]
+
+
+def test_what_an_editor_does_to_an_issue_is_told_once(room: Stand) -> None:
+    editor = signed_in(room)
+    first = order(room)[0]
+    press(editor, "/desk/issues/1", do=f"pin:{first}")
+    press(editor, "/desk/issues/1", do=f"unpin:{first}")
+    told = lines(room)
+    assert told == [("edit", "issue", 1)] * 2
+    for _ in range(2):
+        press(editor, "/desk/issues/1", do="save")
+    assert len(lines(room)) <= len(told) + 1  # saving nothing new, over and over, is one line at most
+
+
+def test_what_was_refused_or_only_looked_at_is_not_told(room: Stand) -> None:
+    editor, viewer = signed_in(room), signed_in(room, "viewer")
+    get(editor, "/desk/issues/1/preview")
+    press(editor, "/desk/subscribers", address="nobody@example.org")
+    press(viewer, "/desk/issues/1", page="/desk/", do="save")
+    press(editor, "/desk/issues/1/pause", page="/desk/issues/1")
+    press(editor, "/desk/issues/99", page="/desk/", do="save")
+    assert lines(room) == []
+
+
+def test_who_comes_in_and_as_what_is_told(room: Stand) -> None:
+    owner = signed_in(room, "owner")
+    press(owner, "/desk/people", address="new@verdicts.io", role="viewer")
+    press(owner, "/desk/people/4/role", page="/desk/people", role="editor")
+    press(owner, "/desk/people/4/remove", page="/desk/people")
+    assert lines(room) == [("invite", "person", 4), ("change the role", "person", 4), ("remove", "person", 4)]
+    page = get(owner, "/desk/log")
+    assert "invite · new@verdicts.io" in page
+    assert "(from viewer to editor)" in page
+
+
+def test_the_page_is_for_owners_and_is_filtered(room: Stand) -> None:
+    owner, editor = signed_in(room, "owner"), signed_in(room)
+    press(editor, "/desk/issues/1", do="redraft")
+    get(editor, "/desk/log", 403)
+    page = get(owner, "/desk/log?kind=issue")
+    assert "redraft" in page
+    assert "sign in" not in page.split('<ol class="log')[1]
+    assert "redraft" not in get(owner, "/desk/log?user=1")
+    assert "Nothing that fits" in get(owner, "/desk/log?kind=comparison")
+    for odd in ("?kind=x", "?user=9999999999999999", "?before=0", "?before=x", "?user=%D9%A3"):
+        get(owner, f"/desk/log{odd}")
+
+
+def test_erasing_a_reader_leaves_no_address_in_it(room: Stand) -> None:
+    here = SimpleNamespace(db=room.db, signer=room.signer, nudge=lambda _: None, base_url=BASE)
+    house = House(services=lambda: here)
+    with room.db.begin() as session:
+        number = reader(session, 1, READER)
+    for words in (["suppress", READER], ["export", "--address", READER], ["erase", READER, "--yes"]):
+        assert CliRunner().invoke(subscribers, words, obj=house).exit_code == 0
+    told = [
+        ("suppress", "subscriber", number),
+        ("export", "subscriber", number),
+        ("erase", "subscriber", number),
+    ]
+    assert lines(room) == told
+    with room.db.read() as session:
+        assert "ada" not in str([vars(entry) for entry in session.scalars(select(Entry))])
+
+
+def test_the_command_line_reads_the_log_and_helps_who_is_locked_out(room: Stand) -> None:
+    here = SimpleNamespace(db=room.db, signer=room.signer, nudge=lambda _: None, base_url=BASE)
+    house = House(services=lambda: here)
+    editor = signed_in(room)
+    said = CliRunner().invoke(people, ["reset", "Editor@verdicts.io"], obj=house).output
+    assert f"{BASE}/desk/enter/" in said
+    assert editor.get("/desk/", base_url=BASE).status_code == 303
+    assert (
+        "command line: take second factors away, person 2"
+        in CliRunner().invoke(people, ["log"], obj=house).output
+    )
+    assert '"role": "owner"' in CliRunner().invoke(people, ["list", "--json"], obj=house).output
+    assert CliRunner().invoke(people, ["reset", "nobody@verdicts.io"], obj=house).exit_code == 1
