@@ -9,7 +9,6 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from digest.db import Base, Key
 from digest.publications.models import Publication
 
-
 # Searched by how it begins, which an index can only serve where text is ordered by its bytes.
 ByteWise = String(320).with_variant(String(320, collation="C"), "postgresql")
 

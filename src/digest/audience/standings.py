@@ -3,11 +3,11 @@
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Select, func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from digest.audience import reach
-from digest.audience.models import Standing, Subscriber, Subscription
+from digest.audience.models import Standing, Subscription
 
 REACHABLE: Final = "reachable"
 NAMES: Final = (REACHABLE, "pending", "paused", "left", "suppressed", "erased")
@@ -21,25 +21,7 @@ def count(session: Session, publication_id: int, now: datetime) -> dict[str, int
     found = dict.fromkeys(NAMES, 0)
     for standing, many in by_standing.items():
         found[_PLAIN[Standing(standing)]] += many
-    for standing, why, many in session.execute(_exceptions(publication_id, now)):
+    for standing, why, many in session.execute(reach.exceptions(publication_id, now)):
         found[_PLAIN[Standing(standing)]] -= many
         found[why or REACHABLE] += many
     return found
-
-
-def _exceptions(publication_id: int, now: datetime) -> Select[str, str | None, int]:
-    """Those who are perhaps not as their standing says: suppressed, erased or paused. Two small indexes name them."""
-    barred = select(Subscriber.id).where(text("(suppressed_at IS NOT NULL OR address IS NULL)"))
-    paused = select(Subscription.subscriber_id).where(
-        Subscription.publication_id == publication_id, text("paused_until IS NOT NULL")
-    )
-    why = reach.reason(now)
-    return (
-        select(Subscription.standing, why, func.count())
-        .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
-        .where(
-            Subscription.publication_id + 0 == publication_id,  # the few lead, not the index of everybody
-            Subscription.subscriber_id.in_(barred.union(paused)),
-        )
-        .group_by(Subscription.standing, why)
-    )

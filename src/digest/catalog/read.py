@@ -72,18 +72,23 @@ _LEFT_TOOL, _RIGHT_TOOL = aliased(Tool), aliased(Tool)
 
 
 def newest(session: Session, limit: int | None = None, offset: int = 0) -> list[ComparisonView]:
-    """The comparisons as they stand, the latest date first."""
-    return _views(session, _standing().limit(limit).offset(offset))
+    """The comparisons as they stand, the latest date first. What is passed over is walked; `page` begins at a key."""
+    if not offset:
+        return _views(session, _standing().limit(limit))
+    version = ComparisonVersion
+    shown = select(version.id).join(Comparison, version.comparison_id == Comparison.id).where(stands())
+    shown = shown.order_by(version.published_at.desc(), Comparison.id.desc(), version.number.desc())
+    return _views(session, _all().where(version.id.in_(shown.limit(limit).offset(offset))))
 
 
 def page(
-    session: Session, text: str = "", *, before: int | None = None, limit: int = 25
+    session: Session, text: str = "", *, before: int | None = None, limit: int | None = 25
 ) -> list[ComparisonView]:
     """The comparisons as they stand behind comparison `before`, the latest date first; those that `text` finds.
 
-    As in `search`, each word must be somewhere. A page costs what its rows cost, however far behind it lies.
+    As in `search`, each of up to ten words must be somewhere. A page costs what its rows cost, however far behind it lies.
     """
-    rows = _standing().where(*(_holds(word) for word in _words(text)))
+    rows = _standing().where(*(_holds(word) for word in str(clean.line(text)).split()[:10]))
     if before is not None:
         last = (
             select(ComparisonVersion.published_at).join(Comparison).where(Comparison.id == before, stands())
@@ -133,8 +138,7 @@ def count(session: Session) -> int:
 
 def search(session: Session, text: str, limit: int | None = FOUND_AT_MOST) -> list[ComparisonView]:
     """The comparisons as they stand that hold every word of `text` in a name, tagline, category or description."""
-    words = _words(text)
-    return _views(session, _standing().where(*(_holds(word) for word in words)).limit(limit)) if words else []
+    return page(session, text, limit=limit) if clean.line(text) else []
 
 
 def history(session: Session, tool_slug: str) -> list[PastReview]:
@@ -168,10 +172,6 @@ def _where(session: Session, tool_id: int) -> dict[int, set[str]]:
         where[left].add(slug)
         where[right].add(slug)
     return where
-
-
-def _words(text: str) -> list[str]:
-    return str(clean.line(text)).split()[:10]
 
 
 def _holds(word: str) -> ColumnElement[bool]:
