@@ -42,7 +42,7 @@ def sight(session: Session, issue: Issue, edition: Edition, outside: Outside) ->
         of[one.wanted.kind] += 1
         done[one.wanted.kind] += one.at is not None
     there = [one for one in known if one.at is not None]
-    found = (*_links(issue, there), *_sender(there), *_spam(there))
+    found = (*_links(issue, there), *_sender(there, trial=checks.on_trial(edition.base_url)), *_spam(there))
     return Sight(found, _words(there), {kind: (done[kind], many) for kind, many in of.items()})
 
 
@@ -67,13 +67,13 @@ def _links(issue: Issue, known: Sequence[Seen]) -> Iterator[Check]:
         yield Check("dead link", Level.WARNING, text, mend, place, bound=f"{url} {one.found['trouble']}")
 
 
-def _sender(known: Sequence[Seen]) -> Iterator[Check]:
+def _sender(known: Sequence[Seen], *, trial: bool) -> Iterator[Check]:
     for one in known:
         for proof in one.found.get("proofs", ()) if one.wanted.kind == "sender" else ():
             if proof["state"] in {"missing", "weak"}:
                 # Without a key that we can name, nobody knows that none is there.
                 unsure = proof["name"] == "DKIM" and "usual names" in proof["seen"]
-                level = Level.NOTE if unsure else Level.WARNING
+                level = Level.NOTE if unsure or trial else Level.WARNING
                 name = f"sender {proof['name']}"
                 yield Check(name, level, proof["seen"], proof["mend"], "", record=proof["record"])
             elif proof["state"] == "unknown":

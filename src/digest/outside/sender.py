@@ -5,6 +5,7 @@ import binascii
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Final
 
 from digest.errors import Unavailable
@@ -88,7 +89,7 @@ def _spf(domain: str, relay: str, ask: Ask) -> Proof:
     include = next(
         (name for end, name in INCLUDES.items() if relay == end or relay.endswith(f".{end}")), None
     )
-    part = f"include:{include}" if include else f"a:{relay}" if "." in relay else "mx"
+    part = f"include:{include}" if include else _by_address(relay)
     if not found:
         record = f'{domain}. IN TXT "v=spf1 {part} ~all"'
         return Proof("SPF", "missing", f"{domain} has no SPF record.", "Add this record:", record)
@@ -105,6 +106,15 @@ def _spf(domain: str, relay: str, ask: Ask) -> Proof:
         seen = f"Its SPF record does not name your provider ({include})."
         return Proof("SPF", "weak", seen, "Change it to this:", f'{domain}. IN TXT "{better}"')
     return Proof("SPF", "good", f"{domain} has an SPF record.")
+
+
+def _by_address(relay: str) -> str:
+    """The mechanism for a relay that is nobody's that we know; one on this machine sends as the domain's own does."""
+    try:
+        address = ip_address(relay)
+    except ValueError:
+        return f"a:{relay}" if "." in relay else "mx"
+    return f"ip{address.version}:{address}" if address.is_global else "mx"
 
 
 def _dkim(domain: str, selectors: Sequence[str], ask: Ask) -> Proof:

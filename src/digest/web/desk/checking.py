@@ -48,7 +48,7 @@ def checks(number: int) -> str:
 @blueprint.post("/issues/<int:number>/checks")
 def judge(number: int) -> Response | str:
     """Let findings pass, take that back, or have workers look again."""
-    act = {"waive": _waive, "withdraw": _withdraw, "again": _again}.get(field("do"))
+    act = {"waive": _waive, "withdraw": _withdraw, "again": _again}.get(field("do") or field("undo"))
     if act is None:
         raise BadRequest("This button is not one of ours.")
     with services().db.begin() as db:
@@ -102,7 +102,7 @@ def _waive(db: Session, issue: Issue) -> None:
     if not named:
         raise NotAllowed("what you let pass changed meanwhile, or is mended; look at it as it stands now")
     made = waivers.waive(db, issue, named, reason=field("reason"), now=utcnow(), user_id=g.me.id)
-    ids = {"do": "withdraw", "waiver": " ".join(str(row.id) for row in made)}
+    ids = {"undo": "withdraw", "waiver": " ".join(str(row.id) for row in made)}
     say("You let it pass. The history says so.", Undo(url_for("desk.judge", number=issue.number), ids))
 
 

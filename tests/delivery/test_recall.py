@@ -1,0 +1,72 @@
+"""In its hold an issue can be taken back: it is a draft again, with all its words, and nobody got anything."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+from tests.delivery import mailroom
+from tests.relay import Relay
+
+from digest.db import Database, utcnow
+from digest.delivery import freeze, recall
+from digest.delivery.models import Batch, Delivery, FrozenIssue
+from digest.editorial import transitions
+from digest.editorial.models import Issue, State
+from digest.errors import NotAllowed
+from digest.signing import Signer
+from digest.tracking.models import Link
+
+
+def take_back(db: Database, issue_id: int) -> State:
+    with db.begin() as session:
+        return recall.recall(session, session.get_one(Issue, issue_id), now=utcnow(), by="desk")
+
+
+def test_what_is_taken_back_leaves_nothing_behind_and_can_go_out_again(db: Database, tmp_path: Path) -> None:
+    issue_id = mailroom.frozen(db, readers=30, hold=10)
+    assert take_back(db, issue_id) == State.DRAFT
+    with db.begin() as session:
+        made = session.get_one(Issue, issue_id)
+        assert (made.state, made.release_at, made.send_at, made.intro) == (
+            "draft",
+            None,
+            None,
+            "Good morning.",
+        )
+        for table in (FrozenIssue, Delivery, Batch, Link):
+            assert session.scalar(select(func.count()).select_from(table)) == 0
+        assert [line.to_state for line in transitions.history(session, issue_id)][-1] == "draft"
+        # Whoever was writing the audience down finds nothing to go on with.
+        assert freeze.freeze_step(session, issue_id, utcnow())
+        transitions.move(session, made, State.SCHEDULED, now=utcnow(), by="desk")
+        made.hold_minutes = 0
+        freeze.freeze(session, made, signer=Signer(mailroom.KEYS), base_url=mailroom.BASE, now=utcnow())
+        while not freeze.freeze_step(session, issue_id, utcnow()):
+            pass
+    with Relay() as relay:
+        found = mailroom.until_done(db, tmp_path, relay.url, issue_id)
+    assert (found.accepted, found.planned) == (30, 30)
+
+
+def test_an_issue_of_which_mails_leave_cannot_be_taken_back(sqlite: Database, tmp_path: Path) -> None:
+    issue_id = mailroom.frozen(sqlite, readers=3)
+    with pytest.raises(NotAllowed, match="not in its hold"):
+        take_back(sqlite, issue_id)
+    with sqlite.begin() as session:
+        made = session.get_one(Issue, issue_id)
+        made.release_at = utcnow().replace(year=2099)
+        session.scalars(select(Batch)).first().fence = 1
+    with pytest.raises(NotAllowed, match="begun to leave"):
+        take_back(sqlite, issue_id)
+    assert mailroom.state(sqlite, issue_id).state == State.SENDING
+    assert mailroom.tally(sqlite, issue_id).remaining == 3
+
+
+def test_where_another_draft_is_open_it_waits_for_its_hour(sqlite: Database) -> None:
+    issue_id = mailroom.frozen(sqlite, readers=1, hold=10)
+    with sqlite.begin() as session:
+        made = session.get_one(Issue, issue_id)
+        session.add(Issue(publication_id=made.publication_id, number=2, drafted_at=utcnow()))
+    assert take_back(sqlite, issue_id) == State.PAUSED
+    made = mailroom.state(sqlite, issue_id)
+    assert (made.release_at, made.pause_reason) == (None, "taken back in its hold")

@@ -1,0 +1,83 @@
+"""What changed since somebody looked is told in words, verdict by verdict."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from tests.editorial import newsroom
+from tests.editorial.newsroom import NOW
+
+from digest.db import Database
+from digest.editorial import content, last_looks, users
+from digest.editorial.changes import changes
+from digest.editorial.models import Issue
+from digest.render.content import Edition
+
+BASE = "https://verdicts.dev"
+
+
+def edition(session, count: int = 4) -> Edition:
+    return content.edition(session, newsroom.drafted(session, count), BASE)
+
+
+def told(before: Edition, after: Edition) -> list[str]:
+    return [change.text for change in changes(before, after)]
+
+
+def test_nothing_changed_is_no_change(sqlite: Database) -> None:
+    with sqlite.begin() as session:
+        made = edition(session)
+        assert told(made, made) == []
+
+
+def test_words_are_told_by_the_run_that_differs(sqlite: Database) -> None:
+    with sqlite.begin() as session:
+        made = replace(edition(session), subject="Ship it", intro="A quiet week, and a good one.")
+        after = replace(made, subject="Skip it", intro="A loud week, and a good one.")
+        assert told(made, after) == [
+            "Subject: “Ship it” became “Skip it”.",
+            "The intro was changed: “quiet” became “loud”.",
+        ]
+        assert told(made, replace(made, intro="")) == [
+            "The intro was taken out; it said “A quiet week, and a good one.”."
+        ]
+        longer = replace(made, intro=made.intro + " See you.")
+        assert told(made, longer) == ["The intro was changed: “See you.” is new."]
+        assert told(longer, made) == ["The intro was changed: “See you.” is gone."]
+        assert told(made, replace(made, intro="A quiet week,\n\nand a good one.")) == [
+            "The intro was changed: its line breaks."
+        ]
+
+
+def test_verdicts_that_came_went_moved_and_changed_are_told_by_name(sqlite: Database) -> None:
+    with sqlite.begin() as session:
+        made = edition(session)
+        one, two, three, four = made.blocks
+        moved = replace(made, blocks=(four, one, two, three))
+        assert told(made, moved) == ["Tool6 vs Tool7 moved from 4 to 1."]
+        assert told(made, replace(made, blocks=(one, two, four))) == ["Tool4 vs Tool5 was dropped."]
+        added = changes(replace(made, blocks=(one, two)), replace(made, blocks=(one, three, two)))
+        assert [(change.text, change.slug) for change in added] == [
+            ("Tool4 vs Tool5 was added as number 2.", three.slug)
+        ]
+        corrected = replace(one, left=replace(one.left, panel_ship=25, entry_price="$5"), note="Look again.")
+        assert told(made, replace(made, blocks=(corrected, two, three, four))) == [
+            "Tool0: the panel's verdict went from 75 % to 25 %.",
+            "Tool0: the entry price went from Free to $5.",
+            "The note on Tool0 vs Tool1 was written: “Look again.”.",
+        ]
+
+
+def test_each_user_is_told_since_their_own_look(db: Database) -> None:
+    with db.begin() as session:
+        issue: Issue = newsroom.drafted(session, 3)
+        me, you = (users.invite(session, f"{name}@verdicts.dev", "editor", NOW).id for name in ("me", "you"))
+        now = content.edition(session, issue, BASE)
+        assert last_looks.since(session, issue, now, me).at is None
+        last_looks.looked(session, issue, now, me, NOW)
+        assert last_looks.since(session, issue, now, me).changes == ()
+        after = replace(now, subject="Another one")
+        since = last_looks.since(session, issue, after, me)
+        assert (since.at, len(since.changes)) == (NOW, 1)
+        assert last_looks.since(session, issue, after, you).at is None
+        last_looks.looked(session, issue, after, me, NOW + timedelta(hours=1))
+        assert last_looks.since(session, issue, after, me) == last_looks.Since(NOW + timedelta(hours=1))

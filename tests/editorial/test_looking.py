@@ -1,0 +1,136 @@
+"""A worker looks outside once, writes down what is there, and the checks say it."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from ipaddress import ip_network
+
+import pytest
+from sqlalchemy import func, select
+from tests.editorial import newsroom
+from tests.editorial.newsroom import NOW
+
+from digest.db import Database
+from digest.editorial import content, editing, looking, looks, seen
+from digest.editorial.check import Level
+from digest.editorial.looks import Outside, Wanted
+from digest.editorial.models import Issue, Look
+from digest.outside import spam
+from digest.outside.reach import Allowance
+
+BASE = "https://verdicts.dev"
+OUTSIDE = Outside("mail.verdicts.dev")
+
+
+class Site(BaseHTTPRequestHandler):
+    def do_HEAD(self) -> None:
+        self.send_response(200 if self.path == "/there" else 404)
+        self.end_headers()
+
+    do_GET = do_HEAD  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def site() -> Iterator[tuple[str, Allowance]]:
+    with HTTPServer(("127.0.0.1", 0), Site) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        allowed = Allowance(frozenset({server.server_port}), (ip_network("127.0.0.1/32"),))
+        yield f"http://127.0.0.1:{server.server_port}", allowed
+        server.shutdown()
+        thread.join()
+
+
+def drafted(db: Database, **words: str) -> int:
+    with db.begin() as session:
+        issue = newsroom.drafted(session, 3)  # its sender is of a domain for examples: the DNS is not asked
+        editing.write(session, issue, issue.revision, **words)
+        return issue.id
+
+
+def sight(db: Database, issue_id: int) -> seen.Sight:
+    with db.read() as session:
+        issue = session.get_one(Issue, issue_id)
+        return seen.sight(session, issue, content.edition(session, issue, BASE), OUTSIDE)
+
+
+def test_links_are_looked_at_once_an_hour_and_what_is_dead_is_said(db: Database) -> None:
+    now = NOW
+    with site() as (url, allowed):
+        intro = f"[a]({url}/there), [b]({url}/gone), [c](http://10.0.0.1/), [us]({BASE}/x)"
+        issue_id = drafted(db, intro=intro.replace(f", [us]({BASE}/x)", ""))
+
+        def look() -> bool:
+            return looking.look(db, base_url=BASE, outside=OUTSIDE, allowed=allowed, clock=lambda: now)
+
+        assert sight(db, issue_id).progress["link"] == (0, 3)
+        assert sight(db, issue_id).pending
+        assert look()
+        found = sight(db, issue_id)
+        assert found.progress["link"] == (3, 3)
+        assert [(check.level, check.place) for check in found.checks] == [(Level.WARNING, "intro")] * 2
+        assert "no such page (404)" in found.checks[0].text
+        assert "private network" in found.checks[1].text or "port 80" in found.checks[1].text
+        assert found.words["link"] == "1 of 3 leads to a page"
+        assert not look()
+        with db.read() as session:
+            links = [Wanted("link", f"{url}/there")]
+            assert looks.due(session, links, now + timedelta(minutes=61)) == links
+
+
+def test_two_workers_do_not_look_at_the_same_thing(db: Database) -> None:
+    one = Wanted("link", "https://fine.dev/")
+    with db.begin() as session:
+        assert looks.claim(session, [one], NOW) == [one]
+        assert looks.claim(session, [one], NOW) == []
+        assert looks.due(session, [one], NOW + looks.CLAIM + timedelta(seconds=1)) == [one]
+        looks.store(session, one, {"trouble": ""}, NOW)
+        assert looks.due(session, [one], NOW) == []
+        looks.again(session, [one], NOW + timedelta(seconds=1))
+        assert looks.seen(session, [one])[0].at is None
+        assert looks.due(session, [one], NOW + timedelta(seconds=1)) == [one]
+        looks.forget(session, NOW + timedelta(days=8))
+        assert session.scalar(select(func.count()).select_from(Look)) == 0
+
+
+def test_a_text_that_is_being_written_is_not_shown_to_the_filter(sqlite: Database) -> None:
+    one = Wanted("spam", "0" * 64)
+    with sqlite.begin() as session:
+        assert looks.claim(session, [one], NOW) == []
+        assert looks.due(session, [one], NOW + timedelta(seconds=5)) == []
+        assert looks.claim(session, [one], NOW + looks.CALM) == [one]
+
+
+@pytest.mark.skipif(not spam.installed(), reason="SpamAssassin is not installed here")
+def test_the_mail_itself_gets_a_score_and_a_good_one(sqlite: Database) -> None:
+    issue_id = drafted(sqlite)
+    for now in (NOW, NOW + looks.CALM):
+        looking.look(sqlite, base_url=BASE, outside=OUTSIDE, clock=lambda at=now: at)
+    found = sight(sqlite, issue_id)
+    assert found.progress["spam"] == (1, 1)
+    assert "of 5 points" in found.words["spam"]
+    assert found.checks == ()
+
+
+def test_what_the_dns_says_is_a_finding_with_the_record_to_add_and_on_trial_only_a_note(
+    sqlite: Database,
+) -> None:
+    from digest.outside import sender
+
+    proofs = [vars(proof) for proof in sender.look("verdicts.io", relay="smtp.gmail.com", ask=lambda _: [])]
+    with sqlite.begin() as session:
+        issue = newsroom.drafted(session, 3, sender_address="news@verdicts.io")
+        for base, level in ((BASE, Level.WARNING), ("http://127.0.0.1:8000", Level.NOTE)):
+            made = content.edition(session, issue, base)
+            (asked,) = [one for one in looks.wanted(issue, made, OUTSIDE) if one.kind == "sender"]
+            looks.claim(session, [asked], NOW)
+            looks.store(session, asked, {"proofs": proofs}, NOW)
+            checks = {check.name: check for check in seen.sight(session, issue, made, OUTSIDE).checks}
+            assert checks["sender SPF"].level == checks["sender DMARC"].level == level
+            assert checks["sender DKIM"].level == Level.NOTE
+            assert checks["sender SPF"].record.startswith("verdicts.io. IN TXT")

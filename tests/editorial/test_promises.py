@@ -1,0 +1,61 @@
+"""What is promised about an hour is said before, and the clock keeps it."""
+
+from datetime import timedelta
+
+import pytest
+from tests.editorial import newsroom
+from tests.editorial.newsroom import NOW
+
+from digest.db import Database
+from digest.editorial import promises, schedule
+from digest.editorial.clock import resolve
+from digest.editorial.models import State
+from digest.errors import BadInput
+
+BERLIN = "Europe/Berlin"
+
+
+def test_the_hold_and_what_a_machine_that_is_down_means_are_said_with_their_hours() -> None:
+    held, late, checked = promises.promises("2026-12-01 09:00", BERLIN, 10)
+    assert "10 minutes, until 09:10" in held
+    assert "If nothing runs here at 09:00, it goes out as soon as something does, until 15:00" in late
+    assert "checked once more" in checked
+    assert len(promises.promises("2026-12-01 09:00", BERLIN, 0)) == 2
+
+
+def test_the_promise_is_kept_to_the_minute(db: Database) -> None:
+    with db.begin() as session:
+        issue = newsroom.drafted(session, 5)
+        schedule.schedule(session, issue, on="2026-12-01 09:00", zone=BERLIN, now=NOW, by="desk")
+        hour = resolve("2026-12-01 09:00", BERLIN)
+        last = resolve("2026-12-01 15:00", BERLIN)
+        assert schedule.due(session, hour - timedelta(seconds=1)) == []
+        assert schedule.due(session, hour) == schedule.due(session, last) == [issue.id]
+        assert schedule.pause_missed(session, last) == []
+        assert schedule.due(session, last + timedelta(seconds=1)) == []
+        assert schedule.pause_missed(session, last + timedelta(seconds=1)) == [issue]
+        assert issue.state == State.PAUSED
+        schedule.send_now(session, issue, now=last + timedelta(hours=1), by="desk")
+
+
+@pytest.mark.parametrize(
+    ("on", "says"),
+    [
+        ("2027-03-28 02:30", "02:30 does not exist that day in Europe/Berlin: it goes out at 03:00."),
+        ("2026-10-25 02:30", "02:30 comes twice that day in Europe/Berlin: it goes out the first time."),
+        ("2026-10-25 04:30", None),
+    ],
+)
+def test_an_hour_that_a_clock_change_takes_or_doubles_is_told(on: str, says: str | None) -> None:
+    told = promises.promises(on, BERLIN, 0)
+    assert (told[0] if len(told) > 2 else None) == says
+
+
+def test_an_hour_that_cannot_be_read_is_refused() -> None:
+    with pytest.raises(BadInput):
+        promises.promises("2026-13-01 09:00", BERLIN, 0)
+
+
+def test_without_a_hold_nothing_takes_it_back_and_that_is_said() -> None:
+    assert "nothing takes it back" in promises.promises_now(0)[0]
+    assert "1 minute everything" in promises.promises_now(1)[0]

@@ -1,0 +1,121 @@
+"""The checks beside the draft: they reload, are let pass by name, and hold the schedule until they are."""
+
+import re
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from tests.web.desk.desk import form, get, issue, newsroom, press, signed_in, undo
+from tests.web.desk.test_release import HOUR
+from tests.web.newsstand import Stand
+
+from digest.db import Database, utcnow
+from digest.editorial import content, issues, looks
+from digest.editorial.looks import Outside
+from digest.editorial.models import Look, State, Transition, Waiver
+
+DRAFT = "/desk/issues/1"
+CHECKS = f"{DRAFT}/checks"
+LIVE = {"HX-Request": "true", "HX-Current-URL": f"https://news.example.org{DRAFT}"}
+
+
+@pytest.fixture
+def bare(sqlite: Database, tmp_path: Path) -> Stand:
+    """A newsroom whose publication has no postal address: one finding that waits for a word."""
+    return newsroom(sqlite, tmp_path, postal_address="")
+
+
+def finding(page: str) -> str:
+    found = re.search(r'name="finding" value="([0-9a-f]{16})"', page)
+    assert found
+    return found[1]
+
+
+def test_a_finding_is_let_pass_by_name_and_asks_again_when_that_is_taken_back(bare: Stand) -> None:
+    editor = signed_in(bare)
+    page = get(editor, DRAFT)
+    assert "no postal address" in page
+    assert 'href="/desk/issues/1#' in page or "Add it to the publication" in page
+    said = press(editor, CHECKS, page=DRAFT, do="waive", finding=finding(page), reason="it follows").text
+    assert "You let it pass" in said
+    assert "Let pass by editor@verdicts.io" in said
+    assert "“it follows”" in said
+    path, fields = undo(said)
+    press(editor, path, page=DRAFT, **fields)
+    assert "Let pass by" not in get(editor, DRAFT)
+    with bare.db.read() as session:
+        whys = [line.why for line in session.scalars(select(Transition).order_by(Transition.id))]
+        assert any("Because: it follows" in why for why in whys)
+        assert whys[-1].startswith("no longer let pass")
+
+
+def test_without_a_reason_or_for_something_else_nothing_passes(bare: Stand) -> None:
+    editor = signed_in(bare)
+    mark = finding(get(editor, DRAFT))
+    assert (
+        "say in a few words"
+        in press(editor, CHECKS, page=DRAFT, do="waive", finding=mark, reason=" ").text.lower()
+    )
+    assert (
+        "changed meanwhile"
+        in press(editor, CHECKS, page=DRAFT, do="waive", finding="0" * 16, reason="x").text
+    )
+    assert press(editor, CHECKS, page=DRAFT, do="withdraw", waiver="x").status_code == 400
+    assert (
+        press(
+            signed_in(bare, "viewer"), CHECKS, page="/desk/", do="waive", finding=mark, reason="x"
+        ).status_code
+        == 403
+    )
+    with bare.db.read() as session:
+        assert session.scalars(select(Waiver)).all() == []
+
+
+def test_what_is_open_holds_the_schedule_until_somebody_says_why_it_may_go(bare: Stand) -> None:
+    editor = signed_in(bare)
+    plan = f"{DRAFT}/schedule"
+    page = get(editor, plan)
+    assert "One thing waits for a word of yours" in page
+    refused = press(editor, plan, do="schedule", finding=finding(page), reason="", **HOUR).text
+    assert "waits for a word of yours" in refused
+    assert issue(bare).state == State.DRAFT
+    press(editor, plan, do="schedule", finding=finding(page), reason="a trial among us", **HOUR)
+    assert issue(bare).state == State.SCHEDULED
+    with bare.db.read() as session:
+        (waiver,) = session.scalars(select(Waiver)).all()
+        assert (waiver.check, waiver.reason) == ("postal address", "a trial among us")
+
+
+def test_the_live_part_reloads_after_a_save_and_often_while_workers_look(room: Stand) -> None:
+    editor = signed_in(room)
+    press(editor, DRAFT, **form(editor) | {"intro": "See [this](https://fine.dev/a).", "do": "save"})
+    part = editor.get(CHECKS, base_url="https://news.example.org", headers=LIVE).text
+    assert part.lstrip().startswith('<div id="checks-now"')
+    assert "draft-saved from:body, every 4s" in part
+    assert "Being checked" in part
+    assert "<html" not in part
+    with room.db.begin() as session:
+        found = issues.get(session, 1)
+        things = looks.wanted(
+            found, content.edition(session, found, "https://news.example.org"), Outside("127.0.0.1")
+        )
+        looks.claim(session, things, utcnow() - looks.CALM)
+        answers = {
+            "link": {"trouble": "the page is gone for good (410)"},
+            "sender": {"proofs": []},
+            "spam": {"absent": True},
+        }
+        for one in things:
+            looks.store(session, one, answers[one.kind], utcnow())
+    part = get(editor, CHECKS)
+    assert "every 60s" in part
+    assert "The intro links to https://fine.dev/a, and the page is gone for good (410)." in part
+    assert f'href="{DRAFT}#intro"' in part
+    before = room.rows()
+    get(editor, CHECKS)
+    assert room.rows() == before
+    press(editor, CHECKS, page=DRAFT, do="again")
+    assert "Being checked" in get(editor, CHECKS)
+    assert "checks" in room.nudges
+    with room.db.read() as session:
+        assert {row.kind for row in session.scalars(select(Look))} == {"link", "sender", "spam"}
