@@ -86,7 +86,7 @@ def page(
 ) -> list[ComparisonView]:
     """The comparisons as they stand behind comparison `before`, the latest date first; those that `text` finds.
 
-    As in `search`, each of up to ten words must be somewhere. A page costs what its rows cost, however far behind it lies.
+    As in `search`, each of up to ten words must be somewhere. A page costs its own rows, however far behind it lies.
     """
     rows = _standing().where(*(_holds(word) for word in str(clean.line(text)).split()[:10]))
     if before is not None:
