@@ -1,12 +1,13 @@
 """What every answer carries and every change must show: security headers, and proof that the form was ours."""
 
 import hashlib
+import logging
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from flask import Flask, Response, request, session
+from flask import Flask, Response, g, request, session
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.routing import IntegerConverter
 
@@ -18,6 +19,8 @@ MAX_BODY_BYTES: Final = 8 * 1024 * 1024  # the desk takes files of comparisons
 STRANGERS_BYTES: Final = 16 * 1024  # from anybody else: an address, or which button was pressed
 DIGITS: Final = 15  # no row has a longer number, and no database holds a much longer one
 YEAR_SECONDS: Final = 31_536_000
+_REFUSALS: Final = frozenset({401, 403, 413, 429})
+LOG = logging.getLogger(__name__)
 
 _POLICY: Final[Mapping[str, str]] = {
     "default-src": "'none'",
@@ -79,7 +82,16 @@ def protect(app: Flask, *, secure: bool) -> None:
             response.headers.setdefault(name, value)
         if request.endpoint == "static" and "v" in request.args:
             response.headers["Cache-Control"] = f"public, max-age={YEAR_SECONDS}, immutable"
+        if response.status_code in _REFUSALS:
+            _tell(response.status_code)
         return response
+
+
+def _tell(status: int) -> None:
+    """Leave a trace of whom we turned away, and of nothing that they sent (ASVS 16.3.2 and 16.3.3)."""
+    visit = g.get("visit")
+    facts = {"status": status, "endpoint": request.endpoint, "method": request.method}
+    LOG.warning("refused", extra={**facts, "user": visit.user_id if visit else None})
 
 
 class RowNumber(IntegerConverter):

@@ -1,5 +1,6 @@
 """What the desk says when something cannot be done: a page for a look, a line for a change."""
 
+import logging
 from urllib.parse import urlsplit
 
 from flask import redirect, request
@@ -11,6 +12,7 @@ from digest.errors import DigestError, NotFound, Unavailable
 from digest.web.desk.frame import complain, page
 from digest.web.desk.gate import blueprint
 
+LOG = logging.getLogger(__name__)
 TITLES = {
     400: "That could not be read",
     401: "You are signed out",
@@ -35,6 +37,7 @@ def refused(problem: DigestError) -> Response | tuple[str, int]:
 @blueprint.errorhandler(CSRFError)
 def not_ours(_: CSRFError) -> tuple[str, int]:
     """A form without our proof changes nothing: of a session that ended, or of another site."""
+    LOG.warning("a form without our proof", extra={"endpoint": request.endpoint})
     return _problem(
         400, "This form is not of your present session, so nothing was changed. Open the page again."
     )
