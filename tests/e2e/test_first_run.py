@@ -68,14 +68,14 @@ def set_up(page: Page, running: Up) -> None:
     press(page, "Save and go on")
     see(page, "A test mail")
     press(page, "Send the test mail")
-    expect(page.get_by_role("status")).to_contain_text("It took the test mail.")
-    assert "issues can go out this way" in body(running.home.mail(OWNER, "[Test]"), "plain")
+    expect(page.locator(".step .notice-good")).to_contain_text("It took the test mail.")
+    assert "the relay takes our mail" in body(running.home.mail(OWNER, "[Test]"), "plain")
     page.get_by_role("link", name="Go on").click()
     see(page, "First comparisons")
     press(page, "Take the sample")
     see(page, "First draft")
     press(page, "Draft the first issue")
-    expect(page.get_by_role("status")).to_contain_text("Issue 1 is drafted.")
+    expect(page.locator("#flashes")).to_contain_text("Issue 1 is drafted.")
 
 
 def try_out(page: Page, running: Up) -> None:
@@ -83,10 +83,11 @@ def try_out(page: Page, running: Up) -> None:
     follow_next(
         page, "Issue 1 is drafted. Look it over, send yourself a test, then schedule it.", "Open issue 1"
     )
+    subject = page.locator("h1").inner_text()
     press(page, "Send the test")
     expect(page.get_by_text(f"A test is on its way to {OWNER}.")).to_be_visible()
     look = page.context.new_page()
-    frame = open_mail(look, running.url, OWNER, "[Test]")
+    frame = open_mail(look, running.url, OWNER, f"[Test] {subject}")
     expect(frame.get_by_text("This is a test.")).to_be_visible()
     look.close()
 
@@ -98,7 +99,7 @@ def plan(page: Page, running: Up) -> None:
         re.compile(r"Friday \d+ \w+, 09:00 Europe/Berlin, issue 1")
     )
     press(page, "Schedule it")
-    expect(page.get_by_role("status")).to_contain_text("Issue 1 is on the calendar.")
+    expect(page.locator("#flashes")).to_contain_text("Issue 1 is on the calendar.")
     page.get_by_role("link", name="The desk").click()
     expect(page.locator(".next-step")).to_contain_text("Nothing to do. Issue 1 goes out by itself")
     page.get_by_role("link", name="Calendar").click()

@@ -141,7 +141,7 @@ def _unreached(where: str, why: str, reply: Reply) -> Answer:
 
 def _mail(publication: Publication, to: str, now: datetime) -> Mail:
     facts = {
-        "publication": f"[Test] {publication.name}",
+        "publication": publication.name,
         "postal_address": publication.postal_address,
         "language": publication.language,
         "heading": "the relay takes our mail",
@@ -152,7 +152,7 @@ def _mail(publication: Publication, to: str, now: datetime) -> Mail:
         data = compose(
             sender=(publication.sender_name, sender),
             to=to,
-            subject=made.subject,
+            subject=f"[Test] {made.subject}",
             text=made.text,
             html=made.html,
             message_id=f"test.{now.timestamp():.0f}@{sender.rpartition('@')[2]}",
