@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ NOTES = (
     "The reference of sending is smtp-source (C, no database, no personal mails) into the same sink."
 )
 POSTGRES = "PostgreSQL"
+WORKERS = 2
 LINES = 8  # connections to a relay that answers at once
 
 
@@ -54,8 +55,18 @@ def send(readers: int) -> list[Row]:
     for kind, name, bar in (("sqlite", "SQLite", ">= 15,000/s"), ("postgresql", POSTGRES, ">= 10,000/s")):
         found = _sent(kind, readers, connections=LINES)
         per = 100_000 / found["sent"]
+        both = _sent(kind, readers, connections=LINES, workers=WORKERS)
         rows += [
-            Row(f"send, instant relay, {name}", found["sent"] / found["seconds"], "/s", bar, rate),
+            Row(
+                f"send, instant relay, {name}, one worker", found["sent"] / found["seconds"], "/s", bar, rate
+            ),
+            Row(
+                f"send, instant relay, {name}, {WORKERS} workers",
+                both["sent"] / both["seconds"],
+                "/s",
+                bar,
+                rate,
+            ),
             Row(
                 f"CPU of the sender per 100,000, {name}",
                 found["cpu"] * per,
@@ -186,8 +197,10 @@ def sink(delay: float = 0.0) -> Iterator[int]:
             process.wait(10)
 
 
-def _sent(kind: str, readers: int, *, connections: int, delay: float = 0.0, **words: Any) -> dict[str, float]:
-    """What the sending process says of itself."""
+def _sent(
+    kind: str, readers: int, *, connections: int, delay: float = 0.0, workers: int = 1, **words: Any
+) -> dict[str, float]:
+    """What the sending process says of itself; of several `workers`, the sums, and the time until the last ended."""
     with stock.database(kind) as url:
         with stock.opened(url) as db:
             issue = stock.fill(db, readers)
@@ -199,11 +212,32 @@ def _sent(kind: str, readers: int, *, connections: int, delay: float = 0.0, **wo
             command = [sys.executable, "-m", "bench.sending", url, relay, str(issue)]
             for word, value in words.items():
                 command += [f"--{word}"] if value is True else [f"--{word}", str(value)]
+            if workers > 1:
+                return _together([*command, "--together"], workers)
             done = subprocess.run(
                 command, stdout=subprocess.PIPE, text=True, timeout=400, check=True, cwd=HERE.parent
             )
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+def _together(command: list[str], workers: int) -> dict[str, float]:
+    with ExitStack() as stack:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": HERE.parent}
+        crew = [stack.enter_context(subprocess.Popen(command, **pipes)) for _ in range(workers)]
+        for one in crew:
+            one.stdout.readline()
+        begun = time.monotonic()
+        for one in crew:
+            one.stdin.write("go\n")
+            one.stdin.flush()
+        found = [json.loads(one.stdout.readline()) for one in crew]
+        seconds = time.monotonic() - begun
+    return {
+        "sent": sum(one["sent"] for one in found),
+        "cpu": sum(one["cpu"] for one in found),
+        "seconds": seconds,
+    }
 
 
 def _wait(process: subprocess.Popen[bytes]) -> tuple[int, int, float]:

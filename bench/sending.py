@@ -9,6 +9,7 @@ import json
 import pstats
 import resource
 import statistics
+import sys
 import tempfile
 import threading
 import time
@@ -21,7 +22,7 @@ from tests.delivery.mailroom import BASE, KEYS
 from bench import stock
 from digest.db import Database, utcnow
 from digest.delivery import connection, letters, send
-from digest.delivery.models import Delivery, Letter
+from digest.delivery.models import Batch, Delivery, Letter
 from digest.mail import relay_from_url
 from digest.signing import Signer
 
@@ -38,9 +39,13 @@ def main() -> None:
     parser.add_argument(
         "--letters", action="store_true", help="post a letter now and then, as a sign-up does"
     )
+    parser.add_argument("--together", action="store_true", help="begin when told, end when nothing is left")
     parser.add_argument("--profile", action="store_true", help="print where the time goes")
     options = parser.parse_args()
     with stock.opened(options.url) as db:
+        if options.together:
+            print("ready", flush=True)
+            sys.stdin.readline()
         print(json.dumps(_measure(db, options)))
 
 
@@ -67,6 +72,8 @@ def _measure(db: Database, options: argparse.Namespace) -> dict[str, float]:
         found |= {"letters": len(delays), "letter": statistics.median(delays), "letter_worst": max(delays)}
     if options.profile:
         pstats.Stats(profile).sort_stats("tottime").print_stats(30)
+    if options.together:
+        return {**found, "megabytes": stock.peak_megabytes()}
     with db.read() as session:
         accepted = select(func.count()).where(
             Delivery.issue_id == options.issue, Delivery.outcome == "accepted"
@@ -88,7 +95,16 @@ def _send(db: Database, options: argparse.Namespace) -> int:
                 seconds=SECONDS if options.most < 10**9 else 600,
             )
             more, sent = worked.more, sent + worked.ended.get("accepted", 0)
+            if options.together and not more:
+                time.sleep(0.05)  # every seat may be taken: the clock would come again, too
+                more = _is_open(db, options.issue)
     return sent
+
+
+def _is_open(db: Database, issue_id: int) -> bool:
+    with db.read() as session:
+        batches = select(Batch.id).where(Batch.issue_id == issue_id, Batch.done_at.is_(None))
+        return session.scalar(batches.limit(1)) is not None
 
 
 def _post(db: Database, relay: str, ended: threading.Event, delays: list[float]) -> None:

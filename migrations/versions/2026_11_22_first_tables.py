@@ -1,6 +1,6 @@
 """first tables
 
-Revision c584b8e7a01e begins the history.
+Revision c04de1d30ccf begins the history.
 """
 
 import sqlalchemy as sa
@@ -8,7 +8,7 @@ from alembic import op
 
 import digest.db
 
-revision = "c584b8e7a01e"
+revision = "c04de1d30ccf"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -76,6 +76,12 @@ def upgrade() -> None:
         sa.CheckConstraint("weekday BETWEEN 0 AND 6", name=op.f("ck_publication_weekday")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_publication")),
         sa.UniqueConstraint("slug", name=op.f("uq_publication_slug")),
+    )
+    op.create_table(
+        "sender",
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("seen_at", digest.db.UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_sender")),
     )
     op.create_table(
         "subscriber",
@@ -914,6 +920,7 @@ def downgrade() -> None:
         )
 
     op.drop_table("subscriber")
+    op.drop_table("sender")
     op.drop_table("publication")
     with op.batch_alter_table("look", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_look_looked_at"))

@@ -32,8 +32,15 @@ PORT = click.option(
 
 @click.command()
 @PORT
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 16),
+    default=1,
+    show_default=True,
+    help="Worker processes: each uses one core to send, and they share the connections.",
+)
 @click.pass_obj
-def up(house: House, port: int) -> None:
+def up(house: House, port: int, workers: int) -> None:
     """Run all of it on this machine in the foreground; Ctrl-C ends it.
 
     Starts what the settings do not name: a broker, a mailbox that shows what would have been sent, a worker,
@@ -44,7 +51,7 @@ def up(house: House, port: int) -> None:
     with alone(house.settings().home):
         ready = at_port(house, port)
         link = first_steps(ready) if ready.settings().own_database else None
-        run(ready, port, link)
+        run(ready, port, link, workers)
 
 
 @click.command(hidden=True)
@@ -128,14 +135,14 @@ def at_port(house: House, port: int) -> House:
     return house.at()
 
 
-def run(house: House, port: int, link: str | None = None) -> None:
+def run(house: House, port: int, link: str | None = None, workers: int = 1) -> None:
     """Start every part, say where to look, and stay until Ctrl-C or SIGTERM."""
     settings = house.settings()
-    Supervisor(list(_parts(settings, port)), _say).run(lambda late: _welcome(settings, link, late))
+    Supervisor(list(_parts(settings, port, workers)), _say).run(lambda late: _welcome(settings, link, late))
     click.echo("digest has ended.")
 
 
-def _parts(settings: Summary, port: int) -> Iterator[Part]:
+def _parts(settings: Summary, port: int, workers: int) -> Iterator[Part]:
     if settings.own_broker:
         at = settings.run_dir / "valkey.sock"
         yield Part(
@@ -147,7 +154,9 @@ def _parts(settings: Summary, port: int) -> Iterator[Part]:
     if settings.own_mailbox:
         yield replace(_own("mailbox", settings), ready=lambda: _answers(settings.mailbox_port))
     # A mail in flight is finished and written down before a worker ends.
-    yield replace(_own("worker", settings), grace=20.0)
+    for number in range(1, workers + 1):
+        name = "worker" if number == 1 else f"worker {number}"
+        yield replace(_own("worker", settings), name=name, grace=20.0)
     yield _own("beat", settings)
     yield replace(_own("web", settings, f"--port={port}"), ready=lambda: _answers(port), grace=5.0)
 

@@ -1,18 +1,19 @@
 """Claiming a batch: one conditional update gives it to one connection, for as long as it renews its lease."""
 
+import math
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Select, Table, Update, bindparam, func, or_, select, text, update
+from sqlalchemy import Select, String, Table, Update, bindparam, func, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from digest.db import UtcDateTime
-from digest.delivery import canary
+from digest.delivery import canary, senders
 from digest.delivery.batches import OPEN
-from digest.delivery.models import Batch, FrozenIssue
+from digest.delivery.models import Batch, FrozenIssue, Sender
 from digest.editorial.models import Issue
 
 LEASE = timedelta(seconds=30)
@@ -44,15 +45,26 @@ def claim(
 ) -> Claim | None:
     """Take the next batch that is due, unless `connections` of them are being sent already by anybody.
 
-    With an `account`, a part of the holder's name, only those that are sent over it count.
+    A process takes no more than its part of them, while others are there. `holder` begins with "home:process:". With an
+    `account`, another part of the holder's name, only those that are sent over it count.
 
     Only batches of issues that are released, counted and neither paused nor told by the relay to wait.
     """
     taken_at, connection = moment(), session.connection()
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-    live = _live(of_account=bool(account))
-    if (connection.execute(live, {"now": now, "account": f":{account}:"}).scalar() or 0) >= connections:
+    process = holder.rpartition(":")[0].rpartition(":")[0]
+    held, own, others = connection.execute(
+        _live(of_account=bool(account)),
+        {
+            "now": now,
+            "account": f":{account}:",
+            "process": process,
+            "ours": f"{process}:",
+            "heard": now - senders.GONE,
+        },
+    ).one()
+    if held >= connections or own >= math.ceil(connections / (1 + others)):
         return None
     taken = connection.execute(_taken(), {"now": now, "by": holder, "lease": now + LEASE}).one_or_none()
     if taken is None:
@@ -109,9 +121,12 @@ def _kept(*, begins: bool) -> Update:
 
 
 @cache
-def _live(*, of_account: bool) -> Select[int]:
-    """How many batches are being sent, by anybody."""
-    live = select(func.count()).where(
+def _live(*, of_account: bool) -> Select[int, int, int]:
+    """How many batches are being sent, how many of these by this process, and how many other processes there are."""
+    process, heard = bindparam("process", type_=String()), bindparam("heard", type_=UtcDateTime())
+    others = select(func.count()).where(Sender.name != process, Sender.seen_at > heard).scalar_subquery()
+    own = func.count().filter(Batch.holder.startswith(bindparam("ours", type_=String())))
+    live = select(func.count(), own, others).where(
         Batch.holder.is_not(None), Batch.done_at.is_(None), Batch.lease_until > _NOW
     )
     return live.where(Batch.holder.contains(bindparam("account"))) if of_account else live

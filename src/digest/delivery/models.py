@@ -85,6 +85,15 @@ class Batch(Base):
     done_at: Mapped[datetime | None]
 
 
+class Sender(Base):
+    """A process that sends mails of issues, and when it was last heard of."""
+
+    __tablename__ = "sender"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)  # as it begins the holders of its batches
+    seen_at: Mapped[datetime]
+
+
 _TOLD_APART = "outcome <> 'accepted' OR reason IS NOT NULL"
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from digest.db import Database, utcnow
-from digest.delivery import canary, evidence, recover
+from digest.delivery import canary, evidence, recover, senders
 from digest.delivery import claim as claims
 from digest.delivery.accounts import Account, Accounts, Limits
 from digest.delivery.connection import Connection
@@ -65,6 +65,9 @@ def work(
     with db.read() as session:
         if not claims.anything_due(session, now):
             return Worked()
+    name = f"{evidence.home_id(home)}:{os.getpid()}"
+    with db.begin() as session:
+        senders.here(session, name, now)
     limits = limits or Limits()
     accounts = Accounts(relay, limits, lambda since: _went(db, since))
     shift = Shift(
@@ -80,11 +83,14 @@ def work(
     )
     accounts.open()
     try:
-        _run(shift)
+        _run(shift, name)
         while not shift.over() and (_canary_passed(shift) or accounts.take_over()):
-            _run(shift)
+            _run(shift, name)
     finally:
         accounts.close()
+    if stopping():
+        with db.begin() as session:
+            senders.leave(session, name, clock())
     with db.read() as session:
         # Who found every seat taken has nothing to come back for at once: the others go on.
         return Worked(dict(shift.ended), more=bool(shift.ended) and claims.anything_due(session, clock()))
@@ -96,12 +102,11 @@ def _canary_passed(shift: Shift) -> bool:
         return bool(canary.look(session, shift.clock()))
 
 
-def _run(shift: Shift) -> None:
+def _run(shift: Shift, name: str) -> None:
     """Let the connections work, and keep their leases until the last has ended.
 
     One whose relay is silent may wait ten minutes: the seats of the others go on meanwhile.
     """
-    name = f"{evidence.home_id(shift.home)}:{os.getpid()}"
     troubles: list[BaseException] = []
 
     def failed(error: BaseException) -> None:
@@ -120,7 +125,7 @@ def _run(shift: Shift) -> None:
             else:
                 working.append((account, turns.add(Connection(shift, account, name).work())))
 
-    with _leases_kept(shift):
+    with _leases_kept(shift, name):
         fill_seats()
         while turns.run(LOOK_SECONDS):
             if not troubles and _hangs(shift):
@@ -133,9 +138,9 @@ def _run(shift: Shift) -> None:
 
 
 @contextmanager
-def _leases_kept(shift: Shift) -> Iterator[None]:
+def _leases_kept(shift: Shift, name: str) -> Iterator[None]:
     done = threading.Event()
-    keeper = threading.Thread(target=_keep, args=(shift, done), name="leases", daemon=True)
+    keeper = threading.Thread(target=_keep, args=(shift, name, done), name="leases", daemon=True)
     keeper.start()
     try:
         yield
@@ -157,9 +162,11 @@ def _went(db: Database, since: float) -> int:
         return went_since(session, datetime.fromtimestamp(since, UTC))
 
 
-def _keep(shift: Shift, done: threading.Event) -> None:
+def _keep(shift: Shift, name: str, done: threading.Event) -> None:
     while not done.wait(KEEP_SECONDS):
         try:
+            with shift.db.begin() as session:
+                senders.here(session, name, shift.clock())
             for held in list(shift.claims.values()):
                 with shift.db.begin() as session:
                     claims.renew(session, held, shift.clock())

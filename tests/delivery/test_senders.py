@@ -1,0 +1,95 @@
+"""Processes that send share the connections: each its part, and what one leaves the others take."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from tests.delivery.mailroom import frozen, until_done, work
+from tests.relay import Relay
+
+from digest.db import Database, utcnow
+from digest.delivery import batches, claim, evidence, senders
+from digest.delivery.claim import Claim
+
+ONE, TWO, THREE = "a1:10", "a1:101", "b2:10"
+READERS = 150
+
+
+def frozen_in_small_batches(db: Database) -> int:
+    size, batches.SIZE = batches.SIZE, 20
+    try:
+        return frozen(db, readers=READERS)
+    finally:
+        batches.SIZE = size
+
+
+def there(db: Database, names: Sequence[str], now: datetime) -> None:
+    with db.begin() as session:
+        for name in names:
+            senders.here(session, name, now)
+
+
+def claims(db: Database, process: str, now: datetime, connections: int = 4) -> list[Claim]:
+    """Claims of one process until it gets no more."""
+    held = []
+    with db.begin() as session:
+        while one := claim.claim(
+            session, holder=f"{process}:acc:{len(held)}", now=now, connections=connections
+        ):
+            held.append(one)
+    return held
+
+
+def test_each_process_takes_its_part(db: Database) -> None:
+    frozen_in_small_batches(db)
+    now = utcnow()
+    there(db, [ONE, TWO], now)
+    assert [len(claims(db, name, now)) for name in (ONE, TWO, THREE)] == [2, 2, 0]
+
+
+def test_one_that_comes_later_gets_its_part_when_a_batch_ends(db: Database) -> None:
+    frozen_in_small_batches(db)
+    now = utcnow()
+    there(db, [ONE], now)
+    first = claims(db, ONE, now)
+    assert len(first) == 4
+    there(db, [TWO], now)
+    assert claims(db, TWO, now) == []
+    for held in first[:3]:
+        with db.begin() as session:
+            claim.let_go(session, held, now, reached=held.size)
+    assert [len(claims(db, name, now)) for name in (ONE, TWO)] == [1, 2]
+
+
+def test_one_that_is_not_heard_of_or_leaves_has_no_part(db: Database) -> None:
+    frozen_in_small_batches(db)
+    now = utcnow()
+    there(db, [TWO], now - senders.GONE - timedelta(seconds=1))
+    there(db, [ONE, THREE], now)
+    with db.begin() as session:
+        senders.leave(session, THREE, now)
+    assert len(claims(db, ONE, now)) == 4
+
+
+def test_more_processes_than_connections_keep_the_limit(db: Database) -> None:
+    frozen_in_small_batches(db)
+    now = utcnow()
+    there(db, [ONE, TWO, THREE], now)
+    assert [len(claims(db, name, now, 2)) for name in (ONE, TWO, THREE)] == [1, 1, 0]
+
+
+def test_a_process_that_finds_every_seat_taken_does_not_ask_again_at_once(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    number = frozen_in_small_batches(sqlite)
+    with sqlite.begin() as session:
+        held = claim.claim(
+            session, holder=f"{evidence.home_id(tmp_path)}x:1:acc:1", now=utcnow(), connections=1
+        )
+    assert held is not None
+    with Relay() as relay:
+        found = work(sqlite, tmp_path, relay.url + "?connections=1")
+        assert (dict(found.ended), found.more) == ({}, False)
+        with sqlite.begin() as session:
+            claim.let_go(session, held, utcnow(), reached=0)
+        assert until_done(sqlite, tmp_path, relay.url, number).accepted == READERS
