@@ -6,8 +6,8 @@ A task may run twice or not at all: what it works on is claimed in the database,
 import logging
 import threading
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from celery.signals import worker_shutting_down
@@ -15,21 +15,11 @@ from sqlalchemy.orm import Session
 
 from digest.audience import consent, erase
 from digest.db import utcnow
-from digest.delivery import (
-    batches,
-    finish,
-    forget,
-    freeze,
-    letters,
-    notices,
-    nudges,
-    recover,
-    refusals,
-    stall,
-)
+from digest.delivery import batches, finish, forget, freeze, letters, notices, nudges, recover, stall
 from digest.delivery.due import caution
+from digest.delivery.refusals import unfit
 from digest.delivery.send import work
-from digest.editorial import drafting, issues, looking, looks, schedule, transitions
+from digest.editorial import drafting, issues, looking, looks, schedule
 from digest.editorial.looks import Outside
 from digest.editorial.models import State
 from digest.embedded.complaints import Complaints
@@ -40,7 +30,6 @@ from digest.tracking import forget as visits
 LOG = logging.getLogger(__name__)
 RUN_SECONDS = 8.0  # after so long a task ends and another goes on: a deploy waits no longer
 GAP_SECONDS = 0.02  # between two steps of a long work
-_UNFIT = (DigestError, ValueError, LookupError)  # the fault is in the issue, and would be there next time too
 EVERY = {
     "calendar": 5,
     "audience": 5,
@@ -99,7 +88,7 @@ def settle() -> None:
         recover.recover(session, current().home, utcnow())
         letters.settle_abandoned(session, utcnow())
         caution(session, utcnow())
-    _in_steps(_no_retry_left)
+    _in_steps(lambda session: not batches.release_retries(session, utcnow()))
     with current().db.begin() as session:
         for issue_id in finish.finish(session, utcnow()):
             LOG.info("issue sent", extra={"issue": issue_id})
@@ -150,8 +139,8 @@ def expire() -> None:
     here = current()
     if here.keep_replies is not None:
         before = utcnow() - here.keep_replies
-        _in_steps(partial(_stepped, lambda session: forget.words(session, before, utcnow())))
-        _in_steps(partial(_stepped, lambda session: visits.agents(session, before)))
+        _in_steps(lambda session: forget.words(session, before, utcnow()))
+        _in_steps(lambda session: visits.agents(session, before))
 
 
 TASKS = (drafts, calendar, audience, settle, send, letters_, checks, purge, expire)
@@ -213,53 +202,39 @@ def _look() -> bool:
 
 
 def _freeze(issue_id: int) -> None:
-    """Freeze one issue. What cannot be frozen is paused and told: else it would be tried every five seconds."""
     here = current()
-    try:
+    with _pausing_what_is_unfit(issue_id, State.SCHEDULED):
         with here.db.begin() as session:
             issue = issues.by_id(session, issue_id)
             freeze.freeze(session, issue, signer=here.signer, base_url=here.base_url, now=utcnow())
         LOG.info("issue frozen", extra={"issue": issue_id})
-    except _UNFIT as error:
-        LOG.warning("issue cannot be frozen", extra={"issue": issue_id, "error": str(error)})
-        with here.db.begin() as session:
-            issue = issues.by_id(session, issue_id)
-            if issue.state == State.SCHEDULED:  # another clock may have been faster
-                transitions.move(session, issue, State.PAUSED, now=utcnow(), by="clock", why=str(error))
-                notices.paused(session, issue, utcnow())
 
 
 def _written_down(issue_id: int) -> bool:
-    """Go on with one issue's audience; True when it is counted. One that cannot be is paused, and its owners told."""
+    """Go on with one issue's audience; True when it is counted."""
+    with _pausing_what_is_unfit(issue_id, State.SENDING):
+        return _in_steps(lambda session: freeze.freeze_step(session, issue_id, utcnow()))
+    return False
+
+
+@contextmanager
+def _pausing_what_is_unfit(issue_id: int, was: State) -> Iterator[None]:
+    """An issue that cannot go on is paused and told: else it would be tried every five seconds. No other one waits."""
     try:
-        return _in_steps(partial(_step, issue_id))
-    except _UNFIT as error:
-        LOG.warning("audience cannot be counted", extra={"issue": issue_id, "error": str(error)})
+        yield
+    except (DigestError, ValueError, LookupError) as error:
+        LOG.warning("issue is unfit", extra={"issue": issue_id, "error": str(error)})
         with current().db.begin() as session:
-            refusals.uncounted(session, issue_id, str(error), utcnow())
-        return False
+            unfit(session, issue_id, was, str(error), utcnow())
 
 
-def _step(issue_id: int) -> bool:
-    with current().db.begin() as session:
-        return freeze.freeze_step(session, issue_id, utcnow())
-
-
-def _stepped(step: Callable[[Session], bool]) -> bool:
-    with current().db.begin() as session:
-        return step(session)
-
-
-def _no_retry_left() -> bool:
-    with current().db.begin() as session:
-        return not batches.release_retries(session, utcnow())
-
-
-def _in_steps(step: Callable[[], bool]) -> bool:
-    """Call `step` until it says that all is done; False when time is up before."""
+def _in_steps(step: Callable[[Session], bool]) -> bool:
+    """Call `step`, each time in a transaction, until it says that all is done; False when time is up before."""
     until = time.monotonic() + RUN_SECONDS
     while not _stopping.is_set() and time.monotonic() < until:
-        if step():
+        with current().db.begin() as session:
+            done = step(session)
+        if done:
             return True
         # Others wait for SQLite's lock by looking now and then; without a gap one of them waits for all the steps.
         _stopping.wait(GAP_SECONDS)

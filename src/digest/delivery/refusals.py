@@ -81,12 +81,17 @@ def halt(session: Session, issue_id: int, why: str, now: datetime) -> bool:
     return True
 
 
-def uncounted(session: Session, issue_id: int, why: str, now: datetime) -> None:
-    """Pause an issue whose audience cannot be written down or does not add up, and tell its owners."""
+def unfit(session: Session, issue_id: int, was: State, why: str, now: datetime) -> None:
+    """Pause an issue that cannot be frozen (`was` scheduled) or counted (`was` sending), and tell whom it concerns."""
     issue = session.get_one(Issue, issue_id, populate_existing=True)
-    if issue.state == State.SENDING:  # a person may have been faster
+    if issue.state != was:  # another clock or a person was faster
+        return
+    try:
         transitions.move(session, issue, State.PAUSED, now=now, by="clock", why=why)
-        notices.uncounted(session, issue, now)
+    except NotAllowed:
+        return
+    tell = notices.paused if was == State.SCHEDULED else notices.uncounted
+    tell(session, issue, now)
 
 
 def _watch(session: Session, issue_id: int, since: datetime | None, now: datetime) -> bool:
