@@ -1,11 +1,16 @@
 """The pressed issue, whether it is frozen or not: previews, sizes and checks look at what would be sent."""
 
+from functools import lru_cache
+
 from sqlalchemy.orm import Session
 
 from digest.delivery.models import FrozenIssue
 from digest.editorial import content
 from digest.editorial.models import Issue
+from digest.render.content import Edition
 from digest.render.press import Pressed, press
+
+KEPT = 8  # issues, of some 200 kB each: checks and previews ask for the same one again and again
 
 
 def pressed(session: Session, issue: Issue, base_url: str) -> Pressed:
@@ -13,4 +18,10 @@ def pressed(session: Session, issue: Issue, base_url: str) -> Pressed:
     frozen = session.get(FrozenIssue, issue.id)
     if frozen is not None:
         return Pressed.from_bytes(frozen.pressed)
-    return press(content.edition(session, issue, base_url))
+    return _press(content.edition(session, issue, base_url))
+
+
+@lru_cache(KEPT)
+def _press(edition: Edition) -> Pressed:
+    """The same edition gives the same bytes."""
+    return press(edition)
