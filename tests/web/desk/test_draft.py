@@ -104,6 +104,15 @@ def test_a_dragged_order_names_every_pick_or_is_refused(room: Stand) -> None:
     assert order(room) == wanted
 
 
+def test_an_order_that_was_dragged_just_before_a_button_is_kept(room: Stand) -> None:
+    editor, before = signed_in(room), order(room)
+    wanted = [*before[1:], before[0]]
+    press(editor, DRAFT, do=f"drop:{before[1]}", order=",".join(map(str, wanted)))
+    assert order(room) == wanted[1:]
+    press(editor, DRAFT, do=f"pin:{before[2]}", order="no,order")
+    assert order(room) == wanted[1:]
+
+
 def test_a_veto_is_given_and_taken_back(room: Stand) -> None:
     editor = signed_in(room)
     with room.db.read() as session:

@@ -26,6 +26,12 @@ BASE = "https://news.example.org"
 HTMX = {"HX-Request": "true", "HX-Current-URL": BASE + DRAFT}
 
 
+@pytest.fixture
+def room(sqlite: Database, tmp_path: Path) -> Stand:
+    """What the rooms promise on both databases is asked in tests/editorial."""
+    return newsroom(sqlite, tmp_path)
+
+
 def ask(client: FlaskClient, path: str, method: str = "POST", **fields: object) -> TestResponse:
     """As htmx asks, with our proof in a header."""
     headers = HTMX | {"X-CSRFToken": csrf(client, DRAFT), "Referer": BASE + DRAFT}

@@ -1,7 +1,6 @@
 """What the buttons of a draft do. The form's words are kept before any of them runs; what one does is a version."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from flask import g, request, url_for
@@ -10,23 +9,12 @@ from werkzeug.wrappers import Response
 
 from digest.db import utcnow
 from digest.editorial import choosing, drafting, editing, versions
-from digest.editorial.models import Issue, Pick, Version
+from digest.editorial.models import Issue, Version
 from digest.editorial.versions import Who
-from digest.errors import NotAllowed, NotFound
-from digest.web.desk import chosen, log, trials
+from digest.web.desk import chosen, log, moves, trials
 from digest.web.desk.frame import Undo, field, say, services, to
+from digest.web.desk.moves import Done, number_in
 from digest.web.desk.names import versus
-from digest.web.guards import whole
-
-
-@dataclass(frozen=True)
-class Done:
-    """What an act did: in a few words for the history, in a sentence for the page, and where on it one looks next."""
-
-    what: str
-    said: str
-    at: str = "picks"
-
 
 Act = Callable[[Session, Issue, str], Done]
 Errand = Callable[[Session, Issue, str], Response]
@@ -36,6 +24,10 @@ def act(number: int, name: str, which: str) -> Response:
     """Do `name` to issue `number`; `which` says to what, where the act needs it."""
     with services().db.begin() as db:
         issue = chosen.issue(db, number)
+        if name != "order" and field("order"):
+            with versions.edit(db, issue, me()) as edit:
+                moves.keep_order(db, issue)
+                edit.what = "The order changed"
         answer = ERRANDS[name](db, issue, which) if name in ERRANDS else _edit(db, issue, name, which)
     if name == "test":
         services().nudge("letters")
@@ -117,65 +109,48 @@ def _test(db: Session, issue: Issue, _which: str) -> Response:
 
 
 def _undo(db: Session, issue: Issue, which: str) -> Response:
-    made = versions.undo(db, issue, _number(which), me())
+    made = versions.undo(db, issue, number_in(which), me())
     tell(issue, f"{made.what}." if made else "Nothing of that is left to take back.", made)
     return to("issue", number=issue.number, _anchor="picks")
 
 
-def _up(db: Session, issue: Issue, which: str) -> Done:
-    return _put(db, issue, _number(which), -1)
-
-
-def _down(db: Session, issue: Issue, which: str) -> Done:
-    return _put(db, issue, _number(which), 1)
-
-
-def _order(db: Session, issue: Issue, which: str) -> Done:
-    wanted = [_number(number) for number in field("order").split(",")]
-    ids = {pick.comparison_id: pick.id for pick in issue.picks}
-    if sorted(wanted) != sorted(ids):
-        raise NotAllowed("somebody else changed the picks meanwhile; here they are as they stand now")
-    editing.reorder(db, issue, [ids[number] for number in wanted], by=g.me.address)
-    return _placed(db, issue, _number(which) if _number(which) in ids else wanted[0])
-
-
 def _pin(db: Session, issue: Issue, which: str) -> Done:
-    choosing.pin(db, issue, _number(which), by=g.me.address)
-    name = versus(db, _number(which))
+    choosing.pin(db, issue, number_in(which), by=g.me.address)
+    name = versus(db, number_in(which))
     said = f"{name} is pinned: a new draft keeps it and its place."
     return Done(f"{name} pinned", said, f"pick-{which}")
 
 
 def _unpin(db: Session, issue: Issue, which: str) -> Done:
-    choosing.unpin(db, issue, _number(which), by=g.me.address)
-    name = versus(db, _number(which))
+    choosing.unpin(db, issue, number_in(which), by=g.me.address)
+    name = versus(db, number_in(which))
     return Done(f"{name} unpinned", f"{name} is no longer pinned.", f"pick-{which}")
 
 
 def _drop(db: Session, issue: Issue, which: str) -> Done:
-    name = versus(db, _number(which))
-    choosing.drop(db, issue, _number(which), by=g.me.address)
+    name = versus(db, number_in(which))
+    choosing.drop(db, issue, number_in(which), by=g.me.address)
     return Done(f"{name} dropped", f"{name} is dropped, and stays out of new drafts.")
 
 
 def _let_back(db: Session, issue: Issue, which: str) -> Done:
-    choosing.let_back(db, issue, _number(which), by=g.me.address)
-    name = versus(db, _number(which))
+    choosing.let_back(db, issue, number_in(which), by=g.me.address)
+    name = versus(db, number_in(which))
     return Done(f"{name} let back in", f"{name} may be chosen again by a new draft.", "rejected")
 
 
 def _add(db: Session, issue: Issue, which: str) -> Done:
-    if any(pick.comparison_id == _number(which) for pick in issue.picks):
+    if any(pick.comparison_id == number_in(which) for pick in issue.picks):
         return _pin(db, issue, which)  # somebody else was faster
-    choosing.add(db, issue, _number(which), by=g.me.address)
-    name = versus(db, _number(which))
+    choosing.add(db, issue, number_in(which), by=g.me.address)
+    name = versus(db, number_in(which))
     return Done(f"{name} added", f"{name} is added as the last pick.", f"pick-{which}")
 
 
 def _swap(db: Session, issue: Issue, which: str) -> Done:
     out, _, rival = which.partition("-")
-    gone, name = versus(db, _number(out)), versus(db, _number(rival))
-    choosing.swap(db, issue, _number(out), _number(rival), by=g.me.address)
+    gone, name = versus(db, number_in(out)), versus(db, number_in(rival))
+    choosing.swap(db, issue, number_in(out), number_in(rival), by=g.me.address)
     said = f"{name} stands where {gone} stood, which stays out of new drafts."
     return Done(f"{gone} swapped for {name}", said, f"pick-{rival}")
 
@@ -199,9 +174,9 @@ ERRANDS: Final[Mapping[str, Errand]] = {
     "undo": _undo,
 }
 ACTS: Final[Mapping[str, Act]] = {
-    "up": _up,
-    "down": _down,
-    "order": _order,
+    "up": moves.up,
+    "down": moves.down,
+    "order": moves.order,
     "pin": _pin,
     "unpin": _unpin,
     "drop": _drop,
@@ -210,33 +185,3 @@ ACTS: Final[Mapping[str, Act]] = {
     "swap": _swap,
     "redraft": _redraft,
 }
-
-
-def _number(text: str) -> int:
-    """The number in a form; 0, which no row has, for anything else."""
-    try:
-        return whole(text)
-    except ValueError:
-        return 0
-
-
-def _put(db: Session, issue: Issue, which: int, by: int) -> Done:
-    """Move a pick by so many places; beyond either end means that end."""
-    pick = _pick(issue, which)
-    order = [other.id for other in issue.picks if other.id != pick.id]
-    order.insert(max(0, min(pick.position + by - 1, len(order))), pick.id)
-    editing.reorder(db, issue, order, by=g.me.address)
-    return _placed(db, issue, which)
-
-
-def _placed(db: Session, issue: Issue, which: int) -> Done:
-    name, place = versus(db, which), _pick(issue, which).position
-    said = f"{name} is number {place} of {len(issue.picks)} now."
-    return Done(f"{name} moved to place {place}", said, f"pick-{which}")
-
-
-def _pick(issue: Issue, which: int) -> Pick:
-    for pick in issue.picks:
-        if pick.comparison_id == which:
-            return pick
-    raise NotFound("this comparison is no pick of the issue any more; somebody else dropped it")

@@ -12,9 +12,14 @@ document.addEventListener("htmx:configRequest", ({ detail }) => {
   // htmx knows no button that stands outside of its form.
   if (detail.elt.id === "draft" && pressed?.value) detail.parameters.do = pressed.value;
 });
+document.addEventListener("htmx:configRequest", (event) => {
+  if (event.detail.elt.id === "order" && !event.detail.elt.value) event.preventDefault(); // it went with a button
+});
 
 // The draft: a pick is moved at once, and its new place is sent a moment later.
 
+let waiting = null;
+let onItsWay = 0;
 const picks = () => $$("[data-pick]");
 const tell = (words) => { $("#announce").textContent = words; };
 
@@ -26,8 +31,19 @@ function send(pick) {
   const order = $("#order");
   order.value = picks().map((one) => one.dataset.pick).join(",");
   order.setAttribute("hx-vals", JSON.stringify({ do: `order:${pick.dataset.pick}` }));
-  htmx.trigger(order, "reordered");
+  clearTimeout(waiting);
+  waiting = setTimeout(() => { waiting = null; onItsWay += 1; htmx.trigger(order, "reordered"); }, 400);
 }
+
+// A button that is pressed before that takes the order along.
+document.addEventListener("htmx:beforeRequest", ({ detail }) => {
+  if (detail.elt.id === "draft") waiting = clearTimeout(waiting) ?? null;
+});
+document.addEventListener("htmx:afterRequest", ({ detail }) => {
+  if (detail.elt.id === "order") onItsWay -= 1;
+  if (detail.elt.id === "draft") [waiting, onItsWay] = [clearTimeout(waiting) ?? null, 0];
+  if (["order", "draft"].includes(detail.elt.id) && !waiting && !onItsWay && $("#order")) $("#order").value = "";
+});
 
 function move(pick, by) {
   const all = picks();
@@ -146,7 +162,9 @@ document.addEventListener("htmx:sendError", notSaved);
 
 addEventListener("pagehide", () => {
   const form = $("#draft");
-  if (!form || !unsaved) return;
+  if (!form || !(unsaved || waiting)) return;
   const body = new URLSearchParams(new FormData(form));
-  fetch(form.dataset.words, { method: "POST", body, headers: { "X-CSRFToken": proof() }, keepalive: true });
+  if (waiting) body.set("do", JSON.parse($("#order").getAttribute("hx-vals")).do);
+  const headers = { "X-CSRFToken": proof() };
+  fetch(waiting ? form.action : form.dataset.words, { method: "POST", body, headers, keepalive: true });
 });
