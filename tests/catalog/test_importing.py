@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import event, func, select
 from tests.catalog.pages import draft, side, unparse
 
-from digest.catalog import importing, read
+from digest.catalog import history, importing, read
 from digest.catalog.draft import Draft
 from digest.catalog.importing import ImportResult, import_files, store
 from digest.catalog.models import Comparison, ComparisonVersion, Quote, Review, Tool
@@ -98,7 +98,7 @@ def test_the_same_tool_with_other_figures_has_another_review(db: Database) -> No
     with db.begin() as session:
         store(session, [draft(left=side("SmolLM3", panel_ship=100)), draft("SmolLM3", "Kettle")], NOW)
     with db.read() as session:
-        past = read.history(session, "smollm3")
+        past = history.of_tool(session, "smollm3")
     assert {(one.review.panel_ship, one.comparisons) for one in past} == {
         (100, ("smollm3-vs-harrow-34b",)),
         (75, ("smollm3-vs-kettle",)),
@@ -215,8 +215,8 @@ def test_nothing_to_store_is_nothing(db: Database) -> None:
 def test_the_real_pages_are_five_comparisons_of_six_tools(db: Database) -> None:
     assert [one.change for one in take(db, SEEDS).imported] == ["new"] * 5
     with db.read() as session:
-        assert sorted(one.review.panel_ship for one in read.history(session, "smollm3")) == [75, 100]
-        assert len(read.history(session, "smolvlm-3b")) == 1
+        assert sorted(one.review.panel_ship for one in history.of_tool(session, "smollm3")) == [75, 100]
+        assert len(history.of_tool(session, "smolvlm-3b")) == 1
     assert counts(db) == [6, 7, 5, 5, 40]
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.catalog.pages import draft, side
 from tests.catalog.test_importing import statements
 
-from digest.catalog import read
+from digest.catalog import history, read
 from digest.catalog.draft import from_json
 from digest.catalog.facts import facts
 from digest.catalog.importing import store
@@ -63,7 +63,7 @@ def test_what_is_not_there_is_not_found(filled: Database) -> None:
         with pytest.raises(NotFound, match="no comparison nope"):
             read.by_slug(session, "nope\x00")
         with pytest.raises(NotFound, match="no tool nope"):
-            read.history(session, "nope")
+            history.of_tool(session, "nope")
         assert read.by_version(session, [10_000, 10_001]) == {}
         assert read.by_version(session, []) == {}
 
@@ -81,4 +81,4 @@ def test_a_tools_history_is_the_oldest_first(db: Database) -> None:
         for day, panel in enumerate((100, 75, 50)):
             store(session, [draft(left=side("Larkspur", panel_ship=panel))], NOW + timedelta(days=day))
     with db.read() as session:
-        assert [one.review.panel_ship for one in read.history(session, "larkspur")] == [100, 75, 50]
+        assert [one.review.panel_ship for one in history.of_tool(session, "larkspur")] == [100, 75, 50]

@@ -56,15 +56,6 @@ class ComparisonView:
     source: str
 
 
-@dataclass(frozen=True)
-class PastReview:
-    """One of a tool's reviews, when it came, and the comparisons in which it stands or stood."""
-
-    review: ReviewView
-    added_at: datetime
-    comparisons: tuple[str, ...]  # slugs
-
-
 _Chosen = Select[ComparisonVersion, Comparison, Review, Tool, Review, Tool]
 
 _LEFT, _RIGHT = aliased(Review), aliased(Review)
@@ -73,12 +64,9 @@ _LEFT_TOOL, _RIGHT_TOOL = aliased(Tool), aliased(Tool)
 
 def newest(session: Session, limit: int | None = None, offset: int = 0) -> list[ComparisonView]:
     """The comparisons as they stand, the latest date first. What is passed over is walked; `page` begins at a key."""
-    if not offset:
-        return _views(session, _standing().limit(limit))
-    version = ComparisonVersion
-    shown = select(version.id).join(Comparison, version.comparison_id == Comparison.id).where(stands())
-    shown = shown.order_by(version.published_at.desc(), Comparison.id.desc(), version.number.desc())
-    return _views(session, _all().where(version.id.in_(shown.limit(limit).offset(offset))))
+    if limit is None and not offset:
+        return _views(session, _standing())
+    return _in_turn(session, _numbers().limit(limit).offset(offset))
 
 
 def page(
@@ -88,7 +76,8 @@ def page(
 
     As in `search`, each of up to ten words must be somewhere. A page costs its own rows, however far behind it lies.
     """
-    rows = _standing().where(*(_holds(word) for word in str(clean.line(text)).split()[:10]))
+    words = [_holds(word) for word in str(clean.line(text)).split()[:10]]
+    rows: Any = _standing().where(*words) if words else _numbers()
     if before is not None:
         last = (
             select(ComparisonVersion.published_at).join(Comparison).where(Comparison.id == before, stands())
@@ -98,7 +87,8 @@ def page(
             raise NotFound("that comparison is not here any more; begin at the first page")
         at = ComparisonVersion.published_at
         rows = rows.where(at <= dated, or_(at < dated, Comparison.id < before))
-    return _views(session, rows.limit(limit))
+    rows = rows.limit(limit)
+    return _views(session, rows) if words else _in_turn(session, rows)
 
 
 def by_slug(session: Session, slug: str) -> ComparisonView:
@@ -141,39 +131,6 @@ def search(session: Session, text: str, limit: int | None = FOUND_AT_MOST) -> li
     return page(session, text, limit=limit) if clean.line(text) else []
 
 
-def history(session: Session, tool_slug: str) -> list[PastReview]:
-    """Every review of a tool, the oldest first. Raises NotFound when there is no such tool."""
-    rows = session.execute(
-        select(Review, Tool)
-        .join(Tool, Review.tool_id == Tool.id)
-        .where(Tool.slug == clean.line(tool_slug))
-        .order_by(Review.added_at, Review.id)
-    )
-    reviews = rows.all()
-    if not reviews:
-        raise NotFound(f"there is no tool {clean.line(tool_slug)}")
-    where = _where(session, reviews[0][1].id)
-    return [
-        PastReview(_review(review, tool), review.added_at, tuple(sorted(where[review.id])))
-        for review, tool in reviews
-    ]
-
-
-def _where(session: Session, tool_id: int) -> dict[int, set[str]]:
-    version = ComparisonVersion
-    of_tool = select(Review.id).where(Review.tool_id == tool_id)
-    rows = session.execute(
-        select(version.left_id, version.right_id, Comparison.slug)
-        .join(Comparison)
-        .where(or_(version.left_id.in_(of_tool), version.right_id.in_(of_tool)))
-    )
-    where: dict[int, set[str]] = defaultdict(set)
-    for left, right, slug in rows:
-        where[left].add(slug)
-        where[right].add(slug)
-    return where
-
-
 def _holds(word: str) -> ColumnElement[bool]:
     columns = [_LEFT_TOOL.name, _RIGHT_TOOL.name]
     for review in (_LEFT, _RIGHT):
@@ -197,6 +154,19 @@ def _all() -> _Chosen:
 
 def _standing() -> _Chosen:
     return _all().where(stands())
+
+
+def _numbers() -> Select[int]:
+    """The versions that stand, the latest date first: what they say is looked up only for those that are shown."""
+    version = ComparisonVersion
+    rows = select(version.id).join(Comparison, version.comparison_id == Comparison.id).where(stands())
+    return rows.order_by(version.published_at.desc(), version.comparison_id.desc(), version.number.desc())
+
+
+def _in_turn(session: Session, numbers: Select[int]) -> list[ComparisonView]:
+    ids = session.scalars(numbers).all()
+    found = by_version(session, ids)
+    return [found[number] for number in ids]
 
 
 def _views(session: Session, chosen: _Chosen) -> list[ComparisonView]:
@@ -226,8 +196,8 @@ def _view(row: Any, quotes: tuple[QuoteView, ...]) -> ComparisonView:
         version_id=version.id,
         version=version.number,
         slug=comparison.slug,
-        left=_review(left, left_tool),
-        right=_review(right, right_tool),
+        left=review_view(left, left_tool),
+        right=review_view(right, right_tool),
         quotes=quotes,
         published_at=version.published_at,
         added_at=comparison.added_at,
@@ -235,7 +205,8 @@ def _view(row: Any, quotes: tuple[QuoteView, ...]) -> ComparisonView:
     )
 
 
-def _review(review: Review, tool: Tool) -> ReviewView:
+def review_view(review: Review, tool: Tool) -> ReviewView:
+    """A review as others see it."""
     return ReviewView(
         tool=tool.name,
         tool_slug=tool.slug,

@@ -1,6 +1,6 @@
 """One tool: what the panel and the community said of it over time."""
 
-from digest.catalog import read
+from digest.catalog import history
 from digest.web.desk import chosen
 from digest.web.desk.charts import SLOT, percentages
 from digest.web.desk.frame import page, services
@@ -11,7 +11,7 @@ from digest.web.desk.gate import blueprint
 def tool(slug: str) -> str:
     """Every review of a tool as a curve, and each of them with its comparisons."""
     with services().db.read() as db:
-        reviews = read.history(db, slug)
+        reviews = history.of_tool(db, slug)
         panel = [one.review.panel_ship for one in reviews]
         community = [one.review.community_ship for one in reviews]
         return page(
