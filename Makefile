@@ -40,7 +40,7 @@ check: setup ## lint, format, types, import contracts, migrations
 	@$(BIN)/lint-imports
 	@$(BIN)/python .ci/migrations check
 
-bench: setup ## measure, each figure beside its bar and a reference (ONLY=send,slow,memory,freeze,letter,look,import)
+bench: setup ## measure, each figure beside its bar and a reference (ONLY=send,slow,memory,freeze,letter,look,desk,import)
 	@$(BIN)/python -m bench
 
 format: setup ## put the code into its one shape

@@ -1,6 +1,6 @@
 """`make bench`: each figure beside its bar and its reference, taken in the same run. `make bench ONLY=send,memory`.
 
-Sections: send, slow, memory, freeze, letter, look, import. READERS=20000 makes it shorter.
+Sections: send, slow, memory, freeze, letter, look, desk, import. READERS=20000 makes it shorter.
 """
 
 import os
@@ -19,6 +19,7 @@ SECTIONS: dict[str, Callable[[int], list[Row]]] = {
     "freeze": figures.freeze,
     "letter": figures.letter,
     "look": figures.look,
+    "desk": figures.desk,
     "import": figures.importing,
 }
 

@@ -30,7 +30,7 @@ def measure(readers: int) -> list[tuple[str, float]]:
         number = stock.fill(db, readers)
         stock.freeze_issue(db, number)
         stock.write_audience(db, number)
-        _half(db, number, readers)
+        half(db, number, readers)
         looks: dict[str, Callable[[Database], object]] = {
             "the counts (report, --wait)": lambda db: _read(db, lambda s: report(s, number)),
             "the pace (watch page)": lambda db: _read(db, lambda s: _pace(s, number)),
@@ -39,7 +39,8 @@ def measure(readers: int) -> list[tuple[str, float]]:
         return [(f"{what}, {readers:,} deliveries", _best(db, look)) for what, look in looks.items()]
 
 
-def _half(db: Database, number: int, readers: int) -> None:
+def half(db: Database, number: int, readers: int) -> None:
+    """Let half of an issue's mails be accepted."""
     with db.begin() as session:
         at = utcnow().strftime("%Y-%m-%d %H:%M:%S.%f")
         session.execute(text(HALF), {"issue": number, "now": at, "upto": readers // 2})

@@ -39,15 +39,13 @@ _NUMBERS = {
 
 def fill(db: Database, readers: int) -> int:
     """A scheduled issue and so many confirmed readers; gives the issue's row."""
-    Base.metadata.create_all(db.engine)
-    with db.engine.begin() as connection:
-        command.stamp(schema.config(connection), "head")
+    tables(db)
     with db.begin() as session:
         made = issue(session, picks=1)
         number, publication = made.id, made.publication_id
     for first in range(1, readers + 1, CHUNK):
         with db.begin() as session:
-            _readers(session, publication, first, min(first + CHUNK - 1, readers))
+            readers_of(session, publication, first, min(first + CHUNK - 1, readers))
     if db.engine.dialect.name == "postgresql":
         with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(
@@ -55,6 +53,13 @@ def fill(db: Database, readers: int) -> int:
             )
             connection.execute(text("ANALYZE"))
     return number
+
+
+def tables(db: Database) -> None:
+    """All tables, as after the last migration."""
+    Base.metadata.create_all(db.engine)
+    with db.engine.begin() as connection:
+        command.stamp(schema.config(connection), "head")
 
 
 def freeze_issue(db: Database, number: int, *, small: bool = True) -> None:
@@ -115,7 +120,8 @@ def load() -> float:
     return os.getloadavg()[0]
 
 
-def _readers(session: Session, publication: int, first: int, last: int) -> None:
+def readers_of(session: Session, publication: int, first: int, last: int) -> None:
+    """Confirmed readers of a publication, by their numbers."""
     numbers = text(_NUMBERS[session.get_bind().dialect.name]).columns(column("i", Integer))
     i = numbers.bindparams(first=first, last=last).subquery("numbers").c.i
     address = literal("reader") + cast(i, String) + literal("@example.org")
