@@ -147,3 +147,23 @@ def test_processes_that_start_at_once_draw_the_same_keys_and_port(tmp_path: Path
         for _ in range(4)
     ]
     assert len({process.communicate(timeout=60)[0] for process in started}) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"oidc_issuer": "https://login.example.org"},
+            "DIGEST_OIDC_CLIENT_ID and DIGEST_OIDC_CLIENT_SECRET is missing",
+        ),
+        ({"oidc_client_id": "x", "oidc_client_secret": "y"}, "DIGEST_OIDC_ISSUER is missing"),
+        ({"oidc_issuer": "http://login.example.org"}, "DIGEST_OIDC_ISSUER is not the https address"),
+        ({"oidc_issuer": "login.example.org"}, "DIGEST_OIDC_ISSUER is not the https address"),
+    ],
+)
+def test_a_provider_is_https_and_whole(tmp_path: Path, given: dict[str, str], said: str) -> None:
+    with pytest.raises(BadSetting, match=said):
+        load(home=tmp_path, **given)
+    whole = {"oidc_issuer": "https://login.example.org", "oidc_client_id": "x", "oidc_client_secret": "y"}
+    assert load(home=tmp_path, **whole).provider() == ("https://login.example.org", "x", "y")
+    assert load(home=tmp_path).provider() is None
