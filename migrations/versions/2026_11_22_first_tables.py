@@ -1,6 +1,6 @@
 """first tables
 
-Revision c04de1d30ccf begins the history.
+Revision 759ec3089ee9 begins the history.
 """
 
 import sqlalchemy as sa
@@ -8,7 +8,7 @@ from alembic import op
 
 import digest.db
 
-revision = "c04de1d30ccf"
+revision = "759ec3089ee9"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -339,6 +339,7 @@ def upgrade() -> None:
     with op.batch_alter_table("log_entry", schema=None) as batch_op:
         batch_op.create_index("ix_log_entry_kind", ["kind", "id"], unique=False)
         batch_op.create_index("ix_log_entry_user_id", ["user_id", "id"], unique=False)
+        batch_op.create_index("ix_log_entry_user_id_kind", ["user_id", "kind", "id"], unique=False)
 
     op.create_table(
         "provider_account",
@@ -865,6 +866,7 @@ def downgrade() -> None:
     op.drop_table("recovery_code")
     op.drop_table("provider_account")
     with op.batch_alter_table("log_entry", schema=None) as batch_op:
+        batch_op.drop_index("ix_log_entry_user_id_kind")
         batch_op.drop_index("ix_log_entry_user_id")
         batch_op.drop_index("ix_log_entry_kind")
 

@@ -103,6 +103,7 @@ class Entry(Base):
     __table_args__ = (
         Index("ix_log_entry_kind", "kind", "id"),
         Index("ix_log_entry_user_id", "user_id", "id"),
+        Index("ix_log_entry_user_id_kind", "user_id", "kind", "id"),
     )
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
