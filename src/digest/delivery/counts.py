@@ -7,9 +7,24 @@ that ended otherwise than accepted, each by its index. `recount` reads every row
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, String, and_, cast, func, literal, null, or_, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Row,
+    String,
+    and_,
+    bindparam,
+    cast,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy.orm import Session
 
 from digest.delivery.models import Batch, Delivery, FrozenIssue, Outcome
@@ -32,17 +47,7 @@ class Counts:
 
 def counts(session: Session, issue_id: int) -> Counts:
     """The counts of an issue as they stand; all zero before its freeze."""
-    words = (cast(Delivery.outcome, String), cast(Delivery.reason, String))
-    others = (
-        select(*words, func.count())
-        .where(Delivery.issue_id == issue_id, Delivery.outcome.is_not(None), Delivery.told_apart())
-        .group_by(Delivery.outcome, Delivery.reason)
-    )
-    planned = select(literal("planned"), null(), FrozenIssue.planned).where(FrozenIssue.issue_id == issue_id)
-    remaining = select(literal("remaining"), null(), _remaining(issue_id))
-    # One statement, so that all of it is of one moment.
-    parts: Any = union_all(others, planned, remaining)
-    rows = session.execute(parts).all()
+    rows = session.connection().execute(_parts(), {"issue": issue_id}).all()
     sums, reasons = _summed(rows)
     total, left = sums.pop("planned", 0), sums.pop("remaining", 0)
     told_apart = sum(number for outcome, number in sums.items() if outcome != Outcome.ACCEPTED)
@@ -77,16 +82,32 @@ def ended_since(session: Session, issue_id: int, since: datetime) -> int:
     return session.scalar(ended) or 0
 
 
-def _remaining(issue_id: int) -> ColumnElement[int]:
+_ISSUE: Any = bindparam("issue", type_=Integer())
+
+
+@cache
+def _parts() -> Any:
+    """One statement, so that all of it is of one moment; built once, for a page may show twenty issues."""
+    words = (cast(Delivery.outcome, String), cast(Delivery.reason, String))
+    others = (
+        select(*words, func.count())
+        .where(Delivery.issue_id == _ISSUE, Delivery.outcome.is_not(None), Delivery.told_apart())
+        .group_by(Delivery.outcome, Delivery.reason)
+    )
+    planned = select(literal("planned"), null(), FrozenIssue.planned).where(FrozenIssue.issue_id == _ISSUE)
+    return union_all(others, planned, select(literal("remaining"), null(), _remaining()))
+
+
+def _remaining() -> ColumnElement[int]:
     """Whole batches that nobody began, what is open in those that somebody did, and who waits for another try."""
     whole = select(func.coalesce(func.sum(Batch.size - Batch.gone), 0)).where(
-        Batch.issue_id == issue_id, Batch.done_at.is_(None), Batch.fence == 0
+        Batch.issue_id == _ISSUE, Batch.done_at.is_(None), Batch.fence == 0
     )
-    begun = select(Batch.id).where(Batch.issue_id == issue_id, *_touched())
+    begun = select(Batch.id).where(Batch.issue_id == _ISSUE, *_touched())
     open_ = select(func.count()).where(
         Delivery.batch_id.in_(begun), Delivery.outcome.is_(None), Delivery.due_at.is_(None)
     )
-    waiting = select(func.count()).where(Delivery.issue_id == issue_id, Delivery.due_at.is_not(None))
+    waiting = select(func.count()).where(Delivery.issue_id == _ISSUE, Delivery.due_at.is_not(None))
     return whole.scalar_subquery() + open_.scalar_subquery() + waiting.scalar_subquery()
 
 

@@ -41,7 +41,8 @@ def coming(session: Session, publication: Publication, after: datetime, many: in
     start = date.fromisoformat(next_occasion(publication, after))
     days = [(start + timedelta(weeks=week)).isoformat() for week in range(AHEAD)]
     gone = _skipped(session, publication, days)
-    return [_occasion(publication, day, gone) for day in days if day not in gone][:many]
+    kept = [day for day in days if day not in gone]
+    return [_occasion(publication, day, gone) for day in kept[:many]]
 
 
 def next_planned(session: Session, publication: Publication, after: datetime) -> Occasion:
