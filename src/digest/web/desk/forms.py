@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -79,9 +80,15 @@ def lists(db: Session) -> dict[str, object]:
     editors = select(func.count()).where(User.role != Role.VIEWER, User.removed_at.is_(None))
     return {
         "weekdays": WEEKDAYS,
-        "zones": sorted(available_timezones()),
+        "zones": zones(),
         "editors": db.scalar(editors.select_from(User)) or 0,
     }
+
+
+@cache
+def zones() -> list[str]:
+    """Every time zone by its name; it reads hundreds of files, and they do not change while we run."""
+    return sorted(available_timezones())
 
 
 def mark_step(publication: Publication, step: str) -> None:

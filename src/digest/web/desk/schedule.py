@@ -1,7 +1,7 @@
 """The last look: when, to whom, one sentence that says all of it, and what is promised. What blocks stops it here."""
 
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from flask import g, request, url_for
 from sqlalchemy.orm import Session
@@ -15,7 +15,7 @@ from digest.editorial import occasions, promises
 from digest.editorial import schedule as calendar
 from digest.editorial.models import Issue, State
 from digest.errors import BadInput
-from digest.web.desk import chosen, release
+from digest.web.desk import chosen, forms, release
 from digest.web.desk.checking import look_over, waive_all
 from digest.web.desk.frame import Undo, field, is_live, page, say, services, to
 from digest.web.desk.gate import blueprint
@@ -32,7 +32,7 @@ def schedule(number: int) -> str:
             return page("sentence.html", **facts)
         return page(
             "schedule.html",
-            zones=sorted(available_timezones()),
+            zones=forms.zones(),
             checks=look_over(db, issue),
             open=_may_go(issue),
             **facts,
