@@ -30,7 +30,7 @@ def test_an_editor_makes_an_issue_her_own_and_schedules_it(
     plan(page)
     assert running.home.json("issues", "show", 1)["status"] == "draft"
     log = [line["to"] for line in running.home.json("issues", "show", 1)["history"]]
-    assert log == ["draft", "scheduled", "draft"]
+    assert log == ["draft", "scheduled", "scheduled", "draft"]
 
 
 def come_in(page: Page, running: Up) -> None:
@@ -110,6 +110,9 @@ def plan(page: Page) -> None:
     expect(page.locator(".sentence")).to_contain_text(
         "Tuesday 1 January, 09:00 Europe/Berlin, issue 1, 5 verdicts, to 0 readers"
     )
+    press(page, "Schedule it")
+    expect(page.get_by_role("alert")).to_contain_text("The publication has no postal address")
+    page.get_by_label("Why may it go out so?").fill("It goes to nobody yet")
     press(page, "Schedule it")
     expect(page.get_by_role("status")).to_contain_text("Issue 1 is on the calendar.")
     expect(page.get_by_text("Goes out")).to_be_visible()
