@@ -109,6 +109,20 @@ def test_a_passkey_is_set_up_used_and_refused_when_it_was_copied(
     assert not said
 
 
+@pytest.mark.browser
+def test_people_and_the_log_are_for_everybody_on_any_screen(
+    served: tuple[Stand, str], tab: BrowserContext
+) -> None:
+    page = tab.new_page()
+    enter(page, served, "owner")
+    for path, scheme in (("people", "light"), ("log", "dark"), ("account", "dark")):
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": 360, "height": 800})
+        page.goto(f"{served[1]}/desk/{path}")
+        assert not Axe().run(page).response["violations"], path
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+
+
 def test_an_answer_to_no_challenge_of_ours_is_refused(sqlite: Database, tmp_path: Path) -> None:
     room = newsroom(sqlite, tmp_path)
     client = signed_in(room)

@@ -85,9 +85,10 @@ def tell(response: Response) -> Response:
     told = g.get("noted") or g.get("refused") or is_silent(str(request.endpoint))
     if changes and g.get("me") and not told:
         verb, kind, number = _by_address()
-        with services().db.begin() as db:
-            who = log.Who("desk", g.me.id)
-            if not log.lately(db, who, utcnow() - TOGETHER, verb, kind, number):
+        with services().db.read() as db:
+            again = log.lately(db, log.Who("desk", g.me.id), utcnow() - TOGETHER, verb, kind, number)
+        if not again:
+            with services().db.begin() as db:
                 note(db, verb, kind, number)
     return response
 
