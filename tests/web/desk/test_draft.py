@@ -5,12 +5,13 @@ import re
 import pytest
 from flask.testing import FlaskClient
 from markupsafe import escape
-from sqlalchemy import select
+from sqlalchemy import select, update
 from tests.web.desk.desk import form, get, issue, order, picks, press, signed_in, undo
 from tests.web.newsstand import Stand
 from werkzeug.test import TestResponse
 
-from digest.editorial.models import Rejection
+from digest.db import utcnow
+from digest.editorial.models import Issue, Rejection, State
 
 DRAFT = "/desk/issues/1"
 
@@ -281,3 +282,15 @@ def test_each_pick_says_why_and_each_rejected_one_why_not(room: Stand) -> None:
         reasons = list(session.scalars(select(Rejection.why_not)))
     assert len(reasons) == 2
     assert all(str(escape(reason)) in page for reason in reasons)
+
+
+def test_words_that_come_after_the_freeze_are_given_back(room: Stand) -> None:
+    editor = signed_in(room)
+    begun = form(editor)
+    with room.db.begin() as session:
+        session.execute(update(Issue).values(state=State.SENDING, release_at=utcnow(), started_at=utcnow()))
+    answer = press(editor, DRAFT, page="/desk/", **begun | {"intro": "An hour of work", "do": "save"})
+    assert answer.status_code == 409
+    assert "That came too late" in answer.text
+    assert "An hour of work" in answer.text
+    assert issue(room).intro == ""

@@ -265,7 +265,16 @@ def test_what_an_editor_sends_is_bounded_too(room: Stand) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/desk/issues/{}", "/desk/subscribers/{}", "/desk/?before={}", "/desk/comparisons?from={}"]
+    "path",
+    [
+        "/desk/issues/{}",
+        "/desk/subscribers/{}",
+        "/desk/subscribers?after={}",
+        "/desk/issues/1/deliveries?after={}",
+        "/desk/?before={}",
+        "/desk/comparisons?before={}",
+        "/desk/comparisons/bring/{}",
+    ],
 )
 def test_a_number_that_no_row_has_breaks_nothing(room: Stand, path: str) -> None:
     editor = signed_in(room)
@@ -275,9 +284,10 @@ def test_a_number_that_no_row_has_breaks_nothing(room: Stand, path: str) -> None
 
 def test_buttons_with_odd_numbers_break_nothing(room: Stand) -> None:
     editor = signed_in(room)
-    for do in ("add:" + "9" * 30, "drop:٣", "up:-1", "unadd:0"):
+    for do in ("add:" + "9" * 30, "drop:٣", "up:-1", "letback:0", "swap:1-x"):
         assert press(editor, "/desk/issues/1", do=do).status_code == 404, do
-    press(editor, "/desk/issues/1", do=f"restore:{order(room)[0]}", position="²")
+    for do in ("undo:²", "order:²", "swap:", "nothing"):
+        assert press(editor, "/desk/issues/1", do=do, order="²").status_code < 500, do
 
 
 @pytest.mark.parametrize("path", ["/desk/issues/99", "/desk/comparisons/nothing", "/desk/subscribers/99"])

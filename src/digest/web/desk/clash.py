@@ -10,11 +10,12 @@ from werkzeug.wrappers import Response
 from digest.editorial import choosing, manuscript, versions
 from digest.editorial.manuscript import Manuscript
 from digest.editorial.models import Issue
-from digest.errors import BadInput
+from digest.errors import BadInput, NotAllowed
 from digest.web.desk import acts, chosen, diffs, names, words
 from digest.web.desk.diffs import Run
 from digest.web.desk.frame import page, services, to
 from digest.web.desk.gate import blueprint
+from digest.web.desk.problems import problem_page
 
 LOOK_BACK = 60  # versions in which the text that both began with is looked for
 
@@ -67,6 +68,8 @@ def settle(number: int) -> Response:
                 edit.what = "Two texts joined"
     except BadInput as refusal:
         return clash_page(number, _as_before(), str(refusal))
+    except NotAllowed as refusal:
+        return whole_page(*problem_page(409, str(refusal), _texts(picked)))
     if set(found.clashing) - set(lost):
         return clash_page(number, picked)
     acts.tell(issue, "Saved as you chose.", edit.made)
@@ -90,6 +93,10 @@ def _picked() -> dict[str, str]:
             picked[name] = request.form.get(f"{choice}-{name}", "")
             picked[f"was-{name}"] = request.form.get(f"was-{name}", "")
     return picked
+
+
+def _texts(picked: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in picked.items() if not name.startswith("was-")}
 
 
 def _as_before() -> dict[str, str]:

@@ -19,6 +19,7 @@ from digest.web.desk import acts, chosen, clash, names, rivals, words
 from digest.web.desk.checking import look_over
 from digest.web.desk.frame import is_live, page, services
 from digest.web.desk.gate import blueprint
+from digest.web.desk.problems import problem_page
 from digest.web.desk.report import report_page
 from digest.web.desk.watch import watch_page
 
@@ -156,7 +157,7 @@ def _keep(number: int, *, folds: bool) -> Response | None:
 def _again(number: int, problem: str) -> Response:
     with services().db.read() as db:
         found = chosen.issue(db, number)
+        mine = words.compare(request.form, words.stored(found)).all
         if not editing.editable(found):
-            raise NotAllowed(problem)
-        body = draft_page(db, found, words.compare(request.form, words.stored(found)).all, problem)
-    return clash.whole_page(body, 400)
+            return clash.whole_page(*problem_page(409, problem, mine))
+        return clash.whole_page(draft_page(db, found, mine, problem), 400)

@@ -1,6 +1,7 @@
 """What the desk says when something cannot be done: a page for a look, a line for a change."""
 
 import logging
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from flask import redirect, request
@@ -18,6 +19,7 @@ TITLES = {
     401: "You are signed out",
     403: "This is not yours to do",
     404: "There is nothing here",
+    409: "That came too late",
     413: "That is too large",
     429: "A moment, please",
     503: "Something we need is out of reach",
@@ -31,14 +33,14 @@ def refused(problem: DigestError) -> Response | tuple[str, int]:
         complain(_sentence(str(problem)))
         return redirect(_back(), 303)
     status = {NotFound: 404, Unavailable: 503}.get(type(problem), 400)
-    return _problem(status, str(problem))
+    return problem_page(status, str(problem))
 
 
 @blueprint.errorhandler(CSRFError)
 def not_ours(_: CSRFError) -> tuple[str, int]:
     """A form without our proof changes nothing: of a session that ended, or of another site."""
     LOG.warning("a form without our proof", extra={"endpoint": request.endpoint})
-    return _problem(
+    return problem_page(
         400, "This form is not of your present session, so nothing was changed. Open the page again."
     )
 
@@ -48,12 +50,14 @@ def http(problem: HTTPException) -> Response | tuple[str, int] | HTTPException:
     """Flask's own refusals in the desk's frame."""
     if problem.code is None or problem.code < 400:  # noqa: PLR2004  a redirect is not a problem
         return problem
-    return _problem(problem.code, problem.description or "")
+    return problem_page(problem.code, problem.description or "")
 
 
-def _problem(status: int, text: str) -> tuple[str, int]:
+def problem_page(status: int, text: str, written: Mapping[str, str] | None = None) -> tuple[str, int]:
+    """A page that says what is wrong and gives back what was `written`; None: the texts of the form."""
     title = TITLES.get(status, "That did not work")
-    return page("problem.html", title=title, text=_sentence(text), written=_written()), status
+    facts = {"title": title, "text": _sentence(text)}
+    return page("problem.html", **facts, written=_written() if written is None else written), status
 
 
 def _written() -> dict[str, str]:
