@@ -15,6 +15,7 @@ from werkzeug.serving import make_server
 
 from digest.audience import preferences, tokens
 from digest.db import connect, utcnow
+from digest.tracking import unsubscribes
 
 WIDTHS = (320, 360, 768, 1280)
 PAGES = (
@@ -46,7 +47,8 @@ def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     with shop.db.begin() as session:
         reader(session, 1, "ada@example.org")
         reader(session, 1, "bob@example.org", "pending")
-        reader(session, 1, "eve@example.org", "left")
+        eve = reader(session, 1, "eve@example.org", "left")
+        unsubscribes.record(session, 1, eve, "page", utcnow())  # so that she is asked why
         paused = reader(
             session, 1, "a-name-that-is-very-long-indeed-and-goes-on-and-on@subdomain.example.org"
         )
@@ -170,3 +172,22 @@ def test_the_keyboard_meets_the_skip_link_first_and_then_sees_where_it_is(
         assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
         assert not page.evaluate("!!document.activeElement.closest('.trap')")
     page.close()
+
+
+def test_leaving_and_saying_why_takes_three_keys_and_no_script(
+    served: tuple[Stand, str], browser: Browser
+) -> None:
+    shop, base = served
+    with shop.db.begin() as session:
+        zoe = reader(session, 1, "zoe@example.org")
+    context = browser.new_context(java_script_enabled=False, viewport={"width": 360, "height": 740})
+    page = context.new_page()
+    page.goto(f"{base}/unsubscribe/{tokens.unsubscribe_token(shop.signer, 1, zoe, 1)}")
+    page.get_by_role("button", name="Unsubscribe", exact=True).focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="You have left").wait_for()
+    page.get_by_role("button", name="Undo").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.get_by_text("You said: Too many mails.").wait_for()
+    context.close()

@@ -43,7 +43,7 @@ def by_prefix(
     limit: int = PAGE,
 ) -> list[Found]:
     """Those whose address begins so, by address, behind the key `after`; only of this `standing` when it is given."""
-    begins = prefix.strip().casefold()
+    begins, after = (text.strip().replace("\0", "") for text in (prefix.casefold(), after))
     rows = _rows(now, standing).where(
         _here(publication_id),
         Subscriber.address_key >= begins,

@@ -17,6 +17,8 @@ from digest.delivery import letters
 from digest.editorial.models import State
 from digest.publications import publications
 
+BASE = "https://news.example.org"
+
 
 def people(room: Stand, *given: tuple[str, str]) -> list[int]:
     with room.db.begin() as session:
@@ -41,7 +43,9 @@ def test_a_whole_address_leads_to_its_reader_and_a_beginning_lists_them(room: St
         "anatol@example.org"
     ]
     assert "begins with “zoe”" in press(viewer, "/desk/subscribers", address="zoe").text
-    assert listed(press(viewer, "/desk/subscribers", address="an_%").text) == []
+    for odd in ("an_%", "\0zz", "\ud7ff\U0010ffff", "x" * 999):
+        assert listed(press(viewer, "/desk/subscribers", address=odd).text) == []
+    assert viewer.get("/desk/issues/1/deliveries?domain=%00&reason=%00", base_url=BASE).status_code == 200
 
 
 def test_lists_are_paged_by_key_whatever_order_they_are_in(room: Stand) -> None:
@@ -97,7 +101,7 @@ def test_everything_about_a_reader_is_handed_out_as_json(room: Stand) -> None:
     read_by(room, numbers)
     viewer = signed_in(room, "viewer")
     path = f"/desk/subscribers/{numbers[1]}/data.json"
-    assert viewer.get(path, base_url="https://news.example.org").status_code == 403
+    assert viewer.get(path, base_url=BASE).status_code == 403
     held = json.loads(get(signed_in(room), path))
     assert held["address"] == "r1@example.org"
     assert [one["issue"] for one in held["deliveries"]] == [1]

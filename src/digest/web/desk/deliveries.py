@@ -22,7 +22,10 @@ CHARS: Final = 300
 @blueprint.get("/issues/<int:number>/deliveries")
 def deliveries(number: int) -> str:
     """The deliveries of an outcome, a reason or a receiving domain, fifty at a time."""
-    asked = {name: request.args.get(name, "").strip()[:CHARS] for name in ("outcome", "reason", "domain")}
+    asked = {
+        name: request.args.get(name, "").replace("\0", "").strip()[:CHARS]
+        for name in ("outcome", "reason", "domain")
+    }
     after = request.args.get("after", type=whole) or 0
     with services().db.read() as db:
         issue = chosen.issue(db, number)

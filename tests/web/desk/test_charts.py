@@ -1,0 +1,56 @@
+"""Pictures stay inside their frame, whatever the numbers are, and one among a million is still seen."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digest.web.desk import charts
+
+numbers = st.lists(st.integers(0, 10**9), min_size=1, max_size=60)
+
+
+def inside(chart: charts.Chart) -> bool:
+    return all(
+        bar.x >= 0
+        and bar.y >= -charts.LEAST
+        and bar.x + bar.width <= chart.width
+        and bar.y + bar.height <= 102
+        for bar in chart.bars
+    )
+
+
+@given(numbers)
+def test_columns_fill_their_frame_and_no_more(values: list[int]) -> None:
+    chart = charts.columns((("back", values), ("front", [value // 2 for value in values])), "words")
+    assert inside(chart)
+    assert chart.top == max(values)
+    tall = max((bar.height for bar in chart.bars), default=charts.HEIGHT)
+    assert tall == charts.HEIGHT
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 10**9)] * 3), min_size=1, max_size=60))
+def test_what_came_stands_on_the_line_and_what_went_hangs_from_it(rows: list[tuple[int, int, int]]) -> None:
+    came, left, barred = zip(*rows, strict=True)
+    chart = charts.mirrored(("came", came), (("left", left), ("barred", barred)), "words")
+    assert 0 <= chart.base <= charts.HEIGHT
+    for bar in chart.bars:
+        above = bar.y + bar.height <= chart.base + 0.02
+        assert above if bar.kind == "came" else bar.y >= chart.base - 0.02
+
+
+def test_one_among_a_million_is_seen_and_nothing_is_not() -> None:
+    chart = charts.columns((("one", [1_000_000, 1, 0]),), "words")
+    assert [(bar.x, bar.height) for bar in chart.bars] == [(1.0, 100.0), (11.0, charts.LEAST)]
+    assert charts.columns((("one", [0, 0]),), "words").bars == ()
+    assert charts.columns((), "words").width == 0
+
+
+def test_the_median_lies_where_half_are_above() -> None:
+    chart = charts.small([10, 40, 20], "words", "kind", here=1)
+    assert chart.mark == 50.0
+    assert [bar.kind for bar in chart.bars] == ["c-past", "kind", "c-past"]
+    assert charts.small([0, 0], "words", "kind", here=0).mark is None
+
+
+def test_a_curve_bridges_what_nobody_said() -> None:
+    line = charts.percentages("panel", [0, None, 100])
+    assert line.dots == ((5.0, 100), (25.0, 0))
