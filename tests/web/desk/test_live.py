@@ -11,11 +11,13 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, Page, expect
+from sqlalchemy import select, update
 from tests.web.desk.desk import csrf, form, get, issue, newsroom, order, picks, press, signed_in, undo
 from tests.web.newsstand import Stand
 from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
+from digest.access.models import Visit
 from digest.db import Database, utcnow
 from digest.editorial import issues, users, versions
 from digest.editorial.models import Presence
@@ -141,6 +143,23 @@ def test_two_editors_see_each_other_and_what_changed(room: Stand) -> None:
         for row in session.query(Presence):
             row.seen_at = utcnow() - timedelta(minutes=2)
     assert "is here too" not in ask(one, f"{DRAFT}/here", revision=seen).text
+
+
+def test_a_page_that_is_left_open_keeps_no_session_alive(room: Stand) -> None:
+    editor, yesterday = signed_in(room), utcnow() - timedelta(days=1)
+    proof = csrf(editor, DRAFT)
+    with room.db.begin() as session:
+        session.execute(update(Visit).values(seen_at=yesterday))
+
+    def seen() -> bool:
+        with room.db.read() as session:
+            return session.scalars(select(Visit.seen_at)).one() > yesterday
+
+    headers = HTMX | {"X-CSRFToken": proof, "Referer": BASE + DRAFT}
+    editor.post(f"{DRAFT}/here", headers=headers, base_url=BASE).close()
+    assert not seen()
+    editor.post(f"{DRAFT}/look", headers=headers, base_url=BASE).close()
+    assert seen()
 
 
 def test_the_versions_tell_what_changed_and_bring_it_back(room: Stand) -> None:

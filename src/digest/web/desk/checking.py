@@ -17,7 +17,7 @@ from digest.editorial.models import Issue
 from digest.errors import NotAllowed
 from digest.web.desk import chosen
 from digest.web.desk.frame import Undo, field, is_live, page, say, services, to
-from digest.web.desk.gate import blueprint
+from digest.web.desk.gate import asks_by_itself, blueprint
 from digest.web.guards import whole
 
 KINDS: Final = {"link": "Links", "sender": "Sender", "spam": "Spam filter"}
@@ -39,6 +39,7 @@ def look_over(db: Session, issue: Issue) -> Findings:
 
 
 @blueprint.get("/issues/<int:number>/checks")
+@asks_by_itself
 def checks(number: int) -> str:
     """The checks alone, for the page that is open, as they stand now."""
     with services().db.read() as db:

@@ -46,6 +46,12 @@ def while_settling(view: View) -> View:
     return view
 
 
+def asks_by_itself(view: View) -> View:
+    """Say that an open page asks this again and again: it is no sign that anybody sits before it (ASVS 7.3.1)."""
+    view.by_itself = True  # type: ignore[attr-defined]  # a mark on the function, read when the use is noted
+    return view
+
+
 def needed(view: Callable[..., Any], method: str) -> int:
     """The rank that `view` asks for with this HTTP `method`: 0 for anybody, else as in RANK."""
     usual = RANK[Role.VIEWER] if method in _SAFE else RANK[Role.EDITOR]
@@ -77,7 +83,9 @@ def check() -> AnyResponse | None:
 def keep_private(response: Response) -> Response:
     """No cache keeps a desk page, so that the Back button shows nothing after signing out. Scripts are our files."""
     response.headers["Cache-Control"] = "no-store"
-    sessions.note_the_use(response)
+    view = current_app.view_functions.get(str(request.endpoint))
+    if not getattr(view, "by_itself", False):
+        sessions.note_the_use(response)
     if g.get("me") is not None:
         response.headers.setdefault("Content-Security-Policy", content_policy(**SCRIPTS))
     return _for_htmx(response) if is_live() else response

@@ -9,7 +9,7 @@ from digest.render.clean import line
 from digest.web.desk import acts, chosen, words
 from digest.web.desk.draft import PHONE_CHARS, plain_html
 from digest.web.desk.frame import page, services
-from digest.web.desk.gate import blueprint
+from digest.web.desk.gate import asks_by_itself, blueprint
 from digest.web.guards import whole
 
 
@@ -44,6 +44,7 @@ def save_words(number: int) -> Response:
 
 
 @blueprint.post("/issues/<int:number>/here")
+@asks_by_itself
 def stay(number: int) -> str:
     """Who else has this draft open; asked every quarter of a minute, and that one asks is noted for the others."""
     with services().db.begin() as db:
