@@ -11,7 +11,7 @@ from tests.editorial.newsroom import NOW
 from digest.db import Database
 from digest.delivery import notices, nudges
 from digest.delivery.models import Letter
-from digest.editorial import drafting, releases, schedule, users
+from digest.editorial import drafting, occasions, releases, schedule, users
 from digest.editorial.models import Role
 
 
@@ -47,6 +47,16 @@ def test_a_draft_near_its_deadline_is_told_once_to_those_who_want_it(db: Databas
         assert letters(session) == [("ana", heading, link), ("ben", heading, link)]
         facts = session.scalars(select(Letter.facts)).first()
         assert "by Tuesday 13 October, 09:00 Europe/Berlin" in str(facts)
+
+
+def test_nobody_is_pressed_for_a_week_that_is_skipped(sqlite: Database) -> None:
+    with sqlite.begin() as session:
+        paper = newsroom.publication(session, weekday="tuesday")
+        newsroom.week(session)
+        people(session)
+        drafting.draft_due(session, paper.id, NOW)
+        occasions.skip(session, paper, "2026-10-13", now=NOW, user_id=None)
+        assert nudges.remind(session, NOW) == 0
 
 
 def test_a_draft_that_is_scheduled_is_nobody_s_worry(sqlite: Database) -> None:

@@ -16,9 +16,10 @@ NEAR: Final = timedelta(hours=24)
 
 def remind(session: Session, now: datetime) -> int:
     """Write to the editors about what waits for them and goes out, or should, within a day; gives how many issues."""
-    late = [issue for issue in _drafts_near(session, now) if _first(session, issue, "deadline", now)]
-    for issue in late:
-        _tell_deadline(session, issue, now)
+    near = _drafts_near(session, now)
+    late = [(issue, run) for issue, run in near if _first(session, issue, "deadline", now)]
+    for issue, run in late:
+        _tell_deadline(session, issue, run, now)
     waiting = releases.waiting(session, now + NEAR)
     held = [issue for issue in waiting if _first(session, issue, "release", now)]
     for issue in held:
@@ -36,11 +37,11 @@ def asked(session: Session, issue: Issue, now: datetime, user_id: int | None) ->
         _tell_release(session, issue, f"{who} wants it to go out {_hour(issue)}.", now, user_id)
 
 
-def _drafts_near(session: Session, now: datetime) -> list[Issue]:
-    """Drafts whose regular hour is less than a day away; there is at most one per publication."""
+def _drafts_near(session: Session, now: datetime) -> list[tuple[Issue, datetime]]:
+    """Drafts, with their hour, whose regular hour is less than a day away; there is at most one per publication."""
     drafts = session.scalars(select(Issue).where(Issue.state == State.DRAFT, Issue.occasion.is_not(None)))
-    found = [(issue, occasions.of_issue(issue)) for issue in drafts]
-    return [issue for issue, day in found if day is not None and day.run - NEAR <= now < day.run]
+    found = [(issue, occasions.of_issue(session, issue)) for issue in drafts]
+    return [(issue, day.run) for issue, day in found if day and day.run - NEAR <= now < day.run]
 
 
 def _first(session: Session, issue: Issue, kind: str, now: datetime) -> bool:
@@ -50,10 +51,8 @@ def _first(session: Session, issue: Issue, kind: str, now: datetime) -> bool:
     return session.scalar(row.returning(Nudge.issue_id)) is not None
 
 
-def _tell_deadline(session: Session, issue: Issue, now: datetime) -> None:
-    day = occasions.of_issue(issue)
-    assert day is not None
-    by = notices.spoken(day.run, issue.publication.zone)
+def _tell_deadline(session: Session, issue: Issue, run: datetime, now: datetime) -> None:
+    by = notices.spoken(run, issue.publication.zone)
     said = [
         f"“{issue.subject}” is a draft still. Schedule it by {by}, and it goes out on time.",
         "If this week is to be without one, skip it on the calendar.",

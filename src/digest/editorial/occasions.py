@@ -98,9 +98,11 @@ def unskip(session: Session, publication: Publication, day: str) -> bool:
     return True
 
 
-def of_issue(issue: Issue) -> Occasion | None:
-    """The regular day that an issue is drafted for; None when it was made by hand for no day."""
-    return _occasion(issue.publication, issue.occasion, set()) if issue.occasion else None
+def of_issue(session: Session, issue: Issue) -> Occasion | None:
+    """The regular day that an issue is drafted for; None when it was made by hand for no day, or that is skipped."""
+    if not issue.occasion or is_skipped(session, issue.publication, issue.occasion):
+        return None
+    return _occasion(issue.publication, issue.occasion, set())
 
 
 def _occasion(publication: Publication, day: str, gone: set[str]) -> Occasion:

@@ -6,6 +6,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from flask.testing import FlaskClient
 from tests.web.desk.desk import get, newsroom, press, signed_in, undo
 from tests.web.newsstand import Stand
 
@@ -69,6 +70,24 @@ def test_a_skipped_week_is_not_what_the_schedule_proposes(room: Stand) -> None:
         first, second = (day.day for day in occasions.coming(session, paper, utcnow(), 2))
         occasions.skip(session, paper, first, now=utcnow(), user_id=None)
     assert f'name="day" type="date" value="{second}"' in get(editor, "/desk/issues/1/schedule")
+
+
+def test_a_draft_moves_on_when_its_week_is_skipped(room: Stand) -> None:
+    with room.db.begin() as session:
+        paper = publications.find(session)
+        first, second = occasions.coming(session, paper, utcnow(), 2)
+        issues.get(session, 1).occasion = first.day
+    editor = signed_in(room)
+    assert "Draft" in cell(editor, first.day)
+    press(editor, f"{PAGE}/skip", page=PAGE, day=first.day)
+    assert "Skipped" in cell(editor, first.day)
+    assert "Draft" in cell(editor, second.day)
+
+
+def cell(client: FlaskClient, day: str) -> str:
+    page = get(client, f"{PAGE}?month={day[:7]}")
+    rest = page[page.index(f'datetime="{day}"') :]
+    return rest[: rest.index("</li>")]
 
 
 def test_past_months_show_what_went_out_by_its_local_day(room: Stand) -> None:

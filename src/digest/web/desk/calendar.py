@@ -147,11 +147,18 @@ def _issues(db: Session, paper: Publication, first: date, last: date) -> list[tu
 def _entry(db: Session, paper: Publication, row: Any) -> tuple[date, Entry]:
     at = row.started_at or row.send_at
     if row.state == State.DRAFT:
-        known = clock.run_of(paper, row.occasion) if row.occasion else None
-        at = known or occasions.next_planned(db, paper, utcnow()).run
+        at = _hour_of_draft(db, paper, row.occasion)
     local = (at or row.drafted_at).astimezone(ZoneInfo(paper.zone))
     hour = f"{local:%H:%M}" if at else ""
     return local.date(), Entry(row.state, hour, paper, row.number, row.subject)
+
+
+def _hour_of_draft(db: Session, paper: Publication, day: str | None) -> datetime:
+    """When a draft goes out if it is scheduled as proposed: on its own day, else on the next that is planned."""
+    now = utcnow()
+    if day and not occasions.is_skipped(db, paper, day) and (run := clock.run_of(paper, day)) > now:
+        return run
+    return occasions.next_planned(db, paper, now).run
 
 
 def _without(

@@ -42,7 +42,7 @@ def next_step(db: Session, publication: Publication, open_issues: Sequence[Issue
     if step := next((step for step in waiting if step), None):
         return step
     if issue := by_state.get(State.DRAFT):
-        return _draft(issue, publication, now)
+        return _draft(db, issue, publication, now)
     return _nothing(db, publication, by_state.get(State.SCHEDULED), now)
 
 
@@ -69,8 +69,8 @@ def _second(db: Session, issue: Issue) -> NextStep | None:
     )
 
 
-def _draft(issue: Issue, publication: Publication, now: datetime) -> NextStep:
-    day = occasions.of_issue(issue)
+def _draft(db: Session, issue: Issue, publication: Publication, now: datetime) -> NextStep:
+    day = occasions.of_issue(db, issue)
     words: str | Markup = (
         f"Issue {issue.number} is drafted. Look it over, send yourself a test, then schedule it."
     )

@@ -6,7 +6,7 @@ from werkzeug.wrappers import Response
 
 from digest.db import utcnow
 from digest.delivery import nudges
-from digest.editorial import releases
+from digest.editorial import occasions, releases
 from digest.editorial.models import Issue
 from digest.errors import BadInput
 from digest.web.desk import chosen
@@ -17,14 +17,21 @@ from digest.web.guards import whole
 
 @blueprint.app_context_processor
 def facts() -> dict[str, object]:
-    """For the panel of any page that shows an issue: how it stands with its second person."""
-    return {"standing_of": standing_of}
+    """For the panel of any page that shows an issue: its deadline, and how it stands with its second person."""
+    return {"standing_of": standing_of, "day_of": day_of}
 
 
 def standing_of(issue: Issue) -> releases.Standing | None:
     """How an issue stands; None where one person is enough."""
     session = object_session(issue)
     return releases.standing(session, issue) if session is not None else None
+
+
+def day_of(issue: Issue) -> occasions.Occasion | None:
+    """The coming regular day that a draft is for; None when that is past, skipped or not known."""
+    session = object_session(issue)
+    day = occasions.of_issue(session, issue) if session is not None else None
+    return day if day is not None and day.run > utcnow() else None
 
 
 @blueprint.post("/issues/<int:number>/ask")

@@ -108,7 +108,7 @@ def _proposed(db: Session, issue: Issue) -> tuple[str, str, str]:
     if issue.send_on and issue.state == State.SCHEDULED:
         wall = issue.send_on
     else:
-        own, now = occasions.of_issue(issue), utcnow()
+        own, now = occasions.of_issue(db, issue), utcnow()
         day = own if own and own.run > now else occasions.next_planned(db, issue.publication, now)
         wall = day.run.astimezone(ZoneInfo(issue.publication.zone)).strftime("%Y-%m-%d %H:%M")
     return request.args.get("day") or wall[:10], request.args.get("clock") or wall[11:], zone
