@@ -51,6 +51,14 @@ def test_no_address_and_no_token_comes_into_it(sqlite: Database, words: str) -> 
         assert not re.search(r"[A-Za-z0-9_-]{30}", kept)
 
 
+def test_a_slug_is_no_token(sqlite: Database) -> None:
+    slug = "a-very-long-name-of-a-tool-vs-another-very-long-name-9"
+    with sqlite.begin() as session:
+        log.write(session, Who("desk"), "correct", "comparison", now=NOW, words=slug)
+        session.flush()
+        assert session.scalars(select(Entry.words)).one() == slug
+
+
 def test_a_long_story_is_cut_and_an_unknown_kind_is_refused(sqlite: Database) -> None:
     with sqlite.begin() as session:
         log.write(session, Who("desk"), "write" * 20, "issue", now=NOW, words="word " * 100)

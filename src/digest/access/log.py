@@ -19,7 +19,8 @@ from digest.publications.models import Publication
 KINDS: Final = ("issue", "subscriber", "comparison", "person", "setting")
 WORDS_CHARS: Final = 200
 AT_ONCE: Final = 50
-_SECRETS: Final = re.compile(r"\S*@\S+|[A-Za-z0-9_-]{30,}")
+# An address; or what is as long as a token and, unlike a slug, holds a capital.
+_SECRETS: Final = re.compile(r"\S*@\S+|(?=[a-z0-9_-]*[A-Z])[A-Za-z0-9_-]{30,}")
 
 
 @dataclass(frozen=True)

@@ -88,8 +88,9 @@ def tell(response: Response) -> Response:
         with services().db.read() as db:
             again = log.lately(db, log.Who("desk", g.me.id), utcnow() - TOGETHER, verb, kind, number)
         if not again:
+            words = " ".join(value for value in (request.view_args or {}).values() if isinstance(value, str))
             with services().db.begin() as db:
-                note(db, verb, kind, number)
+                note(db, verb, kind, number, words)
     return response
 
 
