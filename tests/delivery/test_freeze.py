@@ -1,6 +1,6 @@
 """What is frozen is fit to go out, and goes to as many as was said."""
 
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,12 +13,15 @@ from digest.audience.models import Subscription, TopicChoice
 from digest.catalog.models import ComparisonVersion, Review
 from digest.db import Database, utcnow
 from digest.delivery import freeze
+from digest.delivery.allowed import Allowed
 from digest.delivery.counts import counts
 from digest.delivery.forecast import forecast
-from digest.delivery.models import FrozenIssue, Letter
+from digest.delivery.models import Delivery, FrozenIssue, Letter
 from digest.editorial import users
 from digest.editorial.models import Issue, Pick, State
 from digest.mail import relay_from_url
+from digest.publications import publications
+from digest.rates import WarmUp
 from digest.services import Limiter, Services
 from digest.signing import Signer
 
@@ -171,3 +174,52 @@ def test_the_sentence_counts_those_who_want_nothing_of_it_too(db: Database) -> N
         number = made.id
     said, done = said_and_done(db, number)
     assert said == done == (5, 2)
+
+
+def test_a_freeze_in_small_steps_takes_each_reader_of_its_publication_once_and_nobody_else(
+    db: Database,
+) -> None:
+    """Readers of two publications lie mixed, some have left or are paused, and one comes while it is counted."""
+    with db.begin() as session:
+        made = issue(session, readers=40)
+        other = publications.create(
+            session, now=EARLIER, name="Another Paper", sender_address="a@paper.example.org"
+        )
+        elsewhere = update(Subscription).where(Subscription.subscriber_id % 3 == 0)
+        session.execute(elsewhere.values(publication_id=other.id))
+        also = {"publication_id": other.id, "standing": "active", "source": "test", "requested_at": EARLIER}
+        session.execute(insert(Subscription), [{"subscriber_id": who, **also} for who in range(1, 20, 3)])
+        leave(session, 5, utcnow())
+        freeze.freeze(session, made, signer=Signer(KEYS), base_url=BASE, now=utcnow())
+        number, publication = made.id, made.publication_id
+    done, steps = False, 0
+    while not done:
+        with db.begin() as session:
+            done = freeze.freeze_step(session, number, utcnow(), limit=7)
+            if steps == 2:
+                add_readers(session, publication, 1, first=41)
+        steps += 1
+    assert steps == 48 // 7 + 1 + 1, "in runs of seven subscriptions, and a last step that counts"
+    with db.read() as session:
+        rows = session.execute(
+            select(Delivery.subscriber_id, Delivery.reason, Delivery.batch_id, Delivery.place)
+        )
+        found = {who: (reason, batch, place) for who, reason, batch, place in rows}
+    assert set(found) == {who for who in range(1, 42) if who % 3}
+    assert [who for who, (reason, *_) in found.items() if reason] == [5]
+    seats = [(batch, place) for reason, batch, place in found.values() if not reason]
+    assert len(set(seats)) == len(seats) == 27
+    assert None not in {batch for batch, _ in seats}
+
+
+def test_the_forecast_goes_over_as_many_days_as_the_warm_up_takes(db: Database) -> None:
+    with db.begin() as session:
+        made = issue(session, readers=10)
+        made.send_at = datetime(2030, 1, 1, 12, tzinfo=UTC)
+        limits = Allowed(rate=1.0, warm_up=WarmUp(4, date(2029, 12, 1)))
+        told = forecast(session, made, base_url=BASE, allowed=limits, now=utcnow())
+        # Four on the first of January, four on the second, and two seconds into the third.
+        assert told.minutes() == pytest.approx(36 * 60 + 2 / 60)
+        assert told.sentence("2030-01-01 23:59", "UTC").endswith("about 24 hours.")
+        unlimited = forecast(session, made, base_url=BASE, now=utcnow())
+        assert unlimited.minutes() is None
