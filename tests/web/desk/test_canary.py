@@ -1,7 +1,9 @@
 """The canary on the page that watches an issue go out."""
 
+from datetime import timedelta
+
 import pytest
-from tests.web.desk.desk import get, signed_in
+from tests.web.desk.desk import get, press, signed_in
 from tests.web.desk.sending import on_its_way
 from tests.web.newsstand import Stand
 
@@ -32,3 +34,19 @@ def test_the_watch_page_says_how_the_canary_stands(
 def test_without_a_canary_nothing_is_said_of_one(room: Stand) -> None:
     on_its_way(room)
     assert "anary" not in get(signed_in(room), "/desk/issues/1")
+
+
+def test_the_watch_page_says_why_it_waits_and_until_when(room: Stand) -> None:
+    on_its_way(room)
+    editor = signed_in(room)
+    assert "It waits" not in get(editor, "/desk/issues/1")
+    with room.db.begin() as session:
+        frozen = session.get_one(FrozenIssue, 1)
+        frozen.quiet_until = utcnow() + timedelta(minutes=5)
+        frozen.quiet_why = "relay.example says later: 421 4.7.0 <slow down>"
+    page = get(editor, "/desk/issues/1")
+    assert "<strong>It waits until <time" in page
+    assert "Relay.example says later: 421 4.7.0 &lt;slow down&gt;." in page
+    assert "remaining time" not in page
+    press(editor, "/desk/issues/1/pause", page="/desk/issues/1")
+    assert "<strong>Paused.</strong> Paused by " in get(editor, "/desk/issues/1")
