@@ -1,14 +1,21 @@
 """A link is followed to its end, and never to where no reader could go."""
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from digest.errors import Unavailable
 from digest.outside.fetch import MOST_BYTES, Fetched, fetch
@@ -279,6 +286,27 @@ def test_a_tls_server_that_never_shakes_hands_is_left() -> None:
         found = fetch(f"https://site.example:{port}/", allowed=allowed, resolve=lambda _: [HERE], seconds=0.4)
         assert time.monotonic() - began < 3
         assert not found.works
+
+
+def test_a_certificate_of_somebody_else_is_trouble(tmp_path: Path) -> None:
+    with site(reply(200)) as page:
+        page.socket = own_certificate(tmp_path).wrap_socket(page.socket, server_side=True)
+        found = look(at(page).replace("http:", "https:"), page)
+    assert found.trouble == "its certificate is not good"
+
+
+def own_certificate(folder: Path) -> ssl.SSLContext:
+    """A server's TLS with a certificate that nobody signed."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "site.example")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "own.pem").write_bytes(pem + made.sign(key, SHA256()).public_bytes(Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "own.pem")
+    return context
 
 
 def test_what_does_not_answer_and_what_nobody_knows_is_said_in_words() -> None:

@@ -66,6 +66,8 @@ def _look(house: House) -> Iterator[Finding]:
         ("disk", lambda: _disk(settings)),
         ("clock", lambda: _clock(house)),
     ]
+    if settings.provider:
+        looks.append(("provider", lambda: _provider(str(settings.provider))))
     for what, look in looks:
         try:
             yield look()
@@ -73,6 +75,18 @@ def _look(house: House) -> Iterator[Finding]:
             yield Finding(what, "bad", str(error))
         except Exception as error:  # noqa: BLE001  a doctor that dies of what it finds is no help
             yield Finding(what, "bad", _short(error))
+
+
+def _provider(issuer: str) -> Finding:
+    """Where the team signs in: it must answer, and call itself what it was called in the settings."""
+    import requests
+
+    said = requests.get(f"{issuer.rstrip('/')}/.well-known/openid-configuration", timeout=SECONDS)
+    known = said.json().get("issuer") if said.ok else None
+    if known == issuer:
+        return Finding("provider", "ok", issuer)
+    mend = f"set DIGEST_OIDC_ISSUER to {known}, letter by letter" if known else "look at DIGEST_OIDC_ISSUER"
+    return Finding("provider", "bad", f"{issuer} answers {said.status_code} as {known or 'nobody'}", mend)
 
 
 def _settings(settings: Summary) -> Finding:
@@ -167,39 +181,26 @@ def _sender(house: House, settings: Summary) -> Finding:
         addresses = sorted({paper.sender_address for paper in papers})
     if settings.own_mailbox:
         return Finding("sender", "ok", f"{', '.join(addresses)} (not asked: nobody is mailed)")
-    found = [_dns(domain) for domain in sorted({address.rpartition("@")[2] for address in addresses})]
+    domains = sorted({address.rpartition("@")[2] for address in addresses})
+    found = [_dns(domain, house) for domain in domains]
     return next((one for one in found if one.state != "ok"), found[0])
 
 
-def _dns(domain: str) -> Finding:
-    """What a provider looks at before it believes a sender: SPF, DMARC and a way to answer (Gmail's sender rules)."""
-    spf = _text_record(domain, "v=spf1")
-    dmarc = _text_record(f"_dmarc.{domain}", "v=DMARC1") or _text_record(
-        f"_dmarc.{'.'.join(domain.split('.')[-2:])}", "v=DMARC1"
-    )
-    missing = [name for name, found in (("SPF", spf), ("DMARC", dmarc)) if not found]
-    if missing:
-        return Finding(
-            "sender",
-            "bad",
-            f"{domain} has no {' and no '.join(missing)} record",
-            "publish them as your provider says; large mailboxes refuse or junk mail without",
-        )
-    return Finding("sender", "ok", f"{domain} has SPF and DMARC; DKIM is your provider's to sign")
+def _dns(domain: str, house: House) -> Finding:
+    """What a provider looks at before it believes a sender (Gmail's and Yahoo's sender rules)."""
+    from digest.outside import sender
 
-
-def _text_record(name: str, start: str) -> str | None:
-    import dns.exception
-    import dns.resolver
-
-    try:
-        answer = dns.resolver.resolve(name, "TXT", lifetime=SECONDS)
-    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
-        return None
-    except dns.exception.DNSException as error:
-        raise DigestError(f"DNS gave no answer for {name}: {type(error).__name__}") from None
-    texts = (b"".join(record.strings).decode(errors="replace") for record in answer)
-    return next((text for text in texts if text.lower().startswith(start.lower())), None)
+    here = house.services()
+    proofs = sender.look(domain, relay=here.relay.host, selectors=here.dkim_selectors)
+    wrong = [proof for proof in proofs if proof.state != "good"]
+    # A key under a name that we do not know may be there all the same.
+    unsure = not here.dkim_selectors
+    bad = [proof for proof in wrong if proof.state == "missing" and not (proof.name == "DKIM" and unsure)]
+    if not wrong:
+        return Finding("sender", "ok", f"{domain} has SPF, DKIM and DMARC")
+    seen = " ".join(proof.seen for proof in wrong)
+    mend = "; ".join(f"{proof.mend} {proof.record}".strip() for proof in wrong)
+    return Finding("sender", "bad" if bad else "warn", seen, mend)
 
 
 def _disk(settings: Summary) -> Finding:
