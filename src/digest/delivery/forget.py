@@ -16,6 +16,7 @@ from digest.audience.models import Subscriber
 from digest.delivery.models import Batch, Delivery, FrozenIssue, Letter
 from digest.editorial.models import Issue
 from digest.signing import Signer
+from digest.tracking.models import Click
 
 CHUNK = 20_000  # deliveries in one transaction
 _PLAIN = {"synchronize_session": False}
@@ -33,7 +34,7 @@ def forget(session: Session, signer: Signer, address: str, now: datetime) -> boo
 
 
 def sweep(session: Session, now: datetime) -> None:
-    """Empty what mails and letters still say of erased subscribers; what was under way may have come in later.
+    """Empty what mails, letters and clicks still say of erased subscribers; what was under way may have come in later.
 
     Run it after each purge of the audience.
     """
@@ -41,6 +42,8 @@ def sweep(session: Session, now: datetime) -> None:
     _empty_letters(session, Letter.subscriber_id.in_(erased), now)
     told = and_(Delivery.subscriber_id.in_(erased), Delivery.reply.is_not(None))
     session.execute(update(Delivery).where(told).values(reply=None), execution_options=_PLAIN)
+    browsed = and_(Click.subscriber_id.in_(erased), Click.agent != "")
+    session.execute(update(Click).where(browsed).values(agent=""), execution_options=_PLAIN)
 
 
 def words(session: Session, before: datetime, now: datetime, limit: int = CHUNK) -> bool:

@@ -16,6 +16,7 @@ from digest.db import utcnow
 from digest.delivery import letters
 from digest.editorial.models import State
 from digest.publications import publications
+from digest.tracking.models import Click
 
 BASE = "https://news.example.org"
 
@@ -131,6 +132,18 @@ def test_erasing_wants_the_address_typed_and_leaves_nothing(room: Stand) -> None
     assert "ana@" not in page
     again = press(editor, path, page="/desk/subscribers", address="ana@example.org")
     assert "erased already" in again.text
+
+
+def test_an_erased_reader_s_clicks_say_nothing_of_their_browser(room: Stand) -> None:
+    numbers = on_its_way(room, State.SENT)
+    read_by(room, numbers)
+    editor = signed_in(room)
+    press(editor, f"/desk/subscribers/{numbers[1]}/erase", address="r1@example.org")
+    with room.db.read() as session:
+        rows = session.execute(
+            select(Click.subscriber_id, Click.agent).distinct().order_by(Click.subscriber_id)
+        )
+        assert [tuple(row) for row in rows] == [(numbers[0], "Firefox"), (numbers[1], "")]
 
 
 def address(room: Stand, number: int) -> str | None:

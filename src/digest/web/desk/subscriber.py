@@ -126,7 +126,11 @@ def erase(number: int) -> Response:
 
 
 def _deliveries(db: Session, number: int, before: int | None) -> list[tuple[Delivery, Issue]]:
-    rows = select(Delivery, Issue).join(Issue, Issue.id == Delivery.issue_id).where(Delivery.subscriber_id == number)
+    rows = (
+        select(Delivery, Issue)
+        .join(Issue, Issue.id == Delivery.issue_id)
+        .where(Delivery.subscriber_id == number)
+    )
     if before is not None:
         rows = rows.where(Delivery.issue_id < before)
     rows = rows.options(joinedload(Issue.publication)).order_by(Delivery.issue_id.desc()).limit(AT_ONCE + 1)

@@ -16,6 +16,7 @@ from digest.errors import BadInput
 from digest.web.desk import chosen
 from digest.web.desk.frame import complain, field, page, say, services, to
 from digest.web.desk.gate import blueprint, needs
+from digest.web.desk.log import note
 
 FILES_AT_ONCE: Final = 500
 NAME_CHARS: Final = 120
@@ -48,6 +49,8 @@ def make(number: int) -> Response:
     with services().db.begin() as db:
         found = uploads.proposal(db, number, g.me.id)
         made = uploads.make(db, number, g.me.id, utcnow())
+        if made:
+            note(db, "make", "comparison", words=_words(found))
     if not made:
         complain(
             "Somebody changed the same comparisons meanwhile, so nothing was made. This is how it stands now."
