@@ -236,6 +236,7 @@ def _summary(settings: "Settings", given: dict[str, Any]) -> Summary:
         own_mailbox=settings.smtp_url is None,
         own_keys=not settings.secret_keys,
         own_base_url=settings.base_url is None,
+        provider=settings.oidc_issuer,
         environment={**environment, "DIGEST_HOME": str(settings.home)},
     )
 

@@ -51,6 +51,7 @@ class Summary:
     own_mailbox: bool
     own_keys: bool
     own_base_url: bool
+    provider: str | None  # the issuer at which the team signs in
     environment: Mapping[str, str]  # what a child process needs to come to the same settings
 
 

@@ -17,6 +17,7 @@ from tests.web.desk.provider import CLIENT, SECRET, OpenIdProvider, running
 from tests.web.newsstand import BASE, KEYS, Stand
 
 from digest.access.models import Entry, ProviderAccount, Visit
+from digest.cli.doctor import _provider
 from digest.db import Database
 from digest.web import make_app
 from digest.web.desk.oidc import Provider
@@ -223,6 +224,16 @@ def test_a_provider_that_is_away_is_said_plainly(sqlite: Database, tmp_path: Pat
     data = {"csrf_token": csrf(client, "/desk/sign-in")}
     answer = client.post("/desk/provider", base_url=BASE, data=data, follow_redirects=True)
     assert "sign in by a letter" in answer.text
+
+
+def test_the_doctor_knows_a_provider_by_its_own_name(provider: OpenIdProvider) -> None:
+    assert _provider(provider.issuer).state == "ok"
+    slip = _provider(f"{provider.issuer}/")
+    assert (slip.state, slip.mend) == (
+        "bad",
+        f"set DIGEST_OIDC_ISSUER to {provider.issuer}, letter by letter",
+    )
+    assert "404 as nobody" in _provider(f"{provider.issuer}/realm").seen
 
 
 def test_a_stranger_s_session_is_not_carried_over(room: Stand) -> None:
