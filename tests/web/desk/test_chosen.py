@@ -61,6 +61,18 @@ def test_a_form_of_one_tab_is_not_about_what_another_tab_chose(two: Stand) -> No
     assert words == {"ship-or-skip": "Written in the first tab", "daily-parsers": "Only parsers"}
 
 
+def test_a_form_that_only_looks_keeps_the_publication() -> None:
+    folder = Path(__file__).parents[3] / "src/digest/web/templates/desk"
+    found = []
+    for template in folder.rglob("*.html"):
+        for form_tag in re.finditer(
+            r"<form[^>]*(?:method=\"get\"|'get')[^>]*>(.{0,40})", template.read_text()
+        ):
+            found.append(template.name)
+            assert form_tag[1].startswith('{% include "desk/kept.html" %}'), template.name
+    assert "comparisons.html" in found
+
+
 def test_looking_at_another_publication_changes_nothing(two: Stand) -> None:
     editor, before = signed_in(two), two.rows()
     get(editor, "/desk/?publication=daily-parsers")
