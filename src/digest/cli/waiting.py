@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from digest.db import Database
 from digest.editorial import issues
-from digest.editorial.models import Issue, State
+from digest.editorial.models import State
 from digest.errors import NotAllowed, Unavailable
 
 POLL = 0.5  # seconds between two looks; more when a look is slow, so that watching never slows the sending
@@ -23,7 +23,8 @@ class Seen:
     reason: str
     planned: int
     remaining: int
-    held: bool  # in its hold: nothing is to move
+    held: bool  # it waits on purpose, and until a known time: nothing is to move
+    waits: str  # for what
 
 
 def wait(database: Database, issue_id: int, *, still: float = STILL) -> None:
@@ -57,25 +58,24 @@ def _watch(database: Database, issue_id: int, show: Show, still: float) -> Seen:
 
 def look(database: Database, issue_id: int) -> Seen:
     """The issue as it is now."""
+    from digest.db import utcnow
     from digest.delivery.counts import counts
+    from digest.delivery.waits import waits
 
     with database.read() as session:
         issue = issues.by_id(session, issue_id)
         found = counts(session, issue_id)
-        return Seen(issue.state, issue.pause_reason or "", found.planned, found.remaining, _held(issue))
-
-
-def _held(issue: Issue) -> bool:
-    from digest.db import utcnow
-
-    return issue.state == State.SENDING and issue.release_at is not None and issue.release_at > utcnow()
+        kept = waits(session, issue, utcnow())
+        held = kept is not None and kept.until is not None
+        reason, why = issue.pause_reason or "", kept.why if kept else ""
+        return Seen(issue.state, reason, found.planned, found.remaining, held=held, waits=why)
 
 
 def _words(seen: Seen) -> str:
     if seen.state == State.SCHEDULED:
         return "Waiting for a worker"
-    if seen.held:
-        return "Held; it can still be cancelled"
+    if seen.state == State.SENDING and seen.waits:
+        return f"Waits: {seen.waits}"
     return {State.SENT: "Sent", State.PAUSED: "Paused"}.get(State(seen.state), "Sending")
 
 

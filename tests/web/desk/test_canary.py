@@ -46,7 +46,7 @@ def test_the_watch_page_says_why_it_waits_and_until_when(room: Stand) -> None:
         frozen.quiet_why = "relay.example says later: 421 4.7.0 <slow down>"
     page = get(editor, "/desk/issues/1")
     assert "<strong>It waits until <time" in page
-    assert "Relay.example says later: 421 4.7.0 &lt;slow down&gt;." in page
+    assert "</time>:</strong> relay.example says later: 421 4.7.0 &lt;slow down&gt;</p>" in page
     assert "remaining time" not in page
     press(editor, "/desk/issues/1/pause", page="/desk/issues/1")
     assert "<strong>Paused.</strong> Paused by " in get(editor, "/desk/issues/1")
