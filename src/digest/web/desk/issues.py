@@ -18,7 +18,7 @@ from digest.web.desk.gate import blueprint
 from digest.web.desk.next_step import next_step
 from digest.web.guards import whole
 
-PAST_AT_ONCE = 20
+PAST_AT_ONCE = 12  # a quarter of a year
 PAST = (State.SENT, State.CANCELLED)
 
 
