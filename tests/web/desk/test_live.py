@@ -95,6 +95,18 @@ def test_a_button_changes_the_page_in_place(room: Stand) -> None:
     assert (moved.headers["HX-Reswap"], order(room)) == ("none", before[:0:-1])
 
 
+def test_a_refused_button_brings_the_picks_as_they_stand_and_says_why(room: Stand) -> None:
+    editor = signed_in(room)
+    headers = HTMX | {"X-CSRFToken": csrf(editor, DRAFT), "Referer": BASE + DRAFT}
+    data = form(editor) | {"do": "order", "order": "1,2"}
+    answer = editor.post(DRAFT, data=data, headers=headers, base_url=BASE)
+    assert (answer.status_code, answer.headers["Location"]) == (303, DRAFT)
+    part = editor.get(DRAFT, headers=headers, base_url=BASE).text
+    assert "changed the picks meanwhile" in part
+    assert 'id="picks-part"' in part
+    assert "<html" not in part
+
+
 def test_a_button_to_another_page_leads_the_browser_there(room: Stand) -> None:
     editor = signed_in(room)
     answer = ask(editor, DRAFT, **form(editor) | {"do": "preview"})

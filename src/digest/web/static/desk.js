@@ -151,8 +151,9 @@ const problems = { 401: "You are signed out. Sign in in another tab, then write 
 function notSaved({ detail }) {
   const saved = $("#saved");
   const { status } = detail.xhr;
-  if (!saved || status === 409 || detail.xhr.getResponseHeader("HX-Retarget")) return;
-  if (["saver", "draft", "order"].includes(detail.elt.id)) unsaved = true;
+  const saving = ["saver", "draft", "order"].includes(detail.elt.id);
+  if (!saved || detail.xhr.getResponseHeader("HX-Retarget") || !(saving || status in problems)) return;
+  if (saving) unsaved = true;
   saved.innerHTML = '<span role="alert" class="skip"></span>';
   saved.firstChild.textContent = `Not saved: ${problems[status] ?? "something broke on our side."} Your words are still here.`;
   if (unsaved) setTimeout(() => unsaved && htmx.trigger("#saver", "change"), 10_000);
