@@ -100,6 +100,18 @@ def test_an_edit_that_nobody_kept_shows_as_what_was_there_before(issue: Database
         assert versions.listing(session, one.id)[1].script.intro == "By another door"
 
 
+def test_two_edits_at_once_are_two_versions_and_neither_is_called_the_other_s(postgres: Database) -> None:
+    with postgres.begin() as session:
+        newsroom.drafted(session, 7)
+    with postgres.begin() as mine:
+        one = issues.get(mine, 1)
+        with postgres.begin() as other:
+            write(other, issues.get(other, 1), BOB, intro="Bob's")
+        write(mine, one, ANA, subject="Ana's")
+        assert told(mine, one) == ["the subject", "the intro", "Drafted"]
+        assert (one.subject, one.intro) == ("Ana's", "Bob's")
+
+
 def test_an_old_version_is_brought_back_whole_and_that_can_be_undone(issue: Database) -> None:
     with issue.begin() as session:
         one = issues.get(session, 1)
