@@ -29,12 +29,14 @@ def deliveries(number: int) -> str:
     after = request.args.get("after", type=whole) or 0
     with services().db.read() as db:
         issue = chosen.issue(db, number)
-        rows = told.page(db, issue.id, **asked, after=after, limit=told.PAGE + 1)
+        found = counts(db, issue.id)
+        none = asked["outcome"] in OUTCOMES and not getattr(found, asked["outcome"])
+        rows = [] if none else told.page(db, issue.id, **asked, after=after, limit=told.PAGE + 1)
         return page(
             "deliveries.html",
             issue=issue,
             zone=issue.publication.zone,
-            counts=counts(db, issue.id),
+            counts=found,
             outcomes=OUTCOMES,
             asked=asked,
             after=after,

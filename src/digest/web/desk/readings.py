@@ -1,6 +1,6 @@
 """What a report shows: the numbers of one issue as pictures, beside those of the issues before it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Final
@@ -27,6 +27,7 @@ class First:
     left: Chart
     left_by_hour: list[int]
     left_later: int
+    why_left: list[tuple[str, int]]  # the most frequent first; those who said nothing last
 
 
 @dataclass(frozen=True)
@@ -66,16 +67,7 @@ def first(db: Session, issue: Issue) -> First | None:
         ),
         leaving,
         sum(left.by_hour.values()) - sum(leaving),
-    )
-
-
-def why_left(db: Session, issue: Issue) -> list[tuple[str, int]]:
-    """What those said who left, the most frequent first; those who said nothing last."""
-    found = dict(tracking.left(db, issue.id, issue.started_at or issue.drafted_at).reasons)
-    silent = found.pop("", 0)
-    named = sorted(found.items(), key=lambda item: (-item[1], item[0]))
-    return [(REASONS.get(name, name), many) for name, many in named] + (
-        [("Said nothing", silent)] if silent else []
+        _why(left.reasons),
     )
 
 
@@ -92,6 +84,11 @@ def against(db: Session, issue: Issue) -> tuple[list[Multiple], list[Row]]:
         ("Refused", "o-failed", [row.failed for row in rows]),
     )
     return [_multiple(name, kind, values, here) for name, kind, values in series], rows
+
+
+def _why(reasons: Mapping[str, int]) -> list[tuple[str, int]]:
+    order = sorted(reasons.items(), key=lambda item: (not item[0], -item[1], item[0]))
+    return [(REASONS.get(name, name) or "Said nothing", many) for name, many in order]
 
 
 def _multiple(name: str, kind: str, values: Sequence[int], here: int) -> Multiple:
