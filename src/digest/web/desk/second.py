@@ -38,6 +38,7 @@ def second() -> Response | Answer:
 def second_check() -> Response:
     """Take a code of the app, or one of the recovery codes."""
     visit, code = _visit(), field("code")
+    _count(visit)
     with services().db.begin() as db:
         by = _by_code(db, visit, code)
         key = _proved(db, visit, by) if by else _refused(db, visit)
@@ -63,6 +64,7 @@ def second_challenge() -> Answer:
 def second_passkey() -> Response:
     """Take what a passkey answered."""
     visit = _visit()
+    _count(visit)
     with services().db.begin() as db:
         here, found = party(db), None
         if here is not None:
@@ -98,14 +100,14 @@ def _page(db: Session, visit: Seen) -> str:
 
 
 def _visit() -> Seen:
-    """The session that owes or repeats its proof; every try is counted."""
+    """The session that owes or repeats its proof."""
     if g.visit is None:
         raise Unauthorized("That took too long. Sign in once more.")
-    _count(g.visit)
     return g.visit  # type: ignore[no-any-return]  # g holds anything
 
 
 def _count(visit: Seen) -> None:
+    """Every try is counted, right or wrong."""
     if not services().limiter.allows(TRIES, "second factor", "user", str(visit.user_id)):
         raise TooManyRequests("Too many tries. Wait a quarter of an hour; your codes stay good.")
 

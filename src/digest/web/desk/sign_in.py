@@ -1,5 +1,7 @@
 """Signing in by a letter, and out. The same answer for every address: the page tells nobody who works here."""
 
+import logging
+
 from flask import Response as Answer
 from flask import current_app, g, redirect, session
 from sqlalchemy.orm import Session
@@ -17,6 +19,8 @@ from digest.web.desk import sessions
 from digest.web.desk.frame import field, page, say, services, to
 from digest.web.desk.gate import blueprint, needs, open_to_all, while_settling
 from digest.web.desk.log import note
+
+LOG = logging.getLogger(__name__)
 
 
 @blueprint.get("/sign-in")
@@ -65,6 +69,7 @@ def come_in(token: str) -> Response | tuple[Answer, int]:
         with here.db.begin() as db:
             key = let_in(db, users.sign_in(db, here.signer, token, utcnow()), "letter")
     except BadToken as problem:
+        LOG.warning("a sign-in link was refused", extra={"why": str(problem)})
         return _door(token, str(problem)), 400
     sessions.remember(key)
     return landed()
