@@ -113,6 +113,20 @@ def test_all_publications_stand_on_one_calendar(room: Stand) -> None:
     page = words(get(editor, f"{PAGE}?all=1"))
     assert "Only parsers" in page
     assert "Asia/Tokyo and Europe/Berlin" in page
+    with room.db.read() as session:
+        day = occasions.coming(session, publications.find(session, "daily-parsers"), utcnow(), 2)[1].day
+    said = press(
+        editor,
+        f"{PAGE}/skip?publication=daily-parsers",
+        page=PAGE,
+        day=day,
+        all="1",
+        stay="ship-or-skip",
+    )
+    assert said.request.args["publication"] == "ship-or-skip"
+    with room.db.read() as session:
+        assert occasions.is_skipped(session, publications.find(session, "daily-parsers"), day)
+        assert not occasions.is_skipped(session, publications.find(session, "ship-or-skip"), day)
 
 
 @pytest.mark.parametrize("month", ["2026-13", "0001-01", "9999-12", "soon"])

@@ -214,4 +214,6 @@ def _spoken(day: str) -> str:
 
 def _back() -> Response:
     kept = {name: field(name) for name in ("month", "all") if field(name)}
+    if field("stay"):  # the run was another publication's, and the desk keeps its own
+        kept[chosen.NAME] = field("stay")
     return to("calendar", **kept)
