@@ -14,7 +14,7 @@ from digest.editorial import content, looks
 from digest.editorial.looks import Outside, Wanted
 from digest.editorial.models import Issue, State
 from digest.errors import BadInput, Unavailable
-from digest.outside import sender, spam
+from digest.outside import records, sender, spam
 from digest.outside.fetch import fetch
 from digest.outside.reach import USUAL, Allowance
 from digest.render.plate import Reader, masked
@@ -75,9 +75,22 @@ def _look(
         seen = fetch(one.target, allowed=allowed)
         return asdict(seen)
     if one.kind == "sender":
-        proofs = sender.look(one.target, relay=outside.relay, selectors=outside.selectors)
-        return {"proofs": [asdict(proof) for proof in proofs]}
+        proofs = sender.look(
+            one.target, relay=outside.relay, selectors=outside.selectors, ask=_asking(stopping)
+        )
+        return None if stopping() else {"proofs": [asdict(proof) for proof in proofs]}
     return _score(mails.get(one.target))
+
+
+def _asking(stopping: Callable[[], bool]) -> Callable[[str], list[str]]:
+    """The DNS, until the process is asked to stop: there are two dozen questions, and each may wait for seconds."""
+
+    def ask(name: str) -> list[str]:
+        if stopping():
+            raise Unavailable("the worker was asked to stop")
+        return records.texts(name)
+
+    return ask
 
 
 def _score(mail: bytes | None) -> dict[str, Any]:
