@@ -82,3 +82,24 @@ def test_a_tools_history_is_the_oldest_first(db: Database) -> None:
             store(session, [draft(left=side("Larkspur", panel_ship=panel))], NOW + timedelta(days=day))
     with db.read() as session:
         assert [one.review.panel_ship for one in history.of_tool(session, "larkspur")] == [100, 75, 50]
+
+
+def test_a_list_holds_just_the_versions_that_stand(db: Database) -> None:
+    with db.begin() as session:
+        for place, days in enumerate(((1, 2, 3), (3, 2, 1), (2, 2, 2), (1, 3, 2))):
+            for price, ago in zip(("one", "two", "three"), days, strict=True):
+                dated = NOW - timedelta(days=ago)
+                one = draft(
+                    side(f"Larkspur {place}", entry_price=price), "Harrow", published_at=dated.isoformat()
+                )
+                store(session, [one], NOW)
+        listed = read.newest(session, 10)
+        assert [view.left.entry_price for view in sorted(listed, key=lambda view: view.slug)] == [
+            "one",
+            "three",
+            "three",
+            "one",
+        ]
+        assert listed == read.newest(session) == [*read.newest(session, 1), *read.newest(session, 9, 1)]
+        assert listed[1:] == read.page(session, before=listed[0].id)
+        assert all(view == read.by_slug(session, view.slug) for view in listed)

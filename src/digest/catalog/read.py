@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from digest.catalog import clean
@@ -86,7 +86,7 @@ def page(
         if dated is None:
             raise NotFound("that comparison is not here any more; begin at the first page")
         at = ComparisonVersion.published_at
-        rows = rows.where(at <= dated, or_(at < dated, Comparison.id < before))
+        rows = rows.where(at <= dated, or_(at < dated, ComparisonVersion.comparison_id < before))
     rows = rows.limit(limit)
     return _views(session, rows) if words else _in_turn(session, rows)
 
@@ -158,8 +158,14 @@ def _standing() -> _Chosen:
 
 def _numbers() -> Select[int]:
     """The versions that stand, the latest date first: what they say is looked up only for those that are shown."""
-    version = ComparisonVersion
-    rows = select(version.id).join(Comparison, version.comparison_id == Comparison.id).where(stands())
+    version, later = ComparisonVersion, aliased(ComparisonVersion)
+    # As `stands` says it, but so that PostgreSQL walks along the dates and stops when the page is full.
+    after = or_(
+        later.published_at > version.published_at,
+        and_(later.published_at == version.published_at, later.number > version.number),
+    )
+    overtaken = exists().where(later.comparison_id == version.comparison_id, after)
+    rows = select(version.id).where(~overtaken)
     return rows.order_by(version.published_at.desc(), version.comparison_id.desc(), version.number.desc())
 
 
