@@ -170,7 +170,8 @@ class Lifecycle(RuleBasedStateMachine):
             assert not person.barred
             person.confirmed, person.asked = confirmed, not confirmed
         if done.left and (status == Status.LEFT or before is None):
-            person.out, person.asked = True, False
+            # Who had left and has asked anew is still asked: a file knows nothing newer than that.
+            person.out, person.asked = True, person.asked and person.out
         if status == Status.COMPLAINED:
             person.barred, person.asked = "complaint", False
         elif status == Status.BOUNCED and done.suppressed and not person.barred:
