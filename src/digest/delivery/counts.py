@@ -4,7 +4,7 @@ A look must stay cheap with a million rows, so `counts` reads what is short: the
 that ended otherwise than accepted, each by its index. `recount` reads every row and says the same.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -53,6 +53,28 @@ def counts(session: Session, issue_id: int) -> Counts:
     told_apart = sum(number for outcome, number in sums.items() if outcome != Outcome.ACCEPTED)
     sums[Outcome.ACCEPTED.value] = total - left - told_apart
     return _made(total, left, sums, reasons)
+
+
+def of_ended(session: Session, issue_ids: Collection[int]) -> dict[int, tuple[int, int]]:
+    """(accepted, failed) of issues that are over, in a few statements for all of them.
+
+    What is sent again after the end waits by its index; nothing else remains of such an issue.
+    """
+    of_these = Delivery.issue_id.in_(issue_ids)
+    others = (
+        select(Delivery.issue_id, Delivery.outcome, func.count())
+        .where(of_these, Delivery.outcome.is_not(None), Delivery.told_apart())
+        .group_by(Delivery.issue_id, Delivery.outcome)
+    )
+    waiting = select(Delivery.issue_id, null(), func.count()).where(of_these, Delivery.due_at.is_not(None))
+    planned = select(FrozenIssue.issue_id, FrozenIssue.planned).where(FrozenIssue.issue_id.in_(issue_ids))
+    sums: dict[int, tuple[int, int]] = {number: (many, 0) for number, many in session.execute(planned)}
+    parts: Any = union_all(others, waiting.group_by(Delivery.issue_id))
+    for number, outcome, many in session.execute(parts):
+        if outcome != Outcome.ACCEPTED:
+            accepted, failed = sums[number]
+            sums[number] = (accepted - many, failed + (many if outcome == Outcome.FAILED else 0))
+    return sums
 
 
 def recount(session: Session, issue_id: int) -> Counts:

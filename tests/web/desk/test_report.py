@@ -13,6 +13,7 @@ from tests.web.newsstand import Stand
 from digest.audience import consent
 from digest.audience.models import Subscriber
 from digest.db import utcnow
+from digest.delivery.counts import of_ended, recount
 from digest.delivery.models import Delivery, Outcome
 from digest.editorial.models import Issue, State
 from digest.publications import publications
@@ -86,6 +87,7 @@ def test_an_issue_stands_beside_the_last_ones_with_their_median(room: Stand) -> 
     on_its_way(room, State.SENT)
     assert "Against the last" not in get(signed_in(room), "/desk/issues/1/report")
     with room.db.begin() as session:
+        session.execute(update(Delivery).where(Delivery.outcome.is_(None)).values(due_at=utcnow()))
         publication = publications.find(session)
         session.add(
             Issue(
@@ -99,6 +101,18 @@ def test_an_issue_stands_beside_the_last_ones_with_their_median(room: Stand) -> 
     page = get(signed_in(room), "/desk/issues/2/report")
     assert "Against the last 2 issues" in page
     assert "Accepted: 0 here; the last 2 issues have 3 in the middle" in words(page)
+
+
+def test_issues_that_are_over_are_counted_together_as_each_by_itself(room: Stand) -> None:
+    on_its_way(room, State.SENT)
+    with room.db.begin() as session:
+        waits = Delivery.outcome.is_(None)
+        session.execute(update(Delivery).where(waits).values(due_at=utcnow()))
+        assert of_ended(session, [1]) == {1: (6, 2)}
+        over = {"outcome": Outcome.ACCEPTED, "reason": "by hand", "ended_at": utcnow(), "due_at": None}
+        session.execute(update(Delivery).where(waits).values(over))
+        found = recount(session, 1)
+        assert of_ended(session, [1, 99]) == {1: (found.accepted, found.failed)} == {1: (7, 2)}
 
 
 def test_the_year_of_an_audience_is_counted_by_the_week(room: Stand) -> None:

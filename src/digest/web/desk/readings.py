@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from digest.delivery.counts import counts
+from digest.delivery.counts import counts, of_ended
 from digest.editorial.models import Issue, State
 from digest.tracking import counts as tracking
 from digest.tracking.unsubscribes import REASONS
@@ -109,10 +109,16 @@ def _last(db: Session, issue: Issue) -> list[Issue]:
 
 def _rows(db: Session, last: Sequence[Issue]) -> list[Row]:
     done = tracking.of_issues(db, [one.id for one in last])
+    ended = of_ended(db, [one.id for one in last if one.state == State.SENT])
     rows = []
     for one in last:
-        found, did = counts(db, one.id), done[one.id]
-        rows.append(Row(one.number, found.accepted, did.readers_clicked, did.unsubscribes, found.failed))
+        did = done[one.id]
+        if one.id in ended:
+            accepted, failed = ended[one.id]
+        else:
+            found = counts(db, one.id)
+            accepted, failed = found.accepted, found.failed
+        rows.append(Row(one.number, accepted, did.readers_clicked, did.unsubscribes, failed))
     return rows
 
 
