@@ -21,15 +21,38 @@ from digest.config import free_port
 
 HERE = Path(__file__).parent.parent
 FOLDER = HERE / "docs" / "pictures"
-HEIGHT = 900
+HEIGHT, MOST = 900, 2200
 PLACES = {  # name: where, widths, schemes, whether an editor is signed in
     "site-front": ("/", (360, 1280), ("light", "dark"), False),
     "site-comparisons": ("/comparisons", (1280,), ("dark",), False),
     "site-comparison": ("first comparison", (1280,), ("light",), False),
-    "desk-front": ("/desk/", (768,), ("dark",), True),
-    "desk-preview": ("/desk/issues/1/preview", (768,), ("light",), True),
-    "desk-report": ("/desk/issues/1/report", (1280,), ("light",), True),
     "mail": ("the mail", (320, 600), ("light", "dark"), False),
+}
+
+SIGN_IN, HELD = "/desk/sign-in", "held"
+DESK = {  # name: (where, what one does there); what begins with "first" is the first link of that kind
+    "sign-in": (SIGN_IN, "Sign in with a link by mail"),
+    "set-up": ("/desk/setup", "The first time: from an empty install to a first draft"),
+    "front": ("/desk/", "What is open, what went out, and the one thing to do next"),
+    "calendar": ("/desk/calendar", "What went out and what will; skip a week"),
+    "draft": ("/desk/issues/2", "The draft: picks with reasons and rivals, words, checks"),
+    "versions": ("/desk/issues/2/versions", "Every edit, and the way back"),
+    "preview": ("/desk/issues/2/preview", "The mail itself, through anybody's eyes"),
+    "schedule": ("/desk/issues/2/schedule", "When, to how many, for how long: one sentence"),
+    "watch": (HELD, "The hold, and then the numbers as they come"),
+    "report": ("/desk/issues/1/report", "What became of an issue, beside the last twelve"),
+    "deliveries": ("/desk/issues/1/deliveries", "Who got it, when, and what the provider said"),
+    "audience": ("/desk/audience", "A year of readers"),
+    "subscribers": ("/desk/subscribers", "Find a reader"),
+    "subscriber": ("first /desk/subscribers /desk/subscribers/", "One reader, whole"),
+    "comparisons": ("/desk/comparisons", "Browse, bring in, write"),
+    "comparison": ("first /desk/comparisons /desk/comparisons/", "Both tools, all quotes, every version"),
+    "writing": ("/desk/comparisons/new", "Write a comparison by hand"),
+    "tool": ("first tool /desk/tools/", "A tool's verdicts over time"),
+    "people": ("/desk/people", "Who comes in, and as what"),
+    "account": ("/desk/account", "Second factors and sessions"),
+    "log": ("/desk/log", "Who did what to what"),
+    "settings": ("/desk/settings", "The publication"),
 }
 
 
@@ -43,9 +66,70 @@ def main() -> int:
                     with _page(browser, width, scheme, link if editor else None) as page:
                         _go(page, site, where)
                         _shoot(page, FOLDER / f"{name}-{width}-{scheme}.png", whole=where == "the mail")
+            _desk(browser, site, link)
         finally:
             browser.close()
     return 0
+
+
+def _desk(browser: Browser, site: str, link: str) -> None:
+    """Every page of the desk on a phone and on a desk, by day and by night, and the page that shows them all."""
+    (FOLDER / "desk").mkdir(exist_ok=True)
+    with _page(browser, 1280, "light", link) as page:
+        _edit(page, site)
+    for name, (where, _) in sorted(DESK.items(), key=lambda one: one[1][0] == HELD):
+        for width in (360, 1280):
+            for scheme in ("light", "dark"):
+                with _page(browser, width, scheme, None if where == SIGN_IN else link) as page:
+                    _open(page, site, where)
+                    _shoot(page, FOLDER / "desk" / f"{name}-{width}-{scheme}.png", most=MOST)
+    (FOLDER / "README.md").write_text("\n".join(_gallery()) + "\n")
+
+
+def _edit(page: Page, site: str) -> None:
+    """A draft for next week, with a few words of its editor's."""
+    page.goto(f"{site}/desk/")
+    page.get_by_role("button", name="Draft an issue now").click()
+    page.goto(f"{site}/desk/issues/2")
+    page.locator("textarea[name=intro]").fill("A quiet week, and a **good** one: two verdicts surprised us.")
+    page.get_by_role("button", name="Save", exact=True).last.click()
+    page.wait_for_load_state("networkidle")
+
+
+def _open(page: Page, site: str, where: str) -> None:
+    first, _, at = where.partition(" ")
+    if where == HELD:
+        page.goto(f"{site}/desk/issues/2/schedule")
+        if page.get_by_role("button", name="Send now").count():
+            for reason in page.locator("textarea[name^=reason], input[name^=reason]").all():
+                reason.fill("This is a demo.")
+            page.get_by_role("button", name="Send now").click()
+        page.goto(f"{site}/desk/issues/2")
+    elif first == "first":
+        source, start = at.split()
+        page.goto(f"{site}/desk/comparisons" if source == "tool" else site + source)
+        if source == "tool":
+            page.goto(site + _first_link(page, "/desk/comparisons/"))
+        page.goto(site + _first_link(page, start))
+    else:
+        page.goto(site + where)
+    page.wait_for_load_state("networkidle")
+
+
+def _first_link(page: Page, start: str) -> str:
+    links = [str(link.get_attribute("href")) for link in page.locator(f"main a[href^='{start}']").all()]
+    return next(link for link in links if not link.endswith("/new") and "?" not in link)
+
+
+def _gallery() -> Iterator[str]:
+    yield "# The desk\n\nTaken by `make screenshots` from `digest demo`."
+    for name, (_, words) in DESK.items():
+        shots = [
+            f"![](desk/{name}-{width}-{scheme}.png)" for width in (360, 1280) for scheme in ("light", "dark")
+        ]
+        yield f"\n## {words}\n"
+        yield "| phone, day | phone, night | desk, day | desk, night |\n|---|---|---|---|"
+        yield f"| {' | '.join(shots)} |"
 
 
 @contextmanager
@@ -106,7 +190,11 @@ def _go(page: Page, site: str, where: str) -> None:
     page.wait_for_load_state("networkidle")
 
 
-def _shoot(page: Page, path: Path, *, whole: bool) -> None:
+def _shoot(page: Page, path: Path, *, whole: bool = False, most: int = 0) -> None:
+    if most:
+        tall = int(page.evaluate("document.documentElement.scrollHeight"))
+        size = page.viewport_size or {"width": 1280}
+        page.set_viewport_size({"width": size["width"], "height": max(HEIGHT, min(tall, most))})
     shot = page.screenshot(full_page=whole)
     desk = page.context.browser.new_page()  # type: ignore[union-attr]
     try:

@@ -24,7 +24,7 @@ from digest.turns import Rest, apart
 
 GROUP = 200  # mails between two commits, at most
 FRESH_SECONDS = 1.0  # so long after they were read, readers are mailed without being asked about again
-GROUP_SECONDS = 0.15  # and not more than this much work: a power cut makes it all unknown
+GROUP_SECONDS = 0.4  # and not more than this much work: who leaves meanwhile has their mail all the same
 
 
 class Groups:
