@@ -84,6 +84,9 @@ class Watch(Protocol):
     def handing_over(self, mail: Mail) -> None:
         """Called before any byte that could complete `mail` is written; raising keeps it from being written."""
 
+    def meanwhile(self) -> None:
+        """Called when all is written and the relay's reply is to come: time to make ready what follows."""
+
     def answered(self, mail: Mail, stage: Stage, reply: Reply) -> None:
         """Called once with the reply that decides about `mail`."""
 
@@ -215,7 +218,10 @@ class Line:
         out = b"".join((data, b".\r\n", after))
         watch.handing_over(mail)
         try:
-            yield from self._write(out)
+            written = self._send(out)
+            if written < len(out):  # nearly always the kernel takes it at once
+                yield from self._write_on(out, written)
+            watch.meanwhile()
             reply = yield from self._reply(FINAL_SECONDS)
         except _Unwritten as error:
             if error.written <= len(data):  # without its dot no relay can have taken it
@@ -290,7 +296,6 @@ class Line:
         return (yield from self._reply(seconds))
 
     def _write(self, data: bytes) -> Talk[None]:
-        """Write all of it; nearly always the kernel takes it at once."""
         written = self._send(data)
         if written < len(data):
             yield from self._write_on(data, written)

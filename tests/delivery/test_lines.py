@@ -26,6 +26,8 @@ class Watch:
 
     def handing_over(self, mail: Mail) -> None: ...
 
+    def meanwhile(self) -> None: ...
+
     def answered(self, mail: Mail, _stage: Stage, reply: Reply) -> None:
         self.answers.append((mail.key, reply.code))
 

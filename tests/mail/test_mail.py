@@ -19,6 +19,8 @@ class Notes:
     def handing_over(self, mail: Mail) -> None:
         pass
 
+    def meanwhile(self) -> None: ...
+
     def answered(self, mail: Mail, stage: Stage, reply: Reply) -> None:
         self.said.append((mail.key, stage, reply))
 

@@ -162,6 +162,11 @@ class Connection:
             hand.again.append(mail)
             raise Halt
 
+    def meanwhile(self) -> None:
+        """The next mail is made while the relay thinks about this one."""
+        if self._hand is not None:
+            self._hand.make_ahead()
+
     def answered(self, mail: Mail, stage: Stage, reply: Reply) -> None:
         """Mark what was said, and keep it for the next commit."""
         hand = self._hand

@@ -8,6 +8,7 @@ import functools
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
+from contextlib import suppress
 
 from digest.delivery import claim as claims
 from digest.delivery import evidence, ledger, stoppage
@@ -60,6 +61,7 @@ class Hand:
         self._asked = time.monotonic()
         self.queue: deque[Next] = deque()
         self.again: deque[Mail] = deque()  # surely not handed over when the last line was lost
+        self._ahead: tuple[Next, Mail] | None = None
         self.open: dict[int, Next] = {}  # by place: made into a mail, and not answered
         self._evidence = Evidence(shift.home, held.batch_id, held.fence, held.size)
         self.mark = self._evidence.mark
@@ -145,12 +147,24 @@ class Hand:
             return None
         maker = self._shift.maker(self.claim.issue_id)  # of all readers: what is wrong with it fails nobody
         try:
-            mail = maker.mail(row.subscriber_id, row.address, row.place, row.variant)
+            if self._ahead is not None and self._ahead[0] is row:
+                mail = self._ahead[1]
+            else:
+                mail = maker.mail(row.subscriber_id, row.address, row.place, row.variant)
         except (BadInput, ValueError) as error:
             self._answers.ends.append(End(row.subscriber_id, Outcome.FAILED, "5.1.3", str(error), 0))
             return None
         self.open[row.place] = row
         return mail
+
+    def make_ahead(self) -> None:
+        """Make the next reader's mail before its turn. It is thrown away when it is not them after all."""
+        row = self.queue[0] if self.queue else None
+        if row is None or row.reason is not None or row.address is None:
+            return
+        with suppress(Exception):  # it is raised again when it is their turn
+            maker = self._shift.maker(self.claim.issue_id)
+            self._ahead = row, maker.mail(row.subscriber_id, row.address, row.place, row.variant)
 
     def put_back(self, mails: Sequence[Mail]) -> None:
         """These were taken up and surely not handed over."""

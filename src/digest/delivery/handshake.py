@@ -77,6 +77,9 @@ class _Watch:
     def __init__(self) -> None:
         self.stage, self.reply = Stage.CONNECT, Reply(0, "nothing was answered")
 
+    def meanwhile(self) -> None:
+        """There is but one mail."""
+
     def handing_over(self, mail: Mail) -> None:
         """Nothing is to be written down: a test may be sent twice."""
 

@@ -142,6 +142,9 @@ class _Run:
             if session.scalar(mark, execution_options=_PLAIN) is None:
                 raise LineLost("the claim on a letter ran out")
 
+    def meanwhile(self) -> None:
+        """A letter is made in its turn."""
+
     def answered(self, mail: Mail, stage: Stage, reply: Reply) -> None:
         verdict = replies.judge(stage, reply)
         self.answers += 1
