@@ -25,9 +25,12 @@ def two(sqlite: Database, tmp_path: Path) -> Stand:
 
 
 def test_one_publication_is_never_named(sqlite: Database, tmp_path: Path) -> None:
-    page = get(signed_in(newsroom(sqlite, tmp_path)), "/desk/")
-    assert "publication=" not in page
-    assert "Publication on the desk" not in page
+    editor = signed_in(newsroom(sqlite, tmp_path))
+    assert "Publication on the desk" not in get(editor, "/desk/")
+    found = re.search(r'/desk/comparisons/(?!new)[^"/?#]+', get(editor, "/desk/comparisons"))
+    assert found is not None
+    for path in ("/desk/", "/desk/calendar", "/desk/issues/1", "/desk/issues/1/schedule", found[0]):
+        assert "publication=" not in get(editor, path), path
 
 
 def test_the_switcher_puts_another_publication_on_the_desk(two: Stand) -> None:
