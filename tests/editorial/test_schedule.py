@@ -10,7 +10,7 @@ from tests.editorial import newsroom
 from tests.editorial.newsroom import NOW
 
 from digest.db import Database
-from digest.editorial import choosing, drafting, issues, schedule
+from digest.editorial import choosing, drafting, issues, schedule, transitions
 from digest.editorial.models import Issue, State
 from digest.errors import BadInput, NotAllowed
 from digest.publications.models import Publication
@@ -144,6 +144,16 @@ def test_a_scheduled_issue_moves_to_another_hour_and_back_to_the_drafts(db: Data
         assert issue.send_at == datetime(2026, 12, 2, 9, tzinfo=UTC)
         schedule.unschedule(session, issue, now=NOW, by="desk")
         assert (issue.state, issue.send_at, issue.send_on, issue.zone) == (State.DRAFT, None, None, None)
+
+
+def test_an_issue_on_its_way_does_not_come_off_the_calendar(db: Database) -> None:
+    with db.begin() as session:
+        issue = newsroom.drafted(session, 5)
+        schedule.send_now(session, issue, now=NOW, by="desk")
+        transitions.move(session, issue, State.SENDING, now=NOW, by="clock")
+        with pytest.raises(NotAllowed, match="is sending, and only what is scheduled"):
+            schedule.unschedule(session, issue, now=NOW, by="desk")
+        assert (issue.state, issue.send_at) == (State.SENDING, NOW)
 
 
 def test_an_issue_does_not_come_back_to_the_drafts_beside_another(db: Database) -> None:

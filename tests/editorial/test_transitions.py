@@ -36,6 +36,20 @@ def test_only_what_the_table_allows_happens(sqlite: Database, was: State, to: St
             assert issue.state == was
 
 
+def test_only_who_takes_an_issue_back_makes_a_draft_of_what_is_being_sent(sqlite: Database) -> None:
+    with sqlite.begin() as session:
+        issue = newsroom.drafted(session, 1)
+        for was in set(State) - {State.SENDING, State.SCHEDULED}:
+            issue.state = was
+            with pytest.raises(NotAllowed):
+                transitions.move(session, issue, State.DRAFT, now=NOW, by="test", taken_back=True)
+        issue.state = State.SENDING
+        with pytest.raises(NotAllowed):
+            transitions.move(session, issue, State.DRAFT, now=NOW, by="test")
+        transitions.move(session, issue, State.DRAFT, now=NOW, by="test", taken_back=True)
+        assert issue.state == State.DRAFT
+
+
 def test_each_change_says_who_when_and_why(db: Database) -> None:
     with db.begin() as session:
         issue = newsroom.drafted(session, 1)

@@ -33,7 +33,8 @@ def recall(session: Session, issue: Issue, *, now: datetime, by: str, user_id: i
         raise NotAllowed(f"issue {issue.number} is not in its hold any more; pause it, or cancel the rest")
     other = issues.open_draft(session, issue.publication_id)
     to = State.DRAFT if other is None else State.PAUSED
-    transitions.move(session, issue, to, now=now, by=by, user_id=user_id, why="taken back in its hold")
+    why = "taken back in its hold"
+    transitions.move(session, issue, to, now=now, by=by, user_id=user_id, why=why, taken_back=True)
     _forget(session, issue)
     issue.release_at = None
     issue.send_on = issue.zone = issue.send_at = None

@@ -78,7 +78,14 @@ def send_now(
 
 
 def unschedule(session: Session, issue: Issue, *, now: datetime, by: str, user_id: int | None = None) -> None:
-    """Take an issue off the calendar: it is a draft again. Raises NotAllowed when another draft is open."""
+    """Take an issue off the calendar: it is a draft again.
+
+    Raises NotAllowed unless it is scheduled, and when another draft is open.
+    """
+    if issue.state != State.SCHEDULED:
+        raise NotAllowed(
+            f"issue {issue.number} is {issue.state}, and only what is scheduled comes off the calendar"
+        )
     other = issues.open_draft(session, issue.publication_id)
     if other is not None and other.id != issue.id:
         raise NotAllowed(

@@ -14,8 +14,8 @@ ALLOWED: Mapping[State, frozenset[State]] = {
     State.DRAFT: frozenset({State.SCHEDULED, State.CANCELLED}),
     # To PAUSED when its hour was missed, and back to DRAFT when an editor takes it off the calendar.
     State.SCHEDULED: frozenset({State.DRAFT, State.SENDING, State.PAUSED, State.CANCELLED}),
-    # To DRAFT only in its hold, when no mail has left: `delivery.recall`.
-    State.SENDING: frozenset({State.DRAFT, State.PAUSED, State.SENT, State.CANCELLED}),
+    # To DRAFT too, but only for `delivery.recall`, which knows that no mail has left: `taken_back`.
+    State.SENDING: frozenset({State.PAUSED, State.SENT, State.CANCELLED}),
     # To SCHEDULED only when nothing was frozen: the editor was asked about a missed hour and said "send it".
     State.PAUSED: frozenset({State.SENDING, State.SCHEDULED, State.SENT, State.CANCELLED}),
     State.SENT: frozenset(),
@@ -33,16 +33,18 @@ def move(
     by: str,
     user_id: int | None = None,
     why: str = "",
+    taken_back: bool = False,
 ) -> None:
     """Bring `issue` from the state it was read in to `to`, and log who, when and why.
 
-    A pause keeps `why` as its reason; an end sets `finished_at`. Raises NotAllowed when the table forbids it, when
-    a second person has still to release it, or when somebody else moved the issue since it was read: of two at once,
-    one wins.
+    A pause keeps `why` as its reason; an end sets `finished_at`. With `taken_back` the caller knows that no mail of it
+    left, and what is being sent may become a draft. Raises NotAllowed when the table forbids it, when a second person
+    has still to release it, or when somebody else moved the issue since it was read: of two at once, one wins.
     """
     session.flush()
     was = State(issue.state)
-    if to not in ALLOWED[was]:
+    recalled = taken_back and (was, to) == (State.SENDING, State.DRAFT)
+    if to not in ALLOWED[was] and not recalled:
         raise NotAllowed(_refusal(issue.number, was, to))
     values: dict[str, object] = {"state": to, "pause_reason": why if to is State.PAUSED else None}
     if to in _ENDS:
