@@ -82,7 +82,10 @@ class Watch(Protocol):
     """Who is told, at the very moment, what happens to each mail."""
 
     def handing_over(self, mail: Mail) -> None:
-        """Called before any byte that could complete `mail` is written; raising keeps it from being written."""
+        """Called before any byte that could complete `mail` is written; raising keeps it from being written.
+
+        Withdrawn drops the line, for a relay that waits for a body takes nothing else.
+        """
 
     def meanwhile(self) -> None:
         """Called when all is written and the relay's reply is to come: time to make ready what follows."""
@@ -94,6 +97,10 @@ class Watch(Protocol):
         """Called when the line died after `mail` was written and before its reply came: nobody can know."""
 
 
+class Withdrawn(Exception):
+    """A mail must not go after all, and whoever raises this has seen to what becomes of it."""
+
+
 _YES = (b"250 ", b"250 ", b"354 ")  # to MAIL, RCPT and DATA, as nearly always
 _GO_ON = Reply(354, "go on")
 
@@ -101,7 +108,7 @@ _GO_ON = Reply(354, "go on")
 class LineLost(Unavailable):
     """The line is closed. `again` are the mails that were taken from the caller and surely not handed over.
 
-    With a `stage`, the reply was the answer to the last of them.
+    With a `stage`, the reply was the answer to the last of them. `withdrawn`: it was we who dropped it.
     """
 
     def __init__(
@@ -110,10 +117,12 @@ class LineLost(Unavailable):
         reply: Reply | None = None,
         again: tuple[Mail, ...] = (),
         stage: Stage | None = None,
+        *,
+        withdrawn: bool = False,
     ) -> None:
         super().__init__(why)
         self.reply = reply or Reply(0, why)
-        self.again, self.stage = again, stage
+        self.again, self.stage, self.withdrawn = again, stage, withdrawn
 
 
 class Line:
@@ -132,6 +141,7 @@ class Line:
         self._utf8 = "smtputf8" in features
         self._lines: deque[bytes] = deque()
         self._rest = b""
+        self._sender = b""  # looked at, and good
         self._reset = False  # a transaction is open that must be undone before the next MAIL
         sock.setblocking(False)
         self._readable, self._writable = readable(sock.fileno()), writable(sock.fileno())
@@ -182,8 +192,10 @@ class Line:
             fits = _ADDRESS.fullmatch(mail.recipient)
         if not fits or len(mail.recipient) > MAX_ADDRESS:
             return Reply(553, "5.1.3 this address cannot be written on an envelope")
-        if mail.sender and not (_UTF8_ADDRESS if mail.utf8 else _ADDRESS).fullmatch(mail.sender):
-            raise ValueError(f"not a sender's address: {mail.sender!r}")
+        if mail.sender != self._sender:
+            if mail.sender and not (_UTF8_ADDRESS if mail.utf8 else _ADDRESS).fullmatch(mail.sender):
+                raise ValueError(f"not a sender's address: {mail.sender!r}")
+            self._sender = mail.sender
         return None
 
     def _step(self, ready: Mail | None, following: Mail | None, watch: Watch) -> Talk[Mail | None]:
@@ -216,7 +228,10 @@ class Line:
             data = data.replace(b"\r\n.", b"\r\n..")
             data = b"." + data if data[:1] == b"." else data
         out = b"".join((data, b".\r\n", after))
-        watch.handing_over(mail)
+        try:
+            watch.handing_over(mail)
+        except Withdrawn as why:
+            raise LineLost(str(why), again=coming, withdrawn=True) from None
         try:
             written = self._send(out)
             if written < len(out):  # nearly always the kernel takes it at once

@@ -115,15 +115,6 @@ class Minter:
         state.update(body)
         return b2a_base64(body + state.digest(), newline=False).translate(_URL_SAFE, b"=")
 
-    def sign_each(self, starts: Sequence[bytes], end: bytes) -> list[bytes]:
-        """The tokens for each of `starts` followed by `end`, all packed before; in one loop, for there are many."""
-        head, fresh, lines = self._head, self._fresh, []
-        for start in starts:
-            body, state = head + start + end, fresh()
-            state.update(body)
-            lines.append(b2a_base64(body + state.digest()))
-        return b"".join(lines).translate(_URL_SAFE, b"=").split()
-
 
 def pack(*numbers: int) -> bytes:
     """Numbers (each >= 0) as a token holds them; packs of some numbers may be joined."""

@@ -7,8 +7,10 @@ from tests.relay import Relay, Script
 
 from digest.audience import leave
 from digest.db import Database, utcnow
+from digest.delivery import control
 from digest.delivery.accounts import Limits
 from digest.delivery.hand import GROUP, Groups
+from digest.editorial.models import Issue
 
 
 def leave_at(db: Database, taken: int, *readers: int) -> Script:
@@ -50,3 +52,31 @@ def test_groups_grow_from_one_as_fast_as_the_line_goes() -> None:
         sizes.append(groups.next())
         groups.begin()
     assert sizes == [1, 2, 4, 8, 16, 32, 64, 128, GROUP, GROUP]
+
+
+def test_who_leaves_while_the_relay_thinks_about_somebody_else_is_not_mailed(
+    db: Database, tmp_path: Path
+) -> None:
+    number = frozen(db, readers=5)
+    script = leave_at(db, 1, 2, 3, 4, 5)  # the second one's envelope is out by then
+    script.delay = 1.2
+    with Relay(script) as relay:
+        found = until_done(db, tmp_path, relay.url + "?connections=1", number)
+    assert (found.accepted, found.excluded, found.unknown) == (1, 4, 0)
+    assert relay.recipients == [address(1)]
+
+
+def test_an_issue_that_is_cancelled_while_the_relay_thinks_sends_no_further_mail(
+    db: Database, tmp_path: Path
+) -> None:
+    number = frozen(db, readers=5)
+
+    def cancelled(count: int) -> None:
+        if count == 1:
+            with db.begin() as session:
+                control.cancel(session, session.get_one(Issue, number), now=utcnow(), by="desk")
+
+    with Relay(Script(delay=1.2, on_taken=cancelled)) as relay:
+        for _ in range(2):
+            work(db, tmp_path, relay.url + "?connections=1")
+    assert relay.recipients == [address(1)]

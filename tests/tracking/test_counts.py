@@ -230,7 +230,32 @@ def test_a_token_names_a_stored_link_and_nothing_else(db: Database, signer: Sign
 
 
 def test_the_fast_mint_makes_the_same_token(signer: Signer) -> None:
-    assert links.click_minter(signer).mint(41, 3, 99).decode() == links.click_token(signer, 41, 3, 99)
+    start = links.click_minter(signer).mint(41, 99)
+    assert [start + end for end in links.click_ends([0, 3])] == [
+        links.click_token(signer, 41, number, 99).encode() for number in (0, 3)
+    ]
+
+
+def test_a_click_token_has_one_spelling_and_no_other_reader(db: Database, signer: Signer) -> None:
+    with db.begin() as session:
+        issue(session)
+    good = links.click_token(signer, 1, 2, 77)
+    signed = good.rpartition("-")[0]
+    other = links.click_token(signer, 1, 2, 78).rpartition("-")[0]
+    with db.read() as session:
+        assert links.find(session, signer, good).subscriber_id == 77
+        assert links.find(session, signer, f"{other}-2").subscriber_id == 78
+        for token in (
+            signed,
+            f"{signed}-",
+            f"{signed}-02",
+            f"{signed}-２",
+            f"{signed}--2",
+            f"{signed}-2 ",
+            f"x{good}",
+        ):
+            with pytest.raises(BadToken):
+                links.find(session, signer, token)
 
 
 @pytest.mark.parametrize(

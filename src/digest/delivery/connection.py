@@ -15,8 +15,8 @@ from digest.delivery.replies import Meaning
 from digest.delivery.shift import Shift
 from digest.delivery.stoppage import Stop
 from digest.mail import Refused, connect
-from digest.pipeline import Line, LineLost, Mail, Reply, Stage
-from digest.turns import Nap, Talk, apart
+from digest.pipeline import Line, LineLost, Mail, Reply, Stage, Withdrawn
+from digest.turns import Nap, Rest, Talk, apart
 
 REST_SECONDS = 0.2  # how often a line that waits for its turn looks whether the shift is over
 BARREN = 2  # lines in a row that broke before a single mail was taken
@@ -42,7 +42,7 @@ class Connection:
         """Send until nothing is due or the shift is over. Raises what the database raises; nothing is lost by it."""
         try:
             barren = 0
-            while self._answers.stop is None and (self._hand or self._take()):
+            while self._answers.stop is None and (self._hand or (yield from self._take())):
                 before = self._answers.progress
                 if not (yield from self._line()):
                     break
@@ -50,7 +50,7 @@ class Connection:
                 if barren >= BARREN and self._answers.stop is None:
                     closed = Reply(0, "the relay closes every line")
                     self._answers.stop = Stop(Meaning.BUSY, closed, Stage.MAIL)
-            self._put_down()
+            yield from self._put_down()
         finally:
             if self._hand is not None:
                 self._hand.drop()
@@ -91,7 +91,7 @@ class Connection:
     def _keep(self, lost: LineLost) -> None:
         """What was surely not handed over is for the next line, but for a recipient over whom it was closed."""
         assert self._hand is not None
-        again, self._put_off = lost.again, False
+        again, self._put_off = lost.again, lost.withdrawn
         if again and lost.stage is not None and self._over_recipient(again[-1], lost.stage, lost.reply):
             self.answered(again[-1], lost.stage, lost.reply)
             again, self._put_off = again[:-1], True
@@ -109,8 +109,8 @@ class Connection:
 
     def _mails(self) -> Iterator[Mail | Nap | None]:
         """The mails to send, made at the last moment; None where the line should not be kept waiting."""
-        if self._hand is not None:
-            self._hand.ask_again()
+        if self._hand is not None and not self._hand.still_good(at_once=True):
+            return
         while (hand := self._hand) is not None:
             while hand.again:
                 yield hand.again.popleft()
@@ -123,7 +123,7 @@ class Connection:
                     return
             else:
                 yield None
-                if self._answers.stop is not None or not self._next_batch():
+                if self._answers.stop is not None or not (yield from self._next_batch()):
                     return
 
     def _one(self, hand: Hand) -> Iterator[Mail | Nap | None]:
@@ -153,9 +153,17 @@ class Connection:
                 yield Nap(min(until, moment + REST_SECONDS))
 
     def handing_over(self, mail: Mail) -> None:
-        """Mark first, look at the lease second: whoever takes over after it sees the mark."""
+        """Mark first, look at the lease second: whoever takes over after it sees the mark.
+
+        The relay may have thought long about the mail before: whether this one is still wanted is asked anew then.
+        """
         hand = self._hand
         assert hand is not None
+        if not hand.still_good():
+            hand.again.append(mail)
+            raise Halt
+        if hand.withdraw(mail):
+            raise Withdrawn("a reader left while the relay waited for their mail")
         hand.mark(mail.key, evidence.HANDED_OVER)
         if self._answers.stop is not None or claims.moment() > hand.claim.until:
             hand.mark(mail.key, evidence.UNTOUCHED)
@@ -189,21 +197,21 @@ class Connection:
         assert self._hand is not None
         self._answers.lost(self._hand.open.pop(mail.key), why)
 
-    def _take(self) -> bool:
+    def _take(self) -> Rest[bool]:
         if not self._over():
-            self._hand = Hand.take(
+            self._hand = yield from Hand.take(
                 self._shift, self._account, self._holder, answers=self._answers, groups=self._groups
             )
         return self._hand is not None
 
-    def _next_batch(self) -> bool:
+    def _next_batch(self) -> Rest[bool]:
         """Close the batch, all of which is answered, and claim another for the same line."""
-        self._put_down()
-        return self._take()
+        yield from self._put_down()
+        return (yield from self._take())
 
-    def _put_down(self) -> None:
+    def _put_down(self) -> Rest[None]:
         if self._hand is not None:
-            self._hand.put_down(self._account)
+            yield from self._hand.put_down(self._account)
             self._hand = None
 
 

@@ -21,7 +21,7 @@ from digest.delivery.models import Outcome
 from digest.delivery.shift import Shift
 from digest.errors import BadInput
 from digest.pipeline import Mail
-from digest.turns import Rest, apart
+from digest.turns import Rest
 
 GROUP = 200  # mails between two commits, at most
 FRESH_SECONDS = 1.0  # so long after they were read, readers are mailed without being asked about again
@@ -62,6 +62,9 @@ class Hand:
         self.queue: deque[Next] = deque()
         self.again: deque[Mail] = deque()  # surely not handed over when the last line was lost
         self._ahead: tuple[Next, Mail] | None = None
+        self._unwanted: dict[
+            int, Next | None
+        ] = {}  # by place: envelopes that are out, and nobody wants the mail
         self.open: dict[int, Next] = {}  # by place: made into a mail, and not answered
         self._evidence = Evidence(shift.home, held.batch_id, held.fence, held.size)
         self.mark = self._evidence.mark
@@ -72,16 +75,20 @@ class Hand:
     @classmethod
     def take(
         cls, shift: Shift, account: Account, holder: str, *, answers: Answers, groups: Groups
-    ) -> "Hand | None":
+    ) -> "Rest[Hand | None]":
         """Claim a batch, when one is due and the account may have one more connection."""
-        with shift.db.begin() as session:
-            held = claims.claim(
-                session,
-                holder=holder,
-                now=shift.clock(),
-                connections=account.relay.connections,
-                account=account.relay.key if shift.accounts.several else "",
-            )
+
+        def act() -> Claim | None:
+            with shift.db.begin() as session:
+                return claims.claim(
+                    session,
+                    holder=holder,
+                    now=shift.clock(),
+                    connections=account.relay.connections,
+                    account=account.relay.key if shift.accounts.several else "",
+                )
+
+        held = yield from shift.served(act)
         return cls(shift, held, answers, groups) if held is not None else None
 
     @property
@@ -93,9 +100,7 @@ class Hand:
         """The one transaction of a group. False when the batch must be left: it was stopped or is not ours."""
         behind = min(self._upto + self._groups.next(), self.claim.size)
         ends = self._answers.hand_out()
-        act = functools.partial(self._write_and_read, ends, behind)
-        # While a server works, the other lines go on; a file is this very thread's work.
-        rows = (yield from apart(act)) if self._shift.db.is_served else act()
+        rows = yield from self._shift.served(functools.partial(self._write_and_read, ends, behind))
         self._count(ends)
         if rows is None:
             return False
@@ -113,9 +118,9 @@ class Hand:
                 return None
             return ledger.upcoming(session, self.claim.batch_id, self._upto, behind, now)
 
-    def still_good(self) -> bool:
+    def still_good(self, *, at_once: bool = False) -> bool:
         """Whether those who were read may still be mailed; after a slow reply the rule and the issue are asked anew."""
-        if time.monotonic() - self._asked < FRESH_SECONDS:
+        if not at_once and time.monotonic() - self._asked < FRESH_SECONDS:
             return True
         with self._shift.db.begin() as session:
             if not claims.renew(session, self.claim, self._shift.clock(), started=self._upto):
@@ -125,8 +130,8 @@ class Hand:
         return True
 
     def ask_again(self) -> None:
-        """Those who were read for a line that is lost may have left meanwhile: the rule is asked anew."""
-        places = [mail.key for mail in self.again] + [row.place for row in self.queue]
+        """Those who were read may have left meanwhile: the rule is asked anew about everybody who has no mail yet."""
+        places = [mail.key for mail in self.again] + [row.place for row in self.queue] + list(self.open)
         if not places:
             return
         held, now = self.claim.batch_id, self._shift.clock()
@@ -135,6 +140,22 @@ class Hand:
         found = {row.place: row for row in rows}  # who is not in it has ended meanwhile
         self.queue = deque(found[row.place] for row in self.queue if row.place in found)
         self.again = deque(mail for mail in self.again if self._still_wanted(found.get(mail.key), mail))
+        waiting = {mail.key for mail in self.again}
+        self._unwanted = {
+            place: found.get(place)
+            for place in self.open
+            if place not in waiting and not _wanted(found.get(place))
+        }
+
+    def withdraw(self, mail: Mail) -> bool:
+        """Whether nobody wants a mail whose envelope is out already; then that is noted, and it must not go."""
+        if mail.key not in self._unwanted:
+            return False
+        row = self._unwanted.pop(mail.key)
+        del self.open[mail.key]
+        if row is not None:
+            self._exclude(row)
+        return True
 
     def look_again(self) -> None:
         """A domain wants it slower: those of it who were read already wait as well."""
@@ -172,12 +193,17 @@ class Hand:
             self.mark(mail.key, evidence.UNTOUCHED)
         self.again.extendleft(reversed(mails))
 
-    def put_down(self, account: Account) -> None:
+    def put_down(self, account: Account) -> Rest[None]:
         """Give the batch back with all that is known of it."""
         untouched = [mail.key for mail in self.again] + [row.place for row in self.queue]
-        reached = min(untouched, default=self._upto)
+        reached, ends = min(untouched, default=self._upto), self._answers.hand_out()
+        yield from self._shift.served(functools.partial(self._give_back, account, ends, reached))
+        self._count(ends)
+        self._close(settled=True)
+
+    def _give_back(self, account: Account, ends: list[End], reached: int) -> None:
         answers, shift, held = self._answers, self._shift, self.claim
-        now, ends = shift.clock(), answers.hand_out()
+        now = shift.clock()
         with shift.db.begin() as session:
             ledger.write(session, held.issue_id, ends, now)
             claims.let_go(session, held, now, reached=reached)
@@ -190,15 +216,13 @@ class Hand:
                 now=now,
                 taken=answers.taken,
             )
-        self._count(ends)
-        self._close(settled=True)
 
     def drop(self) -> None:
         """After an accident: the evidence stays, and whoever comes next settles the batch by it."""
         self._close(settled=False)
 
     def _still_wanted(self, row: Next | None, mail: Mail) -> bool:
-        if row is not None and row.reason is None and row.address is not None:
+        if _wanted(row):
             return True
         del self.open[mail.key]
         if row is not None:
@@ -223,3 +247,7 @@ class Hand:
     def _count(self, ends: list[End]) -> None:
         if ends:
             self._shift.tally(Counter(end.outcome or "later" for end in ends))
+
+
+def _wanted(row: Next | None) -> bool:
+    return row is not None and row.reason is None and row.address is not None

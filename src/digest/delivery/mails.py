@@ -38,7 +38,7 @@ class Maker:
         key = frozen.key_id
         self._leave = tokens.unsubscribe_minter(signer, key).sign
         self._choose = tokens.preferences_minter(signer, key).sign
-        self._click = links.click_minter(signer, key).sign_each
+        self._click = links.click_minter(signer, key).sign
         # Not the unsubscribe token: a Message-ID travels on in the References of every answer.
         self._name = signer.minter(Purpose.BOUNCE, key).sign
 
@@ -54,10 +54,11 @@ class Maker:
 
         Raises BadInput when no envelope can hold the address.
         """
-        plate, clicks = self._cast(variant)
+        plate, ends = self._cast(variant)
         to, wide = envelope(address)
         plain, escaped = _masked(addresses.masked(address))
-        publication, issue, click, packed = self._publication, self._issue, self._click, pack(subscriber_id)
+        publication, issue, packed = self._publication, self._issue, pack(subscriber_id)
+        click = self._click(issue + packed)
         reader = Reader(
             to,
             self._name(issue + packed) + self._domain,
@@ -65,16 +66,16 @@ class Maker:
             self._choose(publication + packed),
             plain,
             escaped,
-            click(clicks, packed),
+            [click + end for end in ends],
         )
         return Mail(self._sender, to, plate.fill(reader), wide, key, dotless=True)
 
     def _cast_anew(self, variant: int | None) -> tuple[Plate, list[bytes]]:
-        """The plate of a variant, and the numbers of its links as tokens hold them."""
+        """The plate of a variant, and what the tokens of its links end with."""
         picks = self._pressed.picks
         order = tuple(picks[place] for place in topics.places(variant, len(picks)))
         plate = self._pressed.plate(order)
-        return plate, [self._issue + pack(number) for number in plate.clicks]
+        return plate, links.click_ends(plate.clicks)
 
     def check(self) -> None:
         """Make one mail and look at its lines: what is not CRLF on the wire could be read as two mails."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from digest.db import Database
 from digest.delivery.accounts import Accounts
@@ -13,6 +14,9 @@ from digest.delivery.claim import Claim
 from digest.delivery.domains import Domains
 from digest.delivery.mails import Maker
 from digest.signing import Signer
+from digest.turns import Rest, apart
+
+T = TypeVar("T")
 
 EXTRA_SECONDS = 30.0  # that the other lines go on while one hangs
 
@@ -46,6 +50,10 @@ class Shift:
         self.enough.clear()
         for account in self.accounts.all:
             account.enough.clear()
+
+    def served(self, act: Callable[[], T]) -> Rest[T]:
+        """Do a piece of work on the database. While a server does it the other lines go on; a file is our own work."""
+        return (yield from apart(act)) if self.db.is_served else act()
 
     def maker(self, issue_id: int) -> Maker:
         """The maker of an issue's mails; a few are kept, for a run seldom sends more."""

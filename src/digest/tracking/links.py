@@ -1,6 +1,7 @@
 """The tracked links of an issue: stored when it is frozen, followed by number, never by a URL in a query."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -14,7 +15,8 @@ from digest.tracking import clicks
 from digest.tracking.models import Link
 
 LABEL_CHARS = 120
-NUMBERS = 3  # issue, link, subscriber
+NUMBERS = 2  # issue, subscriber
+_LINK = re.compile(r"0|[1-9][0-9]{0,3}", re.ASCII)  # one number has one spelling
 
 
 @dataclass(frozen=True)
@@ -46,21 +48,30 @@ def store(session: Session, issue_id: int, targets: Sequence[tuple[int, int | No
 
 
 def click_token(signer: Signer, issue_id: int, number: int, subscriber_id: int) -> str:
-    """The token of one link in one reader's mail: 30 to 45 characters. It only follows the link."""
-    return signer.mint(Purpose.CLICK, issue_id, number, subscriber_id)
+    """The token of one link in one reader's mail: 30 to 45 characters. It only follows the link.
+
+    Issue and reader are signed; which link it is stands behind it as it is, for all links of a mail are its reader's.
+    """
+    return f"{signer.mint(Purpose.CLICK, issue_id, subscriber_id)}-{number}"
 
 
 def click_minter(signer: Signer, key_id: str | None = None) -> Minter:
-    """`click_token` for the send loop: `mint(issue_id, number, subscriber_id)`, with the key named."""
+    """For the send loop, with the key named: `mint(issue_id, subscriber_id)` begins every click token of a mail."""
     return signer.minter(Purpose.CLICK, key_id)
+
+
+def click_ends(numbers: Iterable[int]) -> list[bytes]:
+    """What the tokens of these links end with."""
+    return [b"-%d" % number for number in numbers]
 
 
 def find(session: Session, signer: Signer, token: str) -> Target:
     """Where `token` leads. Raises BadToken when it is not ours or its issue has no such link."""
-    numbers = signer.read(Purpose.CLICK, token)
-    if len(numbers) != NUMBERS:
+    signed, _, link = token.rpartition("-")
+    numbers = signer.read(Purpose.CLICK, signed)
+    if len(numbers) != NUMBERS or not _LINK.fullmatch(link):
         raise BadToken("this link is not complete")
-    issue_id, number, subscriber_id = numbers
+    (issue_id, subscriber_id), number = numbers, int(link)
     row = session.execute(
         select(Link.id, Link.url).where(Link.issue_id == issue_id, Link.number == number)
     ).one_or_none()
