@@ -83,6 +83,36 @@ def test_links_are_looked_at_once_an_hour_and_what_is_dead_is_said(db: Database)
             assert looks.due(session, links, now + timedelta(minutes=61)) == links
 
 
+def test_what_fails_about_one_thing_keeps_no_other_from_being_written_down(sqlite: Database) -> None:
+    failures: list[Exception] = [RuntimeError("a fault of ours")]
+
+    def stopping() -> bool:  # asked before each look
+        if failures:
+            raise failures.pop()
+        return False
+
+    with site() as (url, allowed):
+        issue_id = drafted(sqlite, intro=f"[a]({url}/there), [b]({url}/there?again)")
+        options = {"base_url": BASE, "outside": OUTSIDE, "allowed": allowed, "clock": lambda: NOW}
+        assert looking.look(sqlite, stopping=stopping, **options)
+    found = sight(sqlite, issue_id)
+    assert found.progress["link"] == (2, 2)
+    assert [check.level for check in found.checks].count(Level.NOTE) == 1
+    assert any("could not be looked at" in check.text for check in found.checks)
+
+
+def test_a_sender_that_could_not_be_looked_at_is_not_said_to_lack_anything(sqlite: Database) -> None:
+    with sqlite.begin() as session:
+        issue = newsroom.drafted(session, 3, sender_address="news@verdicts.io")
+        made = content.edition(session, issue, BASE)
+        (asked,) = [one for one in looks.wanted(issue, made, OUTSIDE) if one.kind == "sender"]
+        looks.claim(session, [asked], NOW)
+        looks.store(session, asked, {"trouble": "looking failed here (KeyError)", "unsure": True}, NOW)
+        found = seen.sight(session, issue, made, OUTSIDE)
+    assert [(check.name, check.level) for check in found.checks] == [("sender", Level.NOTE)]
+    assert found.words["sender"] == "verdicts.io could not be looked at"
+
+
 def test_two_workers_do_not_look_at_the_same_thing(db: Database) -> None:
     one = Wanted("link", "https://fine.dev/")
     with db.begin() as session:

@@ -166,6 +166,8 @@ def test_a_redirect_into_the_cloud_s_metadata_is_refused_before_a_line_is_opened
         "gopher://site.example/",
         "http://user:pw@site.example/",
         "http://site.example:22/",
+        "http://[x/",
+        "//[",
     ],
 )
 def test_a_redirect_to_anything_but_a_web_page_is_refused(target: str) -> None:

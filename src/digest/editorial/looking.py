@@ -1,7 +1,8 @@
 """The worker's part of the checks: to look outside, a few things at a time, and write down what is there."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
@@ -19,6 +20,8 @@ from digest.outside.fetch import fetch
 from digest.outside.reach import USUAL, Allowance
 from digest.render.plate import Reader, masked
 from digest.render.press import press
+
+LOG = logging.getLogger(__name__)
 
 AT_ONCE: Final = 4  # links, so that a site that has them all is not stormed
 MOST: Final = 12  # things in one go: a deploy waits no longer than they take
@@ -54,11 +57,20 @@ def look(
     with ThreadPoolExecutor(AT_ONCE, "look") as people:
         going = {people.submit(_look, one, outside, allowed, mails, stopping): one for one in mine}
         for done in as_completed(going):
-            found = done.result()
+            found = _found(done, going[done])
             if found is not None:
                 with db.begin() as session:
                     looks.store(session, going[done], found, clock())
     return True
+
+
+def _found(done: Future[dict[str, Any] | None], one: Wanted) -> dict[str, Any] | None:
+    """What was seen, or that looking at this one thing failed: the others are written down all the same."""
+    try:
+        return done.result()
+    except Exception as error:  # whatever it is, it is about this one thing
+        LOG.exception("a look outside failed", extra={"kind": one.kind})
+        return {"trouble": f"looking failed here ({type(error).__name__})", "unsure": True}
 
 
 def _look(

@@ -69,7 +69,12 @@ def _links(issue: Issue, known: Sequence[Seen]) -> Iterator[Check]:
 
 def _sender(known: Sequence[Seen], *, trial: bool) -> Iterator[Check]:
     for one in known:
-        for proof in one.found.get("proofs", ()) if one.wanted.kind == "sender" else ():
+        if one.wanted.kind != "sender":
+            continue
+        if one.found.get("trouble"):
+            text = f"{one.wanted.target} could not be looked at: {one.found['trouble']}."
+            yield note("sender", text, "It is tried again.")
+        for proof in one.found.get("proofs", ()):
             if proof["state"] in {"missing", "weak"}:
                 # Without a key that we can name, nobody knows that none is there.
                 unsure = proof["name"] == "DKIM" and "usual names" in proof["seen"]
@@ -101,7 +106,9 @@ def _words(known: Sequence[Seen]) -> dict[str, str]:
         fine = sum(not one.found.get("trouble") for one in links)
         words["link"] = f"{fine} of {len(links)} lead{'s' if fine == 1 else ''} to a page"
     for one in known:
-        if one.wanted.kind == "sender":
+        if one.wanted.kind == "sender" and one.found.get("trouble"):
+            words["sender"] = f"{one.wanted.target} could not be looked at"
+        elif one.wanted.kind == "sender":
             good = [proof["name"] for proof in one.found.get("proofs", ()) if proof["state"] == "good"]
             words["sender"] = f"{one.wanted.target}: {', '.join(good) or 'nothing'} found"
         elif one.wanted.kind == "spam":

@@ -112,7 +112,10 @@ def _follow(passed: list[str], allowed: Allowance, resolve: Resolve, until: floa
             return status
         if len(passed) > MOST_REDIRECTS:
             raise Unreachable(f"it is redirected more than {MOST_REDIRECTS} times")
-        passed.append(urljoin(passed[-1], location))
+        try:
+            passed.append(urljoin(passed[-1], location))
+        except ValueError:
+            raise Unreachable("it is redirected to something that is no web address") from None
 
 
 def _look(url: str, allowed: Allowance, resolve: Resolve, until: float) -> tuple[int, str]:
@@ -130,6 +133,8 @@ def _parsed(url: str, allowed: Allowance) -> _Place:
         parts = urlsplit(url)
         port = parts.port or _PORTS.get(parts.scheme, 0)
         host = (parts.hostname or "").partition("%")[0].encode("idna").decode()
+        query = f"?{quote(parts.query, _SAFE)}" if parts.query else ""
+        path = (quote(parts.path, _SAFE) or "/") + query
     except (ValueError, UnicodeError):
         raise Unreachable("it is no web address") from None
     if len(url) > MOST_URL or parts.scheme not in _PORTS or not host:
@@ -138,8 +143,7 @@ def _parsed(url: str, allowed: Allowance) -> _Place:
         raise Unreachable("it holds a name or a password")
     if port not in allowed.ports:
         raise Unreachable(f"it leads to port {port}, which many networks block")
-    query = f"?{quote(parts.query, _SAFE)}" if parts.query else ""
-    return _Place(parts.scheme, host, port, (quote(parts.path, _SAFE) or "/") + query)
+    return _Place(parts.scheme, host, port, path)
 
 
 def _address(host: str, allowed: Allowance, resolve: Resolve) -> Address:
