@@ -54,11 +54,13 @@ OF_ONE_S_OWN = {f"desk.{name}" for name in (
     "sign_out", "end_sessions", "end_session", "end_other_sessions", "letter_again", "app_start", "app_confirm",
     "passkey", "passkey_challenge", "rename_factor", "remove_factor", "draw_codes", "seek", "switch", "nudges",
 )}  # fmt: skip
-# What changes how somebody signs in asks for a proof that is fresh (ASVS 7.5.1 and 7.5.2).
+# What changes who comes in, or how, asks for a proof that is fresh (ASVS 7.5.1 and 7.5.2).
 FRESH = {f"desk.{name}" for name in (
     "end_session", "end_other_sessions", "app_start", "app_confirm", "passkey", "passkey_challenge", "remove_factor",
-    "draw_codes", "forget_factors", "demand_factor",
+    "draw_codes", "forget_factors", "demand_factor", "invite", "role", "remove",
 )}  # fmt: skip
+# Changes of the people's page that ask for none, and why.
+WITHOUT_FRESH = {"desk.sign_them_out": "gives nobody anything; whoever is signed out signs in anew"}
 
 
 def changing(app: Flask) -> Iterator[tuple[Rule, str]]:
@@ -86,8 +88,9 @@ def faults(app: Flask) -> list[str]:
                 found.append(f"{where} lets a viewer change something")
         if outside and not getattr(view, "rate", None) and rule.endpoint not in WITHOUT_LIMIT:
             found.append(f"{where} counts nobody who calls it")
-        if rule.endpoint in FRESH and not getattr(view, "fresh", False):
-            found.append(f"{where} changes how one signs in without a fresh proof")
+        of_people = rule.rule.startswith("/desk/people") and rule.endpoint not in WITHOUT_FRESH
+        if (of_people or rule.endpoint in FRESH) and not getattr(view, "fresh", False):
+            found.append(f"{where} changes who comes in, or how, without a fresh proof")
     return found
 
 
@@ -107,7 +110,7 @@ def test_every_changing_route_has_its_guards(room: Stand) -> None:
 
 def test_no_exception_outlives_its_route(room: Stand) -> None:
     there = set(room.app.view_functions)
-    for names in (WITHOUT_PROOF, WITHOUT_LIMIT, FOR_OUTSIDERS, OF_ONE_S_OWN, FRESH):
+    for names in (WITHOUT_PROOF, WITHOUT_LIMIT, FOR_OUTSIDERS, OF_ONE_S_OWN, FRESH, WITHOUT_FRESH):
         assert set(names) <= there
     assert {f"desk.{name}" for name in log.UNTOLD} <= there
     assert not csrf._exempt_blueprints
@@ -128,7 +131,12 @@ def test_a_new_route_without_guards_is_found() -> None:
     def lax() -> str:
         return ""
 
+    @gate.needs(Role.OWNER)
+    def stale() -> str:
+        return ""
+
     app.post("/anything")(view)
+    desk.post("/people/<int:number>/promote")(stale)
     desk.post("/open")(open_view)
     desk.route("/lax", methods=["DELETE"])(lax)
     app.register_blueprint(desk)
@@ -139,6 +147,7 @@ def test_a_new_route_without_guards_is_found() -> None:
             "POST /desk/open asks for no role",
             "POST /desk/open counts nobody who calls it",
             "POST /desk/open takes no proof of ours (CSRF), and no reason is given",
+            "POST /desk/people/<int:number>/promote changes who comes in, or how, without a fresh proof",
         ]
     finally:
         csrf._exempt_views.discard(f"{open_view.__module__}.{open_view.__name__}")

@@ -152,6 +152,24 @@ def test_how_one_signs_in_changes_only_after_a_fresh_proof(
     assert "Phone is removed" in press(client, f"{ACCOUNT}/factors/1/remove", page=ACCOUNT).text
 
 
+def test_who_comes_in_changes_only_after_a_fresh_proof(room: Stand, clock: time_machine.Traveller) -> None:
+    owner, people = signed_in(room, "owner"), "/desk/people"
+    app, _ = enrol(owner, clock)
+    clock.shift(60 * 60)
+    told = verbs(room)
+    for path, fields in (
+        (people, {"address": "thief@example.org", "role": "owner"}),
+        (f"{people}/2/role", {"role": "owner"}),
+        (f"{people}/2/remove", {}),
+    ):
+        answer = press(owner, path, page=people, **fields)
+        assert (answer.request.path, "Nothing was changed" in answer.text) == (SECOND, True)
+    assert verbs(room) == told
+    assert press(owner, SECOND, code=app.at(utcnow())).request.path == people
+    press(owner, f"{people}/2/role", page=people, role="owner")
+    assert verbs(room)[-1] == "change the role"
+
+
 def test_without_a_second_factor_the_proof_is_a_letter(room: Stand, clock: time_machine.Traveller) -> None:
     client = signed_in(room)
     clock.shift(60 * 60)

@@ -35,6 +35,7 @@ def people() -> str:
 
 @blueprint.post("/people")
 @needs(Role.OWNER)
+@fresh
 def invite() -> Response:
     """Let somebody in and post them a letter that signs them in."""
     with services().db.begin() as db:
@@ -49,6 +50,7 @@ def invite() -> Response:
 
 @blueprint.post("/people/<int:number>/role")
 @needs(Role.OWNER)
+@fresh
 def role(number: int) -> Response:
     """Give somebody else another role; it holds from their next click."""
     _not_me(number)
@@ -63,6 +65,7 @@ def role(number: int) -> Response:
 
 @blueprint.post("/people/<int:number>/remove")
 @needs(Role.OWNER)
+@fresh
 def remove(number: int) -> Response:
     """Take somebody's way in; what they did stays in the issues' history."""
     _not_me(number)

@@ -90,13 +90,14 @@ def note_the_use(response: Response) -> None:
 
 
 def fresh(view: View) -> View:
-    """Ask for a new proof before a change of how one signs in, unless there was one within the hour (ASVS 7.5.1)."""
+    """Ask for a new proof, unless there was one within the hour, before a change of who comes in or how (ASVS 7.5.1)."""
 
     @wraps(view)
     def asked(*args: Any, **given: Any) -> Any:
         if g.visit.is_fresh(utcnow()):
             return view(*args, **given)
-        session[AIM] = url_for("desk.account")
+        people = url_for("desk.people")
+        session[AIM] = people if request.path.startswith(people) else url_for("desk.account")
         complain("Show once more that it is you; then press it again. Nothing was changed.")
         return redirect(url_for("desk.second"), 303)
 
