@@ -118,6 +118,18 @@ def test_a_secret_at_rest_is_sealed_and_moves_to_the_newest_key(db: Database) ->
             seal.unseal(Signer([older]), str(row.sealed))
 
 
+def test_an_app_under_a_retired_key_locks_no_other_app_out(db: Database) -> None:
+    newest, older = KEYS
+    with db.begin() as session:
+        ana = user(session)
+        lost = set_up(session, Signer([older]), ana, NOW - timedelta(minutes=5))
+        with pytest.raises(NotAllowed, match="retired"):
+            app_codes.check(session, Signer([newest]), ana.id, lost.at(NOW), NOW)
+        app = set_up(session, Signer([newest]), ana)
+        assert app_codes.check(session, Signer([newest]), ana.id, lost.at(NOW), NOW) is None
+        assert app_codes.check(session, Signer([newest]), ana.id, app.at(NOW), NOW)
+
+
 def test_a_recovery_code_works_once_and_however_it_is_typed(db: Database) -> None:
     with db.begin() as session:
         ana, bob = user(session), user(session, "bob")

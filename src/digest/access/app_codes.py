@@ -44,11 +44,24 @@ def finish(session: Session, signer: Signer, visit: Seen, *, code: str, name: st
 
 
 def check(session: Session, signer: Signer, user_id: int, code: str, now: datetime) -> Factor | None:
-    """The user's app that shows this code now; it is used up, and so are all before it. None when it is wrong."""
+    """The user's app that shows this code now; it is used up, and so are all before it. None when it is wrong.
+
+    An app whose key was retired keeps no other from being read; NotAllowed is raised when that is true of all.
+    """
+    unread, read = None, False
     for found in factors.listing(session, user_id):
-        step = found.sealed and _step(unseal(signer, found.sealed), code, now)
-        if step and found.sealed and _use(session, found.id, step, now, reseal(signer, found.sealed)):
+        if not found.sealed:
+            continue
+        try:
+            secret = unseal(signer, found.sealed)
+        except NotAllowed as retired:
+            unread = retired
+            continue
+        read, step = True, _step(secret, code, now)
+        if step and _use(session, found.id, step, now, reseal(signer, found.sealed)):
             return found
+    if unread and not read:
+        raise unread
     return None
 
 
