@@ -77,9 +77,9 @@ def changed_part(
     `in_place` when the list of picks is to stay as it is on the page.
     """
     sent = sent or {}
-    facts = draft_facts(db, found)
+    facts = draft_facts(db, found) | _search(db, found)
     stale = [name for name in words.FIELDS if name in sent and words.clean(sent[name]) != facts["kept"][name]]
-    return page("draft/changed.html", **facts, stale=stale, in_place=in_place)
+    return page("draft/changed.html", **facts, stale=stale, in_place=in_place, sought="find" in request.form)
 
 
 def draft_facts(db: Session, found: Issue) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def _stays(answer: Response) -> bool:
 
 
 def _search(db: Session, found: Issue) -> dict[str, Any]:
-    query = request.args.get("find", "").strip()
+    query = request.values.get("find", "").strip()
     return {
         "find": query,
         "results": read.search(db, query, FOUND_AT_MOST) if query else None,
