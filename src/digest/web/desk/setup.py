@@ -17,7 +17,7 @@ from digest.audience.address import normal
 from digest.catalog import read, sample
 from digest.db import utcnow
 from digest.delivery.handshake import Answer, try_out
-from digest.editorial.models import Issue, Role
+from digest.editorial.models import Issue, Role, State
 from digest.errors import BadInput
 from digest.publications.models import Publication
 from digest.web.desk import chosen, forms
@@ -123,6 +123,12 @@ def _page(
     publication = chosen.chosen(db)
     left = missing(db, publication)
     order = [*STEPS, "done"]
+    last = db.execute(
+        select(Issue.number, Issue.state)
+        .where(Issue.publication_id == publication.id)
+        .order_by(Issue.number.desc())
+        .limit(1)
+    ).first()
     return page(
         "setup.html",
         publication=publication,
@@ -134,12 +140,8 @@ def _page(
         answers=answers,
         address=address or g.me.address,
         comparisons=read.count(db),
-        issue=db.scalar(
-            select(Issue.number)
-            .where(Issue.publication_id == publication.id)
-            .order_by(Issue.number.desc())
-            .limit(1)
-        ),
+        issue=last and last.number,
+        drafted=last is not None and last.state == State.DRAFT,
         mailbox="mailbox" in current_app.blueprints,
         **forms.lists(db),
     )
