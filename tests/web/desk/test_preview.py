@@ -67,7 +67,7 @@ def test_who_would_not_be_mailed_and_who_is_nobody_is_said(room: Stand) -> None:
     assert "would not get this issue: suppressed" in get(editor, f"{PREVIEW}?reader={number}")
     get(editor, f"{PREVIEW}?reader=99999", 404)
     missing = press(editor, PREVIEW, address="nobody@example.org")
-    assert (missing.status_code, "is not a subscriber" in missing.text) == (404, True)
+    assert (missing.status_code, "is not a reader" in missing.text) == (404, True)
 
 
 @pytest.mark.parametrize("view", ["phone", "tablet", "desktop", "text", "source"])
