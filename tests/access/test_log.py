@@ -72,12 +72,23 @@ def test_a_long_story_is_cut_and_an_unknown_kind_is_refused(sqlite: Database) ->
 def test_the_same_again_is_noticed_for_a_while(db: Database) -> None:
     with db.begin() as session:
         who = Who("desk", user(session).id)
-        assert not log.lately(session, who, NOW, "save", "issue", 1)
+        assert not log.lately(session, who, NOW, "save", "issue", number=1)
         log.write(session, who, "save", "issue", 1, now=NOW)
         session.flush()
-        assert log.lately(session, who, NOW - timedelta(minutes=1), "save", "issue", 1)
-        assert not log.lately(session, who, NOW + timedelta(minutes=1), "save", "issue", 1)
-        assert not log.lately(session, who, NOW - timedelta(minutes=1), "save", "issue", 2)
+        assert log.lately(session, who, NOW - timedelta(minutes=1), "save", "issue", number=1)
+        assert not log.lately(session, who, NOW + timedelta(minutes=1), "save", "issue", number=1)
+        assert not log.lately(session, who, NOW - timedelta(minutes=1), "save", "issue", number=2)
+        assert not log.lately(
+            session, who, NOW - timedelta(minutes=1), "save", "issue", number=1, words="of another"
+        )
+        assert not log.lately(
+            session, who, NOW - timedelta(minutes=1), "save", "issue", number=1, publication_id=2
+        )
+        log.write(session, who, "save", "setting", now=NOW, words="picks")
+        session.flush()
+        assert not log.lately(
+            session, who, NOW - timedelta(minutes=1), "save", "setting", number=None, words="picks"
+        )
 
 
 def test_nothing_of_ours_changes_or_removes_a_line() -> None:

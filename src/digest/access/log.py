@@ -37,7 +37,7 @@ class Line:
 
     entry: Entry
     address: str | None  # of the user; None for the command line
-    slug: str | None  # of the publication, for an issue
+    slug: str | None  # of the publication, for what belongs to one
     whom: str | None  # the address of the person it is about
 
 
@@ -58,7 +58,6 @@ def write(
     """
     if kind not in KINDS:
         raise ValueError(f"the log has no kind {kind!r}")
-    plain = _SECRETS.sub("…", " ".join(words.split()))[:WORDS_CHARS]
     session.add(
         Entry(
             at=now,
@@ -68,7 +67,7 @@ def write(
             kind=kind,
             number=number,
             publication_id=publication_id,
-            words=plain,
+            words=_plain(words),
         )
     )
 
@@ -95,11 +94,30 @@ def page(
     return [Line(*row) for row in found]
 
 
-def lately(session: Session, who: Who, since: datetime, *said: str | int | None) -> bool:
-    """Whether this user's last line says the same verb, kind and number, and is younger than `since`.
+def lately(
+    session: Session,
+    who: Who,
+    since: datetime,
+    verb: str,
+    kind: str,
+    *,
+    number: int | None,
+    words: str = "",
+    publication_id: int | None = None,
+) -> bool:
+    """Whether this user's last line says all the same, and is younger than `since`.
 
-    So that what is kept every few seconds is one line, not fifty.
+    So that what is kept every few seconds is one line, not fifty. Of settings each change has its line.
     """
+    if kind == "setting":
+        return False
     rows = select(Entry).where(Entry.user_id == who.user_id).order_by(Entry.id.desc()).limit(1)
     last = session.scalars(rows).one_or_none()
-    return last is not None and last.at > since and (last.verb, last.kind, last.number) == said
+    if last is None or last.at <= since:
+        return False
+    said = (last.verb, last.kind, last.number, last.words, last.publication_id)
+    return said == (verb, kind, number, _plain(words), publication_id)
+
+
+def _plain(words: str) -> str:
+    return _SECRETS.sub("…", " ".join(words.split()))[:WORDS_CHARS]

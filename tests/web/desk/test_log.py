@@ -15,6 +15,7 @@ from digest.cli import House
 from digest.cli.people import group as people
 from digest.cli.subscribers import group as subscribers
 from digest.db import Database
+from digest.publications.models import Publication
 
 READER = "ada.reader@example.org"
 
@@ -61,6 +62,23 @@ def test_who_comes_in_and_as_what_is_told(room: Stand) -> None:
     page = get(owner, "/desk/log")
     assert "invite · new@verdicts.io" in page
     assert "(from viewer to editor)" in page
+
+
+def test_each_change_of_a_setting_is_told_and_of_two_people_from_what_to_what(room: Stand) -> None:
+    owner, going_out = signed_in(room, "owner"), "/desk/settings/going-out"
+    for fields in ({"two_people": "1"}, {"hold_minutes": "25"}, {"two_people": "0"}):
+        press(owner, going_out, page="/desk/settings", do="save", **fields)
+    press(owner, "/desk/settings/calendar", page="/desk/settings", do="look", weekday="4")
+    with room.db.read() as session:
+        rows = select(Entry.words, Publication.slug).join(Publication).where(Entry.kind == "setting")
+        told, slugs = zip(*session.execute(rows.order_by(Entry.id)), strict=True)
+    assert [words.replace(slugs[0], "it") for words in told] == [
+        "going-out of it, two people from no to yes",
+        "going-out of it",
+        "going-out of it, two people from yes to no",
+    ]
+    assert lines(room) == [("change", "setting", None)] * 3
+    assert "two people from yes to no" in get(owner, "/desk/log?kind=setting")
 
 
 def test_the_page_is_for_owners_and_is_filtered(room: Stand) -> None:

@@ -30,12 +30,19 @@ SILENT: Final = "changes nothing that outlives the answer"
 
 
 def note(
-    db: Session, verb: str, kind: str, number: int | None = None, words: str = "", *, by: int | None = None
+    db: Session,
+    verb: str,
+    kind: str,
+    number: int | None = None,
+    words: str = "",
+    *,
+    by: int | None = None,
+    publication_id: int | None = None,
 ) -> None:
     """Write into the log what the one at the desk (or user `by`, who is just coming in) does, in its transaction."""
     who = log.Who("desk", by or g.me.id)
-    publication = publications.find(db, g.get("on_desk")).id if kind == "issue" else None
-    log.write(db, who, verb, kind, number, now=utcnow(), words=words, publication_id=publication)
+    paper = publication_id or _publication(db, kind)
+    log.write(db, who, verb, kind, number, now=utcnow(), words=words, publication_id=paper)
     g.noted = True
 
 
@@ -83,12 +90,15 @@ def tell(response: Response) -> Response:
     """Write a line for every change of which its own page told nothing, so that no door is forgotten."""
     changes = request.method not in {"GET", "HEAD", "OPTIONS"} and response.status_code < 400  # noqa: PLR2004
     told = g.get("noted") or g.get("refused") or is_silent(str(request.endpoint))
+    told = told or request.form.get("do") == "look"  # shows what would come of it
     if changes and g.get("me") and not told:
         verb, kind, number = _by_address()
+        words = " ".join(value for value in (request.view_args or {}).values() if isinstance(value, str))
+        who, since = log.Who("desk", g.me.id), utcnow() - TOGETHER
         with services().db.read() as db:
-            again = log.lately(db, log.Who("desk", g.me.id), utcnow() - TOGETHER, verb, kind, number)
+            paper = _publication(db, kind)
+            again = log.lately(db, who, since, verb, kind, number=number, words=words, publication_id=paper)
         if not again:
-            words = " ".join(value for value in (request.view_args or {}).values() if isinstance(value, str))
             with services().db.begin() as db:
                 note(db, verb, kind, number, words)
     return response
@@ -114,6 +124,11 @@ def read() -> str:
             older=lines[-1].entry.id if len(lines) == log.AT_ONCE else None,
             zone=publications.find(db, g.get("on_desk")).zone,
         )
+
+
+def _publication(db: Session, kind: str) -> int | None:
+    """The publication that things of this kind belong to; None where they belong to the house."""
+    return publications.find(db, g.get("on_desk")).id if kind == "issue" else None
 
 
 def _by_address() -> tuple[str, str, int | None]:

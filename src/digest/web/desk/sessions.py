@@ -90,7 +90,7 @@ def note_the_use(response: Response) -> None:
 
 
 def fresh(view: View) -> View:
-    """Ask for a new proof, unless there was one within the hour, before a change of who comes in or how (ASVS 7.5.1)."""
+    """Ask for a new proof before a change of who comes in, or how, if there was none within the hour (ASVS 7.5.1)."""
 
     @wraps(view)
     def asked(*args: Any, **given: Any) -> Any:

@@ -1,5 +1,7 @@
 """The settings of the publication on the desk. Only an owner sees them."""
 
+from collections.abc import Mapping
+
 from flask import url_for
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import NotFound as NoSuchPage
@@ -13,6 +15,7 @@ from digest.web.desk import chosen, forms
 from digest.web.desk.forms import PARTS, Form
 from digest.web.desk.frame import Undo, field, page, say, services, to
 from digest.web.desk.gate import blueprint, needs
+from digest.web.desk.log import note
 
 TAKEN_OVER = ("sender_address", "postal_address", "zone", "language")  # by another publication
 
@@ -37,6 +40,8 @@ def save(part: str) -> Response | tuple[str, int] | str:
     try:
         with services().db.begin() as db:
             before = forms.keep(db, part)
+            if before:
+                _note(db, part, before)
     except BadInput as refusal:
         with services().db.read() as db:
             return _page(db, forms.typed(db, part, refusal)), 400
@@ -59,6 +64,16 @@ def another() -> Response:
     chosen.choose(slug)
     say(f"{name} is begun.")
     return to("set_up", publication=slug)
+
+
+def _note(db: Session, part: str, before: Mapping[str, str]) -> None:
+    """Tell which part was changed, and of the second person, who is a guard, from what to what."""
+    publication = chosen.chosen(db)
+    words = f"{part} of {publication.slug}"
+    if "two_people" in before:
+        was, now_is = ("yes" if on else "no" for on in (before["two_people"] == "1", publication.two_people))
+        words += f", two people from {was} to {now_is}"
+    note(db, "change", "setting", words=words, publication_id=publication.id)
 
 
 def _page(db: Session, form: Form | None = None) -> str:
