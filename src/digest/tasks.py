@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from celery.signals import worker_shutting_down
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import Session
 
 from digest.audience import consent, erase
@@ -222,10 +224,21 @@ def _pausing_what_is_unfit(issue_id: int, was: State) -> Iterator[None]:
     """An issue that cannot go on is paused and told: else it would be tried every five seconds. No other one waits."""
     try:
         yield
+    except (OperationalError, InterfaceError, NoConnection):  # the database's trouble is no issue's fault
+        raise
     except (DigestError, ValueError, LookupError) as error:
         LOG.warning("issue is unfit", extra={"issue": issue_id, "error": str(error)})
-        with current().db.begin() as session:
-            unfit(session, issue_id, was, str(error), utcnow())
+        _pause(issue_id, was, str(error))
+    except Exception as error:  # whatever it is, it is about this one issue
+        LOG.exception("issue is unfit", extra={"issue": issue_id, "error": type(error).__name__})
+        _pause(
+            issue_id, was, f"an unforeseen fault ({type(error).__name__}) keeps it back; the log says more"
+        )
+
+
+def _pause(issue_id: int, was: State, why: str) -> None:
+    with current().db.begin() as session:
+        unfit(session, issue_id, was, why, utcnow())
 
 
 def _in_steps(step: Callable[[Session], bool]) -> bool:

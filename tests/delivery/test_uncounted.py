@@ -11,11 +11,12 @@ from digest.delivery.models import FrozenIssue, Letter
 from digest.editorial import users
 from digest.editorial.models import Issue, State
 from digest.signing import Signer
+from digest.tracking.models import Link
 
 __all__ = ["clock"]
 
 
-def two_frozen(db: Database) -> tuple[int, int]:
+def two_scheduled(db: Database) -> tuple[int, int]:
     with db.begin() as session:
         users.invite(session, "owner@verdicts.io", "owner", mailroom.EARLIER)
         users.invite(session, "editor@verdicts.io", "editor", mailroom.EARLIER)
@@ -37,9 +38,17 @@ def two_frozen(db: Database) -> tuple[int, int]:
                 name: getattr(pick, name) for name in ("comparison_id", "version_id", "position", "why")
             }
             two.picks.append(type(pick)(**copied))
-        for issue in (one, two):
-            freeze.freeze(session, issue, signer=Signer(KEYS), base_url=BASE, now=utcnow())
+        one.send_at = two.send_at = utcnow()
         return one.id, two.id
+
+
+def two_frozen(db: Database) -> tuple[int, int]:
+    ids = two_scheduled(db)
+    with db.begin() as session:
+        for number in ids:
+            issue = session.get_one(Issue, number)
+            freeze.freeze(session, issue, signer=Signer(KEYS), base_url=BASE, now=utcnow())
+    return ids
 
 
 def counted(db: Database, number: int) -> bool:
@@ -66,3 +75,18 @@ def test_one_that_does_not_add_up_keeps_no_other_back(clock: Database) -> None:
         control.resume(session, issue, now=utcnow(), by="test")
     tasks.audience()
     assert counted(clock, first)
+
+
+def test_one_that_nobody_foresaw_keeps_no_other_back_and_is_told_once(clock: Database) -> None:
+    first, second = two_scheduled(clock)
+    with clock.begin() as session:  # its links cannot be stored beside this one
+        session.add(Link(issue_id=first, number=1, url="https://verdicts.io", label="left over"))
+    tasks.calendar()
+    tasks.calendar()
+    with clock.read() as session:
+        issue = session.get_one(Issue, first)
+        assert (issue.state, session.get_one(Issue, second).state) == (State.PAUSED, State.SENDING)
+        why = "an unforeseen fault (IntegrityError) keeps it back; the log says more"
+        assert issue.pause_reason == why
+        letters = session.scalars(select(Letter)).all()
+        assert [why in letter.facts for letter in letters] == [True, True], "its owner and its editor"
