@@ -131,5 +131,7 @@ def test_a_copy_is_not_sent_before_the_first(db: Database) -> None:
     with db.begin() as session:
         made = session.get_one(Issue, number)
         assert session.get_one(Delivery, (number, 1)).outcome is None
+        with pytest.raises(NotAllowed, match="has left yet"):
+            copies.again(session, number, 1, Signer(KEYS))
         with pytest.raises(NotAllowed, match="still on its way"):
             copies.resend(session, made, 1, now=utcnow())

@@ -14,7 +14,8 @@ from digest.editorial import transitions
 from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed
 from digest.signing import Signer
-from digest.tracking.models import Link
+from digest.tracking import links
+from digest.tracking.models import Click, ClickHour, Link
 
 
 def take_back(db: Database, issue_id: int) -> State:
@@ -46,6 +47,17 @@ def test_what_is_taken_back_leaves_nothing_behind_and_can_go_out_again(db: Datab
     with Relay() as relay:
         found = mailroom.until_done(db, tmp_path, relay.url, issue_id)
     assert (found.accepted, found.planned) == (30, 30)
+
+
+def test_a_click_on_a_copy_in_the_hold_goes_with_its_link(db: Database) -> None:
+    issue_id, signer = mailroom.frozen(db, readers=1, hold=10), Signer(mailroom.KEYS)
+    token = links.click_token(signer, issue_id, 1, 1)
+    with db.begin() as session:
+        links.follow(session, signer, token, agent="", machine=False, now=utcnow())
+    assert take_back(db, issue_id) == State.DRAFT
+    with db.read() as session:
+        for table in (Click, ClickHour, Link):
+            assert session.scalar(select(func.count()).select_from(table)) == 0
 
 
 def test_an_issue_of_which_mails_leave_cannot_be_taken_back(sqlite: Database, tmp_path: Path) -> None:

@@ -20,18 +20,21 @@ _MAILED = (Outcome.ACCEPTED, Outcome.FAILED, Outcome.UNKNOWN)
 def again(session: Session, issue_id: int, subscriber_id: int, signer: Signer) -> bytes:
     """The exact mail (RFC 5322, CRLF) of this reader, whatever was edited since.
 
-    Raises NotFound when the issue was not to be mailed to them or they were erased since, BadSetting when the key
-    that signed it is gone.
+    Raises NotFound when the issue was not to be mailed to them or they were erased since, NotAllowed before its first
+    mail leaves, BadSetting when the key that signed it is gone.
     """
     found = session.execute(
-        select(Delivery.outcome, Delivery.variant, Subscriber.address)
+        select(Delivery.outcome, Delivery.variant, Subscriber.address, Issue.started_at)
         .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
+        .join(Issue, Issue.id == Delivery.issue_id)
         .where(Delivery.issue_id == issue_id, Delivery.subscriber_id == subscriber_id)
     ).one_or_none()
     if found is None or found.outcome == Outcome.EXCLUDED:
         raise NotFound("this reader was not to get this issue, so there is no copy of it")
     if found.address is None:
         raise NotFound("this reader was erased, and with the address the copy is gone")
+    if found.started_at is None:  # it can still be taken back, and its links with it
+        raise NotAllowed("no mail of this issue has left yet, so there is no copy of it")
     maker = Maker.of(session, issue_id, signer)
     return maker.mail(subscriber_id, found.address, variant=found.variant).data
 

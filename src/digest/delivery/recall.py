@@ -9,7 +9,7 @@ from digest.delivery.models import Batch, Delivery, FrozenIssue
 from digest.editorial import issues, transitions
 from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed
-from digest.tracking.models import Link
+from digest.tracking.models import Click, ClickHour, Link
 
 _PLAIN = {"synchronize_session": False}
 
@@ -43,10 +43,14 @@ def recall(session: Session, issue: Issue, *, now: datetime, by: str, user_id: i
 
 
 def _forget(session: Session, issue: Issue) -> None:
-    """Drop the audience, the batches, the links and the frozen mail; a batch that was claimed is mails that left."""
+    """Drop the audience, the batches, the links, their clicks and the mail; a claimed batch is mails that left."""
     begun = select(Batch.id).where(Batch.issue_id == issue.id, Batch.fence > 0).limit(1)
     if issue.started_at is not None or session.scalar(begun) is not None:
         raise NotAllowed(f"issue {issue.number} has begun to leave; pause it, or cancel the rest")
+    links = select(Link.id).where(Link.issue_id == issue.id)
+    session.execute(links.with_for_update()).all()  # a click on a copy waits here, and then finds no link
+    for table in (Click, ClickHour):
+        session.execute(delete(table).where(table.link_id.in_(links)), execution_options=_PLAIN)
     for table in (Delivery, Batch, Link, FrozenIssue):
         session.execute(delete(table).where(table.issue_id == issue.id), execution_options=_PLAIN)
     session.expire_all()
