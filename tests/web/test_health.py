@@ -44,8 +44,8 @@ def test_the_figures_add_up(shop: Stand) -> None:
         session.get_one(Issue, 1).state = "sending"
         session.add(Letter(kind="confirm", due_at=utcnow() - timedelta(minutes=5), created_at=utcnow()))
     page = shop.app.test_client().get("/metrics").text
-    assert 'digest_deliveries{issue="41",outcome="accepted"} 3.0' in page
-    assert 'digest_deliveries{issue="41",outcome="remaining"} 1.0' in page
+    assert 'digest_deliveries{issue="41",outcome="accepted",publication="ship-or-skip"} 3.0' in page
+    assert 'digest_deliveries{issue="41",outcome="remaining",publication="ship-or-skip"} 1.0' in page
     assert "digest_letters_waiting 1.0" in page
     age = float(page.split("\ndigest_letters_oldest_due_seconds ")[1].split()[0])
     assert 299 < age < 400

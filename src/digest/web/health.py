@@ -15,6 +15,7 @@ from digest.db import utcnow
 from digest.delivery.counts import counts
 from digest.delivery.models import Batch, FrozenIssue, Letter, Outcome
 from digest.editorial.models import Issue, State
+from digest.publications.models import Publication
 from digest.schema import missing
 from digest.web import rates
 from digest.web.frame import services
@@ -77,17 +78,20 @@ class _Ledger(Collector):
 
     def _deliveries(self) -> GaugeMetricFamily:
         name, words = "digest_deliveries", "Deliveries of the issues of the last 7 days, by outcome"
-        family = GaugeMetricFamily(name, words, labels=("issue", "outcome"))
+        family = GaugeMetricFamily(name, words, labels=("publication", "issue", "outcome"))
         recent = (FrozenIssue.frozen_at > self._now - SHOWN_FOR) | Issue.state.in_(
             (State.SENDING, State.PAUSED)
         )
         rows = self._session.execute(
-            select(Issue.id, Issue.number).join(FrozenIssue, FrozenIssue.issue_id == Issue.id).where(recent)
+            select(Issue.id, Issue.number, Publication.slug)
+            .join(FrozenIssue, FrozenIssue.issue_id == Issue.id)
+            .join(Publication, Publication.id == Issue.publication_id)
+            .where(recent)
         )
-        for issue_id, number in rows:
+        for issue_id, number, slug in rows:
             found = counts(self._session, issue_id)
             for word in (*Outcome, "remaining"):
-                family.add_metric((str(number), word), getattr(found, word))
+                family.add_metric((slug, str(number), word), getattr(found, word))
         return family
 
     def _letters(self) -> Iterator[GaugeMetricFamily]:
