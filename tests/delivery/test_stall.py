@@ -3,14 +3,15 @@
 from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 from tests.delivery.mailroom import EARLIER, frozen, work
 from tests.relay import Relay
 
 from digest.db import Database, utcnow
-from digest.delivery import stall
+from digest.delivery import control, stall, stoppage
 from digest.delivery.models import FrozenIssue, Letter
-from digest.editorial.models import Role, User
+from digest.delivery.waits import waits
+from digest.editorial.models import Issue, Role, User
 
 
 def test_owners_are_told_once_that_an_issue_stands_still(db: Database) -> None:
@@ -49,6 +50,21 @@ def test_what_moves_is_no_alarm_and_a_second_stall_is_told_again(db: Database, t
     assert _watch(db, 12) == []
     assert _watch(db, 30) == [number]
     assert _notices(db) == 2
+
+
+def test_how_an_issue_stands_is_read_without_what_it_says(sqlite: Database) -> None:
+    number, asked = frozen(sqlite, readers=5), list[str]()
+    event.listen(sqlite.engine, "before_cursor_execute", lambda *about: asked.append(about[2]))
+    _watch(sqlite, 0)
+    with sqlite.begin() as session:
+        issue = session.get_one(Issue, number)
+        control.pause(session, issue, now=utcnow(), by="test")
+        waits(session, issue, utcnow())
+        control.resume(session, issue, now=utcnow(), by="test")
+        stoppage._wait(session, number, timedelta(minutes=1), utcnow(), "later")
+        assert session.get_one(FrozenIssue, number, options=FrozenIssue.light()).quiet_times == 1
+    assert any("frozen_issue" in words for words in asked)
+    assert not [words for words in asked if "pressed" in words or "edition" in words]
 
 
 def _watch(db: Database, minutes: int) -> list[int]:

@@ -35,7 +35,7 @@ def resume(
     One that was never frozen goes back on the calendar, for the hour it had. Raises NotAllowed unless it is paused,
     and when that hour is past: nobody said that it should go out now.
     """
-    frozen = session.get(FrozenIssue, issue.id, with_for_update=True)
+    frozen = session.get(FrozenIssue, issue.id, options=FrozenIssue.light(), with_for_update=True)
     if frozen is None:
         _back_on_the_calendar(session, issue, now=now, by=by, user_id=user_id, why=why)
         return

@@ -14,7 +14,8 @@ from sqlalchemy import (
     TextClause,
     text,
 )
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, defer, mapped_column
+from sqlalchemy.sql.base import ExecutableOption
 
 from digest.audience.models import Subscriber
 from digest.db import Base, Key
@@ -60,6 +61,11 @@ class FrozenIssue(Base):
     )  # subscriber id: up to whom the relay's words are forgotten
     words_gone_at: Mapped[datetime | None]  # and since when all of them are
     watched_from: Mapped[datetime | None]  # refusals before this moment do not stop it: a person saw them
+
+    @classmethod
+    def light(cls) -> tuple[ExecutableOption, ...]:
+        """Options of a query: how the issue stands, without what it says, which may be megabytes."""
+        return defer(cls.pressed), defer(cls.edition)
 
 
 class Batch(Base):

@@ -22,7 +22,11 @@ def watch(session: Session, now: datetime) -> list[int]:
     ended for ten minutes: no worker runs, or none gets through.
     """
     going = select(FrozenIssue).join(Issue, Issue.id == FrozenIssue.issue_id)
-    going = going.where(Issue.state == State.SENDING).with_for_update(of=FrozenIssue)
+    going = (
+        going.where(Issue.state == State.SENDING)
+        .options(*FrozenIssue.light())
+        .with_for_update(of=FrozenIssue)
+    )
     return [frozen.issue_id for frozen in session.scalars(going).all() if _stalls(session, frozen, now)]
 
 

@@ -86,11 +86,11 @@ def _wait_for_a_day(
 
 
 def _wait(session: Session, issue_id: int, retry_delay: timedelta, now: datetime, why: str) -> None:
-    frozen = session.get_one(FrozenIssue, issue_id, populate_existing=True)
-    step = min(min(FIRST_WAIT, retry_delay) * 2 ** min(frozen.quiet_times, 20), LONGEST_WAIT)
+    times = session.scalar(select(FrozenIssue.quiet_times).where(FrozenIssue.issue_id == issue_id)) or 0
+    step = min(min(FIRST_WAIT, retry_delay) * 2 ** min(times, 20), LONGEST_WAIT)
     until = now + step * random.uniform(0.8, 1.2)  # noqa: S311 no secret
-    times = FrozenIssue.quiet_times + 1
-    _be_quiet(session, issue_id, now, {"quiet_until": until, "quiet_times": times, "quiet_why": masked(why)})
+    more = FrozenIssue.quiet_times + 1
+    _be_quiet(session, issue_id, now, {"quiet_until": until, "quiet_times": more, "quiet_why": masked(why)})
 
 
 def _be_quiet(session: Session, issue_id: int, now: datetime, values: dict[str, object]) -> None:

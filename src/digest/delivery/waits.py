@@ -25,7 +25,7 @@ def waits(session: Session, issue: Issue, now: datetime) -> Waits | None:
     """
     if issue.state == State.PAUSED:
         return Waits(_paused(session, issue))
-    frozen = session.get(FrozenIssue, issue.id)
+    frozen = session.get(FrozenIssue, issue.id, options=FrozenIssue.light())
     if issue.state != State.SENDING or frozen is None:
         return None
     return _kept(issue, frozen, now) or _put_off(session, issue.id, now)

@@ -47,7 +47,7 @@ def watch_page(db: Session, issue: Issue) -> Response:
     """The page while an issue is sending or paused."""
     now = utcnow()
     found = counts(db, issue.id)
-    frozen = db.get(FrozenIssue, issue.id)
+    frozen = db.get(FrozenIssue, issue.id, options=FrozenIssue.light())
     body = page(
         "watch.html",
         issue=issue,
