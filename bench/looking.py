@@ -32,7 +32,7 @@ def measure(readers: int) -> list[tuple[str, float]]:
         stock.write_audience(db, number)
         half(db, number, readers)
         looks: dict[str, Callable[[Database], object]] = {
-            "the counts (report, --wait)": lambda db: _read(db, lambda s: report(s, number)),
+            "the counts (report, --wait)": lambda db: _read(db, lambda s: report(s, number, utcnow())),
             "the pace (watch page)": lambda db: _read(db, lambda s: _pace(s, number)),
             "/metrics": lambda db: _read(db, lambda s: ledger_figures(s, utcnow())),
         }

@@ -79,7 +79,7 @@ def test_old_words_go_and_every_count_stays(
 ) -> None:
     number = sent(db, tmp_path)
     with db.read() as session:
-        before = report(session, number)
+        before = report(session, number, utcnow())
     clock(KEEP)
     assert words(db) == 7
     aged(db, number, 31)
@@ -89,7 +89,7 @@ def test_old_words_go_and_every_count_stays(
     assert words(db) == 0
     assert adds_up(tally(db, number))
     with db.read() as session:
-        after = report(session, number)
+        after = report(session, number, utcnow())
         names = by_name(session, number, Outcome.FAILED)
     times = dict.fromkeys(("started_at", "finished_at"), None)
     assert after | times == before | times

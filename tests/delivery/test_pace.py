@@ -220,7 +220,7 @@ def test_a_warm_up_sends_the_day_s_number_and_the_rest_tomorrow(
         for _ in range(3):
             work(sqlite, tmp_path, relay.url, limits=Limits(today, warm_up=warm_up))
             with sqlite.read() as session:
-                told = report(session, number)
+                told = report(session, number, utcnow())
             impatient(sqlite)
         assert relay.count == 40
         assert told["status"] == "sending"

@@ -428,7 +428,7 @@ def test_the_report_has_its_fixed_names(sqlite: Database, tmp_path: Path) -> Non
         number = frozen(sqlite, readers=2)
         until_done(sqlite, tmp_path, relay.url, number)
     with sqlite.read() as session:
-        found = report(session, number)
+        found = report(session, number, utcnow())
     names = [
         "issue",
         "status",

@@ -76,7 +76,7 @@ def test_a_pause_says_whose_it_is(db: Database) -> None:
         control.resume(session, issue, now=utcnow(), by="desk")
         control.pause(session, issue, now=utcnow(), by="relay", why="It says no")
     with db.read() as session:
-        told = report(session, number)
+        told = report(session, number, utcnow())
     assert (told["waits_until"], told["waits_why"]) == (None, "paused by the relay: It says no")
 
 

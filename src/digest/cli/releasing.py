@@ -69,7 +69,7 @@ def send(here: Services, number: int, slug: str | None, *, hold: int, waits: boo
 def report(here: Services, number: int, slug: str | None, *, as_json: bool) -> None:
     """Print what became of every reader."""
     with here.db.read() as session:
-        found = delivery_report(session, of_number(session, number, slug).id)
+        found = delivery_report(session, of_number(session, number, slug).id, utcnow())
     printed(found, issue_facts.report_lines(found), as_json)
 
 

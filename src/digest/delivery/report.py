@@ -6,7 +6,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from digest.audience.models import Subscriber
-from digest.db import utcnow
 from digest.delivery import canary
 from digest.delivery.counts import counts
 from digest.delivery.models import Delivery, Outcome
@@ -15,8 +14,8 @@ from digest.editorial import issues
 from digest.editorial.models import Issue
 
 
-def report(session: Session, issue_id: int) -> dict[str, object]:
-    """The issue's number, state, counts and times (ISO 8601, UTC), ready for JSON. Raises NotFound."""
+def report(session: Session, issue_id: int, now: datetime) -> dict[str, object]:
+    """The issue's number, state, counts and times (ISO 8601, UTC), as of `now`, for JSON. Raises NotFound."""
     issue = issues.by_id(session, issue_id)
     found = counts(session, issue_id)
     return {
@@ -30,7 +29,7 @@ def report(session: Session, issue_id: int) -> dict[str, object]:
         "remaining": found.remaining,
         "reasons": {outcome: dict(reasons) for outcome, reasons in found.reasons.items()},
         "pause_reason": issue.pause_reason,
-        **_waits(session, issue),
+        **_waits(session, issue, now),
         "canary": _canary(session, issue_id),
         "release_at": _iso(issue.release_at),
         "started_at": _iso(issue.started_at),
@@ -38,9 +37,9 @@ def report(session: Session, issue_id: int) -> dict[str, object]:
     }
 
 
-def _waits(session: Session, issue: Issue) -> dict[str, object]:
+def _waits(session: Session, issue: Issue, now: datetime) -> dict[str, object]:
     """Until when all of an issue waits, and why; two times nothing when it does not."""
-    found = waits(session, issue, utcnow())
+    found = waits(session, issue, now)
     return {"waits_until": _iso(found.until) if found else None, "waits_why": found.why if found else None}
 
 
