@@ -1,6 +1,7 @@
 """The canary against a real relay: who goes first, what stops the rest, and what lets it go on."""
 
 from collections import Counter
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select, update
-from tests.delivery.mailroom import address, frozen, row, state, tally, until_done, work
+from tests.delivery.mailroom import address, frozen, impatient, row, state, tally, until_done, work
 from tests.relay import Relay, Script, each
 
 from digest.audience.models import Subscription
@@ -41,7 +42,7 @@ def resume(db: Database, issue_id: int) -> None:
 
 def canary_of(db: Database, issue_id: int) -> dict[str, object]:
     with db.read() as session:
-        found = report(session, issue_id)["canary"]
+        found = report(session, issue_id, utcnow())["canary"]
     assert isinstance(found, dict)
     return found
 
@@ -72,7 +73,7 @@ def test_a_small_audience_has_no_canary(db: Database, tmp_path: Path) -> None:
         work(db, tmp_path, relay.url)
         assert relay.count == 200
     with db.read() as session:
-        assert report(session, number)["canary"] is None
+        assert report(session, number, utcnow())["canary"] is None
 
 
 def test_the_rest_waits_for_the_canary_and_follows_a_good_one(db: Database, tmp_path: Path) -> None:
@@ -131,6 +132,49 @@ def test_a_canary_that_is_put_off_holds_nobody_up(db: Database, tmp_path: Path) 
         found = until_done(db, tmp_path, relay.url, number)
     assert Counter(relay.recipients) == {address(n): 1 for n in range(1, 401)}
     assert (found.accepted, state(db, number).state) == (400, "sent")
+
+
+def test_a_few_answers_that_are_all_refusals_stop_the_rest(db: Database, tmp_path: Path) -> None:
+    number = frozen(db, readers=400)
+    first = [address(n) for n in first_ones(db, number)]
+    script = each(first[:8], NO) | each(first[8:], "451 4.7.1 greylisted, come back later")
+    with Relay(Script(rcpt=script)) as relay:
+        work(db, tmp_path, relay.url)
+        tick(db)
+        assert relay.count == 0
+    paused = state(db, number)
+    assert paused.state == "paused"
+    assert (paused.pause_reason or "").startswith("8 of 8 canary mails were refused")
+
+
+def test_the_rest_waits_for_the_second_try_of_a_canary_that_said_little(db: Database, tmp_path: Path) -> None:
+    number = frozen(db, readers=400)
+    first = [address(n) for n in first_ones(db, number)]
+    script = each(first[:1], NO) | each(first[1:], "451 4.7.1 greylisted, come back later")
+    with Relay(Script(rcpt=script)) as relay:
+        work(db, tmp_path, relay.url, retry_delay=timedelta(minutes=5))
+        tick(db)
+        work(db, tmp_path, relay.url)
+        assert (relay.count, canary_of(db, number)["state"]) == (0, "sending")
+        impatient(db)
+        tick(db)
+        with db.read() as session:
+            alone = select(func.sum(Batch.size)).where(Batch.canary, Batch.done_at.is_(None))
+            assert session.scalar(alone) == 19, "those of the canary, and no others"
+        found = until_done(db, tmp_path, relay.url, number)
+    assert sorted(relay.recipients[:19]) == sorted(first[1:])
+    assert (found.accepted, found.failed, state(db, number).state) == (399, 1, "sent")
+
+
+def test_a_canary_that_says_little_is_waited_for_a_quarter_of_an_hour(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    number = frozen(sqlite, readers=400)
+    with Relay(Script(rcpt=each(map(address, first_ones(sqlite, number)), "451 4.7.1 greylisted"))) as relay:
+        work(sqlite, tmp_path, relay.url, retry_delay=timedelta(minutes=5))
+    for minutes, passed in ((1, []), (14, []), (16, [number])):
+        with sqlite.begin() as session:
+            assert canary.look(session, utcnow() + timedelta(minutes=minutes)) == passed
 
 
 def test_a_canary_whose_readers_have_all_left_holds_nobody_up(sqlite: Database, tmp_path: Path) -> None:

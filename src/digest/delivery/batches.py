@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, ColumnElement, case, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from digest.delivery import canary
 from digest.delivery.models import Batch, Delivery, FrozenIssue
 from digest.editorial.models import Issue, State
 
@@ -14,9 +15,12 @@ CHUNK = 20_000  # deliveries cut in one transaction
 OPEN = (State.SENDING, State.SENT)  # in a sent issue a person may have asked for one more try
 
 
-def make(session: Session, issue_id: int, mails: int, now: datetime) -> list[int]:
+def make(session: Session, issue_id: int, mails: int, now: datetime, *, of_canary: bool = False) -> list[int]:
     """Empty batches with room for `mails`, and for some that may come in between; `settle` removes what is left."""
-    rows = [{"issue_id": issue_id, "due_at": now, "size": 0} for _ in range(-(-mails // SIZE) + 1)]
+    rows = [
+        {"issue_id": issue_id, "due_at": now, "size": 0, "canary": of_canary}
+        for _ in range(-(-mails // SIZE) + 1)
+    ]
     made = session.scalars(insert(Batch).returning(Batch.id, sort_by_parameter_order=True), rows)
     return sorted(made)
 
@@ -42,12 +46,14 @@ def release_retries(session: Session, now: datetime, limit: int = CHUNK) -> int:
     """Put those whose waiting time is over into new batches; gives how many there were, up to `limit` per issue."""
     waiting = select(Delivery.issue_id).where(Delivery.due_at <= now, Delivery.outcome.is_(None))
     going = select(Issue.id).where(Issue.state.in_(OPEN), Issue.id.in_(waiting))
-    # A canary stays together until somebody has looked at it.
+    # A canary stays together until somebody has looked at it; who waits for more answers tries it again, alone.
     unseen = select(FrozenIssue.issue_id).where(
         FrozenIssue.canary > 0, FrozenIssue.canary_passed_at.is_(None)
     )
-    going = going.where(Issue.id.not_in(unseen))
-    return sum(_cut(session, issue_id, now, limit) for issue_id in session.scalars(going).all())
+    first = going.where(Issue.id.in_(select(FrozenIssue.issue_id).where(canary.unjudged())))
+    rest = going.where(Issue.id.not_in(unseen))
+    again = sum(_cut(session, one, now, limit, of_canary=True) for one in session.scalars(first).all())
+    return again + sum(_cut(session, one, now, limit) for one in session.scalars(rest).all())
 
 
 def cut_loose(session: Session, issue_id: int, now: datetime) -> int:
@@ -55,7 +61,15 @@ def cut_loose(session: Session, issue_id: int, now: datetime) -> int:
     return _cut(session, issue_id, now, CHUNK, loose=True)
 
 
-def _cut(session: Session, issue_id: int, now: datetime, limit: int, *, loose: bool = False) -> int:
+def _cut(
+    session: Session,
+    issue_id: int,
+    now: datetime,
+    limit: int,
+    *,
+    loose: bool = False,
+    of_canary: bool = False,
+) -> int:
     # One at a time per issue: two clocks would fill two batches with the same rows.
     session.execute(select(FrozenIssue.issue_id).where(FrozenIssue.issue_id == issue_id).with_for_update())
     due = Delivery.batch_id.is_(None) if loose else Delivery.due_at <= now
@@ -66,7 +80,7 @@ def _cut(session: Session, issue_id: int, now: datetime, limit: int, *, loose: b
     number = session.scalar(select(func.count()).select_from(chosen)) or 0
     if not number:
         return 0
-    ids = make(session, issue_id, number, now)
+    ids = make(session, issue_id, number, now, of_canary=of_canary)
     place = (func.row_number().over(order_by=chosen.c.subscriber_id) - 1).label("number")
     ranked = select(chosen.c.subscriber_id, place).subquery("ranked")
     session.execute(

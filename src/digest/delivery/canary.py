@@ -7,9 +7,9 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, bindparam, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from digest.delivery import refusals
@@ -20,7 +20,9 @@ ALONE = 200  # an audience up to here goes out at once
 SHARE, LEAST, MOST = 100, 20, 1000  # one in so many, within these bounds
 BATCH = 100  # in a batch, so that the canary uses several connections too
 REFUSED = 0.05  # more than this of the answers: a person has to look
-JUDGED = 10  # and not by fewer answers
+JUDGED = 10  # answers say it for sure; of fewer,
+SURE = 2  # so many have to be refused
+PATIENCE = timedelta(minutes=15)  # that fewer answers are waited for, when some of it are tried again by then
 
 
 @dataclass(frozen=True)
@@ -77,20 +79,24 @@ def released() -> ColumnElement[bool]:
     return or_(Batch.canary, FrozenIssue.canary == 0, FrozenIssue.canary_passed_at.is_not(None))
 
 
-def look(session: Session, now: datetime) -> list[int]:
-    """Judge each canary that has ended or was put off; gives the rows of the issues whose rest may go from now on.
-
-    Where more than 5% were refused the issue is paused instead, and its editors are told. May be asked by two at
-    once, and again after any crash: each canary is judged once.
-    """
+def unjudged() -> ColumnElement[bool]:
+    """The condition on a FrozenIssue that all of its canary has had its turn, and nobody has judged it yet."""
     under_way = select(Batch.id).where(
         Batch.issue_id == FrozenIssue.issue_id, Batch.canary, Batch.done_at.is_(None)
     )
+    return and_(FrozenIssue.canary > 0, FrozenIssue.canary_looked_at.is_(None), ~under_way.exists())
+
+
+def look(session: Session, now: datetime) -> list[int]:
+    """Judge each canary that has ended or was put off; gives the rows of the issues whose rest may go from now on.
+
+    Where more than 5% were refused the issue is paused instead, and its editors are told; a few answers may be waited
+    for. May be asked by two at once, and again after any crash: each canary is judged once.
+    """
     through = (
         select(FrozenIssue.issue_id)
         .join(Issue, Issue.id == FrozenIssue.issue_id)
-        .where(Issue.state == State.SENDING, FrozenIssue.canary > 0, FrozenIssue.canary_looked_at.is_(None))
-        .where(FrozenIssue.audience_done_at.is_not(None), ~under_way.exists())
+        .where(Issue.state == State.SENDING, FrozenIssue.audience_done_at.is_not(None), unjudged())
     )
     return [issue_id for issue_id in session.scalars(through).all() if _judge(session, issue_id, now)]
 
@@ -104,7 +110,7 @@ def resumed(frozen: FrozenIssue, now: datetime) -> None:
 
 def canary(session: Session, issue_id: int) -> Canary | None:
     """How the canary of an issue stands; None when it has none."""
-    frozen = session.get(FrozenIssue, issue_id)
+    frozen = session.get(FrozenIssue, issue_id, options=FrozenIssue.light())
     if frozen is None or not frozen.canary:
         return None
     found = refusals.seen(session, _batches(session, issue_id))
@@ -121,7 +127,10 @@ def _judge(session: Session, issue_id: int, now: datetime) -> bool:
         return False  # another clock judged it while this one waited
     batch_ids = _batches(session, issue_id)
     found = refusals.seen(session, batch_ids)
-    good = found.answered < JUDGED or not found.above(REFUSED)
+    few = found.answered < JUDGED
+    good = not found.above(REFUSED) or (few and found.refused < SURE)
+    if good and few and _more_to_come(session, issue_id, now):
+        return False
     if not good:
         said = refusals.words(session, batch_ids)
         why = f"{found.refused} of {found.answered} canary mails were refused: {said}; look, then resume"
@@ -131,6 +140,15 @@ def _judge(session: Session, issue_id: int, now: datetime) -> bool:
     judged = judged.values(canary_looked_at=now, canary_passed_at=now if good else None)
     session.execute(judged.execution_options(synchronize_session="fetch"))
     return good
+
+
+def _more_to_come(session: Session, issue_id: int, now: datetime) -> bool:
+    """Whether some of a canary are tried again before the wait for more answers is over."""
+    first = session.scalar(select(func.min(Batch.done_at)).where(Batch.issue_id == issue_id, Batch.canary))
+    if first is None or now >= first + PATIENCE:
+        return False
+    waiting = select(Delivery.subscriber_id).where(Delivery.issue_id == issue_id, Delivery.outcome.is_(None))
+    return session.scalar(waiting.where(Delivery.due_at <= first + PATIENCE).limit(1)) is not None
 
 
 def _batches(session: Session, issue_id: int) -> Sequence[int]:
