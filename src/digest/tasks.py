@@ -70,6 +70,7 @@ def calendar() -> None:
     with current().db.begin() as session:
         for issue in schedule.pause_missed(session, utcnow()):
             notices.paused(session, issue, utcnow())
+            LOG.warning("issue missed its hour", extra={"issue": issue.id})
         due = schedule.due(session, utcnow())
     for issue_id in due:
         _freeze(issue_id)
@@ -226,19 +227,13 @@ def _pausing_what_is_unfit(issue_id: int, was: State) -> Iterator[None]:
         yield
     except (OperationalError, InterfaceError, NoConnection):  # the database's trouble is no issue's fault
         raise
-    except (DigestError, ValueError, LookupError) as error:
-        LOG.warning("issue is unfit", extra={"issue": issue_id, "error": str(error)})
-        _pause(issue_id, was, str(error))
     except Exception as error:  # whatever it is, it is about this one issue
-        LOG.exception("issue is unfit", extra={"issue": issue_id, "error": type(error).__name__})
-        _pause(
-            issue_id, was, f"an unforeseen fault ({type(error).__name__}) keeps it back; the log says more"
-        )
-
-
-def _pause(issue_id: int, was: State, why: str) -> None:
-    with current().db.begin() as session:
-        unfit(session, issue_id, was, why, utcnow())
+        known = isinstance(error, (DigestError, ValueError, LookupError))
+        fault = f"an unforeseen fault ({type(error).__name__}) keeps it back; the log says more"
+        why = str(error) if known else fault
+        LOG.warning("issue is unfit", extra={"issue": issue_id, "error": why}, exc_info=not known)
+        with current().db.begin() as session:
+            unfit(session, issue_id, was, why, utcnow())
 
 
 def _in_steps(step: Callable[[Session], bool]) -> bool:

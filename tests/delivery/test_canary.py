@@ -1,5 +1,6 @@
 """The canary against a real relay: who goes first, what stops the rest, and what lets it go on."""
 
+import logging
 from collections import Counter
 from datetime import timedelta
 from itertools import pairwise
@@ -134,7 +135,10 @@ def test_a_canary_that_is_put_off_holds_nobody_up(db: Database, tmp_path: Path) 
     assert (found.accepted, state(db, number).state) == (400, "sent")
 
 
-def test_a_few_answers_that_are_all_refusals_stop_the_rest(db: Database, tmp_path: Path) -> None:
+def test_a_few_answers_that_are_all_refusals_stop_the_rest(
+    db: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "digest")
     number = frozen(db, readers=400)
     first = [address(n) for n in first_ones(db, number)]
     script = each(first[:8], NO) | each(first[8:], "451 4.7.1 greylisted, come back later")
@@ -145,6 +149,8 @@ def test_a_few_answers_that_are_all_refusals_stop_the_rest(db: Database, tmp_pat
     paused = state(db, number)
     assert paused.state == "paused"
     assert (paused.pause_reason or "").startswith("8 of 8 canary mails were refused")
+    [line] = [line for line in caplog.records if line.getMessage() == "canary stopped"]
+    assert (line.issue, line.answered, line.refused) == (number, 8, 8)  # type: ignore[attr-defined] # extra facts
 
 
 def test_the_rest_waits_for_the_second_try_of_a_canary_that_said_little(db: Database, tmp_path: Path) -> None:

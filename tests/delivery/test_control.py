@@ -1,11 +1,16 @@
 """What a person may do to an issue, and when."""
 
+import logging
+
 import pytest
-from tests.delivery.mailroom import issue
+from sqlalchemy import update
+from tests.delivery.mailroom import frozen, issue
 
 from digest.db import Database, utcnow
-from digest.delivery import control
-from digest.editorial.models import State
+from digest.delivery import control, recall
+from digest.delivery.models import Delivery
+from digest.editorial import users
+from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed
 
 
@@ -23,3 +28,23 @@ def test_a_draft_is_not_paused(sqlite: Database) -> None:
         made.state = State.DRAFT
         with pytest.raises(NotAllowed, match="is draft and cannot become paused"):
             control.pause(session, made, now=utcnow(), by="test")
+
+
+def test_each_act_is_a_line_in_the_log_with_ids_alone(
+    sqlite: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "digest")
+    number, now = frozen(sqlite, readers=2, hold=10), utcnow()
+    with sqlite.begin() as session:
+        user = users.invite(session, "ada@example.org", "owner", now).id
+        made = session.get_one(Issue, number)
+        control.pause(session, made, now=now, by="desk", user_id=user, why="ada@example.org said so")
+        control.resume(session, made, now=now, by="desk", user_id=user)
+        session.execute(update(Delivery).where(Delivery.subscriber_id == 1).values(outcome="unknown"))
+        control.count_as_sent(session, made, 1, now=now)
+        recall.recall(session, made, now=now, by="desk", user_id=user)
+        control.cancel(session, made, now=now, by="desk", user_id=user)
+    facts = [(line.getMessage(), vars(line).get("issue")) for line in caplog.records]
+    said = ("issue paused", "issue resumed", "unknown settled", "issue recalled", "issue cancelled")
+    assert facts == [(words, number) for words in said]
+    assert not [line for line in caplog.records if "@" in str(vars(line))]

@@ -67,7 +67,7 @@ def test_an_issue_of_which_mails_leave_cannot_be_taken_back(sqlite: Database, tm
     with sqlite.begin() as session:
         made = session.get_one(Issue, issue_id)
         made.release_at = utcnow().replace(year=2099)
-        session.scalars(select(Batch)).first().fence = 1
+        session.scalars(select(Batch)).one().fence = 1
     with pytest.raises(NotAllowed, match="begun to leave"):
         take_back(sqlite, issue_id)
     assert mailroom.state(sqlite, issue_id).state == State.SENDING

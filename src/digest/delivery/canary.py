@@ -4,6 +4,7 @@ All of it is rows: the canary's own batches, which alone are given out until the
 """
 
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from digest.delivery import refusals
 from digest.delivery.models import Batch, Delivery, FrozenIssue
 from digest.editorial.models import Issue, State
 
+LOG = logging.getLogger(__name__)
 ALONE = 200  # an audience up to here goes out at once
 SHARE, LEAST, MOST = 100, 20, 1000  # one in so many, within these bounds
 BATCH = 100  # in a batch, so that the canary uses several connections too
@@ -139,6 +141,7 @@ def _judge(session: Session, issue_id: int, now: datetime) -> bool:
     judged = update(FrozenIssue).where(FrozenIssue.issue_id == issue_id)
     judged = judged.values(canary_looked_at=now, canary_passed_at=now if good else None)
     session.execute(judged.execution_options(synchronize_session="fetch"))
+    LOG.info("canary passed" if good else "canary stopped", extra={"issue": issue_id, **vars(found)})
     return good
 
 

@@ -1,5 +1,6 @@
 """What a person may do to an issue that goes out: stop it, let it go on, end it, settle what nobody knows."""
 
+import logging
 from datetime import datetime
 
 from sqlalchemy import update
@@ -11,6 +12,7 @@ from digest.editorial import transitions
 from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed, NotFound
 
+LOG = logging.getLogger(__name__)
 _PLAIN = {"synchronize_session": False}
 
 
@@ -25,6 +27,7 @@ def pause(
             f"issue {issue.number} is scheduled and nothing of it goes out yet; unschedule it instead"
         )
     transitions.move(session, issue, State.PAUSED, now=now, by=by, user_id=user_id, why=why)
+    LOG.info("issue paused", extra={"issue": issue.id, "user": user_id})
 
 
 def resume(
@@ -42,6 +45,7 @@ def resume(
     transitions.move(session, issue, State.SENDING, now=now, by=by, user_id=user_id, why=why)
     frozen.quiet_until, frozen.quiet_times, frozen.quiet_why = None, 0, None
     canary.resumed(frozen, now)
+    LOG.info("issue resumed", extra={"issue": issue.id, "user": user_id})
 
 
 def cancel(
@@ -49,6 +53,7 @@ def cancel(
 ) -> None:
     """End it. Whoever has nothing yet gets nothing, and is counted as excluded by the next tick."""
     transitions.move(session, issue, State.CANCELLED, now=now, by=by, user_id=user_id, why=why)
+    LOG.info("issue cancelled", extra={"issue": issue.id, "user": user_id})
 
 
 def send_again(session: Session, issue: Issue, subscriber_id: int, *, now: datetime) -> None:
@@ -75,6 +80,7 @@ def count_as_sent(session: Session, issue: Issue, subscriber_id: int, *, now: da
     )
     if session.scalar(settled, execution_options=_PLAIN) is None:
         raise NotFound(f"issue {issue.number} has no unknown delivery to subscriber {subscriber_id}")
+    LOG.info("unknown settled", extra={"issue": issue.id, "subscriber": subscriber_id})
 
 
 def _back_on_the_calendar(
@@ -89,6 +95,7 @@ def _back_on_the_calendar(
             f"(`digest issues send {issue.number}`, `digest issues schedule {issue.number} --at …`)"
         )
     transitions.move(session, issue, State.SCHEDULED, now=now, by=by, user_id=user_id, why=why)
+    LOG.info("issue is back on the calendar", extra={"issue": issue.id, "user": user_id})
 
 
 def _again(

@@ -15,7 +15,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.orm import Mapped, defer, mapped_column
-from sqlalchemy.sql.base import ExecutableOption
+from sqlalchemy.orm.interfaces import ORMOption
 
 from digest.audience.models import Subscriber
 from digest.db import Base, Key
@@ -63,7 +63,7 @@ class FrozenIssue(Base):
     watched_from: Mapped[datetime | None]  # refusals before this moment do not stop it: a person saw them
 
     @classmethod
-    def light(cls) -> tuple[ExecutableOption, ...]:
+    def light(cls) -> tuple[ORMOption, ...]:
         """Options of a query: how the issue stands, without what it says, which may be megabytes."""
         return defer(cls.pressed), defer(cls.edition)
 

@@ -1,5 +1,6 @@
 """Taking an issue back in its hold: what was frozen is forgotten, for no mail of it has left."""
 
+import logging
 from datetime import datetime
 
 from sqlalchemy import delete, select
@@ -11,6 +12,7 @@ from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed
 from digest.tracking.models import Click, ClickHour, Link
 
+LOG = logging.getLogger(__name__)
 _PLAIN = {"synchronize_session": False}
 
 
@@ -39,6 +41,7 @@ def recall(session: Session, issue: Issue, *, now: datetime, by: str, user_id: i
     issue.release_at = None
     issue.send_on = issue.zone = issue.send_at = None
     session.flush()
+    LOG.info("issue recalled", extra={"issue": issue.id, "user": user_id})
     return to
 
 
@@ -49,8 +52,8 @@ def _forget(session: Session, issue: Issue) -> None:
         raise NotAllowed(f"issue {issue.number} has begun to leave; pause it, or cancel the rest")
     links = select(Link.id).where(Link.issue_id == issue.id)
     session.execute(links.with_for_update()).all()  # a click on a copy waits here, and then finds no link
-    for table in (Click, ClickHour):
-        session.execute(delete(table).where(table.link_id.in_(links)), execution_options=_PLAIN)
+    for pressed in (Click, ClickHour):
+        session.execute(delete(pressed).where(pressed.link_id.in_(links)), execution_options=_PLAIN)
     for table in (Delivery, Batch, Link, FrozenIssue):
         session.execute(delete(table).where(table.issue_id == issue.id), execution_options=_PLAIN)
     session.expire_all()

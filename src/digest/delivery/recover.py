@@ -49,6 +49,8 @@ def settle_spent(session: Session, home: Path, now: datetime) -> list[tuple[int,
         unknown = ledger.unknown(session, batch_id)
         ends, _ = _told([row for row in unknown if marks[row[1] : row[1] + 1] == _TAKEN], marks, 0)
         ledger.write(session, batches[batch_id].issue_id, ends, now)
+        if ends:
+            LOG.info("unknown settled", extra={"batch": batch_id, "settled": len(ends)})
     return spent
 
 

@@ -1,5 +1,6 @@
 """Too many readers refused: no bad address but a bad list, or a relay that turned. The issue stops for a person."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,7 @@ from digest.editorial import transitions
 from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed
 
+LOG = logging.getLogger(__name__)
 WINDOW = 1000  # mails that ended, at least: fewer say nothing
 STOP = 0.10  # of them refused
 _BATCHES = 64
@@ -101,7 +103,10 @@ def _watch(session: Session, issue_id: int, since: datetime | None, now: datetim
         return False
     said = words(session, batch_ids)
     why = f"{found.refused:,} of the last {found.answered:,} mails were refused: {said}; look, then resume"
-    return halt(session, issue_id, why, now)
+    halted = halt(session, issue_id, why, now)
+    if halted:
+        LOG.warning("issue stopped by refusals", extra={"issue": issue_id, **vars(found)})
+    return halted
 
 
 def _latest(session: Session, issue_id: int) -> list[int]:

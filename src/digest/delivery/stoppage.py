@@ -143,6 +143,7 @@ def _pause(session: Session, issue_id: int, stop: Stop, now: datetime, label: st
         transitions.move(session, issue, State.PAUSED, now=now, by="relay", why=why)
     except NotAllowed:  # another connection or a person was faster
         return
+    LOG.warning("issue paused by the relay", extra={"issue": issue_id, "reply": stop.reply.status})
     facts = {
         "heading": f"Issue {issue.number} is paused",
         "paragraphs": [
