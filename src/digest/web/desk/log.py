@@ -90,8 +90,9 @@ def tell(response: Response) -> Response:
     """Write a line for every change of which its own page told nothing, so that no door is forgotten."""
     changes = request.method not in {"GET", "HEAD", "OPTIONS"} and response.status_code < 400  # noqa: PLR2004
     told = g.get("noted") or g.get("refused") or is_silent(str(request.endpoint))
-    told = told or request.form.get("do") == "look"  # shows what would come of it
-    if changes and g.get("me") and not told:
+    if (
+        changes and g.get("me") and not told and request.form.get("do") != "look"
+    ):  # that only shows what would be
         verb, kind, number = _by_address()
         words = " ".join(value for value in (request.view_args or {}).values() if isinstance(value, str))
         who, since = log.Who("desk", g.me.id), utcnow() - TOGETHER
