@@ -97,9 +97,10 @@ def proposal(session: Session, number: int, user_id: int) -> Proposal:
     return Proposal(number, tuple(Planned(**one) for one in found["planned"]), tuple(found["refused"]))
 
 
-def drafts(session: Session, number: int, user_id: int) -> list[Draft]:
-    """The comparisons themselves. Raises NotFound as `proposal`."""
-    return from_json(_mine(session, number, user_id).drafts, "upload")
+def drafts(session: Session, number: int, user_id: int, most: int | None = None) -> list[Draft]:
+    """The comparisons themselves, or the first `most` of them. Raises NotFound as `proposal`."""
+    kept = _mine(session, number, user_id).drafts
+    return from_json(kept if most is None else json.dumps(json.loads(kept)[:most]), "upload")
 
 
 def make(session: Session, number: int, user_id: int, now: datetime) -> bool:

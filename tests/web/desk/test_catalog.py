@@ -59,6 +59,9 @@ def test_what_was_sent_is_shown_first_and_made_with_a_second_press(both: Stand) 
     first, other = unparse(draft("Larkspur", "Harrow")), unparse(draft("Quince", "Harrow"))
     shown = bring(editor, ("one.txt", first), ("two.txt", first), pasted=other)
     assert planned(shown.text) == ["New", "New", "As it was"]
+    assert re.search(
+        r"<p class=.small.>Larkspur: panel \d+% ship, community .+, Free, \d quotes</p>", shown.text
+    )
     assert count(room) == before
     assert get(editor, shown.request.path).count("New</span>") == 2
     assert "2 new, 1 as it was" in make(editor, shown).text
@@ -158,6 +161,7 @@ def test_a_correction_is_a_new_version_and_sent_issues_keep_theirs(room: Stand) 
     fields = {**form(editor, path), "left-entry_price": "$1/mo"}
     shown = press(editor, path, **fields)
     assert planned(shown.text) == ["Version 2"]
+    assert "entry price</dt><dd><del>Free</del><ins>$1/mo</ins>" in shown.text
     page = make(editor, shown).text
     assert "<del>Free</del><ins>$1/mo</ins>" in page
     with room.db.read() as session:

@@ -1,6 +1,7 @@
 """Bringing comparisons in: paste or upload, look at what would be made, and press once more to make it."""
 
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import PurePath
 from typing import Final
 
@@ -8,7 +9,7 @@ from flask import g, request
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Response
 
-from digest.catalog import uploads
+from digest.catalog import outlook, uploads
 from digest.catalog.uploads import Sent
 from digest.db import utcnow
 from digest.editorial.models import Role
@@ -20,7 +21,8 @@ from digest.web.desk.log import note
 
 FILES_AT_ONCE: Final = 500
 NAME_CHARS: Final = 120
-SHOWN: Final = 300
+SHOWN: Final = 100
+CHARS: Final = 40_000  # of changed texts on one page; what comes behind them is only named
 
 
 @blueprint.post("/comparisons")
@@ -40,7 +42,16 @@ def bundle(number: int) -> str:
     """What would become of each comparison, and a line for each file that cannot be used."""
     with services().db.read() as db:
         found = uploads.proposal(db, number, g.me.id)
-        return page("bundle.html", proposal=found, shown=SHOWN, zone=chosen.chosen(db).zone)
+        first = uploads.drafts(db, number, g.me.id, SHOWN)
+        looks = outlook.outlooks(db, first, found.planned[:SHOWN], utcnow())
+        return page(
+            "bundle.html",
+            proposal=found,
+            rows=list(zip(found.planned, looks, strict=False)),
+            in_full=_in_full(looks),
+            shown=SHOWN,
+            zone=chosen.chosen(db).zone,
+        )
 
 
 @blueprint.post("/comparisons/bring/<int:number>")
@@ -69,6 +80,12 @@ def drop(number: int) -> Response:
         uploads.drop(db, number, g.me.id)
     say("Nothing was made of it.")
     return to("comparisons")
+
+
+def _in_full(looks: list[outlook.Outlook]) -> int:
+    """How many of the first rows can show every changed word."""
+    sizes = (sum(len(change.old) + len(change.new) for change in look.changes) for look in looks)
+    return max(1, sum(total <= CHARS for total in accumulate(sizes)))
 
 
 def _words(found: uploads.Proposal) -> str:
