@@ -13,10 +13,11 @@ from digest.delivery import canary, control
 from digest.delivery.counts import Counts, counts, ended_since
 from digest.delivery.models import FrozenIssue
 from digest.delivery.waits import waits
-from digest.editorial.models import Issue, State
+from digest.editorial import editing
+from digest.editorial.models import Issue, Role, State
 from digest.web.desk import chosen, outcomes
 from digest.web.desk.frame import page, say, services, to, with_policy
-from digest.web.desk.gate import blueprint
+from digest.web.desk.gate import blueprint, needs
 from digest.web.desk.log import note
 
 LOOK_BACK = timedelta(seconds=60)
@@ -91,6 +92,23 @@ def pause(number: int) -> Response:
 def resume(number: int) -> Response:
     """Go on with those who have nothing yet."""
     return _control(number, control.resume, f"Issue {number} goes on.")
+
+
+@blueprint.get("/issues/<int:number>/cancel")
+@needs(Role.EDITOR)
+def end(number: int) -> Response | str:
+    """What cancelling means for whom, before it is done: nothing takes it back."""
+    with services().db.read() as db:
+        issue = chosen.issue(db, number)
+        if issue.state not in {State.SENDING, State.PAUSED} or editing.editable(issue):
+            return to("issue", number=number)
+        return page(
+            "issue_end.html",
+            issue=issue,
+            zone=issue.publication.zone,
+            counts=counts(db, issue.id),
+            hold_left=_hold_left(issue, utcnow()),
+        )
 
 
 @blueprint.post("/issues/<int:number>/cancel")
