@@ -1,6 +1,7 @@
 """From the last look to the report."""
 
 import email
+import re
 
 import pytest
 from sqlalchemy import select
@@ -137,8 +138,42 @@ def test_a_hold_counts_down_and_cancel_really_cancels(room: Stand) -> None:
     page = get(editor, DRAFT)
     assert "no mail has left" in page
     assert "4:5" in page
-    press(editor, f"{DRAFT}/cancel", page=DRAFT)
+    assert "Cancel" not in re.findall(r"<button[^>]*>([^<]*)", page)
+    assert f'href="{DRAFT}/cancel"' in page
+    assert "so that nobody gets it?" in get(editor, f"{DRAFT}/cancel")
+    assert issue(room).state == State.SENDING
+    get(signed_in(room, "viewer"), f"{DRAFT}/cancel", status=403)
+    press(editor, f"{DRAFT}/cancel")
     assert issue(room).state == State.CANCELLED
+
+
+def test_the_rest_is_cancelled_with_a_second_press(room: Stand) -> None:
+    on_its_way(room)
+    editor = signed_in(room)
+    assert "1 of 11 have nothing yet" in get(editor, f"{DRAFT}/cancel")
+    press(editor, f"{DRAFT}/cancel")
+    assert issue(room).state == State.CANCELLED
+    assert editor.get(f"{DRAFT}/cancel").status_code == 303
+
+
+def test_unscheduling_puts_the_hour_back_with_undo(room: Stand) -> None:
+    editor = signed_in(room)
+    press(editor, PLAN, do="schedule", **HOUR)
+    path, fields = undo(press(editor, f"{DRAFT}/unschedule", page=DRAFT).get_data(as_text=True))
+    assert issue(room).state == State.DRAFT
+    press(editor, path, page=DRAFT, **fields)
+    stored = issue(room)
+    kept = (stored.state, stored.send_on, stored.zone, stored.hold_minutes)
+    assert kept == (State.SCHEDULED, "2030-01-01 09:00", "Europe/Berlin", 15)
+
+
+def test_unscheduling_what_is_on_its_way_leads_to_where_one_watches(room: Stand) -> None:
+    editor = signed_in(room)
+    on_its_way(room, hold_minutes=5)
+    page = press(editor, f"{DRAFT}/unschedule", page=DRAFT)
+    assert "went on its way meanwhile" in page.get_data(as_text=True)
+    assert page.request.path == DRAFT
+    assert issue(room).state == State.SENDING
 
 
 def test_pause_and_resume(room: Stand) -> None:

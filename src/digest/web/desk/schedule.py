@@ -11,13 +11,13 @@ from werkzeug.wrappers import Response
 from digest.db import utcnow
 from digest.delivery import recall as recalling
 from digest.delivery.forecast import Forecast, forecast
-from digest.editorial import occasions, promises
+from digest.editorial import editing, occasions, promises
 from digest.editorial import schedule as calendar
 from digest.editorial.models import Issue, State
-from digest.errors import BadInput
+from digest.errors import BadInput, NotAllowed
 from digest.web.desk import chosen, forms, release
 from digest.web.desk.checking import look_over, waive_all
-from digest.web.desk.frame import Undo, field, is_live, page, say, services, to
+from digest.web.desk.frame import Undo, complain, field, is_live, page, say, services, to
 from digest.web.desk.gate import blueprint
 from digest.web.desk.log import note
 
@@ -74,8 +74,22 @@ def put(number: int) -> Response:
 def unschedule(number: int) -> Response:
     """Take it off the calendar: it is a draft again."""
     with services().db.begin() as db:
-        calendar.unschedule(db, chosen.issue(db, number), now=utcnow(), by="desk", user_id=g.me.id)
-    say(f"Issue {number} is a draft again.")
+        issue = chosen.issue(db, number)
+        hour = {
+            "day": (issue.send_on or "")[:10],
+            "clock": (issue.send_on or "")[11:],
+            "zone": issue.zone or "",
+        }
+        hour["hold"] = str(issue.hold_minutes)
+        try:
+            calendar.unschedule(db, issue, now=utcnow(), by="desk", user_id=g.me.id)
+        except NotAllowed:
+            db.refresh(issue)
+            if editing.editable(issue) or issue.state == State.CANCELLED:
+                raise
+            complain(f"Issue {number} went on its way meanwhile. What can still be done stands here.")
+            return to("issue", number=number)
+    say(f"Issue {number} is a draft again.", Undo(url_for("desk.put", number=number), hour))
     return to("issue", number=number)
 
 
