@@ -68,7 +68,7 @@ def draft(
 def drafts_due(session: Session, now: datetime) -> list[int]:
     """The ids of publications whose next issue should be drafted by now and was not looked at yet."""
     everyone = session.scalars(select(Publication).order_by(Publication.id))
-    return [publication.id for publication in everyone if _occasion_due(session, publication, now)]
+    return [publication.id for publication in everyone if occasion_due(session, publication, now)]
 
 
 def draft_due(session: Session, publication_id: int, now: datetime) -> Drafted | None:
@@ -78,7 +78,7 @@ def draft_due(session: Session, publication_id: int, now: datetime) -> Drafted |
     as it is; one that stayed open since an earlier occasion is drafted anew.
     """
     publication = session.get_one(Publication, publication_id)
-    occasion = _occasion_due(session, publication, now)
+    occasion = occasion_due(session, publication, now)
     if occasion is None or not _claim(session, publication, occasion):
         return None
     issue = issues.open_draft(session, publication.id)
@@ -92,7 +92,8 @@ def draft_due(session: Session, publication_id: int, now: datetime) -> Drafted |
     return Drafted(occasion, issue, thin=issue.thin)
 
 
-def _occasion_due(session: Session, publication: Publication, now: datetime) -> str | None:
+def occasion_due(session: Session, publication: Publication, now: datetime) -> str | None:
+    """The regular day, local date, whose draft should be there by now and was not looked at yet; None for none."""
     run = schedule.next_occasion(publication, now)
     begins = schedule.draft_time(publication, run)
     done = publication.drafted_for is not None and publication.drafted_for >= run

@@ -49,6 +49,26 @@ def test_the_coming_runs_say_their_deadline_and_their_cut_off(db: Database, tmp_
     )
 
 
+def test_from_its_cut_off_until_it_is_there_a_draft_is_said_to_be_made(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    tomorrow = (utcnow().astimezone(ZoneInfo("Europe/Berlin")) + timedelta(days=1)).weekday()
+    room = newsroom(sqlite, tmp_path, zone="Europe/Berlin", weekday=tomorrow, draft_days_before=2)
+    editor = signed_in(room)
+    assert "being made now" not in get(editor, PAGE) + get(editor, "/desk/")
+    with room.db.begin() as session:
+        issues.get(session, 1).state = State.CANCELLED
+    front, page = words(get(editor, "/desk/")), words(get(editor, PAGE))
+    assert "Its draft is being made now." in front
+    assert "Nothing to do" not in front
+    assert "Being drafted" in page
+    assert "Its draft is being made now." in page
+    with room.db.begin() as session:
+        assert drafting.drafts_due(session, utcnow())
+        drafting.draft_due(session, publications.find(session).id, utcnow())
+    assert "being made now" not in get(editor, PAGE) + get(editor, "/desk/")
+
+
 def test_a_week_is_skipped_and_taken_back(room: Stand) -> None:
     editor, day = signed_in(room), coming(room).day
     press(editor, f"{PAGE}/skip", page=PAGE, day=day)

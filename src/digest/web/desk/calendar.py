@@ -15,7 +15,7 @@ from werkzeug.exceptions import NotFound as NoSuchPage
 from werkzeug.wrappers import Response
 
 from digest.db import utcnow
-from digest.editorial import clock, occasions
+from digest.editorial import clock, drafting, occasions
 from digest.editorial.models import Issue, Role, State, User
 from digest.editorial.occasions import Occasion
 from digest.publications import publications
@@ -32,7 +32,7 @@ SLACK = timedelta(days=2)  # no zone is farther from UTC
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing on one day. `state` is an issue's, or "planned", "skipped", "missed" for a day without one."""
+    """One thing on one day. `state` is an issue's, or what `_without` says of a day without one."""
 
     state: str
     at: str  # the wall clock, "09:00"; empty where no hour is known
@@ -48,10 +48,12 @@ class Run:
     publication: Publication
     day: Occasion
     issue: Entry | None
+    drafting: bool = False  # its cut-off has come, and its draft is not there yet
 
     @property
     def state(self) -> str:
-        return "skipped" if self.day.skipped else self.issue.state if self.issue else "planned"
+        planned = "drafting" if self.drafting else "planned"
+        return "skipped" if self.day.skipped else self.issue.state if self.issue else planned
 
 
 @blueprint.get("/calendar")
@@ -69,8 +71,9 @@ def calendar() -> str:
         for paper in papers:
             issues = _issues(db, paper, days[0], max(days[-1], (first + AHEAD)))
             regular = occasions.between(db, paper, days[0], first + AHEAD)
-            runs += _runs(paper, regular, issues, now)
-            for day, entry in [*issues, *_without(paper, regular, issues, now)]:
+            due = drafting.occasion_due(db, paper, now)
+            runs += _runs(paper, regular, issues, now, due)
+            for day, entry in [*issues, *_without(paper, regular, issues, now, due)]:
                 entries[day].append(entry)
         return page(
             "calendar.html",
@@ -162,28 +165,37 @@ def _hour_of_draft(db: Session, paper: Publication, day: str | None) -> datetime
 
 
 def _without(
-    paper: Publication, regular: Sequence[Occasion], issues: Sequence[tuple[date, Entry]], now: datetime
+    paper: Publication,
+    regular: Sequence[Occasion],
+    issues: Sequence[tuple[date, Entry]],
+    now: datetime,
+    due: str | None,
 ) -> list[tuple[date, Entry]]:
-    """The regular days that have no issue, or none that counts."""
+    """The regular days that have no issue, or none that counts: planned, drafting (the one `due`), skipped, missed."""
     taken = {day for day, entry in issues if entry.state != State.CANCELLED}
     tried = {day for day, _ in issues}
     found = []
     for one in regular:
         local = one.run.astimezone(ZoneInfo(paper.zone))
         if local.date() not in taken:
-            state = "skipped" if one.skipped else "planned" if one.run > now else "missed"
+            coming = "drafting" if one.day == due else "planned"
+            state = "skipped" if one.skipped else coming if one.run > now else "missed"
             if state != "missed" or local.date() not in tried:
                 found.append((local.date(), Entry(state, f"{local:%H:%M}", paper)))
     return found
 
 
 def _runs(
-    paper: Publication, regular: Sequence[Occasion], issues: Sequence[tuple[date, Entry]], now: datetime
+    paper: Publication,
+    regular: Sequence[Occasion],
+    issues: Sequence[tuple[date, Entry]],
+    now: datetime,
+    due: str | None,
 ) -> list[Run]:
     by_day: Mapping[date, Entry] = {day: entry for day, entry in issues if entry.state != State.CANCELLED}
     zone = ZoneInfo(paper.zone)
     coming = [one for one in regular if one.run > now]
-    return [Run(paper, one, by_day.get(one.run.astimezone(zone).date())) for one in coming]
+    return [Run(paper, one, by_day.get(one.run.astimezone(zone).date()), one.day == due) for one in coming]
 
 
 def _month(asked: str | None, now: datetime, zone: str) -> date:

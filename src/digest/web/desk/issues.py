@@ -40,6 +40,7 @@ def front() -> str:
             older=past[-1].number if len(past) == PAST_AT_ONCE else None,
             next_run=occasions.next_planned(db, publication, now).run,
             draft_comes=occasions.next_cut_off(db, publication, now),
+            draft_due=drafting.occasion_due(db, publication, now),
             next_step=next_step(db, publication, open_issues, now),
             readers=reach.count(db, publication.id, now).reachable,
             comparisons=read.count(db),

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from sqlalchemy.orm import Session
 
 from digest.catalog import read
-from digest.editorial import occasions, releases
+from digest.editorial import clock, drafting, occasions, releases
 from digest.editorial.models import Issue, State
 from digest.publications.models import Publication
 from digest.web.desk import setup
@@ -92,6 +92,9 @@ def _nothing(db: Session, publication: Publication, scheduled: Issue | None, now
         return NextStep(
             "Bring comparisons: an issue is picked from them.", "Comparisons", url_for("desk.comparisons")
         )
+    if day := drafting.occasion_due(db, publication, now):
+        run = when(clock.run_of(publication, day), publication.zone)
+        return NextStep(Markup("The next issue is for {}. Its draft is being made now.").format(run))
     comes = when(occasions.next_cut_off(db, publication, now), publication.zone)
     return NextStep(Markup("Nothing to do. The next draft comes by itself, {}.").format(comes))
 
