@@ -9,7 +9,7 @@ from digest.audience import leave
 from digest.db import Database, utcnow
 from digest.delivery import control
 from digest.delivery.accounts import Limits
-from digest.delivery.hand import GROUP, Groups
+from digest.delivery.groups import GROUP, Groups
 from digest.editorial.models import Issue
 
 

@@ -53,7 +53,7 @@ def claim(
     taken_at, connection = moment(), session.connection()
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-    process = holder.rpartition(":")[0].rpartition(":")[0]
+    process = senders.of(holder)
     held, own, others = connection.execute(
         _live(of_account=bool(account)),
         {

@@ -10,7 +10,8 @@ from digest.delivery import claim as claims
 from digest.delivery import domains, evidence, replies
 from digest.delivery.accounts import Account
 from digest.delivery.answers import Answers
-from digest.delivery.hand import GROUP, Groups, Hand
+from digest.delivery.groups import GROUP, Groups
+from digest.delivery.hand import Hand
 from digest.delivery.replies import Meaning
 from digest.delivery.shift import Shift
 from digest.delivery.stoppage import Stop

@@ -5,6 +5,7 @@ transaction is open while the relay is spoken to. Sending is the one act of this
 """
 
 import functools
+import logging
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from digest.delivery.accounts import Account
 from digest.delivery.answers import Answers
 from digest.delivery.claim import Claim
 from digest.delivery.evidence import Evidence
+from digest.delivery.groups import Groups
 from digest.delivery.ledger import End, Next
 from digest.delivery.models import Outcome
 from digest.delivery.shift import Shift
@@ -23,32 +25,8 @@ from digest.errors import BadInput
 from digest.pipeline import Mail
 from digest.turns import Rest
 
-GROUP = 200  # mails between two commits, at most
+LOG = logging.getLogger(__name__)
 FRESH_SECONDS = 1.0  # so long after they were read, readers are mailed without being asked about again
-GROUP_SECONDS = 0.4  # and not more than this much work: who leaves meanwhile has their mail all the same
-
-
-class Groups:
-    """How many mails a connection takes at a time."""
-
-    def __init__(self) -> None:
-        # One, for how fast it goes is not known yet: who leaves after they were read has their mail all the same.
-        self._size, self._at = 1, 0.0
-
-    def next(self) -> int:
-        """What the last one's pace allows, and not twice as many at once."""
-        if self._at:
-            pace = self._size / max(time.monotonic() - self._at, 1e-6)
-            self._size = max(1, min(GROUP, 2 * self._size, int(pace * GROUP_SECONDS)))
-        return self._size
-
-    def begin(self) -> None:
-        """The work on one begins; what its transaction took would keep small groups small."""
-        self._at = time.monotonic()
-
-    def rest(self) -> None:
-        """What comes between is no work on a group."""
-        self._at = 0.0
 
 
 class Hand:
@@ -62,6 +40,7 @@ class Hand:
         self.queue: deque[Next] = deque()
         self.again: deque[Mail] = deque()  # surely not handed over when the last line was lost
         self._ahead: tuple[Next, Mail] | None = None
+        self._ended: Counter[str] = Counter()  # outcomes of this claim, for the log
         self._unwanted: dict[
             int, Next | None
         ] = {}  # by place: envelopes that are out, and nobody wants the mail
@@ -199,6 +178,8 @@ class Hand:
         reached, ends = min(untouched, default=self._upto), self._answers.hand_out()
         yield from self._shift.served(functools.partial(self._give_back, account, ends, reached))
         self._count(ends)
+        told = {"batch": self.claim.batch_id, "issue": self.claim.issue_id, **self._ended}
+        LOG.info("batch ended" if reached >= self.claim.size else "batch put down", extra=told)
         self._close(settled=True)
 
     def _give_back(self, account: Account, ends: list[End], reached: int) -> None:
@@ -245,6 +226,7 @@ class Hand:
         return going
 
     def _count(self, ends: list[End]) -> None:
+        self._ended.update(end.outcome or "later" for end in ends)
         if ends:
             self._shift.tally(Counter(end.outcome or "later" for end in ends))
 

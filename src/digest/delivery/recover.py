@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from digest.delivery import evidence, ledger
+from digest.delivery import evidence, ledger, senders
 from digest.delivery.ledger import End
 from digest.delivery.models import Batch, Outcome
 
@@ -74,6 +74,7 @@ def _take_over(session: Session, batch: Batch, home: Path, own: str, now: dateti
     )
     if won is None:
         return False
+    senders.leave(session, senders.of(str(batch.holder)), now)  # one that lives says so again within seconds
     marks = evidence.read(home, batch.id, batch.fence) if ours else None
     ends, reached = _told(ledger.unresolved(session, batch), marks, batch.started)
     ledger.write(session, batch.issue_id, ends, now)

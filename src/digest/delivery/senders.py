@@ -21,6 +21,11 @@ def here(session: Session, name: str, now: datetime) -> None:
     session.execute(row.on_conflict_do_update(index_elements=["name"], set_={"seen_at": now}))
 
 
+def of(holder: str) -> str:
+    """The process that a batch's holder is a part of."""
+    return holder.rpartition(":")[0].rpartition(":")[0]
+
+
 def leave(session: Session, name: str, now: datetime) -> None:
     """This process ends: the others take its part at once. Forgets those of yesterday, too."""
     session.execute(delete(Sender).where((Sender.name == name) | (Sender.seen_at < now - timedelta(days=1))))
