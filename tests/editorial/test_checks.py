@@ -93,7 +93,7 @@ def test_a_pick_that_was_sent_is_named_with_its_issue_unless_its_verdict_changed
         choosing.add(session, second, changed)
         schedule.send_now(session, second, now=NOW, by="test")
         check = found(session, second)["sent before"]
-        assert check.text == "tool0-vs-tool1 was in issue 1."
+        assert check.text == "Tool0 vs Tool1 was in issue 1."
         assert (
             len([c for c in checks.run(session, second, base_url="https://x.dev") if c.name == "sent before"])
             == 1

@@ -23,6 +23,7 @@ def test_a_correction_says_what_it_corrects(db: Database) -> None:
         newsroom.compare(session, "Tool0", "Tool1", panel=(25, 50))
         check = found(session, issue)["newer version"]
         assert "Tool0's verdict went from 75 % to 25 %" in check.text
+        assert check.text.startswith("Tool0 vs Tool1 has a newer version")
         assert check.place == f"pick-{issue.picks[0].comparison_id}"
 
 
@@ -37,7 +38,7 @@ def test_a_later_comparison_with_another_price_or_the_other_verdict_is_told(db: 
         assert set(names) == {"stale price", "stale verdict"}
         assert (
             names["stale price"].text
-            == "Tool2 costs $9/mo in tool2-vs-newcomer, which is newer, and Free here."
+            == "Tool2 costs $9/mo in Tool2 vs Newcomer, which is newer, and Free here."
         )
         assert names["stale price"].level == Level.WARNING
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from digest.catalog import clean, read
 from digest.catalog.models import Comparison, ComparisonVersion, Review, Tool
@@ -18,7 +18,7 @@ class PastReview:
 
     review: read.ReviewView
     added_at: datetime
-    comparisons: tuple[str, ...]  # slugs
+    comparisons: tuple[tuple[str, str], ...]  # slug, and the tools' names: "SmolLM3 vs Mistral-Next"
 
 
 def of_tool(session: Session, tool_slug: str) -> list[PastReview]:
@@ -39,16 +39,21 @@ def of_tool(session: Session, tool_slug: str) -> list[PastReview]:
     ]
 
 
-def _where(session: Session, tool_id: int) -> dict[int, set[str]]:
-    version = ComparisonVersion
+def _where(session: Session, tool_id: int) -> dict[int, set[tuple[str, str]]]:
+    version, left_review, right_review = ComparisonVersion, aliased(Review), aliased(Review)
+    left_tool, right_tool = aliased(Tool), aliased(Tool)
     reviews = select(Review.id).where(Review.tool_id == tool_id)
     rows = session.execute(
-        select(version.left_id, version.right_id, Comparison.slug)
-        .join(Comparison)
+        select(version.left_id, version.right_id, Comparison.slug, left_tool.name, right_tool.name)
+        .join(Comparison, Comparison.id == version.comparison_id)
+        .join(left_review, left_review.id == version.left_id)
+        .join(left_tool, left_tool.id == left_review.tool_id)
+        .join(right_review, right_review.id == version.right_id)
+        .join(right_tool, right_tool.id == right_review.tool_id)
         .where(or_(version.left_id.in_(reviews), version.right_id.in_(reviews)))
     )
-    where: dict[int, set[str]] = defaultdict(set)
-    for left, right, slug in rows:
-        where[left].add(slug)
-        where[right].add(slug)
+    where: dict[int, set[tuple[str, str]]] = defaultdict(set)
+    for left, right, slug, left_name, right_name in rows:
+        where[left].add((slug, f"{left_name} vs {right_name}"))
+        where[right].add((slug, f"{left_name} vs {right_name}"))
     return where

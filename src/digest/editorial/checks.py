@@ -89,8 +89,8 @@ def _picks(session: Session, issue: Issue) -> Iterator[Check]:
         fewest = issue.publication.fewest_picks
         text = f"It has {len(issue.picks)} of at least {fewest} picks."
         yield warn("thin week", text, "Add a comparison, wait a week, or send it as it is.", "add")
-    for comparison, slug, number in _sent_before(session, issue):
-        text, mend = f"{slug} was in issue {number}.", "Drop it, or say in a note why it is here again."
+    for comparison, name, number in _sent_before(session, issue):
+        text, mend = f"{name} was in issue {number}.", "Drop it, or say in a note why it is here again."
         yield warn("sent before", text, mend, f"pick-{comparison}")
 
 
@@ -196,7 +196,11 @@ def _followable(url: str) -> bool:
 def _sent_before(session: Session, issue: Issue) -> Sequence[tuple[int, str, int]]:
     picked = [pick.comparison_id for pick in issue.picks]
     found = candidates.of(session, issue.publication_id, picked, besides=issue.id)
-    again = [(c.comparison, c.slug, c.held) for c in found if c.held is not None and c.past is None]
+    again = [
+        (c.comparison, f"{c.left.tool} vs {c.right.tool}", c.held)
+        for c in found
+        if c.held is not None and c.past is None
+    ]
     return sorted(again, key=lambda one: one[1])
 
 

@@ -24,7 +24,7 @@ class _Later:
     tool: str
     price: str
     panel: int
-    slug: str
+    where: str  # the comparison by its tools
     published_at: datetime
 
 
@@ -73,7 +73,7 @@ def differences(before: ReviewView, after: ReviewView) -> list[str]:
 def _outdated(view: ComparisonView, stands_now: ComparisonView, place: str) -> Check:
     told = [*differences(view.left, stands_now.left), *differences(view.right, stands_now.right)]
     what = f": {'; '.join(told)}" if told else ", with other words"
-    text = f"{view.slug} has a newer version than the one picked{what}."
+    text = f"{_name(view)} has a newer version than the one picked{what}."
     return warn("newer version", text, "Draft the issue anew to take it.", place)
 
 
@@ -84,13 +84,13 @@ def _told_otherwise(view: ComparisonView, later: dict[str, _Later], place: str) 
         if found is None or found.published_at <= view.published_at:
             continue
         if found.price != side.entry_price:
-            said = f"{found.tool} costs {found.price or 'nothing that is known'} in {found.slug}, which is newer, and "
+            said = f"{found.tool} costs {found.price or 'nothing that is known'} in {found.where}, which is newer, and "
             mend = "Look which holds; correct the comparison, or say so in a note."
             yield warn(
                 "stale price", f"{said}{side.entry_price or 'nothing that is known'} here.", mend, place
             )
         if (found.panel >= SHIPS) != (side.panel_ship >= SHIPS):
-            said = f"{found.tool} got {found.panel} % in {found.slug}, which is newer, and {side.panel_ship} % here."
+            said = f"{found.tool} got {found.panel} % in {found.where}, which is newer, and {side.panel_ship} % here."
             yield warn("stale verdict", said, "Say in a note what changed, or drop it.", place)
 
 
@@ -118,25 +118,30 @@ def _later(session: Session, views: Collection[ComparisonView]) -> dict[str, _La
 
 
 def _of_side(session: Session, side: str, tools: set[str], since: datetime) -> list[tuple[str, _Later]]:
-    review, tool = aliased(Review), aliased(Tool)
+    review, tool, rival_review, rival = aliased(Review), aliased(Tool), aliased(Review), aliased(Tool)
+    left, other = side == "left_id", "right_id" if side == "left_id" else "left_id"
     rows = (
         select(
             tool.slug,
             tool.name,
             review.entry_price,
             review.panel_ship,
-            Comparison.slug,
+            rival.name,
             ComparisonVersion.published_at,
         )
         .select_from(tool)
         .join(review, review.tool_id == tool.id)
         .join(ComparisonVersion, getattr(ComparisonVersion, side) == review.id)
-        .join(Comparison, Comparison.id == ComparisonVersion.comparison_id)
+        .join(rival_review, getattr(ComparisonVersion, other) == rival_review.id)
+        .join(rival, rival_review.tool_id == rival.id)
         .where(tool.slug.in_(tools), ComparisonVersion.published_at > since)
     )
     return [
-        (slug, _Later(name, price, panel, comparison, at))
-        for slug, name, price, panel, comparison, at in session.execute(rows)
+        (
+            slug,
+            _Later(name, price, panel, f"{name} vs {other_name}" if left else f"{other_name} vs {name}", at),
+        )
+        for slug, name, price, panel, other_name, at in session.execute(rows)
     ]
 
 

@@ -236,7 +236,7 @@ def test_a_tool_s_verdicts_are_a_curve_and_a_list(room: Stand) -> None:
     page = get(signed_in(room, "viewer"), "/desk/tools/larkspur")
     assert "the panel from 75 to 100, the community from 40 to 61" in page
     assert "3 reviews" in page
-    assert 'href="/desk/comparisons/larkspur-vs-harrow"' in page
+    assert 'href="/desk/comparisons/larkspur-vs-harrow">Larkspur vs Harrow</a>' in page
     get(signed_in(room), "/desk/tools/nothing", status=404)
 
 
