@@ -80,6 +80,14 @@ def test_counts_by_standing_add_up(room: Stand) -> None:
         assert len(listed(get(signed_in(room), f"/desk/subscribers?standing={standing}"))) == int(many)
 
 
+def test_where_a_reader_stands_is_one_word_in_the_list_and_on_their_page(room: Stand) -> None:
+    given = (("ana@example.org", "active"), ("bob@example.org", "pending"), ("cas@example.org", "left"))
+    viewer = signed_in(room, "viewer")
+    for number, word in zip(people(room, *given), ("Reachable", "Pending", "Left"), strict=True):
+        assert f"<td>{word}</td>" in get(viewer, f"/desk/subscribers?standing={word.lower()}")
+        assert f"<dt>Stands</dt><dd>{word}" in get(viewer, f"/desk/subscribers/{number}")
+
+
 def test_the_whole_history_of_one_reader_is_on_one_page(room: Stand) -> None:
     numbers = on_its_way(room, State.SENT)
     read_by(room, numbers)
