@@ -55,10 +55,13 @@ def test_words_save_themselves_with_a_quiet_line(room: Stand) -> None:
     begun |= marks(answer.text)
     ask(editor, f"{DRAFT}/words", **begun | {"intro": "Half a thought"})
     assert issue(room).intro == "Half a thought"
+    assert "issue-title" not in answer.text
+    titled = ask(editor, f"{DRAFT}/words", **form(editor) | {"subject": "Half a title"})
+    assert '<h1 id="issue-title" hx-swap-oob="true">Half a title</h1>' in titled.text
     assert ask(editor, f"{DRAFT}/words", **form(editor)).status_code == 204
     with room.db.read() as session:
         told = versions.listing(session, issues.get(session, 1).id)
-        assert [one.version.what for one in told] == ["the intro", "Drafted"]
+        assert [one.version.what for one in told] == ["the subject, the intro", "Drafted"]
 
 
 def test_a_clash_saves_what_does_not_clash_and_says_the_rest(room: Stand) -> None:
@@ -127,6 +130,10 @@ def test_a_search_finds_while_one_types(room: Stand) -> None:
     answer = ask(signed_in(room), f"{DRAFT}/find?find=parsnip+lantern", "GET")
     assert "1 comparison for “parsnip lantern”" in answer.text
     assert "<html" not in answer.text
+    page = get(signed_in(room), f"{DRAFT}?find=e")
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert any(one.startswith("found-do-add-") for one in ids)
+    assert len(ids) == len(set(ids))
 
 
 def test_words_are_shown_as_they_will_look_and_nothing_is_stored(room: Stand) -> None:
