@@ -100,8 +100,8 @@ def test_the_same_tool_with_other_figures_has_another_review(db: Database) -> No
     with db.read() as session:
         past = history.of_tool(session, "smollm3")
     assert {(one.review.panel_ship, one.comparisons) for one in past} == {
-        (100, ("smollm3-vs-harrow-34b",)),
-        (75, ("smollm3-vs-kettle",)),
+        (100, (("smollm3-vs-harrow-34b", "SmolLM3 vs Harrow 34B"),)),
+        (75, (("smollm3-vs-kettle", "SmolLM3 vs Kettle"),)),
     }
 
 
