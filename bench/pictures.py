@@ -22,6 +22,7 @@ from digest.config import free_port
 HERE = Path(__file__).parent.parent
 FOLDER = HERE / "docs" / "pictures"
 HEIGHT, MOST = 900, 2200
+ONLY = sys.argv[1:]  # names of pages of the desk; none: everything
 PLACES = {  # name: where, widths, schemes, whether an editor is signed in
     "site-front": ("/", (360, 1280), ("light", "dark"), False),
     "site-comparisons": ("/comparisons", (1280,), ("dark",), False),
@@ -61,7 +62,7 @@ def main() -> int:
     with _demo() as (site, link), sync_playwright() as player:
         browser = player.chromium.launch(executable_path=program, args=["--no-sandbox"])
         try:
-            for name, (where, widths, schemes, editor) in PLACES.items():
+            for name, (where, widths, schemes, editor) in PLACES.items() if not ONLY else ():
                 for width, scheme in ((width, scheme) for width in widths for scheme in schemes):
                     with _page(browser, width, scheme, link if editor else None) as page:
                         _go(page, site, where)
@@ -78,6 +79,8 @@ def _desk(browser: Browser, site: str, link: str) -> None:
     with _page(browser, 1280, "light", link) as page:
         _edit(page, site)
     for name, (where, _) in sorted(DESK.items(), key=lambda one: one[1][0] == HELD):
+        if ONLY and name not in ONLY:
+            continue
         for width in (360, 1280):
             for scheme in ("light", "dark"):
                 with _page(browser, width, scheme, None if where == SIGN_IN else link) as page:

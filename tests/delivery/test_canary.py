@@ -176,7 +176,9 @@ def test_a_canary_that_says_little_is_waited_for_a_quarter_of_an_hour(
     sqlite: Database, tmp_path: Path
 ) -> None:
     number = frozen(sqlite, readers=400)
-    with Relay(Script(rcpt=each(map(address, first_ones(sqlite, number)), "451 4.7.1 greylisted"))) as relay:
+    first = [address(n) for n in first_ones(sqlite, number)]
+    script = each(first[:1], NO) | each(first[1:], "451 4.7.1 greylisted")
+    with Relay(Script(rcpt=script)) as relay:
         work(sqlite, tmp_path, relay.url, retry_delay=timedelta(minutes=5))
     for minutes, passed in ((1, []), (14, []), (16, [number])):
         with sqlite.begin() as session:

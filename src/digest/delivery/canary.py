@@ -131,7 +131,8 @@ def _judge(session: Session, issue_id: int, now: datetime) -> bool:
     found = refusals.seen(session, batch_ids)
     few = found.answered < JUDGED
     good = not found.above(REFUSED) or (few and found.refused < SURE)
-    if good and few and _more_to_come(session, issue_id, now):
+    # One that was only put off says nothing against the rest; nobody waits for a domain that is slow.
+    if good and few and found.refused and _more_to_come(session, issue_id, now):
         return False
     if not good:
         said = refusals.words(session, batch_ids)
