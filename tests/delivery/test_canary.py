@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 from tests.delivery.mailroom import address, frozen, impatient, row, state, tally, until_done, work
@@ -55,8 +55,9 @@ def test_a_canary_is_a_hundredth_within_bounds(mails: int, first: int) -> None:
     assert canary.size(mails) == first
 
 
-@given(sizes=st.lists(st.integers(1, 1000), min_size=1, max_size=40), start=st.floats(0, 1, exclude_max=True))
-def test_the_canary_is_spread_evenly_and_nobody_is_in_it_twice(sizes: list[int], start: float) -> None:
+@given(sizes=st.lists(st.integers(1, 1000), min_size=1, max_size=40), start=st.integers(0, 2**32 - 1))
+@example(sizes=[1, 1, 1, 897], start=360)
+def test_the_canary_is_spread_evenly_and_nobody_is_in_it_twice(sizes: list[int], start: int) -> None:
     total = sum(sizes)
     number = canary.size(total) or 1
     seats = list(canary._spread(list(enumerate(sizes)), number, start))

@@ -159,16 +159,16 @@ def _batches(session: Session, issue_id: int) -> Sequence[int]:
     return session.scalars(select(Batch.id).where(Batch.issue_id == issue_id, Batch.canary)).all()
 
 
-def _start(issue_id: int) -> float:
-    """From 0 to 1, another for each issue: so that it is not always the same readers who go first."""
-    return int.from_bytes(hashlib.sha256(b"canary %d" % issue_id).digest()[:4]) / 2**32
+def _start(issue_id: int) -> int:
+    """Another number for each issue: so that it is not always the same readers who go first."""
+    return int.from_bytes(hashlib.sha256(b"canary %d" % issue_id).digest()[:4])
 
 
-def _spread(batches: Sequence[tuple[int, int]], number: int, start: float) -> Iterator[tuple[int, int]]:
+def _spread(batches: Sequence[tuple[int, int]], number: int, start: int) -> Iterator[tuple[int, int]]:
     """`number` of the places in these (batch, size), at equal distances, as (batch, place)."""
     total, before, which = sum(size_ for _, size_ in batches), 0, 0
     for turn in range(number):
-        place = min(int((turn + start) * total / number), total - 1)
+        place = (turn * total + start % total) // number
         while place >= before + batches[which][1]:
             before += batches[which][1]
             which += 1
