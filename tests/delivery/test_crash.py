@@ -16,7 +16,7 @@ from tests.delivery.mailroom import address, adds_up, frozen, state, tally, unti
 from tests.relay import Relay, Script
 
 from digest.db import Database, utcnow
-from digest.delivery import connection
+from digest.delivery import groups
 from digest.delivery.models import Batch, Delivery
 
 ROOT = Path(__file__).parent.parent.parent
@@ -92,7 +92,7 @@ def test_without_its_evidence_what_may_be_out_is_unknown_and_never_sent_again(
     number, relay = drill(db, tmp_path, points, lambda: shutil.rmtree(tmp_path / "evidence"))
     found = tally(db, number)
     assert found.accepted + found.unknown == READERS
-    assert found.unknown <= len(points) * 2 * (connection.GROUP + 1)
+    assert found.unknown <= len(points) * 2 * (groups.GROUP + 1)
     _nobody_twice_nobody_lost(db, number, relay)
 
 
@@ -157,7 +157,7 @@ def test_a_stopped_process_that_wakes_up_late_sends_nothing_of_what_was_taken_ov
     assert len(relay.recipients) == len(set(relay.recipients))
     found = tally(sqlite, number)
     assert found.accepted + found.unknown == 2000
-    assert found.unknown <= connection.GROUP + 1
+    assert found.unknown <= groups.GROUP + 1
 
 
 def _nobody_twice_nobody_lost(db: Database, number: int, relay: Relay) -> None:

@@ -11,7 +11,7 @@ from tests.drills.hand import SENT
 from tests.relay import Script
 
 from digest.db import Database, utcnow
-from digest.delivery import claim, connection, evidence
+from digest.delivery import claim, evidence, groups
 from digest.delivery.models import Batch
 
 READERS = 300
@@ -103,4 +103,4 @@ def test_nobody_is_in_hand_when_all_is_over(sqlite: Database, ground: Callable[.
         assert all(row.holder is None and row.done_at is not None for row in rows)
         assert all(row.lease_until is None or row.lease_until < utcnow() for row in rows)
     assert [path.name for path in (field.home() / "evidence").iterdir()] == ["id"]
-    assert connection.GROUP <= 200
+    assert groups.GROUP <= 200

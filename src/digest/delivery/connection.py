@@ -10,7 +10,7 @@ from digest.delivery import claim as claims
 from digest.delivery import domains, evidence, replies
 from digest.delivery.accounts import Account
 from digest.delivery.answers import Answers
-from digest.delivery.groups import GROUP, Groups
+from digest.delivery.groups import Groups
 from digest.delivery.hand import Hand
 from digest.delivery.replies import Meaning
 from digest.delivery.shift import Shift
@@ -214,6 +214,3 @@ class Connection:
         if self._hand is not None:
             yield from self._hand.put_down(self._account)
             self._hand = None
-
-
-__all__ = ["GROUP", "Connection"]

@@ -19,6 +19,7 @@ from digest.delivery.claim import Claim
 from digest.delivery.evidence import Evidence
 from digest.delivery.groups import Groups
 from digest.delivery.ledger import End, Next
+from digest.delivery.mails import Maker
 from digest.delivery.models import Outcome
 from digest.delivery.shift import Shift
 from digest.errors import BadInput
@@ -98,17 +99,23 @@ class Hand:
             return ledger.upcoming(session, self.claim.batch_id, self._upto, behind, now)
 
     def still_good(self, *, at_once: bool = False) -> bool:
-        """Whether those who were read may still be mailed; after a slow reply the rule and the issue are asked anew."""
-        if not at_once and time.monotonic() - self._asked < FRESH_SECONDS:
+        """Whether those who were read may still be mailed; after a slow reply the rule and the issue are asked anew.
+
+        `at_once` asks however short it was. Who was not read yet is asked about when they are.
+        """
+        if at_once:
+            if not self.again and not self.queue:
+                return True
+        elif time.monotonic() - self._asked < FRESH_SECONDS:
             return True
         with self._shift.db.begin() as session:
             if not claims.renew(session, self.claim, self._shift.clock(), started=self._upto):
                 return False
-        self.ask_again()
+        self._ask_again()
         self._asked = time.monotonic()
         return True
 
-    def ask_again(self) -> None:
+    def _ask_again(self) -> None:
         """Those who were read may have left meanwhile: the rule is asked anew about everybody who has no mail yet."""
         places = [mail.key for mail in self.again] + [row.place for row in self.queue] + list(self.open)
         if not places:
@@ -142,15 +149,12 @@ class Hand:
 
     def made(self, row: Next) -> Mail | None:
         """The reader's mail; None when they are excluded meanwhile or no mail can be made, which is noted."""
-        if row.reason is not None or row.address is None:
+        if not _wanted(row):
             self._exclude(row)
             return None
         maker = self._shift.maker(self.claim.issue_id)  # of all readers: what is wrong with it fails nobody
         try:
-            if self._ahead is not None and self._ahead[0] is row:
-                mail = self._ahead[1]
-            else:
-                mail = maker.mail(row.subscriber_id, row.address, row.place, row.variant)
+            mail = self._ahead_of(row) or _made_by(maker, row)
         except (BadInput, ValueError) as error:
             self._answers.ends.append(End(row.subscriber_id, Outcome.FAILED, "5.1.3", str(error), 0))
             return None
@@ -160,11 +164,13 @@ class Hand:
     def make_ahead(self) -> None:
         """Make the next reader's mail before its turn. It is thrown away when it is not them after all."""
         row = self.queue[0] if self.queue else None
-        if row is None or row.reason is not None or row.address is None:
+        if row is None or not _wanted(row) or self._ahead_of(row):
             return
         with suppress(Exception):  # it is raised again when it is their turn
-            maker = self._shift.maker(self.claim.issue_id)
-            self._ahead = row, maker.mail(row.subscriber_id, row.address, row.place, row.variant)
+            self._ahead = row, _made_by(self._shift.maker(self.claim.issue_id), row)
+
+    def _ahead_of(self, row: Next) -> Mail | None:
+        return self._ahead[1] if self._ahead is not None and self._ahead[0] is row else None
 
     def put_back(self, mails: Sequence[Mail]) -> None:
         """These were taken up and surely not handed over."""
@@ -233,3 +239,7 @@ class Hand:
 
 def _wanted(row: Next | None) -> bool:
     return row is not None and row.reason is None and row.address is not None
+
+
+def _made_by(maker: Maker, row: Next) -> Mail:
+    return maker.mail(row.subscriber_id, str(row.address), row.place, row.variant)

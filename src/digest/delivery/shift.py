@@ -38,7 +38,6 @@ class Shift:
     claims: dict[int, Claim] = field(default_factory=dict)  # by batch
     ended: dict[str, int] = field(default_factory=dict)  # outcome -> how many in this run
     _makers: dict[int, Maker] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def over(self) -> bool:
         """Whether nothing new shall be begun."""
@@ -66,6 +65,5 @@ class Shift:
 
     def tally(self, ended: dict[str, int]) -> None:
         """Add what a connection did."""
-        with self._lock:
-            for outcome, number in ended.items():
-                self.ended[outcome] = self.ended.get(outcome, 0) + number
+        for outcome, number in ended.items():
+            self.ended[outcome] = self.ended.get(outcome, 0) + number
