@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from digest.audience import consent, rows
 from digest.audience.models import ConsentEvent, Standing, Subscriber, Subscription
 from digest.audience.upload import Row
-from digest.db import UtcDateTime
+from digest.db import UtcDateTime, upsert
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def add(session: Session, new: Sequence[Row], standing: Standing, terms: Terms) 
     }
     given = rows.numbers(session, _subscribers(session, new, terms))
     begun = session.scalars(
-        rows.insert(session, Subscription)
+        upsert(session, Subscription)
         .from_select(["subscriber_id", *values], select(given.c.id, *values.values()).where(true()))
         .on_conflict_do_nothing()
         .returning(Subscription.subscriber_id)
@@ -93,7 +93,7 @@ def add(session: Session, new: Sequence[Row], standing: Standing, terms: Terms) 
 def _subscribers(session: Session, new: Sequence[Row], terms: Terms) -> Sequence[int]:
     given = rows.table(session, {"address": [r.address for r in new], "address_key": [r.key for r in new]})
     stored = session.scalars(
-        rows.insert(session, Subscriber)
+        upsert(session, Subscriber)
         .from_select(
             ["address", "address_key", "created_at"],
             select(given.c.address, given.c.address_key, literal(terms.now, UtcDateTime())).where(true()),

@@ -9,8 +9,8 @@ from enum import StrEnum
 from sqlalchemy import insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from digest.audience import rows
 from digest.audience.models import ConsentEvent, Wording
+from digest.db import upsert
 
 AGENT_CHARS = 200
 TRACES_FOR = timedelta(days=365)  # then the network and the browser are forgotten; what was agreed to stays
@@ -67,9 +67,7 @@ def wording_id(session: Session, text: str) -> int | None:
     digest = hashlib.sha256(text.encode()).hexdigest()
     known = session.scalar(select(Wording.id).where(Wording.sha256 == digest))
     if known is None:
-        session.execute(
-            rows.insert(session, Wording).values(sha256=digest, text=text).on_conflict_do_nothing()
-        )
+        session.execute(upsert(session, Wording).values(sha256=digest, text=text).on_conflict_do_nothing())
         known = session.scalars(select(Wording.id).where(Wording.sha256 == digest)).one()
     return known
 

@@ -1,24 +1,19 @@
-"""What two databases spell differently: an insert that may find its row there, and many values as one table."""
+"""Many values as one table, which two databases spell differently."""
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from sqlalchemy import BigInteger, FromClause, Integer, String, Text, cast, column, func, literal, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
-
-def insert(session: Session, table: Any) -> Any:
-    """An INSERT that knows `on_conflict_do_nothing` and `on_conflict_do_update`."""
-    dialect: Any = postgresql if _is_postgres(session) else sqlite
-    return dialect.insert(table)
+from digest.db import on_postgres
 
 
 def table(session: Session, columns: Mapping[str, Sequence[str | None]]) -> FromClause:
     """Texts as a table that a statement can join: one bound value per column or for all, so it is parsed once."""
     names = list(columns)
-    if _is_postgres(session):
+    if on_postgres(session):
         arrays = [literal(list(values), postgresql.ARRAY(Text)) for values in columns.values()]
         return (
             func.unnest(*arrays).table_valued(*(column(name, Text) for name in names)).render_derived("given")
@@ -32,12 +27,8 @@ def table(session: Session, columns: Mapping[str, Sequence[str | None]]) -> From
 
 def numbers(session: Session, values: Sequence[int]) -> FromClause:
     """Ids as a table of one column, `id`."""
-    if _is_postgres(session):
+    if on_postgres(session):
         array = literal(list(values), postgresql.ARRAY(BigInteger))
         return func.unnest(array).table_valued(column("id", BigInteger)).render_derived("given")
     each = func.json_each(literal(json.dumps(list(values)), String)).table_valued("value")
     return select(cast(each.c.value, Integer).label("id")).subquery("given")
-
-
-def _is_postgres(session: Session) -> bool:
-    return session.get_bind().dialect.name == "postgresql"

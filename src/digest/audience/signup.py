@@ -8,9 +8,10 @@ from typing import Literal
 from sqlalchemy import ColumnElement, and_, case, or_, select, update
 from sqlalchemy.orm import Session
 
-from digest.audience import consent, rows, suppression
+from digest.audience import consent, suppression
 from digest.audience.address import Address, normal
 from digest.audience.models import Standing, Subscriber, Subscription
+from digest.db import upsert
 from digest.errors import BadInput
 from digest.publications.models import Publication
 from digest.signing import Purpose, Signer
@@ -141,7 +142,7 @@ def _take_letter(session: Session, subscriber_id: int, publication_id: int, now:
 
 def _subscriber(session: Session, wanted: Address, found: suppression.Found | None, now: datetime) -> int:
     session.execute(
-        rows.insert(session, Subscriber)
+        upsert(session, Subscriber)
         .values(
             address=wanted.address,
             address_key=wanted.key,
@@ -159,7 +160,7 @@ def _subscription(
     session: Session, subscriber_id: int, publication_id: int, source: str, now: datetime
 ) -> None:
     session.execute(
-        rows.insert(session, Subscription)
+        upsert(session, Subscription)
         .values(
             subscriber_id=subscriber_id,
             publication_id=publication_id,

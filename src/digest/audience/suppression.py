@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from digest.audience import consent, rows
 from digest.audience.address import normal
 from digest.audience.models import ConsentEvent, Subscriber, Suppression
+from digest.db import upsert
 from digest.signing import Signer
 
 PURPOSE = "suppression"
@@ -132,7 +133,7 @@ def lift(session: Session, subscriber_id: int, publication_id: int, source: str,
 
 
 def _store(session: Session, hashes: Sequence[str], reason: Reason, now: datetime) -> None:
-    statement = rows.insert(session, Suppression)
+    statement = upsert(session, Suppression)
     statement = statement.on_conflict_do_update(
         index_elements=[Suppression.address_hash],
         set_={"reason": _unless_complaint(Suppression.reason, statement.excluded.reason), "at": now},

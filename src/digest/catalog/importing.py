@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from sqlalchemy import insert, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from digest.catalog import files
 from digest.catalog.draft import Draft, Side, review_fingerprint, version_fingerprint
 from digest.catalog.models import Comparison, ComparisonVersion, Quote, Review, Tool
 from digest.catalog.slug import tool_slug
+from digest.db import upsert
 from digest.errors import BadInput
 
 CHUNK = 500  # values in one IN: far below what either database takes
@@ -188,8 +188,7 @@ def _ensure(
     ids = _look_up(session, id_, key, rows)
     missing = sorted(rows.keys() - ids.keys())
     if missing:
-        kind = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-        adding = kind.insert(key.class_).on_conflict_do_nothing(index_elements=[key.key])
+        adding = upsert(session, key.class_).on_conflict_do_nothing(index_elements=[key.key])
         session.execute(adding, [rows[one] for one in missing])
         ids |= _look_up(session, id_, key, missing)
     return ids

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from digest.audience import reach
 from digest.audience.models import Subscriber, Subscription
-from digest.db import UtcDateTime
+from digest.db import UtcDateTime, on_postgres
 from digest.delivery.models import Batch, Delivery, Outcome
 from digest.editorial.models import Issue
 
@@ -55,7 +55,7 @@ def write(session: Session, issue_id: int, ends: Sequence[End], now: datetime) -
     """Write outcomes down. A delivery that has ended keeps its outcome, but what was unknown may become known."""
     if not ends:
         return
-    if session.get_bind().dialect.name == "postgresql":
+    if on_postgres(session):
         _write_arrays(session, issue_id, ends, now)
     else:
         _write_rows(session, issue_id, ends, now)

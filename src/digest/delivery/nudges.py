@@ -1,12 +1,12 @@
 """What the editors are reminded of, once each: a draft near its deadline, and an issue that wants a second person."""
 
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from digest.db import upsert
 from digest.delivery import notices
 from digest.editorial import occasions, releases
 from digest.editorial.models import Issue, Nudge, State
@@ -46,8 +46,7 @@ def _drafts_near(session: Session, now: datetime) -> list[tuple[Issue, datetime]
 
 def _first(session: Session, issue: Issue, kind: str, now: datetime) -> bool:
     """Whether this is the first time; of two clocks at once it is for one."""
-    dialect: Any = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    row = dialect.insert(Nudge).values(issue_id=issue.id, kind=kind, at=now).on_conflict_do_nothing()
+    row = upsert(session, Nudge).values(issue_id=issue.id, kind=kind, at=now).on_conflict_do_nothing()
     return session.scalar(row.returning(Nudge.issue_id)) is not None
 
 

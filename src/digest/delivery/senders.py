@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from digest.audience.rows import insert
+from digest.db import upsert
 from digest.delivery.models import Sender
 
 GONE = timedelta(seconds=20)  # after so long without a word a process has no part any more
@@ -17,7 +17,7 @@ GONE = timedelta(seconds=20)  # after so long without a word a process has no pa
 
 def here(session: Session, name: str, now: datetime) -> None:
     """Say that this process sends, or would."""
-    row = insert(session, Sender).values(name=name, seen_at=now)
+    row = upsert(session, Sender).values(name=name, seen_at=now)
     session.execute(row.on_conflict_do_update(index_elements=["name"], set_={"seen_at": now}))
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from digest.audience import export
 from digest.audience.models import Subscriber
+from digest.db import on_postgres
 from digest.delivery.models import Delivery, Outcome
 from digest.errors import BadInput
 
@@ -92,7 +93,7 @@ def by_domain(session: Session, issue_id: int, limit: int = 12) -> list[Domain]:
 
 def domain_of(session: Session) -> ColumnElement[str | None]:
     """What stands behind the @ of a subscriber's address; NULL of an erased one."""
-    if session.get_bind().dialect.name == "postgresql":
+    if on_postgres(session):
         return func.split_part(Subscriber.address_key, "@", 2)
     return func.substr(Subscriber.address_key, func.instr(Subscriber.address_key, "@") + 1)
 

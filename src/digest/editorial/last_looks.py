@@ -7,7 +7,7 @@ from datetime import datetime
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
-from digest.audience.rows import insert
+from digest.db import upsert
 from digest.editorial import changes
 from digest.editorial.changes import Change
 from digest.editorial.models import Issue, LastLook
@@ -46,7 +46,7 @@ def looked(session: Session, issue: Issue, edition: Edition, user_id: int, now: 
     """Remember that this user has looked `edition` through."""
     said = to_json(edition)
     values = {"at": now, "edition": said, "sha256": _hash(said)}
-    row = insert(session, LastLook).values(issue_id=issue.id, user_id=user_id, **values)
+    row = upsert(session, LastLook).values(issue_id=issue.id, user_id=user_id, **values)
     session.execute(row.on_conflict_do_update(index_elements=["issue_id", "user_id"], set_=values))
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import and_, delete, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from digest.audience.rows import insert
+from digest.db import upsert
 from digest.editorial import checks
 from digest.editorial.models import Issue, Look
 from digest.render.content import Edition, to_json
@@ -100,7 +100,7 @@ def claim(session: Session, things: Sequence[Wanted], now: datetime) -> list[Wan
     for one in things:
         kind, name = one.key
         row = {"kind": kind, "target_hash": name, "target": one.target, "asked_at": now, "found": "{}"}
-        session.execute(insert(session, Look).values(row).on_conflict_do_nothing())
+        session.execute(upsert(session, Look).values(row).on_conflict_do_nothing())
     mine = [one for one in things if _take(session, one, now)]
     session.flush()
     return mine

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from digest.audience import rows
+from digest.db import upsert
 from digest.editorial.models import Issue, Presence, User
 
 LIFE = timedelta(seconds=45)  # three looks of an open page
@@ -23,7 +23,7 @@ class Other:
 def stay(session: Session, issue: Issue, user_id: int, now: datetime) -> list[Other]:
     """Say that this person has the issue open now, and tell who else has, the longest first."""
     session.execute(delete(Presence).where(Presence.issue_id == issue.id, Presence.seen_at < now - LIFE))
-    mine = rows.insert(session, Presence).values(issue_id=issue.id, user_id=user_id, since=now, seen_at=now)
+    mine = upsert(session, Presence).values(issue_id=issue.id, user_id=user_id, since=now, seen_at=now)
     session.execute(mine.on_conflict_do_update(index_elements=["issue_id", "user_id"], set_={"seen_at": now}))
     others = (
         select(User.address, Presence.since)

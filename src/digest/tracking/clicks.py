@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from digest.db import on_postgres, upsert
 from digest.tracking.models import Click, ClickHour, Link
 
 ONE_VISIT = timedelta(seconds=5)  # presses of one link so close together are one row
@@ -91,7 +91,7 @@ def count(session: Session, visit: Visit) -> None:
 
 def _in_turn(session: Session, subscriber_id: int) -> None:
     # A scanner follows all links at the same moment; one by one they see each other. SQLite has one writer anyway.
-    if session.get_bind().dialect.name == "postgresql":
+    if on_postgres(session):
         session.execute(select(func.pg_advisory_xact_lock(_LOCKS, subscriber_id % 2**31)))
 
 
@@ -154,8 +154,7 @@ def _add(session: Session, visit: Visit, *, machine: bool, first: bool) -> None:
 
 
 def _keep(session: Session, sums: _Sums) -> None:
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    adding = dialect.insert(ClickHour)
+    adding = upsert(session, ClickHour)
     names = ("clicks_raw", "clicks_human", "readers")
     more = {name: getattr(ClickHour, name) + adding.excluded[name] for name in names}
     adding = adding.on_conflict_do_update(index_elements=["link_id", "hour"], set_=more)

@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Final, Literal
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from digest.db import upsert
 from digest.errors import BadInput
 from digest.tracking.models import Unsubscribe
 
@@ -31,10 +31,9 @@ def record(session: Session, issue_id: int, subscriber_id: int, source: Source, 
     if not issue_id or not subscriber_id:
         return
     # Two presses at once must both succeed, so the database settles who was first.
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     row = {"source": source, "at": now, "undone_at": None, "reason": None}
     session.execute(
-        insert(Unsubscribe)
+        upsert(session, Unsubscribe)
         .values(issue_id=issue_id, subscriber_id=subscriber_id, **row)
         .on_conflict_do_update(
             index_elements=["issue_id", "subscriber_id"], set_=row, where=Unsubscribe.undone_at.is_not(None)
