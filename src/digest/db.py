@@ -34,6 +34,12 @@ NAMES = {
     "pk": "pk_%(table_name)s",
 }
 
+_POOL: dict[str, Any] = {
+    "pool_size": 20,
+    "max_overflow": 20,
+    "pool_use_lifo": True,  # the connection used last: SQLite keeps what it read until another one writes
+    "hide_parameters": True,  # an error's text goes into logs, and logs hold no addresses
+}
 LOCK_SECONDS = 30.0  # how long a writer waits for another one on SQLite
 
 # SQLite gives out row ids only for a column that is exactly INTEGER PRIMARY KEY.
@@ -136,7 +142,7 @@ def connect(url: str) -> Database:
         _make_folder(parsed.database or "")
         engine, reader = _sqlite(url, "BEGIN IMMEDIATE"), _sqlite(url, "BEGIN")
     elif kind == "postgresql":
-        engine = create_engine(url, pool_pre_ping=True, pool_size=20, max_overflow=20, hide_parameters=True)
+        engine = create_engine(url, pool_pre_ping=True, **_POOL)
         reader = engine
     else:
         raise BadSetting(f"DIGEST_DATABASE_URL names {kind}; digest runs on sqlite and postgresql")
@@ -154,10 +160,7 @@ def _make_folder(database: str) -> None:
 
 
 def _sqlite(url: str, begin: str) -> Engine:
-    # hide_parameters: an error's text goes into logs, and logs hold no addresses.
-    engine = create_engine(
-        url, connect_args={"timeout": LOCK_SECONDS}, pool_size=20, max_overflow=20, hide_parameters=True
-    )
+    engine = create_engine(url, connect_args={"timeout": LOCK_SECONDS}, **_POOL)
 
     @event.listens_for(engine, "connect")
     def _(connection: Any, _record: Any) -> None:
