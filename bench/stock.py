@@ -25,7 +25,7 @@ from digest.editorial.models import Issue, State
 from digest.render import quoted
 from digest.render.linker import LinkTarget
 from digest.render.press import Cuts, Pressed
-from digest.render.slots import CLICKS, PREFERENCES, UNSUBSCRIBE
+from digest.render.slots import CLICK, PREFERENCES, UNSUBSCRIBE
 from digest.signing import Signer
 
 LINKS, MAIL_BYTES = 10, 10_000
@@ -143,7 +143,7 @@ def _shrink(session: Session, number: int) -> None:
 
 def _small(pressed: Pressed) -> Pressed:
     """The same headers around a short text and an HTML part that fills the mail up."""
-    links = [part for n in range(LINKS) for part in (f"\n{WORDS}\n{BASE}/go/", CLICKS + n)]
+    links = [part for n in range(LINKS) for part in (f"\n{WORDS}\n{BASE}/go/", CLICK, f"-{n + 1}")]
     foot: list[str | int] = [
         f"\nLeave: {BASE}/unsubscribe/",
         UNSUBSCRIBE,

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import date
 
 from digest.render.content import Block, Edition, Masthead, Quote, Side
-from digest.render.plate import Plate, Reader, masked
+from digest.render.plate import Reader, masked
 from digest.render.press import press
 from digest.render.preview import Opened, open_mail
 
@@ -87,7 +87,7 @@ def edition(picks: int = 5, **facts: object) -> Edition:
     return replace(usual, **facts)  # type: ignore[arg-type]
 
 
-def reader(plate: Plate, *, address: str = "ada@example.com", length: int = 43) -> Reader:
+def reader(*, address: str = "ada@example.com", length: int = 43) -> Reader:
     text, html = masked("a•••@example.com")
     return Reader(
         to=address.encode(),
@@ -96,13 +96,13 @@ def reader(plate: Plate, *, address: str = "ada@example.com", length: int = 43) 
         preferences=b"P" * length,
         masked_text=text,
         masked_html=html,
-        clicks=[b"C%d" % number + b"-" * (length - len(str(number)) - 1) for number in plate.clicks],
+        click=b"C" * length,
     )
 
 
 def mail(content: Edition, order: tuple[int, ...] | None = None, *, test: bool = False) -> bytes:
     plate = press(content, test=test).plate(order)
-    return plate.fill(reader(plate))
+    return plate.fill(reader())
 
 
 def opened(content: Edition, order: tuple[int, ...] | None = None, *, test: bool = False) -> Opened:

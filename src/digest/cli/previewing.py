@@ -21,7 +21,7 @@ FILES = ("index.html", "body.txt", "mail.eml")
 def mail(session: Session, signer: Signer, issue: Issue, base_url: str) -> bytes:
     """The whole mail as it goes to the relay, to a reader who is nobody."""
     plate = pressed(session, issue, base_url).plate()
-    publication, click = issue.publication_id, links.click_minter(signer).mint(issue.id, NOBODY)
+    publication = issue.publication_id
     text, html = masked(MASKED)
     reader = Reader(
         to=ADDRESS.encode(),
@@ -30,7 +30,7 @@ def mail(session: Session, signer: Signer, issue: Issue, base_url: str) -> bytes
         preferences=tokens.preferences_minter(signer).mint(publication, NOBODY),
         masked_text=text,
         masked_html=html,
-        clicks=[click + end for end in links.click_ends(plate.clicks)],
+        click=links.click_minter(signer).mint(issue.id, NOBODY),
     )
     return plate.fill(reader)
 

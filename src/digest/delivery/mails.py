@@ -54,11 +54,10 @@ class Maker:
 
         Raises BadInput when no envelope can hold the address.
         """
-        plate, ends = self._cast(variant)
+        plate = self._cast(variant)
         to, wide = envelope(address)
         plain, escaped = _masked(addresses.masked(address))
         publication, issue, packed = self._publication, self._issue, pack(subscriber_id)
-        click = self._click(issue + packed)
         reader = Reader(
             to,
             self._name(issue + packed) + self._domain,
@@ -66,16 +65,14 @@ class Maker:
             self._choose(publication + packed),
             plain,
             escaped,
-            [click + end for end in ends],
+            self._click(issue + packed),
         )
         return Mail(self._sender, to, plate.fill(reader), wide, key, dotless=True)
 
-    def _cast_anew(self, variant: int | None) -> tuple[Plate, list[bytes]]:
-        """The plate of a variant, and what the tokens of its links end with."""
+    def _cast_anew(self, variant: int | None) -> Plate:
         picks = self._pressed.picks
         order = tuple(picks[place] for place in topics.places(variant, len(picks)))
-        plate = self._pressed.plate(order)
-        return plate, links.click_ends(plate.clicks)
+        return self._pressed.plate(order)
 
     def check(self) -> None:
         """Make one mail and look at its lines: what is not CRLF on the wire could be read as two mails."""

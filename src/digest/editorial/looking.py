@@ -152,7 +152,7 @@ def _mail(session: Session, name: str, base_url: str, now: datetime) -> bytes | 
                     token,
                     text,
                     html,
-                    [token] * len(plate.clicks),
+                    token,
                 )
             )
     return None

@@ -34,9 +34,7 @@ def _typical(pressed: Pressed) -> bytes:
     text, html = masked("r•••@example.org")
     token = b"x" * TYPICAL
     name = token + b"@example.org"
-    return plate.fill(
-        Reader(b"reader@example.org", name, token, token, text, html, [token] * len(plate.clicks))
-    )
+    return plate.fill(Reader(b"reader@example.org", name, token, token, text, html, token))
 
 
 class _Pictures(HTMLParser):

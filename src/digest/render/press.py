@@ -17,7 +17,7 @@ from digest.render.page import page
 from digest.render.plate import Plate
 from digest.render.slots import TYPICAL, Piece, Slots, for_content
 
-MAGIC = b"digest-pressed-1\n"
+MAGIC = b"digest-pressed-2\n"
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-TO, MESSAGE_ID, UNSUBSCRIBE, PREFERENCES, MASKED_TEXT, MASKED_HTML = range(6)
-CLICKS = 6  # the slot of link number n is CLICKS + n - 1
+TO, MESSAGE_ID, UNSUBSCRIBE, PREFERENCES, MASKED_TEXT, MASKED_HTML, CLICK = range(7)
 TYPICAL = 44  # characters of a token
 
 Piece = tuple[bytes | int, ...]  # bytes as they are sent, and the numbers of slots between them
@@ -22,8 +21,8 @@ class Slots:
         return f"{self.mark}s{number}e"
 
     def click(self, number: int) -> str:
-        """The placeholder of the token of link `number`, from 1."""
-        return self[CLICKS + number - 1]
+        """The placeholder of the token of link `number`, from 1: what all links share, and the number behind it."""
+        return f"{self[CLICK]}-{number}"
 
     def cut(self, name: int | str) -> str:
         """The comment that marks the end of a block."""

@@ -1,7 +1,7 @@
 """The tracked links of an issue: stored when it is frozen, followed by number, never by a URL in a query."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -58,11 +58,6 @@ def click_token(signer: Signer, issue_id: int, number: int, subscriber_id: int) 
 def click_minter(signer: Signer, key_id: str | None = None) -> Minter:
     """For the send loop, with the key named: `mint(issue_id, subscriber_id)` begins every click token of a mail."""
     return signer.minter(Purpose.CLICK, key_id)
-
-
-def click_ends(numbers: Iterable[int]) -> list[bytes]:
-    """What the tokens of these links end with."""
-    return [b"-%d" % number for number in numbers]
 
 
 def find(session: Session, signer: Signer, token: str) -> Target:

@@ -33,7 +33,7 @@ def sample_mail(
         preferences=TOKEN,
         masked_text=text,
         masked_html=html,
-        clicks=[f"preview-link-{number}".encode() for number in plate.clicks],
+        click=b"preview-link",
     )
     return plate.fill(reader)
 
