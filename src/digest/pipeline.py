@@ -325,18 +325,18 @@ class Line:
             raise _Unwritten(str(error), before) from None
 
     def _write_on(self, data: bytes, written: int) -> Talk[None]:
-        view, patience = memoryview(data), self._patience(BLOCK_SECONDS)
+        view, until = memoryview(data), time.monotonic() + BLOCK_SECONDS
         while written < len(data):
             yield self._writable
             more = self._send(view[written:], written)
-            if not more and patience():
+            if not more and time.monotonic() > (until := self._patience(until)):
                 raise _Unwritten("the relay stopped reading", written)
             written += more
 
     def _reply(self, seconds: float) -> Talk[Reply]:
         line = self._lines.popleft() if self._lines else (yield from self._line(seconds))
         if line[3:4] == b" " and line[:3].isdigit():  # one line, as nearly always
-            return Reply(int(line[:3]), _words(line[4:]))
+            return Reply(int(line[:3]), _words(line))
         self._lines.appendleft(line)
         return (yield from self._long_reply(seconds))
 
@@ -347,48 +347,41 @@ class Line:
             head, mark = line[:3], line[3:4]
             if not head.isdigit() or mark not in {b" ", b"-", b""}:
                 raise _Garbled(f"the relay does not speak SMTP: {line[:60]!r}")
-            texts.append(_words(line[4:]))
+            texts.append(_words(line))
             if mark != b"-":
                 return Reply(int(head), " ".join(texts))
         raise _Garbled("a reply of the relay has no end")
 
     def _line(self, seconds: float) -> Talk[bytes]:
         """Wait for more from the relay until there is a whole line."""
-        patience = self._patience(seconds)
+        until = time.monotonic() + seconds
         if not self._at_once:
             yield self._readable
         while not self._lines:
             try:
                 data = self._sock.recv(65536)
             except _WAITED as wait:
-                if patience():
+                until = self._patience(until)
+                if time.monotonic() > until:
                     raise TimeoutError("the relay did not answer in time") from None
                 yield self._writable if isinstance(wait, ssl.SSLWantWriteError) else self._readable
                 continue
             if not data:
                 raise ConnectionResetError("the relay closed the line")
-            *whole, self._rest = (self._rest + data).split(b"\n")
+            *whole, self._rest = (self._rest + data).replace(b"\r", b"").split(b"\n")
             if len(self._rest) > MAX_LINE:
                 raise _Garbled("a line of the relay has no end")
-            self._lines.extend([line.rstrip(b"\r")[:MAX_LINE] for line in whole])
+            self._lines.extend(whole)
         return self._lines.popleft()
 
-    def _patience(self, seconds: float) -> Callable[[], bool]:
-        """Asked whenever there was nothing: whether it has lasted too long. A process that stops waits less."""
-        until = time.monotonic() + seconds
-
-        def over() -> bool:
-            nonlocal until
-            moment = time.monotonic()
-            if self._stopping():
-                until = min(until, moment + STOP_SECONDS)
-            return moment > until
-
-        return over
+    def _patience(self, until: float) -> float:
+        """Asked whenever there was nothing: how long to wait for it. A process that stops waits less."""
+        return min(until, time.monotonic() + STOP_SECONDS) if self._stopping() else until
 
 
-def _words(text: bytes) -> str:
-    return text.decode("utf-8", "replace").replace("\0", " ")
+def _words(line: bytes) -> str:
+    """What stands behind the code."""
+    return line[4:MAX_LINE].decode("utf-8", "replace").replace("\0", " ")
 
 
 class _Garbled(Exception):

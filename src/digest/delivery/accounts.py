@@ -1,6 +1,5 @@
 """The relay's accounts in one run of sending: which of them work, how many connections each has, and how fast it is."""
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -30,7 +29,7 @@ class Account:
     gate: Gate | None = None  # None: nothing limits it but the relay
     day: Day | None = None
     open_lines: int = 0
-    enough: threading.Event = field(default_factory=threading.Event)  # it wants no more in this run
+    enough: bool = False  # it wants no more in this run
 
     def line(self, change: int) -> None:
         """Count open lines up or down."""
@@ -74,7 +73,7 @@ class Accounts:
 
     def set_aside(self, account: Account) -> bool:
         """Leave an account alone for a while, longer each time; False when no other one works."""
-        account.enough.set()
+        account.enough = True
         if not self.several:
             return False
         self._pace.time_out(account.relay.key, ASIDE_SECONDS)
@@ -93,7 +92,7 @@ class Accounts:
 
     def rest(self, account: Account) -> float:
         """Nothing more of `account` today: seconds until there is one to go on with, 0 when there is another now."""
-        account.enough.set()
+        account.enough = True
         return min(self._back_in(one) for one in self.all)
 
     def close(self) -> None:

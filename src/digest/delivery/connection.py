@@ -106,7 +106,7 @@ class Connection:
         return domains.hurried(stage, reply) or (before is not None and self._closed_over == before)
 
     def _over(self) -> bool:
-        return self._account.enough.is_set() or self._shift.over()
+        return self._account.enough or self._shift.over()
 
     def _mails(self) -> Iterator[Mail | Nap | None]:
         """The mails to send, made at the last moment; None where the line should not be kept waiting."""

@@ -149,17 +149,21 @@ class Hand:
 
     def made(self, row: Next) -> Mail | None:
         """The reader's mail; None when they are excluded meanwhile or no mail can be made, which is noted."""
+        mail = self._ahead_of(row) or self._made_now(row)
+        if mail is not None:
+            self.open[row.place] = row
+        return mail
+
+    def _made_now(self, row: Next) -> Mail | None:
         if not _wanted(row):
             self._exclude(row)
             return None
         maker = self._shift.maker(self.claim.issue_id)  # of all readers: what is wrong with it fails nobody
         try:
-            mail = self._ahead_of(row) or _made_by(maker, row)
+            return _made_by(maker, row)
         except (BadInput, ValueError) as error:
             self._answers.ends.append(End(row.subscriber_id, Outcome.FAILED, "5.1.3", str(error), 0))
             return None
-        self.open[row.place] = row
-        return mail
 
     def make_ahead(self) -> None:
         """Make the next reader's mail before its turn. It is thrown away when it is not them after all."""
@@ -232,9 +236,9 @@ class Hand:
         return going
 
     def _count(self, ends: list[End]) -> None:
-        self._ended.update(end.outcome or "later" for end in ends)
-        if ends:
-            self._shift.tally(Counter(end.outcome or "later" for end in ends))
+        counted = Counter([end.outcome or "later" for end in ends])
+        self._ended += counted
+        self._shift.tally(counted)
 
 
 def _wanted(row: Next | None) -> bool:

@@ -111,7 +111,7 @@ def _run(shift: Shift, name: str) -> None:
 
     def failed(error: BaseException) -> None:
         troubles.append(error)
-        shift.enough.set()
+        shift.enough = True
 
     turns = Turns(failed)
     working: list[tuple[Account, Talk[None]]] = []

@@ -1,6 +1,5 @@
 """What the connections of one run share: the tools, the end of the run, and the batches in hand."""
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -34,21 +33,21 @@ class Shift:
     clock: Callable[[], datetime]
     stopping: Callable[[], bool]
     until: float  # on time.monotonic: no batch is begun and no mail taken up after it
-    enough: threading.Event = field(default_factory=threading.Event)  # the relay wants no more for now
+    enough: bool = False  # the relay wants no more for now
     claims: dict[int, Claim] = field(default_factory=dict)  # by batch
     ended: dict[str, int] = field(default_factory=dict)  # outcome -> how many in this run
     _makers: dict[int, Maker] = field(default_factory=dict)
 
     def over(self) -> bool:
         """Whether nothing new shall be begun."""
-        return self.enough.is_set() or time.monotonic() > self.until or self.stopping()
+        return self.enough or time.monotonic() > self.until or self.stopping()
 
     def go_on(self) -> None:
         """As a new shift would, while a line of this one still waits."""
         self.until = time.monotonic() + EXTRA_SECONDS
-        self.enough.clear()
+        self.enough = False
         for account in self.accounts.all:
-            account.enough.clear()
+            account.enough = False
 
     def served(self, act: Callable[[], T]) -> Rest[T]:
         """Do a piece of work on the database. While a server does it the other lines go on; a file is our own work."""

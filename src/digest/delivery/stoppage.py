@@ -66,12 +66,12 @@ def note(
     elif stop.meaning is Meaning.BUSY:
         # Another line is open and works: then this one was only one too many.
         if not account.open_lines and not shift.accounts.set_aside(account):
-            shift.enough.set()
+            shift.enough = True
             _wait(
                 session, issue_id, shift.retry_delay, now, f"{account.relay.label} says later: {stop.reply}"
             )
     elif not _blame_reader(session, issue_id, stop, now) and not shift.accounts.set_aside(account):
-        shift.enough.set()
+        shift.enough = True
         _pause(session, issue_id, stop, now, account.relay.label if shift.accounts.several else "")
 
 
@@ -80,7 +80,7 @@ def _wait_for_a_day(
 ) -> None:
     seconds = shift.accounts.rest(account)
     if seconds:
-        shift.enough.set()
+        shift.enough = True
         until = now + timedelta(seconds=seconds)
         _be_quiet(session, issue_id, now, {"quiet_until": until, "quiet_why": masked(stop.reply.text)})
 
