@@ -1,6 +1,6 @@
 """first tables
 
-Revision 759ec3089ee9 begins the history.
+Revision acb5587eb2d1 begins the history.
 """
 
 import sqlalchemy as sa
@@ -8,7 +8,7 @@ from alembic import op
 
 import digest.db
 
-revision = "759ec3089ee9"
+revision = "acb5587eb2d1"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -197,6 +197,12 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("due_at", digest.db.UtcDateTime(), nullable=True),
         sa.Column("ended_at", digest.db.UtcDateTime(), nullable=True),
+        sa.Column(
+            "told_apart",
+            sa.Boolean(),
+            sa.Computed("coalesce(outcome, 'accepted') <> 'accepted' OR reason IS NOT NULL", persisted=True),
+            nullable=False,
+        ),
         sa.CheckConstraint(
             "outcome IN ('accepted', 'excluded', 'failed', 'unknown')", name=op.f("ck_delivery_outcome")
         ),
@@ -204,16 +210,17 @@ def upgrade() -> None:
             ["subscriber_id"], ["subscriber.id"], name=op.f("fk_delivery_subscriber_id_subscriber")
         ),
         sa.PrimaryKeyConstraint("issue_id", "subscriber_id", name=op.f("pk_delivery")),
+        postgresql_with={"fillfactor": 40},
     )
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.create_index("ix_delivery_batch", ["batch_id", "place"], unique=False)
         batch_op.create_index("ix_delivery_person", ["subscriber_id"], unique=False)
         batch_op.create_index(
             "ix_delivery_told_apart",
-            ["issue_id", "outcome", "reason"],
+            ["issue_id", "subscriber_id"],
             unique=False,
-            sqlite_where=sa.text("outcome <> 'accepted' OR reason IS NOT NULL"),
-            postgresql_where=sa.text("outcome <> 'accepted' OR reason IS NOT NULL"),
+            sqlite_where=sa.text("told_apart = 1"),
+            postgresql_where=sa.text("told_apart"),
         )
         batch_op.create_index(
             "ix_delivery_waiting",
@@ -897,8 +904,8 @@ def downgrade() -> None:
         )
         batch_op.drop_index(
             "ix_delivery_told_apart",
-            sqlite_where=sa.text("outcome <> 'accepted' OR reason IS NOT NULL"),
-            postgresql_where=sa.text("outcome <> 'accepted' OR reason IS NOT NULL"),
+            sqlite_where=sa.text("told_apart = 1"),
+            postgresql_where=sa.text("told_apart"),
         )
         batch_op.drop_index("ix_delivery_person")
         batch_op.drop_index("ix_delivery_batch")

@@ -63,7 +63,7 @@ def of_ended(session: Session, issue_ids: Collection[int]) -> dict[int, tuple[in
     of_these = Delivery.issue_id.in_(issue_ids)
     others = (
         select(Delivery.issue_id, Delivery.outcome, func.count())
-        .where(of_these, Delivery.outcome.is_not(None), Delivery.told_apart())
+        .where(of_these, Delivery.outcome.is_not(None), Delivery.told_apart)
         .group_by(Delivery.issue_id, Delivery.outcome)
     )
     waiting = select(Delivery.issue_id, null(), func.count()).where(of_these, Delivery.due_at.is_not(None))
@@ -113,7 +113,7 @@ def _parts() -> Any:
     words = (cast(Delivery.outcome, String), cast(Delivery.reason, String))
     others = (
         select(*words, func.count())
-        .where(Delivery.issue_id == _ISSUE, Delivery.outcome.is_not(None), Delivery.told_apart())
+        .where(Delivery.issue_id == _ISSUE, Delivery.outcome.is_not(None), Delivery.told_apart)
         .group_by(Delivery.outcome, Delivery.reason)
     )
     planned = select(literal("planned"), null(), FrozenIssue.planned).where(FrozenIssue.issue_id == _ISSUE)

@@ -118,8 +118,11 @@ _SQLITE = """
 UPDATE delivery SET outcome = ?, reason = ?, reply = ?, attempts = attempts + ?, due_at = ?, ended_at = ?
 WHERE issue_id = ? AND subscriber_id = ? AND (outcome IS NULL OR outcome = 'unknown')
 """
-# The issue stands beside each row and not as a constant: a planner that has no statistics about a new issue takes it
-# for one row, and would then compare all of its rows with all of these.
+# Row by row along the key, whatever the planner believes of an issue that its statistics do not know yet: it would read
+# the whole table for each group. And as a constant it would take the issue for one row, and try these on all of it.
+_ALONG_THE_KEY = (
+    "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true)"
+)
 _POSTGRES = """
 UPDATE delivery SET outcome = e.outcome, reason = e.reason, reply = e.reply, attempts = attempts + e.tried,
     due_at = e.due_at, ended_at = CASE WHEN e.outcome IS NOT NULL THEN %(now)s::timestamptz END
@@ -169,6 +172,7 @@ def _write_arrays(session: Session, issue_id: int, ends: Sequence[End], now: dat
         "tried": tried,
         "due": due,
     }
+    session.connection().exec_driver_sql(_ALONG_THE_KEY)
     session.connection().exec_driver_sql(_POSTGRES, {**values, "now": now})
 
 

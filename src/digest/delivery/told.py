@@ -77,7 +77,7 @@ def by_domain(session: Session, issue_id: int, limit: int = 12) -> list[Domain]:
     rows = (
         select(domain, Delivery.outcome, Delivery.reason, func.count().label("many"))
         .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
-        .where(Delivery.issue_id == issue_id, Delivery.told_apart(), _refused())
+        .where(Delivery.issue_id == issue_id, Delivery.told_apart, _refused())
         .group_by(domain, Delivery.outcome, Delivery.reason)
         .order_by(func.count().desc())
         .limit(MOST_GROUPS)
@@ -127,11 +127,11 @@ def _only(session: Session, outcome: str, reason: str, domain: str) -> list[Any]
     elif outcome:
         wanted.append(Delivery.outcome == _outcome(outcome).value)
         if outcome != Outcome.ACCEPTED:
-            wanted.append(Delivery.told_apart())
+            wanted.append(Delivery.told_apart)
     if reason:
         wanted.append(Delivery.reason == reason)
     if domain:
-        wanted += [domain_of(session) == domain.lower(), _refused(), Delivery.told_apart()]
+        wanted += [domain_of(session) == domain.lower(), _refused(), Delivery.told_apart]
     return wanted
 
 

@@ -116,7 +116,7 @@ def _unknown(db: Session, issue: Issue) -> list[tuple[int, str, Delivery]]:
     rows = (
         select(Delivery, Subscriber.address)
         .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
-        .where(Delivery.issue_id == issue.id, Delivery.outcome == Outcome.UNKNOWN, Delivery.told_apart())
+        .where(Delivery.issue_id == issue.id, Delivery.outcome == Outcome.UNKNOWN, Delivery.told_apart)
         .order_by(Delivery.subscriber_id + 0)  # the sum leads to the index of the few, not along everybody
         .limit(UNKNOWN_AT_ONCE)
     )

@@ -1,0 +1,70 @@
+"""What writing outcomes down costs: the same for each mail, however large the issue is and whatever a planner knows of it."""
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+from tests.delivery import mailroom
+
+from digest.db import Database, on_postgres, utcnow
+from digest.delivery import ledger
+from digest.delivery.ledger import End
+from digest.delivery.models import Delivery
+
+LARGE, GROUP = 20_000, 100
+
+
+def statistics(session: Session) -> tuple[int, int, int]:
+    """Of the ledger on PostgreSQL: rows that this connection read, wrote anew, and wrote anew into no index."""
+    names = "seq_tup_read + idx_tup_fetch, n_tup_upd, n_tup_hot_upd"
+    found = session.execute(text(f"SELECT {names} FROM pg_stat_xact_user_tables WHERE relname = 'delivery'"))
+    read, wrote, beside = found.one()
+    return read, wrote, beside
+
+
+def test_a_group_costs_its_own_rows_and_not_the_issues(db: Database) -> None:
+    with db.read() as session:
+        served = on_postgres(session)
+    readers = LARGE if served else 2 * GROUP
+    mailroom.frozen(db, readers=readers)  # just now: no statistics know of it
+    ends = [End(reader, "accepted", None, "250 ok") for reader in range(1, readers, readers // GROUP)]
+    with db.begin() as session:
+        if not served:
+            plan = "EXPLAIN QUERY PLAN " + ledger._SQLITE_TAKEN
+            found = session.connection().exec_driver_sql(plan, ("", "", 1, 1)).all()
+            assert "(issue_id=? AND subscriber_id=?)" in found[0][3]
+            return
+        before = statistics(session)
+        ledger.write(session, 1, ends, utcnow())
+        read, wrote, beside = (b - a for a, b in zip(before, statistics(session), strict=True))
+        assert read <= 2 * len(ends)
+        assert (wrote, beside) == (len(ends), len(ends))  # beside their rows, and into no index
+
+
+def test_what_was_taken_and_what_was_not_are_written_alike(db: Database) -> None:
+    mailroom.frozen(db, readers=6)
+    now = utcnow()
+    with db.begin() as session:
+        ledger.write(
+            session,
+            1,
+            [
+                End(1, "accepted", None, "250 ok"),
+                End(2, "accepted", "settled", "250 ok"),
+                End(3, "failed", "5.1.1", "550 no"),
+                End(4, None, None, "451 later", 1, now),
+                End(5, "excluded", "left", None, 0),
+            ],
+            now,
+        )
+    columns = (Delivery.outcome, Delivery.reason, Delivery.attempts, Delivery.told_apart)
+    with db.read() as session:
+        rows = session.execute(select(*columns).order_by(Delivery.subscriber_id)).all()
+        ended = session.scalars(select(Delivery.ended_at).order_by(Delivery.subscriber_id)).all()
+    assert [tuple(row) for row in rows] == [
+        ("accepted", None, 1, False),
+        ("accepted", "settled", 1, True),
+        ("failed", "5.1.1", 1, True),
+        (None, None, 1, False),
+        ("excluded", "left", 0, True),
+        (None, None, 0, False),
+    ]
+    assert ended == [now, now, now, None, now, None]
