@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -41,6 +41,8 @@ _POOL: dict[str, Any] = {
     "hide_parameters": True,  # an error's text goes into logs, and logs hold no addresses
 }
 LOCK_SECONDS = 30.0  # how long a writer waits for another one on SQLite
+# How to execute an UPDATE or DELETE of many rows: none of them is looked for among the objects a session holds.
+PLAIN: Final = {"synchronize_session": False}
 
 # SQLite gives out row ids only for a column that is exactly INTEGER PRIMARY KEY.
 Key = BigInteger().with_variant(Integer(), "sqlite")

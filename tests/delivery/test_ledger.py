@@ -1,15 +1,26 @@
 """What writing outcomes down costs: the same for each mail, however large the issue is and whatever a planner knows of it."""
 
-from sqlalchemy import select, text
+from datetime import timedelta
+
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 from tests.delivery import mailroom
+from tests.delivery.test_uncounted import two_frozen
 
 from digest.db import Database, on_postgres, utcnow
-from digest.delivery import ledger
+from digest.delivery import batches, freeze, ledger
 from digest.delivery.ledger import End
-from digest.delivery.models import Delivery
+from digest.delivery.models import Delivery, FrozenIssue
 
 LARGE, GROUP = 20_000, 100
+
+
+def count(db: Database, issue_id: int) -> None:
+    """Write the audience of an issue down, all of it."""
+    done = False
+    while not done:
+        with db.begin() as session:
+            done = freeze.freeze_step(session, issue_id, utcnow())
 
 
 def statistics(session: Session) -> tuple[int, int, int]:
@@ -37,6 +48,26 @@ def test_a_group_costs_its_own_rows_and_not_the_issues(db: Database) -> None:
         read, wrote, beside = (b - a for a, b in zip(before, statistics(session), strict=True))
         assert read <= 2 * len(ends)
         assert (wrote, beside) == (len(ends), len(ends))  # beside their rows, and into no index
+
+
+def test_those_who_are_tried_again_cost_their_own_rows_in_an_issue_that_no_statistics_know(
+    db: Database,
+) -> None:
+    first, second = two_frozen(db, readers=2000)
+    count(db, first)
+    with db.begin() as session:
+        if on_postgres(session):
+            session.execute(text("ANALYZE delivery"))
+    count(db, second)
+    past = utcnow() - timedelta(seconds=1)
+    with db.begin() as session:
+        session.execute(update(FrozenIssue).values(canary_passed_at=past))
+        session.execute(update(Delivery).where(Delivery.issue_id == second).values(due_at=past))
+    with db.begin() as session:
+        before = statistics(session) if on_postgres(session) else (0, 0, 0)
+        assert batches.release_retries(session, utcnow()) == 2000
+        after = statistics(session) if on_postgres(session) else (0, 0, 0)
+    assert after[0] - before[0] <= 20 * 2000
 
 
 def test_what_was_taken_and_what_was_not_are_written_alike(db: Database) -> None:

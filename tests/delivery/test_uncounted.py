@@ -16,11 +16,11 @@ from digest.tracking.models import Link
 __all__ = ["clock"]
 
 
-def two_scheduled(db: Database) -> tuple[int, int]:
+def two_scheduled(db: Database, readers: int = 3) -> tuple[int, int]:
     with db.begin() as session:
         users.invite(session, "owner@verdicts.io", "owner", mailroom.EARLIER)
         users.invite(session, "editor@verdicts.io", "editor", mailroom.EARLIER)
-        one = mailroom.issue(session, readers=3)
+        one = mailroom.issue(session, readers=readers)
         two = Issue(
             publication_id=one.publication_id,
             number=2,
@@ -42,8 +42,8 @@ def two_scheduled(db: Database) -> tuple[int, int]:
         return one.id, two.id
 
 
-def two_frozen(db: Database) -> tuple[int, int]:
-    ids = two_scheduled(db)
+def two_frozen(db: Database, readers: int = 3) -> tuple[int, int]:
+    ids = two_scheduled(db, readers)
     with db.begin() as session:
         for number in ids:
             issue = session.get_one(Issue, number)

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, ColumnElement, case, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from digest.db import PLAIN
 from digest.delivery import canary
 from digest.delivery.models import Batch, Delivery, FrozenIssue
 from digest.editorial.models import Issue, State
@@ -36,9 +37,9 @@ def seated(batch_ids: Sequence[int], seat: ColumnElement[int]) -> ColumnElement[
 def settle(session: Session, batch_ids: list[int]) -> int:
     """Count what each new batch holds, and remove the empty ones; gives the number of mails in them."""
     held = select(func.count()).where(Delivery.batch_id == Batch.id).scalar_subquery()
-    session.execute(update(Batch).where(Batch.id.in_(batch_ids)).values(size=held), execution_options=_PLAIN)
+    session.execute(update(Batch).where(Batch.id.in_(batch_ids)).values(size=held), execution_options=PLAIN)
     empty = delete(Batch).where(Batch.id.in_(batch_ids), Batch.size == 0)
-    session.execute(empty, execution_options=_PLAIN)
+    session.execute(empty, execution_options=PLAIN)
     return session.scalar(select(func.coalesce(func.sum(Batch.size), 0)).where(Batch.id.in_(batch_ids))) or 0
 
 
@@ -73,7 +74,7 @@ def _cut(
     # One at a time per issue: two clocks would fill two batches with the same rows.
     session.execute(select(FrozenIssue.issue_id).where(FrozenIssue.issue_id == issue_id).with_for_update())
     due = Delivery.batch_id.is_(None) if loose else Delivery.due_at <= now
-    found = select(Delivery.subscriber_id).where(
+    found = select(Delivery.issue_id, Delivery.subscriber_id).where(
         Delivery.issue_id == issue_id, due, Delivery.outcome.is_(None)
     )
     chosen = found.order_by(Delivery.subscriber_id).limit(limit).subquery()
@@ -82,14 +83,12 @@ def _cut(
         return 0
     ids = make(session, issue_id, number, now, of_canary=of_canary)
     place = (func.row_number().over(order_by=chosen.c.subscriber_id) - 1).label("number")
-    ranked = select(chosen.c.subscriber_id, place).subquery("ranked")
+    ranked = select(chosen.c.issue_id, chosen.c.subscriber_id, place).subquery("ranked")
     session.execute(
         update(Delivery)
-        .where(Delivery.issue_id == issue_id, Delivery.subscriber_id == ranked.c.subscriber_id)
+        # By the whole key: with the issue as a constant PostgreSQL may take it for one row, and try each on all of it.
+        .where(Delivery.issue_id == ranked.c.issue_id, Delivery.subscriber_id == ranked.c.subscriber_id)
         .values(batch_id=seated(ids, ranked.c.number), place=ranked.c.number % SIZE, due_at=None),
-        execution_options=_PLAIN,
+        execution_options=PLAIN,
     )
     return settle(session, ids)
-
-
-_PLAIN = {"synchronize_session": False}
