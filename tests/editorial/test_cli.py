@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from tests.editorial import newsroom
+from tests.web.readers import reader
 
 from digest.cli import House, issue_facts, main, waiting
 from digest.db import Database, utcnow
@@ -19,6 +20,7 @@ from digest.mail import relay_from_url
 from digest.render.preview import open_mail
 from digest.services import Limiter, Services
 from digest.signing import Signer
+from digest.tracking import unsubscribes
 
 Run = Callable[..., Result]
 
@@ -238,6 +240,20 @@ def test_the_report_has_its_fixed_names_and_adds_up(run: Run) -> None:
     assert run("report", "1").stdout.startswith(
         "Issue 1, sending\n          0 planned\n          0 accepted\n"
     )
+
+
+@pytest.mark.usefixtures("going")
+def test_the_report_says_who_left_by_the_issue_and_by_which_way(run: Run, sqlite: Database) -> None:
+    with sqlite.begin() as session:
+        issue = issues.get(session, 1)
+        ways: tuple[unsubscribes.Source, ...] = ("header", "header", "page")
+        for number, way in enumerate(ways):
+            left = reader(session, issue.publication_id, f"reader{number}@example.org", "left")
+            unsubscribes.record(session, issue.id, left, way, utcnow())
+    found = json.loads(run("report", "1", "--json").stdout)
+    assert (found["unsubscribes"], found["unsubscribes_by_header"]) == (3, 2)
+    assert (found["clicks_raw"], found["clicks_human"], found["readers_clicked"]) == (0, 0, 0)
+    assert "unsubscribed: 3 readers, 2 of them in their mail program" in run("report", "1").stdout
 
 
 @pytest.mark.usefixtures("going")

@@ -13,6 +13,7 @@ from digest.catalog.models import Comparison
 from digest.editorial import issues, transitions
 from digest.editorial.models import Issue
 from digest.publications import publications
+from digest.tracking.counts import counts
 
 BY = "command line"  # who did it, in an issue's history
 OUTCOMES = ("accepted", "excluded", "failed", "unknown", "remaining")
@@ -86,6 +87,19 @@ def lines(facts: Mapping[str, Any]) -> Iterator[str]:
         yield f"  -  {one['comparison']}: {one['why_not']}"
 
 
+def done(session: Session, issue_id: int) -> dict[str, Any]:
+    """What readers did with an issue: clicks, raw and by people, and who left by it and by which way."""
+    found = counts(session, issue_id)
+    return {
+        "clicks_raw": found.clicks_raw,
+        "clicks_human": found.clicks_human,
+        "readers_clicked": found.readers_clicked,
+        "unsubscribes": found.unsubscribes,
+        "unsubscribes_by_header": found.unsubscribes_by_header,
+        "unsubscribes_undone": found.unsubscribes_undone,
+    }
+
+
 def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
     """A delivery report for a person: outcomes that add up."""
     yield f"Issue {report['issue']}, {report['status']}"
@@ -102,6 +116,18 @@ def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
     for name in ("started_at", "finished_at"):
         if report.get(name):
             yield f"  {name.partition('_')[0]} {report[name]}"
+
+
+def done_lines(report: Mapping[str, Any]) -> Iterator[str]:
+    """`done` for a person."""
+    yield (
+        f"  clicked: {report['readers_clicked']:,} readers; "
+        f"{report['clicks_raw']:,} clicks, {report['clicks_human']:,} of them by people"
+    )
+    yield (
+        f"  unsubscribed: {report['unsubscribes']:,} readers, {report['unsubscribes_by_header']:,} of them "
+        f"in their mail program; {report['unsubscribes_undone']:,} more took it back"
+    )
 
 
 def canary_words(canary: Mapping[str, Any]) -> str:

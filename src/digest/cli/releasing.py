@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from itertools import chain
 
 import click
 from sqlalchemy.orm import Session
@@ -67,10 +68,11 @@ def send(here: Services, number: int, slug: str | None, *, hold: int, waits: boo
 
 
 def report(here: Services, number: int, slug: str | None, *, as_json: bool) -> None:
-    """Print what became of every reader."""
+    """Print what became of every reader, and what they did with the issue."""
     with here.db.read() as session:
-        found = delivery_report(session, of_number(session, number, slug).id, utcnow())
-    printed(found, issue_facts.report_lines(found), as_json)
+        issue_id = of_number(session, number, slug).id
+        found = delivery_report(session, issue_id, utcnow()) | issue_facts.done(session, issue_id)
+    printed(found, chain(issue_facts.report_lines(found), issue_facts.done_lines(found)), as_json)
 
 
 def look_over(session: Session, issue: Issue, here: Services) -> Findings:
