@@ -45,6 +45,12 @@ def test_an_audience_comes_in_is_listed_and_goes_out_again(house: House, tmp_pat
     assert "imported" in call(house, "show", "ada@example.org").stdout
 
 
+def test_a_file_that_was_not_named_is_bad_usage(house: House) -> None:
+    refused = call(house, "import", "", "--confirmed", "--source", "why")
+    assert refused.exit_code == 2
+    assert "the path is empty" in refused.stderr
+
+
 def test_forgetting_and_suppressing(house: House, tmp_path: Path, sqlite: Database, signer: Signer) -> None:
     path = tmp_path / "readers.csv"
     path.write_text("ada@example.org\n")

@@ -80,6 +80,22 @@ def test_bad_usage_is_exit_code_2(sqlite: Database, words: list[str]) -> None:
     assert run(sqlite, *words).exit_code == 2
 
 
+def test_a_path_that_is_empty_is_not_the_folder_that_one_stands_in(
+    sqlite: Database, page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(page.parent)
+    refused = run(sqlite, "import", "")
+    assert refused.exit_code == 2
+    assert "the path is empty" in refused.stderr
+    assert run(sqlite, "list", "--json").stdout == "[]\n"
+    assert run(sqlite, "import", ".").exit_code == 0
+
+
+def test_a_file_that_holds_nothing_new_says_so(sqlite: Database, tmp_path: Path) -> None:
+    (tmp_path / "none.json").write_text("[]")
+    assert run(sqlite, "import", str(tmp_path)).stdout == "0 new, 0 changed, 0 unchanged\n"
+
+
 def test_an_unknown_comparison_is_not_found(sqlite: Database) -> None:
     assert isinstance(run(sqlite, "show", "nope").exception, NotFound)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from digest.cli.place import Place
 from digest.errors import BadInput
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def group() -> None:
 
 
 @group.command("import")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=Place(path_type=Path))
 @click.option(
     "--published", type=_Moment(), help="Date of those that bring none (2026-12-01); otherwise it is now."
 )
@@ -111,7 +112,7 @@ def _print_import(result: "ImportResult") -> None:
         click.echo(f"{one.change:<9}  {one.slug}{version}")
     if len(result.imported) > CHUNK:
         click.echo(f"and {len(result.imported) - CHUNK:,} more")
-    if result.imported:
+    if result.imported or not result.refused:
         counts = (f"{result.count(change):,} {change}" for change in ("new", "changed", "unchanged"))
         click.echo(", ".join(counts))
 

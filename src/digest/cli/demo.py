@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from digest.cli import House, story
+from digest.cli.place import Place
 from digest.cli.running import HOST, alone, is_free
 from digest.errors import DigestError, Unavailable
 
@@ -23,9 +24,7 @@ FIRST_PORT, PORTS = 8000, 20
 
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65535), help="Web port. [default: 8000, or the next free one]")
-@click.option(
-    "--home", type=click.Path(path_type=Path), help="Where it lives; made anew. [default: ./var/demo]"
-)
+@click.option("--home", type=Place(path_type=Path), help="Where it lives; made anew. [default: ./var/demo]")
 @click.option("--once", is_flag=True, help="Do all of it, say what came out, and end.")
 @click.pass_obj
 def demo(house: House, port: int | None, home: Path | None, once: bool) -> None:

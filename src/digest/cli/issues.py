@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from digest.cli.duration import Minutes, minutes
+from digest.cli.place import Place
 
 if TYPE_CHECKING:
     from digest.cli import House
@@ -67,7 +68,7 @@ def show(house: "House", number: int, address: str | None, slug: str | None, as_
 @group.command()
 @_number
 @click.option(
-    "--out", required=True, metavar="DIR", type=click.Path(path_type=Path, file_okay=False), help="Where to."
+    "--out", required=True, metavar="DIR", type=Place(path_type=Path, file_okay=False), help="Where to."
 )
 @_publication
 @_json
@@ -189,7 +190,7 @@ def cancel(house: "House", number: int, slug: str | None) -> None:
 @_json
 @click.pass_obj
 def report(house: "House", number: int, slug: str | None, as_json: bool) -> None:
-    """Say what became of every reader: outcomes that add up."""
+    """Say what became of every reader, in outcomes that add up, and what readers did: clicks, unsubscribes."""
     from digest.cli import releasing
 
     releasing.report(house.services(), number, slug, as_json=as_json)

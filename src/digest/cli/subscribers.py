@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from digest.cli.place import Place
 from digest.cli.subscriber_facts import import_facts, import_text, line_facts
 from digest.errors import BadInput
 
@@ -29,7 +30,7 @@ def group() -> None:
 
 
 @group.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=Place(path_type=Path))
 @click.option("--confirmed", is_flag=True, help="They agreed elsewhere already; needs --source.")
 @click.option(
     "--source", metavar="TEXT", help='Why we may mail them: "double opt-in at our old tool, 2024 to 2026".'
