@@ -172,11 +172,24 @@ def test_init_may_be_called_again_and_prints_a_link(tmp_path: Path) -> None:
     database.close()
 
 
+def test_whoever_is_named_later_takes_the_place_of_what_stood_in(tmp_path: Path) -> None:
+    digest(tmp_path, "init")
+    named = digest(tmp_path, "init", "--name", "Verdicts", "--owner", "ana@example.org")
+    assert named.returncode == 0, named.stderr
+    with sqlite3.connect(tmp_path / "digest.sqlite3") as database:
+        assert database.execute("select name, sender_name from publication").fetchall() == [
+            ("Verdicts", "Verdicts")
+        ]
+        owners = database.execute('select address from "user" where removed_at is null').fetchall()
+    database.close()
+    assert owners == [("ana@example.org",)]
+
+
 def test_a_database_without_tables_is_one_line_and_not_a_traceback(tmp_path: Path) -> None:
     done = digest(tmp_path, "comparisons", "list")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    assert "digest doctor" in done.stderr
+    assert "`digest init` makes or upgrades it" in done.stderr
 
 
 def test_the_doctor_names_what_is_wrong_and_how_to_mend_it(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The `digest` command. Sub-commands are imported when they are called, so that `--help` is instant."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -33,6 +34,10 @@ HIDDEN = {
     "beat": ("digest.cli.running", "beat", "The clock."),
     "mailbox": ("digest.cli.running", "mailbox", "The embedded mailbox."),
 }
+
+
+# What SQLite and PostgreSQL say of a table or column that only a newer schema has.
+_OLD = re.compile(r"no such (?:table|column)|(?:relation|column) \S+ does not exist")
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,8 @@ class Commands(click.Group):
             if (said := getattr(error, "orig", None)) is None:
                 raise
             line = str(said).strip().partition("\n")[0]
-            click.echo(f"digest: the database refuses: {line}; `digest doctor` says more", err=True)
+            mend = "`digest init` makes or upgrades it" if _OLD.search(line) else "`digest doctor` says more"
+            click.echo(f"digest: the database refuses: {line}; {mend}", err=True)
             ctx.exit(1)
 
 

@@ -74,11 +74,16 @@ def first_publication(session: "Session", fields: dict[str, Any]) -> tuple["Publ
             "tagline": "What to ship and what to skip, each week.",
         }
         return publications.create(session, now=utcnow(), **{**start, **fields}), True
+    if "name" in fields and found.sender_name == found.name:  # nobody gave the sender a name of its own
+        fields["sender_name"] = fields["name"]
     return (publications.change(session, found, **fields) if fields else found), False
 
 
 def first_owner(session: "Session", address: str | None) -> "User":
-    """The owner with this address, made if need be; without one, the owner there is, or a stand-in."""
+    """The owner with this address, made if need be; without one, the owner there is, or a stand-in.
+
+    Whoever is named takes the stand-in's place: no notice may go to an address that is nobody's.
+    """
     from sqlalchemy import select
 
     from digest.db import utcnow
@@ -89,7 +94,11 @@ def first_owner(session: "Session", address: str | None) -> "User":
     there = session.scalars(owners.limit(1)).first()
     if there is not None and address in {None, there.address}:
         return there
-    return users.invite(session, address or OWNER, Role.OWNER, utcnow())
+    owner = users.invite(session, address or OWNER, Role.OWNER, utcnow())
+    stand_in = users.find(session, OWNER)
+    if stand_in is not None and stand_in is not owner:
+        users.remove(session, stand_in.id, utcnow())
+    return owner
 
 
 def sign_in_link(services: "Services", user: "User") -> str:
