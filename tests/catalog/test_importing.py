@@ -122,7 +122,11 @@ def test_a_bad_file_is_told_and_hinders_no_other(db: Database, folder: Path) -> 
         "ad.json: $.",
     ):
         assert says in told
-    for says in ("empty.txt:1: the page ends", "missing.txt: there is no such file", "/dev/null: is neither"):
+    for says in (
+        "empty.txt:1: the file is empty",
+        "missing.txt: there is no such file",
+        "/dev/null: is neither",
+    ):
         assert says in told
 
 

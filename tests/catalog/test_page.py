@@ -132,6 +132,15 @@ def test_what_is_wrong_is_told_with_its_line(old: str, new: str, line: int, says
     assert said.startswith(f"{line}:")
 
 
+def test_a_name_that_is_too_long_is_counted_in_characters() -> None:
+    assert "at most 200 characters" in refusal(PAGE.replace("Larkspur", "L" * 201))
+
+
+@pytest.mark.parametrize("nothing", ["", " \n\t\n"])
+def test_an_empty_file_is_called_empty(nothing: str) -> None:
+    assert "the file is empty" in refusal(nothing)
+
+
 def test_a_page_without_quotes_is_refused() -> None:
     assert "no quote" in refusal("\n".join(line for line in LINES if not line.startswith("“")))
 

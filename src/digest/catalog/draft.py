@@ -51,11 +51,11 @@ Moment = Annotated[
     WithJsonSchema({"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}]}),
 ]
 Passage = Annotated[
-    str, BeforeValidator(clean.passage), StringConstraints(min_length=1, max_length=20_000), Field()
+    str, StringConstraints(min_length=1, max_length=20_000), BeforeValidator(clean.passage), Field()
 ]
-Name = Annotated[str, BeforeValidator(clean.line), StringConstraints(min_length=1, max_length=200)]
-Short = Annotated[str, BeforeValidator(clean.line), StringConstraints(min_length=1, max_length=120)]
-Sentence = Annotated[str, BeforeValidator(clean.line), StringConstraints(min_length=1, max_length=1000)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200), BeforeValidator(clean.line)]
+Short = Annotated[str, StringConstraints(min_length=1, max_length=120), BeforeValidator(clean.line)]
+Sentence = Annotated[str, StringConstraints(min_length=1, max_length=1000), BeforeValidator(clean.line)]
 
 
 class _Form(BaseModel):

@@ -82,6 +82,8 @@ class _Page:
         return BadInput(f"{self.name}:{number}: {what}")
 
     def cut(self, missing: str) -> BadInput:
+        if not self.lines:
+            return self.bad(0, "the file is empty; import a whole page")
         return self.bad(
             len(self.lines), f"the page ends before {missing}; it was cut off: import the whole page"
         )
