@@ -387,6 +387,18 @@ def test_everything_about_one_person_is_theirs_to_have(db: Database, signer: Sig
     assert held["subscriptions"][0]["standing"] == "active"
 
 
+@pytest.mark.parametrize(
+    "content", [b"PK\x03\x04" + bytes(range(256)) * 40, b"\x89PNG\r\n\x1a\n" + bytes(400)]
+)
+def test_a_workbook_or_a_picture_is_one_line_and_not_a_thousand_bad_rows(
+    tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "readers.csv"
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match="this is no text; save it as CSV"):
+        upload.read(path)
+
+
 wild_text = st.text(st.sampled_from("ab@.,;\t\"\r\n'=é \ufeff<>0"), max_size=120)
 
 

@@ -14,6 +14,7 @@ from digest.errors import BadInput
 BLOCK = 1 << 20
 MOST_LINES = 50  # of one quoted cell: a quote that is never closed must not swallow the rest of the file
 MOST_CHARS = 100_000  # of one row
+STRANGE = 0.05  # the part of control characters from which on a file is no text
 SEPARATORS = ",;\t"
 BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -59,6 +60,10 @@ def look(path: Path) -> Sheet:
         head = [line for line in (file.readline(MOST_CHARS) for _ in range(20)) if line]
     if not "".join(head).strip():
         raise BadInput(f"{path}: the file is empty")
+    if _strange(head):
+        raise BadInput(
+            f"{path}: this is no text; save it as CSV (a spreadsheet can: “Save as”, or “Download”)"
+        )
     return Sheet(path, encoding, sha256, lines, _separator(head))
 
 
@@ -165,6 +170,13 @@ def _without_mark(head: bytes) -> str:
     if len(head) == 4 and head[::2] == b"\0\0":  # noqa: PLR2004
         return "utf-16-be"
     return ""
+
+
+def _strange(head: Iterable[str]) -> bool:
+    """Whether this is a workbook, a picture or the like: text has next to no control characters."""
+    text = "".join(head)
+    controls = sum(c < " " and c not in "\t\r\n\f" for c in text)
+    return controls > len(text) * STRANGE
 
 
 def _named_separator(line: str) -> str:

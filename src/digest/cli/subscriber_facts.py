@@ -23,7 +23,7 @@ def import_facts(result: "Result") -> dict[str, Any]:
 def import_text(result: "Result", confirmed: bool) -> str:
     """The same for a person: sums that say what they mean, and the first bad rows."""
     lines = [
-        f"{result.rows:,} rows read",
+        f"{result.rows:,} row{'' if result.rows == 1 else 's'} read",
         f"{result.added:>9,} added as {'readers' if confirmed else 'pending'}",
         f"{result.known:>9,} known already",
     ]
