@@ -109,6 +109,7 @@ def test_the_feed_is_valid_atom_and_its_ids_stay(shop: Stand) -> None:
     assert entry is not None
     links = {link.get("rel"): link.get("href") for link in entry.findall(f"{ATOM}link")}
     assert links == {"alternate": f"{BASE}/issues/41"}
+    assert "entry price: " in entry.findtext(f"{ATOM}content", "")
     first = entry.findtext(f"{ATOM}id")
     with shop.db.begin() as session:
         session.scalars(select(Publication)).one().name = "Renamed"

@@ -65,7 +65,7 @@ def _html(issue: Sent) -> str:
         )
         parts += [
             f"<p><strong>{escape(side.tool)}</strong>: panel {side.panel}% ({escape(side.panel_words)}), "
-            f"community: {escape(side.community_words)}, from {escape(side.price)}</p>"
+            f"community: {escape(side.community_words)}, entry price: {escape(side.price)}</p>"
             for side in (card.left, card.right)
         ]
     return "".join(parts)
