@@ -293,6 +293,11 @@ def test_whichever_pick_comes_first_one_hairline_stands_above_it(intro: str, ord
     assert ("border-bottom:1px solid" in head) == bool(intro)
 
 
+@pytest.mark.parametrize("intro", ["", "Hello"])
+def test_no_two_rules_of_the_text_stand_on_each_other(intro: str) -> None:
+    assert not re.search(r"^[=-]{20,}\s+[=-]{20,}$", opened(edition(3, intro=intro)).text, re.MULTILINE)
+
+
 def test_right_to_left_paragraphs_begin_at_the_right() -> None:
     aligned = [
         set(re.findall(r"line-height:1.55;text-align:(\w+)", html))
