@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from digest.db import PLAIN
 from digest.delivery import canary
 from digest.delivery.models import Delivery, FrozenIssue, Outcome
 from digest.editorial import transitions
@@ -13,7 +14,6 @@ from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed, NotFound
 
 LOG = logging.getLogger(__name__)
-_PLAIN = {"synchronize_session": False}
 
 
 def pause(
@@ -78,7 +78,7 @@ def count_as_sent(session: Session, issue: Issue, subscriber_id: int, *, now: da
         .values(outcome=Outcome.ACCEPTED.value, reason="counted as sent by hand", ended_at=now)
         .returning(Delivery.subscriber_id)
     )
-    if session.scalar(settled, execution_options=_PLAIN) is None:
+    if session.scalar(settled, execution_options=PLAIN) is None:
         raise NotFound(f"issue {issue.number} has no unknown delivery to subscriber {subscriber_id}")
     LOG.info("unknown settled", extra={"issue": issue.id, "subscriber": subscriber_id})
 
@@ -108,11 +108,11 @@ def _again(
         which.append(Delivery.subscriber_id == subscriber_id)
     # The tries begin anew: a person's word is worth a whole row of them.
     anew = {"outcome": None, "reason": None, "attempts": 0, "due_at": now, "ended_at": None}
-    again = session.execute(update(Delivery).where(*which).values(anew), execution_options=_PLAIN)
+    again = session.execute(update(Delivery).where(*which).values(anew), execution_options=PLAIN)
     number: int = again.rowcount  # type: ignore[attr-defined] # an UPDATE gives a cursor's result
     if not number:
         raise NotFound(f"issue {issue.number} has nothing of that kind to send again")
     # The relay will say something new, which is forgotten in its time as all of it was.
     fresh = update(FrozenIssue).where(FrozenIssue.issue_id == issue.id)
-    session.execute(fresh.values(words_upto=0, words_gone_at=None), execution_options=_PLAIN)
+    session.execute(fresh.values(words_upto=0, words_gone_at=None), execution_options=PLAIN)
     return number

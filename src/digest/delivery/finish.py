@@ -5,12 +5,11 @@ from datetime import datetime
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
+from digest.db import PLAIN
 from digest.delivery.models import Batch, Delivery, FrozenIssue, Outcome
 from digest.editorial import transitions
 from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed
-
-_PLAIN = {"synchronize_session": False}
 
 
 def finish(session: Session, now: datetime) -> list[int]:
@@ -60,6 +59,6 @@ def _close_cancelled(session: Session, now: datetime) -> None:
     for issue_id in session.scalars(cancelled).all():
         waiting = update(Delivery).where(Delivery.issue_id == issue_id, Delivery.outcome.is_(None))
         ended = {"outcome": Outcome.EXCLUDED.value, "reason": "cancelled", "due_at": None, "ended_at": now}
-        session.execute(waiting.values(ended), execution_options=_PLAIN)
+        session.execute(waiting.values(ended), execution_options=PLAIN)
         unsent = update(Batch).where(Batch.issue_id == issue_id, Batch.done_at.is_(None))
-        session.execute(unsent.values(done_at=now), execution_options=_PLAIN)
+        session.execute(unsent.values(done_at=now), execution_options=PLAIN)

@@ -13,13 +13,13 @@ from sqlalchemy.orm import Session, defer
 from digest.audience import erase
 from digest.audience.address import normal
 from digest.audience.models import Subscriber
+from digest.db import PLAIN
 from digest.delivery.models import Batch, Delivery, FrozenIssue, Letter
 from digest.editorial.models import Issue
 from digest.signing import Signer
 from digest.tracking.models import Click
 
 CHUNK = 20_000  # deliveries in one transaction
-_PLAIN = {"synchronize_session": False}
 
 
 def forget(session: Session, signer: Signer, address: str, now: datetime) -> bool:
@@ -41,9 +41,9 @@ def sweep(session: Session, now: datetime) -> None:
     erased = select(Subscriber.id).where(Subscriber.erased_at.is_not(None))
     _empty_letters(session, Letter.subscriber_id.in_(erased), now)
     told = and_(Delivery.subscriber_id.in_(erased), Delivery.reply.is_not(None))
-    session.execute(update(Delivery).where(told).values(reply=None), execution_options=_PLAIN)
+    session.execute(update(Delivery).where(told).values(reply=None), execution_options=PLAIN)
     browsed = and_(Click.subscriber_id.in_(erased), Click.agent != "")
-    session.execute(update(Click).where(browsed).values(agent=""), execution_options=_PLAIN)
+    session.execute(update(Click).where(browsed).values(agent=""), execution_options=PLAIN)
 
 
 def words(session: Session, before: datetime, now: datetime, limit: int = CHUNK) -> bool:
@@ -63,7 +63,7 @@ def words(session: Session, before: datetime, now: datetime, limit: int = CHUNK)
         return False
     said = update(Delivery).where(mine, Delivery.reply.is_not(None))
     said = said.where(Delivery.subscriber_id > frozen.words_upto, Delivery.subscriber_id <= last)
-    session.execute(said.values(reply=None), execution_options=_PLAIN)
+    session.execute(said.values(reply=None), execution_options=PLAIN)
     frozen.words_upto = last
     return False
 
@@ -92,5 +92,5 @@ def _empty_letters(session: Session, whose: ColumnElement[bool], now: datetime) 
     }
     session.execute(
         update(Letter).where(whose, says).values(address=None, facts="{}", reply=None, **ended),
-        execution_options=_PLAIN,
+        execution_options=PLAIN,
     )

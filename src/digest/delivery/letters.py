@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, Update, or_, select, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from digest.db import Database, utcnow
+from digest.db import PLAIN, Database, utcnow
 from digest.delivery import replies
 from digest.delivery.accounts import Accounts, Limits
 from digest.delivery.models import Letter, Outcome
@@ -29,7 +29,6 @@ LEASE = timedelta(seconds=60)
 UNDER_WAY = timedelta(minutes=12)  # longer than the longest wait for a reply (RFC 5321: ten minutes)
 MOST_CRASHES = 2  # a letter that two processes died with is not tried a third time
 FIRST_WAIT = timedelta(seconds=30)  # the person sits and waits
-_PLAIN = {"synchronize_session": False}
 
 
 def due(session: Session, now: datetime) -> bool:
@@ -118,7 +117,7 @@ class _Run:
             ids = session.scalars(_due(now).limit(limit).with_for_update(skip_locked=True)).all()
             claimed = update(Letter).where(Letter.id.in_(ids), _free(now))
             claimed = claimed.values(claimed_until=now + LEASE, attempts=Letter.attempts + 1)
-            rows = session.execute(claimed.returning(Letter.id, Letter.attempts), execution_options=_PLAIN)
+            rows = session.execute(claimed.returning(Letter.id, Letter.attempts), execution_options=PLAIN)
             self.waiting = sorted((letter_id, attempts) for letter_id, attempts in rows)
 
     def mails(self, again: list[Mail], stopping: Callable[[], bool]) -> Iterator[Mail | None]:
@@ -139,7 +138,7 @@ class _Run:
         with self.db.begin() as session:
             ours = self._ours(mail.key).where(Letter.claimed_until > now)
             mark = ours.values(handed_over=True, claimed_until=now + UNDER_WAY).returning(Letter.id)
-            if session.scalar(mark, execution_options=_PLAIN) is None:
+            if session.scalar(mark, execution_options=PLAIN) is None:
                 raise LineLost("the claim on a letter ran out")
 
     def meanwhile(self) -> None:
@@ -186,7 +185,7 @@ class _Run:
         now = self.clock()
         ended = {"outcome": outcome.value, "reply": words[:500], "ended_at": now, "claimed_until": None}
         with self.db.begin() as session:
-            session.execute(self._ours(letter_id).values(ended), execution_options=_PLAIN)
+            session.execute(self._ours(letter_id).values(ended), execution_options=PLAIN)
         self._fences.pop(letter_id, None)
 
     def _later(self, letter_id: int, words: str) -> None:
@@ -202,7 +201,7 @@ class _Run:
             "reply": words[:500],
         }
         with self.db.begin() as session:
-            session.execute(self._ours(letter_id).values(back), execution_options=_PLAIN)
+            session.execute(self._ours(letter_id).values(back), execution_options=PLAIN)
         self._fences.pop(letter_id, None)
 
     def _ours(self, letter_id: int) -> Update:
@@ -221,7 +220,7 @@ def settle_abandoned(session: Session, now: datetime) -> int:
         "reply": "the process ended while it was under way",
         "ended_at": now,
     }
-    rows = session.scalars(gone.values(ended).returning(Letter.id), execution_options=_PLAIN).all()
+    rows = session.scalars(gone.values(ended).returning(Letter.id), execution_options=PLAIN).all()
     return len(rows)
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from digest.db import PLAIN
 from digest.delivery.models import Batch, Delivery, FrozenIssue
 from digest.editorial import issues, transitions
 from digest.editorial.models import Issue, State
@@ -13,7 +14,6 @@ from digest.errors import NotAllowed
 from digest.tracking.models import Click, ClickHour, Link
 
 LOG = logging.getLogger(__name__)
-_PLAIN = {"synchronize_session": False}
 
 
 def recallable(issue: Issue, now: datetime) -> bool:
@@ -53,7 +53,7 @@ def _forget(session: Session, issue: Issue) -> None:
     links = select(Link.id).where(Link.issue_id == issue.id)
     session.execute(links.with_for_update()).all()  # a click on a copy waits here, and then finds no link
     for pressed in (Click, ClickHour):
-        session.execute(delete(pressed).where(pressed.link_id.in_(links)), execution_options=_PLAIN)
+        session.execute(delete(pressed).where(pressed.link_id.in_(links)), execution_options=PLAIN)
     for table in (Delivery, Batch, Link, FrozenIssue):
-        session.execute(delete(table).where(table.issue_id == issue.id), execution_options=_PLAIN)
+        session.execute(delete(table).where(table.issue_id == issue.id), execution_options=PLAIN)
     session.expire_all()

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
+from digest.db import PLAIN
 from digest.delivery import letters
 from digest.delivery.accounts import Account
 from digest.delivery.ledger import End, Next, write
@@ -24,7 +25,6 @@ LOG = logging.getLogger(__name__)
 FIRST_WAIT = timedelta(seconds=15)
 LONGEST_WAIT = timedelta(hours=1)
 SINCE = "refused since "
-_PLAIN = {"synchronize_session": False}
 
 
 class Stop(NamedTuple):
@@ -51,7 +51,7 @@ def note(
     if taken:
         shift.accounts.works(account)
         calm = update(FrozenIssue).where(FrozenIssue.issue_id == issue_id, FrozenIssue.quiet_times > 0)
-        session.execute(calm.values(quiet_times=0), execution_options=_PLAIN)
+        session.execute(calm.values(quiet_times=0), execution_options=PLAIN)
     if stop is None:
         return
     told = {
@@ -97,7 +97,7 @@ def _be_quiet(session: Session, issue_id: int, now: datetime, values: dict[str, 
     """Let the issue wait, unless another connection said so already."""
     waiting = update(FrozenIssue).where(FrozenIssue.issue_id == issue_id)
     waiting = waiting.where(or_(FrozenIssue.quiet_until.is_(None), FrozenIssue.quiet_until <= now))
-    session.execute(waiting.values(values), execution_options=_PLAIN)
+    session.execute(waiting.values(values), execution_options=PLAIN)
 
 
 def refused_since(row: Next, reply: Reply, now: datetime) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import and_, delete, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from digest.db import upsert
+from digest.db import PLAIN, upsert
 from digest.editorial import checks
 from digest.editorial.models import Issue, Look
 from digest.render.content import Edition, to_json
@@ -22,7 +22,6 @@ CALM: Final = timedelta(
     seconds=12
 )  # a text that is being written is not shown to a spam filter with every word
 MOST_LINKS: Final = 100  # of one issue
-_PLAIN: Final = {"synchronize_session": False}
 
 
 @dataclass(frozen=True)
@@ -111,20 +110,20 @@ def store(session: Session, one: Wanted, found: Mapping[str, Any], now: datetime
     kind, name = one.key
     values = {"found": json.dumps(dict(found)), "looked_at": now, "claimed_until": None}
     row = update(Look).where(Look.kind == kind, Look.target_hash == name)
-    session.execute(row.values(values), execution_options=_PLAIN)
+    session.execute(row.values(values), execution_options=PLAIN)
 
 
 def again(session: Session, things: Sequence[Wanted], now: datetime) -> None:
     """Want answers that are newer than this moment."""
     if things:
         keys = tuple_(Look.kind, Look.target_hash).in_([one.key for one in things])
-        session.execute(update(Look).where(keys).values(asked_at=now), execution_options=_PLAIN)
+        session.execute(update(Look).where(keys).values(asked_at=now), execution_options=PLAIN)
 
 
 def forget(session: Session, now: datetime) -> None:
     """Drop what nobody looked at again for a week, and what was asked for and then no longer wanted."""
     old = or_(Look.looked_at < now - KEPT, and_(Look.looked_at.is_(None), Look.asked_at < now - KEPT))
-    session.execute(delete(Look).where(old), execution_options=_PLAIN)
+    session.execute(delete(Look).where(old), execution_options=PLAIN)
 
 
 def _rows(session: Session, things: Sequence[Wanted]) -> dict[tuple[str, str], Look]:
@@ -158,4 +157,4 @@ def _take(session: Session, one: Wanted, now: datetime) -> bool:
     free = or_(Look.claimed_until.is_(None), Look.claimed_until <= now)
     mine = update(Look).where(Look.kind == kind, Look.target_hash == name, free)
     won = mine.values(claimed_until=now + CLAIM).returning(Look.kind)
-    return session.scalar(won, execution_options=_PLAIN) is not None
+    return session.scalar(won, execution_options=PLAIN) is not None

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
-from digest.db import on_postgres, upsert
+from digest.db import PLAIN, on_postgres, upsert
 from digest.tracking.models import Click, ClickHour, Link
 
 ONE_VISIT = timedelta(seconds=5)  # presses of one link so close together are one row
@@ -22,7 +22,6 @@ BURST = timedelta(seconds=5)
 BURST_LINKS = 3  # so many different links within a burst: a scanner walks through the mail, a person reads
 AGENT_CHARS = 200
 _LOCKS = 7301  # our advisory locks: one click of a reader after the other
-_PLAIN = {"synchronize_session": False}
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def count(session: Session, visit: Visit) -> None:
         _add(session, visit, machine=machine, first=first)
     else:
         again = {"times": Click.times + 1, "last_at": visit.at}
-        session.execute(update(Click).where(Click.id == same.id).values(again), execution_options=_PLAIN)
+        session.execute(update(Click).where(Click.id == same.id).values(again), execution_options=PLAIN)
     # A press that joins a fresh row counts in that row's hour, so that a burst takes back what was added.
     at = same.at if same is not None and _near(visit, same.at, ONE_VISIT) else visit.at
     sums.add(visit.link_id, at, 1, int(not machine), int(first))
@@ -114,7 +113,7 @@ def _take_back(session: Session, visit: Visit, before: Sequence[Any], sums: _Sum
     for row in wrong:
         sums.add(row.link_id, row.at, 0, -row.times, -int(row.first))
     turned = update(Click).where(Click.id.in_([row.id for row in wrong])).values(machine=True, first=False)
-    session.execute(turned, execution_options=_PLAIN)
+    session.execute(turned, execution_options=PLAIN)
 
 
 def _same_visit(visit: Visit, before: Sequence[Any]) -> Any | None:

@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from digest.db import PLAIN
 from digest.tracking.models import Click
 
 CHUNK = 20_000
@@ -14,6 +15,6 @@ def agents(session: Session, before: datetime, limit: int = CHUNK) -> bool:
     """Empty the browser's name in up to `limit` clicks older than `before`; True when none is left."""
     old = select(Click.id).where(Click.named(), Click.at < before).order_by(Click.at).limit(limit)
     emptied = update(Click).where(Click.id.in_(old)).values(agent="")
-    done = session.execute(emptied, execution_options={"synchronize_session": False})
+    done = session.execute(emptied, execution_options=PLAIN)
     number: int = done.rowcount  # type: ignore[attr-defined] # an UPDATE gives a cursor's result
     return number < limit
