@@ -7,7 +7,6 @@ from sqlalchemy import BigInteger, ColumnElement, case, delete, func, insert, se
 from sqlalchemy.orm import Session
 
 from digest.db import PLAIN
-from digest.db import PLAIN
 from digest.delivery import canary
 from digest.delivery.models import Batch, Delivery, FrozenIssue
 from digest.editorial.models import Issue, State
