@@ -1,5 +1,6 @@
 """What nearly every test stands on: a real database of each kind, fresh for each test."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine, text
+from tests.shelf import TEMPLATE, Shelf, named
 
 import digest.access.models
 import digest.delivery.models
@@ -24,6 +26,20 @@ KEYS = ["the-newest-key-of-the-tests-0123456789", "an-older-key-of-the-tests-012
 # A busy machine is no fault of ours: no test fails for how long an example took.
 settings.register_profile("digest", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("digest")
+
+MEMORY, ROOMY = Path("/dev/shm"), 4 << 30  # a folder that is no disk, where there is one; bytes
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Spare what is only waited for: the disk at each commit, and what each process would compile for itself.
+
+    No test needs its files to outlive the machine, and what a killed process has written is there all the same.
+    """
+    if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOMY:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
+    # Where Python may not write beside its sources it keeps nothing: two seconds of each process that starts.
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", "") and "PYTHONPYCACHEPREFIX" not in os.environ:
+        os.environ["PYTHONPYCACHEPREFIX"] = str(config.rootpath / ".pytest_cache" / "compiled")
 
 
 @pytest.fixture(scope="session")
@@ -51,11 +67,12 @@ def postgres_server() -> Iterator[str]:
     admin = create_engine(url, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         # A test's database need not outlive the machine: without this, making one costs ten times as much.
-        for setting in ("fsync", "full_page_writes"):
+        # Nor does anything tidy up or count behind a test's back: each finds the same.
+        for setting in ("fsync", "full_page_writes", "autovacuum"):
             connection.execute(text(f"ALTER SYSTEM SET {setting} = off"))
         connection.execute(text("SELECT pg_reload_conf()"))
-        connection.execute(text("CREATE DATABASE template_digest"))
-    filled = connect(_named(url, "template_digest"))
+        connection.execute(text(f"CREATE DATABASE {TEMPLATE}"))
+    filled = connect(named(url, TEMPLATE))
     Base.metadata.create_all(filled.engine)
     filled.close()
     admin.dispose()
@@ -73,18 +90,20 @@ def sqlite(sqlite_template: Path, tmp_path: Path) -> Iterator[Database]:
     database.close()
 
 
+@pytest.fixture(scope="session")
+def shelf(postgres_server: str) -> Iterator[Shelf]:
+    made = Shelf(postgres_server)
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def postgres(postgres_server: str) -> Iterator[Database]:
-    name = f"test_{next(tempfile._get_candidate_names())}"
-    admin = create_engine(postgres_server, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE template_digest STRATEGY file_copy'))
-    database = connect(_named(postgres_server, name))
+def postgres(shelf: Shelf) -> Iterator[Database]:
+    url = shelf.take()
+    database = connect(url)
     yield database
     database.close()
-    with admin.connect() as connection:
-        connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
-    admin.dispose()
+    shelf.put_back(url)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -119,8 +138,3 @@ def browser() -> Iterator["Browser"]:
         )
         yield started
         started.close()
-
-
-def _named(url: str, name: str) -> str:
-    head, _, tail = url.partition("?")
-    return head.rsplit("/", 1)[0] + "/" + name + (f"?{tail}" if tail else "")

@@ -1,6 +1,7 @@
 """Builders for the tests of the pages: services on a real database, a publication, comparisons, an issue that was sent."""
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -72,8 +73,21 @@ def stand(db: Database, home: Path, base_url: str = BASE) -> Stand:
         retry_delay=timedelta(minutes=15),
         nudge=nudges.append,
     )
-    app = make_app(services, secret_keys=KEYS, mailbox=False)
-    return Stand(db, signer, app, nudges)
+    return Stand(db, signer, _app(services), nudges)
+
+
+_MADE: dict[bool, Flask] = {}
+
+
+def _app(services: Services) -> Flask:
+    """An app of its own, but for routes and templates: to put all of them together takes longer than most tests."""
+    secure = services.base_url.startswith("https://")
+    if secure not in _MADE:
+        _MADE[secure] = make_app(services, secret_keys=KEYS, mailbox=False)
+    app = copy(_MADE[secure])
+    app.config, app.view_functions = copy(app.config), dict(app.view_functions)
+    app.extensions = app.extensions | {"digest": services, "digest.ready": {}}
+    return app
 
 
 def publish(session: Session, **fields: object) -> int:
