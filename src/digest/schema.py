@@ -6,7 +6,10 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
+
+from digest.errors import NotAllowed
 
 PACKAGE = Path(__file__).parent
 
@@ -27,10 +30,21 @@ def config(connection: Connection | None = None) -> Config:
 
 
 def upgrade(engine: Engine) -> tuple[str | None, str | None]:
-    """Bring the database to the newest revision, in one transaction; gives the revision before and after."""
+    """Bring the database to the newest revision, in one transaction; gives the revision before and after.
+
+    Raises NotAllowed when it stands at a revision that no migration here leads on from.
+    """
     with engine.begin() as connection:
         before = _revision(connection)
-        command.upgrade(config(connection), "head")
+        try:
+            command.upgrade(config(connection), "head")
+        except CommandError:
+            if _is_known(before):
+                raise
+            raise NotAllowed(
+                f"the database is at revision {before}, which this version of digest does not know; "
+                "install the version that made it, or name another with DIGEST_HOME or DIGEST_DATABASE_URL"
+            ) from None
         return before, _revision(connection)
 
 
@@ -43,6 +57,13 @@ def check(engine: Engine) -> None:
 def missing(connection: Connection) -> bool:
     """True when the database is not at the newest revision."""
     return _revision(connection) != ScriptDirectory.from_config(config()).get_current_head()
+
+
+def _is_known(revision: str | None) -> bool:
+    return revision in {
+        None,
+        *(one.revision for one in ScriptDirectory.from_config(config()).walk_revisions()),
+    }
 
 
 def _revision(connection: Connection) -> str | None:

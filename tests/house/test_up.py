@@ -72,16 +72,16 @@ def answers(port: int, path: str = "/healthz") -> bool:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[[], Up]]:
+def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
     started: list[Up] = []
 
-    def run() -> Up:
+    def run(**settings: str) -> Up:
         port, home = free_port(), tmp_path / "home"
         home.mkdir(exist_ok=True)
         with (home / "up.log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "digest.app", "up", f"--port={port}"],
-                env=environment(home),
+                env={**environment(home), **settings},
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -183,6 +183,24 @@ def test_whoever_is_named_later_takes_the_place_of_what_stood_in(tmp_path: Path)
         owners = database.execute('select address from "user" where removed_at is null').fetchall()
     database.close()
     assert owners == [("ana@example.org",)]
+
+
+def test_a_database_of_another_version_is_one_line_and_not_a_traceback(tmp_path: Path) -> None:
+    digest(tmp_path, "init")
+    with sqlite3.connect(tmp_path / "digest.sqlite3") as database:
+        database.execute("update alembic_version set version_num = 'fromtomorrow'")
+    database.close()
+    for words in (("init",), ("up", f"--port={free_port()}")):
+        done = digest(tmp_path, *words)
+        assert done.returncode == 1
+        assert done.stderr.count("\n") == 1
+        assert "revision fromtomorrow, which this version of digest does not know" in done.stderr
+
+
+def test_a_named_database_that_does_not_answer_is_told_at_once(start: Callable[..., Up]) -> None:
+    up = start(DIGEST_DATABASE_URL=f"postgresql://nobody@127.0.0.1:{free_port()}/none")
+    assert "look at it: database: " in up.log
+    assert "start the database, or set DIGEST_DATABASE_URL" in up.log
 
 
 def test_a_database_without_tables_is_one_line_and_not_a_traceback(tmp_path: Path) -> None:

@@ -49,6 +49,15 @@ def doctor(house: House, as_json: bool) -> None:
         raise SystemExit(1)
 
 
+def database_trouble(house: House) -> str | None:
+    """What keeps a database that the operator named from being used, and the mend, in one line; None when nothing."""
+    for look in (_database, _migrations):
+        found = look(house)
+        if found.state == "bad":
+            return f"{found.what}: {found.seen}; {found.mend}"
+    return None
+
+
 def _mark(state: str) -> str:
     colour = {"ok": "green", "warn": "yellow", "bad": "red"}[state]
     return click.style(f"{state:<4}", fg=colour)

@@ -46,11 +46,16 @@ def up(house: House, port: int, workers: int) -> None:
     Starts what the settings do not name: a broker, a mailbox that shows what would have been sent, a worker,
     the clock and the web server on 127.0.0.1.
     """
+    from digest.cli.doctor import database_trouble
     from digest.cli.setup import first_steps
 
     with alone(house.settings().home):
         ready = at_port(house, port)
-        link = first_steps(ready) if ready.settings().own_database else None
+        own = ready.settings().own_database
+        link = first_steps(ready) if own else None
+        # One that the operator named is theirs to upgrade, and may still be starting: say so, and come up.
+        if not own and (trouble := database_trouble(ready)):
+            click.echo(f"look at it: {trouble}", err=True)
         run(ready, port, link, workers)
 
 
