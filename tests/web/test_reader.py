@@ -66,6 +66,17 @@ def test_only_the_button_confirms_and_the_first_press_welcomes(shop: Stand) -> N
     assert "You are subscribed" in client.get(url).text
 
 
+def test_a_confirm_link_from_before_one_left_shows_no_button_that_would_refuse(shop: Stand, ada: int) -> None:
+    client = shop.app.test_client()
+    url = f"/confirm/{tokens.confirm_token(shop.signer, 1, ada, utcnow())}"
+    client.post(leave_url(shop, ada), data={"List-Unsubscribe": "One-Click"})
+    for page in (client.get(url), client.post(url)):
+        assert page.status_code == 409
+        assert "to come back, please sign up again" in page.text
+        assert "<button" not in page.text
+    assert standing(shop, ada) == "left"
+
+
 def test_an_old_confirm_link_says_what_to_do(shop: Stand) -> None:
     with shop.db.begin() as session:
         bob = reader(session, 1, "bob@example.org", standing="pending")

@@ -35,7 +35,7 @@ def confirm(
     stays. Raises NotFound when the sign-up is gone (never confirmed in 30 days, or erased), NotAllowed when
     the link is older than the reader's last word.
     """
-    subscription, subscriber = _locked(session, publication_id, subscriber_id)
+    subscription, subscriber = _one(session, publication_id, subscriber_id, lock=True)
     _refuse_stale(subscription, subscriber)
     if subscription.standing == Standing.ACTIVE and subscriber.suppressed_at is None:
         return Confirmed(first=False)
@@ -66,14 +66,21 @@ def confirm(
     return Confirmed(first=True)
 
 
-def _locked(session: Session, publication_id: int, subscriber_id: int) -> tuple[Subscription, Subscriber]:
-    found = session.execute(
+def check(session: Session, publication_id: int, subscriber_id: int) -> None:
+    """Raise what `confirm` would, and change nothing: no page may show a button that will refuse."""
+    _refuse_stale(*_one(session, publication_id, subscriber_id, lock=False))
+
+
+def _one(
+    session: Session, publication_id: int, subscriber_id: int, *, lock: bool
+) -> tuple[Subscription, Subscriber]:
+    wanted = (
         select(Subscription, Subscriber)
         .join(Subscriber)
         .where(Subscription.subscriber_id == subscriber_id, Subscription.publication_id == publication_id)
-        .with_for_update()
         .execution_options(populate_existing=True)
-    ).one_or_none()
+    )
+    found = session.execute(wanted.with_for_update() if lock else wanted).one_or_none()
     if found is None or found[1].erased_at is not None:
         raise NotFound("this sign-up is no longer here; please sign up again")
     return found[0], found[1]

@@ -16,7 +16,7 @@ from digest.catalog import topics as catalog_topics
 from digest.db import utcnow
 from digest.delivery import letters
 from digest.editorial import occasions
-from digest.errors import BadInput, NotFound
+from digest.errors import BadInput
 from digest.publications.models import Publication
 from digest.tracking import unsubscribes
 from digest.web import archive, rates, wording
@@ -37,9 +37,8 @@ def confirm(token: str) -> Response:
         found = paper(session, who.publication_id)
         if not who.subscriber_id:
             return private("test_link.html", paper=found)
+        confirming.check(session, who.publication_id, who.subscriber_id)
         stands = choices.read(session, who.publication_id, who.subscriber_id, now)
-        if stands.standing == "erased":
-            raise NotFound("this sign-up is no longer here; please sign up again")
         return private("confirm.html", paper=found, stands=stands, wording=wording.confirm(found.name))
 
 
