@@ -1,6 +1,6 @@
 """first tables
 
-Revision acb5587eb2d1 begins the history.
+Revision a9f2b428d3c6 begins the history.
 """
 
 import sqlalchemy as sa
@@ -8,7 +8,7 @@ from alembic import op
 
 import digest.db
 
-revision = "acb5587eb2d1"
+revision = "a9f2b428d3c6"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -144,7 +144,7 @@ def upgrade() -> None:
         sa.Column("last_seen_at", digest.db.UtcDateTime(), nullable=True),
         sa.Column("removed_at", digest.db.UtcDateTime(), nullable=True),
         sa.Column("nudges", sa.Boolean(), nullable=False),
-        sa.CheckConstraint("role IN ('owner', 'editor', 'viewer')", name=op.f("ck_user_role")),
+        sa.CheckConstraint("role = 'owner' OR role = 'editor' OR role = 'viewer'", name=op.f("ck_user_role")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_user")),
         sa.UniqueConstraint("address", name=op.f("uq_user_address")),
     )
@@ -204,7 +204,8 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.CheckConstraint(
-            "outcome IN ('accepted', 'excluded', 'failed', 'unknown')", name=op.f("ck_delivery_outcome")
+            "outcome = 'accepted' OR outcome = 'excluded' OR outcome = 'failed' OR outcome = 'unknown'",
+            name=op.f("ck_delivery_outcome"),
         ),
         sa.ForeignKeyConstraint(
             ["subscriber_id"], ["subscriber.id"], name=op.f("fk_delivery_subscriber_id_subscriber")
@@ -243,7 +244,7 @@ def upgrade() -> None:
         sa.Column("credential", sa.String(length=1400), nullable=True),
         sa.Column("public_key", sa.LargeBinary(), nullable=True),
         sa.Column("sign_count", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint("kind IN ('app', 'passkey')", name=op.f("ck_factor_kind")),
+        sa.CheckConstraint("kind = 'app' OR kind = 'passkey'", name=op.f("ck_factor_kind")),
         sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_factor_user_id_user")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_factor")),
         sa.UniqueConstraint("credential", name=op.f("uq_factor_credential")),
@@ -273,7 +274,7 @@ def upgrade() -> None:
         sa.Column("finished_at", digest.db.UtcDateTime(), nullable=True),
         sa.Column("pause_reason", sa.Text(), nullable=True),
         sa.CheckConstraint(
-            "state IN ('draft', 'scheduled', 'sending', 'paused', 'sent', 'cancelled')",
+            "state = 'draft' OR state = 'scheduled' OR state = 'sending' OR state = 'paused' OR state = 'sent' OR state = 'cancelled'",
             name=op.f("ck_issue_state"),
         ),
         sa.ForeignKeyConstraint(
@@ -311,7 +312,8 @@ def upgrade() -> None:
         sa.Column("created_at", digest.db.UtcDateTime(), nullable=False),
         sa.Column("ended_at", digest.db.UtcDateTime(), nullable=True),
         sa.CheckConstraint(
-            "outcome IN ('accepted', 'failed', 'unknown', 'excluded')", name=op.f("ck_letter_outcome")
+            "outcome = 'accepted' OR outcome = 'failed' OR outcome = 'unknown' OR outcome = 'excluded'",
+            name=op.f("ck_letter_outcome"),
         ),
         sa.ForeignKeyConstraint(
             ["publication_id"], ["publication.id"], name=op.f("fk_letter_publication_id_publication")
@@ -419,7 +421,8 @@ def upgrade() -> None:
         sa.Column("left_at", digest.db.UtcDateTime(), nullable=True),
         sa.Column("paused_until", digest.db.UtcDateTime(), nullable=True),
         sa.CheckConstraint(
-            "standing IN ('pending', 'active', 'left')", name=op.f("ck_subscription_standing")
+            "standing = 'pending' OR standing = 'active' OR standing = 'left'",
+            name=op.f("ck_subscription_standing"),
         ),
         sa.ForeignKeyConstraint(
             ["publication_id"], ["publication.id"], name=op.f("fk_subscription_publication_id_publication")
@@ -726,7 +729,7 @@ def upgrade() -> None:
         sa.Column("place", sa.Integer(), nullable=False),
         sa.Column("side", sa.String(length=5), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
-        sa.CheckConstraint("side IN ('left', 'right')", name=op.f("ck_quote_side")),
+        sa.CheckConstraint("side = 'left' OR side = 'right'", name=op.f("ck_quote_side")),
         sa.ForeignKeyConstraint(
             ["version_id"], ["comparison_version.id"], name=op.f("fk_quote_version_id_comparison_version")
         ),

@@ -4,7 +4,6 @@ from datetime import datetime
 
 from sqlalchemy import (
     BigInteger,
-    CheckConstraint,
     ForeignKey,
     Index,
     LargeBinary,
@@ -14,7 +13,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from digest.db import Base, Key
+from digest.db import Base, Key, one_of
 from digest.editorial.models import User
 from digest.publications.models import Publication
 
@@ -45,7 +44,7 @@ class Factor(Base):
     """A second factor: an authenticator app's secret, or a passkey's public key."""
 
     __tablename__ = "factor"
-    __table_args__ = (CheckConstraint("kind IN ('app', 'passkey')", name="kind"),)
+    __table_args__ = (one_of("kind", "app", "passkey"),)
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey(User.id), index=True)

@@ -3,10 +3,10 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
+from sqlalchemy import ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from digest.db import Base, Key
+from digest.db import Base, Key, one_of
 from digest.publications.models import Publication
 
 # Searched by how it begins, which an index can only serve where text is ordered by its bytes.
@@ -52,7 +52,7 @@ class Subscription(Base):
 
     __tablename__ = "subscription"
     __table_args__ = (
-        CheckConstraint("standing IN ('pending', 'active', 'left')", name="standing"),
+        one_of("standing", "pending", "active", "left"),
         Index("ix_subscription_audience", "publication_id", "standing", "subscriber_id"),
         Index(
             "ix_subscription_paused",

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from digest.db import Base, Key
+from digest.db import Base, Key, one_of
 
 
 class Tool(Base):
@@ -80,7 +80,7 @@ class Quote(Base):
     """What one reviewer said of one side. `place` is the reviewer's row on the scorecard, from 1."""
 
     __tablename__ = "quote"
-    __table_args__ = (CheckConstraint("side IN ('left', 'right')", name="side"),)
+    __table_args__ = (one_of("side", "left", "right"),)
 
     version_id: Mapped[int] = mapped_column(ForeignKey(ComparisonVersion.id), primary_key=True)
     place: Mapped[int] = mapped_column(primary_key=True)

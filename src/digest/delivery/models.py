@@ -5,7 +5,6 @@ from enum import StrEnum
 
 from sqlalchemy import (
     BigInteger,
-    CheckConstraint,
     Computed,
     ForeignKey,
     Index,
@@ -18,7 +17,7 @@ from sqlalchemy.orm import Mapped, defer, mapped_column
 from sqlalchemy.orm.interfaces import ORMOption
 
 from digest.audience.models import Subscriber
-from digest.db import Base, Key
+from digest.db import Base, Key, one_of
 from digest.editorial.models import Issue, User
 from digest.publications.models import Publication
 
@@ -100,14 +99,12 @@ class Sender(Base):
     seen_at: Mapped[datetime]
 
 
-
-
 class Delivery(Base):
     """One issue to one subscriber: there is one row, before anything is sent, and it ends in exactly one outcome."""
 
     __tablename__ = "delivery"
     __table_args__ = (
-        CheckConstraint("outcome IN ('accepted', 'excluded', 'failed', 'unknown')", name="outcome"),
+        one_of("outcome", "accepted", "excluded", "failed", "unknown"),
         Index("ix_delivery_batch", "batch_id", "place"),
         Index("ix_delivery_person", "subscriber_id"),
         # What counts look at: few, for nearly all are accepted and say nothing more.
@@ -125,7 +122,8 @@ class Delivery(Base):
             sqlite_where=text("due_at IS NOT NULL"),
             postgresql_where=text("due_at IS NOT NULL"),
         ),
-        {"postgresql_with": {"fillfactor": 40}},  # each row is written once more: room for it beside the first
+        # Each row is written once more: room for it beside the first.
+        {"postgresql_with": {"fillfactor": 40}},
     )
 
     # No foreign keys for these two: a look-up per row is half of a freeze on PostgreSQL, and its count proves them.
@@ -152,7 +150,7 @@ class Letter(Base):
 
     __tablename__ = "letter"
     __table_args__ = (
-        CheckConstraint("outcome IN ('accepted', 'failed', 'unknown', 'excluded')", name="outcome"),
+        one_of("outcome", "accepted", "failed", "unknown", "excluded"),
         Index("ix_letter_due", "outcome", "due_at"),
     )
 

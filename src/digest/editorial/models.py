@@ -3,11 +3,11 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from digest.catalog.models import Comparison, ComparisonVersion
-from digest.db import Base, Key
+from digest.db import Base, Key, one_of
 from digest.publications.models import Publication
 
 
@@ -23,7 +23,7 @@ class User(Base):
     """Someone who signs in to the desk."""
 
     __tablename__ = "user"
-    __table_args__ = (CheckConstraint("role IN ('owner', 'editor', 'viewer')", name="role"),)
+    __table_args__ = (one_of("role", "owner", "editor", "viewer"),)
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     address: Mapped[str] = mapped_column(String(254), unique=True)
@@ -57,9 +57,7 @@ class Issue(Base):
     __table_args__ = (
         UniqueConstraint("publication_id", "number"),
         UniqueConstraint("publication_id", "occasion"),
-        CheckConstraint(
-            "state IN ('draft', 'scheduled', 'sending', 'paused', 'sent', 'cancelled')", name="state"
-        ),
+        one_of("state", "draft", "scheduled", "sending", "paused", "sent", "cancelled"),
         Index("ix_issue_due", "state", "send_at"),
         # The database itself holds that a publication has one open draft, whoever makes two at once.
         Index(
