@@ -1,4 +1,4 @@
-"""A sending process to be killed: `python -m tests.delivery.sender <database> <home> <relay> <minutes its clock is ahead>`."""
+"""A sending process to be killed: `python -m tests.delivery.sender <database> <home> <relay> <others are dead: 0 or 1>`."""
 
 import sys
 from datetime import timedelta
@@ -6,14 +6,16 @@ from pathlib import Path
 
 from tests.delivery.mailroom import KEYS
 
-from digest.db import connect, utcnow
-from digest.delivery import send
+from digest.db import connect
+from digest.delivery import recover, send
 from digest.mail import relay_from_url
 from digest.signing import Signer
 
 
 def main() -> None:
-    database, home, url, late = sys.argv[1:]
+    database, home, url, alone = sys.argv[1:]
+    if int(alone):
+        recover.WATCH.patience = 0.0
     db = connect(database)
     while send.work(
         db,
@@ -22,7 +24,6 @@ def main() -> None:
         home=Path(home),
         retry_delay=timedelta(seconds=1),
         seconds=60,
-        clock=lambda: utcnow() + timedelta(minutes=int(late)),
     ).more:
         pass
     db.close()

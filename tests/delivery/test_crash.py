@@ -6,8 +6,9 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from tests.delivery.mailroom import address, adds_up, frozen, state, tally, unti
 from tests.relay import Relay, Script
 
 from digest.db import Database, utcnow
-from digest.delivery import groups
+from digest.delivery import claim, evidence, groups, recover
 from digest.delivery.models import Batch, Delivery
 
 ROOT = Path(__file__).parent.parent.parent
@@ -32,9 +33,10 @@ class Sender:
         self.home, self.connections = home, connections
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, relay: Relay, minutes_later: int = 0) -> None:
+    def start(self, relay: Relay, *, alone: bool = False) -> None:
+        """`alone`: all that were before are known to be dead, and nobody need be watched."""
         command = [sys.executable, "-m", "tests.delivery.sender", self.url, str(self.home)]
-        command += [f"{relay.url}?connections={self.connections}", str(minutes_later)]
+        command += [f"{relay.url}?connections={self.connections}", str(int(alone))]
         self.process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
 
     def kill(self) -> None:
@@ -44,6 +46,14 @@ class Sender:
     def wait(self) -> int:
         assert self.process is not None
         return self.process.wait(60)
+
+
+@contextmanager
+def nobody_watched() -> Iterator[None]:
+    """As after a minute in which the dead said nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recover.WATCH, "patience", 0.0)
+        yield
 
 
 def drill(
@@ -60,13 +70,14 @@ def drill(
             sender.kill()
 
     with Relay(Script(on_taken=kill_at)) as relay:
-        for minutes_later, _ in enumerate(points):
-            sender.start(relay, minutes_later)
+        for life in range(len(points)):
+            sender.start(relay, alone=life > 0)
             assert sender.wait() == -signal.SIGKILL
             found = tally(db, number)
             assert adds_up(found)
             between()
-        found = until_done(db, home, relay.url, number, clock=_later)
+        with nobody_watched():
+            found = until_done(db, home, relay.url, number)
     assert found.remaining == 0
     assert state(db, number).state == "sent"
     return number, relay
@@ -109,8 +120,6 @@ def test_evidence_of_another_boot_is_not_believed(sqlite: Database, tmp_path: Pa
 def test_a_killed_holder_is_taken_over_at_once_and_a_living_one_never(
     sqlite: Database, tmp_path: Path
 ) -> None:
-    from digest.delivery import claim, evidence, recover
-
     number = frozen(sqlite, readers=10)
     with sqlite.begin() as session:
         held = claim.claim(session, holder=evidence.home_id(tmp_path) + ":1:1", now=utcnow(), connections=1)
@@ -150,7 +159,8 @@ def test_a_stopped_process_that_wakes_up_late_sends_nothing_of_what_was_taken_ov
         while not stopped:
             assert sender.process is not None
             assert sender.process.poll() is None
-        until_done(sqlite, tmp_path / "b", relay.url, number, clock=_later)
+        with nobody_watched():
+            until_done(sqlite, tmp_path / "b", relay.url, number)
         assert sender.process is not None
         os.kill(sender.process.pid, signal.SIGCONT)
         sender.wait()
@@ -170,7 +180,3 @@ def _nobody_twice_nobody_lost(db: Database, number: int, relay: Relay) -> None:
     unknown = {address(reader) for reader, outcome in rows if outcome == "unknown"}
     assert accepted <= set(mailed)
     assert {address(n) for n in range(1, READERS + 1)} - set(mailed) <= unknown
-
-
-def _later() -> datetime:
-    return utcnow() + timedelta(minutes=9)

@@ -1,6 +1,6 @@
 """What is done with the evidence of a claim that is over: it settles what it can, and goes."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from digest.db import Database, utcnow
 from digest.delivery import claim, evidence, recover
 from digest.delivery.claim import Claim
 from digest.delivery.evidence import ACCEPTED, HANDED_OVER, REFUSED, Evidence
+from digest.delivery.models import Batch
 
 NOWHERE = "smtp://127.0.0.1:9"
 
@@ -25,6 +26,30 @@ def crashed(db: Database, home: Path, marks: list[int]) -> Claim:
         file.mark(place, mark)
     file.close(settled=False)
     return held
+
+
+def look(db: Database, home: Path, now: datetime) -> int:
+    """What the clock does every five seconds on the machine of `home`."""
+    with db.begin() as session:
+        return recover.recover(session, home, now)
+
+
+class Hours:
+    """The clock of this machine that nobody sets: the tests set it."""
+
+    def __init__(self) -> None:
+        self.at = 1000.0
+
+    def pass_by(self, seconds: float) -> timedelta:
+        self.at += seconds
+        return timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def hours(monkeypatch: pytest.MonkeyPatch) -> Hours:
+    made = Hours()
+    monkeypatch.setattr(claim, "moment", lambda: made.at)
+    return made
 
 
 def test_the_file_of_a_claim_that_was_taken_over_goes_after_the_commit(db: Database, tmp_path: Path) -> None:
@@ -56,12 +81,13 @@ def test_the_file_of_a_claim_in_hand_stays(sqlite: Database, tmp_path: Path) -> 
     assert evidence.left(tmp_path) == []
 
 
-def test_what_another_machine_could_not_know_is_settled_by_our_marks(db: Database, tmp_path: Path) -> None:
+def test_what_another_machine_could_not_know_is_settled_by_our_marks(
+    db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     number = frozen(db, readers=10)
     crashed(db, tmp_path / "a", [ACCEPTED, REFUSED, HANDED_OVER, ACCEPTED])
-    with db.begin() as session:
-        later = utcnow() + timedelta(minutes=5)
-        assert recover.recover(session, tmp_path / "b", later) == 1
+    monkeypatch.setattr(recover.WATCH, "patience", 0.0)  # as after a minute
+    assert look(db, tmp_path / "b", utcnow()) == 1
     assert tally(db, number).unknown == 5
     work(db, tmp_path / "b", NOWHERE)
     assert tally(db, number).unknown == 5
@@ -75,3 +101,105 @@ def test_what_another_machine_could_not_know_is_settled_by_our_marks(db: Databas
         "accepted",
     ]
     assert evidence.left(tmp_path / "a") == []
+
+
+@pytest.mark.parametrize("minutes", [-20, 0, 20])
+def test_another_machine_takes_over_within_a_minute_whatever_the_clocks_say(
+    db: Database, tmp_path: Path, hours: Hours, minutes: int
+) -> None:
+    """Not before the dead one's lease is surely over, and not much later; by the clock of whoever watches."""
+    frozen(db, readers=10)
+    crashed(db, tmp_path / "a", [ACCEPTED])
+    now, waited = utcnow() + timedelta(minutes=minutes), 0.0
+    while not look(db, tmp_path / "b", now):
+        now += hours.pass_by(5)
+        waited += 5
+        assert waited <= 55
+    assert waited > claim.LEASE.total_seconds() + 5
+
+
+@pytest.mark.parametrize("turns", [(0, 0, 0), (20, 0, -20), (-20, 20, 0)], ids=str)
+def test_a_holder_that_renews_is_never_taken_over_however_often_clocks_are_set(
+    db: Database, tmp_path: Path, hours: Hours, turns: tuple[int, int, int]
+) -> None:
+    """The clocks of both stand, or are set again and again; each renewal is seen all the same."""
+    frozen(db, readers=10)
+    held = crashed(db, tmp_path / "a", [ACCEPTED])
+    base = utcnow()
+    for turn in range(24):
+        with db.begin() as session:
+            assert claim.renew(session, held, base + timedelta(minutes=turns[turn % 3]))
+        # The keeper comes every six seconds; once it comes so late that it holds by a hair.
+        for _ in range(7 if turn == 12 else 1):
+            assert look(db, tmp_path / "b", base + timedelta(minutes=turns[turn % 2])) == 0
+            hours.pass_by(5.5)
+
+
+def test_each_renewal_writes_another_value_also_when_the_clock_is_set_back(
+    db: Database, tmp_path: Path
+) -> None:
+    frozen(db, readers=10)
+    held = crashed(db, tmp_path / "a", [])
+    now = utcnow()
+    seen = []
+    for minutes in (0, 0, -20, 0, 20, 20, 0):
+        with db.begin() as session:
+            assert claim.renew(session, held, now + timedelta(minutes=minutes))
+        with db.read() as session:
+            seen.append(session.get_one(Batch, held.batch_id).lease_until)
+    assert len(set(seen)) == len(seen)
+
+
+def test_when_the_database_was_gone_for_long_a_living_holder_has_time_to_say_so(
+    db: Database, tmp_path: Path, hours: Hours
+) -> None:
+    """Nobody could renew anything, nor look. Whoever looks first must not take everything."""
+    frozen(db, readers=10)
+    held = crashed(db, tmp_path / "a", [ACCEPTED])
+    home, now = tmp_path / "b", utcnow()
+    assert look(db, home, now) == 0
+    hours.pass_by(5)
+    assert look(db, home, now) == 0
+    now += hours.pass_by(600)
+    for _ in range(3):
+        assert look(db, home, now) == 0
+        now += hours.pass_by(4)
+    with db.begin() as session:
+        assert claim.renew(session, held, now, started=3)
+    for _ in range(7):
+        assert look(db, home, now) == 0
+        now += hours.pass_by(5)
+
+
+def test_our_own_holder_without_evidence_is_watched_and_with_evidence_is_known_at_once(
+    db: Database, tmp_path: Path, hours: Hours
+) -> None:
+    frozen(db, readers=10)
+    held = crashed(db, tmp_path, [ACCEPTED])
+    path = tmp_path / "evidence" / f"{held.batch_id}-{held.fence}"
+    kept = path.read_bytes()
+    path.unlink()
+    for _ in range(8):
+        assert look(db, tmp_path, utcnow() + timedelta(minutes=20)) == 0
+        hours.pass_by(4)
+    path.write_bytes(kept)
+    assert look(db, tmp_path, utcnow() - timedelta(minutes=20)) == 1
+
+
+def test_a_holder_that_renews_just_then_keeps_its_batch(
+    db: Database, tmp_path: Path, hours: Hours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was watched for long enough; between the look and the update it comes back."""
+    frozen(db, readers=10)
+    held = crashed(db, tmp_path / "a", [ACCEPTED])
+    monkeypatch.setattr(recover.WATCH, "patience", 0.0)
+    with db.begin() as session:
+        batch = session.get_one(Batch, held.batch_id)
+        session.expunge(batch)
+    with db.begin() as session:
+        assert claim.renew(session, held, utcnow())
+    with db.begin() as session:
+        own = evidence.home_id(tmp_path / "b")
+        assert not recover._take_over(session, batch, tmp_path / "b", own, utcnow(), silent=True)
+    with db.begin() as session:
+        assert claim.renew(session, held, utcnow())

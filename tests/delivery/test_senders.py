@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
+from sqlalchemy import select
 from tests.delivery.mailroom import frozen, until_done, work
 from tests.relay import Relay
 
 from digest.db import Database, utcnow
 from digest.delivery import batches, claim, evidence, senders
 from digest.delivery.claim import Claim
+from digest.delivery.models import Sender
 
 ONE, TWO, THREE = "a1:10", "a1:101", "b2:10"
 READERS = 150
@@ -23,10 +26,16 @@ def frozen_in_small_batches(db: Database) -> int:
         batches.SIZE = size
 
 
-def there(db: Database, names: Sequence[str], now: datetime) -> None:
+def there(db: Database, names: Sequence[str], now: datetime, at: float = 0.0) -> None:
+    """`at`: the moment on our own clock."""
     with db.begin() as session:
         for name in names:
-            senders.here(session, name, now)
+            senders.here(session, name, now, at)
+
+
+def names(db: Database) -> set[str]:
+    with db.read() as session:
+        return set(session.scalars(select(Sender.name)))
 
 
 def claims(db: Database, process: str, now: datetime, connections: int = 4) -> list[Claim]:
@@ -61,14 +70,38 @@ def test_one_that_comes_later_gets_its_part_when_a_batch_ends(db: Database) -> N
     assert [len(claims(db, name, now)) for name in (ONE, TWO)] == [1, 2]
 
 
-def test_one_that_is_not_heard_of_or_leaves_has_no_part(db: Database) -> None:
+def test_one_that_leaves_or_is_of_an_earlier_issue_has_no_part(db: Database) -> None:
     frozen_in_small_batches(db)
     now = utcnow()
-    there(db, [TWO], now - senders.GONE - timedelta(seconds=1))
+    there(db, [TWO], now - senders.PAST - timedelta(seconds=1))
     there(db, [ONE, THREE], now)
     with db.begin() as session:
         senders.leave(session, THREE, now)
     assert len(claims(db, ONE, now)) == 4
+
+
+@pytest.mark.parametrize("minutes", [-20, 0, 20])
+def test_one_that_is_not_heard_of_any_more_has_no_part_whatever_its_clock_said(
+    db: Database, minutes: int
+) -> None:
+    """TWO speaks and THREE does not, by clocks that are off; ONE counts the seconds on its own."""
+    frozen_in_small_batches(db)
+    now = utcnow()
+    off = now + timedelta(minutes=minutes)
+    there(db, [TWO, THREE], off)
+    for at in range(0, 25, 6):
+        there(db, [TWO], off + timedelta(seconds=at), at)
+        there(db, [ONE], now, at)
+        assert names(db) == {ONE, TWO, THREE} if at < 20 else {ONE, TWO}
+    assert [len(claims(db, name, now)) for name in (ONE, TWO)] == [2, 2]
+
+
+def test_a_seat_is_taken_until_its_batch_is_taken_over(db: Database) -> None:
+    """The relay may have the line of a dead machine open: nobody opens one more than it allows."""
+    frozen_in_small_batches(db)
+    now = utcnow()
+    assert len(claims(db, TWO, now, 2)) == 2
+    assert claims(db, ONE, now + timedelta(minutes=20), 2) == []
 
 
 def test_more_processes_than_connections_keep_the_limit(db: Database) -> None:

@@ -6,7 +6,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sqlalchemy import select, update
@@ -39,6 +39,7 @@ class Life:
     hands: int = 1
     homes: int = 1
     minutes: float = 0.0  # how far the second process's clock is off
+    swings: float = 0.0  # and by how much all their clocks are set forward and back while they send
 
 
 @dataclass
@@ -51,7 +52,7 @@ class Field:
     relay: Relay
     readers: int
     number: int = 0
-    later: float = 0.0  # minutes that "have passed": what waits for a lease need not sleep
+    patience: float | None = None  # of who watches; 0: all who were before are dead, and nobody need sleep
     batch: int = 100
     connections: int = CONNECTIONS
     rate: float | None = None
@@ -70,13 +71,15 @@ class Field:
         self, life: Life | None = None, *, home: int = 0, minutes: float = 0.0, **more: object
     ) -> Child:
         login = "me:secret@" if self.relay.script.login else ""
-        given = {"batch": self.batch, "rate": self.rate, **more}
+        swings = life.swings if life else 0.0
+        given = {"batch": self.batch, "rate": self.rate, "swings": swings, **more}
         order = Order(
             database=self.db.engine.url.render_as_string(hide_password=False),
             home=str(self.home(home)),
             relay=f"smtp://{login}127.0.0.1:{self.relay.port}?connections={self.connections}",
             issue=self.number,
-            minutes=self.later + minutes,
+            minutes=minutes,
+            patience=self.patience,
             die=life.die if life else None,
             **given,  # type: ignore[arg-type]
         )
@@ -157,7 +160,8 @@ def _live(ground: Field, life: Life) -> None:
     if life.at:
         _at(ground, life, first)
     for number in range(1, life.hands):
-        ground.start(home=number % life.homes, minutes=life.minutes)
+        other = replace(life, die=None)
+        ground.start(other, home=number % life.homes, minutes=life.minutes)
     code = ground.ended(first)
     assert code in ({-life.by} if life.by == signal.SIGKILL else {STOPPED, SENT}), ground.words()
     ground.kills += life.by == signal.SIGKILL
@@ -190,10 +194,10 @@ def _stop_all(ground: Field) -> None:
 
 
 def machine_lost(ground: Field) -> None:
-    """The worker comes back on another machine: nothing of the first one's home is left, and its leases run out."""
+    """The worker comes back on another machine: nothing of the first one's home is left, and it says nothing for long."""
     shutil.rmtree(ground.home())
     ground.lost = ground.kills
-    ground.later += 2
+    ground.patience = 0.0
 
 
 def power_cut(ground: Field) -> None:
@@ -201,12 +205,12 @@ def power_cut(ground: Field) -> None:
     for path in (ground.home() / "evidence").glob("[0-9]*-*"):
         path.write_bytes(b"another-boot".ljust(64) + path.read_bytes()[64:].replace(b"\2", b"\0"))
     ground.lost = ground.kills
-    ground.later += 2
+    ground.patience = 0.0
 
 
 def lease_over(ground: Field) -> None:
     """It died before its evidence was there: only time tells."""
-    ground.later += 2
+    ground.patience = 0.0
 
 
 def verdict(ground: Field, *, unknown: int | None = None, again: frozenset[str] = frozenset()) -> Counts:

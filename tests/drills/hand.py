@@ -58,6 +58,8 @@ class Order:
     relay: str
     issue: int
     minutes: float = 0.0  # how far its clock is off
+    swings: float = 0.0  # minutes by which its clock is set forward and back while it sends
+    patience: float | None = None  # seconds; 0: all that were before are known to be dead
     die: tuple[str, str, int] | None = None  # mark, "before" or "after", number of the call
     batch: int = 100  # mails in a batch: several connections need several
     chunk: int = 170  # readers in a step of the freeze
@@ -116,8 +118,14 @@ def _furnish(order: Order, db: databases.Database) -> None:
         nudge=lambda _task: None,
     )
     services.install(lambda: made)
+
+    def swinging() -> datetime:
+        return clock() + (int(time.monotonic() * 4) % 3 - 1) * timedelta(minutes=order.swings)
+
     tasks.utcnow = clock
-    tasks.work = functools.partial(send.work, clock=clock)
+    tasks.work = functools.partial(send.work, clock=swinging)
+    if order.patience is not None:
+        recover.WATCH.patience = order.patience
     tasks.RUN_SECONDS = order.run
     batches.SIZE = order.batch
     if order.lease is not None:

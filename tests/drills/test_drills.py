@@ -26,6 +26,8 @@ READERS = 400
 BOTH, SQLITE, POSTGRES = ("sqlite", "postgres"), ("sqlite",), ("postgres",)
 TERM, CUT = signal.SIGTERM, Life(at=150, then=power_cut)
 AHEAD = Life(at=50, hands=2, homes=2, minutes=20)
+BEHIND = replace(AHEAD, minutes=-20)
+SWINGS = replace(AHEAD, minutes=0, swings=20)
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,9 @@ TABLE = (
     Drill("asked to stop", BOTH, (Life(at=1, by=TERM), Life(at=60, by=TERM), Life(at=250, by=TERM)), unknown=0),
     Drill("two at once", BOTH, (Life(at=80, hands=2), Life(at=200, hands=2))),
     Drill("two machines", BOTH, (Life(at=80, hands=2, homes=2, then=machine_lost),)),
-    # The other machine takes over what is still in hand, and cannot see this one's evidence.
-    Drill("a clock ahead", BOTH, (AHEAD, replace(AHEAD, at=250)), unknown=4 * 100),
-    Drill("a clock behind", SQLITE, (replace(AHEAD, minutes=-20),), unknown=2 * 100),
+    Drill("a clock ahead", BOTH, (AHEAD, replace(AHEAD, at=250))),
+    Drill("a clock behind", BOTH, (BEHIND, replace(BEHIND, at=250))),
+    Drill("clocks set while sending", BOTH, (SWINGS, replace(SWINGS, at=250))),
 )  # fmt: skip
 
 

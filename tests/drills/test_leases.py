@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,18 +14,19 @@ from tests.relay import Script
 from digest.db import Database, utcnow
 from digest.delivery import claim, evidence, groups
 from digest.delivery.models import Batch
+from digest.editorial.models import Issue
 
 READERS = 300
 BOTH = ("sqlite", "postgres")
 pytestmark = pytest.mark.crash
 
 
-@pytest.mark.parametrize("slept", [False, True], ids=["clock-set", "slept"])
+@pytest.mark.parametrize("slept", [False, True], ids=["machine-paused", "slept"])
 @pytest.mark.parametrize("database", BOTH)
 def test_a_process_that_stood_still_past_its_lease_sends_nothing_twice(
     slept: bool, database: str, ground: Callable[..., Field], request: pytest.FixtureRequest
 ) -> None:
-    """The other machine takes over by its clock; the first wakes with its own lease over, or believing that it is not."""
+    """The other machine takes over as nothing moves; the first wakes with its lease over, or believing that it is not."""
     # One connection: a process that stands still in a transaction would hold SQLite's lock.
     field = ground(request.getfixturevalue(database), readers=READERS, connections=1)
     stood: list[int] = []
@@ -38,7 +40,7 @@ def test_a_process_that_stood_still_past_its_lease_sends_nothing_twice(
     first = field.start(lease=9.0 if slept else None)
     field.until(lambda: stood)
     woken_at = claim.moment() + 1.5
-    field.later += 2
+    field.patience = 1.0
     other = field.start(home=1)
     assert field.ended(other) == SENT
     field.until(lambda: claim.moment() > woken_at)
@@ -48,6 +50,34 @@ def test_a_process_that_stood_still_past_its_lease_sends_nothing_twice(
     if slept:
         assert field.relay.count == before
     verdict(field, unknown=CONNECTIONS * field.batch)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "swings"),
+    [(0, 20, 0), (-20, 0, 0), (0, 0, 20)],
+    ids=["theirs-ahead", "ours-behind", "both-set-while-sending"],
+)
+@pytest.mark.parametrize("database", BOTH)
+def test_a_clock_that_is_off_takes_nothing_from_who_lives(
+    ours: int,
+    theirs: int,
+    swings: int,
+    database: str,
+    ground: Callable[..., Field],
+    request: pytest.FixtureRequest,
+) -> None:
+    """A slow relay stops us in a large group, while another machine looks again and again who may be gone."""
+    field = ground(request.getfixturevalue(database), readers=READERS)
+    with field.db.begin() as session:  # its hour has come by every clock
+        session.get_one(Issue, field.number).send_at = utcnow() - timedelta(minutes=45)
+    field.relay.script.on_taken = lambda count: setattr(
+        field.relay.script, "delay", 1.2 if 160 <= count < 164 else 0.0
+    )
+    first = field.start(minutes=ours, swings=swings)
+    field.until(lambda: field.relay.count >= 160)
+    other = field.start(home=1, minutes=theirs, swings=swings)
+    assert {field.ended(first), field.ended(other)} == {SENT}
+    assert verdict(field, unknown=0).accepted == READERS
 
 
 def test_a_holder_that_cannot_renew_its_lease_begins_nothing_after_it(

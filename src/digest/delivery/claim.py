@@ -1,4 +1,7 @@
-"""Claiming a batch: one conditional update gives it to one connection, for as long as it renews its lease."""
+"""Claiming a batch: one conditional update gives it to one connection, for as long as it renews its lease.
+
+No two clocks are compared for that: the holder counts its lease on its own `moment`, the others see that it renews.
+"""
 
 import math
 import time
@@ -17,8 +20,9 @@ from digest.delivery.models import Batch, FrozenIssue, Sender
 from digest.editorial.models import Issue
 
 LEASE = timedelta(seconds=30)
-# The holder stops this much before the others may take over: clocks of machines are never quite the same.
+# The holder stops this much before its lease ends: the mail that it has begun by then must be over, too.
 MARGIN = 8.0
+TICK = timedelta(microseconds=1)
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _LOCK = 7_341_002  # PostgreSQL: claims wait for each other, so that the limit on connections holds
 
@@ -33,6 +37,7 @@ class Claim:
     size: int
     started: int
     until: float
+    lease: datetime  # as it was written last
 
 
 def moment() -> float:
@@ -57,21 +62,21 @@ def claim(
     held, own, others = connection.execute(
         _live(of_account=bool(account)),
         {
-            "now": now,
             "account": f":{account}:",
             "process": process,
             "ours": f"{process}:",
-            "heard": now - senders.GONE,
+            "heard": now - senders.PAST,
         },
     ).one()
     if held >= connections or own >= math.ceil(connections / (1 + others)):
         return None
-    taken = connection.execute(_taken(), {"now": now, "by": holder, "lease": now + LEASE}).one_or_none()
+    lease = now + LEASE
+    taken = connection.execute(_taken(), {"now": now, "by": holder, "lease": lease}).one_or_none()
     if taken is None:
         return None
     connection.execute(_begun(), {"issue": taken.issue_id, "now": now})
     until = _until(taken_at)
-    return Claim(taken.id, taken.issue_id, taken.fence, taken.size, taken.started, until)
+    return Claim(taken.id, taken.issue_id, taken.fence, taken.size, taken.started, until, lease)
 
 
 def anything_due(session: Session, now: datetime) -> bool:
@@ -85,7 +90,9 @@ def renew(session: Session, held: Claim, now: datetime, *, started: int | None =
     False when the batch is not ours any more or, with `started`, its issue was stopped: nothing new may be begun.
     """
     taken_at = moment()
-    given: dict[str, object] = {"batch": held.batch_id, "held": held.fence, "lease": now + LEASE}
+    # Never one that was there before, also when the clock is set back: by that the others see that we live.
+    held.lease = max(now + LEASE, held.lease + TICK)
+    given: dict[str, object] = {"batch": held.batch_id, "held": held.fence, "lease": held.lease}
     if started is not None:
         given |= {"from": started, "issue": held.issue_id}
     won = session.connection().execute(_kept(begins=started is not None), given).scalar()
@@ -122,13 +129,14 @@ def _kept(*, begins: bool) -> Update:
 
 @cache
 def _live(*, of_account: bool) -> Select[int, int, int]:
-    """How many batches are being sent, how many of these by this process, and how many other processes there are."""
+    """How many batches are in hand, how many of these of this process, and how many other processes there are.
+
+    One whose holder died is in hand until it is taken over: its line to the relay may be open as long.
+    """
     process, heard = bindparam("process", type_=String()), bindparam("heard", type_=UtcDateTime())
     others = select(func.count()).where(Sender.name != process, Sender.seen_at > heard).scalar_subquery()
     own = func.count().filter(Batch.holder.startswith(bindparam("ours", type_=String())))
-    live = select(func.count(), own, others).where(
-        Batch.holder.is_not(None), Batch.done_at.is_(None), Batch.lease_until > _NOW
-    )
+    live = select(func.count(), own, others).where(Batch.holder.is_not(None), Batch.done_at.is_(None))
     return live.where(Batch.holder.contains(bindparam("account"))) if of_account else live
 
 

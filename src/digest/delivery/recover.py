@@ -1,18 +1,21 @@
 """Taking over from a holder that is gone: what its evidence shows is written down, and the batch is free again."""
 
 import logging
-from datetime import datetime, timedelta
+from collections.abc import Hashable
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from digest.delivery import evidence, ledger, senders
+from digest.delivery import claim, evidence, ledger, senders
 from digest.delivery.ledger import End
 from digest.delivery.models import Batch, Outcome
+from digest.delivery.watch import Watch
 
 LOG = logging.getLogger(__name__)
-FOREIGN = timedelta(seconds=15)  # longer for a holder of another home: its own machine could tell more
+# Longer than a lease: by then its holder begins nothing more, and its own machine, which can tell more, had its turn.
+WATCH: Watch[Hashable] = Watch(claim.LEASE.total_seconds() + 10.0)
 _TAKEN = bytes([evidence.ACCEPTED])
 
 
@@ -20,11 +23,14 @@ def recover(session: Session, home: Path, now: datetime) -> int:
     """Settle every batch whose holder is gone; gives how many there were.
 
     With evidence each mail is known exactly, but for at most one in flight. Without it, whatever may have been
-    handed over is unknown, and is not sent again by itself.
+    handed over is unknown, and is not sent again by itself. Then the holder is gone once this process has watched it
+    renew nothing for `WATCH.patience` seconds, whatever anybody's clock says.
     """
-    held = select(Batch).where(Batch.holder.is_not(None), Batch.done_at.is_(None)).order_by(Batch.id)
+    rows = select(Batch).where(Batch.holder.is_not(None), Batch.done_at.is_(None)).order_by(Batch.id)
+    held = session.scalars(rows).all()
+    silent = WATCH.silent([_sign(batch) for batch in held], claim.moment())
     own = evidence.home_id(home)
-    return sum(_take_over(session, batch, home, own, now) for batch in session.scalars(held).all())
+    return sum(_take_over(session, batch, home, own, now, silent=_sign(batch) in silent) for batch in held)
 
 
 def settle_spent(session: Session, home: Path, now: datetime) -> list[tuple[int, int]]:
@@ -59,9 +65,14 @@ def _over(batch: Batch | None, fence: int) -> bool:
     return batch is not None and (batch.fence > fence or (batch.fence == fence and batch.holder is None))
 
 
-def _take_over(session: Session, batch: Batch, home: Path, own: str, now: datetime) -> bool:
+def _sign(batch: Batch) -> Hashable:
+    """What its holder changes with each renewal."""
+    return batch.id, batch.fence, batch.holder, batch.started, batch.lease_until
+
+
+def _take_over(session: Session, batch: Batch, home: Path, own: str, now: datetime, *, silent: bool) -> bool:
     ours = str(batch.holder).startswith(own + ":")
-    if not _gone(batch, home, now, ours=ours):
+    if not _gone(batch, home, ours=ours, silent=silent):
         return False
     won = session.scalar(
         update(Batch)
@@ -88,15 +99,14 @@ def _take_over(session: Session, batch: Batch, home: Path, own: str, now: dateti
     return True
 
 
-def _gone(batch: Batch, home: Path, now: datetime, *, ours: bool) -> bool:
-    """A lock that is free means gone at once; a held one means alive, however late; otherwise the lease decides."""
+def _gone(batch: Batch, home: Path, *, ours: bool, silent: bool) -> bool:
+    """A lock that is free means gone at once; a held one means alive, however late; otherwise the watch decides."""
     if ours:
         if evidence.held(home, batch.id, batch.fence):
             return False
         if evidence.read(home, batch.id, batch.fence) is not None:
             return True
-    lease = batch.lease_until or now
-    return lease + (timedelta() if ours else FOREIGN) < now
+    return silent
 
 
 def _told(rows: list[tuple[int, int]], marks: bytes | None, started: int) -> tuple[list[End], int]:

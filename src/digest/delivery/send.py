@@ -67,7 +67,7 @@ def work(
             return Worked()
     name = f"{evidence.home_id(home)}:{os.getpid()}"
     with db.begin() as session:
-        senders.here(session, name, now)
+        senders.here(session, name, now, claims.moment())
     limits = limits or Limits()
     accounts = Accounts(relay, limits, lambda since: _went(db, since))
     shift = Shift(
@@ -166,7 +166,7 @@ def _keep(shift: Shift, name: str, done: threading.Event) -> None:
     while not done.wait(KEEP_SECONDS):
         try:
             with shift.db.begin() as session:
-                senders.here(session, name, shift.clock())
+                senders.here(session, name, shift.clock(), claims.moment())
             for held in list(shift.claims.values()):
                 with shift.db.begin() as session:
                     claims.renew(session, held, shift.clock())

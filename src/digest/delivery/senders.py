@@ -6,19 +6,28 @@ taken makes the others move over, at the end of the batches in their hands.
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from digest.db import upsert
 from digest.delivery.models import Sender
+from digest.delivery.watch import Watch
 
-GONE = timedelta(seconds=20)  # after so long without a word a process has no part any more
+# After so many seconds without a word a process has no part any more.
+WATCH: Watch[tuple[str, datetime]] = Watch(20.0)
+PAST = timedelta(hours=1)  # a row as old as that is of an earlier issue: no clock is that wrong
 
 
-def here(session: Session, name: str, now: datetime) -> None:
-    """Say that this process sends, or would."""
+def here(session: Session, name: str, now: datetime, at: float) -> None:
+    """Say that this process sends, or would; and forget the others that say nothing. `at` is on `claim.moment`."""
     row = upsert(session, Sender).values(name=name, seen_at=now)
     session.execute(row.on_conflict_do_update(index_elements=["name"], set_={"seen_at": now}))
+    others = session.execute(select(Sender.name, Sender.seen_at).where(Sender.name != name)).all()
+    silent = [other for other, _ in WATCH.silent([(one.name, one.seen_at) for one in others], at)]
+    if silent:
+        # One that speaks at this moment is left: two that waited for each other here would wait for ever.
+        free = select(Sender.name).where(Sender.name.in_(silent)).with_for_update(skip_locked=True)
+        session.execute(delete(Sender).where(Sender.name.in_(free)))
 
 
 def of(holder: str) -> str:
