@@ -1,17 +1,16 @@
 """What only a browser sees: contrast, names, focus, and whether a page fits its screen. Nothing leaves this machine."""
 
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
+from tests.web import serving
 from tests.web.conftest import fill
 from tests.web.newsstand import Stand, compare, send, stand
 from tests.web.readers import reader
-from werkzeug.serving import make_server
 
 from digest.audience import preferences, tokens
 from digest.db import connect, utcnow
@@ -62,13 +61,8 @@ def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
             session, 1, [long], number=42, subject="W" * 150, preheader="An https://example.org/" + "x" * 150
         )
         preferences.pause(session, 1, paused, until=preferences.weeks(8, utcnow()), now=utcnow())
-    server = make_server("127.0.0.1", 0, shop.app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield shop, f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join(10)
-    server.server_close()
+    with serving.served(shop.app) as url:
+        yield shop, url
     database.close()
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -12,9 +11,9 @@ from axe_playwright_python.sync_playwright import Axe
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import select, update
+from tests.web import serving
 from tests.web.desk.desk import csrf, form, get, issue, newsroom, order, picks, press, signed_in, undo
 from tests.web.newsstand import Stand
-from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
 from digest.access.models import Visit
@@ -231,13 +230,8 @@ def paper(sqlite: Database, tmp_path: Path) -> Stand:
 
 @pytest.fixture
 def served(paper: Stand) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, paper.app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving.served(paper.app) as url:
+        yield url
 
 
 def open_draft(browser: Browser, paper: Stand, served: str, role: str, scheme: str = "light") -> Page:

@@ -1,16 +1,15 @@
 """Every page of the desk in a real browser: accessible, light enough, and no wider than a phone."""
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
+from tests.web import serving
 from tests.web.desk.desk import get, newsroom, press, signed_in
 from tests.web.desk.sending import on_its_way, read_by
 from tests.web.newsstand import Stand
-from werkzeug.serving import make_server
 
 from digest.db import Database, utcnow
 from digest.editorial import users
@@ -46,13 +45,8 @@ def room(sqlite: Database, tmp_path: Path) -> Stand:
 
 @pytest.fixture
 def served(room: Stand) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, room.app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving.served(room.app) as url:
+        yield url
 
 
 def look(browser: Browser, room: Stand, served: str, paths: tuple[str, ...], scheme: str) -> None:
