@@ -31,7 +31,7 @@ up: setup ## run digest on this machine (PORT=…)
 
 test: setup ## every test, on both databases, with a real browser
 	@.ci/tools $(BIN)/python
-	@$(BIN)/pytest -n $(WORKERS) $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: setup ## lint, format, types, import contracts, migrations
 	@$(BIN)/ruff check .
