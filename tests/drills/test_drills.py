@@ -94,6 +94,7 @@ def test_any_series_of_accidents_is_survived(
     """Kills before and after commits, at counts of mails, of one or two, with the machine or without."""
     chance = dice(seed)
     field = ground(request.getfixturevalue(database), grey(chance), readers=READERS)
+    field.patience = 8.0  # a claim whose holder died before its evidence was there is waited out
     lives = []
     for _ in range(3):
         more = {
