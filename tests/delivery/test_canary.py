@@ -1,7 +1,7 @@
 """The canary against a real relay: who goes first, what stops the rest, and what lets it go on."""
 
 import logging
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -120,9 +120,12 @@ def test_a_refused_canary_pauses_the_issue_and_tells_the_editors(db: Database, t
     assert canary_of(db, number)["state"] == "passed"
 
 
-def test_one_refusal_of_twenty_lets_the_rest_go(sqlite: Database, tmp_path: Path) -> None:
+@pytest.mark.parametrize("put_off", [0, 5])
+def test_one_mailbox_that_is_gone_lets_the_rest_go(sqlite: Database, tmp_path: Path, put_off: int) -> None:
     number = frozen(sqlite, readers=300)
-    with Relay(Script(rcpt=each([address(first_ones(sqlite, number)[3])], NO))) as relay:
+    one, *others = map(address, first_ones(sqlite, number))
+    answers = {**each([one], NO), **each(others[:put_off], "451 4.7.1 come back later")}
+    with Relay(Script(rcpt=defaultdict(deque, answers))) as relay:
         found = until_done(sqlite, tmp_path, relay.url, number)
     assert (found.accepted, found.failed, state(sqlite, number).state) == (299, 1, "sent")
 

@@ -22,9 +22,9 @@ ALONE = 200  # an audience up to here goes out at once
 SHARE, LEAST, MOST = 100, 20, 1000  # one in so many, within these bounds
 BATCH = 100  # in a batch, so that the canary uses several connections too
 REFUSED = 0.05  # more than this of the answers: a person has to look
-JUDGED = 10  # answers say it for sure; of fewer,
-SURE = 2  # so many have to be refused
-PATIENCE = timedelta(minutes=15)  # that fewer answers are waited for, when some of it are tried again by then
+SURE = 2  # and so many at least: one mailbox that is gone says nothing of the others
+JUDGED = 10  # answers are enough
+PATIENCE = timedelta(minutes=15)  # that fewer are waited for, when some of it are tried again by then
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _judge(session: Session, issue_id: int, now: datetime) -> bool:
     batch_ids = _batches(session, issue_id)
     found = refusals.seen(session, batch_ids)
     few = found.answered < JUDGED
-    good = not found.above(REFUSED) or (few and found.refused < SURE)
+    good = found.refused < SURE or not found.above(REFUSED)
     # One that was only put off says nothing against the rest; nobody waits for a domain that is slow.
     if good and few and found.refused and _more_to_come(session, issue_id, now):
         return False
