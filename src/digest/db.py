@@ -1,5 +1,6 @@
 """One metadata, two engines: SQLite for a laptop, PostgreSQL for the grown shape. No tables, no product words."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from sqlalchemy import (
     make_url,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
 from digest.errors import BadSetting
@@ -89,6 +90,11 @@ def one_of(name: str, *values: str) -> CheckConstraint:
 def on_postgres(session: Session) -> bool:
     """Whether a session talks to PostgreSQL; otherwise it is SQLite."""
     return session.get_bind().dialect.name == "postgresql"
+
+
+def is_locked(error: OperationalError) -> bool:
+    """Whether it says that another process has SQLite's lock, so that nothing was done and may be tried again."""
+    return getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
 
 
 def upsert(session: Session, table: Any) -> Any:

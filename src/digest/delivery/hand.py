@@ -11,6 +11,8 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
 
+from sqlalchemy.orm import Session
+
 from digest.delivery import claim as claims
 from digest.delivery import evidence, ledger, stoppage
 from digest.delivery.accounts import Account
@@ -58,15 +60,14 @@ class Hand:
     ) -> "Rest[Hand | None]":
         """Claim a batch, when one is due and the account may have one more connection."""
 
-        def act() -> Claim | None:
-            with shift.db.begin() as session:
-                return claims.claim(
-                    session,
-                    holder=holder,
-                    now=shift.clock(),
-                    connections=account.relay.connections,
-                    account=account.relay.key if shift.accounts.several else "",
-                )
+        def act(session: Session) -> Claim | None:
+            return claims.claim(
+                session,
+                holder=holder,
+                now=shift.clock(),
+                connections=account.relay.connections,
+                account=account.relay.key if shift.accounts.several else "",
+            )
 
         held = yield from shift.served(act)
         return cls(shift, held, answers, groups) if held is not None else None
@@ -90,13 +91,12 @@ class Hand:
         self._groups.begin()
         return True
 
-    def _write_and_read(self, ends: Sequence[End], behind: int) -> Sequence[Next] | None:
+    def _write_and_read(self, ends: Sequence[End], behind: int, session: Session) -> Sequence[Next] | None:
         now = self._shift.clock()
-        with self._shift.db.begin() as session:
-            ledger.write(session, self.claim.issue_id, ends, now)
-            if not claims.renew(session, self.claim, self._shift.clock(), started=behind):
-                return None
-            return ledger.upcoming(session, self.claim.batch_id, self._upto, behind, now)
+        ledger.write(session, self.claim.issue_id, ends, now)
+        if not claims.renew(session, self.claim, self._shift.clock(), started=behind):
+            return None
+        return ledger.upcoming(session, self.claim.batch_id, self._upto, behind, now)
 
     def still_good(self, *, at_once: bool = False) -> bool:
         """Whether those who were read may still be mailed; after a slow reply the rule and the issue are asked anew.
@@ -192,21 +192,14 @@ class Hand:
         LOG.info("batch ended" if reached >= self.claim.size else "batch put down", extra=told)
         self._close(settled=True)
 
-    def _give_back(self, account: Account, ends: list[End], reached: int) -> None:
+    def _give_back(self, account: Account, ends: list[End], reached: int, session: Session) -> None:
         answers, shift, held = self._answers, self._shift, self.claim
         now = shift.clock()
-        with shift.db.begin() as session:
-            ledger.write(session, held.issue_id, ends, now)
-            claims.let_go(session, held, now, reached=reached)
-            stoppage.note(
-                session,
-                held.issue_id,
-                answers.stop,
-                shift=shift,
-                account=account,
-                now=now,
-                taken=answers.taken,
-            )
+        ledger.write(session, held.issue_id, ends, now)
+        claims.let_go(session, held, now, reached=reached)
+        stoppage.note(
+            session, held.issue_id, answers.stop, shift=shift, account=account, now=now, taken=answers.taken
+        )
 
     def drop(self) -> None:
         """After an accident: the evidence stays, and whoever comes next settles the batch by it."""

@@ -1,5 +1,6 @@
 """What the connections of one run share: the tools, the end of the run, and the batches in hand."""
 
+import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,16 +8,20 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from digest.db import Database
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from digest.db import LOCK_SECONDS, Database, is_locked
 from digest.delivery.accounts import Accounts
 from digest.delivery.claim import Claim
 from digest.delivery.domains import Domains
 from digest.delivery.mails import Maker
 from digest.signing import Signer
-from digest.turns import Rest, apart
+from digest.turns import Nap, Rest, apart
 
 T = TypeVar("T")
 
+LOCK_NAP = 0.001  # seconds between two tries to get the lock of a file
 EXTRA_SECONDS = 30.0  # that the other lines go on while one hangs
 
 
@@ -49,9 +54,25 @@ class Shift:
         for account in self.accounts.all:
             account.enough = False
 
-    def served(self, act: Callable[[], T]) -> Rest[T]:
-        """Do a piece of work on the database. While a server does it the other lines go on; a file is our own work."""
-        return (yield from apart(act)) if self.db.is_served else act()
+    def served(self, act: Callable[[Session], T]) -> Rest[T]:
+        """Do a piece of work in one transaction, while the other lines go on; gives what it returns.
+
+        What is waited for is a server's work, or another process's lock on a file. Then `act` may be called again.
+        """
+        if self.db.is_served:
+            return (yield from apart(functools.partial(self._in_one, act)))
+        until = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                return self._in_one(act, patience=0)
+            except OperationalError as error:
+                if not is_locked(error) or time.monotonic() > until:
+                    raise
+            yield Nap(time.monotonic() + LOCK_NAP)
+
+    def _in_one(self, act: Callable[[Session], T], patience: float | None = None) -> T:
+        with self.db.begin(patience) as session:
+            return act(session)
 
     def maker(self, issue_id: int) -> Maker:
         """The maker of an issue's mails; a few are kept, for a run seldom sends more."""
