@@ -1,5 +1,6 @@
 """Settings from the environment. Only app.py reads this; everything else is given values."""
 
+import difflib
 import fcntl
 import hashlib
 import ipaddress
@@ -200,8 +201,9 @@ def free_port() -> int:
 def load(**given: Any) -> Settings:
     """The settings of this process; `given` goes before the environment.
 
-    Raises BadSetting, one line that names each variable that is missing or wrong.
+    Raises BadSetting, one line that names each variable that is missing, wrong or misspelt.
     """
+    _refuse_misspelt(os.environ)
     try:
         settings = Settings(**given)
     except ValidationError as error:
@@ -217,6 +219,16 @@ def load(**given: Any) -> Settings:
             f"DIGEST_HOME is too long for a socket, and {settings.run_dir} belongs to somebody else"
         )
     return settings
+
+
+def _refuse_misspelt(environment: Mapping[str, str]) -> None:
+    """A name that is nearly one of ours would be ignored, and the default taken; others may be somebody else's."""
+    known = {f"DIGEST_{name.upper()}" for name in Settings.model_fields}
+    for name in sorted(environment):
+        if name.startswith("DIGEST_") and name not in known:
+            meant = difflib.get_close_matches(name, known - environment.keys(), n=1, cutoff=0.85)
+            if meant:
+                raise BadSetting(f"{name} is no setting of digest; did you mean {meant[0]}? Rename or unset it")
 
 
 def _sentence(fault: dict[str, Any]) -> str:

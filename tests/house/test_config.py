@@ -45,6 +45,29 @@ def test_a_bad_setting_is_one_line_that_names_it(
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("DIGEST_HOEM", "DIGEST_HOME"),
+        ("DIGEST_SMPT_URL", "DIGEST_SMTP_URL"),
+        ("DIGEST_SECRET_KEY", "DIGEST_SECRET_KEYS"),
+    ],
+)
+def test_a_misspelt_setting_is_not_passed_over(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, written: str, meant: str
+) -> None:
+    monkeypatch.delenv(meant, raising=False)
+    monkeypatch.setenv(written, str(tmp_path))
+    with pytest.raises(BadSetting, match=rf"^{written} is no setting of digest; did you mean {meant}\?"):
+        load()
+
+
+def test_a_setting_of_somebody_else_is_none_of_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DIGEST_IMAGE", "registry.example.org/digest:1")
+    monkeypatch.setenv("DIGEST_HOME", str(tmp_path))
+    assert load().home == tmp_path
+
+
 def test_two_bad_settings_are_both_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DIGEST_SEND_RATE", "fast")
     monkeypatch.setenv("DIGEST_LOG", "loud")
