@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from digest.db import PLAIN
 from digest.delivery import claim, evidence, ledger, senders
 from digest.delivery.ledger import End
 from digest.delivery.models import Batch, Outcome
@@ -81,7 +82,7 @@ def _take_over(session: Session, batch: Batch, home: Path, own: str, now: dateti
         .where(Batch.started == batch.started, Batch.lease_until == batch.lease_until)
         .values(fence=Batch.fence + 1, holder=None, lease_until=None)
         .returning(Batch.id),
-        execution_options={"synchronize_session": False},
+        execution_options=PLAIN,
     )
     if won is None:
         return False
@@ -91,7 +92,7 @@ def _take_over(session: Session, batch: Batch, home: Path, own: str, now: dateti
     ledger.write(session, batch.issue_id, ends, now)
     session.execute(
         update(Batch).where(Batch.id == batch.id).values(started=reached),
-        execution_options={"synchronize_session": False},
+        execution_options=PLAIN,
     )
     LOG.warning(
         "batch taken over", extra={"batch": batch.id, "evidence": marks is not None, "settled": len(ends)}

@@ -90,6 +90,7 @@ def history(session: Session, issue_id: int) -> list[Transition]:
 def _refusal(number: int, was: State, to: State) -> str:
     if was is to:
         return f"issue {number} is {was} already"
-    following = sorted(ALLOWED[was])
-    may = f"it can only become {' or '.join(following)}" if following else "and stays so"
-    return f"issue {number} is {was} and cannot become {to}; {may}"
+    following = " or ".join(sorted(ALLOWED[was]))
+    if not following:
+        return f"issue {number} is {was} and stays so"
+    return f"issue {number} is {was} and cannot become {to}; it can only become {following}"

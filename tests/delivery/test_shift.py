@@ -1,0 +1,59 @@
+"""What the connections of a run share: the database, which another process may have locked."""
+
+import sqlite3
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from tests.delivery.mailroom import KEYS
+
+from digest.db import Database, utcnow
+from digest.delivery.accounts import Accounts, Limits
+from digest.delivery.domains import Domains
+from digest.delivery.shift import Shift
+from digest.mail import relay_from_url
+from digest.signing import Signer
+from digest.turns import Nap
+
+
+def shift(db: Database, home: Path) -> Shift:
+    limits = Limits()
+    return Shift(
+        db=db,
+        signer=Signer(KEYS),
+        accounts=Accounts(relay_from_url("smtp://127.0.0.1:1"), limits),
+        domains=Domains(limits.pace, limits.domains),
+        home=home,
+        retry_delay=timedelta(minutes=1),
+        clock=utcnow,
+        stopping=lambda: False,
+        until=0.0,
+    )
+
+
+def test_the_other_lines_go_on_while_another_process_has_the_lock_of_the_file(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    other = sqlite3.connect(str(sqlite.engine.url.database), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    work = shift(sqlite, tmp_path).served(lambda session: session.scalar(text("SELECT 42")))
+    assert isinstance(next(work), Nap)
+    assert isinstance(next(work), Nap)
+    other.execute("COMMIT")
+    with pytest.raises(StopIteration) as end:
+        next(work)
+    assert end.value.value == 42
+    other.close()
+
+
+def test_what_is_wrong_with_the_work_itself_is_not_tried_again(db: Database, tmp_path: Path) -> None:
+    times = []
+
+    def act(_session: object) -> None:
+        times.append(1)
+        raise LookupError("not there")
+
+    with pytest.raises(LookupError):
+        list(shift(db, tmp_path).served(act))
+    assert len(times) == 1
