@@ -3,7 +3,7 @@
 import time
 
 GROUP = 200  # mails between two commits, at most
-GROUP_SECONDS = 0.4  # and not more than this much work: who leaves meanwhile has their mail all the same
+GROUP_SECONDS = 0.8  # and not more than this much work: who leaves meanwhile has their mail all the same
 
 
 class Groups:
