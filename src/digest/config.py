@@ -224,11 +224,11 @@ def load(**given: Any) -> Settings:
 def _refuse_misspelt(environment: Mapping[str, str]) -> None:
     """A name that is nearly one of ours would be ignored, and the default taken; others may be somebody else's."""
     known = {f"DIGEST_{name.upper()}" for name in Settings.model_fields}
-    for name in sorted(environment):
-        if name.startswith("DIGEST_") and name not in known:
-            meant = difflib.get_close_matches(name, known - environment.keys(), n=1, cutoff=0.85)
-            if meant:
-                raise BadSetting(f"{name} is no setting of digest; did you mean {meant[0]}? Rename or unset it")
+    given = {name.upper() for name in environment if name.upper().startswith("DIGEST_")}
+    for name in sorted(given - known):
+        if meant := difflib.get_close_matches(name, sorted(known - given), cutoff=0.8):
+            words = " or ".join(meant)
+            raise BadSetting(f"{name} is no setting of digest; did you mean {words}? Rename or unset it")
 
 
 def _sentence(fault: dict[str, Any]) -> str:

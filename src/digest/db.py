@@ -94,7 +94,9 @@ def on_postgres(session: Session) -> bool:
 
 def is_locked(error: OperationalError) -> bool:
     """Whether it says that another process has SQLite's lock, so that nothing was done and may be tried again."""
-    return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY  # the rest of it says by whom
+    return (
+        getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+    )  # the rest of it says by whom
 
 
 def upsert(session: Session, table: Any) -> Any:

@@ -1,7 +1,10 @@
 """Who leaves while an issue goes out: the later they could be asked, the fewer get it all the same."""
 
+import threading
+import time
 from pathlib import Path
 
+from sqlalchemy import update
 from tests.delivery.mailroom import address, frozen, row, tally, until_done, work
 from tests.relay import Relay, Script
 
@@ -10,6 +13,7 @@ from digest.db import Database, utcnow
 from digest.delivery import control
 from digest.delivery.accounts import Limits
 from digest.delivery.groups import GROUP, Groups
+from digest.delivery.models import Batch
 from digest.editorial.models import Issue
 
 
@@ -80,3 +84,31 @@ def test_an_issue_that_is_cancelled_while_the_relay_thinks_sends_no_further_mail
         for _ in range(2):
             work(db, tmp_path, relay.url + "?connections=1")
     assert relay.recipients == [address(1)]
+
+
+def test_whoever_leaves_while_the_next_readers_wait_for_a_lock_has_no_mail(
+    db: Database, tmp_path: Path
+) -> None:
+    """Their envelope is out, and another process has the lock that the next group needs."""
+    number = frozen(db, readers=12)
+    threads: list[threading.Thread] = []
+
+    def leave_under_a_lock() -> None:
+        with db.begin() as session:
+            session.execute(update(Batch).values(size=Batch.size))
+            leave.leave(session, 1, 3, source="page", now=utcnow())
+            locked.set()
+            time.sleep(1.5)  # longer than what was read counts as fresh
+
+    def struck(count: int) -> None:
+        if count == 2:
+            threads.append(threading.Thread(target=leave_under_a_lock))
+            threads[0].start()
+            locked.wait(5)
+
+    locked = threading.Event()
+    with Relay(Script(on_taken=struck)) as relay:
+        found = until_done(db, tmp_path, f"{relay.url}?connections=1", number)
+    threads[0].join()
+    assert address(3) not in relay.recipients
+    assert (found.accepted, found.excluded) == (11, 1)

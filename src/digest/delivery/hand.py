@@ -8,7 +8,7 @@ import functools
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from sqlalchemy.orm import Session
@@ -44,9 +44,8 @@ class Hand:
         self.again: deque[Mail] = deque()  # surely not handed over when the last line was lost
         self._ahead: tuple[Next, Mail] | None = None
         self._ended: Counter[str] = Counter()  # outcomes of this claim, for the log
-        self._unwanted: dict[
-            int, Next | None
-        ] = {}  # by place: envelopes that are out, and nobody wants the mail
+        # By place: envelopes that are out, and nobody wants the mail.
+        self._unwanted: dict[int, Next | None] = {}
         self.open: dict[int, Next] = {}  # by place: made into a mail, and not answered
         self._evidence = Evidence(shift.home, held.batch_id, held.fence, held.size)
         self.mark = self._evidence.mark
@@ -80,23 +79,27 @@ class Hand:
     def read_on(self) -> Rest[bool]:
         """The one transaction of a group. False when the batch must be left: it was stopped or is not ours."""
         behind = min(self._upto + self._groups.next(), self.claim.size)
-        ends = self._answers.hand_out()
-        rows = yield from self._shift.served(functools.partial(self._write_and_read, ends, behind))
+        # Whose envelope is out is asked about once more: the transaction may have waited for a lock.
+        first, ends = min(self.open, default=self._upto), self._answers.hand_out()
+        rows = yield from self._shift.served(functools.partial(self._write_and_read, ends, first, behind))
         self._count(ends)
         if rows is None:
             return False
-        self.queue.extend(self._fit_for_now(rows))
+        self._hear({row.place: row for row in rows})
+        self.queue.extend(self._fit_for_now([row for row in rows if row.place >= self._upto]))
         self._upto = behind
         self._asked = time.monotonic()
         self._groups.begin()
         return True
 
-    def _write_and_read(self, ends: Sequence[End], behind: int, session: Session) -> Sequence[Next] | None:
+    def _write_and_read(
+        self, ends: Sequence[End], first: int, behind: int, session: Session
+    ) -> Sequence[Next] | None:
         now = self._shift.clock()
         ledger.write(session, self.claim.issue_id, ends, now)
         if not claims.renew(session, self.claim, self._shift.clock(), started=behind):
             return None
-        return ledger.upcoming(session, self.claim.batch_id, self._upto, behind, now)
+        return ledger.upcoming(session, self.claim.batch_id, first, behind, now)
 
     def still_good(self, *, at_once: bool = False) -> bool:
         """Whether those who were read may still be mailed; after a slow reply the rule and the issue are asked anew.
@@ -120,12 +123,16 @@ class Hand:
         places = [mail.key for mail in self.again] + [row.place for row in self.queue] + list(self.open)
         if not places:
             return
-        held, now = self.claim.batch_id, self._shift.clock()
+        first, behind = min(places), max(places) + 1
         with self._shift.db.read() as session:
-            rows = ledger.upcoming(session, held, min(places), max(places) + 1, now)
+            rows = ledger.upcoming(session, self.claim.batch_id, first, behind, self._shift.clock())
         found = {row.place: row for row in rows}  # who is not in it has ended meanwhile
         self.queue = deque(found[row.place] for row in self.queue if row.place in found)
         self.again = deque(mail for mail in self.again if self._still_wanted(found.get(mail.key), mail))
+        self._hear(found)
+
+    def _hear(self, found: Mapping[int, Next]) -> None:
+        """What stands in the ledger now, by place, about those whose envelopes are out."""
         waiting = {mail.key for mail in self.again}
         self._unwanted = {
             place: found.get(place)

@@ -118,7 +118,7 @@ _SQLITE = """
 UPDATE delivery SET outcome = ?, reason = ?, reply = ?, attempts = attempts + ?, due_at = ?, ended_at = ?
 WHERE issue_id = ? AND subscriber_id = ? AND (outcome IS NULL OR outcome = 'unknown')
 """
-# Row by row along the key, whatever the planner believes of an issue that its statistics do not know yet: it would read
+# Row by row along a key, whatever the planner believes of an issue that its statistics do not know yet: it would read
 # the whole table for each group. And as a constant it would take the issue for one row, and try these on all of it.
 _ALONG_THE_KEY = (
     "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true)"

@@ -6,10 +6,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from sqlalchemy.exc import OperationalError
 
 from digest.db import Database, utcnow
 from digest.delivery import canary, evidence, recover, senders
@@ -89,7 +91,10 @@ def work(
     finally:
         accounts.close()
     if stopping():
-        with db.begin() as session:
+        with (
+            suppress(OperationalError),
+            db.begin(LOOK_SECONDS) as session,
+        ):  # else the others see it in a while
             senders.leave(session, name, clock())
     with db.read() as session:
         # Who found every seat taken has nothing to come back for at once: the others go on.
@@ -165,10 +170,10 @@ def _went(db: Database, since: float) -> int:
 def _keep(shift: Shift, name: str, done: threading.Event) -> None:
     while not done.wait(KEEP_SECONDS):
         try:
-            with shift.db.begin() as session:
+            with shift.db.begin(KEEP_SECONDS) as session:
                 senders.here(session, name, shift.clock(), claims.moment())
             for held in list(shift.claims.values()):
-                with shift.db.begin() as session:
+                with shift.db.begin(KEEP_SECONDS) as session:
                     claims.renew(session, held, shift.clock())
         except Exception:  # a lease that cannot be kept runs out, and its holder stops by itself
             LOG.exception("leases were not renewed")

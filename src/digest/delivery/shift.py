@@ -16,12 +16,13 @@ from digest.delivery.accounts import Accounts
 from digest.delivery.claim import Claim
 from digest.delivery.domains import Domains
 from digest.delivery.mails import Maker
+from digest.pipeline import STOP_SECONDS
 from digest.signing import Signer
 from digest.turns import Nap, Rest, apart
 
 T = TypeVar("T")
 
-LOCK_NAP = 0.001  # seconds between two tries to get the lock of a file
+FIRST_NAP, LONGEST_NAP = 0.001, 0.02  # seconds between two tries to get the lock of a file
 EXTRA_SECONDS = 30.0  # that the other lines go on while one hangs
 
 
@@ -57,18 +58,21 @@ class Shift:
     def served(self, act: Callable[[Session], T]) -> Rest[T]:
         """Do a piece of work in one transaction, while the other lines go on; gives what it returns.
 
-        What is waited for is a server's work, or another process's lock on a file. Then `act` may be called again.
+        What is waited for is a server's work, or another process's lock on a file; not for long once this shall end.
         """
         if self.db.is_served:
             return (yield from apart(functools.partial(self._in_one, act)))
-        until = time.monotonic() + LOCK_SECONDS
+        until, nap = time.monotonic() + LOCK_SECONDS, FIRST_NAP
         while True:
             try:
                 return self._in_one(act, patience=0)
             except OperationalError as error:
-                if not is_locked(error) or time.monotonic() > until:
+                moment = time.monotonic()
+                until = min(until, moment + STOP_SECONDS) if self.stopping() else until
+                if not is_locked(error) or moment > until:
                     raise
-            yield Nap(time.monotonic() + LOCK_NAP)
+            yield Nap(moment + nap)
+            nap = min(2 * nap, LONGEST_NAP)
 
     def _in_one(self, act: Callable[[Session], T], patience: float | None = None) -> T:
         with self.db.begin(patience) as session:

@@ -150,7 +150,7 @@ def _test(
     choose = tokens.preferences_token(signer, issue.publication_id, 0)
     edition = content.edition(session, issue, base_url)
     plate = press(edition, test=True).plate(picks(edition, facts.get("topics", ())))
-    return plate.fill(Reader(to, message_id, leave.encode(), choose.encode(), plain, escaped))
+    return plate.fill(Reader(to, message_id, leave.encode(), choose.encode(), plain, escaped, click=b""))
 
 
 def _spoken(given: object, otherwise: datetime) -> str:

@@ -20,7 +20,7 @@ class Reader(NamedTuple):
     preferences: bytes
     masked_text: bytes  # both from `masked(...)`
     masked_html: bytes
-    click: bytes = b""  # what the tokens of all links begin with
+    click: bytes  # what the tokens of all links begin with
 
 
 def masked(address: str) -> tuple[bytes, bytes]:
