@@ -94,9 +94,8 @@ def on_postgres(session: Session) -> bool:
 
 def is_locked(error: OperationalError) -> bool:
     """Whether it says that another process has SQLite's lock, so that nothing was done and may be tried again."""
-    return (
-        getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
-    )  # the rest of it says by whom
+    code: int = getattr(error.orig, "sqlite_errorcode", 0)  # its upper bytes say by whom
+    return code & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def upsert(session: Session, table: Any) -> Any:

@@ -129,10 +129,9 @@ def _judge(session: Session, issue_id: int, now: datetime) -> bool:
         return False  # another clock judged it while this one waited
     batch_ids = _batches(session, issue_id)
     found = refusals.seen(session, batch_ids)
-    few = found.answered < JUDGED
     good = found.refused < SURE or not found.above(REFUSED)
     # One that was only put off says nothing against the rest; nobody waits for a domain that is slow.
-    if good and few and found.refused and _more_to_come(session, issue_id, now):
+    if good and found.refused and found.answered < JUDGED and _more_to_come(session, issue_id, now):
         return False
     if not good:
         said = refusals.words(session, batch_ids)

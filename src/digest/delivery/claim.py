@@ -13,7 +13,7 @@ from typing import Any, cast
 from sqlalchemy import Select, String, Table, Update, bindparam, func, or_, select, text, update
 from sqlalchemy.orm import Session
 
-from digest.db import UtcDateTime
+from digest.db import UtcDateTime, on_postgres
 from digest.delivery import canary, senders
 from digest.delivery.batches import OPEN
 from digest.delivery.models import Batch, FrozenIssue, Sender
@@ -56,7 +56,7 @@ def claim(
     Only batches of issues that are released, counted and neither paused nor told by the relay to wait.
     """
     taken_at, connection = moment(), session.connection()
-    if connection.dialect.name == "postgresql":
+    if on_postgres(session):
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     process = senders.of(holder)
     held, own, others = connection.execute(

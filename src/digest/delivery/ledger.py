@@ -136,29 +136,19 @@ WHERE delivery.issue_id = e.issue_id AND delivery.subscriber_id = e.subscriber_i
 def _write_rows(session: Session, issue_id: int, ends: Sequence[End], now: datetime) -> None:
     # The driver's own executemany: a statement object and a dict per row would cost more than the update.
     at, connection = _stored(now), session.connection()
-    taken = [(end.reply, at, issue_id, end.subscriber_id) for end in ends if _simply_taken(end)]
-    others: list[tuple[Any, ...]] = [
-        (
-            end.outcome,
-            end.reason,
-            end.reply,
-            end.tried,
-            _stored(end.due_at) if end.due_at else None,
-            at if end.outcome else None,
-            issue_id,
-            end.subscriber_id,
-        )
-        for end in ends
-        if not _simply_taken(end)
-    ]
+    taken: list[tuple[Any, ...]] = []
+    others: list[tuple[Any, ...]] = []
+    for end in ends:
+        whom = issue_id, end.subscriber_id
+        if end.outcome == "accepted" and end.reason is None and end.tried == 1:
+            # Nearly all are, and the driver takes its time over each NULL.
+            taken.append((end.reply, at, *whom))
+        else:
+            due, ended = _stored(end.due_at) if end.due_at else None, at if end.outcome else None
+            others.append((end.outcome, end.reason, end.reply, end.tried, due, ended, *whom))
     for statement, rows in ((_SQLITE_TAKEN, taken), (_SQLITE, others)):
         if rows:
             connection.exec_driver_sql(statement, rows)
-
-
-def _simply_taken(end: End) -> bool:
-    """Nearly all are, and the driver takes its time over each NULL."""
-    return end.outcome == "accepted" and end.reason is None and end.tried == 1
 
 
 def _write_arrays(session: Session, issue_id: int, ends: Sequence[End], now: datetime) -> None:
@@ -171,9 +161,11 @@ def _write_arrays(session: Session, issue_id: int, ends: Sequence[End], now: dat
         "replies": replies,
         "tried": tried,
         "due": due,
+        "now": now,
     }
-    session.connection().exec_driver_sql(_ALONG_THE_KEY)
-    session.connection().exec_driver_sql(_POSTGRES, {**values, "now": now})
+    connection = session.connection()
+    connection.exec_driver_sql(_ALONG_THE_KEY)
+    connection.exec_driver_sql(_POSTGRES, values)
 
 
 def _stored(at: datetime) -> str:

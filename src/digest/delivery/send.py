@@ -91,10 +91,8 @@ def work(
     finally:
         accounts.close()
     if stopping():
-        with (
-            suppress(OperationalError),
-            db.begin(LOOK_SECONDS) as session,
-        ):  # else the others see it in a while
+        # Where that takes too long the others see it in a while.
+        with suppress(OperationalError), db.begin(LOOK_SECONDS) as session:
             senders.leave(session, name, clock())
     with db.read() as session:
         # Who found every seat taken has nothing to come back for at once: the others go on.
