@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from flask.testing import FlaskClient
 from sqlalchemy import text
+from tests.delivery.mailroom import write_audience
 from tests.web.desk.desk import newsroom, signed_in
 from tests.web.newsstand import send
 
@@ -76,7 +77,7 @@ def _mailed(db: Database, signer: stock.Signer, readers: int) -> None:
         session.flush()
         freeze.freeze(session, issue, signer=signer, base_url=stock.BASE, now=utcnow())
         number = issue.id
-    stock.write_audience(db, number)
+    write_audience(db, number)
     looking.half(db, number, readers)
     with db.begin() as session:
         drafting.draft(session, publications.find(session), utcnow(), by="bench")

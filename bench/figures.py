@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import text
+from tests.delivery.mailroom import write_audience
 
 from bench import stock
 from digest.db import Database
@@ -110,7 +111,7 @@ def freeze(readers: int) -> list[Row]:
             issue = stock.fill(db, number)
             stock.freeze_issue(db, issue)
             begun = time.monotonic()
-            stock.write_audience(db, issue)
+            write_audience(db, issue)
             taken = time.monotonic() - begun
             rows.append(Row(f"freeze of {number:,} readers, {name}", taken, "s", reference=_copied(db)))
     return rows
@@ -220,7 +221,7 @@ def _sent(
             issue = stock.fill(db, readers)
             stock.freeze_issue(db, issue)
             if not words.get("freeze"):
-                stock.write_audience(db, issue)
+                write_audience(db, issue)
         with sink(delay) as port:
             relay = f"smtp://127.0.0.1:{port}?starttls=off&connections={connections}"
             command = [sys.executable, "-m", "bench.sending", url, relay, str(issue)]

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 from sqlalchemy import text
+from tests.delivery.mailroom import write_audience
 
 from bench import stock
 from digest.db import Database, utcnow
@@ -29,7 +30,7 @@ def measure(readers: int) -> list[tuple[str, float]]:
     with stock.database("sqlite") as url, stock.opened(url) as db:
         number = stock.fill(db, readers)
         stock.freeze_issue(db, number)
-        stock.write_audience(db, number)
+        write_audience(db, number)
         half(db, number, readers)
         looks: dict[str, Callable[[Database], object]] = {
             "the counts (report, --wait)": lambda db: _read(db, lambda s: report(s, number, utcnow())),

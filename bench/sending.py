@@ -17,7 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import func, select
-from tests.delivery.mailroom import BASE, KEYS
+from tests.delivery.mailroom import BASE, KEYS, write_audience
 
 from bench import stock
 from digest.db import Database, utcnow
@@ -53,7 +53,7 @@ def _measure(db: Database, options: argparse.Namespace) -> dict[str, float]:
     found: dict[str, float] = {}
     if options.freeze:
         begun = time.monotonic()
-        stock.write_audience(db, options.issue)
+        write_audience(db, options.issue)
         found["freeze"] = time.monotonic() - begun
     profile = cProfile.Profile()
     if options.profile:

@@ -71,14 +71,6 @@ def freeze_issue(db: Database, number: int, *, small: bool = True) -> None:
             _shrink(session, number)
 
 
-def write_audience(db: Database, number: int) -> None:
-    """Write down who is to get it, as the clock does."""
-    done = False
-    while not done:
-        with db.begin() as session:
-            done = freeze.freeze_step(session, number, utcnow())
-
-
 def is_sent(session: Session, number: int) -> bool:
     return session.get_one(Issue, number, populate_existing=True).state == State.SENT
 

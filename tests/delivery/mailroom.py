@@ -91,9 +91,16 @@ def frozen(db: Database, *, readers: int, picks: int = 2, size: int | None = Non
         made = issue(session, readers=readers, picks=picks, hold=hold)
         freeze.freeze(session, made, signer=Signer(KEYS), base_url=BASE, now=utcnow())
         number = made.id
-    while not _step(db, number):
-        pass
+    write_audience(db, number)
     return number
+
+
+def write_audience(db: Database, issue_id: int) -> None:
+    """Write down who is to get a frozen issue, as the clock does."""
+    done = False
+    while not done:
+        with db.begin() as session:
+            done = freeze.freeze_step(session, issue_id, utcnow())
 
 
 def work(db: Database, home: Path, url: str, **given: object) -> send.Worked:
@@ -169,11 +176,6 @@ def row(db: Database, issue_id: int, subscriber_id: int) -> Delivery:
 def change(db: Database, act: Callable[[Session], object]) -> None:
     with db.begin() as session:
         act(session)
-
-
-def _step(db: Database, issue_id: int) -> bool:
-    with db.begin() as session:
-        return freeze.freeze_step(session, issue_id, utcnow())
 
 
 def _comparison(session: Session, left: str, right: str) -> ComparisonVersion:

@@ -4,7 +4,18 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, select, update
-from tests.delivery.mailroom import BASE, KEYS, SOON, address, issue, row, state, tally, until_done
+from tests.delivery.mailroom import (
+    BASE,
+    KEYS,
+    SOON,
+    address,
+    issue,
+    row,
+    state,
+    tally,
+    until_done,
+    write_audience,
+)
 from tests.relay import Relay
 
 from digest.audience import leave, topics
@@ -39,10 +50,7 @@ def sent(db: Database, home: Path, relay: Relay) -> int:
         session.expire_all()
         freeze.freeze(session, made, signer=Signer(KEYS), base_url=BASE, now=utcnow())
         number = made.id
-    done = False
-    while not done:
-        with db.begin() as session:
-            done = freeze.freeze_step(session, number, utcnow())
+    write_audience(db, number)
     until_done(db, home, relay.url, number)
     return number
 

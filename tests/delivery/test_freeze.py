@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
-from tests.delivery.mailroom import BASE, EARLIER, KEYS, add_readers, issue
+from tests.delivery.mailroom import BASE, EARLIER, KEYS, add_readers, issue, write_audience
 
 from digest import services, tasks
 from digest.audience.models import Subscription, TopicChoice
@@ -130,10 +130,7 @@ def said_and_done(db: Database, number: int) -> tuple[tuple[int, int], tuple[int
         found = session.get_one(Issue, number)
         said = forecast(session, found, base_url=BASE, now=utcnow())
         freeze.freeze(session, found, signer=Signer(KEYS), base_url=BASE, now=utcnow())
-    done = False
-    while not done:
-        with db.begin() as session:
-            done = freeze.freeze_step(session, number, utcnow())
+    write_audience(db, number)
     with db.read() as session:
         told = counts(session, number)
     out = sum(said.excluded.values())
