@@ -26,7 +26,7 @@ from digest.catalog import draft as drafts
 from digest.catalog import importing
 from digest.catalog.models import ComparisonVersion
 from digest.db import Database, utcnow
-from digest.delivery import freeze
+from digest.delivery.release import freeze
 from digest.editorial import drafting
 from digest.editorial.models import Issue, State
 from digest.publications import publications

@@ -8,10 +8,10 @@ from tests.delivery.mailroom import write_audience
 
 from bench import stock
 from digest.db import Database, utcnow
-from digest.delivery.counts import counts
-from digest.delivery.report import report
+from digest.delivery.ledger.counts import counts
+from digest.delivery.release.report import report
 from digest.editorial.models import Issue
-from digest.web.desk.watch import pace
+from digest.web.desk.issues.progress import pace
 from digest.web.health import ledger_figures
 
 HALF = """

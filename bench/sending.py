@@ -21,10 +21,11 @@ from tests.delivery.mailroom import BASE, KEYS, write_audience
 
 from bench import stock
 from digest.db import Database, utcnow
-from digest.delivery import connection, letters, send
-from digest.delivery.models import Batch, Delivery, Letter
-from digest.mail import relay_from_url
+from digest.delivery.ledger.models import Batch, Delivery, Letter
+from digest.delivery.letters import delivery
+from digest.delivery.sending import connection, worker
 from digest.signing import Signer
+from digest.smtp.connect import relay_from_url
 
 SECONDS = 2.0  # of one run of sending, between two looks at how much was sent
 
@@ -86,7 +87,7 @@ def _send(db: Database, options: argparse.Namespace) -> int:
     sent, more = 0, True
     with tempfile.TemporaryDirectory(prefix="digest-bench-") as home:
         while more and sent < options.most:
-            worked = send.work(
+            worked = worker.work(
                 db,
                 signer=Signer(KEYS),
                 relay=relay_from_url(options.relay),
@@ -114,7 +115,7 @@ def _post(db: Database, relay: str, ended: threading.Event, delays: list[float])
         number += 1
         facts = {"heading": "Hello", "paragraphs": ["A letter."]}
         with db.begin() as session:
-            row = letters.post(
+            row = delivery.post(
                 session,
                 "notice",
                 now=utcnow(),
@@ -122,7 +123,7 @@ def _post(db: Database, relay: str, ended: threading.Event, delays: list[float])
                 address=f"new{number}@example.org",
                 facts=facts,
             )
-        letters.send_due(
+        delivery.send_due(
             db,
             signer=Signer(KEYS),
             relay=relay_from_url(relay),

@@ -19,12 +19,12 @@ from tests.delivery.mailroom import BASE, EARLIER, KEYS, issue
 from digest import schema
 from digest.audience.models import Subscriber, Subscription
 from digest.db import Base, Database, connect, utcnow
-from digest.delivery import freeze
-from digest.delivery.models import FrozenIssue
+from digest.delivery.ledger.models import FrozenIssue
+from digest.delivery.release import freeze
 from digest.editorial.models import Issue, State
-from digest.render import quoted
+from digest.render import quoted_printable
+from digest.render.compile import Cuts, Pressed
 from digest.render.linker import LinkTarget
-from digest.render.press import Cuts, Pressed
 from digest.render.slots import CLICK, PREFERENCES, UNSUBSCRIBE
 from digest.signing import Signer
 
@@ -144,11 +144,15 @@ def _small(pressed: Pressed) -> Pressed:
         "\n",
     ]
     room = MAIL_BYTES - 3 * len(WORDS) * LINKS - 2_100
-    plain = Cuts(quoted.closed(quoted.encode([*links, "\n"])), {}, quoted.encode(foot))
+    plain = Cuts(
+        quoted_printable.closed(quoted_printable.encode([*links, "\n"])), {}, quoted_printable.encode(foot)
+    )
     html = Cuts(
-        quoted.closed(quoted.encode(["<p>" + WORDS * (room // len(WORDS)) + "</p>\n", *links, "\n"])),
+        quoted_printable.closed(
+            quoted_printable.encode(["<p>" + WORDS * (room // len(WORDS)) + "</p>\n", *links, "\n"])
+        ),
         {},
-        quoted.encode(foot),
+        quoted_printable.encode(foot),
     )
     targets = tuple(LinkTarget(n + 1, None, f"{BASE}/{n + 1}", "more") for n in range(LINKS))
     return replace(pressed, links=targets, text=plain, html=html)

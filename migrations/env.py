@@ -6,7 +6,7 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 
 import digest.access.models
-import digest.delivery.models
+import digest.delivery.ledger.models
 import digest.tracking.models  # noqa: F401  every table is known from here on
 from digest.db import Base, UtcDateTime
 

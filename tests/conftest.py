@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, text
 from tests.shelf import TEMPLATE, Shelf, named
 
 import digest.access.models
-import digest.delivery.models
+import digest.delivery.ledger.models
 import digest.tracking.models  # noqa: F401  every table is known from here on
 from digest.db import Base, Database, connect
 from digest.signing import Signer

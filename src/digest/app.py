@@ -53,10 +53,10 @@ def house(**given: Any) -> House:
 def build(settings: "Settings") -> "Services":
     """Make what every door needs. Nothing connects before it is used. Raises BadSetting."""
     from digest.db import connect
-    from digest.mail import relay_from_url
-    from digest.pace.pace import Pace
+    from digest.rate_limit.shared import Pace
     from digest.services import Services
     from digest.signing import Signer
+    from digest.smtp.connect import relay_from_url
 
     return Services(
         db=connect(settings.database),
@@ -79,7 +79,7 @@ def build(settings: "Settings") -> "Services":
 def flask_app(settings: "Settings | None" = None) -> "Flask":
     """The WSGI app. The mailbox has pages only where it is ours."""
     from digest.web import make_app
-    from digest.web.desk.oidc import Provider
+    from digest.web.desk.access.oidc import Provider
 
     settings = settings or _or_exit()
     services = build(settings)

@@ -13,12 +13,12 @@ from limits.storage import MemoryStorage, Storage
 from limits.strategies import FixedWindowRateLimiter
 
 from digest.db import Database
-from digest.delivery.accounts import Limits
-from digest.delivery.allowed import Allowed, allowed
-from digest.mail import Relay
-from digest.pace.pace import Pace
+from digest.delivery.relays.accounts import Limits
+from digest.delivery.relays.throughput import Allowed, allowed
+from digest.rate_limit.shared import Pace
 from digest.rates import WarmUp
 from digest.signing import Signer
+from digest.smtp.connect import Relay
 
 LOG = logging.getLogger(__name__)
 ALONE_SECONDS = 10.0  # after a store that did not answer: nobody waits for it again so soon

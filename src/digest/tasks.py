@@ -17,14 +17,17 @@ from sqlalchemy.orm import Session
 
 from digest.audience import consent, erase
 from digest.db import utcnow
-from digest.delivery import batches, finish, forget, freeze, letters, notices, nudges, recover, stall
-from digest.delivery.due import caution
-from digest.delivery.refusals import unfit
-from digest.delivery.send import work
-from digest.editorial import drafting, issues, looking, looks, schedule
-from digest.editorial.looks import Outside
+from digest.delivery.ledger import retention
+from digest.delivery.letters import delivery, notices, reminders
+from digest.delivery.release import batches, completion, freeze, stalled
+from digest.delivery.release.refusals import unfit
+from digest.delivery.sending import recovery
+from digest.delivery.sending.due import caution
+from digest.delivery.sending.worker import work
+from digest.editorial import drafting, external_check_queue, external_check_worker, issues, schedule
+from digest.editorial.external_check_queue import Outside
 from digest.editorial.models import State
-from digest.embedded.complaints import Complaints
+from digest.embedded.log_throttle import Complaints
 from digest.errors import DigestError
 from digest.services import current
 from digest.tracking import forget as visits
@@ -62,7 +65,7 @@ def drafts() -> None:
             if drafted := drafting.draft_due(session, publication_id, utcnow()):
                 notices.drafted(session, publication_id, drafted, utcnow())
     with current().db.begin() as session:
-        nudges.remind(session, utcnow())
+        reminders.remind(session, utcnow())
 
 
 def calendar() -> None:
@@ -88,14 +91,14 @@ def audience() -> None:
 def settle() -> None:
     """Take over from dead workers, look at refusals, let those go on whose wait is over, end what is done."""
     with current().db.begin() as session:
-        recover.recover(session, current().home, utcnow())
-        letters.settle_abandoned(session, utcnow())
+        recovery.recover(session, current().home, utcnow())
+        delivery.settle_abandoned(session, utcnow())
         caution(session, utcnow())
     _in_steps(lambda session: not batches.release_retries(session, utcnow()))
     with current().db.begin() as session:
-        for issue_id in finish.finish(session, utcnow()):
+        for issue_id in completion.finish(session, utcnow()):
             LOG.info("issue sent", extra={"issue": issue_id})
-        stall.watch(session, utcnow())
+        stalled.watch(session, utcnow())
 
 
 def send() -> None:
@@ -130,9 +133,9 @@ def purge() -> None:
     """Forget sign-ups that nobody confirmed, what is left of the erased, and traces that are a year old."""
     with current().db.begin() as session:
         forgotten = erase.purge(session, utcnow())
-        forget.sweep(session, utcnow())
+        retention.sweep(session, utcnow())
         traces = consent.forget_traces(session, utcnow())
-        looks.forget(session, utcnow())
+        external_check_queue.forget(session, utcnow())
     if forgotten or traces:
         LOG.info("forgotten", extra={"subscribers": forgotten, "traces": traces})
 
@@ -142,7 +145,7 @@ def expire() -> None:
     here = current()
     if here.keep_replies is not None:
         before = utcnow() - here.keep_replies
-        _in_steps(lambda session: forget.words(session, before, utcnow()))
+        _in_steps(lambda session: retention.words(session, before, utcnow()))
         _in_steps(lambda session: visits.agents(session, before))
 
 
@@ -187,7 +190,7 @@ def _work() -> str:
 
 def _letters() -> int:
     here = current()
-    return letters.send_due(
+    return delivery.send_due(
         here.db,
         signer=here.signer,
         relay=here.relay,
@@ -201,7 +204,9 @@ def _letters() -> int:
 def _look() -> bool:
     here = current()
     outside = Outside(here.relay.host, here.dkim_selectors)
-    return looking.look(here.db, base_url=here.base_url, outside=outside, stopping=_stopping.is_set)
+    return external_check_worker.look(
+        here.db, base_url=here.base_url, outside=outside, stopping=_stopping.is_set
+    )
 
 
 def _freeze(issue_id: int) -> None:

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
-from digest.access import visits
-from digest.access.visits import Seen
+from digest.access import sessions
+from digest.access.sessions import Seen
 from digest.editorial import users
 from digest.editorial.models import User
 
@@ -18,10 +18,10 @@ def user(session: Session, name: str = "ana", role: str = "editor") -> User:
 
 def come_in(session: Session, who: User, now: datetime = NOW) -> str:
     """A session of theirs; gives its key."""
-    return visits.begin(session, who, now, way="letter", agent="Firefox on Linux", network="192.0.2.0/24")
+    return sessions.begin(session, who, now, way="letter", agent="Firefox on Linux", network="192.0.2.0/24")
 
 
 def seen(session: Session, key: str, now: datetime = NOW) -> Seen:
-    found = visits.find(session, key, now)
+    found = sessions.find(session, key, now)
     assert found is not None
     return found

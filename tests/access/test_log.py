@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select
 from tests.access.people import NOW, user
 
-from digest.access import log
-from digest.access.log import Who
+from digest.access import audit_log
+from digest.access.audit_log import Who
 from digest.access.models import Entry
 from digest.db import Database
 
@@ -19,18 +19,18 @@ ROOT = Path(__file__).parents[2]
 def test_it_is_read_a_page_at_a_time_by_kind_and_by_person(db: Database) -> None:
     with db.begin() as session:
         ana = user(session)
-        for number in range(log.AT_ONCE + 5):
-            log.write(session, Who("desk", ana.id), "edit", "issue", number, now=NOW)
-        log.write(session, Who("command line"), "erase", "subscriber", 7, now=NOW)
+        for number in range(audit_log.AT_ONCE + 5):
+            audit_log.write(session, Who("desk", ana.id), "edit", "issue", number, now=NOW)
+        audit_log.write(session, Who("command line"), "erase", "subscriber", 7, now=NOW)
         session.flush()
-        page = log.page(session)
-        assert (len(page), page[0].entry.kind, page[0].address) == (log.AT_ONCE, "subscriber", None)
-        rest = log.page(session, before=page[-1].entry.id)
+        page = audit_log.page(session)
+        assert (len(page), page[0].entry.kind, page[0].address) == (audit_log.AT_ONCE, "subscriber", None)
+        rest = audit_log.page(session, before=page[-1].entry.id)
         assert len(rest) == 6
         assert not {line.entry.id for line in page} & {line.entry.id for line in rest}
-        assert [line.entry.number for line in log.page(session, kind="subscriber")] == [7]
-        assert len(log.page(session, user_id=0)) == 1
-        assert {line.address for line in log.page(session, user_id=ana.id)} == {"ana@example.org"}
+        assert [line.entry.number for line in audit_log.page(session, kind="subscriber")] == [7]
+        assert len(audit_log.page(session, user_id=0)) == 1
+        assert {line.address for line in audit_log.page(session, user_id=ana.id)} == {"ana@example.org"}
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_it_is_read_a_page_at_a_time_by_kind_and_by_person(db: Database) -> None
 )
 def test_no_address_and_no_token_comes_into_it(sqlite: Database, words: str) -> None:
     with sqlite.begin() as session:
-        log.write(session, Who("command line"), "resend", "subscriber", 1, now=NOW, words=words)
+        audit_log.write(session, Who("command line"), "resend", "subscriber", 1, now=NOW, words=words)
         session.flush()
         kept = session.scalars(select(Entry.words)).one()
         assert "@" not in kept
@@ -54,39 +54,39 @@ def test_no_address_and_no_token_comes_into_it(sqlite: Database, words: str) -> 
 def test_a_slug_is_no_token(sqlite: Database) -> None:
     slug = "a-very-long-name-of-a-tool-vs-another-very-long-name-9"
     with sqlite.begin() as session:
-        log.write(session, Who("desk"), "correct", "comparison", now=NOW, words=slug)
+        audit_log.write(session, Who("desk"), "correct", "comparison", now=NOW, words=slug)
         session.flush()
         assert session.scalars(select(Entry.words)).one() == slug
 
 
 def test_a_long_story_is_cut_and_an_unknown_kind_is_refused(sqlite: Database) -> None:
     with sqlite.begin() as session:
-        log.write(session, Who("desk"), "write" * 20, "issue", now=NOW, words="word " * 100)
+        audit_log.write(session, Who("desk"), "write" * 20, "issue", now=NOW, words="word " * 100)
         session.flush()
         entry = session.scalars(select(Entry)).one()
         assert (len(entry.verb), len(entry.words)) == (32, 200)
         with pytest.raises(ValueError, match="no kind"):
-            log.write(session, Who("desk"), "edit", "campaign", now=NOW)
+            audit_log.write(session, Who("desk"), "edit", "campaign", now=NOW)
 
 
 def test_the_same_again_is_noticed_for_a_while(db: Database) -> None:
     with db.begin() as session:
         who = Who("desk", user(session).id)
-        assert not log.lately(session, who, NOW, "save", "issue", number=1)
-        log.write(session, who, "save", "issue", 1, now=NOW)
+        assert not audit_log.lately(session, who, NOW, "save", "issue", number=1)
+        audit_log.write(session, who, "save", "issue", 1, now=NOW)
         session.flush()
-        assert log.lately(session, who, NOW - timedelta(minutes=1), "save", "issue", number=1)
-        assert not log.lately(session, who, NOW + timedelta(minutes=1), "save", "issue", number=1)
-        assert not log.lately(session, who, NOW - timedelta(minutes=1), "save", "issue", number=2)
-        assert not log.lately(
+        assert audit_log.lately(session, who, NOW - timedelta(minutes=1), "save", "issue", number=1)
+        assert not audit_log.lately(session, who, NOW + timedelta(minutes=1), "save", "issue", number=1)
+        assert not audit_log.lately(session, who, NOW - timedelta(minutes=1), "save", "issue", number=2)
+        assert not audit_log.lately(
             session, who, NOW - timedelta(minutes=1), "save", "issue", number=1, words="of another"
         )
-        assert not log.lately(
+        assert not audit_log.lately(
             session, who, NOW - timedelta(minutes=1), "save", "issue", number=1, publication_id=2
         )
-        log.write(session, who, "save", "setting", now=NOW, words="picks")
+        audit_log.write(session, who, "save", "setting", now=NOW, words="picks")
         session.flush()
-        assert not log.lately(
+        assert not audit_log.lately(
             session, who, NOW - timedelta(minutes=1), "save", "setting", number=None, words="picks"
         )
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 from tests.access.people import NOW, come_in, seen, user
 
-from digest.access import factors, visits
+from digest.access import factors, sessions
 from digest.access.models import Visit
 from digest.db import Database
 from digest.editorial import users
@@ -22,27 +22,27 @@ def test_the_row_holds_no_key(db: Database) -> None:
         assert key not in {str(value) for value in vars(row).values()}
         assert seen(session, key).address == "ana@example.org"
         for wrong in ("", key[:-1], row.key_hash):
-            assert visits.find(session, wrong, NOW) is None
+            assert sessions.find(session, wrong, NOW) is None
 
 
 def test_a_session_ends_when_nobody_comes(db: Database) -> None:
     with db.begin() as session:
         key = come_in(session, user(session))
-        late = NOW + visits.IDLE
-        assert visits.find(session, key, late) is None
-        visits.touch(session, seen(session, key, late - SECOND), late - SECOND)
-        assert visits.find(session, key, late) is not None
+        late = NOW + sessions.IDLE
+        assert sessions.find(session, key, late) is None
+        sessions.touch(session, seen(session, key, late - SECOND), late - SECOND)
+        assert sessions.find(session, key, late) is not None
 
 
 def test_a_session_ends_in_the_end_however_much_it_is_used(db: Database) -> None:
     with db.begin() as session:
         key, now = come_in(session, user(session)), NOW
-        while now < NOW + visits.LONGEST - SECOND:
-            visits.touch(session, seen(session, key, now), now)
-            now = min(now + timedelta(days=2), NOW + visits.LONGEST - SECOND)
-        assert visits.find(session, key, now) is not None
-        visits.touch(session, seen(session, key, now), now)
-        assert visits.find(session, key, NOW + visits.LONGEST) is None
+        while now < NOW + sessions.LONGEST - SECOND:
+            sessions.touch(session, seen(session, key, now), now)
+            now = min(now + timedelta(days=2), NOW + sessions.LONGEST - SECOND)
+        assert sessions.find(session, key, now) is not None
+        sessions.touch(session, seen(session, key, now), now)
+        assert sessions.find(session, key, NOW + sessions.LONGEST) is None
 
 
 def test_with_a_second_factor_one_is_half_way_and_not_for_long(db: Database) -> None:
@@ -51,14 +51,14 @@ def test_with_a_second_factor_one_is_half_way_and_not_for_long(db: Database) -> 
         factors.add(session, ana.id, "app", "Phone", NOW)
         key = come_in(session, ana)
         assert seen(session, key).proved_at is None
-        assert visits.find(session, key, NOW + visits.HALF_WAY) is None
+        assert sessions.find(session, key, NOW + sessions.HALF_WAY) is None
 
 
 def test_a_proof_moves_the_session_to_a_new_key(db: Database) -> None:
     with db.begin() as session:
         key = come_in(session, user(session))
-        fresh = visits.prove(session, seen(session, key).id, NOW + SECOND, by="app")
-        assert visits.find(session, key, NOW + SECOND) is None
+        fresh = sessions.prove(session, seen(session, key).id, NOW + SECOND, by="app")
+        assert sessions.find(session, key, NOW + SECOND) is None
         found = seen(session, fresh, NOW + SECOND)
         assert (found.proved_at, found.way) == (NOW + SECOND, "letter and app")
 
@@ -66,8 +66,8 @@ def test_a_proof_moves_the_session_to_a_new_key(db: Database) -> None:
 def test_a_proof_is_fresh_for_an_hour(sqlite: Database) -> None:
     with sqlite.begin() as session:
         found = seen(session, come_in(session, user(session)))
-        assert found.is_fresh(NOW + visits.FRESH - SECOND)
-        assert not found.is_fresh(NOW + visits.FRESH)
+        assert found.is_fresh(NOW + sessions.FRESH - SECOND)
+        assert not found.is_fresh(NOW + sessions.FRESH)
 
 
 def test_one_ends_one_all_others_or_all(db: Database) -> None:
@@ -76,14 +76,14 @@ def test_one_ends_one_all_others_or_all(db: Database) -> None:
         keys = [come_in(session, ana) for _ in range(4)]
         other = come_in(session, bob)
         first, second = (seen(session, key).id for key in keys[:2])
-        assert not visits.end(session, bob.id, first)
-        assert visits.end(session, ana.id, first)
-        assert visits.find(session, keys[0], NOW) is None
-        assert visits.end_others(session, ana.id, second) == 2
-        assert [visit.id for visit in visits.listing(session, ana.id, NOW)] == [second]
-        visits.end_all(session, ana)
-        assert visits.listing(session, ana.id, NOW) == []
-        assert visits.find(session, other, NOW) is not None
+        assert not sessions.end(session, bob.id, first)
+        assert sessions.end(session, ana.id, first)
+        assert sessions.find(session, keys[0], NOW) is None
+        assert sessions.end_others(session, ana.id, second) == 2
+        assert [visit.id for visit in sessions.listing(session, ana.id, NOW)] == [second]
+        sessions.end_all(session, ana)
+        assert sessions.listing(session, ana.id, NOW) == []
+        assert sessions.find(session, other, NOW) is not None
 
 
 def test_who_is_removed_is_out_everywhere_and_stays_out_when_invited_anew(db: Database) -> None:
@@ -92,26 +92,26 @@ def test_who_is_removed_is_out_everywhere_and_stays_out_when_invited_anew(db: Da
         ana = user(session)
         key = come_in(session, ana)
         users.remove(session, ana.id, NOW)
-        assert visits.find(session, key, NOW) is None
+        assert sessions.find(session, key, NOW) is None
         user(session)
-        assert visits.find(session, key, NOW) is None
+        assert sessions.find(session, key, NOW) is None
 
 
 def test_beyond_twenty_the_session_that_was_idle_longest_ends(db: Database) -> None:
     with db.begin() as session:
         ana = user(session)
-        keys = [come_in(session, ana, NOW + n * SECOND) for n in range(visits.AT_ONCE + 1)]
+        keys = [come_in(session, ana, NOW + n * SECOND) for n in range(sessions.AT_ONCE + 1)]
         late = NOW + timedelta(minutes=1)
-        assert [visits.find(session, key, late) is not None for key in keys] == [False] + [
+        assert [sessions.find(session, key, late) is not None for key in keys] == [False] + [
             True
-        ] * visits.AT_ONCE
+        ] * sessions.AT_ONCE
 
 
 def test_what_is_over_is_removed_when_somebody_comes(sqlite: Database) -> None:
     with sqlite.begin() as session:
         ana = user(session)
         come_in(session, ana)
-        come_in(session, ana, NOW + visits.IDLE + SECOND)
+        come_in(session, ana, NOW + sessions.IDLE + SECOND)
         assert len(session.scalars(select(Visit)).all()) == 1
 
 

@@ -10,13 +10,14 @@ from sqlalchemy.orm import Session
 from digest.audience.models import Subscriber, Subscription
 from digest.catalog.models import Comparison, ComparisonVersion, Quote, Review, Tool
 from digest.db import Database, utcnow
-from digest.delivery import due, freeze, send
-from digest.delivery.counts import Counts, counts, recount
-from digest.delivery.models import Delivery
+from digest.delivery.ledger.counts import Counts, counts, recount
+from digest.delivery.ledger.models import Delivery
+from digest.delivery.release import freeze
+from digest.delivery.sending import due, worker
 from digest.editorial.models import Issue, Pick, State
-from digest.mail import relay_from_url
 from digest.publications import publications
 from digest.signing import Signer
+from digest.smtp.connect import relay_from_url
 
 BASE = "https://news.example.org"
 KEYS = ["the-newest-key-of-the-tests-0123456789", "an-older-key-of-the-tests-0123456789abc"]
@@ -103,7 +104,7 @@ def write_audience(db: Database, issue_id: int) -> None:
             done = freeze.freeze_step(session, issue_id, utcnow())
 
 
-def work(db: Database, home: Path, url: str, **given: object) -> send.Worked:
+def work(db: Database, home: Path, url: str, **given: object) -> worker.Worked:
     """One run of sending, with short waits."""
     tools: dict[str, object] = {
         "signer": Signer(KEYS),
@@ -112,7 +113,7 @@ def work(db: Database, home: Path, url: str, **given: object) -> send.Worked:
         "retry_delay": SOON,
         **given,
     }
-    return send.work(db, **tools)  # type: ignore[arg-type]
+    return worker.work(db, **tools)  # type: ignore[arg-type]
 
 
 def until_done(db: Database, home: Path, url: str, issue_id: int, runs: int = 30, **given: object) -> Counts:
@@ -134,7 +135,7 @@ def until_done(db: Database, home: Path, url: str, issue_id: int, runs: int = 30
 
 def impatient(db: Database) -> None:
     """Let every waiting time be over: the tests do not sleep."""
-    from digest.delivery.models import FrozenIssue
+    from digest.delivery.ledger.models import FrozenIssue
 
     past = utcnow() - timedelta(seconds=1)
     with db.begin() as session:

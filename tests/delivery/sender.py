@@ -7,17 +7,17 @@ from pathlib import Path
 from tests.delivery.mailroom import KEYS
 
 from digest.db import connect
-from digest.delivery import recover, send
-from digest.mail import relay_from_url
+from digest.delivery.sending import recovery, worker
 from digest.signing import Signer
+from digest.smtp.connect import relay_from_url
 
 
 def main() -> None:
     database, home, url, alone = sys.argv[1:]
     if int(alone):
-        recover.WATCH.patience = 0.0
+        recovery.WATCH.patience = 0.0
     db = connect(database)
-    while send.work(
+    while worker.work(
         db,
         signer=Signer(KEYS),
         relay=relay_from_url(url),

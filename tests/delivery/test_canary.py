@@ -15,9 +15,10 @@ from tests.relay import Relay, Script, each
 
 from digest.audience.models import Subscription
 from digest.db import Database, utcnow
-from digest.delivery import canary, control, due, refusals
-from digest.delivery.models import Batch, Delivery, FrozenIssue, Letter
-from digest.delivery.report import report
+from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Letter
+from digest.delivery.release import canary, control, refusals
+from digest.delivery.release.report import report
+from digest.delivery.sending import due
 from digest.editorial import transitions, users
 from digest.editorial.models import Issue, Role
 

@@ -7,8 +7,8 @@ from sqlalchemy import update
 from tests.delivery.mailroom import frozen, issue
 
 from digest.db import Database, utcnow
-from digest.delivery import control, recall
-from digest.delivery.models import Delivery
+from digest.delivery.ledger.models import Delivery
+from digest.delivery.release import control, unfreeze
 from digest.editorial import users
 from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed
@@ -42,7 +42,7 @@ def test_each_act_is_a_line_in_the_log_with_ids_alone(
         control.resume(session, made, now=now, by="desk", user_id=user)
         session.execute(update(Delivery).where(Delivery.subscriber_id == 1).values(outcome="unknown"))
         control.count_as_sent(session, made, 1, now=now)
-        recall.recall(session, made, now=now, by="desk", user_id=user)
+        unfreeze.recall(session, made, now=now, by="desk", user_id=user)
         control.cancel(session, made, now=now, by="desk", user_id=user)
     facts = [(line.getMessage(), vars(line).get("issue")) for line in caplog.records]
     said = ("issue paused", "issue resumed", "unknown settled", "issue recalled", "issue cancelled")

@@ -22,13 +22,14 @@ from digest.audience import leave, topics
 from digest.audience.models import Subscriber, TopicChoice
 from digest.catalog.models import Review
 from digest.db import Database, utcnow
-from digest.delivery import copies, freeze, letters
-from digest.delivery.models import Delivery, Letter
+from digest.delivery.ledger.models import Delivery, Letter
+from digest.delivery.letters import copies, delivery
+from digest.delivery.release import freeze
 from digest.editorial.models import Issue
 from digest.errors import NotAllowed, NotFound
-from digest.mail import relay_from_url
 from digest.render.preview import open_mail
 from digest.signing import Signer
+from digest.smtp.connect import relay_from_url
 
 CATEGORIES = ("Writing", "Models", "Developer Tools")
 CHOICES = {1: (), 2: ("Writing",), 3: ("Models", "Gardening"), 4: CATEGORIES, 5: ("Gardening",)}
@@ -93,7 +94,7 @@ def test_a_copy_that_is_sent_again_is_the_same_mail_and_leaves_the_ledger_alone(
         before = tally(db, number)
         with db.begin() as session:
             copies.resend(session, session.get_one(Issue, number), 2, now=utcnow())
-        taken = letters.send_due(
+        taken = delivery.send_due(
             db,
             signer=Signer(KEYS),
             relay=relay_from_url(relay.url),
@@ -126,7 +127,7 @@ def test_who_left_or_was_erased_gets_no_copy(db: Database, tmp_path: Path) -> No
                 copies.resend(session, made, 5, now=utcnow())
             with pytest.raises(NotFound, match="erased"):
                 copies.again(session, number, 3, Signer(KEYS))
-        letters.send_due(db, signer=Signer(KEYS), relay=relay_from_url(relay.url), base_url=BASE)
+        delivery.send_due(db, signer=Signer(KEYS), relay=relay_from_url(relay.url), base_url=BASE)
         assert len(relay.mails) == 4
     with db.read() as session:
         assert session.scalars(select(Letter.outcome).where(Letter.kind == "copy")).all() == ["excluded"]

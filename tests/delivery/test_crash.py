@@ -17,8 +17,8 @@ from tests.delivery.mailroom import address, adds_up, frozen, state, tally, unti
 from tests.relay import Relay, Script
 
 from digest.db import Database, utcnow
-from digest.delivery import claim, evidence, groups, recover
-from digest.delivery.models import Batch, Delivery
+from digest.delivery.ledger.models import Batch, Delivery
+from digest.delivery.sending import claim, group_size, progress_journal, recovery
 
 ROOT = Path(__file__).parent.parent.parent
 READERS = 3000
@@ -52,7 +52,7 @@ class Sender:
 def nobody_watched() -> Iterator[None]:
     """As after a minute in which the dead said nothing."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recover.WATCH, "patience", 0.0)
+        patch.setattr(recovery.WATCH, "patience", 0.0)
         yield
 
 
@@ -103,7 +103,7 @@ def test_without_its_evidence_what_may_be_out_is_unknown_and_never_sent_again(
     number, relay = drill(db, tmp_path, points, lambda: shutil.rmtree(tmp_path / "evidence"))
     found = tally(db, number)
     assert found.accepted + found.unknown == READERS
-    assert found.unknown <= len(points) * 2 * (groups.GROUP + 1)
+    assert found.unknown <= len(points) * 2 * (group_size.GROUP + 1)
     _nobody_twice_nobody_lost(db, number, relay)
 
 
@@ -122,17 +122,21 @@ def test_a_killed_holder_is_taken_over_at_once_and_a_living_one_never(
 ) -> None:
     number = frozen(sqlite, readers=10)
     with sqlite.begin() as session:
-        held = claim.claim(session, holder=evidence.home_id(tmp_path) + ":1:1", now=utcnow(), connections=1)
+        held = claim.claim(
+            session, holder=progress_journal.home_id(tmp_path) + ":1:1", now=utcnow(), connections=1
+        )
     assert held is not None
-    file = evidence.Evidence(tmp_path, held.batch_id, held.fence, held.size)
+    file = progress_journal.Evidence(tmp_path, held.batch_id, held.fence, held.size)
     with sqlite.begin() as session:
-        assert recover.recover(session, tmp_path, utcnow() + timedelta(days=1)) == 0
+        assert recovery.recover(session, tmp_path, utcnow() + timedelta(days=1)) == 0
         assert claim.renew(session, held, utcnow(), started=5)
-    for place, mark in enumerate([evidence.ACCEPTED, evidence.REFUSED, evidence.HANDED_OVER]):
+    for place, mark in enumerate(
+        [progress_journal.ACCEPTED, progress_journal.REFUSED, progress_journal.HANDED_OVER]
+    ):
         file.mark(place, mark)
     file.close(settled=False)
     with sqlite.begin() as session:
-        assert recover.recover(session, tmp_path, utcnow()) == 1
+        assert recovery.recover(session, tmp_path, utcnow()) == 1
     found = tally(sqlite, number)
     assert (found.accepted, found.unknown, found.remaining) == (1, 1, 8)
     with sqlite.begin() as session:
@@ -167,7 +171,7 @@ def test_a_stopped_process_that_wakes_up_late_sends_nothing_of_what_was_taken_ov
     assert len(relay.recipients) == len(set(relay.recipients))
     found = tally(sqlite, number)
     assert found.accepted + found.unknown == 2000
-    assert found.unknown <= groups.GROUP + 1
+    assert found.unknown <= group_size.GROUP + 1
 
 
 def _nobody_twice_nobody_lost(db: Database, number: int, relay: Relay) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from digest.delivery import evidence
+from digest.delivery.sending import progress_journal
 
 AT_ONCE, TIMES = 8, 25
 
@@ -28,12 +28,12 @@ def test_threads_that_ask_at_once_hear_one_name(tmp_path: Path) -> None:
 
     def ask(home: Path) -> str:
         gate.wait(10)
-        return evidence.home_id(home)
+        return progress_journal.home_id(home)
 
     with ThreadPoolExecutor(AT_ONCE) as threads:
         for number in range(TIMES):
             home = tmp_path / str(number)
             said = set(threads.map(ask, [home] * AT_ONCE))
-            assert said == {evidence.home_id(home)}
+            assert said == {progress_journal.home_id(home)}
             assert len(said.pop()) == 16
             assert [path.name for path in (home / "evidence").iterdir()] == ["id"]

@@ -11,13 +11,14 @@ from tests.relay import Relay, Script
 
 from digest import services, tasks
 from digest.db import Database, utcnow
-from digest.delivery import control, forget
-from digest.delivery.models import Batch, Delivery, FrozenIssue, Outcome
-from digest.delivery.report import by_name, report
+from digest.delivery.ledger import retention
+from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Outcome
+from digest.delivery.release import control
+from digest.delivery.release.report import by_name, report
 from digest.editorial.models import Issue
-from digest.mail import relay_from_url
 from digest.services import Limiter, Services
 from digest.signing import Signer
+from digest.smtp.connect import relay_from_url
 from digest.tracking import clicks
 from digest.tracking import counts as tracked
 from digest.tracking.models import Click, Link
@@ -103,7 +104,7 @@ def test_it_goes_in_steps_of_so_many_and_each_issue_once(db: Database, tmp_path:
     done = False
     while not done:
         with db.begin() as session:
-            done = forget.words(session, before, utcnow(), limit=3)
+            done = retention.words(session, before, utcnow(), limit=3)
         left.append(words(db))
     assert left == [4, 1, 0, 0, 0]
 

@@ -6,9 +6,9 @@ from tests.delivery import mailroom
 from digest.audience import erase
 from digest.audience.models import Subscriber, Subscription
 from digest.db import Database, utcnow
-from digest.delivery import letters
-from digest.delivery.forget import forget, sweep
-from digest.delivery.models import Delivery, Letter, Outcome
+from digest.delivery.ledger.models import Delivery, Letter, Outcome
+from digest.delivery.ledger.retention import forget, sweep
+from digest.delivery.letters import delivery
 from digest.signing import Signer
 
 ECHO = "550 5.1.1 <reader1@example.org>: no such user"
@@ -22,9 +22,11 @@ def test_no_letter_and_no_reply_tells_of_somebody_who_was_erased(db: Database, s
         for number in (one, two):
             row = {"issue_id": issue.id, "subscriber_id": number, "outcome": Outcome.FAILED, "reply": ECHO}
             session.execute(insert(Delivery).values(reason="550 5.1.1", attempts=1, **row))
-            letters.post(session, "confirm", now=now, subscriber_id=number, facts={"network": "192.0.2.0/24"})
-        letters.post(session, "test", now=now, address="Reader1@Example.org", facts={"issue_id": issue.id})
-        letters.post(session, "test", now=now, address="editor@example.org", facts={"issue_id": issue.id})
+            delivery.post(
+                session, "confirm", now=now, subscriber_id=number, facts={"network": "192.0.2.0/24"}
+            )
+        delivery.post(session, "test", now=now, address="Reader1@Example.org", facts={"issue_id": issue.id})
+        delivery.post(session, "test", now=now, address="editor@example.org", facts={"issue_id": issue.id})
     with db.begin() as session:
         assert forget(session, signer, "reader1@example.org", now)
         assert not forget(session, signer, "reader1@example.org", now)
@@ -48,7 +50,7 @@ def test_a_sweep_after_the_purge_empties_the_letters_of_those_who_never_confirme
         session.flush()
         wish = {"subscriber_id": person.id, "publication_id": publication.id, "source": "form"}
         session.add(Subscription(standing="pending", requested_at=asked, **wish))
-        number = letters.post(session, "confirm", now=asked, subscriber_id=person.id, facts={"network": "x"})
+        number = delivery.post(session, "confirm", now=asked, subscriber_id=person.id, facts={"network": "x"})
         assert erase.purge(session, now) == 1
         sweep(session, now)
     with db.read() as session:

@@ -12,18 +12,18 @@ from digest import services, tasks
 from digest.audience.models import Subscription, TopicChoice
 from digest.catalog.models import ComparisonVersion, Review
 from digest.db import Database, utcnow
-from digest.delivery import freeze
-from digest.delivery.allowed import Allowed
-from digest.delivery.counts import counts
-from digest.delivery.forecast import forecast
-from digest.delivery.models import Delivery, FrozenIssue, Letter
+from digest.delivery.ledger.counts import counts
+from digest.delivery.ledger.models import Delivery, FrozenIssue, Letter
+from digest.delivery.relays.throughput import Allowed
+from digest.delivery.release import freeze
+from digest.delivery.release.forecast import forecast
 from digest.editorial import users
 from digest.editorial.models import Issue, Pick, State
-from digest.mail import relay_from_url
 from digest.publications import publications
 from digest.rates import WarmUp
 from digest.services import Limiter, Services
 from digest.signing import Signer
+from digest.smtp.connect import relay_from_url
 
 FAULTS = {
     "merge field": {"subject": "Good morning, {{ name }}"},

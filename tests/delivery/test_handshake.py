@@ -8,8 +8,8 @@ from tests.relay import Relay, Script
 
 from digest.config import free_port
 from digest.db import Database
-from digest.delivery.handshake import Answer, try_out
-from digest.mail import relay_from_url
+from digest.delivery.relays.relay_test import Answer, try_out
+from digest.smtp.connect import relay_from_url
 
 
 def one(session: Session, url: str) -> Answer:

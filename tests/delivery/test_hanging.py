@@ -10,12 +10,12 @@ from sqlalchemy import select
 from tests.delivery.mailroom import frozen, tally, until_done, work
 from tests.relay import Relay, Script
 
-from digest import mail
 from digest.db import Database
-from digest.delivery import canary
-from digest.delivery.models import FrozenIssue
-from digest.mail import connect, relay_from_url
-from digest.pipeline import LineLost
+from digest.delivery.ledger.models import FrozenIssue
+from digest.delivery.release import canary
+from digest.smtp import connect as mail
+from digest.smtp.client import LineLost
+from digest.smtp.connect import connect, relay_from_url
 
 
 def test_while_one_line_hangs_the_others_go_on_beyond_the_end_of_the_run(

@@ -10,10 +10,10 @@ from tests.relay import Relay, Script
 
 from digest.audience import leave
 from digest.db import Database, utcnow
-from digest.delivery import control
-from digest.delivery.accounts import Limits
-from digest.delivery.groups import GROUP, Groups
-from digest.delivery.models import Batch
+from digest.delivery.ledger.models import Batch
+from digest.delivery.relays.accounts import Limits
+from digest.delivery.release import control
+from digest.delivery.sending.group_size import GROUP, Groups
 from digest.editorial.models import Issue
 
 

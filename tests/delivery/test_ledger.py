@@ -8,9 +8,10 @@ from tests.delivery import mailroom
 from tests.delivery.test_uncounted import two_frozen
 
 from digest.db import Database, on_postgres, utcnow
-from digest.delivery import batches, ledger
-from digest.delivery.ledger import End
-from digest.delivery.models import Delivery, FrozenIssue
+from digest.delivery.ledger import outcomes
+from digest.delivery.ledger.models import Delivery, FrozenIssue
+from digest.delivery.ledger.outcomes import End
+from digest.delivery.release import batches
 
 LARGE, GROUP = 20_000, 100
 
@@ -31,12 +32,12 @@ def test_a_group_costs_its_own_rows_and_not_the_issues(db: Database) -> None:
     ends = [End(reader, "accepted", None, "250 ok") for reader in range(1, readers, readers // GROUP)]
     with db.begin() as session:
         if not served:
-            plan = "EXPLAIN QUERY PLAN " + ledger._SQLITE_TAKEN
+            plan = "EXPLAIN QUERY PLAN " + outcomes._SQLITE_TAKEN
             found = session.connection().exec_driver_sql(plan, ("", "", 1, 1)).all()
             assert "(issue_id=? AND subscriber_id=?)" in found[0][3]
             return
         before = statistics(session)
-        ledger.write(session, 1, ends, utcnow())
+        outcomes.write(session, 1, ends, utcnow())
         read, wrote, beside = (b - a for a, b in zip(before, statistics(session), strict=True))
         assert read <= 2 * len(ends)
         assert (wrote, beside) == (len(ends), len(ends))  # beside their rows, and into no index
@@ -66,7 +67,7 @@ def test_what_was_taken_and_what_was_not_are_written_alike(db: Database) -> None
     mailroom.frozen(db, readers=6)
     now = utcnow()
     with db.begin() as session:
-        ledger.write(
+        outcomes.write(
             session,
             1,
             [

@@ -12,13 +12,13 @@ from tests.relay import Relay, Script, each
 from digest.audience import tokens
 from digest.audience.models import Subscriber, Subscription
 from digest.db import Database, utcnow
-from digest.delivery import letters, trial
-from digest.delivery.models import Letter
+from digest.delivery.ledger.models import Letter
+from digest.delivery.letters import delivery, test_sends
 from digest.editorial import users
 from digest.editorial.models import Issue
 from digest.errors import BadInput
-from digest.mail import relay_from_url
 from digest.signing import Signer
+from digest.smtp.connect import relay_from_url
 
 LATER = timedelta(hours=1)
 
@@ -30,11 +30,11 @@ def readers(db: Database) -> int:
 
 def post(db: Database, kind: str = "confirm", reader: int = 1) -> int:
     with db.begin() as session:
-        return letters.post(session, kind, now=utcnow(), publication_id=1, subscriber_id=reader)
+        return delivery.post(session, kind, now=utcnow(), publication_id=1, subscriber_id=reader)
 
 
 def send(db: Database, relay: Relay, *, later: timedelta = timedelta()) -> int:
-    return letters.send_due(
+    return delivery.send_due(
         db,
         signer=Signer(KEYS),
         relay=relay_from_url(relay.url),
@@ -80,7 +80,7 @@ def test_a_user_gets_a_link_that_signs_in(sqlite: Database) -> None:
     readers(sqlite)
     with sqlite.begin() as session:
         user = users.invite(session, "owner@example.org", "owner", utcnow())
-        letters.post(session, "sign_in", now=utcnow(), user_id=user.id)
+        delivery.post(session, "sign_in", now=utcnow(), user_id=user.id)
     with Relay() as relay:
         assert send(sqlite, relay) == 1
     assert b"/desk/enter/" in relay.mails[0].data.replace(b"=\r\n", b"")
@@ -131,11 +131,11 @@ def test_a_letter_under_way_at_a_crash_is_sent_once_more_and_then_unknown(sqlite
 
     die()
     with sqlite.begin() as session:
-        assert letters.settle_abandoned(session, utcnow() + LATER) == 0
-        assert letters.due(session, utcnow() + LATER)
+        assert delivery.settle_abandoned(session, utcnow() + LATER) == 0
+        assert delivery.due(session, utcnow() + LATER)
     die()
     with sqlite.begin() as session:
-        assert letters.settle_abandoned(session, utcnow() + LATER) == 1
+        assert delivery.settle_abandoned(session, utcnow() + LATER) == 1
     with Relay() as relay:
         assert send(sqlite, relay, later=LATER) == 0
     assert of(sqlite, number).outcome == "unknown"
@@ -144,7 +144,7 @@ def test_a_letter_under_way_at_a_crash_is_sent_once_more_and_then_unknown(sqlite
 def test_a_test_is_marked_and_goes_to_anybody(db: Database, tmp_path: Path) -> None:
     with db.begin() as session:
         made = issue(session, readers=1)
-        trial.send_test(session, made, "Editor@Example.org", base_url=BASE, now=utcnow())
+        test_sends.send_test(session, made, "Editor@Example.org", base_url=BASE, now=utcnow())
     with Relay() as relay:
         assert send(db, relay) == 1
     assert relay.recipients == ["Editor@example.org"]
@@ -157,4 +157,4 @@ def test_a_test_is_marked_and_goes_to_anybody(db: Database, tmp_path: Path) -> N
 
 def test_a_letter_goes_to_exactly_one(sqlite: Database) -> None:
     with sqlite.begin() as session, pytest.raises(BadInput):
-        letters.post(session, "notice", now=utcnow())
+        delivery.post(session, "notice", now=utcnow())

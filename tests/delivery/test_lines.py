@@ -12,11 +12,11 @@ import pytest
 from tests.delivery.mailroom import address, frozen, tally, until_done, work
 from tests.relay import Relay, Script
 
-from digest import pipeline
 from digest.db import Database
-from digest.delivery import canary
-from digest.mail import connect, relay_from_url
-from digest.pipeline import LineLost, Mail, Reply, Stage
+from digest.delivery.release import canary
+from digest.smtp import client
+from digest.smtp.client import LineLost, Mail, Reply, Stage
+from digest.smtp.connect import connect, relay_from_url
 
 
 class Watch:
@@ -78,7 +78,7 @@ def test_a_mail_larger_than_any_buffer_arrives_whole(
 
 
 def test_a_relay_that_stops_reading_holds_up_no_process_that_stops(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "STOP_SECONDS", 0.5)
+    monkeypatch.setattr(client, "STOP_SECONDS", 0.5)
     stop, watch = threading.Event(), Watch()
     with Relay(Script(deaf=True)) as relay:
         line = connect(relay_from_url(relay.url), stopping=stop.is_set)

@@ -10,9 +10,9 @@ from tests.delivery.mailroom import frozen, state, work
 from tests.relay import Relay, Script
 
 from digest.db import Database, utcnow
-from digest.delivery.forget import forget
-from digest.delivery.masking import masked
-from digest.delivery.models import FrozenIssue
+from digest.delivery.ledger.masking import masked
+from digest.delivery.ledger.models import FrozenIssue
+from digest.delivery.ledger.retention import forget
 from digest.editorial import users
 from digest.signing import Signer
 

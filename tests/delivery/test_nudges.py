@@ -9,9 +9,9 @@ from tests.editorial import newsroom
 from tests.editorial.newsroom import NOW
 
 from digest.db import Database
-from digest.delivery import notices, nudges
-from digest.delivery.models import Letter
-from digest.editorial import drafting, occasions, releases, schedule, users
+from digest.delivery.ledger.models import Letter
+from digest.delivery.letters import notices, reminders
+from digest.editorial import approvals, drafting, schedule, slots, users
 from digest.editorial.models import Role
 
 
@@ -40,9 +40,9 @@ def test_a_draft_near_its_deadline_is_told_once_to_those_who_want_it(db: Databas
         people(session)
         early = NOW - timedelta(days=2)
         assert drafting.draft_due(session, paper.id, early) is not None
-        assert nudges.remind(session, early) == 0
-        assert nudges.remind(session, NOW) == 1
-        assert nudges.remind(session, NOW) == 0
+        assert reminders.remind(session, early) == 0
+        assert reminders.remind(session, NOW) == 1
+        assert reminders.remind(session, NOW) == 0
         heading, link = "Issue 1 waits for you", "/desk/issues/1?publication=weekly-verdicts"
         assert letters(session) == [("ana", heading, link), ("ben", heading, link)]
         facts = session.scalars(select(Letter.facts)).first()
@@ -55,8 +55,8 @@ def test_nobody_is_pressed_for_a_week_that_is_skipped(sqlite: Database) -> None:
         newsroom.week(session)
         people(session)
         drafting.draft_due(session, paper.id, NOW)
-        occasions.skip(session, paper, "2026-10-13", now=NOW, user_id=None)
-        assert nudges.remind(session, NOW) == 0
+        slots.skip(session, paper, "2026-10-13", now=NOW, user_id=None)
+        assert reminders.remind(session, NOW) == 0
 
 
 def test_a_draft_that_is_scheduled_is_nobody_s_worry(sqlite: Database) -> None:
@@ -68,7 +68,7 @@ def test_a_draft_that_is_scheduled_is_nobody_s_worry(sqlite: Database) -> None:
         assert made is not None
         assert made.issue is not None
         schedule.schedule(session, made.issue, on="2026-10-13 09:00", zone=paper.zone, now=NOW, by="test")
-        assert nudges.remind(session, NOW) == 0
+        assert reminders.remind(session, NOW) == 0
 
 
 def test_who_is_asked_for_a_release_hears_of_it_and_who_asked_does_not(db: Database) -> None:
@@ -85,14 +85,14 @@ def test_who_is_asked_for_a_release_hears_of_it_and_who_asked_does_not(db: Datab
             user_id=ids["ana"],
         )
         for _ in range(2):
-            nudges.asked(session, issue, NOW, ids["ana"])
+            reminders.asked(session, issue, NOW, ids["ana"])
         assert [(who, heading) for who, heading, _ in letters(session)] == [
             ("ben", "Issue 1 wants a second person")
         ]
-        assert nudges.remind(session, NOW) == 0
-        assert nudges.remind(session, NOW + timedelta(days=7)) == 1
-        releases.release(session, issue, issue.revision, now=NOW, by="desk", user_id=ids["ben"])
-        assert nudges.remind(session, NOW + timedelta(days=7)) == 0
+        assert reminders.remind(session, NOW) == 0
+        assert reminders.remind(session, NOW + timedelta(days=7)) == 1
+        approvals.release(session, issue, issue.revision, now=NOW, by="desk", user_id=ids["ben"])
+        assert reminders.remind(session, NOW + timedelta(days=7)) == 0
 
 
 def test_the_letter_of_a_draft_says_by_when_and_leaves_out_who_does_not_want_it(sqlite: Database) -> None:

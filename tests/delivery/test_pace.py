@@ -17,15 +17,16 @@ from tests.valkey import Valkey
 
 from digest.audience.models import Subscriber
 from digest.db import Database, utcnow
-from digest.delivery import domains, letters
-from digest.delivery.accounts import Limits, shared_out
-from digest.delivery.models import Delivery, FrozenIssue
-from digest.delivery.report import report
-from digest.mail import relay_from_url
-from digest.pace.pace import Pace
-from digest.pipeline import Reply, Stage
+from digest.delivery.ledger.models import Delivery, FrozenIssue
+from digest.delivery.letters import delivery
+from digest.delivery.relays import domains
+from digest.delivery.relays.accounts import Limits, shared_out
+from digest.delivery.release.report import report
+from digest.rate_limit.shared import Pace
 from digest.rates import WarmUp
 from digest.signing import Signer
+from digest.smtp.client import Reply, Stage
+from digest.smtp.connect import relay_from_url
 
 SLOW = [f"reader{n}@slow.example" for n in range(2, 401, 2)]
 
@@ -253,9 +254,9 @@ def test_a_confirmation_overtakes_an_issue_that_fills_every_connection(
             wait_for(lambda: relay.count > 200)
             begun = time.monotonic()
             with db.begin() as session:
-                letters.post(session, "confirm", now=utcnow(), publication_id=1, subscriber_id=1)
+                delivery.post(session, "confirm", now=utcnow(), publication_id=1, subscriber_id=1)
             tools = {"signer": Signer(KEYS), "relay": relay_from_url(relay.url), "base_url": BASE}
-            assert letters.send_due(db, **tools) == 1
+            assert delivery.send_due(db, **tools) == 1
             assert time.monotonic() - begun < 2
             still = relay.count
             wait_for(lambda: relay.count > still)
@@ -265,9 +266,9 @@ def test_a_confirmation_overtakes_an_issue_that_fills_every_connection(
 def test_a_letter_takes_any_account_that_works(sqlite: Database) -> None:
     frozen(sqlite, readers=1)
     with sqlite.begin() as session:
-        letters.post(session, "confirm", now=utcnow(), publication_id=1, subscriber_id=1)
+        delivery.post(session, "confirm", now=utcnow(), publication_id=1, subscriber_id=1)
         session.execute(update(FrozenIssue).values(quiet_until=utcnow() + timedelta(days=1)))
     with Relay(Script(greeting="554 no")) as shut, Relay() as open_:
         relay = relay_from_url(f"{shut.url} {open_.url}")
-        assert letters.send_due(sqlite, signer=Signer(KEYS), relay=relay, base_url=BASE) == 1
+        assert delivery.send_due(sqlite, signer=Signer(KEYS), relay=relay, base_url=BASE) == 1
     assert open_.count == 1

@@ -8,8 +8,8 @@ from tests.delivery import mailroom
 from tests.relay import Relay
 
 from digest.db import Database, utcnow
-from digest.delivery import freeze, recall
-from digest.delivery.models import Batch, Delivery, FrozenIssue
+from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue
+from digest.delivery.release import freeze, unfreeze
 from digest.editorial import transitions
 from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed
@@ -20,7 +20,7 @@ from digest.tracking.models import Click, ClickHour, Link
 
 def take_back(db: Database, issue_id: int) -> State:
     with db.begin() as session:
-        return recall.recall(session, session.get_one(Issue, issue_id), now=utcnow(), by="desk")
+        return unfreeze.recall(session, session.get_one(Issue, issue_id), now=utcnow(), by="desk")
 
 
 def test_what_is_taken_back_leaves_nothing_behind_and_can_go_out_again(db: Database, tmp_path: Path) -> None:

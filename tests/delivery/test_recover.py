@@ -7,10 +7,10 @@ import pytest
 from tests.delivery.mailroom import frozen, row, tally, work
 
 from digest.db import Database, utcnow
-from digest.delivery import claim, evidence, recover
-from digest.delivery.claim import Claim
-from digest.delivery.evidence import ACCEPTED, HANDED_OVER, REFUSED, Evidence
-from digest.delivery.models import Batch
+from digest.delivery.ledger.models import Batch
+from digest.delivery.sending import claim, progress_journal, recovery
+from digest.delivery.sending.claim import Claim
+from digest.delivery.sending.progress_journal import ACCEPTED, HANDED_OVER, REFUSED, Evidence
 
 NOWHERE = "smtp://127.0.0.1:9"
 
@@ -18,7 +18,9 @@ NOWHERE = "smtp://127.0.0.1:9"
 def crashed(db: Database, home: Path, marks: list[int]) -> Claim:
     """A claim of `home` whose process died after it had marked so much."""
     with db.begin() as session:
-        held = claim.claim(session, holder=f"{evidence.home_id(home)}:1:1", now=utcnow(), connections=1)
+        held = claim.claim(
+            session, holder=f"{progress_journal.home_id(home)}:1:1", now=utcnow(), connections=1
+        )
         assert held is not None
         assert claim.renew(session, held, utcnow(), started=len(marks) + 1)
     file = Evidence(home, held.batch_id, held.fence, held.size)
@@ -31,7 +33,7 @@ def crashed(db: Database, home: Path, marks: list[int]) -> Claim:
 def look(db: Database, home: Path, now: datetime) -> int:
     """What the clock does every five seconds on the machine of `home`."""
     with db.begin() as session:
-        return recover.recover(session, home, now)
+        return recovery.recover(session, home, now)
 
 
 class Hours:
@@ -56,12 +58,12 @@ def test_the_file_of_a_claim_that_was_taken_over_goes_after_the_commit(db: Datab
     number = frozen(db, readers=10)
     held = crashed(db, tmp_path, [ACCEPTED, REFUSED, HANDED_OVER])
     with pytest.raises(ZeroDivisionError), db.begin() as session:  # as a crash before the commit would
-        assert recover.recover(session, tmp_path, utcnow()) == 1
-        assert recover.settle_spent(session, tmp_path, utcnow()) == [(held.batch_id, held.fence)]
+        assert recovery.recover(session, tmp_path, utcnow()) == 1
+        assert recovery.settle_spent(session, tmp_path, utcnow()) == [(held.batch_id, held.fence)]
         raise ZeroDivisionError
-    assert evidence.left(tmp_path) == [(held.batch_id, held.fence)]
+    assert progress_journal.left(tmp_path) == [(held.batch_id, held.fence)]
     work(db, tmp_path, NOWHERE)
-    assert evidence.left(tmp_path) == []
+    assert progress_journal.left(tmp_path) == []
     found = tally(db, number)
     assert (found.accepted, found.unknown, found.remaining) == (1, 1, 8)
 
@@ -69,16 +71,18 @@ def test_the_file_of_a_claim_that_was_taken_over_goes_after_the_commit(db: Datab
 def test_the_file_of_a_claim_in_hand_stays(sqlite: Database, tmp_path: Path) -> None:
     frozen(sqlite, readers=10)
     with sqlite.begin() as session:
-        held = claim.claim(session, holder=f"{evidence.home_id(tmp_path)}:1:1", now=utcnow(), connections=1)
+        held = claim.claim(
+            session, holder=f"{progress_journal.home_id(tmp_path)}:1:1", now=utcnow(), connections=1
+        )
     assert held is not None
     file = Evidence(tmp_path, held.batch_id, held.fence, held.size)
     work(sqlite, tmp_path, NOWHERE)
-    assert evidence.left(tmp_path) == [(held.batch_id, held.fence)]
+    assert progress_journal.left(tmp_path) == [(held.batch_id, held.fence)]
     with sqlite.begin() as session:  # given back, and killed before the file was removed
         claim.let_go(session, held, utcnow(), reached=held.size)
     file.close(settled=False)
     work(sqlite, tmp_path, NOWHERE)
-    assert evidence.left(tmp_path) == []
+    assert progress_journal.left(tmp_path) == []
 
 
 def test_what_another_machine_could_not_know_is_settled_by_our_marks(
@@ -86,7 +90,7 @@ def test_what_another_machine_could_not_know_is_settled_by_our_marks(
 ) -> None:
     number = frozen(db, readers=10)
     crashed(db, tmp_path / "a", [ACCEPTED, REFUSED, HANDED_OVER, ACCEPTED])
-    monkeypatch.setattr(recover.WATCH, "patience", 0.0)  # as after a minute
+    monkeypatch.setattr(recovery.WATCH, "patience", 0.0)  # as after a minute
     assert look(db, tmp_path / "b", utcnow()) == 1
     assert tally(db, number).unknown == 5
     work(db, tmp_path / "b", NOWHERE)
@@ -100,7 +104,7 @@ def test_what_another_machine_could_not_know_is_settled_by_our_marks(
         "unknown",
         "accepted",
     ]
-    assert evidence.left(tmp_path / "a") == []
+    assert progress_journal.left(tmp_path / "a") == []
 
 
 @pytest.mark.parametrize("minutes", [-20, 0, 20])
@@ -192,14 +196,14 @@ def test_a_holder_that_renews_just_then_keeps_its_batch(
     """It was watched for long enough; between the look and the update it comes back."""
     frozen(db, readers=10)
     held = crashed(db, tmp_path / "a", [ACCEPTED])
-    monkeypatch.setattr(recover.WATCH, "patience", 0.0)
+    monkeypatch.setattr(recovery.WATCH, "patience", 0.0)
     with db.begin() as session:
         batch = session.get_one(Batch, held.batch_id)
         session.expunge(batch)
     with db.begin() as session:
         assert claim.renew(session, held, utcnow())
     with db.begin() as session:
-        own = evidence.home_id(tmp_path / "b")
-        assert not recover._take_over(session, batch, tmp_path / "b", own, utcnow(), silent=True)
+        own = progress_journal.home_id(tmp_path / "b")
+        assert not recovery._take_over(session, batch, tmp_path / "b", own, utcnow(), silent=True)
     with db.begin() as session:
         assert claim.renew(session, held, utcnow())

@@ -24,13 +24,14 @@ from tests.relay import Relay, Script, each
 from digest.audience import leave
 from digest.audience.models import Subscriber, Subscription
 from digest.db import Database, utcnow
-from digest.delivery import control, due, freeze
-from digest.delivery.accounts import Limits
-from digest.delivery.models import Delivery, FrozenIssue, Letter
-from digest.delivery.report import report
+from digest.delivery.ledger.models import Delivery, FrozenIssue, Letter
+from digest.delivery.relays.accounts import Limits
+from digest.delivery.release import control, freeze
+from digest.delivery.release.report import report
+from digest.delivery.sending import due
 from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed, NotFound
-from digest.mail import relay_from_url
+from digest.smtp.connect import relay_from_url
 
 
 def everybody(number: int) -> list[str]:

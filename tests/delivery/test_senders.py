@@ -10,9 +10,10 @@ from tests.delivery.mailroom import frozen, until_done, work
 from tests.relay import Relay
 
 from digest.db import Database, utcnow
-from digest.delivery import batches, claim, evidence, senders
-from digest.delivery.claim import Claim
-from digest.delivery.models import Sender
+from digest.delivery.ledger.models import Sender
+from digest.delivery.release import batches
+from digest.delivery.sending import claim, progress_journal, worker_registry
+from digest.delivery.sending.claim import Claim
 
 ONE, TWO, THREE = "a1:10", "a1:101", "b2:10"
 READERS = 150
@@ -30,7 +31,7 @@ def there(db: Database, names: Sequence[str], now: datetime, at: float = 0.0) ->
     """`at`: the moment on our own clock."""
     with db.begin() as session:
         for name in names:
-            senders.here(session, name, now, at)
+            worker_registry.here(session, name, now, at)
 
 
 def names(db: Database) -> set[str]:
@@ -73,10 +74,10 @@ def test_one_that_comes_later_gets_its_part_when_a_batch_ends(db: Database) -> N
 def test_one_that_leaves_or_is_of_an_earlier_issue_has_no_part(db: Database) -> None:
     frozen_in_small_batches(db)
     now = utcnow()
-    there(db, [TWO], now - senders.PAST - timedelta(seconds=1))
+    there(db, [TWO], now - worker_registry.PAST - timedelta(seconds=1))
     there(db, [ONE, THREE], now)
     with db.begin() as session:
-        senders.leave(session, THREE, now)
+        worker_registry.leave(session, THREE, now)
     assert len(claims(db, ONE, now)) == 4
 
 
@@ -117,7 +118,7 @@ def test_a_process_that_finds_every_seat_taken_does_not_ask_again_at_once(
     number = frozen_in_small_batches(sqlite)
     with sqlite.begin() as session:
         held = claim.claim(
-            session, holder=f"{evidence.home_id(tmp_path)}x:1:acc:1", now=utcnow(), connections=1
+            session, holder=f"{progress_journal.home_id(tmp_path)}x:1:acc:1", now=utcnow(), connections=1
         )
     assert held is not None
     with Relay() as relay:

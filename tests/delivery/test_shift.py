@@ -9,11 +9,11 @@ from sqlalchemy import text
 from tests.delivery.mailroom import KEYS
 
 from digest.db import Database, utcnow
-from digest.delivery.accounts import Accounts, Limits
-from digest.delivery.domains import Domains
-from digest.delivery.shift import Shift
-from digest.mail import relay_from_url
+from digest.delivery.relays.accounts import Accounts, Limits
+from digest.delivery.relays.domains import Domains
+from digest.delivery.sending.send_context import Shift
 from digest.signing import Signer
+from digest.smtp.connect import relay_from_url
 from digest.turns import Nap
 
 

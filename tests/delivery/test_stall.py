@@ -8,9 +8,10 @@ from tests.delivery.mailroom import EARLIER, frozen, work
 from tests.relay import Relay
 
 from digest.db import Database, utcnow
-from digest.delivery import control, stall, stoppage
-from digest.delivery.models import FrozenIssue, Letter
-from digest.delivery.waits import waits
+from digest.delivery.ledger.models import FrozenIssue, Letter
+from digest.delivery.release import control, stalled
+from digest.delivery.release.hold_reason import waits
+from digest.delivery.sending import relay_stop
 from digest.editorial.models import Issue, Role, User
 
 
@@ -61,7 +62,7 @@ def test_how_an_issue_stands_is_read_without_what_it_says(sqlite: Database) -> N
         control.pause(session, issue, now=utcnow(), by="test")
         waits(session, issue, utcnow())
         control.resume(session, issue, now=utcnow(), by="test")
-        stoppage._wait(session, number, timedelta(minutes=1), utcnow(), "later")
+        relay_stop._wait(session, number, timedelta(minutes=1), utcnow(), "later")
         assert session.get_one(FrozenIssue, number, options=FrozenIssue.light()).quiet_times == 1
     assert any("frozen_issue" in words for words in asked)
     assert not [words for words in asked if "pressed" in words or "edition" in words]
@@ -69,7 +70,7 @@ def test_how_an_issue_stands_is_read_without_what_it_says(sqlite: Database) -> N
 
 def _watch(db: Database, minutes: int) -> list[int]:
     with db.begin() as session:
-        return stall.watch(session, utcnow() + timedelta(minutes=minutes))
+        return stalled.watch(session, utcnow() + timedelta(minutes=minutes))
 
 
 def _owner(db: Database) -> None:

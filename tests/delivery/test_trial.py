@@ -9,7 +9,7 @@ from tests.relay import Relay
 
 from digest.catalog.models import Review
 from digest.db import Database, utcnow
-from digest.delivery import trial
+from digest.delivery.letters import test_sends
 from digest.editorial.models import Issue
 
 
@@ -21,7 +21,7 @@ def test_a_test_holds_what_its_topics_hold_and_says_what_the_relay_answered(db: 
             review.category = "Gardening"
         assert len(session.scalars(select(Review)).all()) == 6
         for wanted in ((), ("Gardening",), ("Nothing of it",)):
-            trial.send_test(session, made, "ed@example.org", base_url=BASE, now=utcnow(), wanted=wanted)
+            test_sends.send_test(session, made, "ed@example.org", base_url=BASE, now=utcnow(), wanted=wanted)
     with Relay() as relay:
         assert send(db, relay) == 3
     texts = [
@@ -33,7 +33,7 @@ def test_a_test_holds_what_its_topics_hold_and_says_what_the_relay_answered(db: 
     assert held == [[1, 2, 3], [2], [1, 2, 3]]
     assert all("/go/" not in text for text in texts)
     with db.read() as session:
-        newest, narrow, whole = trial.last(session, session.scalars(select(Issue)).one())
+        newest, narrow, whole = test_sends.last(session, session.scalars(select(Issue)).one())
         assert (whole.profile, narrow.profile, newest.outcome) == ("everything", "Gardening", "accepted")
         assert narrow.reply.startswith("250")
         assert narrow.by == "the command line"

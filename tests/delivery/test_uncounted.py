@@ -6,8 +6,8 @@ from tests.delivery.test_freeze import BASE, KEYS, clock
 
 from digest import tasks
 from digest.db import Database, utcnow
-from digest.delivery import control, freeze
-from digest.delivery.models import FrozenIssue, Letter
+from digest.delivery.ledger.models import FrozenIssue, Letter
+from digest.delivery.release import control, freeze
 from digest.editorial import users
 from digest.editorial.models import Issue, State
 from digest.signing import Signer

@@ -7,16 +7,16 @@ from sqlalchemy import update
 from tests.delivery.mailroom import EARLIER, frozen
 
 from digest.db import Database, utcnow
-from digest.delivery import control
-from digest.delivery.accounts import Limits
-from digest.delivery.allowed import Allowed, allowed
-from digest.delivery.models import Batch, Delivery, FrozenIssue
-from digest.delivery.report import report
-from digest.delivery.waits import Waits, waits
+from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue
+from digest.delivery.relays.accounts import Limits
+from digest.delivery.relays.throughput import Allowed, allowed
+from digest.delivery.release import control
+from digest.delivery.release.hold_reason import Waits, waits
+from digest.delivery.release.report import report
 from digest.editorial import users
 from digest.editorial.models import Issue
 from digest.rates import WarmUp
-from digest.relays import relay_from_url
+from digest.smtp.url import relay_from_url
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

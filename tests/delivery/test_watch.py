@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest.delivery.watch import Watch
+from digest.delivery.sending.liveness import Watch
 
 moments = st.lists(st.floats(0.1, 60.0), min_size=1, max_size=30)
 

@@ -16,9 +16,9 @@ from tests.drills.nursery import Child, Nursery
 from tests.relay import Relay, Script
 
 from digest.db import Database, utcnow
-from digest.delivery import control
-from digest.delivery.counts import Counts
-from digest.delivery.models import Delivery, FrozenIssue
+from digest.delivery.ledger.counts import Counts
+from digest.delivery.ledger.models import Delivery, FrozenIssue
+from digest.delivery.release import control
 from digest.editorial.models import Issue
 
 PATIENCE = 60.0  # seconds in which it has to go on by itself

@@ -20,12 +20,14 @@ from tests.delivery.mailroom import BASE, KEYS
 
 from digest import db as databases
 from digest import services, tasks
-from digest.delivery import batches, claim, connection, evidence, finish, freeze, ledger, recover, send
+from digest.delivery.ledger import outcomes
+from digest.delivery.release import batches, completion, freeze
+from digest.delivery.sending import claim, connection, progress_journal, recovery, worker
 from digest.editorial.models import Issue, State
-from digest.mail import relay_from_url
-from digest.pipeline import Line
 from digest.services import Limiter, Services
 from digest.signing import Signer
+from digest.smtp.client import Line
+from digest.smtp.connect import relay_from_url
 
 SENT, STOPPED, PAUSED, LATE = 0, 10, 11, 12
 TURNS_SECONDS = 60.0  # the bound of everything: by then it is sent, or the drill has failed
@@ -35,17 +37,17 @@ MARKS: dict[str, tuple[Any, str]] = {
     "step": (freeze, "freeze_step"),
     "settle": (batches, "settle"),
     "claim": (claim, "claim"),
-    "evidence": (evidence.Evidence, "__init__"),
-    "read": (ledger, "upcoming"),
+    "evidence": (progress_journal.Evidence, "__init__"),
+    "read": (outcomes, "upcoming"),
     "renew": (claim, "renew"),
     "hand over": (connection.Connection, "handing_over"),
     "answer": (connection.Connection, "answered"),
-    "write": (ledger, "write"),
+    "write": (outcomes, "write"),
     "put down": (claim, "let_go"),
-    "close": (evidence.Evidence, "close"),
-    "recover": (recover, "recover"),
+    "close": (progress_journal.Evidence, "close"),
+    "recover": (recovery, "recover"),
     "retries": (batches, "release_retries"),
-    "end": (finish, "_end"),
+    "end": (completion, "_end"),
 }
 
 
@@ -123,14 +125,14 @@ def _furnish(order: Order, db: databases.Database) -> None:
         return clock() + (int(time.monotonic() * 4) % 3 - 1) * timedelta(minutes=order.swings)
 
     tasks.utcnow = clock
-    tasks.work = functools.partial(send.work, clock=swinging)
+    tasks.work = functools.partial(worker.work, clock=swinging)
     if order.patience is not None:
-        recover.WATCH.patience = order.patience
+        recovery.WATCH.patience = order.patience
     tasks.RUN_SECONDS = order.run
     batches.SIZE = order.batch
     if order.lease is not None:
         claim.LEASE = timedelta(seconds=order.lease)
-        send.KEEP_SECONDS = 0.2
+        worker.KEEP_SECONDS = 0.2
     freeze.freeze_step = functools.partial(freeze.freeze_step, limit=order.chunk)
 
 
@@ -200,7 +202,7 @@ def warm() -> None:
     import psycopg  # noqa: F401
     from mjml import mjml2html  # noqa: F401
 
-    from digest.render import press  # noqa: F401
+    from digest.render.compile import compile_issue  # noqa: F401
 
 
 def main(order: Order, log: str) -> int:

@@ -12,8 +12,8 @@ from tests.drills.hand import SENT
 from tests.relay import Script
 
 from digest.db import Database, utcnow
-from digest.delivery import claim, evidence, groups
-from digest.delivery.models import Batch
+from digest.delivery.ledger.models import Batch
+from digest.delivery.sending import claim, group_size, progress_journal
 from digest.editorial.models import Issue
 
 READERS = 300
@@ -118,11 +118,11 @@ def test_evidence_that_cannot_be_written_holds_nothing_up(
     field = ground(sqlite, readers=20)
     home = field.home()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evidence.os, "write", lambda _file, data: len(data) // 2)
+        patch.setattr(progress_journal.os, "write", lambda _file, data: len(data) // 2)
         with pytest.raises(OSError, match="evidence cannot be kept"):
-            evidence.Evidence(home, 7, 1, 500)
-    assert not evidence.held(home, 7, 1)
-    assert evidence.read(home, 7, 1) is None
+            progress_journal.Evidence(home, 7, 1, 500)
+    assert not progress_journal.held(home, 7, 1)
+    assert progress_journal.read(home, 7, 1) is None
 
 
 def test_nobody_is_in_hand_when_all_is_over(sqlite: Database, ground: Callable[..., Field]) -> None:
@@ -133,4 +133,4 @@ def test_nobody_is_in_hand_when_all_is_over(sqlite: Database, ground: Callable[.
         assert all(row.holder is None and row.done_at is not None for row in rows)
         assert all(row.lease_until is None or row.lease_until < utcnow() for row in rows)
     assert [path.name for path in (field.home() / "evidence").iterdir()] == ["id"]
-    assert groups.GROUP <= 200
+    assert group_size.GROUP <= 200

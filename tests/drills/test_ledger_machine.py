@@ -27,14 +27,15 @@ from tests.delivery.mailroom import BASE, KEYS, address, adds_up, issue
 
 from digest.audience import erase, leave, suppression
 from digest.db import Database, connect
-from digest.delivery import batches, canary, claim, connection, control, due, freeze, recover, send
-from digest.delivery.counts import Counts, counts
-from digest.delivery.models import Delivery, FrozenIssue
+from digest.delivery.ledger.counts import Counts, counts
+from digest.delivery.ledger.models import Delivery, FrozenIssue
+from digest.delivery.release import batches, canary, control, freeze
+from digest.delivery.sending import claim, connection, due, recovery, worker
 from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed
-from digest.mail import relay_from_url
-from digest.pipeline import LineLost, Mail, Reply, Stage, Watch
 from digest.signing import Signer
+from digest.smtp.client import LineLost, Mail, Reply, Stage, Watch
+from digest.smtp.connect import relay_from_url
 from digest.turns import Nap, Talk
 
 READERS = 14
@@ -185,7 +186,7 @@ class Ledger(RuleBasedStateMachine):
     @rule(home=st.integers(0, 1), dies=st.booleans())
     def recover(self, home: int, dies: bool) -> None:
         with suppress(Death), self.db.begin() as session:
-            recover.recover(session, self.home(home), self.now)
+            recovery.recover(session, self.home(home), self.now)
             if dies:
                 raise Death
 
@@ -316,7 +317,7 @@ class Ledger(RuleBasedStateMachine):
     # What the rules stand on
 
     def work(self, home: int, later: timedelta = timedelta()) -> None:
-        send.work(
+        worker.work(
             self.db,
             signer=self.signer,
             relay=relay_from_url("smtp://127.0.0.1:1?connections=1"),

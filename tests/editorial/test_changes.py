@@ -7,7 +7,7 @@ from tests.editorial import newsroom
 from tests.editorial.newsroom import NOW
 
 from digest.db import Database
-from digest.editorial import content, last_looks, users
+from digest.editorial import content, review_markers, users
 from digest.editorial.changes import changes
 from digest.editorial.models import Issue
 from digest.render.content import Edition
@@ -72,12 +72,14 @@ def test_each_user_is_told_since_their_own_look(db: Database) -> None:
         issue: Issue = newsroom.drafted(session, 3)
         me, you = (users.invite(session, f"{name}@verdicts.dev", "editor", NOW).id for name in ("me", "you"))
         now = content.edition(session, issue, BASE)
-        assert last_looks.since(session, issue, now, me).at is None
-        last_looks.looked(session, issue, now, me, NOW)
-        assert last_looks.since(session, issue, now, me).changes == ()
+        assert review_markers.since(session, issue, now, me).at is None
+        review_markers.looked(session, issue, now, me, NOW)
+        assert review_markers.since(session, issue, now, me).changes == ()
         after = replace(now, subject="Another one")
-        since = last_looks.since(session, issue, after, me)
+        since = review_markers.since(session, issue, after, me)
         assert (since.at, len(since.changes)) == (NOW, 1)
-        assert last_looks.since(session, issue, after, you).at is None
-        last_looks.looked(session, issue, after, me, NOW + timedelta(hours=1))
-        assert last_looks.since(session, issue, after, me) == last_looks.Since(NOW + timedelta(hours=1))
+        assert review_markers.since(session, issue, after, you).at is None
+        review_markers.looked(session, issue, after, me, NOW + timedelta(hours=1))
+        assert review_markers.since(session, issue, after, me) == review_markers.Since(
+            NOW + timedelta(hours=1)
+        )

@@ -7,7 +7,7 @@ from tests.editorial import newsroom
 from tests.editorial.newsroom import NOW
 
 from digest.db import Database
-from digest.editorial import checks, choosing, drafting, editing, schedule
+from digest.editorial import checks, drafting, editing, pick_edits, schedule
 from digest.editorial.checks import Check, Level
 from digest.editorial.models import Issue
 
@@ -30,7 +30,7 @@ def test_a_good_draft_has_nothing_to_mend(db: Database) -> None:
 def test_an_empty_issue_is_blocked(db: Database) -> None:
     with db.begin() as session:
         issue = newsroom.drafted(session, 1, **GOOD)
-        choosing.drop(session, issue, issue.picks[0].comparison_id)
+        pick_edits.drop(session, issue, issue.picks[0].comparison_id)
         names = found(session, issue)
         assert names["no picks"].level == Level.BLOCKING
         assert names["no subject"].level == Level.BLOCKING
@@ -89,8 +89,8 @@ def test_a_pick_that_was_sent_is_named_with_its_issue_unless_its_verdict_changed
         newsroom.release(session, first)
         newsroom.compare(session, "Tool2", "Tool3", panel=(0, 0))
         second = drafting.draft(session, first.publication, NOW, by="test")
-        choosing.add(session, second, again)
-        choosing.add(session, second, changed)
+        pick_edits.add(session, second, again)
+        pick_edits.add(session, second, changed)
         schedule.send_now(session, second, now=NOW, by="test")
         check = found(session, second)["sent before"]
         assert check.text == "Tool0 vs Tool1 was in issue 1."

@@ -10,16 +10,16 @@ from click.testing import CliRunner, Result
 from tests.editorial import newsroom
 from tests.web.readers import reader
 
-from digest.cli import House, issue_facts, main, waiting
+from digest.cli import House, issue_output, main, waiting
 from digest.db import Database, utcnow
-from digest.delivery import freeze
+from digest.delivery.release import freeze
 from digest.editorial import editing, issues, schedule, transitions
 from digest.editorial.models import State
 from digest.errors import NotAllowed, Unavailable
-from digest.mail import relay_from_url
 from digest.render.preview import open_mail
 from digest.services import Limiter, Services
 from digest.signing import Signer
+from digest.smtp.connect import relay_from_url
 from digest.tracking import unsubscribes
 
 Run = Callable[..., Result]
@@ -310,14 +310,14 @@ def test_the_report_tells_a_person_how_the_canary_went() -> None:
         "waits_until": None,
         "waits_why": "paused by the clock",
     }
-    report |= dict.fromkeys(("planned", *issue_facts.OUTCOMES), 5_000)
+    report |= dict.fromkeys(("planned", *issue_output.OUTCOMES), 5_000)
     stopped = {"state": "stopped", "size": 50, "answered": 48, "refused": 9}
-    lines = list(issue_facts.report_lines(report | {"canary": stopped}))
+    lines = list(issue_output.report_lines(report | {"canary": stopped}))
     assert "  waits: paused by the clock" in lines
     assert "  canary: 48 of 50 mails answered, 9 refused; stopped, the rest waits until you resume" in lines
     passed = stopped | {"state": "passed", "refused": 1}
-    assert any("1 refused; passed" in line for line in issue_facts.report_lines(report | {"canary": passed}))
-    assert not any("canary" in line for line in issue_facts.report_lines(report | {"canary": None}))
+    assert any("1 refused; passed" in line for line in issue_output.report_lines(report | {"canary": passed}))
+    assert not any("canary" in line for line in issue_output.report_lines(report | {"canary": None}))
 
 
 def test_where_two_people_are_wanted_the_command_line_asks_and_does_not_wait(

@@ -6,7 +6,7 @@ from tests.editorial import newsroom
 from tests.editorial.newsroom import NOW
 
 from digest.db import Database
-from digest.editorial import content, drafting, editing, schedule, texts
+from digest.editorial import content, default_texts, drafting, editing, schedule
 from digest.render.content import from_json, to_json
 
 
@@ -49,12 +49,13 @@ def test_an_issue_bears_the_local_date_of_its_hour(db: Database) -> None:
 
 def test_default_texts_fit_whatever_the_names() -> None:
     long = [("A" * 90, "B" * 90)] * 12
-    assert len(texts.subject(long)) <= 60
-    assert texts.subject(long).endswith(" and 11 more verdicts")
-    assert len(texts.preheader(long)) <= 110
+    assert len(default_texts.subject(long)) <= 60
+    assert default_texts.subject(long).endswith(" and 11 more verdicts")
+    assert len(default_texts.preheader(long)) <= 110
     assert (
-        texts.subject([("SmolLM3", "Mistral Small")] * 5) == "SmolLM3 or Mistral Small? and 4 more verdicts"
+        default_texts.subject([("SmolLM3", "Mistral Small")] * 5)
+        == "SmolLM3 or Mistral Small? and 4 more verdicts"
     )
-    assert texts.subject([("A", "B")]) == "A or B?"
-    assert texts.preheader([("A", "B")]) == "The panel's verdict: A vs B"
-    assert texts.subject([]) == texts.preheader([]) == ""
+    assert default_texts.subject([("A", "B")]) == "A or B?"
+    assert default_texts.preheader([("A", "B")]) == "The panel's verdict: A vs B"
+    assert default_texts.subject([]) == default_texts.preheader([]) == ""

@@ -9,7 +9,7 @@ from tests.editorial import newsroom
 from tests.editorial.newsroom import NOW
 
 from digest.db import Database
-from digest.editorial import checks, choosing, content, drafting, editing, issues, schedule, transitions
+from digest.editorial import checks, content, drafting, editing, issues, pick_edits, schedule, transitions
 from digest.editorial.models import Issue, State
 from digest.publications import publications
 
@@ -40,8 +40,8 @@ def test_pins_vetoes_notes_and_texts_survive_a_new_draft(db: Database) -> None:
     with db.begin() as session:
         issue = newsroom.drafted(session, 7)
         lead, second, third = (pick.comparison_id for pick in issue.picks[:3])
-        choosing.drop(session, issue, lead)
-        choosing.pin(session, issue, third)
+        pick_edits.drop(session, issue, lead)
+        pick_edits.pin(session, issue, third)
         editing.annotate(session, issue, second, "Read **this** first")
         editing.write(session, issue, issue.revision, intro="Good morning")
         editing.write(session, issue, issue.revision, subject="A quiet week")
@@ -61,7 +61,7 @@ def test_pins_vetoes_notes_and_texts_survive_a_new_draft(db: Database) -> None:
 def test_a_subject_that_nobody_wrote_follows_the_picks(db: Database) -> None:
     with db.begin() as session:
         issue = newsroom.drafted(session, 3)
-        choosing.drop(session, issue, issue.picks[0].comparison_id)
+        pick_edits.drop(session, issue, issue.picks[0].comparison_id)
         assert issue.subject == "Tool2 or Tool3? and 1 more verdict"
         editing.reorder(session, issue, [pick.id for pick in reversed(issue.picks)])
         assert issue.subject == "Tool4 or Tool5? and 1 more verdict"
@@ -218,8 +218,8 @@ def test_a_draft_anew_sees_what_an_editor_did_a_moment_ago(postgres: Database) -
         with postgres.begin() as editor:
             theirs = issues.get(editor, 1)
             editing.write(editor, theirs, theirs.revision, subject="Mine")
-            choosing.pin(editor, theirs, last)
-            edits = choosing.drop(editor, theirs, lead)
+            pick_edits.pin(editor, theirs, last)
+            edits = pick_edits.drop(editor, theirs, lead)
         drafting.draft(clock, mine.publication, NOW, by="test")
     with postgres.read() as session:
         issue = issues.get(session, 1)

@@ -8,7 +8,7 @@ from tests.editorial import newsroom
 from tests.editorial.newsroom import NOW
 
 from digest.db import Database
-from digest.editorial import choosing, drafting, editing, issues, schedule
+from digest.editorial import drafting, editing, issues, pick_edits, schedule
 from digest.editorial.models import Issue
 from digest.errors import BadInput, NotAllowed, NotFound
 
@@ -78,11 +78,11 @@ def test_a_dropped_pick_is_a_rejection_and_can_be_put_back(issue: Database) -> N
     with issue.begin() as session:
         one = issues.get(session, 1)
         gone = one.picks[1].comparison_id
-        choosing.drop(session, one, gone)
+        pick_edits.drop(session, one, gone)
         assert gone not in {pick.comparison_id for pick in one.picks}
         assert [pick.position for pick in one.picks] == [1, 2, 3, 4]
         assert {r.comparison_id: r.why_not for r in one.rejections}[gone] == "Dropped by an editor"
-        choosing.add(session, one, gone)
+        pick_edits.add(session, one, gone)
         assert one.picks[-1].comparison_id == gone
         assert one.picks[-1].pinned
         assert gone not in {r.comparison_id for r in one.rejections}
@@ -93,8 +93,8 @@ def test_a_rejected_one_can_be_kept_out_for_good(issue: Database) -> None:
     with issue.begin() as session:
         one = issues.get(session, 1)
         nearly = one.rejections[0].comparison_id
-        choosing.drop(session, one, nearly)
-        choosing.drop(session, one, one.picks[0].comparison_id)
+        pick_edits.drop(session, one, nearly)
+        pick_edits.drop(session, one, one.picks[0].comparison_id)
         drafting.draft(session, one.publication, NOW, by="test")
         assert nearly not in {pick.comparison_id for pick in one.picks}
         assert len([r for r in one.rejections if r.vetoed]) == 2
@@ -103,15 +103,15 @@ def test_a_rejected_one_can_be_kept_out_for_good(issue: Database) -> None:
 def test_a_pin_can_be_taken_away(issue: Database) -> None:
     with issue.begin() as session:
         one = issues.get(session, 1)
-        choosing.pin(session, one, one.picks[0].comparison_id)
-        choosing.unpin(session, one, one.picks[0].comparison_id)
+        pick_edits.pin(session, one, one.picks[0].comparison_id)
+        pick_edits.unpin(session, one, one.picks[0].comparison_id)
         assert not one.picks[0].pinned
 
 
 def test_what_is_not_there_is_named(issue: Database) -> None:
     with issue.begin() as session:
         one = issues.get(session, 1)
-        for act in (choosing.pin, choosing.unpin, choosing.add, choosing.drop):
+        for act in (pick_edits.pin, pick_edits.unpin, pick_edits.add, pick_edits.drop):
             with pytest.raises(NotFound, match="999"):
                 act(session, one, 999)
         with pytest.raises(NotFound, match="999"):
@@ -124,7 +124,7 @@ def test_one_that_was_sent_may_be_added_again_by_hand(issue: Database) -> None:
         sent = first.picks[0].comparison_id
         newsroom.release(session, first)
         second = drafting.draft(session, first.publication, NOW, by="test")
-        choosing.add(session, second, sent)
+        pick_edits.add(session, second, sent)
         assert second.picks[-1].comparison_id == sent
 
 
@@ -133,11 +133,11 @@ def test_a_scheduled_issue_can_be_edited_until_it_is_frozen(issue: Database) -> 
         one = issues.get(session, 1)
         schedule.send_now(session, one, now=NOW, by="test")
         editing.write(session, one, one.revision, subject="At the last minute")
-        choosing.drop(session, one, one.picks[0].comparison_id)
+        pick_edits.drop(session, one, one.picks[0].comparison_id)
         session.execute(Issue.__table__.update().values(state="sending"))
         for act in (
             lambda: editing.write(session, one, one.revision, subject="Too late"),
-            lambda: choosing.drop(session, one, one.picks[0].comparison_id),
+            lambda: pick_edits.drop(session, one, one.picks[0].comparison_id),
             lambda: editing.reorder(session, one, [pick.id for pick in one.picks]),
         ):
             with pytest.raises(NotAllowed, match="is sending: what it says is fixed"):
@@ -152,8 +152,8 @@ def _lead(issue: Issue) -> int:
 @pytest.mark.parametrize(
     "act",
     [
-        lambda session, one: choosing.pin(session, one, _lead(one)),
-        lambda session, one: choosing.unpin(session, one, _lead(one)),
+        lambda session, one: pick_edits.pin(session, one, _lead(one)),
+        lambda session, one: pick_edits.unpin(session, one, _lead(one)),
         lambda session, one: editing.annotate(session, one, _lead(one), "a note"),
         lambda session, one: editing.reorder(session, one, [pick.id for pick in one.picks]),
     ],
@@ -164,7 +164,7 @@ def test_what_somebody_dropped_a_moment_ago_is_refused_in_words(postgres: Databa
     with postgres.begin() as mine, pytest.raises((NotFound, BadInput)):
         one = issues.get(mine, 1)
         with postgres.begin() as other:
-            choosing.drop(other, issues.get(other, 1), _lead(one))
+            pick_edits.drop(other, issues.get(other, 1), _lead(one))
         act(mine, one)
 
 
@@ -175,8 +175,8 @@ def test_two_editors_who_drop_the_same_pick_drop_it_once(postgres: Database) -> 
         one = issues.get(mine, 1)
         gone = _lead(one)
         with postgres.begin() as other:
-            choosing.drop(other, issues.get(other, 1), gone)
-        choosing.drop(mine, one, gone)
+            pick_edits.drop(other, issues.get(other, 1), gone)
+        pick_edits.drop(mine, one, gone)
         assert [pick.position for pick in one.picks] == [1, 2, 3, 4]
         assert [r.comparison_id for r in one.rejections if r.vetoed] == [gone]
 
@@ -188,8 +188,8 @@ def test_two_editors_who_add_the_same_comparison_add_it_once(postgres: Database)
         one = issues.get(mine, 1)
         wanted = one.rejections[0].comparison_id
         with postgres.begin() as other:
-            choosing.add(other, issues.get(other, 1), wanted)
-        choosing.add(mine, one, wanted)
+            pick_edits.add(other, issues.get(other, 1), wanted)
+        pick_edits.add(mine, one, wanted)
         assert [pick.comparison_id for pick in one.picks].count(wanted) == 1
         assert [pick.position for pick in one.picks] == [1, 2, 3, 4, 5, 6]
 
@@ -197,7 +197,7 @@ def test_two_editors_who_add_the_same_comparison_add_it_once(postgres: Database)
 def test_an_issue_on_the_calendar_keeps_a_subject_and_a_pick(issue: Database) -> None:
     def empty(session: Session, one: Issue) -> None:
         for pick in list(one.picks):
-            choosing.drop(session, one, pick.comparison_id)
+            pick_edits.drop(session, one, pick.comparison_id)
 
     with issue.begin() as session:
         schedule.send_now(session, issues.get(session, 1), now=NOW, by="test")

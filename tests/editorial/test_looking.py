@@ -13,12 +13,12 @@ from tests.editorial import newsroom
 from tests.editorial.newsroom import NOW
 
 from digest.db import Database
-from digest.editorial import content, editing, looking, looks, seen
+from digest.editorial import check_results, content, editing, external_check_queue, external_check_worker
 from digest.editorial.check import Level
-from digest.editorial.looks import Outside, Wanted
+from digest.editorial.external_check_queue import Outside, Wanted
 from digest.editorial.models import Issue, Look
-from digest.outside import spam
-from digest.outside.reach import Allowance
+from digest.external_checks import spam
+from digest.external_checks.ssrf import Allowance
 
 BASE = "https://verdicts.dev"
 OUTSIDE = Outside("mail.verdicts.dev")
@@ -53,10 +53,10 @@ def drafted(db: Database, **words: str) -> int:
         return issue.id
 
 
-def sight(db: Database, issue_id: int) -> seen.Sight:
+def sight(db: Database, issue_id: int) -> check_results.Sight:
     with db.read() as session:
         issue = session.get_one(Issue, issue_id)
-        return seen.sight(session, issue, content.edition(session, issue, BASE), OUTSIDE)
+        return check_results.sight(session, issue, content.edition(session, issue, BASE), OUTSIDE)
 
 
 def test_links_are_looked_at_once_an_hour_and_what_is_dead_is_said(db: Database) -> None:
@@ -66,7 +66,9 @@ def test_links_are_looked_at_once_an_hour_and_what_is_dead_is_said(db: Database)
         issue_id = drafted(db, intro=intro.replace(f", [us]({BASE}/x)", ""))
 
         def look() -> bool:
-            return looking.look(db, base_url=BASE, outside=OUTSIDE, allowed=allowed, clock=lambda: now)
+            return external_check_worker.look(
+                db, base_url=BASE, outside=OUTSIDE, allowed=allowed, clock=lambda: now
+            )
 
         assert sight(db, issue_id).progress["link"] == (0, 3)
         assert sight(db, issue_id).pending
@@ -80,7 +82,7 @@ def test_links_are_looked_at_once_an_hour_and_what_is_dead_is_said(db: Database)
         assert not look()
         with db.read() as session:
             links = [Wanted("link", f"{url}/there")]
-            assert looks.due(session, links, now + timedelta(minutes=61)) == links
+            assert external_check_queue.due(session, links, now + timedelta(minutes=61)) == links
 
 
 def test_what_fails_about_one_thing_keeps_no_other_from_being_written_down(sqlite: Database) -> None:
@@ -94,7 +96,7 @@ def test_what_fails_about_one_thing_keeps_no_other_from_being_written_down(sqlit
     with site() as (url, allowed):
         issue_id = drafted(sqlite, intro=f"[a]({url}/there), [b]({url}/there?again)")
         options = {"base_url": BASE, "outside": OUTSIDE, "allowed": allowed, "clock": lambda: NOW}
-        assert looking.look(sqlite, stopping=stopping, **options)
+        assert external_check_worker.look(sqlite, stopping=stopping, **options)
     found = sight(sqlite, issue_id)
     assert found.progress["link"] == (2, 2)
     assert [check.level for check in found.checks].count(Level.NOTE) == 1
@@ -105,10 +107,12 @@ def test_a_sender_that_could_not_be_looked_at_is_not_said_to_lack_anything(sqlit
     with sqlite.begin() as session:
         issue = newsroom.drafted(session, 3, sender_address="news@verdicts.io")
         made = content.edition(session, issue, BASE)
-        (asked,) = [one for one in looks.wanted(issue, made, OUTSIDE) if one.kind == "sender"]
-        looks.claim(session, [asked], NOW)
-        looks.store(session, asked, {"trouble": "looking failed here (KeyError)", "unsure": True}, NOW)
-        found = seen.sight(session, issue, made, OUTSIDE)
+        (asked,) = [one for one in external_check_queue.wanted(issue, made, OUTSIDE) if one.kind == "sender"]
+        external_check_queue.claim(session, [asked], NOW)
+        external_check_queue.store(
+            session, asked, {"trouble": "looking failed here (KeyError)", "unsure": True}, NOW
+        )
+        found = check_results.sight(session, issue, made, OUTSIDE)
     assert [(check.name, check.level) for check in found.checks] == [("sender", Level.NOTE)]
     assert found.words["sender"] == "verdicts.io could not be looked at"
 
@@ -116,31 +120,33 @@ def test_a_sender_that_could_not_be_looked_at_is_not_said_to_lack_anything(sqlit
 def test_two_workers_do_not_look_at_the_same_thing(db: Database) -> None:
     one = Wanted("link", "https://fine.dev/")
     with db.begin() as session:
-        assert looks.claim(session, [one], NOW) == [one]
-        assert looks.claim(session, [one], NOW) == []
-        assert looks.due(session, [one], NOW + looks.CLAIM + timedelta(seconds=1)) == [one]
-        looks.store(session, one, {"trouble": ""}, NOW)
-        assert looks.due(session, [one], NOW) == []
-        looks.again(session, [one], NOW + timedelta(seconds=1))
-        assert looks.seen(session, [one])[0].at is None
-        assert looks.due(session, [one], NOW + timedelta(seconds=1)) == [one]
-        looks.forget(session, NOW + timedelta(days=8))
+        assert external_check_queue.claim(session, [one], NOW) == [one]
+        assert external_check_queue.claim(session, [one], NOW) == []
+        assert external_check_queue.due(
+            session, [one], NOW + external_check_queue.CLAIM + timedelta(seconds=1)
+        ) == [one]
+        external_check_queue.store(session, one, {"trouble": ""}, NOW)
+        assert external_check_queue.due(session, [one], NOW) == []
+        external_check_queue.again(session, [one], NOW + timedelta(seconds=1))
+        assert external_check_queue.seen(session, [one])[0].at is None
+        assert external_check_queue.due(session, [one], NOW + timedelta(seconds=1)) == [one]
+        external_check_queue.forget(session, NOW + timedelta(days=8))
         assert session.scalar(select(func.count()).select_from(Look)) == 0
 
 
 def test_a_text_that_is_being_written_is_not_shown_to_the_filter(sqlite: Database) -> None:
     one = Wanted("spam", "0" * 64)
     with sqlite.begin() as session:
-        assert looks.claim(session, [one], NOW) == []
-        assert looks.due(session, [one], NOW + timedelta(seconds=5)) == []
-        assert looks.claim(session, [one], NOW + looks.CALM) == [one]
+        assert external_check_queue.claim(session, [one], NOW) == []
+        assert external_check_queue.due(session, [one], NOW + timedelta(seconds=5)) == []
+        assert external_check_queue.claim(session, [one], NOW + external_check_queue.CALM) == [one]
 
 
 @pytest.mark.skipif(not spam.installed(), reason="SpamAssassin is not installed here")
 def test_the_mail_itself_gets_a_score_and_a_good_one(sqlite: Database) -> None:
     issue_id = drafted(sqlite)
-    for now in (NOW, NOW + looks.CALM):
-        looking.look(sqlite, base_url=BASE, outside=OUTSIDE, clock=lambda at=now: at)
+    for now in (NOW, NOW + external_check_queue.CALM):
+        external_check_worker.look(sqlite, base_url=BASE, outside=OUTSIDE, clock=lambda at=now: at)
     found = sight(sqlite, issue_id)
     assert found.progress["spam"] == (1, 1)
     assert "of 5 points" in found.words["spam"]
@@ -150,17 +156,23 @@ def test_the_mail_itself_gets_a_score_and_a_good_one(sqlite: Database) -> None:
 def test_what_the_dns_says_is_a_finding_with_the_record_to_add_and_on_trial_only_a_note(
     sqlite: Database,
 ) -> None:
-    from digest.outside import sender
+    from digest.external_checks import sender_auth
 
-    proofs = [vars(proof) for proof in sender.look("verdicts.io", relay="smtp.gmail.com", ask=lambda _: [])]
+    proofs = [
+        vars(proof) for proof in sender_auth.look("verdicts.io", relay="smtp.gmail.com", ask=lambda _: [])
+    ]
     with sqlite.begin() as session:
         issue = newsroom.drafted(session, 3, sender_address="news@verdicts.io")
         for base, level in ((BASE, Level.WARNING), ("http://127.0.0.1:8000", Level.NOTE)):
             made = content.edition(session, issue, base)
-            (asked,) = [one for one in looks.wanted(issue, made, OUTSIDE) if one.kind == "sender"]
-            looks.claim(session, [asked], NOW)
-            looks.store(session, asked, {"proofs": proofs}, NOW)
-            checks = {check.name: check for check in seen.sight(session, issue, made, OUTSIDE).checks}
+            (asked,) = [
+                one for one in external_check_queue.wanted(issue, made, OUTSIDE) if one.kind == "sender"
+            ]
+            external_check_queue.claim(session, [asked], NOW)
+            external_check_queue.store(session, asked, {"proofs": proofs}, NOW)
+            checks = {
+                check.name: check for check in check_results.sight(session, issue, made, OUTSIDE).checks
+            }
             assert checks["sender SPF"].level == checks["sender DMARC"].level == level
             assert checks["sender DKIM"].level == Level.NOTE
             assert checks["sender SPF"].record.startswith("verdicts.io. IN TXT")

@@ -7,7 +7,7 @@ from tests.editorial import newsroom
 from tests.editorial.newsroom import NOW
 
 from digest.db import Database
-from digest.editorial import drafting, occasions, schedule
+from digest.editorial import drafting, schedule, slots
 from digest.errors import BadInput, NotAllowed
 
 TUESDAY = "2026-10-13"
@@ -19,13 +19,13 @@ def test_the_clock_drafts_nothing_for_a_skipped_day_and_catches_up_when_it_is_ta
     with db.begin() as session:
         paper = newsroom.publication(session, weekday="tuesday")
         newsroom.week(session)
-        assert occasions.skip(session, paper, TUESDAY, now=NOW, user_id=None)
-        assert not occasions.skip(session, paper, TUESDAY, now=NOW, user_id=None)
+        assert slots.skip(session, paper, TUESDAY, now=NOW, user_id=None)
+        assert not slots.skip(session, paper, TUESDAY, now=NOW, user_id=None)
         assert drafting.drafts_due(session, NOW) == []
         assert drafting.draft_due(session, paper.id, NOW) is None
     with db.begin() as session:
-        assert occasions.unskip(session, paper, TUESDAY)
-        assert not occasions.unskip(session, paper, TUESDAY)
+        assert slots.unskip(session, paper, TUESDAY)
+        assert not slots.unskip(session, paper, TUESDAY)
         assert drafting.drafts_due(session, NOW) == [paper.id]
         made = drafting.draft_due(session, paper.id, NOW)
         assert made is not None
@@ -36,8 +36,8 @@ def test_the_week_after_a_skipped_one_is_drafted_as_ever(sqlite: Database) -> No
     with sqlite.begin() as session:
         paper = newsroom.publication(session, weekday="tuesday")
         newsroom.week(session)
-        occasions.skip(session, paper, TUESDAY, now=NOW, user_id=None)
-        assert occasions.next_planned(session, paper, NOW).day == "2026-10-20"
+        slots.skip(session, paper, TUESDAY, now=NOW, user_id=None)
+        assert slots.next_planned(session, paper, NOW).day == "2026-10-20"
         assert drafting.drafts_due(session, NOW + timedelta(days=7)) == [paper.id]
 
 
@@ -47,9 +47,9 @@ def test_a_day_on_which_an_issue_goes_out_is_not_skipped(db: Database) -> None:
         paper = issue.publication
         schedule.schedule(session, issue, on=f"{TUESDAY} 09:00", zone=paper.zone, now=NOW, by="test")
         with pytest.raises(NotAllowed, match="issue 1 is on the calendar"):
-            occasions.skip(session, paper, TUESDAY, now=NOW, user_id=None)
+            slots.skip(session, paper, TUESDAY, now=NOW, user_id=None)
         schedule.unschedule(session, issue, now=NOW, by="test")
-        assert occasions.skip(session, paper, TUESDAY, now=NOW, user_id=None)
+        assert slots.skip(session, paper, TUESDAY, now=NOW, user_id=None)
 
 
 @pytest.mark.parametrize("day", ["2026-10-14", "2026-10-06", "20261013", "soon", ""])
@@ -57,13 +57,13 @@ def test_only_a_coming_regular_day_can_be_skipped(sqlite: Database, day: str) ->
     with sqlite.begin() as session:
         paper = newsroom.publication(session, weekday="tuesday")
         with pytest.raises(BadInput):
-            occasions.skip(session, paper, day, now=NOW, user_id=None)
+            slots.skip(session, paper, day, now=NOW, user_id=None)
 
 
 def test_the_hours_of_a_day_keep_the_wall_clock_over_a_clock_change(sqlite: Database) -> None:
     with sqlite.begin() as session:
         paper = newsroom.publication(session, weekday="monday", zone="Europe/Berlin", draft_days_before=2)
-        days = occasions.between(session, paper, date(2026, 10, 13), date(2026, 10, 31))
+        days = slots.between(session, paper, date(2026, 10, 13), date(2026, 10, 31))
     assert [day.day for day in days] == ["2026-10-19", "2026-10-26"]
     # The clocks go back on the night to 25 October: draft on Saturday in summer time, issue on Monday in winter time.
     assert days[1].cut_off == datetime(2026, 10, 24, 7, 0, tzinfo=UTC)
@@ -73,5 +73,5 @@ def test_the_hours_of_a_day_keep_the_wall_clock_over_a_clock_change(sqlite: Data
 def test_days_before_the_publication_was_made_are_none_of_its_days(sqlite: Database) -> None:
     with sqlite.begin() as session:
         paper = newsroom.publication(session, weekday="tuesday")
-        days = occasions.between(session, paper, date(2026, 9, 1), date(2026, 10, 20))
+        days = slots.between(session, paper, date(2026, 9, 1), date(2026, 10, 20))
     assert [day.day for day in days] == ["2026-10-13", "2026-10-20"]

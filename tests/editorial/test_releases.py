@@ -9,7 +9,7 @@ from tests.editorial import newsroom
 from tests.editorial.newsroom import NOW
 
 from digest.db import Database
-from digest.editorial import choosing, editing, issues, releases, schedule, transitions, users
+from digest.editorial import approvals, editing, issues, pick_edits, schedule, transitions, users
 from digest.editorial.models import Issue, Role, State
 from digest.errors import NotAllowed
 
@@ -24,14 +24,14 @@ def wanted(session: Session, **fields: object) -> tuple[Issue, int, int]:
 
 def release(session: Session, issue: Issue, user_id: int, revision: int | None = None) -> None:
     revision = issue.revision if revision is None else revision
-    releases.release(session, issue, revision, now=NOW, by="desk", user_id=user_id)
+    approvals.release(session, issue, revision, now=NOW, by="desk", user_id=user_id)
 
 
 def test_one_person_is_enough_where_two_are_not_asked_for(db: Database) -> None:
     with db.begin() as session:
         issue, *_ = wanted(session, two_people=False)
         assert schedule.due(session, NOW) == [issue.id]
-        assert releases.standing(session, issue) is None
+        assert approvals.standing(session, issue) is None
 
 
 def test_the_clock_waits_for_the_second_person(db: Database) -> None:
@@ -44,7 +44,7 @@ def test_the_clock_waits_for_the_second_person(db: Database) -> None:
         issue = issues.get(session, 1)
         release(session, issue, ben)
         assert schedule.due(session, NOW) == [issue.id]
-        standing = releases.standing(session, issue)
+        standing = approvals.standing(session, issue)
         assert standing is not None
         assert (standing.missing, standing.asker, standing.releaser) == (
             False,
@@ -60,7 +60,7 @@ def test_the_clock_waits_for_the_second_person(db: Database) -> None:
 def test_nobody_releases_what_they_asked_for_themselves(sqlite: Database) -> None:
     with sqlite.begin() as session:
         issue, ana, ben = wanted(session)
-        standing = releases.standing(session, issue)
+        standing = approvals.standing(session, issue)
         assert standing is not None
         assert (standing.may_release(ana), standing.may_release(ben)) == (False, True)
         with pytest.raises(NotAllowed, match="yourself"):
@@ -71,7 +71,7 @@ EDITS: dict[str, Callable[[Session, Issue], object]] = {
     "subject": lambda s, i: editing.write(s, i, i.revision, subject="Another one"),
     "note": lambda s, i: editing.annotate(s, i, i.picks[0].comparison_id, "Look."),
     "order": lambda s, i: editing.reorder(s, i, [pick.id for pick in reversed(i.picks)]),
-    "pick": lambda s, i: choosing.drop(s, i, i.picks[0].comparison_id),
+    "pick": lambda s, i: pick_edits.drop(s, i, i.picks[0].comparison_id),
 }
 
 
@@ -84,7 +84,7 @@ def test_an_edit_makes_the_release_void(sqlite: Database, edit: Callable[[Sessio
         assert schedule.due(session, NOW) == []
         with pytest.raises(NotAllowed, match="edited since"):
             release(session, issue, ben)
-        releases.ask(session, issue, now=NOW, by="desk", user_id=ben)
+        approvals.ask(session, issue, now=NOW, by="desk", user_id=ben)
         with pytest.raises(NotAllowed, match="yourself"):
             release(session, issue, ben)
         release(session, issue, ana)
@@ -96,7 +96,7 @@ def test_what_is_released_is_what_the_second_person_saw(sqlite: Database) -> Non
         issue, ana, ben = wanted(session)
         seen = issue.revision
         editing.write(session, issue, issue.revision, subject="Changed while Ben read")
-        releases.ask(session, issue, now=NOW, by="desk", user_id=ana)
+        approvals.ask(session, issue, now=NOW, by="desk", user_id=ana)
         with pytest.raises(NotAllowed, match="edited since"):
             release(session, issue, ben, seen)
 

@@ -10,7 +10,7 @@ from tests.editorial import newsroom
 from tests.editorial.newsroom import NOW
 
 from digest.db import Database
-from digest.editorial import choosing, drafting, issues, schedule, transitions
+from digest.editorial import drafting, issues, pick_edits, schedule, transitions
 from digest.editorial.models import Issue, State
 from digest.errors import BadInput, NotAllowed
 from digest.publications.models import Publication
@@ -245,5 +245,5 @@ def test_an_issue_emptied_a_moment_ago_does_not_go_on_the_calendar(postgres: Dat
         with postgres.begin() as other:
             theirs = issues.get(other, 1)
             for pick in list(theirs.picks):
-                choosing.drop(other, theirs, pick.comparison_id)
+                pick_edits.drop(other, theirs, pick.comparison_id)
         schedule.send_now(mine, one, now=NOW, by="test")

@@ -11,9 +11,9 @@ from tests.editorial import newsroom
 from tests.editorial.newsroom import NOW
 
 from digest.db import Database
-from digest.editorial import choosing, drafting, editing, issues, manuscript, presence, users, versions
-from digest.editorial.manuscript import LeftOut, Manuscript, Placed
+from digest.editorial import drafting, editing, issues, pick_edits, presence, snapshot, users, versions
 from digest.editorial.models import Issue, State
+from digest.editorial.snapshot import LeftOut, Manuscript, Placed
 from digest.editorial.versions import Who
 from digest.errors import NotAllowed, NotFound
 
@@ -41,7 +41,7 @@ def test_a_draft_begins_with_a_version_and_each_edit_adds_one(issue: Database) -
         one = issues.get(session, 1)
         write(session, one, ANA, intro="Good morning")
         with versions.edit(session, one, ANA) as edit:
-            choosing.drop(session, one, one.picks[0].comparison_id)
+            pick_edits.drop(session, one, one.picks[0].comparison_id)
             edit.what = "The lead dropped"
         assert told(session, one) == ["The lead dropped", "the intro", "Drafted"]
 
@@ -116,18 +116,18 @@ def test_an_old_version_is_brought_back_whole_and_that_can_be_undone(issue: Data
     with issue.begin() as session:
         one = issues.get(session, 1)
         begin = versions.latest(session, one.id)
-        before = manuscript.of(one)
+        before = snapshot.of(one)
         with versions.edit(session, one, ANA):
-            choosing.swap(session, one, one.picks[1].comparison_id, one.rejections[0].comparison_id)
-            choosing.drop(session, one, one.picks[0].comparison_id)
+            pick_edits.swap(session, one, one.picks[1].comparison_id, one.rejections[0].comparison_id)
+            pick_edits.drop(session, one, one.picks[0].comparison_id)
             editing.reorder(session, one, [pick.id for pick in reversed(one.picks)])
             editing.annotate(session, one, one.picks[0].comparison_id, "A note")
             editing.write(session, one, one.revision, intro="Rewritten", subject="Rewritten")
-        after = manuscript.of(one)
+        after = snapshot.of(one)
         made = versions.bring_back(session, one, begin.id, BOB)
-        assert manuscript.of(one) == before
+        assert snapshot.of(one) == before
         versions.undo(session, one, made.id, ANA)
-        assert manuscript.of(one) == after
+        assert snapshot.of(one) == after
 
 
 def test_an_undo_takes_back_one_edit_and_leaves_what_others_did_since(issue: Database) -> None:
@@ -136,9 +136,9 @@ def test_an_undo_takes_back_one_edit_and_leaves_what_others_did_since(issue: Dat
         lead, second, *_ = order = [pick.comparison_id for pick in one.picks]
         editing.annotate(session, one, lead, "A long note. " * 300)
         with versions.edit(session, one, ANA) as drop:
-            choosing.drop(session, one, lead)
+            pick_edits.drop(session, one, lead)
         with versions.edit(session, one, BOB):
-            choosing.pin(session, one, second)
+            pick_edits.pin(session, one, second)
             editing.write(session, one, one.revision, intro="Bob was here")
         versions.undo(session, one, drop.made.id, ANA)
         assert [pick.comparison_id for pick in one.picks] == order
@@ -151,16 +151,16 @@ def test_a_rival_takes_the_place_of_a_pick_in_one_act(issue: Database) -> None:
     with issue.begin() as session:
         one = issues.get(session, 1)
         out, rival = one.picks[2].comparison_id, one.rejections[0].comparison_id
-        choosing.swap(session, one, out, rival)
+        pick_edits.swap(session, one, out, rival)
         assert [pick.position for pick in one.picks] == [1, 2, 3, 4, 5]
         assert (one.picks[2].comparison_id, one.picks[2].pinned) == (rival, True)
         assert [row.comparison_id for row in one.rejections if row.vetoed] == [out]
         with pytest.raises(NotAllowed, match="already"):
-            choosing.swap(session, one, one.picks[0].comparison_id, rival)
-        choosing.let_back(session, one, out)
+            pick_edits.swap(session, one, one.picks[0].comparison_id, rival)
+        pick_edits.let_back(session, one, out)
         assert not [row for row in one.rejections if row.vetoed]
         with pytest.raises(NotFound, match="was not dropped"):
-            choosing.let_back(session, one, out)
+            pick_edits.let_back(session, one, out)
 
 
 def test_what_is_fixed_is_not_brought_back_and_a_version_of_another_issue_is_none(issue: Database) -> None:
@@ -222,15 +222,15 @@ def scripts(draw: st.DrawFn) -> Manuscript:
 def test_taking_back_the_last_edit_gives_exactly_what_was_before(
     before: Manuscript, after: Manuscript
 ) -> None:
-    assert manuscript.without(after, before, after) == before
-    assert manuscript.unpack(manuscript.pack(after)) == after
+    assert snapshot.without(after, before, after) == before
+    assert snapshot.unpack(snapshot.pack(after)) == after
 
 
 @given(scripts(), scripts(), scripts())
 def test_taking_back_an_older_edit_never_doubles_a_comparison(
     before: Manuscript, after: Manuscript, now: Manuscript
 ) -> None:
-    found = manuscript.without(now, before, after)
+    found = snapshot.without(now, before, after)
     held = [entry.comparison for entry in (*found.picks, *found.left_out)]
     assert len(held) == len(set(held))
     assert {pick.comparison for pick in now.picks} - {pick.comparison for pick in after.picks} <= set(held)
@@ -240,5 +240,5 @@ def test_a_pick_has_moved_only_when_it_left_the_order_of_the_others() -> None:
     picks = tuple(Placed(n, n, "", "", False) for n in (1, 2, 3, 4))
     before = Manuscript("", "", "", picks, ())
     after = replace(before, picks=(picks[3], *picks[:3]))
-    assert manuscript.changes(before, after).moved == (4,)
-    assert manuscript.changes(after, before).moved == (4,)
+    assert snapshot.changes(before, after).moved == (4,)
+    assert snapshot.changes(after, before).moved == (4,)

@@ -19,8 +19,9 @@ from werkzeug.routing import Rule
 from digest.db import Database
 from digest.editorial.models import Role
 from digest.web import make_app
-from digest.web.desk import gate, log
-from digest.web.desk.oidc import Provider
+from digest.web.desk import auth
+from digest.web.desk.access import audit_log
+from digest.web.desk.access.oidc import Provider
 from digest.web.guards import csrf
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
@@ -42,12 +43,12 @@ WITHOUT_LIMIT = {
 }
 # Desk routes for people who are not signed in, and why. Each has a limit.
 FOR_OUTSIDERS = {
-    "desk.ask": "asks for a letter",
-    "desk.come_in": "brings the letter's token",
-    "desk.provider": "goes to the team's provider",
-    "desk.second_check": "owes a second factor",
-    "desk.second_challenge": "owes a second factor",
-    "desk.second_passkey": "owes a second factor",
+    "desk.access.ask": "asks for a letter",
+    "desk.access.come_in": "brings the letter's token",
+    "desk.access.provider": "goes to the team's provider",
+    "desk.access.second_check": "owes a second factor",
+    "desk.access.second_challenge": "owes a second factor",
+    "desk.access.second_passkey": "owes a second factor",
 }
 # Changes that a viewer may make: how they themselves sign in, and what only they see.
 OF_ONE_S_OWN = {f"desk.{name}" for name in (
@@ -60,7 +61,7 @@ FRESH = {f"desk.{name}" for name in (
     "draw_codes", "forget_factors", "demand_factor", "invite", "role", "remove",
 )}  # fmt: skip
 # Changes of the people's page that ask for none, and why.
-WITHOUT_FRESH = {"desk.sign_them_out": "gives nobody anything; whoever is signed out signs in anew"}
+WITHOUT_FRESH = {"desk.access.sign_them_out": "gives nobody anything; whoever is signed out signs in anew"}
 
 
 def changing(app: Flask) -> Iterator[tuple[Rule, str]]:
@@ -80,11 +81,11 @@ def faults(app: Flask) -> list[str]:
             found.append(f"{where} takes no proof of ours (CSRF), and no reason is given")
         outside = True
         if rule.endpoint.startswith("desk."):
-            rank = gate.needed(view, method)
-            outside = rank == gate.ANYBODY
+            rank = auth.needed(view, method)
+            outside = rank == auth.ANYBODY
             if outside and rule.endpoint not in FOR_OUTSIDERS:
                 found.append(f"{where} asks for no role")
-            if rank == gate.RANK[Role.VIEWER] and rule.endpoint not in OF_ONE_S_OWN:
+            if rank == auth.RANK[Role.VIEWER] and rule.endpoint not in OF_ONE_S_OWN:
                 found.append(f"{where} lets a viewer change something")
         if outside and not getattr(view, "rate", None) and rule.endpoint not in WITHOUT_LIMIT:
             found.append(f"{where} counts nobody who calls it")
@@ -112,7 +113,7 @@ def test_no_exception_outlives_its_route(room: Stand) -> None:
     there = set(room.app.view_functions)
     for names in (WITHOUT_PROOF, WITHOUT_LIMIT, FOR_OUTSIDERS, OF_ONE_S_OWN, FRESH, WITHOUT_FRESH):
         assert set(names) <= there
-    assert {f"desk.{name}" for name in log.UNTOLD} <= there
+    assert {f"desk.{name}" for name in audit_log.UNTOLD} <= there
     assert not csrf._exempt_blueprints
 
 
@@ -122,16 +123,16 @@ def test_a_new_route_without_guards_is_found() -> None:
     def view() -> str:
         return ""
 
-    @gate.open_to_all
+    @auth.open_to_all
     @csrf.exempt
     def open_view() -> str:
         return ""
 
-    @gate.needs(Role.VIEWER)
+    @auth.needs(Role.VIEWER)
     def lax() -> str:
         return ""
 
-    @gate.needs(Role.OWNER)
+    @auth.needs(Role.OWNER)
     def stale() -> str:
         return ""
 

@@ -5,7 +5,7 @@ import logging
 import pytest
 from sqlalchemy import create_engine, text
 
-from digest.embedded.complaints import Complaints
+from digest.embedded.log_throttle import Complaints
 
 
 def test_a_database_that_is_away_fills_no_log(caplog: pytest.LogCaptureFixture) -> None:

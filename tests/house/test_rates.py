@@ -9,8 +9,8 @@ from tests.relay import Relay, Script
 from digest.cli.doctor import _account, _together
 from digest.config import load
 from digest.errors import BadSetting
-from digest.mail import relay_from_url
 from digest.rates import WarmUp
+from digest.smtp.connect import relay_from_url
 
 
 def test_rates_per_domain_and_a_warm_up_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import waitress
 from tests.web.newsstand import publish, stand
 
-from digest.cli.running import SERVED
+from digest.cli.processes import SERVED
 from digest.db import Database
 
 

@@ -10,8 +10,8 @@ import pytest
 from tests.relay import Relay, Script
 
 from digest.errors import BadSetting
-from digest.mail import Refused, connect, relay_from_url
-from digest.pipeline import LineLost
+from digest.smtp.client import LineLost
+from digest.smtp.connect import Refused, connect, relay_from_url
 
 
 def url(relay: Relay, user: str, options: str) -> str:

@@ -5,8 +5,8 @@ from tests.relay import Relay, Script
 
 from digest.db import utcnow
 from digest.errors import BadSetting
-from digest.mail import Refused, compose, connect, relay_from_url
-from digest.pipeline import LineLost, Mail, Reply, Stage
+from digest.smtp.client import LineLost, Mail, Reply, Stage
+from digest.smtp.connect import Refused, compose, connect, relay_from_url
 
 
 class Notes:

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from digest.errors import Unavailable
-from digest.outside.fetch import MOST_BYTES, Fetched, fetch
-from digest.outside.reach import Allowance, forbidden
+from digest.external_checks.http import MOST_BYTES, Fetched, fetch
+from digest.external_checks.ssrf import Allowance, forbidden
 
 HERE = ip_address("127.0.0.1")
 

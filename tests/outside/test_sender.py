@@ -5,8 +5,8 @@ import base64
 import pytest
 
 from digest.errors import Unavailable
-from digest.outside.sender import Proof, look
-from digest.outside.walk import walk
+from digest.external_checks.dmarc_policy import walk
+from digest.external_checks.sender_auth import Proof, look
 
 KEY = base64.b64encode(b"x" * 294).decode()
 SMALL = base64.b64encode(b"x" * 162).decode()

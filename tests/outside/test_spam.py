@@ -3,7 +3,7 @@
 import pytest
 
 from digest.errors import Unavailable
-from digest.outside import spam
+from digest.external_checks import spam
 
 GTUBE = b"XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
 MAIL = b"From: a@verdicts.dev\r\nTo: b@verdicts.dev\r\nSubject: Hello\r\nMessage-ID: <1@verdicts.dev>\r\n\r\n"

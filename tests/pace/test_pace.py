@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 import pytest
 from tests.valkey import Valkey
 
-from digest.pace.pace import Pace
+from digest.rate_limit.shared import Pace
 from digest.rates import WarmUp
 
 WINDOW = 0.1

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from datetime import date
 
+from digest.render.compile import press
 from digest.render.content import Block, Edition, Masthead, Quote, Side
-from digest.render.plate import Reader, masked
-from digest.render.press import press
+from digest.render.message_template import Reader, masked
 from digest.render.preview import Opened, open_mail
 
 BASE = "https://verdicts.example.org"

@@ -10,8 +10,8 @@ from tests.render.balance import Shape, faults
 from tests.render.editions import MASTHEAD, block, edition, opened, quotes, side
 
 from digest.render.clean import line
+from digest.render.compile import press
 from digest.render.content import Quote
-from digest.render.press import press
 
 TRICKS = [
     "{{ 7*7 }}",

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from tests.render.editions import MASTHEAD, edition, opened
 
-from digest.render.imprint import imprint
+from digest.render.footer_address import imprint
 from digest.render.letters import letter
 
 

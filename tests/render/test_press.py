@@ -14,8 +14,8 @@ from tests.render.balance import Shape, faults
 from tests.render.editions import BASE, MASTHEAD, block, edition, mail, opened, reader, side
 
 from digest.errors import BadInput
+from digest.render.compile import MAGIC, Pressed, press
 from digest.render.content import Edition, to_json
-from digest.render.press import MAGIC, Pressed, press
 from digest.render.preview import open_mail
 from digest.render.slots import for_content
 

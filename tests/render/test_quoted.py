@@ -4,15 +4,15 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digest.render import quoted
-from digest.render.plate import masked
+from digest.render import quoted_printable
+from digest.render.message_template import masked
 from digest.render.slots import Piece
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), max_size=300)
 
 
 def test_a_slot_stands_alone_on_its_line() -> None:
-    piece = quoted.encode(['href="https://example.org/go/', 3, '">x'])
+    piece = quoted_printable.encode(['href="https://example.org/go/', 3, '">x'])
     assert joined(piece, b"T" * 60).split(b"\r\n") == [
         b'href=3D"https://example.org/go/=',
         b"T" * 60 + b"=",
@@ -21,11 +21,11 @@ def test_a_slot_stands_alone_on_its_line() -> None:
 
 
 def test_no_line_begins_with_a_dot() -> None:
-    assert joined(quoted.encode([".first\n..\n" + "a" * 75 + ".next"]), b"").count(b"=2E") == 3
+    assert joined(quoted_printable.encode([".first\n..\n" + "a" * 75 + ".next"]), b"").count(b"=2E") == 3
 
 
 def test_mailbox_files_need_not_escape_it() -> None:
-    assert joined(quoted.encode(["From here on"]), b"") == b"=46rom here on"
+    assert joined(quoted_printable.encode(["From here on"]), b"") == b"=46rom here on"
 
 
 @settings(deadline=None)
@@ -34,7 +34,7 @@ def test_mailbox_files_need_not_escape_it() -> None:
     st.from_regex(r"[A-Za-z0-9_-]{0,60}", fullmatch=True),
 )
 def test_whatever_is_encoded_comes_back(parts: list[str | int], token: str) -> None:
-    wire = joined(quoted.encode(parts), token.encode())
+    wire = joined(quoted_printable.encode(parts), token.encode())
     lines = wire.split(b"\r\n")
     assert all(len(line) <= 76 and not line.startswith(b".") for line in lines)
     assert not re.search(rb"[ \t]\r\n|[^\x20-\x7e\r\n\t]", wire)

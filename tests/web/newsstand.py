@@ -12,13 +12,13 @@ from sqlalchemy.orm import Session
 
 from digest.catalog.models import Comparison, ComparisonVersion, Quote, Review, Tool
 from digest.db import Base, Database
-from digest.delivery.models import FrozenIssue
+from digest.delivery.ledger.models import FrozenIssue
 from digest.editorial.models import Issue, Pick, State
-from digest.mail import relay_from_url
 from digest.publications import publications
 from digest.render import content
 from digest.services import Limiter, Services
 from digest.signing import Signer
+from digest.smtp.connect import relay_from_url
 from digest.tracking import links
 from digest.web import make_app
 

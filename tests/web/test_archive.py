@@ -162,7 +162,7 @@ def test_what_is_not_there_is_a_plain_404(shop: Stand, path: str) -> None:
 
 
 def test_pages_of_the_list_lead_to_each_other(shop: Stand) -> None:
-    from digest.web import archive
+    from digest.web.public import archive
 
     client = shop.app.test_client()
     archive.PER_PAGE, before = 3, archive.PER_PAGE

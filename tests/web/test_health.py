@@ -7,7 +7,7 @@ from tests.web.newsstand import Stand
 from tests.web.readers import reader
 
 from digest.db import utcnow
-from digest.delivery.models import Batch, Delivery, FrozenIssue, Letter
+from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Letter
 
 
 def test_alive_asks_nothing(shop: Stand) -> None:

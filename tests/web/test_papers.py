@@ -11,10 +11,10 @@ from tests.web.newsstand import BASE, Stand, compare, publish, send, stand
 from digest.audience import tokens
 from digest.audience.models import Subscription
 from digest.db import Database, utcnow
-from digest.delivery.pressing import pressed
+from digest.delivery.ledger.compiled_issue import pressed
 from digest.editorial import content, drafting
 from digest.publications import publications
-from digest.web.desk.sample import sample_mail
+from digest.web.desk.drafts.sample import sample_mail
 
 
 @pytest.fixture

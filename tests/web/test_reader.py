@@ -11,7 +11,7 @@ from tests.web.readers import reader
 from digest.audience import consent, erase, leave, tokens
 from digest.audience.models import ConsentEvent, Subscription
 from digest.db import utcnow
-from digest.delivery.models import Letter
+from digest.delivery.ledger.models import Letter
 from digest.editorial.models import Issue
 from digest.tracking.models import Unsubscribe
 

@@ -187,7 +187,7 @@ def test_who_is_turned_away_leaves_a_trace_and_nothing_of_what_they_sent(
     viewer.post("/desk/issues/1", base_url=BASE, data={"csrf_token": "forged"})
     told = [record for record in caplog.records if record.message in {"refused", "a form without our proof"}]
     assert [getattr(record, "status", None) for record in told] == [403, None]
-    assert (told[0].user, told[0].endpoint) == (3, "desk.change")
+    assert (told[0].user, told[0].endpoint) == (3, "desk.drafts.change")
     assert "secret" not in caplog.text
     assert "forged" not in caplog.text
 

@@ -13,9 +13,9 @@ from tests.web.readers import reader
 from digest.audience import signup
 from digest.audience.models import ConsentEvent, Subscriber, Subscription, Wording
 from digest.db import utcnow
-from digest.delivery.models import Letter
+from digest.delivery.ledger.models import Letter
 from digest.publications import publications
-from digest.web import rates
+from digest.web import request_limits
 
 
 def form(shop: Stand, address: str, **more: str) -> dict[str, str]:
@@ -152,7 +152,7 @@ def test_a_proxy_that_is_trusted_says_who_asks_and_nobody_else_can(shop: Stand) 
             .status_code
         )
 
-    rates.trust(shop.app, [ip_network("127.0.0.0/8"), ip_network("10.0.0.0/30")])
+    request_limits.trust(shop.app, [ip_network("127.0.0.0/8"), ip_network("10.0.0.0/30")])
     proxied = [ask("10.0.0.1", f"1.1.1.1, 9.9.{n}.9, 10.0.0.2", n) for n in range(21)]
     assert 429 not in proxied
     for peer in ("8.8.8.8", "10.0.0.5"):  # a neighbour is no proxy
@@ -179,7 +179,7 @@ def test_the_visitor_is_who_the_nearest_trusted_proxy_saw(
 ) -> None:
     headers = {"X-Forwarded-For": forwarded} if forwarded else {}
     with shop.app.test_request_context("/", environ_base={"REMOTE_ADDR": peer}, headers=headers):
-        assert rates.visitor() == visitor
+        assert request_limits.visitor() == visitor
 
 
 def test_a_proxy_on_a_unix_socket_says_who_asks_too(shop: Stand) -> None:

@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from digest.db import Database
 from digest.tracking.links import click_token
 from digest.tracking.models import Click
-from digest.web import track
+from digest.web.public import track
 
 BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux) Firefox/140.0", "Accept-Language": "de,en;q=0.5"}
 

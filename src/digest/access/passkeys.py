@@ -21,7 +21,7 @@ from webauthn.helpers.structs import (
 
 from digest.access import factors
 from digest.access.models import Factor, Visit
-from digest.access.visits import Seen
+from digest.access.sessions import Seen
 from digest.errors import BadInput
 
 CHALLENGE_BYTES: Final = 32

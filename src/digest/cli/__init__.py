@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # name: (module, attribute, what --help says); hidden ones are what `digest up` starts.
 COMMANDS = {
     "demo": ("digest.cli.demo", "demo", "The whole job on sample data, in a home of its own."),
-    "up": ("digest.cli.running", "up", "Run all of it on this machine; Ctrl-C ends it."),
+    "up": ("digest.cli.processes", "up", "Run all of it on this machine; Ctrl-C ends it."),
     "init": ("digest.cli.setup", "init", "Create or upgrade the database; the first publication and owner."),
     "doctor": ("digest.cli.doctor", "doctor", "Look for what is wrong, and say how to mend it."),
     "comparisons": ("digest.cli.comparisons", "group", "Import, list and show comparisons."),
@@ -29,10 +29,10 @@ COMMANDS = {
     "people": ("digest.cli.people", "group", "Who comes in to the desk, a lost second factor, and the log."),
 }
 HIDDEN = {
-    "web": ("digest.cli.running", "web", "The web server."),
-    "worker": ("digest.cli.running", "worker", "The Celery worker."),
-    "beat": ("digest.cli.running", "beat", "The clock."),
-    "mailbox": ("digest.cli.running", "mailbox", "The embedded mailbox."),
+    "web": ("digest.cli.processes", "web", "The web server."),
+    "worker": ("digest.cli.processes", "worker", "The Celery worker."),
+    "beat": ("digest.cli.processes", "beat", "The clock."),
+    "mailbox": ("digest.cli.processes", "mailbox", "The embedded mailbox."),
 }
 
 

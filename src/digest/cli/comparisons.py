@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from digest.cli.place import Place
+from digest.cli.existing_path import Place
 from digest.errors import BadInput
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def import_(house: "House", paths: tuple[Path, ...], published: datetime | None,
 
 def _import(db: "Database", paths: Sequence[Path], published: datetime | None) -> "ImportResult":
     from digest.catalog import files, importing
-    from digest.cli.noting import note
+    from digest.cli.audit import note
     from digest.db import utcnow
 
     found = files.find(paths)

@@ -2,10 +2,10 @@
 
 import click
 
-from digest.cli.issue_facts import of_number
-from digest.cli.noting import note
+from digest.cli.audit import note
+from digest.cli.issue_output import of_number
 from digest.db import utcnow
-from digest.delivery import copies
+from digest.delivery.letters import copies
 from digest.services import Services
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import click
 
-from digest.cli import House, story
-from digest.cli.place import Place
-from digest.cli.running import HOST, alone, is_free
+from digest.cli import House, demo_scenario
+from digest.cli.existing_path import Place
+from digest.cli.processes import HOST, alone, is_free
 from digest.errors import DigestError, Unavailable
 
 MARK = "this-home-is-a-demo"  # only what bears this file is ever thrown away
@@ -44,9 +44,9 @@ def demo(house: House, port: int | None, home: Path | None, once: bool) -> None:
     }
     at = house.at(home=home, base_url=f"http://{HOST}:{port}", **nothing)
     services = at.services()
-    link = story.prepare(services)
+    link = demo_scenario.prepare(services)
     with _running(at, port) as child:
-        story.sign_up_and_send(services)
+        demo_scenario.sign_up_and_send(services)
         _where(services.base_url, link)
         if not once:
             click.echo("\nCtrl-C ends it.")
@@ -88,8 +88,8 @@ def _running(house: House, port: int) -> Iterator[subprocess.Popen[bytes]]:
             start_new_session=True,
         )
     try:
-        story.until(lambda: _healthy(settings.base_url, child, log), "the servers")
-        story.tell("servers", f"web, worker, clock, broker and mailbox run; their lines are in {log}")
+        demo_scenario.until(lambda: _healthy(settings.base_url, child, log), "the servers")
+        demo_scenario.tell("servers", f"web, worker, clock, broker and mailbox run; their lines are in {log}")
         yield child
     finally:
         child.terminate()
@@ -112,7 +112,9 @@ def _healthy(base_url: str, child: subprocess.Popen[bytes], log: Path) -> bool:
 def _where(base_url: str, link: str) -> None:
     click.echo("\nLook here:")
     click.echo(f"  site     {base_url}/")
-    click.echo(f"  mailbox  {base_url}/mailbox?to={story.READER}   what {story.READER} received")
+    click.echo(
+        f"  mailbox  {base_url}/mailbox?to={demo_scenario.READER}   what {demo_scenario.READER} received"
+    )
     click.echo(f"  desk     {link}   signs you in as the editor")
 
 

@@ -14,7 +14,7 @@ from digest.cli import House, Summary
 from digest.errors import DigestError
 
 if TYPE_CHECKING:
-    from digest.relays import Relay
+    from digest.smtp.url import Relay
 
 SECONDS = 5.0
 LITTLE_DISK, TOO_LITTLE_DISK = 2 * 1024**3, 200 * 1024**2
@@ -166,7 +166,7 @@ def _together(found: list[Finding]) -> Finding:
 
 
 def _account(relay: "Relay", settings: Summary) -> Finding:
-    from digest.mail import connect
+    from digest.smtp.connect import connect
 
     where = f"{relay.name} {relay.host}:{relay.port}".strip()
     try:
@@ -197,10 +197,10 @@ def _sender(house: House, settings: Summary) -> Finding:
 
 def _dns(domain: str, house: House) -> Finding:
     """What a provider looks at before it believes a sender (Gmail's and Yahoo's sender rules)."""
-    from digest.outside import sender
+    from digest.external_checks import sender_auth
 
     here = house.services()
-    proofs = sender.look(domain, relay=here.relay.host, selectors=here.dkim_selectors)
+    proofs = sender_auth.look(domain, relay=here.relay.host, selectors=here.dkim_selectors)
     wrong = [proof for proof in proofs if proof.state != "good"]
     # A key under a name that we do not know may be there all the same.
     unsure = not here.dkim_selectors

@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 from sqlalchemy.orm import Session
 
-from digest.cli import issue_facts, previewing, releasing
-from digest.cli.issue_facts import BY, of_number, printed
-from digest.cli.noting import note_issue
+from digest.cli import issue_output, previewing, releasing
+from digest.cli.audit import note_issue
+from digest.cli.issue_output import BY, of_number, printed
 from digest.db import utcnow
-from digest.delivery import control, trial
+from digest.delivery.letters import test_sends
+from digest.delivery.release import control
 from digest.editorial import drafting, issues, transitions
 from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed
@@ -24,15 +25,15 @@ def draft(here: Services, slug: str | None, *, as_json: bool) -> None:
     with here.db.begin() as session:
         issue = drafting.draft(session, publications.find(session, slug), utcnow(), by=BY)
         note_issue(session, "draft", issue)
-        facts = issue_facts.full(session, issue)
-    printed(facts, issue_facts.lines(facts), as_json)
+        facts = issue_output.full(session, issue)
+    printed(facts, issue_output.lines(facts), as_json)
 
 
 def list_(here: Services, slug: str | None, *, as_json: bool) -> None:
     """Print the publication's issues, a line each."""
     with here.db.read() as session:
         found = issues.listing(session, publications.find(session, slug))
-        facts = [issue_facts.brief(issue) for issue in found]
+        facts = [issue_output.brief(issue) for issue in found]
     if not facts and not as_json:
         click.echo("No issues. Make one: digest issues draft", err=True)
     words = (
@@ -45,12 +46,12 @@ def show(here: Services, number: int, slug: str | None, *, as_json: bool) -> Non
     """Print all about an issue: its texts, picks, rejections, checks and history."""
     with here.db.read() as session:
         issue = of_number(session, number, slug)
-        facts = issue_facts.full(session, issue)
-        facts["history"] = issue_facts.history(session, issue)
+        facts = issue_output.full(session, issue)
+        facts["history"] = issue_output.history(session, issue)
         found = releasing.look_over(session, issue, here).checks
     facts["checks"] = [vars(check) for check in found]
     said = [f"  {check.level}: {check.text} {check.mend}" for check in found]
-    printed(facts, [*issue_facts.lines(facts), *said, *issue_facts.past_lines(facts["history"])], as_json)
+    printed(facts, [*issue_output.lines(facts), *said, *issue_output.past_lines(facts["history"])], as_json)
 
 
 def preview(here: Services, number: int, slug: str | None, out: Path, *, as_json: bool) -> None:
@@ -68,7 +69,7 @@ def test(here: Services, number: int, slug: str | None, address: str) -> None:
     """Send a marked test of the issue to `address`."""
     with here.db.begin() as session:
         issue = of_number(session, number, slug)
-        trial.send_test(session, issue, address, base_url=here.base_url, now=utcnow())
+        test_sends.send_test(session, issue, address, base_url=here.base_url, now=utcnow())
         note_issue(session, "test", issue)
     here.nudge("letters")
     click.echo(f"A test of issue {number} is on its way to {address}.")

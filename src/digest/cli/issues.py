@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from digest.cli.duration import Minutes, minutes
-from digest.cli.place import Place
+from digest.cli.existing_path import Place
 
 if TYPE_CHECKING:
     from digest.cli import House

@@ -53,15 +53,15 @@ def list_(house: "House", as_json: bool) -> None:
 @click.pass_obj
 def reset(house: "House", address: str) -> None:
     """Take second factors away from ADDRESS, who lost them, end all sessions, and print a sign-in link."""
-    from digest.access import factors, visits
-    from digest.cli.noting import note
+    from digest.access import factors, sessions
+    from digest.cli.audit import note
     from digest.cli.setup import sign_in_link
 
     services = house.services()
     with services.db.begin() as session:
         user = _user(session, address)
         gone = factors.forget_all(session, user.id)
-        visits.end_all(session, user)
+        sessions.end_all(session, user)
         note(session, "take second factors away", "person", user.id)
         link = sign_in_link(services, user)
     click.echo(f"{gone} second factor{'' if gone == 1 else 's'} taken away; all sessions ended")
@@ -74,7 +74,7 @@ def reset(house: "House", address: str) -> None:
 @click.pass_obj
 def log_(house: "House", before: int | None, as_json: bool) -> None:
     """Print the log, the newest line first, fifty at a time."""
-    from digest.access import log
+    from digest.access import audit_log
 
     with house.services().db.read() as session:
         facts = [
@@ -88,7 +88,7 @@ def log_(house: "House", before: int | None, as_json: bool) -> None:
                 "publication": line.slug,
                 "words": line.entry.words,
             }
-            for line in log.page(session, before=before)
+            for line in audit_log.page(session, before=before)
         ]
     if as_json:
         click.echo(_dump(facts))

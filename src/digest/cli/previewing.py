@@ -5,9 +5,9 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from digest.audience import tokens
-from digest.delivery.pressing import pressed
+from digest.delivery.ledger.compiled_issue import pressed
 from digest.editorial.models import Issue
-from digest.render.plate import Reader, masked
+from digest.render.message_template import Reader, masked
 from digest.render.preview import open_mail
 from digest.signing import Signer
 from digest.tracking import links

@@ -7,14 +7,14 @@ from itertools import chain
 import click
 from sqlalchemy.orm import Session
 
-from digest.cli import issue_facts, waiting
-from digest.cli.issue_facts import BY, of_number, printed
-from digest.cli.noting import note_issue
+from digest.cli import issue_output, waiting
+from digest.cli.audit import note_issue
+from digest.cli.issue_output import BY, of_number, printed
 from digest.db import utcnow
-from digest.delivery import nudges
-from digest.delivery.forecast import forecast
-from digest.delivery.pressing import pressed
-from digest.delivery.report import report as delivery_report
+from digest.delivery.ledger.compiled_issue import pressed
+from digest.delivery.letters import reminders
+from digest.delivery.release.forecast import forecast
+from digest.delivery.release.report import report as delivery_report
 from digest.editorial import findings, issues
 from digest.editorial import schedule as calendar
 from digest.editorial.findings import Findings
@@ -71,8 +71,8 @@ def report(here: Services, number: int, slug: str | None, *, as_json: bool) -> N
     """Print what became of every reader, and what they did with the issue."""
     with here.db.read() as session:
         issue_id = of_number(session, number, slug).id
-        found = delivery_report(session, issue_id, utcnow()) | issue_facts.done(session, issue_id)
-    printed(found, chain(issue_facts.report_lines(found), issue_facts.done_lines(found)), as_json)
+        found = delivery_report(session, issue_id, utcnow()) | issue_output.done(session, issue_id)
+    printed(found, chain(issue_output.report_lines(found), issue_output.done_lines(found)), as_json)
 
 
 def look_over(session: Session, issue: Issue, here: Services) -> Findings:
@@ -98,9 +98,9 @@ def _put_on(
         put(session, issue, now)
         _refuse_blocked(issue, look_over(session, issue, here))
         expected = forecast(session, issue, base_url=here.base_url, allowed=here.allowed, now=now)
-        said, facts = expected.sentence(), issue_facts.brief(issue)
+        said, facts = expected.sentence(), issue_output.brief(issue)
         held = issues.is_unreleased(session, issue)
-        nudges.asked(session, issue, now, None)
+        reminders.asked(session, issue, now, None)
     here.nudge("calendar")
     if not quiet:
         printed(facts | {"sentence": said, "needs_release": held}, [said], as_json)

@@ -33,7 +33,7 @@ def init(house: House, /, owner: str | None, **fields: str | None) -> None:
 
     Safe to call again: what is there stays, and what is named here is changed.
     """
-    from digest.cli.noting import note
+    from digest.cli.audit import note
 
     services = house.services()
     click.echo(f"database\n  {_database_line(*migrate(services))}")

@@ -28,7 +28,7 @@ def bring_in(
     """
     from digest.audience import importing, upload
     from digest.audience.arrivals import Terms
-    from digest.cli.noting import note
+    from digest.cli.audit import note
     from digest.publications.publications import find
 
     source, confirmed, invite = ground
@@ -53,10 +53,10 @@ def bring_in(
 def _invite(session: "Session", subscriber_ids: list[int], terms: "Terms") -> None:
     if not subscriber_ids:
         return
-    from digest.delivery import letters
+    from digest.delivery.letters import delivery
 
     for subscriber_id in subscriber_ids:
-        letters.post(
+        delivery.post(
             session,
             "confirm",
             now=terms.now,

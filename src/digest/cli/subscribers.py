@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from digest.cli.place import Place
-from digest.cli.subscriber_facts import import_facts, import_text, line_facts
+from digest.cli.existing_path import Place
+from digest.cli.subscriber_output import import_facts, import_text, line_facts
 from digest.errors import BadInput
 
 if TYPE_CHECKING:
@@ -136,8 +136,8 @@ def export_(house: "House", as_csv: bool, address: str | None, slug: str | None,
     """Export all subscribers, or with --address everything about one, to the standard output."""
     if as_csv and (as_json or address):
         raise click.UsageError("--csv goes with neither --json nor --address")
-    from digest.cli.noting import note, number_of
-    from digest.delivery.held import everything
+    from digest.cli.audit import note, number_of
+    from digest.delivery.ledger.subject_access import everything
 
     with house.services().db.begin() as session:
         note(session, "export", "subscriber", number_of(session, address) if address else None)
@@ -203,7 +203,7 @@ def show(house: "House", address: str, as_json: bool) -> None:
 def suppress(house: "House", address: str, reason: str) -> None:
     """Never mail ADDRESS, known or not; only a fresh confirmed sign-up of theirs lifts it."""
     from digest.audience import suppression
-    from digest.cli.noting import note, number_of
+    from digest.cli.audit import note, number_of
     from digest.db import utcnow
 
     services = house.services()
@@ -219,9 +219,9 @@ def suppress(house: "House", address: str, reason: str) -> None:
 @click.pass_obj
 def erase(house: "House", address: str, yes: bool) -> None:
     """Forget ADDRESS for good. A keyed hash stays, so that an import does not bring it back."""
-    from digest.cli.noting import note, number_of
+    from digest.cli.audit import note, number_of
     from digest.db import utcnow
-    from digest.delivery.forget import forget
+    from digest.delivery.ledger.retention import forget
 
     if not yes and sys.stdin.isatty():
         click.confirm(f"Forget {address.strip()} for good?", abort=True)

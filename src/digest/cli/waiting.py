@@ -59,8 +59,8 @@ def _watch(database: Database, issue_id: int, show: Show, still: float) -> Seen:
 def look(database: Database, issue_id: int) -> Seen:
     """The issue as it is now."""
     from digest.db import utcnow
-    from digest.delivery.counts import counts
-    from digest.delivery.waits import waits
+    from digest.delivery.ledger.counts import counts
+    from digest.delivery.release.hold_reason import waits
 
     with database.read() as session:
         issue = issues.by_id(session, issue_id)

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from digest.editorial import candidates, freshness
 from digest.editorial.check import Check, Level, blocking, note, stop, warn
+from digest.editorial.default_texts import PREHEADER_CHARS, SUBJECT_CHARS
 from digest.editorial.models import Issue
-from digest.editorial.texts import PREHEADER_CHARS, SUBJECT_CHARS
 
 # Gmail clips what is larger than about 102 kB of HTML, and the unsubscribe link with it.
 WARN_BYTES, BLOCK_BYTES = 90_000, 102_000

@@ -7,7 +7,16 @@ from datetime import datetime
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from digest.editorial import candidates, issues, manuscript, occasions, schedule, texts, transitions, versions
+from digest.editorial import (
+    candidates,
+    default_texts,
+    issues,
+    schedule,
+    slots,
+    snapshot,
+    transitions,
+    versions,
+)
 from digest.editorial.models import Issue, Pick, Rejection, State
 from digest.editorial.picks import Chosen, Rejected, Selection
 from digest.editorial.picks import select as choose
@@ -51,14 +60,14 @@ def draft(
     if issue and not issues.take(session, issue, f"drafted anew, {by}", {State.DRAFT}):
         issue = None  # it went onto the calendar a moment ago
     selection = _selection(session, publication, issue, clicks)
-    before = manuscript.of(issue) if issue else None
+    before = snapshot.of(issue) if issue else None
     if issue is None:
         if not selection.picks:
             raise NothingNew(
                 f"nothing is new since the last issue of {publication.name}; import comparisons first"
             )
         issue = _start(session, publication, now, by, user_id)
-    texts.follow(session, issue, lambda: _fill(session, issue, selection))
+    default_texts.follow(session, issue, lambda: _fill(session, issue, selection))
     issue.drafted_at = now
     what = "Drafted anew" if before else "Drafted"
     versions.keep(session, issue, before, what, Who(by, now, user_id))
@@ -97,7 +106,7 @@ def occasion_due(session: Session, publication: Publication, now: datetime) -> s
     run = schedule.next_occasion(publication, now)
     begins = schedule.draft_time(publication, run)
     done = publication.drafted_for is not None and publication.drafted_for >= run
-    if begins > now or done or occasions.is_skipped(session, publication, run):
+    if begins > now or done or slots.is_skipped(session, publication, run):
         return None
     return run
 

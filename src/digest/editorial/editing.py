@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
-from digest.editorial import issues, manuscript, texts
-from digest.editorial.manuscript import Manuscript
+from digest.editorial import default_texts, issues, snapshot
 from digest.editorial.models import Issue, Pick, State
+from digest.editorial.snapshot import Manuscript
 from digest.errors import BadInput, NotAllowed, NotFound
 from digest.render.clean import line, prose
 
@@ -72,14 +72,14 @@ def reorder(
         session.flush()
         session.expire(issue, ["picks"])
 
-    texts.follow(session, issue, change)
+    default_texts.follow(session, issue, change)
     return issue.revision
 
 
 def rewrite(session: Session, issue: Issue, script: Manuscript, what: str, *, by: str = "") -> int:
     """Make the issue say all that `script` says and nothing else. Returns the new revision."""
     touch(session, issue, what, by)
-    manuscript.put(session, issue, script)
+    snapshot.put(session, issue, script)
     keep_ready(issue)
     return issue.revision
 

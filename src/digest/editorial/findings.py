@@ -6,13 +6,13 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from digest.editorial import checks, content, mailing, seen, waivers
+from digest.editorial import check_results, checks, content, mail_checks, waivers
 from digest.editorial.check import Check, Level
-from digest.editorial.looks import Outside
+from digest.editorial.external_check_queue import Outside
 from digest.editorial.models import Issue
 from digest.editorial.waivers import Waived
 from digest.errors import BadInput, NotAllowed
-from digest.render.press import Pressed
+from digest.render.compile import Pressed
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Findings:
     size: int | None
     checks: tuple[Check, ...]
     waived: Mapping[tuple[str, str], Waived] = field(default_factory=dict)
-    sight: seen.Sight = seen.NOTHING
+    sight: check_results.Sight = check_results.NOTHING
 
     @property
     def blocking(self) -> list[Check]:
@@ -98,9 +98,9 @@ def look_over(
         refused = [Check("press", Level.BLOCKING, text, "Mend that text.", "intro")]
     size = made.html_bytes if made else None
     found = checks.run(session, issue, base_url=base_url, html_bytes=size, now=now)
-    inside = mailing.run(made, base_url) if made else ()
-    out = seen.NOTHING
+    inside = mail_checks.run(made, base_url) if made else ()
+    out = check_results.NOTHING
     if outside is not None:
-        out = seen.sight(session, issue, content.edition(session, issue, base_url), outside)
+        out = check_results.sight(session, issue, content.edition(session, issue, base_url), outside)
     every = sorted((*refused, *found, *inside, *out.checks), key=lambda check: list(Level).index(check.level))
     return Findings(size, tuple(every), waivers.holding(session, issue.id), out)

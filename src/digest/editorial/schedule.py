@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from digest.editorial import issues, releases, transitions
+from digest.editorial import approvals, issues, transitions
 from digest.editorial.clock import FORM, draft_time, next_occasion, next_run, resolve, wall
 from digest.editorial.models import Issue, State
 from digest.errors import BadInput, NotAllowed
@@ -187,7 +187,7 @@ def _put(
     issues.refuse_unready(issue)  # only now: from here on no editor can take its last pick away
     issue.send_on, issue.zone, issue.send_at, issue.hold_minutes = on, zone, send_at, hold
     session.flush()
-    releases.ask(session, issue, now=now, by=by, user_id=user)
+    approvals.ask(session, issue, now=now, by=by, user_id=user)
 
 
 def _still_scheduled(session: Session, issue: Issue) -> None:

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from digest.editorial import editing, issues, manuscript
-from digest.editorial.manuscript import Changes, Manuscript
+from digest.editorial import editing, issues, snapshot
 from digest.editorial.models import Issue, Version
+from digest.editorial.snapshot import Changes, Manuscript
 from digest.errors import NotAllowed, NotFound
 
 FOLD = timedelta(minutes=5)
@@ -48,7 +48,7 @@ class Told:
     @property
     def changes(self) -> Changes | None:
         """What it changed."""
-        return manuscript.changes(self.before, self.script) if self.before else None
+        return snapshot.changes(self.before, self.script) if self.before else None
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def edit(session: Session, issue: Issue, who: Who, *, folds: bool = False) -> It
     With `folds` it joins what the same person wrote a moment ago. Without a `what` the differences name it.
     """
     issues.hold(session, issue)
-    before = manuscript.of(issue)
+    before = snapshot.of(issue)
     told = Edit()
     yield told
     told.made = keep(session, issue, before, told.what, who, folds=folds)
@@ -76,19 +76,19 @@ def keep(
     """Keep the issue as it stands, when it differs from `before`; the version, or None. The row must be taken."""
     session.flush()
     session.expire(issue, ["picks", "rejections"])
-    script = manuscript.of(issue)
+    script = snapshot.of(issue)
     if script == before:
         return None
     last = latest(session, issue.id)
-    known = manuscript.unpack(last.state) if last else None
+    known = snapshot.unpack(last.state) if last else None
     if last and known == script:
         return last  # a room has kept it already
     if before is not None and known != before:
         last = _add(session, issue, before, "As it was", Who("", who.now))
     if folds and last and _joins(last, who):
         return _fold(session, last, script, who)
-    found = manuscript.changes(before, script) if before else None
-    return _add(session, issue, script, what or (manuscript.said(found) if found else ""), who, folds=folds)
+    found = snapshot.changes(before, script) if before else None
+    return _add(session, issue, script, what or (snapshot.said(found) if found else ""), who, folds=folds)
 
 
 def latest(session: Session, issue_id: int) -> Version | None:
@@ -136,7 +136,7 @@ def undo(session: Session, issue: Issue, version_id: int, who: Who) -> Version |
         raise NotAllowed(f"there is nothing before this version of issue {issue.number}")
     with edit(session, issue, who) as done:
         done.what = f"Taken back: {told.version.what}"
-        wanted = manuscript.without(manuscript.of(issue), told.before, told.script)
+        wanted = snapshot.without(snapshot.of(issue), told.before, told.script)
         editing.rewrite(session, issue, wanted, "an edit taken back", by=who.by)
     return done.made
 
@@ -149,8 +149,8 @@ def _before(session: Session, issue_id: int, version_id: int | None) -> Version 
 
 
 def _told(version: Version, earlier: Version | None) -> Told:
-    before = manuscript.unpack(earlier.state) if earlier else None
-    return Told(version, manuscript.unpack(version.state), before)
+    before = snapshot.unpack(earlier.state) if earlier else None
+    return Told(version, snapshot.unpack(version.state), before)
 
 
 def _joins(last: Version, who: Who) -> bool:
@@ -161,8 +161,8 @@ def _joins(last: Version, who: Who) -> bool:
 def _fold(session: Session, last: Version, script: Manuscript, who: Who) -> Version:
     earlier = _before(session, last.issue_id, last.id)
     if earlier is not None:
-        last.what = manuscript.said(manuscript.changes(manuscript.unpack(earlier.state), script))
-    last.state, last.at = manuscript.pack(script), who.now
+        last.what = snapshot.said(snapshot.changes(snapshot.unpack(earlier.state), script))
+    last.state, last.at = snapshot.pack(script), who.now
     session.flush()
     return last
 
@@ -178,7 +178,7 @@ def _add(
         at=who.now,
         what=what,
         folds=folds,
-        state=manuscript.pack(script),
+        state=snapshot.pack(script),
     )
     session.add(made)
     session.flush()

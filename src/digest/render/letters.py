@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from digest.errors import BadInput
 from digest.render import environment, figures, mjml
 from digest.render.clean import line
+from digest.render.footer_address import imprint
 from digest.render.headers import leaving
-from digest.render.imprint import imprint
 
 _SHARED = {"publication", "postal_address"}
 _NEEDED: dict[str, set[str]] = {

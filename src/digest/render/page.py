@@ -7,7 +7,7 @@ from markupsafe import Markup
 from digest.render import figures, markdown, quotes
 from digest.render.clean import line
 from digest.render.content import Block, Edition, Side
-from digest.render.imprint import imprint
+from digest.render.footer_address import imprint
 from digest.render.linker import Linker
 from digest.render.slots import MASKED_HTML, MASKED_TEXT, PREFERENCES, UNSUBSCRIBE, Slots
 

@@ -7,9 +7,10 @@ from flask import Flask
 from jinja2 import StrictUndefined
 
 from digest.services import Services
-from digest.web import archive, desk, errors, feed, frame, guards, health, rates, reader, site, track
-from digest.web.desk import oidc
-from digest.web.desk.oidc import Provider
+from digest.web import desk, errors, guards, health, publication_context, request_limits
+from digest.web.desk.access import oidc
+from digest.web.desk.access.oidc import Provider
+from digest.web.public import archive, feed, reader, site, track
 
 
 def make_app(
@@ -18,7 +19,7 @@ def make_app(
     secret_keys: Sequence[str],
     mailbox: bool,
     provider: Provider | None = None,
-    proxies: Sequence[rates.Network] = rates.LOOPBACK,
+    proxies: Sequence[request_limits.Network] = request_limits.LOOPBACK,
     ready: Mapping[str, Callable[[], object]] | None = None,
 ) -> Flask:
     """The WSGI app. `secret_keys` sign the desk's cookies, newest first; `mailbox` adds the embedded mailbox's pages.
@@ -36,11 +37,11 @@ def make_app(
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     # A redirect to a tidier address would break a one-click unsubscribe (RFC 8058, 3.2).
     app.url_map.strict_slashes = app.url_map.merge_slashes = False
-    rates.trust(app, proxies)
+    request_limits.trust(app, proxies)
     guards.protect(app, secure=services.base_url.startswith("https://"))
     guards.version_static(app)
     errors.register(app)
-    frame.keep_to_the_paper(app)
+    publication_context.keep_to_the_paper(app)
     for room in (site, archive, feed, reader, track, health, desk):
         app.register_blueprint(room.blueprint)
     if provider is not None:

@@ -12,13 +12,13 @@ from sqlalchemy import Row, func, select, text
 from sqlalchemy.orm import Session
 
 from digest.db import utcnow
-from digest.delivery.counts import counts
-from digest.delivery.models import Batch, FrozenIssue, Letter, Outcome
+from digest.delivery.ledger.counts import counts
+from digest.delivery.ledger.models import Batch, FrozenIssue, Letter, Outcome
 from digest.editorial.models import Issue, State
 from digest.publications.models import Publication
 from digest.schema import missing
-from digest.web import rates
-from digest.web.frame import services
+from digest.web import request_limits
+from digest.web.publication_context import services
 
 LOG = logging.getLogger(__name__)
 SHOWN_FOR = timedelta(days=7)  # counting the deliveries of every issue ever sent would take ever longer
@@ -51,7 +51,7 @@ def readyz() -> tuple[Response, int]:
 @blueprint.get("/metrics")
 def metrics() -> Response:
     """Figures for Prometheus, in a network of our own only: how many readers there are is nobody's business."""
-    if not rates.at_home():
+    if not request_limits.at_home():
         abort(404)
     with services().db.read() as session:
         return Response(ledger_figures(session, utcnow()), content_type=CONTENT_TYPE_LATEST)

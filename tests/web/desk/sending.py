@@ -6,11 +6,11 @@ from tests.web.newsstand import Stand
 from tests.web.readers import reader
 
 from digest.db import utcnow
-from digest.delivery.models import Batch, Delivery, FrozenIssue
+from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue
 from digest.editorial import content, issues, transitions
 from digest.editorial.models import State
 from digest.publications import publications
-from digest.render.press import press
+from digest.render.compile import press
 from digest.tracking import links, unsubscribes
 
 OUTCOMES = ("accepted",) * 6 + ("failed", "failed", "excluded", "unknown", None)

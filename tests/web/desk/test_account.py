@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from tests.web.desk.desk import csrf, get, newsroom, press, signed_in
 from tests.web.newsstand import BASE, Stand
 
-from digest.access import visits
+from digest.access import sessions
 from digest.access.models import Entry, Factor, Visit
 from digest.db import Database, utcnow
 from digest.editorial import users
@@ -285,7 +285,7 @@ def test_the_last_visit_is_noted_once_a_minute_and_after_the_answer(
 
 def test_a_session_ends_after_three_days_without_a_visit(room: Stand, clock: time_machine.Traveller) -> None:
     client = signed_in(room)
-    clock.shift(visits.IDLE)
+    clock.shift(sessions.IDLE)
     assert client.get("/desk/", base_url=BASE).headers["Location"] == "/desk/sign-in"
 
 

@@ -11,7 +11,7 @@ from tests.web.desk.desk import get, newsroom, press, signed_in, undo
 from tests.web.newsstand import Stand
 
 from digest.db import Database, utcnow
-from digest.editorial import drafting, issues, occasions, schedule, users
+from digest.editorial import drafting, issues, schedule, slots, users
 from digest.editorial.models import State
 from digest.publications import publications
 
@@ -29,9 +29,9 @@ def berlin(db: Database, home: Path) -> Stand:
     return newsroom(db, home, zone="Europe/Berlin", weekday=weekday, draft_days_before=1)
 
 
-def coming(made: Stand) -> occasions.Occasion:
+def coming(made: Stand) -> slots.Occasion:
     with made.db.read() as session:
-        return occasions.coming(session, publications.find(session), utcnow(), 2)[1]
+        return slots.coming(session, publications.find(session), utcnow(), 2)[1]
 
 
 def words(page: str) -> str:
@@ -80,22 +80,22 @@ def test_a_week_is_skipped_and_taken_back(room: Stand) -> None:
     answer = press(editor, url, page=PAGE, **fields).get_data(as_text=True)
     assert "is on again" in answer
     with room.db.read() as session:
-        assert not occasions.is_skipped(session, publications.find(session), day)
+        assert not slots.is_skipped(session, publications.find(session), day)
 
 
 def test_a_skipped_week_is_not_what_the_schedule_proposes(room: Stand) -> None:
     editor = signed_in(room)
     with room.db.begin() as session:
         paper = publications.find(session)
-        first, second = (day.day for day in occasions.coming(session, paper, utcnow(), 2))
-        occasions.skip(session, paper, first, now=utcnow(), user_id=None)
+        first, second = (day.day for day in slots.coming(session, paper, utcnow(), 2))
+        slots.skip(session, paper, first, now=utcnow(), user_id=None)
     assert f'name="day" type="date" value="{second}"' in get(editor, "/desk/issues/1/schedule")
 
 
 def test_a_draft_moves_on_when_its_week_is_skipped(room: Stand) -> None:
     with room.db.begin() as session:
         paper = publications.find(session)
-        first, second = occasions.coming(session, paper, utcnow(), 2)
+        first, second = slots.coming(session, paper, utcnow(), 2)
         issues.get(session, 1).occasion = first.day
     editor = signed_in(room)
     assert "Draft" in cell(editor, first.day)
@@ -134,7 +134,7 @@ def test_all_publications_stand_on_one_calendar(room: Stand) -> None:
     assert "Only parsers" in page
     assert "Asia/Tokyo and Europe/Berlin" in page
     with room.db.read() as session:
-        day = occasions.coming(session, publications.find(session, "daily-parsers"), utcnow(), 2)[1].day
+        day = slots.coming(session, publications.find(session, "daily-parsers"), utcnow(), 2)[1].day
     said = press(
         editor,
         f"{PAGE}/skip?publication=daily-parsers",
@@ -145,8 +145,8 @@ def test_all_publications_stand_on_one_calendar(room: Stand) -> None:
     )
     assert said.request.args["publication"] == "ship-or-skip"
     with room.db.read() as session:
-        assert occasions.is_skipped(session, publications.find(session, "daily-parsers"), day)
-        assert not occasions.is_skipped(session, publications.find(session, "ship-or-skip"), day)
+        assert slots.is_skipped(session, publications.find(session, "daily-parsers"), day)
+        assert not slots.is_skipped(session, publications.find(session, "ship-or-skip"), day)
 
 
 @pytest.mark.parametrize("month", ["2026-13", "0001-01", "9999-12", "soon"])

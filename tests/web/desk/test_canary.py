@@ -8,7 +8,7 @@ from tests.web.desk.sending import on_its_way
 from tests.web.newsstand import Stand
 
 from digest.db import utcnow
-from digest.delivery.models import FrozenIssue
+from digest.delivery.ledger.models import FrozenIssue
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from tests.web.desk.test_release import HOUR
 from tests.web.newsstand import Stand
 
 from digest.db import Database, utcnow
-from digest.editorial import content, issues, looks
-from digest.editorial.looks import Outside
+from digest.editorial import content, external_check_queue, issues
+from digest.editorial.external_check_queue import Outside
 from digest.editorial.models import Look, State, Transition, Waiver
 
 DRAFT = "/desk/issues/1"
@@ -96,17 +96,17 @@ def test_the_live_part_reloads_after_a_save_and_often_while_workers_look(room: S
     assert "<html" not in part
     with room.db.begin() as session:
         found = issues.get(session, 1)
-        things = looks.wanted(
+        things = external_check_queue.wanted(
             found, content.edition(session, found, "https://news.example.org"), Outside("127.0.0.1")
         )
-        looks.claim(session, things, utcnow() - looks.CALM)
+        external_check_queue.claim(session, things, utcnow() - external_check_queue.CALM)
         answers = {
             "link": {"trouble": "the page is gone for good (410)"},
             "sender": {"proofs": []},
             "spam": {"absent": True},
         }
         for one in things:
-            looks.store(session, one, answers[one.kind], utcnow())
+            external_check_queue.store(session, one, answers[one.kind], utcnow())
     part = get(editor, CHECKS)
     assert "every 60s" in part
     assert "The intro links to https://fine.dev/a, and the page is gone for good (410)." in part

@@ -11,20 +11,32 @@ from tests.web.desk.desk import csrf, get, issue, newsroom, order, press, signed
 from tests.web.newsstand import BASE, Stand
 
 from digest.db import Database, utcnow
-from digest.delivery.models import Letter
+from digest.delivery.ledger.models import Letter
 from digest.editorial import users
 from digest.editorial.models import Role
-from digest.web.desk import gate
+from digest.web.desk import auth
 
-OPEN = {"desk.sign_in", "desk.ask", "desk.enter", "desk.come_in", "desk.provider", "desk.provider_back"}
-HALF_WAY = {"desk.second", "desk.second_check", "desk.second_challenge", "desk.second_passkey"}
+OPEN = {
+    "desk.access.sign_in",
+    "desk.access.ask",
+    "desk.access.enter",
+    "desk.access.come_in",
+    "desk.access.provider",
+    "desk.access.provider_back",
+}
+HALF_WAY = {
+    "desk.access.second",
+    "desk.access.second_check",
+    "desk.access.second_challenge",
+    "desk.access.second_passkey",
+}
 OPEN |= HALF_WAY  # each asks for a session that owes or repeats its proof
 # How one signs in oneself, whatever the role.
 OWN = {f"desk.{name}" for name in (
     "sign_out", "end_sessions", "end_session", "end_other_sessions", "letter_again", "app_start", "app_confirm",
     "passkey", "passkey_challenge", "rename_factor", "remove_factor", "draw_codes", "nudges",
 )}  # fmt: skip
-LOOKS = {"desk.seek", "desk.switch"}  # a search that is a POST, so that no address stands in a URL
+LOOKS = {"desk.audience.seek", "desk.switch"}  # a search that is a POST, so that no address stands in a URL
 OWNERS = {f"desk.{name}" for name in (
     "people", "invite", "role", "remove", "sign_them_out", "forget_factors", "demand_factor", "log",
     "settings", "save", "another", "set_up", "set_up_step", "set_up_save",
@@ -64,16 +76,16 @@ def test_every_desk_route_needs_a_signed_in_user(room: Stand) -> None:
 def test_every_change_needs_an_editor_and_people_need_an_owner(room: Stand) -> None:
     needed = {}
     for endpoint, method, _ in desk_rules(room):
-        needed[endpoint, method] = gate.needed(room.app.view_functions[endpoint], method)
+        needed[endpoint, method] = auth.needed(room.app.view_functions[endpoint], method)
     for (endpoint, method), rank in needed.items():
         if endpoint in OPEN:
-            assert rank == gate.ANYBODY
+            assert rank == auth.ANYBODY
         elif endpoint in OWNERS:
-            assert rank == gate.RANK[Role.OWNER]
+            assert rank == auth.RANK[Role.OWNER]
         elif method == "GET" or endpoint in OWN | LOOKS:
-            assert rank >= gate.RANK[Role.VIEWER], endpoint
+            assert rank >= auth.RANK[Role.VIEWER], endpoint
         else:
-            assert rank >= gate.RANK[Role.EDITOR], endpoint
+            assert rank >= auth.RANK[Role.EDITOR], endpoint
 
 
 def test_every_post_without_our_proof_is_refused(room: Stand) -> None:

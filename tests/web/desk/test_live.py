@@ -20,7 +20,7 @@ from digest.access.models import Visit
 from digest.db import Database, utcnow
 from digest.editorial import issues, users, versions
 from digest.editorial.models import Presence
-from digest.web.desk import diffs
+from digest.web.desk.drafts import diffs
 
 DRAFT = "/desk/issues/1"
 BASE = "https://news.example.org"

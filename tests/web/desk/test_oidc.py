@@ -20,7 +20,7 @@ from digest.access.models import Entry, ProviderAccount, Visit
 from digest.cli.doctor import _provider
 from digest.db import Database
 from digest.web import make_app
-from digest.web.desk.oidc import Provider
+from digest.web.desk.access.oidc import Provider
 
 BACK = "/desk/provider/back"
 

@@ -11,8 +11,8 @@ from tests.web.readers import reader
 
 from digest.audience.models import Subscriber, TopicChoice
 from digest.db import utcnow
-from digest.delivery.models import Letter, Trial
-from digest.editorial import choosing, issues
+from digest.delivery.ledger.models import Letter, Trial
+from digest.editorial import issues, pick_edits
 from digest.editorial.models import State
 from digest.publications import publications
 
@@ -98,7 +98,7 @@ def test_one_is_told_what_changed_since_one_s_own_last_look(room: Stand) -> None
     assert "Nothing changed since your last look" in get(editor, PREVIEW)
     with room.db.begin() as session:
         found = issues.get(session, 1)
-        choosing.drop(session, found, order(room)[1], by="another@verdicts.io")
+        pick_edits.drop(session, found, order(room)[1], by="another@verdicts.io")
     press(editor, DRAFT, **form(editor) | {f"note-{order(room)[0]}": "Look again.", "do": "save"})
     page = get(editor, PREVIEW)
     assert "was dropped." in page

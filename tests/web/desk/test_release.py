@@ -10,8 +10,8 @@ from tests.web.desk.sending import on_its_way
 from tests.web.newsstand import Stand
 
 from digest.db import utcnow
-from digest.delivery import outbox
-from digest.delivery.models import Delivery, Letter
+from digest.delivery.ledger.models import Delivery, Letter
+from digest.delivery.letters import outbox
 from digest.editorial import issues, transitions
 from digest.editorial.models import State
 

@@ -13,8 +13,8 @@ from tests.web.newsstand import Stand
 from digest.audience import consent
 from digest.audience.models import Subscriber
 from digest.db import utcnow
-from digest.delivery.counts import of_ended, recount
-from digest.delivery.models import Delivery, Outcome
+from digest.delivery.ledger.counts import of_ended, recount
+from digest.delivery.ledger.models import Delivery, Outcome
 from digest.editorial.models import Issue, State
 from digest.publications import publications
 

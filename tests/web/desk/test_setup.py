@@ -12,9 +12,9 @@ from tests.web.newsstand import Stand, publish, stand
 
 from digest.db import Database, utcnow
 from digest.editorial import users
-from digest.mail import relay_from_url
 from digest.publications import publications
 from digest.publications.models import Publication
+from digest.smtp.connect import relay_from_url
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from digest.access.models import Entry
 from digest.audience import consent, suppression
 from digest.audience.models import Subscriber
 from digest.db import utcnow
-from digest.delivery import letters
+from digest.delivery.letters import delivery
 from digest.editorial.models import State
 from digest.publications import publications
 from digest.tracking.models import Click
@@ -94,7 +94,7 @@ def test_the_whole_history_of_one_reader_is_on_one_page(room: Stand) -> None:
     with room.db.begin() as session:
         facts = {"subscriber_id": numbers[0], "publication_id": 1, "source": "form"}
         consent.record(session, **facts, kind=consent.Kind.CONFIRMED, now=utcnow(), wording="Yes, send it.")
-        letters.post(session, "welcome", now=utcnow(), publication_id=1, subscriber_id=numbers[0])
+        delivery.post(session, "welcome", now=utcnow(), publication_id=1, subscriber_id=numbers[0])
     viewer = signed_in(room, "viewer")
     page = get(viewer, f"/desk/subscribers/{numbers[0]}")
     for said in ("Yes, send it.", "Followed", "Link 0", "Accepted", "Welcome"):

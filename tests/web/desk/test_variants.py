@@ -7,7 +7,7 @@ from tests.web.desk.desk import get, press, signed_in
 from tests.web.desk.sending import OUTCOMES, on_its_way
 from tests.web.newsstand import Stand
 
-from digest.delivery.models import Letter
+from digest.delivery.ledger.models import Letter
 
 PREVIEW = "/desk/issues/1/preview"
 

@@ -1,39 +1,18 @@
-"""The editors' desk: from a draft that is already good to a report that adds up."""
+"""The editors' desk: one blueprint for each area, nested in one that requires signing in."""
 
-from digest.web.desk import (  # noqa: F401  importing a file of pages registers them
-    account,
+from digest.web.desk import (
+    access,
     audience,
-    calendar,
-    checking,
-    chosen,
-    clash,
-    comparisons,
-    deliveries,
-    draft,
-    factors,
+    catalog,
+    current_publication,  # noqa: F401  registers its hooks
+    drafts,
     issues,
-    log,
-    oidc,
-    people,
-    preview,
-    problems,
-    release,
-    report,
-    saving,
-    schedule,
-    second,
+    problems,  # noqa: F401  registers its error handlers
     settings,
-    setup,
-    sign_in,
-    subscriber,
-    subscribers,
-    tools,
-    trials,
-    uploads,
-    versions,
-    watch,
-    writing,
 )
-from digest.web.desk.gate import blueprint
+from digest.web.desk.auth import blueprint
+
+for area in (drafts, issues, catalog, audience, access, settings):
+    blueprint.register_blueprint(area.blueprint)
 
 __all__ = ["blueprint"]

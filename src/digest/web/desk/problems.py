@@ -10,8 +10,8 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response
 
 from digest.errors import DigestError, NotFound, Unavailable
-from digest.web.desk.frame import complain, page
-from digest.web.desk.gate import blueprint
+from digest.web.desk.auth import blueprint
+from digest.web.desk.view_helpers import complain, page
 
 LOG = logging.getLogger(__name__)
 TITLES = {

@@ -9,12 +9,12 @@ from flask import Response, g, redirect, request, session, url_for
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from digest.access import visits
-from digest.access.visits import Seen
+from digest.access import sessions
+from digest.access.sessions import Seen
 from digest.db import utcnow
 from digest.editorial.models import User
-from digest.web import rates
-from digest.web.desk.frame import complain, services
+from digest.web import request_limits
+from digest.web.desk.view_helpers import complain, services
 
 LOG = logging.getLogger(__name__)
 KEY: Final = "key"  # in the cookie; the row holds its hash
@@ -37,16 +37,18 @@ def seen() -> Seen | None:
     if not isinstance(key, str):
         return None
     with services().db.read() as db:
-        return visits.find(db, key, utcnow())
+        return sessions.find(db, key, utcnow())
 
 
 def begin(db: Session, user: User, way: str) -> str:
     """A new row for this browser in place of its old one; gives the key for `remember`, once it is committed."""
     old = seen()
     if old is not None:
-        visits.end(db, old.user_id, old.id)
-    network = rates.neighbourhood(rates.visitor())
-    return visits.begin(db, user, utcnow(), way=way, agent=rough(request.user_agent.string), network=network)
+        sessions.end(db, old.user_id, old.id)
+    network = request_limits.neighbourhood(request_limits.visitor())
+    return sessions.begin(
+        db, user, utcnow(), way=way, agent=rough(request.user_agent.string), network=network
+    )
 
 
 def remember(key: str) -> None:
@@ -62,7 +64,7 @@ def remember(key: str) -> None:
 def landing() -> str:
     """Where to go after signing in: a page of the desk that was asked for before, else its front page."""
     aim = str(session.pop(AIM, ""))
-    return aim if aim.startswith("/desk/") else url_for("desk.front")
+    return aim if aim.startswith("/desk/") else url_for("desk.issues.front")
 
 
 def rough(agent: str) -> str:
@@ -75,14 +77,14 @@ def rough(agent: str) -> str:
 def note_the_use(response: Response) -> None:
     """Write down, once a minute and after the answer went out, that the session is in use: nobody waits for it."""
     visit: Seen | None = g.get("visit")
-    if visit is None or visit.proved_at is None or utcnow() - visit.seen_at < visits.SEEN_EVERY:
+    if visit is None or visit.proved_at is None or utcnow() - visit.seen_at < sessions.SEEN_EVERY:
         return
     database = services().db
 
     def write() -> None:
         try:
             with database.begin() as db:
-                visits.touch(db, visit, utcnow())
+                sessions.touch(db, visit, utcnow())
         except SQLAlchemyError as error:
             LOG.warning("a session's use was not noted", extra={"error": type(error).__name__})
 
@@ -96,10 +98,10 @@ def fresh(view: View) -> View:
     def asked(*args: Any, **given: Any) -> Any:
         if g.visit.is_fresh(utcnow()):
             return view(*args, **given)
-        people = url_for("desk.people")
-        session[AIM] = people if request.path.startswith(people) else url_for("desk.account")
+        people = url_for("desk.access.people")
+        session[AIM] = people if request.path.startswith(people) else url_for("desk.access.account")
         complain("Show once more that it is you; then press it again. Nothing was changed.")
-        return redirect(url_for("desk.second"), 303)
+        return redirect(url_for("desk.access.second"), 303)
 
     asked.fresh = True  # type: ignore[attr-defined]  # a mark on the function, read by the guard test
     return cast("View", asked)

@@ -1,0 +1,26 @@
+"""How much was mailed, asked of the ledger: what a day's limit goes by when its store knows nothing."""
+
+from datetime import datetime
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from digest.delivery.ledger.models import Batch, Delivery
+from digest.editorial.models import Issue
+
+
+def went_since(session: Session, since: datetime) -> int:
+    """How many mails of issues were handed to a relay since then: as far as they ended, or may be under way."""
+    recent = select(Issue.id).where(Issue.started_at.is_not(None))
+    recent = recent.where(or_(Issue.finished_at.is_(None), Issue.finished_at >= since))
+    ended = select(func.count()).where(
+        Delivery.issue_id.in_(recent), Delivery.ended_at >= since, Delivery.attempts > 0
+    )
+    under_way = (
+        select(func.count())
+        .select_from(Delivery)
+        .join(Batch, Batch.id == Delivery.batch_id)
+        .where(Batch.holder.is_not(None), Batch.done_at.is_(None), Delivery.place < Batch.started)
+        .where(Delivery.outcome.is_(None), Delivery.due_at.is_(None))
+    )
+    return (session.scalar(ended) or 0) + (session.scalar(under_way) or 0)

@@ -1,0 +1,237 @@
+"""Letters: single mails to one person, out of the outbox. The same rules of claiming, with a row for a batch.
+
+A letter was asked for by the person it goes to, so one that was under way when the process died is sent once more
+(with the same Message-ID, so that a mailbox can tell), and only after that it is unknown.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Select, Update, or_, select, update
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from digest.db import PLAIN, Database, utcnow
+from digest.delivery.ledger.models import Letter, Outcome
+from digest.delivery.letters.letter_builder import Unwanted, write
+from digest.delivery.letters.outbox import post
+from digest.delivery.relays import replies
+from digest.delivery.relays.accounts import Accounts, Limits
+from digest.delivery.relays.replies import Meaning
+from digest.signing import Signer
+from digest.smtp.client import Line, LineLost, Mail, Reply, Stage
+from digest.smtp.connect import Refused, Relay, connect
+
+LOG = logging.getLogger(__name__)
+LEASE = timedelta(seconds=60)
+UNDER_WAY = timedelta(minutes=12)  # longer than the longest wait for a reply (RFC 5321: ten minutes)
+MOST_CRASHES = 2  # a letter that two processes died with is not tried a third time
+FIRST_WAIT = timedelta(seconds=30)  # the person sits and waits
+
+
+def due(session: Session, now: datetime) -> bool:
+    """Whether a letter waits to be sent."""
+    return session.scalar(_due(now).limit(1)) is not None
+
+
+def send_due(
+    db: Database,
+    *,
+    signer: Signer,
+    relay: Relay,
+    base_url: str,
+    retry_delay: timedelta = FIRST_WAIT,
+    limit: int = 50,
+    limits: Limits | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+    clock: Callable[[], datetime] = utcnow,
+) -> int:
+    """Send up to `limit` letters that are due over one connection; gives how many the relay took.
+
+    Opens its own transactions: each letter is marked before it is handed over. Its line is beside those of issues,
+    waits for no rate and is counted by it: issues give way. A relay of which no account lets us in leaves every
+    letter where it is, for a later try.
+    """
+    run = _Run(db, signer, base_url, min(retry_delay, FIRST_WAIT), clock, [])
+    run.claim(limit)
+    again: list[Mail] = []
+    accounts = Accounts(relay, limits or Limits())
+    while run.waiting or again:
+        try:
+            line = _connect(accounts, run, stopping)
+        except (Refused, LineLost) as error:
+            run.put_back(str(error))
+            return run.taken
+        before = run.answers
+        try:
+            line.converse(run.mails(again, stopping), run)
+            line.quit()
+            break
+        except LineLost as lost:
+            again = list(lost.again)
+            if run.answers == before:
+                run.put_back(str(lost))
+                return run.taken
+        finally:
+            line.close()
+    run.put_back("the process was asked to stop")
+    return run.taken
+
+
+def _connect(accounts: Accounts, run: "_Run", stopping: Callable[[], bool]) -> Line:
+    """A line over any account that works. Raises what the last of them said when none does."""
+    trouble: Refused | LineLost | None = None
+    for account in accounts.in_turn():
+        try:
+            line = connect(account.relay, stopping=stopping)
+        except (Refused, LineLost) as error:
+            if stopping():
+                raise
+            accounts.set_aside(account)
+            trouble = error
+        else:
+            accounts.charge(account, len(run.waiting))
+            return line
+    assert trouble is not None
+    raise trouble
+
+
+@dataclass
+class _Run:
+    """The letters in hand: (id, attempts), where the number of attempts is the fence of the claim."""
+
+    db: Database
+    signer: Signer
+    base_url: str
+    first_wait: timedelta
+    clock: Callable[[], datetime]
+    waiting: list[tuple[int, int]]
+    taken: int = 0
+    answers: int = 0
+
+    def claim(self, limit: int) -> None:
+        now = self.clock()
+        with self.db.begin() as session:
+            ids = session.scalars(_due(now).limit(limit).with_for_update(skip_locked=True)).all()
+            claimed = update(Letter).where(Letter.id.in_(ids), _free(now))
+            claimed = claimed.values(claimed_until=now + LEASE, attempts=Letter.attempts + 1)
+            rows = session.execute(claimed.returning(Letter.id, Letter.attempts), execution_options=PLAIN)
+            self.waiting = sorted((letter_id, attempts) for letter_id, attempts in rows)
+
+    def mails(self, again: list[Mail], stopping: Callable[[], bool]) -> Iterator[Mail | None]:
+        yield from again
+        while self.waiting and not stopping():
+            letter_id, fence = self.waiting.pop(0)
+            mail = self._write(letter_id, fence)
+            if mail is not None:
+                self._fences[letter_id] = fence
+                yield mail
+
+    def __post_init__(self) -> None:
+        self._fences: dict[int, int] = {}
+
+    def handing_over(self, mail: Mail) -> None:
+        """Commit that it may be out before it is."""
+        now = self.clock()
+        with self.db.begin() as session:
+            ours = self._ours(mail.key).where(Letter.claimed_until > now)
+            mark = ours.values(handed_over=True, claimed_until=now + UNDER_WAY).returning(Letter.id)
+            if session.scalar(mark, execution_options=PLAIN) is None:
+                raise LineLost("the claim on a letter ran out")
+
+    def meanwhile(self) -> None:
+        """A letter is made in its turn."""
+
+    def answered(self, mail: Mail, stage: Stage, reply: Reply) -> None:
+        verdict = replies.judge(stage, reply)
+        self.answers += 1
+        self.taken += verdict.meaning is Meaning.ACCEPTED
+        if verdict.meaning is Meaning.ACCEPTED:
+            self._end(mail.key, Outcome.ACCEPTED, str(reply))
+        elif verdict.meaning is Meaning.FAILED:
+            self._end(mail.key, Outcome.FAILED, str(reply))
+        else:
+            self._later(mail.key, str(reply))
+
+    def lost(self, mail: Mail, why: str) -> None:
+        self._end(mail.key, Outcome.UNKNOWN, why)
+
+    def put_back(self, why: str) -> None:
+        """Free what was claimed and not handed over."""
+        for letter_id, fence in [*self.waiting, *self._fences.items()]:
+            self._fences[letter_id] = fence
+            self._later(letter_id, why)
+        self.waiting.clear()
+
+    def _write(self, letter_id: int, fence: int) -> Mail | None:
+        self._fences[letter_id] = fence
+        with self.db.read() as session:
+            letter = session.get_one(Letter, letter_id)
+            try:
+                return write(session, letter, signer=self.signer, base_url=self.base_url, now=self.clock())
+            except Unwanted as why:
+                outcome, words = Outcome.EXCLUDED, str(why)
+            except OperationalError:
+                raise
+            except Exception as error:  # whatever it is: the letters behind this one go on
+                LOG.exception("letter cannot be written", extra={"letter": letter_id})
+                outcome, words = Outcome.FAILED, str(error)
+        self._end(letter_id, outcome, words)
+        return None
+
+    def _end(self, letter_id: int, outcome: Outcome, words: str) -> None:
+        now = self.clock()
+        ended = {"outcome": outcome.value, "reply": words[:500], "ended_at": now, "claimed_until": None}
+        with self.db.begin() as session:
+            session.execute(self._ours(letter_id).values(ended), execution_options=PLAIN)
+        self._fences.pop(letter_id, None)
+
+    def _later(self, letter_id: int, words: str) -> None:
+        """Give it back; after 48 hours of that it has failed."""
+        wait = replies.wait(self._fences[letter_id], self.first_wait)
+        if wait is None:
+            self._end(letter_id, Outcome.FAILED, f"gave up: {words}")
+            return
+        back = {
+            "due_at": self.clock() + wait,
+            "claimed_until": None,
+            "handed_over": False,
+            "reply": words[:500],
+        }
+        with self.db.begin() as session:
+            session.execute(self._ours(letter_id).values(back), execution_options=PLAIN)
+        self._fences.pop(letter_id, None)
+
+    def _ours(self, letter_id: int) -> Update:
+        fence = self._fences.get(letter_id, 0)
+        return update(Letter).where(
+            Letter.id == letter_id, Letter.attempts == fence, Letter.outcome.is_(None)
+        )
+
+
+def settle_abandoned(session: Session, now: datetime) -> int:
+    """Letters that two processes died with end as unknown; gives how many."""
+    gone = update(Letter).where(Letter.outcome.is_(None), Letter.handed_over, Letter.claimed_until < now)
+    gone = gone.where(Letter.attempts >= MOST_CRASHES)
+    ended = {
+        "outcome": Outcome.UNKNOWN.value,
+        "reply": "the process ended while it was under way",
+        "ended_at": now,
+    }
+    rows = session.scalars(gone.values(ended).returning(Letter.id), execution_options=PLAIN).all()
+    return len(rows)
+
+
+def _free(now: datetime) -> ColumnElement[bool]:
+    return or_(Letter.claimed_until.is_(None), Letter.claimed_until < now)
+
+
+def _due(now: datetime) -> Select[int]:
+    spent = Letter.handed_over & (Letter.attempts >= MOST_CRASHES)
+    waiting = select(Letter.id).where(Letter.outcome.is_(None), Letter.due_at <= now, _free(now), ~spent)
+    return waiting.order_by(Letter.due_at, Letter.id)
+
+
+__all__ = ["due", "post", "send_due", "settle_abandoned"]

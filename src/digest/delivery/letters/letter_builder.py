@@ -1,0 +1,163 @@
+"""From a row of the outbox to a mail: the facts, the links with their tokens minted now, and the addressee."""
+
+import json
+from datetime import UTC, datetime
+
+from sqlalchemy.orm import Session
+
+from digest.audience import address as addresses
+from digest.audience import tokens
+from digest.audience.models import Standing, Subscriber, Subscription
+from digest.delivery.ledger.message_factory import envelope
+from digest.delivery.ledger.models import Letter
+from digest.delivery.letters.copies import again
+from digest.delivery.letters.outbox import COPY, TEST
+from digest.delivery.letters.test_sends import picks
+from digest.editorial import content, issues, users
+from digest.editorial.models import User
+from digest.publications import publications
+from digest.publications.models import Publication
+from digest.render.compile import press
+from digest.render.letters import letter as render
+from digest.render.message_template import Reader, masked
+from digest.signing import Purpose, Signer
+from digest.smtp.client import Mail
+from digest.smtp.connect import compose
+
+CONFIRM_HOURS = "72 hours"
+SIGN_IN_MINUTES = f"{int(users.BY_LETTER.total_seconds()) // 60} minutes"
+
+
+class Unwanted(Exception):
+    """The letter must not be sent any more; the text says why: left, suppressed, erased."""
+
+
+def write(session: Session, letter: Letter, *, signer: Signer, base_url: str, now: datetime) -> Mail:
+    """The mail of a letter. The same letter has the same Message-ID each time.
+
+    Raises Unwanted when its reader left, is suppressed or erased, and DigestError when it cannot be written.
+    """
+    publication = _publication(session, letter)
+    to = addressee(session, letter, publication.id)
+    recipient, wide = envelope(to)
+    sender = publication.sender_address
+    if letter.kind == COPY:
+        data = again(session, int(json.loads(letter.facts)["issue_id"]), letter.subscriber_id or 0, signer)
+        return Mail(sender.encode("ascii"), recipient, data, wide, letter.id, dotless=True)
+    name = signer.minter(Purpose.BOUNCE).mint(0, letter.id).decode("ascii")
+    message_id = f"{name}@{sender.rpartition('@')[2]}"
+    if letter.kind == TEST:
+        data = _test(session, letter, recipient, message_id.encode("ascii"), signer=signer, base_url=base_url)
+        return Mail(sender.encode("ascii"), recipient, data, wide, letter.id)
+    facts = _facts(session, letter, publication, signer=signer, base_url=base_url, now=now)
+    rendered = render(letter.kind, facts)
+    data = compose(
+        sender=(publication.sender_name, sender),
+        to=recipient.decode(),
+        subject=rendered.subject,
+        text=rendered.text,
+        html=rendered.html,
+        message_id=message_id,
+        date=now,
+        headers=dict(rendered.headers),
+        wide=wide,
+    )
+    # What nobody asked for (a notice) is sent from nobody, so that its bounce goes nowhere and cannot loop.
+    envelope_sender = b"" if letter.kind == "notice" else sender.encode("ascii")
+    return Mail(envelope_sender, recipient, data, wide, letter.id)
+
+
+def addressee(session: Session, letter: Letter, publication_id: int) -> str:
+    """Whom the letter goes to, as things stand now. Raises Unwanted."""
+    if letter.address is not None:
+        return letter.address
+    if letter.user_id is not None:
+        user = session.get(User, letter.user_id)
+        if user is None or user.removed_at is not None:
+            raise Unwanted("gone")
+        return user.address
+    subscriber = session.get(Subscriber, letter.subscriber_id)
+    if subscriber is None or subscriber.address is None or subscriber.erased_at is not None:
+        raise Unwanted("erased")
+    # Whoever asks to be let in again may be written to once more; whoever complained never.
+    if subscriber.suppressed_at is not None and (
+        letter.kind != "confirm" or subscriber.suppressed_for == "complaint"
+    ):
+        raise Unwanted("suppressed")
+    choice = session.get(Subscription, (subscriber.id, publication_id))
+    if letter.kind in {"welcome", COPY} and (choice is None or choice.standing != Standing.ACTIVE.value):
+        raise Unwanted("left")
+    return subscriber.address
+
+
+def _publication(session: Session, letter: Letter) -> Publication:
+    if letter.publication_id is not None:
+        return session.get_one(Publication, letter.publication_id)
+    return publications.find(session)
+
+
+def _facts(
+    session: Session,
+    letter: Letter,
+    publication: Publication,
+    *,
+    signer: Signer,
+    base_url: str,
+    now: datetime,
+) -> dict[str, object]:
+    given: dict[str, object] = json.loads(letter.facts)
+    given["asked_at"] = _spoken(given.get("asked_at"), letter.created_at)
+    facts: dict[str, object] = {
+        "publication": publication.name,
+        "postal_address": publication.postal_address,
+        "language": publication.language,
+        "tagline": publication.tagline,
+        "expires": SIGN_IN_MINUTES if letter.kind == "sign_in" else CONFIRM_HOURS,
+    }
+    if "link_path" in given:
+        given["link_url"] = f"{base_url}{given.pop('link_path')}"
+    return facts | given | _links(session, letter, publication.id, signer=signer, base_url=base_url, now=now)
+
+
+def _links(
+    session: Session, letter: Letter, publication_id: int, *, signer: Signer, base_url: str, now: datetime
+) -> dict[str, object]:
+    reader = letter.subscriber_id
+    match letter.kind:
+        case "confirm" if reader:
+            token = tokens.confirm_token(signer, publication_id, reader, now)
+            return {"confirm_url": f"{base_url}/confirm/{token}"}
+        case "welcome" | "known" if reader:
+            leave = tokens.unsubscribe_token(signer, publication_id, reader)
+            choose = tokens.preferences_token(signer, publication_id, reader)
+            return {
+                "unsubscribe_url": f"{base_url}/unsubscribe/{leave}",
+                "preferences_url": f"{base_url}/preferences/{choose}",
+            }
+        case "sign_in" if letter.user_id:
+            token = users.sign_in_token(signer, session.get_one(User, letter.user_id), now)
+            return {"sign_in_url": f"{base_url}/desk/enter/{token}"}
+    return {}
+
+
+def _test(
+    session: Session, letter: Letter, to: bytes, message_id: bytes, *, signer: Signer, base_url: str
+) -> bytes:
+    facts = json.loads(letter.facts)
+    issue = issues.by_id(session, int(facts["issue_id"]))
+    plain, escaped = masked(addresses.masked(str(letter.address)))
+    leave = tokens.unsubscribe_token(signer, issue.publication_id, 0)
+    choose = tokens.preferences_token(signer, issue.publication_id, 0)
+    edition = content.edition(session, issue, base_url)
+    plate = press(edition, test=True).plate(picks(edition, facts.get("topics", ())))
+    return plate.fill(Reader(to, message_id, leave.encode(), choose.encode(), plain, escaped, click=b""))
+
+
+def _spoken(given: object, otherwise: datetime) -> str:
+    """A time as a person reads it; doors give it in ISO 8601."""
+    try:
+        at = datetime.fromisoformat(str(given)) if given else otherwise
+    except ValueError:
+        return str(given)
+    at = at.astimezone(UTC)
+    return f"{at.day} {at:%B %Y, %H:%M} UTC"

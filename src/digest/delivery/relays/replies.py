@@ -1,0 +1,69 @@
+"""What a reply of the relay means: for this reader, or for all of them (RFC 5321, RFC 3463; research of 2026)."""
+
+import random
+from datetime import timedelta
+from enum import Enum, auto
+from typing import NamedTuple
+
+from digest.smtp.client import Reply, Stage
+
+GIVE_UP_AFTER = timedelta(hours=48)
+LONGEST_WAIT = timedelta(hours=4)
+JITTER = 0.2
+# Our login, our sender, our quota, our size: no reader can help it.
+_LOGIN = frozenset({530, 534, 535, 538})
+_OURS = frozenset({"5.1.7", "5.1.8", "5.3.4", "5.4.5", "5.5.1"})
+_BAD_ADDRESS = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"})
+_BAD_ADDRESS_CODES = frozenset({551, 553, 556})
+
+
+class Meaning(Enum):
+    """What follows from a reply."""
+
+    ACCEPTED = auto()
+    LATER = auto()  # this reader again, after a while
+    FAILED = auto()  # this reader never
+    REFUSED = auto()  # we are the trouble: the issue pauses, and the readers keep their place
+    BUSY = auto()  # the relay as a whole, not now
+
+
+class Verdict(NamedTuple):
+    """A reply's meaning and a short reason that many readers share."""
+
+    meaning: Meaning
+    reason: str
+    bad_address: bool = False  # there is no such mailbox: worth suppressing
+
+
+def judge(stage: Stage, reply: Reply) -> Verdict:
+    """What `reply` at `stage` means. A 2yz at the end of the data is the only acceptance there is."""
+    code, enhanced = reply.code, reply.enhanced
+    reason = reply.status
+    if stage is Stage.BODY and code // 100 == 2:  # noqa: PLR2004 RFC 5321
+        return Verdict(Meaning.ACCEPTED, "")
+    if code in _LOGIN or enhanced.startswith("5.7.") or enhanced in _OURS:
+        return Verdict(Meaning.REFUSED, reason)
+    if stage in {Stage.CONNECT, Stage.LOGIN, Stage.MAIL}:
+        return Verdict(Meaning.REFUSED if code // 100 == 5 else Meaning.BUSY, reason)  # noqa: PLR2004 RFC 5321
+    if code // 100 == 4:  # noqa: PLR2004 RFC 5321
+        return Verdict(Meaning.LATER, reason)
+    if code == 552 and not enhanced:  # noqa: PLR2004 at the end of data it is the mail's size, before it the mailbox's
+        return Verdict(Meaning.LATER if stage is Stage.RCPT else Meaning.REFUSED, reason)
+    bad = enhanced in _BAD_ADDRESS or (not enhanced and code in _BAD_ADDRESS_CODES)
+    return Verdict(Meaning.FAILED, reason, bad_address=bad)
+
+
+def wait(attempts: int, first: timedelta) -> timedelta | None:
+    """How long to wait after try number `attempts` (from 1) failed; None when 48 hours would pass: give up.
+
+    The waits double from `first` and are shaken by a fifth, so that a thousand readers do not come back at once.
+    """
+    behind = sum((_step(n, first) for n in range(1, attempts)), timedelta())
+    step = _step(attempts, first)
+    if behind + step > GIVE_UP_AFTER:
+        return None
+    return step * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 no secret
+
+
+def _step(attempt: int, first: timedelta) -> timedelta:
+    return min(first * 2.0 ** min(attempt - 1, 30), LONGEST_WAIT)

@@ -1,0 +1,174 @@
+"""Freezing an issue: what it says, then to whom. Nothing is sent before both are written down and counted."""
+
+import hashlib
+from datetime import datetime, timedelta
+
+from sqlalchemy import BigInteger, Select, Subquery, case, cast, func, insert, literal, null, select
+from sqlalchemy.orm import Session, defer
+
+from digest.audience import reach, topics
+from digest.audience.models import Subscription, TopicChoice
+from digest.delivery.ledger.message_factory import Maker
+from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Outcome
+from digest.delivery.release import batches, canary
+from digest.delivery.release.forecast import left_since
+from digest.editorial import content, issues, transitions
+from digest.editorial.findings import look_over
+from digest.editorial.models import Issue, State
+from digest.errors import DigestError
+from digest.render.compile import press
+from digest.render.content import from_json, to_json
+from digest.signing import Signer
+from digest.tracking import links
+
+
+def freeze(
+    session: Session,
+    issue: Issue,
+    *,
+    signer: Signer,
+    base_url: str,
+    now: datetime,
+    by: str = "clock",
+    user_id: int | None = None,
+) -> None:
+    """Fix what a scheduled issue says, and bring it into `sending`; its mails leave when its hold is over.
+
+    Raises NotAllowed when it is not scheduled (any more) or a check blocks it, for it may have been edited since it was
+    put on the calendar; BadInput when it cannot be pressed.
+    """
+    transitions.move(session, issue, State.SENDING, now=now, by=by, user_id=user_id)
+    issue.release_at = now + timedelta(minutes=issue.hold_minutes)
+    issues.refuse_unready(issue)
+    edition = content.edition(session, issue, base_url)
+    pressed = press(edition, dated=issue.release_at)
+    look_over(session, issue, base_url=base_url, pressed=pressed).refuse(issue)
+    stored = pressed.to_bytes()
+    frozen = FrozenIssue(
+        issue_id=issue.id,
+        edition=to_json(edition),
+        pressed=stored,
+        sha256=hashlib.sha256(stored).hexdigest(),
+        template_version=pressed.template_version,
+        key_id=signer.newest,
+        frozen_at=now,
+    )
+    session.add(frozen)
+    session.flush()
+    Maker.of(session, issue.id, signer).check()
+    links.store(
+        session, issue.id, [(link.number, link.pick_id, link.url, link.label) for link in pressed.links]
+    )
+
+
+def freeze_step(session: Session, issue_id: int, now: datetime, limit: int = batches.CHUNK) -> bool:
+    """Write the next readers of the audience down; True when all are, and the count is right.
+
+    Goes through `limit` subscriptions, whoever they belong to. May be called again after any crash and by two at
+    once: it goes on behind the last reader that was committed.
+    """
+    mine = select(FrozenIssue).where(FrozenIssue.issue_id == issue_id).options(defer(FrozenIssue.pressed))
+    frozen = session.scalars(mine.with_for_update()).one_or_none()
+    if frozen is None or frozen.audience_done_at is not None:  # taken back in its hold, or all there
+        return True
+    issue = session.get_one(Issue, issue_id, populate_existing=True)
+    if issue.state not in {State.SENDING, State.PAUSED}:
+        return True
+    last, most = _next_run(session, frozen.audience_upto, limit)
+    if last is None:
+        return _finished(session, frozen, now)
+    frozen.planned += _write(session, issue, frozen, last=last, most=most, now=now)
+    frozen.audience_upto = last
+    return False
+
+
+def unfinished(session: Session) -> list[int]:
+    """The issues on their way out whose audience is not all written down; one that is paused waits."""
+    open_ = select(FrozenIssue.issue_id).join(Issue, Issue.id == FrozenIssue.issue_id)
+    going = open_.where(FrozenIssue.audience_done_at.is_(None), Issue.state == State.SENDING)
+    return list(session.scalars(going.order_by(FrozenIssue.frozen_at, FrozenIssue.issue_id)))
+
+
+def _next_run(session: Session, upto: int, limit: int) -> tuple[int | None, int]:
+    """The last of the next `limit` subscriptions behind subscriber `upto`, and how many there are."""
+    ids = select(Subscription.subscriber_id).where(Subscription.subscriber_id > upto)
+    run = ids.order_by(Subscription.subscriber_id).limit(limit).subquery()
+    last, most = session.execute(select(func.max(run.c.subscriber_id), func.count()).select_from(run)).one()
+    return last, most
+
+
+def _write(
+    session: Session, issue: Issue, frozen: FrozenIssue, *, last: int, most: int, now: datetime
+) -> int:
+    """A row per reader up to `last`: those to be mailed in batches, the others with their outcome; gives how many."""
+    ids = batches.make(session, issue.id, most, now)
+    seats = _seats(session, issue, frozen, last)
+    free = seats.c.reason.is_(None)
+    values = {
+        Delivery.issue_id: literal(issue.id),
+        Delivery.subscriber_id: seats.c.subscriber_id,
+        Delivery.batch_id: batches.seated(ids, seats.c.seat),
+        Delivery.place: seats.c.seat % batches.SIZE,
+        Delivery.variant: seats.c.variant,
+        Delivery.outcome: case((free, None), else_=Outcome.EXCLUDED.value),
+        Delivery.reason: seats.c.reason,
+        Delivery.attempts: literal(0),
+        Delivery.ended_at: case((free, None), else_=literal(now, Delivery.ended_at.type)),
+    }
+    written = session.execute(
+        insert(Delivery).from_select(list(values), select(*values.values()), include_defaults=False),
+        execution_options={"preserve_rowcount": True},
+    )
+    batches.settle(session, ids)
+    return written.rowcount  # type: ignore[attr-defined,no-any-return] # an INSERT gives a cursor's result
+
+
+def _seats(session: Session, issue: Issue, frozen: FrozenIssue, last: int) -> Subquery:
+    """The readers up to `last` (subscriber_id, reason, variant) with a seat, from 0, for each who is to be mailed."""
+    run = (frozen.audience_upto, last)
+    since = left_since(session, issue, frozen.frozen_at)
+    readers = reach.audience(issue.publication_id, frozen.frozen_at, since, run)
+    chose = topics.anybody_chose(session, issue.publication_id)
+    rows = (
+        _narrowed(readers, frozen, issue.publication_id, run)
+        if chose
+        else readers.add_columns(cast(null(), BigInteger).label("variant"))
+    ).subquery("readers")
+    free = rows.c.reason.is_(None)
+    # Who gets the same blocks stands together, so that the sender has few of the many kinds in hand at a time.
+    order = (rows.c.variant, rows.c.subscriber_id) if chose else (rows.c.subscriber_id,)
+    seat = func.count().filter(free).over(order_by=order, rows=(None, 0)) - 1
+    columns = (rows.c.subscriber_id, rows.c.reason, rows.c.variant, case((free, seat)).label("seat"))
+    return select(*columns).subquery("seats")
+
+
+def _narrowed(
+    readers: Select[int, str | None], frozen: FrozenIssue, publication_id: int, run: tuple[int, int]
+) -> Select[int, str | None, int | None]:
+    """The readers of a run with the blocks that each wants, by the topics they chose."""
+    blocks = [block.topics for block in from_json(frozen.edition).blocks]
+    chosen = TopicChoice.subscriber_id
+    wanted = topics.variants(publication_id, blocks).where(chosen > run[0], chosen <= run[1])
+    return topics.narrowed(readers, wanted, len(blocks))
+
+
+def _finished(session: Session, frozen: FrozenIssue, now: datetime) -> bool:
+    """Count anew what was written, batch by batch and row by row, before anything may be sent."""
+    of_issue, open_here = Delivery.issue_id == frozen.issue_id, Delivery.outcome.is_(None)
+    loose_here = open_here & Delivery.batch_id.is_(None)
+    sums = (func.count(), func.count().filter(open_here), func.count().filter(loose_here))
+    rows, open_, loose = session.execute(select(*sums).where(of_issue)).one()
+    if loose:
+        batches.cut_loose(session, frozen.issue_id, now)
+        return False
+    room = session.scalar(
+        select(func.coalesce(func.sum(Batch.size), 0)).where(Batch.issue_id == frozen.issue_id)
+    )
+    if rows != frozen.planned or open_ != room:
+        raise DigestError(
+            f"the audience of issue row {frozen.issue_id} does not add up: {frozen.planned} planned, {rows} written, "
+            f"{open_} to be mailed, {room} in batches; nothing was sent"
+        )
+    canary.set_apart(session, frozen, open_, now)
+    frozen.audience_done_at = now
+    return True

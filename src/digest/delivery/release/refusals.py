@@ -1,0 +1,122 @@
+"""Too many readers refused: no bad address but a bad list, or a relay that turned. The issue stops for a person."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from digest.delivery.ledger.masking import masked
+from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Outcome
+from digest.delivery.letters import notices
+from digest.editorial import transitions
+from digest.editorial.models import Issue, State
+from digest.errors import NotAllowed
+
+LOG = logging.getLogger(__name__)
+WINDOW = 1000  # mails that ended, at least: fewer say nothing
+STOP = 0.10  # of them refused
+_BATCHES = 64
+# Waiting in vain says something of a receiver and nothing of our list.
+_REFUSED = (Delivery.outcome == Outcome.FAILED.value) & ~func.coalesce(Delivery.reason, "").startswith(
+    "gave up"
+)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Of so many mails that the relay answered, so many recipients were refused."""
+
+    answered: int
+    refused: int
+
+    def above(self, share: float) -> bool:
+        """Whether more than `share` were refused."""
+        return self.refused > share * self.answered
+
+
+def watch(session: Session, now: datetime) -> list[int]:
+    """Stop every issue of whose latest 1,000 or so mails more than a tenth were refused; gives those issues' rows.
+
+    Reads a few thousand rows by their index, however large the audience is. What ended before a person resumed the
+    issue is not held against it again.
+    """
+    going = (
+        select(FrozenIssue.issue_id, FrozenIssue.watched_from)
+        .join(Issue, Issue.id == FrozenIssue.issue_id)
+        .where(Issue.state == State.SENDING, FrozenIssue.audience_done_at.is_not(None))
+    )
+    return [
+        issue_id for issue_id, since in session.execute(going).all() if _watch(session, issue_id, since, now)
+    ]
+
+
+def seen(session: Session, batch_ids: Sequence[int], since: datetime | None = None) -> Seen:
+    """Count the answers in these batches, those after `since` alone when it is given."""
+    ended = Delivery.outcome.in_((Outcome.ACCEPTED.value, Outcome.FAILED.value))
+    rows = select(func.count(), func.count().filter(_REFUSED)).where(Delivery.batch_id.in_(batch_ids), ended)
+    if since is not None:
+        rows = rows.where(Delivery.ended_at > since)
+    answered, refused = session.execute(rows).one()
+    return Seen(answered, refused)
+
+
+def words(session: Session, batch_ids: Sequence[int]) -> str:
+    """What the relay said most often when it refused readers of these batches, without their addresses."""
+    rows = select(Delivery.reply).where(Delivery.batch_id.in_(batch_ids), _REFUSED)
+    most = rows.group_by(Delivery.reply).order_by(func.count().desc(), Delivery.reply).limit(1)
+    return masked(session.scalar(most) or "")
+
+
+def halt(session: Session, issue_id: int, why: str, now: datetime) -> bool:
+    """Pause a going issue and tell the editors why; False when somebody else stopped it first."""
+    issue = session.get_one(Issue, issue_id, populate_existing=True)
+    if issue.state != State.SENDING:
+        return False
+    try:
+        transitions.move(session, issue, State.PAUSED, now=now, by="clock", why=why)
+    except NotAllowed:
+        return False
+    notices.halted(session, issue, now)
+    return True
+
+
+def unfit(session: Session, issue_id: int, was: State, why: str, now: datetime) -> None:
+    """Pause an issue that cannot be frozen (`was` scheduled) or counted (`was` sending), and tell whom it concerns."""
+    issue = session.get_one(Issue, issue_id, populate_existing=True)
+    if issue.state != was:  # another clock or a person was faster
+        return
+    try:
+        transitions.move(session, issue, State.PAUSED, now=now, by="clock", why=why)
+    except NotAllowed:
+        return
+    tell = notices.paused if was == State.SCHEDULED else notices.uncounted
+    tell(session, issue, now)
+
+
+def _watch(session: Session, issue_id: int, since: datetime | None, now: datetime) -> bool:
+    batch_ids = _latest(session, issue_id)
+    found = seen(session, batch_ids, since)
+    if found.answered < WINDOW or not found.above(STOP):
+        return False
+    said = words(session, batch_ids)
+    why = f"{found.refused:,} of the last {found.answered:,} mails were refused: {said}; look, then resume"
+    halted = halt(session, issue_id, why, now)
+    if halted:
+        LOG.warning("issue stopped by refusals", extra={"issue": issue_id, **vars(found)})
+    return halted
+
+
+def _latest(session: Session, issue_id: int) -> list[int]:
+    """The batches under way and the last ones that ended, until they hold twice the window."""
+    begun = select(Batch.id, Batch.started).where(Batch.issue_id == issue_id, Batch.started > 0)
+    rows = session.execute(begun.order_by(Batch.done_at.is_not(None), Batch.done_at.desc()).limit(_BATCHES))
+    taken, total = [], 0
+    for batch_id, started in rows:
+        if total >= 2 * WINDOW:
+            break
+        taken.append(batch_id)
+        total += started
+    return taken

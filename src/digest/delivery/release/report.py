@@ -1,0 +1,77 @@
+"""The report of an issue, under the fixed names that tools outside depend on."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from digest.audience.models import Subscriber
+from digest.delivery.ledger.counts import counts
+from digest.delivery.ledger.models import Delivery, Outcome
+from digest.delivery.release import canary
+from digest.delivery.release.hold_reason import waits
+from digest.editorial import issues
+from digest.editorial.models import Issue
+
+
+def report(session: Session, issue_id: int, now: datetime) -> dict[str, object]:
+    """The issue's number, state, counts and times (ISO 8601, UTC), as of `now`, for JSON. Raises NotFound."""
+    issue = issues.by_id(session, issue_id)
+    found = counts(session, issue_id)
+    return {
+        "issue": issue.number,
+        "status": str(issue.state),
+        "planned": found.planned,
+        "accepted": found.accepted,
+        "excluded": found.excluded,
+        "failed": found.failed,
+        "unknown": found.unknown,
+        "remaining": found.remaining,
+        "reasons": {outcome: dict(reasons) for outcome, reasons in found.reasons.items()},
+        "pause_reason": issue.pause_reason,
+        **_waits(session, issue, now),
+        "canary": _canary(session, issue_id),
+        "release_at": _iso(issue.release_at),
+        "started_at": _iso(issue.started_at),
+        "finished_at": _iso(issue.finished_at),
+    }
+
+
+def _waits(session: Session, issue: Issue, now: datetime) -> dict[str, object]:
+    """Until when all of an issue waits, and why; two times nothing when it does not."""
+    found = waits(session, issue, now)
+    return {"waits_until": _iso(found.until) if found else None, "waits_why": found.why if found else None}
+
+
+def by_name(
+    session: Session, issue_id: int, outcome: Outcome, *, limit: int = 100, after: int = 0
+) -> list[dict[str, object]]:
+    """The deliveries that ended so, each with its subscriber; a page of `limit` behind subscriber `after`."""
+    rows = session.execute(
+        select(
+            Delivery.subscriber_id,
+            Subscriber.address,
+            Delivery.reason,
+            Delivery.reply,
+            Delivery.attempts,
+            Delivery.ended_at,
+        )
+        .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
+        .where(
+            Delivery.issue_id == issue_id, Delivery.outcome == outcome.value, Delivery.subscriber_id > after
+        )
+        .order_by(Delivery.subscriber_id)
+        .limit(limit)
+    )
+    return [{**row, "ended_at": _iso(row["ended_at"])} for row in rows.mappings()]
+
+
+def _canary(session: Session, issue_id: int) -> dict[str, object] | None:
+    found = canary.canary(session, issue_id)
+    if found is None:
+        return None
+    return {**vars(found), "looked_at": _iso(found.looked_at), "passed_at": _iso(found.passed_at)}
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.astimezone(UTC).isoformat(timespec="seconds") if at else None

@@ -1,0 +1,158 @@
+"""The worker's part of the checks: to look outside, a few things at a time, and write down what is there."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from digest.db import Database, utcnow
+from digest.editorial import content, external_check_queue
+from digest.editorial.external_check_queue import Outside, Wanted
+from digest.editorial.models import Issue, State
+from digest.errors import BadInput, Unavailable
+from digest.external_checks import dns, sender_auth, spam
+from digest.external_checks.http import fetch
+from digest.external_checks.ssrf import USUAL, Allowance
+from digest.render.compile import press
+from digest.render.message_template import Reader, masked
+
+LOG = logging.getLogger(__name__)
+
+AT_ONCE: Final = 4  # links, so that a site that has them all is not stormed
+MOST: Final = 12  # things in one go: a deploy waits no longer than they take
+_OPEN: Final = (State.DRAFT, State.SCHEDULED, State.PAUSED)
+
+
+def look(
+    db: Database,
+    *,
+    base_url: str,
+    outside: Outside,
+    allowed: Allowance = USUAL,
+    stopping: Callable[[], bool] = lambda: False,
+    clock: Callable[[], datetime] = utcnow,
+) -> bool:
+    """Look at what is due for every open issue, up to twelve things; True when there may be more.
+
+    Opens its own transactions: what is looked at is claimed before, and written down as soon as it is known.
+    """
+    with db.read() as session:
+        wanted = list(_wanted(session, base_url, outside))
+        due = external_check_queue.due(session, wanted, clock())
+    if not due:
+        return False
+    with db.begin() as session:
+        mine = external_check_queue.claim(session, due[:MOST], clock())
+    with db.read() as session:
+        mails = {
+            one.target: _mail(session, one.target, base_url, clock()) for one in mine if one.kind == "spam"
+        }
+    if not mine:
+        return False
+    with ThreadPoolExecutor(AT_ONCE, "look") as people:
+        going = {people.submit(_look, one, outside, allowed, mails, stopping): one for one in mine}
+        for done in as_completed(going):
+            found = _found(done, going[done])
+            if found is not None:
+                with db.begin() as session:
+                    external_check_queue.store(session, going[done], found, clock())
+    return True
+
+
+def _found(done: Future[dict[str, Any] | None], one: Wanted) -> dict[str, Any] | None:
+    """What was seen, or that looking at this one thing failed: the others are written down all the same."""
+    try:
+        return done.result()
+    except Exception as error:  # whatever it is, it is about this one thing
+        LOG.exception("a look outside failed", extra={"kind": one.kind})
+        return {"trouble": f"looking failed here ({type(error).__name__})", "unsure": True}
+
+
+def _look(
+    one: Wanted,
+    outside: Outside,
+    allowed: Allowance,
+    mails: Mapping[str, bytes | None],
+    stopping: Callable[[], bool],
+) -> dict[str, Any] | None:
+    """What is there, as JSON has it; None when the process is asked to stop before."""
+    if stopping():
+        return None
+    if one.kind == "link":
+        seen = fetch(one.target, allowed=allowed)
+        return asdict(seen)
+    if one.kind == "sender":
+        proofs = sender_auth.look(
+            one.target, relay=outside.relay, selectors=outside.selectors, ask=_asking(stopping)
+        )
+        return None if stopping() else {"proofs": [asdict(proof) for proof in proofs]}
+    return _score(mails.get(one.target))
+
+
+def _asking(stopping: Callable[[], bool]) -> Callable[[str], list[str]]:
+    """The DNS, until the process is asked to stop: there are two dozen questions, and each may wait for seconds."""
+
+    def ask(name: str) -> list[str]:
+        if stopping():
+            raise Unavailable("the worker was asked to stop")
+        return dns.texts(name)
+
+    return ask
+
+
+def _score(mail: bytes | None) -> dict[str, Any]:
+    if not spam.installed():
+        return {"absent": True}
+    if mail is None:
+        return {"trouble": "the text changed meanwhile"}
+    try:
+        return asdict(spam.score(mail))
+    except Unavailable as error:
+        return {"trouble": str(error)}
+
+
+def _wanted(session: Session, base_url: str, outside: Outside) -> Iterator[Wanted]:
+    """Of every issue that may still go out, each thing once."""
+    told: set[tuple[str, str]] = set()
+    for issue in _issues(session):
+        for one in external_check_queue.wanted(issue, content.edition(session, issue, base_url), outside):
+            if one.key not in told:
+                told.add(one.key)
+                yield one
+
+
+def _issues(session: Session) -> list[Issue]:
+    rows = select(Issue).where(Issue.state.in_(_OPEN), Issue.release_at.is_(None))
+    rows = rows.options(joinedload(Issue.publication), selectinload(Issue.picks)).order_by(Issue.id)
+    return list(session.scalars(rows))
+
+
+def _mail(session: Session, name: str, base_url: str, now: datetime) -> bytes | None:
+    """The largest mail of the issue that says what this name stands for, as if it left now; None: none does."""
+    for issue in _issues(session):
+        edition = content.edition(session, issue, base_url)
+        if external_check_queue.mail_name(edition) == name:
+            try:
+                plate = press(edition, dated=now).plate()
+            except BadInput:
+                return None
+            text, html = masked("r•••@example.org")
+            domain = edition.masthead.sender_address.rpartition("@")[2]
+            token = b"x" * 44
+            return plate.fill(
+                Reader(
+                    b"reader@example.org",
+                    f"{token.decode()}@{domain}".encode(),
+                    token,
+                    token,
+                    text,
+                    html,
+                    token,
+                )
+            )
+    return None

@@ -1,1 +1,0 @@
-"""Looking outside: at web pages, at the DNS, at a spam filter. Bounded in time and size, and nothing is sent."""

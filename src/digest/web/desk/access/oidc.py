@@ -1,0 +1,144 @@
+"""Signing in through the team's own OpenID provider, by Authlib: code flow with state, nonce and PKCE.
+
+The callback is a GET that signs in, for the protocol has no other; a scanner that fetches it has no state, and gets
+nothing. Nobody comes in whom an owner has not invited.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from flask import Flask, current_app, request
+from werkzeug.exceptions import MethodNotAllowed, NotFound
+from werkzeug.wrappers import Response
+
+from digest.access.provider import user_of
+from digest.db import utcnow
+from digest.errors import DigestError, NotAllowed, Unavailable
+from digest.web import request_limits
+from digest.web.desk import sessions
+from digest.web.desk.access import blueprint
+from digest.web.desk.access.sign_in import landed, let_in
+from digest.web.desk.auth import open_to_all
+from digest.web.desk.view_helpers import complain, page, services, to
+
+LOG = logging.getLogger(__name__)
+SECONDS: Final = 10  # that a provider may take to answer
+NAME: Final = "digest.provider"
+
+
+@dataclass(frozen=True)
+class Provider:
+    """Where the team signs in, and who we are there."""
+
+    issuer: str
+    client_id: str
+    client_secret: str
+
+    @property
+    def host(self) -> str:
+        """The provider as people know it."""
+        return urlsplit(self.issuer).netloc
+
+
+def register(app: Flask, provider: Provider) -> None:
+    """Make the provider known to the app; it is asked for its own addresses when somebody first signs in."""
+    from authlib.integrations.flask_client import OAuth
+
+    client = OAuth(app).register(
+        "team",
+        client_id=provider.client_id,
+        client_secret=provider.client_secret,
+        server_metadata_url=f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration",
+        client_kwargs={"scope": "openid email", "code_challenge_method": "S256", "default_timeout": SECONDS},
+    )
+    app.extensions[NAME] = provider
+    app.extensions["digest.oauth"] = client
+
+
+@blueprint.post("/provider", endpoint="provider")
+@open_to_all
+@request_limits.limited("30/15 minutes", "desk provider")
+def go() -> Response:
+    """Lead to the provider. A page of our own does it: a form may post to nobody but us, nor be sent on."""
+    from requests.exceptions import RequestException
+
+    client, known = _client()
+    try:
+        _must_be(known, client.load_server_metadata().get("issuer"))
+        there = client.authorize_redirect(_way_back()).headers["Location"]
+    except (RequestException, ValueError, KeyError, RuntimeError) as error:
+        LOG.warning("the provider did not answer", extra={"error": type(error).__name__})
+        raise Unavailable(
+            f"{known.host} does not answer; try again in a minute, or sign in by a letter"
+        ) from None
+    return Response(page("provider.html", there=there, provider=known), mimetype="text/html")
+
+
+@blueprint.get("/provider/back", endpoint="provider_back")
+@open_to_all
+@request_limits.limited("60/15 minutes", "desk provider back")
+def back() -> Response:
+    """Come in with what the provider says of who was there, if an owner invited that address."""
+    if request.method != "GET":
+        raise MethodNotAllowed
+    _, known = _client()
+    try:
+        claims = _claims()
+        with services().db.begin() as db:
+            user = user_of(
+                db,
+                issuer=known.issuer,
+                subject=str(claims.get("sub", "")),
+                address=str(claims.get("email", "")),
+                verified=claims.get("email_verified") is True,
+                now=utcnow(),
+            )
+            key = let_in(db, user, known.host[:20])
+    except DigestError as problem:
+        text = str(problem)
+        complain(f"{text[:1].upper()}{text[1:]}.")
+        return to("access.sign_in")
+    sessions.remember(key)
+    return landed()
+
+
+def _claims() -> dict[str, Any]:
+    """What the provider signed. State, nonce, PKCE, signature, issuer, audience and age are checked by Authlib."""
+    from authlib.common.errors import AuthlibBaseError
+    from joserfc.errors import JoseError
+    from requests.exceptions import RequestException
+
+    client, known = _client()
+    wanted = {
+        "iss": {"essential": True, "values": [known.issuer]},
+        "aud": {"essential": True, "values": [known.client_id]},
+    }
+    try:
+        token = client.authorize_access_token(claims_options=wanted)
+        return dict(token["userinfo"])
+    except (AuthlibBaseError, JoseError, RequestException, ValueError, KeyError, RuntimeError) as error:
+        # The provider's words may hold an address or a code; its kind of refusal does not.
+        LOG.warning("sign-in by the provider failed", extra={"error": type(error).__name__})
+        raise NotAllowed("the provider did not let you in, or that took too long; try once more") from None
+
+
+def _must_be(known: Provider, issuer: object) -> None:
+    """Metadata that speak for another issuer are an attempt to impersonate one (OpenID Connect Discovery, 4.3)."""
+    if issuer != known.issuer:
+        LOG.error("the provider's metadata name another issuer than DIGEST_OIDC_ISSUER")
+        raise Unavailable(
+            f"{known.host} speaks for another provider than the one that was set; tell an owner"
+        )
+
+
+def _way_back() -> str:
+    """By the base URL that was set, not by a Host header, which anybody writes."""
+    return f"{services().base_url}/desk/provider/back"
+
+
+def _client() -> tuple[Any, Provider]:
+    if NAME not in current_app.extensions:
+        raise NotFound
+    return current_app.extensions["digest.oauth"], current_app.extensions[NAME]

@@ -1,0 +1,83 @@
+"""How the audience grew: a year week by week, who asked and who confirmed, and where everybody stands."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy.orm import Session
+
+from digest.audience import growth, standings
+from digest.audience.growth import Week
+from digest.db import utcnow
+from digest.publications.models import Publication
+from digest.web.desk import current_publication
+from digest.web.desk.audience import blueprint
+from digest.web.desk.auth import blueprint as desk
+from digest.web.desk.charts import Chart, columns, mirrored
+from digest.web.desk.view_helpers import page, services
+
+WEEKS: Final = 52
+LATELY: Final = 12  # on the front page
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Some weeks of an audience as pictures, with the sums of all of them."""
+
+    weeks: list[Week]
+    sums: dict[str, int]
+    grew: Chart
+    asked: Chart
+
+    @property
+    def confirmed_share(self) -> int | None:
+        """How many percent of those who asked have confirmed; None when nobody asked."""
+        asked = self.sums["requested"]
+        return min(100, round(100 * self.sums["confirmed"] / asked)) if asked else None
+
+
+@blueprint.get("/audience")
+def audience() -> str:
+    """A year of the audience."""
+    now = utcnow()
+    with services().db.read() as db:
+        publication = current_publication.chosen(db)
+        return page(
+            "audience.html",
+            zone=publication.zone,
+            growth=grown(db, publication, now, WEEKS),
+            standing=standings.count(db, publication.id, now),
+        )
+
+
+def grown(db: Session, publication: Publication, now: datetime, weeks: int) -> Growth:
+    """The last so many weeks, the present one as far as it has come, each from Monday on in UTC."""
+    monday = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=now.weekday())
+    found = growth.by_week(db, publication.id, monday - (weeks - 1) * growth.WEEK, weeks)
+    sums = {kind.value: sum(week[kind] for week in found) for kind in growth.KINDS}
+    series = {name: [week[name] for week in found] for name in sums}
+    return Growth(
+        found,
+        sums,
+        mirrored(
+            ("c-joined", series["confirmed"]),
+            (("c-left", series["left"]), ("c-barred", series["suppressed"])),
+            f"Readers by the week, {weeks} weeks: {sums['confirmed']:,} confirmed, {sums['left']:,} left, "
+            f"{sums['suppressed']:,} were suppressed",
+        ),
+        columns(
+            (("c-raw", series["requested"]), ("c-joined", series["confirmed"])),
+            f"Sign-ups by the week: {sums['requested']:,} asked, {sums['confirmed']:,} confirmed",
+        ),
+    )
+
+
+@desk.context_processor
+def lately() -> dict[str, Any]:
+    """For the front page: `{% include "desk/growth.html" %}` asks for its own numbers when it is drawn."""
+
+    def recent() -> Growth:
+        with services().db.read() as db:
+            return grown(db, current_publication.chosen(db), utcnow(), LATELY)
+
+    return {"recent_growth": recent}

@@ -1,0 +1,178 @@
+"""A comparison written or corrected by hand: a form makes a proposal, as an upload does; a second press makes it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+from flask import g, request
+from pydantic import ValidationError
+from werkzeug.wrappers import Response
+
+from digest.catalog import facts, read, uploads
+from digest.catalog.draft import MAX_REVIEWERS, Draft
+from digest.catalog.read import ComparisonView
+from digest.db import utcnow
+from digest.editorial.models import Role
+from digest.web.desk.auth import needs
+from digest.web.desk.catalog import blueprint
+from digest.web.desk.view_helpers import page, services, to
+
+SIDES: Final = ("left", "right")
+TEXTS: Final = ("tool", "tagline", "category", "entry_price", "description")
+NUMBERS: Final = ("panel_ship", "community_ship")
+ROWS: Final = 4
+A_MOMENT: Final = timedelta(microseconds=1)
+
+
+@dataclass
+class Form:
+    """What stands in the fields, and what is wrong with them, both by the fields' names."""
+
+    values: dict[str, str]
+    rows: int = ROWS
+    problems: dict[str, str] = field(default_factory=dict)
+
+
+@blueprint.get("/comparisons/new")
+@needs(Role.EDITOR)
+def write() -> str:
+    """An empty form."""
+    return _page(Form({}))
+
+
+@blueprint.post("/comparisons/new", endpoint="write_now")
+def written() -> Response | tuple[str, int] | str:
+    """Propose what was written; with a problem the form comes back as it was filled in."""
+    return _take(None)
+
+
+@blueprint.get("/comparisons/<slug>/correct")
+@needs(Role.EDITOR)
+def correct(slug: str) -> str:
+    """The comparison as it stands, in a form."""
+    with services().db.read() as db:
+        view = read.by_slug(db, slug)
+    return _page(form_of(view), view)
+
+
+@blueprint.post("/comparisons/<slug>/correct", endpoint="correct_now")
+def corrected(slug: str) -> Response | tuple[str, int] | str:
+    """Propose the correction: a new version with the old one's date. The old one stays where it was sent."""
+    with services().db.read() as db:
+        view = read.by_slug(db, slug)
+    return _take(view)
+
+
+def _take(view: ComparisonView | None) -> Response | tuple[str, int] | str:
+    form = sent_form(request.form)
+    if request.form.get("do") == "more":
+        form.rows = min(form.rows + 1, MAX_REVIEWERS)
+        return _page(form, view)
+    if view is not None and request.form.get("version") != str(view.version):
+        form.problems[""] = (
+            f"Somebody made version {view.version} meanwhile. Your words are still here: look at that version "
+            "in another tab, join both, and press again."
+        )
+        return _page(form, view), 409
+    draft = draft_of(form, view)
+    if draft is None:
+        return _page(form, view), 400
+    with services().db.begin() as db:
+        number = uploads.propose(db, [draft], [], user_id=g.me.id, now=utcnow())
+    return to("catalog.bundle", number=number)
+
+
+def form_of(view: ComparisonView) -> Form:
+    """The form that says what a comparison says."""
+    said = facts.facts(view)
+    values = {
+        f"{side}-{name}": "" if said[side][name] is None else str(said[side][name])
+        for side in SIDES
+        for name in (*TEXTS, *NUMBERS)
+    }
+    values |= {f"quote-{quote.place}-{quote.side}": quote.text for quote in view.quotes}
+    return Form(values, max((quote.place for quote in view.quotes), default=ROWS))
+
+
+def sent_form(sent: Mapping[str, str]) -> Form:
+    """What came with the form; rows of reviewers that are empty on both sides close up when it is read."""
+    wanted = {f"{side}-{name}" for side in SIDES for name in (*TEXTS, *NUMBERS)} | {"source", "published_at"}
+    places = [int(name.split("-")[1]) for name in sent if _is_quote(name)]
+    rows = min(max(places, default=ROWS), MAX_REVIEWERS)
+    wanted |= {f"quote-{place}-{side}" for place in range(1, rows + 1) for side in SIDES}
+    return Form({name: sent[name].replace("\r\n", "\n") for name in sent if name in wanted}, rows)
+
+
+def draft_of(form: Form, view: ComparisonView | None) -> Draft | None:
+    """The draft that a form describes; None with the form's `problems` when it is none.
+
+    A correction keeps the tools and, but for a moment, the date of what it corrects, so that it stands in its place.
+    """
+    places = _places(form)
+    given: dict[str, Any] = {side: _side(form, side) for side in SIDES}
+    given["source"] = form.values.get("source", "").strip() or "written at the desk"
+    given["published_at"] = form.values.get("published_at", "").strip() or None
+    if view is not None:
+        given["left"]["tool"], given["right"]["tool"] = view.left.tool, view.right.tool
+        given["source"], given["published_at"] = "corrected at the desk", view.published_at + A_MOMENT
+    given["quotes"] = tuple(
+        {"side": side, "reviewer": number, "text": form.values.get(f"quote-{place}-{side}", "")}
+        for number, place in enumerate(places, 1)
+        for side in SIDES
+    )
+    try:
+        return Draft.model_validate(given)
+    except ValidationError as error:
+        form.problems |= _problems(error, places)
+        return None
+
+
+def _page(form: Form, view: ComparisonView | None = None) -> str:
+    return page("writing.html", form=form, view=view, sides=SIDES)
+
+
+def _is_quote(name: str) -> bool:
+    parts = name.split("-")
+    return len(parts) == 3 and parts[0] == "quote" and parts[1].isascii() and parts[1].isdigit()  # noqa: PLR2004
+
+
+def _places(form: Form) -> list[int]:
+    """The rows of reviewers that say anything."""
+    rows = range(1, form.rows + 1)
+    return [n for n in rows if any(form.values.get(f"quote-{n}-{side}", "").strip() for side in SIDES)]
+
+
+def _side(form: Form, side: str) -> dict[str, Any]:
+    said: dict[str, Any] = {name: form.values.get(f"{side}-{name}", "") for name in TEXTS}
+    for name in NUMBERS:
+        text = form.values.get(f"{side}-{name}", "").strip().rstrip("%").strip()
+        said[name] = int(text) if text.isascii() and text.isdigit() and len(text) <= 3 else text or None  # noqa: PLR2004
+    return said
+
+
+def _problems(error: ValidationError, places: list[int]) -> dict[str, str]:
+    """A sentence for each field that is wrong; what concerns no single one stands under ""."""
+    found: dict[str, str] = {}
+    for one in error.errors(include_url=False):
+        said = one["msg"].removeprefix("Value error, ")
+        found.setdefault(_field(one["loc"], places), _plainly(one["type"], said))
+    return found
+
+
+def _field(loc: tuple[int | str, ...], places: list[int]) -> str:
+    if loc and loc[0] in SIDES and len(loc) > 1:
+        return f"{loc[0]}-{loc[1]}"
+    if len(loc) > 1 and loc[0] == "quotes" and isinstance(loc[1], int) and loc[1] < 2 * len(places):
+        return f"quote-{places[loc[1] // 2]}-{SIDES[loc[1] % 2]}"
+    return str(loc[0]) if loc and loc[0] in {"source", "published_at"} else ""
+
+
+def _plainly(kind: str, said: str) -> str:
+    if kind == "string_too_short":
+        return "Write something here."
+    if kind in {"int_type", "int_parsing", "greater_than_equal", "less_than_equal"}:
+        return "Write a whole number from 0 to 100."
+    if kind == "too_short":
+        return "Write what at least one reviewer says of each side."
+    return said[:1].upper() + said[1:] + ("" if said.endswith(".") else ".")

@@ -1,0 +1,73 @@
+"""Which publication is on the desk: the one place that says so.
+
+With several, every link and form of the desk carries its publication, so that two tabs never mix up two issue 4s. An
+address without one means the publication that was chosen last in this session, else the first.
+"""
+
+from typing import Any, Final
+
+from flask import g, request, session
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response
+
+from digest.editorial import issues
+from digest.editorial.models import Issue, Role
+from digest.errors import NotFound
+from digest.publications import publications
+from digest.publications.models import Publication
+from digest.web.desk.auth import blueprint, needs
+from digest.web.desk.view_helpers import field, services, to
+
+NAME: Final = "publication"  # in the query and in the session
+
+
+def chosen(db: Session) -> Publication:
+    """The publication on the desk. Raises NotFound when there is none at all."""
+    return publications.find(db, g.get("on_desk"))
+
+
+def issue(db: Session, number: int) -> Issue:
+    """Issue `number` of the publication on the desk, its picks loaded. Raises NotFound."""
+    return issues.get(db, number, chosen(db))
+
+
+def choose(slug: str) -> None:
+    """Put the publication called `slug` on the desk, in this answer and in those that follow."""
+    session[NAME] = g.on_desk = slug
+
+
+@blueprint.before_request
+def look() -> None:
+    """Find out which one it is; an address that names one we do not have is no page."""
+    if g.get("me") is None:
+        return
+    with services().db.read() as db:
+        g.papers = db.execute(select(Publication.slug, Publication.name).order_by(Publication.id)).all()
+    known = [slug for slug, _ in g.papers]
+    asked, last = request.args.get(NAME), session.get(NAME)
+    g.on_desk = next((slug for slug in (asked, last) if slug in known), known[0] if known else None)
+    if asked is not None and asked not in known:
+        raise NotFound("there is no such publication")
+
+
+@blueprint.url_defaults
+def carry(_endpoint: str, values: dict[str, Any]) -> None:
+    """Every address of the desk says its publication, as soon as there are several."""
+    if len(g.get("papers", ())) > 1:
+        values.setdefault(NAME, g.on_desk)
+
+
+@blueprint.app_context_processor
+def facts() -> dict[str, Any]:
+    """For the switcher in the frame."""
+    return {"papers": g.get("papers", ()), "on_desk": g.get("on_desk")}
+
+
+@blueprint.post("/publication")
+@needs(Role.VIEWER)
+def switch() -> Response:
+    """Put another publication on the desk. It changes nothing but this browser's session."""
+    with services().db.read() as db:
+        choose(publications.find(db, field("slug")).slug)
+    return to("issues.front")

@@ -1,0 +1,76 @@
+"""Who got an issue, when, and what the provider said: a list by key, and all of it as CSV."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from flask import Response, request, stream_with_context
+from werkzeug.datastructures import Headers
+
+from digest.db import Database
+from digest.delivery.ledger import delivery_list
+from digest.delivery.ledger.counts import counts
+from digest.editorial.models import Role
+from digest.web.desk import current_publication
+from digest.web.desk.auth import needs
+from digest.web.desk.issues import blueprint
+from digest.web.desk.view_helpers import page, services
+from digest.web.guards import whole
+
+OUTCOMES: Final = ("accepted", "excluded", "failed", "unknown", delivery_list.REMAINING)
+CHARS: Final = 300
+
+
+@blueprint.get("/issues/<int:number>/deliveries")
+def deliveries(number: int) -> str:
+    """The deliveries of an outcome, a reason or a receiving domain, fifty at a time."""
+    asked = {
+        name: request.args.get(name, "").replace("\0", "").strip()[:CHARS]
+        for name in ("outcome", "reason", "domain")
+    }
+    after = request.args.get("after", type=whole) or 0
+    with services().db.read() as db:
+        issue = current_publication.issue(db, number)
+        found = counts(db, issue.id)
+        none = asked["outcome"] in OUTCOMES and not getattr(found, asked["outcome"])
+        rows = (
+            []
+            if none
+            else delivery_list.page(db, issue.id, **asked, after=after, limit=delivery_list.PAGE + 1)
+        )
+        return page(
+            "deliveries.html",
+            issue=issue,
+            zone=issue.publication.zone,
+            counts=found,
+            outcomes=OUTCOMES,
+            asked=asked,
+            after=after,
+            rows=rows[: delivery_list.PAGE],
+            next=rows[delivery_list.PAGE - 1].subscriber_id if len(rows) > delivery_list.PAGE else None,
+        )
+
+
+@blueprint.get("/issues/<int:number>/outcomes.csv")
+@needs(Role.EDITOR)
+def outcomes_csv(number: int) -> Response:
+    """Every delivery of an issue, written as it is read, so that a million needs no memory."""
+    made = services()
+    with made.db.read() as db:
+        issue = current_publication.issue(db, number)
+        issue_id, name = issue.id, f"{issue.publication.slug}-{issue.number}-outcomes.csv"
+    headers = Headers()
+    headers.set("Content-Disposition", "attachment", filename=name)
+    lines = stream_with_context(_lines(made.db, issue_id))
+    return Response(lines, mimetype="text/csv; charset=utf-8", headers=headers)
+
+
+def _lines(database: Database, issue_id: int) -> Iterator[str]:
+    yield delivery_list.csv_header()
+    after = 0
+    while True:
+        with database.read() as db:
+            rows = delivery_list.page(db, issue_id, after=after, limit=delivery_list.CHUNK)
+        if not rows:
+            return
+        yield "".join(delivery_list.csv_lines(rows))
+        after = rows[-1].subscriber_id

@@ -1,0 +1,134 @@
+"""Watching an issue go out, and stopping it: pause, resume, cancel."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+
+from flask import g
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response
+
+from digest.db import utcnow
+from digest.delivery.ledger.counts import Counts, counts, ended_since
+from digest.delivery.ledger.models import FrozenIssue
+from digest.delivery.release import canary, control
+from digest.delivery.release.hold_reason import waits
+from digest.editorial import editing
+from digest.editorial.models import Issue, Role, State
+from digest.web.desk import current_publication
+from digest.web.desk.access.audit_log import note
+from digest.web.desk.auth import needs
+from digest.web.desk.issues import blueprint, outcomes
+from digest.web.desk.view_helpers import page, say, services, to, with_policy
+
+LOOK_BACK = timedelta(seconds=60)
+LEAST_SECONDS = 3  # a shorter look says nothing of a rate
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast it goes and how long it still takes; None where nothing was measured yet."""
+
+    per_second: float | None
+    left: timedelta | None
+
+    @property
+    def left_words(self) -> str:
+        """The rest in words that do not pretend to know the second."""
+        if self.left is None:
+            return "not measured yet"
+        minutes = self.left.total_seconds() / 60
+        if minutes < 1:
+            return "less than a minute"
+        if minutes >= 2 * 1440:
+            return f"about {round(minutes / 1440)} days"
+        return f"about {round(minutes)} min" if minutes < 90 else f"about {minutes / 60:.1f} h"  # noqa: PLR2004  an hour and a half
+
+
+def watch_page(db: Session, issue: Issue) -> Response:
+    """The page while an issue is sending or paused."""
+    now = utcnow()
+    found = counts(db, issue.id)
+    frozen = db.get(FrozenIssue, issue.id, options=FrozenIssue.light())
+    body = page(
+        "watch.html",
+        issue=issue,
+        zone=issue.publication.zone,
+        counts=found,
+        parts=outcomes.parts(found),
+        words=outcomes.sentence(found),
+        counted=frozen is not None and frozen.audience_done_at is not None,
+        pace=pace(db, issue, found, now),
+        hold_left=_hold_left(issue, now),
+        waits=waits(db, issue, now),
+        first=canary.canary(db, issue.id),
+        moving=issue.state == State.SENDING,
+    )
+    return with_policy(body)
+
+
+def pace(db: Session, issue: Issue, found: Counts, now: datetime) -> Pace:
+    """The rate over the last minute, or since the start when that is shorter; nothing while nothing is measured."""
+    if issue.state != State.SENDING or issue.started_at is None:
+        return Pace(None, None)
+    since = max(issue.started_at, now - LOOK_BACK)
+    seconds = (now - since).total_seconds()
+    done = ended_since(db, issue.id, since)
+    if seconds < LEAST_SECONDS or not done:
+        return Pace(None, None)
+    allowed = services().allowed
+    midnight = datetime.combine(now.date(), time(), UTC)
+    went = ended_since(db, issue.id, midnight) if allowed.warm_up else 0
+    ends = allowed.ends(found.remaining, now, measured=done / seconds, went=went)
+    return Pace(done / seconds, ends - now if ends else None)
+
+
+@blueprint.post("/issues/<int:number>/pause")
+def pause(number: int) -> Response:
+    """Stop after the mails in flight; the rest stays where it is."""
+    return _control(number, control.pause, f"Issue {number} is paused. Mails in flight still arrive.")
+
+
+@blueprint.post("/issues/<int:number>/resume")
+def resume(number: int) -> Response:
+    """Go on with those who have nothing yet."""
+    return _control(number, control.resume, f"Issue {number} goes on.")
+
+
+@blueprint.get("/issues/<int:number>/cancel")
+@needs(Role.EDITOR)
+def end(number: int) -> Response | str:
+    """What cancelling means for whom, before it is done: nothing takes it back."""
+    with services().db.read() as db:
+        issue = current_publication.issue(db, number)
+        if issue.state not in {State.SENDING, State.PAUSED} or editing.editable(issue):
+            return to("drafts.issue", number=number)
+        return page(
+            "issue_end.html",
+            issue=issue,
+            zone=issue.publication.zone,
+            counts=counts(db, issue.id),
+            hold_left=_hold_left(issue, utcnow()),
+        )
+
+
+@blueprint.post("/issues/<int:number>/cancel")
+def cancel(number: int) -> Response:
+    """End it: nobody who has nothing yet will get it."""
+    return _control(number, control.cancel, f"Issue {number} is cancelled.")
+
+
+def _control(number: int, act: Callable[..., object], words: str) -> Response:
+    with services().db.begin() as db:
+        act(db, current_publication.issue(db, number), now=utcnow(), by="desk", user_id=g.me.id)
+        note(db, act.__name__, "issue", number)
+    services().nudge("send")
+    say(words)
+    return to("drafts.issue", number=number)
+
+
+def _hold_left(issue: Issue, now: datetime) -> str | None:
+    if issue.state != State.SENDING or issue.release_at is None or issue.release_at <= now:
+        return None
+    seconds = int((issue.release_at - now).total_seconds())
+    return f"{seconds // 60}:{seconds % 60:02}"

@@ -1,0 +1,132 @@
+"""What a report shows: the numbers of one issue as pictures, beside those of the issues before it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from digest.delivery.ledger.counts import counts, of_ended
+from digest.editorial.models import Issue, State
+from digest.tracking import counts as tracking
+from digest.tracking.unsubscribes import REASONS
+from digest.web.desk.charts import Chart, columns, small
+
+HOURS: Final = 48
+ISSUES: Final = 12
+
+
+@dataclass(frozen=True)
+class First:
+    """The first two days: clicks and leavings by the hour."""
+
+    clicks: Chart
+    by_hour: list[tuple[int, int]]  # raw, human
+    left: Chart
+    left_by_hour: list[int]
+    left_later: int
+    why_left: list[tuple[str, int]]  # the most frequent first; those who said nothing last
+
+
+@dataclass(frozen=True)
+class Multiple:
+    """One number of the last issues."""
+
+    name: str
+    now: int
+    median: float
+    chart: Chart
+
+
+@dataclass(frozen=True)
+class Row:
+    """One of the last issues."""
+
+    number: int
+    accepted: int
+    readers: int
+    unsubscribes: int
+    failed: int
+
+
+def first(db: Session, issue: Issue) -> First | None:
+    """The first 48 hours of an issue; None before it has begun."""
+    if issue.started_at is None:
+        return None
+    by_hour = tracking.by_hour(db, issue.id, issue.started_at, HOURS)
+    left = tracking.left(db, issue.id, issue.started_at)
+    leaving = [left.by_hour.get(hour, 0) for hour in range(HOURS)]
+    raw, human = [pair[0] for pair in by_hour], [pair[1] for pair in by_hour]
+    return First(
+        columns((("c-raw", raw), ("c-human", human)), _clicked(raw, human)),
+        by_hour,
+        columns(
+            (("c-left", leaving),), f"Readers who left, by the hour: {sum(leaving):,} in the first two days"
+        ),
+        leaving,
+        sum(left.by_hour.values()) - sum(leaving),
+        _why(left.reasons),
+    )
+
+
+def against(db: Session, issue: Issue) -> tuple[list[Multiple], list[Row]]:
+    """The last twelve issues that went out, this one among them, oldest first; nothing when it is the first."""
+    rows = _rows(db, _last(db, issue))
+    if len(rows) < 2:  # noqa: PLR2004  one alone is no comparison
+        return [], rows
+    here = next((place for place, row in enumerate(rows) if row.number == issue.number), len(rows) - 1)
+    series = (
+        ("Accepted", "o-accepted", [row.accepted for row in rows]),
+        ("Readers who clicked", "c-human", [row.readers for row in rows]),
+        ("Unsubscribes", "c-left", [row.unsubscribes for row in rows]),
+        ("Refused", "o-failed", [row.failed for row in rows]),
+    )
+    return [_multiple(name, kind, values, here) for name, kind, values in series], rows
+
+
+def _why(reasons: Mapping[str, int]) -> list[tuple[str, int]]:
+    order = sorted(reasons.items(), key=lambda item: (not item[0], -item[1], item[0]))
+    return [(REASONS.get(name, name) or "Said nothing", many) for name, many in order]
+
+
+def _multiple(name: str, kind: str, values: Sequence[int], here: int) -> Multiple:
+    middle = median(values)
+    words = f"{name}: {values[here]:,} here; the last {len(values)} issues have {middle:,.0f} in the middle"
+    return Multiple(name, values[here], middle, small(values, words, kind, here))
+
+
+def _last(db: Session, issue: Issue) -> list[Issue]:
+    sent = select(Issue).where(
+        Issue.publication_id == issue.publication_id,
+        Issue.number <= issue.number,
+        Issue.started_at.is_not(None),
+        Issue.state != State.CANCELLED,
+    )
+    return list(db.scalars(sent.order_by(Issue.number.desc()).limit(ISSUES)))[::-1]
+
+
+def _rows(db: Session, last: Sequence[Issue]) -> list[Row]:
+    done = tracking.of_issues(db, [one.id for one in last])
+    ended = of_ended(db, [one.id for one in last if one.state == State.SENT])
+    rows = []
+    for one in last:
+        did = done[one.id]
+        if one.id in ended:
+            accepted, failed = ended[one.id]
+        else:
+            found = counts(db, one.id)
+            accepted, failed = found.accepted, found.failed
+        rows.append(Row(one.number, accepted, did.readers_clicked, did.unsubscribes, failed))
+    return rows
+
+
+def _clicked(raw: Sequence[int], human: Sequence[int]) -> str:
+    if not any(raw):
+        return "Nobody has clicked in the first two days"
+    best = max(range(len(human)), key=lambda hour: human[hour])
+    return (
+        f"Clicks by the hour: {sum(human):,} by people and {sum(raw):,} in all in the first two days, "
+        f"most in hour {best + 1} with {human[best]:,}"
+    )

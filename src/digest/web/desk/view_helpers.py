@@ -1,0 +1,132 @@
+"""What every desk page stands in: the services, the frame of the page, and the calm line after a change."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from flask import Response as Answer
+from flask import flash, g, make_response, redirect, render_template, request, url_for
+from markupsafe import Markup
+from werkzeug.wrappers import Response
+
+from digest.db import utcnow
+from digest.editorial.models import Role
+from digest.web.guards import content_policy
+from digest.web.publication_context import services
+
+__all__ = [
+    "Me",
+    "Undo",
+    "clock",
+    "complain",
+    "day",
+    "field",
+    "is_live",
+    "live",
+    "page",
+    "say",
+    "services",
+    "to",
+    "when",
+    "with_policy",
+]
+
+NEVER = Markup("&ndash;")
+SCRIPTS: Final = {"script_src": "'self'", "connect_src": "'self'"}  # our own files, which ask nobody but us
+
+
+@dataclass(frozen=True)
+class Me:
+    """Who is signed in."""
+
+    id: int
+    address: str
+    role: Role
+
+    @property
+    def may_edit(self) -> bool:
+        """Whether they may change anything but themselves."""
+        return self.role in {Role.OWNER, Role.EDITOR}
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether they may invite and remove people."""
+        return self.role == Role.OWNER
+
+
+@dataclass(frozen=True)
+class Undo:
+    """A button that takes the last change back: where it posts, and what."""
+
+    url: str
+    fields: dict[str, str]
+
+
+def page(template: str, **facts: Any) -> str:
+    """The desk page `template` (below templates/desk/) with its frame."""
+    return render_template(f"desk/{template}", me=g.get("me"), when=when, day=day, clock=clock, **facts)
+
+
+def is_live() -> bool:
+    """Whether htmx asks: it wants a part of a page, to put in place."""
+    return request.headers.get("HX-Request") == "true"
+
+
+def live(template: str, part: str, **facts: Any) -> str:
+    """The whole page `template`, or only `part`, a template that the page includes, when htmx asks for it."""
+    return page(part if is_live() else template, **facts)
+
+
+def with_policy(body: str, **changes: str) -> Answer:
+    """A page whose Content-Security-Policy differs from the desk's in these directives."""
+    response = make_response(body)
+    response.headers["Content-Security-Policy"] = content_policy(**(SCRIPTS | changes))
+    return response
+
+
+def say(text: str, undo: Undo | None = None) -> None:
+    """Show `text` on the next page, with an Undo button when the change can be taken back."""
+    flash({"text": text, "undo": undo and {"url": undo.url, "fields": undo.fields}}, "done")  # type: ignore[arg-type]  # the session keeps any JSON
+
+
+def complain(text: str) -> None:
+    """Show on the next page why something was not done."""
+    g.refused = True  # so that the log tells nothing of it
+    flash({"text": text, "undo": None}, "problem")  # type: ignore[arg-type]  # the session keeps any JSON
+
+
+def to(endpoint: str, **values: Any) -> Response:
+    """Send the browser to a desk page with GET."""
+    return redirect(url_for(f"desk.{endpoint}", **values), 303)
+
+
+def when(moment: datetime | None, zone: str = "UTC") -> Markup:
+    """A moment as a person of that zone reads it, inside a <time> that machines read; a dash for None."""
+    if moment is None:
+        return NEVER
+    local = moment.astimezone(ZoneInfo(zone))
+    text = f"{local:%a} {local.day} {local:%b %Y, %H:%M}"
+    return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(timespec="seconds"), text)
+
+
+def day(moment: datetime | None, zone: str = "UTC") -> Markup:
+    """The day of a moment in that zone, as in "Tue 24 Nov 2026"; a dash for None."""
+    if moment is None:
+        return NEVER
+    local = moment.astimezone(ZoneInfo(zone))
+    text = f"{local:%a} {local.day} {local:%b %Y}"
+    return Markup('<time datetime="{}">{}</time>').format(local.date().isoformat(), text)
+
+
+def clock(moment: datetime, zone: str = "UTC") -> Markup:
+    """The hour and minute of a moment in that zone, with its day when that is not today."""
+    local = moment.astimezone(ZoneInfo(zone))
+    today = utcnow().astimezone(ZoneInfo(zone)).date()
+    text = f"{local:%H:%M}" if local.date() == today else f"{local:%a} {local.day} {local:%b}, {local:%H:%M}"
+    return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(timespec="seconds"), text)
+
+
+def field(name: str) -> str:
+    """A form field's text, with line ends as we store them; empty when it was not sent."""
+    return request.form.get(name, "").replace("\r\n", "\n").strip()
