@@ -27,7 +27,7 @@ from digest.catalog import importing
 from digest.catalog.models import ComparisonVersion
 from digest.db import Database, utcnow
 from digest.delivery.release import freeze
-from digest.editorial import drafting
+from digest.editorial.drafts import drafting
 from digest.editorial.models import Issue, State
 from digest.publications import publications
 

@@ -24,8 +24,11 @@ from digest.delivery.release.refusals import unfit
 from digest.delivery.sending import recovery
 from digest.delivery.sending.due import caution
 from digest.delivery.sending.worker import work
-from digest.editorial import drafting, external_check_queue, external_check_worker, issues, schedule
-from digest.editorial.external_check_queue import Outside
+from digest.editorial import issues
+from digest.editorial.calendar import schedule
+from digest.editorial.checks import external_check_queue, external_check_worker
+from digest.editorial.checks.external_check_queue import Outside
+from digest.editorial.drafts import drafting
 from digest.editorial.models import State
 from digest.embedded.log_throttle import Complaints
 from digest.errors import DigestError

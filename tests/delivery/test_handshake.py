@@ -2,8 +2,8 @@
 
 import pytest
 from sqlalchemy.orm import Session
-from tests.editorial import newsroom
-from tests.editorial.newsroom import NOW
+from tests.editorial import factories
+from tests.editorial.factories import NOW
 from tests.relay import Relay, Script
 
 from digest.config import free_port
@@ -13,7 +13,7 @@ from digest.smtp.connect import relay_from_url
 
 
 def one(session: Session, url: str) -> Answer:
-    paper = newsroom.publication(session)
+    paper = factories.publication(session)
     (answer,) = try_out(relay_from_url(url), paper, "ana@example.org", now=NOW)
     return answer
 

@@ -5,13 +5,15 @@ from datetime import timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
-from tests.editorial import newsroom
-from tests.editorial.newsroom import NOW
+from tests.editorial import factories
+from tests.editorial.factories import NOW
 
 from digest.db import Database
 from digest.delivery.ledger.models import Letter
 from digest.delivery.letters import notices, reminders
-from digest.editorial import approvals, drafting, schedule, slots, users
+from digest.editorial import users
+from digest.editorial.calendar import approvals, schedule, slots
+from digest.editorial.drafts import drafting
 from digest.editorial.models import Role
 
 
@@ -35,8 +37,8 @@ def people(session: Session) -> dict[str, int]:
 
 def test_a_draft_near_its_deadline_is_told_once_to_those_who_want_it(db: Database) -> None:
     with db.begin() as session:
-        paper = newsroom.publication(session, weekday="tuesday", draft_days_before=4)
-        newsroom.week(session)
+        paper = factories.publication(session, weekday="tuesday", draft_days_before=4)
+        factories.week(session)
         people(session)
         early = NOW - timedelta(days=2)
         assert drafting.draft_due(session, paper.id, early) is not None
@@ -51,8 +53,8 @@ def test_a_draft_near_its_deadline_is_told_once_to_those_who_want_it(db: Databas
 
 def test_nobody_is_pressed_for_a_week_that_is_skipped(sqlite: Database) -> None:
     with sqlite.begin() as session:
-        paper = newsroom.publication(session, weekday="tuesday")
-        newsroom.week(session)
+        paper = factories.publication(session, weekday="tuesday")
+        factories.week(session)
         people(session)
         drafting.draft_due(session, paper.id, NOW)
         slots.skip(session, paper, "2026-10-13", now=NOW, user_id=None)
@@ -61,8 +63,8 @@ def test_nobody_is_pressed_for_a_week_that_is_skipped(sqlite: Database) -> None:
 
 def test_a_draft_that_is_scheduled_is_nobody_s_worry(sqlite: Database) -> None:
     with sqlite.begin() as session:
-        paper = newsroom.publication(session, weekday="tuesday")
-        newsroom.week(session)
+        paper = factories.publication(session, weekday="tuesday")
+        factories.week(session)
         people(session)
         made = drafting.draft_due(session, paper.id, NOW)
         assert made is not None
@@ -74,7 +76,7 @@ def test_a_draft_that_is_scheduled_is_nobody_s_worry(sqlite: Database) -> None:
 def test_who_is_asked_for_a_release_hears_of_it_and_who_asked_does_not(db: Database) -> None:
     with db.begin() as session:
         ids = people(session)
-        issue = newsroom.drafted(session, two_people=True)
+        issue = factories.drafted(session, two_people=True)
         schedule.schedule(
             session,
             issue,
@@ -97,8 +99,8 @@ def test_who_is_asked_for_a_release_hears_of_it_and_who_asked_does_not(db: Datab
 
 def test_the_letter_of_a_draft_says_by_when_and_leaves_out_who_does_not_want_it(sqlite: Database) -> None:
     with sqlite.begin() as session:
-        paper = newsroom.publication(session, weekday="tuesday")
-        newsroom.week(session)
+        paper = factories.publication(session, weekday="tuesday")
+        factories.week(session)
         people(session)
         made = drafting.draft_due(session, paper.id, NOW)
         assert made is not None
@@ -109,7 +111,7 @@ def test_the_letter_of_a_draft_says_by_when_and_leaves_out_who_does_not_want_it(
 def test_trouble_is_told_to_everybody(sqlite: Database) -> None:
     with sqlite.begin() as session:
         people(session)
-        issue = newsroom.drafted(session)
+        issue = factories.drafted(session)
         issue.pause_reason = "missed its hour"
         notices.paused(session, issue, NOW)
         assert [who for who, *_ in letters(session)] == ["ana", "ben", "cy"]

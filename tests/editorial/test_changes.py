@@ -3,12 +3,13 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from tests.editorial import newsroom
-from tests.editorial.newsroom import NOW
+from tests.editorial import factories
+from tests.editorial.factories import NOW
 
 from digest.db import Database
-from digest.editorial import content, review_markers, users
-from digest.editorial.changes import changes
+from digest.editorial import editions, users
+from digest.editorial.drafts import review_markers
+from digest.editorial.drafts.edition_diff import changes
 from digest.editorial.models import Issue
 from digest.render.content import Edition
 
@@ -16,7 +17,7 @@ BASE = "https://verdicts.dev"
 
 
 def edition(session, count: int = 4) -> Edition:
-    return content.edition(session, newsroom.drafted(session, count), BASE)
+    return editions.edition(session, factories.drafted(session, count), BASE)
 
 
 def told(before: Edition, after: Edition) -> list[str]:
@@ -69,9 +70,9 @@ def test_verdicts_that_came_went_moved_and_changed_are_told_by_name(sqlite: Data
 
 def test_each_user_is_told_since_their_own_look(db: Database) -> None:
     with db.begin() as session:
-        issue: Issue = newsroom.drafted(session, 3)
+        issue: Issue = factories.drafted(session, 3)
         me, you = (users.invite(session, f"{name}@verdicts.dev", "editor", NOW).id for name in ("me", "you"))
-        now = content.edition(session, issue, BASE)
+        now = editions.edition(session, issue, BASE)
         assert review_markers.since(session, issue, now, me).at is None
         review_markers.looked(session, issue, now, me, NOW)
         assert review_markers.since(session, issue, now, me).changes == ()

@@ -3,12 +3,14 @@
 import time
 
 import pytest
-from tests.editorial import newsroom
-from tests.editorial.newsroom import NOW
+from tests.editorial import factories
+from tests.editorial.factories import NOW
 
 from digest.db import Database
-from digest.editorial import checks, drafting, editing, pick_edits, schedule
-from digest.editorial.checks import Check, Level
+from digest.editorial.calendar import schedule
+from digest.editorial.checks import issue_checks
+from digest.editorial.checks.issue_checks import Check, Level
+from digest.editorial.drafts import drafting, pick_edits, text_edits
 from digest.editorial.models import Issue
 
 GOOD = {"sender_address": "digest@verdicts.dev", "postal_address": "1 Main Street"}
@@ -18,28 +20,29 @@ def found(
     session, issue: Issue, html_bytes: int = 40_000, base_url: str = "https://verdicts.dev"
 ) -> dict[str, Check]:
     return {
-        check.name: check for check in checks.run(session, issue, base_url=base_url, html_bytes=html_bytes)
+        check.name: check
+        for check in issue_checks.run(session, issue, base_url=base_url, html_bytes=html_bytes)
     }
 
 
 def test_a_good_draft_has_nothing_to_mend(db: Database) -> None:
     with db.begin() as session:
-        assert found(session, newsroom.drafted(session, 6, **GOOD)) == {}
+        assert found(session, factories.drafted(session, 6, **GOOD)) == {}
 
 
 def test_an_empty_issue_is_blocked(db: Database) -> None:
     with db.begin() as session:
-        issue = newsroom.drafted(session, 1, **GOOD)
+        issue = factories.drafted(session, 1, **GOOD)
         pick_edits.drop(session, issue, issue.picks[0].comparison_id)
         names = found(session, issue)
         assert names["no picks"].level == Level.BLOCKING
         assert names["no subject"].level == Level.BLOCKING
-        assert checks.blocking(names.values()) == list(names.values())
+        assert issue_checks.blocking(names.values()) == list(names.values())
 
 
 def test_a_thin_week_is_a_warning(db: Database) -> None:
     with db.begin() as session:
-        check = found(session, newsroom.drafted(session, 2, **GOOD))["thin week"]
+        check = found(session, factories.drafted(session, 2, **GOOD))["thin week"]
         assert (check.level, check.text) == (Level.WARNING, "It has 2 of at least 3 picks.")
 
 
@@ -48,7 +51,7 @@ def test_a_thin_week_is_a_warning(db: Database) -> None:
 )
 def test_what_gmail_would_clip_is_said_before(sqlite: Database, size: int, level: str | None) -> None:
     with sqlite.begin() as session:
-        check = found(session, newsroom.drafted(session, 5, **GOOD), size).get("size")
+        check = found(session, factories.drafted(session, 5, **GOOD), size).get("size")
         assert (check.level if check else None) == level
 
 
@@ -57,10 +60,12 @@ def test_what_gmail_would_clip_is_said_before(sqlite: Database, size: int, level
 )
 def test_a_link_that_is_no_web_address_is_blocked(sqlite: Database, url: str) -> None:
     with sqlite.begin() as session:
-        issue = newsroom.drafted(session, 5, **GOOD)
-        editing.write(session, issue, issue.revision, intro=f"See [this]({url}) and [that](https://fine.dev)")
-        editing.annotate(session, issue, issue.picks[0].comparison_id, "[ok](http://fine.dev/a)")
-        assert [c.name for c in checks.run(session, issue, base_url="https://x.dev")] == ["link"]
+        issue = factories.drafted(session, 5, **GOOD)
+        text_edits.write(
+            session, issue, issue.revision, intro=f"See [this]({url}) and [that](https://fine.dev)"
+        )
+        text_edits.annotate(session, issue, issue.picks[0].comparison_id, "[ok](http://fine.dev/a)")
+        assert [c.name for c in issue_checks.run(session, issue, base_url="https://x.dev")] == ["link"]
 
 
 @pytest.mark.parametrize(
@@ -68,8 +73,8 @@ def test_a_link_that_is_no_web_address_is_blocked(sqlite: Database, url: str) ->
 )
 def test_a_merge_field_that_nothing_fills_is_blocked(sqlite: Database, field: str) -> None:
     with sqlite.begin() as session:
-        issue = newsroom.drafted(session, 5, **GOOD)
-        editing.write(session, issue, issue.revision, subject=f"For {field}")
+        issue = factories.drafted(session, 5, **GOOD)
+        text_edits.write(session, issue, issue.revision, subject=f"For {field}")
         check = found(session, issue)["merge field"]
         assert check.level == Level.BLOCKING
         assert field in check.text
@@ -77,17 +82,17 @@ def test_a_merge_field_that_nothing_fills_is_blocked(sqlite: Database, field: st
 
 def test_a_long_subject_is_a_warning(db: Database) -> None:
     with db.begin() as session:
-        issue = newsroom.drafted(session, 5, **GOOD)
-        editing.write(session, issue, issue.revision, subject="x" * 61)
+        issue = factories.drafted(session, 5, **GOOD)
+        text_edits.write(session, issue, issue.revision, subject="x" * 61)
         assert found(session, issue)["long subject"].level == Level.WARNING
 
 
 def test_a_pick_that_was_sent_is_named_with_its_issue_unless_its_verdict_changed(db: Database) -> None:
     with db.begin() as session:
-        first = newsroom.drafted(session, 6, **GOOD)
+        first = factories.drafted(session, 6, **GOOD)
         again, changed = first.picks[0].comparison_id, first.picks[1].comparison_id
-        newsroom.release(session, first)
-        newsroom.compare(session, "Tool2", "Tool3", panel=(0, 0))
+        factories.release(session, first)
+        factories.compare(session, "Tool2", "Tool3", panel=(0, 0))
         second = drafting.draft(session, first.publication, NOW, by="test")
         pick_edits.add(session, second, again)
         pick_edits.add(session, second, changed)
@@ -95,15 +100,21 @@ def test_a_pick_that_was_sent_is_named_with_its_issue_unless_its_verdict_changed
         check = found(session, second)["sent before"]
         assert check.text == "Tool0 vs Tool1 was in issue 1."
         assert (
-            len([c for c in checks.run(session, second, base_url="https://x.dev") if c.name == "sent before"])
+            len(
+                [
+                    c
+                    for c in issue_checks.run(session, second, base_url="https://x.dev")
+                    if c.name == "sent before"
+                ]
+            )
             == 1
         )
 
 
 def test_a_pick_with_a_newer_version_is_a_warning_until_it_is_drafted_anew(db: Database) -> None:
     with db.begin() as session:
-        issue = newsroom.drafted(session, 5, **GOOD)
-        newsroom.compare(session, "Tool0", "Tool1", panel=(10, 90))
+        issue = factories.drafted(session, 5, **GOOD)
+        factories.compare(session, "Tool0", "Tool1", panel=(10, 90))
         assert "newer version" in found(session, issue)
         drafting.draft(session, issue.publication, NOW, by="test")
         assert "newer version" not in found(session, issue)
@@ -114,16 +125,16 @@ def test_a_pick_with_a_newer_version_is_a_warning_until_it_is_drafted_anew(db: D
 )
 def test_a_sender_for_examples_is_a_warning(sqlite: Database, address: str) -> None:
     with sqlite.begin() as session:
-        issue = newsroom.drafted(session, 5, sender_address=address, postal_address="")
+        issue = factories.drafted(session, 5, sender_address=address, postal_address="")
         names = found(session, issue, base_url="http://127.0.0.1:8000")
         assert set(names) == {"sender domain", "postal address", "base URL"}
-        assert checks.blocking(names.values()) == []
+        assert issue_checks.blocking(names.values()) == []
 
 
 @pytest.mark.parametrize("address", ["digest@notexample.com", "d@examples.org"])
 def test_a_domain_that_only_sounds_like_an_example_is_fine(sqlite: Database, address: str) -> None:
     with sqlite.begin() as session:
-        assert found(session, newsroom.drafted(session, 5, **(GOOD | {"sender_address": address}))) == {}
+        assert found(session, factories.drafted(session, 5, **(GOOD | {"sender_address": address}))) == {}
 
 
 @pytest.mark.parametrize(
@@ -136,22 +147,22 @@ def test_a_domain_that_only_sounds_like_an_example_is_fine(sqlite: Database, add
 )
 def test_without_https_the_editor_is_warned(sqlite: Database, url: str, level: str | None) -> None:
     with sqlite.begin() as session:
-        check = found(session, newsroom.drafted(session, 5, **GOOD), base_url=url).get("base URL")
+        check = found(session, factories.drafted(session, 5, **GOOD), base_url=url).get("base URL")
         assert (check.level if check else None) == level
 
 
 @pytest.mark.parametrize("text", ["[[1]](https://fine.dev/1)", "[us](mailto:us@verdicts.dev)"])
 def test_what_an_editor_may_write_is_not_in_the_way(sqlite: Database, text: str) -> None:
     with sqlite.begin() as session:
-        issue = newsroom.drafted(session, 5, **GOOD)
-        editing.write(session, issue, issue.revision, intro=f"See {text}.")
+        issue = factories.drafted(session, 5, **GOOD)
+        text_edits.write(session, issue, issue.revision, intro=f"See {text}.")
         assert found(session, issue) == {}
 
 
 def test_a_text_full_of_openings_is_looked_through_at_once(sqlite: Database) -> None:
     with sqlite.begin() as session:
-        issue = newsroom.drafted(session, 5, **GOOD)
-        editing.write(session, issue, issue.revision, intro="{{" * 9_999)
+        issue = factories.drafted(session, 5, **GOOD)
+        text_edits.write(session, issue, issue.revision, intro="{{" * 9_999)
         began = time.monotonic()
         assert found(session, issue) == {}
         assert time.monotonic() - began < 5

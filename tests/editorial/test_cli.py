@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.editorial import newsroom
+from tests.editorial import factories
 from tests.web.readers import reader
 
 from digest.cli import House, issue_output, main, waiting
 from digest.db import Database, utcnow
 from digest.delivery.release import freeze
-from digest.editorial import editing, issues, schedule, transitions
+from digest.editorial import issues, transitions
+from digest.editorial.calendar import schedule
+from digest.editorial.drafts import text_edits
 from digest.editorial.models import State
 from digest.errors import NotAllowed, Unavailable
 from digest.render.preview import open_mail
@@ -53,8 +55,8 @@ def run(sqlite: Database, signer: Signer, tmp_path: Path, nudged: list[str]) -> 
 @pytest.fixture
 def full(sqlite: Database) -> None:
     with sqlite.begin() as session:
-        newsroom.publication(session)
-        newsroom.week(session, 7)
+        factories.publication(session)
+        factories.week(session, 7)
 
 
 @pytest.mark.usefixtures("full")
@@ -87,7 +89,7 @@ def test_without_a_publication_one_line_says_what_to_do(run: Run) -> None:
 
 def test_without_news_no_issue_is_made_and_the_exit_code_says_so(run: Run, sqlite: Database) -> None:
     with sqlite.begin() as session:
-        newsroom.publication(session)
+        factories.publication(session)
     result = run("draft")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "nothing is new" in result.stderr
@@ -157,7 +159,9 @@ def test_an_issue_with_a_blocking_check_is_not_scheduled(run: Run, sqlite: Datab
     run("draft")
     with sqlite.begin() as session:
         issue = issues.get(session, 1)
-        editing.write(session, issue, issue.revision, intro="Dear {{name}}, see [this](javascript:alert(1))")
+        text_edits.write(
+            session, issue, issue.revision, intro="Dear {{name}}, see [this](javascript:alert(1))"
+        )
     result = run("send", "1")
     assert result.exit_code == 1
     assert "issue 1 cannot go out" in result.stderr
@@ -324,7 +328,7 @@ def test_where_two_people_are_wanted_the_command_line_asks_and_does_not_wait(
     run: Run, sqlite: Database, nudged: list[str]
 ) -> None:
     with sqlite.begin() as session:
-        newsroom.drafted(session, two_people=True)
+        factories.drafted(session, two_people=True)
     result = run("send", "1", "--wait")
     assert result.exit_code == 1
     assert "waits for a second person to release it on the desk" in result.stderr

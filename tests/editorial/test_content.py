@@ -2,21 +2,23 @@
 
 from datetime import date
 
-from tests.editorial import newsroom
-from tests.editorial.newsroom import NOW
+from tests.editorial import factories
+from tests.editorial.factories import NOW
 
 from digest.db import Database
-from digest.editorial import content, default_texts, drafting, editing, schedule
+from digest.editorial import editions
+from digest.editorial.calendar import schedule
+from digest.editorial.drafts import default_texts, drafting, text_edits
 from digest.render.content import from_json, to_json
 
 
 def test_an_edition_holds_all_that_the_issue_says(db: Database) -> None:
     with db.begin() as session:
-        issue = newsroom.drafted(session, 3)
-        newsroom.compare(session, "Left", "Right", panel=(75, 100), community=(None, 60), days_ago=-2)
+        issue = factories.drafted(session, 3)
+        factories.compare(session, "Left", "Right", panel=(75, 100), community=(None, 60), days_ago=-2)
         drafting.draft(session, issue.publication, NOW, by="test")
-        editing.annotate(session, issue, issue.picks[0].comparison_id, "A **note**")
-        made = content.edition(session, issue, "https://verdicts.dev/")
+        text_edits.annotate(session, issue, issue.picks[0].comparison_id, "A **note**")
+        made = editions.edition(session, issue, "https://verdicts.dev/")
     block = made.blocks[0]
     assert (made.number, made.subject, made.base_url) == (1, issue.subject, "https://verdicts.dev")
     assert (block.slug, block.url) == ("left-vs-right", "https://verdicts.dev/comparisons/left-vs-right")
@@ -30,21 +32,21 @@ def test_an_edition_holds_all_that_the_issue_says(db: Database) -> None:
 
 def test_a_pick_says_what_was_picked_and_not_what_came_later(db: Database) -> None:
     with db.begin() as session:
-        issue = newsroom.drafted(session, 3)
-        newsroom.compare(session, "Tool0", "Tool1", panel=(1, 2))
-        assert content.edition(session, issue, "https://x.dev").blocks[0].left.panel_ship == 75
+        issue = factories.drafted(session, 3)
+        factories.compare(session, "Tool0", "Tool1", panel=(1, 2))
+        assert editions.edition(session, issue, "https://x.dev").blocks[0].left.panel_ship == 75
 
 
 def test_an_issue_bears_the_local_date_of_its_hour(db: Database) -> None:
     with db.begin() as session:
-        issue = newsroom.drafted(session, 3, zone="Pacific/Auckland")
-        assert content.dated(issue) == date(2026, 10, 12)
+        issue = factories.drafted(session, 3, zone="Pacific/Auckland")
+        assert editions.dated(issue) == date(2026, 10, 12)
         issue.drafted_at = NOW.replace(hour=20)
-        assert content.dated(issue) == date(2026, 10, 13)
+        assert editions.dated(issue) == date(2026, 10, 13)
         issue.occasion = "2026-10-14"
-        assert content.dated(issue) == date(2026, 10, 14)
+        assert editions.dated(issue) == date(2026, 10, 14)
         schedule.schedule(session, issue, on="2026-12-01 09:00", zone="UTC", now=NOW, by="test")
-        assert content.dated(issue) == date(2026, 12, 1)
+        assert editions.dated(issue) == date(2026, 12, 1)
 
 
 def test_default_texts_fit_whatever_the_names() -> None:

@@ -5,20 +5,23 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
-from tests.editorial import newsroom
-from tests.editorial.newsroom import NOW
+from tests.editorial import factories
+from tests.editorial.factories import NOW
 
 from digest.db import Database
-from digest.editorial import checks, content, drafting, editing, issues, pick_edits, schedule, transitions
+from digest.editorial import editions, issues, transitions
+from digest.editorial.calendar import schedule
+from digest.editorial.checks import issue_checks
+from digest.editorial.drafts import drafting, pick_edits, text_edits
 from digest.editorial.models import Issue, State
 from digest.publications import publications
 
 
 def test_the_first_draft_is_issue_1_with_picks_reasons_and_texts(db: Database) -> None:
     with db.begin() as session:
-        issue = newsroom.drafted(session, 7)
+        issue = factories.drafted(session, 7)
         assert (issue.number, issue.state, issue.thin) == (1, State.DRAFT, False)
-        assert newsroom.names(issue) == [f"tool{2 * n}-vs-tool{2 * n + 1}" for n in range(5)]
+        assert factories.names(issue) == [f"tool{2 * n}-vs-tool{2 * n + 1}" for n in range(5)]
         assert [pick.position for pick in issue.picks] == [1, 2, 3, 4, 5]
         assert issue.picks[0].why == "The panel is split 2 to 2 on Tool1; Tool0 is 25 points ahead"
         assert issue.subject == "Tool0 or Tool1? and 4 more verdicts"
@@ -29,7 +32,7 @@ def test_the_first_draft_is_issue_1_with_picks_reasons_and_texts(db: Database) -
 
 def test_drafting_again_changes_nothing_when_nothing_changed(db: Database) -> None:
     with db.begin() as session:
-        issue = newsroom.drafted(session, 7)
+        issue = factories.drafted(session, 7)
         before = [(p.id, p.comparison_id, p.position, p.why) for p in issue.picks]
         again = drafting.draft(session, issue.publication, NOW + timedelta(hours=1), by="test")
         assert again.id == issue.id
@@ -38,15 +41,15 @@ def test_drafting_again_changes_nothing_when_nothing_changed(db: Database) -> No
 
 def test_pins_vetoes_notes_and_texts_survive_a_new_draft(db: Database) -> None:
     with db.begin() as session:
-        issue = newsroom.drafted(session, 7)
+        issue = factories.drafted(session, 7)
         lead, second, third = (pick.comparison_id for pick in issue.picks[:3])
         pick_edits.drop(session, issue, lead)
         pick_edits.pin(session, issue, third)
-        editing.annotate(session, issue, second, "Read **this** first")
-        editing.write(session, issue, issue.revision, intro="Good morning")
-        editing.write(session, issue, issue.revision, subject="A quiet week")
+        text_edits.annotate(session, issue, second, "Read **this** first")
+        text_edits.write(session, issue, issue.revision, intro="Good morning")
+        text_edits.write(session, issue, issue.revision, subject="A quiet week")
         for n in range(20, 26):
-            newsroom.compare(session, f"New{n}", f"Newer{n}", panel=(50, 100), days_ago=-1)
+            factories.compare(session, f"New{n}", f"Newer{n}", panel=(50, 100), days_ago=-1)
         drafting.draft(session, issue.publication, NOW, by="test")
         kept = {pick.comparison_id: pick for pick in issue.picks}
         assert lead not in kept
@@ -60,56 +63,56 @@ def test_pins_vetoes_notes_and_texts_survive_a_new_draft(db: Database) -> None:
 
 def test_a_subject_that_nobody_wrote_follows_the_picks(db: Database) -> None:
     with db.begin() as session:
-        issue = newsroom.drafted(session, 3)
+        issue = factories.drafted(session, 3)
         pick_edits.drop(session, issue, issue.picks[0].comparison_id)
         assert issue.subject == "Tool2 or Tool3? and 1 more verdict"
-        editing.reorder(session, issue, [pick.id for pick in reversed(issue.picks)])
+        text_edits.reorder(session, issue, [pick.id for pick in reversed(issue.picks)])
         assert issue.subject == "Tool4 or Tool5? and 1 more verdict"
 
 
 def test_what_was_sent_is_not_sent_again_unless_its_verdict_changed(db: Database) -> None:
     with db.begin() as session:
-        first = newsroom.drafted(session, 5)
-        newsroom.release(session, first)
+        first = factories.drafted(session, 5)
+        factories.release(session, first)
         with pytest.raises(drafting.NothingNew, match="nothing is new"):
             drafting.draft(session, first.publication, NOW, by="test")
-        newsroom.compare(session, "Tool0", "Tool1")  # a new version that says the same
+        factories.compare(session, "Tool0", "Tool1")  # a new version that says the same
         with pytest.raises(drafting.NothingNew):
             drafting.draft(session, first.publication, NOW, by="test")
-        newsroom.compare(session, "Tool2", "Tool3", panel=(75, 100))
+        factories.compare(session, "Tool2", "Tool3", panel=(75, 100))
         second = drafting.draft(session, first.publication, NOW, by="test")
-        assert newsroom.names(second) == ["tool2-vs-tool3"]
+        assert factories.names(second) == ["tool2-vs-tool3"]
         assert second.picks[0].why.startswith(
             "The verdict changed since issue 1: Tool3 went from 50% to 100%"
         )
-        newsroom.release(session, second)
+        factories.release(session, second)
         with pytest.raises(drafting.NothingNew):
             drafting.draft(session, first.publication, NOW, by="test")
 
 
 def test_a_vote_that_moved_is_a_verdict_that_changed(db: Database) -> None:
     with db.begin() as session:
-        first = newsroom.drafted(session, 5)
-        newsroom.release(session, first)
-        newsroom.compare(session, "Tool0", "Tool1", community=(40, None))
+        first = factories.drafted(session, 5)
+        factories.release(session, first)
+        factories.compare(session, "Tool0", "Tool1", community=(40, None))
         second = drafting.draft(session, first.publication, NOW, by="test")
         assert second.picks[0].why.startswith("The verdict changed since issue 1: the community moved")
 
 
 def test_an_issue_cancelled_in_its_hold_gives_its_picks_back(db: Database) -> None:
     with db.begin() as session:
-        first = newsroom.drafted(session, 4)
+        first = factories.drafted(session, 4)
         schedule.send_now(session, first, now=NOW, by="test")
         transitions.move(session, first, State.SENDING, now=NOW, by="clock")
         first.release_at = NOW + timedelta(minutes=10)
         transitions.move(session, first, State.CANCELLED, now=NOW, by="desk", why="wrong lead")
         second = drafting.draft(session, first.publication, NOW, by="test")
-        assert (second.number, newsroom.names(second)) == (2, newsroom.names(first))
+        assert (second.number, factories.names(second)) == (2, factories.names(first))
 
 
 def test_a_scheduled_issue_keeps_its_picks_from_the_next_draft(db: Database) -> None:
     with db.begin() as session:
-        first = newsroom.drafted(session, 7)
+        first = factories.drafted(session, 7)
         schedule.schedule(session, first, on="2026-10-14 09:00", zone="UTC", now=NOW, by="test")
         second = drafting.draft(session, first.publication, NOW, by="test")
         assert second.number == 2
@@ -119,16 +122,16 @@ def test_a_scheduled_issue_keeps_its_picks_from_the_next_draft(db: Database) -> 
 
 def test_each_publication_has_its_own_numbers_and_its_own_news(db: Database) -> None:
     with db.begin() as session:
-        newsroom.release(session, newsroom.drafted(session, 5))
-        other = newsroom.publication(session, name="Another")
+        factories.release(session, factories.drafted(session, 5))
+        other = factories.publication(session, name="Another")
         issue = drafting.draft(session, other, NOW, by="test")
         assert (issue.number, len(issue.picks)) == (1, 5)
 
 
 def test_two_drafts_at_once_make_one(db: Database) -> None:
     with db.begin() as session:
-        paper = newsroom.publication(session)
-        newsroom.week(session, 5)
+        paper = factories.publication(session)
+        factories.week(session, 5)
     barrier, made = threading.Barrier(4), list[int]()
 
     def work() -> None:
@@ -150,8 +153,8 @@ def test_two_drafts_at_once_make_one(db: Database) -> None:
 
 def test_the_weekly_draft_is_made_two_days_before_and_once(db: Database) -> None:
     with db.begin() as session:
-        paper = newsroom.publication(session, weekday="thursday", at="09:00")
-        newsroom.week(session, 5)
+        paper = factories.publication(session, weekday="thursday", at="09:00")
+        factories.week(session, 5)
         early = NOW.replace(day=13, hour=6, minute=59)  # 08:59 in Berlin, two days before Thursday 15
         assert drafting.drafts_due(session, early) == []
         assert drafting.draft_due(session, paper.id, early) is None
@@ -167,7 +170,7 @@ def test_the_weekly_draft_is_made_two_days_before_and_once(db: Database) -> None
 
 def test_a_week_without_news_makes_no_issue_and_says_so_once(db: Database) -> None:
     with db.begin() as session:
-        paper = newsroom.publication(session, weekday="tuesday")
+        paper = factories.publication(session, weekday="tuesday")
         made = drafting.draft_due(session, paper.id, NOW)
         assert made == drafting.Drafted("2026-10-13", None, thin=True)
     with db.begin() as session:
@@ -177,8 +180,8 @@ def test_a_week_without_news_makes_no_issue_and_says_so_once(db: Database) -> No
 
 def test_a_thin_week_is_drafted_and_says_that_it_is_thin(db: Database) -> None:
     with db.begin() as session:
-        paper = newsroom.publication(session, weekday="tuesday")
-        newsroom.week(session, 2)
+        paper = factories.publication(session, weekday="tuesday")
+        factories.week(session, 2)
         made = drafting.draft_due(session, paper.id, NOW)
         assert made is not None
         assert made.thin
@@ -188,8 +191,8 @@ def test_a_thin_week_is_drafted_and_says_that_it_is_thin(db: Database) -> None:
 
 def test_the_clock_leaves_a_draft_alone_that_was_begun_by_hand(db: Database) -> None:
     with db.begin() as session:
-        issue = newsroom.drafted(session, 3, weekday="tuesday")
-        newsroom.compare(session, "Late", "Later", panel=(50, 100), days_ago=-1)
+        issue = factories.drafted(session, 3, weekday="tuesday")
+        factories.compare(session, "Late", "Later", panel=(50, 100), days_ago=-1)
         made = drafting.draft_due(session, issue.publication_id, NOW)
         assert made is not None
         assert made.issue is issue
@@ -198,9 +201,9 @@ def test_the_clock_leaves_a_draft_alone_that_was_begun_by_hand(db: Database) -> 
 
 def test_a_draft_left_over_from_last_week_is_drafted_anew(db: Database) -> None:
     with db.begin() as session:
-        issue = newsroom.drafted(session, 2, weekday="tuesday")
+        issue = factories.drafted(session, 2, weekday="tuesday")
         drafting.draft_due(session, issue.publication_id, NOW)
-        newsroom.compare(session, "Late", "Later", panel=(50, 100), days_ago=-6)
+        factories.compare(session, "Late", "Later", panel=(50, 100), days_ago=-6)
         made = drafting.draft_due(session, issue.publication_id, NOW + timedelta(days=7))
         assert made is not None
         assert made.issue is issue
@@ -209,7 +212,7 @@ def test_a_draft_left_over_from_last_week_is_drafted_anew(db: Database) -> None:
 
 def test_a_draft_anew_sees_what_an_editor_did_a_moment_ago(postgres: Database) -> None:
     with postgres.begin() as session:
-        issue = newsroom.drafted(session, 7)
+        issue = factories.drafted(session, 7)
         lead, last = issue.picks[0].comparison_id, issue.picks[4].comparison_id
     with postgres.begin() as clock:
         mine = issues.get(clock, 1)
@@ -217,7 +220,7 @@ def test_a_draft_anew_sees_what_an_editor_did_a_moment_ago(postgres: Database) -
         assert mine.rejections
         with postgres.begin() as editor:
             theirs = issues.get(editor, 1)
-            editing.write(editor, theirs, theirs.revision, subject="Mine")
+            text_edits.write(editor, theirs, theirs.revision, subject="Mine")
             pick_edits.pin(editor, theirs, last)
             edits = pick_edits.drop(editor, theirs, lead)
         drafting.draft(clock, mine.publication, NOW, by="test")
@@ -230,7 +233,7 @@ def test_a_draft_anew_sees_what_an_editor_did_a_moment_ago(postgres: Database) -
 
 def test_a_draft_anew_leaves_an_issue_alone_that_was_scheduled_a_moment_ago(postgres: Database) -> None:
     with postgres.begin() as session:
-        before = newsroom.names(newsroom.drafted(session, 7))
+        before = factories.names(factories.drafted(session, 7))
     with postgres.begin() as clock:
         paper = publications.find(clock)
         assert issues.open_draft(clock, paper.id)
@@ -239,16 +242,18 @@ def test_a_draft_anew_leaves_an_issue_alone_that_was_scheduled_a_moment_ago(post
         second = drafting.draft(clock, paper, NOW, by="test")
         assert (second.number, len(second.picks)) == (2, 2)
     with postgres.read() as session:
-        assert newsroom.names(issues.get(session, 1)) == before
+        assert factories.names(issues.get(session, 1)) == before
 
 
 def test_an_older_verdict_that_comes_in_late_is_no_news(db: Database) -> None:
     with db.begin() as session:
-        first = newsroom.drafted(session, 5)
-        newsroom.compare(session, "Tool0", "Tool1", panel=(0, 0), days_ago=30)
+        first = factories.drafted(session, 5)
+        factories.compare(session, "Tool0", "Tool1", panel=(0, 0), days_ago=30)
         again = drafting.draft(session, first.publication, NOW, by="test")
-        assert content.edition(session, again, "https://x.dev").blocks[0].left.panel_ship == 75
-        assert "newer version" not in {c.name for c in checks.run(session, again, base_url="https://x.dev")}
-        newsroom.release(session, first)
+        assert editions.edition(session, again, "https://x.dev").blocks[0].left.panel_ship == 75
+        assert "newer version" not in {
+            c.name for c in issue_checks.run(session, again, base_url="https://x.dev")
+        }
+        factories.release(session, first)
         with pytest.raises(drafting.NothingNew):
             drafting.draft(session, first.publication, NOW, by="test")

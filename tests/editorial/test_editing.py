@@ -4,11 +4,13 @@ from collections.abc import Callable
 
 import pytest
 from sqlalchemy.orm import Session
-from tests.editorial import newsroom
-from tests.editorial.newsroom import NOW
+from tests.editorial import factories
+from tests.editorial.factories import NOW
 
 from digest.db import Database
-from digest.editorial import drafting, editing, issues, pick_edits, schedule
+from digest.editorial import issues
+from digest.editorial.calendar import schedule
+from digest.editorial.drafts import drafting, pick_edits, text_edits
 from digest.editorial.models import Issue
 from digest.errors import BadInput, NotAllowed, NotFound
 
@@ -18,7 +20,7 @@ Act = Callable[[Session, Issue], object]
 @pytest.fixture
 def issue(db: Database) -> Database:
     with db.begin() as session:
-        newsroom.drafted(session, 7)
+        factories.drafted(session, 7)
     return db
 
 
@@ -26,10 +28,10 @@ def test_of_two_editors_the_second_is_told_what_changed_and_by_whom(issue: Datab
     with issue.read() as session:
         seen = issues.get(session, 1).revision
     with issue.begin() as session:
-        first = editing.write(session, issues.get(session, 1), seen, subject="First", by="ana@example.org")
+        first = text_edits.write(session, issues.get(session, 1), seen, subject="First", by="ana@example.org")
         assert first == seen + 1
     with issue.begin() as session, pytest.raises(NotAllowed, match=r"the subject, by ana@example.org"):
-        editing.write(session, issues.get(session, 1), seen, subject="Second")
+        text_edits.write(session, issues.get(session, 1), seen, subject="Second")
     with issue.read() as session:
         assert issues.get(session, 1).subject == "First"
 
@@ -37,7 +39,7 @@ def test_of_two_editors_the_second_is_told_what_changed_and_by_whom(issue: Datab
 def test_texts_are_kept_as_written_but_for_what_would_break_a_mail(issue: Database) -> None:
     with issue.begin() as session:
         one = issues.get(session, 1)
-        editing.write(
+        text_edits.write(
             session,
             one,
             one.revision,
@@ -53,13 +55,13 @@ def test_a_text_that_is_too_long_is_refused_by_name(issue: Database, field: str,
     with issue.begin() as session:
         one = issues.get(session, 1)
         with pytest.raises(BadInput, match=field):
-            editing.write(session, one, one.revision, **{field: "x" * (most + 1)})
+            text_edits.write(session, one, one.revision, **{field: "x" * (most + 1)})
 
 
 def test_writing_nothing_changes_nothing(issue: Database) -> None:
     with issue.begin() as session:
         one = issues.get(session, 1)
-        assert editing.write(session, one, 0) == one.revision
+        assert text_edits.write(session, one, 0) == one.revision
 
 
 def test_an_order_must_name_each_pick_once(issue: Database) -> None:
@@ -68,8 +70,8 @@ def test_an_order_must_name_each_pick_once(issue: Database) -> None:
         ids = [pick.id for pick in one.picks]
         for wrong in (ids[:-1], [*ids, 999], [ids[0], *ids[:-1]], []):
             with pytest.raises(BadInput, match="each pick"):
-                editing.reorder(session, one, wrong)
-        editing.reorder(session, one, ids[::-1])
+                text_edits.reorder(session, one, wrong)
+        text_edits.reorder(session, one, ids[::-1])
         assert [pick.id for pick in one.picks] == ids[::-1]
         assert [pick.position for pick in one.picks] == [1, 2, 3, 4, 5]
 
@@ -115,14 +117,14 @@ def test_what_is_not_there_is_named(issue: Database) -> None:
             with pytest.raises(NotFound, match="999"):
                 act(session, one, 999)
         with pytest.raises(NotFound, match="999"):
-            editing.annotate(session, one, 999, "a note")
+            text_edits.annotate(session, one, 999, "a note")
 
 
 def test_one_that_was_sent_may_be_added_again_by_hand(issue: Database) -> None:
     with issue.begin() as session:
         first = issues.get(session, 1)
         sent = first.picks[0].comparison_id
-        newsroom.release(session, first)
+        factories.release(session, first)
         second = drafting.draft(session, first.publication, NOW, by="test")
         pick_edits.add(session, second, sent)
         assert second.picks[-1].comparison_id == sent
@@ -132,13 +134,13 @@ def test_a_scheduled_issue_can_be_edited_until_it_is_frozen(issue: Database) -> 
     with issue.begin() as session:
         one = issues.get(session, 1)
         schedule.send_now(session, one, now=NOW, by="test")
-        editing.write(session, one, one.revision, subject="At the last minute")
+        text_edits.write(session, one, one.revision, subject="At the last minute")
         pick_edits.drop(session, one, one.picks[0].comparison_id)
         session.execute(Issue.__table__.update().values(state="sending"))
         for act in (
-            lambda: editing.write(session, one, one.revision, subject="Too late"),
+            lambda: text_edits.write(session, one, one.revision, subject="Too late"),
             lambda: pick_edits.drop(session, one, one.picks[0].comparison_id),
-            lambda: editing.reorder(session, one, [pick.id for pick in one.picks]),
+            lambda: text_edits.reorder(session, one, [pick.id for pick in one.picks]),
         ):
             with pytest.raises(NotAllowed, match="is sending: what it says is fixed"):
                 act()
@@ -154,13 +156,13 @@ def _lead(issue: Issue) -> int:
     [
         lambda session, one: pick_edits.pin(session, one, _lead(one)),
         lambda session, one: pick_edits.unpin(session, one, _lead(one)),
-        lambda session, one: editing.annotate(session, one, _lead(one), "a note"),
-        lambda session, one: editing.reorder(session, one, [pick.id for pick in one.picks]),
+        lambda session, one: text_edits.annotate(session, one, _lead(one), "a note"),
+        lambda session, one: text_edits.reorder(session, one, [pick.id for pick in one.picks]),
     ],
 )
 def test_what_somebody_dropped_a_moment_ago_is_refused_in_words(postgres: Database, act: Act) -> None:
     with postgres.begin() as session:
-        newsroom.drafted(session, 7)
+        factories.drafted(session, 7)
     with postgres.begin() as mine, pytest.raises((NotFound, BadInput)):
         one = issues.get(mine, 1)
         with postgres.begin() as other:
@@ -170,7 +172,7 @@ def test_what_somebody_dropped_a_moment_ago_is_refused_in_words(postgres: Databa
 
 def test_two_editors_who_drop_the_same_pick_drop_it_once(postgres: Database) -> None:
     with postgres.begin() as session:
-        newsroom.drafted(session, 7)
+        factories.drafted(session, 7)
     with postgres.begin() as mine:
         one = issues.get(mine, 1)
         gone = _lead(one)
@@ -183,7 +185,7 @@ def test_two_editors_who_drop_the_same_pick_drop_it_once(postgres: Database) -> 
 
 def test_two_editors_who_add_the_same_comparison_add_it_once(postgres: Database) -> None:
     with postgres.begin() as session:
-        newsroom.drafted(session, 7)
+        factories.drafted(session, 7)
     with postgres.begin() as mine:
         one = issues.get(mine, 1)
         wanted = one.rejections[0].comparison_id
@@ -202,7 +204,7 @@ def test_an_issue_on_the_calendar_keeps_a_subject_and_a_pick(issue: Database) ->
     with issue.begin() as session:
         schedule.send_now(session, issues.get(session, 1), now=NOW, by="test")
     with pytest.raises(NotAllowed, match="no subject"), issue.begin() as session:
-        editing.write(session, issues.get(session, 1), 1, subject=" ")
+        text_edits.write(session, issues.get(session, 1), 1, subject=" ")
     with pytest.raises(NotAllowed, match="no picks"), issue.begin() as session:
         empty(session, issues.get(session, 1))
     with issue.read() as session:
@@ -213,5 +215,5 @@ def test_an_issue_on_the_calendar_keeps_a_subject_and_a_pick(issue: Database) ->
 def test_text_that_no_database_takes_is_left_out(issue: Database) -> None:
     with issue.begin() as session:
         one = issues.get(session, 1)
-        editing.write(session, one, one.revision, subject="a\ud800b\x07", intro="\x00- a\n\t- b\ud800")
+        text_edits.write(session, one, one.revision, subject="a\ud800b\x07", intro="\x00- a\n\t- b\ud800")
         assert (one.subject, one.intro) == ("ab", "- a\n\t- b")

@@ -3,24 +3,24 @@
 from datetime import timedelta
 
 from sqlalchemy import select
-from tests.editorial import newsroom
-from tests.editorial.newsroom import NOW
+from tests.editorial import factories
+from tests.editorial.factories import NOW
 
 from digest.catalog.models import Review
 from digest.db import Database
-from digest.editorial import checks, freshness
-from digest.editorial.check import Check, Level
+from digest.editorial.checks import freshness_checks, issue_checks
+from digest.editorial.checks.finding import Check, Level
 from digest.editorial.models import Issue
 
 
 def found(session, issue: Issue, later: timedelta = timedelta()) -> dict[str, Check]:
-    return {check.name: check for check in freshness.run(session, issue, NOW + later)}
+    return {check.name: check for check in freshness_checks.run(session, issue, NOW + later)}
 
 
 def test_a_correction_says_what_it_corrects(db: Database) -> None:
     with db.begin() as session:
-        issue = newsroom.drafted(session, 3)
-        newsroom.compare(session, "Tool0", "Tool1", panel=(25, 50))
+        issue = factories.drafted(session, 3)
+        factories.compare(session, "Tool0", "Tool1", panel=(25, 50))
         check = found(session, issue)["newer version"]
         assert "Tool0's verdict went from 75 % to 25 %" in check.text
         assert check.text.startswith("Tool0 vs Tool1 has a newer version")
@@ -29,9 +29,9 @@ def test_a_correction_says_what_it_corrects(db: Database) -> None:
 
 def test_a_later_comparison_with_another_price_or_the_other_verdict_is_told(db: Database) -> None:
     with db.begin() as session:
-        issue = newsroom.drafted(session, 3)
+        issue = factories.drafted(session, 3)
         assert found(session, issue) == {}
-        newsroom.compare(session, "Tool2", "Newcomer", panel=(20, 50))
+        factories.compare(session, "Tool2", "Newcomer", panel=(20, 50))
         for review in session.scalars(select(Review).where(Review.panel_ship == 20)):
             review.entry_price = "$9/mo"
         names = found(session, issue)
@@ -45,17 +45,17 @@ def test_a_later_comparison_with_another_price_or_the_other_verdict_is_told(db: 
 
 def test_old_verdicts_are_only_worth_knowing(sqlite: Database) -> None:
     with sqlite.begin() as session:
-        issue = newsroom.drafted(session, 2)
+        issue = factories.drafted(session, 2)
         check = found(session, issue, timedelta(days=70))["old verdict"]
         assert (check.level, "judged 7" in check.text) == (Level.NOTE, True)
 
 
 def test_a_preheader_that_says_nothing_is_told(sqlite: Database) -> None:
     with sqlite.begin() as session:
-        issue = newsroom.drafted(session, 5, sender_address="d@verdicts.dev")
+        issue = factories.drafted(session, 5, sender_address="d@verdicts.dev")
 
         def names() -> set[str]:
-            return {check.name for check in checks.run(session, issue, base_url="https://verdicts.dev")}
+            return {check.name for check in issue_checks.run(session, issue, base_url="https://verdicts.dev")}
 
         for text, name in (
             ("", "no preheader"),

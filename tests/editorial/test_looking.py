@@ -9,13 +9,15 @@ from ipaddress import ip_network
 
 import pytest
 from sqlalchemy import func, select
-from tests.editorial import newsroom
-from tests.editorial.newsroom import NOW
+from tests.editorial import factories
+from tests.editorial.factories import NOW
 
 from digest.db import Database
-from digest.editorial import check_results, content, editing, external_check_queue, external_check_worker
-from digest.editorial.check import Level
-from digest.editorial.external_check_queue import Outside, Wanted
+from digest.editorial import editions
+from digest.editorial.checks import external_check_queue, external_check_results, external_check_worker
+from digest.editorial.checks.external_check_queue import Outside, Wanted
+from digest.editorial.checks.finding import Level
+from digest.editorial.drafts import text_edits
 from digest.editorial.models import Issue, Look
 from digest.external_checks import spam
 from digest.external_checks.ssrf import Allowance
@@ -48,15 +50,15 @@ def site() -> Iterator[tuple[str, Allowance]]:
 
 def drafted(db: Database, **words: str) -> int:
     with db.begin() as session:
-        issue = newsroom.drafted(session, 3)  # its sender is of a domain for examples: the DNS is not asked
-        editing.write(session, issue, issue.revision, **words)
+        issue = factories.drafted(session, 3)  # its sender is of a domain for examples: the DNS is not asked
+        text_edits.write(session, issue, issue.revision, **words)
         return issue.id
 
 
-def sight(db: Database, issue_id: int) -> check_results.Sight:
+def sight(db: Database, issue_id: int) -> external_check_results.Sight:
     with db.read() as session:
         issue = session.get_one(Issue, issue_id)
-        return check_results.sight(session, issue, content.edition(session, issue, BASE), OUTSIDE)
+        return external_check_results.sight(session, issue, editions.edition(session, issue, BASE), OUTSIDE)
 
 
 def test_links_are_looked_at_once_an_hour_and_what_is_dead_is_said(db: Database) -> None:
@@ -105,14 +107,14 @@ def test_what_fails_about_one_thing_keeps_no_other_from_being_written_down(sqlit
 
 def test_a_sender_that_could_not_be_looked_at_is_not_said_to_lack_anything(sqlite: Database) -> None:
     with sqlite.begin() as session:
-        issue = newsroom.drafted(session, 3, sender_address="news@verdicts.io")
-        made = content.edition(session, issue, BASE)
+        issue = factories.drafted(session, 3, sender_address="news@verdicts.io")
+        made = editions.edition(session, issue, BASE)
         (asked,) = [one for one in external_check_queue.wanted(issue, made, OUTSIDE) if one.kind == "sender"]
         external_check_queue.claim(session, [asked], NOW)
         external_check_queue.store(
             session, asked, {"trouble": "looking failed here (KeyError)", "unsure": True}, NOW
         )
-        found = check_results.sight(session, issue, made, OUTSIDE)
+        found = external_check_results.sight(session, issue, made, OUTSIDE)
     assert [(check.name, check.level) for check in found.checks] == [("sender", Level.NOTE)]
     assert found.words["sender"] == "verdicts.io could not be looked at"
 
@@ -162,16 +164,17 @@ def test_what_the_dns_says_is_a_finding_with_the_record_to_add_and_on_trial_only
         vars(proof) for proof in sender_auth.look("verdicts.io", relay="smtp.gmail.com", ask=lambda _: [])
     ]
     with sqlite.begin() as session:
-        issue = newsroom.drafted(session, 3, sender_address="news@verdicts.io")
+        issue = factories.drafted(session, 3, sender_address="news@verdicts.io")
         for base, level in ((BASE, Level.WARNING), ("http://127.0.0.1:8000", Level.NOTE)):
-            made = content.edition(session, issue, base)
+            made = editions.edition(session, issue, base)
             (asked,) = [
                 one for one in external_check_queue.wanted(issue, made, OUTSIDE) if one.kind == "sender"
             ]
             external_check_queue.claim(session, [asked], NOW)
             external_check_queue.store(session, asked, {"proofs": proofs}, NOW)
             checks = {
-                check.name: check for check in check_results.sight(session, issue, made, OUTSIDE).checks
+                check.name: check
+                for check in external_check_results.sight(session, issue, made, OUTSIDE).checks
             }
             assert checks["sender SPF"].level == checks["sender DMARC"].level == level
             assert checks["sender DKIM"].level == Level.NOTE

@@ -3,11 +3,12 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from tests.editorial import newsroom
-from tests.editorial.newsroom import NOW
+from tests.editorial import factories
+from tests.editorial.factories import NOW
 
 from digest.db import Database
-from digest.editorial import drafting, schedule, slots
+from digest.editorial.calendar import schedule, slots
+from digest.editorial.drafts import drafting
 from digest.errors import BadInput, NotAllowed
 
 TUESDAY = "2026-10-13"
@@ -17,8 +18,8 @@ def test_the_clock_drafts_nothing_for_a_skipped_day_and_catches_up_when_it_is_ta
     db: Database,
 ) -> None:
     with db.begin() as session:
-        paper = newsroom.publication(session, weekday="tuesday")
-        newsroom.week(session)
+        paper = factories.publication(session, weekday="tuesday")
+        factories.week(session)
         assert slots.skip(session, paper, TUESDAY, now=NOW, user_id=None)
         assert not slots.skip(session, paper, TUESDAY, now=NOW, user_id=None)
         assert drafting.drafts_due(session, NOW) == []
@@ -34,8 +35,8 @@ def test_the_clock_drafts_nothing_for_a_skipped_day_and_catches_up_when_it_is_ta
 
 def test_the_week_after_a_skipped_one_is_drafted_as_ever(sqlite: Database) -> None:
     with sqlite.begin() as session:
-        paper = newsroom.publication(session, weekday="tuesday")
-        newsroom.week(session)
+        paper = factories.publication(session, weekday="tuesday")
+        factories.week(session)
         slots.skip(session, paper, TUESDAY, now=NOW, user_id=None)
         assert slots.next_planned(session, paper, NOW).day == "2026-10-20"
         assert drafting.drafts_due(session, NOW + timedelta(days=7)) == [paper.id]
@@ -43,7 +44,7 @@ def test_the_week_after_a_skipped_one_is_drafted_as_ever(sqlite: Database) -> No
 
 def test_a_day_on_which_an_issue_goes_out_is_not_skipped(db: Database) -> None:
     with db.begin() as session:
-        issue = newsroom.drafted(session, weekday="tuesday")
+        issue = factories.drafted(session, weekday="tuesday")
         paper = issue.publication
         schedule.schedule(session, issue, on=f"{TUESDAY} 09:00", zone=paper.zone, now=NOW, by="test")
         with pytest.raises(NotAllowed, match="issue 1 is on the calendar"):
@@ -55,14 +56,14 @@ def test_a_day_on_which_an_issue_goes_out_is_not_skipped(db: Database) -> None:
 @pytest.mark.parametrize("day", ["2026-10-14", "2026-10-06", "20261013", "soon", ""])
 def test_only_a_coming_regular_day_can_be_skipped(sqlite: Database, day: str) -> None:
     with sqlite.begin() as session:
-        paper = newsroom.publication(session, weekday="tuesday")
+        paper = factories.publication(session, weekday="tuesday")
         with pytest.raises(BadInput):
             slots.skip(session, paper, day, now=NOW, user_id=None)
 
 
 def test_the_hours_of_a_day_keep_the_wall_clock_over_a_clock_change(sqlite: Database) -> None:
     with sqlite.begin() as session:
-        paper = newsroom.publication(session, weekday="monday", zone="Europe/Berlin", draft_days_before=2)
+        paper = factories.publication(session, weekday="monday", zone="Europe/Berlin", draft_days_before=2)
         days = slots.between(session, paper, date(2026, 10, 13), date(2026, 10, 31))
     assert [day.day for day in days] == ["2026-10-19", "2026-10-26"]
     # The clocks go back on the night to 25 October: draft on Saturday in summer time, issue on Monday in winter time.
@@ -72,6 +73,6 @@ def test_the_hours_of_a_day_keep_the_wall_clock_over_a_clock_change(sqlite: Data
 
 def test_days_before_the_publication_was_made_are_none_of_its_days(sqlite: Database) -> None:
     with sqlite.begin() as session:
-        paper = newsroom.publication(session, weekday="tuesday")
+        paper = factories.publication(session, weekday="tuesday")
         days = slots.between(session, paper, date(2026, 9, 1), date(2026, 10, 20))
     assert [day.day for day in days] == ["2026-10-13", "2026-10-20"]

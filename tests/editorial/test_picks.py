@@ -5,11 +5,11 @@ from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.editorial.newsroom import NOW
+from tests.editorial.factories import NOW
 
-from digest.editorial import reasons
-from digest.editorial.candidate import Candidate, Contender, Past
-from digest.editorial.picks import Selection, rank, select
+from digest.editorial.selection import reasons
+from digest.editorial.selection.candidate import Candidate, Contender, Past
+from digest.editorial.selection.ranking import Selection, rank, select
 
 PERCENT = st.integers(0, 100)
 TOOLS = st.sampled_from([f"tool{n}" for n in range(8)])

@@ -3,12 +3,12 @@
 from datetime import timedelta
 
 import pytest
-from tests.editorial import newsroom
-from tests.editorial.newsroom import NOW
+from tests.editorial import factories
+from tests.editorial.factories import NOW
 
 from digest.db import Database
-from digest.editorial import schedule, schedule_notes
-from digest.editorial.clock import resolve
+from digest.editorial.calendar import schedule, schedule_notes
+from digest.editorial.calendar.local_time import resolve
 from digest.editorial.models import State
 from digest.errors import BadInput
 
@@ -25,7 +25,7 @@ def test_the_hold_and_what_a_machine_that_is_down_means_are_said_with_their_hour
 
 def test_the_promise_is_kept_to_the_minute(db: Database) -> None:
     with db.begin() as session:
-        issue = newsroom.drafted(session, 5)
+        issue = factories.drafted(session, 5)
         schedule.schedule(session, issue, on="2026-12-01 09:00", zone=BERLIN, now=NOW, by="desk")
         hour = resolve("2026-12-01 09:00", BERLIN)
         last = resolve("2026-12-01 15:00", BERLIN)

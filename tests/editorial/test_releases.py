@@ -5,18 +5,20 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy.orm import Session
-from tests.editorial import newsroom
-from tests.editorial.newsroom import NOW
+from tests.editorial import factories
+from tests.editorial.factories import NOW
 
 from digest.db import Database
-from digest.editorial import approvals, editing, issues, pick_edits, schedule, transitions, users
+from digest.editorial import issues, transitions, users
+from digest.editorial.calendar import approvals, schedule
+from digest.editorial.drafts import pick_edits, text_edits
 from digest.editorial.models import Issue, Role, State
 from digest.errors import NotAllowed
 
 
 def wanted(session: Session, **fields: object) -> tuple[Issue, int, int]:
     """An issue that was asked for by Ana: it, Ana and Ben."""
-    issue = newsroom.drafted(session, **({"two_people": True} | fields))
+    issue = factories.drafted(session, **({"two_people": True} | fields))
     ana, ben = (users.invite(session, f"{name}@example.org", Role.EDITOR, NOW).id for name in ("ana", "ben"))
     schedule.send_now(session, issue, now=NOW, by="desk", user_id=ana)
     return issue, ana, ben
@@ -68,9 +70,9 @@ def test_nobody_releases_what_they_asked_for_themselves(sqlite: Database) -> Non
 
 
 EDITS: dict[str, Callable[[Session, Issue], object]] = {
-    "subject": lambda s, i: editing.write(s, i, i.revision, subject="Another one"),
-    "note": lambda s, i: editing.annotate(s, i, i.picks[0].comparison_id, "Look."),
-    "order": lambda s, i: editing.reorder(s, i, [pick.id for pick in reversed(i.picks)]),
+    "subject": lambda s, i: text_edits.write(s, i, i.revision, subject="Another one"),
+    "note": lambda s, i: text_edits.annotate(s, i, i.picks[0].comparison_id, "Look."),
+    "order": lambda s, i: text_edits.reorder(s, i, [pick.id for pick in reversed(i.picks)]),
     "pick": lambda s, i: pick_edits.drop(s, i, i.picks[0].comparison_id),
 }
 
@@ -95,7 +97,7 @@ def test_what_is_released_is_what_the_second_person_saw(sqlite: Database) -> Non
     with sqlite.begin() as session:
         issue, ana, ben = wanted(session)
         seen = issue.revision
-        editing.write(session, issue, issue.revision, subject="Changed while Ben read")
+        text_edits.write(session, issue, issue.revision, subject="Changed while Ben read")
         approvals.ask(session, issue, now=NOW, by="desk", user_id=ana)
         with pytest.raises(NotAllowed, match="edited since"):
             release(session, issue, ben, seen)

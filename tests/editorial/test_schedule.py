@@ -6,11 +6,13 @@ from zoneinfo import ZoneInfo, available_timezones
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.editorial import newsroom
-from tests.editorial.newsroom import NOW
+from tests.editorial import factories
+from tests.editorial.factories import NOW
 
 from digest.db import Database
-from digest.editorial import drafting, issues, pick_edits, schedule, transitions
+from digest.editorial import issues, transitions
+from digest.editorial.calendar import schedule
+from digest.editorial.drafts import drafting, pick_edits
 from digest.editorial.models import Issue, State
 from digest.errors import BadInput, NotAllowed
 from digest.publications.models import Publication
@@ -106,7 +108,7 @@ def test_nine_in_the_morning_stays_nine_in_the_morning() -> None:
 
 def test_the_sentence_says_all_of_it(db: Database) -> None:
     with db.begin() as session:
-        issue = newsroom.drafted(session, 5)
+        issue = factories.drafted(session, 5)
         issue.number = 41
         schedule.schedule(session, issue, on="2026-10-14 09:00", zone="Europe/Berlin", now=NOW, by="test")
         assert schedule.sentence(issue, readers=8312, excluded=12, minutes=41.6) == (
@@ -122,7 +124,7 @@ def test_the_sentence_says_all_of_it(db: Database) -> None:
 
 def test_scheduling_keeps_the_wall_clock_and_works_out_utc(db: Database) -> None:
     with db.begin() as session:
-        issue = newsroom.drafted(session, 5)
+        issue = factories.drafted(session, 5)
         schedule.schedule(
             session, issue, on="2026-12-01 9:00", zone="Europe/Berlin", hold_minutes=5, now=NOW, by="desk"
         )
@@ -138,7 +140,7 @@ def test_scheduling_keeps_the_wall_clock_and_works_out_utc(db: Database) -> None
 
 def test_a_scheduled_issue_moves_to_another_hour_and_back_to_the_drafts(db: Database) -> None:
     with db.begin() as session:
-        issue = newsroom.drafted(session, 5)
+        issue = factories.drafted(session, 5)
         schedule.schedule(session, issue, on="2026-12-01 09:00", zone="UTC", now=NOW, by="desk")
         schedule.schedule(session, issue, on="2026-12-02 09:00", zone="UTC", now=NOW, by="desk")
         assert issue.send_at == datetime(2026, 12, 2, 9, tzinfo=UTC)
@@ -148,7 +150,7 @@ def test_a_scheduled_issue_moves_to_another_hour_and_back_to_the_drafts(db: Data
 
 def test_an_issue_on_its_way_does_not_come_off_the_calendar(db: Database) -> None:
     with db.begin() as session:
-        issue = newsroom.drafted(session, 5)
+        issue = factories.drafted(session, 5)
         schedule.send_now(session, issue, now=NOW, by="desk")
         transitions.move(session, issue, State.SENDING, now=NOW, by="clock")
         with pytest.raises(NotAllowed, match="is sending, and only what is scheduled"):
@@ -158,7 +160,7 @@ def test_an_issue_on_its_way_does_not_come_off_the_calendar(db: Database) -> Non
 
 def test_an_issue_does_not_come_back_to_the_drafts_beside_another(db: Database) -> None:
     with db.begin() as session:
-        first = newsroom.drafted(session, 7)
+        first = factories.drafted(session, 7)
         schedule.schedule(session, first, on="2026-12-01 09:00", zone="UTC", now=NOW, by="desk")
         drafting.draft(session, first.publication, NOW, by="desk")
         with pytest.raises(NotAllowed, match="issue 2 is open as the draft"):
@@ -170,7 +172,7 @@ def test_an_issue_does_not_come_back_to_the_drafts_beside_another(db: Database) 
 )
 def test_a_time_that_is_past_and_a_hold_without_measure_are_refused(db: Database, hold: int, on: str) -> None:
     with db.begin() as session:
-        issue = newsroom.drafted(session, 5)
+        issue = factories.drafted(session, 5)
         with pytest.raises(BadInput):
             schedule.schedule(session, issue, on=on, zone="UTC", hold_minutes=hold, now=NOW, by="desk")
         assert issue.state == State.DRAFT
@@ -178,7 +180,7 @@ def test_a_time_that_is_past_and_a_hold_without_measure_are_refused(db: Database
 
 def test_an_issue_without_picks_or_subject_is_not_scheduled(db: Database) -> None:
     with db.begin() as session:
-        issue = newsroom.drafted(session, 5)
+        issue = factories.drafted(session, 5)
         issue.subject = " "
         with pytest.raises(NotAllowed, match="no subject"):
             schedule.send_now(session, issue, now=NOW, by="desk")
@@ -192,7 +194,7 @@ def test_an_issue_without_picks_or_subject_is_not_scheduled(db: Database) -> Non
 
 def test_due_is_what_has_come_and_was_not_missed(db: Database) -> None:
     with db.begin() as session:
-        issue = newsroom.drafted(session, 5)
+        issue = factories.drafted(session, 5)
         schedule.schedule(session, issue, on="2026-10-12 12:00", zone="UTC", now=NOW, by="desk")
         noon = NOW + timedelta(hours=4)
         assert schedule.due(session, noon - timedelta(seconds=1)) == []
@@ -203,7 +205,7 @@ def test_due_is_what_has_come_and_was_not_missed(db: Database) -> None:
 
 def test_a_missed_issue_is_paused_and_waits_for_a_person(db: Database) -> None:
     with db.begin() as session:
-        issue = newsroom.drafted(session, 5)
+        issue = factories.drafted(session, 5)
         schedule.schedule(session, issue, on="2026-10-12 12:00", zone="UTC", now=NOW, by="desk")
         late = NOW + timedelta(hours=11)
         assert schedule.pause_missed(session, NOW + timedelta(hours=10)) == []
@@ -219,7 +221,7 @@ def test_a_missed_issue_is_paused_and_waits_for_a_person(db: Database) -> None:
 
 def test_one_that_began_to_go_out_is_resumed_and_not_scheduled_anew(db: Database) -> None:
     with db.begin() as session:
-        issue = newsroom.drafted(session, 5)
+        issue = factories.drafted(session, 5)
         issue.state, issue.release_at = State.PAUSED, NOW
         session.flush()
         with pytest.raises(NotAllowed, match="resume it or cancel it"):
@@ -228,7 +230,7 @@ def test_one_that_began_to_go_out_is_resumed_and_not_scheduled_anew(db: Database
 
 def test_an_hour_cannot_change_once_the_freeze_was_faster(db: Database) -> None:
     with db.begin() as session:
-        issue = newsroom.drafted(session, 5)
+        issue = factories.drafted(session, 5)
         schedule.send_now(session, issue, now=NOW, by="desk")
     with db.begin() as slow:
         mine = issues.get(slow, 1)
@@ -239,7 +241,7 @@ def test_an_hour_cannot_change_once_the_freeze_was_faster(db: Database) -> None:
 
 def test_an_issue_emptied_a_moment_ago_does_not_go_on_the_calendar(postgres: Database) -> None:
     with postgres.begin() as session:
-        newsroom.drafted(session, 3)
+        factories.drafted(session, 3)
     with postgres.begin() as mine, pytest.raises(NotAllowed, match="no picks"):
         one = issues.get(mine, 1)
         with postgres.begin() as other:

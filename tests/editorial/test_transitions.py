@@ -4,11 +4,12 @@ import itertools
 import threading
 
 import pytest
-from tests.editorial import newsroom
-from tests.editorial.newsroom import NOW
+from tests.editorial import factories
+from tests.editorial.factories import NOW
 
 from digest.db import Database
-from digest.editorial import issues, schedule, transitions
+from digest.editorial import issues, transitions
+from digest.editorial.calendar import schedule
 from digest.editorial.models import Issue, Pick, State
 from digest.errors import NotAllowed
 
@@ -24,7 +25,7 @@ def test_the_table_speaks_of_every_state() -> None:
 @pytest.mark.parametrize(("was", "to"), EVERY)
 def test_only_what_the_table_allows_happens(sqlite: Database, was: State, to: State) -> None:
     with sqlite.begin() as session:
-        issue = newsroom.drafted(session, 1)
+        issue = factories.drafted(session, 1)
         issue.state = was
         if to in transitions.ALLOWED[was]:
             transitions.move(session, issue, to, now=NOW, by="test", why="because")
@@ -38,7 +39,7 @@ def test_only_what_the_table_allows_happens(sqlite: Database, was: State, to: St
 
 def test_only_who_takes_an_issue_back_makes_a_draft_of_what_is_being_sent(sqlite: Database) -> None:
     with sqlite.begin() as session:
-        issue = newsroom.drafted(session, 1)
+        issue = factories.drafted(session, 1)
         for was in set(State) - {State.SENDING, State.SCHEDULED}:
             issue.state = was
             with pytest.raises(NotAllowed):
@@ -52,7 +53,7 @@ def test_only_who_takes_an_issue_back_makes_a_draft_of_what_is_being_sent(sqlite
 
 def test_each_change_says_who_when_and_why(db: Database) -> None:
     with db.begin() as session:
-        issue = newsroom.drafted(session, 1)
+        issue = factories.drafted(session, 1)
         issue.state = State.SENDING
         transitions.move(session, issue, State.PAUSED, now=NOW, by="relay", why="530 sign in first")
         assert issue.pause_reason == "530 sign in first"
@@ -71,7 +72,7 @@ def test_each_change_says_who_when_and_why(db: Database) -> None:
 
 def test_of_two_at_once_one_wins(db: Database) -> None:
     with db.begin() as session:
-        newsroom.drafted(session, 3)
+        factories.drafted(session, 3)
     barrier, won, lost = threading.Barrier(2), list[str](), list[str]()
 
     def work(to: State) -> None:
@@ -102,7 +103,7 @@ def test_of_two_at_once_one_wins(db: Database) -> None:
 
 def test_a_freeze_that_waited_for_an_edit_sends_what_was_edited(db: Database) -> None:
     with db.begin() as session:
-        issue = newsroom.drafted(session, 3)
+        issue = factories.drafted(session, 3)
         schedule.send_now(session, issue, now=NOW, by="test")
     with db.begin() as session:
         issue = issues.get(session, 1)

@@ -4,7 +4,7 @@ import threading
 from datetime import timedelta
 
 import pytest
-from tests.editorial.newsroom import NOW
+from tests.editorial.factories import NOW
 
 from digest.db import Database
 from digest.editorial import users

@@ -7,14 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
-from tests.editorial import newsroom
-from tests.editorial.newsroom import NOW
+from tests.editorial import factories
+from tests.editorial.factories import NOW
 
 from digest.db import Database
-from digest.editorial import drafting, editing, issues, pick_edits, presence, snapshot, users, versions
+from digest.editorial import issues, users
+from digest.editorial.drafts import drafting, pick_edits, presence, snapshot, text_edits, versions
+from digest.editorial.drafts.snapshot import LeftOut, Manuscript, Placed
+from digest.editorial.drafts.versions import Who
 from digest.editorial.models import Issue, State
-from digest.editorial.snapshot import LeftOut, Manuscript, Placed
-from digest.editorial.versions import Who
 from digest.errors import NotAllowed, NotFound
 
 ANA, BOB = Who("ana@example.org", NOW), Who("bob@example.org", NOW)
@@ -23,13 +24,13 @@ ANA, BOB = Who("ana@example.org", NOW), Who("bob@example.org", NOW)
 @pytest.fixture
 def issue(db: Database) -> Database:
     with db.begin() as session:
-        newsroom.drafted(session, 7)
+        factories.drafted(session, 7)
     return db
 
 
 def write(session: Session, one: Issue, who: Who, *, folds: bool = True, **texts: str) -> None:
     with versions.edit(session, one, who, folds=folds):
-        editing.write(session, one, one.revision, **texts)
+        text_edits.write(session, one, one.revision, **texts)
 
 
 def told(session: Session, one: Issue) -> list[str]:
@@ -50,7 +51,7 @@ def test_an_edit_that_changes_nothing_is_no_version(issue: Database) -> None:
     with issue.begin() as session:
         one = issues.get(session, 1)
         with versions.edit(session, one, ANA) as edit:
-            editing.reorder(session, one, [pick.id for pick in one.picks])
+            text_edits.reorder(session, one, [pick.id for pick in one.picks])
         assert edit.made is None
         assert told(session, one) == ["Drafted"]
 
@@ -60,7 +61,7 @@ def test_drafting_anew_is_a_version_when_it_changes_something(issue: Database) -
         one = issues.get(session, 1)
         drafting.draft(session, one.publication, NOW, by="clock")
         assert told(session, one) == ["Drafted"]
-        newsroom.compare(session, "Fresh", "Fresher", days_ago=-1, panel=(50, 51))
+        factories.compare(session, "Fresh", "Fresher", days_ago=-1, panel=(50, 51))
         drafting.draft(session, one.publication, NOW, by="clock")
         assert told(session, one) == ["Drafted anew", "Drafted"]
 
@@ -94,7 +95,7 @@ def test_two_people_never_fold_into_one_version(issue: Database) -> None:
 def test_an_edit_that_nobody_kept_shows_as_what_was_there_before(issue: Database) -> None:
     with issue.begin() as session:
         one = issues.get(session, 1)
-        editing.write(session, one, one.revision, intro="By another door")
+        text_edits.write(session, one, one.revision, intro="By another door")
         write(session, one, ANA, subject="Mine")
         assert told(session, one) == ["the subject", "As it was", "Drafted"]
         assert versions.listing(session, one.id)[1].script.intro == "By another door"
@@ -102,7 +103,7 @@ def test_an_edit_that_nobody_kept_shows_as_what_was_there_before(issue: Database
 
 def test_two_edits_at_once_are_two_versions_and_neither_is_called_the_other_s(postgres: Database) -> None:
     with postgres.begin() as session:
-        newsroom.drafted(session, 7)
+        factories.drafted(session, 7)
     with postgres.begin() as mine:
         one = issues.get(mine, 1)
         with postgres.begin() as other:
@@ -120,9 +121,9 @@ def test_an_old_version_is_brought_back_whole_and_that_can_be_undone(issue: Data
         with versions.edit(session, one, ANA):
             pick_edits.swap(session, one, one.picks[1].comparison_id, one.rejections[0].comparison_id)
             pick_edits.drop(session, one, one.picks[0].comparison_id)
-            editing.reorder(session, one, [pick.id for pick in reversed(one.picks)])
-            editing.annotate(session, one, one.picks[0].comparison_id, "A note")
-            editing.write(session, one, one.revision, intro="Rewritten", subject="Rewritten")
+            text_edits.reorder(session, one, [pick.id for pick in reversed(one.picks)])
+            text_edits.annotate(session, one, one.picks[0].comparison_id, "A note")
+            text_edits.write(session, one, one.revision, intro="Rewritten", subject="Rewritten")
         after = snapshot.of(one)
         made = versions.bring_back(session, one, begin.id, BOB)
         assert snapshot.of(one) == before
@@ -134,12 +135,12 @@ def test_an_undo_takes_back_one_edit_and_leaves_what_others_did_since(issue: Dat
     with issue.begin() as session:
         one = issues.get(session, 1)
         lead, second, *_ = order = [pick.comparison_id for pick in one.picks]
-        editing.annotate(session, one, lead, "A long note. " * 300)
+        text_edits.annotate(session, one, lead, "A long note. " * 300)
         with versions.edit(session, one, ANA) as drop:
             pick_edits.drop(session, one, lead)
         with versions.edit(session, one, BOB):
             pick_edits.pin(session, one, second)
-            editing.write(session, one, one.revision, intro="Bob was here")
+            text_edits.write(session, one, one.revision, intro="Bob was here")
         versions.undo(session, one, drop.made.id, ANA)
         assert [pick.comparison_id for pick in one.picks] == order
         assert one.picks[0].note.startswith("A long note")

@@ -3,13 +3,14 @@
 from dataclasses import replace
 
 import pytest
-from tests.editorial import newsroom
-from tests.editorial.newsroom import NOW
+from tests.editorial import factories
+from tests.editorial.factories import NOW
 
 from digest.db import Database
-from digest.editorial import transitions, users, waivers
-from digest.editorial.check import Check, Level
-from digest.editorial.findings import Findings
+from digest.editorial import transitions, users
+from digest.editorial.checks import waivers
+from digest.editorial.checks.finding import Check, Level
+from digest.editorial.checks.report import Findings
 from digest.errors import BadInput, NotAllowed, NotFound
 
 THIN = Check("thin week", Level.WARNING, "It has 2 of at least 3 picks.", "Add one.")
@@ -17,7 +18,7 @@ THIN = Check("thin week", Level.WARNING, "It has 2 of at least 3 picks.", "Add o
 
 def test_a_waiver_holds_for_what_it_was_given_for_and_stands_in_the_history(db: Database) -> None:
     with db.begin() as session:
-        issue = newsroom.drafted(session, 2)
+        issue = factories.drafted(session, 2)
         me = users.invite(session, "me@verdicts.dev", "editor", NOW).id
         found = Findings(1, (THIN,))
         with pytest.raises(NotAllowed, match="2 of at least 3"):
@@ -42,13 +43,13 @@ def test_a_waiver_holds_for_what_it_was_given_for_and_stands_in_the_history(db: 
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 501])
 def test_a_waiver_says_why_in_a_few_words(sqlite: Database, reason: str) -> None:
     with sqlite.begin() as session, pytest.raises(BadInput):
-        waivers.waive(session, newsroom.drafted(session, 2), [THIN], reason=reason, now=NOW, user_id=1)
+        waivers.waive(session, factories.drafted(session, 2), [THIN], reason=reason, now=NOW, user_id=1)
 
 
 def test_what_blocks_is_never_let_pass(sqlite: Database) -> None:
     with sqlite.begin() as session, pytest.raises(BadInput, match="cannot be waived"):
         blocks = replace(THIN, level=Level.BLOCKING)
-        waivers.waive(session, newsroom.drafted(session, 2), [blocks], reason="please", now=NOW, user_id=1)
+        waivers.waive(session, factories.drafted(session, 2), [blocks], reason="please", now=NOW, user_id=1)
 
 
 def test_a_size_that_grows_by_a_word_is_the_same_finding() -> None:

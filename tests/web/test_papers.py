@@ -12,7 +12,8 @@ from digest.audience import tokens
 from digest.audience.models import Subscription
 from digest.db import Database, utcnow
 from digest.delivery.ledger.compiled_issue import pressed
-from digest.editorial import content, drafting
+from digest.editorial import editions
+from digest.editorial.drafts import drafting
 from digest.publications import publications
 from digest.web.desk.drafts.sample import sample_mail
 
@@ -77,7 +78,7 @@ def test_a_mail_leads_to_the_pages_of_its_own_publication(two: Stand) -> None:
     with two.db.begin() as session:
         for slug, site in (("parsers", f"{BASE}/p/parsers"), ("ship-or-skip", BASE)):
             issue = drafting.draft(session, publications.find(session, slug), utcnow(), by="test")
-            edition = content.edition(session, issue, BASE)
+            edition = editions.edition(session, issue, BASE)
             assert all(block.url.startswith(f"{site}/comparisons/") for block in edition.blocks)
             mail = sample_mail(pressed(session, issue, BASE))
             assert f"List-Archive: <{site}/issues>".encode() in mail

@@ -109,19 +109,20 @@ def _readers(services: "Services", publication: "Publication") -> int:
 
 def _draft(services: "Services") -> tuple[int, str]:
     from digest.db import utcnow
-    from digest.editorial import drafting, editing
+    from digest.editorial.drafts import drafting, text_edits
     from digest.publications import publications
 
     with services.db.begin() as session:
         issue = drafting.draft(session, publications.find(session), utcnow(), by="command line")
-        editing.write(session, issue, issue.revision, intro=INTRO)
+        text_edits.write(session, issue, issue.revision, intro=INTRO)
         return issue.id, f"issue {issue.number}, {len(issue.picks)} verdicts: “{issue.subject}”"
 
 
 def _send(services: "Services", issue_id: int) -> None:
     from digest.cli.waiting import wait
     from digest.db import utcnow
-    from digest.editorial import issues, schedule
+    from digest.editorial import issues
+    from digest.editorial.calendar import schedule
 
     with services.db.begin() as session:
         schedule.send_now(

@@ -13,7 +13,8 @@ from digest.cli.issue_output import BY, of_number, printed
 from digest.db import utcnow
 from digest.delivery.letters import test_sends
 from digest.delivery.release import control
-from digest.editorial import drafting, issues, transitions
+from digest.editorial import issues, transitions
+from digest.editorial.drafts import drafting
 from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed
 from digest.publications import publications

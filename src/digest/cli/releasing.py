@@ -15,9 +15,10 @@ from digest.delivery.ledger.compiled_issue import pressed
 from digest.delivery.letters import reminders
 from digest.delivery.release.forecast import forecast
 from digest.delivery.release.report import report as delivery_report
-from digest.editorial import findings, issues
-from digest.editorial import schedule as calendar
-from digest.editorial.findings import Findings
+from digest.editorial import issues
+from digest.editorial.calendar import schedule as calendar
+from digest.editorial.checks import report as findings
+from digest.editorial.checks.report import Findings
 from digest.editorial.models import Issue
 from digest.errors import DigestError, NotAllowed
 from digest.services import Services

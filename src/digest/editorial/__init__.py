@@ -1,1 +1,1 @@
-"""The issues: what is picked and why, when it goes out, and every state it was in."""
+"""Issues: how they are selected, drafted, checked and scheduled, and every state they pass through."""

@@ -10,7 +10,8 @@ from tests.web.newsstand import TOOLS, Stand, compare, publish, stand
 from werkzeug.test import TestResponse
 
 from digest.db import Database, utcnow
-from digest.editorial import drafting, users
+from digest.editorial import users
+from digest.editorial.drafts import drafting
 from digest.editorial.models import Issue, Pick
 from digest.publications import publications
 

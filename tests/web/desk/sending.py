@@ -7,7 +7,7 @@ from tests.web.readers import reader
 
 from digest.db import utcnow
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue
-from digest.editorial import content, issues, transitions
+from digest.editorial import editions, issues, transitions
 from digest.editorial.models import State
 from digest.publications import publications
 from digest.render.compile import press
@@ -27,7 +27,7 @@ def on_its_way(made: Stand, state: State = State.SENDING, hold_minutes: int = 0)
         )
         issue.state, issue.started_at = state, now - timedelta(seconds=20)
         issue.release_at = now + timedelta(minutes=hold_minutes)
-        pressed = press(content.edition(session, issue, "https://news.example.org")).to_bytes()
+        pressed = press(editions.edition(session, issue, "https://news.example.org")).to_bytes()
         session.add(
             FrozenIssue(
                 issue_id=issue.id,

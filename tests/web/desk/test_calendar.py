@@ -11,7 +11,9 @@ from tests.web.desk.desk import get, newsroom, press, signed_in, undo
 from tests.web.newsstand import Stand
 
 from digest.db import Database, utcnow
-from digest.editorial import drafting, issues, schedule, slots, users
+from digest.editorial import issues, users
+from digest.editorial.calendar import schedule, slots
+from digest.editorial.drafts import drafting
 from digest.editorial.models import State
 from digest.publications import publications
 

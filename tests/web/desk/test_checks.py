@@ -10,8 +10,9 @@ from tests.web.desk.test_release import HOUR
 from tests.web.newsstand import Stand
 
 from digest.db import Database, utcnow
-from digest.editorial import content, external_check_queue, issues
-from digest.editorial.external_check_queue import Outside
+from digest.editorial import editions, issues
+from digest.editorial.checks import external_check_queue
+from digest.editorial.checks.external_check_queue import Outside
 from digest.editorial.models import Look, State, Transition, Waiver
 
 DRAFT = "/desk/issues/1"
@@ -97,7 +98,7 @@ def test_the_live_part_reloads_after_a_save_and_often_while_workers_look(room: S
     with room.db.begin() as session:
         found = issues.get(session, 1)
         things = external_check_queue.wanted(
-            found, content.edition(session, found, "https://news.example.org"), Outside("127.0.0.1")
+            found, editions.edition(session, found, "https://news.example.org"), Outside("127.0.0.1")
         )
         external_check_queue.claim(session, things, utcnow() - external_check_queue.CALM)
         answers = {

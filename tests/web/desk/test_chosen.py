@@ -8,7 +8,8 @@ from tests.web.desk.desk import form, get, newsroom, press, signed_in
 from tests.web.newsstand import Stand
 
 from digest.db import Database, utcnow
-from digest.editorial import drafting, issues
+from digest.editorial import issues
+from digest.editorial.drafts import drafting
 from digest.publications import publications
 
 

@@ -18,7 +18,8 @@ from werkzeug.test import TestResponse
 
 from digest.access.models import Visit
 from digest.db import Database, utcnow
-from digest.editorial import issues, users, versions
+from digest.editorial import issues, users
+from digest.editorial.drafts import versions
 from digest.editorial.models import Presence
 from digest.web.desk.drafts import diffs
 

@@ -12,7 +12,8 @@ from tests.web.readers import reader
 from digest.audience.models import Subscriber, TopicChoice
 from digest.db import utcnow
 from digest.delivery.ledger.models import Letter, Trial
-from digest.editorial import issues, pick_edits
+from digest.editorial import issues
+from digest.editorial.drafts import pick_edits
 from digest.editorial.models import State
 from digest.publications import publications
 

@@ -7,7 +7,7 @@ from tests.web.desk.desk import get, issue, newsroom, press, signed_in
 from tests.web.newsstand import Stand
 
 from digest.db import Database, utcnow
-from digest.editorial import schedule
+from digest.editorial.calendar import schedule
 
 PAGE = "/desk/issues/1"
 

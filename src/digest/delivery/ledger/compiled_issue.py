@@ -5,7 +5,7 @@ from functools import lru_cache
 from sqlalchemy.orm import Session
 
 from digest.delivery.ledger.models import FrozenIssue
-from digest.editorial import content
+from digest.editorial import editions
 from digest.editorial.models import Issue
 from digest.render.compile import Pressed, press
 from digest.render.content import Edition
@@ -18,7 +18,7 @@ def pressed(session: Session, issue: Issue, base_url: str) -> Pressed:
     frozen = session.get(FrozenIssue, issue.id)
     if frozen is not None:
         return Pressed.from_bytes(frozen.pressed)
-    return _press(content.edition(session, issue, base_url))
+    return _press(editions.edition(session, issue, base_url))
 
 
 @lru_cache(KEPT)

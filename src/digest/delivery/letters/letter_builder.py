@@ -13,7 +13,7 @@ from digest.delivery.ledger.models import Letter
 from digest.delivery.letters.copies import again
 from digest.delivery.letters.outbox import COPY, TEST
 from digest.delivery.letters.test_sends import picks
-from digest.editorial import content, issues, users
+from digest.editorial import editions, issues, users
 from digest.editorial.models import User
 from digest.publications import publications
 from digest.publications.models import Publication
@@ -148,7 +148,7 @@ def _test(
     plain, escaped = masked(addresses.masked(str(letter.address)))
     leave = tokens.unsubscribe_token(signer, issue.publication_id, 0)
     choose = tokens.preferences_token(signer, issue.publication_id, 0)
-    edition = content.edition(session, issue, base_url)
+    edition = editions.edition(session, issue, base_url)
     plate = press(edition, test=True).plate(picks(edition, facts.get("topics", ())))
     return plate.fill(Reader(to, message_id, leave.encode(), choose.encode(), plain, escaped, click=b""))
 

@@ -8,8 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from digest.delivery.letters import delivery
-from digest.editorial.clock import run_of
-from digest.editorial.drafting import Drafted
+from digest.editorial.calendar.local_time import run_of
+from digest.editorial.drafts.drafting import Drafted
 from digest.editorial.models import Issue, Role, User
 from digest.publications.models import Publication
 

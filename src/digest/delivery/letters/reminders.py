@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from digest.db import upsert
 from digest.delivery.letters import notices
-from digest.editorial import approvals, slots
+from digest.editorial.calendar import approvals, slots
 from digest.editorial.models import Issue, Nudge, State
 
 NEAR: Final = timedelta(hours=24)

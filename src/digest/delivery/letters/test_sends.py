@@ -11,7 +11,7 @@ from digest.audience import address as addresses
 from digest.audience import topics
 from digest.delivery.ledger.models import Letter, Trial
 from digest.delivery.letters import outbox
-from digest.editorial import content
+from digest.editorial import editions
 from digest.editorial.models import Issue, Role, User
 from digest.errors import NotAllowed
 from digest.render.compile import press
@@ -47,7 +47,7 @@ def send_test(
     Raises BadInput for an address that cannot be mailed or an issue that cannot be pressed, NotAllowed without picks.
     """
     to = addresses.normal(address).address
-    edition = content.edition(session, issue, base_url)
+    edition = editions.edition(session, issue, base_url)
     if not edition.blocks:
         raise NotAllowed(f"issue {issue.number} has no picks yet; there is nothing to test")
     press(edition, test=True)  # whoever asks hears at once what is wrong with it

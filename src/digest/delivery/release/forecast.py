@@ -11,7 +11,8 @@ from digest.delivery.ledger import sent_count
 from digest.delivery.ledger.counts import counts
 from digest.delivery.ledger.models import FrozenIssue
 from digest.delivery.relays.throughput import Allowed
-from digest.editorial import content, issues, schedule
+from digest.editorial import editions, issues
+from digest.editorial.calendar import schedule
 from digest.editorial.models import Issue
 
 UNLIMITED = Allowed()
@@ -52,7 +53,7 @@ def forecast(
     session: Session, issue: Issue, *, base_url: str, allowed: Allowed = UNLIMITED, now: datetime
 ) -> Forecast:
     """Count by the rules of the freeze, topics too; `allowed` is what the operator's limits let through."""
-    blocks = [block.topics for block in content.edition(session, issue, base_url).blocks]
+    blocks = [block.topics for block in editions.edition(session, issue, base_url).blocks]
     since = left_since(session, issue, now)
     found = reach.count(session, issue.publication_id, now, since, blocks)
     measured = _last_rate(session, issue.publication_id)

@@ -12,8 +12,8 @@ from digest.delivery.ledger.message_factory import Maker
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Outcome
 from digest.delivery.release import batches, canary
 from digest.delivery.release.forecast import left_since
-from digest.editorial import content, issues, transitions
-from digest.editorial.findings import look_over
+from digest.editorial import editions, issues, transitions
+from digest.editorial.checks.report import look_over
 from digest.editorial.models import Issue, State
 from digest.errors import DigestError
 from digest.render.compile import press
@@ -40,7 +40,7 @@ def freeze(
     transitions.move(session, issue, State.SENDING, now=now, by=by, user_id=user_id)
     issue.release_at = now + timedelta(minutes=issue.hold_minutes)
     issues.refuse_unready(issue)
-    edition = content.edition(session, issue, base_url)
+    edition = editions.edition(session, issue, base_url)
     pressed = press(edition, dated=issue.release_at)
     look_over(session, issue, base_url=base_url, pressed=pressed).refuse(issue)
     stored = pressed.to_bytes()

@@ -10,7 +10,7 @@ from digest.delivery.ledger.models import Batch
 from digest.delivery.letters import delivery
 from digest.delivery.release import batches, canary, completion, freeze, refusals
 from digest.delivery.sending import claim as claims
-from digest.editorial import schedule
+from digest.editorial.calendar import schedule
 
 
 @dataclass(frozen=True)

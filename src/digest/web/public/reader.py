@@ -15,7 +15,7 @@ from digest.audience.tokens import Reader
 from digest.catalog import topics as catalog_topics
 from digest.db import utcnow
 from digest.delivery.letters import delivery
-from digest.editorial import slots
+from digest.editorial.calendar import slots
 from digest.errors import BadInput
 from digest.publications.models import Publication
 from digest.tracking import unsubscribes

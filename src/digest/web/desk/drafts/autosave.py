@@ -3,7 +3,7 @@
 from flask import Response, g, make_response, request
 
 from digest.db import utcnow
-from digest.editorial import presence
+from digest.editorial.drafts import presence
 from digest.errors import BadInput, NotAllowed
 from digest.render.clean import line
 from digest.web.desk import current_publication

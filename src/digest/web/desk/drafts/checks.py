@@ -10,9 +10,10 @@ from werkzeug.wrappers import Response
 
 from digest.db import utcnow
 from digest.delivery.ledger.compiled_issue import pressed
-from digest.editorial import content, external_check_queue, findings, waivers
-from digest.editorial.external_check_queue import Outside
-from digest.editorial.findings import Findings
+from digest.editorial import editions
+from digest.editorial.checks import external_check_queue, report, waivers
+from digest.editorial.checks.external_check_queue import Outside
+from digest.editorial.checks.report import Findings
 from digest.editorial.models import Issue
 from digest.errors import NotAllowed
 from digest.web.desk import current_publication
@@ -29,7 +30,7 @@ AGAIN_AT_MOST: Final = "12/minute"
 def look_over(db: Session, issue: Issue) -> Findings:
     """Press the issue and run every check on it."""
     here = services()
-    return findings.look_over(
+    return report.look_over(
         db,
         issue,
         base_url=here.base_url,
@@ -123,7 +124,7 @@ def _again(db: Session, issue: Issue) -> None:
     here = services()
     if not here.limiter.allows(AGAIN_AT_MOST, "checks", str(g.me.id)):
         raise NotAllowed("workers were asked to look again very often; give them a minute")
-    wanted = external_check_queue.wanted(issue, content.edition(db, issue, here.base_url), _outside())
+    wanted = external_check_queue.wanted(issue, editions.edition(db, issue, here.base_url), _outside())
     external_check_queue.again(db, wanted, utcnow())
     say("Links, sender and spam score are looked at again.")
 

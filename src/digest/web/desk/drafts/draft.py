@@ -11,7 +11,7 @@ from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
 
 from digest.catalog import read
-from digest.editorial import editing, versions
+from digest.editorial.drafts import text_edits, versions
 from digest.editorial.models import Issue, Rejection, State
 from digest.errors import BadInput, NotAllowed
 from digest.render import markdown
@@ -33,7 +33,7 @@ def issue(number: int) -> Response | str:
     """One issue: the draft to edit, the sending to watch, or the report of what happened."""
     with services().db.read() as db:
         found = current_publication.issue(db, number)
-        if found.state in {State.SENDING, State.PAUSED} and not editing.editable(found):
+        if found.state in {State.SENDING, State.PAUSED} and not text_edits.editable(found):
             return watch_page(db, found)
         if found.state == State.SENT or found.started_at is not None:
             return report_page(db, found)
@@ -95,7 +95,7 @@ def draft_facts(db: Session, found: Issue) -> dict[str, Any]:
     return {
         "issue": found,
         "zone": found.publication.zone,
-        "can_edit": g.me.may_edit and editing.editable(found),
+        "can_edit": g.me.may_edit and text_edits.editable(found),
         "shown": kept,
         "kept": kept,
         "mark": draft_fields.mark,
@@ -164,6 +164,6 @@ def _again(number: int, problem: str) -> Response:
     with services().db.read() as db:
         found = current_publication.issue(db, number)
         mine = draft_fields.compare(request.form, draft_fields.stored(found)).all
-        if not editing.editable(found):
+        if not text_edits.editable(found):
             return edit_conflict.whole_page(*problem_page(409, problem, mine))
         return edit_conflict.whole_page(draft_page(db, found, mine, problem), 400)

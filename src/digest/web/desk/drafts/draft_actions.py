@@ -8,9 +8,9 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from digest.db import utcnow
-from digest.editorial import drafting, editing, pick_edits, versions
+from digest.editorial.drafts import drafting, pick_edits, text_edits, versions
+from digest.editorial.drafts.versions import Who
 from digest.editorial.models import Issue, Version
-from digest.editorial.versions import Who
 from digest.web.desk import current_publication
 from digest.web.desk.access import audit_log
 from digest.web.desk.drafts import reorder, test_sends
@@ -58,10 +58,10 @@ def write(db: Session, issue: Issue, texts: Mapping[str, str], *, folds: bool) -
 def put(db: Session, issue: Issue, texts: Mapping[str, str]) -> None:
     """Store texts by the form's names, in an edit that the caller keeps."""
     own = {name: text for name, text in texts.items() if not name.startswith("note-")}
-    editing.write(db, issue, issue.revision, by=g.me.address, **own)
+    text_edits.write(db, issue, issue.revision, by=g.me.address, **own)
     for name, text in texts.items():
         if name.startswith("note-"):
-            editing.annotate(db, issue, int(name.removeprefix("note-")), text, by=g.me.address)
+            text_edits.annotate(db, issue, int(name.removeprefix("note-")), text, by=g.me.address)
 
 
 def tell(issue: Issue, said: str, made: Version | None) -> None:

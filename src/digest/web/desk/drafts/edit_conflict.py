@@ -7,9 +7,9 @@ from flask import g, make_response, request
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from digest.editorial import pick_edits, snapshot, versions
+from digest.editorial.drafts import pick_edits, snapshot, versions
+from digest.editorial.drafts.snapshot import Manuscript
 from digest.editorial.models import Issue
-from digest.editorial.snapshot import Manuscript
 from digest.errors import BadInput, NotAllowed
 from digest.web.desk import current_publication, names
 from digest.web.desk.drafts import blueprint, diffs, draft_actions, draft_fields

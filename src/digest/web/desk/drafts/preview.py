@@ -12,9 +12,9 @@ from digest.audience import tokens
 from digest.db import utcnow
 from digest.delivery.ledger.compiled_issue import pressed
 from digest.delivery.letters import copies
-from digest.editorial import review_markers
+from digest.editorial.drafts import review_markers
+from digest.editorial.drafts.review_markers import Since
 from digest.editorial.models import Issue
-from digest.editorial.review_markers import Since
 from digest.errors import BadInput, NotFound
 from digest.render import preview as opening
 from digest.render.compile import Pressed

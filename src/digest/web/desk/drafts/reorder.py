@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from flask import g
 from sqlalchemy.orm import Session
 
-from digest.editorial import editing
+from digest.editorial.drafts import text_edits
 from digest.editorial.models import Issue, Pick
 from digest.errors import NotAllowed, NotFound
 from digest.web.desk.names import versus
@@ -37,7 +37,7 @@ def order(db: Session, issue: Issue, which: str) -> Done:
     ids, wanted = _wanted(issue)
     if sorted(wanted) != sorted(ids):
         raise NotAllowed("somebody else changed the picks meanwhile; here they are as they stand now")
-    editing.reorder(db, issue, [ids[number] for number in wanted], by=g.me.address)
+    text_edits.reorder(db, issue, [ids[number] for number in wanted], by=g.me.address)
     return _placed(db, issue, number_in(which) if number_in(which) in ids else wanted[0])
 
 
@@ -45,7 +45,7 @@ def keep_order(db: Session, issue: Issue) -> None:
     """Store an order that was dragged a moment before a button was pressed; one that no longer fits is let go."""
     ids, wanted = _wanted(issue)
     if wanted != list(ids) and sorted(wanted) == sorted(ids):
-        editing.reorder(db, issue, [ids[number] for number in wanted], by=g.me.address)
+        text_edits.reorder(db, issue, [ids[number] for number in wanted], by=g.me.address)
 
 
 def _wanted(issue: Issue) -> tuple[dict[int, int], list[int]]:
@@ -59,7 +59,7 @@ def _put(db: Session, issue: Issue, which: int, by: int) -> Done:
     pick = _pick(issue, which)
     order = [other.id for other in issue.picks if other.id != pick.id]
     order.insert(max(0, min(pick.position + by - 1, len(order))), pick.id)
-    editing.reorder(db, issue, order, by=g.me.address)
+    text_edits.reorder(db, issue, order, by=g.me.address)
     return _placed(db, issue, which)
 
 

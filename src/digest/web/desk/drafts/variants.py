@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from digest.audience import topics
 from digest.delivery.ledger.models import FrozenIssue
-from digest.editorial import content
+from digest.editorial import editions
 from digest.editorial.models import Issue
 from digest.render.compile import Pressed
 from digest.render.content import Edition, from_json
@@ -38,7 +38,7 @@ class Variants:
 def edition_of(db: Session, issue: Issue, base_url: str) -> Edition:
     """What the issue says: as it was frozen, else as it stands."""
     frozen = db.get(FrozenIssue, issue.id)
-    return from_json(frozen.edition) if frozen else content.edition(db, issue, base_url)
+    return from_json(frozen.edition) if frozen else editions.edition(db, issue, base_url)
 
 
 def variants(edition: Edition, made: Pressed, wanted: Collection[str]) -> Variants:

@@ -6,10 +6,10 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
 
-from digest.editorial import editing, versions
+from digest.editorial.drafts import text_edits, versions
+from digest.editorial.drafts.snapshot import Manuscript
+from digest.editorial.drafts.versions import Told
 from digest.editorial.models import User
-from digest.editorial.snapshot import Manuscript
-from digest.editorial.versions import Told
 from digest.web.desk import current_publication, names
 from digest.web.desk.drafts import blueprint, diffs, draft_actions
 from digest.web.desk.view_helpers import page, services, to
@@ -32,7 +32,7 @@ def history(number: int) -> str:
             older=told[-1].version.id if told and told[-1].before else None,
             who=_who(db, told),
             tools=_tools(db, told),
-            can_edit=editing.editable(issue),
+            can_edit=text_edits.editable(issue),
             runs=lambda before, after: diffs.runs(before, after, shorten=True),
             note=_note,
         )

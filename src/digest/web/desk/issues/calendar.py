@@ -15,9 +15,10 @@ from werkzeug.exceptions import NotFound as NoSuchPage
 from werkzeug.wrappers import Response
 
 from digest.db import utcnow
-from digest.editorial import clock, drafting, slots
+from digest.editorial.calendar import local_time, slots
+from digest.editorial.calendar.slots import Occasion
+from digest.editorial.drafts import drafting
 from digest.editorial.models import Issue, Role, State, User
-from digest.editorial.slots import Occasion
 from digest.publications import publications
 from digest.publications.models import Publication
 from digest.web.desk import current_publication
@@ -163,7 +164,7 @@ def _entry(db: Session, paper: Publication, row: Any) -> tuple[date, Entry]:
 def _hour_of_draft(db: Session, paper: Publication, day: str | None) -> datetime:
     """When a draft goes out if it is scheduled as proposed: on its own day, else on the next that is planned."""
     now = utcnow()
-    if day and not slots.is_skipped(db, paper, day) and (run := clock.run_of(paper, day)) > now:
+    if day and not slots.is_skipped(db, paper, day) and (run := local_time.run_of(paper, day)) > now:
         return run
     return slots.next_planned(db, paper, now).run
 

@@ -9,7 +9,8 @@ from digest.audience import reach
 from digest.catalog import read
 from digest.db import utcnow
 from digest.delivery.ledger.counts import counts
-from digest.editorial import drafting, slots
+from digest.editorial.calendar import slots
+from digest.editorial.drafts import drafting
 from digest.editorial.models import Issue, State
 from digest.publications.models import Publication
 from digest.web.desk import current_publication

@@ -9,7 +9,8 @@ from markupsafe import Markup
 from sqlalchemy.orm import Session
 
 from digest.catalog import read
-from digest.editorial import approvals, clock, drafting, slots
+from digest.editorial.calendar import approvals, local_time, slots
+from digest.editorial.drafts import drafting
 from digest.editorial.models import Issue, State
 from digest.publications.models import Publication
 from digest.web.desk.settings import setup
@@ -95,7 +96,7 @@ def _nothing(db: Session, publication: Publication, scheduled: Issue | None, now
             url_for("desk.catalog.comparisons"),
         )
     if day := drafting.occasion_due(db, publication, now):
-        run = when(clock.run_of(publication, day), publication.zone)
+        run = when(local_time.run_of(publication, day), publication.zone)
         return NextStep(Markup("The next issue is for {}. Its draft is being made now.").format(run))
     comes = when(slots.next_cut_off(db, publication, now), publication.zone)
     return NextStep(Markup("Nothing to do. The next draft comes by itself, {}.").format(comes))

@@ -13,7 +13,7 @@ from digest.delivery.ledger.counts import Counts, counts, ended_since
 from digest.delivery.ledger.models import FrozenIssue
 from digest.delivery.release import canary, control
 from digest.delivery.release.hold_reason import waits
-from digest.editorial import editing
+from digest.editorial.drafts import text_edits
 from digest.editorial.models import Issue, Role, State
 from digest.web.desk import current_publication
 from digest.web.desk.access.audit_log import note
@@ -101,7 +101,7 @@ def end(number: int) -> Response | str:
     """What cancelling means for whom, before it is done: nothing takes it back."""
     with services().db.read() as db:
         issue = current_publication.issue(db, number)
-        if issue.state not in {State.SENDING, State.PAUSED} or editing.editable(issue):
+        if issue.state not in {State.SENDING, State.PAUSED} or text_edits.editable(issue):
             return to("drafts.issue", number=number)
         return page(
             "issue_end.html",

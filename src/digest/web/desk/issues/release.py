@@ -6,7 +6,7 @@ from werkzeug.wrappers import Response
 
 from digest.db import utcnow
 from digest.delivery.letters import reminders
-from digest.editorial import approvals, slots
+from digest.editorial.calendar import approvals, slots
 from digest.editorial.models import Issue
 from digest.errors import BadInput
 from digest.web.desk import current_publication

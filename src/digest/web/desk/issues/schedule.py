@@ -11,8 +11,9 @@ from werkzeug.wrappers import Response
 from digest.db import utcnow
 from digest.delivery.release import unfreeze as recalling
 from digest.delivery.release.forecast import Forecast, forecast
-from digest.editorial import editing, schedule_notes, slots
-from digest.editorial import schedule as calendar
+from digest.editorial.calendar import schedule as calendar
+from digest.editorial.calendar import schedule_notes, slots
+from digest.editorial.drafts import text_edits
 from digest.editorial.models import Issue, State
 from digest.errors import BadInput, NotAllowed
 from digest.web.desk import current_publication
@@ -88,7 +89,7 @@ def unschedule(number: int) -> Response:
             calendar.unschedule(db, issue, now=utcnow(), by="desk", user_id=g.me.id)
         except NotAllowed:
             db.refresh(issue)
-            if editing.editable(issue) or issue.state == State.CANCELLED:
+            if text_edits.editable(issue) or issue.state == State.CANCELLED:
                 raise
             complain(f"Issue {number} went on its way meanwhile. What can still be done stands here.")
             return to("drafts.issue", number=number)

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from digest.db import utcnow
-from digest.editorial import clock
+from digest.editorial.calendar import local_time
 from digest.editorial.models import Role, User
 from digest.errors import BadInput
 from digest.publications import publications
@@ -70,7 +70,7 @@ def dates(publication: Publication) -> list[str]:
     """The next three dates of a calendar, as a sentence says them."""
     zone, moment, found = ZoneInfo(publication.zone), utcnow(), []
     for _ in range(DATES):
-        moment = clock.next_run(publication, moment)
+        moment = local_time.next_run(publication, moment)
         found.append(_spoken(moment.astimezone(zone)))
     return found
 
