@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from digest.editorial import approvals, issues, transitions
-from digest.editorial.clock import FORM, draft_time, next_occasion, next_run, resolve, wall
+from digest.editorial import issues, transitions
+from digest.editorial.calendar import approvals
+from digest.editorial.calendar.local_time import FORM, draft_time, next_occasion, next_run, resolve, wall
 from digest.editorial.models import Issue, State
 from digest.errors import BadInput, NotAllowed
 

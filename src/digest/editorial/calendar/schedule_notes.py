@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from digest.editorial.clock import FORM, resolve, wall
-from digest.editorial.schedule import LATE
+from digest.editorial.calendar.local_time import FORM, resolve, wall
+from digest.editorial.calendar.schedule import LATE
 
 
 def promises(on: str, zone: str, hold_minutes: int) -> list[str]:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from digest.editorial.clock import draft_time, next_occasion, run_of
+from digest.editorial.calendar.local_time import draft_time, next_occasion, run_of
 from digest.editorial.models import Issue, Skip, State
 from digest.errors import BadInput, NotAllowed
 from digest.publications.models import Publication

@@ -11,7 +11,7 @@ from sqlalchemy import and_, delete, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from digest.db import PLAIN, upsert
-from digest.editorial import checks
+from digest.editorial.checks import issue_checks
 from digest.editorial.models import Issue, Look
 from digest.render.content import Edition, to_json
 
@@ -60,7 +60,7 @@ def wanted(issue: Issue, edition: Edition, outside: Outside) -> list[Wanted]:
     """All that is to be looked at for this issue: its links, its sender's domain, its mail."""
     found = [Wanted("link", url) for url in links(issue)]
     domain = edition.masthead.sender_address.rpartition("@")[2].lower()
-    if domain and not checks.reserved(domain):
+    if domain and not issue_checks.reserved(domain):
         found.append(Wanted("sender", domain, f"{outside.relay} {' '.join(outside.selectors)}"))
     if edition.blocks:
         found.append(Wanted("spam", mail_name(edition)))
@@ -69,7 +69,7 @@ def wanted(issue: Issue, edition: Edition, outside: Outside) -> list[Wanted]:
 
 def links(issue: Issue) -> list[str]:
     """The web addresses in the issue's texts, in order, each once; those of our own site are ours to know."""
-    every = (url for _, _, text in checks.texts(issue) for url in checks.links(text))
+    every = (url for _, _, text in issue_checks.texts(issue) for url in issue_checks.links(text))
     return [url for url in dict.fromkeys(every) if url.startswith(("http://", "https://"))][:MOST_LINKS]
 
 

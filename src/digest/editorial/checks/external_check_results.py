@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.orm import Session
 
-from digest.editorial import checks, external_check_queue
-from digest.editorial.check import Check, Level, note, warn
-from digest.editorial.external_check_queue import Outside, Seen
+from digest.editorial.checks import external_check_queue, issue_checks
+from digest.editorial.checks.external_check_queue import Outside, Seen
+from digest.editorial.checks.finding import Check, Level, note, warn
 from digest.editorial.models import Issue
 from digest.render.content import Edition
 
@@ -42,15 +42,19 @@ def sight(session: Session, issue: Issue, edition: Edition, outside: Outside) ->
         of[one.wanted.kind] += 1
         done[one.wanted.kind] += one.at is not None
     there = [one for one in known if one.at is not None]
-    found = (*_links(issue, there), *_sender(there, trial=checks.on_trial(edition.base_url)), *_spam(there))
+    found = (
+        *_links(issue, there),
+        *_sender(there, trial=issue_checks.on_trial(edition.base_url)),
+        *_spam(there),
+    )
     return Sight(found, _words(there), {kind: (done[kind], many) for kind, many in of.items()})
 
 
 def _links(issue: Issue, known: Sequence[Seen]) -> Iterator[Check]:
     places = {
         url: (where, place)
-        for where, place, text in reversed(checks.texts(issue))
-        for url in checks.links(text)
+        for where, place, text in reversed(issue_checks.texts(issue))
+        for url in issue_checks.links(text)
     }
     for one in known:
         if one.wanted.kind != "link" or not one.found.get("trouble"):

@@ -11,8 +11,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from digest.db import Database, utcnow
-from digest.editorial import content, external_check_queue
-from digest.editorial.external_check_queue import Outside, Wanted
+from digest.editorial import editions
+from digest.editorial.checks import external_check_queue
+from digest.editorial.checks.external_check_queue import Outside, Wanted
 from digest.editorial.models import Issue, State
 from digest.errors import BadInput, Unavailable
 from digest.external_checks import dns, sender_auth, spam
@@ -120,7 +121,7 @@ def _wanted(session: Session, base_url: str, outside: Outside) -> Iterator[Wante
     """Of every issue that may still go out, each thing once."""
     told: set[tuple[str, str]] = set()
     for issue in _issues(session):
-        for one in external_check_queue.wanted(issue, content.edition(session, issue, base_url), outside):
+        for one in external_check_queue.wanted(issue, editions.edition(session, issue, base_url), outside):
             if one.key not in told:
                 told.add(one.key)
                 yield one
@@ -135,7 +136,7 @@ def _issues(session: Session) -> list[Issue]:
 def _mail(session: Session, name: str, base_url: str, now: datetime) -> bytes | None:
     """The largest mail of the issue that says what this name stands for, as if it left now; None: none does."""
     for issue in _issues(session):
-        edition = content.edition(session, issue, base_url)
+        edition = editions.edition(session, issue, base_url)
         if external_check_queue.mail_name(edition) == name:
             try:
                 plate = press(edition, dated=now).plate()

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, aliased
 from digest.catalog import read
 from digest.catalog.models import Comparison, ComparisonVersion, Review, Tool
 from digest.catalog.read import ComparisonView, ReviewView, stands
-from digest.editorial.check import Check, note, warn
+from digest.editorial.checks.finding import Check, note, warn
 from digest.editorial.models import Issue, Pick
 
 OLD = timedelta(days=60)

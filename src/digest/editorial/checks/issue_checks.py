@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 from markdown_it import MarkdownIt
 from sqlalchemy.orm import Session
 
-from digest.editorial import candidates, freshness
-from digest.editorial.check import Check, Level, blocking, note, stop, warn
-from digest.editorial.default_texts import PREHEADER_CHARS, SUBJECT_CHARS
+from digest.editorial.checks import freshness_checks
+from digest.editorial.checks.finding import Check, Level, blocking, note, stop, warn
+from digest.editorial.drafts.default_texts import PREHEADER_CHARS, SUBJECT_CHARS
 from digest.editorial.models import Issue
+from digest.editorial.selection import candidates
 
 # Gmail clips what is larger than about 102 kB of HTML, and the unsubscribe link with it.
 WARN_BYTES, BLOCK_BYTES = 90_000, 102_000
@@ -42,7 +43,7 @@ def run(
     """
     found = [
         *_picks(session, issue),
-        *freshness.run(session, issue, now),
+        *freshness_checks.run(session, issue, now),
         *_subject(issue),
         *_preheader(issue),
         *_size(html_bytes),

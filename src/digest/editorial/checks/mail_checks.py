@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from html.parser import HTMLParser
 
-from digest.editorial.check import Check, stop, warn
+from digest.editorial.checks.finding import Check, stop, warn
 from digest.render import preview
 from digest.render.compile import Pressed
 from digest.render.message_template import Reader, masked

@@ -6,11 +6,12 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from digest.editorial import check_results, checks, content, mail_checks, waivers
-from digest.editorial.check import Check, Level
-from digest.editorial.external_check_queue import Outside
+from digest.editorial import editions
+from digest.editorial.checks import external_check_results, issue_checks, mail_checks, waivers
+from digest.editorial.checks.external_check_queue import Outside
+from digest.editorial.checks.finding import Check, Level
+from digest.editorial.checks.waivers import Waived
 from digest.editorial.models import Issue
-from digest.editorial.waivers import Waived
 from digest.errors import BadInput, NotAllowed
 from digest.render.compile import Pressed
 
@@ -22,12 +23,12 @@ class Findings:
     size: int | None
     checks: tuple[Check, ...]
     waived: Mapping[tuple[str, str], Waived] = field(default_factory=dict)
-    sight: check_results.Sight = check_results.NOTHING
+    sight: external_check_results.Sight = external_check_results.NOTHING
 
     @property
     def blocking(self) -> list[Check]:
         """Those with which the issue may not go out."""
-        return checks.blocking(self.checks)
+        return issue_checks.blocking(self.checks)
 
     @property
     def waivable(self) -> list[Check]:
@@ -97,10 +98,12 @@ def look_over(
         text = f"It cannot be made into a mail: {problem}."
         refused = [Check("press", Level.BLOCKING, text, "Mend that text.", "intro")]
     size = made.html_bytes if made else None
-    found = checks.run(session, issue, base_url=base_url, html_bytes=size, now=now)
+    found = issue_checks.run(session, issue, base_url=base_url, html_bytes=size, now=now)
     inside = mail_checks.run(made, base_url) if made else ()
-    out = check_results.NOTHING
+    out = external_check_results.NOTHING
     if outside is not None:
-        out = check_results.sight(session, issue, content.edition(session, issue, base_url), outside)
+        out = external_check_results.sight(
+            session, issue, editions.edition(session, issue, base_url), outside
+        )
     every = sorted((*refused, *found, *inside, *out.checks), key=lambda check: list(Level).index(check.level))
     return Findings(size, tuple(every), waivers.holding(session, issue.id), out)

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from digest.editorial import transitions
-from digest.editorial.check import Check, Level
+from digest.editorial.checks.finding import Check, Level
 from digest.editorial.models import Issue, State, User, Waiver
 from digest.errors import BadInput, NotFound
 

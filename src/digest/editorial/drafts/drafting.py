@@ -7,20 +7,14 @@ from datetime import datetime
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from digest.editorial import (
-    candidates,
-    default_texts,
-    issues,
-    schedule,
-    slots,
-    snapshot,
-    transitions,
-    versions,
-)
+from digest.editorial import issues, transitions
+from digest.editorial.calendar import schedule, slots
+from digest.editorial.drafts import default_texts, snapshot, versions
+from digest.editorial.drafts.versions import Who
 from digest.editorial.models import Issue, Pick, Rejection, State
-from digest.editorial.picks import Chosen, Rejected, Selection
-from digest.editorial.picks import select as choose
-from digest.editorial.versions import Who
+from digest.editorial.selection import candidates
+from digest.editorial.selection.ranking import Chosen, Rejected, Selection
+from digest.editorial.selection.ranking import select as choose
 from digest.errors import NotAllowed
 from digest.publications.models import Publication
 

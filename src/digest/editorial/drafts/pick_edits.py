@@ -6,9 +6,10 @@ As in editing.py, each takes the issue's row first, raises its revision, and is 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from digest.editorial import candidates, default_texts, editing, reasons
-from digest.editorial.candidate import Candidate
+from digest.editorial.drafts import default_texts, text_edits
 from digest.editorial.models import Issue, Pick, Rejection
+from digest.editorial.selection import candidates, reasons
+from digest.editorial.selection.candidate import Candidate
 from digest.errors import NotAllowed, NotFound
 
 
@@ -20,11 +21,11 @@ def drop(
     One that is not a pick is kept out all the same. Raises NotFound when the comparison does not exist.
     """
     _candidate(session, issue, comparison_id)
-    editing.touch(session, issue, "a pick dropped", by, revision)
+    text_edits.touch(session, issue, "a pick dropped", by, revision)
     pick = next((pick for pick in issue.picks if pick.comparison_id == comparison_id), None)
     default_texts.follow(session, issue, lambda: _take_out(session, issue, pick))
     _veto(session, issue, comparison_id)
-    editing.keep_ready(issue)
+    text_edits.keep_ready(issue)
     return issue.revision
 
 
@@ -37,7 +38,7 @@ def add(
     not exist; one that is a pick already is pinned.
     """
     found = _candidate(session, issue, comparison_id)
-    editing.touch(session, issue, "a pick added", by, revision)
+    text_edits.touch(session, issue, "a pick added", by, revision)
     if any(pick.comparison_id == comparison_id for pick in issue.picks):
         return _set_pin(session, issue, comparison_id, pinned=True)
     rejection = session.get(Rejection, (issue.id, comparison_id))
@@ -62,8 +63,8 @@ def swap(
     Raises NotFound when the one is no pick, or the other no comparison; NotAllowed when the rival is a pick already.
     """
     found = _candidate(session, issue, rival_id)
-    editing.touch(session, issue, "a pick swapped", by, revision)
-    pick = editing.pick(issue, comparison_id)
+    text_edits.touch(session, issue, "a pick swapped", by, revision)
+    pick = text_edits.pick(issue, comparison_id)
     if any(other.comparison_id == rival_id for other in issue.picks):
         raise NotAllowed(f"{found.name} is in issue {issue.number} already")
     place = pick.position
@@ -87,7 +88,7 @@ def let_back(session: Session, issue: Issue, comparison_id: int, *, by: str = ""
 
     Raises NotFound when there is no veto on it.
     """
-    editing.touch(session, issue, "a veto taken away", by)
+    text_edits.touch(session, issue, "a veto taken away", by)
     rejection = session.get(Rejection, (issue.id, comparison_id))
     if rejection is None or not rejection.vetoed:
         raise NotFound(f"comparison {comparison_id} was not dropped from issue {issue.number}")
@@ -100,7 +101,7 @@ def pin(
     session: Session, issue: Issue, comparison_id: int, *, revision: int | None = None, by: str = ""
 ) -> int:
     """Keep a pick, and its place, in every new draft. Returns the new revision. Raises NotFound when it is no pick."""
-    editing.touch(session, issue, "a pin", by, revision)
+    text_edits.touch(session, issue, "a pin", by, revision)
     return _set_pin(session, issue, comparison_id, pinned=True)
 
 
@@ -108,12 +109,12 @@ def unpin(
     session: Session, issue: Issue, comparison_id: int, *, revision: int | None = None, by: str = ""
 ) -> int:
     """Let a new draft decide about a pick again. Returns the new revision. Raises NotFound when it is no pick."""
-    editing.touch(session, issue, "a pin taken away", by, revision)
+    text_edits.touch(session, issue, "a pin taken away", by, revision)
     return _set_pin(session, issue, comparison_id, pinned=False)
 
 
 def _set_pin(session: Session, issue: Issue, comparison_id: int, *, pinned: bool) -> int:
-    editing.pick(issue, comparison_id).pinned = pinned
+    text_edits.pick(issue, comparison_id).pinned = pinned
     session.flush()
     return issue.revision
 

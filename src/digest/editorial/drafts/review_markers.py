@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from digest.db import upsert
-from digest.editorial import changes
-from digest.editorial.changes import Change
+from digest.editorial.drafts import edition_diff
+from digest.editorial.drafts.edition_diff import Change
 from digest.editorial.models import Issue, LastLook
 from digest.render.content import Edition, from_json, to_json
 
@@ -39,7 +39,7 @@ def since(session: Session, issue: Issue, edition: Edition, user_id: int) -> Sin
         before = from_json(row.edition)
     except ValidationError:  # kept by a version that knew other fields
         return Since(None)
-    return Since(row.at, tuple(changes.changes(before, edition)))
+    return Since(row.at, tuple(edition_diff.changes(before, edition)))
 
 
 def looked(session: Session, issue: Issue, edition: Edition, user_id: int, now: datetime) -> None:

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
-from digest.editorial import default_texts, issues, snapshot
+from digest.editorial import issues
+from digest.editorial.drafts import default_texts, snapshot
+from digest.editorial.drafts.snapshot import Manuscript
 from digest.editorial.models import Issue, Pick, State
-from digest.editorial.snapshot import Manuscript
 from digest.errors import BadInput, NotAllowed, NotFound
 from digest.render.clean import line, prose
 

@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from digest.editorial import editing, issues, snapshot
+from digest.editorial import issues
+from digest.editorial.drafts import snapshot, text_edits
+from digest.editorial.drafts.snapshot import Changes, Manuscript
 from digest.editorial.models import Issue, Version
-from digest.editorial.snapshot import Changes, Manuscript
 from digest.errors import NotAllowed, NotFound
 
 FOLD = timedelta(minutes=5)
@@ -122,7 +123,7 @@ def bring_back(session: Session, issue: Issue, version_id: int, who: Who) -> Ver
     told = get(session, issue, version_id)
     with edit(session, issue, who) as done:
         done.what = "An earlier version brought back"
-        editing.rewrite(session, issue, told.script, "an earlier version brought back", by=who.by)
+        text_edits.rewrite(session, issue, told.script, "an earlier version brought back", by=who.by)
     return done.made
 
 
@@ -137,7 +138,7 @@ def undo(session: Session, issue: Issue, version_id: int, who: Who) -> Version |
     with edit(session, issue, who) as done:
         done.what = f"Taken back: {told.version.what}"
         wanted = snapshot.without(snapshot.of(issue), told.before, told.script)
-        editing.rewrite(session, issue, wanted, "an edit taken back", by=who.by)
+        text_edits.rewrite(session, issue, wanted, "an edit taken back", by=who.by)
     return done.made
 
 

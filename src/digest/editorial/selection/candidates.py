@@ -8,9 +8,9 @@ from sqlalchemy.orm import Session, aliased
 
 from digest.catalog.models import Comparison, ComparisonVersion, Quote, Review, Tool
 from digest.catalog.read import stands
-from digest.editorial.candidate import Candidate, Contender, Past
 from digest.editorial.issues import holds
 from digest.editorial.models import Issue, Pick
+from digest.editorial.selection.candidate import Candidate, Contender, Past
 
 AT_MOST = 400  # the newest so many are ranked: enough for years of weeks, and a first import of millions stays quick
 

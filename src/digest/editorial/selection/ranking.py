@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from digest.editorial import reasons
-from digest.editorial.candidate import Candidate
+from digest.editorial.selection import reasons
+from digest.editorial.selection.candidate import Candidate
 
 # Points, whole numbers so that no rounding differs between machines. What is a week older has lost half of FRESH.
 FRESH = 400

@@ -1,6 +1,6 @@
 """The words for why a comparison was picked and why another was not: an editor reads them, and trusts the draft."""
 
-from digest.editorial.candidate import Candidate, Contender
+from digest.editorial.selection.candidate import Candidate, Contender
 
 VETOED = "Dropped by an editor"
 ADDED = "Added by an editor"
