@@ -34,18 +34,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_house_rule")),
     )
     op.create_table(
-        "look",
+        "external_check",
         sa.Column("kind", sa.String(length=8), nullable=False),
         sa.Column("target_hash", sa.String(length=64), nullable=False),
         sa.Column("target", sa.Text(), nullable=False),
-        sa.Column("asked_at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("requested_at", digest.db.UtcDateTime(), nullable=False),
         sa.Column("claimed_until", digest.db.UtcDateTime(), nullable=True),
-        sa.Column("looked_at", digest.db.UtcDateTime(), nullable=True),
-        sa.Column("found", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("kind", "target_hash", name=op.f("pk_look")),
+        sa.Column("checked_at", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("result", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("kind", "target_hash", name=op.f("pk_external_check")),
     )
-    with op.batch_alter_table("look", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_look_looked_at"), ["looked_at"], unique=False)
+    with op.batch_alter_table("external_check", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_external_check_checked_at"), ["checked_at"], unique=False)
 
     op.create_table(
         "publication",
@@ -138,12 +138,12 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("address", sa.String(length=254), nullable=False),
         sa.Column("role", sa.String(length=8), nullable=False),
-        sa.Column("sign_ins", sa.Integer(), nullable=False),
+        sa.Column("sign_in_count", sa.Integer(), nullable=False),
         sa.Column("session_epoch", sa.Integer(), nullable=False),
         sa.Column("created_at", digest.db.UtcDateTime(), nullable=False),
         sa.Column("last_seen_at", digest.db.UtcDateTime(), nullable=True),
         sa.Column("removed_at", digest.db.UtcDateTime(), nullable=True),
-        sa.Column("nudges", sa.Boolean(), nullable=False),
+        sa.Column("wants_reminders", sa.Boolean(), nullable=False),
         sa.CheckConstraint("role = 'owner' OR role = 'editor' OR role = 'viewer'", name=op.f("ck_user_role")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_user")),
         sa.UniqueConstraint("address", name=op.f("uq_user_address")),
@@ -261,7 +261,7 @@ def upgrade() -> None:
         sa.Column("subject", sa.String(length=200), nullable=False),
         sa.Column("preheader", sa.String(length=200), nullable=False),
         sa.Column("intro", sa.Text(), nullable=False),
-        sa.Column("occasion", sa.String(length=10), nullable=True),
+        sa.Column("slot_date", sa.String(length=10), nullable=True),
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("last_edit", sa.Text(), nullable=False),
         sa.Column("drafted_at", digest.db.UtcDateTime(), nullable=False),
@@ -282,7 +282,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_issue")),
         sa.UniqueConstraint("publication_id", "number", name=op.f("uq_issue_publication_id_number")),
-        sa.UniqueConstraint("publication_id", "occasion", name=op.f("uq_issue_publication_id_occasion")),
+        sa.UniqueConstraint("publication_id", "slot_date", name=op.f("uq_issue_publication_id_slot_date")),
     )
     with op.batch_alter_table("issue", schema=None) as batch_op:
         batch_op.create_index("ix_issue_due", ["state", "send_at"], unique=False)
@@ -397,16 +397,16 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_review_tool_id"), ["tool_id"], unique=False)
 
     op.create_table(
-        "skip",
+        "skipped_slot",
         sa.Column("publication_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("occasion", sa.String(length=10), nullable=False),
+        sa.Column("slot_date", sa.String(length=10), nullable=False),
         sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("skipped_at", digest.db.UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["publication_id"], ["publication.id"], name=op.f("fk_skip_publication_id_publication")
+            ["publication_id"], ["publication.id"], name=op.f("fk_skipped_slot_publication_id_publication")
         ),
-        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_skip_user_id_user")),
-        sa.PrimaryKeyConstraint("publication_id", "occasion", name=op.f("pk_skip")),
+        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_skipped_slot_user_id_user")),
+        sa.PrimaryKeyConstraint("publication_id", "slot_date", name=op.f("pk_skipped_slot")),
     )
     op.create_table(
         "subscription",
@@ -566,12 +566,12 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("by", sa.String(length=254), nullable=False),
-        sa.Column("began_at", digest.db.UtcDateTime(), nullable=False),
-        sa.Column("at", digest.db.UtcDateTime(), nullable=False),
-        sa.Column("what", sa.Text(), nullable=False),
-        sa.Column("folds", sa.Boolean(), nullable=False),
-        sa.Column("state", sa.LargeBinary(), nullable=False),
+        sa.Column("author", sa.String(length=254), nullable=False),
+        sa.Column("started_at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("saved_at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("summary", sa.Text(), nullable=False),
+        sa.Column("is_autosave", sa.Boolean(), nullable=False),
+        sa.Column("snapshot", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_issue_version_issue_id_issue")),
         sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_issue_version_user_id_user")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_issue_version")),
@@ -580,30 +580,30 @@ def upgrade() -> None:
         batch_op.create_index("ix_issue_version_issue_id_id", ["issue_id", "id"], unique=False)
 
     op.create_table(
-        "last_look",
+        "review_marker",
         sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("reviewed_at", digest.db.UtcDateTime(), nullable=False),
         sa.Column("edition", sa.Text(), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
-        sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_last_look_issue_id_issue")),
-        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_last_look_user_id_user")),
-        sa.PrimaryKeyConstraint("issue_id", "user_id", name=op.f("pk_last_look")),
+        sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_review_marker_issue_id_issue")),
+        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_review_marker_user_id_user")),
+        sa.PrimaryKeyConstraint("issue_id", "user_id", name=op.f("pk_review_marker")),
     )
     op.create_table(
-        "nudge",
+        "sent_reminder",
         sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
-        sa.Column("at", digest.db.UtcDateTime(), nullable=False),
-        sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_nudge_issue_id_issue")),
-        sa.PrimaryKeyConstraint("issue_id", "kind", name=op.f("pk_nudge")),
+        sa.Column("sent_at", digest.db.UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_sent_reminder_issue_id_issue")),
+        sa.PrimaryKeyConstraint("issue_id", "kind", name=op.f("pk_sent_reminder")),
     )
     op.create_table(
         "presence",
         sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("since", digest.db.UtcDateTime(), nullable=False),
-        sa.Column("seen_at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("opened_at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("last_seen_at", digest.db.UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_presence_issue_id_issue")),
         sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_presence_user_id_user")),
         sa.PrimaryKeyConstraint("issue_id", "user_id", name=op.f("pk_presence")),
@@ -613,7 +613,7 @@ def upgrade() -> None:
         sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("comparison_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("rank", sa.Integer(), nullable=False),
-        sa.Column("why_not", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("vetoed", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
             ["comparison_id"], ["comparison.id"], name=op.f("fk_rejection_comparison_id_comparison")
@@ -622,17 +622,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("issue_id", "comparison_id", name=op.f("pk_rejection")),
     )
     op.create_table(
-        "release",
+        "approval",
         sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
-        sa.Column("asked_by", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("asked_at", digest.db.UtcDateTime(), nullable=False),
-        sa.Column("released_by", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("released_at", digest.db.UtcDateTime(), nullable=True),
-        sa.ForeignKeyConstraint(["asked_by"], ["user.id"], name=op.f("fk_release_asked_by_user")),
-        sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_release_issue_id_issue")),
-        sa.ForeignKeyConstraint(["released_by"], ["user.id"], name=op.f("fk_release_released_by_user")),
-        sa.PrimaryKeyConstraint("issue_id", name=op.f("pk_release")),
+        sa.Column("requested_by", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("requested_at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("approved_by", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("approved_at", digest.db.UtcDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(["requested_by"], ["user.id"], name=op.f("fk_approval_requested_by_user")),
+        sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_approval_issue_id_issue")),
+        sa.ForeignKeyConstraint(["approved_by"], ["user.id"], name=op.f("fk_approval_approved_by_user")),
+        sa.PrimaryKeyConstraint("issue_id", name=op.f("pk_approval")),
     )
     op.create_table(
         "transition",
@@ -641,9 +641,9 @@ def upgrade() -> None:
         sa.Column("from_state", sa.String(length=12), nullable=False),
         sa.Column("to_state", sa.String(length=12), nullable=False),
         sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("by", sa.String(length=64), nullable=False),
-        sa.Column("why", sa.Text(), nullable=False),
-        sa.Column("at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("actor", sa.String(length=64), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("occurred_at", digest.db.UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_transition_issue_id_issue")),
         sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_transition_user_id_user")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_transition")),
@@ -684,12 +684,12 @@ def upgrade() -> None:
         "waiver",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("check", sa.String(length=32), nullable=False),
-        sa.Column("finding", sa.String(length=64), nullable=False),
+        sa.Column("check_name", sa.String(length=32), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("waived_at", digest.db.UtcDateTime(), nullable=False),
         sa.Column("withdrawn_at", digest.db.UtcDateTime(), nullable=True),
         sa.Column("withdrawn_by", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_waiver_issue_id_issue")),
@@ -707,7 +707,7 @@ def upgrade() -> None:
         sa.Column("comparison_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("version_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
         sa.Column("pinned", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -828,11 +828,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_transition_issue_id"))
 
     op.drop_table("transition")
-    op.drop_table("release")
+    op.drop_table("approval")
     op.drop_table("rejection")
     op.drop_table("presence")
-    op.drop_table("nudge")
-    op.drop_table("last_look")
+    op.drop_table("sent_reminder")
+    op.drop_table("review_marker")
     with op.batch_alter_table("issue_version", schema=None) as batch_op:
         batch_op.drop_index("ix_issue_version_issue_id_id")
 
@@ -865,7 +865,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_subscription_audience")
 
     op.drop_table("subscription")
-    op.drop_table("skip")
+    op.drop_table("skipped_slot")
     with op.batch_alter_table("review", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_review_tool_id"))
 
@@ -934,10 +934,10 @@ def downgrade() -> None:
     op.drop_table("subscriber")
     op.drop_table("sender")
     op.drop_table("publication")
-    with op.batch_alter_table("look", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_look_looked_at"))
+    with op.batch_alter_table("external_check", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_external_check_checked_at"))
 
-    op.drop_table("look")
+    op.drop_table("external_check")
     op.drop_table("house_rule")
     with op.batch_alter_table("comparison", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_comparison_added_at"))

@@ -6,7 +6,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from digest.catalog.models import Comparison, ComparisonVersion, Quote, Review, Tool
-from digest.editorial import drafting, schedule, transitions
+from digest.editorial import transitions
+from digest.editorial.calendar import schedule
+from digest.editorial.drafts import drafting
 from digest.editorial.models import Issue, State
 from digest.publications import publications
 from digest.publications.models import Publication
@@ -81,15 +83,15 @@ def drafted(session: Session, count: int = 6, **fields: object) -> Issue:
     """A draft of a publication with `count` new comparisons."""
     paper = publication(session, **fields)
     week(session, count)
-    return drafting.draft(session, paper, NOW, by="test")
+    return drafting.draft_issue(session, paper, NOW, actor="test")
 
 
 def release(session: Session, issue: Issue, now: datetime = NOW) -> None:
     """Let the issue go out as the delivery room would: scheduled, frozen, started, sent."""
-    schedule.send_now(session, issue, now=now, by="test")
-    transitions.move(session, issue, State.SENDING, now=now, by="clock")
+    schedule.send_now(session, issue, now=now, actor="test")
+    transitions.change_state(session, issue, State.SENDING, now=now, actor="clock")
     issue.release_at = issue.started_at = now
-    transitions.move(session, issue, State.SENT, now=now, by="clock")
+    transitions.change_state(session, issue, State.SENT, now=now, actor="clock")
 
 
 def names(issue: Issue) -> list[str]:

@@ -9,7 +9,7 @@ from tests.editorial.factories import NOW
 from digest.db import Database
 from digest.editorial import editions, users
 from digest.editorial.drafts import review_markers
-from digest.editorial.drafts.edition_diff import changes
+from digest.editorial.drafts.edition_diff import diff_editions
 from digest.editorial.models import Issue
 from digest.render.content import Edition
 
@@ -17,11 +17,11 @@ BASE = "https://verdicts.dev"
 
 
 def edition(session, count: int = 4) -> Edition:
-    return editions.edition(session, factories.drafted(session, count), BASE)
+    return editions.build_edition(session, factories.drafted(session, count), BASE)
 
 
 def told(before: Edition, after: Edition) -> list[str]:
-    return [change.text for change in changes(before, after)]
+    return [change.text for change in diff_editions(before, after)]
 
 
 def test_nothing_changed_is_no_change(sqlite: Database) -> None:
@@ -56,7 +56,7 @@ def test_verdicts_that_came_went_moved_and_changed_are_told_by_name(sqlite: Data
         moved = replace(made, blocks=(four, one, two, three))
         assert told(made, moved) == ["Tool6 vs Tool7 moved from 4 to 1."]
         assert told(made, replace(made, blocks=(one, two, four))) == ["Tool4 vs Tool5 was dropped."]
-        added = changes(replace(made, blocks=(one, two)), replace(made, blocks=(one, three, two)))
+        added = diff_editions(replace(made, blocks=(one, two)), replace(made, blocks=(one, three, two)))
         assert [(change.text, change.slug) for change in added] == [
             ("Tool4 vs Tool5 was added as number 2.", three.slug)
         ]
@@ -71,16 +71,16 @@ def test_verdicts_that_came_went_moved_and_changed_are_told_by_name(sqlite: Data
 def test_each_user_is_told_since_their_own_look(db: Database) -> None:
     with db.begin() as session:
         issue: Issue = factories.drafted(session, 3)
-        me, you = (users.invite(session, f"{name}@verdicts.dev", "editor", NOW).id for name in ("me", "you"))
-        now = editions.edition(session, issue, BASE)
-        assert review_markers.since(session, issue, now, me).at is None
-        review_markers.looked(session, issue, now, me, NOW)
-        assert review_markers.since(session, issue, now, me).changes == ()
+        me, you = (users.invite_user(session, f"{name}@verdicts.dev", "editor", NOW).id for name in ("me", "you"))
+        now = editions.build_edition(session, issue, BASE)
+        assert review_markers.get_review_status(session, issue, now, me).reviewed_at is None
+        review_markers.mark_reviewed(session, issue, now, me, NOW)
+        assert review_markers.get_review_status(session, issue, now, me).changes == ()
         after = replace(now, subject="Another one")
-        since = review_markers.since(session, issue, after, me)
-        assert (since.at, len(since.changes)) == (NOW, 1)
-        assert review_markers.since(session, issue, after, you).at is None
-        review_markers.looked(session, issue, after, me, NOW + timedelta(hours=1))
-        assert review_markers.since(session, issue, after, me) == review_markers.Since(
+        since = review_markers.get_review_status(session, issue, after, me)
+        assert (since.reviewed_at, len(since.changes)) == (NOW, 1)
+        assert review_markers.get_review_status(session, issue, after, you).reviewed_at is None
+        review_markers.mark_reviewed(session, issue, after, me, NOW + timedelta(hours=1))
+        assert review_markers.get_review_status(session, issue, after, me) == review_markers.ReviewStatus(
             NOW + timedelta(hours=1)
         )

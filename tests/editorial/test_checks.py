@@ -9,7 +9,7 @@ from tests.editorial.factories import NOW
 from digest.db import Database
 from digest.editorial.calendar import schedule
 from digest.editorial.checks import issue_checks
-from digest.editorial.checks.issue_checks import Check, Level
+from digest.editorial.checks.issue_checks import Finding, Level
 from digest.editorial.drafts import drafting, pick_edits, text_edits
 from digest.editorial.models import Issue
 
@@ -18,10 +18,10 @@ GOOD = {"sender_address": "digest@verdicts.dev", "postal_address": "1 Main Stree
 
 def found(
     session, issue: Issue, html_bytes: int = 40_000, base_url: str = "https://verdicts.dev"
-) -> dict[str, Check]:
+) -> dict[str, Finding]:
     return {
         check.name: check
-        for check in issue_checks.run(session, issue, base_url=base_url, html_bytes=html_bytes)
+        for check in issue_checks.check_issue(session, issue, base_url=base_url, html_bytes=html_bytes)
     }
 
 
@@ -33,11 +33,11 @@ def test_a_good_draft_has_nothing_to_mend(db: Database) -> None:
 def test_an_empty_issue_is_blocked(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 1, **GOOD)
-        pick_edits.drop(session, issue, issue.picks[0].comparison_id)
+        pick_edits.drop_pick(session, issue, issue.picks[0].comparison_id)
         names = found(session, issue)
         assert names["no picks"].level == Level.BLOCKING
         assert names["no subject"].level == Level.BLOCKING
-        assert issue_checks.blocking(names.values()) == list(names.values())
+        assert issue_checks.select_blocking(names.values()) == list(names.values())
 
 
 def test_a_thin_week_is_a_warning(db: Database) -> None:
@@ -61,11 +61,11 @@ def test_what_gmail_would_clip_is_said_before(sqlite: Database, size: int, level
 def test_a_link_that_is_no_web_address_is_blocked(sqlite: Database, url: str) -> None:
     with sqlite.begin() as session:
         issue = factories.drafted(session, 5, **GOOD)
-        text_edits.write(
+        text_edits.update_texts(
             session, issue, issue.revision, intro=f"See [this]({url}) and [that](https://fine.dev)"
         )
-        text_edits.annotate(session, issue, issue.picks[0].comparison_id, "[ok](http://fine.dev/a)")
-        assert [c.name for c in issue_checks.run(session, issue, base_url="https://x.dev")] == ["link"]
+        text_edits.update_note(session, issue, issue.picks[0].comparison_id, "[ok](http://fine.dev/a)")
+        assert [c.name for c in issue_checks.check_issue(session, issue, base_url="https://x.dev")] == ["link"]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_link_that_is_no_web_address_is_blocked(sqlite: Database, url: str) ->
 def test_a_merge_field_that_nothing_fills_is_blocked(sqlite: Database, field: str) -> None:
     with sqlite.begin() as session:
         issue = factories.drafted(session, 5, **GOOD)
-        text_edits.write(session, issue, issue.revision, subject=f"For {field}")
+        text_edits.update_texts(session, issue, issue.revision, subject=f"For {field}")
         check = found(session, issue)["merge field"]
         assert check.level == Level.BLOCKING
         assert field in check.text
@@ -83,7 +83,7 @@ def test_a_merge_field_that_nothing_fills_is_blocked(sqlite: Database, field: st
 def test_a_long_subject_is_a_warning(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 5, **GOOD)
-        text_edits.write(session, issue, issue.revision, subject="x" * 61)
+        text_edits.update_texts(session, issue, issue.revision, subject="x" * 61)
         assert found(session, issue)["long subject"].level == Level.WARNING
 
 
@@ -93,17 +93,17 @@ def test_a_pick_that_was_sent_is_named_with_its_issue_unless_its_verdict_changed
         again, changed = first.picks[0].comparison_id, first.picks[1].comparison_id
         factories.release(session, first)
         factories.compare(session, "Tool2", "Tool3", panel=(0, 0))
-        second = drafting.draft(session, first.publication, NOW, by="test")
-        pick_edits.add(session, second, again)
-        pick_edits.add(session, second, changed)
-        schedule.send_now(session, second, now=NOW, by="test")
+        second = drafting.draft_issue(session, first.publication, NOW, actor="test")
+        pick_edits.add_pick(session, second, again)
+        pick_edits.add_pick(session, second, changed)
+        schedule.send_now(session, second, now=NOW, actor="test")
         check = found(session, second)["sent before"]
         assert check.text == "Tool0 vs Tool1 was in issue 1."
         assert (
             len(
                 [
                     c
-                    for c in issue_checks.run(session, second, base_url="https://x.dev")
+                    for c in issue_checks.check_issue(session, second, base_url="https://x.dev")
                     if c.name == "sent before"
                 ]
             )
@@ -116,7 +116,7 @@ def test_a_pick_with_a_newer_version_is_a_warning_until_it_is_drafted_anew(db: D
         issue = factories.drafted(session, 5, **GOOD)
         factories.compare(session, "Tool0", "Tool1", panel=(10, 90))
         assert "newer version" in found(session, issue)
-        drafting.draft(session, issue.publication, NOW, by="test")
+        drafting.draft_issue(session, issue.publication, NOW, actor="test")
         assert "newer version" not in found(session, issue)
 
 
@@ -128,7 +128,7 @@ def test_a_sender_for_examples_is_a_warning(sqlite: Database, address: str) -> N
         issue = factories.drafted(session, 5, sender_address=address, postal_address="")
         names = found(session, issue, base_url="http://127.0.0.1:8000")
         assert set(names) == {"sender domain", "postal address", "base URL"}
-        assert issue_checks.blocking(names.values()) == []
+        assert issue_checks.select_blocking(names.values()) == []
 
 
 @pytest.mark.parametrize("address", ["digest@notexample.com", "d@examples.org"])
@@ -155,14 +155,14 @@ def test_without_https_the_editor_is_warned(sqlite: Database, url: str, level: s
 def test_what_an_editor_may_write_is_not_in_the_way(sqlite: Database, text: str) -> None:
     with sqlite.begin() as session:
         issue = factories.drafted(session, 5, **GOOD)
-        text_edits.write(session, issue, issue.revision, intro=f"See {text}.")
+        text_edits.update_texts(session, issue, issue.revision, intro=f"See {text}.")
         assert found(session, issue) == {}
 
 
 def test_a_text_full_of_openings_is_looked_through_at_once(sqlite: Database) -> None:
     with sqlite.begin() as session:
         issue = factories.drafted(session, 5, **GOOD)
-        text_edits.write(session, issue, issue.revision, intro="{{" * 9_999)
+        text_edits.update_texts(session, issue, issue.revision, intro="{{" * 9_999)
         began = time.monotonic()
         assert found(session, issue) == {}
         assert time.monotonic() - began < 5

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from tests.editorial import factories
-from tests.web.readers import reader
+from tests.web.subscribers import create_subscriber
 
 from digest.cli import House, issue_output, main, waiting
 from digest.db import Database, utcnow
@@ -158,8 +158,8 @@ def test_what_cannot_be_done_is_one_clear_line(run: Run, arguments: list[str], c
 def test_an_issue_with_a_blocking_check_is_not_scheduled(run: Run, sqlite: Database) -> None:
     run("draft")
     with sqlite.begin() as session:
-        issue = issues.get(session, 1)
-        text_edits.write(
+        issue = issues.get_by_number(session, 1)
+        text_edits.update_texts(
             session, issue, issue.revision, intro="Dear {{name}}, see [this](javascript:alert(1))"
         )
     result = run("send", "1")
@@ -175,7 +175,7 @@ def test_sending_puts_it_on_the_calendar_for_now(run: Run, nudged: list[str], sq
     assert run("send", "1", "--hold", "10m").exit_code == 0
     assert nudged == ["calendar"]
     with sqlite.read() as session:
-        issue = issues.get(session, 1)
+        issue = issues.get_by_number(session, 1)
         assert (issue.state, issue.hold_minutes) == (State.SCHEDULED, 10)
         assert issue.send_at is not None
         assert issue.send_at <= utcnow()
@@ -196,9 +196,9 @@ def test_waiting_for_a_paused_issue_ends_with_its_reason(run: Run, sqlite: Datab
     run("draft")
     run("send", "1")
     with sqlite.begin() as session:
-        issue = issues.get(session, 1)
-        transitions.move(session, issue, State.SENDING, now=utcnow(), by="clock")
-        transitions.move(session, issue, State.PAUSED, now=utcnow(), by="relay", why="530 sign in first")
+        issue = issues.get_by_number(session, 1)
+        transitions.change_state(session, issue, State.SENDING, now=utcnow(), actor="clock")
+        transitions.change_state(session, issue, State.PAUSED, now=utcnow(), actor="relay", reason="530 sign in first")
         issue_id = issue.id
     with pytest.raises(NotAllowed, match="530 sign in first"):
         waiting.wait(sqlite, issue_id)
@@ -209,7 +209,7 @@ def test_waiting_without_a_worker_ends_and_says_so(run: Run, sqlite: Database) -
     run("draft")
     run("send", "1")
     with sqlite.read() as session:
-        issue_id = issues.get(session, 1).id
+        issue_id = issues.get_by_number(session, 1).id
     with pytest.raises(Unavailable, match="is a worker running"):
         waiting.wait(sqlite, issue_id, still=0.0)
 
@@ -220,7 +220,7 @@ def going(run: Run, full: None, sqlite: Database, signer: Signer) -> None:
     run("draft")
     run("send", "1", "--hold", "10m")
     with sqlite.begin() as session:
-        issue = issues.get(session, 1)
+        issue = issues.get_by_number(session, 1)
         freeze.freeze(session, issue, signer=signer, base_url="https://verdicts.invalid", now=utcnow())
         assert freeze.freeze_step(session, issue.id, utcnow())
 
@@ -249,10 +249,10 @@ def test_the_report_has_its_fixed_names_and_adds_up(run: Run) -> None:
 @pytest.mark.usefixtures("going")
 def test_the_report_says_who_left_by_the_issue_and_by_which_way(run: Run, sqlite: Database) -> None:
     with sqlite.begin() as session:
-        issue = issues.get(session, 1)
+        issue = issues.get_by_number(session, 1)
         ways: tuple[unsubscribes.Source, ...] = ("header", "header", "page")
         for number, way in enumerate(ways):
-            left = reader(session, issue.publication_id, f"reader{number}@example.org", "left")
+            left = create_subscriber(session, issue.publication_id, f"reader{number}@example.org", "left")
             unsubscribes.record(session, issue.id, left, way, utcnow())
     found = json.loads(run("report", "1", "--json").stdout)
     assert (found["unsubscribes"], found["unsubscribes_by_header"]) == (3, 2)
@@ -263,7 +263,7 @@ def test_the_report_says_who_left_by_the_issue_and_by_which_way(run: Run, sqlite
 @pytest.mark.usefixtures("going")
 def test_the_preview_of_a_frozen_issue_is_what_was_frozen(run: Run, sqlite: Database, tmp_path: Path) -> None:
     with sqlite.begin() as session:
-        issues.get(session, 1).subject = "Changed behind its back"
+        issues.get_by_number(session, 1).subject = "Changed behind its back"
     assert run("preview", "1", "--out", str(tmp_path / "out")).exit_code == 0
     opened = open_mail((tmp_path / "out" / "mail.eml").read_bytes())
     assert opened.subject == "Tool0 or Tool1? and 4 more verdicts"
@@ -300,7 +300,7 @@ def test_one_that_was_never_frozen_goes_back_to_its_hour_when_it_is_resumed(
     run("schedule", "1", "--at", "2099-12-01 09:00", "--tz", "Europe/Berlin")
     assert run("resume", "1").exit_code == 1
     with sqlite.begin() as session:
-        transitions.move(session, issues.get(session, 1), State.PAUSED, now=utcnow(), by="test")
+        transitions.change_state(session, issues.get_by_number(session, 1), State.PAUSED, now=utcnow(), actor="test")
     assert run("resume", "1").stdout == "Issue 1 is scheduled again, for 2099-12-01 09:00 Europe/Berlin.\n"
     found = json.loads(run("list", "--json").stdout)[0]
     assert (found["status"], found["send_on"]) == ("scheduled", "2099-12-01 09:00")
@@ -335,4 +335,4 @@ def test_where_two_people_are_wanted_the_command_line_asks_and_does_not_wait(
     assert json.loads(run("send", "1", "--json").stdout)["needs_release"] is True
     assert "letters" in nudged
     with sqlite.read() as session:
-        assert schedule.due(session, utcnow()) == []
+        assert schedule.list_due(session, utcnow()) == []

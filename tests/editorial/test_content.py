@@ -16,9 +16,9 @@ def test_an_edition_holds_all_that_the_issue_says(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 3)
         factories.compare(session, "Left", "Right", panel=(75, 100), community=(None, 60), days_ago=-2)
-        drafting.draft(session, issue.publication, NOW, by="test")
-        text_edits.annotate(session, issue, issue.picks[0].comparison_id, "A **note**")
-        made = editions.edition(session, issue, "https://verdicts.dev/")
+        drafting.draft_issue(session, issue.publication, NOW, actor="test")
+        text_edits.update_note(session, issue, issue.picks[0].comparison_id, "A **note**")
+        made = editions.build_edition(session, issue, "https://verdicts.dev/")
     block = made.blocks[0]
     assert (made.number, made.subject, made.base_url) == (1, issue.subject, "https://verdicts.dev")
     assert (block.slug, block.url) == ("left-vs-right", "https://verdicts.dev/comparisons/left-vs-right")
@@ -34,30 +34,30 @@ def test_a_pick_says_what_was_picked_and_not_what_came_later(db: Database) -> No
     with db.begin() as session:
         issue = factories.drafted(session, 3)
         factories.compare(session, "Tool0", "Tool1", panel=(1, 2))
-        assert editions.edition(session, issue, "https://x.dev").blocks[0].left.panel_ship == 75
+        assert editions.build_edition(session, issue, "https://x.dev").blocks[0].left.panel_ship == 75
 
 
 def test_an_issue_bears_the_local_date_of_its_hour(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 3, zone="Pacific/Auckland")
-        assert editions.dated(issue) == date(2026, 10, 12)
+        assert editions.issue_date(issue) == date(2026, 10, 12)
         issue.drafted_at = NOW.replace(hour=20)
-        assert editions.dated(issue) == date(2026, 10, 13)
-        issue.occasion = "2026-10-14"
-        assert editions.dated(issue) == date(2026, 10, 14)
-        schedule.schedule(session, issue, on="2026-12-01 09:00", zone="UTC", now=NOW, by="test")
-        assert editions.dated(issue) == date(2026, 12, 1)
+        assert editions.issue_date(issue) == date(2026, 10, 13)
+        issue.slot_date = "2026-10-14"
+        assert editions.issue_date(issue) == date(2026, 10, 14)
+        schedule.schedule_issue(session, issue, local_time="2026-12-01 09:00", zone="UTC", now=NOW, actor="test")
+        assert editions.issue_date(issue) == date(2026, 12, 1)
 
 
 def test_default_texts_fit_whatever_the_names() -> None:
     long = [("A" * 90, "B" * 90)] * 12
-    assert len(default_texts.subject(long)) <= 60
-    assert default_texts.subject(long).endswith(" and 11 more verdicts")
-    assert len(default_texts.preheader(long)) <= 110
+    assert len(default_texts.default_subject(long)) <= 60
+    assert default_texts.default_subject(long).endswith(" and 11 more verdicts")
+    assert len(default_texts.default_preheader(long)) <= 110
     assert (
-        default_texts.subject([("SmolLM3", "Mistral Small")] * 5)
+        default_texts.default_subject([("SmolLM3", "Mistral Small")] * 5)
         == "SmolLM3 or Mistral Small? and 4 more verdicts"
     )
-    assert default_texts.subject([("A", "B")]) == "A or B?"
-    assert default_texts.preheader([("A", "B")]) == "The panel's verdict: A vs B"
-    assert default_texts.subject([]) == default_texts.preheader([]) == ""
+    assert default_texts.default_subject([("A", "B")]) == "A or B?"
+    assert default_texts.default_preheader([("A", "B")]) == "The panel's verdict: A vs B"
+    assert default_texts.default_subject([]) == default_texts.default_preheader([]) == ""

@@ -20,37 +20,37 @@ from digest.publications import publications
 def test_the_first_draft_is_issue_1_with_picks_reasons_and_texts(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 7)
-        assert (issue.number, issue.state, issue.thin) == (1, State.DRAFT, False)
+        assert (issue.number, issue.state, issue.is_thin) == (1, State.DRAFT, False)
         assert factories.names(issue) == [f"tool{2 * n}-vs-tool{2 * n + 1}" for n in range(5)]
         assert [pick.position for pick in issue.picks] == [1, 2, 3, 4, 5]
-        assert issue.picks[0].why == "The panel is split 2 to 2 on Tool1; Tool0 is 25 points ahead"
+        assert issue.picks[0].reason == "The panel is split 2 to 2 on Tool1; Tool0 is 25 points ahead"
         assert issue.subject == "Tool0 or Tool1? and 4 more verdicts"
         assert issue.preheader.startswith("Also: Tool2 vs Tool3")
         assert [r.rank for r in issue.rejections] == [1, 2]
-        assert issue.rejections[0].why_not.startswith("Ranked 6 of 7")
+        assert issue.rejections[0].reason.startswith("Ranked 6 of 7")
 
 
 def test_drafting_again_changes_nothing_when_nothing_changed(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 7)
-        before = [(p.id, p.comparison_id, p.position, p.why) for p in issue.picks]
-        again = drafting.draft(session, issue.publication, NOW + timedelta(hours=1), by="test")
+        before = [(p.id, p.comparison_id, p.position, p.reason) for p in issue.picks]
+        again = drafting.draft_issue(session, issue.publication, NOW + timedelta(hours=1), actor="test")
         assert again.id == issue.id
-        assert [(p.id, p.comparison_id, p.position, p.why) for p in again.picks] == before
+        assert [(p.id, p.comparison_id, p.position, p.reason) for p in again.picks] == before
 
 
 def test_pins_vetoes_notes_and_texts_survive_a_new_draft(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 7)
         lead, second, third = (pick.comparison_id for pick in issue.picks[:3])
-        pick_edits.drop(session, issue, lead)
-        pick_edits.pin(session, issue, third)
-        text_edits.annotate(session, issue, second, "Read **this** first")
-        text_edits.write(session, issue, issue.revision, intro="Good morning")
-        text_edits.write(session, issue, issue.revision, subject="A quiet week")
+        pick_edits.drop_pick(session, issue, lead)
+        pick_edits.pin_pick(session, issue, third)
+        text_edits.update_note(session, issue, second, "Read **this** first")
+        text_edits.update_texts(session, issue, issue.revision, intro="Good morning")
+        text_edits.update_texts(session, issue, issue.revision, subject="A quiet week")
         for n in range(20, 26):
             factories.compare(session, f"New{n}", f"Newer{n}", panel=(50, 100), days_ago=-1)
-        drafting.draft(session, issue.publication, NOW, by="test")
+        drafting.draft_issue(session, issue.publication, NOW, actor="test")
         kept = {pick.comparison_id: pick for pick in issue.picks}
         assert lead not in kept
         assert kept[third].pinned
@@ -64,9 +64,9 @@ def test_pins_vetoes_notes_and_texts_survive_a_new_draft(db: Database) -> None:
 def test_a_subject_that_nobody_wrote_follows_the_picks(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 3)
-        pick_edits.drop(session, issue, issue.picks[0].comparison_id)
+        pick_edits.drop_pick(session, issue, issue.picks[0].comparison_id)
         assert issue.subject == "Tool2 or Tool3? and 1 more verdict"
-        text_edits.reorder(session, issue, [pick.id for pick in reversed(issue.picks)])
+        text_edits.reorder_picks(session, issue, [pick.id for pick in reversed(issue.picks)])
         assert issue.subject == "Tool4 or Tool5? and 1 more verdict"
 
 
@@ -75,19 +75,19 @@ def test_what_was_sent_is_not_sent_again_unless_its_verdict_changed(db: Database
         first = factories.drafted(session, 5)
         factories.release(session, first)
         with pytest.raises(drafting.NothingNew, match="nothing is new"):
-            drafting.draft(session, first.publication, NOW, by="test")
+            drafting.draft_issue(session, first.publication, NOW, actor="test")
         factories.compare(session, "Tool0", "Tool1")  # a new version that says the same
         with pytest.raises(drafting.NothingNew):
-            drafting.draft(session, first.publication, NOW, by="test")
+            drafting.draft_issue(session, first.publication, NOW, actor="test")
         factories.compare(session, "Tool2", "Tool3", panel=(75, 100))
-        second = drafting.draft(session, first.publication, NOW, by="test")
+        second = drafting.draft_issue(session, first.publication, NOW, actor="test")
         assert factories.names(second) == ["tool2-vs-tool3"]
-        assert second.picks[0].why.startswith(
+        assert second.picks[0].reason.startswith(
             "The verdict changed since issue 1: Tool3 went from 50% to 100%"
         )
         factories.release(session, second)
         with pytest.raises(drafting.NothingNew):
-            drafting.draft(session, first.publication, NOW, by="test")
+            drafting.draft_issue(session, first.publication, NOW, actor="test")
 
 
 def test_a_vote_that_moved_is_a_verdict_that_changed(db: Database) -> None:
@@ -95,36 +95,36 @@ def test_a_vote_that_moved_is_a_verdict_that_changed(db: Database) -> None:
         first = factories.drafted(session, 5)
         factories.release(session, first)
         factories.compare(session, "Tool0", "Tool1", community=(40, None))
-        second = drafting.draft(session, first.publication, NOW, by="test")
-        assert second.picks[0].why.startswith("The verdict changed since issue 1: the community moved")
+        second = drafting.draft_issue(session, first.publication, NOW, actor="test")
+        assert second.picks[0].reason.startswith("The verdict changed since issue 1: the community moved")
 
 
 def test_an_issue_cancelled_in_its_hold_gives_its_picks_back(db: Database) -> None:
     with db.begin() as session:
         first = factories.drafted(session, 4)
-        schedule.send_now(session, first, now=NOW, by="test")
-        transitions.move(session, first, State.SENDING, now=NOW, by="clock")
+        schedule.send_now(session, first, now=NOW, actor="test")
+        transitions.change_state(session, first, State.SENDING, now=NOW, actor="clock")
         first.release_at = NOW + timedelta(minutes=10)
-        transitions.move(session, first, State.CANCELLED, now=NOW, by="desk", why="wrong lead")
-        second = drafting.draft(session, first.publication, NOW, by="test")
+        transitions.change_state(session, first, State.CANCELLED, now=NOW, actor="desk", reason="wrong lead")
+        second = drafting.draft_issue(session, first.publication, NOW, actor="test")
         assert (second.number, factories.names(second)) == (2, factories.names(first))
 
 
 def test_a_scheduled_issue_keeps_its_picks_from_the_next_draft(db: Database) -> None:
     with db.begin() as session:
         first = factories.drafted(session, 7)
-        schedule.schedule(session, first, on="2026-10-14 09:00", zone="UTC", now=NOW, by="test")
-        second = drafting.draft(session, first.publication, NOW, by="test")
+        schedule.schedule_issue(session, first, local_time="2026-10-14 09:00", zone="UTC", now=NOW, actor="test")
+        second = drafting.draft_issue(session, first.publication, NOW, actor="test")
         assert second.number == 2
         assert len(second.picks) == 2
-        assert second.thin
+        assert second.is_thin
 
 
 def test_each_publication_has_its_own_numbers_and_its_own_news(db: Database) -> None:
     with db.begin() as session:
         factories.release(session, factories.drafted(session, 5))
         other = factories.publication(session, name="Another")
-        issue = drafting.draft(session, other, NOW, by="test")
+        issue = drafting.draft_issue(session, other, NOW, actor="test")
         assert (issue.number, len(issue.picks)) == (1, 5)
 
 
@@ -137,7 +137,7 @@ def test_two_drafts_at_once_make_one(db: Database) -> None:
     def work() -> None:
         barrier.wait()
         with db.begin() as session:
-            made.append(drafting.draft(session, publications.find(session), NOW, by="test").id)
+            made.append(drafting.draft_issue(session, publications.find(session), NOW, actor="test").id)
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -148,7 +148,7 @@ def test_two_drafts_at_once_make_one(db: Database) -> None:
         assert len(made) == 4
         assert len(set(made)) == 1
         assert session.scalar(select(func.count()).select_from(Issue)) == 1
-        assert len(issues.get(session, 1, paper).picks) == 5
+        assert len(issues.get_by_number(session, 1, paper).picks) == 5
 
 
 def test_the_weekly_draft_is_made_two_days_before_and_once(db: Database) -> None:
@@ -156,35 +156,35 @@ def test_the_weekly_draft_is_made_two_days_before_and_once(db: Database) -> None
         paper = factories.publication(session, weekday="thursday", at="09:00")
         factories.week(session, 5)
         early = NOW.replace(day=13, hour=6, minute=59)  # 08:59 in Berlin, two days before Thursday 15
-        assert drafting.drafts_due(session, early) == []
-        assert drafting.draft_due(session, paper.id, early) is None
+        assert drafting.list_publications_due(session, early) == []
+        assert drafting.draft_due_issue(session, paper.id, early) is None
         on_time = early + timedelta(minutes=1)
-        assert drafting.drafts_due(session, on_time) == [paper.id]
-        made = drafting.draft_due(session, paper.id, on_time)
+        assert drafting.list_publications_due(session, on_time) == [paper.id]
+        made = drafting.draft_due_issue(session, paper.id, on_time)
         assert made is not None
         assert made.issue is not None
-        assert (made.occasion, made.issue.occasion, made.thin) == ("2026-10-15", "2026-10-15", False)
-        assert drafting.drafts_due(session, on_time) == []
-        assert drafting.draft_due(session, paper.id, on_time) is None
+        assert (made.slot_date, made.issue.slot_date, made.is_thin) == ("2026-10-15", "2026-10-15", False)
+        assert drafting.list_publications_due(session, on_time) == []
+        assert drafting.draft_due_issue(session, paper.id, on_time) is None
 
 
 def test_a_week_without_news_makes_no_issue_and_says_so_once(db: Database) -> None:
     with db.begin() as session:
         paper = factories.publication(session, weekday="tuesday")
-        made = drafting.draft_due(session, paper.id, NOW)
-        assert made == drafting.Drafted("2026-10-13", None, thin=True)
+        made = drafting.draft_due_issue(session, paper.id, NOW)
+        assert made == drafting.DraftResult("2026-10-13", None, is_thin=True)
     with db.begin() as session:
-        assert drafting.drafts_due(session, NOW) == []
-        assert issues.listing(session, paper) == []
+        assert drafting.list_publications_due(session, NOW) == []
+        assert issues.list_issues(session, paper) == []
 
 
 def test_a_thin_week_is_drafted_and_says_that_it_is_thin(db: Database) -> None:
     with db.begin() as session:
         paper = factories.publication(session, weekday="tuesday")
         factories.week(session, 2)
-        made = drafting.draft_due(session, paper.id, NOW)
+        made = drafting.draft_due_issue(session, paper.id, NOW)
         assert made is not None
-        assert made.thin
+        assert made.is_thin
         assert made.issue is not None
         assert made.issue.state == State.DRAFT
 
@@ -193,7 +193,7 @@ def test_the_clock_leaves_a_draft_alone_that_was_begun_by_hand(db: Database) -> 
     with db.begin() as session:
         issue = factories.drafted(session, 3, weekday="tuesday")
         factories.compare(session, "Late", "Later", panel=(50, 100), days_ago=-1)
-        made = drafting.draft_due(session, issue.publication_id, NOW)
+        made = drafting.draft_due_issue(session, issue.publication_id, NOW)
         assert made is not None
         assert made.issue is issue
         assert len(issue.picks) == 3
@@ -202,12 +202,12 @@ def test_the_clock_leaves_a_draft_alone_that_was_begun_by_hand(db: Database) -> 
 def test_a_draft_left_over_from_last_week_is_drafted_anew(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 2, weekday="tuesday")
-        drafting.draft_due(session, issue.publication_id, NOW)
+        drafting.draft_due_issue(session, issue.publication_id, NOW)
         factories.compare(session, "Late", "Later", panel=(50, 100), days_ago=-6)
-        made = drafting.draft_due(session, issue.publication_id, NOW + timedelta(days=7))
+        made = drafting.draft_due_issue(session, issue.publication_id, NOW + timedelta(days=7))
         assert made is not None
         assert made.issue is issue
-        assert (issue.occasion, len(issue.picks)) == ("2026-10-20", 3)
+        assert (issue.slot_date, len(issue.picks)) == ("2026-10-20", 3)
 
 
 def test_a_draft_anew_sees_what_an_editor_did_a_moment_ago(postgres: Database) -> None:
@@ -215,17 +215,17 @@ def test_a_draft_anew_sees_what_an_editor_did_a_moment_ago(postgres: Database) -
         issue = factories.drafted(session, 7)
         lead, last = issue.picks[0].comparison_id, issue.picks[4].comparison_id
     with postgres.begin() as clock:
-        mine = issues.get(clock, 1)
+        mine = issues.get_by_number(clock, 1)
         assert mine.picks
         assert mine.rejections
         with postgres.begin() as editor:
-            theirs = issues.get(editor, 1)
-            text_edits.write(editor, theirs, theirs.revision, subject="Mine")
-            pick_edits.pin(editor, theirs, last)
-            edits = pick_edits.drop(editor, theirs, lead)
-        drafting.draft(clock, mine.publication, NOW, by="test")
+            theirs = issues.get_by_number(editor, 1)
+            text_edits.update_texts(editor, theirs, theirs.revision, subject="Mine")
+            pick_edits.pin_pick(editor, theirs, last)
+            edits = pick_edits.drop_pick(editor, theirs, lead)
+        drafting.draft_issue(clock, mine.publication, NOW, actor="test")
     with postgres.read() as session:
-        issue = issues.get(session, 1)
+        issue = issues.get_by_number(session, 1)
         assert (issue.subject, len(issue.picks), issue.revision) == ("Mine", 5, edits + 1)
         assert [pick.comparison_id for pick in issue.picks if pick.pinned] == [last]
         assert lead not in {pick.comparison_id for pick in issue.picks}
@@ -236,24 +236,24 @@ def test_a_draft_anew_leaves_an_issue_alone_that_was_scheduled_a_moment_ago(post
         before = factories.names(factories.drafted(session, 7))
     with postgres.begin() as clock:
         paper = publications.find(clock)
-        assert issues.open_draft(clock, paper.id)
+        assert issues.find_open_draft(clock, paper.id)
         with postgres.begin() as editor:
-            schedule.send_now(editor, issues.get(editor, 1), now=NOW, by="test")
-        second = drafting.draft(clock, paper, NOW, by="test")
+            schedule.send_now(editor, issues.get_by_number(editor, 1), now=NOW, actor="test")
+        second = drafting.draft_issue(clock, paper, NOW, actor="test")
         assert (second.number, len(second.picks)) == (2, 2)
     with postgres.read() as session:
-        assert factories.names(issues.get(session, 1)) == before
+        assert factories.names(issues.get_by_number(session, 1)) == before
 
 
 def test_an_older_verdict_that_comes_in_late_is_no_news(db: Database) -> None:
     with db.begin() as session:
         first = factories.drafted(session, 5)
         factories.compare(session, "Tool0", "Tool1", panel=(0, 0), days_ago=30)
-        again = drafting.draft(session, first.publication, NOW, by="test")
-        assert editions.edition(session, again, "https://x.dev").blocks[0].left.panel_ship == 75
+        again = drafting.draft_issue(session, first.publication, NOW, actor="test")
+        assert editions.build_edition(session, again, "https://x.dev").blocks[0].left.panel_ship == 75
         assert "newer version" not in {
-            c.name for c in issue_checks.run(session, again, base_url="https://x.dev")
+            c.name for c in issue_checks.check_issue(session, again, base_url="https://x.dev")
         }
         factories.release(session, first)
         with pytest.raises(drafting.NothingNew):
-            drafting.draft(session, first.publication, NOW, by="test")
+            drafting.draft_issue(session, first.publication, NOW, actor="test")

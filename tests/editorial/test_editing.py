@@ -26,20 +26,20 @@ def issue(db: Database) -> Database:
 
 def test_of_two_editors_the_second_is_told_what_changed_and_by_whom(issue: Database) -> None:
     with issue.read() as session:
-        seen = issues.get(session, 1).revision
+        seen = issues.get_by_number(session, 1).revision
     with issue.begin() as session:
-        first = text_edits.write(session, issues.get(session, 1), seen, subject="First", by="ana@example.org")
+        first = text_edits.update_texts(session, issues.get_by_number(session, 1), seen, subject="First", author="ana@example.org")
         assert first == seen + 1
     with issue.begin() as session, pytest.raises(NotAllowed, match=r"the subject, by ana@example.org"):
-        text_edits.write(session, issues.get(session, 1), seen, subject="Second")
+        text_edits.update_texts(session, issues.get_by_number(session, 1), seen, subject="Second")
     with issue.read() as session:
-        assert issues.get(session, 1).subject == "First"
+        assert issues.get_by_number(session, 1).subject == "First"
 
 
 def test_texts_are_kept_as_written_but_for_what_would_break_a_mail(issue: Database) -> None:
     with issue.begin() as session:
-        one = issues.get(session, 1)
-        text_edits.write(
+        one = issues.get_by_number(session, 1)
+        text_edits.update_texts(
             session,
             one,
             one.revision,
@@ -53,94 +53,94 @@ def test_texts_are_kept_as_written_but_for_what_would_break_a_mail(issue: Databa
 @pytest.mark.parametrize(("field", "most"), [("subject", 200), ("preheader", 200), ("intro", 20_000)])
 def test_a_text_that_is_too_long_is_refused_by_name(issue: Database, field: str, most: int) -> None:
     with issue.begin() as session:
-        one = issues.get(session, 1)
+        one = issues.get_by_number(session, 1)
         with pytest.raises(BadInput, match=field):
-            text_edits.write(session, one, one.revision, **{field: "x" * (most + 1)})
+            text_edits.update_texts(session, one, one.revision, **{field: "x" * (most + 1)})
 
 
 def test_writing_nothing_changes_nothing(issue: Database) -> None:
     with issue.begin() as session:
-        one = issues.get(session, 1)
-        assert text_edits.write(session, one, 0) == one.revision
+        one = issues.get_by_number(session, 1)
+        assert text_edits.update_texts(session, one, 0) == one.revision
 
 
 def test_an_order_must_name_each_pick_once(issue: Database) -> None:
     with issue.begin() as session:
-        one = issues.get(session, 1)
+        one = issues.get_by_number(session, 1)
         ids = [pick.id for pick in one.picks]
         for wrong in (ids[:-1], [*ids, 999], [ids[0], *ids[:-1]], []):
             with pytest.raises(BadInput, match="each pick"):
-                text_edits.reorder(session, one, wrong)
-        text_edits.reorder(session, one, ids[::-1])
+                text_edits.reorder_picks(session, one, wrong)
+        text_edits.reorder_picks(session, one, ids[::-1])
         assert [pick.id for pick in one.picks] == ids[::-1]
         assert [pick.position for pick in one.picks] == [1, 2, 3, 4, 5]
 
 
 def test_a_dropped_pick_is_a_rejection_and_can_be_put_back(issue: Database) -> None:
     with issue.begin() as session:
-        one = issues.get(session, 1)
+        one = issues.get_by_number(session, 1)
         gone = one.picks[1].comparison_id
-        pick_edits.drop(session, one, gone)
+        pick_edits.drop_pick(session, one, gone)
         assert gone not in {pick.comparison_id for pick in one.picks}
         assert [pick.position for pick in one.picks] == [1, 2, 3, 4]
-        assert {r.comparison_id: r.why_not for r in one.rejections}[gone] == "Dropped by an editor"
-        pick_edits.add(session, one, gone)
+        assert {r.comparison_id: r.reason for r in one.rejections}[gone] == "Dropped by an editor"
+        pick_edits.add_pick(session, one, gone)
         assert one.picks[-1].comparison_id == gone
         assert one.picks[-1].pinned
         assert gone not in {r.comparison_id for r in one.rejections}
-        assert one.picks[-1].why.startswith("Added by an editor. ")
+        assert one.picks[-1].reason.startswith("Added by an editor. ")
 
 
 def test_a_rejected_one_can_be_kept_out_for_good(issue: Database) -> None:
     with issue.begin() as session:
-        one = issues.get(session, 1)
+        one = issues.get_by_number(session, 1)
         nearly = one.rejections[0].comparison_id
-        pick_edits.drop(session, one, nearly)
-        pick_edits.drop(session, one, one.picks[0].comparison_id)
-        drafting.draft(session, one.publication, NOW, by="test")
+        pick_edits.drop_pick(session, one, nearly)
+        pick_edits.drop_pick(session, one, one.picks[0].comparison_id)
+        drafting.draft_issue(session, one.publication, NOW, actor="test")
         assert nearly not in {pick.comparison_id for pick in one.picks}
         assert len([r for r in one.rejections if r.vetoed]) == 2
 
 
 def test_a_pin_can_be_taken_away(issue: Database) -> None:
     with issue.begin() as session:
-        one = issues.get(session, 1)
-        pick_edits.pin(session, one, one.picks[0].comparison_id)
-        pick_edits.unpin(session, one, one.picks[0].comparison_id)
+        one = issues.get_by_number(session, 1)
+        pick_edits.pin_pick(session, one, one.picks[0].comparison_id)
+        pick_edits.unpin_pick(session, one, one.picks[0].comparison_id)
         assert not one.picks[0].pinned
 
 
 def test_what_is_not_there_is_named(issue: Database) -> None:
     with issue.begin() as session:
-        one = issues.get(session, 1)
-        for act in (pick_edits.pin, pick_edits.unpin, pick_edits.add, pick_edits.drop):
+        one = issues.get_by_number(session, 1)
+        for act in (pick_edits.pin_pick, pick_edits.unpin_pick, pick_edits.add_pick, pick_edits.drop_pick):
             with pytest.raises(NotFound, match="999"):
                 act(session, one, 999)
         with pytest.raises(NotFound, match="999"):
-            text_edits.annotate(session, one, 999, "a note")
+            text_edits.update_note(session, one, 999, "a note")
 
 
 def test_one_that_was_sent_may_be_added_again_by_hand(issue: Database) -> None:
     with issue.begin() as session:
-        first = issues.get(session, 1)
+        first = issues.get_by_number(session, 1)
         sent = first.picks[0].comparison_id
         factories.release(session, first)
-        second = drafting.draft(session, first.publication, NOW, by="test")
-        pick_edits.add(session, second, sent)
+        second = drafting.draft_issue(session, first.publication, NOW, actor="test")
+        pick_edits.add_pick(session, second, sent)
         assert second.picks[-1].comparison_id == sent
 
 
 def test_a_scheduled_issue_can_be_edited_until_it_is_frozen(issue: Database) -> None:
     with issue.begin() as session:
-        one = issues.get(session, 1)
-        schedule.send_now(session, one, now=NOW, by="test")
-        text_edits.write(session, one, one.revision, subject="At the last minute")
-        pick_edits.drop(session, one, one.picks[0].comparison_id)
+        one = issues.get_by_number(session, 1)
+        schedule.send_now(session, one, now=NOW, actor="test")
+        text_edits.update_texts(session, one, one.revision, subject="At the last minute")
+        pick_edits.drop_pick(session, one, one.picks[0].comparison_id)
         session.execute(Issue.__table__.update().values(state="sending"))
         for act in (
-            lambda: text_edits.write(session, one, one.revision, subject="Too late"),
-            lambda: pick_edits.drop(session, one, one.picks[0].comparison_id),
-            lambda: text_edits.reorder(session, one, [pick.id for pick in one.picks]),
+            lambda: text_edits.update_texts(session, one, one.revision, subject="Too late"),
+            lambda: pick_edits.drop_pick(session, one, one.picks[0].comparison_id),
+            lambda: text_edits.reorder_picks(session, one, [pick.id for pick in one.picks]),
         ):
             with pytest.raises(NotAllowed, match="is sending: what it says is fixed"):
                 act()
@@ -154,19 +154,19 @@ def _lead(issue: Issue) -> int:
 @pytest.mark.parametrize(
     "act",
     [
-        lambda session, one: pick_edits.pin(session, one, _lead(one)),
-        lambda session, one: pick_edits.unpin(session, one, _lead(one)),
-        lambda session, one: text_edits.annotate(session, one, _lead(one), "a note"),
-        lambda session, one: text_edits.reorder(session, one, [pick.id for pick in one.picks]),
+        lambda session, one: pick_edits.pin_pick(session, one, _lead(one)),
+        lambda session, one: pick_edits.unpin_pick(session, one, _lead(one)),
+        lambda session, one: text_edits.update_note(session, one, _lead(one), "a note"),
+        lambda session, one: text_edits.reorder_picks(session, one, [pick.id for pick in one.picks]),
     ],
 )
 def test_what_somebody_dropped_a_moment_ago_is_refused_in_words(postgres: Database, act: Act) -> None:
     with postgres.begin() as session:
         factories.drafted(session, 7)
     with postgres.begin() as mine, pytest.raises((NotFound, BadInput)):
-        one = issues.get(mine, 1)
+        one = issues.get_by_number(mine, 1)
         with postgres.begin() as other:
-            pick_edits.drop(other, issues.get(other, 1), _lead(one))
+            pick_edits.drop_pick(other, issues.get_by_number(other, 1), _lead(one))
         act(mine, one)
 
 
@@ -174,11 +174,11 @@ def test_two_editors_who_drop_the_same_pick_drop_it_once(postgres: Database) -> 
     with postgres.begin() as session:
         factories.drafted(session, 7)
     with postgres.begin() as mine:
-        one = issues.get(mine, 1)
+        one = issues.get_by_number(mine, 1)
         gone = _lead(one)
         with postgres.begin() as other:
-            pick_edits.drop(other, issues.get(other, 1), gone)
-        pick_edits.drop(mine, one, gone)
+            pick_edits.drop_pick(other, issues.get_by_number(other, 1), gone)
+        pick_edits.drop_pick(mine, one, gone)
         assert [pick.position for pick in one.picks] == [1, 2, 3, 4]
         assert [r.comparison_id for r in one.rejections if r.vetoed] == [gone]
 
@@ -187,11 +187,11 @@ def test_two_editors_who_add_the_same_comparison_add_it_once(postgres: Database)
     with postgres.begin() as session:
         factories.drafted(session, 7)
     with postgres.begin() as mine:
-        one = issues.get(mine, 1)
+        one = issues.get_by_number(mine, 1)
         wanted = one.rejections[0].comparison_id
         with postgres.begin() as other:
-            pick_edits.add(other, issues.get(other, 1), wanted)
-        pick_edits.add(mine, one, wanted)
+            pick_edits.add_pick(other, issues.get_by_number(other, 1), wanted)
+        pick_edits.add_pick(mine, one, wanted)
         assert [pick.comparison_id for pick in one.picks].count(wanted) == 1
         assert [pick.position for pick in one.picks] == [1, 2, 3, 4, 5, 6]
 
@@ -199,21 +199,21 @@ def test_two_editors_who_add_the_same_comparison_add_it_once(postgres: Database)
 def test_an_issue_on_the_calendar_keeps_a_subject_and_a_pick(issue: Database) -> None:
     def empty(session: Session, one: Issue) -> None:
         for pick in list(one.picks):
-            pick_edits.drop(session, one, pick.comparison_id)
+            pick_edits.drop_pick(session, one, pick.comparison_id)
 
     with issue.begin() as session:
-        schedule.send_now(session, issues.get(session, 1), now=NOW, by="test")
+        schedule.send_now(session, issues.get_by_number(session, 1), now=NOW, actor="test")
     with pytest.raises(NotAllowed, match="no subject"), issue.begin() as session:
-        text_edits.write(session, issues.get(session, 1), 1, subject=" ")
+        text_edits.update_texts(session, issues.get_by_number(session, 1), 1, subject=" ")
     with pytest.raises(NotAllowed, match="no picks"), issue.begin() as session:
-        empty(session, issues.get(session, 1))
+        empty(session, issues.get_by_number(session, 1))
     with issue.read() as session:
-        one = issues.get(session, 1)
+        one = issues.get_by_number(session, 1)
         assert (one.subject, len(one.picks)) == ("Tool0 or Tool1? and 4 more verdicts", 5)
 
 
 def test_text_that_no_database_takes_is_left_out(issue: Database) -> None:
     with issue.begin() as session:
-        one = issues.get(session, 1)
-        text_edits.write(session, one, one.revision, subject="a\ud800b\x07", intro="\x00- a\n\t- b\ud800")
+        one = issues.get_by_number(session, 1)
+        text_edits.update_texts(session, one, one.revision, subject="a\ud800b\x07", intro="\x00- a\n\t- b\ud800")
         assert (one.subject, one.intro) == ("ab", "- a\n\t- b")

@@ -9,12 +9,12 @@ from tests.editorial.factories import NOW
 from digest.catalog.models import Review
 from digest.db import Database
 from digest.editorial.checks import freshness_checks, issue_checks
-from digest.editorial.checks.finding import Check, Level
+from digest.editorial.checks.finding import Finding, Level
 from digest.editorial.models import Issue
 
 
-def found(session, issue: Issue, later: timedelta = timedelta()) -> dict[str, Check]:
-    return {check.name: check for check in freshness_checks.run(session, issue, NOW + later)}
+def found(session, issue: Issue, later: timedelta = timedelta()) -> dict[str, Finding]:
+    return {check.name: check for check in freshness_checks.check_freshness(session, issue, NOW + later)}
 
 
 def test_a_correction_says_what_it_corrects(db: Database) -> None:
@@ -24,7 +24,7 @@ def test_a_correction_says_what_it_corrects(db: Database) -> None:
         check = found(session, issue)["newer version"]
         assert "Tool0's verdict went from 75 % to 25 %" in check.text
         assert check.text.startswith("Tool0 vs Tool1 has a newer version")
-        assert check.place == f"pick-{issue.picks[0].comparison_id}"
+        assert check.location == f"pick-{issue.picks[0].comparison_id}"
 
 
 def test_a_later_comparison_with_another_price_or_the_other_verdict_is_told(db: Database) -> None:
@@ -55,7 +55,7 @@ def test_a_preheader_that_says_nothing_is_told(sqlite: Database) -> None:
         issue = factories.drafted(session, 5, sender_address="d@verdicts.dev")
 
         def names() -> set[str]:
-            return {check.name for check in issue_checks.run(session, issue, base_url="https://verdicts.dev")}
+            return {check.name for check in issue_checks.check_issue(session, issue, base_url="https://verdicts.dev")}
 
         for text, name in (
             ("", "no preheader"),

@@ -15,15 +15,15 @@ from tests.editorial.factories import NOW
 from digest.db import Database
 from digest.editorial import editions
 from digest.editorial.checks import external_check_queue, external_check_results, external_check_worker
-from digest.editorial.checks.external_check_queue import Outside, Wanted
+from digest.editorial.checks.external_check_queue import MailSetup, CheckRequest
 from digest.editorial.checks.finding import Level
 from digest.editorial.drafts import text_edits
-from digest.editorial.models import Issue, Look
+from digest.editorial.models import Issue, ExternalCheck
 from digest.external_checks import spam
-from digest.external_checks.ssrf import Allowance
+from digest.external_checks.ssrf import HostPolicy
 
 BASE = "https://verdicts.dev"
-OUTSIDE = Outside("mail.verdicts.dev")
+OUTSIDE = MailSetup("mail.verdicts.dev")
 
 
 class Site(BaseHTTPRequestHandler):
@@ -38,11 +38,11 @@ class Site(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def site() -> Iterator[tuple[str, Allowance]]:
+def site() -> Iterator[tuple[str, HostPolicy]]:
     with HTTPServer(("127.0.0.1", 0), Site) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
-        allowed = Allowance(frozenset({server.server_port}), (ip_network("127.0.0.1/32"),))
+        allowed = HostPolicy(frozenset({server.server_port}), (ip_network("127.0.0.1/32"),))
         yield f"http://127.0.0.1:{server.server_port}", allowed
         server.shutdown()
         thread.join()
@@ -51,14 +51,14 @@ def site() -> Iterator[tuple[str, Allowance]]:
 def drafted(db: Database, **words: str) -> int:
     with db.begin() as session:
         issue = factories.drafted(session, 3)  # its sender is of a domain for examples: the DNS is not asked
-        text_edits.write(session, issue, issue.revision, **words)
+        text_edits.update_texts(session, issue, issue.revision, **words)
         return issue.id
 
 
-def sight(db: Database, issue_id: int) -> external_check_results.Sight:
+def sight(db: Database, issue_id: int) -> external_check_results.CheckResults:
     with db.read() as session:
         issue = session.get_one(Issue, issue_id)
-        return external_check_results.sight(session, issue, editions.edition(session, issue, BASE), OUTSIDE)
+        return external_check_results.collect_results(session, issue, editions.build_edition(session, issue, BASE), OUTSIDE)
 
 
 def test_links_are_looked_at_once_an_hour_and_what_is_dead_is_said(db: Database) -> None:
@@ -68,23 +68,23 @@ def test_links_are_looked_at_once_an_hour_and_what_is_dead_is_said(db: Database)
         issue_id = drafted(db, intro=intro.replace(f", [us]({BASE}/x)", ""))
 
         def look() -> bool:
-            return external_check_worker.look(
-                db, base_url=BASE, outside=OUTSIDE, allowed=allowed, clock=lambda: now
+            return external_check_worker.run_due_checks(
+                db, base_url=BASE, mail_setup=OUTSIDE, host_policy=allowed, clock=lambda: now
             )
 
         assert sight(db, issue_id).progress["link"] == (0, 3)
-        assert sight(db, issue_id).pending
+        assert sight(db, issue_id).is_pending
         assert look()
         found = sight(db, issue_id)
         assert found.progress["link"] == (3, 3)
-        assert [(check.level, check.place) for check in found.checks] == [(Level.WARNING, "intro")] * 2
-        assert "no such page (404)" in found.checks[0].text
-        assert "private network" in found.checks[1].text or "port 80" in found.checks[1].text
-        assert found.words["link"] == "1 of 3 leads to a page"
+        assert [(check.level, check.location) for check in found.findings] == [(Level.WARNING, "intro")] * 2
+        assert "no such page (404)" in found.findings[0].text
+        assert "private network" in found.findings[1].text or "port 80" in found.findings[1].text
+        assert found.summaries["link"] == "1 of 3 leads to a page"
         assert not look()
         with db.read() as session:
-            links = [Wanted("link", f"{url}/there")]
-            assert external_check_queue.due(session, links, now + timedelta(minutes=61)) == links
+            links = [CheckRequest("link", f"{url}/there")]
+            assert external_check_queue.list_due(session, links, now + timedelta(minutes=61)) == links
 
 
 def test_what_fails_about_one_thing_keeps_no_other_from_being_written_down(sqlite: Database) -> None:
@@ -98,61 +98,61 @@ def test_what_fails_about_one_thing_keeps_no_other_from_being_written_down(sqlit
     with site() as (url, allowed):
         issue_id = drafted(sqlite, intro=f"[a]({url}/there), [b]({url}/there?again)")
         options = {"base_url": BASE, "outside": OUTSIDE, "allowed": allowed, "clock": lambda: NOW}
-        assert external_check_worker.look(sqlite, stopping=stopping, **options)
+        assert external_check_worker.run_due_checks(sqlite, is_stopping=stopping, **options)
     found = sight(sqlite, issue_id)
     assert found.progress["link"] == (2, 2)
-    assert [check.level for check in found.checks].count(Level.NOTE) == 1
-    assert any("could not be looked at" in check.text for check in found.checks)
+    assert [check.level for check in found.findings].count(Level.NOTE) == 1
+    assert any("could not be looked at" in check.text for check in found.findings)
 
 
 def test_a_sender_that_could_not_be_looked_at_is_not_said_to_lack_anything(sqlite: Database) -> None:
     with sqlite.begin() as session:
         issue = factories.drafted(session, 3, sender_address="news@verdicts.io")
-        made = editions.edition(session, issue, BASE)
-        (asked,) = [one for one in external_check_queue.wanted(issue, made, OUTSIDE) if one.kind == "sender"]
+        made = editions.build_edition(session, issue, BASE)
+        (asked,) = [one for one in external_check_queue.list_requests(issue, made, OUTSIDE) if one.kind == "sender"]
         external_check_queue.claim(session, [asked], NOW)
-        external_check_queue.store(
+        external_check_queue.store_result(
             session, asked, {"trouble": "looking failed here (KeyError)", "unsure": True}, NOW
         )
-        found = external_check_results.sight(session, issue, made, OUTSIDE)
-    assert [(check.name, check.level) for check in found.checks] == [("sender", Level.NOTE)]
-    assert found.words["sender"] == "verdicts.io could not be looked at"
+        found = external_check_results.collect_results(session, issue, made, OUTSIDE)
+    assert [(check.name, check.level) for check in found.findings] == [("sender", Level.NOTE)]
+    assert found.summaries["sender"] == "verdicts.io could not be looked at"
 
 
 def test_two_workers_do_not_look_at_the_same_thing(db: Database) -> None:
-    one = Wanted("link", "https://fine.dev/")
+    one = CheckRequest("link", "https://fine.dev/")
     with db.begin() as session:
         assert external_check_queue.claim(session, [one], NOW) == [one]
         assert external_check_queue.claim(session, [one], NOW) == []
-        assert external_check_queue.due(
-            session, [one], NOW + external_check_queue.CLAIM + timedelta(seconds=1)
+        assert external_check_queue.list_due(
+            session, [one], NOW + external_check_queue.CLAIM_LEASE + timedelta(seconds=1)
         ) == [one]
-        external_check_queue.store(session, one, {"trouble": ""}, NOW)
-        assert external_check_queue.due(session, [one], NOW) == []
-        external_check_queue.again(session, [one], NOW + timedelta(seconds=1))
-        assert external_check_queue.seen(session, [one])[0].at is None
-        assert external_check_queue.due(session, [one], NOW + timedelta(seconds=1)) == [one]
-        external_check_queue.forget(session, NOW + timedelta(days=8))
-        assert session.scalar(select(func.count()).select_from(Look)) == 0
+        external_check_queue.store_result(session, one, {"trouble": ""}, NOW)
+        assert external_check_queue.list_due(session, [one], NOW) == []
+        external_check_queue.request_recheck(session, [one], NOW + timedelta(seconds=1))
+        assert external_check_queue.fetch_results(session, [one])[0].checked_at is None
+        assert external_check_queue.list_due(session, [one], NOW + timedelta(seconds=1)) == [one]
+        external_check_queue.delete_old(session, NOW + timedelta(days=8))
+        assert session.scalar(select(func.count()).select_from(ExternalCheck)) == 0
 
 
 def test_a_text_that_is_being_written_is_not_shown_to_the_filter(sqlite: Database) -> None:
-    one = Wanted("spam", "0" * 64)
+    one = CheckRequest("spam", "0" * 64)
     with sqlite.begin() as session:
         assert external_check_queue.claim(session, [one], NOW) == []
-        assert external_check_queue.due(session, [one], NOW + timedelta(seconds=5)) == []
-        assert external_check_queue.claim(session, [one], NOW + external_check_queue.CALM) == [one]
+        assert external_check_queue.list_due(session, [one], NOW + timedelta(seconds=5)) == []
+        assert external_check_queue.claim(session, [one], NOW + external_check_queue.SPAM_SETTLE_TIME) == [one]
 
 
-@pytest.mark.skipif(not spam.installed(), reason="SpamAssassin is not installed here")
+@pytest.mark.skipif(not spam.is_installed(), reason="SpamAssassin is not installed here")
 def test_the_mail_itself_gets_a_score_and_a_good_one(sqlite: Database) -> None:
     issue_id = drafted(sqlite)
-    for now in (NOW, NOW + external_check_queue.CALM):
-        external_check_worker.look(sqlite, base_url=BASE, outside=OUTSIDE, clock=lambda at=now: at)
+    for now in (NOW, NOW + external_check_queue.SPAM_SETTLE_TIME):
+        external_check_worker.run_due_checks(sqlite, base_url=BASE, mail_setup=OUTSIDE, clock=lambda at=now: at)
     found = sight(sqlite, issue_id)
     assert found.progress["spam"] == (1, 1)
-    assert "of 5 points" in found.words["spam"]
-    assert found.checks == ()
+    assert "of 5 points" in found.summaries["spam"]
+    assert found.findings == ()
 
 
 def test_what_the_dns_says_is_a_finding_with_the_record_to_add_and_on_trial_only_a_note(
@@ -161,21 +161,21 @@ def test_what_the_dns_says_is_a_finding_with_the_record_to_add_and_on_trial_only
     from digest.external_checks import sender_auth
 
     proofs = [
-        vars(proof) for proof in sender_auth.look("verdicts.io", relay="smtp.gmail.com", ask=lambda _: [])
+        vars(proof) for proof in sender_auth.check_sender("verdicts.io", relay="smtp.gmail.com", lookup=lambda _: [])
     ]
     with sqlite.begin() as session:
         issue = factories.drafted(session, 3, sender_address="news@verdicts.io")
         for base, level in ((BASE, Level.WARNING), ("http://127.0.0.1:8000", Level.NOTE)):
-            made = editions.edition(session, issue, base)
+            made = editions.build_edition(session, issue, base)
             (asked,) = [
-                one for one in external_check_queue.wanted(issue, made, OUTSIDE) if one.kind == "sender"
+                one for one in external_check_queue.list_requests(issue, made, OUTSIDE) if one.kind == "sender"
             ]
             external_check_queue.claim(session, [asked], NOW)
-            external_check_queue.store(session, asked, {"proofs": proofs}, NOW)
+            external_check_queue.store_result(session, asked, {"proofs": proofs}, NOW)
             checks = {
                 check.name: check
-                for check in external_check_results.sight(session, issue, made, OUTSIDE).checks
+                for check in external_check_results.collect_results(session, issue, made, OUTSIDE).findings
             }
             assert checks["sender SPF"].level == checks["sender DMARC"].level == level
             assert checks["sender DKIM"].level == Level.NOTE
-            assert checks["sender SPF"].record.startswith("verdicts.io. IN TXT")
+            assert checks["sender SPF"].dns_record.startswith("verdicts.io. IN TXT")

@@ -20,37 +20,37 @@ def test_the_clock_drafts_nothing_for_a_skipped_day_and_catches_up_when_it_is_ta
     with db.begin() as session:
         paper = factories.publication(session, weekday="tuesday")
         factories.week(session)
-        assert slots.skip(session, paper, TUESDAY, now=NOW, user_id=None)
-        assert not slots.skip(session, paper, TUESDAY, now=NOW, user_id=None)
-        assert drafting.drafts_due(session, NOW) == []
-        assert drafting.draft_due(session, paper.id, NOW) is None
+        assert slots.skip_slot(session, paper, TUESDAY, now=NOW, user_id=None)
+        assert not slots.skip_slot(session, paper, TUESDAY, now=NOW, user_id=None)
+        assert drafting.list_publications_due(session, NOW) == []
+        assert drafting.draft_due_issue(session, paper.id, NOW) is None
     with db.begin() as session:
-        assert slots.unskip(session, paper, TUESDAY)
-        assert not slots.unskip(session, paper, TUESDAY)
-        assert drafting.drafts_due(session, NOW) == [paper.id]
-        made = drafting.draft_due(session, paper.id, NOW)
+        assert slots.restore_slot(session, paper, TUESDAY)
+        assert not slots.restore_slot(session, paper, TUESDAY)
+        assert drafting.list_publications_due(session, NOW) == [paper.id]
+        made = drafting.draft_due_issue(session, paper.id, NOW)
         assert made is not None
-        assert made.occasion == TUESDAY
+        assert made.slot_date == TUESDAY
 
 
 def test_the_week_after_a_skipped_one_is_drafted_as_ever(sqlite: Database) -> None:
     with sqlite.begin() as session:
         paper = factories.publication(session, weekday="tuesday")
         factories.week(session)
-        slots.skip(session, paper, TUESDAY, now=NOW, user_id=None)
-        assert slots.next_planned(session, paper, NOW).day == "2026-10-20"
-        assert drafting.drafts_due(session, NOW + timedelta(days=7)) == [paper.id]
+        slots.skip_slot(session, paper, TUESDAY, now=NOW, user_id=None)
+        assert slots.next_slot(session, paper, NOW).local_date == "2026-10-20"
+        assert drafting.list_publications_due(session, NOW + timedelta(days=7)) == [paper.id]
 
 
 def test_a_day_on_which_an_issue_goes_out_is_not_skipped(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, weekday="tuesday")
         paper = issue.publication
-        schedule.schedule(session, issue, on=f"{TUESDAY} 09:00", zone=paper.zone, now=NOW, by="test")
+        schedule.schedule_issue(session, issue, local_time=f"{TUESDAY} 09:00", zone=paper.zone, now=NOW, actor="test")
         with pytest.raises(NotAllowed, match="issue 1 is on the calendar"):
-            slots.skip(session, paper, TUESDAY, now=NOW, user_id=None)
-        schedule.unschedule(session, issue, now=NOW, by="test")
-        assert slots.skip(session, paper, TUESDAY, now=NOW, user_id=None)
+            slots.skip_slot(session, paper, TUESDAY, now=NOW, user_id=None)
+        schedule.unschedule(session, issue, now=NOW, actor="test")
+        assert slots.skip_slot(session, paper, TUESDAY, now=NOW, user_id=None)
 
 
 @pytest.mark.parametrize("day", ["2026-10-14", "2026-10-06", "20261013", "soon", ""])
@@ -58,21 +58,21 @@ def test_only_a_coming_regular_day_can_be_skipped(sqlite: Database, day: str) ->
     with sqlite.begin() as session:
         paper = factories.publication(session, weekday="tuesday")
         with pytest.raises(BadInput):
-            slots.skip(session, paper, day, now=NOW, user_id=None)
+            slots.skip_slot(session, paper, day, now=NOW, user_id=None)
 
 
 def test_the_hours_of_a_day_keep_the_wall_clock_over_a_clock_change(sqlite: Database) -> None:
     with sqlite.begin() as session:
         paper = factories.publication(session, weekday="monday", zone="Europe/Berlin", draft_days_before=2)
-        days = slots.between(session, paper, date(2026, 10, 13), date(2026, 10, 31))
-    assert [day.day for day in days] == ["2026-10-19", "2026-10-26"]
+        days = slots.list_slots(session, paper, date(2026, 10, 13), date(2026, 10, 31))
+    assert [day.local_date for day in days] == ["2026-10-19", "2026-10-26"]
     # The clocks go back on the night to 25 October: draft on Saturday in summer time, issue on Monday in winter time.
-    assert days[1].cut_off == datetime(2026, 10, 24, 7, 0, tzinfo=UTC)
-    assert days[1].run == datetime(2026, 10, 26, 8, 0, tzinfo=UTC)
+    assert days[1].cutoff == datetime(2026, 10, 24, 7, 0, tzinfo=UTC)
+    assert days[1].send_at == datetime(2026, 10, 26, 8, 0, tzinfo=UTC)
 
 
 def test_days_before_the_publication_was_made_are_none_of_its_days(sqlite: Database) -> None:
     with sqlite.begin() as session:
         paper = factories.publication(session, weekday="tuesday")
-        days = slots.between(session, paper, date(2026, 9, 1), date(2026, 10, 20))
-    assert [day.day for day in days] == ["2026-10-13", "2026-10-20"]
+        days = slots.list_slots(session, paper, date(2026, 9, 1), date(2026, 10, 20))
+    assert [day.local_date for day in days] == ["2026-10-13", "2026-10-20"]

@@ -8,34 +8,34 @@ from hypothesis import strategies as st
 from tests.editorial.factories import NOW
 
 from digest.editorial.selection import reasons
-from digest.editorial.selection.candidate import Candidate, Contender, Past
-from digest.editorial.selection.ranking import Selection, rank, select
+from digest.editorial.selection.candidate import Candidate, CandidateSide, PreviousVerdict
+from digest.editorial.selection.ranking import Selection, rank_candidates, select_picks
 
 PERCENT = st.integers(0, 100)
 TOOLS = st.sampled_from([f"tool{n}" for n in range(8)])
 
 
 @st.composite
-def contenders(draw: st.DrawFn) -> Contender:
+def contenders(draw: st.DrawFn) -> CandidateSide:
     slug = draw(TOOLS)
-    return Contender(slug.title(), slug, draw(PERCENT), draw(st.none() | PERCENT), draw(st.integers(0, 6)))
+    return CandidateSide(slug.title(), slug, draw(PERCENT), draw(st.none() | PERCENT), draw(st.integers(0, 6)))
 
 
 @st.composite
 def candidates(draw: st.DrawFn, most: int = 15) -> list[Candidate]:
     found = []
     for number in draw(st.sets(st.integers(1, 60), max_size=most)):
-        past = draw(st.none() | st.builds(Past, st.integers(1, 40), PERCENT, PERCENT))
+        past = draw(st.none() | st.builds(PreviousVerdict, st.integers(1, 40), PERCENT, PERCENT))
         found.append(
             Candidate(
-                comparison=number,
-                version=number * 10,
+                comparison_id=number,
+                version_id=number * 10,
                 slug=f"slug{number % 3}",
                 left=draw(contenders()),
                 right=draw(contenders()),
                 published_at=NOW - timedelta(hours=draw(st.integers(0, 2000))),
-                held=past.issue if past else None,
-                past=past,
+                last_issue_number=past.issue_number if past else None,
+                previous_verdict=past,
             )
         )
     return found
@@ -53,24 +53,24 @@ def test_the_order_in_which_candidates_come_does_not_matter(
 ) -> None:
     shuffled = list(found)
     random.shuffle(shuffled)
-    first = select(found, wanted, pins=pins, vetoes=vetoes, clicks=clicks)
-    assert select(shuffled, wanted, pins=pins, vetoes=vetoes, clicks=clicks) == first
+    first = select_picks(found, wanted, pins=pins, vetoes=vetoes, clicks=clicks)
+    assert select_picks(shuffled, wanted, pins=pins, vetoes=vetoes, clicks=clicks) == first
 
 
 @given(candidates(), WANTED, PINS, IDS)
 def test_every_candidate_is_in_or_out_and_never_both(found, wanted, pins, vetoes) -> None:
-    selection = select(found, wanted, pins=pins, vetoes=vetoes)
-    inside = [chosen.candidate.comparison for chosen in selection.picks]
-    outside = [rejected.candidate.comparison for rejected in selection.rejected]
+    selection = select_picks(found, wanted, pins=pins, vetoes=vetoes)
+    inside = [chosen.candidate.comparison_id for chosen in selection.picks]
+    outside = [rejected.candidate.comparison_id for rejected in selection.rejected]
     assert sorted(inside + outside) == sorted(c.comparison for c in found)
-    assert all(chosen.why for chosen in selection.picks)
-    assert all(rejected.why_not for rejected in selection.rejected)
+    assert all(chosen.reason for chosen in selection.picks)
+    assert all(rejected.reason for rejected in selection.rejected)
 
 
 @given(candidates(), WANTED, PINS, IDS)
 def test_pins_stay_and_vetoes_stay_out(found, wanted, pins, vetoes) -> None:
-    selection = select(found, wanted, pins=pins, vetoes=vetoes - pins.keys())
-    inside = {chosen.candidate.comparison for chosen in selection.picks}
+    selection = select_picks(found, wanted, pins=pins, vetoes=vetoes - pins.keys())
+    inside = {chosen.candidate.comparison_id for chosen in selection.picks}
     there = {c.comparison for c in found}
     assert pins.keys() & there <= inside
     assert not inside & (vetoes - pins.keys())
@@ -79,16 +79,16 @@ def test_pins_stay_and_vetoes_stay_out(found, wanted, pins, vetoes) -> None:
 
 @given(candidates(), WANTED, IDS)
 def test_no_place_is_left_empty_while_there_is_something_for_it(found, wanted, vetoes) -> None:
-    selection = select(found, wanted, vetoes=vetoes)
+    selection = select_picks(found, wanted, vetoes=vetoes)
     assert len(selection.picks) == min(wanted, len({c.comparison for c in found} - vetoes))
 
 
 @given(candidates(), WANTED)
 def test_a_tool_comes_twice_only_when_nothing_else_is_there(found, wanted) -> None:
-    selection = select(found, wanted)
-    shown = Counter(tool for chosen in selection.picks for tool in chosen.candidate.tools)
+    selection = select_picks(found, wanted)
+    shown = Counter(tool for chosen in selection.picks for tool in chosen.candidate.tool_slugs)
     if any(count > 1 for count in shown.values()):
-        assert all(rejected.candidate.tools & shown.keys() for rejected in selection.rejected)
+        assert all(rejected.candidate.tool_slugs & shown.keys() for rejected in selection.rejected)
 
 
 @given(candidates(), WANTED, st.integers(1, 5))
@@ -96,72 +96,72 @@ def test_a_pin_keeps_its_place(found, wanted, place) -> None:
     if not found:
         return
     pinned = found[0].comparison
-    selection = select(found, wanted, pins={pinned: place})
-    places = [chosen.candidate.comparison for chosen in selection.picks]
+    selection = select_picks(found, wanted, pins={pinned: place})
+    places = [chosen.candidate.comparison_id for chosen in selection.picks]
     assert places.index(pinned) == min(place, len(places)) - 1
 
 
 @given(candidates(), WANTED)
 def test_drafting_again_with_all_picks_pinned_changes_nothing(found, wanted) -> None:
-    first = select(found, wanted)
-    pins = {chosen.candidate.comparison: place for place, chosen in enumerate(first.picks, start=1)}
-    assert select(found, wanted, pins=pins).picks == first.picks
+    first = select_picks(found, wanted)
+    pins = {chosen.candidate.comparison_id: place for place, chosen in enumerate(first.picks, start=1)}
+    assert select_picks(found, wanted, pins=pins).picks == first.picks
 
 
 def candidate(
-    number: int, left: Contender, right: Contender, days: int = 0, past: Past | None = None
+    number: int, left: CandidateSide, right: CandidateSide, days: int = 0, past: PreviousVerdict | None = None
 ) -> Candidate:
-    return Candidate(number, number, f"slug{number}", left, right, NOW - timedelta(days=days), past=past)
+    return Candidate(number, number, f"slug{number}", left, right, NOW - timedelta(days=days), previous_verdict=past)
 
 
-def side(name: str, panel: int = 100, community: int | None = None) -> Contender:
-    return Contender(name, name.lower(), panel, community, 4)
+def side(name: str, panel: int = 100, community: int | None = None) -> CandidateSide:
+    return CandidateSide(name, name.lower(), panel, community, 4)
 
 
 def order(selection: Selection) -> list[int]:
-    return [chosen.candidate.comparison for chosen in selection.picks]
+    return [chosen.candidate.comparison_id for chosen in selection.picks]
 
 
 def test_the_fresher_leads_when_all_else_is_equal() -> None:
     old, new = candidate(1, side("A"), side("B"), days=7), candidate(2, side("C"), side("D"))
-    assert order(select([old, new], 2)) == [2, 1]
+    assert order(select_picks([old, new], 2)) == [2, 1]
 
 
 def test_the_disputed_leads_over_the_unanimous() -> None:
     calm, split = candidate(1, side("A"), side("B")), candidate(2, side("C", 50), side("D"))
-    assert order(select([calm, split], 2)) == [2, 1]
+    assert order(select_picks([calm, split], 2)) == [2, 1]
 
 
 def test_what_readers_voted_on_and_followed_leads() -> None:
     plain, voted = candidate(1, side("A"), side("B")), candidate(2, side("C", 100, 100), side("D"))
-    assert order(select([plain, voted], 2)) == [2, 1]
-    assert order(select([plain, voted], 2, clicks={"a": 50, "c": 1})) == [1, 2]
+    assert order(select_picks([plain, voted], 2)) == [2, 1]
+    assert order(select_picks([plain, voted], 2, clicks={"a": 50, "c": 1})) == [1, 2]
 
 
 def test_a_changed_verdict_leads() -> None:
     plain = candidate(1, side("A"), side("B"))
-    changed = candidate(2, side("C"), side("D"), past=Past(3, 75, 100))
-    selection = select([plain, changed], 2)
+    changed = candidate(2, side("C"), side("D"), past=PreviousVerdict(3, 75, 100))
+    selection = select_picks([plain, changed], 2)
     assert order(selection) == [2, 1]
-    assert selection.picks[0].why == "The verdict changed since issue 3: C went from 75% to 100%"
+    assert selection.picks[0].reason == "The verdict changed since issue 3: C went from 75% to 100%"
 
 
 def test_a_rejected_one_says_where_its_tool_is_already() -> None:
     first = candidate(1, side("SmolLM3", 50), side("B"))
     again = candidate(2, side("SmolLM3", 50), side("C"), days=1)
     other = candidate(3, side("D"), side("E"), days=30)
-    selection = select([first, again, other], 2)
+    selection = select_picks([first, again, other], 2)
     assert order(selection) == [1, 3]
-    assert selection.rejected[0].why_not == "SmolLM3 is already in this issue, in SmolLM3 vs B"
+    assert selection.rejected[0].reason == "SmolLM3 is already in this issue, in SmolLM3 vs B"
 
 
 def test_the_reasons_name_what_an_editor_sees() -> None:
-    assert reasons.why(candidate(1, side("X", 75), side("Y"))) == (
+    assert reasons.selection_reason(candidate(1, side("X", 75), side("Y"))) == (
         "The panel is split 3 to 1 on X; Y is 25 points ahead"
     )
-    assert reasons.why(candidate(1, side("X"), side("Y"))) == "New, and the panel has both at 100% ship"
-    assert reasons.why(candidate(1, side("X", 95), side("Y"))) == "The panel is split on X, at 95% ship"
-    assert reasons.why(candidate(1, side("X", 100, 40), side("Y"))) == (
+    assert reasons.selection_reason(candidate(1, side("X"), side("Y"))) == "New, and the panel has both at 100% ship"
+    assert reasons.selection_reason(candidate(1, side("X", 95), side("Y"))) == "The panel is split on X, at 95% ship"
+    assert reasons.selection_reason(candidate(1, side("X", 100, 40), side("Y"))) == (
         "The community is at 40% on X where the panel is at 100%"
     )
 
@@ -169,12 +169,12 @@ def test_the_reasons_name_what_an_editor_sees() -> None:
 def test_of_one_comparison_in_two_versions_the_newest_counts() -> None:
     old = Candidate(1, 1, "a", side("A"), side("B"), NOW)
     new = Candidate(1, 2, "a", side("A", 50), side("B"), NOW)
-    assert rank([new, old], {}) == [new]
+    assert rank_candidates([new, old], {}) == [new]
 
 
 def test_one_that_must_give_way_to_a_pin_is_told_so() -> None:
     better, pinned = candidate(1, side("A", 50), side("B")), candidate(2, side("C"), side("D"), days=300)
-    selection = select([better, pinned], 1, pins={2: 1})
+    selection = select_picks([better, pinned], 1, pins={2: 1})
     assert (
-        selection.rejected[0].why_not == "Ranked 1 of 2, but what an editor pinned or noted keeps its place"
+        selection.rejected[0].reason == "Ranked 1 of 2, but what an editor pinned or noted keeps its place"
     )

@@ -8,7 +8,7 @@ from tests.editorial.factories import NOW
 
 from digest.db import Database
 from digest.editorial.calendar import schedule, schedule_notes
-from digest.editorial.calendar.local_time import resolve
+from digest.editorial.calendar.local_time import to_utc
 from digest.editorial.models import State
 from digest.errors import BadInput
 
@@ -16,26 +16,26 @@ BERLIN = "Europe/Berlin"
 
 
 def test_the_hold_and_what_a_machine_that_is_down_means_are_said_with_their_hours() -> None:
-    held, late, checked = schedule_notes.promises("2026-12-01 09:00", BERLIN, 10)
+    held, late, checked = schedule_notes.schedule_notes("2026-12-01 09:00", BERLIN, 10)
     assert "10 minutes, until 09:10" in held
     assert "If nothing runs here at 09:00, it goes out as soon as something does, until 15:00" in late
     assert "checked once more" in checked
-    assert len(schedule_notes.promises("2026-12-01 09:00", BERLIN, 0)) == 2
+    assert len(schedule_notes.schedule_notes("2026-12-01 09:00", BERLIN, 0)) == 2
 
 
 def test_the_promise_is_kept_to_the_minute(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 5)
-        schedule.schedule(session, issue, on="2026-12-01 09:00", zone=BERLIN, now=NOW, by="desk")
-        hour = resolve("2026-12-01 09:00", BERLIN)
-        last = resolve("2026-12-01 15:00", BERLIN)
-        assert schedule.due(session, hour - timedelta(seconds=1)) == []
-        assert schedule.due(session, hour) == schedule.due(session, last) == [issue.id]
+        schedule.schedule_issue(session, issue, local_time="2026-12-01 09:00", zone=BERLIN, now=NOW, actor="desk")
+        hour = to_utc("2026-12-01 09:00", BERLIN)
+        last = to_utc("2026-12-01 15:00", BERLIN)
+        assert schedule.list_due(session, hour - timedelta(seconds=1)) == []
+        assert schedule.list_due(session, hour) == schedule.list_due(session, last) == [issue.id]
         assert schedule.pause_missed(session, last) == []
-        assert schedule.due(session, last + timedelta(seconds=1)) == []
+        assert schedule.list_due(session, last + timedelta(seconds=1)) == []
         assert schedule.pause_missed(session, last + timedelta(seconds=1)) == [issue]
         assert issue.state == State.PAUSED
-        schedule.send_now(session, issue, now=last + timedelta(hours=1), by="desk")
+        schedule.send_now(session, issue, now=last + timedelta(hours=1), actor="desk")
 
 
 @pytest.mark.parametrize(
@@ -47,15 +47,15 @@ def test_the_promise_is_kept_to_the_minute(db: Database) -> None:
     ],
 )
 def test_an_hour_that_a_clock_change_takes_or_doubles_is_told(on: str, says: str | None) -> None:
-    told = schedule_notes.promises(on, BERLIN, 0)
+    told = schedule_notes.schedule_notes(on, BERLIN, 0)
     assert (told[0] if len(told) > 2 else None) == says
 
 
 def test_an_hour_that_cannot_be_read_is_refused() -> None:
     with pytest.raises(BadInput):
-        schedule_notes.promises("2026-13-01 09:00", BERLIN, 0)
+        schedule_notes.schedule_notes("2026-13-01 09:00", BERLIN, 0)
 
 
 def test_without_a_hold_nothing_takes_it_back_and_that_is_said() -> None:
-    assert "nothing takes it back" in schedule_notes.promises_now(0)[0]
-    assert "1 minute everything" in schedule_notes.promises_now(1)[0]
+    assert "nothing takes it back" in schedule_notes.send_now_notes(0)[0]
+    assert "1 minute everything" in schedule_notes.send_now_notes(1)[0]

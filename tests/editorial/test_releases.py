@@ -19,42 +19,42 @@ from digest.errors import NotAllowed
 def wanted(session: Session, **fields: object) -> tuple[Issue, int, int]:
     """An issue that was asked for by Ana: it, Ana and Ben."""
     issue = factories.drafted(session, **({"two_people": True} | fields))
-    ana, ben = (users.invite(session, f"{name}@example.org", Role.EDITOR, NOW).id for name in ("ana", "ben"))
-    schedule.send_now(session, issue, now=NOW, by="desk", user_id=ana)
+    ana, ben = (users.invite_user(session, f"{name}@example.org", Role.EDITOR, NOW).id for name in ("ana", "ben"))
+    schedule.send_now(session, issue, now=NOW, actor="desk", user_id=ana)
     return issue, ana, ben
 
 
 def release(session: Session, issue: Issue, user_id: int, revision: int | None = None) -> None:
     revision = issue.revision if revision is None else revision
-    approvals.release(session, issue, revision, now=NOW, by="desk", user_id=user_id)
+    approvals.approve(session, issue, revision, now=NOW, actor="desk", user_id=user_id)
 
 
 def test_one_person_is_enough_where_two_are_not_asked_for(db: Database) -> None:
     with db.begin() as session:
         issue, *_ = wanted(session, two_people=False)
-        assert schedule.due(session, NOW) == [issue.id]
-        assert approvals.standing(session, issue) is None
+        assert schedule.list_due(session, NOW) == [issue.id]
+        assert approvals.find_status(session, issue) is None
 
 
 def test_the_clock_waits_for_the_second_person(db: Database) -> None:
     with db.begin() as session:
         issue, _, ben = wanted(session)
-        assert schedule.due(session, NOW) == []
+        assert schedule.list_due(session, NOW) == []
         with pytest.raises(NotAllowed, match="second person"):
-            transitions.move(session, issue, State.SENDING, now=NOW, by="clock")
+            transitions.change_state(session, issue, State.SENDING, now=NOW, actor="clock")
     with db.begin() as session:
-        issue = issues.get(session, 1)
+        issue = issues.get_by_number(session, 1)
         release(session, issue, ben)
-        assert schedule.due(session, NOW) == [issue.id]
-        standing = approvals.standing(session, issue)
+        assert schedule.list_due(session, NOW) == [issue.id]
+        standing = approvals.find_status(session, issue)
         assert standing is not None
-        assert (standing.missing, standing.asker, standing.releaser) == (
+        assert (standing.is_missing, standing.requester, standing.approver) == (
             False,
             "ana@example.org",
             "ben@example.org",
         )
-        transitions.move(session, issue, State.SENDING, now=NOW, by="clock")
-        said = [line.why for line in transitions.history(session, issue.id)]
+        transitions.change_state(session, issue, State.SENDING, now=NOW, actor="clock")
+        said = [line.reason for line in transitions.list_transitions(session, issue.id)]
         assert "asked a second person to release it" in said
         assert "released as the second person" in said
 
@@ -62,18 +62,18 @@ def test_the_clock_waits_for_the_second_person(db: Database) -> None:
 def test_nobody_releases_what_they_asked_for_themselves(sqlite: Database) -> None:
     with sqlite.begin() as session:
         issue, ana, ben = wanted(session)
-        standing = approvals.standing(session, issue)
+        standing = approvals.find_status(session, issue)
         assert standing is not None
-        assert (standing.may_release(ana), standing.may_release(ben)) == (False, True)
+        assert (standing.may_approve(ana), standing.may_approve(ben)) == (False, True)
         with pytest.raises(NotAllowed, match="yourself"):
             release(session, issue, ana)
 
 
 EDITS: dict[str, Callable[[Session, Issue], object]] = {
-    "subject": lambda s, i: text_edits.write(s, i, i.revision, subject="Another one"),
-    "note": lambda s, i: text_edits.annotate(s, i, i.picks[0].comparison_id, "Look."),
-    "order": lambda s, i: text_edits.reorder(s, i, [pick.id for pick in reversed(i.picks)]),
-    "pick": lambda s, i: pick_edits.drop(s, i, i.picks[0].comparison_id),
+    "subject": lambda s, i: text_edits.update_texts(s, i, i.revision, subject="Another one"),
+    "note": lambda s, i: text_edits.update_note(s, i, i.picks[0].comparison_id, "Look."),
+    "order": lambda s, i: text_edits.reorder_picks(s, i, [pick.id for pick in reversed(i.picks)]),
+    "pick": lambda s, i: pick_edits.drop_pick(s, i, i.picks[0].comparison_id),
 }
 
 
@@ -83,22 +83,22 @@ def test_an_edit_makes_the_release_void(sqlite: Database, edit: Callable[[Sessio
         issue, ana, ben = wanted(session)
         release(session, issue, ben)
         edit(session, issue)
-        assert schedule.due(session, NOW) == []
+        assert schedule.list_due(session, NOW) == []
         with pytest.raises(NotAllowed, match="edited since"):
             release(session, issue, ben)
-        approvals.ask(session, issue, now=NOW, by="desk", user_id=ben)
+        approvals.request_approval(session, issue, now=NOW, actor="desk", user_id=ben)
         with pytest.raises(NotAllowed, match="yourself"):
             release(session, issue, ben)
         release(session, issue, ana)
-        assert schedule.due(session, NOW) == [issue.id]
+        assert schedule.list_due(session, NOW) == [issue.id]
 
 
 def test_what_is_released_is_what_the_second_person_saw(sqlite: Database) -> None:
     with sqlite.begin() as session:
         issue, ana, ben = wanted(session)
         seen = issue.revision
-        text_edits.write(session, issue, issue.revision, subject="Changed while Ben read")
-        approvals.ask(session, issue, now=NOW, by="desk", user_id=ana)
+        text_edits.update_texts(session, issue, issue.revision, subject="Changed while Ben read")
+        approvals.request_approval(session, issue, now=NOW, actor="desk", user_id=ana)
         with pytest.raises(NotAllowed, match="edited since"):
             release(session, issue, ben, seen)
 
@@ -106,18 +106,18 @@ def test_what_is_released_is_what_the_second_person_saw(sqlite: Database) -> Non
 def test_another_hour_needs_no_new_release_and_a_missed_one_says_what_was_missing(db: Database) -> None:
     with db.begin() as session:
         issue, ana, ben = wanted(session)
-        late = NOW + schedule.LATE + timedelta(minutes=1)
+        late = NOW + schedule.MAX_LATENESS + timedelta(minutes=1)
         assert [one.id for one in schedule.pause_missed(session, late)] == [issue.id]
         assert "nobody released it" in str(issue.pause_reason)
-        schedule.send_now(session, issue, now=late, by="desk", user_id=ana)
+        schedule.send_now(session, issue, now=late, actor="desk", user_id=ana)
         release(session, issue, ben)
-        schedule.send_now(session, issue, now=late, by="desk", user_id=ana)
-        assert schedule.due(session, late) == [issue.id]
+        schedule.send_now(session, issue, now=late, actor="desk", user_id=ana)
+        assert schedule.list_due(session, late) == [issue.id]
 
 
 def test_nothing_is_released_that_is_not_on_the_calendar_or_was_not_asked_for(sqlite: Database) -> None:
     with sqlite.begin() as session:
         issue, ana, ben = wanted(session)
-        schedule.unschedule(session, issue, now=NOW, by="desk", user_id=ana)
+        schedule.unschedule(session, issue, now=NOW, actor="desk", user_id=ana)
         with pytest.raises(NotAllowed, match="on the calendar"):
             release(session, issue, ben)

@@ -17,9 +17,9 @@ EVERY = list(itertools.product(State, State))
 
 
 def test_the_table_speaks_of_every_state() -> None:
-    assert set(transitions.ALLOWED) == set(State)
-    assert all(State.CANCELLED in after for was, after in transitions.ALLOWED.items() if after)
-    assert not transitions.ALLOWED[State.SENT]
+    assert set(transitions.ALLOWED_TRANSITIONS) == set(State)
+    assert all(State.CANCELLED in after for was, after in transitions.ALLOWED_TRANSITIONS.items() if after)
+    assert not transitions.ALLOWED_TRANSITIONS[State.SENT]
 
 
 @pytest.mark.parametrize(("was", "to"), EVERY)
@@ -27,12 +27,12 @@ def test_only_what_the_table_allows_happens(sqlite: Database, was: State, to: St
     with sqlite.begin() as session:
         issue = factories.drafted(session, 1)
         issue.state = was
-        if to in transitions.ALLOWED[was]:
-            transitions.move(session, issue, to, now=NOW, by="test", why="because")
+        if to in transitions.ALLOWED_TRANSITIONS[was]:
+            transitions.change_state(session, issue, to, now=NOW, actor="test", reason="because")
             assert issue.state == to
         else:
             with pytest.raises(NotAllowed) as caught:
-                transitions.move(session, issue, to, now=NOW, by="test")
+                transitions.change_state(session, issue, to, now=NOW, actor="test")
             assert "\n" not in str(caught.value)
             assert issue.state == was
 
@@ -43,11 +43,11 @@ def test_only_who_takes_an_issue_back_makes_a_draft_of_what_is_being_sent(sqlite
         for was in set(State) - {State.SENDING, State.SCHEDULED}:
             issue.state = was
             with pytest.raises(NotAllowed):
-                transitions.move(session, issue, State.DRAFT, now=NOW, by="test", taken_back=True)
+                transitions.change_state(session, issue, State.DRAFT, now=NOW, actor="test", is_unfrozen=True)
         issue.state = State.SENDING
         with pytest.raises(NotAllowed):
-            transitions.move(session, issue, State.DRAFT, now=NOW, by="test")
-        transitions.move(session, issue, State.DRAFT, now=NOW, by="test", taken_back=True)
+            transitions.change_state(session, issue, State.DRAFT, now=NOW, actor="test")
+        transitions.change_state(session, issue, State.DRAFT, now=NOW, actor="test", is_unfrozen=True)
         assert issue.state == State.DRAFT
 
 
@@ -55,13 +55,13 @@ def test_each_change_says_who_when_and_why(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 1)
         issue.state = State.SENDING
-        transitions.move(session, issue, State.PAUSED, now=NOW, by="relay", why="530 sign in first")
+        transitions.change_state(session, issue, State.PAUSED, now=NOW, actor="relay", reason="530 sign in first")
         assert issue.pause_reason == "530 sign in first"
-        transitions.move(session, issue, State.SENDING, now=NOW, by="desk")
+        transitions.change_state(session, issue, State.SENDING, now=NOW, actor="desk")
         assert issue.pause_reason is None
-        transitions.move(session, issue, State.SENT, now=NOW, by="clock")
+        transitions.change_state(session, issue, State.SENT, now=NOW, actor="clock")
         assert issue.finished_at == NOW
-        past = [(t.from_state, t.to_state, t.by, t.why) for t in transitions.history(session, issue.id)]
+        past = [(t.from_state, t.to_state, t.actor, t.reason) for t in transitions.list_transitions(session, issue.id)]
         assert past == [
             ("", "draft", "test", "drafted"),
             ("sending", "paused", "relay", "530 sign in first"),
@@ -77,13 +77,13 @@ def test_of_two_at_once_one_wins(db: Database) -> None:
 
     def work(to: State) -> None:
         with db.read() as session:
-            issue = issues.get(session, 1)
+            issue = issues.get_by_number(session, 1)
             session.expunge_all()  # both keep what they saw: a draft
         barrier.wait(10)
         try:
             with db.begin() as session:
                 session.add(issue)
-                transitions.move(session, issue, to, now=NOW, by="test")
+                transitions.change_state(session, issue, to, now=NOW, actor="test")
             won.append(to)
         except NotAllowed as refusal:
             lost.append(str(refusal))
@@ -94,19 +94,19 @@ def test_of_two_at_once_one_wins(db: Database) -> None:
     for thread in threads:
         thread.join(30)
     with db.read() as session:
-        issue = session.get_one(Issue, issues.get(session, 1).id)
+        issue = session.get_one(Issue, issues.get_by_number(session, 1).id)
         assert [issue.state] == won
         assert len(lost) == 1
         assert "somebody else was faster" in lost[0]
-        assert len(transitions.history(session, issue.id)) == 2
+        assert len(transitions.list_transitions(session, issue.id)) == 2
 
 
 def test_a_freeze_that_waited_for_an_edit_sends_what_was_edited(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 3)
-        schedule.send_now(session, issue, now=NOW, by="test")
+        schedule.send_now(session, issue, now=NOW, actor="test")
     with db.begin() as session:
-        issue = issues.get(session, 1)
+        issue = issues.get_by_number(session, 1)
         lead = issue.picks[0]
         # As another connection would have, between our reading and our taking the row.
         session.execute(
@@ -114,5 +114,5 @@ def test_a_freeze_that_waited_for_an_edit_sends_what_was_edited(db: Database) ->
         )
         session.execute(Issue.__table__.update().values(subject="Changed"))
         assert (lead.note, issue.subject) != ("At the last minute", "Changed")
-        transitions.move(session, issue, State.SENDING, now=NOW, by="clock")
+        transitions.change_state(session, issue, State.SENDING, now=NOW, actor="clock")
         assert (issue.picks[0].note, issue.subject) == ("At the last minute", "Changed")

@@ -15,22 +15,22 @@ from digest.signing import Purpose, Signer
 
 def test_a_link_signs_in_once(db: Database, signer: Signer) -> None:
     with db.begin() as session:
-        user = users.invite(session, "Ana@Example.org", Role.EDITOR, NOW)
-        first, second = (users.sign_in_token(signer, user, NOW) for _ in range(2))
-        assert users.check_token(session, signer, first, NOW).id == user.id
+        user = users.invite_user(session, "Ana@Example.org", Role.EDITOR, NOW)
+        first, second = (users.create_sign_in_token(signer, user, NOW) for _ in range(2))
+        assert users.check_sign_in_token(session, signer, first, NOW).id == user.id
         assert users.sign_in(session, signer, first, NOW).last_seen_at == NOW
         for token in (first, second):
             with pytest.raises(BadToken, match="used already"):
                 users.sign_in(session, signer, token, NOW)
             with pytest.raises(BadToken):
-                users.check_token(session, signer, token, NOW)
+                users.check_sign_in_token(session, signer, token, NOW)
 
 
-@pytest.mark.parametrize("lifetime", [users.BY_LETTER, users.BY_INIT])
+@pytest.mark.parametrize("lifetime", [users.EMAIL_LINK_LIFETIME, users.SETUP_LINK_LIFETIME])
 def test_a_link_expires(db: Database, signer: Signer, lifetime: timedelta) -> None:
     with db.begin() as session:
-        user = users.invite(session, "ana@example.org", Role.OWNER, NOW)
-        token = users.sign_in_token(signer, user, NOW, lifetime)
+        user = users.invite_user(session, "ana@example.org", Role.OWNER, NOW)
+        token = users.create_sign_in_token(signer, user, NOW, lifetime)
         with pytest.raises(BadToken, match="expired"):
             users.sign_in(session, signer, token, NOW + lifetime + timedelta(seconds=1))
         users.sign_in(session, signer, token, NOW + lifetime)
@@ -39,7 +39,7 @@ def test_a_link_expires(db: Database, signer: Signer, lifetime: timedelta) -> No
 def test_a_token_of_another_kind_or_nobody_signs_nobody_in(db: Database, signer: Signer) -> None:
     later = int(NOW.timestamp()) + 600
     with db.begin() as session:
-        users.invite(session, "ana@example.org", Role.OWNER, NOW)
+        users.invite_user(session, "ana@example.org", Role.OWNER, NOW)
         for token in (
             signer.mint(Purpose.PREFERENCES, 1, 0, later),
             signer.mint(Purpose.SIGN_IN, 1, 0),
@@ -52,62 +52,62 @@ def test_a_token_of_another_kind_or_nobody_signs_nobody_in(db: Database, signer:
 
 def test_ending_the_sessions_ends_all_and_every_link_under_way(db: Database, signer: Signer) -> None:
     with db.begin() as session:
-        user = users.invite(session, "ana@example.org", Role.OWNER, NOW)
-        token, epoch = users.sign_in_token(signer, user, NOW), user.session_epoch
-        assert users.user_for_session(session, user.id, epoch) is not None
+        user = users.invite_user(session, "ana@example.org", Role.OWNER, NOW)
+        token, epoch = users.create_sign_in_token(signer, user, NOW), user.session_epoch
+        assert users.find_session_user(session, user.id, epoch) is not None
         users.end_sessions(session, user)
-        assert users.user_for_session(session, user.id, epoch) is None
+        assert users.find_session_user(session, user.id, epoch) is None
         with pytest.raises(BadToken):
             users.sign_in(session, signer, token, NOW)
 
 
 def test_one_person_is_one_user_however_they_write_themselves(db: Database) -> None:
     with db.begin() as session:
-        first = users.invite(session, " Ana@Example.org", "viewer", NOW)
-        again = users.invite(session, "ana@EXAMPLE.org", "owner", NOW)
+        first = users.invite_user(session, " Ana@Example.org", "viewer", NOW)
+        again = users.invite_user(session, "ana@EXAMPLE.org", "owner", NOW)
         assert (first.id, again.role) == (again.id, Role.OWNER)
-        assert users.find(session, "ANA@example.org ") is again
-        assert [user.address for user in users.listing(session)] == ["ana@example.org"]
+        assert users.find_user(session, "ANA@example.org ") is again
+        assert [user.address for user in users.list_users(session)] == ["ana@example.org"]
 
 
 @pytest.mark.parametrize(("address", "role"), [("nobody", "owner"), ("", "owner"), ("a@b.example", "king")])
 def test_a_bad_invitation_is_one_line(sqlite: Database, address: str, role: str) -> None:
     with sqlite.begin() as session, pytest.raises(BadInput) as caught:
-        users.invite(session, address, role, NOW)
+        users.invite_user(session, address, role, NOW)
     assert "\n" not in str(caught.value)
 
 
 def test_who_is_removed_cannot_come_in_and_can_be_invited_again(db: Database, signer: Signer) -> None:
     with db.begin() as session:
-        owner = users.invite(session, "owner@example.org", Role.OWNER, NOW)
-        user = users.invite(session, "ana@example.org", Role.EDITOR, NOW)
-        token, epoch = users.sign_in_token(signer, user, NOW), user.session_epoch
-        users.remove(session, user.id, NOW)
-        assert users.user_for_session(session, user.id, epoch) is None
-        assert users.user_for_session(session, user.id, user.session_epoch) is None
-        assert users.find(session, user.address) is None
-        assert users.listing(session) == [owner]
-        for late in (token, users.sign_in_token(signer, user, NOW)):
+        owner = users.invite_user(session, "owner@example.org", Role.OWNER, NOW)
+        user = users.invite_user(session, "ana@example.org", Role.EDITOR, NOW)
+        token, epoch = users.create_sign_in_token(signer, user, NOW), user.session_epoch
+        users.remove_user(session, user.id, NOW)
+        assert users.find_session_user(session, user.id, epoch) is None
+        assert users.find_session_user(session, user.id, user.session_epoch) is None
+        assert users.find_user(session, user.address) is None
+        assert users.list_users(session) == [owner]
+        for late in (token, users.create_sign_in_token(signer, user, NOW)):
             with pytest.raises(BadToken):
                 users.sign_in(session, signer, late, NOW)
         with pytest.raises(NotFound):
-            users.remove(session, user.id, NOW)
-        assert users.invite(session, "ana@example.org", Role.VIEWER, NOW).id == user.id
-        assert len(users.listing(session)) == 2
+            users.remove_user(session, user.id, NOW)
+        assert users.invite_user(session, "ana@example.org", Role.VIEWER, NOW).id == user.id
+        assert len(users.list_users(session)) == 2
 
 
 def test_the_last_owner_stays(db: Database) -> None:
     with db.begin() as session:
-        owner = users.invite(session, "owner@example.org", Role.OWNER, NOW)
-        users.invite(session, "ana@example.org", Role.EDITOR, NOW)
+        owner = users.invite_user(session, "owner@example.org", Role.OWNER, NOW)
+        users.invite_user(session, "ana@example.org", Role.EDITOR, NOW)
         with pytest.raises(NotAllowed, match="only owner"):
-            users.remove(session, owner.id, NOW)
+            users.remove_user(session, owner.id, NOW)
 
 
 def test_each_role_may_what_the_next_may(sqlite: Database) -> None:
     with sqlite.begin() as session:
-        user = users.invite(session, "ana@example.org", Role.EDITOR, NOW)
-        assert [users.may(user, role) for role in (Role.OWNER, Role.EDITOR, Role.VIEWER)] == [
+        user = users.invite_user(session, "ana@example.org", Role.EDITOR, NOW)
+        assert [users.has_role(user, role) for role in (Role.OWNER, Role.EDITOR, Role.VIEWER)] == [
             False,
             True,
             True,
@@ -116,24 +116,24 @@ def test_each_role_may_what_the_next_may(sqlite: Database) -> None:
 
 def test_the_last_owner_stays_one(db: Database) -> None:
     with db.begin() as session:
-        users.invite(session, "owner@verdicts.dev", Role.OWNER, NOW)
+        users.invite_user(session, "owner@verdicts.dev", Role.OWNER, NOW)
         with pytest.raises(NotAllowed, match="only owner"):
-            users.invite(session, "owner@verdicts.dev", Role.EDITOR, NOW)
-        users.invite(session, "second@verdicts.dev", Role.OWNER, NOW)
-        assert users.invite(session, "owner@verdicts.dev", Role.EDITOR, NOW).role == Role.EDITOR
+            users.invite_user(session, "owner@verdicts.dev", Role.EDITOR, NOW)
+        users.invite_user(session, "second@verdicts.dev", Role.OWNER, NOW)
+        assert users.invite_user(session, "owner@verdicts.dev", Role.EDITOR, NOW).role == Role.EDITOR
 
 
 def test_two_owners_who_remove_each_other_at_once_leave_one(postgres: Database) -> None:
     with postgres.begin() as session:
-        ids = [users.invite(session, f"{name}@verdicts.dev", Role.OWNER, NOW).id for name in ("a", "b")]
+        ids = [users.invite_user(session, f"{name}@verdicts.dev", Role.OWNER, NOW).id for name in ("a", "b")]
     told = list[str]()
 
     def remove(user_id: int) -> None:
         try:
             with postgres.begin() as session:
-                users.listing(session)
+                users.list_users(session)
                 barrier.wait()
-                users.remove(session, user_id, NOW)
+                users.remove_user(session, user_id, NOW)
         except NotAllowed as refusal:
             told.append(str(refusal))
 
@@ -144,4 +144,4 @@ def test_two_owners_who_remove_each_other_at_once_leave_one(postgres: Database) 
     for thread in threads:
         thread.join(30)
     with postgres.read() as session:
-        assert (len(users.listing(session)), len(told)) == (1, 1)
+        assert (len(users.list_users(session)), len(told)) == (1, 1)

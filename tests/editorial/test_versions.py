@@ -13,12 +13,12 @@ from tests.editorial.factories import NOW
 from digest.db import Database
 from digest.editorial import issues, users
 from digest.editorial.drafts import drafting, pick_edits, presence, snapshot, text_edits, versions
-from digest.editorial.drafts.snapshot import LeftOut, Manuscript, Placed
-from digest.editorial.drafts.versions import Who
+from digest.editorial.drafts.snapshot import RejectionSnapshot, IssueSnapshot, PickSnapshot
+from digest.editorial.drafts.versions import EditContext
 from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed, NotFound
 
-ANA, BOB = Who("ana@example.org", NOW), Who("bob@example.org", NOW)
+ANA, BOB = EditContext("ana@example.org", NOW), EditContext("bob@example.org", NOW)
 
 
 @pytest.fixture
@@ -28,86 +28,86 @@ def issue(db: Database) -> Database:
     return db
 
 
-def write(session: Session, one: Issue, who: Who, *, folds: bool = True, **texts: str) -> None:
-    with versions.edit(session, one, who, folds=folds):
-        text_edits.write(session, one, one.revision, **texts)
+def write(session: Session, one: Issue, who: EditContext, *, folds: bool = True, **texts: str) -> None:
+    with versions.record_edit(session, one, who, folds=folds):
+        text_edits.update_texts(session, one, one.revision, **texts)
 
 
 def told(session: Session, one: Issue) -> list[str]:
-    return [one.version.what for one in versions.listing(session, one.id)]
+    return [one.version.summary for one in versions.list_versions(session, one.id)]
 
 
 def test_a_draft_begins_with_a_version_and_each_edit_adds_one(issue: Database) -> None:
     with issue.begin() as session:
-        one = issues.get(session, 1)
+        one = issues.get_by_number(session, 1)
         write(session, one, ANA, intro="Good morning")
-        with versions.edit(session, one, ANA) as edit:
-            pick_edits.drop(session, one, one.picks[0].comparison_id)
-            edit.what = "The lead dropped"
+        with versions.record_edit(session, one, ANA) as edit:
+            pick_edits.drop_pick(session, one, one.picks[0].comparison_id)
+            edit.summary = "The lead dropped"
         assert told(session, one) == ["The lead dropped", "the intro", "Drafted"]
 
 
 def test_an_edit_that_changes_nothing_is_no_version(issue: Database) -> None:
     with issue.begin() as session:
-        one = issues.get(session, 1)
-        with versions.edit(session, one, ANA) as edit:
-            text_edits.reorder(session, one, [pick.id for pick in one.picks])
-        assert edit.made is None
+        one = issues.get_by_number(session, 1)
+        with versions.record_edit(session, one, ANA) as edit:
+            text_edits.reorder_picks(session, one, [pick.id for pick in one.picks])
+        assert edit.version is None
         assert told(session, one) == ["Drafted"]
 
 
 def test_drafting_anew_is_a_version_when_it_changes_something(issue: Database) -> None:
     with issue.begin() as session:
-        one = issues.get(session, 1)
-        drafting.draft(session, one.publication, NOW, by="clock")
+        one = issues.get_by_number(session, 1)
+        drafting.draft_issue(session, one.publication, NOW, actor="clock")
         assert told(session, one) == ["Drafted"]
         factories.compare(session, "Fresh", "Fresher", days_ago=-1, panel=(50, 51))
-        drafting.draft(session, one.publication, NOW, by="clock")
+        drafting.draft_issue(session, one.publication, NOW, actor="clock")
         assert told(session, one) == ["Drafted anew", "Drafted"]
 
 
 def test_what_one_person_writes_within_minutes_is_one_version(issue: Database) -> None:
     with issue.begin() as session:
-        one = issues.get(session, 1)
+        one = issues.get_by_number(session, 1)
         write(session, one, ANA, intro="Good")
         write(
             session, one, replace(ANA, now=NOW + timedelta(minutes=4)), intro="Good morning", subject="Hello"
         )
-        last = versions.listing(session, one.id)[0]
-        assert (last.version.what, last.script.intro) == ("the subject, the intro", "Good morning")
-        assert last.version.at == NOW + timedelta(minutes=4)
+        last = versions.list_versions(session, one.id)[0]
+        assert (last.version.summary, last.snapshot.intro) == ("the subject, the intro", "Good morning")
+        assert last.version.saved_at == NOW + timedelta(minutes=4)
         write(session, one, replace(ANA, now=NOW + timedelta(minutes=6)), intro="Good morning!")
         assert told(session, one) == ["the intro", "the subject, the intro", "Drafted"]
 
 
 def test_two_people_never_fold_into_one_version(issue: Database) -> None:
     with issue.begin() as session:
-        one = issues.get(session, 1)
-        ids = [users.invite(session, who.by, "editor", NOW).id for who in (ANA, BOB)]
+        one = issues.get_by_number(session, 1)
+        ids = [users.invite_user(session, who.author, "editor", NOW).id for who in (ANA, BOB)]
         write(session, one, replace(ANA, user_id=ids[0]), intro="Ana's")
         write(session, one, replace(BOB, user_id=ids[1]), intro="Bob's")
-        assert [(told.version.by, told.script.intro) for told in versions.listing(session, one.id)][:2] == [
-            (BOB.by, "Bob's"),
-            (ANA.by, "Ana's"),
+        assert [(told.version.author, told.snapshot.intro) for told in versions.list_versions(session, one.id)][:2] == [
+            (BOB.author, "Bob's"),
+            (ANA.author, "Ana's"),
         ]
 
 
 def test_an_edit_that_nobody_kept_shows_as_what_was_there_before(issue: Database) -> None:
     with issue.begin() as session:
-        one = issues.get(session, 1)
-        text_edits.write(session, one, one.revision, intro="By another door")
+        one = issues.get_by_number(session, 1)
+        text_edits.update_texts(session, one, one.revision, intro="By another door")
         write(session, one, ANA, subject="Mine")
         assert told(session, one) == ["the subject", "As it was", "Drafted"]
-        assert versions.listing(session, one.id)[1].script.intro == "By another door"
+        assert versions.list_versions(session, one.id)[1].snapshot.intro == "By another door"
 
 
 def test_two_edits_at_once_are_two_versions_and_neither_is_called_the_other_s(postgres: Database) -> None:
     with postgres.begin() as session:
         factories.drafted(session, 7)
     with postgres.begin() as mine:
-        one = issues.get(mine, 1)
+        one = issues.get_by_number(mine, 1)
         with postgres.begin() as other:
-            write(other, issues.get(other, 1), BOB, intro="Bob's")
+            write(other, issues.get_by_number(other, 1), BOB, intro="Bob's")
         write(mine, one, ANA, subject="Ana's")
         assert told(mine, one) == ["the subject", "the intro", "Drafted"]
         assert (one.subject, one.intro) == ("Ana's", "Bob's")
@@ -115,33 +115,33 @@ def test_two_edits_at_once_are_two_versions_and_neither_is_called_the_other_s(po
 
 def test_an_old_version_is_brought_back_whole_and_that_can_be_undone(issue: Database) -> None:
     with issue.begin() as session:
-        one = issues.get(session, 1)
-        begin = versions.latest(session, one.id)
-        before = snapshot.of(one)
-        with versions.edit(session, one, ANA):
-            pick_edits.swap(session, one, one.picks[1].comparison_id, one.rejections[0].comparison_id)
-            pick_edits.drop(session, one, one.picks[0].comparison_id)
-            text_edits.reorder(session, one, [pick.id for pick in reversed(one.picks)])
-            text_edits.annotate(session, one, one.picks[0].comparison_id, "A note")
-            text_edits.write(session, one, one.revision, intro="Rewritten", subject="Rewritten")
-        after = snapshot.of(one)
-        made = versions.bring_back(session, one, begin.id, BOB)
-        assert snapshot.of(one) == before
-        versions.undo(session, one, made.id, ANA)
-        assert snapshot.of(one) == after
+        one = issues.get_by_number(session, 1)
+        begin = versions.find_latest(session, one.id)
+        before = snapshot.take_snapshot(one)
+        with versions.record_edit(session, one, ANA):
+            pick_edits.swap_pick(session, one, one.picks[1].comparison_id, one.rejections[0].comparison_id)
+            pick_edits.drop_pick(session, one, one.picks[0].comparison_id)
+            text_edits.reorder_picks(session, one, [pick.id for pick in reversed(one.picks)])
+            text_edits.update_note(session, one, one.picks[0].comparison_id, "A note")
+            text_edits.update_texts(session, one, one.revision, intro="Rewritten", subject="Rewritten")
+        after = snapshot.take_snapshot(one)
+        made = versions.restore_version(session, one, begin.id, BOB)
+        assert snapshot.take_snapshot(one) == before
+        versions.undo_version(session, one, made.id, ANA)
+        assert snapshot.take_snapshot(one) == after
 
 
 def test_an_undo_takes_back_one_edit_and_leaves_what_others_did_since(issue: Database) -> None:
     with issue.begin() as session:
-        one = issues.get(session, 1)
+        one = issues.get_by_number(session, 1)
         lead, second, *_ = order = [pick.comparison_id for pick in one.picks]
-        text_edits.annotate(session, one, lead, "A long note. " * 300)
-        with versions.edit(session, one, ANA) as drop:
-            pick_edits.drop(session, one, lead)
-        with versions.edit(session, one, BOB):
-            pick_edits.pin(session, one, second)
-            text_edits.write(session, one, one.revision, intro="Bob was here")
-        versions.undo(session, one, drop.made.id, ANA)
+        text_edits.update_note(session, one, lead, "A long note. " * 300)
+        with versions.record_edit(session, one, ANA) as drop:
+            pick_edits.drop_pick(session, one, lead)
+        with versions.record_edit(session, one, BOB):
+            pick_edits.pin_pick(session, one, second)
+            text_edits.update_texts(session, one, one.revision, intro="Bob was here")
+        versions.undo_version(session, one, drop.version.id, ANA)
         assert [pick.comparison_id for pick in one.picks] == order
         assert one.picks[0].note.startswith("A long note")
         assert (one.picks[1].pinned, one.intro) == (True, "Bob was here")
@@ -150,56 +150,56 @@ def test_an_undo_takes_back_one_edit_and_leaves_what_others_did_since(issue: Dat
 
 def test_a_rival_takes_the_place_of_a_pick_in_one_act(issue: Database) -> None:
     with issue.begin() as session:
-        one = issues.get(session, 1)
+        one = issues.get_by_number(session, 1)
         out, rival = one.picks[2].comparison_id, one.rejections[0].comparison_id
-        pick_edits.swap(session, one, out, rival)
+        pick_edits.swap_pick(session, one, out, rival)
         assert [pick.position for pick in one.picks] == [1, 2, 3, 4, 5]
         assert (one.picks[2].comparison_id, one.picks[2].pinned) == (rival, True)
         assert [row.comparison_id for row in one.rejections if row.vetoed] == [out]
         with pytest.raises(NotAllowed, match="already"):
-            pick_edits.swap(session, one, one.picks[0].comparison_id, rival)
-        pick_edits.let_back(session, one, out)
+            pick_edits.swap_pick(session, one, one.picks[0].comparison_id, rival)
+        pick_edits.lift_veto(session, one, out)
         assert not [row for row in one.rejections if row.vetoed]
         with pytest.raises(NotFound, match="was not dropped"):
-            pick_edits.let_back(session, one, out)
+            pick_edits.lift_veto(session, one, out)
 
 
 def test_what_is_fixed_is_not_brought_back_and_a_version_of_another_issue_is_none(issue: Database) -> None:
     with issue.begin() as session:
-        one = issues.get(session, 1)
-        begin = versions.latest(session, one.id)
+        one = issues.get_by_number(session, 1)
+        begin = versions.find_latest(session, one.id)
         with pytest.raises(NotFound, match="no such version"):
-            versions.bring_back(session, one, begin.id + 99, ANA)
+            versions.restore_version(session, one, begin.id + 99, ANA)
         with pytest.raises(NotAllowed, match="nothing before"):
-            versions.undo(session, one, begin.id, ANA)
+            versions.undo_version(session, one, begin.id, ANA)
         write(session, one, ANA, intro="Good morning")
         session.execute(Issue.__table__.update().values(state=State.SENDING, release_at=NOW))
         session.expire(one)
         with pytest.raises(NotAllowed, match="fixed"):
-            versions.bring_back(session, one, begin.id, ANA)
+            versions.restore_version(session, one, begin.id, ANA)
 
 
 def test_versions_are_read_page_by_page(issue: Database) -> None:
     with issue.begin() as session:
-        one = issues.get(session, 1)
+        one = issues.get_by_number(session, 1)
         for number in range(5):
             write(session, one, ANA, folds=False, intro=f"Draft {number}")
-        page = versions.listing(session, one.id, limit=2)
-        assert [told.script.intro for told in page] == ["Draft 4", "Draft 3"]
-        assert page[-1].before.intro == "Draft 2"
-        rest = versions.listing(session, one.id, before=page[-1].version.id)
-        assert [told.before is None for told in rest] == [False, False, False, True]
+        page = versions.list_versions(session, one.id, limit=2)
+        assert [told.snapshot.intro for told in page] == ["Draft 4", "Draft 3"]
+        assert page[-1].previous.intro == "Draft 2"
+        rest = versions.list_versions(session, one.id, before=page[-1].version.id)
+        assert [told.previous is None for told in rest] == [False, False, False, True]
 
 
 def test_who_has_the_draft_open_sees_who_else_has(issue: Database) -> None:
     with issue.begin() as session:
-        one = issues.get(session, 1)
-        ana, bob = (users.invite(session, who.by, "editor", NOW).id for who in (ANA, BOB))
-        assert presence.stay(session, one, ana, NOW) == []
+        one = issues.get_by_number(session, 1)
+        ana, bob = (users.invite_user(session, who.author, "editor", NOW).id for who in (ANA, BOB))
+        assert presence.record_presence(session, one, ana, NOW) == []
         later = NOW + timedelta(seconds=15)
-        assert presence.stay(session, one, bob, later) == [presence.Other(ANA.by, NOW)]
-        assert presence.stay(session, one, ana, later) == [presence.Other(BOB.by, later)]
-        assert presence.stay(session, one, bob, later + timedelta(minutes=1)) == []
+        assert presence.record_presence(session, one, bob, later) == [presence.OtherEditor(ANA.author, NOW)]
+        assert presence.record_presence(session, one, ana, later) == [presence.OtherEditor(BOB.author, later)]
+        assert presence.record_presence(session, one, bob, later + timedelta(minutes=1)) == []
 
 
 numbers = st.lists(st.integers(1, 6), unique=True)
@@ -207,39 +207,39 @@ words = st.sampled_from(["", "a", "b"])
 
 
 @st.composite
-def scripts(draw: st.DrawFn) -> Manuscript:
+def scripts(draw: st.DrawFn) -> IssueSnapshot:
     picked = draw(numbers)
     left = [number for number in draw(numbers) if number not in picked]
-    return Manuscript(
+    return IssueSnapshot(
         draw(words),
         draw(words),
         draw(words),
-        tuple(Placed(n, n, draw(words), draw(words), draw(st.booleans())) for n in picked),
-        tuple(LeftOut(n, draw(words), draw(st.booleans())) for n in left),
+        tuple(PickSnapshot(n, n, draw(words), draw(words), draw(st.booleans())) for n in picked),
+        tuple(RejectionSnapshot(n, draw(words), draw(st.booleans())) for n in left),
     )
 
 
 @given(scripts(), scripts())
 def test_taking_back_the_last_edit_gives_exactly_what_was_before(
-    before: Manuscript, after: Manuscript
+    before: IssueSnapshot, after: IssueSnapshot
 ) -> None:
-    assert snapshot.without(after, before, after) == before
-    assert snapshot.unpack(snapshot.pack(after)) == after
+    assert snapshot.revert_edit(after, before, after) == before
+    assert snapshot.deserialize(snapshot.serialize(after)) == after
 
 
 @given(scripts(), scripts(), scripts())
 def test_taking_back_an_older_edit_never_doubles_a_comparison(
-    before: Manuscript, after: Manuscript, now: Manuscript
+    before: IssueSnapshot, after: IssueSnapshot, now: IssueSnapshot
 ) -> None:
-    found = snapshot.without(now, before, after)
-    held = [entry.comparison for entry in (*found.picks, *found.left_out)]
+    found = snapshot.revert_edit(now, before, after)
+    held = [entry.comparison_id for entry in (*found.picks, *found.rejections)]
     assert len(held) == len(set(held))
-    assert {pick.comparison for pick in now.picks} - {pick.comparison for pick in after.picks} <= set(held)
+    assert {pick.comparison_id for pick in now.picks} - {pick.comparison_id for pick in after.picks} <= set(held)
 
 
 def test_a_pick_has_moved_only_when_it_left_the_order_of_the_others() -> None:
-    picks = tuple(Placed(n, n, "", "", False) for n in (1, 2, 3, 4))
-    before = Manuscript("", "", "", picks, ())
+    picks = tuple(PickSnapshot(n, n, "", "", False) for n in (1, 2, 3, 4))
+    before = IssueSnapshot("", "", "", picks, ())
     after = replace(before, picks=(picks[3], *picks[:3]))
-    assert snapshot.changes(before, after).moved == (4,)
-    assert snapshot.changes(after, before).moved == (4,)
+    assert snapshot.diff_snapshots(before, after).moved == (4,)
+    assert snapshot.diff_snapshots(after, before).moved == (4,)

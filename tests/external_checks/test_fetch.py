@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from digest.errors import Unavailable
-from digest.external_checks.http import MOST_BYTES, Fetched, fetch
-from digest.external_checks.ssrf import Allowance, forbidden
+from digest.external_checks.http import MAX_BYTES, LinkResult, check_link
+from digest.external_checks.ssrf import HostPolicy, is_forbidden
 
 HERE = ip_address("127.0.0.1")
 
@@ -85,7 +85,7 @@ def look(
     names: dict[str, list[str]] | None = None,
     seconds: float = 5,
     loopback: bool = True,
-) -> Fetched:
+) -> LinkResult:
     """Fetch with these servers' ports allowed and, unless forbidden, loopback; every name is on loopback."""
     ports = frozenset({80, 443, *(server.server_port for server in servers)})
     networks = (ip_network("127.0.0.1/32"),) if loopback else ()
@@ -93,7 +93,7 @@ def look(
     def resolve(host: str) -> list[object]:
         return [ip_address(one) for one in (names or {}).get(host, ["127.0.0.1"])]
 
-    return fetch(url, allowed=Allowance(ports, networks), resolve=resolve, seconds=seconds)
+    return check_link(url, host_policy=HostPolicy(ports, networks), resolve=resolve, timeout_seconds=seconds)
 
 
 def at(server: Site, path: str = "/", host: str = "site.example") -> str:
@@ -147,7 +147,7 @@ def test_redirects_are_followed_and_counted() -> None:
 
     with site(answer) as page:
         found = look(at(page, "/0"), page)
-        assert (found.works, found.redirects, found.end) == (True, 5, at(page, "/5"))
+        assert (found.works, found.redirects, found.final_url) == (True, 5, at(page, "/5"))
         assert not look(at(page, "/-1"), page).works
 
 
@@ -155,8 +155,8 @@ def test_a_redirect_into_the_cloud_s_metadata_is_refused_before_a_line_is_opened
     with site(reply(302, "http://169.254.169.254/latest/meta-data/")) as page:
         found = look(at(page), page)
         assert not found.works
-        assert "private network" in found.trouble
-        assert found.end.startswith("http://169.254.169.254")
+        assert "private network" in found.problem
+        assert found.final_url.startswith("http://169.254.169.254")
 
 
 @pytest.mark.parametrize(
@@ -187,8 +187,8 @@ def test_a_name_is_resolved_once_so_that_it_cannot_change_its_mind() -> None:
         reply(200 if request.command == "GET" else 405)(request)
 
     with site(get_only) as page:
-        allowed = Allowance(frozenset({page.server_port}), (ip_network("127.0.0.1/32"),))
-        assert fetch(at(page, host="rebind.example"), allowed=allowed, resolve=resolve).works
+        allowed = HostPolicy(frozenset({page.server_port}), (ip_network("127.0.0.1/32"),))
+        assert check_link(at(page, host="rebind.example"), host_policy=allowed, resolve=resolve).works
         assert asked == ["rebind.example"]
         assert page.methods == ["HEAD", "GET"]
 
@@ -196,7 +196,7 @@ def test_a_name_is_resolved_once_so_that_it_cannot_change_its_mind() -> None:
 def test_a_name_with_one_good_and_one_forbidden_address_is_refused() -> None:
     with site(reply(200)) as page:
         found = look(at(page, host="two.example"), page, names={"two.example": ["127.0.0.1", "192.168.1.1"]})
-        assert "private network" in found.trouble
+        assert "private network" in found.problem
         assert page.asked == []
 
 
@@ -204,7 +204,7 @@ def test_without_the_allowance_loopback_is_forbidden_by_name_and_by_number() -> 
     with site(reply(200)) as page:
         for host in ("site.example", "127.0.0.1", "[::ffff:127.0.0.1]", "[::1]"):
             found = look(at(page, host=host), page, loopback=False)
-            assert "private network" in found.trouble, host
+            assert "private network" in found.problem, host
         assert page.asked == []
 
 
@@ -226,19 +226,19 @@ def test_without_the_allowance_loopback_is_forbidden_by_name_and_by_number() -> 
     ],
 )
 def test_no_reader_can_go_there(address: str) -> None:
-    assert forbidden(ip_address(address))
+    assert is_forbidden(ip_address(address))
 
 
 @pytest.mark.parametrize(
     "address", ["93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "::ffff:93.184.215.14"]
 )
 def test_the_open_internet_is_open(address: str) -> None:
-    assert not forbidden(ip_address(address))
+    assert not is_forbidden(ip_address(address))
 
 
 @pytest.mark.parametrize("url", ["http://0x7f.1/", "http://2130706433/", "http://127.1/"])
 def test_odd_ways_to_write_an_address_are_names_that_nobody_has(url: str) -> None:
-    assert "there is no host" in fetch(url, resolve=lambda _: []).trouble
+    assert "there is no host" in check_link(url, resolve=lambda _: []).problem
 
 
 def test_an_endless_body_is_read_to_its_limit_and_no_further() -> None:
@@ -250,14 +250,14 @@ def test_an_endless_body_is_read_to_its_limit_and_no_further() -> None:
             return reply(405)(asked)
         asked.send_response(200)
         asked.end_headers()
-        while sent < 100 * MOST_BYTES:
+        while sent < 100 * MAX_BYTES:
             asked.wfile.write(b"x" * 65_536)
             sent += 65_536
         return None
 
     with site(endless) as page:
         assert look(at(page), page).works
-    assert sent < 40 * MOST_BYTES  # what the kernel's buffers took is not read
+    assert sent < 40 * MAX_BYTES  # what the kernel's buffers took is not read
 
 
 @pytest.mark.parametrize("where", ["headers", "body"])
@@ -276,16 +276,16 @@ def test_a_server_that_takes_its_time_is_left(where: str) -> None:
         began = time.monotonic()
         found = look(at(page), page, seconds=0.5)
         assert time.monotonic() - began < 3
-        assert "longer than" in found.trouble
+        assert "longer than" in found.problem
         stop.set()
 
 
 def test_a_tls_server_that_never_shakes_hands_is_left() -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         port = deaf.getsockname()[1]
-        allowed = Allowance(frozenset({port}), (ip_network("127.0.0.1/32"),))
+        allowed = HostPolicy(frozenset({port}), (ip_network("127.0.0.1/32"),))
         began = time.monotonic()
-        found = fetch(f"https://site.example:{port}/", allowed=allowed, resolve=lambda _: [HERE], seconds=0.4)
+        found = check_link(f"https://site.example:{port}/", host_policy=allowed, resolve=lambda _: [HERE], timeout_seconds=0.4)
         assert time.monotonic() - began < 3
         assert not found.works
 
@@ -294,7 +294,7 @@ def test_a_certificate_of_somebody_else_is_trouble(tmp_path: Path) -> None:
     with site(reply(200)) as page:
         page.socket = own_certificate(tmp_path).wrap_socket(page.socket, server_side=True)
         found = look(at(page).replace("http:", "https:"), page)
-    assert found.trouble == "its certificate is not good"
+    assert found.problem == "its certificate is not good"
 
 
 def own_certificate(folder: Path) -> ssl.SSLContext:
@@ -314,16 +314,16 @@ def own_certificate(folder: Path) -> ssl.SSLContext:
 def test_what_does_not_answer_and_what_nobody_knows_is_said_in_words() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    allowed = Allowance(frozenset({port}), (ip_network("127.0.0.1/32"),))
+    allowed = HostPolicy(frozenset({port}), (ip_network("127.0.0.1/32"),))
     assert (
         "no answer"
-        in fetch(f"http://site.example:{port}/", allowed=allowed, resolve=lambda _: [HERE]).trouble
+        in check_link(f"http://site.example:{port}/", host_policy=allowed, resolve=lambda _: [HERE]).problem
     )
 
     def silent(_: str) -> list[object]:
         raise Unavailable("no")
 
-    assert "the DNS gave no answer" in fetch("http://site.example/", resolve=silent).trouble
+    assert "the DNS gave no answer" in check_link("http://site.example/", resolve=silent).problem
 
 
 @pytest.mark.parametrize(
@@ -339,4 +339,4 @@ def test_what_does_not_answer_and_what_nobody_knows_is_said_in_words() -> None:
     ],
 )
 def test_what_is_no_web_address_is_refused_and_breaks_nothing(url: str) -> None:
-    assert not fetch(url, resolve=lambda _: []).works
+    assert not check_link(url, resolve=lambda _: []).works

@@ -5,8 +5,8 @@ import base64
 import pytest
 
 from digest.errors import Unavailable
-from digest.external_checks.dmarc_policy import walk
-from digest.external_checks.sender_auth import Proof, look
+from digest.external_checks.dmarc_policy import find_policy
+from digest.external_checks.sender_auth import SenderAuthResult, check_sender
 
 KEY = base64.b64encode(b"x" * 294).decode()
 SMALL = base64.b64encode(b"x" * 162).decode()
@@ -17,25 +17,25 @@ GOOD = {
 }
 
 
-def proofs(zone: dict[str, list[str]], domain: str = "verdicts.dev", **given: object) -> dict[str, Proof]:
-    found = look(domain, ask=lambda name: zone.get(name, []), **{"relay": "smtp.gmail.com", **given})
-    return {proof.name: proof for proof in found}
+def proofs(zone: dict[str, list[str]], domain: str = "verdicts.dev", **given: object) -> dict[str, SenderAuthResult]:
+    found = check_sender(domain, lookup=lambda name: zone.get(name, []), **{"relay": "smtp.gmail.com", **given})
+    return {proof.mechanism: proof for proof in found}
 
 
 def test_a_domain_with_all_three_is_good() -> None:
-    assert {proof.state for proof in proofs(GOOD).values()} == {"good"}
+    assert {proof.status for proof in proofs(GOOD).values()} == {"good"}
 
 
 def test_what_is_missing_is_written_out_to_be_copied() -> None:
     found = proofs({})
-    assert {proof.state for proof in found.values()} == {"missing"}
-    assert found["SPF"].record == 'verdicts.dev. IN TXT "v=spf1 include:_spf.google.com ~all"'
-    assert found["DMARC"].record.startswith('_dmarc.verdicts.dev. IN TXT "v=DMARC1; p=none; rua=mailto:')
-    assert "DIGEST_DKIM_SELECTOR" in found["DKIM"].mend
+    assert {proof.status for proof in found.values()} == {"missing"}
+    assert found["SPF"].dns_record == 'verdicts.dev. IN TXT "v=spf1 include:_spf.google.com ~all"'
+    assert found["DMARC"].dns_record.startswith('_dmarc.verdicts.dev. IN TXT "v=DMARC1; p=none; rua=mailto:')
+    assert "DIGEST_DKIM_SELECTOR" in found["DKIM"].fix
 
 
 def test_a_relay_that_we_do_not_know_is_allowed_by_its_name() -> None:
-    assert proofs({}, relay="mail.verdicts.dev")["SPF"].record.endswith('"v=spf1 a:mail.verdicts.dev ~all"')
+    assert proofs({}, relay="mail.verdicts.dev")["SPF"].dns_record.endswith('"v=spf1 a:mail.verdicts.dev ~all"')
 
 
 @pytest.mark.parametrize(
@@ -48,15 +48,15 @@ def test_a_relay_that_we_do_not_know_is_allowed_by_its_name() -> None:
 )
 def test_an_spf_record_that_does_not_do_is_told(records: list[str], says: str) -> None:
     spf = proofs(GOOD | {"verdicts.dev": records})["SPF"]
-    assert spf.state == "weak"
-    assert says in spf.seen
+    assert spf.status == "weak"
+    assert says in spf.summary
 
 
 def test_a_named_selector_is_the_only_one_that_is_asked() -> None:
     named = {**GOOD, "news2026._domainkey.verdicts.dev": [f"k=rsa; p={KEY}"]}
-    assert "news2026" in proofs(named, selectors=("news2026",))["DKIM"].seen
+    assert "news2026" in proofs(named, selectors=("news2026",))["DKIM"].summary
     gone = proofs(GOOD, selectors=("news2026",))["DKIM"]
-    assert (gone.state, gone.record[:34]) == ("missing", "news2026._domainkey.verdicts.dev. ")
+    assert (gone.status, gone.dns_record[:34]) == ("missing", "news2026._domainkey.verdicts.dev. ")
 
 
 @pytest.mark.parametrize(
@@ -64,14 +64,14 @@ def test_a_named_selector_is_the_only_one_that_is_asked() -> None:
 )
 def test_a_key_that_is_short_revoked_or_garbled_is_told(record: str, state: str) -> None:
     zone = {**GOOD, "google._domainkey.verdicts.dev": [record]}
-    assert proofs(zone)["DKIM"].state == state
+    assert proofs(zone)["DKIM"].status == state
 
 
 def test_a_dns_that_is_silent_proves_nothing_either_way() -> None:
     def silent(_: str) -> list[str]:
         raise Unavailable("no answer")
 
-    assert {proof.state for proof in look("verdicts.dev", relay="x", ask=silent)} == {"unknown"}
+    assert {proof.status for proof in check_sender("verdicts.dev", relay="x", lookup=silent)} == {"unknown"}
 
 
 @pytest.mark.parametrize(
@@ -91,13 +91,13 @@ def test_the_policy_that_holds_is_found_and_no_order_is_asked_of_its_tags(
     zone: dict[str, list[str]], domain: str, says: str
 ) -> None:
     proof = proofs(zone, domain)["DMARC"]
-    assert proof.state == "good"
-    assert proof.seen.endswith(f"says {says}.")
+    assert proof.status == "good"
+    assert proof.summary.endswith(f"says {says}.")
 
 
 def test_tags_that_the_standard_took_away_are_told() -> None:
     proof = proofs({"_dmarc.verdicts.dev": ["v=DMARC1; p=none; pct=50; ri=3600"]})["DMARC"]
-    assert (proof.state, "pct, ri" in proof.seen) == ("weak", True)
+    assert (proof.status, "pct, ri" in proof.summary) == ("weak", True)
 
 
 def asked(domain: str, zone: dict[str, list[str]] | None = None) -> list[str]:
@@ -107,7 +107,7 @@ def asked(domain: str, zone: dict[str, list[str]] | None = None) -> list[str]:
         names.append(name.removeprefix("_dmarc."))
         return (zone or {}).get(name, [])
 
-    walk(domain, ask)
+    find_policy(domain, ask)
     return names
 
 
@@ -125,17 +125,17 @@ def test_the_walk_ends_where_a_record_says_what_it_is() -> None:
         "_dmarc.verdicts.dev": ["v=DMARC1; p=reject"],
     }
     assert asked("a.mail.verdicts.dev", zone) == ["a.mail.verdicts.dev", "mail.verdicts.dev"]
-    found = walk("a.mail.verdicts.dev", lambda name: zone.get(name, []))
+    found = find_policy("a.mail.verdicts.dev", lambda name: zone.get(name, []))
     assert found is not None
-    assert (found.domain, found.own, found.tags["p"]) == ("mail.verdicts.dev", False, "none")
+    assert (found.domain, found.is_own, found.tags["p"]) == ("mail.verdicts.dev", False, "none")
 
 
 def test_the_name_below_a_public_suffix_speaks_before_the_suffix() -> None:
     zone = {"_dmarc.gov": ["v=DMARC1; p=reject; psd=y"], "_dmarc.agency.gov": ["v=DMARC1; p=none"]}
-    below = walk("mail.agency.gov", lambda name: zone.get(name, []))
-    suffix = walk("mail.other.gov", lambda name: zone.get(name, []))
+    below = find_policy("mail.agency.gov", lambda name: zone.get(name, []))
+    suffix = find_policy("mail.other.gov", lambda name: zone.get(name, []))
     assert (below and below.domain, suffix and suffix.domain) == ("agency.gov", "gov")
 
 
 def test_two_records_at_one_name_are_none() -> None:
-    assert walk("verdicts.dev", lambda _: ["v=DMARC1; p=none", "v=DMARC1; p=reject"]) is None
+    assert find_policy("verdicts.dev", lambda _: ["v=DMARC1; p=none", "v=DMARC1; p=reject"]) is None

@@ -23,9 +23,9 @@ Content analysis details:   (6.1 points, 5.0 required)
 
 
 def test_the_report_is_read_with_its_worst_rule_first() -> None:
-    found = spam.read(REPORT)
+    found = spam.parse_report(REPORT)
     assert (found.points, found.limit) == (6.1, 5.0)
-    assert [(rule.points, rule.name, rule.says) for rule in found.rules] == [
+    assert [(rule.points, rule.name, rule.description) for rule in found.rules] == [
         (5.0, "TOO_GOOD", "Promises more than anybody can keep"),
         (1.1, "SUBJ_ALL_CAPS", "Subject is all capitals"),
     ]
@@ -33,15 +33,15 @@ def test_the_report_is_read_with_its_worst_rule_first() -> None:
 
 def test_what_is_no_report_is_no_score() -> None:
     with pytest.raises(Unavailable):
-        spam.read("Killed")
+        spam.parse_report("Killed")
 
 
-@pytest.mark.skipif(not spam.installed(), reason="SpamAssassin is not installed here")
+@pytest.mark.skipif(not spam.is_installed(), reason="SpamAssassin is not installed here")
 def test_the_filter_bites_what_it_must() -> None:
-    assert spam.score(MAIL + GTUBE).points > 900
+    assert spam.score_mail(MAIL + GTUBE).points > 900
 
 
-@pytest.mark.skipif(not spam.installed(), reason="SpamAssassin is not installed here")
+@pytest.mark.skipif(not spam.is_installed(), reason="SpamAssassin is not installed here")
 def test_a_filter_that_takes_too_long_is_left() -> None:
     with pytest.raises(Unavailable, match="no answer"):
-        spam.score(MAIL, seconds=0.01)
+        spam.score_mail(MAIL, timeout_seconds=0.01)

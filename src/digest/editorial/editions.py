@@ -12,7 +12,7 @@ from digest.publications.models import Publication
 from digest.render.content import Block, Edition, Masthead, Quote, Side
 
 
-def edition(session: Session, issue: Issue, base_url: str) -> Edition:
+def build_edition(session: Session, issue: Issue, base_url: str) -> Edition:
     """The issue as it stands now, with each pick in the version that was picked; `base_url` is the public site's."""
     base_url = base_url.rstrip("/")
     path = publications.path(session, issue.publication)
@@ -20,8 +20,8 @@ def edition(session: Session, issue: Issue, base_url: str) -> Edition:
     return Edition(
         issue_id=issue.id,
         number=issue.number,
-        masthead=masthead(issue.publication),
-        dated=dated(issue),
+        masthead=build_masthead(issue.publication),
+        dated=issue_date(issue),
         subject=issue.subject,
         preheader=issue.preheader,
         intro=issue.intro,
@@ -31,7 +31,7 @@ def edition(session: Session, issue: Issue, base_url: str) -> Edition:
     )
 
 
-def masthead(publication: Publication) -> Masthead:
+def build_masthead(publication: Publication) -> Masthead:
     """The publication as a mail shows it."""
     return Masthead(
         slug=publication.slug,
@@ -45,9 +45,9 @@ def masthead(publication: Publication) -> Masthead:
     )
 
 
-def dated(issue: Issue) -> date:
+def issue_date(issue: Issue) -> date:
     """The local date that the issue bears: of its hour, else of its occasion, else of the day it was drafted."""
-    known = issue.send_on or issue.occasion
+    known = issue.send_on or issue.slot_date
     if known:
         return date.fromisoformat(known[:10])
     return issue.drafted_at.astimezone(ZoneInfo(issue.publication.zone)).date()

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from digest.editorial.models import Issue, Release, State
+from digest.editorial.models import Issue, Approval, State
 from digest.errors import NotAllowed, NotFound
 from digest.publications import publications
 from digest.publications.models import Publication
@@ -13,7 +13,7 @@ from digest.publications.models import Publication
 _RELEASED = (State.SENDING, State.PAUSED, State.SENT)
 
 
-def get(session: Session, number: int, publication: Publication | None = None) -> Issue:
+def get_by_number(session: Session, number: int, publication: Publication | None = None) -> Issue:
     """Issue `number` of `publication` (the first publication when None), its picks loaded. Raises NotFound."""
     publication = publication or publications.find(session)
     found = session.scalars(
@@ -26,7 +26,7 @@ def get(session: Session, number: int, publication: Publication | None = None) -
     return found
 
 
-def by_id(session: Session, issue_id: int) -> Issue:
+def get_by_id(session: Session, issue_id: int) -> Issue:
     """The issue in row `issue_id`. Raises NotFound."""
     found = session.get(Issue, issue_id)
     if found is None:
@@ -34,7 +34,7 @@ def by_id(session: Session, issue_id: int) -> Issue:
     return found
 
 
-def listing(
+def list_issues(
     session: Session,
     publication: Publication,
     *,
@@ -56,19 +56,19 @@ def listing(
     return list(session.scalars(wanted))
 
 
-def open_draft(session: Session, publication_id: int) -> Issue | None:
+def find_open_draft(session: Session, publication_id: int) -> Issue | None:
     """The one issue that is being drafted, if there is one."""
     wanted = select(Issue).where(Issue.publication_id == publication_id, Issue.state == State.DRAFT)
     return session.scalars(wanted).one_or_none()
 
 
-def latest_sent(session: Session, publication_id: int) -> Issue | None:
+def find_latest_sent(session: Session, publication_id: int) -> Issue | None:
     """The issue with the highest number that was sent to its end, if there is one."""
     sent = select(Issue).where(Issue.publication_id == publication_id, Issue.state == State.SENT)
     return session.scalars(sent.order_by(Issue.number.desc()).limit(1)).one_or_none()
 
 
-def take(
+def lock_for_edit(
     session: Session, issue: Issue, edit: str, states: Collection[State], revision: int | None = None
 ) -> bool:
     """Take the issue's row until the transaction ends, for an `edit`: its revision rises and it is read anew.
@@ -84,18 +84,18 @@ def take(
         mine = mine.where(Issue.revision == revision)
     mine = mine.values(revision=Issue.revision + 1, last_edit=edit).returning(Issue.id)
     won = session.scalar(mine.execution_options(synchronize_session=False))
-    reread(session, issue)
+    reload(session, issue)
     return won is not None
 
 
-def hold(session: Session, issue: Issue) -> None:
+def lock(session: Session, issue: Issue) -> None:
     """Take the issue's row until the transaction ends, and read it anew; nothing is changed."""
     session.flush()
     session.execute(select(Issue.id).where(Issue.id == issue.id).with_for_update())
-    reread(session, issue)
+    reload(session, issue)
 
 
-def refuse_unready(issue: Issue) -> None:
+def require_sendable(issue: Issue) -> None:
     """Raise NotAllowed when the issue lacks what nothing can go out, or stay on the calendar, without."""
     if not issue.picks:
         raise NotAllowed(f"issue {issue.number} has no picks; add a comparison before it can go out")
@@ -103,7 +103,7 @@ def refuse_unready(issue: Issue) -> None:
         raise NotAllowed(f"issue {issue.number} has no subject; write one before it can go out")
 
 
-def reread(session: Session, issue: Issue) -> None:
+def reload(session: Session, issue: Issue) -> None:
     """Read the issue, its picks and its rejections anew: its row was just taken, and may have been read before."""
     loaded = [name for name in ("picks", "rejections") if name in issue.__dict__]
     for name in loaded:
@@ -116,7 +116,7 @@ def reread(session: Session, issue: Issue) -> None:
         getattr(issue, name)  # a door may look at them after its commit
 
 
-def went_out() -> ColumnElement[bool]:
+def has_started_sending() -> ColumnElement[bool]:
     """The condition on Issue that readers got it, or some of them, or are getting it now.
 
     One that was cancelled in its hold was never started, and what it held is new again. One that is paused
@@ -129,24 +129,24 @@ def went_out() -> ColumnElement[bool]:
     )
 
 
-def holds() -> ColumnElement[bool]:
+def reserves_picks() -> ColumnElement[bool]:
     """The condition on Issue that its picks are spoken for: it went out, or it is on the calendar to do so."""
-    return or_(went_out(), Issue.state.in_((State.SCHEDULED, State.SENDING, State.PAUSED)))
+    return or_(has_started_sending(), Issue.state.in_((State.SCHEDULED, State.SENDING, State.PAUSED)))
 
 
-def unreleased() -> ColumnElement[bool]:
+def lacks_approval() -> ColumnElement[bool]:
     """The condition on Issue that it must not go out yet: two people are wanted, and no second one released it.
 
     Whatever sends asks this one rule. A release holds for the revision that was seen; `releases` writes it down.
     """
     wanted = exists().where(Publication.id == Issue.publication_id, Publication.two_people)
     released = exists().where(
-        Release.issue_id == Issue.id, Release.revision == Issue.revision, Release.released_at.is_not(None)
+        Approval.issue_id == Issue.id, Approval.revision == Issue.revision, Approval.approved_at.is_not(None)
     )
     return and_(wanted, ~released)
 
 
-def is_unreleased(session: Session, issue: Issue) -> bool:
+def is_awaiting_approval(session: Session, issue: Issue) -> bool:
     """The same of one issue, asked of the rows."""
     session.flush()
-    return session.scalar(select(Issue.id).where(Issue.id == issue.id, unreleased())) is not None
+    return session.scalar(select(Issue.id).where(Issue.id == issue.id, lacks_approval())) is not None

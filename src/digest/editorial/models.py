@@ -28,12 +28,12 @@ class User(Base):
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     address: Mapped[str] = mapped_column(String(254), unique=True)
     role: Mapped[str] = mapped_column(String(8))
-    sign_ins: Mapped[int] = mapped_column(default=0)  # in every sign-in token, so that each works once
+    sign_in_count: Mapped[int] = mapped_column(default=0)  # in every sign-in token, so that each works once
     session_epoch: Mapped[int] = mapped_column(default=0)  # in every session, so that all can be ended
     created_at: Mapped[datetime]
     last_seen_at: Mapped[datetime | None]
     removed_at: Mapped[datetime | None]  # comes in no more; the row stays, for the history names it
-    nudges: Mapped[bool] = mapped_column(default=True)  # letters of what is ready and of what waits
+    wants_reminders: Mapped[bool] = mapped_column(default=True)  # letters of what is ready and of what waits
 
 
 class State(StrEnum):
@@ -56,7 +56,7 @@ class Issue(Base):
     __tablename__ = "issue"
     __table_args__ = (
         UniqueConstraint("publication_id", "number"),
-        UniqueConstraint("publication_id", "occasion"),
+        UniqueConstraint("publication_id", "slot_date"),
         one_of("state", "draft", "scheduled", "sending", "paused", "sent", "cancelled"),
         Index("ix_issue_due", "state", "send_at"),
         # The database itself holds that a publication has one open draft, whoever makes two at once.
@@ -72,7 +72,7 @@ class Issue(Base):
     subject: Mapped[str] = mapped_column(String(200), default="")
     preheader: Mapped[str] = mapped_column(String(200), default="")
     intro: Mapped[str] = mapped_column(Text, default="")  # Markdown
-    occasion: Mapped[str | None] = mapped_column(String(10))  # the local date it is drafted for; NULL by hand
+    slot_date: Mapped[str | None] = mapped_column(String(10))  # the local date it is drafted for; NULL by hand
     revision: Mapped[int] = mapped_column(default=1)  # raised by each edit: two editors at once are told
     last_edit: Mapped[str] = mapped_column(Text, default="")  # what the last edit changed and who made it
     drafted_at: Mapped[datetime]
@@ -89,7 +89,7 @@ class Issue(Base):
     rejections: Mapped[list["Rejection"]] = relationship(order_by="Rejection.rank")
 
     @property
-    def thin(self) -> bool:
+    def is_thin(self) -> bool:
         """Whether it has fewer picks than its publication wants at least: an editor must say that it may go."""
         return len(self.picks) < self.publication.fewest_picks
 
@@ -105,7 +105,7 @@ class Pick(Base):
     comparison_id: Mapped[int] = mapped_column(ForeignKey(Comparison.id), index=True)
     version_id: Mapped[int] = mapped_column(ForeignKey(ComparisonVersion.id))
     position: Mapped[int]  # from 1; 1 leads
-    why: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
     note: Mapped[str] = mapped_column(Text, default="")  # the editor's, Markdown
     pinned: Mapped[bool] = mapped_column(default=False)
     issue: Mapped[Issue] = relationship(back_populates="picks")
@@ -120,7 +120,7 @@ class Rejection(Base):
     issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id), primary_key=True)
     comparison_id: Mapped[int] = mapped_column(ForeignKey(Comparison.id), primary_key=True)
     rank: Mapped[int]
-    why_not: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
     vetoed: Mapped[bool] = mapped_column(default=False)
 
 
@@ -134,23 +134,23 @@ class Transition(Base):
     from_state: Mapped[str] = mapped_column(String(12))
     to_state: Mapped[str] = mapped_column(String(12))
     user_id: Mapped[int | None] = mapped_column(ForeignKey(User.id))
-    by: Mapped[str] = mapped_column(String(64))  # "desk", "command line", "clock", "relay"
-    why: Mapped[str] = mapped_column(Text, default="")
-    at: Mapped[datetime]
+    actor: Mapped[str] = mapped_column(String(64))  # "desk", "command line", "clock", "relay"
+    reason: Mapped[str] = mapped_column(Text, default="")
+    occurred_at: Mapped[datetime]
 
 
-class Look(Base):
+class ExternalCheck(Base):
     """What a worker saw outside: behind a link, in a domain's DNS, in a mail's spam score. Kept for a while."""
 
-    __tablename__ = "look"
+    __tablename__ = "external_check"
 
     kind: Mapped[str] = mapped_column(String(8), primary_key=True)  # link, sender, spam
     target_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     target: Mapped[str] = mapped_column(Text)  # the URL, the domain, the name of the mail
-    asked_at: Mapped[datetime]  # since when an answer is wanted that is newer than `looked_at`
+    requested_at: Mapped[datetime]  # since when an answer is wanted that is newer than `looked_at`
     claimed_until: Mapped[datetime | None]  # somebody is looking
-    looked_at: Mapped[datetime | None] = mapped_column(index=True)
-    found: Mapped[str] = mapped_column(Text, default="{}")  # as JSON, by the kind
+    checked_at: Mapped[datetime | None] = mapped_column(index=True)
+    result: Mapped[str] = mapped_column(Text, default="{}")  # as JSON, by the kind
 
 
 class Waiver(Base):
@@ -160,63 +160,63 @@ class Waiver(Base):
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id), index=True)
-    check: Mapped[str] = mapped_column(String(32))  # the check's name
-    finding: Mapped[str] = mapped_column(String(64))  # a hash of what was found: something else is not waived
+    check_name: Mapped[str] = mapped_column(String(32))  # the check's name
+    fingerprint: Mapped[str] = mapped_column(String(64))  # a hash of what was found: something else is not waived
     text: Mapped[str] = mapped_column(Text)  # as it was read by who waived it
     reason: Mapped[str] = mapped_column(Text)
     user_id: Mapped[int] = mapped_column(ForeignKey(User.id))
-    at: Mapped[datetime]
+    waived_at: Mapped[datetime]
     withdrawn_at: Mapped[datetime | None]
     withdrawn_by: Mapped[int | None] = mapped_column(ForeignKey(User.id))
 
 
-class LastLook(Base):
+class ReviewMarker(Base):
     """What an issue said when somebody looked it through last: what changed since is told from it."""
 
-    __tablename__ = "last_look"
+    __tablename__ = "review_marker"
 
     issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey(User.id), primary_key=True)
-    at: Mapped[datetime]
+    reviewed_at: Mapped[datetime]
     edition: Mapped[str] = mapped_column(Text)  # render.content.Edition as JSON
     sha256: Mapped[str] = mapped_column(String(64))  # of it
 
 
-class Skip(Base):
+class SkippedSlot(Base):
     """A regular day on which no issue goes out: the clock drafts nothing for it. Taken back, the row is gone."""
 
-    __tablename__ = "skip"
+    __tablename__ = "skipped_slot"
 
     publication_id: Mapped[int] = mapped_column(ForeignKey(Publication.id), primary_key=True)
-    occasion: Mapped[str] = mapped_column(String(10), primary_key=True)  # the local date
+    slot_date: Mapped[str] = mapped_column(String(10), primary_key=True)  # the local date
     user_id: Mapped[int | None] = mapped_column(ForeignKey(User.id))
-    at: Mapped[datetime]
+    skipped_at: Mapped[datetime]
 
 
-class Release(Base):
+class Approval(Base):
     """Who asked for an issue to go out, and who else released it: both of the revision they saw, and of no other."""
 
-    __tablename__ = "release"
+    __tablename__ = "approval"
 
     issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id), primary_key=True)
     revision: Mapped[int]
-    asked_by: Mapped[int | None] = mapped_column(ForeignKey(User.id))  # NULL: on the command line
-    asked_at: Mapped[datetime]
-    released_by: Mapped[int | None] = mapped_column(ForeignKey(User.id))
-    released_at: Mapped[datetime | None]
+    requested_by: Mapped[int | None] = mapped_column(ForeignKey(User.id))  # NULL: on the command line
+    requested_at: Mapped[datetime]
+    approved_by: Mapped[int | None] = mapped_column(ForeignKey(User.id))
+    approved_at: Mapped[datetime | None]
 
 
-class Nudge(Base):
+class SentReminder(Base):
     """A letter that the editors get once for an issue."""
 
-    __tablename__ = "nudge"
+    __tablename__ = "sent_reminder"
 
     issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id), primary_key=True)
     kind: Mapped[str] = mapped_column(String(16), primary_key=True)  # "deadline", "release"
-    at: Mapped[datetime]
+    sent_at: Mapped[datetime]
 
 
-class Version(Base):
+class IssueVersion(Base):
     """What an issue said after one edit, so that it can be told, compared and brought back."""
 
     __tablename__ = "issue_version"
@@ -225,12 +225,12 @@ class Version(Base):
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id))
     user_id: Mapped[int | None] = mapped_column(ForeignKey(User.id))
-    by: Mapped[str] = mapped_column(String(254))  # an address, or "clock", "command line"
-    began_at: Mapped[datetime]
-    at: Mapped[datetime]  # later than began_at when several savings fold into one
-    what: Mapped[str] = mapped_column(Text)  # what changed, in words
-    folds: Mapped[bool]  # more words of the same person may join it
-    state: Mapped[bytes] = mapped_column(LargeBinary)  # all that can be edited: manuscript.py
+    author: Mapped[str] = mapped_column(String(254))  # an address, or "clock", "command line"
+    started_at: Mapped[datetime]
+    saved_at: Mapped[datetime]  # later than began_at when several savings fold into one
+    summary: Mapped[str] = mapped_column(Text)  # what changed, in words
+    is_autosave: Mapped[bool]  # more words of the same person may join it
+    snapshot: Mapped[bytes] = mapped_column(LargeBinary)  # all that can be edited: manuscript.py
 
 
 class Presence(Base):
@@ -240,5 +240,5 @@ class Presence(Base):
 
     issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey(User.id), primary_key=True)
-    since: Mapped[datetime]
-    seen_at: Mapped[datetime]
+    opened_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime]

@@ -10,7 +10,7 @@ from digest.editorial import issues
 from digest.editorial.models import Issue, State, Transition
 from digest.errors import NotAllowed
 
-ALLOWED: Mapping[State, frozenset[State]] = {
+ALLOWED_TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.DRAFT: frozenset({State.SCHEDULED, State.CANCELLED}),
     # To PAUSED when its hour was missed, and back to DRAFT when an editor takes it off the calendar.
     State.SCHEDULED: frozenset({State.DRAFT, State.SENDING, State.PAUSED, State.CANCELLED}),
@@ -24,16 +24,16 @@ ALLOWED: Mapping[State, frozenset[State]] = {
 _ENDS = frozenset({State.SENT, State.CANCELLED})
 
 
-def move(
+def change_state(
     session: Session,
     issue: Issue,
-    to: State,
+    to_state: State,
     *,
     now: datetime,
-    by: str,
+    actor: str,
     user_id: int | None = None,
-    why: str = "",
-    taken_back: bool = False,
+    reason: str = "",
+    is_unfrozen: bool = False,
 ) -> None:
     """Bring `issue` from the state it was read in to `to`, and log who, when and why.
 
@@ -43,44 +43,44 @@ def move(
     """
     session.flush()
     was = State(issue.state)
-    recalled = taken_back and (was, to) == (State.SENDING, State.DRAFT)
-    if to not in ALLOWED[was] and not recalled:
-        raise NotAllowed(_refusal(issue.number, was, to))
-    values: dict[str, object] = {"state": to, "pause_reason": why if to is State.PAUSED else None}
-    if to in _ENDS:
+    recalled = is_unfrozen and (was, to_state) == (State.SENDING, State.DRAFT)
+    if to_state not in ALLOWED_TRANSITIONS[was] and not recalled:
+        raise NotAllowed(_refusal(issue.number, was, to_state))
+    values: dict[str, object] = {"state": to_state, "pause_reason": reason if to_state is State.PAUSED else None}
+    if to_state in _ENDS:
         values["finished_at"] = now
     changed = update(Issue).where(Issue.id == issue.id, Issue.state == was).values(values).returning(Issue.id)
-    if to is State.SENDING and was is State.SCHEDULED:
-        changed = changed.where(~issues.unreleased())
+    if to_state is State.SENDING and was is State.SCHEDULED:
+        changed = changed.where(~issues.lacks_approval())
     won = session.scalar(changed.execution_options(synchronize_session=False))
-    issues.reread(session, issue)  # a freeze that waited for an edit must send what was edited
+    issues.reload(session, issue)  # a freeze that waited for an edit must send what was edited
     if won is None and issue.state == was:
         raise NotAllowed(f"issue {issue.number} waits for a second person to release it")
     if won is None:
         raise NotAllowed(f"issue {issue.number} is {issue.state} by now; somebody else was faster")
-    log(session, issue.id, was, to, now=now, by=by, user_id=user_id, why=why)
+    record_transition(session, issue.id, was, to_state, now=now, actor=actor, user_id=user_id, reason=reason)
 
 
-def log(
+def record_transition(
     session: Session,
     issue_id: int,
-    was: str,
-    to: State,
+    from_state: str,
+    to_state: State,
     *,
     now: datetime,
-    by: str,
+    actor: str,
     user_id: int | None,
-    why: str,
+    reason: str,
 ) -> None:
     """Write one line of an issue's history; `was` is empty for its beginning."""
     line = Transition(
-        issue_id=issue_id, from_state=was, to_state=to, user_id=user_id, by=by[:64], why=why, at=now
+        issue_id=issue_id, from_state=from_state, to_state=to_state, user_id=user_id, by=actor[:64], why=reason, at=now
     )
     session.add(line)
     session.flush()
 
 
-def history(session: Session, issue_id: int) -> list[Transition]:
+def list_transitions(session: Session, issue_id: int) -> list[Transition]:
     """Every change of an issue's state, the oldest first."""
     return list(
         session.scalars(select(Transition).where(Transition.issue_id == issue_id).order_by(Transition.id))
@@ -90,7 +90,7 @@ def history(session: Session, issue_id: int) -> list[Transition]:
 def _refusal(number: int, was: State, to: State) -> str:
     if was is to:
         return f"issue {number} is {was} already"
-    following = " or ".join(sorted(ALLOWED[was]))
+    following = " or ".join(sorted(ALLOWED_TRANSITIONS[was]))
     if not following:
         return f"issue {number} is {was} and stays so"
     return f"issue {number} is {was} and cannot become {to}; it can only become {following}"

@@ -10,12 +10,12 @@ from digest.editorial.models import Role, User
 from digest.errors import BadInput, BadToken, NotAllowed, NotFound
 from digest.signing import Purpose, Signer
 
-BY_LETTER = timedelta(minutes=10)
-BY_INIT = timedelta(hours=24)  # printed once for the operator, who may want to set up a relay first
+EMAIL_LINK_LIFETIME = timedelta(minutes=10)
+SETUP_LINK_LIFETIME = timedelta(hours=24)  # printed once for the operator, who may want to set up a relay first
 _RANK = (Role.VIEWER, Role.EDITOR, Role.OWNER)
 
 
-def invite(session: Session, address: str, role: Role | str, now: datetime) -> User:
+def invite_user(session: Session, address: str, role: Role | str, now: datetime) -> User:
     """The user with this address in this role: made, let in again, or changed. Raises BadInput, NotAllowed.
 
     The last owner stays one.
@@ -33,18 +33,18 @@ def invite(session: Session, address: str, role: Role | str, now: datetime) -> U
     return user
 
 
-def find(session: Session, address: str) -> User | None:
+def find_user(session: Session, address: str) -> User | None:
     """The user with this address, whatever its case; nobody who was removed."""
     wanted = select(User).where(User.address == address.strip().lower(), User.removed_at.is_(None))
     return session.scalars(wanted).one_or_none()
 
 
-def listing(session: Session) -> list[User]:
+def list_users(session: Session) -> list[User]:
     """All users by address; nobody who was removed."""
     return list(session.scalars(select(User).where(User.removed_at.is_(None)).order_by(User.address)))
 
 
-def remove(session: Session, user_id: int, now: datetime) -> User:
+def remove_user(session: Session, user_id: int, now: datetime) -> User:
     """Take a user's way in, at once and everywhere; what they did stays in the history. Raises NotFound, NotAllowed.
 
     The last owner cannot be removed: nobody could invite another.
@@ -59,15 +59,15 @@ def remove(session: Session, user_id: int, now: datetime) -> User:
     return user
 
 
-def may(user: User, role: Role) -> bool:
+def has_role(user: User, role: Role) -> bool:
     """Whether the user may do what `role` may: an owner all, an editor what a viewer may."""
     return _RANK.index(Role(user.role)) >= _RANK.index(role)
 
 
-def sign_in_token(signer: Signer, user: User, now: datetime, lifetime: timedelta = BY_LETTER) -> str:
+def create_sign_in_token(signer: Signer, user: User, now: datetime, lifetime: timedelta = EMAIL_LINK_LIFETIME) -> str:
     """A token that signs this user in once, within `lifetime`; signing in ends every other one."""
     expires = int((now + lifetime).timestamp())
-    return signer.mint(Purpose.SIGN_IN, user.id, user.sign_ins, expires)
+    return signer.mint(Purpose.SIGN_IN, user.id, user.sign_in_count, expires)
 
 
 def sign_in(session: Session, signer: Signer, token: str, now: datetime) -> User:
@@ -77,8 +77,8 @@ def sign_in(session: Session, signer: Signer, token: str, now: datetime) -> User
         raise BadToken("this sign-in link has expired; ask for a new one")
     used = (
         update(User)
-        .where(User.id == user_id, User.sign_ins == sign_ins, User.removed_at.is_(None))
-        .values(sign_ins=User.sign_ins + 1, last_seen_at=now)
+        .where(User.id == user_id, User.sign_in_count == sign_ins, User.removed_at.is_(None))
+        .values(sign_ins=User.sign_in_count + 1, last_seen_at=now)
         .returning(User.id)
     )
     if session.scalar(used.execution_options(synchronize_session=False)) is None:
@@ -86,16 +86,16 @@ def sign_in(session: Session, signer: Signer, token: str, now: datetime) -> User
     return session.get_one(User, user_id, populate_existing=True)
 
 
-def check_token(session: Session, signer: Signer, token: str, now: datetime) -> User:
+def check_sign_in_token(session: Session, signer: Signer, token: str, now: datetime) -> User:
     """The user whom `sign_in` would sign in, with nothing used up: for the page with the button. Raises BadToken."""
     user_id, sign_ins, expires = _numbers(signer, token)
     user = session.get(User, user_id)
-    if user is None or user.removed_at or user.sign_ins != sign_ins or now.timestamp() > expires:
+    if user is None or user.removed_at or user.sign_in_count != sign_ins or now.timestamp() > expires:
         raise BadToken("this sign-in link was used already or has expired; ask for a new one")
     return user
 
 
-def user_for_session(session: Session, user_id: int, epoch: int) -> User | None:
+def find_session_user(session: Session, user_id: int, epoch: int) -> User | None:
     """The user of a session that was begun in `epoch`, or None when the user is gone or all sessions were ended."""
     wanted = select(User).where(User.id == user_id, User.session_epoch == epoch, User.removed_at.is_(None))
     return session.scalars(wanted).one_or_none()
@@ -104,7 +104,7 @@ def user_for_session(session: Session, user_id: int, epoch: int) -> User | None:
 def end_sessions(session: Session, user: User) -> None:
     """End every session of the user, on every machine, and every sign-in link that is under way."""
     ended = update(User).where(User.id == user.id)
-    session.execute(ended.values(session_epoch=User.session_epoch + 1, sign_ins=User.sign_ins + 1))
+    session.execute(ended.values(session_epoch=User.session_epoch + 1, sign_ins=User.sign_in_count + 1))
     session.refresh(user)
 
 

@@ -4,24 +4,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-MOST_LABELS: Final = 8  # a longer name is asked itself, and then from its last seven labels on
+MAX_LABELS: Final = 8  # a longer name is asked itself, and then from its last seven labels on
 _NEXT: Final = 7
 
 
 @dataclass(frozen=True)
-class Found:
+class DmarcRecord:
     """The record that holds: the domain it stands at, whether that is the sender's own, and its tags."""
 
     domain: str
-    own: bool
+    is_own: bool
     tags: Mapping[str, str]
 
 
-def walk(domain: str, ask: Callable[[str], Sequence[str]]) -> Found | None:
+def find_policy(domain: str, lookup: Callable[[str], Sequence[str]]) -> DmarcRecord | None:
     """The DMARC record for mail from `domain`; None when there is none. Raises what `ask` raises."""
     seen: list[tuple[str, Mapping[str, str]]] = []
     for name in _names(domain.rstrip(".").lower()):
-        record = _record(ask(f"_dmarc.{name}"))
+        record = _record(lookup(f"_dmarc.{name}"))
         if record is None:
             continue
         seen.append((name, record))
@@ -30,12 +30,12 @@ def walk(domain: str, ask: Callable[[str], Sequence[str]]) -> Found | None:
     if not seen:
         return None
     if seen[0][0] == domain.rstrip(".").lower():
-        return Found(seen[0][0], own=True, tags=seen[0][1])
+        return DmarcRecord(seen[0][0], is_own=True, tags=seen[0][1])
     name, record = _organization(seen)
-    return Found(name, own=False, tags=record)
+    return DmarcRecord(name, is_own=False, tags=record)
 
 
-def tags(text: str) -> dict[str, str]:
+def parse_tags(text: str) -> dict[str, str]:
     """`name=value` pairs of a record; what is none is left out, and of two with one name the first holds."""
     found: dict[str, str] = {}
     for part in text.split(";"):
@@ -47,13 +47,13 @@ def tags(text: str) -> dict[str, str]:
 
 def _names(domain: str) -> list[str]:
     labels = domain.split(".")
-    above = labels[-_NEXT:] if len(labels) >= MOST_LABELS else labels[1:]
+    above = labels[-_NEXT:] if len(labels) >= MAX_LABELS else labels[1:]
     return [domain, *(".".join(above[start:]) for start in range(len(above)))]
 
 
 def _record(texts: Sequence[str]) -> Mapping[str, str] | None:
     """The one valid record at a name; several are as good as none."""
-    found = [tags(text) for text in texts if text.replace(" ", "").startswith("v=DMARC1")]
+    found = [parse_tags(text) for text in texts if text.replace(" ", "").startswith("v=DMARC1")]
     return found[0] if len(found) == 1 else None
 
 

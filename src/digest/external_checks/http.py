@@ -18,38 +18,38 @@ from typing import Final
 from urllib.parse import quote, urljoin, urlsplit
 
 from digest.errors import Unavailable
-from digest.external_checks.dns import addresses
-from digest.external_checks.ssrf import USUAL, Address, Allowance, forbidden
+from digest.external_checks.dns import resolve_addresses
+from digest.external_checks.ssrf import DEFAULT_POLICY, Address, HostPolicy, is_forbidden
 
-SECONDS: Final = 10.0  # for a link with all its redirects
-MOST_BYTES: Final = 256 * 1024
-MOST_REDIRECTS: Final = 5
-MOST_URL: Final = 4_000
-AGENT: Final = "digest-link-check/1 (an editor of a newsletter asks whether this link works)"
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+TIMEOUT_SECONDS: Final = 10.0  # for a link with all its redirects
+MAX_BYTES: Final = 256 * 1024
+MAX_REDIRECTS: Final = 5
+MAX_URL_CHARS: Final = 4_000
+USER_AGENT: Final = "digest-link-check/1 (an editor of a newsletter asks whether this link works)"
+_REDIRECT_STATUSES: Final = frozenset({301, 302, 303, 307, 308})
 # To a HEAD these say nothing of a GET: many a server never heard of one.
-_ASK_AGAIN: Final = frozenset({400, 401, 403, 404, 405, 406, 410, 429, 500, 501, 502, 503})
+_RETRY_WITH_GET: Final = frozenset({400, 401, 403, 404, 405, 406, 410, 429, 500, 501, 502, 503})
 
 # Sites that keep programs out say so with these; people mostly get in, and nobody can tell from here.
-_NO_ROBOTS: Final = frozenset({401, 403, 429, 451, 999})
+_BOT_REFUSALS: Final = frozenset({401, 403, 429, 451, 999})
 _BAD: Final = 400
-_WORDS: Final = {
+_PROBLEMS: Final = {
     404: "the site has no such page (404)",
     410: "the page is gone for good (410)",
     500: "the site has a fault of its own (500)",
     502: "the site is out of order (502)",
     503: "the site is out of order (503)",
 }
-_HEADERS: Final = {"User-Agent": AGENT, "Accept": "text/html, */*;q=0.5", "Connection": "close"}
+_HEADERS: Final = {"User-Agent": USER_AGENT, "Accept": "text/html, */*;q=0.5", "Connection": "close"}
 _PORTS: Final = {"http": 80, "https": 443}
 _SAFE: Final = "%/:=&?~#+!$,;'@()*[]"
-_TOO_LONG: Final = f"it took longer than {SECONDS:.0f} seconds"
+_TOO_LONG: Final = f"it took longer than {TIMEOUT_SECONDS:.0f} seconds"
 
 Resolve = Callable[[str], Sequence[Address]]
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Target:
     """One URL, taken apart: all of it ASCII."""
 
     scheme: str
@@ -68,67 +68,67 @@ class Unreachable(Exception):
     """The link cannot be followed; the text says why, as an editor reads it."""
 
 
-class _Deaf(Unreachable):
+class _Inconclusive(Unreachable):
     """Nobody knows whether it can be followed: the DNS said nothing to us."""
 
 
 @dataclass(frozen=True)
-class Fetched:
+class LinkResult:
     """What a link leads to: the HTTP status of its end (None: there was no answer) and, if it is no good, why."""
 
     status: int | None
-    end: str  # the last URL
+    final_url: str  # the last URL
     redirects: int
-    trouble: str  # empty: it works
-    unsure: bool = False  # it is our side that could not look
+    problem: str  # empty: it works
+    is_inconclusive: bool = False  # it is our side that could not look
 
     @property
     def works(self) -> bool:
         """Whether a reader would see a page."""
-        return not self.trouble
+        return not self.problem
 
 
-def fetch(
+def check_link(
     url: str,
     *,
-    allowed: Allowance = USUAL,
-    resolve: Resolve = addresses,
-    seconds: float = SECONDS,
-) -> Fetched:
+    host_policy: HostPolicy = DEFAULT_POLICY,
+    resolve: Resolve = resolve_addresses,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+) -> LinkResult:
     """Follow a link to its end with HEAD, or GET where that says no. Never raises: what goes wrong is the answer."""
-    until, passed = time.monotonic() + seconds, [url]
+    until, passed = time.monotonic() + timeout_seconds, [url]
     try:
-        status = _follow(passed, allowed, resolve, until)
+        status = _follow(passed, host_policy, resolve, until)
     except Unreachable as why:
-        return Fetched(None, passed[-1], len(passed) - 1, str(why), isinstance(why, _Deaf))
-    return Fetched(status, passed[-1], len(passed) - 1, _trouble(status))
+        return LinkResult(None, passed[-1], len(passed) - 1, str(why), isinstance(why, _Inconclusive))
+    return LinkResult(status, passed[-1], len(passed) - 1, _describe_status(status))
 
 
-def _follow(passed: list[str], allowed: Allowance, resolve: Resolve, until: float) -> int:
+def _follow(passed: list[str], allowed: HostPolicy, resolve: Resolve, until: float) -> int:
     """The status of the last page; each URL on the way is put into `passed`."""
     while True:
-        status, location = _look(passed[-1], allowed, resolve, until)
-        if status not in _REDIRECTS or not location:
+        status, location = _request_url(passed[-1], allowed, resolve, until)
+        if status not in _REDIRECT_STATUSES or not location:
             return status
-        if len(passed) > MOST_REDIRECTS:
-            raise Unreachable(f"it is redirected more than {MOST_REDIRECTS} times")
+        if len(passed) > MAX_REDIRECTS:
+            raise Unreachable(f"it is redirected more than {MAX_REDIRECTS} times")
         try:
             passed.append(urljoin(passed[-1], location))
         except ValueError:
             raise Unreachable("it is redirected to something that is no web address") from None
 
 
-def _look(url: str, allowed: Allowance, resolve: Resolve, until: float) -> tuple[int, str]:
+def _request_url(url: str, allowed: HostPolicy, resolve: Resolve, until: float) -> tuple[int, str]:
     """Status and Location of one URL; HEAD first, then GET where HEAD is not conclusive."""
     place = _parsed(url, allowed)
     address = _address(place.host, allowed, resolve)
-    status, location = _ask("HEAD", place, address, until)
-    if status in _ASK_AGAIN:
-        status, location = _ask("GET", place, address, until)
+    status, location = _send_request("HEAD", place, address, until)
+    if status in _RETRY_WITH_GET:
+        status, location = _send_request("GET", place, address, until)
     return status, location
 
 
-def _parsed(url: str, allowed: Allowance) -> _Place:
+def _parsed(url: str, allowed: HostPolicy) -> _Target:
     try:
         parts = urlsplit(url)
         port = parts.port or _PORTS.get(parts.scheme, 0)
@@ -137,16 +137,16 @@ def _parsed(url: str, allowed: Allowance) -> _Place:
         path = (quote(parts.path, _SAFE) or "/") + query
     except (ValueError, UnicodeError):
         raise Unreachable("it is no web address") from None
-    if len(url) > MOST_URL or parts.scheme not in _PORTS or not host:
+    if len(url) > MAX_URL_CHARS or parts.scheme not in _PORTS or not host:
         raise Unreachable("it leads to something that is no web address")
     if parts.username is not None or parts.password is not None:
         raise Unreachable("it holds a name or a password")
     if port not in allowed.ports:
         raise Unreachable(f"it leads to port {port}, which many networks block")
-    return _Place(parts.scheme, host, port, path)
+    return _Target(parts.scheme, host, port, path)
 
 
-def _address(host: str, allowed: Allowance, resolve: Resolve) -> Address:
+def _address(host: str, allowed: HostPolicy, resolve: Resolve) -> Address:
     """The one address that is connected to. A name with any forbidden address is refused whole."""
     try:
         found: Sequence[Address] = [ip_address(host)]
@@ -154,17 +154,17 @@ def _address(host: str, allowed: Allowance, resolve: Resolve) -> Address:
         try:
             found = resolve(host)
         except Unavailable:
-            raise _Deaf(f"the DNS gave no answer for {host}") from None
+            raise _Inconclusive(f"the DNS gave no answer for {host}") from None
     if not found:
         raise Unreachable(f"there is no host {host}")
-    if any(forbidden(address, allowed) for address in found):
+    if any(is_forbidden(address, allowed) for address in found):
         raise Unreachable(f"{host} is inside a private network, where readers cannot go")
     return found[0]
 
 
-def _ask(method: str, place: _Place, address: Address, until: float) -> tuple[int, str]:
+def _send_request(method: str, place: _Target, address: Address, until: float) -> tuple[int, str]:
     try:
-        with _line(place, address, until) as line:
+        with _open_connection(place, address, until) as line:
             line.request(method, place.path, headers={"Host": place.host_line, **_HEADERS})
             answer = line.getresponse()
             location = answer.headers.get("Location", "")
@@ -179,14 +179,14 @@ def _ask(method: str, place: _Place, address: Address, until: float) -> tuple[in
 
 
 @contextmanager
-def _line(place: _Place, address: Address, until: float) -> Iterator[HTTPConnection]:
+def _open_connection(place: _Target, address: Address, until: float) -> Iterator[HTTPConnection]:
     """A line to `address`, whatever the name says by now; it is cut when the time is up, whoever is speaking."""
     left = until - time.monotonic()
     if left <= 0:
         raise Unreachable(_TOO_LONG)
     sock = socket.create_connection((str(address), place.port), timeout=left)
     held = [sock]
-    cut = threading.Timer(max(until - time.monotonic(), 0), _cut, [held])
+    cut = threading.Timer(max(until - time.monotonic(), 0), _shut_down, [held])
     cut.daemon = True
     cut.start()
     try:
@@ -203,7 +203,7 @@ def _line(place: _Place, address: Address, until: float) -> Iterator[HTTPConnect
         sock.close()
 
 
-def _cut(held: list[socket.socket]) -> None:
+def _shut_down(held: list[socket.socket]) -> None:
     with suppress(OSError):
         socket.socket.shutdown(
             held[-1], socket.SHUT_RDWR
@@ -220,7 +220,7 @@ def _drain(answer: HTTPResponse, until: float) -> None:
     read = 0
     while chunk := answer.read1(16 * 1024):
         read += len(chunk)
-        if read >= MOST_BYTES:
+        if read >= MAX_BYTES:
             return
         if time.monotonic() > until:
             raise Unreachable(_TOO_LONG)
@@ -228,7 +228,7 @@ def _drain(answer: HTTPResponse, until: float) -> None:
         raise Unreachable(_TOO_LONG)
 
 
-def _trouble(status: int) -> str:
-    if status in _NO_ROBOTS or status < _BAD:
+def _describe_status(status: int) -> str:
+    if status in _BOT_REFUSALS or status < _BAD:
         return ""
-    return _WORDS.get(status, f"the site answers {status}")
+    return _PROBLEMS.get(status, f"the site answers {status}")

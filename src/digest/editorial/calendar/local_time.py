@@ -7,18 +7,18 @@ from digest.errors import BadInput
 from digest.publications.models import Publication
 from digest.publications.publications import zone as checked_zone
 
-FORM = "%Y-%m-%d %H:%M"
+LOCAL_FORMAT = "%Y-%m-%d %H:%M"
 _DAY = timedelta(days=1)
 _YEARS = range(2000, 2200)
 
 
-def resolve(local: str, zone: str) -> datetime:
+def to_utc(local: str, zone: str) -> datetime:
     """The moment in UTC of a wall-clock time such as "2026-12-01 09:00" in an IANA zone.
 
     A time that a clock change skips means the first minute after the gap; one that happens twice means the first.
     Raises BadInput when either cannot be read.
     """
-    written, region = wall(local), ZoneInfo(checked_zone(zone, "time zone"))
+    written, region = parse_local_time(local), ZoneInfo(checked_zone(zone, "time zone"))
     for minutes in range(24 * 60 + 1):  # the longest gap known is a whole day, at the date line
         tried = written + timedelta(minutes=minutes)
         moment = tried.replace(tzinfo=region, fold=0).astimezone(UTC)
@@ -27,12 +27,12 @@ def resolve(local: str, zone: str) -> datetime:
     raise BadInput(f"{local} does not exist in {zone}")
 
 
-def next_run(publication: Publication, after: datetime) -> datetime:
+def next_send_time(publication: Publication, now: datetime) -> datetime:
     """The publication's first regular hour strictly after `after`, in UTC."""
-    return resolve(f"{next_occasion(publication, after)} {publication.at}", publication.zone)
+    return to_utc(f"{next_slot_date(publication, now)} {publication.at}", publication.zone)
 
 
-def next_occasion(publication: Publication, after: datetime) -> str:
+def next_slot_date(publication: Publication, after: datetime) -> str:
     """The local date of `next_run`, "2026-12-01": what a weekly issue is known by, so that it is made once."""
     today = after.astimezone(ZoneInfo(publication.zone)).date()
     # From a day before: where a day has no 09:00, its issue runs on the next, and is still that day's.
@@ -43,20 +43,20 @@ def next_occasion(publication: Publication, after: datetime) -> str:
     raise BadInput(f"{publication.name} has no next day; its weekday is {publication.weekday}")
 
 
-def draft_time(publication: Publication, occasion: str) -> datetime:
+def draft_due_at(publication: Publication, slot_date: str) -> datetime:
     """When the draft for an occasion is made, in UTC: the same wall-clock time so many days before."""
-    return _at(publication, date.fromisoformat(occasion) - publication.draft_days_before * _DAY)
+    return _at(publication, date.fromisoformat(slot_date) - publication.draft_days_before * _DAY)
 
 
-def run_of(publication: Publication, occasion: str) -> datetime:
+def slot_send_time(publication: Publication, slot_date: str) -> datetime:
     """When the issue of an occasion goes out, in UTC."""
-    return _at(publication, date.fromisoformat(occasion))
+    return _at(publication, date.fromisoformat(slot_date))
 
 
-def wall(local: str) -> datetime:
+def parse_local_time(local: str) -> datetime:
     """A wall-clock time as it is written, without a zone. Raises BadInput."""
     try:
-        read = datetime.strptime(local.strip().replace("T", " "), FORM)  # noqa: DTZ007  a wall clock has no zone
+        read = datetime.strptime(local.strip().replace("T", " "), LOCAL_FORMAT)  # noqa: DTZ007  a wall clock has no zone
     except ValueError:
         raise BadInput(f"{local!r} is not a time; write it like 2026-12-01 09:00") from None
     if read.year not in _YEARS:
@@ -65,4 +65,4 @@ def wall(local: str) -> datetime:
 
 
 def _at(publication: Publication, day: date) -> datetime:
-    return resolve(f"{day.isoformat()} {time.fromisoformat(publication.at):%H:%M}", publication.zone)
+    return to_utc(f"{day.isoformat()} {time.fromisoformat(publication.at):%H:%M}", publication.zone)

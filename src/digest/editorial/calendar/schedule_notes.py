@@ -3,18 +3,18 @@
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from digest.editorial.calendar.local_time import FORM, resolve, wall
-from digest.editorial.calendar.schedule import LATE
+from digest.editorial.calendar.local_time import LOCAL_FORMAT, to_utc, parse_local_time
+from digest.editorial.calendar.schedule import MAX_LATENESS
 
 
-def promises(on: str, zone: str, hold_minutes: int) -> list[str]:
+def schedule_notes(local_time: str, zone: str, hold_minutes: int) -> list[str]:
     """Sentences about going out `on` a wall-clock time in `zone`; all of them are kept. Raises BadInput."""
-    moment, hours = resolve(on, zone), int(LATE / timedelta(hours=1))
+    moment, hours = to_utc(local_time, zone), int(MAX_LATENESS / timedelta(hours=1))
     at, last, leaves = (
-        _local(moment + later, zone) for later in (timedelta(), LATE, timedelta(minutes=hold_minutes))
+        _local(moment + later, zone) for later in (timedelta(), MAX_LATENESS, timedelta(minutes=hold_minutes))
     )
     return [
-        *_odd(on, zone, moment),
+        *_odd(local_time, zone, moment),
         *([_held(hold_minutes, leaves)] if hold_minutes else []),
         (
             f"If nothing runs here at {at}, it goes out as soon as something does, until {last}, {hours} hours late. "
@@ -24,7 +24,7 @@ def promises(on: str, zone: str, hold_minutes: int) -> list[str]:
     ]
 
 
-def promises_now(hold_minutes: int) -> list[str]:
+def send_now_notes(hold_minutes: int) -> list[str]:
     """The same about going out at once."""
     if not hold_minutes:
         return ["Without a hold the first mail leaves within seconds, and nothing takes it back."]
@@ -42,7 +42,7 @@ def _held(minutes: int, leaves: str) -> str:
 
 def _odd(on: str, zone: str, moment: datetime) -> list[str]:
     """When the clocks change: an hour that is not there, or one that comes twice."""
-    meant, region = wall(on), ZoneInfo(zone)
+    meant, region = parse_local_time(on), ZoneInfo(zone)
     if moment.astimezone(region).replace(tzinfo=None) != meant:
         return [f"{meant:%H:%M} does not exist that day in {zone}: it goes out at {_local(moment, zone)}."]
     second = meant.replace(tzinfo=region, fold=1).astimezone(UTC)
@@ -52,7 +52,7 @@ def _odd(on: str, zone: str, moment: datetime) -> list[str]:
 
 
 def _local(moment: datetime, zone: str) -> str:
-    return moment.astimezone(ZoneInfo(zone)).strftime(FORM)[11:]
+    return moment.astimezone(ZoneInfo(zone)).strftime(LOCAL_FORMAT)[11:]
 
 
 def _minutes(count: int) -> str:

@@ -13,29 +13,29 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 from digest.db import Database, utcnow
 from digest.editorial import editions
 from digest.editorial.checks import external_check_queue
-from digest.editorial.checks.external_check_queue import Outside, Wanted
+from digest.editorial.checks.external_check_queue import MailSetup, CheckRequest
 from digest.editorial.models import Issue, State
 from digest.errors import BadInput, Unavailable
 from digest.external_checks import dns, sender_auth, spam
-from digest.external_checks.http import fetch
-from digest.external_checks.ssrf import USUAL, Allowance
+from digest.external_checks.http import check_link
+from digest.external_checks.ssrf import DEFAULT_POLICY, HostPolicy
 from digest.render.compile import press
 from digest.render.message_template import Reader, masked
 
 LOG = logging.getLogger(__name__)
 
-AT_ONCE: Final = 4  # links, so that a site that has them all is not stormed
-MOST: Final = 12  # things in one go: a deploy waits no longer than they take
+MAX_CONCURRENT: Final = 4  # links, so that a site that has them all is not stormed
+MAX_CHECKS_PER_RUN: Final = 12  # things in one go: a deploy waits no longer than they take
 _OPEN: Final = (State.DRAFT, State.SCHEDULED, State.PAUSED)
 
 
-def look(
+def run_due_checks(
     db: Database,
     *,
     base_url: str,
-    outside: Outside,
-    allowed: Allowance = USUAL,
-    stopping: Callable[[], bool] = lambda: False,
+    mail_setup: MailSetup,
+    host_policy: HostPolicy = DEFAULT_POLICY,
+    is_stopping: Callable[[], bool] = lambda: False,
     clock: Callable[[], datetime] = utcnow,
 ) -> bool:
     """Look at what is due for every open issue, up to twelve things; True when there may be more.
@@ -43,29 +43,29 @@ def look(
     Opens its own transactions: what is looked at is claimed before, and written down as soon as it is known.
     """
     with db.read() as session:
-        wanted = list(_wanted(session, base_url, outside))
-        due = external_check_queue.due(session, wanted, clock())
+        wanted = list(_wanted(session, base_url, mail_setup))
+        due = external_check_queue.list_due(session, wanted, clock())
     if not due:
         return False
     with db.begin() as session:
-        mine = external_check_queue.claim(session, due[:MOST], clock())
+        mine = external_check_queue.claim(session, due[:MAX_CHECKS_PER_RUN], clock())
     with db.read() as session:
         mails = {
             one.target: _mail(session, one.target, base_url, clock()) for one in mine if one.kind == "spam"
         }
     if not mine:
         return False
-    with ThreadPoolExecutor(AT_ONCE, "look") as people:
-        going = {people.submit(_look, one, outside, allowed, mails, stopping): one for one in mine}
+    with ThreadPoolExecutor(MAX_CONCURRENT, "look") as people:
+        going = {people.submit(_look, one, mail_setup, host_policy, mails, is_stopping): one for one in mine}
         for done in as_completed(going):
             found = _found(done, going[done])
             if found is not None:
                 with db.begin() as session:
-                    external_check_queue.store(session, going[done], found, clock())
+                    external_check_queue.store_result(session, going[done], found, clock())
     return True
 
 
-def _found(done: Future[dict[str, Any] | None], one: Wanted) -> dict[str, Any] | None:
+def _found(done: Future[dict[str, Any] | None], one: CheckRequest) -> dict[str, Any] | None:
     """What was seen, or that looking at this one thing failed: the others are written down all the same."""
     try:
         return done.result()
@@ -75,9 +75,9 @@ def _found(done: Future[dict[str, Any] | None], one: Wanted) -> dict[str, Any] |
 
 
 def _look(
-    one: Wanted,
-    outside: Outside,
-    allowed: Allowance,
+    one: CheckRequest,
+    outside: MailSetup,
+    allowed: HostPolicy,
     mails: Mapping[str, bytes | None],
     stopping: Callable[[], bool],
 ) -> dict[str, Any] | None:
@@ -85,11 +85,11 @@ def _look(
     if stopping():
         return None
     if one.kind == "link":
-        seen = fetch(one.target, allowed=allowed)
+        seen = check_link(one.target, host_policy=allowed)
         return asdict(seen)
     if one.kind == "sender":
-        proofs = sender_auth.look(
-            one.target, relay=outside.relay, selectors=outside.selectors, ask=_asking(stopping)
+        proofs = sender_auth.check_sender(
+            one.target, relay=outside.relay, selectors=outside.dkim_selectors, lookup=_asking(stopping)
         )
         return None if stopping() else {"proofs": [asdict(proof) for proof in proofs]}
     return _score(mails.get(one.target))
@@ -101,27 +101,27 @@ def _asking(stopping: Callable[[], bool]) -> Callable[[str], list[str]]:
     def ask(name: str) -> list[str]:
         if stopping():
             raise Unavailable("the worker was asked to stop")
-        return dns.texts(name)
+        return dns.txt_records(name)
 
     return ask
 
 
 def _score(mail: bytes | None) -> dict[str, Any]:
-    if not spam.installed():
+    if not spam.is_installed():
         return {"absent": True}
     if mail is None:
         return {"trouble": "the text changed meanwhile"}
     try:
-        return asdict(spam.score(mail))
+        return asdict(spam.score_mail(mail))
     except Unavailable as error:
         return {"trouble": str(error)}
 
 
-def _wanted(session: Session, base_url: str, outside: Outside) -> Iterator[Wanted]:
+def _wanted(session: Session, base_url: str, outside: MailSetup) -> Iterator[CheckRequest]:
     """Of every issue that may still go out, each thing once."""
     told: set[tuple[str, str]] = set()
     for issue in _issues(session):
-        for one in external_check_queue.wanted(issue, editions.edition(session, issue, base_url), outside):
+        for one in external_check_queue.list_requests(issue, editions.build_edition(session, issue, base_url), outside):
             if one.key not in told:
                 told.add(one.key)
                 yield one
@@ -136,8 +136,8 @@ def _issues(session: Session) -> list[Issue]:
 def _mail(session: Session, name: str, base_url: str, now: datetime) -> bytes | None:
     """The largest mail of the issue that says what this name stands for, as if it left now; None: none does."""
     for issue in _issues(session):
-        edition = editions.edition(session, issue, base_url)
-        if external_check_queue.mail_name(edition) == name:
+        edition = editions.build_edition(session, issue, base_url)
+        if external_check_queue.content_hash(edition) == name:
             try:
                 plate = press(edition, dated=now).plate()
             except BadInput:

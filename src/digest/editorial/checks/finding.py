@@ -15,38 +15,38 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True)
-class Check:
+class Finding:
     """What is wrong in one sentence, and how to mend it in another."""
 
     name: str
     level: Level
     text: str
-    mend: str
-    place: str = ""  # where: a field of the draft (subject, note-12, pick-12, add, picks) or the publication
-    bound: str = ""  # what a waiver holds to, where the text says more than what matters
-    record: str = ""  # a DNS record to copy
+    fix: str
+    location: str = ""  # where: a field of the draft (subject, note-12, pick-12, add, picks) or the publication
+    fingerprint_key: str = ""  # what a waiver holds to, where the text says more than what matters
+    dns_record: str = ""  # a DNS record to copy
 
     @property
     def fingerprint(self) -> str:
         """The finding itself, as 16 hex digits: the same while nothing of it changes."""
-        return hashlib.sha256(f"{self.name}\0{self.bound or self.text}".encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{self.name}\0{self.fingerprint_key or self.text}".encode()).hexdigest()[:16]
 
 
-def stop(name: str, text: str, mend: str, place: str = "") -> Check:
+def blocker(name: str, text: str, mend: str, place: str = "") -> Finding:
     """A finding with which nothing goes out."""
-    return Check(name, Level.BLOCKING, text, mend, place)
+    return Finding(name, Level.BLOCKING, text, mend, place)
 
 
-def warn(name: str, text: str, mend: str, place: str = "") -> Check:
+def warning(name: str, text: str, mend: str, place: str = "") -> Finding:
     """A finding with which an issue goes out when somebody says why it may."""
-    return Check(name, Level.WARNING, text, mend, place)
+    return Finding(name, Level.WARNING, text, mend, place)
 
 
-def note(name: str, text: str, mend: str, place: str = "") -> Check:
+def note(name: str, text: str, mend: str, place: str = "") -> Finding:
     """A finding that is worth knowing."""
-    return Check(name, Level.NOTE, text, mend, place)
+    return Finding(name, Level.NOTE, text, mend, place)
 
 
-def blocking(checks: Iterable[Check]) -> list[Check]:
+def select_blocking(checks: Iterable[Finding]) -> list[Finding]:
     """Those with which the issue may not go out."""
     return [check for check in checks if check.level == Level.BLOCKING]

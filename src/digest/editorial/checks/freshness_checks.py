@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session, aliased
 from digest.catalog import read
 from digest.catalog.models import Comparison, ComparisonVersion, Review, Tool
 from digest.catalog.read import ComparisonView, ReviewView, stands
-from digest.editorial.checks.finding import Check, note, warn
+from digest.editorial.checks.finding import Finding, note, warning
 from digest.editorial.models import Issue, Pick
 
-OLD = timedelta(days=60)
-SHIPS = 50  # percent of a panel from which a tool is one to ship
+STALE_AFTER = timedelta(days=60)
+SHIP_THRESHOLD = 50  # percent of a panel from which a tool is one to ship
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class _Later:
     published_at: datetime
 
 
-def run(session: Session, issue: Issue, now: datetime | None) -> Iterator[Check]:
+def check_freshness(session: Session, issue: Issue, now: datetime | None) -> Iterator[Finding]:
     """What is stale about the issue's picks; `now` None: nothing is too old."""
     if not issue.picks:
         return
@@ -42,14 +42,14 @@ def run(session: Session, issue: Issue, now: datetime | None) -> Iterator[Check]
             yield _outdated(view, stand[newer[pick.comparison_id]], place)
         else:
             yield from _told_otherwise(view, later, place)
-        if now is not None and now - view.published_at > OLD:
+        if now is not None and now - view.published_at > STALE_AFTER:
             days = (now - view.published_at).days
             yield note(
                 "old verdict", f"{_name(view)} was judged {days} days ago.", "Look whether it holds.", place
             )
 
 
-def differences(before: ReviewView, after: ReviewView) -> list[str]:
+def describe_differences(before: ReviewView, after: ReviewView) -> list[str]:
     """What a reader would see differ between two reviews of one tool, each as the end of a sentence."""
     told = []
     if before.panel_ship != after.panel_ship:
@@ -70,14 +70,14 @@ def differences(before: ReviewView, after: ReviewView) -> list[str]:
     return told
 
 
-def _outdated(view: ComparisonView, stands_now: ComparisonView, place: str) -> Check:
-    told = [*differences(view.left, stands_now.left), *differences(view.right, stands_now.right)]
+def _outdated(view: ComparisonView, stands_now: ComparisonView, place: str) -> Finding:
+    told = [*describe_differences(view.left, stands_now.left), *describe_differences(view.right, stands_now.right)]
     what = f": {'; '.join(told)}" if told else ", with other words"
     text = f"{_name(view)} has a newer version than the one picked{what}."
-    return warn("newer version", text, "Draft the issue anew to take it.", place)
+    return warning("newer version", text, "Draft the issue anew to take it.", place)
 
 
-def _told_otherwise(view: ComparisonView, later: dict[str, _Later], place: str) -> Iterator[Check]:
+def _told_otherwise(view: ComparisonView, later: dict[str, _Later], place: str) -> Iterator[Finding]:
     """A side of which a later comparison says another price, or the other verdict."""
     for side in (view.left, view.right):
         found = later.get(side.tool_slug)
@@ -86,12 +86,12 @@ def _told_otherwise(view: ComparisonView, later: dict[str, _Later], place: str) 
         if found.price != side.entry_price:
             said = f"{found.tool} costs {found.price or 'nothing that is known'} in {found.where}, which is newer, and "
             mend = "Look which holds; correct the comparison, or say so in a note."
-            yield warn(
+            yield warning(
                 "stale price", f"{said}{side.entry_price or 'nothing that is known'} here.", mend, place
             )
-        if (found.panel >= SHIPS) != (side.panel_ship >= SHIPS):
+        if (found.panel >= SHIP_THRESHOLD) != (side.panel_ship >= SHIP_THRESHOLD):
             said = f"{found.tool} got {found.panel} % in {found.where}, which is newer, and {side.panel_ship} % here."
-            yield warn("stale verdict", said, "Say in a note what changed, or drop it.", place)
+            yield warning("stale verdict", said, "Say in a note what changed, or drop it.", place)
 
 
 def _newer(session: Session, issue: Issue) -> dict[int, int]:

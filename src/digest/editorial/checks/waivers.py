@@ -8,24 +8,24 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from digest.editorial import transitions
-from digest.editorial.checks.finding import Check, Level
+from digest.editorial.checks.finding import Finding, Level
 from digest.editorial.models import Issue, State, User, Waiver
 from digest.errors import BadInput, NotFound
 
-MOST_REASON = 500
+MAX_REASON_CHARS = 500
 
 
 @dataclass(frozen=True)
-class Waived:
+class ActiveWaiver:
     """A waiver that holds: who gave it, why and when."""
 
     id: int
-    who: str
+    waived_by: str
     reason: str
-    at: datetime
+    waived_at: datetime
 
 
-def holding(session: Session, issue_id: int) -> Mapping[tuple[str, str], Waived]:
+def list_active(session: Session, issue_id: int) -> Mapping[tuple[str, str], ActiveWaiver]:
     """The issue's waivers by (check, fingerprint); one that was withdrawn does not hold."""
     rows = (
         select(Waiver, User.address)
@@ -34,22 +34,22 @@ def holding(session: Session, issue_id: int) -> Mapping[tuple[str, str], Waived]
         .order_by(Waiver.id)
     )
     return {
-        (row.check, row.finding): Waived(row.id, address, row.reason, row.at)
+        (row.check_name, row.fingerprint): ActiveWaiver(row.id, address, row.reason, row.waived_at)
         for row, address in session.execute(rows)
     }
 
 
-def waive(
-    session: Session, issue: Issue, checks: Iterable[Check], *, reason: str, now: datetime, user_id: int
+def waive_findings(
+    session: Session, issue: Issue, findings: Iterable[Finding], *, reason: str, now: datetime, user_id: int
 ) -> list[Waiver]:
     """Let these findings pass, each once. Raises BadInput without a reason, or for one that nobody can waive."""
-    reason, held = " ".join(reason.split()), holding(session, issue.id)
+    reason, held = " ".join(reason.split()), list_active(session, issue.id)
     if not reason:
         raise BadInput("say in a few words why it may go out like this")
-    if len(reason) > MOST_REASON:
-        raise BadInput(f"the reason has {len(reason)} characters; {MOST_REASON} are the most")
+    if len(reason) > MAX_REASON_CHARS:
+        raise BadInput(f"the reason has {len(reason)} characters; {MAX_REASON_CHARS} are the most")
     made = []
-    for check in checks:
+    for check in findings:
         if check.level != Level.WARNING:
             raise BadInput(f"this cannot be waived: {check.text}")
         if (check.name, check.fingerprint) in held:
@@ -71,7 +71,7 @@ def waive(
     return made
 
 
-def withdraw(
+def withdraw_waivers(
     session: Session, issue: Issue, waiver_ids: Sequence[int], *, now: datetime, user_id: int
 ) -> list[str]:
     """Take waivers back: their findings ask again; gives their texts. Raises NotFound when none of them holds."""
@@ -92,4 +92,4 @@ def withdraw(
 def _log(session: Session, issue: Issue, why: str, now: datetime, user_id: int) -> None:
     """A line of the issue's history that changes no state."""
     state = State(issue.state)
-    transitions.log(session, issue.id, state, state, now=now, by="desk", user_id=user_id, why=why)
+    transitions.record_transition(session, issue.id, state, state, now=now, actor="desk", user_id=user_id, reason=why)

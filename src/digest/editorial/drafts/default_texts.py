@@ -8,39 +8,39 @@ from sqlalchemy.orm import Session, aliased
 from digest.catalog.models import ComparisonVersion, Review, Tool
 from digest.editorial.models import Issue, Pick
 
-SUBJECT_CHARS = 60  # what a phone shows of a subject is less; what a desk shows is about this
-PREHEADER_CHARS = 110
+MAX_SUBJECT_CHARS = 60  # what a phone shows of a subject is less; what a desk shows is about this
+MAX_PREHEADER_CHARS = 110
 
-Names = Sequence[tuple[str, str]]  # the two tools of each pick, in order
+ToolPairs = Sequence[tuple[str, str]]  # the two tools of each pick, in order
 
 
-def subject(names: Names) -> str:
+def default_subject(names: ToolPairs) -> str:
     """A subject of at most 60 characters: a question, and how much more there is."""
     if not names:
         return ""
     (left, right), others = names[0], len(names) - 1
     more = f" and {others} more verdict{'s' if others > 1 else ''}" if others else ""
     for asked in (f"{left} or {right}?", f"Ship {left}?", f"Ship {right}?"):
-        if len(asked + more) <= SUBJECT_CHARS:
+        if len(asked + more) <= MAX_SUBJECT_CHARS:
             return asked + more
-    return _short(f"{left} or {right}?", SUBJECT_CHARS - len(more)) + more
+    return _short(f"{left} or {right}?", MAX_SUBJECT_CHARS - len(more)) + more
 
 
-def preheader(names: Names) -> str:
+def default_preheader(names: ToolPairs) -> str:
     """What follows the subject in an inbox: the other comparisons, as many as fit."""
     rest = [f"{left} vs {right}" for left, right in (names[1:] or names)]
     text = "Also: " if len(names) > 1 else "The panel's verdict: "
     for place, name in enumerate(rest):
         joined = (", " if place else "") + name
-        if len(text + joined) > PREHEADER_CHARS:
+        if len(text + joined) > MAX_PREHEADER_CHARS:
             break
         text += joined
     else:
         return text if rest else ""
-    return text if place else _short(text + rest[0], PREHEADER_CHARS)
+    return text if place else _short(text + rest[0], MAX_PREHEADER_CHARS)
 
 
-def follow(session: Session, issue: Issue, change: Callable[[], None]) -> None:
+def change_picks(session: Session, issue: Issue, change: Callable[[], None]) -> None:
     """Make a `change` to the picks, and let a subject or preheader that nobody has written follow it.
 
     What an editor wrote stays: a text counts as written when it is not the one made from the picks before.
@@ -48,10 +48,10 @@ def follow(session: Session, issue: Issue, change: Callable[[], None]) -> None:
     before = _names(session, issue)
     change()
     after = _names(session, issue)
-    if issue.subject in {"", subject(before)}:
-        issue.subject = subject(after)
-    if issue.preheader in {"", preheader(before)}:
-        issue.preheader = preheader(after)
+    if issue.subject in {"", default_subject(before)}:
+        issue.subject = default_subject(after)
+    if issue.preheader in {"", default_preheader(before)}:
+        issue.preheader = default_preheader(after)
     session.flush()
 
 

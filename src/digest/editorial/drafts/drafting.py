@@ -10,36 +10,36 @@ from sqlalchemy.orm import Session
 from digest.editorial import issues, transitions
 from digest.editorial.calendar import schedule, slots
 from digest.editorial.drafts import default_texts, snapshot, versions
-from digest.editorial.drafts.versions import Who
+from digest.editorial.drafts.versions import EditContext
 from digest.editorial.models import Issue, Pick, Rejection, State
 from digest.editorial.selection import candidates
-from digest.editorial.selection.ranking import Chosen, Rejected, Selection
-from digest.editorial.selection.ranking import select as choose
+from digest.editorial.selection.ranking import SelectedCandidate, RejectedCandidate, Selection
+from digest.editorial.selection.ranking import select_picks as choose
 from digest.errors import NotAllowed
 from digest.publications.models import Publication
 
-REJECTIONS = 100  # an editor reads the nearest misses; nobody reads the thousandth
+MAX_REJECTIONS = 100  # an editor reads the nearest misses; nobody reads the thousandth
 
 
 @dataclass(frozen=True)
-class Drafted:
+class DraftResult:
     """What the clock's weekly draft came to. Without an issue nothing was new; thin or not, the editors are told."""
 
-    occasion: str  # the local date it is for
+    slot_date: str  # the local date it is for
     issue: Issue | None
-    thin: bool
+    is_thin: bool
 
 
 class NothingNew(NotAllowed):
     """There is nothing to make an issue of: no comparison is new since the last one."""
 
 
-def draft(
+def draft_issue(
     session: Session,
     publication: Publication,
     now: datetime,
     *,
-    by: str,
+    actor: str,
     user_id: int | None = None,
     clicks: Mapping[str, int] | None = None,
 ) -> Issue:
@@ -50,55 +50,55 @@ def draft(
     Raises NothingNew, and makes no issue, when there is neither an open draft nor anything new.
     """
     _one_at_a_time(session, publication)
-    issue = issues.open_draft(session, publication.id)
-    if issue and not issues.take(session, issue, f"drafted anew, {by}", {State.DRAFT}):
+    issue = issues.find_open_draft(session, publication.id)
+    if issue and not issues.lock_for_edit(session, issue, f"drafted anew, {actor}", {State.DRAFT}):
         issue = None  # it went onto the calendar a moment ago
     selection = _selection(session, publication, issue, clicks)
-    before = snapshot.of(issue) if issue else None
+    before = snapshot.take_snapshot(issue) if issue else None
     if issue is None:
         if not selection.picks:
             raise NothingNew(
                 f"nothing is new since the last issue of {publication.name}; import comparisons first"
             )
-        issue = _start(session, publication, now, by, user_id)
-    default_texts.follow(session, issue, lambda: _fill(session, issue, selection))
+        issue = _start(session, publication, now, actor, user_id)
+    default_texts.change_picks(session, issue, lambda: _fill(session, issue, selection))
     issue.drafted_at = now
     what = "Drafted anew" if before else "Drafted"
-    versions.keep(session, issue, before, what, Who(by, now, user_id))
+    versions.save_version(session, issue, before, what, EditContext(actor, now, user_id))
     return issue
 
 
-def drafts_due(session: Session, now: datetime) -> list[int]:
+def list_publications_due(session: Session, now: datetime) -> list[int]:
     """The ids of publications whose next issue should be drafted by now and was not looked at yet."""
     everyone = session.scalars(select(Publication).order_by(Publication.id))
-    return [publication.id for publication in everyone if occasion_due(session, publication, now)]
+    return [publication.id for publication in everyone if find_due_slot_date(session, publication, now)]
 
 
-def draft_due(session: Session, publication_id: int, now: datetime) -> Drafted | None:
+def draft_due_issue(session: Session, publication_id: int, now: datetime) -> DraftResult | None:
     """Make the weekly draft for the occasion that is due: once per occasion, also when nothing is new.
 
     None when there is nothing to do (not due, or another was faster). A draft that an editor has begun by hand is taken
     as it is; one that stayed open since an earlier occasion is drafted anew.
     """
     publication = session.get_one(Publication, publication_id)
-    occasion = occasion_due(session, publication, now)
+    occasion = find_due_slot_date(session, publication, now)
     if occasion is None or not _claim(session, publication, occasion):
         return None
-    issue = issues.open_draft(session, publication.id)
-    if issue is None or issue.occasion is not None:
+    issue = issues.find_open_draft(session, publication.id)
+    if issue is None or issue.slot_date is not None:
         try:
-            issue = draft(session, publication, now, by="clock")
+            issue = draft_issue(session, publication, now, actor="clock")
         except NothingNew:
-            return Drafted(occasion, None, thin=True)
-    issue.occasion = occasion
+            return DraftResult(occasion, None, is_thin=True)
+    issue.slot_date = occasion
     session.flush()
-    return Drafted(occasion, issue, thin=issue.thin)
+    return DraftResult(occasion, issue, is_thin=issue.is_thin)
 
 
-def occasion_due(session: Session, publication: Publication, now: datetime) -> str | None:
+def find_due_slot_date(session: Session, publication: Publication, now: datetime) -> str | None:
     """The regular day, local date, whose draft should be there by now and was not looked at yet; None for none."""
-    run = schedule.next_occasion(publication, now)
-    begins = schedule.draft_time(publication, run)
+    run = schedule.next_slot_date(publication, now)
+    begins = schedule.draft_due_at(publication, run)
     done = publication.drafted_for is not None and publication.drafted_for >= run
     if begins > now or done or slots.is_skipped(session, publication, run):
         return None
@@ -138,7 +138,7 @@ def _start(session: Session, publication: Publication, now: datetime, by: str, u
     )
     session.add(issue)
     session.flush()
-    transitions.log(session, issue.id, "", State.DRAFT, now=now, by=by, user_id=user_id, why="drafted")
+    transitions.record_transition(session, issue.id, "", State.DRAFT, now=now, actor=by, user_id=user_id, reason="drafted")
     return issue
 
 
@@ -147,15 +147,15 @@ def _selection(
 ) -> Selection:
     kept = {p.comparison_id: p.position for p in issue.picks if p.pinned or p.note} if issue else {}
     vetoes = {r.comparison_id for r in issue.rejections if r.vetoed} if issue else set[int]()
-    found = candidates.new(session, publication.id)
-    found += candidates.of(session, publication.id, (kept.keys() | vetoes) - {c.comparison for c in found})
+    found = candidates.list_new(session, publication.id)
+    found += candidates.list_by_ids(session, publication.id, (kept.keys() | vetoes) - {c.comparison_id for c in found})
     return choose(found, publication.wanted_picks, pins=kept, vetoes=vetoes, clicks=clicks)
 
 
 def _fill(session: Session, issue: Issue, selection: Selection) -> None:
     before = {pick.comparison_id: pick for pick in issue.picks}
     for position, chosen in enumerate(selection.picks, start=1):
-        _place(session, issue, before.pop(chosen.candidate.comparison, None), position, chosen)
+        _place(session, issue, before.pop(chosen.candidate.comparison_id, None), position, chosen)
     for pick in before.values():
         session.delete(pick)
     session.execute(delete(Rejection).where(Rejection.issue_id == issue.id))
@@ -165,20 +165,20 @@ def _fill(session: Session, issue: Issue, selection: Selection) -> None:
     session.expire(issue, ["picks", "rejections"])
 
 
-def _place(session: Session, issue: Issue, pick: Pick | None, position: int, chosen: Chosen) -> None:
+def _place(session: Session, issue: Issue, pick: Pick | None, position: int, chosen: SelectedCandidate) -> None:
     if pick is None:
-        pick = Pick(issue_id=issue.id, comparison_id=chosen.candidate.comparison)
+        pick = Pick(issue_id=issue.id, comparison_id=chosen.candidate.comparison_id)
         session.add(pick)
-    pick.version_id, pick.position, pick.why = chosen.candidate.version, position, chosen.why
+    pick.version_id, pick.position, pick.reason = chosen.candidate.version_id, position, chosen.reason
 
 
-def _rejections(issue: Issue, rejected: Iterable[Rejected]) -> Iterable[Rejection]:
+def _rejections(issue: Issue, rejected: Iterable[RejectedCandidate]) -> Iterable[Rejection]:
     for rank, one in enumerate(rejected, start=1):
-        if rank <= REJECTIONS or one.vetoed:
+        if rank <= MAX_REJECTIONS or one.vetoed:
             yield Rejection(
                 issue_id=issue.id,
-                comparison_id=one.candidate.comparison,
+                comparison_id=one.candidate.comparison_id,
                 rank=rank,
-                why_not=one.why_not,
+                why_not=one.reason,
                 vetoed=one.vetoed,
             )

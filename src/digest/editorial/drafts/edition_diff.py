@@ -16,7 +16,7 @@ class Change:
     slug: str = ""
 
 
-def changes(before: Edition, after: Edition) -> list[Change]:
+def diff_editions(before: Edition, after: Edition) -> list[Change]:
     """Every difference that a reader would see, in the order of the mail; what was dropped comes last."""
     old = {block.slug: block for block in before.blocks}
     new = {block.slug: block for block in after.blocks}

@@ -13,24 +13,24 @@ from digest.editorial.selection.candidate import Candidate
 from digest.errors import NotAllowed, NotFound
 
 
-def drop(
-    session: Session, issue: Issue, comparison_id: int, *, revision: int | None = None, by: str = ""
+def drop_pick(
+    session: Session, issue: Issue, comparison_id: int, *, revision: int | None = None, author: str = ""
 ) -> int:
     """Take a comparison out and keep it out of new drafts; `add` undoes it. Returns the new revision.
 
     One that is not a pick is kept out all the same. Raises NotFound when the comparison does not exist.
     """
     _candidate(session, issue, comparison_id)
-    text_edits.touch(session, issue, "a pick dropped", by, revision)
+    text_edits.begin_edit(session, issue, "a pick dropped", author, revision)
     pick = next((pick for pick in issue.picks if pick.comparison_id == comparison_id), None)
-    default_texts.follow(session, issue, lambda: _take_out(session, issue, pick))
+    default_texts.change_picks(session, issue, lambda: _take_out(session, issue, pick))
     _veto(session, issue, comparison_id)
-    text_edits.keep_ready(issue)
+    text_edits.require_ready(issue)
     return issue.revision
 
 
-def add(
-    session: Session, issue: Issue, comparison_id: int, *, revision: int | None = None, by: str = ""
+def add_pick(
+    session: Session, issue: Issue, comparison_id: int, *, revision: int | None = None, author: str = ""
 ) -> int:
     """Put a comparison in as the last pick, pinned, in its newest version; a veto on it ends. Returns the new revision.
 
@@ -38,83 +38,83 @@ def add(
     not exist; one that is a pick already is pinned.
     """
     found = _candidate(session, issue, comparison_id)
-    text_edits.touch(session, issue, "a pick added", by, revision)
+    text_edits.begin_edit(session, issue, "a pick added", author, revision)
     if any(pick.comparison_id == comparison_id for pick in issue.picks):
         return _set_pin(session, issue, comparison_id, pinned=True)
     rejection = session.get(Rejection, (issue.id, comparison_id))
     if rejection is not None:
         session.delete(rejection)
     pick = _added(issue, found, len(issue.picks) + 1)
-    default_texts.follow(session, issue, lambda: _put_in(session, issue, pick))
+    default_texts.change_picks(session, issue, lambda: _put_in(session, issue, pick))
     return issue.revision
 
 
-def swap(
+def swap_pick(
     session: Session,
     issue: Issue,
     comparison_id: int,
-    rival_id: int,
+    replacement_id: int,
     *,
     revision: int | None = None,
-    by: str = "",
+    author: str = "",
 ) -> int:
     """Put a rival in the place of a pick, which stays out of new drafts. Returns the new revision.
 
     Raises NotFound when the one is no pick, or the other no comparison; NotAllowed when the rival is a pick already.
     """
-    found = _candidate(session, issue, rival_id)
-    text_edits.touch(session, issue, "a pick swapped", by, revision)
-    pick = text_edits.pick(issue, comparison_id)
-    if any(other.comparison_id == rival_id for other in issue.picks):
-        raise NotAllowed(f"{found.name} is in issue {issue.number} already")
+    found = _candidate(session, issue, replacement_id)
+    text_edits.begin_edit(session, issue, "a pick swapped", author, revision)
+    pick = text_edits.get_pick(issue, comparison_id)
+    if any(other.comparison_id == replacement_id for other in issue.picks):
+        raise NotAllowed(f"{found.title} is in issue {issue.number} already")
     place = pick.position
 
     def change() -> None:
         _take_out(session, issue, pick)
-        rejection = session.get(Rejection, (issue.id, rival_id))
+        rejection = session.get(Rejection, (issue.id, replacement_id))
         if rejection is not None:
             session.delete(rejection)
         for later in issue.picks[place - 1 :]:
             later.position += 1
         _put_in(session, issue, _added(issue, found, place))
 
-    default_texts.follow(session, issue, change)
+    default_texts.change_picks(session, issue, change)
     _veto(session, issue, comparison_id)
     return issue.revision
 
 
-def let_back(session: Session, issue: Issue, comparison_id: int, *, by: str = "") -> int:
+def lift_veto(session: Session, issue: Issue, comparison_id: int, *, author: str = "") -> int:
     """End a veto: the next draft may choose the comparison again. Returns the new revision.
 
     Raises NotFound when there is no veto on it.
     """
-    text_edits.touch(session, issue, "a veto taken away", by)
+    text_edits.begin_edit(session, issue, "a veto taken away", author)
     rejection = session.get(Rejection, (issue.id, comparison_id))
     if rejection is None or not rejection.vetoed:
         raise NotFound(f"comparison {comparison_id} was not dropped from issue {issue.number}")
-    rejection.vetoed, rejection.why_not = False, reasons.LET_BACK
+    rejection.vetoed, rejection.reason = False, reasons.RESTORED
     session.flush()
     return issue.revision
 
 
-def pin(
-    session: Session, issue: Issue, comparison_id: int, *, revision: int | None = None, by: str = ""
+def pin_pick(
+    session: Session, issue: Issue, comparison_id: int, *, revision: int | None = None, author: str = ""
 ) -> int:
     """Keep a pick, and its place, in every new draft. Returns the new revision. Raises NotFound when it is no pick."""
-    text_edits.touch(session, issue, "a pin", by, revision)
+    text_edits.begin_edit(session, issue, "a pin", author, revision)
     return _set_pin(session, issue, comparison_id, pinned=True)
 
 
-def unpin(
-    session: Session, issue: Issue, comparison_id: int, *, revision: int | None = None, by: str = ""
+def unpin_pick(
+    session: Session, issue: Issue, comparison_id: int, *, revision: int | None = None, author: str = ""
 ) -> int:
     """Let a new draft decide about a pick again. Returns the new revision. Raises NotFound when it is no pick."""
-    text_edits.touch(session, issue, "a pin taken away", by, revision)
+    text_edits.begin_edit(session, issue, "a pin taken away", author, revision)
     return _set_pin(session, issue, comparison_id, pinned=False)
 
 
 def _set_pin(session: Session, issue: Issue, comparison_id: int, *, pinned: bool) -> int:
-    text_edits.pick(issue, comparison_id).pinned = pinned
+    text_edits.get_pick(issue, comparison_id).pinned = pinned
     session.flush()
     return issue.revision
 
@@ -122,10 +122,10 @@ def _set_pin(session: Session, issue: Issue, comparison_id: int, *, pinned: bool
 def _added(issue: Issue, found: Candidate, position: int) -> Pick:
     return Pick(
         issue_id=issue.id,
-        comparison_id=found.comparison,
-        version_id=found.version,
+        comparison_id=found.comparison_id,
+        version_id=found.version_id,
         position=position,
-        why=f"{reasons.ADDED}. {reasons.why(found)}",
+        why=f"{reasons.ADDED}. {reasons.selection_reason(found)}",
         pinned=True,
     )
 
@@ -152,13 +152,13 @@ def _veto(session: Session, issue: Issue, comparison_id: int) -> None:
         last = session.scalar(select(func.max(Rejection.rank)).where(Rejection.issue_id == issue.id)) or 0
         rejection = Rejection(issue_id=issue.id, comparison_id=comparison_id, rank=last + 1)
         session.add(rejection)
-    rejection.vetoed, rejection.why_not = True, reasons.VETOED
+    rejection.vetoed, rejection.reason = True, reasons.VETOED
     session.flush()
     session.expire(issue, ["rejections"])
 
 
 def _candidate(session: Session, issue: Issue, comparison_id: int) -> Candidate:
-    found = candidates.of(session, issue.publication_id, [comparison_id], besides=issue.id)
+    found = candidates.list_by_ids(session, issue.publication_id, [comparison_id], excluding_issue_id=issue.id)
     if not found:
         raise NotFound(f"there is no comparison {comparison_id}")
     return found[0]

@@ -9,26 +9,26 @@ from sqlalchemy.orm import Session
 from digest.db import upsert
 from digest.editorial.models import Issue, Presence, User
 
-LIFE = timedelta(seconds=45)  # three looks of an open page
+PRESENCE_TTL = timedelta(seconds=45)  # three looks of an open page
 
 
 @dataclass(frozen=True)
-class Other:
+class OtherEditor:
     """Somebody who is here too."""
 
     address: str
-    since: datetime
+    opened_at: datetime
 
 
-def stay(session: Session, issue: Issue, user_id: int, now: datetime) -> list[Other]:
+def record_presence(session: Session, issue: Issue, user_id: int, now: datetime) -> list[OtherEditor]:
     """Say that this person has the issue open now, and tell who else has, the longest first."""
-    session.execute(delete(Presence).where(Presence.issue_id == issue.id, Presence.seen_at < now - LIFE))
+    session.execute(delete(Presence).where(Presence.issue_id == issue.id, Presence.last_seen_at < now - PRESENCE_TTL))
     mine = upsert(session, Presence).values(issue_id=issue.id, user_id=user_id, since=now, seen_at=now)
-    session.execute(mine.on_conflict_do_update(index_elements=["issue_id", "user_id"], set_={"seen_at": now}))
+    session.execute(mine.on_conflict_do_update(index_elements=["issue_id", "user_id"], set_={"last_seen_at": now}))
     others = (
-        select(User.address, Presence.since)
+        select(User.address, Presence.opened_at)
         .join(User, User.id == Presence.user_id)
-        .where(Presence.issue_id == issue.id, Presence.user_id != user_id, Presence.seen_at >= now - LIFE)
-        .order_by(Presence.since, User.id)
+        .where(Presence.issue_id == issue.id, Presence.user_id != user_id, Presence.last_seen_at >= now - PRESENCE_TTL)
+        .order_by(Presence.opened_at, User.id)
     )
-    return [Other(address, since) for address, since in session.execute(others)]
+    return [OtherEditor(address, since) for address, since in session.execute(others)]

@@ -10,43 +10,43 @@ from sqlalchemy.orm import Session
 from digest.db import upsert
 from digest.editorial.drafts import edition_diff
 from digest.editorial.drafts.edition_diff import Change
-from digest.editorial.models import Issue, LastLook
+from digest.editorial.models import Issue, ReviewMarker
 from digest.render.content import Edition, from_json, to_json
 
 
 @dataclass(frozen=True)
-class Since:
+class ReviewStatus:
     """When they looked last (None: never), and what changed since."""
 
-    at: datetime | None
+    reviewed_at: datetime | None
     changes: tuple[Change, ...] = ()
 
     @property
-    def slugs(self) -> frozenset[str]:
+    def changed_slugs(self) -> frozenset[str]:
         """The verdicts that changed."""
         return frozenset(change.slug for change in self.changes if change.slug)
 
 
-def since(session: Session, issue: Issue, edition: Edition, user_id: int) -> Since:
+def get_review_status(session: Session, issue: Issue, edition: Edition, user_id: int) -> ReviewStatus:
     """What changed of `edition`, which the issue is now, since this user looked."""
-    row = session.get(LastLook, (issue.id, user_id), populate_existing=True)
+    row = session.get(ReviewMarker, (issue.id, user_id), populate_existing=True)
     if row is None:
-        return Since(None)
+        return ReviewStatus(None)
     said = to_json(edition)
     if row.sha256 == _hash(said):
-        return Since(row.at)
+        return ReviewStatus(row.reviewed_at)
     try:
         before = from_json(row.edition)
     except ValidationError:  # kept by a version that knew other fields
-        return Since(None)
-    return Since(row.at, tuple(edition_diff.changes(before, edition)))
+        return ReviewStatus(None)
+    return ReviewStatus(row.reviewed_at, tuple(edition_diff.diff_editions(before, edition)))
 
 
-def looked(session: Session, issue: Issue, edition: Edition, user_id: int, now: datetime) -> None:
+def mark_reviewed(session: Session, issue: Issue, edition: Edition, user_id: int, now: datetime) -> None:
     """Remember that this user has looked `edition` through."""
     said = to_json(edition)
-    values = {"at": now, "edition": said, "sha256": _hash(said)}
-    row = upsert(session, LastLook).values(issue_id=issue.id, user_id=user_id, **values)
+    values = {"reviewed_at": now, "edition": said, "sha256": _hash(said)}
+    row = upsert(session, ReviewMarker).values(issue_id=issue.id, user_id=user_id, **values)
     session.execute(row.on_conflict_do_update(index_elements=["issue_id", "user_id"], set_=values))
 
 

@@ -19,43 +19,43 @@ TEXTS = ("subject", "preheader", "intro")
 
 
 @dataclass(frozen=True)
-class Placed:
+class PickSnapshot:
     """A pick: the comparison, the version of it, and what an editor and the ranking say of it."""
 
-    comparison: int
-    version: int
-    why: str
+    comparison_id: int
+    version_id: int
+    reason: str
     note: str
     pinned: bool
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class RejectionSnapshot:
     """A comparison that was not chosen."""
 
-    comparison: int
-    why_not: str
+    comparison_id: int
+    reason: str
     vetoed: bool
 
 
 @dataclass(frozen=True)
-class Manuscript:
+class IssueSnapshot:
     """The texts, the picks in their order, and what was not chosen in its order."""
 
     subject: str
     preheader: str
     intro: str
-    picks: tuple[Placed, ...]
-    left_out: tuple[LeftOut, ...]
+    picks: tuple[PickSnapshot, ...]
+    rejections: tuple[RejectionSnapshot, ...]
 
 
 @dataclass(frozen=True)
-class Changes:
+class SnapshotDiff:
     """What differs between two manuscripts. Picks by the numbers of their comparisons."""
 
     texts: tuple[str, ...]  # of TEXTS
-    came: tuple[int, ...]
-    went: tuple[int, ...]
+    added: tuple[int, ...]
+    removed: tuple[int, ...]
     moved: tuple[int, ...]
     noted: tuple[int, ...]
     pinned: tuple[int, ...]
@@ -64,44 +64,44 @@ class Changes:
     @property
     def words_only(self) -> bool:
         """Whether nothing but texts and notes differ."""
-        return not (self.came or self.went or self.moved or self.pinned or self.unpinned)
+        return not (self.added or self.removed or self.moved or self.pinned or self.unpinned)
 
 
-Entry = TypeVar("Entry", Placed, LeftOut)
+Entry = TypeVar("Entry", PickSnapshot, RejectionSnapshot)
 
 
-def of(issue: Issue) -> Manuscript:
+def take_snapshot(issue: Issue) -> IssueSnapshot:
     """The issue as it stands."""
-    return Manuscript(
+    return IssueSnapshot(
         issue.subject,
         issue.preheader,
         issue.intro,
-        tuple(Placed(p.comparison_id, p.version_id, p.why, p.note, p.pinned) for p in issue.picks),
-        tuple(LeftOut(row.comparison_id, row.why_not, row.vetoed) for row in issue.rejections),
+        tuple(PickSnapshot(p.comparison_id, p.version_id, p.reason, p.note, p.pinned) for p in issue.picks),
+        tuple(RejectionSnapshot(row.comparison_id, row.reason, row.vetoed) for row in issue.rejections),
     )
 
 
-def pack(script: Manuscript) -> bytes:
+def serialize(script: IssueSnapshot) -> bytes:
     """A few kilobytes, small enough to keep one for every edit."""
     return zlib.compress(json.dumps(asdict(script), separators=(",", ":")).encode())
 
 
-def unpack(packed: bytes) -> Manuscript:
+def deserialize(packed: bytes) -> IssueSnapshot:
     """The reverse of `pack`."""
     found = json.loads(zlib.decompress(packed))
-    picks = tuple(Placed(**pick) for pick in found.pop("picks"))
-    return Manuscript(**found | {"picks": picks, "left_out": tuple(LeftOut(**o) for o in found["left_out"])})
+    picks = tuple(PickSnapshot(**pick) for pick in found.pop("picks"))
+    return IssueSnapshot(**found | {"picks": picks, "left_out": tuple(RejectionSnapshot(**o) for o in found["left_out"])})
 
 
-def put(session: Session, issue: Issue, script: Manuscript) -> None:
+def restore_snapshot(session: Session, issue: Issue, script: IssueSnapshot) -> None:
     """Make the issue say what `script` says. The caller has taken the issue's row."""
     for name in TEXTS:
         setattr(issue, name, getattr(script, name))
     there = {pick.comparison_id: pick for pick in issue.picks}
     for position, one in enumerate(script.picks, start=1):
-        pick = there.pop(one.comparison, None) or Pick(issue_id=issue.id, comparison_id=one.comparison)
-        pick.position, pick.version_id = position, one.version
-        pick.why, pick.note, pick.pinned = one.why, one.note, one.pinned
+        pick = there.pop(one.comparison_id, None) or Pick(issue_id=issue.id, comparison_id=one.comparison_id)
+        pick.position, pick.version_id = position, one.version_id
+        pick.reason, pick.note, pick.pinned = one.reason, one.note, one.pinned
         session.add(pick)
     for gone in there.values():
         session.delete(gone)
@@ -109,36 +109,36 @@ def put(session: Session, issue: Issue, script: Manuscript) -> None:
     session.expire(issue, ["rejections"])
     session.add_all(
         Rejection(
-            issue_id=issue.id, comparison_id=o.comparison, rank=rank, why_not=o.why_not, vetoed=o.vetoed
+            issue_id=issue.id, comparison_id=o.comparison_id, rank=rank, why_not=o.reason, vetoed=o.vetoed
         )
-        for rank, o in enumerate(script.left_out, start=1)
+        for rank, o in enumerate(script.rejections, start=1)
     )
     session.flush()
     session.expire(issue, ["picks", "rejections"])
 
 
-def without(now: Manuscript, before: Manuscript, after: Manuscript) -> Manuscript:
+def revert_edit(now: IssueSnapshot, before: IssueSnapshot, after: IssueSnapshot) -> IssueSnapshot:
     """`now` without the edit that made `after` of `before`; what others changed since then stays.
 
     When nothing was changed since, that is `before`.
     """
     texts = {name: _back(name, now, before, after) for name in TEXTS}
     picks = _list_back(now.picks, before.picks, after.picks)
-    placed = {pick.comparison for pick in picks}
-    left_out = _list_back(now.left_out, before.left_out, after.left_out)
-    return Manuscript(
-        **texts, picks=tuple(picks), left_out=tuple(o for o in left_out if o.comparison not in placed)
+    placed = {pick.comparison_id for pick in picks}
+    left_out = _list_back(now.rejections, before.rejections, after.rejections)
+    return IssueSnapshot(
+        **texts, picks=tuple(picks), rejections=tuple(o for o in left_out if o.comparison_id not in placed)
     )
 
 
-def changes(before: Manuscript, after: Manuscript) -> Changes:
+def diff_snapshots(before: IssueSnapshot, after: IssueSnapshot) -> SnapshotDiff:
     """What differs; a pick has moved when it is not in the longest order that both have in common."""
     old, new = _by_number(before.picks), _by_number(after.picks)
     stayed = [number for number in new if number in old]
-    return Changes(
+    return SnapshotDiff(
         texts=tuple(name for name in TEXTS if getattr(before, name) != getattr(after, name)),
-        came=tuple(number for number in new if number not in old),
-        went=tuple(number for number in old if number not in new),
+        added=tuple(number for number in new if number not in old),
+        removed=tuple(number for number in old if number not in new),
         moved=tuple(_moved([number for number in old if number in new], stayed)),
         noted=tuple(number for number in stayed if old[number].note != new[number].note),
         pinned=tuple(number for number in stayed if new[number].pinned and not old[number].pinned),
@@ -146,13 +146,13 @@ def changes(before: Manuscript, after: Manuscript) -> Changes:
     )
 
 
-def said(found: Changes) -> str:
+def summarize_diff(found: SnapshotDiff) -> str:
     """The changes in a few words, without the names of picks: "the subject, a note"."""
     parts = [f"the {name}" for name in found.texts]
     for numbers, one, many in (
         (found.noted, "a note", "notes"),
-        (found.came, "a pick added", "picks added"),
-        (found.went, "a pick taken out", "picks taken out"),
+        (found.added, "a pick added", "picks added"),
+        (found.removed, "a pick taken out", "picks taken out"),
         (found.moved, "the order", "the order"),
         (found.pinned + found.unpinned, "a pin", "pins"),
     ):
@@ -161,7 +161,7 @@ def said(found: Changes) -> str:
 
 
 def _by_number(entries: Sequence[Entry]) -> dict[int, Entry]:
-    return {entry.comparison: entry for entry in entries}
+    return {entry.comparison_id: entry for entry in entries}
 
 
 def _moved(old: Sequence[int], new: Sequence[int]) -> list[int]:
@@ -181,20 +181,20 @@ def _list_back(now: Sequence[Entry], before: Sequence[Entry], after: Sequence[En
     kept = [
         _entry_back(entry, old, new)
         for entry in now
-        if entry.comparison in old or entry.comparison not in new
+        if entry.comparison_id in old or entry.comparison_id not in new
     ]
     common = [number for number in old if number in new]
     if common != [number for number in new if number in old]:
         kept = _in_order(kept, common)
-    there = {entry.comparison for entry in now}
+    there = {entry.comparison_id for entry in now}
     for place, entry in enumerate(before):
-        if entry.comparison not in new and entry.comparison not in there:
+        if entry.comparison_id not in new and entry.comparison_id not in there:
             kept.insert(place, entry)
     return kept
 
 
 def _entry_back(entry: Entry, old: Mapping[int, Entry], new: Mapping[int, Entry]) -> Entry:
-    before, after = old.get(entry.comparison), new.get(entry.comparison)
+    before, after = old.get(entry.comparison_id), new.get(entry.comparison_id)
     if before is None or after is None:
         return entry
     return replace(entry, **{field.name: _back(field.name, entry, before, after) for field in fields(entry)})
@@ -203,5 +203,5 @@ def _entry_back(entry: Entry, old: Mapping[int, Entry], new: Mapping[int, Entry]
 def _in_order(entries: list[Entry], order: Sequence[int]) -> list[Entry]:
     """The entries of `order` in that order, in the places that they hold together; the others stay where they are."""
     place = {number: index for index, number in enumerate(order)}
-    ordered = iter(sorted((e for e in entries if e.comparison in place), key=lambda e: place[e.comparison]))
-    return [next(ordered) if entry.comparison in place else entry for entry in entries]
+    ordered = iter(sorted((e for e in entries if e.comparison_id in place), key=lambda e: place[e.comparison_id]))
+    return [next(ordered) if entry.comparison_id in place else entry for entry in entries]

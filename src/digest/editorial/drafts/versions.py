@@ -13,173 +13,173 @@ from sqlalchemy.orm import Session
 
 from digest.editorial import issues
 from digest.editorial.drafts import snapshot, text_edits
-from digest.editorial.drafts.snapshot import Changes, Manuscript
-from digest.editorial.models import Issue, Version
+from digest.editorial.drafts.snapshot import SnapshotDiff, IssueSnapshot
+from digest.editorial.models import Issue, IssueVersion
 from digest.errors import NotAllowed, NotFound
 
-FOLD = timedelta(minutes=5)
-AT_ONCE = 15
+AUTOSAVE_WINDOW = timedelta(minutes=5)
+PAGE_SIZE = 15
 
 
 @dataclass(frozen=True)
-class Who:
+class EditContext:
     """Who edits, and when."""
 
-    by: str  # an address, or "clock", "command line"
+    author: str  # an address, or "clock", "command line"
     now: datetime
     user_id: int | None = None
 
 
 @dataclass
-class Edit:
+class PendingEdit:
     """What an edit is called; afterwards the version that it made, None when nothing changed."""
 
-    what: str = ""
-    made: Version | None = None
+    summary: str = ""
+    version: IssueVersion | None = None
 
 
 @dataclass(frozen=True)
-class Told:
+class VersionDetails:
     """A version, what it says, and what it said before; None where it begins."""
 
-    version: Version
-    script: Manuscript
-    before: Manuscript | None
+    version: IssueVersion
+    snapshot: IssueSnapshot
+    previous: IssueSnapshot | None
 
     @property
-    def changes(self) -> Changes | None:
+    def changes(self) -> SnapshotDiff | None:
         """What it changed."""
-        return snapshot.changes(self.before, self.script) if self.before else None
+        return snapshot.diff_snapshots(self.previous, self.snapshot) if self.previous else None
 
 
 @contextmanager
-def edit(session: Session, issue: Issue, who: Who, *, folds: bool = False) -> Iterator[Edit]:
+def record_edit(session: Session, issue: Issue, context: EditContext, *, autosave: bool = False) -> Iterator[PendingEdit]:
     """Keep what is done to the issue in the block as one version; the issue's row is taken first.
 
     With `folds` it joins what the same person wrote a moment ago. Without a `what` the differences name it.
     """
-    issues.hold(session, issue)
-    before = snapshot.of(issue)
-    told = Edit()
+    issues.lock(session, issue)
+    before = snapshot.take_snapshot(issue)
+    told = PendingEdit()
     yield told
-    told.made = keep(session, issue, before, told.what, who, folds=folds)
+    told.version = save_version(session, issue, before, told.summary, context, autosave=autosave)
 
 
-def keep(
+def save_version(
     session: Session,
     issue: Issue,
-    before: Manuscript | None,
-    what: str,
-    who: Who,
+    before: IssueSnapshot | None,
+    summary: str,
+    context: EditContext,
     *,
-    folds: bool = False,
-) -> Version | None:
+    autosave: bool = False,
+) -> IssueVersion | None:
     """Keep the issue as it stands, when it differs from `before`; the version, or None. The row must be taken."""
     session.flush()
     session.expire(issue, ["picks", "rejections"])
-    script = snapshot.of(issue)
+    script = snapshot.take_snapshot(issue)
     if script == before:
         return None
-    last = latest(session, issue.id)
-    known = snapshot.unpack(last.state) if last else None
+    last = find_latest(session, issue.id)
+    known = snapshot.deserialize(last.snapshot) if last else None
     if last and known == script:
         return last  # a room has kept it already
     if before is not None and known != before:
-        last = _add(session, issue, before, "As it was", Who("", who.now))
-    if folds and last and _joins(last, who):
-        return _fold(session, last, script, who)
-    found = snapshot.changes(before, script) if before else None
-    return _add(session, issue, script, what or (snapshot.said(found) if found else ""), who, folds=folds)
+        last = _add(session, issue, before, "As it was", EditContext("", context.now))
+    if autosave and last and _joins(last, context):
+        return _fold(session, last, script, context)
+    found = snapshot.diff_snapshots(before, script) if before else None
+    return _add(session, issue, script, summary or (snapshot.summarize_diff(found) if found else ""), context, folds=autosave)
 
 
-def latest(session: Session, issue_id: int) -> Version | None:
+def find_latest(session: Session, issue_id: int) -> IssueVersion | None:
     """The last version that was kept."""
     return _before(session, issue_id, None)
 
 
-def get(session: Session, issue: Issue, version_id: int) -> Told:
+def get_version(session: Session, issue: Issue, version_id: int) -> VersionDetails:
     """One version of this issue. Raises NotFound."""
-    found = session.get(Version, version_id)
+    found = session.get(IssueVersion, version_id)
     if found is None or found.issue_id != issue.id:
         raise NotFound(f"issue {issue.number} has no such version")
     earlier = _before(session, issue.id, found.id)
     return _told(found, earlier)
 
 
-def listing(session: Session, issue_id: int, before: int | None = None, limit: int = AT_ONCE) -> list[Told]:
+def list_versions(session: Session, issue_id: int, before: int | None = None, limit: int = PAGE_SIZE) -> list[VersionDetails]:
     """The versions of an issue, the newest first; only those older than the version `before`, when given."""
-    wanted = select(Version).where(Version.issue_id == issue_id)
+    wanted = select(IssueVersion).where(IssueVersion.issue_id == issue_id)
     if before is not None:
-        wanted = wanted.where(Version.id < before)
-    rows = list(session.scalars(wanted.order_by(Version.id.desc()).limit(limit + 1)))
+        wanted = wanted.where(IssueVersion.id < before)
+    rows = list(session.scalars(wanted.order_by(IssueVersion.id.desc()).limit(limit + 1)))
     return [_told(row, earlier) for row, earlier in zip(rows, [*rows[1:], None], strict=True)][:limit]
 
 
-def bring_back(session: Session, issue: Issue, version_id: int, who: Who) -> Version | None:
+def restore_version(session: Session, issue: Issue, version_id: int, context: EditContext) -> IssueVersion | None:
     """Make the issue say what that version said, as a new version; None when it says so already.
 
     Raises NotFound, or NotAllowed when the issue can be edited no more.
     """
-    told = get(session, issue, version_id)
-    with edit(session, issue, who) as done:
-        done.what = "An earlier version brought back"
-        text_edits.rewrite(session, issue, told.script, "an earlier version brought back", by=who.by)
-    return done.made
+    told = get_version(session, issue, version_id)
+    with record_edit(session, issue, context) as done:
+        done.summary = "An earlier version brought back"
+        text_edits.replace_content(session, issue, told.snapshot, "an earlier version brought back", author=context.author)
+    return done.version
 
 
-def undo(session: Session, issue: Issue, version_id: int, who: Who) -> Version | None:
+def undo_version(session: Session, issue: Issue, version_id: int, context: EditContext) -> IssueVersion | None:
     """Take one edit back; what was edited since then, by whomever, stays. None when nothing of it is left.
 
     Raises NotFound, or NotAllowed when the issue can be edited no more or the version is where it begins.
     """
-    told = get(session, issue, version_id)
-    if told.before is None:
+    told = get_version(session, issue, version_id)
+    if told.previous is None:
         raise NotAllowed(f"there is nothing before this version of issue {issue.number}")
-    with edit(session, issue, who) as done:
-        done.what = f"Taken back: {told.version.what}"
-        wanted = snapshot.without(snapshot.of(issue), told.before, told.script)
-        text_edits.rewrite(session, issue, wanted, "an edit taken back", by=who.by)
-    return done.made
+    with record_edit(session, issue, context) as done:
+        done.summary = f"Taken back: {told.version.summary}"
+        wanted = snapshot.revert_edit(snapshot.take_snapshot(issue), told.previous, told.snapshot)
+        text_edits.replace_content(session, issue, wanted, "an edit taken back", author=context.author)
+    return done.version
 
 
-def _before(session: Session, issue_id: int, version_id: int | None) -> Version | None:
-    wanted = select(Version).where(Version.issue_id == issue_id)
+def _before(session: Session, issue_id: int, version_id: int | None) -> IssueVersion | None:
+    wanted = select(IssueVersion).where(IssueVersion.issue_id == issue_id)
     if version_id is not None:
-        wanted = wanted.where(Version.id < version_id)
-    return session.scalars(wanted.order_by(Version.id.desc()).limit(1)).one_or_none()
+        wanted = wanted.where(IssueVersion.id < version_id)
+    return session.scalars(wanted.order_by(IssueVersion.id.desc()).limit(1)).one_or_none()
 
 
-def _told(version: Version, earlier: Version | None) -> Told:
-    before = snapshot.unpack(earlier.state) if earlier else None
-    return Told(version, snapshot.unpack(version.state), before)
+def _told(version: IssueVersion, earlier: IssueVersion | None) -> VersionDetails:
+    before = snapshot.deserialize(earlier.snapshot) if earlier else None
+    return VersionDetails(version, snapshot.deserialize(version.snapshot), before)
 
 
-def _joins(last: Version, who: Who) -> bool:
-    mine = (last.user_id, last.by) == (who.user_id, who.by)
-    return last.folds and mine and who.now - last.began_at <= FOLD
+def _joins(last: IssueVersion, who: EditContext) -> bool:
+    mine = (last.user_id, last.author) == (who.user_id, who.author)
+    return last.is_autosave and mine and who.now - last.started_at <= AUTOSAVE_WINDOW
 
 
-def _fold(session: Session, last: Version, script: Manuscript, who: Who) -> Version:
+def _fold(session: Session, last: IssueVersion, script: IssueSnapshot, who: EditContext) -> IssueVersion:
     earlier = _before(session, last.issue_id, last.id)
     if earlier is not None:
-        last.what = snapshot.said(snapshot.changes(snapshot.unpack(earlier.state), script))
-    last.state, last.at = snapshot.pack(script), who.now
+        last.summary = snapshot.summarize_diff(snapshot.diff_snapshots(snapshot.deserialize(earlier.snapshot), script))
+    last.snapshot, last.saved_at = snapshot.serialize(script), who.now
     session.flush()
     return last
 
 
 def _add(
-    session: Session, issue: Issue, script: Manuscript, what: str, who: Who, *, folds: bool = False
-) -> Version:
-    made = Version(
+    session: Session, issue: Issue, script: IssueSnapshot, what: str, who: EditContext, *, folds: bool = False
+) -> IssueVersion:
+    made = IssueVersion(
         issue_id=issue.id,
         user_id=who.user_id,
-        by=who.by[:254],
+        by=who.author[:254],
         began_at=who.now,
         at=who.now,
         what=what,
         folds=folds,
-        state=snapshot.pack(script),
+        state=snapshot.serialize(script),
     )
     session.add(made)
     session.flush()

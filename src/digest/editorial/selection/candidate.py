@@ -5,44 +5,44 @@ from datetime import datetime
 
 
 @dataclass(frozen=True)
-class Contender:
+class CandidateSide:
     """One side of a candidate. Percentages are whole numbers from 0 to 100."""
 
     tool: str
-    slug: str
-    panel: int
-    community: int | None  # None: no votes yet
-    reviewers: int
+    tool_slug: str
+    panel_ship: int
+    community_ship: int | None  # None: no votes yet
+    reviewer_count: int
 
 
 @dataclass(frozen=True)
-class Past:
+class PreviousVerdict:
     """What readers were told of the same comparison before, in which issue."""
 
-    issue: int
-    left_panel: int
-    right_panel: int
+    issue_number: int
+    left_panel_ship: int
+    right_panel_ship: int
 
 
 @dataclass(frozen=True)
 class Candidate:
     """A comparison that may be picked, as its newest version says it."""
 
-    comparison: int
-    version: int
+    comparison_id: int
+    version_id: int
     slug: str
-    left: Contender
-    right: Contender
+    left: CandidateSide
+    right: CandidateSide
     published_at: datetime
-    held: int | None = None  # the number of the last issue that held it
-    past: Past | None = None  # only when the verdict changed since
+    last_issue_number: int | None = None  # the number of the last issue that held it
+    previous_verdict: PreviousVerdict | None = None  # only when the verdict changed since
 
     @property
-    def name(self) -> str:
+    def title(self) -> str:
         """The two tools, as a headline names them."""
         return f"{self.left.tool} vs {self.right.tool}"
 
     @property
-    def tools(self) -> frozenset[str]:
+    def tool_slugs(self) -> frozenset[str]:
         """The slugs of its tools."""
-        return frozenset((self.left.slug, self.right.slug))
+        return frozenset((self.left.tool_slug, self.right.tool_slug))

@@ -8,11 +8,11 @@ from sqlalchemy.orm import Session, aliased
 
 from digest.catalog.models import Comparison, ComparisonVersion, Quote, Review, Tool
 from digest.catalog.read import stands
-from digest.editorial.issues import holds
+from digest.editorial.issues import reserves_picks
 from digest.editorial.models import Issue, Pick
-from digest.editorial.selection.candidate import Candidate, Contender, Past
+from digest.editorial.selection.candidate import Candidate, CandidateSide, PreviousVerdict
 
-AT_MOST = 400  # the newest so many are ranked: enough for years of weeks, and a first import of millions stays quick
+MAX_CANDIDATES = 400  # the newest so many are ranked: enough for years of weeks, and a first import of millions stays quick
 
 _Left, _Right = aliased(Review, name="left_review"), aliased(Review, name="right_review")
 _LeftTool, _RightTool = aliased(Tool, name="left_tool"), aliased(Tool, name="right_tool")
@@ -21,34 +21,34 @@ _Held, _HeldIn = aliased(Pick, name="held"), aliased(Issue, name="held_in")
 _Told = aliased(ComparisonVersion, name="told")
 
 
-def new(session: Session, publication_id: int) -> list[Candidate]:
+def list_new(session: Session, publication_id: int) -> list[Candidate]:
     """Comparisons that no issue of the publication holds, or whose verdict changed since one did; newest first.
 
     "New" comes from what issues held and never from the clock. The verdict changed when a figure of the panel
     or of the community did: a corrected description is no news.
     """
     wanted = _versions(publication_id).where(or_(_Told.id.is_(None), _verdict_changed()))
-    newest_first = wanted.order_by(ComparisonVersion.published_at.desc(), Comparison.slug).limit(AT_MOST)
+    newest_first = wanted.order_by(ComparisonVersion.published_at.desc(), Comparison.slug).limit(MAX_CANDIDATES)
     return _read(session, newest_first)
 
 
-def of(
-    session: Session, publication_id: int, comparisons: Collection[int], *, besides: int | None = None
+def list_by_ids(
+    session: Session, publication_id: int, comparison_ids: Collection[int], *, excluding_issue_id: int | None = None
 ) -> list[Candidate]:
     """The named comparisons, whether they are new or not, in no order; those that do not exist are missing.
 
     `besides` is the id of an issue that does not count as having held them.
     """
-    if not comparisons:
+    if not comparison_ids:
         return []
-    return _read(session, _versions(publication_id, besides).where(Comparison.id.in_(comparisons)))
+    return _read(session, _versions(publication_id, excluding_issue_id).where(Comparison.id.in_(comparison_ids)))
 
 
 def _versions(publication_id: int, besides: int | None = None) -> Select[Any]:
     last = (
         select(Pick.comparison_id, func.max(Issue.number).label("number"))
         .join(Issue, Pick.issue_id == Issue.id)
-        .where(Issue.publication_id == publication_id, Issue.id != (besides or 0), holds())
+        .where(Issue.publication_id == publication_id, Issue.id != (besides or 0), reserves_picks())
         .group_by(Pick.comparison_id)
         .subquery("last")
     )
@@ -118,19 +118,19 @@ def _reviewers(session: Session, versions: Sequence[int]) -> dict[tuple[int, str
 
 def _candidate(row: Row[Any], reviewers: dict[tuple[int, str], int]) -> Candidate:
     return Candidate(
-        comparison=row.id,
-        version=row.version,
+        comparison_id=row.id,
+        version_id=row.version,
         slug=row.slug,
         left=_contender(row, "left", reviewers),
         right=_contender(row, "right", reviewers),
         published_at=row.published_at,
-        held=row.held_in,
-        past=Past(row.held_in, row.left_before, row.right_before) if row.changed else None,
+        last_issue_number=row.held_in,
+        previous_verdict=PreviousVerdict(row.held_in, row.left_before, row.right_before) if row.changed else None,
     )
 
 
-def _contender(row: Row[Any], side: str, reviewers: dict[tuple[int, str], int]) -> Contender:
+def _contender(row: Row[Any], side: str, reviewers: dict[tuple[int, str], int]) -> CandidateSide:
     tool, slug, panel, community = (
         getattr(row, f"{side}_{fact}") for fact in ("tool", "slug", "panel", "community")
     )
-    return Contender(tool, slug, panel, community, reviewers.get((row.version, side), 0))
+    return CandidateSide(tool, slug, panel, community, reviewers.get((row.version, side), 0))

@@ -1,0 +1,1 @@
+"""Which comparisons make an issue: the candidates, their ranking, and the reason shown for each."""
