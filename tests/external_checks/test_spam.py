@@ -1,4 +1,4 @@
-"""A spam filter that is there is asked in bounds; one that is not is no trouble."""
+"""SpamAssassin is called with a time limit, and its report is parsed."""
 
 import pytest
 
@@ -22,26 +22,26 @@ Content analysis details:   (6.1 points, 5.0 required)
 """
 
 
-def test_the_report_is_read_with_its_worst_rule_first() -> None:
-    found = spam.parse_report(REPORT)
-    assert (found.points, found.limit) == (6.1, 5.0)
-    assert [(rule.points, rule.name, rule.description) for rule in found.rules] == [
+def test_the_report_is_parsed_with_the_costliest_rule_first() -> None:
+    score = spam.parse_report(REPORT)
+    assert (score.points, score.limit) == (6.1, 5.0)
+    assert [(rule.points, rule.name, rule.description) for rule in score.rules] == [
         (5.0, "TOO_GOOD", "Promises more than anybody can keep"),
         (1.1, "SUBJ_ALL_CAPS", "Subject is all capitals"),
     ]
 
 
-def test_what_is_no_report_is_no_score() -> None:
+def test_output_without_a_score_is_an_error() -> None:
     with pytest.raises(Unavailable):
         spam.parse_report("Killed")
 
 
 @pytest.mark.skipif(not spam.is_installed(), reason="SpamAssassin is not installed here")
-def test_the_filter_bites_what_it_must() -> None:
+def test_the_standard_test_mail_is_spam() -> None:
     assert spam.score_mail(MAIL + GTUBE).points > 900
 
 
 @pytest.mark.skipif(not spam.is_installed(), reason="SpamAssassin is not installed here")
-def test_a_filter_that_takes_too_long_is_left() -> None:
-    with pytest.raises(Unavailable, match="no answer"):
+def test_a_slow_filter_times_out() -> None:
+    with pytest.raises(Unavailable, match="did not respond"):
         spam.score_mail(MAIL, timeout_seconds=0.01)

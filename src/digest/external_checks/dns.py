@@ -1,4 +1,4 @@
-"""The DNS, asked within seconds: texts and addresses of a name, or that it has none."""
+"""DNS lookups with a time limit: the TXT records and the addresses of a name."""
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
@@ -8,28 +8,29 @@ import dns.resolver
 
 from digest.errors import Unavailable
 
-TIMEOUT_SECONDS = 5.0  # for one question with all its tries
+TIMEOUT_SECONDS = 5.0  # for one question, including retries
+_MAX_NAME_CHARS = 253  # of a domain name (RFC 1035, 2.3.4)
 
 Address = IPv4Address | IPv6Address
 
 
 def txt_records(name: str) -> list[str]:
-    """The TXT records of a name, each joined to one text. Raises Unavailable without an answer."""
-    return [b"".join(record.strings).decode(errors="replace") for record in _ask(name, "TXT")]
+    """Return the TXT records of `name`, each joined to one string; empty when it has none. Raises Unavailable."""
+    return [b"".join(record.strings).decode(errors="replace") for record in _query(name, "TXT")]
 
 
 def resolve_addresses(host: str) -> list[Address]:
-    """The addresses of a host, v4 first; none when there is no such host. Raises Unavailable without an answer.
+    """Return the addresses of `host`, IPv4 first; empty when there is no such host. Raises Unavailable.
 
-    The hosts file and the machine's own names are not asked: a link of a mail leads into the Internet or nowhere.
+    The hosts file is not consulted: a link in a mail leads to the Internet or nowhere.
     """
-    return [ip_address(str(record.address)) for kind in ("A", "AAAA") for record in _ask(host, kind)]
+    return [ip_address(str(record.address)) for kind in ("A", "AAAA") for record in _query(host, kind)]
 
 
-def _ask(name: str, kind: str) -> list[Any]:
+def _query(name: str, record_type: str) -> list[Any]:
     try:
-        return list(dns.resolver.resolve(name, kind, lifetime=TIMEOUT_SECONDS, search=False))
+        return list(dns.resolver.resolve(name, record_type, lifetime=TIMEOUT_SECONDS, search=False))
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer, dns.exception.SyntaxError, UnicodeError):
         return []
     except dns.exception.DNSException as error:
-        raise Unavailable(f"the DNS gave no answer for {name[:253]} ({type(error).__name__})") from None
+        raise Unavailable(f"no DNS response for {name[:_MAX_NAME_CHARS]} ({type(error).__name__})") from None

@@ -1,7 +1,7 @@
-"""One link, followed as a reader would, with limits: it leads to the open Internet, soon, and not for long.
+"""Follows a link as a reader would, within limits on time, size, redirects and where it may lead.
 
-The name is resolved once and the line goes to that very address, so that no second answer of the DNS can lead it
-elsewhere; the certificate is still checked against the name. Each redirect is a new link and obeys all of it anew.
+The host name is resolved once and the connection goes to that very address, so that a second DNS answer cannot lead
+elsewhere (DNS rebinding); the certificate is still checked against the name. Each redirect is checked again in full.
 """
 
 import socket
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from ipaddress import ip_address
 from typing import Final
@@ -25,32 +26,31 @@ TIMEOUT_SECONDS: Final = 10.0  # for a link with all its redirects
 MAX_BYTES: Final = 256 * 1024
 MAX_REDIRECTS: Final = 5
 MAX_URL_CHARS: Final = 4_000
-USER_AGENT: Final = "digest-link-check/1 (an editor of a newsletter asks whether this link works)"
+USER_AGENT: Final = "digest-link-check/1 (a newsletter editor is checking that this link works)"
 _REDIRECT_STATUSES: Final = frozenset({301, 302, 303, 307, 308})
-# To a HEAD these say nothing of a GET: many a server never heard of one.
+# In reply to a HEAD these say nothing about a GET: many servers do not support HEAD.
 _RETRY_WITH_GET: Final = frozenset({400, 401, 403, 404, 405, 406, 410, 429, 500, 501, 502, 503})
-
-# Sites that keep programs out say so with these; people mostly get in, and nobody can tell from here.
+# Sites that block bots reply with these, while readers usually get in: the link counts as working.
 _BOT_REFUSALS: Final = frozenset({401, 403, 429, 451, 999})
-_BAD: Final = 400
 _PROBLEMS: Final = {
-    404: "the site has no such page (404)",
-    410: "the page is gone for good (410)",
-    500: "the site has a fault of its own (500)",
-    502: "the site is out of order (502)",
-    503: "the site is out of order (503)",
+    404: "the page was not found (404)",
+    410: "the page was permanently removed (410)",
+    500: "the site reports an internal error (500)",
+    502: "the site is unavailable (502)",
+    503: "the site is unavailable (503)",
 }
 _HEADERS: Final = {"User-Agent": USER_AGENT, "Accept": "text/html, */*;q=0.5", "Connection": "close"}
-_PORTS: Final = {"http": 80, "https": 443}
-_SAFE: Final = "%/:=&?~#+!$,;'@()*[]"
-_TOO_LONG: Final = f"it took longer than {TIMEOUT_SECONDS:.0f} seconds"
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_SAFE_CHARS: Final = "%/:=&?~#+!$,;'@()*[]"
+_TIMED_OUT: Final = f"it took longer than {TIMEOUT_SECONDS:.0f} seconds"
+_CHUNK_BYTES: Final = 16 * 1024
 
 Resolve = Callable[[str], Sequence[Address]]
 
 
 @dataclass(frozen=True)
 class _Target:
-    """One URL, taken apart: all of it ASCII."""
+    """The parts of one URL, all ASCII."""
 
     scheme: str
     host: str
@@ -58,29 +58,29 @@ class _Target:
     path: str
 
     @property
-    def host_line(self) -> str:
-        """The Host header: with the port only when it is not the scheme's own."""
+    def host_header(self) -> str:
+        """The Host header: with the port only when it is not the scheme's default."""
         name = f"[{self.host}]" if ":" in self.host else self.host
-        return name if self.port == _PORTS[self.scheme] else f"{name}:{self.port}"
+        return name if self.port == _DEFAULT_PORTS[self.scheme] else f"{name}:{self.port}"
 
 
 class Unreachable(Exception):
-    """The link cannot be followed; the text says why, as an editor reads it."""
+    """The link cannot be followed; the message says why, as shown to an editor."""
 
 
 class _Inconclusive(Unreachable):
-    """Nobody knows whether it can be followed: the DNS said nothing to us."""
+    """The problem may be ours: DNS did not respond."""
 
 
 @dataclass(frozen=True)
 class LinkResult:
-    """What a link leads to: the HTTP status of its end (None: there was no answer) and, if it is no good, why."""
+    """Where a link ends: its final HTTP status (None when there was no response) and the problem, if any."""
 
     status: int | None
-    final_url: str  # the last URL
+    final_url: str
     redirects: int
     problem: str  # empty: it works
-    is_inconclusive: bool = False  # it is our side that could not look
+    is_inconclusive: bool = False  # the check itself failed
 
     @property
     def works(self) -> bool:
@@ -95,140 +95,142 @@ def check_link(
     resolve: Resolve = resolve_addresses,
     timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> LinkResult:
-    """Follow a link to its end with HEAD, or GET where that says no. Never raises: what goes wrong is the answer."""
-    until, passed = time.monotonic() + timeout_seconds, [url]
+    """Follow a link to its end with HEAD, or GET where HEAD is refused. Never raises: a problem is in the result."""
+    deadline, visited = time.monotonic() + timeout_seconds, [url]
     try:
-        status = _follow(passed, host_policy, resolve, until)
-    except Unreachable as why:
-        return LinkResult(None, passed[-1], len(passed) - 1, str(why), isinstance(why, _Inconclusive))
-    return LinkResult(status, passed[-1], len(passed) - 1, _describe_status(status))
+        status = _follow(visited, host_policy, resolve, deadline)
+    except Unreachable as error:
+        is_inconclusive = isinstance(error, _Inconclusive)
+        return LinkResult(None, visited[-1], len(visited) - 1, str(error), is_inconclusive)
+    return LinkResult(status, visited[-1], len(visited) - 1, _describe_status(status))
 
 
-def _follow(passed: list[str], allowed: HostPolicy, resolve: Resolve, until: float) -> int:
-    """The status of the last page; each URL on the way is put into `passed`."""
+def _follow(visited: list[str], policy: HostPolicy, resolve: Resolve, deadline: float) -> int:
+    """The status of the last page; each URL on the way is appended to `visited`."""
     while True:
-        status, location = _request_url(passed[-1], allowed, resolve, until)
+        status, location = _request_url(visited[-1], policy, resolve, deadline)
         if status not in _REDIRECT_STATUSES or not location:
             return status
-        if len(passed) > MAX_REDIRECTS:
-            raise Unreachable(f"it is redirected more than {MAX_REDIRECTS} times")
+        if len(visited) > MAX_REDIRECTS:
+            raise Unreachable(f"it redirects more than {MAX_REDIRECTS} times")
         try:
-            passed.append(urljoin(passed[-1], location))
+            visited.append(urljoin(visited[-1], location))
         except ValueError:
-            raise Unreachable("it is redirected to something that is no web address") from None
+            raise Unreachable("it redirects to an invalid web address") from None
 
 
-def _request_url(url: str, allowed: HostPolicy, resolve: Resolve, until: float) -> tuple[int, str]:
-    """Status and Location of one URL; HEAD first, then GET where HEAD is not conclusive."""
-    place = _parsed(url, allowed)
-    address = _address(place.host, allowed, resolve)
-    status, location = _send_request("HEAD", place, address, until)
+def _request_url(url: str, policy: HostPolicy, resolve: Resolve, deadline: float) -> tuple[int, str]:
+    """Status and Location of one URL: HEAD first, then GET where HEAD is inconclusive."""
+    target = _parse_url(url, policy)
+    address = _resolve_host(target.host, policy, resolve)
+    status, location = _send_request("HEAD", target, address, deadline)
     if status in _RETRY_WITH_GET:
-        status, location = _send_request("GET", place, address, until)
+        status, location = _send_request("GET", target, address, deadline)
     return status, location
 
 
-def _parsed(url: str, allowed: HostPolicy) -> _Target:
+def _parse_url(url: str, policy: HostPolicy) -> _Target:
     try:
         parts = urlsplit(url)
-        port = parts.port or _PORTS.get(parts.scheme, 0)
+        port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
         host = (parts.hostname or "").partition("%")[0].encode("idna").decode()
-        query = f"?{quote(parts.query, _SAFE)}" if parts.query else ""
-        path = (quote(parts.path, _SAFE) or "/") + query
+        query = f"?{quote(parts.query, _SAFE_CHARS)}" if parts.query else ""
+        path = (quote(parts.path, _SAFE_CHARS) or "/") + query
     except (ValueError, UnicodeError):
-        raise Unreachable("it is no web address") from None
-    if len(url) > MAX_URL_CHARS or parts.scheme not in _PORTS or not host:
-        raise Unreachable("it leads to something that is no web address")
+        raise Unreachable("it is not a valid web address") from None
+    if len(url) > MAX_URL_CHARS or parts.scheme not in _DEFAULT_PORTS or not host:
+        raise Unreachable("it does not lead to a valid web address")
     if parts.username is not None or parts.password is not None:
-        raise Unreachable("it holds a name or a password")
-    if port not in allowed.ports:
-        raise Unreachable(f"it leads to port {port}, which many networks block")
+        raise Unreachable("it contains a username or password")
+    if port not in policy.ports:
+        raise Unreachable(f"it uses port {port}, which many networks block")
     return _Target(parts.scheme, host, port, path)
 
 
-def _address(host: str, allowed: HostPolicy, resolve: Resolve) -> Address:
-    """The one address that is connected to. A name with any forbidden address is refused whole."""
+def _resolve_host(host: str, policy: HostPolicy, resolve: Resolve) -> Address:
+    """The one address to connect to. A host with any forbidden address is refused as a whole."""
     try:
-        found: Sequence[Address] = [ip_address(host)]
+        addresses: Sequence[Address] = [ip_address(host)]
     except ValueError:
         try:
-            found = resolve(host)
+            addresses = resolve(host)
         except Unavailable:
-            raise _Inconclusive(f"the DNS gave no answer for {host}") from None
-    if not found:
-        raise Unreachable(f"there is no host {host}")
-    if any(is_forbidden(address, allowed) for address in found):
-        raise Unreachable(f"{host} is inside a private network, where readers cannot go")
-    return found[0]
+            raise _Inconclusive(f"DNS did not respond for {host}") from None
+    if not addresses:
+        raise Unreachable(f"the host {host} does not exist")
+    if any(is_forbidden(address, policy) for address in addresses):
+        raise Unreachable(f"{host} is on a private network that readers cannot reach")
+    return addresses[0]
 
 
-def _send_request(method: str, place: _Target, address: Address, until: float) -> tuple[int, str]:
+def _send_request(method: str, target: _Target, address: Address, deadline: float) -> tuple[int, str]:
     try:
-        with _open_connection(place, address, until) as line:
-            line.request(method, place.path, headers={"Host": place.host_line, **_HEADERS})
-            answer = line.getresponse()
-            location = answer.headers.get("Location", "")
-            _drain(answer, until)
-            return answer.status, location
+        with _open_connection(target, address, deadline) as connection:
+            connection.request(method, target.path, headers={"Host": target.host_header, **_HEADERS})
+            response = connection.getresponse()
+            location = response.headers.get("Location", "")
+            _drain(response, deadline)
+            return response.status, location
     except ssl.SSLCertVerificationError:
-        raise Unreachable("its certificate is not good") from None
+        raise Unreachable("its certificate is not valid") from None
     except (HTTPException, OSError, ValueError) as error:
-        if time.monotonic() >= until:
-            raise Unreachable(_TOO_LONG) from None
-        raise Unreachable(f"no answer came ({type(error).__name__})") from None
+        if time.monotonic() >= deadline:
+            raise Unreachable(_TIMED_OUT) from None
+        raise Unreachable(f"there was no response ({type(error).__name__})") from None
 
 
 @contextmanager
-def _open_connection(place: _Target, address: Address, until: float) -> Iterator[HTTPConnection]:
-    """A line to `address`, whatever the name says by now; it is cut when the time is up, whoever is speaking."""
-    left = until - time.monotonic()
-    if left <= 0:
-        raise Unreachable(_TOO_LONG)
-    sock = socket.create_connection((str(address), place.port), timeout=left)
-    held = [sock]
-    cut = threading.Timer(max(until - time.monotonic(), 0), _shut_down, [held])
-    cut.daemon = True
-    cut.start()
+def _open_connection(target: _Target, address: Address, deadline: float) -> Iterator[HTTPConnection]:
+    """A connection to `address`, whatever the name resolves to by now; a timer shuts it down at the deadline."""
+    remaining = deadline - time.monotonic()
+    if remaining <= 0:
+        raise Unreachable(_TIMED_OUT)
+    sock = socket.create_connection((str(address), target.port), timeout=remaining)
+    sockets = [sock]
+    timer = threading.Timer(max(deadline - time.monotonic(), 0), _shut_down, [sockets])
+    timer.daemon = True
+    timer.start()
     try:
-        if place.scheme == "https":
-            sock = _context().wrap_socket(sock, server_hostname=place.host, do_handshake_on_connect=False)
-            held.append(sock)  # before the handshake, which is the server's to draw out
+        if target.scheme == "https":
+            sock = _tls_context().wrap_socket(
+                sock, server_hostname=target.host, do_handshake_on_connect=False
+            )
+            sockets.append(sock)  # before the handshake, which a server could drag out
             sock.do_handshake()
-        line = HTTPConnection(place.host, place.port)
-        line.sock = sock
-        yield line
-        line.close()
+        connection = HTTPConnection(target.host, target.port)
+        connection.sock = sock
+        yield connection
+        connection.close()
     finally:
-        cut.cancel()
+        timer.cancel()
         sock.close()
 
 
-def _shut_down(held: list[socket.socket]) -> None:
+def _shut_down(sockets: list[socket.socket]) -> None:
     with suppress(OSError):
-        socket.socket.shutdown(
-            held[-1], socket.SHUT_RDWR
-        )  # not TLS's own, which would wait for the other side
+        # Not the TLS shutdown, which would wait for the other side.
+        socket.socket.shutdown(sockets[-1], socket.SHUT_RDWR)
 
 
 @cache
-def _context() -> ssl.SSLContext:
+def _tls_context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _drain(answer: HTTPResponse, until: float) -> None:
-    """Read the body as a reader would, but no more of it than MOST_BYTES, and never unpack it."""
+def _drain(response: HTTPResponse, deadline: float) -> None:
+    """Read the body as a browser would, up to MAX_BYTES, without decompressing it."""
     read = 0
-    while chunk := answer.read1(16 * 1024):
+    while chunk := response.read1(_CHUNK_BYTES):
         read += len(chunk)
         if read >= MAX_BYTES:
             return
-        if time.monotonic() > until:
-            raise Unreachable(_TOO_LONG)
-    if time.monotonic() > until:  # a line that was cut ends like a body without a length
-        raise Unreachable(_TOO_LONG)
+        if time.monotonic() > deadline:
+            raise Unreachable(_TIMED_OUT)
+    if time.monotonic() > deadline:  # a connection that was shut down ends like a body without a length
+        raise Unreachable(_TIMED_OUT)
 
 
 def _describe_status(status: int) -> str:
-    if status in _BOT_REFUSALS or status < _BAD:
+    if status in _BOT_REFUSALS or status < HTTPStatus.BAD_REQUEST:
         return ""
-    return _PROBLEMS.get(status, f"the site answers {status}")
+    return _PROBLEMS.get(status, f"the site returns an error ({status})")
