@@ -18,14 +18,12 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from digest import rates
+from digest import loopback, rates
 from digest.errors import BadSetting
 
 SOCKET_PATH_BYTES = 100  # the kernel takes 107, and a server appends to it while it starts
 LEVELS = ("debug", "info", "warning", "error")
 _PROVIDER = ("oidc_issuer", "oidc_client_id", "oidc_client_secret")
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-LOOPBACK: tuple[Network, ...] = (ipaddress.IPv4Network("127.0.0.0/8"), ipaddress.IPv6Network("::1/128"))
 BROKERS = ("redis", "rediss", "redis+socket", "memory")
 
 
@@ -87,7 +85,9 @@ class Settings(BaseSettings):
     oidc_client_id: str | None = None
     oidc_client_secret: str | None = None
     dkim_selector: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_selectors)] = ()
-    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = LOOPBACK
+    trusted_proxies: Annotated[tuple[loopback.Network, ...], NoDecode, BeforeValidator(_networks)] = (
+        loopback.NETWORKS
+    )
     keep_replies_days: int = Field(180, ge=0)
     retry_delay: Annotated[timedelta, BeforeValidator(_duration)] = timedelta(minutes=15)
     log: str = "info"
@@ -111,7 +111,8 @@ class Settings(BaseSettings):
     @classmethod
     def _provider(cls, value: str | None) -> str | None:
         parts = urlsplit(value or "")
-        if value and (not parts.hostname or not (parts.scheme == "https" or _is_here(parts.hostname))):
+        secure = parts.scheme == "https" or loopback.is_loopback(parts.hostname or "")
+        if value and (not parts.hostname or not secure):
             raise ValueError("is not the https address of a provider; write https://login.example.org")
         return value
 
@@ -185,10 +186,6 @@ class Settings(BaseSettings):
         if not keys:
             raise BadSetting(f"{path} is empty; put its keys back or set DIGEST_SECRET_KEYS")
         return keys
-
-
-def _is_here(host: str) -> bool:
-    return host in {"127.0.0.1", "localhost", "::1"}
 
 
 def free_port() -> int:

@@ -3,22 +3,22 @@
 from pathlib import Path
 
 import pytest
-from tests.web.newsstand import Stand, compare, publish, send, stand
+from tests.web.factories import Site, create_comparison, create_publication, create_sent_issue, make_site
 
 from digest.db import Database
 
 
 @pytest.fixture
-def shop(db: Database, tmp_path: Path) -> Stand:
-    return fill(stand(db, tmp_path))
+def shop(db: Database, tmp_path: Path) -> Site:
+    return fill(make_site(db, tmp_path))
 
 
-def fill(made: Stand) -> Stand:
+def fill(made: Site) -> Site:
     with made.db.begin() as session:
-        publication_id = publish(session)
+        publication_id = create_publication(session)
         versions = [
-            compare(session, first, second, days_ago=days)
+            create_comparison(session, first, second, days_ago=days)
             for days, (first, second) in enumerate(((0, 3), (1, 2), (4, 5), (2, 5)))
         ]
-        send(session, publication_id, versions)
+        create_sent_issue(session, publication_id, versions)
     return made

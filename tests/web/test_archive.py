@@ -6,7 +6,16 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from sqlalchemy import select
-from tests.web.newsstand import BASE, HOSTILE, QUOTES, Stand, compare, publish, send, stand
+from tests.web.factories import (
+    BASE,
+    HOSTILE,
+    QUOTES,
+    Site,
+    create_comparison,
+    create_publication,
+    create_sent_issue,
+    make_site,
+)
 
 from digest.db import Database, utcnow
 from digest.editorial.models import Issue, State
@@ -15,7 +24,7 @@ from digest.publications.models import Publication
 ATOM = "{http://www.w3.org/2005/Atom}"
 
 
-def test_a_comparison_shows_both_sides_and_every_quote(shop: Stand) -> None:
+def test_a_comparison_shows_both_sides_and_every_quote(shop: Site) -> None:
     page = shop.app.test_client().get("/comparisons/parsnip-vs-lantern-db").text
     for words in (
         "Parsnip",
@@ -32,11 +41,13 @@ def test_a_comparison_shows_both_sides_and_every_quote(shop: Stand) -> None:
 
 
 def test_hostile_text_is_text(db: Database, tmp_path: Path) -> None:
-    made = stand(db, tmp_path)
+    made = make_site(db, tmp_path)
     with db.begin() as session:
-        publication_id = publish(session, name="A <b>bold</b> name")
-        version_id = compare(session, 0, 1, quotes=[HOSTILE])
-        send(session, publication_id, [version_id], subject=HOSTILE, preheader=HOSTILE, intro=HOSTILE)
+        publication_id = create_publication(session, name="A <b>bold</b> name")
+        version_id = create_comparison(session, 0, 1, quotes=[HOSTILE])
+        create_sent_issue(
+            session, publication_id, [version_id], subject=HOSTILE, preheader=HOSTILE, intro=HOSTILE
+        )
     client = made.app.test_client()
     for path in (
         "/",
@@ -53,7 +64,7 @@ def test_hostile_text_is_text(db: Database, tmp_path: Path) -> None:
         assert "{{ 7 * 7 }}" in answer.text or "Parsnip" in answer.text
 
 
-def test_an_issue_says_what_was_sent_whatever_is_edited_afterwards(shop: Stand) -> None:
+def test_an_issue_says_what_was_sent_whatever_is_edited_afterwards(shop: Site) -> None:
     with shop.db.begin() as session:
         session.scalars(select(Issue)).one().subject = "Edited"
     page = shop.app.test_client().get("/issues/41").text
@@ -75,12 +86,12 @@ def test_an_issue_says_what_was_sent_whatever_is_edited_afterwards(shop: Stand) 
     ],
 )
 def test_an_issue_is_public_from_its_first_mail_and_not_while_it_can_be_taken_back(
-    shop: Stand, state: State, release: int | None, started: bool, public: bool
+    shop: Site, state: State, release: int | None, started: bool, public: bool
 ) -> None:
     now = utcnow()
     at = None if release is None else now + timedelta(minutes=release)
     with shop.db.begin() as session:
-        send(
+        create_sent_issue(
             session,
             1,
             [],
@@ -96,7 +107,7 @@ def test_an_issue_is_public_from_its_first_mail_and_not_while_it_can_be_taken_ba
     assert ("/issues/42" in client.get("/issues.atom").text) == public
 
 
-def test_the_feed_is_valid_atom_and_its_ids_stay(shop: Stand) -> None:
+def test_the_feed_is_valid_atom_and_its_ids_stay(shop: Site) -> None:
     answer = shop.app.test_client().get("/issues.atom")
     assert answer.mimetype == "application/atom+xml"
     feed = ET.fromstring(answer.data)
@@ -119,23 +130,25 @@ def test_the_feed_is_valid_atom_and_its_ids_stay(shop: Stand) -> None:
 
 
 def test_a_text_that_xml_cannot_hold_does_not_break_the_feed(db: Database, tmp_path: Path) -> None:
-    made = stand(db, tmp_path)
+    made = make_site(db, tmp_path)
     with db.begin() as session:
-        send(session, publish(session), [], subject="a\x08b\x1fc ]]> & <", intro="x\x0cy")
+        create_sent_issue(
+            session, create_publication(session), [], subject="a\x08b\x1fc ]]> & <", intro="x\x0cy"
+        )
     feed = ET.fromstring(made.app.test_client().get("/issues.atom").data)
     assert feed.findtext(f"{ATOM}entry/{ATOM}title") == "abc ]]> & <"
 
 
 def test_a_publication_without_anything_still_has_its_pages(db: Database, tmp_path: Path) -> None:
-    made = stand(db, tmp_path)
+    made = make_site(db, tmp_path)
     with db.begin() as session:
-        publish(session, tagline="")
+        create_publication(session, tagline="")
     for path in ("/", "/comparisons", "/issues", "/issues.atom"):
         assert made.app.test_client().get(path).status_code == 200, path
 
 
 def test_before_the_first_publication_the_site_says_so(db: Database, tmp_path: Path) -> None:
-    answer = stand(db, tmp_path).app.test_client().get("/")
+    answer = make_site(db, tmp_path).app.test_client().get("/")
     assert answer.status_code == 404
     assert "digest init" in answer.text
 
@@ -154,14 +167,14 @@ def test_before_the_first_publication_the_site_says_so(db: Database, tmp_path: P
         "/static/../guards.py",
     ],
 )
-def test_what_is_not_there_is_a_plain_404(shop: Stand, path: str) -> None:
+def test_what_is_not_there_is_a_plain_404(shop: Site, path: str) -> None:
     answer = shop.app.test_client().get(path)
     assert answer.status_code == 404
     assert "<h1>" in answer.text
     assert "Traceback" not in answer.text
 
 
-def test_pages_of_the_list_lead_to_each_other(shop: Stand) -> None:
+def test_pages_of_the_list_lead_to_each_other(shop: Site) -> None:
     from digest.web.public import archive
 
     client = shop.app.test_client()
@@ -176,7 +189,7 @@ def test_pages_of_the_list_lead_to_each_other(shop: Stand) -> None:
     assert 'rel="next"' not in second
 
 
-def test_every_public_page_is_light(shop: Stand) -> None:
+def test_every_public_page_is_light(shop: Site) -> None:
     client = shop.app.test_client()
     for path in ("/", "/comparisons", "/comparisons/parsnip-vs-lantern-db", "/issues", "/issues/41"):
         assert len(client.get(path).data) < 60_000

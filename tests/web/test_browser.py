@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
-from tests.web import serving
+from tests.web import live_server
 from tests.web.conftest import fill
-from tests.web.newsstand import Stand, compare, send, stand
-from tests.web.readers import reader
+from tests.web.factories import Site, create_comparison, create_sent_issue, make_site
+from tests.web.subscribers import create_subscriber
 
 from digest.audience import preferences, tokens
 from digest.db import connect, utcnow
@@ -38,35 +38,35 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stand, str]]:
+def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, str]]:
     home = tmp_path_factory.mktemp("served")
     shutil.copy(sqlite_template, home / "digest.sqlite3")
     database = connect(f"sqlite:///{home / 'digest.sqlite3'}")
-    shop = fill(stand(database, home))
+    shop = fill(make_site(database, home))
     with shop.db.begin() as session:
-        reader(session, 1, "ada@example.org")
-        reader(session, 1, "bob@example.org", "pending")
-        eve = reader(session, 1, "eve@example.org", "left")
+        create_subscriber(session, 1, "ada@example.org")
+        create_subscriber(session, 1, "bob@example.org", "pending")
+        eve = create_subscriber(session, 1, "eve@example.org", "left")
         unsubscribes.record(session, 1, eve, "page", utcnow())  # so that she is asked why
-        paused = reader(
+        paused = create_subscriber(
             session, 1, "a-name-that-is-very-long-indeed-and-goes-on-and-on@subdomain.example.org"
         )
-        long = compare(
+        long = create_comparison(
             session,
             0,
             5,
             quotes=["Pneumonoultramicroscopicsilicovolcanoconiosis" * 6, "`ollama pull x` " * 30],
         )
-        send(
+        create_sent_issue(
             session, 1, [long], number=42, subject="W" * 150, preheader="An https://example.org/" + "x" * 150
         )
         preferences.pause(session, 1, paused, until=preferences.weeks(8, utcnow()), now=utcnow())
-    with serving.served(shop.app) as url:
+    with live_server.serve(shop.app) as url:
         yield shop, url
     database.close()
 
 
-def paths(shop: Stand) -> dict[str, str]:
+def paths(shop: Site) -> dict[str, str]:
     leave = [tokens.unsubscribe_token(shop.signer, 1, who, 1) for who in (0, 1, 2, 3, 4)]
     return {
         "front": "/",
@@ -84,7 +84,7 @@ def paths(shop: Stand) -> dict[str, str]:
     }
 
 
-def show(page: Page, served: tuple[Stand, str], name: str) -> None:
+def show(page: Page, served: tuple[Site, str], name: str) -> None:
     shop, base = served
     if name in {"typo", "inbox"}:
         page.goto(base + "/")
@@ -98,7 +98,7 @@ def show(page: Page, served: tuple[Stand, str], name: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
-def test_axe_finds_nothing(served: tuple[Stand, str], browser: Browser, name: str, scheme: str) -> None:
+def test_axe_finds_nothing(served: tuple[Site, str], browser: Browser, name: str, scheme: str) -> None:
     # axe measures through a script of its own, which our policy rightly refuses.
     context = browser.new_context(
         color_scheme=scheme, viewport={"width": 1024, "height": 768}, bypass_csp=True
@@ -111,7 +111,7 @@ def test_axe_finds_nothing(served: tuple[Stand, str], browser: Browser, name: st
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_no_page_is_wider_than_its_screen(served: tuple[Stand, str], browser: Browser, width: int) -> None:
+def test_no_page_is_wider_than_its_screen(served: tuple[Site, str], browser: Browser, width: int) -> None:
     context = browser.new_context(viewport={"width": width, "height": 700})
     page = context.new_page()
     for name in PAGES:
@@ -123,7 +123,7 @@ def test_no_page_is_wider_than_its_screen(served: tuple[Stand, str], browser: Br
 
 
 def test_no_page_breaks_its_own_policy_or_asks_anybody_else(
-    served: tuple[Stand, str], browser: Browser
+    served: tuple[Site, str], browser: Browser
 ) -> None:
     page = browser.new_page()
     complaints: list[str] = []
@@ -138,7 +138,7 @@ def test_no_page_breaks_its_own_policy_or_asks_anybody_else(
     assert all(url.startswith(served[1]) for url in asked)
 
 
-def test_every_target_is_as_tall_as_a_finger(served: tuple[Stand, str], browser: Browser) -> None:
+def test_every_target_is_as_tall_as_a_finger(served: tuple[Site, str], browser: Browser) -> None:
     context = browser.new_context(viewport={"width": 360, "height": 700})
     page = context.new_page()
     for name in ("front", "unsubscribe", "preferences", "confirm"):
@@ -154,7 +154,7 @@ def test_every_target_is_as_tall_as_a_finger(served: tuple[Stand, str], browser:
 
 
 def test_the_keyboard_meets_the_skip_link_first_and_then_sees_where_it_is(
-    served: tuple[Stand, str], browser: Browser
+    served: tuple[Site, str], browser: Browser
 ) -> None:
     page = browser.new_page()
     show(page, served, "front")
@@ -169,11 +169,11 @@ def test_the_keyboard_meets_the_skip_link_first_and_then_sees_where_it_is(
 
 
 def test_leaving_and_saying_why_takes_three_keys_and_no_script(
-    served: tuple[Stand, str], browser: Browser
+    served: tuple[Site, str], browser: Browser
 ) -> None:
     shop, base = served
     with shop.db.begin() as session:
-        zoe = reader(session, 1, "zoe@example.org")
+        zoe = create_subscriber(session, 1, "zoe@example.org")
     context = browser.new_context(java_script_enabled=False, viewport={"width": 360, "height": 740})
     page = context.new_page()
     page.goto(f"{base}/unsubscribe/{tokens.unsubscribe_token(shop.signer, 1, zoe, 1)}")

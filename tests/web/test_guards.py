@@ -7,8 +7,8 @@ from pathlib import Path
 
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
-from tests.web.newsstand import Stand, stand
-from tests.web.readers import reader
+from tests.web.factories import Site, make_site
+from tests.web.subscribers import create_subscriber
 from werkzeug.routing import Rule
 
 from digest.audience import tokens
@@ -18,14 +18,14 @@ from digest.web.guards import csrf
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
 GUARDED_BY_TOKEN = {"/confirm/<token>", "/preferences/<token>", "/unsubscribe/<token>"}
-GUARDED_BY_FORM = {"/subscribe", "/p/<paper>/subscribe"}
+GUARDED_BY_FORM = {"/subscribe", "/p/<publication>/subscribe"}
 
 
-def changing(shop: Stand) -> Iterator[Rule]:
+def changing(shop: Site) -> Iterator[Rule]:
     return (rule for rule in shop.app.url_map.iter_rules() if (rule.methods or set()) - SAFE)
 
 
-def test_every_route_that_changes_something_has_its_guard(shop: Stand) -> None:
+def test_every_route_that_changes_something_has_its_guard(shop: Site) -> None:
     for rule in changing(shop):
         view = shop.app.view_functions[rule.endpoint]
         wanted = (
@@ -37,7 +37,7 @@ def test_every_route_that_changes_something_has_its_guard(shop: Stand) -> None:
     assert not csrf._exempt_blueprints
 
 
-def test_a_post_without_a_csrf_token_is_refused_everywhere_else(shop: Stand) -> None:
+def test_a_post_without_a_csrf_token_is_refused_everywhere_else(shop: Site) -> None:
     before = contents(shop)
     client = shop.app.test_client()
     for rule in changing(shop):
@@ -49,10 +49,10 @@ def test_a_post_without_a_csrf_token_is_refused_everywhere_else(shop: Stand) -> 
     assert contents(shop) == before
 
 
-def test_no_get_and_no_head_changes_anything_but_raw_clicks(shop: Stand) -> None:
+def test_no_get_and_no_head_changes_anything_but_raw_clicks(shop: Site) -> None:
     with shop.db.begin() as session:
         for name in ("ada", "bob"):
-            reader(session, 1, f"{name}@example.org", "active" if name == "ada" else "pending")
+            create_subscriber(session, 1, f"{name}@example.org", "active" if name == "ada" else "pending")
     client = shop.app.test_client()
     before = contents(shop)
     seen = set()
@@ -74,7 +74,7 @@ def test_no_get_and_no_head_changes_anything_but_raw_clicks(shop: Stand) -> None
     assert all(one != other for one, other in clicks)
 
 
-def test_every_answer_carries_the_headers(shop: Stand) -> None:
+def test_every_answer_carries_the_headers(shop: Site) -> None:
     client = shop.app.test_client()
     for path in (
         "/",
@@ -99,7 +99,7 @@ def test_every_answer_carries_the_headers(shop: Stand) -> None:
 
 
 def test_a_laptop_on_http_is_not_nailed_to_https(sqlite: Database, tmp_path: Path) -> None:
-    answer = stand(sqlite, tmp_path, "http://127.0.0.1:8000").app.test_client().get("/healthz")
+    answer = make_site(sqlite, tmp_path, "http://127.0.0.1:8000").app.test_client().get("/healthz")
     assert "Strict-Transport-Security" not in answer.headers
 
 
@@ -111,7 +111,7 @@ def test_no_page_of_ours_holds_what_its_policy_forbids() -> None:
     assert not any("<script" in page.read_text() for page in folder.glob("*.html"))
 
 
-def test_what_breaks_is_one_calm_page_without_a_trace(shop: Stand) -> None:
+def test_what_breaks_is_one_calm_page_without_a_trace(shop: Site) -> None:
     shop.app.view_functions["archive.issues"] = lambda: 1 / 0  # type: ignore[return-value]  # it never returns
     answer = shop.app.test_client().get("/issues")
     assert answer.status_code == 500
@@ -119,7 +119,7 @@ def test_what_breaks_is_one_calm_page_without_a_trace(shop: Stand) -> None:
     assert "ZeroDivision" not in answer.text
 
 
-def test_a_database_that_is_away_is_said_plainly(shop: Stand) -> None:
+def test_a_database_that_is_away_is_said_plainly(shop: Site) -> None:
     def away() -> str:
         raise OperationalError("SELECT secret", None, Exception("host=10.1.2.3 refused"))
 
@@ -130,13 +130,13 @@ def test_a_database_that_is_away_is_said_plainly(shop: Stand) -> None:
     assert "secret" not in answer.text
 
 
-def test_a_program_gets_its_problem_as_json(shop: Stand) -> None:
+def test_a_program_gets_its_problem_as_json(shop: Site) -> None:
     answer = shop.app.test_client().get("/issues/7", headers={"Accept": "application/json"})
     assert (answer.status_code, answer.mimetype) == (404, "application/json")
     assert answer.get_json()["status"] == "error"
 
 
-def contents(shop: Stand) -> dict[str, str]:
+def contents(shop: Site) -> dict[str, str]:
     """A hash of every table's rows."""
     with shop.db.read() as session:
         return {
@@ -147,7 +147,7 @@ def contents(shop: Stand) -> dict[str, str]:
         }
 
 
-def fill(rule: Rule, shop: Stand) -> str:
+def fill(rule: Rule, shop: Site) -> str:
     """A path of that rule with real values in it."""
     token = {
         "/confirm/<token>": tokens.confirm_token(shop.signer, 1, 2, utcnow()),
@@ -160,7 +160,7 @@ def fill(rule: Rule, shop: Stand) -> str:
         "slug": "parsnip-vs-lantern-db",
         "filename": "digest.css",
         "number": 41,
-        "paper": "ship-or-skip",
+        "publication": "ship-or-skip",
     }
     path = rule.rule
     for name in rule.arguments:

@@ -3,18 +3,18 @@
 from datetime import timedelta
 
 from sqlalchemy import insert
-from tests.web.newsstand import Stand
-from tests.web.readers import reader
+from tests.web.factories import Site
+from tests.web.subscribers import create_subscriber
 
 from digest.db import utcnow
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Letter
 
 
-def test_alive_asks_nothing(shop: Stand) -> None:
+def test_alive_asks_nothing(shop: Site) -> None:
     assert shop.app.test_client().get("/healthz").text == "ok\n"
 
 
-def test_not_ready_names_what_does_not_answer_and_nothing_more(shop: Stand) -> None:
+def test_not_ready_names_what_does_not_answer_and_nothing_more(shop: Site) -> None:
     def broken() -> None:
         raise ConnectionError("redis://secret@host is gone")
 
@@ -26,9 +26,9 @@ def test_not_ready_names_what_does_not_answer_and_nothing_more(shop: Stand) -> N
     assert "secret" not in answer.text
 
 
-def test_the_figures_add_up(shop: Stand) -> None:
+def test_the_figures_add_up(shop: Site) -> None:
     with shop.db.begin() as session:
-        readers = [reader(session, 1, f"reader{n}@example.org") for n in range(6)]
+        readers = [create_subscriber(session, 1, f"reader{n}@example.org") for n in range(6)]
         outcomes = ["accepted", "accepted", "accepted", "failed", "excluded", None]
         session.execute(
             insert(Delivery),
@@ -51,7 +51,7 @@ def test_the_figures_add_up(shop: Stand) -> None:
     assert 299 < age < 400
 
 
-def test_the_figures_are_not_for_strangers(shop: Stand) -> None:
+def test_the_figures_are_not_for_strangers(shop: Site) -> None:
     client = shop.app.test_client()
     assert client.get("/metrics", environ_base={"REMOTE_ADDR": "9.9.9.9"}).status_code == 404
     assert client.get("/metrics", headers={"X-Forwarded-For": "9.9.9.9"}).status_code == 404

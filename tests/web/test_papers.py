@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 from tests.web.conftest import fill
-from tests.web.newsstand import BASE, Stand, compare, publish, send, stand
+from tests.web.factories import (
+    BASE,
+    Site,
+    create_comparison,
+    create_publication,
+    create_sent_issue,
+    make_site,
+)
 
 from digest.audience import tokens
 from digest.audience.models import Subscription
@@ -15,23 +22,25 @@ from digest.delivery.ledger.compiled_issue import pressed
 from digest.editorial import editions
 from digest.editorial.drafts import drafting
 from digest.publications import publications
-from digest.web.desk.drafts.sample import sample_mail
+from digest.web.desk.drafts.sample_email import render_sample
 
 
 @pytest.fixture
-def two(sqlite: Database, tmp_path: Path) -> Stand:
+def two(sqlite: Database, tmp_path: Path) -> Site:
     """Beside the usual one a second publication, with an issue 41 of its own."""
-    made = fill(stand(sqlite, tmp_path))
+    made = fill(make_site(sqlite, tmp_path))
     with made.db.begin() as session:
-        number = publish(session, name="Only Parsers", slug="parsers", sender_address="p@example.org")
-        send(session, number, [compare(session, 0, 1)], subject="A parser for parsers")
+        number = create_publication(
+            session, name="Only Parsers", slug="parsers", sender_address="p@example.org"
+        )
+        create_sent_issue(session, number, [create_comparison(session, 0, 1)], subject="A parser for parsers")
     return made
 
 
 PAGES = ("/", "/issues", "/issues/41", "/issues.atom", "/comparisons", "/comparisons/parsnip-vs-lantern-db")
 
 
-def test_the_second_publication_has_every_page_and_none_of_them_leads_astray(two: Stand) -> None:
+def test_the_second_publication_has_every_page_and_none_of_them_leads_astray(two: Site) -> None:
     client = two.app.test_client()
     for path in PAGES:
         answer = client.get(f"/p/parsers{path}")
@@ -44,7 +53,7 @@ def test_the_second_publication_has_every_page_and_none_of_them_leads_astray(two
             assert link.startswith(("/p/parsers/", "/static/", "/favicon")) or canonical, (path, link)
 
 
-def test_the_first_publication_stays_where_it_was(two: Stand) -> None:
+def test_the_first_publication_stays_where_it_was(two: Site) -> None:
     client = two.app.test_client()
     for path in PAGES:
         page, named = client.get(path).text, client.get(f"/p/ship-or-skip{path}").text
@@ -55,7 +64,7 @@ def test_the_first_publication_stays_where_it_was(two: Stand) -> None:
     assert "/p/nobody" not in client.get("/p/nobody/issues").text
 
 
-def test_a_sign_up_is_for_the_publication_whose_form_it_was(two: Stand) -> None:
+def test_a_sign_up_is_for_the_publication_whose_form_it_was(two: Site) -> None:
     client = two.app.test_client()
     answer = client.post("/p/parsers/subscribe", json={"address": "ada@example.org"})
     assert answer.status_code == 200
@@ -64,7 +73,7 @@ def test_a_sign_up_is_for_the_publication_whose_form_it_was(two: Stand) -> None:
         assert session.scalars(select(Subscription.publication_id)).all() == [paper.id]
 
 
-def test_the_pages_behind_a_reader_s_link_belong_to_their_publication(two: Stand) -> None:
+def test_the_pages_behind_a_reader_s_link_belong_to_their_publication(two: Site) -> None:
     two.app.test_client().post("/p/parsers/subscribe", json={"address": "ada@example.org"})
     with two.db.read() as session:
         subscription = session.scalars(select(Subscription)).one()
@@ -74,12 +83,12 @@ def test_the_pages_behind_a_reader_s_link_belong_to_their_publication(two: Stand
     assert 'href="/p/parsers/issues"' in page
 
 
-def test_a_mail_leads_to_the_pages_of_its_own_publication(two: Stand) -> None:
+def test_a_mail_leads_to_the_pages_of_its_own_publication(two: Site) -> None:
     with two.db.begin() as session:
         for slug, site in (("parsers", f"{BASE}/p/parsers"), ("ship-or-skip", BASE)):
-            issue = drafting.draft(session, publications.find(session, slug), utcnow(), by="test")
-            edition = editions.edition(session, issue, BASE)
+            issue = drafting.draft_issue(session, publications.find(session, slug), utcnow(), actor="test")
+            edition = editions.build_edition(session, issue, BASE)
             assert all(block.url.startswith(f"{site}/comparisons/") for block in edition.blocks)
-            mail = sample_mail(pressed(session, issue, BASE))
+            mail = render_sample(pressed(session, issue, BASE))
             assert f"List-Archive: <{site}/issues>".encode() in mail
             assert (b"/p/" in mail) == (slug == "parsers")

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
-from tests.web.newsstand import Stand
-from tests.web.readers import reader
+from tests.web.factories import Site
+from tests.web.subscribers import create_subscriber
 
 from digest.audience import consent, erase, leave, tokens
 from digest.audience.models import ConsentEvent, Subscription
@@ -19,34 +19,34 @@ ONE_CLICK = "List-Unsubscribe=One-Click"
 
 
 @pytest.fixture
-def ada(shop: Stand) -> int:
+def ada(shop: Site) -> int:
     with shop.db.begin() as session:
-        return reader(session, 1, "ada@example.org")
+        return create_subscriber(session, 1, "ada@example.org")
 
 
-def standing(shop: Stand, subscriber_id: int) -> str:
+def standing(shop: Site, subscriber_id: int) -> str:
     with shop.db.read() as session:
         return session.scalars(
             select(Subscription.standing).where(Subscription.subscriber_id == subscriber_id)
         ).one()
 
 
-def issue_id(shop: Stand) -> int:
+def issue_id(shop: Site) -> int:
     with shop.db.read() as session:
         return session.scalars(select(Issue.id)).one()
 
 
-def leave_url(shop: Stand, subscriber_id: int) -> str:
+def leave_url(shop: Site, subscriber_id: int) -> str:
     return f"/unsubscribe/{tokens.unsubscribe_token(shop.signer, 1, subscriber_id, issue_id(shop))}"
 
 
-def preferences_url(shop: Stand, subscriber_id: int) -> str:
+def preferences_url(shop: Site, subscriber_id: int) -> str:
     return f"/preferences/{tokens.preferences_token(shop.signer, 1, subscriber_id)}"
 
 
-def test_only_the_button_confirms_and_the_first_press_welcomes(shop: Stand) -> None:
+def test_only_the_button_confirms_and_the_first_press_welcomes(shop: Site) -> None:
     with shop.db.begin() as session:
-        bob = reader(session, 1, "bob@example.org", standing="pending")
+        bob = create_subscriber(session, 1, "bob@example.org", standing="pending")
     url = f"/confirm/{tokens.confirm_token(shop.signer, 1, bob, utcnow())}"
     client = shop.app.test_client()
     assert client.get(url).status_code == 200
@@ -66,7 +66,7 @@ def test_only_the_button_confirms_and_the_first_press_welcomes(shop: Stand) -> N
     assert "You are subscribed" in client.get(url).text
 
 
-def test_a_confirm_link_from_before_one_left_shows_no_button_that_would_refuse(shop: Stand, ada: int) -> None:
+def test_a_confirm_link_from_before_one_left_shows_no_button_that_would_refuse(shop: Site, ada: int) -> None:
     client = shop.app.test_client()
     url = f"/confirm/{tokens.confirm_token(shop.signer, 1, ada, utcnow())}"
     client.post(leave_url(shop, ada), data={"List-Unsubscribe": "One-Click"})
@@ -77,9 +77,9 @@ def test_a_confirm_link_from_before_one_left_shows_no_button_that_would_refuse(s
     assert standing(shop, ada) == "left"
 
 
-def test_an_old_confirm_link_says_what_to_do(shop: Stand) -> None:
+def test_an_old_confirm_link_says_what_to_do(shop: Site) -> None:
     with shop.db.begin() as session:
-        bob = reader(session, 1, "bob@example.org", standing="pending")
+        bob = create_subscriber(session, 1, "bob@example.org", standing="pending")
     url = f"/confirm/{tokens.confirm_token(shop.signer, 1, bob, utcnow() - timedelta(hours=73))}"
     page = shop.app.test_client().post(url)
     assert page.status_code == 404
@@ -102,7 +102,7 @@ def test_an_old_confirm_link_says_what_to_do(shop: Stand) -> None:
     ],
 )
 def test_one_click_leaves_at_once_to_the_letter_of_rfc_8058(
-    shop: Stand, ada: int, body: str, kind: str
+    shop: Site, ada: int, body: str, kind: str
 ) -> None:
     url = leave_url(shop, ada)
     for _ in range(2):
@@ -123,7 +123,7 @@ def test_one_click_leaves_at_once_to_the_letter_of_rfc_8058(
         assert [event.kind for event in session.scalars(select(ConsentEvent))] == ["left"]
 
 
-def test_a_slash_too_many_is_no_redirect(shop: Stand, ada: int) -> None:
+def test_a_slash_too_many_is_no_redirect(shop: Site, ada: int) -> None:
     answer = shop.app.test_client().post(
         leave_url(shop, ada) + "/", data=ONE_CLICK, content_type="application/x-www-form-urlencoded"
     )
@@ -131,13 +131,13 @@ def test_a_slash_too_many_is_no_redirect(shop: Stand, ada: int) -> None:
     assert standing(shop, ada) == "left"
 
 
-def test_one_click_for_a_reader_who_is_long_gone_is_still_fine(shop: Stand) -> None:
+def test_one_click_for_a_reader_who_is_long_gone_is_still_fine(shop: Site) -> None:
     answer = shop.app.test_client().post(leave_url(shop, 4711), data={"List-Unsubscribe": "One-Click"})
     assert answer.status_code == 200
 
 
 @pytest.mark.parametrize("kind", ["unsubscribe", "preferences", "confirm"])
-def test_a_forged_token_is_not_found_and_changes_nothing(shop: Stand, ada: int, kind: str) -> None:
+def test_a_forged_token_is_not_found_and_changes_nothing(shop: Site, ada: int, kind: str) -> None:
     click = shop.app.test_client()
     good = leave_url(shop, ada).rpartition("/")[2]
     for token in (
@@ -155,13 +155,13 @@ def test_a_forged_token_is_not_found_and_changes_nothing(shop: Stand, ada: int, 
     assert standing(shop, ada) == "active"
 
 
-def test_a_token_of_one_page_opens_no_other(shop: Stand, ada: int) -> None:
+def test_a_token_of_one_page_opens_no_other(shop: Site, ada: int) -> None:
     token = preferences_url(shop, ada).rpartition("/")[2]
     assert shop.app.test_client().post(f"/unsubscribe/{token}").status_code == 404
     assert standing(shop, ada) == "active"
 
 
-def test_the_page_leaves_with_one_button_and_takes_it_back(shop: Stand, ada: int) -> None:
+def test_the_page_leaves_with_one_button_and_takes_it_back(shop: Site, ada: int) -> None:
     client, url = shop.app.test_client(), leave_url(shop, ada)
     asked = client.get(url)
     assert "ada@" not in asked.text
@@ -180,7 +180,7 @@ def test_the_page_leaves_with_one_button_and_takes_it_back(shop: Stand, ada: int
 
 
 @pytest.mark.parametrize("page", ["unsubscribe", "preferences"])
-def test_the_words_beside_each_button_are_kept_with_its_press(shop: Stand, ada: int, page: str) -> None:
+def test_the_words_beside_each_button_are_kept_with_its_press(shop: Site, ada: int, page: str) -> None:
     client = shop.app.test_client()
     url = leave_url(shop, ada) if page == "unsubscribe" else preferences_url(shop, ada)
     shown = [client.get(url).text, client.post(url, data={"action": "leave"}).text]
@@ -193,7 +193,7 @@ def test_the_words_beside_each_button_are_kept_with_its_press(shop: Stand, ada: 
         assert words in text
 
 
-def test_after_thirty_days_the_way_back_is_the_front_page(shop: Stand, ada: int) -> None:
+def test_after_thirty_days_the_way_back_is_the_front_page(shop: Site, ada: int) -> None:
     with shop.db.begin() as session:
         leave.leave(session, 1, ada, source="page", now=utcnow() - leave.UNDO_FOR)
     for url in (leave_url(shop, ada), preferences_url(shop, ada)):
@@ -205,10 +205,10 @@ def test_after_thirty_days_the_way_back_is_the_front_page(shop: Stand, ada: int)
             assert "sign up anew" in page.text
 
 
-def test_the_links_of_an_erased_reader_say_so_and_do_nothing(shop: Stand, ada: int) -> None:
+def test_the_links_of_an_erased_reader_say_so_and_do_nothing(shop: Site, ada: int) -> None:
     with shop.db.begin() as session:
         erase.erase(session, shop.signer, "ada@example.org", utcnow())
-    client, before = shop.app.test_client(), shop.rows()
+    client, before = shop.app.test_client(), shop.count_rows()
     confirm = f"/confirm/{tokens.confirm_token(shop.signer, 1, ada, utcnow())}"
     for method in ("GET", "POST"):
         assert client.open(confirm, method=method).status_code == 404
@@ -216,10 +216,10 @@ def test_the_links_of_an_erased_reader_say_so_and_do_nothing(shop: Stand, ada: i
         assert "sign up anew" in client.get(url).text
         for action in ("leave", "undo"):
             client.post(url, data={"action": action})
-    assert shop.rows() == before
+    assert shop.count_rows() == before
 
 
-def test_leaving_again_after_an_undo_counts_once_more(shop: Stand, ada: int) -> None:
+def test_leaving_again_after_an_undo_counts_once_more(shop: Site, ada: int) -> None:
     client, url = shop.app.test_client(), leave_url(shop, ada)
     for action in ("leave", "undo", "leave"):
         client.post(url, data={"action": action})
@@ -227,7 +227,7 @@ def test_leaving_again_after_an_undo_counts_once_more(shop: Stand, ada: int) -> 
         assert session.scalars(select(Unsubscribe.undone_at)).one() is None
 
 
-def test_a_pause_is_offered_beside_leaving_and_ends_by_itself(shop: Stand, ada: int) -> None:
+def test_a_pause_is_offered_beside_leaving_and_ends_by_itself(shop: Site, ada: int) -> None:
     client, url = shop.app.test_client(), leave_url(shop, ada)
     assert 'value="4"' in client.get(url).text
     page = client.post(url, data={"action": "pause", "weeks": "4"})
@@ -238,7 +238,7 @@ def test_a_pause_is_offered_beside_leaving_and_ends_by_itself(shop: Stand, ada: 
     assert timedelta(days=27) < until - utcnow() <= timedelta(days=28)
 
 
-def test_preferences_pause_resume_leave_and_come_back(shop: Stand, ada: int) -> None:
+def test_preferences_pause_resume_leave_and_come_back(shop: Site, ada: int) -> None:
     client, url = shop.app.test_client(), preferences_url(shop, ada)
     assert "ada@" not in client.get(url).text
     assert "paused until" in client.post(url, data={"action": "pause", "weeks": "2"}).text
@@ -252,35 +252,35 @@ def test_preferences_pause_resume_leave_and_come_back(shop: Stand, ada: int) -> 
 @pytest.mark.parametrize(
     "sent", [{"action": "explode"}, {"action": "pause"}, {"action": "pause", "weeks": "999999999"}]
 )
-def test_a_button_that_is_not_there_is_refused(shop: Stand, ada: int, sent: dict[str, str]) -> None:
+def test_a_button_that_is_not_there_is_refused(shop: Site, ada: int, sent: dict[str, str]) -> None:
     assert shop.app.test_client().post(preferences_url(shop, ada), data=sent).status_code == 400
     assert shop.app.test_client().post(leave_url(shop, ada), data=sent).status_code == 400
     assert standing(shop, ada) == "active"
 
 
-def test_a_link_of_a_test_mail_is_met_kindly_and_does_nothing(shop: Stand) -> None:
-    client, before = shop.app.test_client(), shop.rows()
+def test_a_link_of_a_test_mail_is_met_kindly_and_does_nothing(shop: Site) -> None:
+    client, before = shop.app.test_client(), shop.count_rows()
     confirm = f"/confirm/{tokens.confirm_token(shop.signer, 1, 0, utcnow())}"
     for url in (confirm, leave_url(shop, 0), preferences_url(shop, 0)):
         assert "test mail" in client.get(url).text
         assert client.post(url, data={"action": "leave"}).status_code == 200
     assert client.post(leave_url(shop, 0), data={"List-Unsubscribe": "One-Click"}).status_code == 200
-    assert shop.rows() == before
+    assert shop.count_rows() == before
 
 
-def test_a_reader_page_is_told_to_nobody(shop: Stand, ada: int) -> None:
+def test_a_reader_page_is_told_to_nobody(shop: Site, ada: int) -> None:
     for url in (leave_url(shop, ada), preferences_url(shop, ada), "/unsubscribe/forged"):
         headers = shop.app.test_client().get(url).headers
         assert headers["Referrer-Policy"] == "no-referrer"
         assert headers["Cache-Control"] == "no-store"
 
 
-def test_a_body_of_megabytes_is_not_read(shop: Stand, ada: int) -> None:
+def test_a_body_of_megabytes_is_not_read(shop: Site, ada: int) -> None:
     answer = shop.app.test_client().post(leave_url(shop, ada), data={"action": "x" * 100_000})
     assert answer.status_code == 413
 
 
-def test_why_is_asked_only_after_leaving_and_one_press_answers(shop: Stand, ada: int) -> None:
+def test_why_is_asked_only_after_leaving_and_one_press_answers(shop: Site, ada: int) -> None:
     client, url = shop.app.test_client(), leave_url(shop, ada)
     assert "Would you say why?" not in client.get(url).text
     client.post(url, data={"action": "why", "reason": "often"})
@@ -301,7 +301,7 @@ def test_why_is_asked_only_after_leaving_and_one_press_answers(shop: Stand, ada:
     assert reason(shop, ada) is None
 
 
-def test_one_click_is_never_asked_anything(shop: Stand, ada: int) -> None:
+def test_one_click_is_never_asked_anything(shop: Site, ada: int) -> None:
     client, url = shop.app.test_client(), leave_url(shop, ada)
     answer = client.post(url, data={"List-Unsubscribe": "One-Click", "reason": "often"})
     assert answer.text == "You will get no more issues.\n"
@@ -309,7 +309,7 @@ def test_one_click_is_never_asked_anything(shop: Stand, ada: int) -> None:
     assert client.post(url, data={"action": "why", "reason": "because"}).status_code == 400
 
 
-def reason(shop: Stand, subscriber_id: int) -> str | None:
+def reason(shop: Site, subscriber_id: int) -> str | None:
     with shop.db.read() as session:
         return session.scalars(
             select(Unsubscribe.reason).where(Unsubscribe.subscriber_id == subscriber_id)

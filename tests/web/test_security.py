@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
-from tests.web.desk.desk import csrf, get, newsroom, press, signed_in
-from tests.web.newsstand import BASE, Stand
+from tests.web.desk.clients import csrf_token, get, make_desk, post, signed_in
+from tests.web.factories import BASE, Site
 
 from digest.db import Database, utcnow
 from digest.editorial import users
@@ -19,8 +19,8 @@ HOST = "news.example.org"
 
 
 @pytest.fixture
-def room(sqlite: Database, tmp_path: Path) -> Stand:
-    return newsroom(sqlite, tmp_path)
+def room(sqlite: Database, tmp_path: Path) -> Site:
+    return make_desk(sqlite, tmp_path)
 
 
 def cookie(client: FlaskClient) -> str:
@@ -29,18 +29,18 @@ def cookie(client: FlaskClient) -> str:
     return found.value
 
 
-def link(room: Stand, role: str = "editor") -> str:
+def link(room: Site, role: str = "editor") -> str:
     with room.db.read() as session:
-        return f"/desk/enter/{users.sign_in_token(room.signer, users.find(session, f'{role}@verdicts.io'), utcnow())}"
+        return f"/desk/enter/{users.create_sign_in_token(room.signer, users.find_user(session, f'{role}@verdicts.io'), utcnow())}"
 
 
-def desk_pages(room: Stand) -> Iterator[str]:
+def desk_pages(room: Site) -> Iterator[str]:
     for rule in room.app.url_map.iter_rules():
         if rule.rule.startswith("/desk") and "GET" in (rule.methods or set()):
             yield re.sub(r"<[^>]+>", "1", rule.rule)
 
 
-def test_the_cookie_is_ours_alone(room: Stand) -> None:
+def test_the_cookie_is_ours_alone(room: Site) -> None:
     client = room.app.test_client()
     said = client.get("/desk/sign-in", base_url=BASE).headers["Set-Cookie"]
     assert said.startswith(f"{COOKIE}=")
@@ -49,17 +49,17 @@ def test_the_cookie_is_ours_alone(room: Stand) -> None:
     assert "domain=" not in said.lower()
 
 
-def test_a_planted_session_is_worth_nothing_after_signing_in(room: Stand) -> None:
+def test_a_planted_session_is_worth_nothing_after_signing_in(room: Site) -> None:
     attacker, victim = signed_in(room, "viewer"), room.app.test_client()
     planted = cookie(attacker)
     victim.set_cookie(COOKIE, planted, domain=HOST, secure=True)
-    press(victim, link(room))
+    post(victim, link(room))
     assert cookie(victim) != planted
     assert "editor@verdicts.io" in get(victim, "/desk/account")
     assert attacker.get("/desk/", base_url=BASE).status_code == 303
 
 
-def test_a_session_is_no_text_that_a_browser_can_write(room: Stand) -> None:
+def test_a_session_is_no_text_that_a_browser_can_write(room: Site) -> None:
     client = signed_in(room)
     value = cookie(client)
     for forged in (value[:-3] + "AAA", "eyJrZXkiOiJ4In0.aaaa.bbbb", ""):
@@ -68,8 +68,8 @@ def test_a_session_is_no_text_that_a_browser_can_write(room: Stand) -> None:
         assert thief.get("/desk/", base_url=BASE).status_code == 303
 
 
-def test_nobody_s_proof_works_in_another_session(room: Stand) -> None:
-    other = csrf(signed_in(room, "viewer"), "/desk/account")
+def test_nobody_s_proof_works_in_another_session(room: Site) -> None:
+    other = csrf_token(signed_in(room, "viewer"), "/desk/account")
     editor = signed_in(room)
     answer = editor.post("/desk/issues/1", base_url=BASE, data={"csrf_token": other, "do": "save"})
     assert answer.status_code == 400
@@ -84,12 +84,12 @@ def test_nobody_s_proof_works_in_another_session(room: Stand) -> None:
         "/desk/@evil.example",
     ],
 )
-def test_signing_in_leads_nowhere_but_to_the_desk(room: Stand, asked: str) -> None:
+def test_signing_in_leads_nowhere_but_to_the_desk(room: Site, asked: str) -> None:
     client = room.app.test_client()
     client.get(asked, base_url=BASE)
     path = link(room)
     for _ in range(2):
-        data = {"csrf_token": csrf(client, path), "next": "https://evil.example"}
+        data = {"csrf_token": csrf_token(client, path), "next": "https://evil.example"}
         aim = client.post(f"{path}?next=//evil.example", base_url=BASE, data=data).headers.get(
             "Location", "/desk/"
         )
@@ -99,17 +99,17 @@ def test_signing_in_leads_nowhere_but_to_the_desk(room: Stand, asked: str) -> No
 @pytest.mark.parametrize(
     "came_from", ["https://evil.example/desk/issues/1", "//evil.example/desk", "javascript:alert(1)"]
 )
-def test_a_refusal_leads_back_to_our_own_page_only(room: Stand, came_from: str) -> None:
+def test_a_refusal_leads_back_to_our_own_page_only(room: Site, came_from: str) -> None:
     editor = signed_in(room)
-    data = {"csrf_token": csrf(editor, "/desk/issues/1")}
+    data = {"csrf_token": csrf_token(editor, "/desk/issues/1")}
     answer = editor.post("/desk/issues/1/pause", base_url=BASE, data=data, headers={"Referer": came_from})
     assert answer.headers["Location"].startswith("/desk/")
 
 
-def test_a_sign_in_link_works_once_even_when_pressed_twice_at_once(room: Stand) -> None:
+def test_a_sign_in_link_works_once_even_when_pressed_twice_at_once(room: Site) -> None:
     path = link(room)
     first, second = room.app.test_client(), room.app.test_client()
-    proofs = [csrf(client, path) for client in (first, second)]
+    proofs = [csrf_token(client, path) for client in (first, second)]
     codes = [
         client.post(path, base_url=BASE, data={"csrf_token": proof}).status_code
         for client, proof in zip((first, second), proofs, strict=True)
@@ -117,13 +117,13 @@ def test_a_sign_in_link_works_once_even_when_pressed_twice_at_once(room: Stand) 
     assert codes == [303, 400]
 
 
-def test_the_page_with_the_sign_in_token_tells_it_to_nobody(room: Stand) -> None:
+def test_the_page_with_the_sign_in_token_tells_it_to_nobody(room: Site) -> None:
     answer = room.app.test_client().get(link(room), base_url=BASE)
     assert answer.headers["Referrer-Policy"] == "no-referrer"
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_no_cache_keeps_a_page_of_the_desk(room: Stand) -> None:
+def test_no_cache_keeps_a_page_of_the_desk(room: Site) -> None:
     owner, seen = signed_in(room, "owner"), 0
     for path in desk_pages(room):
         with owner.get(path, base_url=BASE) as answer:
@@ -137,38 +137,38 @@ def test_no_cache_keeps_a_page_of_the_desk(room: Stand) -> None:
     assert seen > 20
 
 
-def test_https_is_held_for_a_year(room: Stand) -> None:
+def test_https_is_held_for_a_year(room: Site) -> None:
     said = room.app.test_client().get("/healthz", base_url=BASE).headers["Strict-Transport-Security"]
     assert said == "max-age=31536000"
 
 
 @pytest.mark.parametrize("method", ["TRACE", "TRACK", "PROPFIND"])
-def test_other_methods_are_refused(room: Stand, method: str) -> None:
+def test_other_methods_are_refused(room: Site, method: str) -> None:
     assert room.app.test_client().open("/desk/sign-in", method=method, base_url=BASE).status_code == 405
 
 
 @pytest.mark.parametrize(
     "path", ["/static/", "/static/../config.py", "/static/%2e%2e/config.py", "/.git/config"]
 )
-def test_nothing_is_served_but_what_is_meant_to_be(room: Stand, path: str) -> None:
+def test_nothing_is_served_but_what_is_meant_to_be(room: Site, path: str) -> None:
     assert room.app.test_client().get(path, base_url=BASE).status_code == 404
 
 
-def test_a_strange_host_header_is_not_written_into_links(room: Stand) -> None:
+def test_a_strange_host_header_is_not_written_into_links(room: Site) -> None:
     client = room.app.test_client()
     page = client.get("/desk/sign-in", base_url="https://evil.example")
     assert "evil.example" not in page.text
     assert "evil.example" not in client.get("/", base_url="https://evil.example").text
 
 
-def test_what_is_uploaded_never_chooses_where_it_is_written(room: Stand, tmp_path: Path) -> None:
+def test_what_is_uploaded_never_chooses_where_it_is_written(room: Site, tmp_path: Path) -> None:
     import io
 
     editor = signed_in(room)
     before = sorted(path.name for path in tmp_path.rglob("*"))
     for name in ("../../evil.txt", "/etc/evil.txt", "..", "a\\..\\b.txt", "x" * 300 + ".txt", "nul\0.txt"):
         data = {
-            "csrf_token": csrf(editor, "/desk/comparisons"),
+            "csrf_token": csrf_token(editor, "/desk/comparisons"),
             "files": (io.BytesIO(b"no comparison"), name),
         }
         answer = editor.post("/desk/comparisons", base_url=BASE, data=data, follow_redirects=True)
@@ -179,26 +179,26 @@ def test_what_is_uploaded_never_chooses_where_it_is_written(room: Stand, tmp_pat
 
 
 def test_who_is_turned_away_leaves_a_trace_and_nothing_of_what_they_sent(
-    room: Stand, caplog: pytest.LogCaptureFixture
+    room: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
     viewer = signed_in(room, "viewer")
-    press(viewer, "/desk/issues/1", page="/desk/", do="save", intro="a secret sentence")
+    post(viewer, "/desk/issues/1", page="/desk/", do="save", intro="a secret sentence")
     viewer.post("/desk/issues/1", base_url=BASE, data={"csrf_token": "forged"})
     told = [record for record in caplog.records if record.message in {"refused", "a form without our proof"}]
     assert [getattr(record, "status", None) for record in told] == [403, None]
-    assert (told[0].user, told[0].endpoint) == (3, "desk.drafts.change")
+    assert (told[0].user, told[0].endpoint) == (3, "desk.drafts.update")
     assert "secret" not in caplog.text
     assert "forged" not in caplog.text
 
 
-def test_signing_out_is_on_every_page(room: Stand) -> None:
+def test_signing_out_is_on_every_page(room: Site) -> None:
     editor = signed_in(room)
     for path in ("/desk/", "/desk/issues/1", "/desk/account", "/desk/subscribers", "/desk/comparisons"):
         assert 'action="/desk/sign-out' in get(editor, path)
 
 
-def test_a_debugger_is_never_on(room: Stand) -> None:
+def test_a_debugger_is_never_on(room: Site) -> None:
     assert not room.app.debug
     assert not room.app.testing
     assert not any("app.run(" in path.read_text() for path in (ROOT / "src").rglob("*.py"))

@@ -7,8 +7,8 @@ from ipaddress import ip_network
 
 import pytest
 from sqlalchemy import select
-from tests.web.newsstand import Stand
-from tests.web.readers import reader
+from tests.web.factories import Site
+from tests.web.subscribers import create_subscriber
 
 from digest.audience import signup
 from digest.audience.models import ConsentEvent, Subscriber, Subscription, Wording
@@ -18,7 +18,7 @@ from digest.publications import publications
 from digest.web import request_limits
 
 
-def form(shop: Stand, address: str, **more: str) -> dict[str, str]:
+def form(shop: Site, address: str, **more: str) -> dict[str, str]:
     """The form as it stood open for a minute."""
     return {
         "address": address,
@@ -26,12 +26,12 @@ def form(shop: Stand, address: str, **more: str) -> dict[str, str]:
     } | more
 
 
-def letters(shop: Stand) -> list[str]:
+def letters(shop: Site) -> list[str]:
     with shop.db.read() as session:
         return list(session.scalars(select(Letter.kind).order_by(Letter.id)))
 
 
-def test_a_sign_up_posts_one_letter_keeps_the_words_and_nudges(shop: Stand) -> None:
+def test_a_sign_up_posts_one_letter_keeps_the_words_and_nudges(shop: Site) -> None:
     page = shop.app.test_client().post("/subscribe", data=form(shop, "Ada@Example.org"))
     assert page.status_code == 200
     assert "Check your inbox" in page.text
@@ -44,11 +44,11 @@ def test_a_sign_up_posts_one_letter_keeps_the_words_and_nudges(shop: Stand) -> N
     assert words in html.unescape(shop.app.test_client().get("/").text)
 
 
-def test_the_answer_is_the_same_for_every_kind_of_address(shop: Stand) -> None:
+def test_the_answer_is_the_same_for_every_kind_of_address(shop: Site) -> None:
     with shop.db.begin() as session:
-        reader(session, 1, "known@example.org")
-        left = reader(session, 1, "left@example.org", standing="left")
-        gone = reader(session, 1, "gone@example.org")
+        create_subscriber(session, 1, "known@example.org")
+        left = create_subscriber(session, 1, "left@example.org", standing="left")
+        gone = create_subscriber(session, 1, "gone@example.org")
         session.get_one(Subscriber, gone).suppressed_at = utcnow()
         session.get_one(Subscriber, gone).suppressed_for = "complaint"
     assert left
@@ -66,7 +66,7 @@ def test_the_answer_is_the_same_for_every_kind_of_address(shop: Stand) -> None:
     assert len({tuple(sorted(page.headers.keys())) for page in pages}) == 1
 
 
-def test_a_program_signs_up_with_json(shop: Stand) -> None:
+def test_a_program_signs_up_with_json(shop: Site) -> None:
     answer = shop.app.test_client().post("/subscribe", json={"address": "ada@example.org"})
     assert (answer.status_code, answer.get_json()["status"]) == (200, "ok")
     assert letters(shop) == ["confirm"]
@@ -75,7 +75,7 @@ def test_a_program_signs_up_with_json(shop: Stand) -> None:
         assert (event.source, event.wording_id) == ("json", None)  # nobody knows what the program showed
 
 
-def test_a_worker_is_nudged_whether_or_not_there_is_a_letter(shop: Stand) -> None:
+def test_a_worker_is_nudged_whether_or_not_there_is_a_letter(shop: Site) -> None:
     for _ in range(3):
         shop.app.test_client().post("/subscribe", data=form(shop, "ada@example.org"))
     assert letters(shop) == ["confirm"]
@@ -83,7 +83,7 @@ def test_a_worker_is_nudged_whether_or_not_there_is_a_letter(shop: Stand) -> Non
 
 
 @pytest.mark.parametrize("body", [[], "text", {"address": 5}, {"address": ["a@example.org"]}, {}])
-def test_json_that_makes_no_sense_is_told_so_in_json(shop: Stand, body: object) -> None:
+def test_json_that_makes_no_sense_is_told_so_in_json(shop: Site, body: object) -> None:
     answer = shop.app.test_client().post("/subscribe", json=body)
     assert (answer.status_code, answer.get_json()["status"]) == (400, "error")
     assert letters(shop) == []
@@ -92,7 +92,7 @@ def test_json_that_makes_no_sense_is_told_so_in_json(shop: Stand, body: object) 
 @pytest.mark.parametrize(
     "address", ["", "   ", "no at sign", "a@b", "x" * 300 + "@example.org", "abuse@example.org"]
 )
-def test_a_bad_address_comes_back_with_its_reason_tied_to_the_field(shop: Stand, address: str) -> None:
+def test_a_bad_address_comes_back_with_its_reason_tied_to_the_field(shop: Site, address: str) -> None:
     page = shop.app.test_client().post("/subscribe", data=form(shop, address))
     assert page.status_code == 400
     assert 'aria-invalid="true"' in page.text
@@ -101,19 +101,19 @@ def test_a_bad_address_comes_back_with_its_reason_tied_to_the_field(shop: Stand,
     assert letters(shop) == []
 
 
-def test_what_was_typed_stays_and_comes_back_as_text(shop: Stand) -> None:
+def test_what_was_typed_stays_and_comes_back_as_text(shop: Site) -> None:
     page = shop.app.test_client().post("/subscribe", data=form(shop, '"><script>alert(1)</script>'))
     assert "<script" not in page.text
     assert "&gt;&lt;script&gt;" in page.text
 
 
-def test_a_likely_slip_is_named(shop: Stand) -> None:
+def test_a_likely_slip_is_named(shop: Site) -> None:
     page = shop.app.test_client().post("/subscribe", data=form(shop, "ada@gmial.com"))
     assert "Did you mean <strong>ada@gmail.com</strong>?" in page.text
     assert letters(shop) == ["confirm"]  # it may be right as it is
 
 
-def test_a_robot_that_fills_in_everything_gets_the_same_answer_and_no_letter(shop: Stand) -> None:
+def test_a_robot_that_fills_in_everything_gets_the_same_answer_and_no_letter(shop: Site) -> None:
     client = shop.app.test_client()
     real = client.post("/subscribe", data=form(shop, "ada@example.org"))
     robot = client.post("/subscribe", data=form(shop, "bob@example.org", website="https://spam.example"))
@@ -121,7 +121,7 @@ def test_a_robot_that_fills_in_everything_gets_the_same_answer_and_no_letter(sho
     assert letters(shop) == ["confirm"]
 
 
-def test_a_form_that_is_not_ours_or_too_fast_or_too_old_is_shown_again(shop: Stand) -> None:
+def test_a_form_that_is_not_ours_or_too_fast_or_too_old_is_shown_again(shop: Site) -> None:
     client = shop.app.test_client()
     fast = {"address": "ada@example.org", "form": signup.form_token(shop.signer, utcnow())}
     for sent in ({"address": "ada@example.org"}, fast, fast | {"form": "forged"}):
@@ -131,7 +131,7 @@ def test_a_form_that_is_not_ours_or_too_fast_or_too_old_is_shown_again(shop: Sta
     assert letters(shop) == []
 
 
-def test_many_sign_ups_from_one_network_are_stopped_without_a_word_about_anybody(shop: Stand) -> None:
+def test_many_sign_ups_from_one_network_are_stopped_without_a_word_about_anybody(shop: Site) -> None:
     client = shop.app.test_client()
     pages = [client.post("/subscribe", data=form(shop, f"reader{n}@example.org")) for n in range(25)]
     assert [page.status_code for page in pages] == [200] * 20 + [429] * 5
@@ -139,7 +139,7 @@ def test_many_sign_ups_from_one_network_are_stopped_without_a_word_about_anybody
     assert len(letters(shop)) == 20
 
 
-def test_a_proxy_that_is_trusted_says_who_asks_and_nobody_else_can(shop: Stand) -> None:
+def test_a_proxy_that_is_trusted_says_who_asks_and_nobody_else_can(shop: Site) -> None:
     def ask(peer: str, forwarded: str, n: int) -> int:
         return (
             shop.app.test_client()
@@ -152,7 +152,7 @@ def test_a_proxy_that_is_trusted_says_who_asks_and_nobody_else_can(shop: Stand) 
             .status_code
         )
 
-    request_limits.trust(shop.app, [ip_network("127.0.0.0/8"), ip_network("10.0.0.0/30")])
+    request_limits.trust_proxies(shop.app, [ip_network("127.0.0.0/8"), ip_network("10.0.0.0/30")])
     proxied = [ask("10.0.0.1", f"1.1.1.1, 9.9.{n}.9, 10.0.0.2", n) for n in range(21)]
     assert 429 not in proxied
     for peer in ("8.8.8.8", "10.0.0.5"):  # a neighbour is no proxy
@@ -175,14 +175,14 @@ def test_a_proxy_that_is_trusted_says_who_asks_and_nobody_else_can(shop: Stand) 
     ],
 )
 def test_the_visitor_is_who_the_nearest_trusted_proxy_saw(
-    shop: Stand, peer: str, forwarded: str, visitor: str
+    shop: Site, peer: str, forwarded: str, visitor: str
 ) -> None:
     headers = {"X-Forwarded-For": forwarded} if forwarded else {}
     with shop.app.test_request_context("/", environ_base={"REMOTE_ADDR": peer}, headers=headers):
-        assert request_limits.visitor() == visitor
+        assert request_limits.client_address() == visitor
 
 
-def test_a_proxy_on_a_unix_socket_says_who_asks_too(shop: Stand) -> None:
+def test_a_proxy_on_a_unix_socket_says_who_asks_too(shop: Site) -> None:
     client = shop.app.test_client()
     asks = {"environ_base": {"REMOTE_ADDR": ""}, "headers": {"X-Forwarded-For": "9.9.9.9"}}
     codes = [
@@ -193,7 +193,7 @@ def test_a_proxy_on_a_unix_socket_says_who_asks_too(shop: Stand) -> None:
     assert client.get("/metrics", **asks).status_code == 404
 
 
-def test_no_public_page_sets_a_cookie(shop: Stand) -> None:
+def test_no_public_page_sets_a_cookie(shop: Site) -> None:
     client = shop.app.test_client()
     for path in (
         "/",
@@ -208,7 +208,7 @@ def test_no_public_page_sets_a_cookie(shop: Stand) -> None:
         assert "Set-Cookie" not in answer.headers
 
 
-def test_a_sign_up_stays_pending_until_it_is_confirmed(shop: Stand) -> None:
+def test_a_sign_up_stays_pending_until_it_is_confirmed(shop: Site) -> None:
     shop.app.test_client().post("/subscribe", data=form(shop, "ada@example.org"))
     with shop.db.read() as session:
         assert session.scalars(select(Subscription.standing)).one() == "pending"
@@ -222,7 +222,7 @@ def test_a_sign_up_stays_pending_until_it_is_confirmed(shop: Stand) -> None:
         ("", "Ship or Skip"),
     ],
 )
-def test_the_foot_names_the_publisher_once(shop: Stand, address: str, shown: str) -> None:
+def test_the_foot_names_the_publisher_once(shop: Site, address: str, shown: str) -> None:
     with shop.db.begin() as session:
         publications.find(session).postal_address = address
     page = shop.app.test_client().get("/").get_data(as_text=True)

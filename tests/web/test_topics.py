@@ -4,8 +4,8 @@ import re
 
 import pytest
 from sqlalchemy import select
-from tests.web.newsstand import Stand
-from tests.web.readers import reader
+from tests.web.factories import Site
+from tests.web.subscribers import create_subscriber
 
 from digest.audience import tokens, topics
 from digest.audience.models import ConsentEvent, Wording
@@ -13,13 +13,13 @@ from digest.catalog import topics as catalog_topics
 
 
 @pytest.fixture
-def url(shop: Stand) -> str:
+def url(shop: Site) -> str:
     with shop.db.begin() as session:
-        ada = reader(session, 1, "ada@example.org")
+        ada = create_subscriber(session, 1, "ada@example.org")
     return f"/preferences/{tokens.preferences_token(shop.signer, 1, ada)}"
 
 
-def chosen(shop: Stand) -> tuple[str, ...]:
+def chosen(shop: Site) -> tuple[str, ...]:
     with shop.db.read() as session:
         return topics.chosen(session, 1, 1)
 
@@ -28,16 +28,16 @@ def ticked(page: str) -> list[str]:
     return re.findall(r'name="topic" value="([^"]+)" checked', page)
 
 
-def test_the_page_offers_the_categories_of_what_there_is(shop: Stand, url: str) -> None:
+def test_the_page_offers_the_categories_of_what_there_is(shop: Site, url: str) -> None:
     page = shop.app.test_client().get(url).text
     offered = re.findall(r'type="checkbox" name="topic" value="([^"]+)"', page)
     assert offered == ["Developer Tools", "Infrastructure", "Models", "Project Management", "Writing"]
     with shop.db.read() as session:
-        assert catalog_topics.known(session) == offered
+        assert catalog_topics.list_topics(session) == offered
     assert not ticked(page)
 
 
-def test_what_is_ticked_is_kept_with_the_words(shop: Stand, url: str) -> None:
+def test_what_is_ticked_is_kept_with_the_words(shop: Site, url: str) -> None:
     client = shop.app.test_client()
     page = client.post(url, data={"action": "topics", "topic": ["Writing", "Models"]}).text
     assert "You get what is about Models, Writing." in page
@@ -54,19 +54,19 @@ def test_what_is_ticked_is_kept_with_the_words(shop: Stand, url: str) -> None:
     assert second.endswith("Ticked: nothing.")
 
 
-def test_looking_chooses_nothing(shop: Stand, url: str) -> None:
+def test_looking_chooses_nothing(shop: Site, url: str) -> None:
     shop.app.test_client().get(url + "?action=topics&topic=Writing")
     assert chosen(shop) == ()
 
 
-def test_a_topic_that_was_never_offered_is_refused(shop: Stand, url: str) -> None:
+def test_a_topic_that_was_never_offered_is_refused(shop: Site, url: str) -> None:
     answer = shop.app.test_client().post(url, data={"action": "topics", "topic": "<b>Gardening"})
     assert answer.status_code == 400
     assert "<b>Gardening" not in answer.text
     assert chosen(shop) == ()
 
 
-def test_a_paused_reader_may_choose_too(shop: Stand, url: str) -> None:
+def test_a_paused_reader_may_choose_too(shop: Site, url: str) -> None:
     client = shop.app.test_client()
     client.post(url, data={"action": "pause", "weeks": "2"})
     page = client.post(url, data={"action": "topics", "topic": "Models"}).text

@@ -8,38 +8,38 @@ import pytest
 from sqlalchemy import event, select, text
 from sqlalchemy.exc import OperationalError
 from tests.web.conftest import fill
-from tests.web.newsstand import BASE, Stand, stand
-from tests.web.readers import reader
+from tests.web.factories import BASE, Site, make_site
+from tests.web.subscribers import create_subscriber
 from werkzeug.test import TestResponse
 
 from digest.db import Database
 from digest.tracking.links import click_token
 from digest.tracking.models import Click
-from digest.web.public import track
+from digest.web.public import tracked_links
 
 BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux) Firefox/140.0", "Accept-Language": "de,en;q=0.5"}
 
 
 @pytest.fixture
-def url(shop: Stand) -> str:
+def url(shop: Site) -> str:
     with shop.db.begin() as session:
-        subscriber_id = reader(session, 1, "ada@example.org")
+        subscriber_id = create_subscriber(session, 1, "ada@example.org")
     return f"/go/{click_token(shop.signer, 1, 0, subscriber_id)}"
 
 
-def clicks(shop: Stand) -> list[bool]:
+def clicks(shop: Site) -> list[bool]:
     with shop.db.read() as session:
         return list(session.scalars(select(Click.machine).order_by(Click.id)))
 
 
-def follow(shop: Stand, url: str, headers: Mapping[str, str] = BROWSER) -> TestResponse:
+def follow(shop: Site, url: str, headers: Mapping[str, str] = BROWSER) -> TestResponse:
     """Follow a link to the end of its request: the click is counted after the answer is out."""
     answer = shop.app.test_client().get(url, headers=headers)
     answer.close()
     return answer
 
 
-def test_a_click_leads_on_and_is_counted(shop: Stand, url: str) -> None:
+def test_a_click_leads_on_and_is_counted(shop: Site, url: str) -> None:
     answer = follow(shop, url)
     assert answer.status_code == 302
     assert answer.headers["Location"] == f"{BASE}/comparisons/parsnip-vs-lantern-db"
@@ -49,7 +49,7 @@ def test_a_click_leads_on_and_is_counted(shop: Stand, url: str) -> None:
     assert clicks(shop) == [False]
 
 
-def test_a_head_leads_on_and_counts_nothing(shop: Stand, url: str) -> None:
+def test_a_head_leads_on_and_counts_nothing(shop: Site, url: str) -> None:
     assert shop.app.test_client().head(url).status_code == 302
     assert clicks(shop) == []
 
@@ -64,14 +64,12 @@ def test_a_head_leads_on_and_counts_nothing(shop: Stand, url: str) -> None:
         BROWSER | {"Sec-Purpose": "prefetch;prerender"},
     ],
 )
-def test_a_request_that_gives_itself_away_is_a_machine(
-    shop: Stand, url: str, headers: dict[str, str]
-) -> None:
+def test_a_request_that_gives_itself_away_is_a_machine(shop: Site, url: str, headers: dict[str, str]) -> None:
     follow(shop, url, {"User-Agent": ""} | headers)
     assert clicks(shop) == [True]
 
 
-def test_the_reader_gets_there_even_if_nothing_can_be_counted(shop: Stand, url: str) -> None:
+def test_the_reader_gets_there_even_if_nothing_can_be_counted(shop: Site, url: str) -> None:
     def broken(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
         if statement.startswith("INSERT INTO click"):
             raise OperationalError(statement, None, Exception("disk full"))
@@ -82,32 +80,32 @@ def test_the_reader_gets_there_even_if_nothing_can_be_counted(shop: Stand, url: 
     assert clicks(shop) == []
 
 
-def test_a_link_of_a_mail_to_nobody_leads_on_uncounted(shop: Stand) -> None:
+def test_a_link_of_a_mail_to_nobody_leads_on_uncounted(shop: Site) -> None:
     assert follow(shop, f"/go/{click_token(shop.signer, 1, 0, 0)}").status_code == 302
     assert clicks(shop) == []
 
 
-def test_no_url_in_a_query_is_followed(shop: Stand, url: str) -> None:
+def test_no_url_in_a_query_is_followed(shop: Site, url: str) -> None:
     answer = shop.app.test_client().get(
         url + "?url=https://evil.example/&next=//evil.example", headers=BROWSER
     )
     assert answer.headers["Location"].startswith(BASE)
 
 
-def test_a_forged_or_dead_link_is_not_found(shop: Stand) -> None:
+def test_a_forged_or_dead_link_is_not_found(shop: Site) -> None:
     client = shop.app.test_client()
     for token in ("x", click_token(shop.signer, 1, 999, 1), click_token(shop.signer, 77, 0, 1)):
         assert client.get(f"/go/{token}").status_code == 404
 
 
-def test_a_reader_whose_row_is_gone_still_gets_there(shop: Stand) -> None:
+def test_a_reader_whose_row_is_gone_still_gets_there(shop: Site) -> None:
     answer = follow(shop, f"/go/{click_token(shop.signer, 1, 0, 987654)}")
     assert answer.status_code == 302
     with shop.db.read() as session:
         assert session.scalar(text("SELECT count(*) FROM click")) == 0
 
 
-def test_the_reader_is_sent_on_before_the_click_is_counted(shop: Stand, url: str) -> None:
+def test_the_reader_is_sent_on_before_the_click_is_counted(shop: Site, url: str) -> None:
     answer = shop.app.test_client().get(url, headers=BROWSER)
     assert answer.status_code == 302
     assert clicks(shop) == []
@@ -118,13 +116,13 @@ def test_the_reader_is_sent_on_before_the_click_is_counted(shop: Stand, url: str
 def test_a_writer_who_holds_the_lock_is_waited_for_a_little_and_no_longer(
     sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(track, "PATIENCE", 0.2)
-    shop = fill(stand(sqlite, tmp_path))
+    monkeypatch.setattr(tracked_links, "PATIENCE", 0.2)
+    shop = fill(make_site(sqlite, tmp_path))
     with shop.db.begin() as session:
-        ada = reader(session, 1, "ada@example.org")
+        ada = create_subscriber(session, 1, "ada@example.org")
     url = f"/go/{click_token(shop.signer, 1, 0, ada)}"
     with shop.db.begin() as session:
-        reader(session, 1, "bob@example.org")
+        create_subscriber(session, 1, "bob@example.org")
         begun = time.monotonic()
         assert follow(shop, url).status_code == 302
         assert 0.15 < time.monotonic() - begun < 5

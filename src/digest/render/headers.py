@@ -2,10 +2,9 @@
 
 import base64
 import re
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
-from digest.render.clean import line
+from digest.loopback import is_loopback_url
+from digest.render.clean import single_line
 
 FOLD = 76
 MAX_WORD = 60  # a longer run of letters cannot be folded: it goes as encoded-words
@@ -15,27 +14,27 @@ _SPECIAL = re.compile(r"[^A-Za-z0-9 !#$%&\'*+/=?^_`{|}~-]")
 
 def unstructured(name: str, text: str) -> str:
     """`Name: text` with RFC 2047 encoded-words only when the text needs them, and no line break but folding."""
-    text = line(text)
-    return f"{name}: {_folded(text, len(name) + 2) if _plain(text) else words(text, len(name) + 2)}"
+    text = single_line(text)
+    return f"{name}: {_folded(text, len(name) + 2) if _plain(text) else encoded_words(text, len(name) + 2)}"
 
 
 def mailbox(name: str, display: str, address: str) -> str:
     """`Name: Display <address>`. The address must be checked before; it is only kept on its line here."""
-    display, address = line(display), line(address).replace(" ", "")
+    display, address = single_line(display), single_line(address).replace(" ", "")
     if not display:
         return f"{name}: {address}"
     if not _plain(display):
-        return f"{name}: {words(display, len(name) + 2)}\r\n <{address}>"
+        return f"{name}: {encoded_words(display, len(name) + 2)}\r\n <{address}>"
     return f"{name}: {phrase(display)} <{address}>"
 
 
-def leaving(url: str) -> list[tuple[str, str]]:
+def list_unsubscribe(url: str) -> list[tuple[str, str]]:
     """The headers by which a reader leaves at `url`; in one click only when it is https (RFC 8058, 3.1).
 
     On loopback one click is claimed too: what a laptop shows is what would have been sent.
     """
     leave = [("List-Unsubscribe", f"<{url}>")]
-    if url.startswith("https://") or _on_loopback(url):
+    if url.startswith("https://") or is_loopback_url(url):
         leave.append(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
     return leave
 
@@ -47,7 +46,7 @@ def phrase(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def words(text: str, start: int) -> str:
+def encoded_words(text: str, start: int) -> str:
     """The text as encoded-words (RFC 2047) in lines of at most 76 characters; `start` columns are taken."""
     room, out, chunk = FOLD - start - len("=?utf-8?b??="), [], b""
     for character in text:
@@ -58,14 +57,6 @@ def words(text: str, start: int) -> str:
         chunk += raw
     out.append(chunk)
     return "\r\n ".join(f"=?utf-8?b?{base64.b64encode(part).decode()}?=" for part in out)
-
-
-def _on_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _plain(text: str) -> bool:

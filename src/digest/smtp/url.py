@@ -1,7 +1,6 @@
 """The addresses of relays: what DIGEST_SMTP_URL says, as one account or several."""
 
 import hashlib
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from digest import rates
 from digest.errors import BadSetting
+from digest.loopback import is_loopback
 
 MAX_CONNECTIONS = 100
 DEFAULT_CONNECTIONS = 4
@@ -60,7 +60,7 @@ class Relay:
     @property
     def local(self) -> bool:
         """Whether the relay is this very machine, where nobody listens in."""
-        return _is_local(self.host)
+        return is_loopback(self.host)
 
 
 def relay_from_url(urls: str) -> Relay:
@@ -92,7 +92,7 @@ def _account(url: str) -> Relay:
     relay = Relay(
         host=host,
         port=port or (465 if tls else 587),
-        security="tls" if tls else _security(asked.get("starttls"), local=_is_local(host)),
+        security="tls" if tls else _security(asked.get("starttls"), local=is_loopback(host)),
         connections=_number(asked, "connections", MAX_CONNECTIONS) or DEFAULT_CONNECTIONS,
         name=asked.get("name", ""),
         weight=_number(asked, "weight", MAX_WEIGHT),
@@ -153,12 +153,3 @@ def _rate(value: str | None) -> float | None:
         return None if value is None else rates.rate(value)
     except ValueError as error:
         raise BadSetting(f"{SETTING} has rate={value}, which {error}") from None
-
-
-def _is_local(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -1,4 +1,4 @@
-"""Doors for people: the public site, the reader's own pages, the desk, and what operators look at."""
+"""The web app: the public site, readers' own pages, the desk, and the pages for operators."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from flask import Flask
 from jinja2 import StrictUndefined
 
+from digest import loopback
 from digest.services import Services
-from digest.web import desk, errors, guards, health, publication_context, request_limits
+from digest.web import desk, error_pages, guards, health, publication_context, request_limits
 from digest.web.desk.access import oidc
 from digest.web.desk.access.oidc import Provider
-from digest.web.public import archive, feed, reader, site, track
+from digest.web.public import archive, feed, front_page, reader, tracked_links
 
 
 def make_app(
@@ -19,15 +20,14 @@ def make_app(
     secret_keys: Sequence[str],
     mailbox: bool,
     provider: Provider | None = None,
-    proxies: Sequence[request_limits.Network] = request_limits.LOOPBACK,
+    proxies: Sequence[loopback.Network] = loopback.NETWORKS,
     ready: Mapping[str, Callable[[], object]] | None = None,
 ) -> Flask:
     """The WSGI app. `secret_keys` sign the desk's cookies, newest first; `mailbox` adds the embedded mailbox's pages.
 
-    `provider` is where a team may sign in instead of by a letter; `proxies` are the networks whose `X-Forwarded-For` is
-    believed.
+    `provider` is the team's OpenID provider, if any; `proxies` are the networks whose `X-Forwarded-For` is trusted.
 
-    `ready` names what /readyz asks beside the database: each is called and raises when it is not well.
+    `ready` holds the checks of /readyz beside the database, by name: each is called, and raises when it fails.
     """
     app = Flask("digest.web", static_folder="static", template_folder="templates")
     app.extensions["digest"] = services
@@ -35,24 +35,24 @@ def make_app(
     app.config["SECRET_KEY"], *app.config["SECRET_KEY_FALLBACKS"] = map(_cookie_key, secret_keys)
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    # A redirect to a tidier address would break a one-click unsubscribe (RFC 8058, 3.2).
+    # A redirect to the canonical URL would break one-click unsubscribing (RFC 8058, 3.2).
     app.url_map.strict_slashes = app.url_map.merge_slashes = False
-    request_limits.trust(app, proxies)
-    guards.protect(app, secure=services.base_url.startswith("https://"))
-    guards.version_static(app)
-    errors.register(app)
-    publication_context.keep_to_the_paper(app)
-    for room in (site, archive, feed, reader, track, health, desk):
-        app.register_blueprint(room.blueprint)
+    request_limits.trust_proxies(app, proxies)
+    guards.register(app, secure=services.base_url.startswith("https://"))
+    guards.register_static_versions(app)
+    error_pages.register(app)
+    publication_context.register_publication_urls(app)
+    for area in (front_page, archive, feed, reader, tracked_links, health, desk):
+        app.register_blueprint(area.blueprint)
     if provider is not None:
         oidc.register(app, provider)
     if mailbox:
-        from digest.web import mailbox as pages
+        from digest.web import mailbox as mailbox_pages
 
-        app.register_blueprint(pages.blueprint)
+        app.register_blueprint(mailbox_pages.blueprint)
     return app
 
 
 def _cookie_key(secret: str) -> str:
-    """Cookies and mail tokens must never share a key."""
+    """A key for cookies alone: cookies and tokens in mails must never share one."""
     return hashlib.sha256(b"digest cookie\0" + secret.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What operators look at: alive, ready, and how much is waiting."""
+"""For operators: liveness, readiness and metrics."""
 
 import logging
 from collections.abc import Iterator
@@ -21,57 +21,61 @@ from digest.web import request_limits
 from digest.web.publication_context import services
 
 LOG = logging.getLogger(__name__)
-SHOWN_FOR = timedelta(days=7)  # counting the deliveries of every issue ever sent would take ever longer
+REPORTED_FOR = timedelta(days=7)  # counting the deliveries of every issue would take longer with each
 
 blueprint = Blueprint("health", __name__)
 
 
 @blueprint.get("/healthz")
 def healthz() -> Response:
-    """The process answers; nothing else is asked."""
+    """Alive: the process answers. Nothing else is checked."""
     return Response("ok\n", mimetype="text/plain", headers={"Cache-Control": "no-store"})
 
 
 @blueprint.get("/readyz")
 def readyz() -> tuple[Response, int]:
-    """Whether everything needed answers: 200, or 503 with the names of what does not."""
-    asked = {"database": _database, "migrations": _migrations, **current_app.extensions["digest.ready"]}
-    found = {}
-    for name, ask in asked.items():
+    """Whether everything that we depend on answers: 200, or 503 with the names of what does not."""
+    checks = {
+        "database": _check_database,
+        "migrations": _check_migrations,
+        **current_app.extensions["digest.ready"],
+    }
+    results = {}
+    for name, check in checks.items():
         try:
-            ask()
-            found[name] = "ok"
+            check()
+            results[name] = "ok"
         except Exception as error:  # noqa: BLE001  whatever it raises, it is not ready
-            LOG.warning("not ready", extra={"what": name, "error": type(error).__name__})
-            found[name] = "not ready"
-    ready = all(word == "ok" for word in found.values())
-    return jsonify(ready=ready, **found), 200 if ready else 503
+            LOG.warning("not ready", extra={"check": name, "error": type(error).__name__})
+            results[name] = "not ready"
+    ready = all(result == "ok" for result in results.values())
+    return jsonify(ready=ready, **results), 200 if ready else 503
 
 
 @blueprint.get("/metrics")
 def metrics() -> Response:
-    """Figures for Prometheus, in a network of our own only: how many readers there are is nobody's business."""
-    if not request_limits.at_home():
+    """Metrics for Prometheus, on private networks only: the number of readers is not public."""
+    if not request_limits.is_private_client():
         abort(404)
     with services().db.read() as session:
-        return Response(ledger_figures(session, utcnow()), content_type=CONTENT_TYPE_LATEST)
+        return Response(render_metrics(session, utcnow()), content_type=CONTENT_TYPE_LATEST)
 
 
-def ledger_figures(session: Session, now: datetime) -> bytes:
-    """What `/metrics` says, in Prometheus' text format."""
+def render_metrics(session: Session, now: datetime) -> bytes:
+    """The body of `/metrics`, in Prometheus' text format."""
     registry = CollectorRegistry()
-    registry.register(_Ledger(session, now))
+    registry.register(_LedgerCollector(session, now))
     return generate_latest(registry)
 
 
-class _Ledger(Collector):
-    """The figures, asked of the database each time: every process tells the same."""
+class _LedgerCollector(Collector):
+    """Reads the database on every scrape, so that every process reports the same."""
 
     def __init__(self, session: Session, now: datetime) -> None:
         self._session, self._now = session, now
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """One family per question."""
+        """The metric families of one scrape."""
         yield self._deliveries()
         yield from self._letters()
         yield from self._batches()
@@ -79,7 +83,7 @@ class _Ledger(Collector):
     def _deliveries(self) -> GaugeMetricFamily:
         name, words = "digest_deliveries", "Deliveries of the issues of the last 7 days, by outcome"
         family = GaugeMetricFamily(name, words, labels=("publication", "issue", "outcome"))
-        recent = (FrozenIssue.frozen_at > self._now - SHOWN_FOR) | Issue.state.in_(
+        recent = (FrozenIssue.frozen_at > self._now - REPORTED_FOR) | Issue.state.in_(
             (State.SENDING, State.PAUSED)
         )
         rows = self._session.execute(
@@ -99,7 +103,7 @@ class _Ledger(Collector):
         return self._waiting("letters", self._session.execute(waiting).one())
 
     def _batches(self) -> Iterator[GaugeMetricFamily]:
-        """Only issues that are being sent: a paused one waits on purpose."""
+        """Of issues that are being sent: a paused one waits on purpose."""
         waiting = (
             select(func.count(), func.min(Batch.due_at))
             .join(Issue, Issue.id == Batch.issue_id)
@@ -107,21 +111,23 @@ class _Ledger(Collector):
         )
         return self._waiting("batches", self._session.execute(waiting).one())
 
-    def _waiting(self, what: str, row: Row[int, datetime | None]) -> Iterator[GaugeMetricFamily]:
+    def _waiting(self, noun: str, row: Row[int, datetime | None]) -> Iterator[GaugeMetricFamily]:
         count, oldest = row
         age = max(0.0, (self._now - oldest).total_seconds()) if oldest else 0.0
-        yield GaugeMetricFamily(f"digest_{what}_waiting", f"How many {what} are not done", count)
+        yield GaugeMetricFamily(f"digest_{noun}_waiting", f"Number of {noun} not done yet", count)
         yield GaugeMetricFamily(
-            f"digest_{what}_oldest_due_seconds", f"How long the oldest of the {what} is due", age
+            f"digest_{noun}_oldest_due_seconds",
+            f"Seconds since the oldest of the waiting {noun} was due",
+            age,
         )
 
 
-def _database() -> None:
+def _check_database() -> None:
     with services().db.read() as session:
         session.execute(text("SELECT 1"))
 
 
-def _migrations() -> None:
+def _check_migrations() -> None:
     with services().db.read() as session:
         if missing(session.connection()):
-            raise RuntimeError("the database is not at the newest revision")
+            raise RuntimeError("the database is not at the latest migration")

@@ -1,4 +1,4 @@
-"""What the public pages stand in: the services, the publication as plain data, and who a token speaks of."""
+"""What every public page needs: the services, and the publication whose page it is."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,15 +9,15 @@ from sqlalchemy.orm import Session
 from digest.errors import NotFound
 from digest.publications import publications
 from digest.publications.models import Publication
-from digest.render.footer_address import imprint
+from digest.render.footer_address import footer_address
 from digest.services import Services
 
 WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 @dataclass(frozen=True)
-class Paper:
-    """The publication as its pages show it."""
+class PublicationContext:
+    """The publication as its public pages show it."""
 
     id: int
     slug: str
@@ -25,51 +25,52 @@ class Paper:
     tagline: str
     language: str
     weekday: str
-    imprint: tuple[str, ...]  # the name and the lines of the postal address, the name once
+    footer_lines: tuple[str, ...]  # the name, then the postal address without repeating the name
 
 
 def services() -> Services:
-    """The services that this app was made with."""
+    """The services of the current app."""
     found: Services = current_app.extensions["digest"]
     return found
 
 
-def paper(session: Session, publication_id: int | None = None) -> Paper:
-    """The publication in that row, else the one whose pages these are, else the first one. Raises NotFound.
+def load_publication(session: Session, publication_id: int | None = None) -> PublicationContext:
+    """The publication with this id, else the one in the URL, else the first one. Raises NotFound.
 
-    From here on every link of the page leads to the pages of that publication.
+    From then on every public link of the page stays with that publication.
     """
-    slug, g.paper = g.get("paper"), None
+    slug, g.publication_slug = g.get("publication_slug"), None
     found = session.get(Publication, publication_id) if publication_id else publications.find(session, slug)
     if found is None:
-        raise NotFound("this publication is not here any more")
-    g.paper = found.slug if publications.path(session, found) else None
-    return Paper(
+        raise NotFound("this publication no longer exists")
+    g.publication_slug = found.slug if publications.path(session, found) else None
+    return PublicationContext(
         id=found.id,
         slug=found.slug,
         name=found.name,
         tagline=found.tagline,
         language=found.language,
         weekday=WEEKDAYS[found.weekday],
-        imprint=imprint(found.name, found.postal_address),
+        footer_lines=footer_address(found.name, found.postal_address),
     )
 
 
-def keep_to_the_paper(app: Flask) -> None:
-    """Let a publication's pages link to each other: those of all but the first one stand below /p/<slug>."""
+def register_publication_urls(app: Flask) -> None:
+    """Keep links within a publication: all but the first one have their pages below /p/<slug>."""
 
     @app.url_value_preprocessor
-    def take(_endpoint: str | None, values: dict[str, Any] | None) -> None:
-        g.paper = (values or {}).pop("paper", None)
+    def read_slug(_endpoint: str | None, values: dict[str, Any] | None) -> None:
+        g.publication_slug = (values or {}).pop("publication", None)
 
     @app.url_defaults
-    def give(endpoint: str, values: dict[str, Any]) -> None:
-        if g.get("paper") and app.url_map.is_endpoint_expecting(endpoint, "paper"):
-            values.setdefault("paper", g.paper)
+    def add_slug(endpoint: str, values: dict[str, Any]) -> None:
+        slug = g.get("publication_slug")
+        if slug and app.url_map.is_endpoint_expecting(endpoint, "publication"):
+            values.setdefault("publication", slug)
 
 
-def private(template: str, status: int = 200, **facts: Any) -> Response:
-    """A page behind a token: no cache keeps it, no search engine lists it, and its address is told to nobody."""
+def render_private(template: str, status: int = 200, **facts: Any) -> Response:
+    """A page behind a token: not cached, not indexed, and its address is sent to no other site."""
     response = make_response(render_template(template, **facts), status)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Referrer-Policy"] = "no-referrer"

@@ -1,4 +1,4 @@
-"""How often somebody may ask: a sign-up form is a way to mail strangers, and must not become a cannon."""
+"""Rate limits per network, and who the client is: a sign-up form must not become a way to flood strangers with mail."""
 
 import ipaddress
 from collections.abc import Callable, Sequence
@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 from flask import Flask, current_app, request
 from werkzeug.exceptions import TooManyRequests
 
+from digest import loopback
 from digest.services import Limiter
 from digest.web.publication_context import services
 
@@ -15,23 +16,21 @@ SIGN_UPS_PER_NETWORK = "20/hour"
 SIGN_UPS_PER_ADDRESS = "5/hour"
 SIGN_UPS_PER_DOMAIN = "300/hour"
 View = TypeVar("View", bound=Callable[..., Any])
-HERE = ipaddress.IPv4Address("127.0.0.1")
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-LOOPBACK: tuple[Network, ...] = (ipaddress.IPv4Network("127.0.0.0/8"), ipaddress.IPv6Network("::1/128"))
+# Counting single addresses would be pointless: one person changes theirs easily within these prefixes.
+IPV4_PREFIX, IPV6_PREFIX = 24, 48
 
 
-def limited(rate: str, what: str) -> Callable[[View], View]:
-    """Let one network call a view only so often, as in "20/15 minutes"; views with the same `what` count together."""
+def rate_limited(rate: str, bucket: str) -> Callable[[View], View]:
+    """Limit how often one network may call a view, as in "20/15 minutes"; views with the same `bucket` share it."""
 
     def mark(view: View) -> View:
         @wraps(view)
-        def counted(*args: Any, **given: Any) -> Any:
-            if not services().limiter.allows(rate, what, "network", neighbourhood(visitor())):
-                raise TooManyRequests(
-                    "That was asked for too often. Wait a quarter of an hour and try again."
-                )
-            return view(*args, **given)
+        def counted(*args: Any, **options: Any) -> Any:
+            if not services().limiter.allows(rate, bucket, "network", network_of(client_address())):
+                raise TooManyRequests("Too many requests. Wait 15 minutes and try again.")
+            return view(*args, **options)
 
         counted.rate = rate  # type: ignore[attr-defined]  # a mark on the function, read by the guard test
         return cast("View", counted)
@@ -39,73 +38,76 @@ def limited(rate: str, what: str) -> Callable[[View], View]:
     return mark
 
 
-def trust(app: Flask, proxies: Sequence[Network]) -> None:
-    """Say whose `X-Forwarded-For` is believed."""
+def trust_proxies(app: Flask, proxies: Sequence[loopback.Network]) -> None:
+    """Set whose `X-Forwarded-For` is trusted."""
     app.extensions["digest.proxies"] = tuple(proxies)
 
 
-def visitor() -> str:
-    """The visitor's IP address: what the nearest trusted proxy says it took the line from, as long as one did."""
-    seen = _peer()
-    for found in reversed(_forwarded()):
-        if found is None or not _trusted(seen):
+def client_address() -> str:
+    """The client's IP address: the nearest address in `X-Forwarded-For` that is not a trusted proxy's own."""
+    client = _peer_address()
+    for address in reversed(_forwarded_addresses()):
+        if address is None or not _is_trusted(client):
             break
-        seen = found
-    return str(seen)
+        client = address
+    return str(client)
 
 
-def at_home() -> bool:
-    """Whether the visitor is in a private network, and so is everybody who is said to have passed their words on."""
-    named = _forwarded()
-    if named and not _trusted(_peer()):
+def is_private_client() -> bool:
+    """Whether the client and every proxy on the way are in private networks."""
+    forwarded = _forwarded_addresses()
+    if forwarded and not _is_trusted(_peer_address()):
         return False
-    return _peer().is_private and all(found is not None and found.is_private for found in named)
+    return _peer_address().is_private and all(
+        address is not None and address.is_private for address in forwarded
+    )
 
 
-def _peer() -> Address:
-    """Who opened the line. Nobody at all is a proxy on this machine, which talks over a Unix socket."""
-    return _ip(request.remote_addr or "") or HERE
+def _peer_address() -> Address:
+    """Who opened the connection; without an address, a proxy on this machine that uses a Unix socket."""
+    return _parse_address(request.remote_addr or "") or loopback.ADDRESS
 
 
-def _forwarded() -> list[Address | None]:
-    """Who is named, the farthest first; None is somebody whose address cannot be read."""
+def _forwarded_addresses() -> list[Address | None]:
+    """The addresses in `X-Forwarded-For`, the farthest first; None for one that cannot be parsed."""
     header = request.headers.get("X-Forwarded-For")
-    return [] if header is None else [_ip(name.strip()) for name in header.split(",")]
+    return [] if header is None else [_parse_address(name.strip()) for name in header.split(",")]
 
 
-def _trusted(address: Address) -> bool:
-    proxies: tuple[Network, ...] = current_app.extensions["digest.proxies"]
+def _is_trusted(address: Address) -> bool:
+    proxies: tuple[loopback.Network, ...] = current_app.extensions["digest.proxies"]
     return any(address in network for network in proxies)
 
 
-def neighbourhood(address: str) -> str:
-    """An IP address as /24 or /48: what one person can easily change is not worth counting."""
-    found = _ip(address)
-    if found is None:
+def network_of(address: str) -> str:
+    """The network of an IP address, to count by: its /24 (IPv4) or /48 (IPv6)."""
+    parsed = _parse_address(address)
+    if parsed is None:
         return "unknown"
-    return str(ipaddress.ip_network((found, 24 if found.version == 4 else 48), strict=False))  # noqa: PLR2004
+    prefix = IPV4_PREFIX if isinstance(parsed, ipaddress.IPv4Address) else IPV6_PREFIX
+    return str(ipaddress.ip_network((parsed, prefix), strict=False))
 
 
-def check_sign_up(limiter: Limiter, key: str) -> None:
-    """Count a sign-up for the address with this key, its domain and the visitor's network.
+def count_sign_up(limiter: Limiter, key: str) -> None:
+    """Count a sign-up against the limits of the address with this key, its domain and the client's network.
 
-    Raises TooManyRequests alike for known and unknown addresses, so that the limit tells nothing about anybody.
+    Raises TooManyRequests for known and unknown addresses alike, so that the limit reveals nothing about anyone.
     """
-    asks = (
-        (SIGN_UPS_PER_NETWORK, "network", neighbourhood(visitor())),
+    limits = (
+        (SIGN_UPS_PER_NETWORK, "network", network_of(client_address())),
         (SIGN_UPS_PER_ADDRESS, "address", key),
         (SIGN_UPS_PER_DOMAIN, "domain", key.rpartition("@")[2]),
     )
-    allowed = [limiter.allows(rate, "sign-up", kind, name) for rate, kind, name in asks]  # each one counts
+    allowed = [limiter.allows(rate, "sign-up", kind, name) for rate, kind, name in limits]  # counts all three
     if not all(allowed):
         raise TooManyRequests(
-            "Too many sign-ups came from your network or for this address. Try again in an hour."
+            "Too many sign-ups from your network or for this address. Try again in an hour."
         )
 
 
-def _ip(text: str) -> Address | None:
+def _parse_address(text: str) -> Address | None:
     try:
-        found = ipaddress.ip_address(text.partition("%")[0])
+        address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
-    return getattr(found, "ipv4_mapped", None) or found
+    return getattr(address, "ipv4_mapped", None) or address

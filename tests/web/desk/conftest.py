@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from tests.web.desk.desk import newsroom
-from tests.web.newsstand import Stand
+from tests.web.desk.clients import make_desk
+from tests.web.factories import Site
 
 from digest.db import Database
 
 
 @pytest.fixture
-def room(db: Database, tmp_path: Path) -> Stand:
-    return newsroom(db, tmp_path)
+def room(db: Database, tmp_path: Path) -> Site:
+    return make_desk(db, tmp_path)

@@ -9,8 +9,8 @@ import pytest
 import time_machine
 from flask.testing import FlaskClient
 from sqlalchemy import select, update
-from tests.web.desk.desk import csrf, get, newsroom, press, signed_in
-from tests.web.newsstand import BASE, Stand
+from tests.web.desk.clients import csrf_token, get, make_desk, post, signed_in
+from tests.web.factories import BASE, Site
 
 from digest.access import sessions
 from digest.access.models import Entry, Factor, Visit
@@ -18,14 +18,14 @@ from digest.db import Database, utcnow
 from digest.editorial import users
 from digest.editorial.models import User
 
-ACCOUNT, SECOND = "/desk/account", "/desk/second"
+ACCOUNT, SECOND = "/desk/account", "/desk/second-factor"
 START = datetime(2026, 11, 24, 9, 0, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def room(sqlite: Database, tmp_path: Path) -> Stand:
+def room(sqlite: Database, tmp_path: Path) -> Site:
     """What the pages do does not depend on the kind of database; what the room does is tested on both."""
-    return newsroom(sqlite, tmp_path)
+    return make_desk(sqlite, tmp_path)
 
 
 @pytest.fixture
@@ -36,11 +36,11 @@ def clock() -> time_machine.Traveller:
 
 def enrol(client: FlaskClient, clock: time_machine.Traveller) -> tuple[pyotp.TOTP, list[str]]:
     """Set an app up as a person would; gives it and the recovery codes."""
-    page = press(client, f"{ACCOUNT}/app", page=ACCOUNT).get_data(as_text=True)
+    page = post(client, f"{ACCOUNT}/app", page=ACCOUNT).get_data(as_text=True)
     key = re.search(r'<code class="key">([A-Z2-7 ]+)</code>', page)
     assert key, page
     app = pyotp.TOTP(key[1].replace(" ", ""))
-    page = press(
+    page = post(
         client, f"{ACCOUNT}/app/confirm", page=f"{ACCOUNT}/app", code=app.at(utcnow()), name="Phone"
     ).text
     codes = re.findall(r"<li><code>([a-z0-9-]{17})</code></li>", page)
@@ -49,78 +49,78 @@ def enrol(client: FlaskClient, clock: time_machine.Traveller) -> tuple[pyotp.TOT
     return app, codes
 
 
-def come_in(room: Stand, role: str = "editor") -> FlaskClient:
+def come_in(room: Site, role: str = "editor") -> FlaskClient:
     """Press the letter's button; a second factor is still owed."""
     client = signed_in(room, role)
     assert client.get("/desk/", base_url=BASE).headers["Location"] == SECOND
     return client
 
 
-def verbs(room: Stand) -> list[str]:
+def verbs(room: Site) -> list[str]:
     with room.db.read() as session:
         return list(session.scalars(select(Entry.verb).order_by(Entry.id)))
 
 
-def test_after_the_letter_the_app_is_asked(room: Stand, clock: time_machine.Traveller) -> None:
+def test_after_the_letter_the_app_is_asked(room: Site, clock: time_machine.Traveller) -> None:
     app, _ = enrol(signed_in(room), clock)
     client = come_in(room)
     assert "One more step" in get(client, SECOND)
     assert "desk-nav" not in get(client, SECOND)
     assert client.get("/desk/issues/1/schedule", base_url=BASE).status_code == 303
-    data = {"csrf_token": csrf(client, SECOND), "do": "save"}
+    data = {"csrf_token": csrf_token(client, SECOND), "do": "save"}
     assert client.post("/desk/issues/1", base_url=BASE, data=data).status_code == 401
-    assert "That was not right" in press(client, SECOND, code="000000").text
-    answer = press(client, SECOND, code=app.at(utcnow()))
+    assert "That was not right" in post(client, SECOND, code="000000").text
+    answer = post(client, SECOND, code=app.at(utcnow()))
     assert answer.request.path == "/desk/issues/1/schedule"
     assert "App" in get(client, ACCOUNT)
     assert verbs(room)[-2:] == ["fail at the second factor", "sign in"]
 
 
 def test_a_code_that_was_seen_over_the_shoulder_is_worth_nothing(
-    room: Stand, clock: time_machine.Traveller
+    room: Site, clock: time_machine.Traveller
 ) -> None:
     app, _ = enrol(signed_in(room), clock)
     code = app.at(utcnow())
-    press(come_in(room), SECOND, code=code)
+    post(come_in(room), SECOND, code=code)
     thief = come_in(room)
-    press(thief, SECOND, code=code)
+    post(thief, SECOND, code=code)
     assert thief.get("/desk/", base_url=BASE).status_code == 303
 
 
-def test_a_recovery_code_lets_in_once(room: Stand, clock: time_machine.Traveller) -> None:
+def test_a_recovery_code_lets_in_once(room: Site, clock: time_machine.Traveller) -> None:
     _, codes = enrol(signed_in(room), clock)
-    page = press(come_in(room), SECOND, code=codes[0].upper()).text
+    page = post(come_in(room), SECOND, code=codes[0].upper()).text
     assert "recovery code; 9 left" in page
     client = come_in(room)
-    assert "That was not right" in press(client, SECOND, code=codes[0]).text
+    assert "That was not right" in post(client, SECOND, code=codes[0]).text
 
 
-def test_guessing_ends_soon_and_for_the_one_person_only(room: Stand, clock: time_machine.Traveller) -> None:
+def test_guessing_ends_soon_and_for_the_one_person_only(room: Site, clock: time_machine.Traveller) -> None:
     app, _ = enrol(signed_in(room), clock)
     client = come_in(room)
-    codes = [press(client, SECOND, code=f"{n:06}").status_code for n in range(7)]
+    codes = [post(client, SECOND, code=f"{n:06}").status_code for n in range(7)]
     assert codes == [200] * 6 + [429]
     again = come_in(room)
-    assert press(again, SECOND, code=app.at(utcnow())).status_code == 429
+    assert post(again, SECOND, code=app.at(utcnow())).status_code == 429
     get(signed_in(room, "viewer"), "/desk/")
     clock.shift(15 * 60)
-    assert press(come_in(room), SECOND, code=app.at(utcnow())).status_code == 200
+    assert post(come_in(room), SECOND, code=app.at(utcnow())).status_code == 200
 
 
-def test_half_way_in_is_over_after_a_quarter_of_an_hour(room: Stand, clock: time_machine.Traveller) -> None:
+def test_half_way_in_is_over_after_a_quarter_of_an_hour(room: Site, clock: time_machine.Traveller) -> None:
     app, _ = enrol(signed_in(room), clock)
     client = come_in(room)
-    proof = csrf(client, SECOND)
+    proof = csrf_token(client, SECOND)
     clock.shift(15 * 60)
     data = {"csrf_token": proof, "code": app.at(utcnow())}
     assert client.post(SECOND, base_url=BASE, data=data).status_code == 401
 
 
-def test_each_proof_gives_the_browser_a_new_key(room: Stand, clock: time_machine.Traveller) -> None:
+def test_each_proof_gives_the_browser_a_new_key(room: Site, clock: time_machine.Traveller) -> None:
     app, _ = enrol(signed_in(room), clock)
     client = come_in(room)
     stolen = client.get_cookie("__Host-digest", domain="news.example.org")
-    press(client, SECOND, code=app.at(utcnow()))
+    post(client, SECOND, code=app.at(utcnow()))
     get(client, "/desk/")
     thief = room.app.test_client()
     thief.set_cookie("__Host-digest", stolen.value, domain="news.example.org", secure=True)
@@ -128,7 +128,7 @@ def test_each_proof_gives_the_browser_a_new_key(room: Stand, clock: time_machine
 
 
 def test_the_first_second_factor_ends_what_was_signed_in_without_one(
-    room: Stand, clock: time_machine.Traveller
+    room: Site, clock: time_machine.Traveller
 ) -> None:
     elsewhere, here = signed_in(room), signed_in(room)
     enrol(here, clock)
@@ -136,24 +136,22 @@ def test_the_first_second_factor_ends_what_was_signed_in_without_one(
     assert elsewhere.get("/desk/", base_url=BASE).status_code == 303
 
 
-def test_how_one_signs_in_changes_only_after_a_fresh_proof(
-    room: Stand, clock: time_machine.Traveller
-) -> None:
+def test_how_one_signs_in_changes_only_after_a_fresh_proof(room: Site, clock: time_machine.Traveller) -> None:
     client = signed_in(room)
     app, _ = enrol(client, clock)
     clock.shift(60 * 60)
     page = get(client, ACCOUNT)
     assert "Show that it is me" in page
     assert "Remove" not in page
-    page = press(client, f"{ACCOUNT}/factors/1/remove", page=ACCOUNT).text
+    page = post(client, f"{ACCOUNT}/factors/1/remove", page=ACCOUNT).text
     assert "Nothing was changed" in page
-    page = press(client, SECOND, code=app.at(utcnow())).text
+    page = post(client, SECOND, code=app.at(utcnow())).text
     assert "Remove" in page
-    assert "Phone is removed" in press(client, f"{ACCOUNT}/factors/1/remove", page=ACCOUNT).text
+    assert "Phone is removed" in post(client, f"{ACCOUNT}/factors/1/remove", page=ACCOUNT).text
 
 
-def test_who_comes_in_changes_only_after_a_fresh_proof(room: Stand, clock: time_machine.Traveller) -> None:
-    owner, people = signed_in(room, "owner"), "/desk/people"
+def test_who_comes_in_changes_only_after_a_fresh_proof(room: Site, clock: time_machine.Traveller) -> None:
+    owner, people = signed_in(room, "owner"), "/desk/team"
     app, _ = enrol(owner, clock)
     clock.shift(60 * 60)
     told = verbs(room)
@@ -162,81 +160,83 @@ def test_who_comes_in_changes_only_after_a_fresh_proof(room: Stand, clock: time_
         (f"{people}/2/role", {"role": "owner"}),
         (f"{people}/2/remove", {}),
     ):
-        answer = press(owner, path, page=people, **fields)
+        answer = post(owner, path, page=people, **fields)
         assert (answer.request.path, "Nothing was changed" in answer.text) == (SECOND, True)
     assert verbs(room) == told
-    assert press(owner, SECOND, code=app.at(utcnow())).request.path == people
-    press(owner, f"{people}/2/role", page=people, role="owner")
+    assert post(owner, SECOND, code=app.at(utcnow())).request.path == people
+    post(owner, f"{people}/2/role", page=people, role="owner")
     assert verbs(room)[-1] == "change the role"
 
 
-def test_without_a_second_factor_the_proof_is_a_letter(room: Stand, clock: time_machine.Traveller) -> None:
+def test_without_a_second_factor_the_proof_is_a_letter(room: Site, clock: time_machine.Traveller) -> None:
     client = signed_in(room)
     clock.shift(60 * 60)
-    assert press(client, f"{ACCOUNT}/app", page=ACCOUNT).request.path == SECOND
-    assert "A letter is on its way" in press(client, f"{SECOND}/letter", page=SECOND).text
+    assert post(client, f"{ACCOUNT}/app", page=ACCOUNT).request.path == SECOND
+    assert "A letter is on its way" in post(client, f"{SECOND}/letter", page=SECOND).text
     with room.db.read() as session:
-        token = users.sign_in_token(room.signer, users.find(session, "editor@verdicts.io"), utcnow())
-    press(client, f"/desk/enter/{token}")
+        token = users.create_sign_in_token(
+            room.signer, users.find_user(session, "editor@verdicts.io"), utcnow()
+        )
+    post(client, f"/desk/enter/{token}")
     with room.db.read() as session:
         assert len(session.scalars(select(Visit)).all()) == 1  # this browser's old session is gone
     enrol(client, clock)
 
 
 def test_a_factor_is_renamed_codes_are_drawn_anew_and_all_of_it_is_logged(
-    room: Stand, clock: time_machine.Traveller
+    room: Site, clock: time_machine.Traveller
 ) -> None:
     client = signed_in(room)
     _, codes = enrol(client, clock)
-    assert "It is called Old phone now" in press(
+    assert "It is called Old phone now" in post(
         client, f"{ACCOUNT}/factors/1/name", page=ACCOUNT, name="Old phone"
     ).get_data(as_text=True)
-    page = press(client, f"{ACCOUNT}/codes", page=ACCOUNT).text
+    page = post(client, f"{ACCOUNT}/codes", page=ACCOUNT).text
     assert "are not shown again" in page
     assert codes[0] not in page
     assert codes[0] not in get(client, ACCOUNT)
     assert verbs(room) == ["sign in", "set up an app", "rename a second factor", "draw recovery codes"]
 
 
-def test_a_wrong_first_code_keeps_the_picture(room: Stand, clock: time_machine.Traveller) -> None:
+def test_a_wrong_first_code_keeps_the_picture(room: Site, clock: time_machine.Traveller) -> None:
     client = signed_in(room)
-    first = press(client, f"{ACCOUNT}/app", page=ACCOUNT).text
-    again = press(client, f"{ACCOUNT}/app/confirm", page=f"{ACCOUNT}/app", code="000000", name="").text
+    first = post(client, f"{ACCOUNT}/app", page=ACCOUNT).text
+    again = post(client, f"{ACCOUNT}/app/confirm", page=f"{ACCOUNT}/app", code="000000", name="").text
     assert "That code is not right" in again
     assert re.search(r'class="key">[^<]+', first)[0] == re.search(r'class="key">[^<]+', again)[0]
 
 
-def test_where_everybody_needs_one_nobody_works_without(room: Stand, clock: time_machine.Traveller) -> None:
+def test_where_everybody_needs_one_nobody_works_without(room: Site, clock: time_machine.Traveller) -> None:
     owner, editor = signed_in(room, "owner"), signed_in(room)
-    refused = press(owner, "/desk/people/second-factor", page="/desk/people", demand="yes").text
+    refused = post(owner, "/desk/team/second-factor", page="/desk/team", demand="yes").text
     assert "of your own first" in refused
     enrol(owner, clock)
-    page = press(owner, "/desk/people/second-factor", page="/desk/people", demand="yes").text
+    page = post(owner, "/desk/team/second-factor", page="/desk/team", demand="yes").text
     assert "Everybody needs a second factor now" in page
     assert editor.get("/desk/", base_url=BASE).headers["Location"] == ACCOUNT
-    assert press(editor, "/desk/issues/1", page=ACCOUNT, do="save").status_code == 403
+    assert post(editor, "/desk/issues/1", page=ACCOUNT, do="save").status_code == 403
     enrol(editor, clock)
     get(editor, "/desk/")
 
 
-def test_an_owner_helps_somebody_who_lost_a_phone(room: Stand, clock: time_machine.Traveller) -> None:
+def test_an_owner_helps_somebody_who_lost_a_phone(room: Site, clock: time_machine.Traveller) -> None:
     owner, editor = signed_in(room, "owner"), signed_in(room)
     enrol(editor, clock)
     number = person(room, "editor")
-    page = press(owner, f"/desk/people/{number}/forget-factors", page="/desk/people").text
+    page = post(owner, f"/desk/team/{number}/reset-second-factor", page="/desk/team").text
     assert "comes in by a letter alone now" in page
     assert editor.get("/desk/", base_url=BASE).status_code == 303
     get(signed_in(room), "/desk/")
 
 
-def test_an_owner_ends_somebody_s_sessions(room: Stand) -> None:
+def test_an_owner_ends_somebody_s_sessions(room: Site) -> None:
     owner, editor = signed_in(room, "owner"), signed_in(room)
-    press(owner, f"/desk/people/{person(room, 'editor')}/end-sessions", page="/desk/people")
+    post(owner, f"/desk/team/{person(room, 'editor')}/end-sessions", page="/desk/team")
     assert editor.get("/desk/", base_url=BASE).status_code == 303
     get(owner, "/desk/")
 
 
-def test_one_sees_and_ends_one_s_own_sessions(room: Stand) -> None:
+def test_one_sees_and_ends_one_s_own_sessions(room: Site) -> None:
     first = room.app.test_client()
     here, there, third = signed_in(room), signed_in(room), signed_in(room)
     other = signed_in(room, "viewer")
@@ -245,21 +245,21 @@ def test_one_sees_and_ends_one_s_own_sessions(room: Stand) -> None:
     assert page.count("This one") == 1
     numbers = re.findall(r"/account/sessions/(\d+)/end", page)
     assert len(numbers) == 2
-    press(here, f"{ACCOUNT}/sessions/{numbers[0]}/end", page=ACCOUNT)
+    post(here, f"{ACCOUNT}/sessions/{numbers[0]}/end", page=ACCOUNT)
     gone = [client.get("/desk/", base_url=BASE).status_code for client in (there, third)]
     assert sorted(gone) == [200, 303]
-    assert press(other, f"{ACCOUNT}/sessions/{numbers[1]}/end", page=ACCOUNT).status_code == 404
-    press(here, f"{ACCOUNT}/sessions/end-others", page=ACCOUNT)
+    assert post(other, f"{ACCOUNT}/sessions/{numbers[1]}/end", page=ACCOUNT).status_code == 404
+    post(here, f"{ACCOUNT}/sessions/end-others", page=ACCOUNT)
     assert [client.get("/desk/", base_url=BASE).status_code for client in (there, third)] == [303, 303]
     get(here, "/desk/")
     get(other, "/desk/")
     assert first.get(ACCOUNT, base_url=BASE).status_code == 303
 
 
-def test_signing_out_ends_the_row_and_not_only_the_cookie(room: Stand) -> None:
+def test_signing_out_ends_the_row_and_not_only_the_cookie(room: Site) -> None:
     client = signed_in(room)
     kept = client.get_cookie("__Host-digest", domain="news.example.org")
-    press(client, "/desk/sign-out", page="/desk/")
+    post(client, "/desk/sign-out", page="/desk/")
     client.set_cookie("__Host-digest", kept.value, domain="news.example.org", secure=True)
     assert client.get("/desk/", base_url=BASE).status_code == 303
     with room.db.read() as session:
@@ -267,7 +267,7 @@ def test_signing_out_ends_the_row_and_not_only_the_cookie(room: Stand) -> None:
 
 
 def test_the_last_visit_is_noted_once_a_minute_and_after_the_answer(
-    room: Stand, clock: time_machine.Traveller
+    room: Site, clock: time_machine.Traveller
 ) -> None:
     client = signed_in(room)
     for seconds, noted in (
@@ -283,25 +283,27 @@ def test_the_last_visit_is_noted_once_a_minute_and_after_the_answer(
             assert session.scalar(select(User.last_seen_at).where(User.role == "editor")) == noted
 
 
-def test_a_session_ends_after_three_days_without_a_visit(room: Stand, clock: time_machine.Traveller) -> None:
+def test_a_session_ends_after_three_days_without_a_visit(room: Site, clock: time_machine.Traveller) -> None:
     client = signed_in(room)
     clock.shift(sessions.IDLE)
     assert client.get("/desk/", base_url=BASE).headers["Location"] == "/desk/sign-in"
 
 
-def test_no_whole_ip_and_no_fingerprint_is_kept(room: Stand) -> None:
+def test_no_whole_ip_and_no_fingerprint_is_kept(room: Site) -> None:
     with room.db.read() as session:
-        token = users.sign_in_token(room.signer, users.find(session, "editor@verdicts.io"), utcnow())
+        token = users.create_sign_in_token(
+            room.signer, users.find_user(session, "editor@verdicts.io"), utcnow()
+        )
     client, path = room.app.test_client(), f"/desk/enter/{token}"
     agent = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
     headers = {"User-Agent": agent, "X-Forwarded-For": "81.2.69.160"}
-    client.post(path, data={"csrf_token": csrf(client, path)}, base_url=BASE, headers=headers)
+    client.post(path, data={"csrf_token": csrf_token(client, path)}, base_url=BASE, headers=headers)
     with room.db.read() as session:
         visit = session.execute(select(Visit.network, Visit.agent)).one()
     assert tuple(visit) == ("81.2.69.0/24", "Firefox on Linux")
 
 
-def test_a_key_that_is_no_text_signs_nobody_in(room: Stand) -> None:
+def test_a_key_that_is_no_text_signs_nobody_in(room: Site) -> None:
     client = room.app.test_client()
     for key in (None, 7, ["x"], "x" * 5000):
         with client.session_transaction(base_url=BASE) as session:
@@ -309,16 +311,16 @@ def test_a_key_that_is_no_text_signs_nobody_in(room: Stand) -> None:
         assert client.get("/desk/", base_url=BASE).status_code == 303
 
 
-def test_a_retired_signing_key_locks_nobody_out_of_help(room: Stand, clock: time_machine.Traveller) -> None:
+def test_a_retired_signing_key_locks_nobody_out_of_help(room: Site, clock: time_machine.Traveller) -> None:
     _, codes = enrol(signed_in(room), clock)
     with room.db.begin() as session:
         session.execute(update(Factor).values(sealed="gAAAAABrubbish"))
     client = come_in(room)
-    assert "Set the second factor up anew" in press(client, SECOND, code="123456").text.replace("set", "Set")
-    press(client, SECOND, code=codes[0])
+    assert "Set the second factor up anew" in post(client, SECOND, code="123456").text.replace("set", "Set")
+    post(client, SECOND, code=codes[0])
     get(client, "/desk/")
 
 
-def person(room: Stand, role: str) -> int:
+def person(room: Site, role: str) -> int:
     with room.db.read() as session:
-        return users.find(session, f"{role}@verdicts.io").id
+        return users.find_user(session, f"{role}@verdicts.io").id

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from flask.testing import FlaskClient
-from tests.web.desk.desk import get, newsroom, press, signed_in, undo
-from tests.web.newsstand import Stand
+from tests.web.desk.clients import get, make_desk, post, signed_in, undo_button
+from tests.web.factories import Site
 
 from digest.db import Database, utcnow
 from digest.editorial import issues, users
@@ -21,19 +21,19 @@ PAGE = "/desk/calendar"
 
 
 @pytest.fixture
-def room(sqlite: Database, tmp_path: Path) -> Stand:
+def room(sqlite: Database, tmp_path: Path) -> Site:
     """A publication of Berlin whose next day is between five and six days away."""
     return berlin(sqlite, tmp_path)
 
 
-def berlin(db: Database, home: Path) -> Stand:
+def berlin(db: Database, home: Path) -> Site:
     weekday = (utcnow().astimezone(ZoneInfo("Europe/Berlin")).date() + timedelta(days=6)).weekday()
-    return newsroom(db, home, zone="Europe/Berlin", weekday=weekday, draft_days_before=1)
+    return make_desk(db, home, zone="Europe/Berlin", weekday=weekday, draft_days_before=1)
 
 
-def coming(made: Stand) -> slots.Occasion:
+def coming(made: Site) -> slots.Slot:
     with made.db.read() as session:
-        return slots.coming(session, publications.find(session), utcnow(), 2)[1]
+        return slots.list_upcoming(session, publications.find(session), utcnow(), 2)[1]
 
 
 def words(page: str) -> str:
@@ -55,55 +55,55 @@ def test_from_its_cut_off_until_it_is_there_a_draft_is_said_to_be_made(
     sqlite: Database, tmp_path: Path
 ) -> None:
     tomorrow = (utcnow().astimezone(ZoneInfo("Europe/Berlin")) + timedelta(days=1)).weekday()
-    room = newsroom(sqlite, tmp_path, zone="Europe/Berlin", weekday=tomorrow, draft_days_before=2)
+    room = make_desk(sqlite, tmp_path, zone="Europe/Berlin", weekday=tomorrow, draft_days_before=2)
     editor = signed_in(room)
     assert "being made now" not in get(editor, PAGE) + get(editor, "/desk/")
     with room.db.begin() as session:
-        issues.get(session, 1).state = State.CANCELLED
+        issues.get_by_number(session, 1).state = State.CANCELLED
     front, page = words(get(editor, "/desk/")), words(get(editor, PAGE))
     assert "Its draft is being made now." in front
     assert "Nothing to do" not in front
     assert "Being drafted" in page
     assert "Its draft is being made now." in page
     with room.db.begin() as session:
-        assert drafting.drafts_due(session, utcnow())
-        drafting.draft_due(session, publications.find(session).id, utcnow())
+        assert drafting.list_publications_due(session, utcnow())
+        drafting.draft_due_issue(session, publications.find(session).id, utcnow())
     assert "being made now" not in get(editor, PAGE) + get(editor, "/desk/")
 
 
-def test_a_week_is_skipped_and_taken_back(room: Stand) -> None:
-    editor, day = signed_in(room), coming(room).day
-    press(editor, f"{PAGE}/skip", page=PAGE, day=day)
+def test_a_week_is_skipped_and_taken_back(room: Site) -> None:
+    editor, day = signed_in(room), coming(room).local_date
+    post(editor, f"{PAGE}/skip", page=PAGE, day=day)
     page = get(editor, PAGE)
     assert "is skipped: no draft is made for it" not in page  # it was said once
     assert "Nothing is drafted and nothing goes out" in words(page)
-    said = press(editor, f"{PAGE}/skip", page=PAGE, day=day).get_data(as_text=True)
-    url, fields = undo(said)
-    answer = press(editor, url, page=PAGE, **fields).get_data(as_text=True)
+    said = post(editor, f"{PAGE}/skip", page=PAGE, day=day).get_data(as_text=True)
+    url, fields = undo_button(said)
+    answer = post(editor, url, page=PAGE, **fields).get_data(as_text=True)
     assert "is on again" in answer
     with room.db.read() as session:
         assert not slots.is_skipped(session, publications.find(session), day)
 
 
-def test_a_skipped_week_is_not_what_the_schedule_proposes(room: Stand) -> None:
+def test_a_skipped_week_is_not_what_the_schedule_proposes(room: Site) -> None:
     editor = signed_in(room)
     with room.db.begin() as session:
         paper = publications.find(session)
-        first, second = (day.day for day in slots.coming(session, paper, utcnow(), 2))
-        slots.skip(session, paper, first, now=utcnow(), user_id=None)
+        first, second = (day.local_date for day in slots.list_upcoming(session, paper, utcnow(), 2))
+        slots.skip_slot(session, paper, first, now=utcnow(), user_id=None)
     assert f'name="day" type="date" value="{second}"' in get(editor, "/desk/issues/1/schedule")
 
 
-def test_a_draft_moves_on_when_its_week_is_skipped(room: Stand) -> None:
+def test_a_draft_moves_on_when_its_week_is_skipped(room: Site) -> None:
     with room.db.begin() as session:
         paper = publications.find(session)
-        first, second = slots.coming(session, paper, utcnow(), 2)
-        issues.get(session, 1).occasion = first.day
+        first, second = slots.list_upcoming(session, paper, utcnow(), 2)
+        issues.get_by_number(session, 1).slot_date = first.local_date
     editor = signed_in(room)
-    assert "Draft" in cell(editor, first.day)
-    press(editor, f"{PAGE}/skip", page=PAGE, day=first.day)
-    assert "Skipped" in cell(editor, first.day)
-    assert "Draft" in cell(editor, second.day)
+    assert "Draft" in cell(editor, first.local_date)
+    post(editor, f"{PAGE}/skip", page=PAGE, day=first.local_date)
+    assert "Skipped" in cell(editor, first.local_date)
+    assert "Draft" in cell(editor, second.local_date)
 
 
 def cell(client: FlaskClient, day: str) -> str:
@@ -112,9 +112,9 @@ def cell(client: FlaskClient, day: str) -> str:
     return rest[: rest.index("</li>")]
 
 
-def test_past_months_show_what_went_out_by_its_local_day(room: Stand) -> None:
+def test_past_months_show_what_went_out_by_its_local_day(room: Site) -> None:
     with room.db.begin() as session:
-        issue = issues.get(session, 1)
+        issue = issues.get_by_number(session, 1)
         issue.state = State.SENT
         issue.started_at = datetime(2026, 9, 30, 22, 30, tzinfo=ZoneInfo("UTC"))  # in Berlin it was October
         issue.subject = "The one that was sent"
@@ -124,20 +124,22 @@ def test_past_months_show_what_went_out_by_its_local_day(room: Stand) -> None:
     assert "00:30" in day[: day.index("</li>")]
 
 
-def test_all_publications_stand_on_one_calendar(room: Stand) -> None:
+def test_all_publications_stand_on_one_calendar(room: Site) -> None:
     with room.db.begin() as session:
         paper = publications.create(
             session, now=utcnow(), name="Daily Parsers", sender_address="d@verdicts.io", zone="Asia/Tokyo"
         )
-        drafting.draft(session, paper, utcnow(), by="test").subject = "Only parsers"
+        drafting.draft_issue(session, paper, utcnow(), actor="test").subject = "Only parsers"
     editor = signed_in(room)
     assert "Only parsers" not in get(editor, PAGE)
     page = words(get(editor, f"{PAGE}?all=1"))
     assert "Only parsers" in page
     assert "Asia/Tokyo and Europe/Berlin" in page
     with room.db.read() as session:
-        day = slots.coming(session, publications.find(session, "daily-parsers"), utcnow(), 2)[1].day
-    said = press(
+        day = slots.list_upcoming(session, publications.find(session, "daily-parsers"), utcnow(), 2)[
+            1
+        ].local_date
+    said = post(
         editor,
         f"{PAGE}/skip?publication=daily-parsers",
         page=PAGE,
@@ -152,37 +154,42 @@ def test_all_publications_stand_on_one_calendar(room: Stand) -> None:
 
 
 @pytest.mark.parametrize("month", ["2026-13", "0001-01", "9999-12", "soon"])
-def test_a_month_that_there_is_not_is_no_page(room: Stand, month: str) -> None:
+def test_a_month_that_there_is_not_is_no_page(room: Site, month: str) -> None:
     get(signed_in(room), f"{PAGE}?month={month}", 404)
 
 
-def test_a_scheduled_issue_stands_on_its_day_and_keeps_it_from_being_skipped(room: Stand) -> None:
+def test_a_scheduled_issue_stands_on_its_day_and_keeps_it_from_being_skipped(room: Site) -> None:
     day = coming(room)
     with room.db.begin() as session:
-        schedule.schedule(
-            session, issues.get(session, 1), on=f"{day.day} 09:00", zone="Europe/Berlin", now=utcnow(), by="t"
+        schedule.schedule_issue(
+            session,
+            issues.get_by_number(session, 1),
+            local_time=f"{day.local_date} 09:00",
+            zone="Europe/Berlin",
+            now=utcnow(),
+            actor="t",
         )
     editor = signed_in(room)
-    page = get(editor, f"{PAGE}?month={day.day[:7]}")
-    cell = page[page.index(f'datetime="{day.day}"') :]
+    page = get(editor, f"{PAGE}?month={day.local_date[:7]}")
+    cell = page[page.index(f'datetime="{day.local_date}"') :]
     assert "Scheduled" in cell[: cell.index("</li>")]
-    said = press(editor, f"{PAGE}/skip", page=PAGE, day=day.day).get_data(as_text=True)
+    said = post(editor, f"{PAGE}/skip", page=PAGE, day=day.local_date).get_data(as_text=True)
     assert "Issue 1 is on the calendar for" in said
 
 
-def test_letters_can_be_turned_off_and_on_again(room: Stand) -> None:
+def test_letters_can_be_turned_off_and_on_again(room: Site) -> None:
     editor = signed_in(room)
-    said = press(editor, "/desk/nudges", page=PAGE, want="").get_data(as_text=True)
+    said = post(editor, "/desk/nudges", page=PAGE, want="").get_data(as_text=True)
     assert "Letters are off" in said
-    url, fields = undo(said)
+    url, fields = undo_button(said)
     with room.db.read() as session:
-        assert users.find(session, "editor@verdicts.io").nudges is False
-    press(editor, url, page=PAGE, **fields)
+        assert users.find_user(session, "editor@verdicts.io").wants_reminders is False
+    post(editor, url, page=PAGE, **fields)
     with room.db.read() as session:
-        assert users.find(session, "editor@verdicts.io").nudges is True
+        assert users.find_user(session, "editor@verdicts.io").wants_reminders is True
 
 
-def test_the_grid_holds_whole_weeks(room: Stand) -> None:
+def test_the_grid_holds_whole_weeks(room: Site) -> None:
     page = get(signed_in(room), f"{PAGE}?month=2026-11")
     days = re.findall(r'<p class="day-name">.*?datetime="([^"]+)"', page)
     assert (days[0], days[-1], len(days)) == ("2026-10-26", "2026-12-06", 42)

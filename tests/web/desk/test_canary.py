@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 import pytest
-from tests.web.desk.desk import get, press, signed_in
-from tests.web.desk.sending import on_its_way
-from tests.web.newsstand import Stand
+from tests.web.desk.clients import get, post, signed_in
+from tests.web.desk.sent_issues import start_sending
+from tests.web.factories import Site
 
 from digest.db import utcnow
 from digest.delivery.ledger.models import FrozenIssue
@@ -20,9 +20,9 @@ from digest.delivery.ledger.models import FrozenIssue
     ],
 )
 def test_the_watch_page_says_how_the_canary_stands(
-    room: Stand, looked: bool, passed: bool, words: str
+    room: Site, looked: bool, passed: bool, words: str
 ) -> None:
-    on_its_way(room)
+    start_sending(room)
     with room.db.begin() as session:
         frozen = session.get_one(FrozenIssue, 1)
         frozen.canary = 20
@@ -31,13 +31,13 @@ def test_the_watch_page_says_how_the_canary_stands(
     assert words in get(signed_in(room), "/desk/issues/1")
 
 
-def test_without_a_canary_nothing_is_said_of_one(room: Stand) -> None:
-    on_its_way(room)
+def test_without_a_canary_nothing_is_said_of_one(room: Site) -> None:
+    start_sending(room)
     assert "anary" not in get(signed_in(room), "/desk/issues/1")
 
 
-def test_the_watch_page_says_why_it_waits_and_until_when(room: Stand) -> None:
-    on_its_way(room)
+def test_the_watch_page_says_why_it_waits_and_until_when(room: Site) -> None:
+    start_sending(room)
     editor = signed_in(room)
     assert "It waits" not in get(editor, "/desk/issues/1")
     with room.db.begin() as session:
@@ -48,5 +48,5 @@ def test_the_watch_page_says_why_it_waits_and_until_when(room: Stand) -> None:
     assert "<strong>It waits until <time" in page
     assert "</time>:</strong> relay.example says later: 421 4.7.0 &lt;slow down&gt;</p>" in page
     assert "remaining time" not in page
-    press(editor, "/desk/issues/1/pause", page="/desk/issues/1")
+    post(editor, "/desk/issues/1/pause", page="/desk/issues/1")
     assert "<strong>Paused.</strong> Paused by " in get(editor, "/desk/issues/1")

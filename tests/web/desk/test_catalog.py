@@ -10,11 +10,11 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from tests.catalog.pages import draft, side, unparse
-from tests.web.desk.desk import csrf, form, get, newsroom, press, signed_in
-from tests.web.newsstand import Stand
+from tests.web.desk.clients import csrf_token, draft_form, get, make_desk, post, signed_in
+from tests.web.factories import Site
 from werkzeug.test import TestResponse
 
-from digest.catalog import facts, importing, read
+from digest.catalog import importing, public_json, queries
 from digest.catalog.models import Comparison, ComparisonVersion, Upload
 from digest.db import Database, utcnow
 from digest.editorial.models import Pick
@@ -24,36 +24,36 @@ SLUG = "parsnip-vs-lantern-db"
 
 
 @pytest.fixture
-def both(db: Database, tmp_path: Path) -> Stand:
-    return newsroom(db, tmp_path)
+def both(db: Database, tmp_path: Path) -> Site:
+    return make_desk(db, tmp_path)
 
 
 @pytest.fixture
-def room(sqlite: Database, tmp_path: Path) -> Stand:
+def room(sqlite: Database, tmp_path: Path) -> Site:
     """What forms do does not depend on the kind of database."""
-    return newsroom(sqlite, tmp_path)
+    return make_desk(sqlite, tmp_path)
 
 
-def count(room: Stand) -> int:
+def count(room: Site) -> int:
     with room.db.read() as session:
         return session.scalar(select(func.count()).select_from(ComparisonVersion)) or 0
 
 
 def bring(editor: FlaskClient, *pages: tuple[str, str], pasted: str = "") -> TestResponse:
     files = [(BytesIO(text.encode()), name) for name, text in pages]
-    data = {"csrf_token": csrf(editor, "/desk/comparisons"), "files": files, "page": pasted}
+    data = {"csrf_token": csrf_token(editor, "/desk/comparisons"), "files": files, "page": pasted}
     return editor.post("/desk/comparisons", data=data, base_url=BASE, follow_redirects=True)
 
 
 def make(editor: FlaskClient, shown: TestResponse) -> TestResponse:
-    return press(editor, shown.request.path)
+    return post(editor, shown.request.path)
 
 
 def planned(page: str) -> list[str]:
     return re.findall(r'<li><span class="tag(?: tag-good)?">([^<]+)</span>', page)
 
 
-def test_what_was_sent_is_shown_first_and_made_with_a_second_press(both: Stand) -> None:
+def test_what_was_sent_is_shown_first_and_made_with_a_second_press(both: Site) -> None:
     room = both
     editor, before = signed_in(room), count(room)
     first, other = unparse(draft("Larkspur", "Harrow")), unparse(draft("Quince", "Harrow"))
@@ -74,7 +74,7 @@ def test_what_was_sent_is_shown_first_and_made_with_a_second_press(both: Stand) 
     assert "Nothing to make" in again.text
 
 
-def test_problems_are_named_with_file_and_line_and_the_rest_is_made(room: Stand) -> None:
+def test_problems_are_named_with_file_and_line_and_the_rest_is_made(room: Site) -> None:
     editor, before = signed_in(room), count(room)
     good = unparse(draft("Larkspur", "Harrow"))
     broken = good.replace("75%", "175%", 1)
@@ -90,27 +90,27 @@ def test_problems_are_named_with_file_and_line_and_the_rest_is_made(room: Stand)
     assert "Nothing to make" in bring(editor, pasted="no page").text
 
 
-def test_a_proposal_is_its_sender_s_and_goes_after_a_day(room: Stand) -> None:
+def test_a_proposal_is_its_sender_s_and_goes_after_a_day(room: Site) -> None:
     editor = signed_in(room)
     shown = bring(editor, pasted=unparse(draft("Larkspur", "Harrow")))
     owner = signed_in(room, "owner")
     get(owner, shown.request.path, status=404)
-    assert press(owner, shown.request.path, page="/desk/comparisons").status_code == 404
+    assert post(owner, shown.request.path, page="/desk/comparisons").status_code == 404
     with room.db.begin() as session:
-        session.scalars(select(Upload)).one().at = utcnow() - timedelta(days=2)
+        session.scalars(select(Upload)).one().created_at = utcnow() - timedelta(days=2)
     bring(owner, pasted=unparse(draft("Quince", "Harrow")))
     get(editor, shown.request.path, status=404)
     dropped = bring(editor, pasted=unparse(draft("Quince", "Harrow")))
-    assert "Nothing was made" in press(editor, f"{dropped.request.path}/drop", page=dropped.request.path).text
+    assert "Nothing was made" in post(editor, f"{dropped.request.path}/drop", page=dropped.request.path).text
     get(editor, dropped.request.path, status=404)
 
 
-def test_what_somebody_else_changed_meanwhile_is_shown_anew(both: Stand) -> None:
+def test_what_somebody_else_changed_meanwhile_is_shown_anew(both: Site) -> None:
     room = both
     editor, text = signed_in(room), unparse(draft("Larkspur", "Harrow"))
     shown = bring(editor, pasted=text)
     with room.db.begin() as session:
-        importing.store(session, [draft("Larkspur", "Harrow", reviewers=3)], utcnow())
+        importing.import_comparisons(session, [draft("Larkspur", "Harrow", reviewers=3)], utcnow())
     before = count(room)
     page = make(editor, shown).text
     assert "nothing was made" in page
@@ -120,7 +120,7 @@ def test_what_somebody_else_changed_meanwhile_is_shown_anew(both: Stand) -> None
     assert count(room) == before + 1
 
 
-def test_too_much_at_once_is_refused_whole(room: Stand) -> None:
+def test_too_much_at_once_is_refused_whole(room: Site) -> None:
     editor, before = signed_in(room), count(room)
     one = '{"left": 1}'
     assert "too many" in bring(editor, *((f"{n}.json", _many(1001)) for n in range(2))).text
@@ -130,11 +130,11 @@ def test_too_much_at_once_is_refused_whole(room: Stand) -> None:
     assert count(room) == before
 
 
-def test_a_comparison_is_written_by_hand(room: Stand) -> None:
+def test_a_comparison_is_written_by_hand(room: Site) -> None:
     editor = signed_in(room)
-    fields = form(editor, "/desk/comparisons/new")
+    fields = draft_form(editor, "/desk/comparisons/new")
     assert "Another reviewer" in get(editor, "/desk/comparisons/new")
-    bad = press(
+    bad = post(
         editor, "/desk/comparisons/new", **{**fields, "left-tool": "Larkspur", "left-panel_ship": "lots"}
     )
     assert bad.status_code == 400
@@ -145,55 +145,55 @@ def test_a_comparison_is_written_by_hand(room: Stand) -> None:
         fields |= {f"{which}-{name}": text for name, text in words.items()}
         fields |= {f"{which}-panel_ship": "75 %", f"{which}-community_ship": ""}
         fields |= {f"quote-2-{which}": f"On the {which}."}
-    shown = press(editor, "/desk/comparisons/new", **fields)
+    shown = post(editor, "/desk/comparisons/new", **fields)
     assert planned(shown.text) == ["New"]
     assert "On the left." in make(editor, shown).text
-    more = press(editor, "/desk/comparisons/new", **{**fields, "do": "more"}).text
+    more = post(editor, "/desk/comparisons/new", **{**fields, "do": "more"}).text
     assert "Reviewer 5" in more
     assert "On the left." in more
 
 
-def test_a_correction_is_a_new_version_and_sent_issues_keep_theirs(room: Stand) -> None:
+def test_a_correction_is_a_new_version_and_sent_issues_keep_theirs(room: Site) -> None:
     editor, path = signed_in(room), f"/desk/comparisons/{SLUG}/correct"
     with room.db.read() as session:
-        old = read.by_slug(session, SLUG)
+        old = queries.get_by_slug(session, SLUG)
     held = picked(room, old.id)
-    fields = {**form(editor, path), "left-entry_price": "$1/mo"}
-    shown = press(editor, path, **fields)
+    fields = {**draft_form(editor, path), "left-entry_price": "$1/mo"}
+    shown = post(editor, path, **fields)
     assert planned(shown.text) == ["Version 2"]
     assert "entry price</dt><dd><del>Free</del><ins>$1/mo</ins>" in shown.text
     page = make(editor, shown).text
     assert "<del>Free</del><ins>$1/mo</ins>" in page
     with room.db.read() as session:
-        new = read.by_slug(session, SLUG)
+        new = queries.get_by_slug(session, SLUG)
     assert (new.version, new.left.entry_price, new.published_at.date()) == (
         2,
         "$1/mo",
         old.published_at.date(),
     )
-    changed = facts.facts(new)
+    changed = public_json.comparison_json(new)
     changed["left"]["entry_price"] = "Free"
     same = ("left", "right", "quotes")
-    assert {name: changed[name] for name in same} == {name: facts.facts(old)[name] for name in same}
+    assert {name: changed[name] for name in same} == {name: public_json.comparison_json(old)[name] for name in same}
     assert picked(room, old.id) == held
-    back = {**form(editor, path), "left-entry_price": "Free"}
-    make(editor, press(editor, path, **back))
+    back = {**draft_form(editor, path), "left-entry_price": "Free"}
+    make(editor, post(editor, path, **back))
     with room.db.read() as session:
-        assert read.by_slug(session, SLUG).left.entry_price == "Free"
+        assert queries.get_by_slug(session, SLUG).left.entry_price == "Free"
 
 
-def test_two_corrections_at_once_lose_nothing(room: Stand) -> None:
+def test_two_corrections_at_once_lose_nothing(room: Site) -> None:
     editor, path = signed_in(room), f"/desk/comparisons/{SLUG}/correct"
-    mine = {**form(editor, path), "left-tagline": "Mine"}
-    theirs = {**form(editor, path), "left-tagline": "Theirs"}
-    make(editor, press(editor, path, **theirs))
-    late = press(editor, path, **mine)
+    mine = {**draft_form(editor, path), "left-tagline": "Mine"}
+    theirs = {**draft_form(editor, path), "left-tagline": "Theirs"}
+    make(editor, post(editor, path, **theirs))
+    late = post(editor, path, **mine)
     assert late.status_code == 409
     assert 'value="Mine"' in late.text
     assert "version 2" in late.text
 
 
-def test_the_version_that_stands_is_marked_and_not_the_one_that_came_last(room: Stand) -> None:
+def test_the_version_that_stands_is_marked_and_not_the_one_that_came_last(room: Site) -> None:
     with room.db.begin() as session:
         first = session.scalars(
             select(ComparisonVersion).join(Comparison).where(Comparison.slug == SLUG)
@@ -206,7 +206,7 @@ def test_the_version_that_stands_is_marked_and_not_the_one_that_came_last(room: 
     assert re.findall(r'Version (\d) <span class="tag tag-good">Stands', page) == ["1"]
 
 
-def test_the_catalog_is_paged_by_key_and_so_is_a_search(both: Stand) -> None:
+def test_the_catalog_is_paged_by_key_and_so_is_a_search(both: Site) -> None:
     room = both
     with room.db.begin() as session:
         day = utcnow()
@@ -214,7 +214,7 @@ def test_the_catalog_is_paged_by_key_and_so_is_a_search(both: Stand) -> None:
             wanted = draft(
                 f"Larkspur {n}", "Harrow", published_at=(day - timedelta(hours=n // 3)).isoformat()
             )
-            importing.store(session, [wanted], day)
+            importing.import_comparisons(session, [wanted], day)
     viewer = signed_in(room, "viewer")
     for query, many in (("", 67), ("larkspur", 60)):
         seen, page = [], get(viewer, f"/desk/comparisons?q={query}")
@@ -228,11 +228,11 @@ def test_the_catalog_is_paged_by_key_and_so_is_a_search(both: Stand) -> None:
     get(viewer, "/desk/comparisons?before=999999", status=404)
 
 
-def test_a_tool_s_verdicts_are_a_curve_and_a_list(room: Stand) -> None:
+def test_a_tool_s_verdicts_are_a_curve_and_a_list(room: Site) -> None:
     with room.db.begin() as session:
         for panel, community in ((75, None), (50, 40), (100, 61)):
             one = draft(side("Larkspur", panel_ship=panel, community_ship=community), "Harrow")
-            importing.store(session, [one], utcnow())
+            importing.import_comparisons(session, [one], utcnow())
     page = get(signed_in(room, "viewer"), "/desk/tools/larkspur")
     assert "the panel from 75 to 100, the community from 40 to 61" in page
     assert "3 reviews" in page
@@ -240,7 +240,7 @@ def test_a_tool_s_verdicts_are_a_curve_and_a_list(room: Stand) -> None:
     get(signed_in(room), "/desk/tools/nothing", status=404)
 
 
-def picked(room: Stand, comparison_id: int) -> list[int]:
+def picked(room: Site, comparison_id: int) -> list[int]:
     with room.db.read() as session:
         return list(session.scalars(select(Pick.version_id).where(Pick.comparison_id == comparison_id)))
 

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select
-from tests.web.desk.desk import form, get, issue, newsroom, press, signed_in, undo
+from tests.web.desk.clients import draft_form, get, load_issue, make_desk, post, signed_in, undo_button
 from tests.web.desk.test_release import HOUR
-from tests.web.newsstand import Stand
+from tests.web.factories import Site
 
 from digest.db import Database, utcnow
 from digest.editorial import editions, issues
 from digest.editorial.checks import external_check_queue
-from digest.editorial.checks.external_check_queue import Outside
-from digest.editorial.models import Look, State, Transition, Waiver
+from digest.editorial.checks.external_check_queue import MailSetup
+from digest.editorial.models import ExternalCheck, State, Transition, Waiver
 
 DRAFT = "/desk/issues/1"
 CHECKS = f"{DRAFT}/checks"
@@ -21,9 +21,9 @@ LIVE = {"HX-Request": "true", "HX-Current-URL": f"https://news.example.org{DRAFT
 
 
 @pytest.fixture
-def bare(sqlite: Database, tmp_path: Path) -> Stand:
+def bare(sqlite: Database, tmp_path: Path) -> Site:
     """A newsroom whose publication has no postal address: one finding that waits for a word."""
-    return newsroom(sqlite, tmp_path, postal_address="")
+    return make_desk(sqlite, tmp_path, postal_address="")
 
 
 def finding(page: str) -> str:
@@ -32,38 +32,37 @@ def finding(page: str) -> str:
     return found[1]
 
 
-def test_a_finding_is_let_pass_by_name_and_asks_again_when_that_is_taken_back(bare: Stand) -> None:
+def test_a_finding_is_let_pass_by_name_and_asks_again_when_that_is_taken_back(bare: Site) -> None:
     editor = signed_in(bare)
     page = get(editor, DRAFT)
     assert "no postal address" in page
     assert 'href="/desk/issues/1#' in page or "Add it to the publication" in page
-    said = press(editor, CHECKS, page=DRAFT, do="waive", finding=finding(page), reason="it follows").text
+    said = post(editor, CHECKS, page=DRAFT, do="waive", finding=finding(page), reason="it follows").text
     assert "You let it pass" in said
     assert "Let pass by editor@verdicts.io" in said
     assert "“it follows”" in said
-    path, fields = undo(said)
-    press(editor, path, page=DRAFT, **fields)
+    path, fields = undo_button(said)
+    post(editor, path, page=DRAFT, **fields)
     assert "Let pass by" not in get(editor, DRAFT)
     with bare.db.read() as session:
-        whys = [line.why for line in session.scalars(select(Transition).order_by(Transition.id))]
+        whys = [line.reason for line in session.scalars(select(Transition).order_by(Transition.id))]
         assert any("Because: it follows" in why for why in whys)
         assert whys[-1].startswith("no longer let pass")
 
 
-def test_without_a_reason_or_for_something_else_nothing_passes(bare: Stand) -> None:
+def test_without_a_reason_or_for_something_else_nothing_passes(bare: Site) -> None:
     editor = signed_in(bare)
     mark = finding(get(editor, DRAFT))
     assert (
         "say in a few words"
-        in press(editor, CHECKS, page=DRAFT, do="waive", finding=mark, reason=" ").text.lower()
+        in post(editor, CHECKS, page=DRAFT, do="waive", finding=mark, reason=" ").text.lower()
     )
     assert (
-        "changed meanwhile"
-        in press(editor, CHECKS, page=DRAFT, do="waive", finding="0" * 16, reason="x").text
+        "changed meanwhile" in post(editor, CHECKS, page=DRAFT, do="waive", finding="0" * 16, reason="x").text
     )
-    assert press(editor, CHECKS, page=DRAFT, do="withdraw", waiver="x").status_code == 400
+    assert post(editor, CHECKS, page=DRAFT, do="withdraw", waiver="x").status_code == 400
     assert (
-        press(
+        post(
             signed_in(bare, "viewer"), CHECKS, page="/desk/", do="waive", finding=mark, reason="x"
         ).status_code
         == 403
@@ -72,51 +71,51 @@ def test_without_a_reason_or_for_something_else_nothing_passes(bare: Stand) -> N
         assert session.scalars(select(Waiver)).all() == []
 
 
-def test_what_is_open_holds_the_schedule_until_somebody_says_why_it_may_go(bare: Stand) -> None:
+def test_what_is_open_holds_the_schedule_until_somebody_says_why_it_may_go(bare: Site) -> None:
     editor = signed_in(bare)
     plan = f"{DRAFT}/schedule"
     page = get(editor, plan)
     assert "One thing waits for a word of yours" in page
-    refused = press(editor, plan, do="schedule", finding=finding(page), reason="", **HOUR).text
+    refused = post(editor, plan, do="schedule", finding=finding(page), reason="", **HOUR).text
     assert "waits for a word of yours" in refused
-    assert issue(bare).state == State.DRAFT
-    press(editor, plan, do="schedule", finding=finding(page), reason="a trial among us", **HOUR)
-    assert issue(bare).state == State.SCHEDULED
+    assert load_issue(bare).state == State.DRAFT
+    post(editor, plan, do="schedule", finding=finding(page), reason="a trial among us", **HOUR)
+    assert load_issue(bare).state == State.SCHEDULED
     with bare.db.read() as session:
         (waiver,) = session.scalars(select(Waiver)).all()
-        assert (waiver.check, waiver.reason) == ("postal address", "a trial among us")
+        assert (waiver.check_name, waiver.reason) == ("postal address", "a trial among us")
 
 
-def test_the_live_part_reloads_after_a_save_and_often_while_workers_look(room: Stand) -> None:
+def test_the_live_part_reloads_after_a_save_and_often_while_workers_look(room: Site) -> None:
     editor = signed_in(room)
-    press(editor, DRAFT, **form(editor) | {"intro": "See [this](https://fine.dev/a).", "do": "save"})
+    post(editor, DRAFT, **draft_form(editor) | {"intro": "See [this](https://fine.dev/a).", "do": "save"})
     part = editor.get(CHECKS, base_url="https://news.example.org", headers=LIVE).text
     assert part.lstrip().startswith('<div id="checks-now"')
     assert "draft-saved from:body, every 4s" in part
     assert "Being checked" in part
     assert "<html" not in part
     with room.db.begin() as session:
-        found = issues.get(session, 1)
-        things = external_check_queue.wanted(
-            found, editions.edition(session, found, "https://news.example.org"), Outside("127.0.0.1")
+        found = issues.get_by_number(session, 1)
+        things = external_check_queue.list_requests(
+            found, editions.build_edition(session, found, "https://news.example.org"), MailSetup("127.0.0.1")
         )
-        external_check_queue.claim(session, things, utcnow() - external_check_queue.CALM)
+        external_check_queue.claim(session, things, utcnow() - external_check_queue.SPAM_SETTLE_TIME)
         answers = {
             "link": {"trouble": "the page is gone for good (410)"},
             "sender": {"proofs": []},
             "spam": {"absent": True},
         }
         for one in things:
-            external_check_queue.store(session, one, answers[one.kind], utcnow())
+            external_check_queue.store_result(session, one, answers[one.kind], utcnow())
     part = get(editor, CHECKS)
     assert "every 60s" in part
     assert "The intro links to https://fine.dev/a, and the page is gone for good (410)." in part
     assert f'href="{DRAFT}#intro"' in part
-    before = room.rows()
+    before = room.count_rows()
     get(editor, CHECKS)
-    assert room.rows() == before
-    press(editor, CHECKS, page=DRAFT, do="again")
+    assert room.count_rows() == before
+    post(editor, CHECKS, page=DRAFT, do="again")
     assert "Being checked" in get(editor, CHECKS)
     assert "checks" in room.nudges
     with room.db.read() as session:
-        assert {row.kind for row in session.scalars(select(Look))} == {"link", "sender", "spam"}
+        assert {row.kind for row in session.scalars(select(ExternalCheck))} == {"link", "sender", "spam"}

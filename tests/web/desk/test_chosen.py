@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.web.desk.desk import form, get, newsroom, press, signed_in
-from tests.web.newsstand import Stand
+from tests.web.desk.clients import draft_form, get, make_desk, post, signed_in
+from tests.web.factories import Site
 
 from digest.db import Database, utcnow
 from digest.editorial import issues
@@ -14,19 +14,19 @@ from digest.publications import publications
 
 
 @pytest.fixture
-def two(sqlite: Database, tmp_path: Path) -> Stand:
+def two(sqlite: Database, tmp_path: Path) -> Site:
     """A second publication, "Daily Parsers", with an issue 1 of its own."""
-    made = newsroom(sqlite, tmp_path)
+    made = make_desk(sqlite, tmp_path)
     with made.db.begin() as session:
         paper = publications.create(
             session, now=utcnow(), name="Daily Parsers", sender_address="daily@verdicts.io"
         )
-        drafting.draft(session, paper, utcnow(), by="test").subject = "Only parsers"
+        drafting.draft_issue(session, paper, utcnow(), actor="test").subject = "Only parsers"
     return made
 
 
 def test_one_publication_is_never_named(sqlite: Database, tmp_path: Path) -> None:
-    editor = signed_in(newsroom(sqlite, tmp_path))
+    editor = signed_in(make_desk(sqlite, tmp_path))
     assert "Publication on the desk" not in get(editor, "/desk/")
     found = re.search(r'/desk/comparisons/(?!new)[^"/?#]+', get(editor, "/desk/comparisons"))
     assert found is not None
@@ -34,17 +34,17 @@ def test_one_publication_is_never_named(sqlite: Database, tmp_path: Path) -> Non
         assert "publication=" not in get(editor, path), path
 
 
-def test_the_switcher_puts_another_publication_on_the_desk(two: Stand) -> None:
+def test_the_switcher_puts_another_publication_on_the_desk(two: Site) -> None:
     editor = signed_in(two)
     assert "Only parsers" not in get(editor, "/desk/")
-    page = press(editor, "/desk/publication", page="/desk/", slug="daily-parsers").get_data(as_text=True)
+    page = post(editor, "/desk/publication", page="/desk/", slug="daily-parsers").get_data(as_text=True)
     assert "Only parsers" in page
     assert "Only parsers" in get(editor, "/desk/")  # and it stays
     assert "Only parsers" in get(editor, "/desk/issues/1")
     assert "Only parsers" not in get(editor, "/desk/issues/1?publication=ship-or-skip")
 
 
-def test_every_link_and_form_of_the_desk_carries_the_publication(two: Stand) -> None:
+def test_every_link_and_form_of_the_desk_carries_the_publication(two: Site) -> None:
     editor = signed_in(two)
     for path in ("/desk/", "/desk/issues/1", "/desk/issues/1/schedule", "/desk/issues/1/preview"):
         page = get(editor, f"{path}?publication=daily-parsers")
@@ -54,14 +54,17 @@ def test_every_link_and_form_of_the_desk_carries_the_publication(two: Stand) -> 
             assert "publication=daily-parsers" in url, (path, url)
 
 
-def test_a_form_of_one_tab_is_not_about_what_another_tab_chose(two: Stand) -> None:
+def test_a_form_of_one_tab_is_not_about_what_another_tab_chose(two: Site) -> None:
     editor = signed_in(two)
     first = "/desk/issues/1?publication=ship-or-skip"
-    fields = form(editor, first) | {"subject": "Written in the first tab", "do": "save"}
-    press(editor, "/desk/publication", page="/desk/", slug="daily-parsers")
-    press(editor, first, **fields)
+    fields = draft_form(editor, first) | {"subject": "Written in the first tab", "do": "save"}
+    post(editor, "/desk/publication", page="/desk/", slug="daily-parsers")
+    post(editor, first, **fields)
     with two.db.read() as session:
-        words = {paper.slug: issues.get(session, 1, paper).subject for paper in publications.listing(session)}
+        words = {
+            paper.slug: issues.get_by_number(session, 1, paper).subject
+            for paper in publications.listing(session)
+        }
     assert words == {"ship-or-skip": "Written in the first tab", "daily-parsers": "Only parsers"}
 
 
@@ -73,16 +76,16 @@ def test_a_form_that_only_looks_keeps_the_publication() -> None:
             r"<form[^>]*(?:method=\"get\"|'get')[^>]*>(.{0,40})", template.read_text()
         ):
             found.append(template.name)
-            assert form_tag[1].startswith('{% include "desk/kept.html" %}'), template.name
+            assert form_tag[1].startswith('{% include "desk/publication_field.html" %}'), template.name
     assert "comparisons.html" in found
 
 
-def test_looking_at_another_publication_changes_nothing(two: Stand) -> None:
-    editor, before = signed_in(two), two.rows()
+def test_looking_at_another_publication_changes_nothing(two: Site) -> None:
+    editor, before = signed_in(two), two.count_rows()
     get(editor, "/desk/?publication=daily-parsers")
     assert "Only parsers" not in get(editor, "/desk/")
-    assert two.rows() == before
+    assert two.count_rows() == before
 
 
-def test_a_publication_that_there_is_not_is_no_page(two: Stand) -> None:
+def test_a_publication_that_there_is_not_is_no_page(two: Site) -> None:
     get(signed_in(two), "/desk/?publication=weekly-lies", 404)

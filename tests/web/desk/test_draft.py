@@ -6,8 +6,17 @@ import pytest
 from flask.testing import FlaskClient
 from markupsafe import escape
 from sqlalchemy import select, update
-from tests.web.desk.desk import form, get, issue, order, picks, press, signed_in, undo
-from tests.web.newsstand import Stand
+from tests.web.desk.clients import (
+    draft_form,
+    get,
+    load_issue,
+    load_picks,
+    pick_order,
+    post,
+    signed_in,
+    undo_button,
+)
+from tests.web.factories import Site
 from werkzeug.test import TestResponse
 
 from digest.db import utcnow
@@ -16,193 +25,193 @@ from digest.editorial.models import Issue, Rejection, State
 DRAFT = "/desk/issues/1"
 
 
-def test_a_pick_moves_up_and_down_with_a_button(room: Stand) -> None:
+def test_a_pick_moves_up_and_down_with_a_button(room: Site) -> None:
     editor = signed_in(room)
-    before = order(room)
-    press(editor, DRAFT, do=f"down:{before[0]}")
-    assert order(room) == [before[1], before[0], *before[2:]]
-    press(editor, DRAFT, do=f"up:{before[0]}")
-    assert order(room) == before
+    before = pick_order(room)
+    post(editor, DRAFT, do=f"down:{before[0]}")
+    assert pick_order(room) == [before[1], before[0], *before[2:]]
+    post(editor, DRAFT, do=f"up:{before[0]}")
+    assert pick_order(room) == before
 
 
-def test_every_button_keeps_the_words_that_were_not_saved_yet(room: Stand) -> None:
+def test_every_button_keeps_the_words_that_were_not_saved_yet(room: Site) -> None:
     editor = signed_in(room)
-    first, *_ = before = order(room)
-    typed = form(editor) | {
+    first, *_ = before = pick_order(room)
+    typed = draft_form(editor) | {
         "intro": "Half a thought",
         f"note-{first}": "Mind the price.",
         "do": f"down:{first}",
     }
-    press(editor, DRAFT, **typed)
-    assert order(room) != before
-    assert issue(room).intro == "Half a thought"
-    assert "Mind the price." in [pick.note for pick in picks(room)]
+    post(editor, DRAFT, **typed)
+    assert pick_order(room) != before
+    assert load_issue(room).intro == "Half a thought"
+    assert "Mind the price." in [pick.note for pick in load_picks(room)]
 
 
-def test_a_dropped_pick_comes_back_where_it_was_with_its_note(room: Stand) -> None:
+def test_a_dropped_pick_comes_back_where_it_was_with_its_note(room: Site) -> None:
     editor = signed_in(room)
-    before = order(room)
-    press(editor, DRAFT, **form(editor) | {f"note-{before[1]}": "A note & more", "do": "save"})
-    page = press(editor, DRAFT, do=f"drop:{before[1]}").get_data(as_text=True)
-    assert before[1] not in order(room)
-    path, fields = undo(page)
-    press(editor, path, **fields)
-    assert order(room) == before
-    back = picks(room)[1]
+    before = pick_order(room)
+    post(editor, DRAFT, **draft_form(editor) | {f"note-{before[1]}": "A note & more", "do": "save"})
+    page = post(editor, DRAFT, do=f"drop:{before[1]}").get_data(as_text=True)
+    assert before[1] not in pick_order(room)
+    path, fields = undo_button(page)
+    post(editor, path, **fields)
+    assert pick_order(room) == before
+    back = load_picks(room)[1]
     assert (back.note, back.pinned) == ("A note & more", False)
 
 
-def test_a_pinned_pick_survives_a_new_draft_and_a_dropped_one_stays_out(room: Stand) -> None:
+def test_a_pinned_pick_survives_a_new_draft_and_a_dropped_one_stays_out(room: Site) -> None:
     editor = signed_in(room)
-    *_, before, last = order(room)
-    press(editor, DRAFT, do=f"pin:{last}")
-    press(editor, DRAFT, do=f"drop:{before}")
-    page = press(editor, DRAFT, do="redraft").get_data(as_text=True)
+    *_, before, last = pick_order(room)
+    post(editor, DRAFT, do=f"pin:{last}")
+    post(editor, DRAFT, do=f"drop:{before}")
+    page = post(editor, DRAFT, do="redraft").get_data(as_text=True)
     assert "Drafted anew" in page
-    assert last in order(room)
-    assert before not in order(room)
+    assert last in pick_order(room)
+    assert before not in pick_order(room)
     assert "Dropped by hand" in page
 
 
-def test_any_comparison_is_found_and_added(room: Stand) -> None:
+def test_any_comparison_is_found_and_added(room: Site) -> None:
     editor = signed_in(room)
     with room.db.read() as session:
         left_out = session.scalars(select(Rejection.comparison_id)).first()
-    page = press(editor, DRAFT, **form(editor) | {"find": "parsnip lantern", "do": "save"}).get_data(
+    page = post(editor, DRAFT, **draft_form(editor) | {"find": "parsnip lantern", "do": "save"}).get_data(
         as_text=True
     )
     assert "1 comparison for “parsnip lantern”" in page
-    page = press(editor, DRAFT, do=f"add:{left_out}").get_data(as_text=True)
-    assert order(room)[-1] == left_out
+    page = post(editor, DRAFT, do=f"add:{left_out}").get_data(as_text=True)
+    assert pick_order(room)[-1] == left_out
     assert "is added as the last pick" in page
 
 
-def test_a_rival_is_swapped_in_and_back(room: Stand) -> None:
-    editor, before = signed_in(room), order(room)
+def test_a_rival_is_swapped_in_and_back(room: Site) -> None:
+    editor, before = signed_in(room), pick_order(room)
     page = get(editor, DRAFT)
     swap = re.search(r'value="swap:(\d+)-(\d+)"', page)
     assert swap
     out, rival = int(swap[1]), int(swap[2])
-    page = press(editor, DRAFT, do=swap[0][7:-1]).get_data(as_text=True)
-    assert order(room) == [rival if number == out else number for number in before]
+    page = post(editor, DRAFT, do=swap[0][7:-1]).get_data(as_text=True)
+    assert pick_order(room) == [rival if number == out else number for number in before]
     assert "Dropped by hand" in page
-    path, fields = undo(page)
-    press(editor, path, **fields)
-    assert order(room) == before
+    path, fields = undo_button(page)
+    post(editor, path, **fields)
+    assert pick_order(room) == before
 
 
-def test_a_dragged_order_names_every_pick_or_is_refused(room: Stand) -> None:
-    editor, before = signed_in(room), order(room)
+def test_a_dragged_order_names_every_pick_or_is_refused(room: Site) -> None:
+    editor, before = signed_in(room), pick_order(room)
     wanted = [*before[1:], before[0]]
-    page = press(editor, DRAFT, do=f"order:{before[0]}", order=",".join(map(str, wanted))).get_data(
+    page = post(editor, DRAFT, do=f"order:{before[0]}", order=",".join(map(str, wanted))).get_data(
         as_text=True
     )
-    assert order(room) == wanted
+    assert pick_order(room) == wanted
     assert "is number 5 of 5 now" in page
     for wrong in ("", "x", ",".join(map(str, before[1:]))):
-        page = press(editor, DRAFT, do="order", order=wrong).get_data(as_text=True)
+        page = post(editor, DRAFT, do="order", order=wrong).get_data(as_text=True)
         assert "changed the picks meanwhile" in page
-    assert order(room) == wanted
+    assert pick_order(room) == wanted
 
 
-def test_an_order_that_was_dragged_just_before_a_button_is_kept(room: Stand) -> None:
-    editor, before = signed_in(room), order(room)
+def test_an_order_that_was_dragged_just_before_a_button_is_kept(room: Site) -> None:
+    editor, before = signed_in(room), pick_order(room)
     wanted = [*before[1:], before[0]]
-    press(editor, DRAFT, do=f"drop:{before[1]}", order=",".join(map(str, wanted)))
-    assert order(room) == wanted[1:]
-    press(editor, DRAFT, do=f"pin:{before[2]}", order="no,order")
-    assert order(room) == wanted[1:]
+    post(editor, DRAFT, do=f"drop:{before[1]}", order=",".join(map(str, wanted)))
+    assert pick_order(room) == wanted[1:]
+    post(editor, DRAFT, do=f"pin:{before[2]}", order="no,order")
+    assert pick_order(room) == wanted[1:]
 
 
-def test_a_veto_is_given_and_taken_back(room: Stand) -> None:
+def test_a_veto_is_given_and_taken_back(room: Site) -> None:
     editor = signed_in(room)
     with room.db.read() as session:
         left_out = session.scalars(select(Rejection.comparison_id)).first()
-    assert "Dropped by hand" in press(editor, DRAFT, do=f"drop:{left_out}").get_data(as_text=True)
-    assert "Dropped by hand" not in press(editor, DRAFT, do=f"letback:{left_out}").get_data(as_text=True)
+    assert "Dropped by hand" in post(editor, DRAFT, do=f"drop:{left_out}").get_data(as_text=True)
+    assert "Dropped by hand" not in post(editor, DRAFT, do=f"letback:{left_out}").get_data(as_text=True)
 
 
-def test_every_act_can_be_taken_back(room: Stand) -> None:
-    editor, (first, second, *_) = signed_in(room), order(room)
+def test_every_act_can_be_taken_back(room: Site) -> None:
+    editor, (first, second, *_) = signed_in(room), pick_order(room)
     for do in (f"down:{first}", f"pin:{second}", f"drop:{first}", f"up:{second}"):
-        before = [(pick.comparison_id, pick.pinned) for pick in picks(room)]
-        page = press(editor, DRAFT, do=do).get_data(as_text=True)
-        if [(pick.comparison_id, pick.pinned) for pick in picks(room)] != before:
-            path, fields = undo(page)
-            press(editor, path, **fields)
-        assert [(pick.comparison_id, pick.pinned) for pick in picks(room)] == before, do
+        before = [(pick.comparison_id, pick.pinned) for pick in load_picks(room)]
+        page = post(editor, DRAFT, do=do).get_data(as_text=True)
+        if [(pick.comparison_id, pick.pinned) for pick in load_picks(room)] != before:
+            path, fields = undo_button(page)
+            post(editor, path, **fields)
+        assert [(pick.comparison_id, pick.pinned) for pick in load_picks(room)] == before, do
 
 
-def test_taking_an_add_back_leaves_no_veto(room: Stand) -> None:
+def test_taking_an_add_back_leaves_no_veto(room: Site) -> None:
     def left_out() -> list[tuple[int, bool, str]]:
         with room.db.read() as session:
-            columns = (Rejection.comparison_id, Rejection.vetoed, Rejection.why_not)
+            columns = (Rejection.comparison_id, Rejection.vetoed, Rejection.reason)
             return sorted(tuple(row) for row in session.execute(select(*columns)))
 
-    editor, before, picked = signed_in(room), left_out(), order(room)
-    path, fields = undo(press(editor, DRAFT, do=f"add:{before[0][0]}").get_data(as_text=True))
-    press(editor, path, **fields)
-    assert (left_out(), order(room)) == (before, picked)
+    editor, before, picked = signed_in(room), left_out(), pick_order(room)
+    path, fields = undo_button(post(editor, DRAFT, do=f"add:{before[0][0]}").get_data(as_text=True))
+    post(editor, path, **fields)
+    assert (left_out(), pick_order(room)) == (before, picked)
 
 
-def test_an_add_that_somebody_else_made_first_is_a_pin_whose_undo_drops_nothing(room: Stand) -> None:
-    editor, (first, *rest) = signed_in(room), order(room)
-    page = press(editor, DRAFT, do=f"add:{first}").get_data(as_text=True)
+def test_an_add_that_somebody_else_made_first_is_a_pin_whose_undo_drops_nothing(room: Site) -> None:
+    editor, (first, *rest) = signed_in(room), pick_order(room)
+    page = post(editor, DRAFT, do=f"add:{first}").get_data(as_text=True)
     assert "is pinned" in page
-    path, fields = undo(page)
-    press(editor, path, **fields)
-    assert order(room) == [first, *rest]
+    path, fields = undo_button(page)
+    post(editor, path, **fields)
+    assert pick_order(room) == [first, *rest]
 
 
-def test_the_longest_note_comes_back_with_its_pick(room: Stand) -> None:
-    editor, (first, *_) = signed_in(room), order(room)
-    press(editor, DRAFT, **form(editor) | {f"note-{first}": "long " * 900, "do": "save"})
-    path, fields = undo(press(editor, DRAFT, do=f"drop:{first}").get_data(as_text=True))
-    press(editor, path, **fields)
-    assert picks(room)[0].note == ("long " * 900).strip()
+def test_the_longest_note_comes_back_with_its_pick(room: Site) -> None:
+    editor, (first, *_) = signed_in(room), pick_order(room)
+    post(editor, DRAFT, **draft_form(editor) | {f"note-{first}": "long " * 900, "do": "save"})
+    path, fields = undo_button(post(editor, DRAFT, do=f"drop:{first}").get_data(as_text=True))
+    post(editor, path, **fields)
+    assert load_picks(room)[0].note == ("long " * 900).strip()
 
 
-def test_two_editors_at_once_lose_nothing(room: Stand) -> None:
+def test_two_editors_at_once_lose_nothing(room: Site) -> None:
     one, other = signed_in(room), signed_in(room, "owner")
-    mine, theirs = form(one), form(other)
-    press(other, DRAFT, **theirs | {"intro": "Written by the owner", "do": "save"})
-    answer = press(
+    mine, theirs = draft_form(one), draft_form(other)
+    post(other, DRAFT, **theirs | {"intro": "Written by the owner", "do": "save"})
+    answer = post(
         one, DRAFT, **mine | {"intro": "Written by the editor", "subject": "A new subject", "do": "save"}
     )
     page = answer.get_data(as_text=True)
     assert answer.status_code == 409
-    assert (issue(room).intro, issue(room).subject) == ("Written by the owner", "A new subject")
+    assert (load_issue(room).intro, load_issue(room).subject) == ("Written by the owner", "A new subject")
     assert "Written by the editor</textarea>" in page
     assert 'name="mine-intro" value="Written by the editor"' in page
     assert 'Written by the <mark class="mark-theirs">owner</mark>' in page
 
 
-def clashing(room: Stand, base: str, mine: str, theirs: str) -> tuple[FlaskClient, str]:
+def clashing(room: Site, base: str, mine: str, theirs: str) -> tuple[FlaskClient, str]:
     """Two editors begin with `base` as the intro and write over each other; the one who is told, and the page."""
     one, other = signed_in(room), signed_in(room, "owner")
-    press(one, DRAFT, **form(one) | {"intro": base, "do": "save"})
-    begun, theirs_begun = form(one), form(other)
-    press(other, DRAFT, **theirs_begun | {"intro": theirs, "do": "save"})
-    answer = press(one, DRAFT, **begun | {"intro": mine, "do": "save"})
+    post(one, DRAFT, **draft_form(one) | {"intro": base, "do": "save"})
+    begun, theirs_begun = draft_form(one), draft_form(other)
+    post(other, DRAFT, **theirs_begun | {"intro": theirs, "do": "save"})
+    answer = post(one, DRAFT, **begun | {"intro": mine, "do": "save"})
     assert answer.status_code == 409
     return one, answer.get_data(as_text=True)
 
 
 def settle(client: FlaskClient, page: str, choice: str, **fields: str) -> TestResponse:
     hidden = dict(re.findall(r'name="((?:was|mine)-[^"]+)" value="([^"]*)"', page))
-    return press(client, f"{DRAFT}/settle", page=DRAFT, **hidden, **{"choose-intro": choice}, **fields)
+    return post(client, f"{DRAFT}/settle", page=DRAFT, **hidden, **{"choose-intro": choice}, **fields)
 
 
 @pytest.mark.parametrize(
     ("choice", "kept"), [("mine", "Mine"), ("theirs", "Theirs"), ("own", "Written by both")]
 )
-def test_after_a_clash_the_issue_says_what_was_chosen(room: Stand, choice: str, kept: str) -> None:
+def test_after_a_clash_the_issue_says_what_was_chosen(room: Site, choice: str, kept: str) -> None:
     one, page = clashing(room, "", "Mine", "Theirs")
     settle(one, page, choice, **{"own-intro": "Written by both"})
-    assert issue(room).intro == kept
+    assert load_issue(room).intro == kept
 
 
-def test_changes_that_do_not_touch_come_joined(room: Stand) -> None:
+def test_changes_that_do_not_touch_come_joined(room: Site) -> None:
     _, page = clashing(
         room, "A good week. And a long one.", "A quiet week. And a long one.", "A good week. And a short one."
     )
@@ -210,42 +219,44 @@ def test_changes_that_do_not_touch_come_joined(room: Stand) -> None:
     assert 'value="own" checked' in page
 
 
-def test_a_third_change_while_one_chooses_is_shown_again(room: Stand) -> None:
+def test_a_third_change_while_one_chooses_is_shown_again(room: Site) -> None:
     one, page = clashing(room, "", "Mine", "Theirs")
     owner = signed_in(room, "owner")
-    press(owner, DRAFT, **form(owner) | {"intro": "Theirs, once more", "do": "save"})
+    post(owner, DRAFT, **draft_form(owner) | {"intro": "Theirs, once more", "do": "save"})
     answer = settle(one, page, "mine")
-    assert (answer.status_code, issue(room).intro) == (409, "Theirs, once more")
+    assert (answer.status_code, load_issue(room).intro) == (409, "Theirs, once more")
     settle(one, answer.get_data(as_text=True), "mine")
-    assert issue(room).intro == "Mine"
+    assert load_issue(room).intro == "Mine"
 
 
-def test_a_note_on_a_pick_that_was_dropped_meanwhile_is_not_lost(room: Stand) -> None:
-    one, other, (first, *_) = signed_in(room), signed_in(room, "owner"), order(room)
-    begun = form(one)
-    press(other, DRAFT, do=f"drop:{first}")
-    answer = press(one, DRAFT, **begun | {f"note-{first}": "An hour of work", "do": "save"})
+def test_a_note_on_a_pick_that_was_dropped_meanwhile_is_not_lost(room: Site) -> None:
+    one, other, (first, *_) = signed_in(room), signed_in(room, "owner"), pick_order(room)
+    begun = draft_form(one)
+    post(other, DRAFT, do=f"drop:{first}")
+    answer = post(one, DRAFT, **begun | {f"note-{first}": "An hour of work", "do": "save"})
     page = answer.get_data(as_text=True)
     assert answer.status_code == 409
     assert "The pick was taken out meanwhile" in page
-    assert first not in order(room)
+    assert first not in pick_order(room)
     hidden = dict(re.findall(r'name="((?:was|mine)-[^"]+)" value="([^"]*)"', page))
-    press(one, f"{DRAFT}/settle", page=DRAFT, **hidden, **{f"choose-note-{first}": "mine"})
-    assert picks(room)[-1].note == "An hour of work"
+    post(one, f"{DRAFT}/settle", page=DRAFT, **hidden, **{f"choose-note-{first}": "mine"})
+    assert load_picks(room)[-1].note == "An hour of work"
 
 
-def test_two_editors_on_different_texts_do_not_disturb_each_other(room: Stand) -> None:
+def test_two_editors_on_different_texts_do_not_disturb_each_other(room: Site) -> None:
     one, other = signed_in(room), signed_in(room, "owner")
-    mine, theirs = form(one), form(other)
-    press(other, DRAFT, **theirs | {"intro": "The owner's intro", "do": "save"})
-    press(one, DRAFT, **mine | {"subject": "The editor's subject", "do": "save"})
-    stored = issue(room)
+    mine, theirs = draft_form(one), draft_form(other)
+    post(other, DRAFT, **theirs | {"intro": "The owner's intro", "do": "save"})
+    post(one, DRAFT, **mine | {"subject": "The editor's subject", "do": "save"})
+    stored = load_issue(room)
     assert (stored.intro, stored.subject) == ("The owner's intro", "The editor's subject")
 
 
-def test_a_text_that_is_too_long_is_told_and_kept_in_the_form(room: Stand) -> None:
+def test_a_text_that_is_too_long_is_told_and_kept_in_the_form(room: Site) -> None:
     editor = signed_in(room)
-    answer = press(editor, DRAFT, **form(editor) | {"intro": "x" * 20_001, "subject": "Fine", "do": "save"})
+    answer = post(
+        editor, DRAFT, **draft_form(editor) | {"intro": "x" * 20_001, "subject": "Fine", "do": "save"}
+    )
     assert answer.status_code == 400
     page = answer.get_data(as_text=True)
     assert "20001 characters are too many" in page
@@ -253,44 +264,44 @@ def test_a_text_that_is_too_long_is_told_and_kept_in_the_form(room: Stand) -> No
     assert 'value="Fine"' in page
 
 
-def test_markdown_is_shown_as_it_will_look_and_nothing_of_it_runs(room: Stand) -> None:
+def test_markdown_is_shown_as_it_will_look_and_nothing_of_it_runs(room: Site) -> None:
     editor = signed_in(room)
     hostile = "A *good* week <script>alert(1)</script> [x](javascript:alert(1))"
-    page = press(editor, DRAFT, **form(editor) | {"intro": hostile, "do": "save"}).get_data(as_text=True)
+    page = post(editor, DRAFT, **draft_form(editor) | {"intro": hostile, "do": "save"}).get_data(as_text=True)
     assert "<em>good</em>" in page
     assert "<script>" not in page
     assert 'href="javascript' not in page
     assert "style=" not in page
 
 
-def test_the_words_of_an_ended_session_are_given_back(room: Stand) -> None:
+def test_the_words_of_an_ended_session_are_given_back(room: Site) -> None:
     editor = signed_in(room)
-    typed = form(editor) | {"intro": "An hour of work", "do": "save"}
-    press(editor, "/desk/end-sessions", page="/desk/")
-    answer = press(
+    typed = draft_form(editor) | {"intro": "An hour of work", "do": "save"}
+    post(editor, "/desk/end-sessions", page="/desk/")
+    answer = post(
         editor, DRAFT, page="/desk/sign-in", **{k: v for k, v in typed.items() if k != "csrf_token"}
     )
     assert answer.status_code == 401
     assert "An hour of work" in answer.get_data(as_text=True)
 
 
-def test_each_pick_says_why_and_each_rejected_one_why_not(room: Stand) -> None:
+def test_each_pick_says_why_and_each_rejected_one_why_not(room: Site) -> None:
     page = get(signed_in(room, "viewer"), DRAFT)
-    for pick in picks(room):
-        assert str(escape(pick.why)) in page
+    for pick in load_picks(room):
+        assert str(escape(pick.reason)) in page
     with room.db.read() as session:
-        reasons = list(session.scalars(select(Rejection.why_not)))
+        reasons = list(session.scalars(select(Rejection.reason)))
     assert len(reasons) == 2
     assert all(str(escape(reason)) in page for reason in reasons)
 
 
-def test_words_that_come_after_the_freeze_are_given_back(room: Stand) -> None:
+def test_words_that_come_after_the_freeze_are_given_back(room: Site) -> None:
     editor = signed_in(room)
-    begun = form(editor)
+    begun = draft_form(editor)
     with room.db.begin() as session:
         session.execute(update(Issue).values(state=State.SENDING, release_at=utcnow(), started_at=utcnow()))
-    answer = press(editor, DRAFT, page="/desk/", **begun | {"intro": "An hour of work", "do": "save"})
+    answer = post(editor, DRAFT, page="/desk/", **begun | {"intro": "An hour of work", "do": "save"})
     assert answer.status_code == 409
     assert "That came too late" in answer.text
     assert "An hour of work" in answer.text
-    assert issue(room).intro == ""
+    assert load_issue(room).intro == ""

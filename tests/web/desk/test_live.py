@@ -11,9 +11,20 @@ from axe_playwright_python.sync_playwright import Axe
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import select, update
-from tests.web import serving
-from tests.web.desk.desk import csrf, form, get, issue, newsroom, order, picks, press, signed_in, undo
-from tests.web.newsstand import Stand
+from tests.web import live_server
+from tests.web.desk.clients import (
+    csrf_token,
+    draft_form,
+    get,
+    load_issue,
+    load_picks,
+    make_desk,
+    pick_order,
+    post,
+    signed_in,
+    undo_button,
+)
+from tests.web.factories import Site
 from werkzeug.test import TestResponse
 
 from digest.access.models import Visit
@@ -21,7 +32,7 @@ from digest.db import Database, utcnow
 from digest.editorial import issues, users
 from digest.editorial.drafts import versions
 from digest.editorial.models import Presence
-from digest.web.desk.drafts import diffs
+from digest.web.desk.drafts import text_diff
 
 DRAFT = "/desk/issues/1"
 BASE = "https://news.example.org"
@@ -29,14 +40,14 @@ HTMX = {"HX-Request": "true", "HX-Current-URL": BASE + DRAFT}
 
 
 @pytest.fixture
-def room(sqlite: Database, tmp_path: Path) -> Stand:
+def room(sqlite: Database, tmp_path: Path) -> Site:
     """What the rooms promise on both databases is asked in tests/editorial."""
-    return newsroom(sqlite, tmp_path)
+    return make_desk(sqlite, tmp_path)
 
 
 def ask(client: FlaskClient, path: str, method: str = "POST", **fields: object) -> TestResponse:
     """As htmx asks, with our proof in a header."""
-    headers = HTMX | {"X-CSRFToken": csrf(client, DRAFT), "Referer": BASE + DRAFT}
+    headers = HTMX | {"X-CSRFToken": csrf_token(client, DRAFT), "Referer": BASE + DRAFT}
     data = {name: value for name, value in fields.items() if name != "csrf_token"}
     return client.open(path, method=method, data=data, headers=headers, base_url=BASE)
 
@@ -45,63 +56,65 @@ def marks(page: str) -> dict[str, str]:
     return dict(re.findall(r'name="(was-[^"]+)" value="([^"]*)"', page))
 
 
-def test_words_save_themselves_with_a_quiet_line(room: Stand) -> None:
+def test_words_save_themselves_with_a_quiet_line(room: Site) -> None:
     editor = signed_in(room)
-    begun = form(editor)
+    begun = draft_form(editor)
     answer = ask(editor, f"{DRAFT}/words", **begun | {"intro": "Half a thou"})
     assert (answer.status_code, answer.headers["HX-Trigger"]) == (200, "draft-saved")
     assert "Saved <time" in answer.text
-    assert issue(room).intro == "Half a thou"
+    assert load_issue(room).intro == "Half a thou"
     begun |= marks(answer.text)
     ask(editor, f"{DRAFT}/words", **begun | {"intro": "Half a thought"})
-    assert issue(room).intro == "Half a thought"
+    assert load_issue(room).intro == "Half a thought"
     assert "issue-title" not in answer.text
-    titled = ask(editor, f"{DRAFT}/words", **form(editor) | {"subject": "Half a title"})
+    titled = ask(editor, f"{DRAFT}/words", **draft_form(editor) | {"subject": "Half a title"})
     assert '<h1 id="issue-title" hx-swap-oob="true">Half a title</h1>' in titled.text
-    assert ask(editor, f"{DRAFT}/words", **form(editor)).status_code == 204
+    assert ask(editor, f"{DRAFT}/words", **draft_form(editor)).status_code == 204
     with room.db.read() as session:
-        told = versions.listing(session, issues.get(session, 1).id)
-        assert [one.version.what for one in told] == ["the subject, the intro", "Drafted"]
+        told = versions.list_versions(session, issues.get_by_number(session, 1).id)
+        assert [one.version.summary for one in told] == ["the subject, the intro", "Drafted"]
 
 
-def test_a_clash_saves_what_does_not_clash_and_says_the_rest(room: Stand) -> None:
+def test_a_clash_saves_what_does_not_clash_and_says_the_rest(room: Site) -> None:
     one, other = signed_in(room), signed_in(room, "owner")
-    mine, theirs = form(one), form(other)
+    mine, theirs = draft_form(one), draft_form(other)
     ask(other, f"{DRAFT}/words", **theirs | {"intro": "Theirs"})
     answer = ask(one, f"{DRAFT}/words", **mine | {"intro": "Mine", "subject": "My subject"})
     assert (answer.status_code, answer.headers["HX-Retarget"]) == (409, "#saved")
     assert "Not saved: the intro." in answer.text
-    assert (issue(room).intro, issue(room).subject) == ("Theirs", "My subject")
+    assert (load_issue(room).intro, load_issue(room).subject) == ("Theirs", "My subject")
     again = ask(one, DRAFT, **mine | {"intro": "Mine", "do": "save"})
     assert (again.status_code, again.headers["HX-Retarget"]) == (409, "#main")
     assert "Two of you wrote at once" in again.text
 
 
-def test_a_text_that_is_too_long_saves_nothing_and_says_so(room: Stand) -> None:
+def test_a_text_that_is_too_long_saves_nothing_and_says_so(room: Site) -> None:
     editor = signed_in(room)
-    answer = ask(editor, f"{DRAFT}/words", **form(editor) | {"intro": "x" * 20_001, "subject": "Fine"})
+    answer = ask(editor, f"{DRAFT}/words", **draft_form(editor) | {"intro": "x" * 20_001, "subject": "Fine"})
     assert (answer.status_code, "20001 characters are too many" in answer.text) == (400, True)
-    assert issue(room).subject != "Fine"
+    assert load_issue(room).subject != "Fine"
 
 
-def test_a_button_changes_the_page_in_place(room: Stand) -> None:
-    editor, before = signed_in(room), order(room)
-    answer = ask(editor, DRAFT, **form(editor) | {"do": f"drop:{before[0]}"})
-    assert order(room) == before[1:]
+def test_a_button_changes_the_page_in_place(room: Site) -> None:
+    editor, before = signed_in(room), pick_order(room)
+    answer = ask(editor, DRAFT, **draft_form(editor) | {"do": f"drop:{before[0]}"})
+    assert pick_order(room) == before[1:]
     assert "<html" not in answer.text
     assert 'id="picks-part"' in answer.text
     assert 'id="flashes" role="status" hx-swap-oob="true"' in answer.text
     # The subject spoke of the pick that went, and nobody had written it.
     assert 'id="field-subject" hx-swap-oob="true"' in answer.text
     assert 'id="field-intro"' not in answer.text
-    moved = ask(editor, DRAFT, **form(editor) | {"do": "order", "order": ",".join(map(str, before[:0:-1]))})
-    assert (moved.headers["HX-Reswap"], order(room)) == ("none", before[:0:-1])
+    moved = ask(
+        editor, DRAFT, **draft_form(editor) | {"do": "order", "order": ",".join(map(str, before[:0:-1]))}
+    )
+    assert (moved.headers["HX-Reswap"], pick_order(room)) == ("none", before[:0:-1])
 
 
-def test_a_refused_button_brings_the_picks_as_they_stand_and_says_why(room: Stand) -> None:
+def test_a_refused_button_brings_the_picks_as_they_stand_and_says_why(room: Site) -> None:
     editor = signed_in(room)
-    headers = HTMX | {"X-CSRFToken": csrf(editor, DRAFT), "Referer": BASE + DRAFT}
-    data = form(editor) | {"do": "order", "order": "1,2"}
+    headers = HTMX | {"X-CSRFToken": csrf_token(editor, DRAFT), "Referer": BASE + DRAFT}
+    data = draft_form(editor) | {"do": "order", "order": "1,2"}
     answer = editor.post(DRAFT, data=data, headers=headers, base_url=BASE)
     assert (answer.status_code, answer.headers["Location"]) == (303, DRAFT)
     part = editor.get(DRAFT, headers=headers, base_url=BASE).text
@@ -110,23 +123,23 @@ def test_a_refused_button_brings_the_picks_as_they_stand_and_says_why(room: Stan
     assert "<html" not in part
 
 
-def test_a_button_to_another_page_leads_the_browser_there(room: Stand) -> None:
+def test_a_button_to_another_page_leads_the_browser_there(room: Site) -> None:
     editor = signed_in(room)
-    answer = ask(editor, DRAFT, **form(editor) | {"do": "preview"})
+    answer = ask(editor, DRAFT, **draft_form(editor) | {"do": "preview"})
     assert (answer.status_code, answer.headers["HX-Redirect"]) == (200, f"{DRAFT}/preview")
     assert "Location" not in answer.headers
 
 
-def test_who_is_signed_out_is_not_led_away_from_their_words(room: Stand) -> None:
+def test_who_is_signed_out_is_not_led_away_from_their_words(room: Site) -> None:
     editor = signed_in(room)
-    proof = csrf(editor, DRAFT)
+    proof = csrf_token(editor, DRAFT)
     editor.post("/desk/sign-out", data={"csrf_token": proof}, base_url=BASE)
     answer = editor.get(f"{DRAFT}/find?find=x", headers=HTMX, base_url=BASE)
     assert (answer.status_code, answer.headers["HX-Reswap"]) == (401, "none")
     assert "HX-Redirect" not in answer.headers
 
 
-def test_a_search_finds_while_one_types(room: Stand) -> None:
+def test_a_search_finds_while_one_types(room: Site) -> None:
     answer = ask(signed_in(room), f"{DRAFT}/find?find=parsnip+lantern", "GET")
     assert "1 comparison for “parsnip lantern”" in answer.text
     assert "<html" not in answer.text
@@ -136,8 +149,8 @@ def test_a_search_finds_while_one_types(room: Stand) -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_words_are_shown_as_they_will_look_and_nothing_is_stored(room: Stand) -> None:
-    editor, before = signed_in(room), room.rows()
+def test_words_are_shown_as_they_will_look_and_nothing_is_stored(room: Site) -> None:
+    editor, before = signed_in(room), room.count_rows()
     answer = ask(
         editor, f"{DRAFT}/look", intro="A *good* week <script>", subject="S" * 50, preheader="After it"
     )
@@ -146,27 +159,27 @@ def test_words_are_shown_as_they_will_look_and_nothing_is_stored(room: Stand) ->
     assert '<span class="number">50</span> characters; a phone shows about 40' in answer.text
     assert answer.text.count("After it") == 2  # light and dark
     assert "are the most" in ask(editor, f"{DRAFT}/look", intro="x" * 20_001).text
-    assert room.rows() == before
+    assert room.count_rows() == before
 
 
-def test_two_editors_see_each_other_and_what_changed(room: Stand) -> None:
+def test_two_editors_see_each_other_and_what_changed(room: Site) -> None:
     one, other = signed_in(room), signed_in(room, "owner")
-    seen = issue(room).revision
+    seen = load_issue(room).revision
     assert "is here too" not in ask(one, f"{DRAFT}/here", revision=seen).text
     assert "editor@verdicts.io is here too, since <time" in ask(other, f"{DRAFT}/here", revision=seen).text
-    press(other, DRAFT, do=f"pin:{order(room)[0]}")
+    post(other, DRAFT, do=f"pin:{pick_order(room)[0]}")
     told = ask(one, f"{DRAFT}/here", revision=seen).text
     assert "owner@verdicts.io is here too" in told
     assert "Changed meanwhile: a pin, by owner@verdicts.io" in told
     with room.db.begin() as session:
         for row in session.query(Presence):
-            row.seen_at = utcnow() - timedelta(minutes=2)
+            row.last_seen_at = utcnow() - timedelta(minutes=2)
     assert "is here too" not in ask(one, f"{DRAFT}/here", revision=seen).text
 
 
-def test_a_page_that_is_left_open_keeps_no_session_alive(room: Stand) -> None:
+def test_a_page_that_is_left_open_keeps_no_session_alive(room: Site) -> None:
     editor, yesterday = signed_in(room), utcnow() - timedelta(days=1)
-    proof = csrf(editor, DRAFT)
+    proof = csrf_token(editor, DRAFT)
     with room.db.begin() as session:
         session.execute(update(Visit).values(seen_at=yesterday))
 
@@ -181,43 +194,45 @@ def test_a_page_that_is_left_open_keeps_no_session_alive(room: Stand) -> None:
     assert seen()
 
 
-def test_the_versions_tell_what_changed_and_bring_it_back(room: Stand) -> None:
-    editor, before = signed_in(room), order(room)
-    press(editor, DRAFT, **form(editor) | {"intro": "One fine week", "do": "save"})
-    press(editor, DRAFT, **form(editor) | {"intro": "One <b>bad</b> week", "do": "save"})
-    press(editor, DRAFT, do=f"drop:{before[1]}")
+def test_the_versions_tell_what_changed_and_bring_it_back(room: Site) -> None:
+    editor, before = signed_in(room), pick_order(room)
+    post(editor, DRAFT, **draft_form(editor) | {"intro": "One fine week", "do": "save"})
+    post(editor, DRAFT, **draft_form(editor) | {"intro": "One <b>bad</b> week", "do": "save"})
+    post(editor, DRAFT, do=f"drop:{before[1]}")
     page = get(editor, f"{DRAFT}/versions")
     assert "dropped" in page
     assert "One <del>fine</del><ins>&lt;b&gt;bad&lt;/b&gt;</ins> week" in page
     first = min(map(int, re.findall(r'id="version-(\d+)"', page)))
-    back = press(editor, f"{DRAFT}/versions", version=first)
+    back = post(editor, f"{DRAFT}/versions", version=first)
     assert "That version is back" in back.text
-    assert (order(room), issue(room).intro) == (before, "")
-    path, fields = undo(back.text)
-    press(editor, path, **fields)
-    assert (before[1] in order(room), issue(room).intro) == (False, "One <b>bad</b> week")
-    assert press(editor, f"{DRAFT}/versions", version=9999).status_code == 404
+    assert (pick_order(room), load_issue(room).intro) == (before, "")
+    path, fields = undo_button(back.text)
+    post(editor, path, **fields)
+    assert (before[1] in pick_order(room), load_issue(room).intro) == (False, "One <b>bad</b> week")
+    assert post(editor, f"{DRAFT}/versions", version=9999).status_code == 404
     assert "Bring this one back" not in get(signed_in(room, "viewer"), f"{DRAFT}/versions")
 
 
 def test_words_that_differ_are_marked_and_the_rest_of_a_long_text_is_left_out() -> None:
     before, after = "one two three", "one 2 three"
-    assert [(run.kind, run.text) for run in diffs.runs(before, after)] == [
+    assert [(run.kind, run.text) for run in text_diff.diff_words(before, after)] == [
         ("same", "one "),
         ("gone", "two"),
         ("new", "2"),
         ("same", " three"),
     ]
     long = "word " * 200
-    short = diffs.runs(long + "end", long + "END", shorten=True)
+    short = text_diff.diff_words(long + "end", long + "END", shorten=True)
     assert [run.kind for run in short] == ["skip", "same", "gone", "new"]
     assert sum(len(run.text) for run in short) < 60
-    assert diffs.join("a b c d", "A b c d", "a b c D") == "A b c D"
-    assert diffs.join("a b c d", "A b c d", "X b c d") is None
+    assert text_diff.merge("a b c d", "A b c d", "a b c D") == "A b c D"
+    assert text_diff.merge("a b c d", "A b c d", "X b c d") is None
 
 
 def test_htmx_is_the_file_that_was_published() -> None:
-    _, _, published = (Path(diffs.__file__).parents[1] / "static/htmx.min.js").read_bytes().partition(b"\n")
+    _, _, published = (
+        (Path(text_diff.__file__).parents[2] / "static/htmx.min.js").read_bytes().partition(b"\n")
+    )
     assert (
         hashlib.sha256(published).hexdigest()
         == "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717"
@@ -225,19 +240,21 @@ def test_htmx_is_the_file_that_was_published() -> None:
 
 
 @pytest.fixture
-def paper(sqlite: Database, tmp_path: Path) -> Stand:
-    return newsroom(sqlite, tmp_path, "http://127.0.0.1")
+def paper(sqlite: Database, tmp_path: Path) -> Site:
+    return make_desk(sqlite, tmp_path, "http://127.0.0.1")
 
 
 @pytest.fixture
-def served(paper: Stand) -> Iterator[str]:
-    with serving.served(paper.app) as url:
+def served(paper: Site) -> Iterator[str]:
+    with live_server.serve(paper.app) as url:
         yield url
 
 
-def open_draft(browser: Browser, paper: Stand, served: str, role: str, scheme: str = "light") -> Page:
+def open_draft(browser: Browser, paper: Site, served: str, role: str, scheme: str = "light") -> Page:
     with paper.db.read() as session:
-        token = users.sign_in_token(paper.signer, users.find(session, f"{role}@verdicts.io"), utcnow())
+        token = users.create_sign_in_token(
+            paper.signer, users.find_user(session, f"{role}@verdicts.io"), utcnow()
+        )
     page = browser.new_context(viewport={"width": 360, "height": 740}, color_scheme=scheme).new_page()
     page.goto(f"{served}/desk/enter/{token}")
     page.click("main button")
@@ -247,10 +264,10 @@ def open_draft(browser: Browser, paper: Stand, served: str, role: str, scheme: s
 
 @pytest.mark.browser
 def test_an_editor_reorders_with_keys_writes_and_never_presses_save(
-    browser: Browser, paper: Stand, served: str
+    browser: Browser, paper: Site, served: str
 ) -> None:
     page = open_draft(browser, paper, served, "editor")
-    before = order(paper)
+    before = pick_order(paper)
     page.evaluate("window.untouched = true")
     page.locator(".picks h3 a").first.focus()
     page.keyboard.press("Alt+ArrowDown")
@@ -258,7 +275,7 @@ def test_an_editor_reorders_with_keys_writes_and_never_presses_save(
     expect(page.locator("#announce")).to_have_text(re.compile(r"is number 3 of 5 now\."))
     assert page.evaluate("document.activeElement.id") == f"name-{before[0]}"
     expect(page.locator("#flashes")).to_contain_text("is number 3 of 5 now.")
-    assert order(paper) == [before[1], before[2], before[0], *before[3:]]
+    assert pick_order(paper) == [before[1], before[2], before[0], *before[3:]]
     page.get_by_role("button", name="Undo").click()
     expect(page.locator(".picks h3 a").first).to_have_attribute("id", f"name-{before[0]}")
     page.get_by_label("Intro", exact=True).fill("A *quiet* week")
@@ -266,13 +283,13 @@ def test_an_editor_reorders_with_keys_writes_and_never_presses_save(
     page.get_by_label("Subject", exact=True).fill("Look what they did")
     expect(page.locator(".phone-dark .phone-subject")).to_have_text("Look what they did")
     expect(page.locator("#draft:not([data-unsaved])")).to_be_attached()
-    assert (issue(paper).intro, issue(paper).subject) == ("A *quiet* week", "Look what they did")
+    assert (load_issue(paper).intro, load_issue(paper).subject) == ("A *quiet* week", "Look what they did")
     assert page.evaluate("window.untouched")
     page.context.close()
 
 
 @pytest.mark.browser
-def test_two_editors_meet_on_one_text(browser: Browser, paper: Stand, served: str) -> None:
+def test_two_editors_meet_on_one_text(browser: Browser, paper: Site, served: str) -> None:
     one = open_draft(browser, paper, served, "editor", "dark")
     other = open_draft(browser, paper, served, "owner")
     expect(other.locator("#here")).to_contain_text("editor@verdicts.io is here too")
@@ -292,7 +309,7 @@ def test_two_editors_meet_on_one_text(browser: Browser, paper: Stand, served: st
     one.get_by_label("Yours").check()
     one.get_by_role("button", name="Save as chosen").click()
     expect(one.locator("#flashes")).to_contain_text("Saved as you chose.")
-    assert issue(paper).intro == "Mine"
-    assert picks(paper)
+    assert load_issue(paper).intro == "Mine"
+    assert load_picks(paper)
     one.context.close()
     other.context.close()

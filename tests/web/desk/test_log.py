@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import select
-from tests.web.desk.desk import get, newsroom, order, press, signed_in
-from tests.web.newsstand import BASE, Stand
-from tests.web.readers import reader
+from tests.web.desk.clients import get, make_desk, pick_order, post, signed_in
+from tests.web.factories import BASE, Site
+from tests.web.subscribers import create_subscriber
 
 from digest.access.models import Entry
 from digest.cli import House
@@ -21,54 +21,54 @@ READER = "ada.reader@example.org"
 
 
 @pytest.fixture
-def room(sqlite: Database, tmp_path: Path) -> Stand:
-    return newsroom(sqlite, tmp_path)
+def room(sqlite: Database, tmp_path: Path) -> Site:
+    return make_desk(sqlite, tmp_path)
 
 
-def lines(room: Stand) -> list[tuple[str, str, int | None]]:
+def lines(room: Site) -> list[tuple[str, str, int | None]]:
     with room.db.read() as session:
         rows = select(Entry.verb, Entry.kind, Entry.number).where(Entry.verb != "sign in").order_by(Entry.id)
         return [tuple(row) for row in session.execute(rows)]
 
 
-def test_what_an_editor_does_to_an_issue_is_told_once(room: Stand) -> None:
+def test_what_an_editor_does_to_an_issue_is_told_once(room: Site) -> None:
     editor = signed_in(room)
-    first = order(room)[0]
-    press(editor, "/desk/issues/1", do=f"pin:{first}")
-    press(editor, "/desk/issues/1", do=f"unpin:{first}")
+    first = pick_order(room)[0]
+    post(editor, "/desk/issues/1", do=f"pin:{first}")
+    post(editor, "/desk/issues/1", do=f"unpin:{first}")
     told = lines(room)
     assert told == [("edit", "issue", 1)] * 2
     for _ in range(2):
-        press(editor, "/desk/issues/1", do="save")
+        post(editor, "/desk/issues/1", do="save")
     assert len(lines(room)) <= len(told) + 1  # saving nothing new, over and over, is one line at most
 
 
-def test_what_was_refused_or_only_looked_at_is_not_told(room: Stand) -> None:
+def test_what_was_refused_or_only_looked_at_is_not_told(room: Site) -> None:
     editor, viewer = signed_in(room), signed_in(room, "viewer")
     get(editor, "/desk/issues/1/preview")
-    press(editor, "/desk/subscribers", address="nobody@example.org")
-    press(viewer, "/desk/issues/1", page="/desk/", do="save")
-    press(editor, "/desk/issues/1/pause", page="/desk/issues/1")
-    press(editor, "/desk/issues/99", page="/desk/", do="save")
+    post(editor, "/desk/subscribers", address="nobody@example.org")
+    post(viewer, "/desk/issues/1", page="/desk/", do="save")
+    post(editor, "/desk/issues/1/pause", page="/desk/issues/1")
+    post(editor, "/desk/issues/99", page="/desk/", do="save")
     assert lines(room) == []
 
 
-def test_who_comes_in_and_as_what_is_told(room: Stand) -> None:
+def test_who_comes_in_and_as_what_is_told(room: Site) -> None:
     owner = signed_in(room, "owner")
-    press(owner, "/desk/people", address="new@verdicts.io", role="viewer")
-    press(owner, "/desk/people/4/role", page="/desk/people", role="editor")
-    press(owner, "/desk/people/4/remove", page="/desk/people")
+    post(owner, "/desk/team", address="new@verdicts.io", role="viewer")
+    post(owner, "/desk/team/4/role", page="/desk/team", role="editor")
+    post(owner, "/desk/team/4/remove", page="/desk/team")
     assert lines(room) == [("invite", "person", 4), ("change the role", "person", 4), ("remove", "person", 4)]
-    page = get(owner, "/desk/log")
+    page = get(owner, "/desk/audit-log")
     assert "invite · new@verdicts.io" in page
     assert "(from viewer to editor)" in page
 
 
-def test_each_change_of_a_setting_is_told_and_of_two_people_from_what_to_what(room: Stand) -> None:
+def test_each_change_of_a_setting_is_told_and_of_two_people_from_what_to_what(room: Site) -> None:
     owner, going_out = signed_in(room, "owner"), "/desk/settings/going-out"
     for fields in ({"two_people": "1"}, {"hold_minutes": "25"}, {"two_people": "0"}):
-        press(owner, going_out, page="/desk/settings", do="save", **fields)
-    press(owner, "/desk/settings/calendar", page="/desk/settings", do="look", weekday="4")
+        post(owner, going_out, page="/desk/settings", do="save", **fields)
+    post(owner, "/desk/settings/calendar", page="/desk/settings", do="look", weekday="4")
     with room.db.read() as session:
         rows = select(Entry.words, Publication.slug).join(Publication).where(Entry.kind == "setting")
         told, slugs = zip(*session.execute(rows.order_by(Entry.id)), strict=True)
@@ -78,27 +78,27 @@ def test_each_change_of_a_setting_is_told_and_of_two_people_from_what_to_what(ro
         "going-out of it, two people from yes to no",
     ]
     assert lines(room) == [("change", "setting", None)] * 3
-    assert "two people from yes to no" in get(owner, "/desk/log?kind=setting")
+    assert "two people from yes to no" in get(owner, "/desk/audit-log?kind=setting")
 
 
-def test_the_page_is_for_owners_and_is_filtered(room: Stand) -> None:
+def test_the_page_is_for_owners_and_is_filtered(room: Site) -> None:
     owner, editor = signed_in(room, "owner"), signed_in(room)
-    press(editor, "/desk/issues/1", do="redraft")
-    get(editor, "/desk/log", 403)
-    page = get(owner, "/desk/log?kind=issue")
+    post(editor, "/desk/issues/1", do="redraft")
+    get(editor, "/desk/audit-log", 403)
+    page = get(owner, "/desk/audit-log?kind=issue")
     assert "redraft" in page
     assert "sign in" not in page.split('<ol class="log')[1]
-    assert "redraft" not in get(owner, "/desk/log?user=1")
-    assert "Nothing that fits" in get(owner, "/desk/log?kind=comparison")
+    assert "redraft" not in get(owner, "/desk/audit-log?user=1")
+    assert "Nothing that fits" in get(owner, "/desk/audit-log?kind=comparison")
     for odd in ("?kind=x", "?user=9999999999999999", "?before=0", "?before=x", "?user=%D9%A3"):
-        get(owner, f"/desk/log{odd}")
+        get(owner, f"/desk/audit-log{odd}")
 
 
-def test_erasing_a_reader_leaves_no_address_in_it(room: Stand) -> None:
+def test_erasing_a_reader_leaves_no_address_in_it(room: Site) -> None:
     here = SimpleNamespace(db=room.db, signer=room.signer, nudge=lambda _: None, base_url=BASE)
     house = House(services=lambda: here)
     with room.db.begin() as session:
-        number = reader(session, 1, READER)
+        number = create_subscriber(session, 1, READER)
     for words in (["suppress", READER], ["export", "--address", READER], ["erase", READER, "--yes"]):
         assert CliRunner().invoke(subscribers, words, obj=house).exit_code == 0
     told = [
@@ -111,7 +111,7 @@ def test_erasing_a_reader_leaves_no_address_in_it(room: Stand) -> None:
         assert "ada" not in str([vars(entry) for entry in session.scalars(select(Entry))])
 
 
-def test_the_command_line_reads_the_log_and_helps_who_is_locked_out(room: Stand) -> None:
+def test_the_command_line_reads_the_log_and_helps_who_is_locked_out(room: Site) -> None:
     here = SimpleNamespace(db=room.db, signer=room.signer, nudge=lambda _: None, base_url=BASE)
     house = House(services=lambda: here)
     editor = signed_in(room)

@@ -12,9 +12,9 @@ import requests
 from flask.testing import FlaskClient
 from joserfc.jwk import RSAKey
 from sqlalchemy import select
-from tests.web.desk.desk import csrf, get, newsroom, signed_in
-from tests.web.desk.provider import CLIENT, SECRET, OpenIdProvider, running
-from tests.web.newsstand import BASE, KEYS, Stand
+from tests.web.desk.clients import csrf_token, get, make_desk, signed_in
+from tests.web.desk.oidc_provider import CLIENT, SECRET, OpenIdProvider, running
+from tests.web.factories import BASE, KEYS, Site
 
 from digest.access.models import Entry, ProviderAccount, Visit
 from digest.cli.doctor import _provider
@@ -40,8 +40,8 @@ def provider(server: OpenIdProvider) -> OpenIdProvider:
 
 
 @pytest.fixture
-def room(sqlite: Database, tmp_path: Path, provider: OpenIdProvider) -> Stand:
-    made = newsroom(sqlite, tmp_path)
+def room(sqlite: Database, tmp_path: Path, provider: OpenIdProvider) -> Site:
+    made = make_desk(sqlite, tmp_path)
     known = Provider(provider.issuer, CLIENT, SECRET)
     made.app = make_app(made.app.extensions["digest"], secret_keys=KEYS, mailbox=False, provider=known)
     return made
@@ -49,7 +49,7 @@ def room(sqlite: Database, tmp_path: Path, provider: OpenIdProvider) -> Stand:
 
 def lead(client: FlaskClient) -> str:
     """Press the button; where it leads."""
-    data = {"csrf_token": csrf(client, "/desk/sign-in")}
+    data = {"csrf_token": csrf_token(client, "/desk/sign-in")}
     page = client.post("/desk/provider", base_url=BASE, data=data).text
     found = re.search(r'<a class="button" href="([^"]+)">', page)
     assert found, page
@@ -63,7 +63,7 @@ def come_back(there: str) -> str:
     return way_back.removeprefix(BASE)
 
 
-def sign_in(room: Stand) -> tuple[FlaskClient, str]:
+def sign_in(room: Site) -> tuple[FlaskClient, str]:
     """The whole way; the client, and the page it ends on."""
     client = room.app.test_client()
     back = client.get(come_back(lead(client)), base_url=BASE, follow_redirects=True)
@@ -74,7 +74,7 @@ def is_in(client: FlaskClient) -> bool:
     return client.get("/desk/", base_url=BASE).status_code == 200
 
 
-def test_an_invited_address_comes_in(room: Stand, provider: OpenIdProvider) -> None:
+def test_an_invited_address_comes_in(room: Site, provider: OpenIdProvider) -> None:
     client, _ = sign_in(room)
     assert is_in(client)
     assert f"By {urlsplit(provider.issuer).netloc}" in get(client, "/desk/account")
@@ -83,7 +83,7 @@ def test_an_invited_address_comes_in(room: Stand, provider: OpenIdProvider) -> N
         assert session.scalars(select(ProviderAccount.subject)).all() == ["user-7"]
 
 
-def test_the_way_there_carries_state_nonce_and_a_challenge(room: Stand, provider: OpenIdProvider) -> None:
+def test_the_way_there_carries_state_nonce_and_a_challenge(room: Site, provider: OpenIdProvider) -> None:
     client = room.app.test_client()
     first, second = (parse_qs(urlsplit(lead(client)).query) for _ in range(2))
     for name in ("state", "nonce", "code_challenge"):
@@ -96,9 +96,9 @@ def test_the_way_there_carries_state_nonce_and_a_challenge(room: Stand, provider
 
 
 def test_without_a_provider_there_is_no_button_and_no_door(sqlite: Database, tmp_path: Path) -> None:
-    client = newsroom(sqlite, tmp_path).app.test_client()
+    client = make_desk(sqlite, tmp_path).app.test_client()
     assert "/desk/provider" not in get(client, "/desk/sign-in")
-    data = {"csrf_token": csrf(client, "/desk/sign-in")}
+    data = {"csrf_token": csrf_token(client, "/desk/sign-in")}
     assert client.post("/desk/provider", base_url=BASE, data=data).status_code == 404
     get(client, BACK, 404)
 
@@ -113,7 +113,7 @@ def test_without_a_provider_there_is_no_button_and_no_door(sqlite: Database, tmp
         {"email_verified": None},
     ],
 )
-def test_nobody_else_comes_in(room: Stand, provider: OpenIdProvider, account: dict[str, Any]) -> None:
+def test_nobody_else_comes_in(room: Site, provider: OpenIdProvider, account: dict[str, Any]) -> None:
     for name, value in account.items():
         setattr(provider.account, name, value)
     client, page = sign_in(room)
@@ -135,7 +135,7 @@ def test_nobody_else_comes_in(room: Stand, provider: OpenIdProvider, account: di
     ids=str,
 )
 def test_an_id_token_for_somebody_or_something_else_is_refused(
-    room: Stand, provider: OpenIdProvider, lies: dict[str, Any]
+    room: Site, provider: OpenIdProvider, lies: dict[str, Any]
 ) -> None:
     provider.lies = lies
     client, page = sign_in(room)
@@ -143,22 +143,22 @@ def test_an_id_token_for_somebody_or_something_else_is_refused(
     assert "did not let you in" in page
 
 
-def test_a_token_that_another_key_signed_is_refused(room: Stand, provider: OpenIdProvider) -> None:
+def test_a_token_that_another_key_signed_is_refused(room: Site, provider: OpenIdProvider) -> None:
     provider.signs_with = RSAKey.generate_key(2048, {"kid": "one"})
     client, page = sign_in(room)
     assert not is_in(client)
     assert "did not let you in" in page
 
 
-def test_metadata_that_speak_for_another_issuer_are_refused(room: Stand, provider: OpenIdProvider) -> None:
+def test_metadata_that_speak_for_another_issuer_are_refused(room: Site, provider: OpenIdProvider) -> None:
     provider.lies = {"issuer": "https://login.example.org"}
     client = room.app.test_client()
-    data = {"csrf_token": csrf(client, "/desk/sign-in")}
+    data = {"csrf_token": csrf_token(client, "/desk/sign-in")}
     answer = client.post("/desk/provider", base_url=BASE, data=data, follow_redirects=True)
     assert "another provider" in answer.text
 
 
-def test_an_answer_that_this_browser_did_not_ask_for_is_refused(room: Stand) -> None:
+def test_an_answer_that_this_browser_did_not_ask_for_is_refused(room: Site) -> None:
     attacker, victim = room.app.test_client(), room.app.test_client()
     back = come_back(lead(attacker))
     victim.get(back, base_url=BASE)
@@ -170,7 +170,7 @@ def test_an_answer_that_this_browser_did_not_ask_for_is_refused(room: Stand) -> 
     assert is_in(attacker)
 
 
-def test_an_answer_works_once(room: Stand) -> None:
+def test_an_answer_works_once(room: Site) -> None:
     client = room.app.test_client()
     back = come_back(lead(client))
     kept = client.get_cookie("__Host-digest", domain="news.example.org")
@@ -182,7 +182,7 @@ def test_an_answer_works_once(room: Stand) -> None:
     assert not is_in(again)
 
 
-def test_a_code_of_somebody_else_s_sign_in_fails_at_the_challenge(room: Stand) -> None:
+def test_a_code_of_somebody_else_s_sign_in_fails_at_the_challenge(room: Site) -> None:
     attacker, victim = room.app.test_client(), room.app.test_client()
     stolen = parse_qs(urlsplit(come_back(lead(victim))).query)["code"][0]
     own = parse_qs(urlsplit(come_back(lead(attacker))).query)
@@ -191,7 +191,7 @@ def test_a_code_of_somebody_else_s_sign_in_fails_at_the_challenge(room: Stand) -
 
 
 def test_an_address_that_went_to_another_account_does_not_inherit_the_desk(
-    room: Stand, provider: OpenIdProvider
+    room: Site, provider: OpenIdProvider
 ) -> None:
     sign_in(room)
     provider.account.subject = "user-8"
@@ -200,7 +200,7 @@ def test_an_address_that_went_to_another_account_does_not_inherit_the_desk(
     assert "another account" in page
 
 
-def test_what_the_provider_refuses_is_said_without_its_words(room: Stand) -> None:
+def test_what_the_provider_refuses_is_said_without_its_words(room: Site) -> None:
     client = room.app.test_client()
     state = parse_qs(urlsplit(lead(client)).query)["state"][0]
     for query in (
@@ -217,11 +217,11 @@ def test_what_the_provider_refuses_is_said_without_its_words(room: Stand) -> Non
 
 
 def test_a_provider_that_is_away_is_said_plainly(sqlite: Database, tmp_path: Path) -> None:
-    made = newsroom(sqlite, tmp_path)
+    made = make_desk(sqlite, tmp_path)
     away = Provider("http://127.0.0.1:9", CLIENT, SECRET)
     app = make_app(made.app.extensions["digest"], secret_keys=KEYS, mailbox=False, provider=away)
     client = app.test_client()
-    data = {"csrf_token": csrf(client, "/desk/sign-in")}
+    data = {"csrf_token": csrf_token(client, "/desk/sign-in")}
     answer = client.post("/desk/provider", base_url=BASE, data=data, follow_redirects=True)
     assert "sign in by a letter" in answer.text
 
@@ -236,7 +236,7 @@ def test_the_doctor_knows_a_provider_by_its_own_name(provider: OpenIdProvider) -
     assert "404 as nobody" in _provider(f"{provider.issuer}/realm").seen
 
 
-def test_a_stranger_s_session_is_not_carried_over(room: Stand) -> None:
+def test_a_stranger_s_session_is_not_carried_over(room: Site) -> None:
     client = signed_in(room, "viewer")
     planted = client.get_cookie("__Host-digest", domain="news.example.org")
     client.get(come_back(lead(client)), base_url=BASE)

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
-from tests.web import serving
-from tests.web.desk.desk import get, newsroom, press, signed_in
-from tests.web.desk.sending import on_its_way, read_by
-from tests.web.newsstand import Stand
+from tests.web import live_server
+from tests.web.desk.clients import get, make_desk, post, signed_in
+from tests.web.desk.sent_issues import record_reactions, start_sending
+from tests.web.factories import Site
 
 from digest.db import Database, utcnow
 from digest.editorial import users
@@ -34,25 +34,27 @@ PAGES = (
     "/desk/tools/parsnip",
     "/desk/subscribers",
     "/desk/audience",
-    "/desk/people",
+    "/desk/team",
 )
 
 
 @pytest.fixture
-def room(sqlite: Database, tmp_path: Path) -> Stand:
-    return newsroom(sqlite, tmp_path, "http://127.0.0.1")
+def room(sqlite: Database, tmp_path: Path) -> Site:
+    return make_desk(sqlite, tmp_path, "http://127.0.0.1")
 
 
 @pytest.fixture
-def served(room: Stand) -> Iterator[str]:
-    with serving.served(room.app) as url:
+def served(room: Site) -> Iterator[str]:
+    with live_server.serve(room.app) as url:
         yield url
 
 
-def look(browser: Browser, room: Stand, served: str, paths: tuple[str, ...], scheme: str) -> None:
+def look(browser: Browser, room: Site, served: str, paths: tuple[str, ...], scheme: str) -> None:
     """Open each path on a phone, signed in as the owner, and let axe judge it."""
     with room.db.read() as session:
-        token = users.sign_in_token(room.signer, users.find(session, "owner@verdicts.io"), utcnow())
+        token = users.create_sign_in_token(
+            room.signer, users.find_user(session, "owner@verdicts.io"), utcnow()
+        )
     context = browser.new_context(viewport={"width": 360, "height": 740}, color_scheme=scheme)
     page = context.new_page()
     problems: list[str] = []
@@ -72,17 +74,17 @@ def look(browser: Browser, room: Stand, served: str, paths: tuple[str, ...], sch
 
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_of_a_draft_is_accessible(browser: Browser, room: Stand, served: str, scheme: str) -> None:
+def test_every_page_of_a_draft_is_accessible(browser: Browser, room: Site, served: str, scheme: str) -> None:
     look(browser, room, served, PAGES, scheme)
 
 
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_watching_and_reporting_are_accessible(
-    browser: Browser, room: Stand, served: str, scheme: str
+    browser: Browser, room: Site, served: str, scheme: str
 ) -> None:
-    numbers = on_its_way(room)
-    read_by(room, numbers)
+    numbers = start_sending(room)
+    record_reactions(room, numbers)
     look(
         browser,
         room,
@@ -99,24 +101,26 @@ def test_watching_and_reporting_are_accessible(
 
 
 @pytest.mark.browser
-def test_the_numbers_move_without_a_reload(browser: Browser, room: Stand, served: str) -> None:
-    numbers = on_its_way(room)
+def test_the_numbers_move_without_a_reload(browser: Browser, room: Site, served: str) -> None:
+    numbers = start_sending(room)
     with room.db.read() as session:
-        token = users.sign_in_token(room.signer, users.find(session, "owner@verdicts.io"), utcnow())
+        token = users.create_sign_in_token(
+            room.signer, users.find_user(session, "owner@verdicts.io"), utcnow()
+        )
     page = browser.new_page()
     page.goto(f"{served}/desk/enter/{token}")
     page.click("main button")
     page.goto(f"{served}/desk/issues/1")
     page.evaluate("window.untouched = true")
     owner = signed_in(room, "owner")
-    press(owner, f"/desk/issues/1/unknown/{numbers[9]}/sent", page="/desk/issues/1/report")
+    post(owner, f"/desk/issues/1/unknown/{numbers[9]}/sent", page="/desk/issues/1/report")
     page.wait_for_selector("svg[aria-label*='7 accepted']", timeout=10_000)
     assert page.evaluate("window.untouched")
     page.close()
 
 
-def test_the_front_shows_what_became_of_past_issues(room: Stand) -> None:
-    on_its_way(room, State.SENT)
+def test_the_front_shows_what_became_of_past_issues(room: Site) -> None:
+    start_sending(room, State.SENT)
     page = get(signed_in(room), "/desk/")
     assert "Of 11 planned: 6 accepted" in page
     assert "Draft an issue now" in page

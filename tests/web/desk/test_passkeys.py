@@ -12,8 +12,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from sqlalchemy import select, update
-from tests.web.desk.desk import csrf, newsroom, press, signed_in
-from tests.web.newsstand import BASE, Stand
+from tests.web.desk.clients import csrf_token, make_desk, post, signed_in
+from tests.web.factories import BASE, Site
 from werkzeug.serving import make_server
 
 from digest.access.models import Factor, Visit
@@ -23,13 +23,13 @@ from digest.editorial import users
 
 
 @pytest.fixture(scope="module")
-def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stand, str]]:
+def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, str]]:
     home = tmp_path_factory.mktemp("passkeys")
     shutil.copy(sqlite_template, home / "digest.sqlite3")
     database = connect(f"sqlite:///{home / 'digest.sqlite3'}")
     server = make_server("127.0.0.1", 0, lambda *_: [], threaded=True)
     url = f"http://localhost:{server.port}"
-    room = newsroom(database, home, url)
+    room = make_desk(database, home, url)
     server.app = room.app
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -63,17 +63,19 @@ def authenticator(page: Page) -> tuple[Any, str]:
     return wire, wire.send("WebAuthn.addVirtualAuthenticator", {"options": options})["authenticatorId"]
 
 
-def enter(page: Page, served: tuple[Stand, str], role: str = "editor") -> None:
+def enter(page: Page, served: tuple[Site, str], role: str = "editor") -> None:
     room, url = served
     with room.db.read() as session:
-        token = users.sign_in_token(room.signer, users.find(session, f"{role}@verdicts.io"), utcnow())
+        token = users.create_sign_in_token(
+            room.signer, users.find_user(session, f"{role}@verdicts.io"), utcnow()
+        )
     page.goto(f"{url}/desk/enter/{token}")
     page.get_by_role("button", name="Sign in").click()
 
 
 @pytest.mark.browser
 def test_a_passkey_is_set_up_used_and_refused_when_it_was_copied(
-    served: tuple[Stand, str], tab: BrowserContext
+    served: tuple[Site, str], tab: BrowserContext
 ) -> None:
     room, url = served
     page = tab.new_page()
@@ -111,7 +113,7 @@ def test_a_passkey_is_set_up_used_and_refused_when_it_was_copied(
 
 @pytest.mark.browser
 def test_people_and_the_log_are_for_everybody_on_any_screen(
-    served: tuple[Stand, str], tab: BrowserContext
+    served: tuple[Site, str], tab: BrowserContext
 ) -> None:
     page = tab.new_page()
     enter(page, served, "owner")
@@ -124,9 +126,9 @@ def test_people_and_the_log_are_for_everybody_on_any_screen(
 
 
 def test_an_answer_to_no_challenge_of_ours_is_refused(sqlite: Database, tmp_path: Path) -> None:
-    room = newsroom(sqlite, tmp_path)
+    room = make_desk(sqlite, tmp_path)
     client = signed_in(room)
-    options = press(client, "/desk/account/passkey/challenge", page="/desk/account").get_json()
+    options = post(client, "/desk/account/passkey/options", page="/desk/account").get_json()
     assert len(options["challenge"]) >= 43
     assert options["rp"]["id"] == "news.example.org"
     assert "editor@" not in options["user"]["id"]
@@ -137,28 +139,26 @@ def test_an_answer_to_no_challenge_of_ours_is_refused(sqlite: Database, tmp_path
         "null",
         json.dumps({"id": "x", "rawId": "x", "type": "public-key", "response": {}}),
     ):
-        page = press(
-            client, "/desk/account/passkey", page="/desk/account", credential=answer, name="Key"
-        ).text
+        page = post(client, "/desk/account/passkey", page="/desk/account", credential=answer, name="Key").text
         assert "The passkey was not made" in page, answer
     with sqlite.read() as session:
         assert session.scalars(select(Factor)).all() == []
 
 
 def test_a_bad_answer_at_the_door_lets_nobody_in(sqlite: Database, tmp_path: Path) -> None:
-    room = newsroom(sqlite, tmp_path)
+    room = make_desk(sqlite, tmp_path)
     with sqlite.begin() as session:
-        editor = users.find(session, "editor@verdicts.io")
+        editor = users.find_user(session, "editor@verdicts.io")
         facts = {"name": "Key", "made_at": utcnow(), "credential": "a2V5", "public_key": b"no key"}
         session.add(Factor(user_id=editor.id, kind="passkey", **facts))
     client = signed_in(room)
-    proof = {"csrf_token": csrf(client, "/desk/second")}
-    client.post("/desk/second/challenge", base_url=BASE, data=proof)
+    proof = {"csrf_token": csrf_token(client, "/desk/second-factor")}
+    client.post("/desk/second-factor/options", base_url=BASE, data=proof)
     known = {"id": "a2V5", "rawId": "a2V5", "type": "public-key"}
     response = {"clientDataJSON": "e30", "authenticatorData": "AAAA", "signature": "AAAA"}
     for answer in ("{}", "nonsense", json.dumps(known | {"response": response})):
-        client.post("/desk/second/passkey", base_url=BASE, data=proof | {"credential": answer})
-        assert client.get("/desk/", base_url=BASE).headers["Location"] == "/desk/second"
+        client.post("/desk/second-factor/passkey", base_url=BASE, data=proof | {"credential": answer})
+        assert client.get("/desk/", base_url=BASE).headers["Location"] == "/desk/second-factor"
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_passkeys_are_offered_where_browsers_have_them(url: str, host: str | Non
 
 
 def test_the_page_holds_no_inline_script(sqlite: Database, tmp_path: Path) -> None:
-    client = signed_in(newsroom(sqlite, tmp_path))
+    client = signed_in(make_desk(sqlite, tmp_path))
     answer = client.get("/desk/account", base_url=BASE)
     assert re.search(r"script-src 'self'(;|$)", answer.headers["Content-Security-Policy"])
     assert not re.search(r"<script(?![^>]*\ssrc=)", answer.text)

@@ -4,10 +4,10 @@ import re
 
 import pytest
 from sqlalchemy import select
-from tests.web.desk.desk import form, get, issue, order, press, signed_in, undo
-from tests.web.desk.sending import on_its_way
-from tests.web.newsstand import Stand
-from tests.web.readers import reader
+from tests.web.desk.clients import draft_form, get, load_issue, pick_order, post, signed_in, undo_button
+from tests.web.desk.sent_issues import start_sending
+from tests.web.factories import Site
+from tests.web.subscribers import create_subscriber
 
 from digest.audience.models import Subscriber, TopicChoice
 from digest.db import utcnow
@@ -22,21 +22,23 @@ PREVIEW = f"{DRAFT}/preview"
 BASE = "https://news.example.org"
 
 
-def readers(room: Stand) -> int:
+def readers(room: Site) -> int:
     """Two readers, the second of whom wants infrastructure alone; the second's number."""
     with room.db.begin() as session:
         publication = publications.find(session).id
-        reader(session, publication, "ann@example.org")
-        number = reader(session, publication, "bo@example.org")
+        create_subscriber(session, publication, "ann@example.org")
+        number = create_subscriber(session, publication, "bo@example.org")
         session.add(TopicChoice(publication_id=publication, subscriber_id=number, topic="Infrastructure"))
         return number
 
 
-def test_an_editor_looks_through_a_reader_s_eyes_and_no_address_and_no_token_gets_out(room: Stand) -> None:
+def test_an_editor_looks_through_a_reader_s_eyes_and_no_address_and_no_token_gets_out(room: Site) -> None:
     number = readers(room)
     editor = signed_in(room)
     answer = editor.post(
-        PREVIEW, base_url=BASE, data={"csrf_token": form(editor)["csrf_token"], "address": "Bo@example.org"}
+        PREVIEW,
+        base_url=BASE,
+        data={"csrf_token": draft_form(editor)["csrf_token"], "address": "Bo@example.org"},
     )
     where = answer.headers["Location"]
     assert (f"reader={number}" in where, "example.org" in where) == (True, False)
@@ -44,7 +46,7 @@ def test_an_editor_looks_through_a_reader_s_eyes_and_no_address_and_no_token_get
     assert "b•••@example.org" in page
     assert "bo@example.org" not in page
     assert "who chose Infrastructure" in page
-    before = room.rows()
+    before = room.count_rows()
     source = get(editor, f"{PREVIEW}/mail.eml?reader={number}")
     body = get(editor, f"{PREVIEW}/body?reader={number}&light=light")
     assert "To: <bo@example.org>" in source
@@ -54,37 +56,37 @@ def test_an_editor_looks_through_a_reader_s_eyes_and_no_address_and_no_token_get
     assert leave
     said = room.app.test_client().get(f"/unsubscribe/{leave[1]}", base_url=BASE)
     assert (said.status_code, "test" in said.text.lower()) == (200, True)
-    assert room.rows() == before
+    assert room.count_rows() == before
     viewer = signed_in(room, "viewer")
     for path in (PREVIEW, f"{PREVIEW}/body", f"{PREVIEW}/mail.eml"):
         get(viewer, f"{path}?reader={number}", 403)
 
 
-def test_who_would_not_be_mailed_and_who_is_nobody_is_said(room: Stand) -> None:
+def test_who_would_not_be_mailed_and_who_is_nobody_is_said(room: Site) -> None:
     number = readers(room)
     with room.db.begin() as session:
         session.get_one(Subscriber, number).suppressed_at = utcnow()
     editor = signed_in(room)
     assert "would not get this issue: suppressed" in get(editor, f"{PREVIEW}?reader={number}")
     get(editor, f"{PREVIEW}?reader=99999", 404)
-    missing = press(editor, PREVIEW, address="nobody@example.org")
+    missing = post(editor, PREVIEW, address="nobody@example.org")
     assert (missing.status_code, "is not a reader" in missing.text) == (404, True)
 
 
 @pytest.mark.parametrize("view", ["phone", "tablet", "desktop", "text", "source"])
-def test_every_way_to_look_is_a_page_and_changes_nothing(room: Stand, view: str) -> None:
+def test_every_way_to_look_is_a_page_and_changes_nothing(room: Site, view: str) -> None:
     viewer = signed_in(room, "viewer")
-    before = room.rows()
+    before = room.count_rows()
     page = get(viewer, f"{PREVIEW}?as={view}&light=dark&images=off")
     assert len(page.encode()) < 150_000
     if view == "source":
         assert '<span class="s-field"><b>List-Unsubscribe-Post</b>: List-Unsubscribe=One-Click</span>' in page
         assert page.count('class="s-boundary"') == 3
-    assert room.rows() == before
+    assert room.count_rows() == before
     get(viewer, f"{PREVIEW}?as=billboard", 404)
 
 
-def test_images_are_not_fetched_when_they_are_off(room: Stand) -> None:
+def test_images_are_not_fetched_when_they_are_off(room: Site) -> None:
     viewer = signed_in(room, "viewer")
     policy = viewer.get(f"{PREVIEW}/body?light=light&images=off", base_url=BASE).headers[
         "Content-Security-Policy"
@@ -92,15 +94,15 @@ def test_images_are_not_fetched_when_they_are_off(room: Stand) -> None:
     assert "img-src 'none'" in policy
 
 
-def test_one_is_told_what_changed_since_one_s_own_last_look(room: Stand) -> None:
+def test_one_is_told_what_changed_since_one_s_own_last_look(room: Site) -> None:
     editor = signed_in(room)
     assert "You have not looked this issue through yet" in get(editor, PREVIEW)
-    press(editor, f"{DRAFT}/looked", page=PREVIEW)
+    post(editor, f"{DRAFT}/looked", page=PREVIEW)
     assert "Nothing changed since your last look" in get(editor, PREVIEW)
     with room.db.begin() as session:
-        found = issues.get(session, 1)
-        pick_edits.drop(session, found, order(room)[1], by="another@verdicts.io")
-    press(editor, DRAFT, **form(editor) | {f"note-{order(room)[0]}": "Look again.", "do": "save"})
+        found = issues.get_by_number(session, 1)
+        pick_edits.drop_pick(session, found, pick_order(room)[1], author="another@verdicts.io")
+    post(editor, DRAFT, **draft_form(editor) | {f"note-{pick_order(room)[0]}": "Look again.", "do": "save"})
     page = get(editor, PREVIEW)
     assert "was dropped." in page
     assert "was written: “Look again.”" in page
@@ -110,13 +112,13 @@ def test_one_is_told_what_changed_since_one_s_own_last_look(room: Stand) -> None
     assert "not looked this issue through" in get(signed_in(room, "owner"), PREVIEW)
 
 
-def test_tests_go_to_oneself_to_all_editors_and_to_anybody_in_any_variant(room: Stand) -> None:
+def test_tests_go_to_oneself_to_all_editors_and_to_anybody_in_any_variant(room: Site) -> None:
     editor = signed_in(room)
     tests = f"{DRAFT}/tests"
-    page = press(editor, tests, page=PREVIEW, to="me", topic="Infrastructure").text
+    page = post(editor, tests, page=PREVIEW, to="me", topic="Infrastructure").text
     assert "on its way to editor@verdicts.io" in page
-    press(editor, tests, page=PREVIEW, to="editors")
-    press(editor, tests, page=PREVIEW, to="address", address="friend@example.net")
+    post(editor, tests, page=PREVIEW, to="editors")
+    post(editor, tests, page=PREVIEW, to="address", address="friend@example.net")
     with room.db.begin() as session:
         letters = session.scalars(select(Letter).order_by(Letter.id)).all()
         assert [letter.address for letter in letters] == [
@@ -131,31 +133,31 @@ def test_tests_go_to_oneself_to_all_editors_and_to_anybody_in_any_variant(room: 
     assert "250 2.0.0 Ok: queued as 7A1B" in part
     assert "The relay has not answered yet." in part
     assert 'hx-trigger="every 3s"' in part
-    assert press(signed_in(room, "viewer"), tests, page="/desk/", to="me").status_code == 403
+    assert post(signed_in(room, "viewer"), tests, page="/desk/", to="me").status_code == 403
 
 
-def test_tests_are_limited_so_that_a_desk_is_no_cannon(room: Stand) -> None:
+def test_tests_are_limited_so_that_a_desk_is_no_cannon(room: Site) -> None:
     editor = signed_in(room)
     room.app.extensions["digest"].limiter.allows("30/hour", "test", "0")
-    answers = {press(editor, f"{DRAFT}/tests", page="/desk/", to="editors").status_code for _ in range(16)}
+    answers = {post(editor, f"{DRAFT}/tests", page="/desk/", to="editors").status_code for _ in range(16)}
     assert answers == {200, 429}
 
 
-def test_send_now_can_be_undone_before_and_in_its_hold(room: Stand) -> None:
+def test_send_now_can_be_undone_before_and_in_its_hold(room: Site) -> None:
     editor = signed_in(room)
-    path, fields = undo(press(editor, f"{DRAFT}/schedule", do="now", hold="5").text)
+    path, fields = undo_button(post(editor, f"{DRAFT}/schedule", do="now", hold="5").text)
     assert path == f"{DRAFT}/recall"
-    assert "it is a draft again" in press(editor, path, page=DRAFT, **fields).text
-    assert issue(room).state == State.DRAFT
-    on_its_way(room, hold_minutes=5)
+    assert "it is a draft again" in post(editor, path, page=DRAFT, **fields).text
+    assert load_issue(room).state == State.DRAFT
+    start_sending(room, hold_minutes=5)
     with room.db.begin() as session:
-        issues.get(session, 1).started_at = None  # nothing was claimed yet
+        issues.get_by_number(session, 1).started_at = None  # nothing was claimed yet
     assert "Take it back, as a draft" in get(editor, DRAFT)
-    assert "nobody got it" in press(editor, path, page=DRAFT).text
-    assert issue(room).state == State.DRAFT
+    assert "nobody got it" in post(editor, path, page=DRAFT).text
+    assert load_issue(room).state == State.DRAFT
 
 
-def test_the_hour_is_spoken_of_live_with_what_is_promised(room: Stand) -> None:
+def test_the_hour_is_spoken_of_live_with_what_is_promised(room: Site) -> None:
     readers(room)
     viewer = signed_in(room, "viewer")
     asked = f"{DRAFT}/schedule?day=2027-03-28&clock=02:30&zone=Europe/Berlin&hold=15"

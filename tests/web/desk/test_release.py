@@ -5,9 +5,9 @@ import re
 
 import pytest
 from sqlalchemy import select
-from tests.web.desk.desk import form, get, issue, press, signed_in, undo
-from tests.web.desk.sending import on_its_way
-from tests.web.newsstand import Stand
+from tests.web.desk.clients import draft_form, get, load_issue, post, signed_in, undo_button
+from tests.web.desk.sent_issues import start_sending
+from tests.web.factories import Site
 
 from digest.db import utcnow
 from digest.delivery.ledger.models import Delivery, Letter
@@ -20,77 +20,79 @@ PLAN = f"{DRAFT}/schedule"
 HOUR = {"day": "2030-01-01", "clock": "09:00", "zone": "Europe/Berlin", "hold": "15"}
 
 
-def test_the_last_look_is_one_sentence(room: Stand) -> None:
+def test_the_last_look_is_one_sentence(room: Site) -> None:
     page = get(signed_in(room), f"{PLAN}?day=2030-01-01&clock=09:00&zone=Europe/Berlin")
     assert "Tuesday 1 January, 09:00 Europe/Berlin, issue 1, 5 verdicts, to 0 readers" in page
 
 
-def test_an_hour_can_be_looked_at_before_it_is_taken(room: Stand) -> None:
-    page = press(signed_in(room), PLAN, do="look", **HOUR | {"zone": "Asia/Tokyo"}).get_data(as_text=True)
+def test_an_hour_can_be_looked_at_before_it_is_taken(room: Site) -> None:
+    page = post(signed_in(room), PLAN, do="look", **HOUR | {"zone": "Asia/Tokyo"}).get_data(as_text=True)
     assert "09:00 Asia/Tokyo" in page
-    assert issue(room).state == State.DRAFT
+    assert load_issue(room).state == State.DRAFT
 
 
-def test_a_scheduled_issue_is_taken_back_with_undo(room: Stand) -> None:
+def test_a_scheduled_issue_is_taken_back_with_undo(room: Site) -> None:
     editor = signed_in(room)
-    page = press(editor, PLAN, do="schedule", **HOUR).get_data(as_text=True)
-    stored = issue(room)
+    page = post(editor, PLAN, do="schedule", **HOUR).get_data(as_text=True)
+    stored = load_issue(room)
     assert (stored.state, stored.send_on, stored.zone, stored.hold_minutes) == (
         State.SCHEDULED,
         "2030-01-01 09:00",
         "Europe/Berlin",
         15,
     )
-    path, fields = undo(page)
-    press(editor, path, page=DRAFT, **fields)
-    assert issue(room).state == State.DRAFT
+    path, fields = undo_button(page)
+    post(editor, path, page=DRAFT, **fields)
+    assert load_issue(room).state == State.DRAFT
 
 
-def test_a_blocking_check_stops_it_and_says_why(room: Stand) -> None:
+def test_a_blocking_check_stops_it_and_says_why(room: Site) -> None:
     editor = signed_in(room)
-    press(editor, DRAFT, **form(editor) | {"subject": "Hello {{ name }}", "do": "save"})
+    post(editor, DRAFT, **draft_form(editor) | {"subject": "Hello {{ name }}", "do": "save"})
     page = get(editor, PLAN)
     assert "It cannot go out yet" in page
-    page = press(editor, PLAN, do="schedule", **HOUR).get_data(as_text=True)
+    page = post(editor, PLAN, do="schedule", **HOUR).get_data(as_text=True)
     assert "cannot go out: The subject holds {{ name }}" in page
-    press(editor, PLAN, do="now", hold="0")
-    assert issue(room).state == State.DRAFT
+    post(editor, PLAN, do="now", hold="0")
+    assert load_issue(room).state == State.DRAFT
 
 
-def test_an_issue_that_the_freeze_refused_is_mended_where_it_waits(room: Stand) -> None:
+def test_an_issue_that_the_freeze_refused_is_mended_where_it_waits(room: Site) -> None:
     editor = signed_in(room)
-    press(editor, PLAN, do="schedule", **HOUR)
-    press(editor, DRAFT, **form(editor) | {"subject": "Hello {{ name }}", "do": "save"})
+    post(editor, PLAN, do="schedule", **HOUR)
+    post(editor, DRAFT, **draft_form(editor) | {"subject": "Hello {{ name }}", "do": "save"})
     with room.db.begin() as session:
-        found = issues.get(session, 1)
-        transitions.move(session, found, State.PAUSED, now=utcnow(), by="clock", why="a field of a merge")
+        found = issues.get_by_number(session, 1)
+        transitions.change_state(
+            session, found, State.PAUSED, now=utcnow(), actor="clock", reason="a field of a merge"
+        )
     page = get(editor, DRAFT)
     assert "A field of a merge." in page
-    press(editor, DRAFT, **form(editor) | {"subject": "Hello", "do": "save"})
-    press(editor, PLAN, do="schedule", **HOUR)
-    assert (issue(room).state, issue(room).subject) == (State.SCHEDULED, "Hello")
+    post(editor, DRAFT, **draft_form(editor) | {"subject": "Hello", "do": "save"})
+    post(editor, PLAN, do="schedule", **HOUR)
+    assert (load_issue(room).state, load_issue(room).subject) == (State.SCHEDULED, "Hello")
 
 
 @pytest.mark.parametrize(
     "wrong", [{"clock": "25:00"}, {"zone": "Mars/Olympus"}, {"day": "2020-01-01"}, {"hold": "x"}]
 )
-def test_an_hour_that_cannot_be_is_refused_with_a_reason(room: Stand, wrong: dict[str, str]) -> None:
-    answer = press(signed_in(room), PLAN, do="schedule", **HOUR | wrong)
+def test_an_hour_that_cannot_be_is_refused_with_a_reason(room: Site, wrong: dict[str, str]) -> None:
+    answer = post(signed_in(room), PLAN, do="schedule", **HOUR | wrong)
     assert "notice-bad" in answer.get_data(as_text=True) or answer.status_code == 400
-    assert issue(room).state == State.DRAFT
+    assert load_issue(room).state == State.DRAFT
 
 
-def test_send_now_keeps_its_hold_and_wakes_the_clock(room: Stand) -> None:
-    page = press(signed_in(room), PLAN, do="now", hold="5").get_data(as_text=True)
+def test_send_now_keeps_its_hold_and_wakes_the_clock(room: Site) -> None:
+    page = post(signed_in(room), PLAN, do="now", hold="5").get_data(as_text=True)
     assert "after a hold of 5 minutes" in page
-    assert issue(room).state == State.SCHEDULED
+    assert load_issue(room).state == State.SCHEDULED
     assert "calendar" in room.nudges
 
 
-def test_a_test_mail_is_marked_and_goes_to_any_address(room: Stand) -> None:
+def test_a_test_mail_is_marked_and_goes_to_any_address(room: Site) -> None:
     editor = signed_in(room)
-    page = press(
-        editor, DRAFT, **form(editor) | {"do": "test", "test-address": "friend@example.net"}
+    page = post(
+        editor, DRAFT, **draft_form(editor) | {"do": "test", "test-address": "friend@example.net"}
     ).get_data(as_text=True)
     assert "A test is on its way to friend@example.net." in page
     with room.db.read() as session:
@@ -102,9 +104,9 @@ def test_a_test_mail_is_marked_and_goes_to_any_address(room: Stand) -> None:
     assert "letters" in room.nudges
 
 
-def test_what_is_previewed_is_the_mail_itself(room: Stand) -> None:
+def test_what_is_previewed_is_the_mail_itself(room: Site) -> None:
     viewer = signed_in(room, "viewer")
-    subject = issue(room).subject
+    subject = load_issue(room).subject
     raw = viewer.get(f"{DRAFT}/preview/mail.eml", base_url="https://news.example.org")
     assert raw.mimetype == "message/rfc822"
     mail = email.message_from_bytes(raw.data, policy=email.policy.default)
@@ -114,7 +116,7 @@ def test_what_is_previewed_is_the_mail_itself(room: Stand) -> None:
     assert subject in get(viewer, f"{DRAFT}/preview?as=text")
 
 
-def test_the_frame_of_a_preview_may_do_nothing(room: Stand) -> None:
+def test_the_frame_of_a_preview_may_do_nothing(room: Site) -> None:
     answer = signed_in(room).get(f"{DRAFT}/preview/body?light=dark", base_url="https://news.example.org")
     policy = answer.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
@@ -124,16 +126,16 @@ def test_the_frame_of_a_preview_may_do_nothing(room: Stand) -> None:
     assert 'sandbox="' in get(signed_in(room), f"{DRAFT}/preview")
 
 
-def test_one_watches_numbers_that_add_up(room: Stand) -> None:
-    on_its_way(room)
+def test_one_watches_numbers_that_add_up(room: Site) -> None:
+    start_sending(room)
     page = get(signed_in(room), DRAFT)
     assert "Of 11 planned: 6 accepted, 1 excluded, 2 failed, 1 unknown, 1 remaining" in page
     assert '<meta http-equiv="refresh" content="3">' in page
     assert "Pause" in page
 
 
-def test_a_hold_counts_down_and_cancel_really_cancels(room: Stand) -> None:
-    on_its_way(room, hold_minutes=5)
+def test_a_hold_counts_down_and_cancel_really_cancels(room: Site) -> None:
+    start_sending(room, hold_minutes=5)
     editor = signed_in(room)
     page = get(editor, DRAFT)
     assert "no mail has left" in page
@@ -141,61 +143,61 @@ def test_a_hold_counts_down_and_cancel_really_cancels(room: Stand) -> None:
     assert "Cancel" not in re.findall(r"<button[^>]*>([^<]*)", page)
     assert f'href="{DRAFT}/cancel"' in page
     assert "so that nobody gets it?" in get(editor, f"{DRAFT}/cancel")
-    assert issue(room).state == State.SENDING
+    assert load_issue(room).state == State.SENDING
     get(signed_in(room, "viewer"), f"{DRAFT}/cancel", status=403)
-    press(editor, f"{DRAFT}/cancel")
-    assert issue(room).state == State.CANCELLED
+    post(editor, f"{DRAFT}/cancel")
+    assert load_issue(room).state == State.CANCELLED
 
 
-def test_the_rest_is_cancelled_with_a_second_press(room: Stand) -> None:
-    on_its_way(room)
+def test_the_rest_is_cancelled_with_a_second_press(room: Site) -> None:
+    start_sending(room)
     editor = signed_in(room)
     assert "1 of 11 have nothing yet" in get(editor, f"{DRAFT}/cancel")
-    press(editor, f"{DRAFT}/cancel")
-    assert issue(room).state == State.CANCELLED
+    post(editor, f"{DRAFT}/cancel")
+    assert load_issue(room).state == State.CANCELLED
     assert editor.get(f"{DRAFT}/cancel").status_code == 303
 
 
-def test_unscheduling_puts_the_hour_back_with_undo(room: Stand) -> None:
+def test_unscheduling_puts_the_hour_back_with_undo(room: Site) -> None:
     editor = signed_in(room)
-    press(editor, PLAN, do="schedule", **HOUR)
-    path, fields = undo(press(editor, f"{DRAFT}/unschedule", page=DRAFT).get_data(as_text=True))
-    assert issue(room).state == State.DRAFT
-    press(editor, path, page=DRAFT, **fields)
-    stored = issue(room)
+    post(editor, PLAN, do="schedule", **HOUR)
+    path, fields = undo_button(post(editor, f"{DRAFT}/unschedule", page=DRAFT).get_data(as_text=True))
+    assert load_issue(room).state == State.DRAFT
+    post(editor, path, page=DRAFT, **fields)
+    stored = load_issue(room)
     kept = (stored.state, stored.send_on, stored.zone, stored.hold_minutes)
     assert kept == (State.SCHEDULED, "2030-01-01 09:00", "Europe/Berlin", 15)
 
 
-def test_unscheduling_what_is_on_its_way_leads_to_where_one_watches(room: Stand) -> None:
+def test_unscheduling_what_is_on_its_way_leads_to_where_one_watches(room: Site) -> None:
     editor = signed_in(room)
-    on_its_way(room, hold_minutes=5)
-    page = press(editor, f"{DRAFT}/unschedule", page=DRAFT)
+    start_sending(room, hold_minutes=5)
+    page = post(editor, f"{DRAFT}/unschedule", page=DRAFT)
     assert "went on its way meanwhile" in page.get_data(as_text=True)
     assert page.request.path == DRAFT
-    assert issue(room).state == State.SENDING
+    assert load_issue(room).state == State.SENDING
 
 
-def test_pause_and_resume(room: Stand) -> None:
-    on_its_way(room)
+def test_pause_and_resume(room: Site) -> None:
+    start_sending(room)
     editor = signed_in(room)
-    page = press(editor, f"{DRAFT}/pause", page=DRAFT).get_data(as_text=True)
-    assert issue(room).state == State.PAUSED
+    page = post(editor, f"{DRAFT}/pause", page=DRAFT).get_data(as_text=True)
+    assert load_issue(room).state == State.PAUSED
     assert 'http-equiv="refresh"' not in page
-    press(editor, f"{DRAFT}/resume", page=DRAFT)
-    assert issue(room).state == State.SENDING
+    post(editor, f"{DRAFT}/resume", page=DRAFT)
+    assert load_issue(room).state == State.SENDING
 
 
-def test_no_remaining_time_is_promised_before_it_was_measured(room: Stand) -> None:
-    on_its_way(room)
+def test_no_remaining_time_is_promised_before_it_was_measured(room: Site) -> None:
+    start_sending(room)
     with room.db.begin() as session:
         for row in session.scalars(select(Delivery)):
             row.outcome = row.ended_at = None
     assert "not measured yet" in get(signed_in(room), DRAFT)
 
 
-def test_the_report_adds_up_and_names_reasons(room: Stand) -> None:
-    on_its_way(room, State.SENT)
+def test_the_report_adds_up_and_names_reasons(room: Site) -> None:
+    start_sending(room, State.SENT)
     page = get(signed_in(room, "viewer"), DRAFT)
     assert "no such mailbox" in page
     assert "Failed, by reason" in page
@@ -204,19 +206,19 @@ def test_the_report_adds_up_and_names_reasons(room: Stand) -> None:
     assert "Send again" not in page
 
 
-def test_a_person_settles_what_nobody_knows(room: Stand) -> None:
-    numbers = on_its_way(room, State.SENT)
+def test_a_person_settles_what_nobody_knows(room: Site) -> None:
+    numbers = start_sending(room, State.SENT)
     editor = signed_in(room)
-    page = press(editor, f"{DRAFT}/unknown/{numbers[9]}/sent", page=f"{DRAFT}/report").get_data(as_text=True)
+    page = post(editor, f"{DRAFT}/unknown/{numbers[9]}/sent", page=f"{DRAFT}/report").get_data(as_text=True)
     assert "7 accepted" in page
     assert "counted as sent to reader" in page
-    page = press(editor, f"{DRAFT}/failed/again", page=f"{DRAFT}/report").get_data(as_text=True)
+    page = post(editor, f"{DRAFT}/failed/again", page=f"{DRAFT}/report").get_data(as_text=True)
     assert "2 whose mail failed are tried again" in page
 
 
-def test_a_sent_issue_cannot_be_edited(room: Stand) -> None:
-    on_its_way(room, State.SENT)
+def test_a_sent_issue_cannot_be_edited(room: Site) -> None:
+    start_sending(room, State.SENT)
     editor = signed_in(room)
-    before = issue(room).subject
-    press(editor, DRAFT, page=f"{DRAFT}/report", subject="Too late", do="save", **{"was-subject": "x"})
-    assert issue(room).subject == before
+    before = load_issue(room).subject
+    post(editor, DRAFT, page=f"{DRAFT}/report", subject="Too late", do="save", **{"was-subject": "x"})
+    assert load_issue(room).subject == before

@@ -6,9 +6,9 @@ import re
 from datetime import timedelta
 
 from sqlalchemy import update
-from tests.web.desk.desk import get, signed_in
-from tests.web.desk.sending import OUTCOMES, on_its_way, read_by
-from tests.web.newsstand import Stand
+from tests.web.desk.clients import get, signed_in
+from tests.web.desk.sent_issues import OUTCOMES, record_reactions, start_sending
+from tests.web.factories import Site
 
 from digest.audience import consent
 from digest.audience.models import Subscriber
@@ -23,9 +23,9 @@ def words(page: str) -> list[str]:
     return re.findall(r'<svg class="chart[^"]*"[^>]*aria-label="([^"]*)"', page)
 
 
-def test_a_report_says_in_words_what_its_pictures_show(room: Stand) -> None:
-    numbers = on_its_way(room, State.SENT)
-    read_by(room, numbers)
+def test_a_report_says_in_words_what_its_pictures_show(room: Site) -> None:
+    numbers = start_sending(room, State.SENT)
+    record_reactions(room, numbers)
     page = get(signed_in(room, "viewer"), "/desk/issues/1/report")
     assert any("2 by people and 5 in all" in said for said in words(page))
     assert any("Readers who left, by the hour: 2" in said for said in words(page))
@@ -34,8 +34,8 @@ def test_a_report_says_in_words_what_its_pictures_show(room: Stand) -> None:
     assert "outcomes.csv" not in page  # a viewer takes no addresses away
 
 
-def test_refusals_are_told_by_domain_with_their_reasons(room: Stand) -> None:
-    numbers = on_its_way(room, State.SENT)
+def test_refusals_are_told_by_domain_with_their_reasons(room: Site) -> None:
+    numbers = start_sending(room, State.SENT)
     with room.db.begin() as session:
         at_mail = {"address": "x@mail.example", "address_key": "x@mail.example"}
         session.execute(update(Subscriber).where(Subscriber.id == numbers[6]).values(at_mail))
@@ -49,8 +49,8 @@ def test_refusals_are_told_by_domain_with_their_reasons(room: Stand) -> None:
     assert re.findall(r'class="address"[^>]*>([^<]+)<', listed) == ["r7@example.org", "r10@example.org"]
 
 
-def test_every_number_leads_to_its_readers(room: Stand) -> None:
-    on_its_way(room, State.SENT)
+def test_every_number_leads_to_its_readers(room: Site) -> None:
+    start_sending(room, State.SENT)
     editor = signed_in(room)
     for outcome in (*Outcome, "remaining"):
         page = get(editor, f"/desk/issues/1/deliveries?outcome={outcome}")
@@ -61,14 +61,14 @@ def test_every_number_leads_to_its_readers(room: Stand) -> None:
     assert "no delivery ends as" in get(editor, "/desk/issues/1/deliveries?outcome=eaten", status=400).lower()
 
 
-def test_lists_are_paged_by_reader(room: Stand) -> None:
-    numbers = on_its_way(room, State.SENT)
+def test_lists_are_paged_by_reader(room: Site) -> None:
+    numbers = start_sending(room, State.SENT)
     page = get(signed_in(room), f"/desk/issues/1/deliveries?after={numbers[4]}")
     assert re.findall(r'class="address"[^>]*>r(\d+)@', page) == ["5", "6", "7", "8", "9", "10"]
 
 
-def test_all_outcomes_come_as_csv_without_formulas(room: Stand) -> None:
-    numbers = on_its_way(room, State.SENT)
+def test_all_outcomes_come_as_csv_without_formulas(room: Site) -> None:
+    numbers = start_sending(room, State.SENT)
     with room.db.begin() as session:
         evil = {"reply": '=HYPERLINK("http://evil")'}
         session.execute(update(Delivery).where(Delivery.subscriber_id == numbers[6]).values(evil))
@@ -83,8 +83,8 @@ def test_all_outcomes_come_as_csv_without_formulas(room: Stand) -> None:
     assert [row["address"] for row in rows[:2]] == ["", "r1@example.org"]
 
 
-def test_an_issue_stands_beside_the_last_ones_with_their_median(room: Stand) -> None:
-    on_its_way(room, State.SENT)
+def test_an_issue_stands_beside_the_last_ones_with_their_median(room: Site) -> None:
+    start_sending(room, State.SENT)
     assert "Against the last" not in get(signed_in(room), "/desk/issues/1/report")
     with room.db.begin() as session:
         session.execute(update(Delivery).where(Delivery.outcome.is_(None)).values(due_at=utcnow()))
@@ -103,8 +103,8 @@ def test_an_issue_stands_beside_the_last_ones_with_their_median(room: Stand) -> 
     assert "Accepted: 0 here; the last 2 issues have 3 in the middle" in words(page)
 
 
-def test_issues_that_are_over_are_counted_together_as_each_by_itself(room: Stand) -> None:
-    on_its_way(room, State.SENT)
+def test_issues_that_are_over_are_counted_together_as_each_by_itself(room: Site) -> None:
+    start_sending(room, State.SENT)
     with room.db.begin() as session:
         waits = Delivery.outcome.is_(None)
         session.execute(update(Delivery).where(waits).values(due_at=utcnow()))
@@ -115,9 +115,9 @@ def test_issues_that_are_over_are_counted_together_as_each_by_itself(room: Stand
         assert of_ended(session, [1, 99]) == {1: (found.accepted, found.failed)} == {1: (7, 2)}
 
 
-def test_the_year_of_an_audience_is_counted_by_the_week(room: Stand) -> None:
+def test_the_year_of_an_audience_is_counted_by_the_week(room: Site) -> None:
     now = utcnow()
-    numbers = on_its_way(room)
+    numbers = start_sending(room)
     with room.db.begin() as session:
         for number, (kind, weeks) in enumerate(
             (

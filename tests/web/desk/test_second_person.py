@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from tests.web.desk.desk import get, issue, newsroom, press, signed_in
-from tests.web.newsstand import Stand
+from tests.web.desk.clients import get, load_issue, make_desk, post, signed_in
+from tests.web.factories import Site
 
 from digest.db import Database, utcnow
 from digest.editorial.calendar import schedule
@@ -13,19 +13,19 @@ PAGE = "/desk/issues/1"
 
 
 @pytest.fixture
-def room(sqlite: Database, tmp_path: Path) -> Stand:
-    return newsroom(sqlite, tmp_path, two_people=True)
+def room(sqlite: Database, tmp_path: Path) -> Site:
+    return make_desk(sqlite, tmp_path, two_people=True)
 
 
-def due(made: Stand) -> list[int]:
+def due(made: Site) -> list[int]:
     with made.db.read() as session:
-        return schedule.due(session, utcnow())
+        return schedule.list_due(session, utcnow())
 
 
-def test_what_one_sends_another_releases(room: Stand) -> None:
+def test_what_one_sends_another_releases(room: Site) -> None:
     editor, owner = signed_in(room), signed_in(room, "owner")
     assert "Two people let an issue" in get(editor, f"{PAGE}/schedule")
-    said = press(editor, f"{PAGE}/schedule", page=f"{PAGE}/schedule", do="now", hold="0").get_data(
+    said = post(editor, f"{PAGE}/schedule", page=f"{PAGE}/schedule", do="now", hold="0").get_data(
         as_text=True
     )
     assert "waits for a second person; the others are asked" in said
@@ -34,36 +34,38 @@ def test_what_one_sends_another_releases(room: Stand) -> None:
     assert "waits for somebody else to release it" in get(editor, "/desk/")
     page = get(owner, PAGE)
     assert "editor@verdicts.io asked" in page
-    revision = issue(room).revision
-    said = press(owner, f"{PAGE}/release", page=PAGE, revision=revision).get_data(as_text=True)
+    revision = load_issue(room).revision
+    said = post(owner, f"{PAGE}/release", page=PAGE, revision=revision).get_data(as_text=True)
     assert "Issue 1 is released." in said
     assert "owner@verdicts.io released it" in said
-    assert due(room) == [issue(room).id]
+    assert due(room) == [load_issue(room).id]
 
 
-def test_an_edit_asks_for_a_new_look(room: Stand) -> None:
+def test_an_edit_asks_for_a_new_look(room: Site) -> None:
     editor, owner = signed_in(room), signed_in(room, "owner")
-    press(editor, f"{PAGE}/schedule", page=f"{PAGE}/schedule", do="now", hold="0")
-    seen = issue(room).revision
-    press(editor, PAGE, do="pin:1")
-    said = press(owner, f"{PAGE}/release", page=PAGE, revision=seen).get_data(as_text=True)
+    post(editor, f"{PAGE}/schedule", page=f"{PAGE}/schedule", do="now", hold="0")
+    seen = load_issue(room).revision
+    post(editor, PAGE, do="pin:1")
+    said = post(owner, f"{PAGE}/release", page=PAGE, revision=seen).get_data(as_text=True)
     assert "was edited since" in said
     assert "was edited since it was asked for" in get(owner, PAGE)
-    press(owner, f"{PAGE}/ask", page=PAGE)
-    said = press(editor, f"{PAGE}/release", page=PAGE, revision=issue(room).revision).get_data(as_text=True)
+    post(owner, f"{PAGE}/ask", page=PAGE)
+    said = post(editor, f"{PAGE}/release", page=PAGE, revision=load_issue(room).revision).get_data(
+        as_text=True
+    )
     assert "Issue 1 is released." in said
 
 
-def test_a_form_without_what_was_seen_releases_nothing(room: Stand) -> None:
+def test_a_form_without_what_was_seen_releases_nothing(room: Site) -> None:
     editor, owner = signed_in(room), signed_in(room, "owner")
-    press(editor, f"{PAGE}/schedule", page=f"{PAGE}/schedule", do="now", hold="0")
-    press(owner, f"{PAGE}/release", page=PAGE)
+    post(editor, f"{PAGE}/schedule", page=f"{PAGE}/schedule", do="now", hold="0")
+    post(owner, f"{PAGE}/release", page=PAGE)
     assert due(room) == []
 
 
 def test_where_one_is_enough_nobody_is_asked(sqlite: Database, tmp_path: Path) -> None:
-    room = newsroom(sqlite, tmp_path)
+    room = make_desk(sqlite, tmp_path)
     editor = signed_in(room)
-    press(editor, f"{PAGE}/schedule", page=f"{PAGE}/schedule", do="now", hold="0")
+    post(editor, f"{PAGE}/schedule", page=f"{PAGE}/schedule", do="now", hold="0")
     assert "second person" not in get(editor, PAGE)
-    assert due(room) == [issue(room).id]
+    assert due(room) == [load_issue(room).id]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 from tests.relay import Relay, Script
-from tests.web.desk.desk import get, newsroom, press, signed_in, undo
-from tests.web.newsstand import Stand, publish, stand
+from tests.web.desk.clients import get, make_desk, post, signed_in, undo_button
+from tests.web.factories import Site, create_publication, make_site
 
 from digest.db import Database, utcnow
 from digest.editorial import users
@@ -18,17 +18,17 @@ from digest.smtp.connect import relay_from_url
 
 
 @pytest.fixture
-def empty(sqlite: Database, tmp_path: Path) -> Stand:
+def empty(sqlite: Database, tmp_path: Path) -> Site:
     """What `digest init` leaves: a publication with a name and no more, and its owner."""
-    made = stand(sqlite, tmp_path)
+    made = make_site(sqlite, tmp_path)
     with made.db.begin() as session:
-        publish(session, sender_address="digest@localhost.localdomain", postal_address="")
-        users.invite(session, "owner@verdicts.io", "owner", utcnow())
-        users.invite(session, "editor@verdicts.io", "editor", utcnow())
+        create_publication(session, sender_address="digest@localhost.localdomain", postal_address="")
+        users.invite_user(session, "owner@verdicts.io", "owner", utcnow())
+        users.invite_user(session, "editor@verdicts.io", "editor", utcnow())
     return made
 
 
-def paper(made: Stand) -> Publication:
+def paper(made: Site) -> Publication:
     with made.db.read() as session:
         found = publications.find(session)
         session.expunge_all()
@@ -42,12 +42,12 @@ def next_words(client: FlaskClient) -> str:
     return " ".join(re.sub(r"<[^>]+>", "", found[1]).split())
 
 
-def speak_to(made: Stand, relay: Relay) -> None:
+def speak_to(made: Site, relay: Relay) -> None:
     services = made.app.extensions["digest"]
     made.app.extensions["digest"] = replace(services, relay=relay_from_url(relay.url))
 
 
-def test_the_set_up_leads_from_nothing_to_a_draft(empty: Stand) -> None:
+def test_the_set_up_leads_from_nothing_to_a_draft(empty: Site) -> None:
     owner = signed_in(empty, "owner")
     assert "Next: name and sender." in next_words(owner)
     save(owner, "name", name="Verdicts", tagline="", sender_name="Ana", sender_address="ana@verdicts.io")
@@ -61,7 +61,7 @@ def test_the_set_up_leads_from_nothing_to_a_draft(empty: Stand) -> None:
         assert [mail.recipient for mail in relay.mails] == ["ana@verdicts.io"]
     assert "Next: first comparisons." in next_words(owner)
     assert "12 sample comparisons are here" in save(owner, "comparisons")
-    page = press(owner, "/desk/", page="/desk/setup").get_data(as_text=True)
+    page = post(owner, "/desk/", page="/desk/setup").get_data(as_text=True)
     assert "Issue 1 is drafted." in page
     assert "Issue 1 is drafted. Look it over" in next_words(owner)
     assert "The publication works" in get(owner, "/desk/setup")
@@ -70,21 +70,21 @@ def test_the_set_up_leads_from_nothing_to_a_draft(empty: Stand) -> None:
 
 
 def save(client: FlaskClient, step: str, **fields: str) -> str:
-    return press(client, f"/desk/setup/{step}", **fields).get_data(as_text=True)
+    return post(client, f"/desk/setup/{step}", **fields).get_data(as_text=True)
 
 
-def test_a_step_can_be_come_back_to_and_taken_back(empty: Stand) -> None:
+def test_a_step_can_be_come_back_to_and_taken_back(empty: Site) -> None:
     owner = signed_in(empty, "owner")
     page = save(owner, "address", postal_address="1 Main Street")
     assert "1 Main Street" in get(owner, "/desk/setup/address")
-    url, fields = undo(page)
-    press(owner, url, page="/desk/setup", **fields)
+    url, fields = undo_button(page)
+    post(owner, url, page="/desk/setup", **fields)
     assert paper(empty).postal_address == ""
 
 
-def test_what_cannot_be_taken_stays_in_the_form_with_the_reason(empty: Stand) -> None:
+def test_what_cannot_be_taken_stays_in_the_form_with_the_reason(empty: Site) -> None:
     owner = signed_in(empty, "owner")
-    answer = press(
+    answer = post(
         owner, "/desk/setup/calendar", zone="Berlin", weekday="2", at="09:00", draft_days_before="2"
     )
     page = answer.get_data(as_text=True)
@@ -94,21 +94,21 @@ def test_what_cannot_be_taken_stays_in_the_form_with_the_reason(empty: Stand) ->
     assert paper(empty).weekday == 1
 
 
-def test_the_dates_of_a_calendar_can_be_looked_at_before_it_is_saved(empty: Stand) -> None:
+def test_the_dates_of_a_calendar_can_be_looked_at_before_it_is_saved(empty: Site) -> None:
     owner = signed_in(empty, "owner")
     fields = {"zone": "Asia/Tokyo", "weekday": "4", "at": "18:00", "draft_days_before": "2", "do": "look"}
     for path in ("/desk/setup/calendar", "/desk/settings/calendar"):
-        page = press(owner, path, page="/desk/setup", **fields).get_data(as_text=True)
+        page = post(owner, path, page="/desk/setup", **fields).get_data(as_text=True)
         assert len(re.findall(r"Friday \d+ \w+, 18:00", page)) == 3
         assert "(Asia/Tokyo)" in page
     assert paper(empty).zone == "UTC"
 
 
-def test_a_refusal_of_the_relay_is_shown_with_what_mends_it_and_the_step_stays_open(empty: Stand) -> None:
+def test_a_refusal_of_the_relay_is_shown_with_what_mends_it_and_the_step_stays_open(empty: Site) -> None:
     owner = signed_in(empty, "owner")
     with Relay(Script(every_mail="553 5.7.1 <b>sender</b> not verified")) as relay:
         speak_to(empty, relay)
-        answer = press(owner, "/desk/setup/relay", address="ana@verdicts.io")
+        answer = post(owner, "/desk/setup/relay", address="ana@verdicts.io")
     page = answer.get_data(as_text=True)
     assert answer.status_code == 502
     assert "Verify the sender" in page
@@ -116,7 +116,7 @@ def test_a_refusal_of_the_relay_is_shown_with_what_mends_it_and_the_step_stays_o
     assert "relay" not in paper(empty).set_up
 
 
-def test_only_an_owner_sets_up(empty: Stand) -> None:
+def test_only_an_owner_sets_up(empty: Site) -> None:
     editor = signed_in(empty, "editor")
     get(editor, "/desk/setup", 403)
     get(editor, "/desk/settings", 403)
@@ -124,22 +124,22 @@ def test_only_an_owner_sets_up(empty: Stand) -> None:
 
 
 def test_a_setting_is_changed_and_taken_back(sqlite: Database, tmp_path: Path) -> None:
-    made = newsroom(sqlite, tmp_path)
+    made = make_desk(sqlite, tmp_path)
     owner = signed_in(made, "owner")
-    said = press(owner, "/desk/settings/going-out", page="/desk/settings", hold_minutes="25", two_people="1")
+    said = post(owner, "/desk/settings/going-out", page="/desk/settings", hold_minutes="25", two_people="1")
     assert (paper(made).hold_minutes, paper(made).two_people) == (25, True)
-    url, fields = undo(said.get_data(as_text=True))
-    press(owner, url, page="/desk/settings", **fields)
+    url, fields = undo_button(said.get_data(as_text=True))
+    post(owner, url, page="/desk/settings", **fields)
     assert (paper(made).hold_minutes, paper(made).two_people) == (10, False)
-    answer = press(owner, "/desk/settings/picks", page="/desk/settings", wanted_picks="2", fewest_picks="3")
+    answer = post(owner, "/desk/settings/picks", page="/desk/settings", wanted_picks="2", fewest_picks="3")
     assert answer.status_code == 400
     assert "more than wanted_picks" in answer.get_data(as_text=True)
 
 
 def test_another_publication_is_begun_and_stands_on_the_desk(sqlite: Database, tmp_path: Path) -> None:
-    made = newsroom(sqlite, tmp_path)
+    made = make_desk(sqlite, tmp_path)
     owner = signed_in(made, "owner")
-    page = press(owner, "/desk/publications", page="/desk/settings", name="Daily Parsers").get_data(
+    page = post(owner, "/desk/publications", page="/desk/settings", name="Daily Parsers").get_data(
         as_text=True
     )
     assert "Set-up of Daily Parsers" in page
@@ -148,9 +148,9 @@ def test_another_publication_is_begun_and_stands_on_the_desk(sqlite: Database, t
 
 
 def test_a_publication_that_has_sent_is_not_asked_for_its_set_up(sqlite: Database, tmp_path: Path) -> None:
-    made = newsroom(sqlite, tmp_path)
+    made = make_desk(sqlite, tmp_path)
     with made.db.begin() as session:
         from digest.editorial import issues
 
-        issues.get(session, 1).started_at = utcnow()
+        issues.get_by_number(session, 1).started_at = utcnow()
     assert "Set this publication up" not in next_words(signed_in(made, "owner"))

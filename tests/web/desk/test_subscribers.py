@@ -4,10 +4,10 @@ import json
 import re
 
 from sqlalchemy import select
-from tests.web.desk.desk import get, press, signed_in
-from tests.web.desk.sending import on_its_way, read_by
-from tests.web.newsstand import Stand
-from tests.web.readers import reader
+from tests.web.desk.clients import get, post, signed_in
+from tests.web.desk.sent_issues import record_reactions, start_sending
+from tests.web.factories import Site
+from tests.web.subscribers import create_subscriber
 
 from digest.access.models import Entry
 from digest.audience import consent, suppression
@@ -21,35 +21,35 @@ from digest.tracking.models import Click
 BASE = "https://news.example.org"
 
 
-def people(room: Stand, *given: tuple[str, str]) -> list[int]:
+def people(room: Site, *given: tuple[str, str]) -> list[int]:
     with room.db.begin() as session:
         number = publications.find(session).id
-        return [reader(session, number, address, standing) for address, standing in given]
+        return [create_subscriber(session, number, address, standing) for address, standing in given]
 
 
 def listed(page: str) -> list[str]:
     return re.findall(r'class="address"[^>]*>([^<]+)<', page)
 
 
-def test_a_whole_address_leads_to_its_reader_and_a_beginning_lists_them(room: Stand) -> None:
+def test_a_whole_address_leads_to_its_reader_and_a_beginning_lists_them(room: Site) -> None:
     people(room, ("ana@example.org", "active"), ("anatol@example.org", "left"), ("bob@example.org", "active"))
     viewer = signed_in(room, "viewer")
-    whole = press(viewer, "/desk/subscribers", address="Ana@example.org")
+    whole = post(viewer, "/desk/subscribers", address="Ana@example.org")
     assert "ana@example.org</h1>" in whole.text
     assert whole.request.path.startswith("/desk/subscribers/")
-    begun = press(viewer, "/desk/subscribers", address="An")
+    begun = post(viewer, "/desk/subscribers", address="An")
     assert listed(begun.text) == ["ana@example.org", "anatol@example.org"]
     assert "an" not in begun.request.query_string.decode()
-    assert listed(press(viewer, "/desk/subscribers", address="an", standing="left").text) == [
+    assert listed(post(viewer, "/desk/subscribers", address="an", standing="left").text) == [
         "anatol@example.org"
     ]
-    assert "begins with “zoe”" in press(viewer, "/desk/subscribers", address="zoe").text
+    assert "begins with “zoe”" in post(viewer, "/desk/subscribers", address="zoe").text
     for odd in ("an_%", "\0zz", "\ud7ff\U0010ffff", "x" * 999):
-        assert listed(press(viewer, "/desk/subscribers", address=odd).text) == []
+        assert listed(post(viewer, "/desk/subscribers", address=odd).text) == []
     assert viewer.get("/desk/issues/1/deliveries?domain=%00&reason=%00", base_url=BASE).status_code == 200
 
 
-def test_lists_are_paged_by_key_whatever_order_they_are_in(room: Stand) -> None:
+def test_lists_are_paged_by_key_whatever_order_they_are_in(room: Site) -> None:
     people(room, *((f"r{place:03}@example.org", "active") for place in range(120)))
     viewer = signed_in(room, "viewer")
     seen, page = [], get(viewer, "/desk/subscribers?standing=reachable")
@@ -59,13 +59,13 @@ def test_lists_are_paged_by_key_whatever_order_they_are_in(room: Stand) -> None:
     assert [*seen, *listed(page)] == [f"r{place:03}@example.org" for place in range(120)]
     seen, after = [], ""
     for _ in range(3):
-        page = press(viewer, "/desk/subscribers", address="r", after=after).text
+        page = post(viewer, "/desk/subscribers", address="r", after=after).text
         seen += listed(page)
         after = (re.findall(r'name="after" value="([^"]+)"', page) or [""])[0]
     assert seen == [f"r{place:03}@example.org" for place in range(120)]
 
 
-def test_counts_by_standing_add_up(room: Stand) -> None:
+def test_counts_by_standing_add_up(room: Site) -> None:
     given = zip("abcdef", ("active", "active", "pending", "left", "active", "left"), strict=True)
     numbers = people(room, *((f"{name}@example.org", standing) for name, standing in given))
     with room.db.begin() as session:
@@ -80,7 +80,7 @@ def test_counts_by_standing_add_up(room: Stand) -> None:
         assert len(listed(get(signed_in(room), f"/desk/subscribers?standing={standing}"))) == int(many)
 
 
-def test_where_a_reader_stands_is_one_word_in_the_list_and_on_their_page(room: Stand) -> None:
+def test_where_a_reader_stands_is_one_word_in_the_list_and_on_their_page(room: Site) -> None:
     given = (("ana@example.org", "active"), ("bob@example.org", "pending"), ("cas@example.org", "left"))
     viewer = signed_in(room, "viewer")
     for number, word in zip(people(room, *given), ("Reachable", "Pending", "Left"), strict=True):
@@ -88,9 +88,9 @@ def test_where_a_reader_stands_is_one_word_in_the_list_and_on_their_page(room: S
         assert f"<dt>Stands</dt><dd>{word}" in get(viewer, f"/desk/subscribers/{number}")
 
 
-def test_the_whole_history_of_one_reader_is_on_one_page(room: Stand) -> None:
-    numbers = on_its_way(room, State.SENT)
-    read_by(room, numbers)
+def test_the_whole_history_of_one_reader_is_on_one_page(room: Site) -> None:
+    numbers = start_sending(room, State.SENT)
+    record_reactions(room, numbers)
     with room.db.begin() as session:
         facts = {"subscriber_id": numbers[0], "publication_id": 1, "source": "form"}
         consent.record(session, **facts, kind=consent.Kind.CONFIRMED, now=utcnow(), wording="Yes, send it.")
@@ -105,9 +105,9 @@ def test_the_whole_history_of_one_reader_is_on_one_page(room: Stand) -> None:
     assert "Erase" not in page
 
 
-def test_everything_about_a_reader_is_handed_out_as_json(room: Stand) -> None:
-    numbers = on_its_way(room, State.SENT)
-    read_by(room, numbers)
+def test_everything_about_a_reader_is_handed_out_as_json(room: Site) -> None:
+    numbers = start_sending(room, State.SENT)
+    record_reactions(room, numbers)
     viewer = signed_in(room, "viewer")
     path = f"/desk/subscribers/{numbers[1]}/data.json"
     assert viewer.get(path, base_url=BASE).status_code == 403
@@ -117,11 +117,11 @@ def test_everything_about_a_reader_is_handed_out_as_json(room: Stand) -> None:
     assert [one["machine"] for one in held["clicks"]] == [True] * 3
 
 
-def test_suppressing_is_asked_first_and_holds(room: Stand) -> None:
+def test_suppressing_is_asked_first_and_holds(room: Site) -> None:
     (number,) = people(room, ("ana@example.org", "active"))
     editor, path = signed_in(room), f"/desk/subscribers/{number}/suppress"
     assert "Never mail" in get(editor, path)
-    assert "not mailed any more" in press(editor, path).text
+    assert "not mailed any more" in post(editor, path).text
     with room.db.read() as session:
         assert suppression.is_suppressed(session, room.signer, "ana@example.org")
         told = list(session.scalars(select(Entry.number).where(Entry.kind == "subscriber")))
@@ -129,24 +129,24 @@ def test_suppressing_is_asked_first_and_holds(room: Stand) -> None:
     assert path not in get(editor, f"/desk/subscribers/{number}")
 
 
-def test_erasing_wants_the_address_typed_and_leaves_nothing(room: Stand) -> None:
+def test_erasing_wants_the_address_typed_and_leaves_nothing(room: Site) -> None:
     (number,) = people(room, ("ana@example.org", "active"))
     editor, path = signed_in(room), f"/desk/subscribers/{number}/erase"
-    assert "Nothing was erased" in press(editor, path, address="bob@example.org").text
+    assert "Nothing was erased" in post(editor, path, address="bob@example.org").text
     assert address(room, number) == "ana@example.org"
-    page = press(editor, path, address="Ana@Example.org ").text
+    page = post(editor, path, address="Ana@Example.org ").text
     assert address(room, number) is None
     assert "Erased reader" in page
     assert "ana@" not in page
-    again = press(editor, path, page="/desk/subscribers", address="ana@example.org")
+    again = post(editor, path, page="/desk/subscribers", address="ana@example.org")
     assert "erased already" in again.text
 
 
-def test_an_erased_reader_s_clicks_say_nothing_of_their_browser(room: Stand) -> None:
-    numbers = on_its_way(room, State.SENT)
-    read_by(room, numbers)
+def test_an_erased_reader_s_clicks_say_nothing_of_their_browser(room: Site) -> None:
+    numbers = start_sending(room, State.SENT)
+    record_reactions(room, numbers)
     editor = signed_in(room)
-    press(editor, f"/desk/subscribers/{numbers[1]}/erase", address="r1@example.org")
+    post(editor, f"/desk/subscribers/{numbers[1]}/erase", address="r1@example.org")
     with room.db.read() as session:
         rows = session.execute(
             select(Click.subscriber_id, Click.agent).distinct().order_by(Click.subscriber_id)
@@ -154,6 +154,6 @@ def test_an_erased_reader_s_clicks_say_nothing_of_their_browser(room: Stand) -> 
         assert [tuple(row) for row in rows] == [(numbers[0], "Firefox"), (numbers[1], "")]
 
 
-def address(room: Stand, number: int) -> str | None:
+def address(room: Site, number: int) -> str | None:
     with room.db.read() as session:
         return session.get_one(Subscriber, number).address

@@ -3,9 +3,9 @@
 import re
 
 from sqlalchemy import select
-from tests.web.desk.desk import get, press, signed_in
-from tests.web.desk.sending import OUTCOMES, on_its_way
-from tests.web.newsstand import Stand
+from tests.web.desk.clients import get, post, signed_in
+from tests.web.desk.sent_issues import OUTCOMES, start_sending
+from tests.web.factories import Site
 
 from digest.delivery.ledger.models import Letter
 
@@ -18,7 +18,7 @@ def verdicts(page: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def test_the_preview_is_what_a_reader_with_these_topics_gets(room: Stand) -> None:
+def test_the_preview_is_what_a_reader_with_these_topics_gets(room: Site) -> None:
     editor = signed_in(room)
     page = get(editor, PREVIEW)
     shown, held = verdicts(page)
@@ -36,16 +36,16 @@ def test_the_preview_is_what_a_reader_with_these_topics_gets(room: Stand) -> Non
     assert len(source) < len(get(editor, PREVIEW + "/mail.eml"))
 
 
-def test_topics_that_the_issue_has_not_show_all_of_it(room: Stand) -> None:
+def test_topics_that_the_issue_has_not_show_all_of_it(room: Site) -> None:
     shown, held = verdicts(get(signed_in(room), PREVIEW + "?topic=Gardening"))
     assert shown == held
 
 
-def test_an_editor_sends_one_readers_copy_again(room: Stand) -> None:
-    numbers = dict(zip(OUTCOMES, on_its_way(room), strict=True))
+def test_an_editor_sends_one_readers_copy_again(room: Site) -> None:
+    numbers = dict(zip(OUTCOMES, start_sending(room), strict=True))
     editor = signed_in(room)
     history = f"/desk/subscribers/{numbers['accepted']}"
-    page = press(editor, f"{history}/issues/1/resend", page=history)
+    page = post(editor, f"{history}/issues/1/resend", page=history)
     assert "on its way once more" in page.get_data(as_text=True)
     with room.db.read() as session:
         letter = session.scalars(select(Letter).where(Letter.kind == "copy")).one()
@@ -53,20 +53,20 @@ def test_an_editor_sends_one_readers_copy_again(room: Stand) -> None:
     assert "letters" in room.nudges
 
 
-def test_there_is_no_copy_of_what_was_never_sent(room: Stand) -> None:
-    numbers = dict(zip(OUTCOMES, on_its_way(room), strict=True))
+def test_there_is_no_copy_of_what_was_never_sent(room: Site) -> None:
+    numbers = dict(zip(OUTCOMES, start_sending(room), strict=True))
     editor = signed_in(room)
     for outcome in ("excluded", None):
         history = f"/desk/subscribers/{numbers[outcome]}"
         assert "/resend" not in get(editor, history)
-        press(editor, f"{history}/issues/1/resend", page=history)
+        post(editor, f"{history}/issues/1/resend", page=history)
     with room.db.read() as session:
         assert not session.scalars(select(Letter).where(Letter.kind == "copy")).all()
 
 
-def test_a_viewer_sends_nothing_again(room: Stand) -> None:
-    number = on_its_way(room)[0]
+def test_a_viewer_sends_nothing_again(room: Site) -> None:
+    number = start_sending(room)[0]
     viewer = signed_in(room, "viewer")
     assert "/resend" not in get(viewer, f"/desk/subscribers/{number}")
-    answer = press(viewer, f"/desk/subscribers/{number}/issues/1/resend", page="/desk/people")
+    answer = post(viewer, f"/desk/subscribers/{number}/issues/1/resend", page="/desk/team")
     assert answer.status_code in {403, 404}

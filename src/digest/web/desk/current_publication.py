@@ -16,58 +16,58 @@ from digest.editorial.models import Issue, Role
 from digest.errors import NotFound
 from digest.publications import publications
 from digest.publications.models import Publication
-from digest.web.desk.auth import blueprint, needs
-from digest.web.desk.view_helpers import field, services, to
+from digest.web.desk.auth import blueprint, requires_role
+from digest.web.desk.view_helpers import form_field, redirect_to, services
 
-NAME: Final = "publication"  # in the query and in the session
+PARAMETER: Final = "publication"  # in the query and in the session
 
 
-def chosen(db: Session) -> Publication:
+def get(db: Session) -> Publication:
     """The publication on the desk. Raises NotFound when there is none at all."""
-    return publications.find(db, g.get("on_desk"))
+    return publications.find(db, g.get("current_slug"))
 
 
-def issue(db: Session, number: int) -> Issue:
+def get_issue(db: Session, number: int) -> Issue:
     """Issue `number` of the publication on the desk, its picks loaded. Raises NotFound."""
-    return issues.get(db, number, chosen(db))
+    return issues.get_by_number(db, number, get(db))
 
 
-def choose(slug: str) -> None:
+def switch_to(slug: str) -> None:
     """Put the publication called `slug` on the desk, in this answer and in those that follow."""
-    session[NAME] = g.on_desk = slug
+    session[PARAMETER] = g.current_slug = slug
 
 
 @blueprint.before_request
-def look() -> None:
+def resolve() -> None:
     """Find out which one it is; an address that names one we do not have is no page."""
     if g.get("me") is None:
         return
     with services().db.read() as db:
-        g.papers = db.execute(select(Publication.slug, Publication.name).order_by(Publication.id)).all()
-    known = [slug for slug, _ in g.papers]
-    asked, last = request.args.get(NAME), session.get(NAME)
-    g.on_desk = next((slug for slug in (asked, last) if slug in known), known[0] if known else None)
+        g.publications = db.execute(select(Publication.slug, Publication.name).order_by(Publication.id)).all()
+    known = [slug for slug, _ in g.publications]
+    asked, last = request.args.get(PARAMETER), session.get(PARAMETER)
+    g.current_slug = next((slug for slug in (asked, last) if slug in known), known[0] if known else None)
     if asked is not None and asked not in known:
         raise NotFound("there is no such publication")
 
 
 @blueprint.url_defaults
-def carry(_endpoint: str, values: dict[str, Any]) -> None:
+def add_to_urls(_endpoint: str, values: dict[str, Any]) -> None:
     """Every address of the desk says its publication, as soon as there are several."""
-    if len(g.get("papers", ())) > 1:
-        values.setdefault(NAME, g.on_desk)
+    if len(g.get("publications", ())) > 1:
+        values.setdefault(PARAMETER, g.current_slug)
 
 
 @blueprint.app_context_processor
-def facts() -> dict[str, Any]:
+def switcher_context() -> dict[str, Any]:
     """For the switcher in the frame."""
-    return {"papers": g.get("papers", ()), "on_desk": g.get("on_desk")}
+    return {"publications": g.get("publications", ()), "current_slug": g.get("current_slug")}
 
 
 @blueprint.post("/publication")
-@needs(Role.VIEWER)
-def switch() -> Response:
+@requires_role(Role.VIEWER)
+def switch_publication() -> Response:
     """Put another publication on the desk. It changes nothing but this browser's session."""
     with services().db.read() as db:
-        choose(publications.find(db, field("slug")).slug)
-    return to("issues.front")
+        switch_to(publications.find(db, form_field("slug")).slug)
+    return redirect_to("issues.overview")

@@ -3,16 +3,16 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from digest.catalog import read
+from digest.catalog import queries
 from digest.catalog.models import ComparisonVersion
 
 
-def newest(db: Session, comparisons: set[int]) -> dict[int, read.ComparisonView]:
+def newest(db: Session, comparisons: set[int]) -> dict[int, queries.ComparisonView]:
     """The newest view of each of these comparisons, by its number."""
     rows = select(ComparisonVersion.comparison_id, ComparisonVersion.id)
     rows = rows.where(ComparisonVersion.comparison_id.in_(comparisons)).order_by(ComparisonVersion.number)
     last = dict(db.execute(rows).all())
-    views = read.by_version(db, last.values())
+    views = queries.fetch_by_version(db, last.values())
     return {number: views[version] for number, version in last.items()}
 
 

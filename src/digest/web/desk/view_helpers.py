@@ -12,32 +12,35 @@ from werkzeug.wrappers import Response
 
 from digest.db import utcnow
 from digest.editorial.models import Role
-from digest.web.guards import content_policy
+from digest.web.guards import content_security_policy
 from digest.web.publication_context import services
 
 __all__ = [
-    "Me",
+    "CurrentUser",
     "Undo",
-    "clock",
-    "complain",
-    "day",
-    "field",
-    "is_live",
-    "live",
-    "page",
-    "say",
+    "flash_done",
+    "flash_problem",
+    "form_field",
+    "format_clock",
+    "format_day",
+    "format_time",
+    "is_htmx_request",
+    "redirect_to",
+    "render_live",
+    "render_page",
+    "respond_with_policy",
     "services",
-    "to",
-    "when",
-    "with_policy",
 ]
 
-NEVER = Markup("&ndash;")
-SCRIPTS: Final = {"script_src": "'self'", "connect_src": "'self'"}  # our own files, which ask nobody but us
+EN_DASH = Markup("&ndash;")
+SCRIPT_POLICY: Final = {
+    "script_src": "'self'",
+    "connect_src": "'self'",
+}  # our own files, which ask nobody but us
 
 
 @dataclass(frozen=True)
-class Me:
+class CurrentUser:
     """Who is signed in."""
 
     id: int
@@ -63,63 +66,65 @@ class Undo:
     fields: dict[str, str]
 
 
-def page(template: str, **facts: Any) -> str:
+def render_page(template: str, **facts: Any) -> str:
     """The desk page `template` (below templates/desk/) with its frame."""
-    return render_template(f"desk/{template}", me=g.get("me"), when=when, day=day, clock=clock, **facts)
+    return render_template(
+        f"desk/{template}", me=g.get("me"), when=format_time, day=format_day, clock=format_clock, **facts
+    )
 
 
-def is_live() -> bool:
+def is_htmx_request() -> bool:
     """Whether htmx asks: it wants a part of a page, to put in place."""
     return request.headers.get("HX-Request") == "true"
 
 
-def live(template: str, part: str, **facts: Any) -> str:
+def render_live(template: str, part: str, **facts: Any) -> str:
     """The whole page `template`, or only `part`, a template that the page includes, when htmx asks for it."""
-    return page(part if is_live() else template, **facts)
+    return render_page(part if is_htmx_request() else template, **facts)
 
 
-def with_policy(body: str, **changes: str) -> Answer:
+def respond_with_policy(body: str, **changes: str) -> Answer:
     """A page whose Content-Security-Policy differs from the desk's in these directives."""
     response = make_response(body)
-    response.headers["Content-Security-Policy"] = content_policy(**(SCRIPTS | changes))
+    response.headers["Content-Security-Policy"] = content_security_policy(**(SCRIPT_POLICY | changes))
     return response
 
 
-def say(text: str, undo: Undo | None = None) -> None:
+def flash_done(text: str, undo: Undo | None = None) -> None:
     """Show `text` on the next page, with an Undo button when the change can be taken back."""
     flash({"text": text, "undo": undo and {"url": undo.url, "fields": undo.fields}}, "done")  # type: ignore[arg-type]  # the session keeps any JSON
 
 
-def complain(text: str) -> None:
+def flash_problem(text: str) -> None:
     """Show on the next page why something was not done."""
     g.refused = True  # so that the log tells nothing of it
     flash({"text": text, "undo": None}, "problem")  # type: ignore[arg-type]  # the session keeps any JSON
 
 
-def to(endpoint: str, **values: Any) -> Response:
+def redirect_to(endpoint: str, **values: Any) -> Response:
     """Send the browser to a desk page with GET."""
     return redirect(url_for(f"desk.{endpoint}", **values), 303)
 
 
-def when(moment: datetime | None, zone: str = "UTC") -> Markup:
+def format_time(moment: datetime | None, zone: str = "UTC") -> Markup:
     """A moment as a person of that zone reads it, inside a <time> that machines read; a dash for None."""
     if moment is None:
-        return NEVER
+        return EN_DASH
     local = moment.astimezone(ZoneInfo(zone))
     text = f"{local:%a} {local.day} {local:%b %Y, %H:%M}"
     return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(timespec="seconds"), text)
 
 
-def day(moment: datetime | None, zone: str = "UTC") -> Markup:
+def format_day(moment: datetime | None, zone: str = "UTC") -> Markup:
     """The day of a moment in that zone, as in "Tue 24 Nov 2026"; a dash for None."""
     if moment is None:
-        return NEVER
+        return EN_DASH
     local = moment.astimezone(ZoneInfo(zone))
     text = f"{local:%a} {local.day} {local:%b %Y}"
     return Markup('<time datetime="{}">{}</time>').format(local.date().isoformat(), text)
 
 
-def clock(moment: datetime, zone: str = "UTC") -> Markup:
+def format_clock(moment: datetime, zone: str = "UTC") -> Markup:
     """The hour and minute of a moment in that zone, with its day when that is not today."""
     local = moment.astimezone(ZoneInfo(zone))
     today = utcnow().astimezone(ZoneInfo(zone)).date()
@@ -127,6 +132,6 @@ def clock(moment: datetime, zone: str = "UTC") -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(timespec="seconds"), text)
 
 
-def field(name: str) -> str:
+def form_field(name: str) -> str:
     """A form field's text, with line ends as we store them; empty when it was not sent."""
     return request.form.get(name, "").replace("\r\n", "\n").strip()

@@ -1,32 +1,32 @@
-"""The exact words a reader is shown when agreeing or leaving. They are stored with the consent: change with care."""
+"""The exact words readers see when they agree or unsubscribe. They are stored with the consent: change with care."""
 
 
-def sign_up(name: str, weekday: str) -> str:
-    """What stands beside the sign-up button."""
+def sign_up_text(name: str, weekday: str) -> str:
+    """Shown beside the sign-up button."""
     return (
-        f"One mail a week, on {weekday}s. We ask you to confirm by mail first, and every issue lets you leave "
-        f"with one click. Your address is used for {name} and nothing else; links in it are counted, opens are not."
+        f"One email a week, on {weekday}s. We first send you an email to confirm, and you can unsubscribe with one "
+        f"click in every issue. We use your address for {name} only. We count clicks on links, but not opens."
     )
 
 
-def confirm(name: str) -> str:
-    """What stands above the confirm button."""
-    return f"Yes, send me {name} every week. I can pause or leave with one click in any issue."
+def confirm_text(name: str) -> str:
+    """Shown above the confirm button."""
+    return f"Yes, send me {name} every week. I can pause or unsubscribe with one click in any issue."
 
 
-def topics(name: str) -> str:
-    """What stands above the topics to tick; which were ticked is stored behind it."""
+def topics_text(name: str) -> str:
+    """Shown above the topics; the stored text ends with those that were selected."""
     return (
-        f"Tick what you want to read about in {name}. Nothing ticked means everything. "
-        "An issue with nothing on your topics is not sent to you."
+        f"Choose what you want to read about in {name}. Choose nothing to get everything. "
+        "You won't get issues that have nothing on your topics."
     )
 
 
-def leave(name: str) -> str:
-    """What stands above each unsubscribe button."""
-    return f"You will get no more issues of {name}."
+def unsubscribe_text(name: str) -> str:
+    """Shown above each unsubscribe button."""
+    return f"You won't get any more issues of {name}."
 
 
-def come_back(name: str) -> str:
-    """What stands above the button that takes a leaving back."""
-    return f"Take it back, and {name} comes to you again as before."
+def resubscribe_text(name: str) -> str:
+    """Shown above the button that undoes an unsubscribe."""
+    return f"Resubscribe to get {name} again, as before."

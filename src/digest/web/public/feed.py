@@ -8,8 +8,8 @@ from flask import Blueprint, Response, url_for
 from markupsafe import escape
 
 from digest.publications.models import Publication
-from digest.web.public.archive import Sent, sent_issues
-from digest.web.publication_context import Paper, paper, services
+from digest.web.public.archive import SentIssue, sent_issues
+from digest.web.publication_context import PublicationContext, load_publication, services
 
 ATOM = "http://www.w3.org/2005/Atom"
 ENTRIES = 20
@@ -19,44 +19,44 @@ ET.register_namespace("", ATOM)
 
 
 @blueprint.get("/issues.atom")
-@blueprint.get("/p/<paper>/issues.atom")
+@blueprint.get("/p/<publication>/issues.atom")
 def atom() -> Response:
-    """The latest issues: each entry's id never changes, its date is when the issue went out."""
+    """The latest issues: each entry's id never changes, and its date is when the issue was sent."""
     with services().db.read() as session:
-        found = paper(session)
-        created = session.get_one(Publication, found.id).created_at
-        feed = _feed(found, created, sent_issues(session, found, ENTRIES))
+        publication = load_publication(session)
+        created = session.get_one(Publication, publication.id).created_at
+        feed = _feed(publication, created, sent_issues(session, publication, ENTRIES))
     body = ET.tostring(feed, encoding="utf-8", xml_declaration=True)
     return Response(body, mimetype="application/atom+xml", headers={"Cache-Control": "public, max-age=300"})
 
 
-def _feed(found: Paper, created: datetime, sent: list[Sent]) -> ET.Element:
-    feed = ET.Element(f"{{{ATOM}}}feed", {"{http://www.w3.org/XML/1998/namespace}lang": found.language})
-    _text(feed, "id", _id(found, created))
-    _text(feed, "title", found.name)
-    _text(feed, "subtitle", found.tagline)
-    _text(feed, "updated", _date(max((issue.at for issue in sent), default=created)))
+def _feed(publication: PublicationContext, created: datetime, sent: list[SentIssue]) -> ET.Element:
+    feed = ET.Element(f"{{{ATOM}}}feed", {"{http://www.w3.org/XML/1998/namespace}lang": publication.language})
+    _text(feed, "id", _id(publication, created))
+    _text(feed, "title", publication.name)
+    _text(feed, "subtitle", publication.tagline)
+    _text(feed, "updated", _date(max((issue.released_at for issue in sent), default=created)))
     _link(feed, "self", _absolute("feed.atom"), "application/atom+xml")
     _link(feed, "alternate", _absolute("site.front"), "text/html")
-    _text(ET.SubElement(feed, f"{{{ATOM}}}author"), "name", found.name)
+    _text(ET.SubElement(feed, f"{{{ATOM}}}author"), "name", publication.name)
     for issue in sent:
-        _entry(feed, found, created, issue)
+        _entry(feed, publication, created, issue)
     return feed
 
 
-def _entry(feed: ET.Element, found: Paper, created: datetime, issue: Sent) -> None:
+def _entry(feed: ET.Element, publication: PublicationContext, created: datetime, issue: SentIssue) -> None:
     entry = ET.SubElement(feed, f"{{{ATOM}}}entry")
-    _text(entry, "id", f"{_id(found, created)}/issues/{issue.edition.number}")
-    _text(entry, "title", issue.edition.subject or f"{found.name}, issue {issue.edition.number}")
-    _text(entry, "updated", _date(issue.at))
-    _text(entry, "published", _date(issue.at))
+    _text(entry, "id", f"{_id(publication, created)}/issues/{issue.edition.number}")
+    _text(entry, "title", issue.edition.subject or f"{publication.name}, issue {issue.edition.number}")
+    _text(entry, "updated", _date(issue.released_at))
+    _text(entry, "published", _date(issue.released_at))
     _link(entry, "alternate", _absolute("archive.issue", number=issue.edition.number), "text/html")
     if issue.edition.preheader:
         _text(entry, "summary", issue.edition.preheader)
     _text(entry, "content", _html(issue), type="html")
 
 
-def _html(issue: Sent) -> str:
+def _html(issue: SentIssue) -> str:
     parts = [str(issue.intro)]
     for card in issue.cards:
         link = _absolute("archive.comparison", slug=card.slug)
@@ -64,16 +64,16 @@ def _html(issue: Sent) -> str:
             f'<h2><a href="{escape(link)}">{escape(card.title)}</a></h2><p>{escape(card.verdict)}</p>'
         )
         parts += [
-            f"<p><strong>{escape(side.tool)}</strong>: panel {side.panel}% ({escape(side.panel_words)}), "
-            f"community: {escape(side.community_words)}, entry price: {escape(side.price)}</p>"
+            f"<p><strong>{escape(side.tool)}</strong>: panel {side.panel}% ({escape(side.panel_text)}), "
+            f"community: {escape(side.community_text)}, entry price: {escape(side.price)}</p>"
             for side in (card.left, card.right)
         ]
     return "".join(parts)
 
 
-def _id(found: Paper, created: datetime) -> str:
-    """A tag URI (RFC 4151): it names the publication for good, wherever its pages move."""
-    return f"tag:{found.slug}.digest.invalid,{created:%Y-%m-%d}:{int(created.timestamp())}"
+def _id(publication: PublicationContext, created: datetime) -> str:
+    """A tag URI (RFC 4151), which stays the same wherever the publication's pages move."""
+    return f"tag:{publication.slug}.digest.invalid,{created:%Y-%m-%d}:{int(created.timestamp())}"
 
 
 def _absolute(endpoint: str, **values: Any) -> str:
@@ -85,7 +85,7 @@ def _text(parent: ET.Element, name: str, text: str, **attributes: str) -> None:
 
 
 def _in_xml(character: str) -> bool:
-    """Whether XML 1.0 lets the character be written at all."""
+    """Whether XML 1.0 allows the character."""
     return (
         character in "\t\n\r"
         or " " <= character <= "\ud7ff"

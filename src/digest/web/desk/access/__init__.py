@@ -4,12 +4,5 @@ from flask import Blueprint
 
 blueprint = Blueprint("access", __name__)
 
-from digest.web.desk.access import (  # noqa: E402, F401  importing a module of pages registers its routes
-    account,
-    audit_log,
-    factors,
-    oidc,
-    second_factor,
-    sign_in,
-    team,
-)
+# Importing these modules registers their routes.
+from digest.web.desk.access import account, audit_log, factors, oidc, second_factor, sign_in, team  # noqa: E402, F401

@@ -13,11 +13,11 @@ from digest.editorial.models import Role
 from digest.publications import publications
 from digest.web.desk.access import blueprint
 from digest.web.desk.auth import blueprint as desk
-from digest.web.desk.auth import needs
-from digest.web.desk.view_helpers import page, services
-from digest.web.guards import whole
+from digest.web.desk.auth import requires_role
+from digest.web.desk.view_helpers import render_page, services
+from digest.web.guards import parse_row_number
 
-TOGETHER: Final = timedelta(minutes=10)  # the same by the same person is one line
+MERGE_WINDOW: Final = timedelta(minutes=10)  # the same by the same person is one line
 # The thing that a page is about, by the word after /desk/ in its address.
 KIND_OF: Final = {
     "": "issue",
@@ -25,13 +25,13 @@ KIND_OF: Final = {
     "calendar": "issue",
     "subscribers": "subscriber",
     "comparisons": "comparison",
-    "people": "person",
+    "team": "person",
     "account": "person",
 }
 SILENT: Final = "changes nothing that outlives the answer"
 
 
-def note(
+def record(
     db: Session,
     verb: str,
     kind: str,
@@ -43,103 +43,102 @@ def note(
 ) -> None:
     """Write into the log what the one at the desk (or user `by`, who is just coming in) does, in its transaction."""
     who = audit_log.Who("desk", by or g.me.id)
-    paper = publication_id or _publication(db, kind)
+    paper = publication_id or _publication_id(db, kind)
     audit_log.write(db, who, verb, kind, number, now=utcnow(), words=words, publication_id=paper)
     g.noted = True
 
 
-def is_silent(endpoint: str) -> bool:
+def is_unlogged(endpoint: str) -> bool:
     """Whether a POST of this endpoint is told to nobody: a search, a look, a challenge."""
-    return endpoint.rpartition(".")[2] in UNTOLD
+    return endpoint.removeprefix("desk.") in UNLOGGED
 
 
-UNTOLD: Final = {
-    "seek": "finds a subscriber; a POST so that no address stands in a URL",
-    "switch": "chooses what this browser shows",
-    "stay": "says that one is at the draft",
-    "look": "looks at a draft with words that are not kept",
-    "looked": "keeps what one has seen of a draft",
-    "find_reader": "finds whose mail to show",
-    "ask": "posts a letter; the letter itself is a row",
-    "passkey_challenge": "asks; the answer is told",
-    "second_challenge": "asks; the answer is told",
-    "provider": "leads to the provider; coming back is told",
-    "app_start": "draws a secret that counts only once it is proved, which is told",
-    "letter_again": "posts a letter; the letter itself is a row",
+UNLOGGED: Final = {
+    "audience.search": "only reads; a POST so that no address appears in a URL",
+    "switch_publication": "changes only what this browser shows",
+    "drafts.record_presence": "a heartbeat of an open draft",
+    "drafts.preview_texts": "renders a preview and stores nothing",
+    "drafts.mark_reviewed": "remembers what this user has reviewed",
+    "drafts.find_reader": "only reads; a POST so that no address appears in a URL",
+    "access.request_link": "the letter has a row of its own",
+    "access.passkey_creation_options": "the new passkey is logged",
+    "access.passkey_request_options": "the attempt that follows is logged",
+    "access.start_oidc": "the sign-in that follows is logged",
+    "access.start_app_setup": "the secret counts only after its first code, which is logged",
+    "access.request_new_link": "the letter has a row of its own",
 }
 
 
-# What an endpoint does, where its name is no verb that people know.
+# How the log names a change, where the endpoint's own name would not read well.
 VERBS: Final = {
-    "another": "add a publication",
-    "ask_release": "ask for release",
-    "bring": "bring in",
-    "bring_back": "bring back a version",
-    "correct_now": "correct",
-    "draft_now": "draft",
-    "make": "import",
-    "nudges": "choose nudges",
-    "save": "change",
-    "save_words": "write",
-    "set_up_save": "set up",
-    "try_it": "test",
-    "write_now": "add",
+    "catalog.create_comparison": "add",
+    "catalog.start_import": "start import",
+    "catalog.update_comparison": "edit",
+    "drafts.restore_version": "restore a version",
+    "drafts.autosave": "edit",
+    "drafts.send_test": "send test",
+    "issues.request_approval": "request approval",
+    "issues.create_draft": "draft",
+    "issues.set_reminders": "change reminders",
+    "settings.create_publication": "create publication",
+    "settings.save": "change",
+    "settings.save_setup_step": "set up",
 }
 
 
 @desk.after_request
-def tell(response: Response) -> Response:
+def record_unlogged_change(response: Response) -> Response:
     """Write a line for every change of which its own page told nothing, so that no door is forgotten."""
     changes = request.method not in {"GET", "HEAD", "OPTIONS"} and response.status_code < 400  # noqa: PLR2004
-    told = g.get("noted") or g.get("refused") or is_silent(str(request.endpoint))
+    told = g.get("noted") or g.get("refused") or is_unlogged(str(request.endpoint))
     if (
         changes and g.get("me") and not told and request.form.get("do") != "look"
     ):  # that only shows what would be
-        verb, kind, number = _by_address()
+        verb, kind, number = _describe_request()
         words = " ".join(value for value in (request.view_args or {}).values() if isinstance(value, str))
-        who, since = audit_log.Who("desk", g.me.id), utcnow() - TOGETHER
+        who, since = audit_log.Who("desk", g.me.id), utcnow() - MERGE_WINDOW
         with services().db.read() as db:
-            paper = _publication(db, kind)
+            paper = _publication_id(db, kind)
             again = audit_log.lately(
                 db, who, since, verb, kind, number=number, words=words, publication_id=paper
             )
         if not again:
             with services().db.begin() as db:
-                note(db, verb, kind, number, words)
+                record(db, verb, kind, number, words)
     return response
 
 
-@blueprint.get("/log", endpoint="log")
-@needs(Role.OWNER)
-def read() -> str:
+@blueprint.get("/audit-log", endpoint="audit_log")
+@requires_role(Role.OWNER)
+def audit_log_page() -> str:
     """The log, fifty lines a page, of one kind or one person when asked."""
-    before, kind = request.args.get("before", type=whole), request.args.get("kind") or None
-    user_id = request.args.get("user", type=whole)
+    before, kind = request.args.get("before", type=parse_row_number), request.args.get("kind") or None
+    user_id = request.args.get("user", type=parse_row_number)
     with services().db.read() as db:
         lines = audit_log.page(db, before=before, kind=kind, user_id=user_id)
-        return page(
-            "log.html",
+        return render_page(
+            "audit_log.html",
             lines=lines,
             link=_link,
             kinds=audit_log.KINDS,
-            people=users.listing(db),
+            people=users.list_users(db),
             kind=kind,
             user_id=user_id,
             first=before is None,
             older=lines[-1].entry.id if len(lines) == audit_log.AT_ONCE else None,
-            zone=publications.find(db, g.get("on_desk")).zone,
+            zone=publications.find(db, g.get("current_slug")).zone,
         )
 
 
-def _publication(db: Session, kind: str) -> int | None:
+def _publication_id(db: Session, kind: str) -> int | None:
     """The publication that things of this kind belong to; None where they belong to the house."""
-    return publications.find(db, g.get("on_desk")).id if kind == "issue" else None
+    return publications.find(db, g.get("current_slug")).id if kind == "issue" else None
 
 
-def _by_address() -> tuple[str, str, int | None]:
+def _describe_request() -> tuple[str, str, int | None]:
     """Verb, kind and number of a change, from its endpoint and its address."""
-    endpoint = str(request.endpoint).rpartition(".")[2]
-    verb = request.form.get("do", "").partition(":")[0] or VERBS.get(endpoint, endpoint)
+    endpoint = str(request.endpoint).removeprefix("desk.")
+    verb = request.form.get("do", "").partition(":")[0] or VERBS.get(endpoint, endpoint.rpartition(".")[2])
     number = (request.view_args or {}).get("number")
     kind = KIND_OF.get(request.path.removeprefix("/desk/").partition("/")[0], "setting")
     return verb.replace("_", " ").replace("-", " ")[:32], kind, number if isinstance(number, int) else None
@@ -151,5 +150,5 @@ def _link(line: audit_log.Line) -> str | None:
     if number is None:
         return None
     if line.entry.kind == "issue":
-        return url_for("desk.drafts.issue", number=number, publication=line.slug)
+        return url_for("desk.issues.show", number=number, publication=line.slug)
     return url_for("desk.audience.subscriber", number=number) if line.entry.kind == "subscriber" else None

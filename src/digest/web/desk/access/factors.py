@@ -14,149 +14,158 @@ from digest.editorial.models import Role
 from digest.errors import BadInput
 from digest.publications import publications
 from digest.web.desk.access import blueprint
-from digest.web.desk.access.audit_log import note
-from digest.web.desk.access.second_factor import party
-from digest.web.desk.auth import needs, while_settling
-from digest.web.desk.sessions import fresh
-from digest.web.desk.view_helpers import complain, field, page, say, services, to
+from digest.web.desk.access.audit_log import record
+from digest.web.desk.access.second_factor import passkey_party
+from digest.web.desk.auth import allow_without_second_factor, requires_role
+from digest.web.desk.session_cookie import requires_recent_proof
+from digest.web.desk.view_helpers import (
+    flash_done,
+    flash_problem,
+    form_field,
+    redirect_to,
+    render_page,
+    services,
+)
 
 
-@blueprint.post("/account/app", endpoint="app_start")
-@while_settling
-@needs(Role.VIEWER)
-@fresh
-def app_start() -> Response:
+@blueprint.post("/account/app")
+@allow_without_second_factor
+@requires_role(Role.VIEWER)
+@requires_recent_proof
+def start_app_setup() -> Response:
     """Draw a secret for an authenticator app."""
     with services().db.begin() as db:
-        totp.start(db, services().signer, g.visit.id)
-    return to("access.app")
+        totp.start(db, services().signer, g.login_session.id)
+    return redirect_to("access.app_setup")
 
 
 @blueprint.get("/account/app")
-@while_settling
-def app() -> str:
+@allow_without_second_factor
+def app_setup() -> str:
     """The secret as a picture and in letters, and the field for the first code."""
     here = services()
     with here.db.read() as db:
-        secret = totp.drafted(db, here.signer, g.visit.id)
-        name = publications.find(db, g.get("on_desk")).name
+        secret = totp.drafted(db, here.signer, g.login_session.id)
+        name = publications.find(db, g.get("current_slug")).name
     picture = Markup(totp.picture(totp.address(secret, g.me.address, name)))  # noqa: S704  made by segno
-    return page(
-        "app.html", picture=picture, secret=" ".join(secret[at : at + 4] for at in range(0, len(secret), 4))
+    return render_page(
+        "app_setup.html",
+        picture=picture,
+        secret=" ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
     )
 
 
 @blueprint.post("/account/app/confirm")
-@while_settling
-@needs(Role.VIEWER)
-@fresh
-def app_confirm() -> Response | str:
+@allow_without_second_factor
+@requires_role(Role.VIEWER)
+@requires_recent_proof
+def finish_app_setup() -> Response | str:
     """Keep the app once it shows the right code."""
     here = services()
     try:
         with here.db.begin() as db:
-            code, name = field("code"), field("name")
-            made = totp.finish(db, here.signer, g.visit, code=code, name=name, now=utcnow())
-            fresh_codes = _set_up(db, made)
+            code, name = form_field("code"), form_field("name")
+            made = totp.finish(db, here.signer, g.login_session, code=code, name=name, now=utcnow())
+            fresh_codes = _after_setup(db, made)
     except BadInput as problem:
-        complain(_sentence(problem))
-        return to("access.app")
-    return _done(made, fresh_codes)
+        flash_problem(_sentence(problem))
+        return redirect_to("access.app_setup")
+    return _render_setup_done(made, fresh_codes)
 
 
-@blueprint.post("/account/passkey/challenge")
-@while_settling
-@needs(Role.VIEWER)
-@fresh
-def passkey_challenge() -> Answer:
+@blueprint.post("/account/passkey/options")
+@allow_without_second_factor
+@requires_role(Role.VIEWER)
+@requires_recent_proof
+def passkey_creation_options() -> Answer:
     """What the browser needs to make a passkey."""
     with services().db.begin() as db:
-        options = passkeys.ask_new(db, g.visit, _party(db), utcnow())
+        options = passkeys.ask_new(db, g.login_session, _require_party(db), utcnow())
     return Answer(options, mimetype="application/json")
 
 
 @blueprint.post("/account/passkey")
-@while_settling
-@needs(Role.VIEWER)
-@fresh
-def passkey() -> Response | str:
+@allow_without_second_factor
+@requires_role(Role.VIEWER)
+@requires_recent_proof
+def add_passkey() -> Response | str:
     """Keep a passkey that the browser made."""
     try:
         with services().db.begin() as db:
-            answer, name = field("credential"), field("name")
-            made = passkeys.keep_new(db, g.visit, answer, name, to=_party(db), now=utcnow())
-            fresh_codes = _set_up(db, made)
+            answer, name = form_field("credential"), form_field("name")
+            made = passkeys.keep_new(db, g.login_session, answer, name, to=_require_party(db), now=utcnow())
+            fresh_codes = _after_setup(db, made)
     except BadInput as problem:
-        complain(_sentence(problem))
-        return to("access.account")
-    return _done(made, fresh_codes)
+        flash_problem(_sentence(problem))
+        return redirect_to("access.account")
+    return _render_setup_done(made, fresh_codes)
 
 
 @blueprint.post("/account/factors/<int:number>/name")
-@while_settling
-@needs(Role.VIEWER)
+@allow_without_second_factor
+@requires_role(Role.VIEWER)
 def rename_factor(number: int) -> Response:
     """Call a second factor otherwise."""
     try:
         with services().db.begin() as db:
-            name = kept.rename(db, g.me.id, number, field("name")).name
-            note(db, "rename a second factor", "person", g.me.id)
+            name = kept.rename(db, g.me.id, number, form_field("name")).name
+            record(db, "rename a second factor", "person", g.me.id)
     except BadInput as problem:
-        complain(_sentence(problem))
-        return to("access.account")
-    say(f"It is called {name} now.")
-    return to("access.account")
+        flash_problem(_sentence(problem))
+        return redirect_to("access.account")
+    flash_done(f"It is called {name} now.")
+    return redirect_to("access.account")
 
 
 @blueprint.post("/account/factors/<int:number>/remove")
-@while_settling
-@needs(Role.VIEWER)
-@fresh
+@allow_without_second_factor
+@requires_role(Role.VIEWER)
+@requires_recent_proof
 def remove_factor(number: int) -> Response:
     """Take a second factor away."""
     with services().db.begin() as db:
         name = kept.remove(db, g.me.id, number)
-        note(db, "remove a second factor", "person", g.me.id)
-    say(f"{name} is removed. Were you signed in elsewhere with it, end those sessions below.")
-    return to("access.account")
+        record(db, "remove a second factor", "person", g.me.id)
+    flash_done(f"{name} is removed. Were you signed in elsewhere with it, end those sessions below.")
+    return redirect_to("access.account")
 
 
-@blueprint.post("/account/codes")
-@while_settling
-@needs(Role.VIEWER)
-@fresh
-def draw_codes() -> str | Response:
+@blueprint.post("/account/recovery-codes")
+@allow_without_second_factor
+@requires_role(Role.VIEWER)
+@requires_recent_proof
+def generate_codes() -> str | Response:
     """Show a new set of recovery codes, once; the old set is void."""
     with services().db.begin() as db:
         if not kept.listing(db, g.me.id):
-            complain("Recovery codes stand in for a second factor. Set one up first.")
-            return to("access.account")
+            flash_problem("Recovery codes stand in for a second factor. Set one up first.")
+            return redirect_to("access.account")
         drawn = recovery_codes.draw(db, g.me.id)
-        note(db, "draw recovery codes", "person", g.me.id)
-    return page("codes.html", codes=drawn, first=False)
+        record(db, "draw recovery codes", "person", g.me.id)
+    return render_page("recovery_codes.html", codes=drawn, first=False)
 
 
-def _party(db: Session) -> passkeys.Party:
-    here = party(db)
+def _require_party(db: Session) -> passkeys.Party:
+    here = passkey_party(db)
     if here is None:
         raise BadInput("passkeys need https and a name instead of an IP address")
     return here
 
 
-def _set_up(db: Session, made: Factor) -> list[str] | None:
+def _after_setup(db: Session, made: Factor) -> list[str] | None:
     """What follows a new factor: with the first come recovery codes, and whoever is signed in without it is out."""
-    note(db, f"set up {'an app' if made.kind == 'app' else 'a passkey'}", "person", g.me.id)
+    record(db, f"set up {'an app' if made.kind == 'app' else 'a passkey'}", "person", g.me.id)
     if len(kept.listing(db, g.me.id)) > 1:
         return None
-    sessions.end_others(db, g.me.id, g.visit.id)
+    sessions.end_others(db, g.me.id, g.login_session.id)
     return recovery_codes.draw(db, g.me.id)
 
 
-def _done(made: Factor, fresh_codes: list[str] | None) -> Response | str:
+def _render_setup_done(made: Factor, fresh_codes: list[str] | None) -> Response | str:
     if fresh_codes is None:
-        say(f"{made.name} is set up.")
-        return to("access.account")
-    return page("codes.html", codes=fresh_codes, first=True)
+        flash_done(f"{made.name} is set up.")
+        return redirect_to("access.account")
+    return render_page("recovery_codes.html", codes=fresh_codes, first=True)
 
 
 def _sentence(problem: Exception) -> str:

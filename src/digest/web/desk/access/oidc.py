@@ -17,15 +17,15 @@ from digest.access.provider import user_of
 from digest.db import utcnow
 from digest.errors import DigestError, NotAllowed, Unavailable
 from digest.web import request_limits
-from digest.web.desk import sessions
+from digest.web.desk import session_cookie
 from digest.web.desk.access import blueprint
-from digest.web.desk.access.sign_in import landed, let_in
-from digest.web.desk.auth import open_to_all
-from digest.web.desk.view_helpers import complain, page, services, to
+from digest.web.desk.access.sign_in import begin_session, redirect_after_sign_in
+from digest.web.desk.auth import allow_anonymous
+from digest.web.desk.view_helpers import flash_problem, redirect_to, render_page, services
 
 LOG = logging.getLogger(__name__)
-SECONDS: Final = 10  # that a provider may take to answer
-NAME: Final = "digest.provider"
+TIMEOUT_SECONDS: Final = 10  # that a provider may take to answer
+EXTENSION: Final = "digest.provider"
 
 
 @dataclass(frozen=True)
@@ -51,41 +51,45 @@ def register(app: Flask, provider: Provider) -> None:
         client_id=provider.client_id,
         client_secret=provider.client_secret,
         server_metadata_url=f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration",
-        client_kwargs={"scope": "openid email", "code_challenge_method": "S256", "default_timeout": SECONDS},
+        client_kwargs={
+            "scope": "openid email",
+            "code_challenge_method": "S256",
+            "default_timeout": TIMEOUT_SECONDS,
+        },
     )
-    app.extensions[NAME] = provider
+    app.extensions[EXTENSION] = provider
     app.extensions["digest.oauth"] = client
 
 
-@blueprint.post("/provider", endpoint="provider")
-@open_to_all
-@request_limits.limited("30/15 minutes", "desk provider")
-def go() -> Response:
+@blueprint.post("/provider")
+@allow_anonymous
+@request_limits.rate_limited("30/15 minutes", "desk provider")
+def start_oidc() -> Response:
     """Lead to the provider. A page of our own does it: a form may post to nobody but us, nor be sent on."""
     from requests.exceptions import RequestException
 
     client, known = _client()
     try:
-        _must_be(known, client.load_server_metadata().get("issuer"))
-        there = client.authorize_redirect(_way_back()).headers["Location"]
+        _check_issuer(known, client.load_server_metadata().get("issuer"))
+        there = client.authorize_redirect(_redirect_uri()).headers["Location"]
     except (RequestException, ValueError, KeyError, RuntimeError) as error:
         LOG.warning("the provider did not answer", extra={"error": type(error).__name__})
         raise Unavailable(
             f"{known.host} does not answer; try again in a minute, or sign in by a letter"
         ) from None
-    return Response(page("provider.html", there=there, provider=known), mimetype="text/html")
+    return Response(render_page("oidc_redirect.html", there=there, provider=known), mimetype="text/html")
 
 
-@blueprint.get("/provider/back", endpoint="provider_back")
-@open_to_all
-@request_limits.limited("60/15 minutes", "desk provider back")
-def back() -> Response:
+@blueprint.get("/provider/back")
+@allow_anonymous
+@request_limits.rate_limited("60/15 minutes", "desk provider back")
+def oidc_callback() -> Response:
     """Come in with what the provider says of who was there, if an owner invited that address."""
     if request.method != "GET":
         raise MethodNotAllowed
     _, known = _client()
     try:
-        claims = _claims()
+        claims = _fetch_claims()
         with services().db.begin() as db:
             user = user_of(
                 db,
@@ -95,16 +99,16 @@ def back() -> Response:
                 verified=claims.get("email_verified") is True,
                 now=utcnow(),
             )
-            key = let_in(db, user, known.host[:20])
+            key = begin_session(db, user, known.host[:20])
     except DigestError as problem:
         text = str(problem)
-        complain(f"{text[:1].upper()}{text[1:]}.")
-        return to("access.sign_in")
-    sessions.remember(key)
-    return landed()
+        flash_problem(f"{text[:1].upper()}{text[1:]}.")
+        return redirect_to("access.sign_in")
+    session_cookie.store_key(key)
+    return redirect_after_sign_in()
 
 
-def _claims() -> dict[str, Any]:
+def _fetch_claims() -> dict[str, Any]:
     """What the provider signed. State, nonce, PKCE, signature, issuer, audience and age are checked by Authlib."""
     from authlib.common.errors import AuthlibBaseError
     from joserfc.errors import JoseError
@@ -124,7 +128,7 @@ def _claims() -> dict[str, Any]:
         raise NotAllowed("the provider did not let you in, or that took too long; try once more") from None
 
 
-def _must_be(known: Provider, issuer: object) -> None:
+def _check_issuer(known: Provider, issuer: object) -> None:
     """Metadata that speak for another issuer are an attempt to impersonate one (OpenID Connect Discovery, 4.3)."""
     if issuer != known.issuer:
         LOG.error("the provider's metadata name another issuer than DIGEST_OIDC_ISSUER")
@@ -133,12 +137,12 @@ def _must_be(known: Provider, issuer: object) -> None:
         )
 
 
-def _way_back() -> str:
+def _redirect_uri() -> str:
     """By the base URL that was set, not by a Host header, which anybody writes."""
     return f"{services().base_url}/desk/provider/back"
 
 
 def _client() -> tuple[Any, Provider]:
-    if NAME not in current_app.extensions:
+    if EXTENSION not in current_app.extensions:
         raise NotFound
-    return current_app.extensions["digest.oauth"], current_app.extensions[NAME]
+    return current_app.extensions["digest.oauth"], current_app.extensions[EXTENSION]

@@ -1,11 +1,8 @@
-"""The subscribers: how many, who, and how the audience grew."""
+"""The subscribers: finding them, one reader's history, and growth."""
 
 from flask import Blueprint
 
 blueprint = Blueprint("audience", __name__)
 
-from digest.web.desk.audience import (  # noqa: E402, F401  importing a module of pages registers its routes
-    growth,
-    subscriber,
-    subscribers,
-)
+# Importing these modules registers their routes.
+from digest.web.desk.audience import growth, subscriber, subscribers  # noqa: E402, F401

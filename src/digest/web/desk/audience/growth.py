@@ -14,10 +14,10 @@ from digest.web.desk import current_publication
 from digest.web.desk.audience import blueprint
 from digest.web.desk.auth import blueprint as desk
 from digest.web.desk.charts import Chart, columns, mirrored
-from digest.web.desk.view_helpers import page, services
+from digest.web.desk.view_helpers import render_page, services
 
-WEEKS: Final = 52
-LATELY: Final = 12  # on the front page
+WEEKS_OF_YEAR: Final = 52
+RECENT_WEEKS: Final = 12  # on the front page
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Growth:
 
     weeks: list[Week]
     sums: dict[str, int]
-    grew: Chart
-    asked: Chart
+    joined_and_lost: Chart
+    sign_ups: Chart
 
     @property
     def confirmed_share(self) -> int | None:
@@ -36,21 +36,21 @@ class Growth:
         return min(100, round(100 * self.sums["confirmed"] / asked)) if asked else None
 
 
-@blueprint.get("/audience")
-def audience() -> str:
+@blueprint.get("/audience", endpoint="growth")
+def growth_page() -> str:
     """A year of the audience."""
     now = utcnow()
     with services().db.read() as db:
-        publication = current_publication.chosen(db)
-        return page(
-            "audience.html",
+        publication = current_publication.get(db)
+        return render_page(
+            "audience_growth.html",
             zone=publication.zone,
-            growth=grown(db, publication, now, WEEKS),
+            growth=measure_growth(db, publication, now, WEEKS_OF_YEAR),
             standing=standings.count(db, publication.id, now),
         )
 
 
-def grown(db: Session, publication: Publication, now: datetime, weeks: int) -> Growth:
+def measure_growth(db: Session, publication: Publication, now: datetime, weeks: int) -> Growth:
     """The last so many weeks, the present one as far as it has come, each from Monday on in UTC."""
     monday = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=now.weekday())
     found = growth.by_week(db, publication.id, monday - (weeks - 1) * growth.WEEK, weeks)
@@ -73,11 +73,11 @@ def grown(db: Session, publication: Publication, now: datetime, weeks: int) -> G
 
 
 @desk.context_processor
-def lately() -> dict[str, Any]:
-    """For the front page: `{% include "desk/growth.html" %}` asks for its own numbers when it is drawn."""
+def recent_growth_context() -> dict[str, Any]:
+    """For the front page: `{% include "desk/recent_growth.html" %}` asks for its own numbers when it is drawn."""
 
     def recent() -> Growth:
         with services().db.read() as db:
-            return grown(db, current_publication.chosen(db), utcnow(), LATELY)
+            return measure_growth(db, current_publication.get(db), utcnow(), RECENT_WEEKS)
 
     return {"recent_growth": recent}

@@ -21,29 +21,36 @@ from digest.editorial.models import Issue, Role
 from digest.errors import NotAllowed, NotFound
 from digest.tracking.unsubscribes import REASONS
 from digest.web.desk import current_publication
-from digest.web.desk.access.audit_log import note
+from digest.web.desk.access.audit_log import record
 from digest.web.desk.audience import blueprint
-from digest.web.desk.auth import needs
-from digest.web.desk.view_helpers import complain, field, page, say, services, to
-from digest.web.guards import whole
+from digest.web.desk.auth import requires_role
+from digest.web.desk.view_helpers import (
+    flash_done,
+    flash_problem,
+    form_field,
+    redirect_to,
+    render_page,
+    services,
+)
+from digest.web.guards import parse_row_number
 
-AT_ONCE: Final = 25
+PAGE_SIZE: Final = 25
 
 
 @blueprint.get("/subscribers/<int:number>")
 def subscriber(number: int) -> str:
     """Where they stand, what they agreed to in which words, what they were sent, and what they did with it."""
-    before = request.args.get("before", type=whole)
+    before = request.args.get("before", type=parse_row_number)
     with services().db.read() as db:
-        found = _subscriber(db, number)
-        publication = current_publication.chosen(db)
+        found = _get_subscriber(db, number)
+        publication = current_publication.get(db)
         mine = db.get(Subscription, (number, publication.id))
-        sent = _deliveries(db, number, before)
-        shown = sent[:AT_ONCE]
+        sent = _list_deliveries(db, number, before)
+        shown = sent[:PAGE_SIZE]
         visits: dict[int, list[subject_access.Visit]] = {}
         for visit in subject_access.visits(db, number, [issue.id for _, issue in shown]):
             visits.setdefault(visit.issue_id, []).append(visit)
-        return page(
+        return render_page(
             "subscriber.html",
             subscriber=found,
             subscription=mine,
@@ -52,7 +59,7 @@ def subscriber(number: int) -> str:
             events=consent.history(db, number),
             deliveries=shown,
             before=before,
-            older=shown[-1][1].id if len(sent) > AT_ONCE else None,
+            older=shown[-1][1].id if len(sent) > PAGE_SIZE else None,
             visits=visits,
             left=subject_access.left(db, number),
             reasons=REASONS,
@@ -63,11 +70,11 @@ def subscriber(number: int) -> str:
 
 
 @blueprint.get("/subscribers/<int:number>/data.json")
-@needs(Role.EDITOR)
-def data(number: int) -> Answer:
+@requires_role(Role.EDITOR)
+def export(number: int) -> Answer:
     """All that we hold about one reader, to hand over when they ask for it."""
     with services().db.read() as db:
-        facts = subject_access.everything(db, _address(_subscriber(db, number)))
+        facts = subject_access.everything(db, _require_address(_get_subscriber(db, number)))
     headers = Headers()
     headers.set("Content-Disposition", "attachment", filename=f"reader-{number}.json")
     body = json.dumps(facts, ensure_ascii=False, indent=2)
@@ -75,59 +82,59 @@ def data(number: int) -> Answer:
 
 
 @blueprint.post("/subscribers/<int:number>/issues/<int:which>/resend")
-def resend(number: int, which: int) -> Response:
+def resend_issue(number: int, which: int) -> Response:
     """Send this reader's copy of an issue once more, byte for byte."""
     with services().db.begin() as db:
-        copies.resend(db, current_publication.issue(db, which), number, now=utcnow())
-        note(db, "resend", "subscriber", number, f"issue {which}")
+        copies.resend(db, current_publication.get_issue(db, which), number, now=utcnow())
+        record(db, "resend", "subscriber", number, f"issue {which}")
     services().nudge("letters")
-    say(f"Their copy of issue {which} is on its way once more.")
-    return to("audience.subscriber", number=number)
+    flash_done(f"Their copy of issue {which} is on its way once more.")
+    return redirect_to("audience.subscriber", number=number)
 
 
-@blueprint.get("/subscribers/<int:number>/suppress", endpoint="suppress")
-@needs(Role.EDITOR)
-def ask_suppress(number: int) -> str:
+@blueprint.get("/subscribers/<int:number>/suppress")
+@requires_role(Role.EDITOR)
+def confirm_suppress(number: int) -> str:
     """What suppressing means, before it is done: no button at the desk takes it back."""
     with services().db.read() as db:
-        return page("subscriber_end.html", subscriber=_known(db, number), erase=False)
+        return render_page("subscriber_removal.html", subscriber=_get_unerased(db, number), erase=False)
 
 
-@blueprint.post("/subscribers/<int:number>/suppress", endpoint="suppress_now")
+@blueprint.post("/subscribers/<int:number>/suppress")
 def suppress(number: int) -> Response:
     """Never mail this reader again, unless they sign up and confirm anew themselves."""
     with services().db.begin() as db:
-        _known(db, number)
+        _get_unerased(db, number)
         made, now = services().signer, utcnow()
         suppression.suppress_subscriber(db, made, number, suppression.Reason.REQUEST, now)
-        note(db, "suppress", "subscriber", number)
-    say("This reader is not mailed any more.")
-    return to("audience.subscriber", number=number)
+        record(db, "suppress", "subscriber", number)
+    flash_done("This reader is not mailed any more.")
+    return redirect_to("audience.subscriber", number=number)
 
 
-@blueprint.get("/subscribers/<int:number>/erase", endpoint="erase")
-@needs(Role.EDITOR)
-def ask_erase(number: int) -> str:
+@blueprint.get("/subscribers/<int:number>/erase")
+@requires_role(Role.EDITOR)
+def confirm_erase(number: int) -> str:
     """What erasing means, before it is done: nothing takes it back."""
     with services().db.read() as db:
-        return page("subscriber_end.html", subscriber=_known(db, number), erase=True)
+        return render_page("subscriber_removal.html", subscriber=_get_unerased(db, number), erase=True)
 
 
-@blueprint.post("/subscribers/<int:number>/erase", endpoint="erase_now")
+@blueprint.post("/subscribers/<int:number>/erase")
 def erase(number: int) -> Response:
     """Forget a reader for good, once their address was typed as a sign that it is meant."""
     with services().db.begin() as db:
-        address = _address(_known(db, number))
-        if field("address").casefold() != address.casefold():
-            complain("Nothing was erased: type the address exactly as it stands there.")
-            return to("audience.erase", number=number)
+        address = _require_address(_get_unerased(db, number))
+        if form_field("address").casefold() != address.casefold():
+            flash_problem("Nothing was erased: type the address exactly as it stands there.")
+            return redirect_to("audience.confirm_erase", number=number)
         forget(db, services().signer, address, utcnow())
-        note(db, "erase", "subscriber", number)
-    say(f"Reader {number} is erased. Their number stays, so that old counts still add up.")
-    return to("audience.subscriber", number=number)
+        record(db, "erase", "subscriber", number)
+    flash_done(f"Reader {number} is erased. Their number stays, so that old counts still add up.")
+    return redirect_to("audience.subscriber", number=number)
 
 
-def _deliveries(db: Session, number: int, before: int | None) -> list[tuple[Delivery, Issue]]:
+def _list_deliveries(db: Session, number: int, before: int | None) -> list[tuple[Delivery, Issue]]:
     rows = (
         select(Delivery, Issue)
         .join(Issue, Issue.id == Delivery.issue_id)
@@ -135,25 +142,25 @@ def _deliveries(db: Session, number: int, before: int | None) -> list[tuple[Deli
     )
     if before is not None:
         rows = rows.where(Delivery.issue_id < before)
-    rows = rows.options(joinedload(Issue.publication)).order_by(Delivery.issue_id.desc()).limit(AT_ONCE + 1)
+    rows = rows.options(joinedload(Issue.publication)).order_by(Delivery.issue_id.desc()).limit(PAGE_SIZE + 1)
     return [(delivery, issue) for delivery, issue in db.execute(rows)]
 
 
-def _subscriber(db: Session, number: int) -> Subscriber:
+def _get_subscriber(db: Session, number: int) -> Subscriber:
     found = db.get(Subscriber, number)
     if found is None:
         raise NotFound(f"there is no subscriber {number}")
     return found
 
 
-def _known(db: Session, number: int) -> Subscriber:
+def _get_unerased(db: Session, number: int) -> Subscriber:
     """A reader whose address we still hold. Raises NotAllowed for one who was erased."""
-    found = _subscriber(db, number)
-    _address(found)
+    found = _get_subscriber(db, number)
+    _require_address(found)
     return found
 
 
-def _address(found: Subscriber) -> str:
+def _require_address(found: Subscriber) -> str:
     if found.address is None:
         raise NotAllowed("this reader was erased already, and nothing of them is left to act on")
     return found.address

@@ -16,50 +16,50 @@ from digest.editorial.models import Role
 from digest.errors import BadInput
 from digest.web.desk import current_publication
 from digest.web.desk.audience import blueprint
-from digest.web.desk.auth import needs
-from digest.web.desk.view_helpers import field, page, services, to
-from digest.web.guards import whole
+from digest.web.desk.auth import requires_role
+from digest.web.desk.view_helpers import form_field, redirect_to, render_page, services
+from digest.web.guards import parse_row_number
 
-CHARS: Final = 320
+MAX_PREFIX_CHARS: Final = 320
 
 
 @blueprint.get("/subscribers")
 def subscribers() -> str:
     """Counts by standing, and those of one standing, fifty at a time."""
     standing = request.args.get("standing", "")
-    after = request.args.get("after", type=whole) or 0
+    after = request.args.get("after", type=parse_row_number) or 0
     with services().db.read() as db:
-        number = current_publication.chosen(db).id
+        number = current_publication.get(db).id
         rows = find.by_number(db, number, utcnow(), standing=standing, after=after, limit=find.PAGE + 1)
-        return _page(db, rows, standing=standing, after=after)
+        return _render(db, rows, standing=standing, after=after)
 
 
 @blueprint.post("/subscribers")
-@needs(Role.VIEWER)
-def seek() -> Response | str:
+@requires_role(Role.VIEWER)
+def search() -> Response | str:
     """Find by how an address begins. It is a POST so that no address stands in a URL, a log or a history."""
-    typed, standing = field("address")[:CHARS], field("standing")
-    after = field("after")[:CHARS]
+    typed, standing = form_field("address")[:MAX_PREFIX_CHARS], form_field("standing")
+    after = form_field("after")[:MAX_PREFIX_CHARS]
     with services().db.read() as db:
-        one = None if after or standing else _by_address(db, typed)
+        one = None if after or standing else _find_by_address(db, typed)
         if one is not None:
-            return to("audience.subscriber", number=one)
-        number = current_publication.chosen(db).id
+            return redirect_to("audience.subscriber", number=one)
+        number = current_publication.get(db).id
         if not typed:
             rows = find.by_number(db, number, utcnow(), standing=standing, limit=find.PAGE + 1)
-            return _page(db, rows, standing=standing)
+            return _render(db, rows, standing=standing)
         rows = find.by_prefix(
             db, number, typed, utcnow(), standing=standing, after=after, limit=find.PAGE + 1
         )
-        return _page(db, rows, typed=typed, standing=standing, after=after)
+        return _render(db, rows, typed=typed, standing=standing, after=after)
 
 
-def _page(
+def _render(
     db: Session, rows: list[Found], *, typed: str = "", standing: str = "", after: str | int = ""
 ) -> str:
-    publication = current_publication.chosen(db)
+    publication = current_publication.get(db)
     standing_counts = standings.count(db, publication.id, utcnow())
-    return page(
+    return render_page(
         "subscribers.html",
         zone=publication.zone,
         standings=standing_counts,
@@ -72,7 +72,7 @@ def _page(
     )
 
 
-def _by_address(db: Session, typed: str) -> int | None:
+def _find_by_address(db: Session, typed: str) -> int | None:
     try:
         key = normal(typed).key
     except BadInput:

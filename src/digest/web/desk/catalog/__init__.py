@@ -1,12 +1,8 @@
-"""Comparisons and tools, as they are imported, written and corrected."""
+"""Comparisons and tools: browsing, importing and editing them."""
 
 from flask import Blueprint
 
 blueprint = Blueprint("catalog", __name__)
 
-from digest.web.desk.catalog import (  # noqa: E402, F401  importing a module of pages registers its routes
-    comparison_form,
-    comparisons,
-    tools,
-    uploads,
-)
+# Importing these modules registers their routes.
+from digest.web.desk.catalog import comparison_form, comparisons, imports, tools  # noqa: E402, F401

@@ -9,20 +9,20 @@ from flask import g, request
 from pydantic import ValidationError
 from werkzeug.wrappers import Response
 
-from digest.catalog import facts, read, uploads
-from digest.catalog.draft import MAX_REVIEWERS, Draft
-from digest.catalog.read import ComparisonView
+from digest.catalog import public_json, queries, uploads
+from digest.catalog.comparison_input import MAX_REVIEWERS, ComparisonInput
+from digest.catalog.queries import ComparisonView
 from digest.db import utcnow
 from digest.editorial.models import Role
-from digest.web.desk.auth import needs
+from digest.web.desk.auth import requires_role
 from digest.web.desk.catalog import blueprint
-from digest.web.desk.view_helpers import page, services, to
+from digest.web.desk.view_helpers import redirect_to, render_page, services
 
 SIDES: Final = ("left", "right")
 TEXTS: Final = ("tool", "tagline", "category", "entry_price", "description")
 NUMBERS: Final = ("panel_ship", "community_ship")
-ROWS: Final = 4
-A_MOMENT: Final = timedelta(microseconds=1)
+DEFAULT_ROWS: Final = 4
+SMALLEST_STEP: Final = timedelta(microseconds=1)
 
 
 @dataclass
@@ -30,120 +30,120 @@ class Form:
     """What stands in the fields, and what is wrong with them, both by the fields' names."""
 
     values: dict[str, str]
-    rows: int = ROWS
+    rows: int = DEFAULT_ROWS
     problems: dict[str, str] = field(default_factory=dict)
 
 
 @blueprint.get("/comparisons/new")
-@needs(Role.EDITOR)
-def write() -> str:
+@requires_role(Role.EDITOR)
+def new_comparison() -> str:
     """An empty form."""
-    return _page(Form({}))
+    return _render(Form({}))
 
 
-@blueprint.post("/comparisons/new", endpoint="write_now")
-def written() -> Response | tuple[str, int] | str:
+@blueprint.post("/comparisons/new")
+def create_comparison() -> Response | tuple[str, int] | str:
     """Propose what was written; with a problem the form comes back as it was filled in."""
-    return _take(None)
+    return _propose(None)
 
 
 @blueprint.get("/comparisons/<slug>/correct")
-@needs(Role.EDITOR)
-def correct(slug: str) -> str:
+@requires_role(Role.EDITOR)
+def edit_comparison(slug: str) -> str:
     """The comparison as it stands, in a form."""
     with services().db.read() as db:
-        view = read.by_slug(db, slug)
-    return _page(form_of(view), view)
+        view = queries.get_by_slug(db, slug)
+    return _render(form_from_view(view), view)
 
 
-@blueprint.post("/comparisons/<slug>/correct", endpoint="correct_now")
-def corrected(slug: str) -> Response | tuple[str, int] | str:
+@blueprint.post("/comparisons/<slug>/correct")
+def update_comparison(slug: str) -> Response | tuple[str, int] | str:
     """Propose the correction: a new version with the old one's date. The old one stays where it was sent."""
     with services().db.read() as db:
-        view = read.by_slug(db, slug)
-    return _take(view)
+        view = queries.get_by_slug(db, slug)
+    return _propose(view)
 
 
-def _take(view: ComparisonView | None) -> Response | tuple[str, int] | str:
-    form = sent_form(request.form)
+def _propose(view: ComparisonView | None) -> Response | tuple[str, int] | str:
+    form = form_from_request(request.form)
     if request.form.get("do") == "more":
         form.rows = min(form.rows + 1, MAX_REVIEWERS)
-        return _page(form, view)
+        return _render(form, view)
     if view is not None and request.form.get("version") != str(view.version):
         form.problems[""] = (
             f"Somebody made version {view.version} meanwhile. Your words are still here: look at that version "
             "in another tab, join both, and press again."
         )
-        return _page(form, view), 409
-    draft = draft_of(form, view)
+        return _render(form, view), 409
+    draft = parse_draft(form, view)
     if draft is None:
-        return _page(form, view), 400
+        return _render(form, view), 400
     with services().db.begin() as db:
-        number = uploads.propose(db, [draft], [], user_id=g.me.id, now=utcnow())
-    return to("catalog.bundle", number=number)
+        number = uploads.create_upload(db, [draft], [], user_id=g.me.id, now=utcnow())
+    return redirect_to("catalog.review_import", number=number)
 
 
-def form_of(view: ComparisonView) -> Form:
+def form_from_view(view: ComparisonView) -> Form:
     """The form that says what a comparison says."""
-    said = facts.facts(view)
+    said = public_json.comparison_json(view)
     values = {
         f"{side}-{name}": "" if said[side][name] is None else str(said[side][name])
         for side in SIDES
         for name in (*TEXTS, *NUMBERS)
     }
-    values |= {f"quote-{quote.place}-{quote.side}": quote.text for quote in view.quotes}
-    return Form(values, max((quote.place for quote in view.quotes), default=ROWS))
+    values |= {f"quote-{quote.reviewer}-{quote.side}": quote.text for quote in view.quotes}
+    return Form(values, max((quote.reviewer for quote in view.quotes), default=DEFAULT_ROWS))
 
 
-def sent_form(sent: Mapping[str, str]) -> Form:
+def form_from_request(sent: Mapping[str, str]) -> Form:
     """What came with the form; rows of reviewers that are empty on both sides close up when it is read."""
     wanted = {f"{side}-{name}" for side in SIDES for name in (*TEXTS, *NUMBERS)} | {"source", "published_at"}
-    places = [int(name.split("-")[1]) for name in sent if _is_quote(name)]
-    rows = min(max(places, default=ROWS), MAX_REVIEWERS)
+    places = [int(name.split("-")[1]) for name in sent if _is_quote_field(name)]
+    rows = min(max(places, default=DEFAULT_ROWS), MAX_REVIEWERS)
     wanted |= {f"quote-{place}-{side}" for place in range(1, rows + 1) for side in SIDES}
     return Form({name: sent[name].replace("\r\n", "\n") for name in sent if name in wanted}, rows)
 
 
-def draft_of(form: Form, view: ComparisonView | None) -> Draft | None:
+def parse_draft(form: Form, view: ComparisonView | None) -> ComparisonInput | None:
     """The draft that a form describes; None with the form's `problems` when it is none.
 
     A correction keeps the tools and, but for a moment, the date of what it corrects, so that it stands in its place.
     """
-    places = _places(form)
-    given: dict[str, Any] = {side: _side(form, side) for side in SIDES}
+    places = _filled_rows(form)
+    given: dict[str, Any] = {side: _side_values(form, side) for side in SIDES}
     given["source"] = form.values.get("source", "").strip() or "written at the desk"
     given["published_at"] = form.values.get("published_at", "").strip() or None
     if view is not None:
         given["left"]["tool"], given["right"]["tool"] = view.left.tool, view.right.tool
-        given["source"], given["published_at"] = "corrected at the desk", view.published_at + A_MOMENT
+        given["source"], given["published_at"] = "corrected at the desk", view.published_at + SMALLEST_STEP
     given["quotes"] = tuple(
         {"side": side, "reviewer": number, "text": form.values.get(f"quote-{place}-{side}", "")}
         for number, place in enumerate(places, 1)
         for side in SIDES
     )
     try:
-        return Draft.model_validate(given)
+        return ComparisonInput.model_validate(given)
     except ValidationError as error:
-        form.problems |= _problems(error, places)
+        form.problems |= _field_problems(error, places)
         return None
 
 
-def _page(form: Form, view: ComparisonView | None = None) -> str:
-    return page("writing.html", form=form, view=view, sides=SIDES)
+def _render(form: Form, view: ComparisonView | None = None) -> str:
+    return render_page("comparison_form.html", form=form, view=view, sides=SIDES)
 
 
-def _is_quote(name: str) -> bool:
+def _is_quote_field(name: str) -> bool:
     parts = name.split("-")
     return len(parts) == 3 and parts[0] == "quote" and parts[1].isascii() and parts[1].isdigit()  # noqa: PLR2004
 
 
-def _places(form: Form) -> list[int]:
+def _filled_rows(form: Form) -> list[int]:
     """The rows of reviewers that say anything."""
     rows = range(1, form.rows + 1)
     return [n for n in rows if any(form.values.get(f"quote-{n}-{side}", "").strip() for side in SIDES)]
 
 
-def _side(form: Form, side: str) -> dict[str, Any]:
+def _side_values(form: Form, side: str) -> dict[str, Any]:
     said: dict[str, Any] = {name: form.values.get(f"{side}-{name}", "") for name in TEXTS}
     for name in NUMBERS:
         text = form.values.get(f"{side}-{name}", "").strip().rstrip("%").strip()
@@ -151,16 +151,16 @@ def _side(form: Form, side: str) -> dict[str, Any]:
     return said
 
 
-def _problems(error: ValidationError, places: list[int]) -> dict[str, str]:
+def _field_problems(error: ValidationError, places: list[int]) -> dict[str, str]:
     """A sentence for each field that is wrong; what concerns no single one stands under ""."""
     found: dict[str, str] = {}
     for one in error.errors(include_url=False):
         said = one["msg"].removeprefix("Value error, ")
-        found.setdefault(_field(one["loc"], places), _plainly(one["type"], said))
+        found.setdefault(_field_name(one["loc"], places), _problem_text(one["type"], said))
     return found
 
 
-def _field(loc: tuple[int | str, ...], places: list[int]) -> str:
+def _field_name(loc: tuple[int | str, ...], places: list[int]) -> str:
     if loc and loc[0] in SIDES and len(loc) > 1:
         return f"{loc[0]}-{loc[1]}"
     if len(loc) > 1 and loc[0] == "quotes" and isinstance(loc[1], int) and loc[1] < 2 * len(places):
@@ -168,7 +168,7 @@ def _field(loc: tuple[int | str, ...], places: list[int]) -> str:
     return str(loc[0]) if loc and loc[0] in {"source", "published_at"} else ""
 
 
-def _plainly(kind: str, said: str) -> str:
+def _problem_text(kind: str, said: str) -> str:
     if kind == "string_too_short":
         return "Write something here."
     if kind in {"int_type", "int_parsing", "greater_than_equal", "less_than_equal"}:

@@ -6,34 +6,34 @@ from flask import request
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from digest.catalog import changes, read
+from digest.catalog import queries, version_diff
 from digest.catalog.models import ComparisonVersion
 from digest.editorial.models import Issue, Pick
 from digest.web.desk import current_publication
 from digest.web.desk.catalog import blueprint
-from digest.web.desk.view_helpers import page, services
-from digest.web.guards import whole
+from digest.web.desk.view_helpers import render_page, services
+from digest.web.guards import parse_row_number
 
-AT_ONCE: Final = 25
-VERSIONS: Final = 20
-CHARS: Final = 200
+PAGE_SIZE: Final = 25
+MAX_VERSIONS: Final = 20
+MAX_QUERY_CHARS: Final = 200
 
 
 @blueprint.get("/comparisons")
 def comparisons() -> str:
     """All of them, the newest first, or those that a search finds; a page at a time."""
-    query = request.args.get("q", "").strip()[:CHARS]
-    before = request.args.get("before", type=whole)
+    query = request.args.get("q", "").strip()[:MAX_QUERY_CHARS]
+    before = request.args.get("before", type=parse_row_number)
     with services().db.read() as db:
-        views = read.page(db, query, before=before, limit=AT_ONCE + 1)
-        return page(
+        views = queries.list_page(db, query, before=before, limit=PAGE_SIZE + 1)
+        return render_page(
             "comparisons.html",
-            views=views[:AT_ONCE],
-            older=views[AT_ONCE - 1].id if len(views) > AT_ONCE else None,
+            views=views[:PAGE_SIZE],
+            older=views[PAGE_SIZE - 1].id if len(views) > PAGE_SIZE else None,
             before=before,
-            total=read.count(db),
+            total=queries.count_comparisons(db),
             query=query,
-            zone=current_publication.chosen(db).zone,
+            zone=current_publication.get(db).zone,
         )
 
 
@@ -41,27 +41,27 @@ def comparisons() -> str:
 def comparison(slug: str) -> str:
     """One comparison as it stands, what each version changed, and the issues that held which of them."""
     with services().db.read() as db:
-        view = read.by_slug(db, slug)
-        rows = _versions(db, view.id)
-        views = read.by_version(db, [row.id for row in rows])
+        view = queries.get_by_slug(db, slug)
+        rows = _latest_versions(db, view.id)
+        views = queries.fetch_by_version(db, [row.id for row in rows])
         in_order = [views[row.id] for row in rows]
-        return page(
+        return render_page(
             "comparison.html",
             view=view,
-            held=_held(db, view.id),
-            versions=changes.history(in_order),
+            held=_issues_with(db, view.id),
+            versions=version_diff.version_history(in_order),
             imported={row.id: row.imported_at for row in rows},
-            zone=current_publication.chosen(db).zone,
+            zone=current_publication.get(db).zone,
         )
 
 
-def _versions(db: Session, comparison_id: int) -> list[ComparisonVersion]:
+def _latest_versions(db: Session, comparison_id: int) -> list[ComparisonVersion]:
     """The last versions, the oldest of them first."""
     rows = select(ComparisonVersion).where(ComparisonVersion.comparison_id == comparison_id)
-    return list(db.scalars(rows.order_by(ComparisonVersion.number.desc()).limit(VERSIONS)))[::-1]
+    return list(db.scalars(rows.order_by(ComparisonVersion.number.desc()).limit(MAX_VERSIONS)))[::-1]
 
 
-def _held(db: Session, comparison_id: int) -> list[tuple[Issue, int]]:
+def _issues_with(db: Session, comparison_id: int) -> list[tuple[Issue, int]]:
     """The issues that hold it, and in which version."""
     rows = (
         select(Issue, ComparisonVersion.number)

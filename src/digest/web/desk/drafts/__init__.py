@@ -1,13 +1,14 @@
-"""Writing an issue: its picks, its words, its checks and its previews."""
+"""Editing a draft: picks, subject and intro, checks, previews, test emails and versions."""
 
 from flask import Blueprint
 
 blueprint = Blueprint("drafts", __name__)
 
-from digest.web.desk.drafts import (  # noqa: E402, F401  importing a module of pages registers its routes
+from digest.web.desk.drafts import (
     autosave,
     checks,
-    draft,
+    draft_page,
+    draft_update,
     edit_conflict,
     preview,
     test_sends,

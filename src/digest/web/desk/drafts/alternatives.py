@@ -1,22 +1,24 @@
-"""Which of the comparisons that were not chosen could take a pick's place."""
+"""Comparisons that were not picked and could take a pick's place."""
 
 from collections.abc import Sequence
 
-from digest.catalog.read import ComparisonView
+from digest.catalog.queries import ComparisonView
 from digest.editorial.models import Rejection
 
-AT_MOST = 3
+MAX_ALTERNATIVES = 3
 
-Left = tuple[Rejection, ComparisonView]
+RejectedComparison = tuple[Rejection, ComparisonView]
 
 
-def nearest(view: ComparisonView, left_out: Sequence[Left]) -> list[Left]:
-    """The nearest rivals of a pick: those of the same tool, then of the same category, then the best of the rest.
+def find_alternatives(
+    view: ComparisonView, rejected: Sequence[RejectedComparison]
+) -> list[RejectedComparison]:
+    """The best alternatives to a pick: those about the same tool, then of the same category, then the best of the rest.
 
-    What an editor dropped is no rival. `left_out` is in the order of the ranking.
+    `rejected` is in ranking order. Comparisons that an editor excluded are left out.
     """
-    free = [left for left in left_out if not left[0].vetoed]
-    return sorted(free, key=lambda left: _distance(view, left[1]))[:AT_MOST]
+    available = [entry for entry in rejected if not entry[0].vetoed]
+    return sorted(available, key=lambda entry: _distance(view, entry[1]))[:MAX_ALTERNATIVES]
 
 
 def _distance(view: ComparisonView, other: ComparisonView) -> int:

@@ -1,90 +1,98 @@
-"""What an open draft sends by itself: its words as they are written, and that somebody is there."""
+"""Background requests of an open draft: autosave, presence, and the live preview of its texts."""
+
+from http import HTTPStatus
 
 from flask import Response, g, make_response, request
 
 from digest.db import utcnow
 from digest.editorial.drafts import presence
 from digest.errors import BadInput, NotAllowed
-from digest.render.clean import line
+from digest.render.clean import single_line
 from digest.web.desk import current_publication
-from digest.web.desk.auth import asks_by_itself
+from digest.web.desk.auth import polls
 from digest.web.desk.drafts import blueprint, draft_actions, draft_fields
-from digest.web.desk.drafts.draft import PHONE_CHARS, plain_html
-from digest.web.desk.view_helpers import page, services
-from digest.web.guards import whole
+from digest.web.desk.drafts.draft_page import PHONE_CHARS, render_intro
+from digest.web.desk.view_helpers import render_page, services
+from digest.web.guards import parse_row_number
 
 
-@blueprint.post("/issues/<int:number>/words")
-def save_words(number: int) -> Response:
-    """Save what was written; what somebody else changed too is left alone, and said."""
+@blueprint.post("/issues/<int:number>/autosave")
+def autosave(number: int) -> Response:
+    """Save the texts this editor changed. Texts that somebody else changed too are not saved and reported with 409."""
     now = utcnow()
     with services().db.begin() as db:
-        issue = current_publication.issue(db, number)
-        known = request.form.get("revision") == str(issue.revision)
-        found = draft_fields.compare(request.form, draft_fields.stored(issue))
+        issue = current_publication.get_issue(db, number)
+        is_current = request.form.get("revision") == str(issue.revision)
+        submitted = draft_fields.compare(request.form, draft_fields.stored_texts(issue))
         try:
-            draft_actions.write(db, issue, found.changed, folds=True)
+            draft_actions.save_texts(db, issue, submitted.changed, folds=True)
         except (BadInput, NotAllowed) as refusal:
-            return _line(400, problem=str(refusal))
-        kept = draft_fields.stored(issue)
-        facts = {
+            return _status_line(HTTPStatus.BAD_REQUEST, problem=str(refusal))
+        stored = draft_fields.stored_texts(issue)
+        context = {
             "issue": issue,
             "zone": issue.publication.zone,
-            "kept": {name: kept[name] for name in found.changed if name in kept},
-            "mark": draft_fields.mark,
-            "revision": issue.revision if known else None,
-            "at": now if found.changed else None,
+            "stored": {name: stored[name] for name in submitted.changed if name in stored},
+            "text_version": draft_fields.text_version,
+            "revision": issue.revision if is_current else None,
+            "saved_at": now if submitted.changed else None,
         }
-    if found.clashing:
-        return _line(409, **facts | {"clashing": list(found.clashing)})
-    if not found.changed:
-        return make_response("", 204)
-    answer = _line(200, **facts)
-    answer.headers["HX-Trigger"] = "draft-saved"
-    return answer
+    if submitted.conflicting:
+        return _status_line(HTTPStatus.CONFLICT, **context | {"conflicting": list(submitted.conflicting)})
+    if not submitted.changed:
+        return make_response("", HTTPStatus.NO_CONTENT)
+    response = _status_line(HTTPStatus.OK, **context)
+    response.headers["HX-Trigger"] = "draft-saved"
+    return response
 
 
-@blueprint.post("/issues/<int:number>/here")
-@asks_by_itself
-def stay(number: int) -> str:
-    """Who else has this draft open; asked every quarter of a minute, and that one asks is noted for the others."""
+@blueprint.post("/issues/<int:number>/presence")
+@polls
+def record_presence(number: int) -> str:
+    """Who else has this draft open. The page asks every 15 seconds, which also records that this user is here."""
     with services().db.begin() as db:
-        issue = current_publication.issue(db, number)
-        others = presence.stay(db, issue, g.me.id, utcnow())
-        seen = request.form.get("revision", type=whole)
-        return page(
-            "draft/here.html",
+        issue = current_publication.get_issue(db, number)
+        others = presence.record_presence(db, issue, g.me.id, utcnow())
+        shown_revision = request.form.get("revision", type=parse_row_number)
+        return render_page(
+            "draft/presence.html",
             issue=issue,
             zone=issue.publication.zone,
             others=others,
-            changed=seen is not None and seen != issue.revision,
+            is_outdated=shown_revision is not None and shown_revision != issue.revision,
         )
 
 
-@blueprint.post("/issues/<int:number>/look")
-def look(number: int) -> str:
-    """How the words of the form will look. Nothing is stored: it is a POST because texts are long."""
-    texts = {name: request.form.get(name, "") for name in draft_fields.FIELDS}
+@blueprint.post("/issues/<int:number>/preview-texts")
+def preview_texts(number: int) -> str:
+    """How the form's texts will look. Nothing is stored; it is a POST because the texts are long."""
+    texts = {name: request.form.get(name, "") for name in draft_fields.TEXT_FIELDS}
     try:
-        html, problem = plain_html(texts["intro"].replace("\r\n", "\n")), None
+        html, problem = render_intro(texts["intro"].replace("\r\n", "\n")), None
     except BadInput as refusal:
         html, problem = "", str(refusal)
     with services().db.read() as db:
-        sender = current_publication.issue(db, number).publication.sender_name
-    return page(
-        "draft/look.html",
+        sender = current_publication.get_issue(db, number).publication.sender_name
+    return render_page(
+        "draft/preview_texts.html",
         swap=True,
         intro_html=html,
-        unreadable=problem,
+        intro_problem=problem,
         sender=sender,
-        subject=line(texts["subject"]),
-        preheader=line(texts["preheader"]),
+        subject=single_line(texts["subject"]),
+        preheader=single_line(texts["preheader"]),
         phone_chars=PHONE_CHARS,
     )
 
 
-def _line(status: int, **facts: object) -> Response:
-    usual: dict[str, object] = {"clashing": [], "problem": None, "kept": {}, "revision": None, "at": None}
-    answer = make_response(page("draft/saved.html", **usual | facts), status)
-    answer.headers["HX-Retarget"] = "#saved"
-    return answer
+def _status_line(status: HTTPStatus, **context: object) -> Response:
+    defaults: dict[str, object] = {
+        "conflicting": [],
+        "problem": None,
+        "stored": {},
+        "revision": None,
+        "saved_at": None,
+    }
+    response = make_response(render_page("draft/saved.html", **defaults | context), status)
+    response.headers["HX-Retarget"] = "#saved"
+    return response

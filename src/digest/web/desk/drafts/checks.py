@@ -1,9 +1,8 @@
-"""The checks beside a draft: what blocks, what waits for a word, what workers have still to look at."""
+"""The checks of an issue: what blocks it, what needs a reason to be ignored, what workers are still checking."""
 
-from collections.abc import Mapping
 from typing import Any, Final
 
-from flask import current_app, g, request, url_for
+from flask import g, request, url_for
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
@@ -12,127 +11,137 @@ from digest.db import utcnow
 from digest.delivery.ledger.compiled_issue import pressed
 from digest.editorial import editions
 from digest.editorial.checks import external_check_queue, report, waivers
-from digest.editorial.checks.external_check_queue import Outside
-from digest.editorial.checks.report import Findings
+from digest.editorial.checks.external_check_queue import MailSetup
+from digest.editorial.checks.report import CheckReport
 from digest.editorial.models import Issue
 from digest.errors import NotAllowed
 from digest.web.desk import current_publication
-from digest.web.desk.auth import asks_by_itself
+from digest.web.desk.auth import polls
 from digest.web.desk.drafts import blueprint
-from digest.web.desk.view_helpers import Undo, field, is_live, page, say, services, to
-from digest.web.guards import whole
+from digest.web.desk.view_helpers import (
+    Undo,
+    flash_done,
+    form_field,
+    is_htmx_request,
+    redirect_to,
+    render_page,
+    services,
+)
+from digest.web.guards import parse_row_number
 
-KINDS: Final = {"link": "Links", "sender": "Sender", "spam": "Spam filter"}
-BACK: Final = {"issue": "checks", "schedule": "checks"}  # the pages that hold the checks, and where
-AGAIN_AT_MOST: Final = "12/minute"
+EXTERNAL_CHECK_LABELS: Final = {"link": "Links", "sender": "Sender", "spam": "Spam filter"}
+RETURN_ENDPOINTS: Final = {
+    "issue": "issues.show",
+    "schedule": "issues.schedule_form",
+}  # the pages that show checks
+RECHECK_LIMIT: Final = "12/minute"
 
 
-def look_over(db: Session, issue: Issue) -> Findings:
-    """Press the issue and run every check on it."""
+def run_checks(db: Session, issue: Issue) -> CheckReport:
+    """Compile the issue and run every check on it."""
     here = services()
-    return report.look_over(
+    return report.run_checks(
         db,
         issue,
         base_url=here.base_url,
-        pressed=lambda: pressed(db, issue, here.base_url),
+        compiled=lambda: pressed(db, issue, here.base_url),
         now=utcnow(),
-        outside=_outside(),
+        mail_setup=_outside(),
     )
 
 
 @blueprint.get("/issues/<int:number>/checks")
-@asks_by_itself
+@polls
 def checks(number: int) -> str:
-    """The checks alone, for the page that is open, as they stand now."""
+    """The checks alone, for a page that is open."""
     with services().db.read() as db:
-        return _part(db, current_publication.issue(db, number))
+        return _render_checks(db, current_publication.get_issue(db, number))
 
 
 @blueprint.post("/issues/<int:number>/checks")
-def judge(number: int) -> Response | str:
-    """Let findings pass, take that back, or have workers look again."""
-    act = {"waive": _waive, "withdraw": _withdraw, "again": _again}.get(field("do") or field("undo"))
-    if act is None:
-        raise BadRequest("This button is not one of ours.")
+def update_checks(number: int) -> Response | str:
+    """Ignore findings, stop ignoring them, or run the external checks again."""
+    run_action = {"waive": _waive, "withdraw": _withdraw, "recheck": _recheck}.get(form_field("action"))
+    if run_action is None:
+        raise BadRequest("Unknown action.")
     with services().db.begin() as db:
-        act(db, current_publication.issue(db, number))
+        run_action(db, current_publication.get_issue(db, number))
     services().nudge("checks")
-    if is_live():
+    if is_htmx_request():
         with services().db.read() as db:
-            return _part(db, current_publication.issue(db, number))
-    back = field("back") if field("back") in BACK else "issue"
-    return to(back, number=number, _anchor=BACK[back])
+            return _render_checks(db, current_publication.get_issue(db, number))
+    endpoint = RETURN_ENDPOINTS.get(form_field("return_to"), "issues.show")
+    return redirect_to(endpoint, number=number, _anchor="checks")
 
 
-def waive_all(db: Session, issue: Issue, found: Findings) -> Findings:
-    """Let pass what the form names, for the reason that it gives; the findings as they then stand."""
-    if not found.chosen(_named()) or not field("reason"):
+def waive_submitted(db: Session, issue: Issue, found: CheckReport) -> CheckReport:
+    """Ignore the findings that the form names, for the reason it gives. Returns the findings afterwards."""
+    if not found.select_open(_submitted_fingerprints()) or not form_field("reason"):
         return found
-    waivers.waive(db, issue, found.chosen(_named()), reason=field("reason"), now=utcnow(), user_id=g.me.id)
-    return look_over(db, issue)
+    waivers.waive_findings(
+        db,
+        issue,
+        found.select_open(_submitted_fingerprints()),
+        reason=form_field("reason"),
+        now=utcnow(),
+        user_id=g.me.id,
+    )
+    return run_checks(db, issue)
 
 
 @blueprint.app_context_processor
-def helpers() -> dict[str, Any]:
-    """For the templates that show checks."""
-    return {"mend_url": mend_url, "look_kinds": KINDS}
+def template_helpers() -> dict[str, Any]:
+    """What checks.html needs on every page that shows it."""
+    return {"fix_url": fix_url, "external_check_labels": EXTERNAL_CHECK_LABELS}
 
 
-def mend_url(issue: Issue, place: str) -> str:
-    """Where a finding is mended: a field of the draft, or the publication's own page; empty when nowhere here."""
+def fix_url(issue: Issue, place: str) -> str:
+    """Where a finding is fixed: a field of the draft, or the publication's settings. Empty when not on the desk."""
     if place == "publication":
-        known = next(
-            (name for name in ("desk.settings.settings", "desk.publication") if _is_page(name)), None
-        )
-        return url_for(known) if known else ""
-    return url_for("desk.drafts.issue", number=issue.number, _anchor=place) if place else ""
+        return url_for("desk.settings.edit")
+    return url_for("desk.issues.show", number=issue.number, _anchor=place) if place else ""
 
 
-def _is_page(endpoint: str) -> bool:
-    rules = current_app.url_map.iter_rules(endpoint) if endpoint in current_app.view_functions else ()
-    return any("GET" in (rule.methods or ()) and not rule.arguments for rule in rules)
-
-
-def _part(db: Session, issue: Issue) -> str:
-    facts: Mapping[str, Any] = {
-        "issue": issue,
-        "zone": issue.publication.zone,
-        "checks": look_over(db, issue),
-    }
-    return page("checks.html", swap=True, part=True, **facts)
+def _render_checks(db: Session, issue: Issue) -> str:
+    zone, findings = issue.publication.zone, run_checks(db, issue)
+    return render_page("checks.html", swap=True, part=True, issue=issue, zone=zone, checks=findings)
 
 
 def _waive(db: Session, issue: Issue) -> None:
-    named = look_over(db, issue).chosen(_named())
-    if not named:
-        raise NotAllowed("what you let pass changed meanwhile, or is mended; look at it as it stands now")
-    made = waivers.waive(db, issue, named, reason=field("reason"), now=utcnow(), user_id=g.me.id)
-    ids = {"undo": "withdraw", "waiver": " ".join(str(row.id) for row in made)}
-    say("You let it pass. The history says so.", Undo(url_for("desk.drafts.judge", number=issue.number), ids))
+    findings = run_checks(db, issue).select_open(_submitted_fingerprints())
+    if not findings:
+        raise NotAllowed("these warnings have changed or were fixed; review the current ones")
+    made = waivers.waive_findings(
+        db, issue, named, reason=form_field("reason"), now=utcnow(), user_id=g.me.id
+    )
+    undo = {"action": "withdraw", "waiver": " ".join(str(row.id) for row in made)}
+    flash_done("Warning ignored.", Undo(url_for("desk.drafts.update_checks", number=issue.number), undo))
 
 
 def _withdraw(db: Session, issue: Issue) -> None:
     try:
-        numbers = [whole(one) for one in field("waiver").split()]
+        numbers = [parse_row_number(number) for number in form_field("waiver").split()]
     except ValueError:
         raise BadRequest("This is not the number of a waiver.") from None
-    waivers.withdraw(db, issue, numbers, now=utcnow(), user_id=g.me.id)
-    say("It asks for a word again.")
+    waivers.withdraw_waivers(db, issue, numbers, now=utcnow(), user_id=g.me.id)
+    flash_done("Warning no longer ignored.")
 
 
-def _again(db: Session, issue: Issue) -> None:
+def _recheck(db: Session, issue: Issue) -> None:
     here = services()
-    if not here.limiter.allows(AGAIN_AT_MOST, "checks", str(g.me.id)):
-        raise NotAllowed("workers were asked to look again very often; give them a minute")
-    wanted = external_check_queue.wanted(issue, editions.edition(db, issue, here.base_url), _outside())
-    external_check_queue.again(db, wanted, utcnow())
-    say("Links, sender and spam score are looked at again.")
+    if not here.limiter.allows(RECHECK_LIMIT, "checks", str(g.me.id)):
+        raise NotAllowed("too many re-checks; try again in a minute")
+    wanted = external_check_queue.list_requests(
+        issue, editions.build_edition(db, issue, here.base_url), _outside()
+    )
+    external_check_queue.request_recheck(db, wanted, utcnow())
+    flash_done("Checking links, sender and spam score again.")
 
 
-def _outside() -> Outside:
+def _outside() -> MailSetup:
     here = services()
-    return Outside(here.relay.host, here.dkim_selectors)
+    return MailSetup(here.relay.host, here.dkim_selectors)
 
 
-def _named() -> list[str]:
+def _submitted_fingerprints() -> list[str]:
     return request.form.getlist("finding")

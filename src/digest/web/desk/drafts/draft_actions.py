@@ -1,4 +1,4 @@
-"""What the buttons of a draft do. The form's words are kept before any of them runs; what one does is a version."""
+"""The actions of a draft's buttons. The form's texts are saved before any of them runs; each edit makes a version."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -9,181 +9,191 @@ from werkzeug.wrappers import Response
 
 from digest.db import utcnow
 from digest.editorial.drafts import drafting, pick_edits, text_edits, versions
-from digest.editorial.drafts.versions import Who
-from digest.editorial.models import Issue, Version
+from digest.editorial.drafts.versions import EditContext
+from digest.editorial.models import Issue, IssueVersion
 from digest.web.desk import current_publication
 from digest.web.desk.access import audit_log
-from digest.web.desk.drafts import reorder, test_sends
-from digest.web.desk.drafts.reorder import Done, number_in
+from digest.web.desk.drafts import pick_order, test_sends
+from digest.web.desk.drafts.pick_order import EditResult, parse_number
 from digest.web.desk.names import versus
-from digest.web.desk.view_helpers import Undo, field, say, services, to
+from digest.web.desk.view_helpers import Undo, flash_done, form_field, redirect_to, services
 
-Act = Callable[[Session, Issue, str], Done]
-Errand = Callable[[Session, Issue, str], Response]
+EditAction = Callable[[Session, Issue, str], EditResult]
+FormAction = Callable[[Session, Issue, str], Response]
 
 
-def act(number: int, name: str, which: str) -> Response:
-    """Do `name` to issue `number`; `which` says to what, where the act needs it."""
+def run_action(number: int, name: str, which: str) -> Response:
+    """Run the action `name` on issue `number`. `which` is the part of the button's value after the colon."""
     with services().db.begin() as db:
-        issue = current_publication.issue(db, number)
-        if name != "order" and field("order"):
-            with versions.edit(db, issue, me()) as edit:
-                reorder.keep_order(db, issue)
-                edit.what = "The order changed"
-        answer = ERRANDS[name](db, issue, which) if name in ERRANDS else _edit(db, issue, name, which)
-    if name == "test":
+        issue = current_publication.get_issue(db, number)
+        if name != "reorder" and form_field("order"):
+            with versions.record_edit(db, issue, current_editor()) as edit:
+                pick_order.apply_pending_order(db, issue)
+                edit.summary = "Picks reordered"
+        run = FORM_ACTIONS.get(name)
+        response = run(db, issue, which) if run else _edit(db, issue, name, which)
+    if name == "send_test":
         services().nudge("letters")
-    return answer
+    return response
 
 
-def known(name: str) -> bool:
-    """Whether there is such a button."""
-    return name in ACTS or name in ERRANDS
+def is_action(name: str) -> bool:
+    """Whether there is an action of that name."""
+    return name in EDIT_ACTIONS or name in FORM_ACTIONS
 
 
-def me() -> Who:
-    """Whoever is signed in, now."""
-    return Who(g.me.address, utcnow(), g.me.id)
+def current_editor() -> EditContext:
+    """The signed-in user as the author of an edit, now."""
+    return EditContext(g.me.address, utcnow(), g.me.id)
 
 
-def write(db: Session, issue: Issue, texts: Mapping[str, str], *, folds: bool) -> Version | None:
-    """Store texts by the form's names; the version that holds them. Raises as `editing.write` does."""
+def save_texts(db: Session, issue: Issue, texts: Mapping[str, str], *, folds: bool) -> IssueVersion | None:
+    """Save texts by their form names as a version, and return it. Raises BadInput or NotAllowed."""
     if not texts:
         return None
-    with versions.edit(db, issue, me(), folds=folds) as edit:
-        put(db, issue, texts)
-    return edit.made
+    with versions.record_edit(db, issue, current_editor(), folds=folds) as edit:
+        write_texts(db, issue, texts)
+    return edit.version
 
 
-def put(db: Session, issue: Issue, texts: Mapping[str, str]) -> None:
-    """Store texts by the form's names, in an edit that the caller keeps."""
-    own = {name: text for name, text in texts.items() if not name.startswith("note-")}
-    text_edits.write(db, issue, issue.revision, by=g.me.address, **own)
+def write_texts(db: Session, issue: Issue, texts: Mapping[str, str]) -> None:
+    """Write texts by their form names, inside an edit that the caller has opened."""
+    fields = {name: text for name, text in texts.items() if not name.startswith("note-")}
+    text_edits.update_texts(db, issue, issue.revision, author=g.me.address, **fields)
     for name, text in texts.items():
         if name.startswith("note-"):
-            text_edits.annotate(db, issue, int(name.removeprefix("note-")), text, by=g.me.address)
+            text_edits.update_note(db, issue, int(name.removeprefix("note-")), text, author=g.me.address)
 
 
-def tell(issue: Issue, said: str, made: Version | None) -> None:
-    """Say what was done, with an Undo that takes this one version back."""
-    url = url_for("desk.drafts.change", number=issue.number)
-    say(said, Undo(url, {"do": f"undo:{made.id}"}) if made else None)
+def flash_with_undo(issue: Issue, message: str, version: IssueVersion | None) -> None:
+    """Show `message` with an Undo button for this version; without one when nothing was changed."""
+    url = url_for("desk.drafts.update", number=issue.number)
+    flash_done(message, Undo(url, {"action": f"undo:{version.id}"}) if version else None)
 
 
 def _edit(db: Session, issue: Issue, name: str, which: str) -> Response:
-    with versions.edit(db, issue, me()) as edit:
-        done = ACTS[name](db, issue, which)
-        edit.what = done.what
-    if edit.made:
-        audit_log.note(db, "edit", "issue", issue.number, edit.what)
-    tell(issue, done.said, edit.made)
-    return to("drafts.issue", number=issue.number, _anchor=done.at)
+    with versions.record_edit(db, issue, current_editor()) as edit:
+        result = EDIT_ACTIONS[name](db, issue, which)
+        edit.summary = result.summary
+    if edit.version:
+        audit_log.record(db, "edit", "issue", issue.number, edit.summary)
+    flash_with_undo(issue, result.message, edit.version)
+    return redirect_to("issues.show", number=issue.number, _anchor=result.anchor)
 
 
 def _save(db: Session, issue: Issue, which: str) -> Response:
-    if field("find") != request.args.get("find", ""):
-        return _find(db, issue, which)  # Enter in the search field presses the first button, which is Save
-    say("Saved.")
-    return to("drafts.issue", number=issue.number)
+    if form_field("find") != request.args.get("find", ""):
+        return _find(db, issue, which)  # Enter in the search field submits with the first button, Save
+    flash_done("Saved.")
+    return redirect_to("issues.show", number=issue.number)
 
 
 def _find(_db: Session, issue: Issue, _which: str) -> Response:
-    return to("drafts.issue", number=issue.number, find=field("find"), _anchor="add")
+    return redirect_to("issues.show", number=issue.number, find=form_field("find"), _anchor="add")
 
 
-def _look(_db: Session, issue: Issue, _which: str) -> Response:
-    return to("drafts.issue", number=issue.number, _anchor="words")
+def _show_texts(_db: Session, issue: Issue, _which: str) -> Response:
+    return redirect_to("issues.show", number=issue.number, _anchor="texts")
 
 
 def _preview(_db: Session, issue: Issue, _which: str) -> Response:
-    return to("drafts.preview", number=issue.number)
+    return redirect_to("drafts.preview", number=issue.number)
 
 
 def _schedule(_db: Session, issue: Issue, _which: str) -> Response:
-    return to("issues.schedule", number=issue.number)
+    return redirect_to("issues.schedule_form", number=issue.number)
 
 
-def _test(db: Session, issue: Issue, _which: str) -> Response:
-    address = field("test-address") or g.me.address
+def _send_test(db: Session, issue: Issue, _which: str) -> Response:
+    address = form_field("test-address") or g.me.address
     test_sends.send(db, issue, [address])
-    say(f"A test is on its way to {address}.")
-    return to("drafts.issue", number=issue.number)
+    flash_done(f"Test email on the way to {address}.")
+    return redirect_to("issues.show", number=issue.number)
 
 
 def _undo(db: Session, issue: Issue, which: str) -> Response:
-    made = versions.undo(db, issue, number_in(which), me())
-    tell(issue, f"{made.what}." if made else "Nothing of that is left to take back.", made)
-    return to("drafts.issue", number=issue.number, _anchor="picks")
+    made = versions.undo_version(db, issue, parse_number(which), current_editor())
+    flash_with_undo(issue, f"{made.summary}." if made else "Nothing left to undo.", made)
+    return redirect_to("issues.show", number=issue.number, _anchor="picks")
 
 
-def _pin(db: Session, issue: Issue, which: str) -> Done:
-    pick_edits.pin(db, issue, number_in(which), by=g.me.address)
-    name = versus(db, number_in(which))
-    said = f"{name} is pinned: a new draft keeps it and its place."
-    return Done(f"{name} pinned", said, f"pick-{which}")
+def _pin(db: Session, issue: Issue, which: str) -> EditResult:
+    pick_edits.pin_pick(db, issue, parse_number(which), author=g.me.address)
+    title = versus(db, parse_number(which))
+    message = f"{title} is pinned. Regenerating keeps it in its place."
+    return EditResult(f"{title} pinned", message, f"pick-{which}")
 
 
-def _unpin(db: Session, issue: Issue, which: str) -> Done:
-    pick_edits.unpin(db, issue, number_in(which), by=g.me.address)
-    name = versus(db, number_in(which))
-    return Done(f"{name} unpinned", f"{name} is no longer pinned.", f"pick-{which}")
+def _unpin(db: Session, issue: Issue, which: str) -> EditResult:
+    pick_edits.unpin_pick(db, issue, parse_number(which), author=g.me.address)
+    title = versus(db, parse_number(which))
+    return EditResult(f"{title} unpinned", f"{title} is no longer pinned.", f"pick-{which}")
 
 
-def _drop(db: Session, issue: Issue, which: str) -> Done:
-    name = versus(db, number_in(which))
-    pick_edits.drop(db, issue, number_in(which), by=g.me.address)
-    return Done(f"{name} dropped", f"{name} is dropped, and stays out of new drafts.")
+def _remove(db: Session, issue: Issue, which: str) -> EditResult:
+    title = versus(db, parse_number(which))
+    pick_edits.drop_pick(db, issue, parse_number(which), author=g.me.address)
+    return EditResult(f"{title} removed", f"{title} was removed. Regenerating will not add it again.")
 
 
-def _let_back(db: Session, issue: Issue, which: str) -> Done:
-    pick_edits.let_back(db, issue, number_in(which), by=g.me.address)
-    name = versus(db, number_in(which))
-    return Done(f"{name} let back in", f"{name} may be chosen again by a new draft.", "rejected")
+def _exclude(db: Session, issue: Issue, which: str) -> EditResult:
+    title = versus(db, parse_number(which))
+    pick_edits.drop_pick(db, issue, parse_number(which), author=g.me.address)
+    return EditResult(f"{title} excluded", f"{title} is excluded. Regenerating will not add it.", "rejected")
 
 
-def _add(db: Session, issue: Issue, which: str) -> Done:
-    if any(pick.comparison_id == number_in(which) for pick in issue.picks):
-        return _pin(db, issue, which)  # somebody else was faster
-    pick_edits.add(db, issue, number_in(which), by=g.me.address)
-    name = versus(db, number_in(which))
-    return Done(f"{name} added", f"{name} is added as the last pick.", f"pick-{which}")
+def _restore(db: Session, issue: Issue, which: str) -> EditResult:
+    pick_edits.lift_veto(db, issue, parse_number(which), author=g.me.address)
+    title = versus(db, parse_number(which))
+    return EditResult(f"{title} restored", f"{title} is restored. Regenerating may add it again.", "rejected")
 
 
-def _swap(db: Session, issue: Issue, which: str) -> Done:
-    out, _, rival = which.partition("-")
-    gone, name = versus(db, number_in(out)), versus(db, number_in(rival))
-    pick_edits.swap(db, issue, number_in(out), number_in(rival), by=g.me.address)
-    said = f"{name} stands where {gone} stood, which stays out of new drafts."
-    return Done(f"{gone} swapped for {name}", said, f"pick-{rival}")
+def _add(db: Session, issue: Issue, which: str) -> EditResult:
+    if any(pick.comparison_id == parse_number(which) for pick in issue.picks):
+        return _pin(db, issue, which)  # somebody else has added it already
+    pick_edits.add_pick(db, issue, parse_number(which), author=g.me.address)
+    title = versus(db, parse_number(which))
+    return EditResult(f"{title} added", f"{title} was added as the last pick.", f"pick-{which}")
 
 
-def _redraft(db: Session, issue: Issue, _which: str) -> Done:
+def _swap(db: Session, issue: Issue, which: str) -> EditResult:
+    replaced, _, replacement = which.partition("-")
+    old, new = parse_number(replaced), parse_number(replacement)
+    old_title, new_title = versus(db, old), versus(db, new)
+    pick_edits.swap_pick(db, issue, old, new, author=g.me.address)
+    message = f"{new_title} replaced {old_title}. Regenerating will not add {old_title} again."
+    return EditResult(f"{old_title} replaced by {new_title}", message, f"pick-{replacement}")
+
+
+def _regenerate(db: Session, issue: Issue, _which: str) -> EditResult:
     before = {pick.comparison_id for pick in issue.picks}
-    drafting.draft(db, issue.publication, utcnow(), by="desk", user_id=g.me.id)
+    drafting.draft_issue(db, issue.publication, utcnow(), actor="desk", user_id=g.me.id)
     db.expire(issue, ["picks"])
-    fresh = len({pick.comparison_id for pick in issue.picks} - before)
-    what = "The same picks are still the best." if not fresh else f"New among the picks: {fresh}."
-    return Done("Drafted anew", f"Drafted anew. {what} Pins, dropped ones and your words are kept.")
+    added = len({pick.comparison_id for pick in issue.picks} - before)
+    outcome = "The picks are still the best ones." if not added else f"New picks: {added}."
+    message = f"Draft regenerated. {outcome} Pinned picks, exclusions and your texts are unchanged."
+    return EditResult("Draft regenerated", message)
 
 
-ERRANDS: Final[Mapping[str, Errand]] = {
+FORM_ACTIONS: Final[Mapping[str, FormAction]] = {
     "save": _save,
     "find": _find,
-    "look": _look,
+    "preview_texts": _show_texts,
     "preview": _preview,
     "schedule": _schedule,
-    "test": _test,
+    "send_test": _send_test,
     "undo": _undo,
 }
-ACTS: Final[Mapping[str, Act]] = {
-    "up": reorder.up,
-    "down": reorder.down,
-    "order": reorder.order,
+EDIT_ACTIONS: Final[Mapping[str, EditAction]] = {
+    "move_up": pick_order.move_up,
+    "move_down": pick_order.move_down,
+    "reorder": pick_order.reorder,
     "pin": _pin,
     "unpin": _unpin,
-    "drop": _drop,
-    "letback": _let_back,
+    "remove": _remove,
+    "exclude": _exclude,
+    "restore": _restore,
     "add": _add,
     "swap": _swap,
-    "redraft": _redraft,
+    "regenerate": _regenerate,
 }

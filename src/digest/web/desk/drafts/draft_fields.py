@@ -1,4 +1,4 @@
-"""An issue's words in a form: only what an editor changed is written, and what two changed at once is shown to both."""
+"""An issue's texts in a form: only what this editor changed is saved, and concurrent changes are found."""
 
 import hashlib
 import re
@@ -7,61 +7,61 @@ from dataclasses import dataclass, field
 
 from digest.editorial.models import Issue
 
-FIELDS = ("subject", "preheader", "intro")
-NOTE = re.compile(r"note-[0-9]{1,15}")
+TEXT_FIELDS = ("subject", "preheader", "intro")
+NOTE_FIELD = re.compile(r"note-[0-9]{1,15}")
 
 
 @dataclass
-class Words:
-    """What a form sent, against what is stored now; by the form's names (subject, …, note-12 for comparison 12)."""
+class SubmittedTexts:
+    """What a form sent, compared with what is stored; by form names (subject, …, note-12 for comparison 12)."""
 
-    changed: dict[str, str] = field(default_factory=dict)  # by this editor, and by nobody else meanwhile
-    clashing: dict[str, str] = field(default_factory=dict)  # by both: this editor's text
+    changed: dict[str, str] = field(default_factory=dict)  # by this editor only
+    conflicting: dict[str, str] = field(default_factory=dict)  # this editor's text, where somebody else changed it too
 
     @property
     def all(self) -> dict[str, str]:
         """Every text that this editor changed."""
-        return self.changed | self.clashing
+        return self.changed | self.conflicting
 
 
-def stored(issue: Issue) -> dict[str, str]:
-    """The issue's words by the form's names."""
-    words = {name: str(getattr(issue, name)) for name in FIELDS}
-    return words | {f"note-{pick.comparison_id}": pick.note for pick in issue.picks}
+def stored_texts(issue: Issue) -> dict[str, str]:
+    """The issue's texts by their form names."""
+    texts = {name: str(getattr(issue, name)) for name in TEXT_FIELDS}
+    return texts | {f"note-{pick.comparison_id}": pick.note for pick in issue.picks}
 
 
-def mark(text: str) -> str:
-    """A short mark of a text, which the form carries beside each field: the text the editor started from."""
-    return hashlib.sha256(clean(text).encode()).hexdigest()[:16]
+def text_version(text: str) -> str:
+    """A short hash of a text. The form carries it beside each field, to tell which text the editor started from."""
+    return hashlib.sha256(normalize(text).encode()).hexdigest()[:16]
 
 
-def compare(form: Mapping[str, str], now_stored: Mapping[str, str]) -> Words:
-    """Sort the form's texts into those that only this editor changed and those that clash with another's."""
-    words = Words()
+def compare(form: Mapping[str, str], now_stored: Mapping[str, str]) -> SubmittedTexts:
+    """Sort the form's texts into those that only this editor changed and those that conflict."""
+    submitted = SubmittedTexts()
     for name, theirs in now_stored.items():
         if name not in form:
             continue
-        mine, started_from = clean(form[name]), form.get(f"was-{name}", "")
-        if mine == clean(theirs) or mark(mine) == started_from:
+        mine, base = normalize(form[name]), form.get(f"base-{name}", "")
+        if mine == normalize(theirs) or text_version(mine) == base:
             continue
-        calm = started_from == mark(theirs)
-        (words.changed if calm else words.clashing)[name] = mine
-    words.clashing |= lost(form, now_stored)
-    return words
+        unchanged_by_others = base == text_version(theirs)
+        (submitted.changed if unchanged_by_others else submitted.conflicting)[name] = mine
+    submitted.conflicting |= notes_of_removed_picks(form, now_stored)
+    return submitted
 
 
-def lost(form: Mapping[str, str], now_stored: Mapping[str, str]) -> dict[str, str]:
-    """Notes of this form whose pick is no longer in the issue, so that they can be shown before they go."""
+def notes_of_removed_picks(form: Mapping[str, str], now_stored: Mapping[str, str]) -> dict[str, str]:
+    """Notes in the form whose pick is no longer in the issue."""
     return {
-        name: clean(text)
+        name: normalize(text)
         for name, text in form.items()
-        if NOTE.fullmatch(name)
+        if NOTE_FIELD.fullmatch(name)
         and name not in now_stored
-        and clean(text)
-        and mark(text) != form.get(f"was-{name}")
+        and normalize(text)
+        and text_version(text) != form.get(f"base-{name}")
     }
 
 
-def clean(text: str) -> str:
-    """A form's text with our line ends and nothing around it."""
+def normalize(text: str) -> str:
+    """A form's text with \\n as line ends, stripped."""
     return text.replace("\r\n", "\n").strip()

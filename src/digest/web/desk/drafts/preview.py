@@ -1,6 +1,7 @@
-"""The real mail, made for one reader: in a frame of its own, as text, and as the raw source."""
+"""The preview: the real email for one reader, framed at a device's width, as plain text, or as source."""
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 
 from flask import Response, g, request, url_for
@@ -13,29 +14,36 @@ from digest.db import utcnow
 from digest.delivery.ledger.compiled_issue import pressed
 from digest.delivery.letters import copies
 from digest.editorial.drafts import review_markers
-from digest.editorial.drafts.review_markers import Since
+from digest.editorial.drafts.review_markers import ReviewStatus
 from digest.editorial.models import Issue
 from digest.errors import BadInput, NotFound
-from digest.render import preview as opening
-from digest.render.compile import Pressed
+from digest.render import parsed_mail as opening
+from digest.render.compile import CompiledIssue
 from digest.render.content import Edition
 from digest.web.desk import current_publication
-from digest.web.desk.drafts import blueprint, sample, source, test_sends
-from digest.web.desk.drafts.preview_audience import Eyes, eyes
-from digest.web.desk.drafts.variants import Variants, edition_of, variants
-from digest.web.desk.view_helpers import field, page, say, services, to, with_policy
+from digest.web.desk.drafts import blueprint, email_source, sample_email, test_sends
+from digest.web.desk.drafts.preview_audience import PreviewReader, requested_reader
+from digest.web.desk.drafts.variants import Variants, current_edition, find_variants
+from digest.web.desk.view_helpers import (
+    flash_done,
+    form_field,
+    redirect_to,
+    render_page,
+    respond_with_policy,
+    services,
+)
 
-WIDTHS: Final = {
+VIEWS: Final = {
     "phone": "Phone",
     "tablet": "Tablet",
     "desktop": "Desktop",
     "text": "Plain text",
     "source": "Source",
 }
-LIGHTS: Final = {"light": "Light", "dark": "Dark"}
-IMAGES: Final = {"on": "With images", "off": "Images off"}
+COLOR_SCHEMES: Final = {"light": "Light", "dark": "Dark"}
+IMAGE_MODES: Final = {"on": "Images on", "off": "Images off"}
 
-# The mail is shown as a mail client shows it: its own styles, no script, no form, only inside our pages.
+# As in an email client: inline styles, no scripts, no forms; and only inside our pages.
 FRAME_POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src {images}; frame-ancestors 'self'; "
     "form-action 'none'; base-uri 'none'; sandbox allow-popups allow-popups-to-escape-sandbox"
@@ -43,73 +51,79 @@ FRAME_POLICY: Final = (
 
 
 @dataclass(frozen=True)
-class _Shown:
-    """The mail of this look, and all that it is made from."""
+class Preview:
+    """The previewed email and everything it is made from."""
 
     edition: Edition
-    made: Pressed
-    eyes: Eyes
-    found: Variants
-    since: Since
+    compiled: CompiledIssue
+    reader: PreviewReader
+    variants: Variants
+    since: ReviewStatus
 
     @property
     def picks(self) -> tuple[int, ...]:
-        """The picks of the mail; none: all of them."""
-        return self.found.asked.picks if self.eyes.picks is None else self.eyes.picks
+        """The ids of the picks in the email; empty means all of them."""
+        return self.variants.shown.picks if self.reader.picks is None else self.reader.picks
 
     @property
     def changed(self) -> frozenset[int]:
-        """The picks that are other ones since the last look."""
-        return frozenset(block.pick_id for block in self.edition.blocks if block.slug in self.since.slugs)
+        """The ids of the picks that changed since this user's last review."""
+        return frozenset(
+            block.pick_id for block in self.edition.blocks if block.slug in self.since.changed_slugs
+        )
 
-    def mail(self, *, marks: bool = False) -> bytes:
-        """The whole mail, with marks above what changed where that is asked for."""
-        made = sample.marked(self.made, self.changed) if marks else self.made
-        return sample.sample_mail(made, self.picks, to=self.eyes.to, shown=self.eyes.shown)
+    def render(self, *, marks: bool = False) -> bytes:
+        """The whole email; with `marks`, changed picks are marked."""
+        made = sample_email.mark_changes(self.compiled, self.changed) if marks else self.compiled
+        return sample_email.render_sample(
+            made, self.picks, to=self.reader.address, shown=self.reader.masked_address
+        )
 
 
 @blueprint.get("/issues/<int:number>/preview")
 def preview(number: int) -> Response:
-    """The mail in a frame, at a phone's or a desk's width, as text or as source; through anybody's eyes."""
-    return with_policy(_page(number), frame_src="'self'")
+    """The preview page, for the reader, view, color scheme and images that the query asks for."""
+    return respond_with_policy(_render_page(number), frame_src="'self'")
 
 
 @blueprint.post("/issues/<int:number>/preview")
 def find_reader(number: int) -> AnyResponse | tuple[Response, int]:
-    """Look through a subscriber's eyes. It is a POST so that no address stands in a URL, a log or a history."""
+    """Preview as one subscriber. It is a POST so that no address appears in a URL, a log or a history."""
     with services().db.read() as db:
         try:
-            reader = copies.reader_of(db, field("address"))
+            reader = copies.reader_of(db, form_field("address"))
         except (BadInput, NotFound):
             reader = None
     if reader is None:
-        body = _page(number, missing=field("address") or "nobody")
-        return with_policy(body, frame_src="'self'"), 404
-    return to("drafts.preview", number=number, reader=reader, **{"as": _one_of(WIDTHS, "as", "phone")})
+        body = _render_page(number, missing=form_field("address") or "nobody")
+        return respond_with_policy(body, frame_src="'self'"), HTTPStatus.NOT_FOUND
+    return redirect_to(
+        "drafts.preview", number=number, reader=reader, **{"as": _choice(VIEWS, "as", "phone")}
+    )
 
 
-@blueprint.post("/issues/<int:number>/looked")
-def looked(number: int) -> AnyResponse:
-    """Remember that this user has seen the issue as it stood when they pressed."""
+@blueprint.post("/issues/<int:number>/mark-reviewed")
+def mark_reviewed(number: int) -> AnyResponse:
+    """Remember that this user has reviewed the issue as it is now."""
     with services().db.begin() as db:
-        issue = current_publication.issue(db, number)
-        edition = edition_of(db, issue, services().base_url)
-        review_markers.looked(db, issue, edition, g.me.id, utcnow())
-    say("Noted. From now on you are told what changes.")
-    return to("drafts.preview", number=number, **_kept())
+        issue = current_publication.get_issue(db, number)
+        edition = current_edition(db, issue, services().base_url)
+        review_markers.mark_reviewed(db, issue, edition, g.me.id, utcnow())
+    flash_done("Marked as reviewed. This page now shows what changes after this.")
+    return redirect_to("drafts.preview", number=number, **_submitted_view())
 
 
 @blueprint.get("/issues/<int:number>/preview/body")
 def preview_body(number: int) -> Response:
-    """The HTML part alone, for the frame; it may do nothing but be looked at."""
-    framed = request.args.get("light") in LIGHTS
+    """The HTML part alone, for the frame, under a policy that allows no scripts and no forms."""
+    framed = request.args.get("light") in COLOR_SCHEMES
     with services().db.read() as db:
-        issue = current_publication.issue(db, number)
-        shown = _shown(db, issue)
-        html = opening.open_mail(shown.mail(marks=framed and "marks" in request.args)).html
+        issue = current_publication.get_issue(db, number)
+        shown = _build_preview(db, issue)
+        html = opening.parse_mail(shown.render(marks=framed and "marks" in request.args)).html
         if framed:
-            html = sample.for_a_frame(html, shown.made, **_nobodys(issue))
-            html = in_light(html, request.args["light"])
+            html = sample_email.prepare_for_iframe(html, shown.compiled, **_test_tokens(issue))
+            html = force_color_scheme(html, request.args["light"])
     response = Response(html, mimetype="text/html")
     images = "'none'" if request.args.get("images") == "off" else "data: https:"
     response.headers["Content-Security-Policy"] = FRAME_POLICY.format(images=images)
@@ -119,16 +133,16 @@ def preview_body(number: int) -> Response:
 
 @blueprint.get("/issues/<int:number>/preview/mail.eml")
 def preview_source(number: int) -> Response:
-    """The whole mail as it would be handed to the relay, to open in any mail program."""
+    """The whole email as it would be sent, as an .eml file."""
     with services().db.read() as db:
-        mail = _shown(db, current_publication.issue(db, number)).mail()
+        mail = _build_preview(db, current_publication.get_issue(db, number)).render()
     response = Response(mail, mimetype="message/rfc822")
     response.headers["Content-Disposition"] = f'attachment; filename="issue-{number}.eml"'
     return response
 
 
-def in_light(html: str, light: str) -> str:
-    """The same HTML as a client shows it that prefers `light` ("light" or "dark"), whatever this browser prefers."""
+def force_color_scheme(html: str, light: str) -> str:
+    """The HTML as an email client in the scheme `light` ("light" or "dark") shows it, whatever this browser prefers."""
     on, off = ("all", "not all")
     dark = on if light == "dark" else off
     bright = on if light == "light" else off
@@ -138,17 +152,17 @@ def in_light(html: str, light: str) -> str:
     )
 
 
-def _page(number: int, missing: str = "") -> str:
-    width, light = _one_of(WIDTHS, "as", "phone"), _one_of(LIGHTS, "light", "light")
-    images = _one_of(IMAGES, "images", "on")
+def _render_page(number: int, missing: str = "") -> str:
+    view, light = _choice(VIEWS, "as", "phone"), _choice(COLOR_SCHEMES, "light", "light")
+    images = _choice(IMAGE_MODES, "images", "on")
     with services().db.read() as db:
-        issue = current_publication.issue(db, number)
-        shown = _shown(db, issue)
-        raw = shown.mail()
-        mail = opening.open_mail(raw)
-        query = {"as": width, "light": light, "images": images, **shown.eyes.query}
-        lines, left_out = source.lines(raw) if width == "source" else ([], 0)
-        return page(
+        issue = current_publication.get_issue(db, number)
+        shown = _build_preview(db, issue)
+        raw = shown.render()
+        mail = opening.parse_mail(raw)
+        query = {"as": view, "light": light, "images": images, **shown.reader.query}
+        lines, chars_cut = email_source.parse_lines(raw) if view == "source" else ([], 0)
+        return render_page(
             "preview.html",
             issue=issue,
             zone=issue.publication.zone,
@@ -157,53 +171,53 @@ def _page(number: int, missing: str = "") -> str:
             html_size=len(mail.html.encode()),
             has_images="<img" in mail.html.lower(),
             verdicts=len(shown.picks) or len(shown.edition.blocks),
-            found=shown.found,
-            eyes=shown.eyes,
-            since=shown.since,
-            changed=len(shown.changed),
+            variants=shown.variants,
+            reader=shown.reader,
+            review=shown.since,
+            changed_picks=len(shown.changed),
             marks="marks" in request.values,
             missing=missing,
             lines=lines,
-            left_out=left_out,
-            trials=test_sends.last(db, issue),
-            width=width,
+            chars_cut=chars_cut,
+            test_sends=test_sends.last(db, issue),
+            view=view,
             light=light,
             images=images,
-            widths=WIDTHS,
-            lights=LIGHTS,
-            imageries=IMAGES,
+            views=VIEWS,
+            color_schemes=COLOR_SCHEMES,
+            image_modes=IMAGE_MODES,
             query=query,
-            look=lambda **change: url_for("desk.drafts.preview", number=number, **(query | change)),
+            preview_url=lambda **change: url_for("desk.drafts.preview", number=number, **(query | change)),
         )
 
 
-def _shown(db: Session, issue: Issue) -> _Shown:
+def _build_preview(db: Session, issue: Issue) -> Preview:
     base_url = services().base_url
-    edition = edition_of(db, issue, base_url)
+    edition = current_edition(db, issue, base_url)
     made = pressed(db, issue, base_url)
-    who = eyes(db, issue, edition)
-    since = review_markers.since(db, issue, edition, g.me.id)
-    return _Shown(edition, made, who, variants(edition, made, who.wanted), since)
+    who = requested_reader(db, issue, edition)
+    since = review_markers.get_review_status(db, issue, edition, g.me.id)
+    return Preview(edition, made, who, find_variants(edition, made, who.topics), since)
 
 
-def _nobodys(issue: Issue) -> dict[str, str]:
-    """The tokens of nobody, with which the pages behind them say that this was a test."""
+def _test_tokens(issue: Issue) -> dict[str, str]:
+    """Tokens of nobody: the pages behind them say that this is a test."""
     signer, publication = services().signer, issue.publication_id
     return {
-        "leave": tokens.unsubscribe_token(signer, publication, 0),
-        "choose": tokens.preferences_token(signer, publication, 0),
+        "unsubscribe": tokens.unsubscribe_token(signer, publication, 0),
+        "preferences": tokens.preferences_token(signer, publication, 0),
     }
 
 
-def _kept() -> dict[str, object]:
-    """What a form of the page carries along, so that one is back where one was."""
+def _submitted_view() -> dict[str, object]:
+    """The view that the form carries, so that the page looks the same afterwards."""
     names = ("as", "light", "images", "reader")
-    found: dict[str, object] = {name: field(name) for name in names if field(name)}
-    return found | {"topic": request.form.getlist("topic")}
+    view: dict[str, object] = {name: form_field(name) for name in names if form_field(name)}
+    return view | {"topic": request.form.getlist("topic")}
 
 
-def _one_of(names: dict[str, str], argument: str, usual: str) -> str:
-    wanted = request.values.get(argument) or usual
-    if wanted not in names:
-        raise NoSuchPage("There is no such view of a mail.")
-    return wanted
+def _choice(options: dict[str, str], parameter: str, default: str) -> str:
+    value = request.values.get(parameter) or default
+    if value not in options:
+        raise NoSuchPage("There is no such view.")
+    return value

@@ -1,4 +1,4 @@
-"""Through whose eyes an issue is looked at: somebody with these topics, or one subscriber by name."""
+"""Whose email a preview shows: a reader with certain topics, or one subscriber."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,55 +16,55 @@ from digest.delivery.ledger.models import Delivery, FrozenIssue
 from digest.editorial.models import Issue
 from digest.errors import NotFound
 from digest.render.content import Edition
-from digest.web.desk.drafts.sample import ADDRESS
-from digest.web.guards import whole
+from digest.web.desk.drafts.sample_email import ADDRESS
+from digest.web.guards import parse_row_number
 
-_NOT_HERE = "not subscribed"
+_NOT_SUBSCRIBED = "not subscribed"
 
 
 @dataclass(frozen=True)
-class Eyes:
-    """Who looks: their topics, and for a subscriber the address, and why they would not be mailed, if so."""
+class PreviewReader:
+    """The reader to preview as: their topics, and for a subscriber the address and why they would not get the issue."""
 
-    wanted: tuple[str, ...] = ()
-    reader: int | None = None
-    to: str = ADDRESS
-    shown: str = "r•••@example.org"  # as the mail's foot has it
-    unmailed: str = ""
-    picks: tuple[int, ...] | None = None  # what was frozen for them, where it was
+    topics: tuple[str, ...] = ()
+    subscriber_id: int | None = None
+    address: str = ADDRESS
+    masked_address: str = "r•••@example.org"  # as in the email's footer
+    not_sent_reason: str = ""
+    picks: tuple[int, ...] | None = None  # ids, once the issue is frozen for them
 
     @property
     def query(self) -> Mapping[str, object]:
-        """What an address says to look through the same eyes."""
-        return {"reader": self.reader} if self.reader else {"topic": list(self.wanted)}
+        """The query parameters that preview as the same reader."""
+        return {"reader": self.subscriber_id} if self.subscriber_id else {"topic": list(self.topics)}
 
 
-def eyes(db: Session, issue: Issue, edition: Edition) -> Eyes:
-    """As the request asks; a viewer may look as somebody with topics, and not as a person."""
-    reader = request.values.get("reader", type=whole)
+def requested_reader(db: Session, issue: Issue, edition: Edition) -> PreviewReader:
+    """The reader that the request asks for. Viewers may choose topics, but no subscriber: that raises Forbidden."""
+    reader = request.values.get("reader", type=parse_row_number)
     if reader is None:
-        return Eyes(tuple(request.values.getlist("topic")))
+        return PreviewReader(tuple(request.values.getlist("topic")))
     if not g.me.may_edit:
-        raise Forbidden("Only an editor looks at an issue through the eyes of a reader by name.")
-    return _of_subscriber(db, issue, edition, reader)
+        raise Forbidden("Only editors can preview as a subscriber.")
+    return _load_subscriber(db, issue, edition, reader)
 
 
-def _of_subscriber(db: Session, issue: Issue, edition: Edition, number: int) -> Eyes:
+def _load_subscriber(db: Session, issue: Issue, edition: Edition, number: int) -> PreviewReader:
     found = db.get(Subscriber, number)
     if found is None or found.address is None:
-        raise NotFound(f"there is no subscriber {number}, or they were erased")
+        raise NotFound(f"there is no subscriber {number}, or their data was erased")
     chosen = topics.chosen(db, issue.publication_id, number)
     rows = db.execute(reach.reachable_now(issue.publication_id, utcnow(), [number])).all()
-    why = rows[0][1] if rows else _NOT_HERE
+    why = rows[0][1] if rows else _NOT_SUBSCRIBED
     blocks = [block.topics for block in edition.blocks]
     if why is None and topics.variant_of(chosen, blocks) == 0:
         why = topics.NOTHING
-    frozen = _frozen(db, issue, edition, number)
-    return Eyes(chosen, number, found.address, masked(found.address), why or "", frozen)
+    frozen = _frozen_picks(db, issue, edition, number)
+    return PreviewReader(chosen, number, found.address, masked(found.address), why or "", frozen)
 
 
-def _frozen(db: Session, issue: Issue, edition: Edition, number: int) -> tuple[int, ...] | None:
-    """The picks that this reader's own mail holds, once it is written down."""
+def _frozen_picks(db: Session, issue: Issue, edition: Edition, number: int) -> tuple[int, ...] | None:
+    """The ids of the picks in this reader's frozen email; None before it is frozen."""
     if db.get(FrozenIssue, issue.id) is None:
         return None
     mine = select(Delivery.variant).where(Delivery.issue_id == issue.id, Delivery.subscriber_id == number)

@@ -1,4 +1,4 @@
-"""Test mails: to oneself, to all editors, to any address; and what the relay answered."""
+"""Test emails to yourself, to all editors or to any address, and the mail server's replies."""
 
 from collections.abc import Collection, Sequence
 from typing import Final
@@ -14,57 +14,57 @@ from digest.delivery.letters.test_sends import Tried
 from digest.editorial.models import Issue
 from digest.web.desk import current_publication
 from digest.web.desk.drafts import blueprint
-from digest.web.desk.drafts.preview_audience import eyes
-from digest.web.desk.drafts.variants import edition_of
-from digest.web.desk.view_helpers import field, page, say, services, to
+from digest.web.desk.drafts.preview_audience import requested_reader
+from digest.web.desk.drafts.variants import current_edition
+from digest.web.desk.view_helpers import flash_done, form_field, redirect_to, render_page, services
 
-MOST: Final = "30/hour"  # mails of one user: a desk is no cannon either
+HOURLY_LIMIT: Final = "30/hour"  # per user: the desk must not be usable to flood anybody
 
 last = test_sends.last
 
 
-@blueprint.get("/issues/<int:number>/tests")
-def tests(number: int) -> str:
-    """The latest tests alone, for a page that waits for the relay's answer."""
+@blueprint.get("/issues/<int:number>/tests", endpoint="test_sends")
+def list_test_sends(number: int) -> str:
+    """The latest test emails alone, for a page that waits for the mail server's reply."""
     with services().db.read() as db:
-        issue = current_publication.issue(db, number)
-        return page("trials.html", issue=issue, zone=issue.publication.zone, trials=last(db, issue))
+        issue = current_publication.get_issue(db, number)
+        return render_page("test_sends.html", issue=issue, zone=issue.publication.zone, test_sends=last(db, issue))
 
 
 @blueprint.post("/issues/<int:number>/tests")
-def try_it(number: int) -> Response:
-    """Send a test through the eyes of the form, to whom its button says."""
+def send_test(number: int) -> Response:
+    """Send the previewed email as a test, to the recipients of the button that was pressed."""
     with services().db.begin() as db:
-        issue = current_publication.issue(db, number)
-        whom = _whom(db)
-        who = eyes(db, issue, edition_of(db, issue, services().base_url))
-        send(db, issue, whom, who.wanted)
+        issue = current_publication.get_issue(db, number)
+        recipients = _recipients(db)
+        reader = requested_reader(db, issue, current_edition(db, issue, services().base_url))
+        send(db, issue, recipients, reader.topics)
     services().nudge("letters")
-    many = f"{len(whom)} tests are" if len(whom) > 1 else "A test is"
-    say(f"{many} on {'their' if len(whom) > 1 else 'its'} way to {', '.join(whom)}.")
-    view = {name: field(name) for name in ("as", "light", "images") if field(name)}
-    return to("drafts.preview", number=number, **view, **dict(who.query), _anchor="tests")
+    subject = f"{len(recipients)} test emails" if len(recipients) > 1 else "Test email"
+    flash_done(f"{subject} on the way to {', '.join(recipients)}.")
+    view = {name: form_field(name) for name in ("as", "light", "images") if form_field(name)}
+    return redirect_to("drafts.preview", number=number, **view, **dict(reader.query), _anchor="tests")
 
 
-def send(db: Session, issue: Issue, whom: Sequence[str], wanted: Collection[str] = ()) -> None:
-    """Post a test to each. Raises TooManyRequests beyond thirty mails of one user in an hour."""
+def send(db: Session, issue: Issue, recipients: Sequence[str], topics: Collection[str] = ()) -> None:
+    """Queue a test email to each address. Raises TooManyRequests beyond HOURLY_LIMIT."""
     here = services()
-    for address in whom:
-        if not here.limiter.allows(MOST, "test", str(g.me.id)):
-            raise TooManyRequests("You sent thirty tests within an hour. Wait a while for the next.")
+    for address in recipients:
+        if not here.limiter.allows(HOURLY_LIMIT, "test", str(g.me.id)):
+            raise TooManyRequests("You have sent 30 test emails in the last hour. Try again later.")
         facts = {"base_url": here.base_url, "now": utcnow(), "user_id": g.me.id}
-        test_sends.send_test(db, issue, address, wanted=wanted, **facts)
+        test_sends.send_test(db, issue, address, wanted=topics, **facts)
 
 
-def _whom(db: Session) -> Sequence[str]:
+def _recipients(db: Session) -> Sequence[str]:
     match request.form.get("to", "me"):
         case "me":
             return [g.me.address]
         case "editors":
             return test_sends.editors(db)
         case "address":
-            return [field("address")]
-    raise BadRequest("This button is not one of ours.")
+            return [form_field("address")]
+    raise BadRequest("Unknown recipients.")
 
 
 __all__ = ["Tried", "last", "send"]

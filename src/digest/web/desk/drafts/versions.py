@@ -1,4 +1,4 @@
-"""The history of a draft: who changed what and when, what it said, and a way back."""
+"""The version history of a draft: who changed what and when, and restoring a version."""
 
 from flask import request
 from sqlalchemy import select
@@ -7,63 +7,65 @@ from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
 
 from digest.editorial.drafts import text_edits, versions
-from digest.editorial.drafts.snapshot import Manuscript
-from digest.editorial.drafts.versions import Told
+from digest.editorial.drafts.snapshot import IssueSnapshot
+from digest.editorial.drafts.versions import VersionDetails
 from digest.editorial.models import User
 from digest.web.desk import current_publication, names
-from digest.web.desk.drafts import blueprint, diffs, draft_actions
-from digest.web.desk.view_helpers import page, services, to
-from digest.web.guards import whole
+from digest.web.desk.drafts import blueprint, draft_actions, text_diff
+from digest.web.desk.view_helpers import redirect_to, render_page, services
+from digest.web.guards import parse_row_number
 
 
 @blueprint.get("/issues/<int:number>/versions", endpoint="versions")
-def history(number: int) -> str:
-    """The versions of an issue, the newest first, each with what it changed."""
+def list_versions(number: int) -> str:
+    """The versions of an issue, newest first, each with what it changed."""
     with services().db.read() as db:
-        issue = current_publication.issue(db, number)
-        told = versions.listing(db, issue.id, request.args.get("before", type=whole))
-        last = versions.latest(db, issue.id)
-        return page(
+        issue = current_publication.get_issue(db, number)
+        told = versions.list_versions(db, issue.id, request.args.get("before", type=parse_row_number))
+        last = versions.find_latest(db, issue.id)
+        return render_page(
             "draft/versions.html",
             issue=issue,
             zone=issue.publication.zone,
             told=told,
             present=last.id if last else None,
-            older=told[-1].version.id if told and told[-1].before else None,
-            who=_who(db, told),
-            tools=_tools(db, told),
-            can_edit=text_edits.editable(issue),
-            runs=lambda before, after: diffs.runs(before, after, shorten=True),
-            note=_note,
+            older=told[-1].version.id if told and told[-1].previous else None,
+            who=_load_editors(db, told),
+            tools=_load_comparison_titles(db, told),
+            can_edit=text_edits.is_editable(issue),
+            runs=lambda before, after: text_diff.diff_words(before, after, shorten=True),
+            note=_note_in,
         )
 
 
-@blueprint.post("/issues/<int:number>/versions", endpoint="bring_back")
-def bring_back(number: int) -> Response:
-    """Make the issue say again what it said in a version; that is a version too, and can be undone."""
-    wanted = request.form.get("version", type=whole)
+@blueprint.post("/issues/<int:number>/versions")
+def restore_version(number: int) -> Response:
+    """Restore a version. That makes a new version, so it can be undone."""
+    wanted = request.form.get("version", type=parse_row_number)
     if wanted is None:
-        raise BadRequest("This version is not one of ours.")
+        raise BadRequest("Unknown version.")
     with services().db.begin() as db:
-        issue = current_publication.issue(db, number)
-        made = versions.bring_back(db, issue, wanted, draft_actions.me())
-    draft_actions.tell(issue, "That version is back." if made else "The issue says just that already.", made)
-    return to("drafts.issue", number=number)
+        issue = current_publication.get_issue(db, number)
+        made = versions.restore_version(db, issue, wanted, draft_actions.current_editor())
+    draft_actions.flash_with_undo(
+        issue, "Version restored." if made else "The issue is already at this version.", made
+    )
+    return redirect_to("issues.show", number=number)
 
 
-def _note(script: Manuscript | None, comparison: int) -> str:
+def _note_in(script: IssueSnapshot | None, comparison: int) -> str:
     picks = script.picks if script else ()
-    return next((pick.note for pick in picks if pick.comparison == comparison), "")
+    return next((pick.note for pick in picks if pick.comparison_id == comparison), "")
 
 
-def _who(db: Session, told: list[Told]) -> dict[int, str]:
+def _load_editors(db: Session, told: list[VersionDetails]) -> dict[int, str]:
     ids = {one.version.user_id for one in told} - {None}
     found: dict[int, str] = dict(db.execute(select(User.id, User.address).where(User.id.in_(ids))).all())
     return found
 
 
-def _tools(db: Session, told: list[Told]) -> dict[int, str]:
-    """The names of all comparisons that these versions speak of."""
-    scripts = [script for one in told for script in (one.script, one.before) if script]
-    views = names.newest(db, {pick.comparison for script in scripts for pick in script.picks})
+def _load_comparison_titles(db: Session, told: list[VersionDetails]) -> dict[int, str]:
+    """The titles of all comparisons that these versions mention."""
+    scripts = [script for one in told for script in (one.snapshot, one.previous) if script]
+    views = names.newest(db, {pick.comparison_id for script in scripts for pick in script.picks})
     return {number: f"{view.left.tool} vs {view.right.tool}" for number, view in views.items()}

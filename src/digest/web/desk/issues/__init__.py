@@ -1,15 +1,16 @@
-"""From the schedule to the report: what goes out, when, and what became of it."""
+"""Issues after the draft: schedule, approval, progress, deliveries, report and calendar."""
 
 from flask import Blueprint
 
 blueprint = Blueprint("issues", __name__)
 
-from digest.web.desk.issues import (  # noqa: E402, F401  importing a module of pages registers its routes
+from digest.web.desk.issues import (
+    approval,
     calendar,
     deliveries,
-    front,
+    issue_page,
+    overview,
     progress,
-    release,
     report,
     schedule,
 )

@@ -16,24 +16,24 @@ from werkzeug.wrappers import Response
 
 from digest.db import utcnow
 from digest.editorial.calendar import local_time, slots
-from digest.editorial.calendar.slots import Occasion
+from digest.editorial.calendar.slots import Slot
 from digest.editorial.drafts import drafting
 from digest.editorial.models import Issue, Role, State, User
 from digest.publications import publications
 from digest.publications.models import Publication
 from digest.web.desk import current_publication
-from digest.web.desk.auth import needs
+from digest.web.desk.auth import requires_role
 from digest.web.desk.issues import blueprint
-from digest.web.desk.view_helpers import Undo, field, page, say, services, to
+from digest.web.desk.view_helpers import Undo, flash_done, form_field, redirect_to, render_page, services
 
-RUNS = 6  # coming runs below the month
-AHEAD = timedelta(days=45)  # how far behind the first of the month they may lie
+UPCOMING_RUNS = 6  # coming runs below the month
+LOOKAHEAD = timedelta(days=45)  # how far behind the first of the month they may lie
 YEARS = range(2000, 2200)
-SLACK = timedelta(days=2)  # no zone is farther from UTC
+ZONE_MARGIN = timedelta(days=2)  # no zone is farther from UTC
 
 
 @dataclass(frozen=True)
-class Entry:
+class CalendarEntry:
     """One thing on one day. `state` is an issue's, or what `_without` says of a day without one."""
 
     state: str
@@ -44,18 +44,18 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Run:
+class UpcomingRun:
     """A coming regular day with the issue that is drafted for it, if there is one."""
 
     publication: Publication
-    day: Occasion
-    issue: Entry | None
-    drafting: bool = False  # its cut-off has come, and its draft is not there yet
+    slot: Slot
+    issue: CalendarEntry | None
+    is_drafting: bool = False  # its cut-off has come, and its draft is not there yet
 
     @property
     def state(self) -> str:
-        planned = "drafting" if self.drafting else "planned"
-        return "skipped" if self.day.skipped else self.issue.state if self.issue else planned
+        planned = "drafting" if self.is_drafting else "planned"
+        return "skipped" if self.slot.is_skipped else self.issue.state if self.issue else planned
 
 
 @blueprint.get("/calendar")
@@ -63,32 +63,32 @@ def calendar() -> str:
     """A month of one publication, or of all, and what has to happen before each of the coming runs."""
     now = utcnow()
     with services().db.read() as db:
-        one = current_publication.chosen(db)
+        one = current_publication.get(db)
         everyone = bool(request.args.get("all"))
         papers = publications.listing(db) if everyone else [one]
-        first = _month(request.args.get("month"), now, one.zone)
-        days = _days(first)
-        entries: dict[date, list[Entry]] = defaultdict(list)
-        runs: list[Run] = []
+        first = _requested_month(request.args.get("month"), now, one.zone)
+        days = _days_of_grid(first)
+        entries: dict[date, list[CalendarEntry]] = defaultdict(list)
+        runs: list[UpcomingRun] = []
         for paper in papers:
-            issues = _issues(db, paper, days[0], max(days[-1], (first + AHEAD)))
-            regular = slots.between(db, paper, days[0], first + AHEAD)
-            due = drafting.occasion_due(db, paper, now)
-            runs += _runs(paper, regular, issues, now, due)
-            for day, entry in [*issues, *_without(paper, regular, issues, now, due)]:
+            issues = _issue_entries(db, paper, days[0], max(days[-1], (first + LOOKAHEAD)))
+            regular = slots.list_slots(db, paper, days[0], first + LOOKAHEAD)
+            due = drafting.find_due_slot_date(db, paper, now)
+            runs += _upcoming_runs(paper, regular, issues, now, due)
+            for day, entry in [*issues, *_slot_entries(paper, regular, issues, now, due)]:
                 entries[day].append(entry)
-        return page(
+        return render_page(
             "calendar.html",
             publication=one,
             everyone=everyone,
             first=first,
             days=[(day, sorted(entries[day], key=lambda entry: entry.at)) for day in days],
             today=now.astimezone(ZoneInfo(one.zone)).date(),
-            before=_named(first - timedelta(days=1)),
-            after=_named(first + timedelta(days=31)),
-            runs=sorted(runs, key=lambda run: run.day.run)[:RUNS],
+            before=_month_param(first - timedelta(days=1)),
+            after=_month_param(first + timedelta(days=31)),
+            runs=sorted(runs, key=lambda run: run.slot.send_at)[:UPCOMING_RUNS],
             zones=sorted({paper.zone for paper in papers}),
-            nudges=db.scalar(select(User.nudges).where(User.id == g.me.id)),
+            nudges=db.scalar(select(User.wants_reminders).where(User.id == g.me.id)),
         )
 
 
@@ -96,51 +96,53 @@ def calendar() -> str:
 def skip() -> Response:
     """Let nothing go out on a regular day."""
     with services().db.begin() as db:
-        paper = current_publication.chosen(db)
-        slots.skip(db, paper, field("day"), now=utcnow(), user_id=g.me.id)
-        words = _spoken(field("day"))
-    say(
+        paper = current_publication.get(db)
+        slots.skip_slot(db, paper, form_field("day"), now=utcnow(), user_id=g.me.id)
+        words = _format_day(form_field("day"))
+    flash_done(
         f"{words} is skipped: no draft is made for it.",
-        Undo(url_for("desk.issues.unskip"), {"day": field("day")}),
+        Undo(url_for("desk.issues.unskip"), {"day": form_field("day")}),
     )
-    return _back()
+    return _redirect_to_calendar()
 
 
 @blueprint.post("/calendar/unskip")
 def unskip() -> Response:
     """Let an issue go out on that day after all."""
     with services().db.begin() as db:
-        was = slots.unskip(db, current_publication.chosen(db), field("day"))
+        was = slots.restore_slot(db, current_publication.get(db), form_field("day"))
     if was:
-        words = f"{_spoken(field('day'))} is on again."
-        say(words, Undo(url_for("desk.issues.skip"), {"day": field("day")}))
+        words = f"{_format_day(form_field('day'))} is on again."
+        flash_done(words, Undo(url_for("desk.issues.skip"), {"day": form_field("day")}))
         services().nudge("drafts")
-    return _back()
+    return _redirect_to_calendar()
 
 
 @blueprint.post("/nudges")
-@needs(Role.VIEWER)
-def nudges() -> Response:
+@requires_role(Role.VIEWER)
+def set_reminders() -> Response:
     """Whether this user gets letters of drafts that are ready and of what waits; trouble is told in any case."""
-    wanted = field("want") == "1"
+    wanted = form_field("want") == "1"
     with services().db.begin() as db:
-        db.get_one(User, g.me.id).nudges = wanted
-    undo = Undo(url_for("desk.issues.nudges"), {"want": "" if wanted else "1"})
-    say("Letters are on." if wanted else "Letters are off; you still hear of trouble.", undo)
-    return to("issues.calendar")
+        db.get_one(User, g.me.id).wants_reminders = wanted
+    undo = Undo(url_for("desk.issues.set_reminders"), {"want": "" if wanted else "1"})
+    flash_done("Letters are on." if wanted else "Letters are off; you still hear of trouble.", undo)
+    return redirect_to("issues.calendar")
 
 
-def _issues(db: Session, paper: Publication, first: date, last: date) -> list[tuple[date, Entry]]:
+def _issue_entries(
+    db: Session, paper: Publication, first: date, last: date
+) -> list[tuple[date, CalendarEntry]]:
     """The issues of these days, local dates, by the day on which they went out or are to."""
     moment = func.coalesce(Issue.started_at, Issue.send_at, Issue.drafted_at)
     zone = ZoneInfo(paper.zone)
-    since = datetime(first.year, first.month, first.day, tzinfo=zone) - SLACK
-    until = datetime(last.year, last.month, last.day, tzinfo=zone) + SLACK
+    since = datetime(first.year, first.month, first.day, tzinfo=zone) - ZONE_MARGIN
+    until = datetime(last.year, last.month, last.day, tzinfo=zone) + ZONE_MARGIN
     rows = select(
         Issue.number,
         Issue.state,
         Issue.subject,
-        Issue.occasion,
+        Issue.slot_date,
         Issue.started_at,
         Issue.send_at,
         Issue.drafted_at,
@@ -148,62 +150,67 @@ def _issues(db: Session, paper: Publication, first: date, last: date) -> list[tu
         Issue.publication_id == paper.id,
         or_(Issue.state == State.DRAFT, and_(moment >= since, moment <= until)),
     )
-    found = [_entry(db, paper, row) for row in db.execute(rows.order_by(Issue.number))]
+    found = [_issue_entry(db, paper, row) for row in db.execute(rows.order_by(Issue.number))]
     return [(day, entry) for day, entry in found if first <= day <= last]
 
 
-def _entry(db: Session, paper: Publication, row: Any) -> tuple[date, Entry]:
+def _issue_entry(db: Session, paper: Publication, row: Any) -> tuple[date, CalendarEntry]:
     at = row.started_at or row.send_at
     if row.state == State.DRAFT:
-        at = _hour_of_draft(db, paper, row.occasion)
+        at = _draft_time(db, paper, row.slot_date)
     local = (at or row.drafted_at).astimezone(ZoneInfo(paper.zone))
     hour = f"{local:%H:%M}" if at else ""
-    return local.date(), Entry(row.state, hour, paper, row.number, row.subject)
+    return local.date(), CalendarEntry(row.state, hour, paper, row.number, row.subject)
 
 
-def _hour_of_draft(db: Session, paper: Publication, day: str | None) -> datetime:
+def _draft_time(db: Session, paper: Publication, day: str | None) -> datetime:
     """When a draft goes out if it is scheduled as proposed: on its own day, else on the next that is planned."""
     now = utcnow()
-    if day and not slots.is_skipped(db, paper, day) and (run := local_time.run_of(paper, day)) > now:
+    if day and not slots.is_skipped(db, paper, day) and (run := local_time.slot_send_time(paper, day)) > now:
         return run
-    return slots.next_planned(db, paper, now).run
+    return slots.next_slot(db, paper, now).send_at
 
 
-def _without(
+def _slot_entries(
     paper: Publication,
-    regular: Sequence[Occasion],
-    issues: Sequence[tuple[date, Entry]],
+    regular: Sequence[Slot],
+    issues: Sequence[tuple[date, CalendarEntry]],
     now: datetime,
     due: str | None,
-) -> list[tuple[date, Entry]]:
+) -> list[tuple[date, CalendarEntry]]:
     """The regular days that have no issue, or none that counts: planned, drafting (the one `due`), skipped, missed."""
     taken = {day for day, entry in issues if entry.state != State.CANCELLED}
     tried = {day for day, _ in issues}
     found = []
     for one in regular:
-        local = one.run.astimezone(ZoneInfo(paper.zone))
+        local = one.send_at.astimezone(ZoneInfo(paper.zone))
         if local.date() not in taken:
-            coming = "drafting" if one.day == due else "planned"
-            state = "skipped" if one.skipped else coming if one.run > now else "missed"
+            coming = "drafting" if one.local_date == due else "planned"
+            state = "skipped" if one.is_skipped else coming if one.send_at > now else "missed"
             if state != "missed" or local.date() not in tried:
-                found.append((local.date(), Entry(state, f"{local:%H:%M}", paper)))
+                found.append((local.date(), CalendarEntry(state, f"{local:%H:%M}", paper)))
     return found
 
 
-def _runs(
+def _upcoming_runs(
     paper: Publication,
-    regular: Sequence[Occasion],
-    issues: Sequence[tuple[date, Entry]],
+    regular: Sequence[Slot],
+    issues: Sequence[tuple[date, CalendarEntry]],
     now: datetime,
     due: str | None,
-) -> list[Run]:
-    by_day: Mapping[date, Entry] = {day: entry for day, entry in issues if entry.state != State.CANCELLED}
+) -> list[UpcomingRun]:
+    by_day: Mapping[date, CalendarEntry] = {
+        day: entry for day, entry in issues if entry.state != State.CANCELLED
+    }
     zone = ZoneInfo(paper.zone)
-    coming = [one for one in regular if one.run > now]
-    return [Run(paper, one, by_day.get(one.run.astimezone(zone).date()), one.day == due) for one in coming]
+    coming = [one for one in regular if one.send_at > now]
+    return [
+        UpcomingRun(paper, one, by_day.get(one.send_at.astimezone(zone).date()), one.local_date == due)
+        for one in coming
+    ]
 
 
-def _month(asked: str | None, now: datetime, zone: str) -> date:
+def _requested_month(asked: str | None, now: datetime, zone: str) -> date:
     if not asked:
         return now.astimezone(ZoneInfo(zone)).date().replace(day=1)
     try:
@@ -215,22 +222,22 @@ def _month(asked: str | None, now: datetime, zone: str) -> date:
     return first
 
 
-def _days(first: date) -> list[date]:
+def _days_of_grid(first: date) -> list[date]:
     """Whole weeks from Monday that hold the month."""
     return list(months.Calendar().itermonthdates(first.year, first.month))
 
 
-def _named(day: date) -> str:
+def _month_param(day: date) -> str:
     return f"{day:%Y-%m}"
 
 
-def _spoken(day: str) -> str:
+def _format_day(day: str) -> str:
     when = date.fromisoformat(day)
     return f"{when:%A} {when.day} {when:%B}"
 
 
-def _back() -> Response:
-    kept = {name: field(name) for name in ("month", "all") if field(name)}
-    if field("stay"):  # the run was another publication's, and the desk keeps its own
-        kept[current_publication.NAME] = field("stay")
-    return to("issues.calendar", **kept)
+def _redirect_to_calendar() -> Response:
+    kept = {name: form_field(name) for name in ("month", "all") if form_field(name)}
+    if form_field("stay"):  # the run was another publication's, and the desk keeps its own
+        kept[current_publication.PARAMETER] = form_field("stay")
+    return redirect_to("issues.calendar", **kept)

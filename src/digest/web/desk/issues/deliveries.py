@@ -11,25 +11,25 @@ from digest.delivery.ledger import delivery_list
 from digest.delivery.ledger.counts import counts
 from digest.editorial.models import Role
 from digest.web.desk import current_publication
-from digest.web.desk.auth import needs
+from digest.web.desk.auth import requires_role
 from digest.web.desk.issues import blueprint
-from digest.web.desk.view_helpers import page, services
-from digest.web.guards import whole
+from digest.web.desk.view_helpers import render_page, services
+from digest.web.guards import parse_row_number
 
 OUTCOMES: Final = ("accepted", "excluded", "failed", "unknown", delivery_list.REMAINING)
-CHARS: Final = 300
+MAX_FILTER_LENGTH: Final = 300
 
 
 @blueprint.get("/issues/<int:number>/deliveries")
 def deliveries(number: int) -> str:
     """The deliveries of an outcome, a reason or a receiving domain, fifty at a time."""
     asked = {
-        name: request.args.get(name, "").replace("\0", "").strip()[:CHARS]
+        name: request.args.get(name, "").replace("\0", "").strip()[:MAX_FILTER_LENGTH]
         for name in ("outcome", "reason", "domain")
     }
-    after = request.args.get("after", type=whole) or 0
+    after = request.args.get("after", type=parse_row_number) or 0
     with services().db.read() as db:
-        issue = current_publication.issue(db, number)
+        issue = current_publication.get_issue(db, number)
         found = counts(db, issue.id)
         none = asked["outcome"] in OUTCOMES and not getattr(found, asked["outcome"])
         rows = (
@@ -37,7 +37,7 @@ def deliveries(number: int) -> str:
             if none
             else delivery_list.page(db, issue.id, **asked, after=after, limit=delivery_list.PAGE + 1)
         )
-        return page(
+        return render_page(
             "deliveries.html",
             issue=issue,
             zone=issue.publication.zone,
@@ -51,20 +51,20 @@ def deliveries(number: int) -> str:
 
 
 @blueprint.get("/issues/<int:number>/outcomes.csv")
-@needs(Role.EDITOR)
-def outcomes_csv(number: int) -> Response:
+@requires_role(Role.EDITOR)
+def export_deliveries(number: int) -> Response:
     """Every delivery of an issue, written as it is read, so that a million needs no memory."""
     made = services()
     with made.db.read() as db:
-        issue = current_publication.issue(db, number)
+        issue = current_publication.get_issue(db, number)
         issue_id, name = issue.id, f"{issue.publication.slug}-{issue.number}-outcomes.csv"
     headers = Headers()
     headers.set("Content-Disposition", "attachment", filename=name)
-    lines = stream_with_context(_lines(made.db, issue_id))
+    lines = stream_with_context(_csv_chunks(made.db, issue_id))
     return Response(lines, mimetype="text/csv; charset=utf-8", headers=headers)
 
 
-def _lines(database: Database, issue_id: int) -> Iterator[str]:
+def _csv_chunks(database: Database, issue_id: int) -> Iterator[str]:
     yield delivery_list.csv_header()
     after = 0
     while True:

@@ -16,28 +16,28 @@ from digest.delivery.release.hold_reason import waits
 from digest.editorial.drafts import text_edits
 from digest.editorial.models import Issue, Role, State
 from digest.web.desk import current_publication
-from digest.web.desk.access.audit_log import note
-from digest.web.desk.auth import needs
-from digest.web.desk.issues import blueprint, outcomes
-from digest.web.desk.view_helpers import page, say, services, to, with_policy
+from digest.web.desk.access.audit_log import record
+from digest.web.desk.auth import requires_role
+from digest.web.desk.issues import blueprint, outcome_bar
+from digest.web.desk.view_helpers import flash_done, redirect_to, render_page, respond_with_policy, services
 
-LOOK_BACK = timedelta(seconds=60)
-LEAST_SECONDS = 3  # a shorter look says nothing of a rate
+RATE_WINDOW = timedelta(seconds=60)
+MIN_RATE_SECONDS = 3  # a shorter look says nothing of a rate
 
 
 @dataclass(frozen=True)
-class Pace:
+class Progress:
     """How fast it goes and how long it still takes; None where nothing was measured yet."""
 
     per_second: float | None
-    left: timedelta | None
+    remaining: timedelta | None
 
     @property
-    def left_words(self) -> str:
+    def remaining_text(self) -> str:
         """The rest in words that do not pretend to know the second."""
-        if self.left is None:
+        if self.remaining is None:
             return "not measured yet"
-        minutes = self.left.total_seconds() / 60
+        minutes = self.remaining.total_seconds() / 60
         if minutes < 1:
             return "less than a minute"
         if minutes >= 2 * 1440:
@@ -45,42 +45,42 @@ class Pace:
         return f"about {round(minutes)} min" if minutes < 90 else f"about {minutes / 60:.1f} h"  # noqa: PLR2004  an hour and a half
 
 
-def watch_page(db: Session, issue: Issue) -> Response:
+def render_progress(db: Session, issue: Issue) -> Response:
     """The page while an issue is sending or paused."""
     now = utcnow()
     found = counts(db, issue.id)
     frozen = db.get(FrozenIssue, issue.id, options=FrozenIssue.light())
-    body = page(
+    body = render_page(
         "watch.html",
         issue=issue,
         zone=issue.publication.zone,
         counts=found,
-        parts=outcomes.parts(found),
-        words=outcomes.sentence(found),
+        parts=outcome_bar.build_segments(found),
+        words=outcome_bar.describe(found),
         counted=frozen is not None and frozen.audience_done_at is not None,
-        pace=pace(db, issue, found, now),
-        hold_left=_hold_left(issue, now),
+        pace=measure_progress(db, issue, found, now),
+        hold_left=_hold_remaining(issue, now),
         waits=waits(db, issue, now),
         first=canary.canary(db, issue.id),
         moving=issue.state == State.SENDING,
     )
-    return with_policy(body)
+    return respond_with_policy(body)
 
 
-def pace(db: Session, issue: Issue, found: Counts, now: datetime) -> Pace:
+def measure_progress(db: Session, issue: Issue, found: Counts, now: datetime) -> Progress:
     """The rate over the last minute, or since the start when that is shorter; nothing while nothing is measured."""
     if issue.state != State.SENDING or issue.started_at is None:
-        return Pace(None, None)
-    since = max(issue.started_at, now - LOOK_BACK)
+        return Progress(None, None)
+    since = max(issue.started_at, now - RATE_WINDOW)
     seconds = (now - since).total_seconds()
     done = ended_since(db, issue.id, since)
-    if seconds < LEAST_SECONDS or not done:
-        return Pace(None, None)
+    if seconds < MIN_RATE_SECONDS or not done:
+        return Progress(None, None)
     allowed = services().allowed
     midnight = datetime.combine(now.date(), time(), UTC)
     went = ended_since(db, issue.id, midnight) if allowed.warm_up else 0
     ends = allowed.ends(found.remaining, now, measured=done / seconds, went=went)
-    return Pace(done / seconds, ends - now if ends else None)
+    return Progress(done / seconds, ends - now if ends else None)
 
 
 @blueprint.post("/issues/<int:number>/pause")
@@ -96,19 +96,19 @@ def resume(number: int) -> Response:
 
 
 @blueprint.get("/issues/<int:number>/cancel")
-@needs(Role.EDITOR)
-def end(number: int) -> Response | str:
+@requires_role(Role.EDITOR)
+def confirm_cancel(number: int) -> Response | str:
     """What cancelling means for whom, before it is done: nothing takes it back."""
     with services().db.read() as db:
-        issue = current_publication.issue(db, number)
-        if issue.state not in {State.SENDING, State.PAUSED} or text_edits.editable(issue):
-            return to("drafts.issue", number=number)
-        return page(
+        issue = current_publication.get_issue(db, number)
+        if issue.state not in {State.SENDING, State.PAUSED} or text_edits.is_editable(issue):
+            return redirect_to("issues.show", number=number)
+        return render_page(
             "issue_end.html",
             issue=issue,
             zone=issue.publication.zone,
             counts=counts(db, issue.id),
-            hold_left=_hold_left(issue, utcnow()),
+            hold_left=_hold_remaining(issue, utcnow()),
         )
 
 
@@ -120,14 +120,14 @@ def cancel(number: int) -> Response:
 
 def _control(number: int, act: Callable[..., object], words: str) -> Response:
     with services().db.begin() as db:
-        act(db, current_publication.issue(db, number), now=utcnow(), by="desk", user_id=g.me.id)
-        note(db, act.__name__, "issue", number)
+        act(db, current_publication.get_issue(db, number), now=utcnow(), by="desk", user_id=g.me.id)
+        record(db, act.__name__, "issue", number)
     services().nudge("send")
-    say(words)
-    return to("drafts.issue", number=number)
+    flash_done(words)
+    return redirect_to("issues.show", number=number)
 
 
-def _hold_left(issue: Issue, now: datetime) -> str | None:
+def _hold_remaining(issue: Issue, now: datetime) -> str | None:
     if issue.state != State.SENDING or issue.release_at is None or issue.release_at <= now:
         return None
     seconds = int((issue.release_at - now).total_seconds())

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 
 from digest.audience.address import masked
 from digest.audience.models import Subscriber
-from digest.catalog import read
+from digest.catalog import queries
 from digest.db import utcnow
 from digest.delivery.ledger import delivery_list
 from digest.delivery.ledger.counts import Counts, counts
@@ -17,46 +17,46 @@ from digest.editorial import transitions
 from digest.editorial.models import Issue, State, User
 from digest.tracking.counts import counts as tracked
 from digest.web.desk import current_publication
-from digest.web.desk.issues import blueprint, outcomes, report_charts
-from digest.web.desk.view_helpers import page, say, services, to
+from digest.web.desk.issues import blueprint, outcome_bar, report_charts
+from digest.web.desk.view_helpers import flash_done, redirect_to, render_page, services
 
-UNKNOWN_AT_ONCE = 50
-REASONS_AT_ONCE = 20
+MAX_UNKNOWN_SHOWN = 50
+MAX_REASONS_SHOWN = 20
 
 
 @blueprint.get("/issues/<int:number>/report")
 def report(number: int) -> str:
     """The report, also of an issue that is still on its way."""
     with services().db.read() as db:
-        return report_page(db, current_publication.issue(db, number))
+        return render_report(db, current_publication.get_issue(db, number))
 
 
-def report_page(db: Session, issue: Issue) -> str:
+def render_report(db: Session, issue: Issue) -> str:
     """Outcomes, reasons, clicks, those who left, and who did what when."""
     found = counts(db, issue.id)
     followed = tracked(db, issue.id)
-    log = transitions.history(db, issue.id)
-    multiples, past = report_charts.against(db, issue)
-    return page(
+    log = transitions.list_transitions(db, issue.id)
+    multiples, past = report_charts.compare_with_past(db, issue)
+    return render_page(
         "report.html",
         issue=issue,
         zone=issue.publication.zone,
         counts=found,
-        parts=outcomes.parts(found),
-        words=outcomes.sentence(found),
-        failed=_reasons(found, Outcome.FAILED),
-        excluded=_reasons(found, Outcome.EXCLUDED),
-        unknown=_unknown(db, issue),
+        parts=outcome_bar.build_segments(found),
+        words=outcome_bar.describe(found),
+        failed=_count_reasons(found, Outcome.FAILED),
+        excluded=_count_reasons(found, Outcome.EXCLUDED),
+        unknown=_unknown_deliveries(db, issue),
         tracked=followed,
         per_pick={pick.pick_id: pick for pick in followed.per_pick},
         most=max((pick.clicks_raw for pick in followed.per_pick), default=0),
         domains=delivery_list.by_domain(db, issue.id),
-        first=report_charts.first(db, issue),
+        first=report_charts.early_activity(db, issue),
         multiples=multiples,
         past=past,
-        views=read.by_version(db, [pick.version_id for pick in issue.picks]),
+        views=queries.fetch_by_version(db, [pick.version_id for pick in issue.picks]),
         log=log,
-        who=_who(db, {line.user_id for line in log if line.user_id}),
+        who=_user_addresses(db, {line.user_id for line in log if line.user_id}),
     )
 
 
@@ -64,65 +64,67 @@ def report_page(db: Session, issue: Issue) -> str:
 def send_again(number: int, subscriber: int) -> Response:
     """Somebody decided that this reader has probably not got it: it goes out once more."""
     with services().db.begin() as db:
-        issue = current_publication.issue(db, number)
+        issue = current_publication.get_issue(db, number)
         control.send_again(db, issue, subscriber, now=utcnow())
-        _note(db, issue, f"sent again to reader {subscriber}")
+        _log_decision(db, issue, f"sent again to reader {subscriber}")
     services().nudge("send")
-    say("It is sent again to this reader.")
-    return to("issues.report", number=number)
+    flash_done("It is sent again to this reader.")
+    return redirect_to("issues.report", number=number)
 
 
 @blueprint.post("/issues/<int:number>/unknown/<int:subscriber>/sent")
 def count_as_sent(number: int, subscriber: int) -> Response:
     """Somebody decided that this reader has probably got it."""
     with services().db.begin() as db:
-        issue = current_publication.issue(db, number)
+        issue = current_publication.get_issue(db, number)
         control.count_as_sent(db, issue, subscriber, now=utcnow())
-        _note(db, issue, f"counted as sent to reader {subscriber}")
-    say("It counts as accepted.")
-    return to("issues.report", number=number)
+        _log_decision(db, issue, f"counted as sent to reader {subscriber}")
+    flash_done("It counts as accepted.")
+    return redirect_to("issues.report", number=number)
 
 
 @blueprint.post("/issues/<int:number>/failed/again")
 def send_failed(number: int) -> Response:
     """Try those once more whose mail was refused."""
     with services().db.begin() as db:
-        issue = current_publication.issue(db, number)
+        issue = current_publication.get_issue(db, number)
         many = control.send_failed(db, issue, now=utcnow())
-        _note(db, issue, f"sent again to {many} whose mail failed")
+        _log_decision(db, issue, f"sent again to {many} whose mail failed")
     services().nudge("send")
-    say(
+    flash_done(
         f"{many:,} whose mail failed are tried again."
         if many != 1
         else "The one whose mail failed is tried again."
     )
-    return to("issues.report", number=number)
+    return redirect_to("issues.report", number=number)
 
 
-def _note(db: Session, issue: Issue, why: str) -> None:
+def _log_decision(db: Session, issue: Issue, why: str) -> None:
     """A line in the issue's history that changes no state: who decided about somebody's mail."""
     state = State(issue.state)
-    transitions.log(db, issue.id, state, state, now=utcnow(), by="desk", user_id=g.me.id, why=why)
+    transitions.record_transition(
+        db, issue.id, state, state, now=utcnow(), actor="desk", user_id=g.me.id, reason=why
+    )
 
 
-def _reasons(found: Counts, outcome: Outcome) -> list[tuple[str, int]]:
+def _count_reasons(found: Counts, outcome: Outcome) -> list[tuple[str, int]]:
     """Why, the most frequent first; those without a reason are told too, so that the sum is the outcome's."""
     named = dict(found.reasons.get(outcome, {}))
     rest = int(getattr(found, outcome)) - sum(named.values())
     named |= {"no reason given": rest} if rest else {}
-    return sorted(named.items(), key=lambda item: (-item[1], item[0]))[:REASONS_AT_ONCE]
+    return sorted(named.items(), key=lambda item: (-item[1], item[0]))[:MAX_REASONS_SHOWN]
 
 
-def _unknown(db: Session, issue: Issue) -> list[tuple[int, str, Delivery]]:
+def _unknown_deliveries(db: Session, issue: Issue) -> list[tuple[int, str, Delivery]]:
     rows = (
         select(Delivery, Subscriber.address)
         .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
         .where(Delivery.issue_id == issue.id, Delivery.outcome == Outcome.UNKNOWN, Delivery.told_apart)
         .order_by(Delivery.subscriber_id + 0)  # the sum leads to the index of the few, not along everybody
-        .limit(UNKNOWN_AT_ONCE)
+        .limit(MAX_UNKNOWN_SHOWN)
     )
     return [(row.subscriber_id, masked(address), row) for row, address in db.execute(rows)]
 
 
-def _who(db: Session, numbers: set[int]) -> dict[int, str]:
+def _user_addresses(db: Session, numbers: set[int]) -> dict[int, str]:
     return dict(db.execute(select(User.id, User.address).where(User.id.in_(numbers))).all())

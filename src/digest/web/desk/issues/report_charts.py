@@ -14,100 +14,100 @@ from digest.tracking import counts as tracking
 from digest.tracking.unsubscribes import REASONS
 from digest.web.desk.charts import Chart, columns, small
 
-HOURS: Final = 48
-ISSUES: Final = 12
+CHART_HOURS: Final = 48
+MAX_ISSUES: Final = 12
 
 
 @dataclass(frozen=True)
-class First:
+class EarlyActivity:
     """The first two days: clicks and leavings by the hour."""
 
     clicks: Chart
-    by_hour: list[tuple[int, int]]  # raw, human
-    left: Chart
-    left_by_hour: list[int]
-    left_later: int
-    why_left: list[tuple[str, int]]  # the most frequent first; those who said nothing last
+    clicks_by_hour: list[tuple[int, int]]  # raw, human
+    unsubscribes: Chart
+    unsubscribes_by_hour: list[int]
+    later_unsubscribes: int
+    unsubscribe_reasons: list[tuple[str, int]]  # the most frequent first; those who said nothing last
 
 
 @dataclass(frozen=True)
-class Multiple:
+class MetricTrend:
     """One number of the last issues."""
 
     name: str
-    now: int
+    value: int
     median: float
     chart: Chart
 
 
 @dataclass(frozen=True)
-class Row:
+class IssueMetrics:
     """One of the last issues."""
 
     number: int
     accepted: int
-    readers: int
+    readers_clicked: int
     unsubscribes: int
     failed: int
 
 
-def first(db: Session, issue: Issue) -> First | None:
+def early_activity(db: Session, issue: Issue) -> EarlyActivity | None:
     """The first 48 hours of an issue; None before it has begun."""
     if issue.started_at is None:
         return None
-    by_hour = tracking.by_hour(db, issue.id, issue.started_at, HOURS)
+    by_hour = tracking.by_hour(db, issue.id, issue.started_at, CHART_HOURS)
     left = tracking.left(db, issue.id, issue.started_at)
-    leaving = [left.by_hour.get(hour, 0) for hour in range(HOURS)]
+    leaving = [left.by_hour.get(hour, 0) for hour in range(CHART_HOURS)]
     raw, human = [pair[0] for pair in by_hour], [pair[1] for pair in by_hour]
-    return First(
-        columns((("c-raw", raw), ("c-human", human)), _clicked(raw, human)),
+    return EarlyActivity(
+        columns((("c-raw", raw), ("c-human", human)), _describe_clicks(raw, human)),
         by_hour,
         columns(
             (("c-left", leaving),), f"Readers who left, by the hour: {sum(leaving):,} in the first two days"
         ),
         leaving,
         sum(left.by_hour.values()) - sum(leaving),
-        _why(left.reasons),
+        _count_reasons(left.reasons),
     )
 
 
-def against(db: Session, issue: Issue) -> tuple[list[Multiple], list[Row]]:
+def compare_with_past(db: Session, issue: Issue) -> tuple[list[MetricTrend], list[IssueMetrics]]:
     """The last twelve issues that went out, this one among them, oldest first; nothing when it is the first."""
-    rows = _rows(db, _last(db, issue))
+    rows = _issue_metrics(db, _recent_issues(db, issue))
     if len(rows) < 2:  # noqa: PLR2004  one alone is no comparison
         return [], rows
     here = next((place for place, row in enumerate(rows) if row.number == issue.number), len(rows) - 1)
     series = (
         ("Accepted", "o-accepted", [row.accepted for row in rows]),
-        ("Readers who clicked", "c-human", [row.readers for row in rows]),
+        ("Readers who clicked", "c-human", [row.readers_clicked for row in rows]),
         ("Unsubscribes", "c-left", [row.unsubscribes for row in rows]),
         ("Refused", "o-failed", [row.failed for row in rows]),
     )
-    return [_multiple(name, kind, values, here) for name, kind, values in series], rows
+    return [_metric_trend(name, kind, values, here) for name, kind, values in series], rows
 
 
-def _why(reasons: Mapping[str, int]) -> list[tuple[str, int]]:
+def _count_reasons(reasons: Mapping[str, int]) -> list[tuple[str, int]]:
     order = sorted(reasons.items(), key=lambda item: (not item[0], -item[1], item[0]))
     return [(REASONS.get(name, name) or "Said nothing", many) for name, many in order]
 
 
-def _multiple(name: str, kind: str, values: Sequence[int], here: int) -> Multiple:
+def _metric_trend(name: str, kind: str, values: Sequence[int], here: int) -> MetricTrend:
     middle = median(values)
     words = f"{name}: {values[here]:,} here; the last {len(values)} issues have {middle:,.0f} in the middle"
-    return Multiple(name, values[here], middle, small(values, words, kind, here))
+    return MetricTrend(name, values[here], middle, small(values, words, kind, here))
 
 
-def _last(db: Session, issue: Issue) -> list[Issue]:
+def _recent_issues(db: Session, issue: Issue) -> list[Issue]:
     sent = select(Issue).where(
         Issue.publication_id == issue.publication_id,
         Issue.number <= issue.number,
         Issue.started_at.is_not(None),
         Issue.state != State.CANCELLED,
     )
-    return list(db.scalars(sent.order_by(Issue.number.desc()).limit(ISSUES)))[::-1]
+    return list(db.scalars(sent.order_by(Issue.number.desc()).limit(MAX_ISSUES)))[::-1]
 
 
-def _rows(db: Session, last: Sequence[Issue]) -> list[Row]:
+def _issue_metrics(db: Session, last: Sequence[Issue]) -> list[IssueMetrics]:
     done = tracking.of_issues(db, [one.id for one in last])
     ended = of_ended(db, [one.id for one in last if one.state == State.SENT])
     rows = []
@@ -118,11 +118,11 @@ def _rows(db: Session, last: Sequence[Issue]) -> list[Row]:
         else:
             found = counts(db, one.id)
             accepted, failed = found.accepted, found.failed
-        rows.append(Row(one.number, accepted, did.readers_clicked, did.unsubscribes, failed))
+        rows.append(IssueMetrics(one.number, accepted, did.readers_clicked, did.unsubscribes, failed))
     return rows
 
 
-def _clicked(raw: Sequence[int], human: Sequence[int]) -> str:
+def _describe_clicks(raw: Sequence[int], human: Sequence[int]) -> str:
     if not any(raw):
         return "Nobody has clicked in the first two days"
     best = max(range(len(human)), key=lambda hour: human[hour])

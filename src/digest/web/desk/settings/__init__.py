@@ -1,10 +1,8 @@
-"""The settings of a publication, and the first set-up."""
+"""A publication's settings, and the first set-up."""
 
 from flask import Blueprint
 
 blueprint = Blueprint("settings", __name__)
 
-from digest.web.desk.settings import (  # noqa: E402, F401  importing a module of pages registers its routes
-    settings,
-    setup,
-)
+# Importing these modules registers their routes.
+from digest.web.desk.settings import publication_settings, setup  # noqa: E402, F401

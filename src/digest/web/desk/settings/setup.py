@@ -14,17 +14,17 @@ from werkzeug.exceptions import TooManyRequests
 from werkzeug.wrappers import Response
 
 from digest.audience.address import normal
-from digest.catalog import read, sample
+from digest.catalog import queries, sample
 from digest.db import utcnow
 from digest.delivery.relays.relay_test import Answer, try_out
 from digest.editorial.models import Issue, Role, State
 from digest.errors import BadInput
 from digest.publications.models import Publication
 from digest.web.desk import current_publication
-from digest.web.desk.auth import needs
-from digest.web.desk.settings import blueprint, forms
-from digest.web.desk.settings.forms import PARTS, Form
-from digest.web.desk.view_helpers import Undo, field, page, say, services, to
+from digest.web.desk.auth import requires_role
+from digest.web.desk.settings import blueprint, settings_forms
+from digest.web.desk.settings.settings_forms import PARTS, SettingsForm
+from digest.web.desk.view_helpers import Undo, flash_done, form_field, redirect_to, render_page, services
 
 STEPS: Final = {
     "name": "Name and sender",
@@ -34,95 +34,103 @@ STEPS: Final = {
     "comparisons": "First comparisons",
     "draft": "First draft",
 }
-NOBODY: Final = (".localdomain", "@localhost")  # what a sender ends with that nobody chose yet
+PLACEHOLDER_DOMAINS: Final = (".localdomain", "@localhost")  # what a sender ends with that nobody chose yet
 
 
 @blueprint.get("/setup")
-@needs(Role.OWNER)
-def set_up() -> str:
+@requires_role(Role.OWNER)
+def setup() -> str:
     """The first step that is not done, or what to do once all are."""
     with services().db.read() as db:
-        return _page(db, next(iter(missing(db, current_publication.chosen(db))), "done"))
+        return _render(db, next(iter(missing_steps(db, current_publication.get(db))), "done"))
 
 
 @blueprint.get("/setup/<step>")
-@needs(Role.OWNER)
-def set_up_step(step: str) -> str:
+@requires_role(Role.OWNER)
+def setup_step(step: str) -> str:
     """One step, whether or not it was done."""
-    _known(step)
+    _check_step(step)
     with services().db.read() as db:
-        return _page(db, step)
+        return _render(db, step)
 
 
 @blueprint.post("/setup/<step>")
-@needs(Role.OWNER)
-def set_up_save(step: str) -> Response | tuple[str, int] | str:
+@requires_role(Role.OWNER)
+def save_setup_step(step: str) -> Response | tuple[str, int] | str:
     """Save a step, or do what its button says."""
-    _known(step)
+    _check_step(step)
     if step == "relay":
-        return _test()
+        return _send_test()
     if step == "comparisons":
-        return _sample()
+        return _import_sample()
     if step not in PARTS:
         raise NoSuchPage("There is nothing to save in this step.")
-    if field("do") == "look":
+    if form_field("do") == "look":
         with services().db.read() as db:
-            return _page(db, step, forms.typed(db, step))
+            return _render(db, step, settings_forms.submitted_form(db, step))
     try:
         with services().db.begin() as db:
-            before = forms.keep(db, step)
+            before = settings_forms.save_part(db, step)
     except BadInput as refusal:
         with services().db.read() as db:
-            return _page(db, step, forms.typed(db, step, refusal)), 400
-    say(f"{STEPS[step]}: saved.", Undo(url_for("desk.settings.save", part=step), before) if before else None)
-    return to("settings.set_up")
+            return _render(db, step, settings_forms.submitted_form(db, step, refusal)), 400
+    flash_done(
+        f"{STEPS[step]}: saved.", Undo(url_for("desk.settings.save", part=step), before) if before else None
+    )
+    return redirect_to("settings.setup")
 
 
-def missing(db: Session, publication: Publication) -> list[str]:
+def missing_steps(db: Session, publication: Publication) -> list[str]:
     """The steps that nobody did yet, in their order; none once an issue has begun to go out."""
     mine = select(Issue.id).where(Issue.publication_id == publication.id)
     if db.scalar(mine.where(Issue.started_at.is_not(None)).limit(1)) is not None:
         return []
     done = set(publication.set_up.split())
     there = {
-        "name": not publication.sender_address.endswith(NOBODY),
+        "name": not publication.sender_address.endswith(PLACEHOLDER_DOMAINS),
         "address": bool(publication.postal_address.strip()),
-        "comparisons": read.count(db) > 0,
+        "comparisons": queries.count_comparisons(db) > 0,
         "draft": db.scalar(mine.limit(1)) is not None,
     }
     return [step for step in STEPS if step not in done and not there.get(step)]
 
 
-def _test() -> tuple[str, int] | str:
+def _send_test() -> tuple[str, int] | str:
     """Send the test while the page waits, for fifteen seconds at most, and show what came of it."""
-    here, address = services(), normal(field("address")).address
+    here, address = services(), normal(form_field("address")).address
     if not here.limiter.allows("10/15 minutes", "relay test", str(g.me.id)):
         raise TooManyRequests("That was tried too often. Wait a quarter of an hour and try again.")
     with here.db.read() as db:
-        publication = current_publication.chosen(db)
+        publication = current_publication.get(db)
         db.expunge(publication)  # no transaction stays open while the relay thinks
     answers = try_out(here.relay, publication, address, now=utcnow())
     good = all(answer.good for answer in answers)
     with here.db.begin() as db:
         if good:
-            forms.mark_step(current_publication.chosen(db), "relay")
+            settings_forms.mark_step(current_publication.get(db), "relay")
     with here.db.read() as db:
-        body = _page(db, "relay", answers=answers, address=address)
+        body = _render(db, "relay", answers=answers, address=address)
     return body if good else (body, 502)
 
 
-def _sample() -> Response:
+def _import_sample() -> Response:
     with services().db.begin() as db:
-        many = sample.bring(db, utcnow())
-    say(f"{many} sample comparisons are here." if many else "The sample comparisons were here already.")
-    return to("settings.set_up")
+        many = sample.import_sample(db, utcnow())
+    flash_done(
+        f"{many} sample comparisons are here." if many else "The sample comparisons were here already."
+    )
+    return redirect_to("settings.setup")
 
 
-def _page(
-    db: Session, step: str, form: Form | None = None, answers: Sequence[Answer] = (), address: str = ""
+def _render(
+    db: Session,
+    step: str,
+    form: SettingsForm | None = None,
+    answers: Sequence[Answer] = (),
+    address: str = "",
 ) -> str:
-    publication = current_publication.chosen(db)
-    left = missing(db, publication)
+    publication = current_publication.get(db)
+    left = missing_steps(db, publication)
     order = [*STEPS, "done"]
     last = db.execute(
         select(Issue.number, Issue.state)
@@ -130,24 +138,24 @@ def _page(
         .order_by(Issue.number.desc())
         .limit(1)
     ).first()
-    return page(
+    return render_page(
         "setup.html",
         publication=publication,
         step=step,
         steps=STEPS,
         missing=left,
         follows=next((name for name in order[order.index(step) + 1 :] if name in left), "done"),
-        form=form or (forms.stored(publication, step) if step in PARTS else None),
+        form=form or (settings_forms.stored_form(publication, step) if step in PARTS else None),
         answers=answers,
         address=address or g.me.address,
-        comparisons=read.count(db),
+        comparisons=queries.count_comparisons(db),
         issue=last and last.number,
         drafted=last is not None and last.state == State.DRAFT,
         mailbox="mailbox" in current_app.blueprints,
-        **forms.lists(db),
+        **settings_forms.form_choices(db),
     )
 
 
-def _known(step: str) -> None:
+def _check_step(step: str) -> None:
     if step not in STEPS:
         raise NoSuchPage("There is no such step.")

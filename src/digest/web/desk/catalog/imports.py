@@ -1,0 +1,121 @@
+"""Bringing comparisons in: paste or upload, look at what would be made, and press once more to make it."""
+
+from collections.abc import Iterator
+from itertools import accumulate
+from pathlib import PurePath
+from typing import Final
+
+from flask import g, request
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.wrappers import Response
+
+from digest.catalog import import_preview, uploads
+from digest.catalog.uploads import UploadedFile
+from digest.db import utcnow
+from digest.editorial.models import Role
+from digest.errors import BadInput
+from digest.web.desk import current_publication
+from digest.web.desk.access.audit_log import record
+from digest.web.desk.auth import requires_role
+from digest.web.desk.catalog import blueprint
+from digest.web.desk.view_helpers import (
+    flash_done,
+    flash_problem,
+    form_field,
+    redirect_to,
+    render_page,
+    services,
+)
+
+MAX_FILES: Final = 500
+MAX_NAME_CHARS: Final = 120
+MAX_ROWS: Final = 100
+MAX_DIFF_CHARS: Final = 40_000  # of changed texts on one page; what comes behind them is only named
+
+
+@blueprint.post("/comparisons")
+def start_import() -> Response:
+    """Read what was pasted and every file that was sent, and show what would be made of it. Nothing is made yet."""
+    drafts, refused = uploads.parse_files(list(_submitted_files()))
+    if not drafts and not refused:
+        raise BadInput("nothing was sent; choose files or paste a page")
+    with services().db.begin() as db:
+        number = uploads.create_upload(db, drafts, refused, user_id=g.me.id, now=utcnow())
+    return redirect_to("catalog.review_import", number=number)
+
+
+@blueprint.get("/comparisons/imports/<int:number>")
+@requires_role(Role.EDITOR)
+def review_import(number: int) -> str:
+    """What would become of each comparison, and a line for each file that cannot be used."""
+    with services().db.read() as db:
+        found = uploads.get_upload(db, number, g.me.id)
+        first = uploads.get_inputs(db, number, g.me.id, MAX_ROWS)
+        looks = import_preview.preview_imports(db, first, found.planned[:MAX_ROWS], utcnow())
+        return render_page(
+            "import_review.html",
+            proposal=found,
+            rows=list(zip(found.planned, looks, strict=False)),
+            in_full=_rows_in_full(looks),
+            shown=MAX_ROWS,
+            zone=current_publication.get(db).zone,
+        )
+
+
+@blueprint.post("/comparisons/imports/<int:number>")
+def confirm_import(number: int) -> Response:
+    """Make all of it, or nothing: when somebody else changed the same comparisons meanwhile, it is shown anew."""
+    with services().db.begin() as db:
+        found = uploads.get_upload(db, number, g.me.id)
+        made = uploads.import_upload(db, number, g.me.id, utcnow())
+        if made:
+            record(db, "make", "comparison", words=_summary(found))
+    if not made:
+        flash_problem(
+            "Somebody changed the same comparisons meanwhile, so nothing was made. This is how it stands now."
+        )
+        return redirect_to("catalog.review_import", number=number)
+    flash_done(_summary(found))
+    if len(found.planned) == 1:
+        return redirect_to("catalog.comparison", slug=found.planned[0].slug)
+    return redirect_to("catalog.comparisons")
+
+
+@blueprint.post("/comparisons/imports/<int:number>/drop")
+def discard_import(number: int) -> Response:
+    """Forget what was sent."""
+    with services().db.begin() as db:
+        uploads.discard_upload(db, number, g.me.id)
+    flash_done("Nothing was made of it.")
+    return redirect_to("catalog.comparisons")
+
+
+def _rows_in_full(looks: list[import_preview.ImportPreview]) -> int:
+    """How many of the first rows can show every changed word."""
+    sizes = (sum(len(change.old) + len(change.new) for change in look.changes) for look in looks)
+    return max(1, sum(total <= MAX_DIFF_CHARS for total in accumulate(sizes)))
+
+
+def _summary(found: uploads.PendingUpload) -> str:
+    new, changed, same = (found.count(change) for change in ("new", "changed", "unchanged"))
+    parts = [
+        (new, "new", "new"),
+        (changed, "new version", "new versions"),
+        (same, "as it was", "as they were"),
+    ]
+    said = [f"{many:,} {one if many == 1 else several}" for many, one, several in parts if many]
+    return f"Done: {', '.join(said)}."
+
+
+def _submitted_files() -> Iterator[UploadedFile]:
+    if pasted := form_field("page"):
+        json = pasted[:1] in "[{"
+        yield UploadedFile("pasted.json" if json else "pasted.txt", pasted.encode(), json)
+    files = [file for file in request.files.getlist("files") if file.filename]
+    if len(files) > MAX_FILES:
+        raise RequestEntityTooLarge(
+            f"Send at most {MAX_FILES} files at once, or import the folder on the command line."
+        )
+    for file in files:
+        name = PurePath(str(file.filename).replace("\\", "/")).name[-MAX_NAME_CHARS:] or "page.txt"
+        yield UploadedFile(name, file.read(), name.lower().endswith(".json"))

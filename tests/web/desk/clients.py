@@ -1,0 +1,154 @@
+"""An editor at the desk: a stand with one draft, and clients who are signed in."""
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from tests.web.factories import TOOLS, Site, create_comparison, create_publication, make_site
+from werkzeug.test import TestResponse
+
+from digest.db import Database, utcnow
+from digest.editorial import users
+from digest.editorial.drafts import drafting
+from digest.editorial.models import Issue, Pick
+from digest.publications import publications
+
+PAIRS = ((0, 3), (1, 2), (4, 5), (2, 5), (0, 1), (3, 4), (1, 5))
+
+
+def make_desk(db: Database, home: Path, base_url: str = "https://news.example.org", **fields: object) -> Site:
+    """A publication with seven comparisons and the draft of issue 1, and somebody in each role."""
+    made = make_site(db, home, base_url)
+    with db.begin() as session:
+        create_publication(session, **({"sender_address": "news@verdicts.io"} | fields))
+        for days, (first, second) in enumerate(PAIRS):
+            create_comparison(session, first, second, days_ago=days)
+        for role in ("owner", "editor", "viewer"):
+            users.invite_user(session, f"{role}@verdicts.io", role, utcnow())
+        drafting.draft_issue(session, publications.find(session), utcnow(), actor="test")
+    return made
+
+
+def signed_in(made: Site, role: str = "editor") -> FlaskClient:
+    """A client of somebody in this role, signed in as they would be: with a link and a press of its button."""
+    with made.db.read() as session:
+        user = users.find_user(session, f"{role}@verdicts.io")
+        token = users.create_sign_in_token(made.signer, user, utcnow())
+    client = made.app.test_client()
+    path = f"/desk/enter/{token}"
+    answer = client.post(path, data={"csrf_token": csrf_token(client, path)}, base_url=_base(client))
+    assert answer.status_code == 303
+    return client
+
+
+def get(client: FlaskClient, path: str, status: int = 200) -> str:
+    """The page at `path`."""
+    answer = client.get(path, base_url=_base(client))
+    assert answer.status_code == status, answer.get_data(as_text=True)
+    return answer.get_data(as_text=True)
+
+
+def csrf_token(client: FlaskClient, path: str) -> str:
+    """The proof in the first form of a page."""
+    found = re.search(
+        r'name="csrf_token" value="([^"]+)"', client.get(path, base_url=_base(client)).get_data(as_text=True)
+    )
+    return found[1] if found else ""
+
+
+def post(client: FlaskClient, path: str, *, page: str | None = None, **fields: object) -> TestResponse:
+    """Post a form of `page` (else of `path` itself) with a valid proof, and follow where it leads."""
+    data = {"csrf_token": _proof(client, page or path), **fields}
+    return client.post(path, data=data, base_url=_base(client), follow_redirects=True)
+
+
+def _proof(client: FlaskClient, page: str) -> str:
+    """The page's proof, which holds as long as the session: who presses twice need not load the page twice."""
+    seen: dict[tuple[str, str], str] = client.__dict__.setdefault("proofs", {})
+    found = seen.get((_held(client), page)) or csrf_token(client, page)
+    seen[_held(client), page] = found
+    return found
+
+
+def _held(client: FlaskClient) -> str:
+    """What the proofs of its session stand on; another one after each signing in."""
+    with client.session_transaction(base_url=_base(client)) as session:
+        return str(session.get("csrf_token", ""))
+
+
+def draft_form(client: FlaskClient, path: str = "/desk/issues/1") -> dict[str, str]:
+    """What a browser would send of the draft's form when nothing was changed."""
+    page = get(client, path)
+    fields = {}
+    for tag in re.findall(r"<input[^>]*>", page):
+        name, value = re.search(r'name="([^"]+)"', tag), re.search(r'value="([^"]*)"', tag)
+        if name:
+            fields[name[1]] = _text(value[1] if value else "")
+    for name, text in re.findall(r'<textarea[^>]*name="([^"]+)"[^>]*>\n?(.*?)</textarea>', page, re.DOTALL):
+        fields[name] = _text(text).replace("\n", "\r\n")
+    return fields
+
+
+def load_picks(made: Site, number: int = 1) -> list[Pick]:
+    """The picks of an issue in their order."""
+    with made.db.read() as session:
+        rows = select(Pick).join(Issue).where(Issue.number == number).order_by(Pick.position)
+        found = list(session.scalars(rows))
+        session.expunge_all()  # what is rolled back is forgotten, and a test wants to look at it
+        return found
+
+
+def pick_order(made: Site) -> list[int]:
+    """The comparisons of issue 1, in their order."""
+    return [pick.comparison_id for pick in load_picks(made)]
+
+
+def load_issue(made: Site, number: int = 1) -> Issue:
+    """The issue as it is stored."""
+    with made.db.read() as session:
+        found = session.scalars(select(Issue).where(Issue.number == number)).one()
+        session.expunge_all()
+        return found
+
+
+def undo_button(page: str) -> tuple[str, dict[str, str]]:
+    """Where the Undo button of a page posts, and what."""
+    button = re.search(r'<button[^>]*form="draft"[^>]*value="(undo:\d+)">Undo', page)
+    if button:  # a button of the draft's own form, so that no word is lost
+        action = re.search(r'id="draft"[^>]*action="([^"?]+)', page)
+        assert action
+        return action[1], {"do": button[1]}
+    flash = re.search(r'<div class="flash.*?</form>', page, re.DOTALL)
+    assert flash, page
+    path = re.search(r'action="([^"]+)"', flash[0])
+    fields = dict(re.findall(r'name="([^"]+)" value="([^"]*)"', flash[0]))
+    fields.pop("csrf_token")
+    assert path
+    return urlsplit(path[1]).path, {name: _text(text) for name, text in fields.items()}
+
+
+def _text(html: str) -> str:
+    import html as escaping
+
+    return escaping.unescape(html)
+
+
+def _base(client: FlaskClient) -> str:
+    return str(client.application.extensions["digest"].base_url)
+
+
+__all__ = [
+    "TOOLS",
+    "csrf_token",
+    "draft_form",
+    "get",
+    "load_issue",
+    "load_picks",
+    "make_desk",
+    "pick_order",
+    "post",
+    "signed_in",
+    "undo_button",
+]

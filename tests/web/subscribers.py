@@ -1,0 +1,29 @@
+"""Readers in any standing, made straight in the tables."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy.orm import Session
+
+from digest.audience.models import Subscriber, Subscription
+
+SUBSCRIBED_AT = datetime(2026, 9, 1, tzinfo=UTC)
+
+
+def create_subscriber(session: Session, publication_id: int, address: str, standing: str = "active") -> int:
+    """A subscriber with one subscription; gives back their id."""
+    made = Subscriber(address=address, address_key=address, created_at=SUBSCRIBED_AT)
+    session.add(made)
+    session.flush()
+    session.add(
+        Subscription(
+            subscriber_id=made.id,
+            publication_id=publication_id,
+            standing=standing,
+            source="form",
+            requested_at=SUBSCRIBED_AT,
+            confirmed_at=None if standing == "pending" else SUBSCRIBED_AT,
+            left_at=SUBSCRIBED_AT if standing == "left" else None,
+        )
+    )
+    session.flush()
+    return made.id
