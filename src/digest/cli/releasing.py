@@ -18,7 +18,7 @@ from digest.delivery.release.report import report as delivery_report
 from digest.editorial import issues
 from digest.editorial.calendar import schedule as calendar
 from digest.editorial.checks import report as findings
-from digest.editorial.checks.report import Findings
+from digest.editorial.checks.report import CheckReport
 from digest.editorial.models import Issue
 from digest.errors import DigestError, NotAllowed
 from digest.services import Services
@@ -44,7 +44,9 @@ def schedule(
 
     def put(session: Session, issue: Issue, now: datetime) -> None:
         where = zone or issue.publication.zone
-        calendar.schedule(session, issue, on=at, zone=where, hold_minutes=hold, now=now, by=BY)
+        calendar.schedule_issue(
+            session, issue, local_time=at, zone=where, hold_minutes=hold, now=now, actor=BY
+        )
         note_issue(session, "schedule", issue, f"for {at} {where}")
 
     _put_on(here, number, slug, put, as_json=as_json)
@@ -57,7 +59,7 @@ def send(here: Services, number: int, slug: str | None, *, hold: int, waits: boo
     """
 
     def put(session: Session, issue: Issue, now: datetime) -> None:
-        calendar.send_now(session, issue, hold_minutes=hold, now=now, by=BY)
+        calendar.send_now(session, issue, hold_minutes=hold, now=now, actor=BY)
         note_issue(session, "send", issue, f"hold of {hold} minutes")
 
     held = _put_on(here, number, slug, put, as_json=as_json, quiet=as_json and waits)
@@ -76,13 +78,13 @@ def report(here: Services, number: int, slug: str | None, *, as_json: bool) -> N
     printed(found, chain(issue_output.report_lines(found), issue_output.done_lines(found)), as_json)
 
 
-def look_over(session: Session, issue: Issue, here: Services) -> Findings:
+def look_over(session: Session, issue: Issue, here: Services) -> CheckReport:
     """Press the issue and run every check on it."""
-    return findings.look_over(
+    return findings.run_checks(
         session,
         issue,
         base_url=here.base_url,
-        pressed=lambda: pressed(session, issue, here.base_url),
+        compiled=lambda: pressed(session, issue, here.base_url),
     )
 
 
@@ -100,7 +102,7 @@ def _put_on(
         _refuse_blocked(issue, look_over(session, issue, here))
         expected = forecast(session, issue, base_url=here.base_url, allowed=here.allowed, now=now)
         said, facts = expected.sentence(), issue_output.brief(issue)
-        held = issues.is_unreleased(session, issue)
+        held = issues.is_awaiting_approval(session, issue)
         reminders.asked(session, issue, now, None)
     here.nudge("calendar")
     if not quiet:
@@ -120,7 +122,7 @@ def _wait(here: Services, number: int, slug: str | None) -> None:
         raise type(refusal)(f"issue {number}: {refusal}; `digest issues report {number}` says more") from None
 
 
-def _refuse_blocked(issue: Issue, found: Findings) -> None:
-    found.refuse(issue)
+def _refuse_blocked(issue: Issue, found: CheckReport) -> None:
+    found.require_no_blockers(issue)
     for check in found.waivable:
-        click.echo(f"look at it: {check.text} {check.mend}", err=True)
+        click.echo(f"look at it: {check.text} {check.fix}", err=True)

@@ -5,18 +5,19 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from digest.catalog import read
+from digest.catalog import queries
+from digest.catalog.comparison import ComparisonView
 from digest.editorial.models import Issue, Pick
 from digest.publications import publications
 from digest.publications.models import Publication
-from digest.render.content import Block, Edition, Masthead, Quote, Side
+from digest.render.content import Block, Edition, Masthead, make_sides
 
 
 def build_edition(session: Session, issue: Issue, base_url: str) -> Edition:
     """The issue as it stands now, with each pick in the version that was picked; `base_url` is the public site's."""
     base_url = base_url.rstrip("/")
     path = publications.path(session, issue.publication)
-    views = read.by_version(session, [pick.version_id for pick in issue.picks])
+    views = queries.fetch_by_version(session, [pick.version_id for pick in issue.picks])
     return Edition(
         issue_id=issue.id,
         number=issue.number,
@@ -53,26 +54,14 @@ def issue_date(issue: Issue) -> date:
     return issue.drafted_at.astimezone(ZoneInfo(issue.publication.zone)).date()
 
 
-def _block(pick: Pick, view: read.ComparisonView, site: str) -> Block:
+def _block(pick: Pick, view: ComparisonView, site: str) -> Block:
+    left, right = make_sides(view.left, view.right, view.quotes)
     return Block(
         pick_id=pick.id,
         slug=view.slug,
         url=f"{site}/comparisons/{view.slug}",
-        left=_side(view, "left", view.left),
-        right=_side(view, "right", view.right),
-        quotes=tuple(Quote(side=quote.side, place=quote.place, text=quote.text) for quote in view.quotes),
+        left=left,
+        right=right,
+        quotes=view.quotes,
         note=pick.note,
-    )
-
-
-def _side(view: read.ComparisonView, side: str, review: read.ReviewView) -> Side:
-    return Side(
-        tool=review.tool,
-        tagline=review.tagline,
-        category=review.category,
-        panel_ship=review.panel_ship,
-        reviewers=sum(quote.side == side for quote in view.quotes),
-        community_ship=review.community_ship,
-        entry_price=review.entry_price,
-        description=review.description,
     )

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from digest.editorial.models import Issue, Approval, State
+from digest.editorial.models import Approval, Issue, State
 from digest.errors import NotAllowed, NotFound
 from digest.publications import publications
 from digest.publications.models import Publication

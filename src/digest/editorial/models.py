@@ -72,7 +72,9 @@ class Issue(Base):
     subject: Mapped[str] = mapped_column(String(200), default="")
     preheader: Mapped[str] = mapped_column(String(200), default="")
     intro: Mapped[str] = mapped_column(Text, default="")  # Markdown
-    slot_date: Mapped[str | None] = mapped_column(String(10))  # the local date it is drafted for; NULL by hand
+    slot_date: Mapped[str | None] = mapped_column(
+        String(10)
+    )  # the local date it is drafted for; NULL by hand
     revision: Mapped[int] = mapped_column(default=1)  # raised by each edit: two editors at once are told
     last_edit: Mapped[str] = mapped_column(Text, default="")  # what the last edit changed and who made it
     drafted_at: Mapped[datetime]
@@ -161,7 +163,9 @@ class Waiver(Base):
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id), index=True)
     check_name: Mapped[str] = mapped_column(String(32))  # the check's name
-    fingerprint: Mapped[str] = mapped_column(String(64))  # a hash of what was found: something else is not waived
+    fingerprint: Mapped[str] = mapped_column(
+        String(64)
+    )  # a hash of what was found: something else is not waived
     text: Mapped[str] = mapped_column(Text)  # as it was read by who waived it
     reason: Mapped[str] = mapped_column(Text)
     user_id: Mapped[int] = mapped_column(ForeignKey(User.id))

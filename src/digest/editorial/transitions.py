@@ -46,7 +46,10 @@ def change_state(
     recalled = is_unfrozen and (was, to_state) == (State.SENDING, State.DRAFT)
     if to_state not in ALLOWED_TRANSITIONS[was] and not recalled:
         raise NotAllowed(_refusal(issue.number, was, to_state))
-    values: dict[str, object] = {"state": to_state, "pause_reason": reason if to_state is State.PAUSED else None}
+    values: dict[str, object] = {
+        "state": to_state,
+        "pause_reason": reason if to_state is State.PAUSED else None,
+    }
     if to_state in _ENDS:
         values["finished_at"] = now
     changed = update(Issue).where(Issue.id == issue.id, Issue.state == was).values(values).returning(Issue.id)
@@ -74,7 +77,13 @@ def record_transition(
 ) -> None:
     """Write one line of an issue's history; `was` is empty for its beginning."""
     line = Transition(
-        issue_id=issue_id, from_state=from_state, to_state=to_state, user_id=user_id, by=actor[:64], why=reason, at=now
+        issue_id=issue_id,
+        from_state=from_state,
+        to_state=to_state,
+        user_id=user_id,
+        by=actor[:64],
+        why=reason,
+        at=now,
     )
     session.add(line)
     session.flush()

@@ -11,7 +11,9 @@ from digest.errors import BadInput, BadToken, NotAllowed, NotFound
 from digest.signing import Purpose, Signer
 
 EMAIL_LINK_LIFETIME = timedelta(minutes=10)
-SETUP_LINK_LIFETIME = timedelta(hours=24)  # printed once for the operator, who may want to set up a relay first
+SETUP_LINK_LIFETIME = timedelta(
+    hours=24
+)  # printed once for the operator, who may want to set up a relay first
 _RANK = (Role.VIEWER, Role.EDITOR, Role.OWNER)
 
 
@@ -64,7 +66,9 @@ def has_role(user: User, role: Role) -> bool:
     return _RANK.index(Role(user.role)) >= _RANK.index(role)
 
 
-def create_sign_in_token(signer: Signer, user: User, now: datetime, lifetime: timedelta = EMAIL_LINK_LIFETIME) -> str:
+def create_sign_in_token(
+    signer: Signer, user: User, now: datetime, lifetime: timedelta = EMAIL_LINK_LIFETIME
+) -> str:
     """A token that signs this user in once, within `lifetime`; signing in ends every other one."""
     expires = int((now + lifetime).timestamp())
     return signer.mint(Purpose.SIGN_IN, user.id, user.sign_in_count, expires)

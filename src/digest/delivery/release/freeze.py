@@ -13,10 +13,10 @@ from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Outcome
 from digest.delivery.release import batches, canary
 from digest.delivery.release.forecast import left_since
 from digest.editorial import editions, issues, transitions
-from digest.editorial.checks.report import look_over
+from digest.editorial.checks.report import run_checks
 from digest.editorial.models import Issue, State
 from digest.errors import DigestError
-from digest.render.compile import press
+from digest.render.compile import compile_issue
 from digest.render.content import from_json, to_json
 from digest.signing import Signer
 from digest.tracking import links
@@ -37,12 +37,12 @@ def freeze(
     Raises NotAllowed when it is not scheduled (any more) or a check blocks it, for it may have been edited since it was
     put on the calendar; BadInput when it cannot be pressed.
     """
-    transitions.move(session, issue, State.SENDING, now=now, by=by, user_id=user_id)
+    transitions.change_state(session, issue, State.SENDING, now=now, actor=by, user_id=user_id)
     issue.release_at = now + timedelta(minutes=issue.hold_minutes)
-    issues.refuse_unready(issue)
-    edition = editions.edition(session, issue, base_url)
-    pressed = press(edition, dated=issue.release_at)
-    look_over(session, issue, base_url=base_url, pressed=pressed).refuse(issue)
+    issues.require_sendable(issue)
+    edition = editions.build_edition(session, issue, base_url)
+    pressed = compile_issue(edition, dated=issue.release_at)
+    run_checks(session, issue, base_url=base_url, compiled=pressed).require_no_blockers(issue)
     stored = pressed.to_bytes()
     frozen = FrozenIssue(
         issue_id=issue.id,

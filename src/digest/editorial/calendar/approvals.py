@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from digest.editorial import issues, transitions
-from digest.editorial.models import Issue, Approval, State, User
+from digest.editorial.models import Approval, Issue, State, User
 from digest.errors import NotAllowed
 
 
@@ -52,7 +52,9 @@ def find_status(session: Session, issue: Issue) -> ApprovalStatus | None:
     )
 
 
-def request_approval(session: Session, issue: Issue, *, now: datetime, actor: str, user_id: int | None) -> None:
+def request_approval(
+    session: Session, issue: Issue, *, now: datetime, actor: str, user_id: int | None
+) -> None:
     """Say that the issue may go out as it stands now, if somebody else agrees. Nothing where one person is enough.
 
     What was released already, and not edited since, stays released.
@@ -67,7 +69,9 @@ def request_approval(session: Session, issue: Issue, *, now: datetime, actor: st
     _log(session, issue, "asked a second person to release it", now=now, by=actor, user_id=user_id)
 
 
-def approve(session: Session, issue: Issue, revision: int, *, now: datetime, actor: str, user_id: int) -> None:
+def approve(
+    session: Session, issue: Issue, revision: int, *, now: datetime, actor: str, user_id: int
+) -> None:
     """Let the issue go out as it stood at `revision`, the one that this user saw.
 
     Raises NotAllowed when nobody asked, the asker is this user, it was edited since, or it is not on the calendar.
@@ -93,7 +97,9 @@ def approve(session: Session, issue: Issue, revision: int, *, now: datetime, act
 
 def list_awaiting_approval(session: Session, before: datetime) -> list[Issue]:
     """Issues on the calendar for a moment before `before` that somebody must still release."""
-    rows = select(Issue).where(Issue.state == State.SCHEDULED, Issue.send_at <= before, issues.lacks_approval())
+    rows = select(Issue).where(
+        Issue.state == State.SCHEDULED, Issue.send_at <= before, issues.lacks_approval()
+    )
     return list(session.scalars(rows.order_by(Issue.send_at, Issue.id)))
 
 
@@ -104,4 +110,6 @@ def _address(session: Session, user_id: int | None) -> str:
 
 def _log(session: Session, issue: Issue, why: str, *, now: datetime, by: str, user_id: int | None) -> None:
     state = State(issue.state)
-    transitions.record_transition(session, issue.id, state, state, now=now, actor=by, user_id=user_id, reason=why)
+    transitions.record_transition(
+        session, issue.id, state, state, now=now, actor=by, user_id=user_id, reason=why
+    )

@@ -8,7 +8,14 @@ from sqlalchemy.orm import Session
 
 from digest.editorial import issues, transitions
 from digest.editorial.calendar import approvals
-from digest.editorial.calendar.local_time import LOCAL_FORMAT, draft_due_at, next_slot_date, next_send_time, to_utc, parse_local_time
+from digest.editorial.calendar.local_time import (
+    LOCAL_FORMAT,
+    draft_due_at,
+    next_send_time,
+    next_slot_date,
+    parse_local_time,
+    to_utc,
+)
 from digest.editorial.models import Issue, State
 from digest.errors import BadInput, NotAllowed
 
@@ -78,7 +85,9 @@ def send_now(
     _put(session, issue, on=on, zone=zone, send_at=now, hold=hold_minutes, now=now, by=actor, user=user_id)
 
 
-def unschedule(session: Session, issue: Issue, *, now: datetime, actor: str, user_id: int | None = None) -> None:
+def unschedule(
+    session: Session, issue: Issue, *, now: datetime, actor: str, user_id: int | None = None
+) -> None:
     """Take an issue off the calendar: it is a draft again.
 
     Raises NotAllowed unless it is scheduled, and when another draft is open.
@@ -146,7 +155,11 @@ def describe_send(
     """
     local_time, zone = local_time or issue.send_on, zone or issue.zone
     parts = [
-        *([_spoken(local_time), f"{local_time[11:]} {zone}"] if local_time and zone else ["Not on the calendar yet"]),
+        *(
+            [_spoken(local_time), f"{local_time[11:]} {zone}"]
+            if local_time and zone
+            else ["Not on the calendar yet"]
+        ),
         f"issue {issue.number}",
         _many(len(issue.picks), "verdict"),
         f"to {_many(readers, 'reader')} ({excluded:,} excluded)"

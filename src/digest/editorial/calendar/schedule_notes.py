@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from digest.editorial.calendar.local_time import LOCAL_FORMAT, to_utc, parse_local_time
+from digest.editorial.calendar.local_time import LOCAL_FORMAT, parse_local_time, to_utc
 from digest.editorial.calendar.schedule import MAX_LATENESS
 
 

@@ -49,7 +49,9 @@ def next_slot(session: Session, publication: Publication, after: datetime) -> Sl
     """The first regular day after a moment on which an issue goes out. Raises BadInput when two years are skipped."""
     for found in list_upcoming(session, publication, after):
         return found
-    raise BadInput(f"{publication.name} skips each of its next {MAX_SLOTS_AHEAD} days; take some of that back")
+    raise BadInput(
+        f"{publication.name} skips each of its next {MAX_SLOTS_AHEAD} days; take some of that back"
+    )
 
 
 def next_cutoff(session: Session, publication: Publication, after: datetime) -> datetime:
@@ -63,7 +65,9 @@ def is_skipped(session: Session, publication: Publication, local_date: str) -> b
     return session.get(SkippedSlot, (publication.id, local_date)) is not None
 
 
-def skip_slot(session: Session, publication: Publication, local_date: str, *, now: datetime, user_id: int | None) -> bool:
+def skip_slot(
+    session: Session, publication: Publication, local_date: str, *, now: datetime, user_id: int | None
+) -> bool:
     """Let no issue go out on a regular day; False when that was so already.
 
     Raises BadInput for a day that is not one of its regular ones or is past, NotAllowed when an issue goes out on it.
@@ -113,7 +117,9 @@ def _skipped(session: Session, publication: Publication, days: list[str]) -> set
     if not days:
         return set()
     rows = select(SkippedSlot.slot_date).where(SkippedSlot.publication_id == publication.id)
-    return set(session.scalars(rows.where(SkippedSlot.slot_date >= days[0], SkippedSlot.slot_date <= days[-1])))
+    return set(
+        session.scalars(rows.where(SkippedSlot.slot_date >= days[0], SkippedSlot.slot_date <= days[-1]))
+    )
 
 
 def _is_regular(publication: Publication, day: str) -> bool:

@@ -1,24 +1,29 @@
-"""What workers saw outside, as findings on an issue, and how far they have come."""
+"""The results of external checks as findings on an issue, with a summary and the progress of each kind."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy.orm import Session
 
-from digest.editorial.checks import external_check_queue, issue_checks
-from digest.editorial.checks.external_check_queue import MailSetup, CheckResult
+from digest.editorial.checks import external_check_queue
+from digest.editorial.checks.addresses import is_local_site
+from digest.editorial.checks.external_check_queue import CheckResult, MailSetup
 from digest.editorial.checks.finding import Finding, Level, note, warning
+from digest.editorial.checks.texts import editor_texts, extract_links
 from digest.editorial.models import Issue
 from digest.render.content import Edition
 
-ACCEPTABLE_SPAM_SCORE = 1.0  # a score up to which nobody needs to look
-_SHOWN = 60  # characters of a URL
+ACCEPTABLE_SPAM_SCORE = 1.0
+_MAX_URL_CHARS = 60
+_MAX_SPAM_RULES = 3
+_RETRIED = "It will be checked again."
 
 
 @dataclass(frozen=True)
 class CheckResults:
-    """The findings, what is good in words by kind, and (looked at, to look at) by kind."""
+    """The findings; by kind, a summary of what was checked, and (done, total)."""
 
     findings: tuple[Finding, ...]
     summaries: Mapping[str, str] = field(default_factory=dict)
@@ -26,102 +31,119 @@ class CheckResults:
 
     @property
     def is_pending(self) -> bool:
-        """Whether a worker has still to look at something."""
-        return any(done < of for done, of in self.progress.values())
+        """Whether some checks have no result yet."""
+        return any(done < total for done, total in self.progress.values())
 
 
 NO_RESULTS = CheckResults(())
 
 
 def collect_results(session: Session, issue: Issue, edition: Edition, mail_setup: MailSetup) -> CheckResults:
-    """What is known by now of all that is outside."""
-    known = external_check_queue.fetch_results(session, external_check_queue.list_requests(issue, edition, mail_setup))
-    of: dict[str, int] = defaultdict(int)
-    done: dict[str, int] = defaultdict(int)
-    for one in known:
-        of[one.request.kind] += 1
-        done[one.request.kind] += one.checked_at is not None
-    there = [one for one in known if one.checked_at is not None]
-    found = (
-        *_links(issue, there),
-        *_sender(there, trial=issue_checks.is_local_site(edition.base_url)),
-        *_spam(there),
+    """Return all results known so far for the issue."""
+    requests = external_check_queue.list_requests(issue, edition, mail_setup)
+    every = external_check_queue.fetch_results(session, requests)
+    results = [result for result in every if result.checked_at is not None]
+    findings = (
+        *_link_findings(issue, _of_kind(results, "link")),
+        *_sender_findings(_of_kind(results, "sender"), is_local=is_local_site(edition.base_url)),
+        *_spam_findings(_of_kind(results, "spam")),
     )
-    return CheckResults(found, _words(there), {kind: (done[kind], many) for kind, many in of.items()})
+    return CheckResults(findings, _summarize(results), _count_progress(every))
 
 
-def _links(issue: Issue, known: Sequence[CheckResult]) -> Iterator[Finding]:
-    places = {
-        url: (where, place)
-        for where, place, text in reversed(issue_checks.editor_texts(issue))
-        for url in issue_checks.extract_links(text)
+def _count_progress(results: Sequence[CheckResult]) -> dict[str, tuple[int, int]]:
+    total: dict[str, int] = defaultdict(int)
+    done: dict[str, int] = defaultdict(int)
+    for result in results:
+        total[result.request.kind] += 1
+        done[result.request.kind] += result.checked_at is not None
+    return {kind: (done[kind], count) for kind, count in total.items()}
+
+
+def _of_kind(results: Sequence[CheckResult], kind: str) -> list[CheckResult]:
+    return [result for result in results if result.request.kind == kind]
+
+
+def _link_findings(issue: Issue, results: Sequence[CheckResult]) -> Iterator[Finding]:
+    sources = {
+        url: (text.label, text.location)
+        for text in reversed(editor_texts(issue))
+        for url in extract_links(text.markdown)
     }
-    for one in known:
-        if one.request.kind != "link" or not one.result.get("trouble"):
+    for check in results:
+        url, problem = check.request.target, check.result.get("problem")
+        if not problem:
             continue
-        url = one.request.target
-        if one.result.get("unsure"):
-            yield note(
-                "link", f"{_short(url)} could not be looked at: {one.result['trouble']}.", "It is tried again."
+        if check.result.get("is_inconclusive"):
+            yield note("link", f"{_shorten(url)} could not be checked: {problem}.", _RETRIED)
+            continue
+        label, location = sources.get(url, ("the email", ""))
+        text = f"{label.capitalize()} links to {_shorten(url)}, but {problem}."
+        fix, key = "Open the link, then correct or remove it.", f"{url} {problem}"
+        yield Finding("dead link", Level.WARNING, text, fix, location, fingerprint_key=key)
+
+
+def _sender_findings(results: Sequence[CheckResult], *, is_local: bool) -> Iterator[Finding]:
+    for check in results:
+        if check.result.get("problem"):
+            text = f"{check.request.target} could not be checked: {check.result['problem']}."
+            yield note("sender", text, _RETRIED)
+        for result in check.result.get("sender_auth", ()):
+            yield from _auth_findings(result, is_local=is_local)
+
+
+def _auth_findings(result: Mapping[str, Any], *, is_local: bool) -> Iterator[Finding]:
+    name = f"sender {result['mechanism']}"
+    if result["status"] == "unknown":
+        yield note(name, result["summary"], result["fix"])
+    elif result["status"] != "good":
+        level = Level.NOTE if is_local or not result["is_conclusive"] else Level.WARNING
+        yield Finding(name, level, result["summary"], result["fix"], dns_record=result["dns_record"])
+
+
+def _spam_findings(results: Sequence[CheckResult]) -> Iterator[Finding]:
+    for check in results:
+        score = check.result
+        if score.get("is_missing"):
+            continue
+        if score.get("problem"):
+            yield note("spam", f"The spam score is not available: {score['problem']}.", _RETRIED)
+        elif score["points"] > ACCEPTABLE_SPAM_SCORE:
+            rules = "; ".join(
+                f"{rule['description']} ({rule['points']:g})" for rule in score["rules"][:_MAX_SPAM_RULES]
             )
-            continue
-        where, place = places.get(url, ("the mail", ""))
-        text = f"{where.capitalize()} links to {_short(url)}, and {one.result['trouble']}."
-        mend = "Open it yourself; mend or remove it."
-        yield Finding("dead link", Level.WARNING, text, mend, place, fingerprint_key=f"{url} {one.result['trouble']}")
-
-
-def _sender(known: Sequence[CheckResult], *, trial: bool) -> Iterator[Finding]:
-    for one in known:
-        if one.request.kind != "sender":
-            continue
-        if one.result.get("trouble"):
-            text = f"{one.request.target} could not be looked at: {one.result['trouble']}."
-            yield note("sender", text, "It is tried again.")
-        for proof in one.result.get("proofs", ()):
-            if proof["state"] in {"missing", "weak"}:
-                # Without a key that we can name, nobody knows that none is there.
-                unsure = proof["name"] == "DKIM" and "usual names" in proof["seen"]
-                level = Level.NOTE if unsure or trial else Level.WARNING
-                name = f"sender {proof['name']}"
-                yield Finding(name, level, proof["seen"], proof["mend"], "", dns_record=proof["record"])
-            elif proof["state"] == "unknown":
-                yield note(f"sender {proof['name']}", proof["seen"], proof["mend"])
-
-
-def _spam(known: Sequence[CheckResult]) -> Iterator[Finding]:
-    for one in known:
-        if one.request.kind != "spam" or one.result.get("absent"):
-            continue
-        if one.result.get("trouble"):
-            yield note(
-                "spam", f"The spam filter gave no score: {one.result['trouble']}.", "It is asked again."
+            text = (
+                f"SpamAssassin scores this email {score['points']:g} of {score['limit']:g} points: {rules}."
             )
-        elif one.result["points"] > ACCEPTABLE_SPAM_SCORE:
-            says = "; ".join(f"{rule['says']} ({rule['points']:g})" for rule in one.result["rules"][:3])
-            text = f"SpamAssassin gives it {one.result['points']:g} of {one.result['limit']:g} points: {says}."
-            yield warning("spam", text, "Change what it minds.", "subject")
+            yield warning("spam", text, "Change what these rules object to.", "subject")
 
 
-def _words(known: Sequence[CheckResult]) -> dict[str, str]:
-    words = {}
-    links = [one for one in known if one.request.kind == "link"]
+def _summarize(results: Sequence[CheckResult]) -> dict[str, str]:
+    summaries = {}
+    links = _of_kind(results, "link")
     if links:
-        fine = sum(not one.result.get("trouble") for one in links)
-        words["link"] = f"{fine} of {len(links)} lead{'s' if fine == 1 else ''} to a page"
-    for one in known:
-        if one.request.kind == "sender" and one.result.get("trouble"):
-            words["sender"] = f"{one.request.target} could not be looked at"
-        elif one.request.kind == "sender":
-            good = [proof["name"] for proof in one.result.get("proofs", ()) if proof["state"] == "good"]
-            words["sender"] = f"{one.request.target}: {', '.join(good) or 'nothing'} found"
-        elif one.request.kind == "spam":
-            points, limit = one.result.get("points"), one.result.get("limit")
-            words["spam"] = "No filter is installed beside the worker"
-            if points is not None:
-                words["spam"] = f"{points:g} of {limit:g} points"
-    return words
+        working = sum(not link.result.get("problem") for link in links)
+        summaries["link"] = f"{working} of {len(links)} {'works' if working == 1 else 'work'}"
+    for check in _of_kind(results, "sender"):
+        summaries["sender"] = _summarize_sender(check)
+    for check in _of_kind(results, "spam"):
+        points, limit = check.result.get("points"), check.result.get("limit")
+        has_score = points is not None
+        summaries["spam"] = (
+            f"{points:g} of {limit:g} points" if has_score else "SpamAssassin is not installed"
+        )
+    return summaries
 
 
-def _short(url: str) -> str:
-    return url if len(url) <= _SHOWN else url[: _SHOWN - 1] + "…"
+def _summarize_sender(check: CheckResult) -> str:
+    domain = check.request.target
+    if check.result.get("problem"):
+        return f"{domain} could not be checked"
+    passed = [
+        result["mechanism"] for result in check.result.get("sender_auth", ()) if result["status"] == "good"
+    ]
+    return f"{domain}: {', '.join(passed)} found" if passed else f"{domain}: no records found"
+
+
+def _shorten(url: str) -> str:
+    return url if len(url) <= _MAX_URL_CHARS else url[: _MAX_URL_CHARS - 1] + "…"

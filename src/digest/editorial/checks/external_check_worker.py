@@ -1,4 +1,4 @@
-"""The worker's part of the checks: to look outside, a few things at a time, and write down what is there."""
+"""Runs the external checks that are due, a few at a time, and records each result as soon as it is known."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -13,20 +13,20 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 from digest.db import Database, utcnow
 from digest.editorial import editions
 from digest.editorial.checks import external_check_queue
-from digest.editorial.checks.external_check_queue import MailSetup, CheckRequest
+from digest.editorial.checks.external_check_queue import CheckRequest, MailSetup
+from digest.editorial.checks.sample_mail import render_sample_mail
 from digest.editorial.models import Issue, State
 from digest.errors import BadInput, Unavailable
 from digest.external_checks import dns, sender_auth, spam
 from digest.external_checks.http import check_link
 from digest.external_checks.ssrf import DEFAULT_POLICY, HostPolicy
-from digest.render.compile import press
-from digest.render.message_template import Reader, masked
+from digest.render.compile import compile_issue
 
 LOG = logging.getLogger(__name__)
 
-MAX_CONCURRENT: Final = 4  # links, so that a site that has them all is not stormed
-MAX_CHECKS_PER_RUN: Final = 12  # things in one go: a deploy waits no longer than they take
-_OPEN: Final = (State.DRAFT, State.SCHEDULED, State.PAUSED)
+MAX_CONCURRENT: Final = 4  # so that a site with many of the links is not flooded
+MAX_CHECKS_PER_RUN: Final = 12  # a deploy waits for the run that is under way
+_EDITABLE: Final = (State.DRAFT, State.SCHEDULED, State.PAUSED)
 
 
 def run_due_checks(
@@ -38,122 +38,124 @@ def run_due_checks(
     is_stopping: Callable[[], bool] = lambda: False,
     clock: Callable[[], datetime] = utcnow,
 ) -> bool:
-    """Look at what is due for every open issue, up to twelve things; True when there may be more.
+    """Run up to twelve checks that are due for issues still to be sent; return True when there may be more.
 
-    Opens its own transactions: what is looked at is claimed before, and written down as soon as it is known.
+    Opens its own transactions: each check is claimed before it runs and recorded as soon as it ends.
     """
-    with db.read() as session:
-        wanted = list(_wanted(session, base_url, mail_setup))
-        due = external_check_queue.list_due(session, wanted, clock())
-    if not due:
+    claimed = _claim_due(db, base_url, mail_setup, clock)
+    if not claimed:
         return False
-    with db.begin() as session:
-        mine = external_check_queue.claim(session, due[:MAX_CHECKS_PER_RUN], clock())
     with db.read() as session:
         mails = {
-            one.target: _mail(session, one.target, base_url, clock()) for one in mine if one.kind == "spam"
+            request.target: _sample_mail(session, request.target, base_url, clock())
+            for request in claimed
+            if request.kind == "spam"
         }
-    if not mine:
-        return False
-    with ThreadPoolExecutor(MAX_CONCURRENT, "look") as people:
-        going = {people.submit(_look, one, mail_setup, host_policy, mails, is_stopping): one for one in mine}
-        for done in as_completed(going):
-            found = _found(done, going[done])
-            if found is not None:
+    with ThreadPoolExecutor(MAX_CONCURRENT, "external-check") as pool:
+        running = {
+            pool.submit(_run_check, request, mail_setup, host_policy, mails, is_stopping): request
+            for request in claimed
+        }
+        for future in as_completed(running):
+            result = _result_of(future, running[future])
+            if result is not None:
                 with db.begin() as session:
-                    external_check_queue.store_result(session, going[done], found, clock())
+                    external_check_queue.store_result(session, running[future], result, clock())
     return True
 
 
-def _found(done: Future[dict[str, Any] | None], one: CheckRequest) -> dict[str, Any] | None:
-    """What was seen, or that looking at this one thing failed: the others are written down all the same."""
+def _claim_due(
+    db: Database, base_url: str, mail_setup: MailSetup, clock: Callable[[], datetime]
+) -> list[CheckRequest]:
+    with db.read() as session:
+        requests = list(_list_all_requests(session, base_url, mail_setup))
+        due = external_check_queue.list_due(session, requests, clock())
+    if not due:
+        return []
+    with db.begin() as session:
+        return external_check_queue.claim(session, due[:MAX_CHECKS_PER_RUN], clock())
+
+
+def _result_of(future: Future[dict[str, Any] | None], request: CheckRequest) -> dict[str, Any] | None:
+    """The result, or that the check itself failed: one failure must not lose the results of the others."""
     try:
-        return done.result()
-    except Exception as error:  # whatever it is, it is about this one thing
-        LOG.exception("a look outside failed", extra={"kind": one.kind})
-        return {"trouble": f"looking failed here ({type(error).__name__})", "unsure": True}
+        return future.result()
+    except Exception as error:
+        LOG.exception("external check failed", extra={"kind": request.kind})
+        return {"problem": f"the check failed ({type(error).__name__})", "is_inconclusive": True}
 
 
-def _look(
-    one: CheckRequest,
-    outside: MailSetup,
-    allowed: HostPolicy,
+def _run_check(
+    request: CheckRequest,
+    mail_setup: MailSetup,
+    host_policy: HostPolicy,
     mails: Mapping[str, bytes | None],
-    stopping: Callable[[], bool],
+    is_stopping: Callable[[], bool],
 ) -> dict[str, Any] | None:
-    """What is there, as JSON has it; None when the process is asked to stop before."""
-    if stopping():
+    """The result as a JSON object; None when the process is asked to stop first."""
+    if is_stopping():
         return None
-    if one.kind == "link":
-        seen = check_link(one.target, host_policy=allowed)
-        return asdict(seen)
-    if one.kind == "sender":
-        proofs = sender_auth.check_sender(
-            one.target, relay=outside.relay, selectors=outside.dkim_selectors, lookup=_asking(stopping)
+    if request.kind == "link":
+        return asdict(check_link(request.target, host_policy=host_policy))
+    if request.kind == "sender":
+        results = sender_auth.check_sender(
+            request.target,
+            relay=mail_setup.relay,
+            selectors=mail_setup.dkim_selectors,
+            lookup=_interruptible_lookup(is_stopping),
         )
-        return None if stopping() else {"proofs": [asdict(proof) for proof in proofs]}
-    return _score(mails.get(one.target))
+        return None if is_stopping() else {"sender_auth": [asdict(result) for result in results]}
+    return _score_spam(mails.get(request.target))
 
 
-def _asking(stopping: Callable[[], bool]) -> Callable[[str], list[str]]:
-    """The DNS, until the process is asked to stop: there are two dozen questions, and each may wait for seconds."""
+def _interruptible_lookup(is_stopping: Callable[[], bool]) -> Callable[[str], list[str]]:
+    """A DNS lookup that gives up when the process is asked to stop: two dozen questions may take seconds each."""
 
-    def ask(name: str) -> list[str]:
-        if stopping():
-            raise Unavailable("the worker was asked to stop")
+    def lookup(name: str) -> list[str]:
+        if is_stopping():
+            raise Unavailable("the worker is stopping")
         return dns.txt_records(name)
 
-    return ask
+    return lookup
 
 
-def _score(mail: bytes | None) -> dict[str, Any]:
+def _score_spam(mail: bytes | None) -> dict[str, Any]:
     if not spam.is_installed():
-        return {"absent": True}
+        return {"is_missing": True}
     if mail is None:
-        return {"trouble": "the text changed meanwhile"}
+        return {"problem": "the text changed in the meantime"}
     try:
         return asdict(spam.score_mail(mail))
     except Unavailable as error:
-        return {"trouble": str(error)}
+        return {"problem": str(error)}
 
 
-def _wanted(session: Session, base_url: str, outside: MailSetup) -> Iterator[CheckRequest]:
-    """Of every issue that may still go out, each thing once."""
-    told: set[tuple[str, str]] = set()
-    for issue in _issues(session):
-        for one in external_check_queue.list_requests(issue, editions.build_edition(session, issue, base_url), outside):
-            if one.key not in told:
-                told.add(one.key)
-                yield one
+def _list_all_requests(session: Session, base_url: str, mail_setup: MailSetup) -> Iterator[CheckRequest]:
+    """The requests of every issue that may still be sent, without duplicates."""
+    seen: set[tuple[str, str]] = set()
+    for issue in _list_editable_issues(session):
+        edition = editions.build_edition(session, issue, base_url)
+        for request in external_check_queue.list_requests(issue, edition, mail_setup):
+            if request.key not in seen:
+                seen.add(request.key)
+                yield request
 
 
-def _issues(session: Session) -> list[Issue]:
-    rows = select(Issue).where(Issue.state.in_(_OPEN), Issue.release_at.is_(None))
+def _list_editable_issues(session: Session) -> list[Issue]:
+    rows = select(Issue).where(Issue.state.in_(_EDITABLE), Issue.release_at.is_(None))
     rows = rows.options(joinedload(Issue.publication), selectinload(Issue.picks)).order_by(Issue.id)
     return list(session.scalars(rows))
 
 
-def _mail(session: Session, name: str, base_url: str, now: datetime) -> bytes | None:
-    """The largest mail of the issue that says what this name stands for, as if it left now; None: none does."""
-    for issue in _issues(session):
+def _sample_mail(session: Session, content_hash: str, base_url: str, now: datetime) -> bytes | None:
+    """The largest variant of the issue with this content, as sent now; None when no issue has it or it cannot be."""
+    for issue in _list_editable_issues(session):
         edition = editions.build_edition(session, issue, base_url)
-        if external_check_queue.content_hash(edition) == name:
-            try:
-                plate = press(edition, dated=now).plate()
-            except BadInput:
-                return None
-            text, html = masked("r•••@example.org")
-            domain = edition.masthead.sender_address.rpartition("@")[2]
-            token = b"x" * 44
-            return plate.fill(
-                Reader(
-                    b"reader@example.org",
-                    f"{token.decode()}@{domain}".encode(),
-                    token,
-                    token,
-                    text,
-                    html,
-                    token,
-                )
-            )
+        if external_check_queue.content_hash(edition) != content_hash:
+            continue
+        domain = edition.masthead.sender_address.rpartition("@")[2]
+        try:
+            return render_sample_mail(compile_issue(edition, dated=now), domain)
+        except BadInput:
+            return None
     return None

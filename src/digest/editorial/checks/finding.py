@@ -1,13 +1,15 @@
-"""One finding on an issue: how much it matters, what it says, how and where it is mended, what a waiver holds to."""
+"""A finding on an issue: its severity, what is wrong, how to fix it and where, and what a waiver is tied to."""
 
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+_FINGERPRINT_CHARS = 16
+
 
 class Level(StrEnum):
-    """Whether an issue may go out with it: never, when somebody says so, or anyhow."""
+    """The severity: blocks the issue, needs a fix or a waiver, or is for information only."""
 
     BLOCKING = "blocking"
     WARNING = "warning"
@@ -16,37 +18,44 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong in one sentence, and how to mend it in another."""
+    """What is wrong, in one sentence, and how to fix it, in another."""
 
     name: str
     level: Level
     text: str
     fix: str
-    location: str = ""  # where: a field of the draft (subject, note-12, pick-12, add, picks) or the publication
-    fingerprint_key: str = ""  # what a waiver holds to, where the text says more than what matters
-    dns_record: str = ""  # a DNS record to copy
+    location: str = ""  # a field of the draft (subject, note-12, pick-12, add, picks) or "publication"
+    fingerprint_key: str = ""  # what a waiver is tied to, where the text holds details that do not matter
+    dns_record: str = ""  # to copy
 
     @property
     def fingerprint(self) -> str:
-        """The finding itself, as 16 hex digits: the same while nothing of it changes."""
-        return hashlib.sha256(f"{self.name}\0{self.fingerprint_key or self.text}".encode()).hexdigest()[:16]
+        """Identifies the finding in 16 hex digits: a waiver holds for as long as it stays the same."""
+        key = f"{self.name}\0{self.fingerprint_key or self.text}"
+        return hashlib.sha256(key.encode()).hexdigest()[:_FINGERPRINT_CHARS]
 
 
-def blocker(name: str, text: str, mend: str, place: str = "") -> Finding:
-    """A finding with which nothing goes out."""
-    return Finding(name, Level.BLOCKING, text, mend, place)
+def blocker(name: str, text: str, fix: str, location: str = "") -> Finding:
+    """Return a finding that keeps the issue from being sent."""
+    return Finding(name, Level.BLOCKING, text, fix, location)
 
 
-def warning(name: str, text: str, mend: str, place: str = "") -> Finding:
-    """A finding with which an issue goes out when somebody says why it may."""
-    return Finding(name, Level.WARNING, text, mend, place)
+def warning(name: str, text: str, fix: str, location: str = "") -> Finding:
+    """Return a finding that must be fixed or waived before the issue is scheduled."""
+    return Finding(name, Level.WARNING, text, fix, location)
 
 
-def note(name: str, text: str, mend: str, place: str = "") -> Finding:
-    """A finding that is worth knowing."""
-    return Finding(name, Level.NOTE, text, mend, place)
+def note(name: str, text: str, fix: str, location: str = "") -> Finding:
+    """Return a finding that is for information only."""
+    return Finding(name, Level.NOTE, text, fix, location)
 
 
-def select_blocking(checks: Iterable[Finding]) -> list[Finding]:
-    """Those with which the issue may not go out."""
-    return [check for check in checks if check.level == Level.BLOCKING]
+def select_blocking(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the findings that keep the issue from being sent."""
+    return [finding for finding in findings if finding.level == Level.BLOCKING]
+
+
+def sort_by_level(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the findings by severity, blocking ones first, otherwise in the given order."""
+    levels = list(Level)
+    return sorted(findings, key=lambda finding: levels.index(finding.level))

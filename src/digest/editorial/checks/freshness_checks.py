@@ -1,4 +1,4 @@
-"""Whether what an issue says still holds: corrected verdicts, prices that changed elsewhere, figures that grew old."""
+"""Whether what an issue says is still true: corrected verdicts, newer prices elsewhere, verdicts grown old."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -7,143 +7,154 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
-from digest.catalog import read
+from digest.catalog import queries
+from digest.catalog.comparison import ComparisonView, ToolReview, comparison_title
+from digest.catalog.comparison import ComparisonView, ToolReview, comparison_title
 from digest.catalog.models import Comparison, ComparisonVersion, Review, Tool
-from digest.catalog.read import ComparisonView, ReviewView, stands
 from digest.editorial.checks.finding import Finding, note, warning
 from digest.editorial.models import Issue, Pick
 
 STALE_AFTER = timedelta(days=60)
-SHIP_THRESHOLD = 50  # percent of a panel from which a tool is one to ship
+SHIP_THRESHOLD = 50  # percent of a panel from which its verdict is "ship"
 
 
 @dataclass(frozen=True)
-class _Later:
-    """What a later comparison says of a tool."""
+class _LatestReview:
+    """What the latest comparison says of a tool."""
 
     tool: str
     price: str
-    panel: int
-    where: str  # the comparison by its tools
+    panel_ship: int
+    comparison_title: str
     published_at: datetime
 
 
 def check_freshness(session: Session, issue: Issue, now: datetime | None) -> Iterator[Finding]:
-    """What is stale about the issue's picks; `now` None: nothing is too old."""
+    """Yield what is out of date in the issue's picks; without `now` nothing counts as too old."""
     if not issue.picks:
         return
-    picked = read.by_version(session, [pick.version_id for pick in issue.picks])
-    newer = _newer(session, issue)
-    stand = read.by_version(session, newer.values())
-    later = _later(session, picked.values())
+    picked = queries.fetch_by_version(session, [pick.version_id for pick in issue.picks])
+    newer = _newer_versions(session, issue)
+    current = queries.fetch_by_version(session, newer.values())
+    latest = _latest_reviews(session, picked.values())
     for pick in issue.picks:
-        view, place = picked[pick.version_id], f"pick-{pick.comparison_id}"
+        view, location = picked[pick.version_id], f"pick-{pick.comparison_id}"
         if pick.comparison_id in newer:
-            yield _outdated(view, stand[newer[pick.comparison_id]], place)
+            yield _outdated(view, current[newer[pick.comparison_id]], location)
         else:
-            yield from _told_otherwise(view, later, place)
+            yield from _contradictions(view, latest, location)
         if now is not None and now - view.published_at > STALE_AFTER:
-            days = (now - view.published_at).days
-            yield note(
-                "old verdict", f"{_name(view)} was judged {days} days ago.", "Look whether it holds.", place
-            )
+            text = f"The verdict on {view.title} is {(now - view.published_at).days} days old."
+            yield note("old verdict", text, "Check that it still holds.", location)
 
 
-def describe_differences(before: ReviewView, after: ReviewView) -> list[str]:
-    """What a reader would see differ between two reviews of one tool, each as the end of a sentence."""
-    told = []
+def describe_differences(before: ToolReview, after: ToolReview) -> list[str]:
+    """Return what a reader would see differ between two reviews of a tool, each as part of a sentence."""
+    differences = []
     if before.panel_ship != after.panel_ship:
-        told.append(f"{after.tool}'s verdict went from {before.panel_ship} % to {after.panel_ship} %")
+        differences.append(
+            f"{after.tool}'s panel verdict changed from {before.panel_ship}% to {after.panel_ship}%"
+        )
     if before.community_ship != after.community_ship:
-        was, is_ = (
-            "no votes" if one is None else f"{one} %" for one in (before.community_ship, after.community_ship)
-        )
-        told.append(
-            f"its readers' from {was} to {is_}"
-            if told
-            else f"{after.tool}'s readers went from {was} to {is_}"
-        )
+        votes = f"from {_percent(before.community_ship)} to {_percent(after.community_ship)}"
+        subject = "its community verdict" if differences else f"{after.tool}'s community verdict"
+        differences.append(f"{subject} changed {votes}")
     if before.entry_price != after.entry_price:
-        told.append(
-            f"{after.tool}'s entry price from {before.entry_price or 'none'} to {after.entry_price or 'none'}"
-        )
-    return told
+        prices = f"from {before.entry_price or 'none'} to {after.entry_price or 'none'}"
+        differences.append(f"{after.tool}'s entry price changed {prices}")
+    return differences
 
 
-def _outdated(view: ComparisonView, stands_now: ComparisonView, place: str) -> Finding:
-    told = [*describe_differences(view.left, stands_now.left), *describe_differences(view.right, stands_now.right)]
-    what = f": {'; '.join(told)}" if told else ", with other words"
-    text = f"{_name(view)} has a newer version than the one picked{what}."
-    return warning("newer version", text, "Draft the issue anew to take it.", place)
+def _percent(share: int | None) -> str:
+    return "no votes" if share is None else f"{share}%"
 
 
-def _told_otherwise(view: ComparisonView, later: dict[str, _Later], place: str) -> Iterator[Finding]:
-    """A side of which a later comparison says another price, or the other verdict."""
+def _outdated(view: ComparisonView, current: ComparisonView, location: str) -> Finding:
+    differences = [
+        *describe_differences(view.left, current.left),
+        *describe_differences(view.right, current.right),
+    ]
+    details = "; ".join(differences) or "only its texts changed"
+    text = f"{view.title} has a newer version than the one in this issue: {details}."
+    return warning("newer version", text, "Regenerate the draft to use it.", location)
+
+
+def _contradictions(
+    view: ComparisonView, latest: dict[str, _LatestReview], location: str
+) -> Iterator[Finding]:
+    """A side for which a later comparison gives another price, or the opposite verdict."""
     for side in (view.left, view.right):
-        found = later.get(side.tool_slug)
-        if found is None or found.published_at <= view.published_at:
+        later = latest.get(side.tool_slug)
+        if later is None or later.published_at <= view.published_at:
             continue
-        if found.price != side.entry_price:
-            said = f"{found.tool} costs {found.price or 'nothing that is known'} in {found.where}, which is newer, and "
-            mend = "Look which holds; correct the comparison, or say so in a note."
+        if later.price != side.entry_price:
+            prices = f"{later.price or 'unknown'} in {later.comparison_title}, which is newer"
+            text = f"The entry price of {later.tool} is {prices}, and {side.entry_price or 'unknown'} here."
+            fix = "Check which is right, then correct the comparison or add a note."
+            yield warning("stale price", text, fix, location)
+        if (later.panel_ship >= SHIP_THRESHOLD) != (side.panel_ship >= SHIP_THRESHOLD):
+            newer = f"{later.panel_ship}% in {later.comparison_title}, which is newer"
+            text = f"{later.tool} got {newer}, and {side.panel_ship}% here."
             yield warning(
-                "stale price", f"{said}{side.entry_price or 'nothing that is known'} here.", mend, place
+                "stale verdict", text, "Explain in a note what changed, or remove the pick.", location
             )
-        if (found.panel >= SHIP_THRESHOLD) != (side.panel_ship >= SHIP_THRESHOLD):
-            said = f"{found.tool} got {found.panel} % in {found.where}, which is newer, and {side.panel_ship} % here."
-            yield warning("stale verdict", said, "Say in a note what changed, or drop it.", place)
 
 
-def _newer(session: Session, issue: Issue) -> dict[int, int]:
-    """Comparison -> the version that stands, of the picks that hold another one."""
-    wanted = (
+def _newer_versions(session: Session, issue: Issue) -> dict[int, int]:
+    """Comparison id -> current version id, of the picks that hold an older version."""
+    rows = (
         select(Pick.comparison_id, ComparisonVersion.id)
         .join(Comparison, Pick.comparison_id == Comparison.id)
         .join(ComparisonVersion, ComparisonVersion.comparison_id == Comparison.id)
-        .where(Pick.issue_id == issue.id, stands(), ComparisonVersion.id != Pick.version_id)
+        .where(Pick.issue_id == issue.id, queries.is_current(), ComparisonVersion.id != Pick.version_id)
     )
-    return dict(session.execute(wanted).all())
+    return dict(session.execute(rows).all())
 
 
-def _later(session: Session, views: Collection[ComparisonView]) -> dict[str, _Later]:
-    """By the tool's slug: the last word on each tool of these comparisons that is later than the first of them."""
+def _latest_reviews(session: Session, views: Collection[ComparisonView]) -> dict[str, _LatestReview]:
+    """Tool slug -> the latest review of each tool in these comparisons, if later than the first of them."""
     tools = {side.tool_slug for view in views for side in (view.left, view.right)}
     since = min(view.published_at for view in views)
-    found: dict[str, _Later] = {}
+    latest: dict[str, _LatestReview] = {}
     for side in ("left_id", "right_id"):
-        for slug, later in _of_side(session, side, tools, since):
-            if slug not in found or later.published_at > found[slug].published_at:
-                found[slug] = later
-    return found
+        for slug, review in _reviews_on_side(session, side, tools, since):
+            if slug not in latest or review.published_at > latest[slug].published_at:
+                latest[slug] = review
+    return latest
 
 
-def _of_side(session: Session, side: str, tools: set[str], since: datetime) -> list[tuple[str, _Later]]:
-    review, tool, rival_review, rival = aliased(Review), aliased(Tool), aliased(Review), aliased(Tool)
-    left, other = side == "left_id", "right_id" if side == "left_id" else "left_id"
-    rows = (
+def _reviews_on_side(
+    session: Session, side: str, tools: set[str], since: datetime
+) -> list[tuple[str, _LatestReview]]:
+    review, tool, other_review, other_tool = aliased(Review), aliased(Tool), aliased(Review), aliased(Tool)
+    is_left = side == "left_id"
+    other_side = "right_id" if is_left else "left_id"
+    rows = session.execute(
         select(
             tool.slug,
             tool.name,
             review.entry_price,
             review.panel_ship,
-            rival.name,
+            other_tool.name,
             ComparisonVersion.published_at,
         )
         .select_from(tool)
         .join(review, review.tool_id == tool.id)
         .join(ComparisonVersion, getattr(ComparisonVersion, side) == review.id)
-        .join(rival_review, getattr(ComparisonVersion, other) == rival_review.id)
-        .join(rival, rival_review.tool_id == rival.id)
+        .join(other_review, getattr(ComparisonVersion, other_side) == other_review.id)
+        .join(other_tool, other_review.tool_id == other_tool.id)
         .where(tool.slug.in_(tools), ComparisonVersion.published_at > since)
     )
     return [
         (
             slug,
-            _Later(name, price, panel, f"{name} vs {other_name}" if left else f"{other_name} vs {name}", at),
+            _LatestReview(
+                name,
+                price,
+                panel_ship,
+                comparison_title(*((name, other) if is_left else (other, name))),
+                published_at,
+            ),
         )
-        for slug, name, price, panel, other_name, at in session.execute(rows)
+        for slug, name, price, panel_ship, other, published_at in rows
     ]
-
-
-def _name(view: ComparisonView) -> str:
-    return f"{view.left.tool} vs {view.right.tool}"

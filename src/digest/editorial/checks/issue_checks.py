@@ -1,32 +1,22 @@
-"""What could go wrong with an issue, said before it does. What blocks must be mended; a warning may be waived."""
+"""Checks of what an issue says and how its publication is set up. Blockers must be fixed; warnings may be waived."""
 
-import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from urllib.parse import urlsplit
 
-from markdown_it import MarkdownIt
 from sqlalchemy.orm import Session
 
 from digest.editorial.checks import freshness_checks
-from digest.editorial.checks.finding import Finding, Level, select_blocking, note, blocker, warning
+from digest.editorial.checks.addresses import is_local_site, is_reserved_domain
+from digest.editorial.checks.finding import Finding, Level, blocker, note, sort_by_level, warning
+from digest.editorial.checks.texts import editor_texts, extract_links, find_merge_fields, is_followable
 from digest.editorial.drafts.default_texts import MAX_PREHEADER_CHARS, MAX_SUBJECT_CHARS
 from digest.editorial.models import Issue
 from digest.editorial.selection import candidates
-from digest.loopback import is_loopback_url
 
-
-# Gmail clips what is larger than about 102 kB of HTML, and the unsubscribe link with it.
+# Gmail clips HTML beyond about 102 kB, and the unsubscribe link with it.
 WARN_BYTES, GMAIL_CLIP_BYTES = 90_000, 102_000
-# Of any mail tool; short ones, for a text full of openings must not be searched to its end from each. `[[1]](url)` is a
-# link of ours, and none of theirs.
-_MERGE = re.compile(
-    r"\{\{.{0,200}?\}\}|\{%.{0,200}?%\}|\*\|.{0,200}?\|\*|%%\w{1,200}%%|\[\[[^\[\]]{0,200}\]\](?!\()",
-    re.DOTALL,
-)
-_RESERVED = ("example", "test", "invalid", "localhost", "local")
-_RESERVED_SECOND = ("example.com", "example.net", "example.org")
-_SHOWN = 40  # characters of somebody's text in a check
+_SIZE_STEP_BYTES = 2_000
+_MAX_QUOTED_CHARS = 40
 
 
 def check_issue(
@@ -37,169 +27,127 @@ def check_issue(
     html_bytes: int | None = None,
     now: datetime | None = None,
 ) -> list[Finding]:
-    """Every finding on the issue as it stands, what blocks first; empty when all is well.
+    """Return every finding on the issue as it stands, blocking ones first.
 
-    `html_bytes` is the size of the largest variant's HTML (`Pressed.html_bytes`); None leaves the size unchecked.
-    Without `now` nothing is too old.
+    `html_bytes` is the size of the largest variant's HTML; None skips the size check. Without `now` nothing counts
+    as too old.
     """
-    found = [
-        *_picks(session, issue),
-        *freshness_checks.check_freshness(session, issue, now),
-        *_subject(issue),
-        *_preheader(issue),
-        *_size(html_bytes),
-        *_links(issue),
-        *_merge_fields(issue),
-        *_publication(issue, trial=is_local_site(base_url)),
-        *_base(base_url),
-    ]
-    return sorted(found, key=lambda check: list(Level).index(check.level))
-
-
-def is_local_site(base_url: str) -> bool:
-    """Whether the public site is on this machine alone: somebody tries it out, and no reader can open a link."""
-    return is_loopback_url(base_url)
-
-
-def is_reserved_domain(domain: str) -> bool:
-    """Whether a domain is one for examples and tests (RFC 2606, 6761), which nobody can send from."""
-    labels = domain.lower().split(".")
-    return labels[-1] in _RESERVED or ".".join(labels[-2:]) in _RESERVED_SECOND
-
-
-def editor_texts(issue: Issue) -> Sequence[tuple[str, str, str]]:
-    """(what it is, where it is mended, the Markdown) of each text that an editor wrote."""
-    notes = [
-        (f"the note on pick {pick.position}", f"note-{pick.comparison_id}", pick.note)
-        for pick in issue.picks
-        if pick.note
-    ]
-    return [("the intro", "intro", issue.intro), *notes]
-
-
-def _picks(session: Session, issue: Issue) -> Iterator[Finding]:
-    if not issue.picks:
-        yield blocker(
-            "no picks", f"Issue {issue.number} has no picks.", "Add a comparison, or draft it anew.", "add"
+    return sort_by_level(
+        (
+            *_check_picks(session, issue),
+            *freshness_checks.check_freshness(session, issue, now),
+            *_check_subject(issue),
+            *_check_preheader(issue),
+            *_check_size(html_bytes),
+            *_check_links(issue),
+            *_check_merge_fields(issue),
+            *_check_publication(issue, is_local=is_local_site(base_url)),
+            *_check_base_url(base_url),
         )
+    )
+
+
+def _check_picks(session: Session, issue: Issue) -> Iterator[Finding]:
+    if not issue.picks:
+        text = f"Issue {issue.number} has no picks."
+        yield blocker("no picks", text, "Add a comparison, or regenerate the draft.", "add")
         return
     if issue.is_thin:
-        fewest = issue.publication.fewest_picks
-        text = f"It has {len(issue.picks)} of at least {fewest} picks."
-        yield warning("thin week", text, "Add a comparison, wait a week, or send it as it is.", "add")
-    for comparison, name, number in _sent_before(session, issue):
-        text, mend = f"{name} was in issue {number}.", "Drop it, or say in a note why it is here again."
-        yield warning("sent before", text, mend, f"pick-{comparison}")
+        minimum = issue.publication.fewest_picks
+        text = f"This issue has {len(issue.picks)} of at least {minimum} picks."
+        yield warning("thin week", text, "Add a comparison, wait a week, or send it anyway.", "add")
+    for comparison_id, title, number in _sent_before(session, issue):
+        text, fix = f"{title} was in issue {number}.", "Remove it, or explain in a note why it is back."
+        yield warning("sent before", text, fix, f"pick-{comparison_id}")
 
 
-def _subject(issue: Issue) -> Iterator[Finding]:
+def _check_subject(issue: Issue) -> Iterator[Finding]:
     length = len(issue.subject.strip())
     if not length:
-        yield blocker("no subject", "The subject is empty.", "Write one.", "subject")
+        yield blocker("no subject", "The subject is empty.", "Write a subject.", "subject")
     elif length > MAX_SUBJECT_CHARS:
-        text = f"The subject has {length} characters; phones cut it off after {MAX_SUBJECT_CHARS} at the latest."
-        yield warning("long subject", text, "Shorten it, or put what matters first.", "subject")
+        text = f"The subject has {length} characters. Phones cut it off after {MAX_SUBJECT_CHARS} or fewer."
+        yield warning("long subject", text, "Shorten it, or start with what matters most.", "subject")
 
 
-def _preheader(issue: Issue) -> Iterator[Finding]:
-    text = issue.preheader.strip()
-    if not text:
+def _check_preheader(issue: Issue) -> Iterator[Finding]:
+    preheader = issue.preheader.strip()
+    if not preheader:
         if issue.picks:
-            said = "The preheader is empty; inboxes then show the mail's first words."
-            yield warning("no preheader", said, "Write a line that goes on where the subject ends.", "preheader")
-    elif text.casefold() == issue.subject.strip().casefold():
-        said = "The preheader says the same as the subject."
-        yield warning("same preheader", said, "Say something more.", "preheader")
-    elif len(text) > MAX_PREHEADER_CHARS:
-        said = f"The preheader has {len(text)} characters; inboxes show {MAX_PREHEADER_CHARS} at the most."
-        yield note("long preheader", said, "Shorten it.", "preheader")
+            text = "The preheader is empty. Inboxes will show the first words of the email instead."
+            yield warning("no preheader", text, "Write a line that continues the subject.", "preheader")
+    elif preheader.casefold() == issue.subject.strip().casefold():
+        text = "The preheader repeats the subject."
+        yield warning("same preheader", text, "Add something that the subject does not say.", "preheader")
+    elif len(preheader) > MAX_PREHEADER_CHARS:
+        text = f"The preheader has {len(preheader)} characters. Inboxes show at most {MAX_PREHEADER_CHARS}."
+        yield note("long preheader", text, "Shorten it.", "preheader")
 
 
-def _size(html_bytes: int | None) -> Iterator[Finding]:
+def _check_size(html_bytes: int | None) -> Iterator[Finding]:
     if html_bytes is None or html_bytes < WARN_BYTES:
         return
-    text = f"The mail's HTML has {html_bytes / 1000:.0f} kB; Gmail hides what comes after {GMAIL_CLIP_BYTES // 1000} kB."
+    text = f"The email's HTML is {html_bytes / 1000:.0f} kB. Gmail clips it at {GMAIL_CLIP_BYTES // 1000} kB."
     level = Level.BLOCKING if html_bytes >= GMAIL_CLIP_BYTES else Level.WARNING
-    # Two thousand bytes more or less are the same finding: else every word would ask anew.
-    bound = str(html_bytes // 2000)
-    yield Finding("size", level, text, "Drop a pick, or shorten the intro and the notes.", "picks", bound)
+    # In steps, or every word that is written would void the waiver.
+    key = str(html_bytes // _SIZE_STEP_BYTES)
+    yield Finding("size", level, text, "Remove a pick, or shorten the intro and the notes.", "picks", key)
 
 
-def _links(issue: Issue) -> Iterator[Finding]:
-    for where, place, text in editor_texts(issue):
-        for url in extract_links(text):
-            if not _followable(url):
-                found = f"{where.capitalize()} links to {url[:_SHOWN]!r}, which is no web or mail address."
-                yield blocker("link", found, "Begin it with https:// and name a site.", place)
+def _check_links(issue: Issue) -> Iterator[Finding]:
+    for source in editor_texts(issue):
+        for url in extract_links(source.markdown):
+            if not is_followable(url):
+                target = repr(url[:_MAX_QUOTED_CHARS])
+                text = f"{source.label.capitalize()} links to {target}, which is not a web or email address."
+                yield blocker("link", text, "Start the link with https:// and a domain.", source.location)
 
 
-def _merge_fields(issue: Issue) -> Iterator[Finding]:
-    words = (("the subject", "subject", issue.subject), ("the preheader", "preheader", issue.preheader))
-    for where, place, text in (*words, *editor_texts(issue)):
-        for field in dict.fromkeys(_MERGE.findall(text)):
-            found = f"{where.capitalize()} holds {field[:_SHOWN]}, and every reader would see just that."
-            yield blocker(
-                "merge field", found, "Write it out or take it away: nothing is filled in here.", place
-            )
+def _check_merge_fields(issue: Issue) -> Iterator[Finding]:
+    lines = (("the subject", "subject", issue.subject), ("the preheader", "preheader", issue.preheader))
+    sources = ((source.label, source.location, source.markdown) for source in editor_texts(issue))
+    for label, location, text in (*lines, *sources):
+        for field in find_merge_fields(text):
+            found = f"{label.capitalize()} contains {field[:_MAX_QUOTED_CHARS]}, which readers would see as it is."
+            fix = "Replace it with plain text: merge fields are not supported."
+            yield blocker("merge field", found, fix, location)
 
 
-def _publication(issue: Issue, *, trial: bool) -> Iterator[Finding]:
+def _check_publication(issue: Issue, *, is_local: bool) -> Iterator[Finding]:
     publication = issue.publication
     if not publication.postal_address.strip():
-        text = "The publication has no postal address, which the law of many countries wants in every issue."
-        yield warning("postal address", text, "Add it to the publication.", "publication")
+        text = "The publication has no postal address. Many countries require one in every issue by law."
+        yield warning("postal address", text, "Add one in the publication's settings.", "publication")
     domain = publication.sender_address.rpartition("@")[2].lower()
     if is_reserved_domain(domain):
-        text = f"The sender's domain, {domain}, is one for examples; receivers refuse it."
-        say = note if trial else warning
-        yield say("sender domain", text, "Give the publication an address of your own domain.", "publication")
+        text = f"The sender's domain, {domain}, is reserved for examples. Mail providers reject it."
+        finding = note if is_local else warning
+        yield finding("sender domain", text, "Use a sender address at your own domain.", "publication")
 
 
-def _base(base_url: str) -> Iterator[Finding]:
+def _check_base_url(base_url: str) -> Iterator[Finding]:
     if base_url.startswith("https://"):
         return
     if is_local_site(base_url):
-        text = f"Links lead to {base_url}, which nobody but this machine can open: this is a trial."
-        yield note(
-            "base URL", text, "Set DIGEST_BASE_URL to the public https:// address before you mail readers."
-        )
+        text = f"Links lead to {base_url}, which only this machine can open. Fine for a trial."
+        fix = "Set DIGEST_BASE_URL to the public https:// address before you email readers."
+        yield note("base URL", text, fix)
         return
     text = (
-        f"Links lead to {base_url}, which is not https: readers cannot leave in one click, and filters mind."
+        f"Links lead to {base_url}, which does not use HTTPS. One-click unsubscribe will not work, "
+        "and spam filters may object."
     )
-    # An office without TLS may go on: the links work, only less well.
+    # A warning: an office without TLS may go on, for the links themselves work.
     yield warning("base URL", text, "Set DIGEST_BASE_URL to the public https:// address.")
 
 
-def extract_links(markdown: str) -> list[str]:
-    """The targets of the links in a Markdown text, in order, each once, also those that a mail would leave out."""
-    parser = MarkdownIt("commonmark", {"html": False, "maxNesting": 20})
-    setattr(parser, "validateLink", lambda _url: True)  # noqa: B010  mypy: a method; a bad link is told, not hidden
-    inline = (child for token in parser.parse(markdown) for child in token.children or ())
-    return list(
-        dict.fromkeys(str(child.attrGet("href") or "") for child in inline if child.type == "link_open")
-    )
-
-
-def _followable(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    if parts.scheme == "mailto":
-        return "@" in parts.path
-    return parts.scheme in {"http", "https"} and bool(parts.netloc)
-
-
 def _sent_before(session: Session, issue: Issue) -> Sequence[tuple[int, str, int]]:
+    """(comparison id, title, issue number) of each pick that an earlier issue held with the same verdict."""
     picked = [pick.comparison_id for pick in issue.picks]
     found = candidates.list_by_ids(session, issue.publication_id, picked, excluding_issue_id=issue.id)
-    again = [
-        (c.comparison_id, f"{c.left.tool} vs {c.right.tool}", c.last_issue_number)
-        for c in found
-        if c.last_issue_number is not None and c.previous_verdict is None
+    repeated = [
+        (candidate.comparison_id, candidate.title, candidate.last_issue_number)
+        for candidate in found
+        if candidate.last_issue_number is not None and candidate.previous_verdict is None
     ]
-    return sorted(again, key=lambda one: one[1])
-
-
-__all__ = ["Finding", "Level", "select_blocking", "extract_links", "is_local_site", "is_reserved_domain", "check_issue", "editor_texts"]
+    return sorted(repeated, key=lambda row: row[1])

@@ -1,54 +1,49 @@
-"""The mail itself, opened as a reader's program opens it: pictures without words, and the way out of the list."""
+"""Checks of the finished mail: alt texts, the plain text part, and one-click unsubscribe."""
 
 from collections.abc import Iterator
 from html.parser import HTMLParser
 
 from digest.editorial.checks.finding import Finding, blocker, warning
-from digest.render import preview
-from digest.render.compile import Pressed
-from digest.render.message_template import Reader, masked
-from digest.render.slots import TYPICAL
+from digest.editorial.checks.sample_mail import render_sample_mail
+from digest.render.compile import CompiledIssue
+from digest.render.parsed_mail import ParsedMail, parse_mail
 
 
-def check_mail(pressed: Pressed, base_url: str) -> Iterator[Finding]:
-    """What is wrong with the mail, whatever its template is."""
-    mail = preview.open_mail(_typical(pressed))
-    bare = _Pictures.without_alt(mail.html)
-    if bare:
-        text = f"{bare} picture{'s' if bare > 1 else ''} in the mail {'have' if bare > 1 else 'has'} no alt text."
-        yield warning(
-            "missing alt", text, 'Give each a text for those who do not see it, or alt="" to decoration.'
-        )
+def check_mail(compiled: CompiledIssue, base_url: str) -> Iterator[Finding]:
+    """Yield what is wrong with the mail, whatever its template."""
+    mail = parse_mail(render_sample_mail(compiled))
+    missing = _AltTextCounter.count_missing(mail.html)
+    if missing:
+        text = f"{missing} image{'s have' if missing > 1 else ' has'} no alt text."
+        yield warning("missing alt", text, 'Describe each image, or use alt="" for decoration.')
     if not mail.text.strip():
-        yield blocker("no text part", "The mail has no plain text.", "Mend the issue's template body.txt.")
-    names = [name.lower() for name, _ in mail.headers]
-    ways = [value for name, value in mail.headers if name.lower() == "list-unsubscribe"]
-    one_click = names.count("list-unsubscribe-post") == 1 and len(ways) == 1 and ways[0].startswith("<http")
-    if base_url.startswith("https://") and not one_click:
-        text = "The mail has no one-click unsubscribe (RFC 8058), which Gmail and Yahoo want."
-        yield blocker("one click", text, "Mend the mail's headers.")
+        yield blocker(
+            "no text part", "The email has no plain text version.", "Fix the template issue/body.txt."
+        )
+    if base_url.startswith("https://") and not _has_one_click_unsubscribe(mail):
+        text = "The email has no one-click unsubscribe (RFC 8058), which Gmail and Yahoo require."
+        yield blocker("one click", text, "Fix the email's List-Unsubscribe headers.")
 
 
-def _typical(pressed: Pressed) -> bytes:
-    plate = pressed.plate()
-    text, html = masked("r•••@example.org")
-    token = b"x" * TYPICAL
-    name = token + b"@example.org"
-    return plate.fill(Reader(b"reader@example.org", name, token, token, text, html, token))
+def _has_one_click_unsubscribe(mail: ParsedMail) -> bool:
+    headers = [(name.lower(), value) for name, value in mail.headers]
+    links = [value for name, value in headers if name == "list-unsubscribe"]
+    post_headers = [value for name, value in headers if name == "list-unsubscribe-post"]
+    return len(post_headers) == 1 and len(links) == 1 and links[0].startswith("<http")
 
 
-class _Pictures(HTMLParser):
-    """Counts <img> without an alt attribute; an empty one says that it is decoration (WCAG H67)."""
+class _AltTextCounter(HTMLParser):
+    """Counts <img> without an alt attribute; an empty one marks decoration (WCAG H67)."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.bare = 0
+        self.missing = 0
 
     @classmethod
-    def without_alt(cls, html: str) -> int:
+    def count_missing(cls, html: str) -> int:
         counter = cls()
         counter.feed(html)
-        return counter.bare
+        return counter.missing
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.bare += tag == "img" and "alt" not in dict(attrs)
+        self.missing += tag == "img" and "alt" not in dict(attrs)

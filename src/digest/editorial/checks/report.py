@@ -1,4 +1,4 @@
-"""The last look at an issue: all that was found on it, what was let pass, and whether it may go out."""
+"""The check report of an issue: all findings, the waivers in force, and whether the issue may be sent."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,16 +9,16 @@ from sqlalchemy.orm import Session
 from digest.editorial import editions
 from digest.editorial.checks import external_check_results, issue_checks, mail_checks, waivers
 from digest.editorial.checks.external_check_queue import MailSetup
-from digest.editorial.checks.finding import Finding, Level
+from digest.editorial.checks.finding import Finding, Level, blocker, select_blocking, sort_by_level
 from digest.editorial.checks.waivers import ActiveWaiver
 from digest.editorial.models import Issue
 from digest.errors import BadInput, NotAllowed
-from digest.render.compile import Pressed
+from digest.render.compile import CompiledIssue
 
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What was found: the bytes of the mail's HTML (None when it cannot be pressed), and the checks that say so."""
+    """All findings on an issue; `html_bytes` is None when the issue cannot be compiled."""
 
     html_bytes: int | None
     findings: tuple[Finding, ...]
@@ -27,52 +27,52 @@ class CheckReport:
 
     @property
     def blocking(self) -> list[Finding]:
-        """Those with which the issue may not go out."""
-        return issue_checks.select_blocking(self.findings)
+        """The findings that keep the issue from being sent."""
+        return select_blocking(self.findings)
 
     @property
     def waivable(self) -> list[Finding]:
-        """Those that a person may let pass, whether anybody did or not."""
-        return [check for check in self.findings if check.level == Level.WARNING]
+        """The warnings, waived or not."""
+        return [finding for finding in self.findings if finding.level == Level.WARNING]
 
     @property
     def open(self) -> list[Finding]:
-        """Those that wait for somebody to mend them or let them pass."""
-        return [check for check in self.waivable if self.find_waiver(check) is None]
+        """The warnings that are neither fixed nor waived."""
+        return [finding for finding in self.waivable if self.find_waiver(finding) is None]
 
     @property
     def waived(self) -> list[tuple[Finding, ActiveWaiver]]:
-        """Those that somebody let pass."""
-        pairs = ((check, self.find_waiver(check)) for check in self.waivable)
-        return [(check, waiver) for check, waiver in pairs if waiver is not None]
+        """The warnings that somebody waived, with the waiver."""
+        pairs = ((finding, self.find_waiver(finding)) for finding in self.waivable)
+        return [(finding, waiver) for finding, waiver in pairs if waiver is not None]
 
     @property
     def notes(self) -> list[Finding]:
-        """Those that are only worth knowing."""
-        return [check for check in self.findings if check.level == Level.NOTE]
+        """The findings that are for information only."""
+        return [finding for finding in self.findings if finding.level == Level.NOTE]
 
-    def find_waiver(self, check: Finding) -> ActiveWaiver | None:
-        """Who let this very finding pass."""
-        return self.active_waivers.get((check.name, check.fingerprint))
+    def find_waiver(self, finding: Finding) -> ActiveWaiver | None:
+        """Return the waiver for this finding, or None."""
+        return self.active_waivers.get((finding.name, finding.fingerprint))
 
     def require_no_blockers(self, issue: Issue) -> None:
-        """Raise NotAllowed, saying what blocks and how to mend it, when anything does."""
+        """Raise NotAllowed, with what blocks the issue and how to fix it, when anything does."""
         if self.blocking:
-            words = " ".join(f"{check.text} {check.fix}" for check in self.blocking)
-            raise NotAllowed(f"issue {issue.number} cannot go out: {words.removesuffix('.')}")
+            text = " ".join(f"{finding.text} {finding.fix}" for finding in self.blocking)
+            raise NotAllowed(f"issue {issue.number} cannot be sent: {text.removesuffix('.')}")
 
     def require_resolved(self, issue: Issue) -> None:
-        """Raise NotAllowed as `refuse`, and also while a finding is neither mended nor let pass."""
+        """Raise NotAllowed when anything blocks the issue, or while a warning is neither fixed nor waived."""
         self.require_no_blockers(issue)
         if self.open:
-            words = " ".join(check.text for check in self.open)
+            text = " ".join(finding.text for finding in self.open)
             raise NotAllowed(
-                f"issue {issue.number} waits for a word of yours: {words} Mend it, or write why it may go out so"
+                f"issue {issue.number} has unresolved warnings: {text} Fix them, or ignore them with a reason"
             )
 
     def select_open(self, fingerprints: Sequence[str]) -> list[Finding]:
-        """The open findings that these fingerprints name; what was mended or changed meanwhile is not among them."""
-        return [check for check in self.open if check.fingerprint in fingerprints]
+        """Return the open findings with these fingerprints; those fixed or changed in the meantime are left out."""
+        return [finding for finding in self.open if finding.fingerprint in fingerprints]
 
 
 def run_checks(
@@ -80,30 +80,40 @@ def run_checks(
     issue: Issue,
     *,
     base_url: str,
-    pressed: Pressed | Callable[[], Pressed],
+    compiled: CompiledIssue | Callable[[], CompiledIssue],
     now: datetime | None = None,
     mail_setup: MailSetup | None = None,
 ) -> CheckReport:
     """Run every check on the issue as it stands.
 
-    `pressed` is the issue, or presses it; when that raises BadInput, the text that cannot be pressed is a check that
-    blocks. Without `outside`, what workers saw is not asked: it never blocks. Call it in the transaction that took the
-    issue's row: what is checked is then what goes out.
+    `compiled` is the compiled issue, or compiles it; when that raises BadInput, this becomes a blocking finding.
+    Without `mail_setup` the results of external checks, which never block, are left out. Call it in the transaction
+    that locked the issue's row: what is checked is then what will be sent.
     """
-    made, refused = None, []
-    try:
-        if issue.picks:
-            made = pressed if isinstance(pressed, Pressed) else pressed()
-    except BadInput as problem:
-        text = f"It cannot be made into a mail: {problem}."
-        refused = [Finding("press", Level.BLOCKING, text, "Mend that text.", "intro")]
-    size = made.html_bytes if made else None
-    found = issue_checks.check_issue(session, issue, base_url=base_url, html_bytes=size, now=now)
-    inside = mail_checks.check_mail(made, base_url) if made else ()
-    out = external_check_results.NO_RESULTS
+    mail, failures = _compile(issue, compiled)
+    html_bytes = mail.html_bytes if mail else None
+    external = external_check_results.NO_RESULTS
     if mail_setup is not None:
-        out = external_check_results.collect_results(
-            session, issue, editions.build_edition(session, issue, base_url), mail_setup
+        edition = editions.build_edition(session, issue, base_url)
+        external = external_check_results.collect_results(session, issue, edition, mail_setup)
+    findings = sort_by_level(
+        (
+            *failures,
+            *issue_checks.check_issue(session, issue, base_url=base_url, html_bytes=html_bytes, now=now),
+            *(mail_checks.check_mail(mail, base_url) if mail else ()),
+            *external.findings,
         )
-    every = sorted((*refused, *found, *inside, *out.findings), key=lambda check: list(Level).index(check.level))
-    return CheckReport(size, tuple(every), waivers.list_active(session, issue.id), out)
+    )
+    return CheckReport(html_bytes, tuple(findings), waivers.list_active(session, issue.id), external)
+
+
+def _compile(
+    issue: Issue, compiled: CompiledIssue | Callable[[], CompiledIssue]
+) -> tuple[CompiledIssue | None, list[Finding]]:
+    if not issue.picks:
+        return None, []
+    try:
+        return (compiled if isinstance(compiled, CompiledIssue) else compiled()), []
+    except BadInput as error:
+        text = f"The email cannot be built: {error}."
+        return None, [blocker("build", text, "Correct that text.", "intro")]

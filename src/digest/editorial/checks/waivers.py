@@ -1,4 +1,4 @@
-"""Waivers: an issue may go out with a finding because a person said so, and why. Another finding asks anew."""
+"""Waivers: an editor accepts a warning and says why. A waiver holds for that finding only, and until it changes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ MAX_REASON_CHARS = 500
 
 @dataclass(frozen=True)
 class ActiveWaiver:
-    """A waiver that holds: who gave it, why and when."""
+    """A waiver in force: who gave it, why and when."""
 
     id: int
     waived_by: str
@@ -26,7 +26,7 @@ class ActiveWaiver:
 
 
 def list_active(session: Session, issue_id: int) -> Mapping[tuple[str, str], ActiveWaiver]:
-    """The issue's waivers by (check, fingerprint); one that was withdrawn does not hold."""
+    """Return the issue's waivers by (check name, fingerprint), without those withdrawn."""
     rows = (
         select(Waiver, User.address)
         .join(User, User.id == Waiver.user_id)
@@ -40,56 +40,69 @@ def list_active(session: Session, issue_id: int) -> Mapping[tuple[str, str], Act
 
 
 def waive_findings(
-    session: Session, issue: Issue, findings: Iterable[Finding], *, reason: str, now: datetime, user_id: int
+    session: Session,
+    issue: Issue,
+    findings: Iterable[Finding],
+    *,
+    reason: str,
+    now: datetime,
+    user_id: int,
 ) -> list[Waiver]:
-    """Let these findings pass, each once. Raises BadInput without a reason, or for one that nobody can waive."""
-    reason, held = " ".join(reason.split()), list_active(session, issue.id)
-    if not reason:
-        raise BadInput("say in a few words why it may go out like this")
-    if len(reason) > MAX_REASON_CHARS:
-        raise BadInput(f"the reason has {len(reason)} characters; {MAX_REASON_CHARS} are the most")
-    made = []
-    for check in findings:
-        if check.level != Level.WARNING:
-            raise BadInput(f"this cannot be waived: {check.text}")
-        if (check.name, check.fingerprint) in held:
+    """Waive these findings and return the new waivers. Raises BadInput without a reason or for a blocker or note."""
+    reason, active = _clean_reason(reason), list_active(session, issue.id)
+    waivers = []
+    for finding in findings:
+        if finding.level != Level.WARNING:
+            raise BadInput(f"this cannot be ignored: {finding.text}")
+        if (finding.name, finding.fingerprint) in active:
             continue
-        made.append(
+        waivers.append(
             Waiver(
                 issue_id=issue.id,
-                check=check.name,
-                finding=check.fingerprint,
-                text=check.text,
+                check_name=finding.name,
+                fingerprint=finding.fingerprint,
+                text=finding.text,
                 reason=reason,
                 user_id=user_id,
-                at=now,
+                waived_at=now,
             )
         )
-        _log(session, issue, f"let pass: {check.text} Because: {reason}", now, user_id)
-    session.add_all(made)
+        _record(session, issue, f"ignored a warning: {finding.text} Reason: {reason}", now, user_id)
+    session.add_all(waivers)
     session.flush()
-    return made
+    return waivers
 
 
 def withdraw_waivers(
     session: Session, issue: Issue, waiver_ids: Sequence[int], *, now: datetime, user_id: int
 ) -> list[str]:
-    """Take waivers back: their findings ask again; gives their texts. Raises NotFound when none of them holds."""
+    """Withdraw waivers and return the texts of their findings. Raises NotFound when none of them is active."""
     rows = session.scalars(
         select(Waiver).where(
             Waiver.id.in_(waiver_ids), Waiver.issue_id == issue.id, Waiver.withdrawn_at.is_(None)
         )
     ).all()
     if not rows:
-        raise NotFound("this was not waived, or it was taken back already")
+        raise NotFound("this warning is not ignored, or was restored already")
     for row in rows:
         row.withdrawn_at, row.withdrawn_by = now, user_id
-        _log(session, issue, f"no longer let pass: {row.text}", now, user_id)
+        _record(session, issue, f"restored a warning: {row.text}", now, user_id)
     session.flush()
     return [row.text for row in rows]
 
 
-def _log(session: Session, issue: Issue, why: str, now: datetime, user_id: int) -> None:
-    """A line of the issue's history that changes no state."""
+def _clean_reason(reason: str) -> str:
+    reason = " ".join(reason.split())
+    if not reason:
+        raise BadInput("enter a reason for ignoring this warning")
+    if len(reason) > MAX_REASON_CHARS:
+        raise BadInput(f"the reason has {len(reason)} characters; the limit is {MAX_REASON_CHARS}")
+    return reason
+
+
+def _record(session: Session, issue: Issue, event: str, now: datetime, user_id: int) -> None:
+    """Add a line to the issue's history without changing its state."""
     state = State(issue.state)
-    transitions.record_transition(session, issue.id, state, state, now=now, actor="desk", user_id=user_id, reason=why)
+    transitions.record_transition(
+        session, issue.id, state, state, now=now, actor="desk", user_id=user_id, reason=event
+    )

@@ -13,7 +13,7 @@ from digest.editorial.drafts import default_texts, snapshot, versions
 from digest.editorial.drafts.versions import EditContext
 from digest.editorial.models import Issue, Pick, Rejection, State
 from digest.editorial.selection import candidates
-from digest.editorial.selection.ranking import SelectedCandidate, RejectedCandidate, Selection
+from digest.editorial.selection.ranking import RejectedCandidate, SelectedCandidate, Selection
 from digest.editorial.selection.ranking import select_picks as choose
 from digest.errors import NotAllowed
 from digest.publications.models import Publication
@@ -138,7 +138,9 @@ def _start(session: Session, publication: Publication, now: datetime, by: str, u
     )
     session.add(issue)
     session.flush()
-    transitions.record_transition(session, issue.id, "", State.DRAFT, now=now, actor=by, user_id=user_id, reason="drafted")
+    transitions.record_transition(
+        session, issue.id, "", State.DRAFT, now=now, actor=by, user_id=user_id, reason="drafted"
+    )
     return issue
 
 
@@ -148,7 +150,9 @@ def _selection(
     kept = {p.comparison_id: p.position for p in issue.picks if p.pinned or p.note} if issue else {}
     vetoes = {r.comparison_id for r in issue.rejections if r.vetoed} if issue else set[int]()
     found = candidates.list_new(session, publication.id)
-    found += candidates.list_by_ids(session, publication.id, (kept.keys() | vetoes) - {c.comparison_id for c in found})
+    found += candidates.list_by_ids(
+        session, publication.id, (kept.keys() | vetoes) - {c.comparison_id for c in found}
+    )
     return choose(found, publication.wanted_picks, pins=kept, vetoes=vetoes, clicks=clicks)
 
 
@@ -165,7 +169,9 @@ def _fill(session: Session, issue: Issue, selection: Selection) -> None:
     session.expire(issue, ["picks", "rejections"])
 
 
-def _place(session: Session, issue: Issue, pick: Pick | None, position: int, chosen: SelectedCandidate) -> None:
+def _place(
+    session: Session, issue: Issue, pick: Pick | None, position: int, chosen: SelectedCandidate
+) -> None:
     if pick is None:
         pick = Pick(issue_id=issue.id, comparison_id=chosen.candidate.comparison_id)
         session.add(pick)

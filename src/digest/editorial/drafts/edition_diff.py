@@ -21,7 +21,7 @@ def diff_editions(before: Edition, after: Edition) -> list[Change]:
     old = {block.slug: block for block in before.blocks}
     new = {block.slug: block for block in after.blocks}
     found = [*_words(before, after), *_verdicts(old, new), *_order(old, new)]
-    return [*found, *(Change(f"{_name(old[slug])} was dropped.") for slug in old if slug not in new)]
+    return [*found, *(Change(f"{old[slug].title} was dropped.") for slug in old if slug not in new)]
 
 
 def _words(before: Edition, after: Edition) -> Iterator[Change]:
@@ -38,16 +38,16 @@ def _words(before: Edition, after: Edition) -> Iterator[Change]:
 def _verdicts(old: Mapping[str, Block], new: Mapping[str, Block]) -> Iterator[Change]:
     for place, (slug, block) in enumerate(new.items(), 1):
         if slug not in old:
-            yield Change(f"{_name(block)} was added as number {place}.", slug)
+            yield Change(f"{block.title} was added as number {place}.", slug)
             continue
         was = old[slug]
         for left, right in ((was.left, block.left), (was.right, block.right)):
             for told in _side(left, right):
                 yield Change(told, slug)
         if was.quotes != block.quotes:
-            yield Change(f"{_name(block)}: what its reviewers say changed.", slug)
+            yield Change(f"{block.title}: what its reviewers say changed.", slug)
         if was.note != block.note:
-            yield Change(_text(f"The note on {_name(block)}", was.note, block.note), slug)
+            yield Change(_text(f"The note on {block.title}", was.note, block.note), slug)
 
 
 def _side(was: Side, is_: Side) -> Iterator[str]:
@@ -75,7 +75,7 @@ def _order(old: Mapping[str, Block], new: Mapping[str, Block]) -> Iterator[Chang
     for slug in stayed_after:
         if slug not in still:
             yield Change(
-                f"{_name(new[slug])} moved from {was.index(slug) + 1} to {is_.index(slug) + 1}.", slug
+                f"{new[slug].title} moved from {was.index(slug) + 1} to {is_.index(slug) + 1}.", slug
             )
 
 
@@ -119,7 +119,3 @@ def _quoted(text: str) -> str:
 
 def _votes(side: Side) -> str:
     return "no votes" if side.community_ship is None else f"{side.community_ship} %"
-
-
-def _name(block: Block) -> str:
-    return f"{block.left.tool} vs {block.right.tool}"

@@ -158,7 +158,9 @@ def _veto(session: Session, issue: Issue, comparison_id: int) -> None:
 
 
 def _candidate(session: Session, issue: Issue, comparison_id: int) -> Candidate:
-    found = candidates.list_by_ids(session, issue.publication_id, [comparison_id], excluding_issue_id=issue.id)
+    found = candidates.list_by_ids(
+        session, issue.publication_id, [comparison_id], excluding_issue_id=issue.id
+    )
     if not found:
         raise NotFound(f"there is no comparison {comparison_id}")
     return found[0]

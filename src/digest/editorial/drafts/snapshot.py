@@ -90,7 +90,9 @@ def deserialize(packed: bytes) -> IssueSnapshot:
     """The reverse of `pack`."""
     found = json.loads(zlib.decompress(packed))
     picks = tuple(PickSnapshot(**pick) for pick in found.pop("picks"))
-    return IssueSnapshot(**found | {"picks": picks, "left_out": tuple(RejectionSnapshot(**o) for o in found["left_out"])})
+    return IssueSnapshot(
+        **found | {"picks": picks, "left_out": tuple(RejectionSnapshot(**o) for o in found["left_out"])}
+    )
 
 
 def restore_snapshot(session: Session, issue: Issue, script: IssueSnapshot) -> None:
@@ -203,5 +205,7 @@ def _entry_back(entry: Entry, old: Mapping[int, Entry], new: Mapping[int, Entry]
 def _in_order(entries: list[Entry], order: Sequence[int]) -> list[Entry]:
     """The entries of `order` in that order, in the places that they hold together; the others stay where they are."""
     place = {number: index for index, number in enumerate(order)}
-    ordered = iter(sorted((e for e in entries if e.comparison_id in place), key=lambda e: place[e.comparison_id]))
+    ordered = iter(
+        sorted((e for e in entries if e.comparison_id in place), key=lambda e: place[e.comparison_id])
+    )
     return [next(ordered) if entry.comparison_id in place else entry for entry in entries]

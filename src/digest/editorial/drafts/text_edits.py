@@ -16,7 +16,7 @@ from digest.editorial.drafts import default_texts, snapshot
 from digest.editorial.drafts.snapshot import IssueSnapshot
 from digest.editorial.models import Issue, Pick, State
 from digest.errors import BadInput, NotAllowed, NotFound
-from digest.render.clean import line, prose
+from digest.render.clean import single_line, multiline
 
 EDITABLE = (State.DRAFT, State.SCHEDULED, State.PAUSED)
 MAX_LENGTHS = {"subject": 200, "preheader": 200, "intro": 20_000, "note": 5_000}
@@ -77,7 +77,9 @@ def reorder_picks(
     return issue.revision
 
 
-def replace_content(session: Session, issue: Issue, snapshot: IssueSnapshot, summary: str, *, author: str = "") -> int:
+def replace_content(
+    session: Session, issue: Issue, snapshot: IssueSnapshot, summary: str, *, author: str = ""
+) -> int:
     """Make the issue say all that `script` says and nothing else. Returns the new revision."""
     begin_edit(session, issue, summary, author)
     snapshot.put(session, issue, snapshot)
@@ -102,7 +104,9 @@ def update_note(
     return issue.revision
 
 
-def begin_edit(session: Session, issue: Issue, summary: str, author: str, revision: int | None = None) -> None:
+def begin_edit(
+    session: Session, issue: Issue, summary: str, author: str, revision: int | None = None
+) -> None:
     """Take the issue's row for an edit called `what`. Raises NotAllowed when it is too late or its revision is old."""
     edit = f"{summary}, by {author}" if author else summary
     if not issues.lock_for_edit(session, issue, edit, EDITABLE, revision):
@@ -132,7 +136,7 @@ def _refusal(issue: Issue) -> str:
 
 def _clean(field: str, text: str) -> str:
     # A line break in a subject would end the header; PostgreSQL refuses a NUL, and both databases a lone surrogate.
-    plain = line(text) if field in _ONE_LINE else prose(text).strip()
+    plain = single_line(text) if field in _ONE_LINE else multiline(text).strip()
     if len(plain) > MAX_LENGTHS[field]:
         raise BadInput(f"{field}: {len(plain)} characters are too many; at most {MAX_LENGTHS[field]}")
     return plain

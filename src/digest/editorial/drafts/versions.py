@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from digest.editorial import issues
 from digest.editorial.drafts import snapshot, text_edits
-from digest.editorial.drafts.snapshot import SnapshotDiff, IssueSnapshot
+from digest.editorial.drafts.snapshot import IssueSnapshot, SnapshotDiff
 from digest.editorial.models import Issue, IssueVersion
 from digest.errors import NotAllowed, NotFound
 
@@ -53,7 +53,9 @@ class VersionDetails:
 
 
 @contextmanager
-def record_edit(session: Session, issue: Issue, context: EditContext, *, autosave: bool = False) -> Iterator[PendingEdit]:
+def record_edit(
+    session: Session, issue: Issue, context: EditContext, *, autosave: bool = False
+) -> Iterator[PendingEdit]:
     """Keep what is done to the issue in the block as one version; the issue's row is taken first.
 
     With `folds` it joins what the same person wrote a moment ago. Without a `what` the differences name it.
@@ -89,7 +91,14 @@ def save_version(
     if autosave and last and _joins(last, context):
         return _fold(session, last, script, context)
     found = snapshot.diff_snapshots(before, script) if before else None
-    return _add(session, issue, script, summary or (snapshot.summarize_diff(found) if found else ""), context, folds=autosave)
+    return _add(
+        session,
+        issue,
+        script,
+        summary or (snapshot.summarize_diff(found) if found else ""),
+        context,
+        folds=autosave,
+    )
 
 
 def find_latest(session: Session, issue_id: int) -> IssueVersion | None:
@@ -106,7 +115,9 @@ def get_version(session: Session, issue: Issue, version_id: int) -> VersionDetai
     return _told(found, earlier)
 
 
-def list_versions(session: Session, issue_id: int, before: int | None = None, limit: int = PAGE_SIZE) -> list[VersionDetails]:
+def list_versions(
+    session: Session, issue_id: int, before: int | None = None, limit: int = PAGE_SIZE
+) -> list[VersionDetails]:
     """The versions of an issue, the newest first; only those older than the version `before`, when given."""
     wanted = select(IssueVersion).where(IssueVersion.issue_id == issue_id)
     if before is not None:
@@ -115,7 +126,9 @@ def list_versions(session: Session, issue_id: int, before: int | None = None, li
     return [_told(row, earlier) for row, earlier in zip(rows, [*rows[1:], None], strict=True)][:limit]
 
 
-def restore_version(session: Session, issue: Issue, version_id: int, context: EditContext) -> IssueVersion | None:
+def restore_version(
+    session: Session, issue: Issue, version_id: int, context: EditContext
+) -> IssueVersion | None:
     """Make the issue say what that version said, as a new version; None when it says so already.
 
     Raises NotFound, or NotAllowed when the issue can be edited no more.
@@ -123,11 +136,15 @@ def restore_version(session: Session, issue: Issue, version_id: int, context: Ed
     told = get_version(session, issue, version_id)
     with record_edit(session, issue, context) as done:
         done.summary = "An earlier version brought back"
-        text_edits.replace_content(session, issue, told.snapshot, "an earlier version brought back", author=context.author)
+        text_edits.replace_content(
+            session, issue, told.snapshot, "an earlier version brought back", author=context.author
+        )
     return done.version
 
 
-def undo_version(session: Session, issue: Issue, version_id: int, context: EditContext) -> IssueVersion | None:
+def undo_version(
+    session: Session, issue: Issue, version_id: int, context: EditContext
+) -> IssueVersion | None:
     """Take one edit back; what was edited since then, by whomever, stays. None when nothing of it is left.
 
     Raises NotFound, or NotAllowed when the issue can be edited no more or the version is where it begins.
@@ -162,7 +179,9 @@ def _joins(last: IssueVersion, who: EditContext) -> bool:
 def _fold(session: Session, last: IssueVersion, script: IssueSnapshot, who: EditContext) -> IssueVersion:
     earlier = _before(session, last.issue_id, last.id)
     if earlier is not None:
-        last.summary = snapshot.summarize_diff(snapshot.diff_snapshots(snapshot.deserialize(earlier.snapshot), script))
+        last.summary = snapshot.summarize_diff(
+            snapshot.diff_snapshots(snapshot.deserialize(earlier.snapshot), script)
+        )
     last.snapshot, last.saved_at = snapshot.serialize(script), who.now
     session.flush()
     return last

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from digest.catalog.comparison import comparison_title
+
 
 @dataclass(frozen=True)
 class CandidateSide:
@@ -40,7 +42,7 @@ class Candidate:
     @property
     def title(self) -> str:
         """The two tools, as a headline names them."""
-        return f"{self.left.tool} vs {self.right.tool}"
+        return comparison_title(self.left.tool, self.right.tool)
 
     @property
     def tool_slugs(self) -> frozenset[str]:

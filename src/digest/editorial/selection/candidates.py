@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from digest.catalog.models import Comparison, ComparisonVersion, Quote, Review, Tool
-from digest.catalog.read import stands
+from digest.catalog.queries import is_current
 from digest.editorial.issues import reserves_picks
 from digest.editorial.models import Issue, Pick
 from digest.editorial.selection.candidate import Candidate, CandidateSide, PreviousVerdict
@@ -28,12 +28,18 @@ def list_new(session: Session, publication_id: int) -> list[Candidate]:
     or of the community did: a corrected description is no news.
     """
     wanted = _versions(publication_id).where(or_(_Told.id.is_(None), _verdict_changed()))
-    newest_first = wanted.order_by(ComparisonVersion.published_at.desc(), Comparison.slug).limit(MAX_CANDIDATES)
+    newest_first = wanted.order_by(ComparisonVersion.published_at.desc(), Comparison.slug).limit(
+        MAX_CANDIDATES
+    )
     return _read(session, newest_first)
 
 
 def list_by_ids(
-    session: Session, publication_id: int, comparison_ids: Collection[int], *, excluding_issue_id: int | None = None
+    session: Session,
+    publication_id: int,
+    comparison_ids: Collection[int],
+    *,
+    excluding_issue_id: int | None = None,
 ) -> list[Candidate]:
     """The named comparisons, whether they are new or not, in no order; those that do not exist are missing.
 
@@ -41,7 +47,9 @@ def list_by_ids(
     """
     if not comparison_ids:
         return []
-    return _read(session, _versions(publication_id, excluding_issue_id).where(Comparison.id.in_(comparison_ids)))
+    return _read(
+        session, _versions(publication_id, excluding_issue_id).where(Comparison.id.in_(comparison_ids))
+    )
 
 
 def _versions(publication_id: int, besides: int | None = None) -> Select[Any]:
@@ -66,7 +74,7 @@ def _versions(publication_id: int, besides: int | None = None) -> Select[Any]:
             _OldRight.panel_ship.label("right_before"),
         )
         .select_from(Comparison)
-        .join(ComparisonVersion, and_(ComparisonVersion.comparison_id == Comparison.id, stands()))
+        .join(ComparisonVersion, and_(ComparisonVersion.comparison_id == Comparison.id, is_current()))
         .join(_Left, ComparisonVersion.left_id == _Left.id)
         .join(_LeftTool, _Left.tool_id == _LeftTool.id)
         .join(_Right, ComparisonVersion.right_id == _Right.id)
@@ -125,7 +133,9 @@ def _candidate(row: Row[Any], reviewers: dict[tuple[int, str], int]) -> Candidat
         right=_contender(row, "right", reviewers),
         published_at=row.published_at,
         last_issue_number=row.held_in,
-        previous_verdict=PreviousVerdict(row.held_in, row.left_before, row.right_before) if row.changed else None,
+        previous_verdict=PreviousVerdict(row.held_in, row.left_before, row.right_before)
+        if row.changed
+        else None,
     )
 
 

@@ -85,7 +85,12 @@ def rank_candidates(candidates: Iterable[Candidate], clicks: Mapping[str, int]) 
 
 
 def _points(c: Candidate, newest: datetime, clicks: Mapping[str, int], most: int) -> int:
-    return _fresh(c, newest) + _disputed(c) + _wanted(c, clicks, most) + (VERDICT_CHANGED_POINTS if c.previous_verdict else 0)
+    return (
+        _fresh(c, newest)
+        + _disputed(c)
+        + _wanted(c, clicks, most)
+        + (VERDICT_CHANGED_POINTS if c.previous_verdict else 0)
+    )
 
 
 def _fresh(c: Candidate, newest: datetime) -> int:
@@ -97,7 +102,11 @@ def _disputed(c: Candidate) -> int:
     sides = (c.left, c.right)
     split = max(100 - abs(2 * side.panel_ship - 100) for side in sides)
     rift = max(reasons.community_gap(side) for side in sides)
-    return POINTS_PER_SPLIT_PERCENT * split + POINTS_PER_SIDE_GAP_PERCENT * abs(c.left.panel_ship - c.right.panel_ship) + POINTS_PER_COMMUNITY_GAP_PERCENT * rift
+    return (
+        POINTS_PER_SPLIT_PERCENT * split
+        + POINTS_PER_SIDE_GAP_PERCENT * abs(c.left.panel_ship - c.right.panel_ship)
+        + POINTS_PER_COMMUNITY_GAP_PERCENT * rift
+    )
 
 
 def _wanted(c: Candidate, clicks: Mapping[str, int], most: int) -> int:
@@ -111,7 +120,9 @@ def _varied(free: Sequence[Candidate], pinned: Sequence[Candidate], room: int) -
     shown = Counter(tool for c in pinned for tool in c.tool_slugs)
     left, chosen = list(free), list[Candidate]()
     while left and len(chosen) < room:
-        best = min(left, key=lambda c: sum(shown[tool] for tool in c.tool_slugs))  # of equals, the first: the rank
+        best = min(
+            left, key=lambda c: sum(shown[tool] for tool in c.tool_slugs)
+        )  # of equals, the first: the rank
         left.remove(best)
         chosen.append(best)
         shown.update(best.tool_slugs)

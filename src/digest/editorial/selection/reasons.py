@@ -74,7 +74,9 @@ def _rift(candidate: Candidate) -> str:
     side = max((candidate.left, candidate.right), key=community_gap)
     if community_gap(side) < MIN_COMMUNITY_GAP:
         return ""
-    return f"The community is at {side.community_ship}% on {side.tool} where the panel is at {side.panel_ship}%"
+    return (
+        f"The community is at {side.community_ship}% on {side.tool} where the panel is at {side.panel_ship}%"
+    )
 
 
 def _level(candidate: Candidate) -> str:
