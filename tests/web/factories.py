@@ -126,7 +126,7 @@ def create_comparison(
     session.flush()
     for place, text in enumerate(quotes, 1):
         session.add_all(
-            Quote(version_id=version.id, place=place, side=side, text=text) for side in ("left", "right")
+            Quote(version_id=version.id, reviewer=place, side=side, text=text) for side in ("left", "right")
         )
     session.flush()
     return version.id

@@ -54,9 +54,7 @@ def mails() -> str:
     query, number = request.args.get("to", "").strip(), max(1, request.args.get("page", 1, type=int))
     keys = _maildir().keys()
     if query:
-        matches = [
-            mail for mail in _summaries(keys) if query.lower() in f"{mail.to}\n{mail.subject}".lower()
-        ]
+        matches = [mail for mail in _summaries(keys) if query.lower() in f"{mail.to}\n{mail.subject}".lower()]
         total, page = len(matches), matches[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
     else:
         total, page = len(keys), list(_summaries(keys[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]))

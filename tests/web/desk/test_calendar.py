@@ -44,7 +44,7 @@ def test_the_coming_runs_say_their_deadline_and_their_cut_off(db: Database, tmp_
     room = berlin(db, tmp_path)
     page = words(get(signed_in(room, "viewer"), PAGE))
     assert "is a draft. Schedule it by" in page
-    assert "Draft and content cut-off:" in page
+    assert "Draft and content cutoff:" in page
     assert "Times are in Europe/Berlin" in page
     assert "Skip" not in page.replace("Skipped", "").replace("Ship or Skip", "").replace(
         "Skip to the page", ""
@@ -57,30 +57,30 @@ def test_from_its_cut_off_until_it_is_there_a_draft_is_said_to_be_made(
     tomorrow = (utcnow().astimezone(ZoneInfo("Europe/Berlin")) + timedelta(days=1)).weekday()
     room = make_desk(sqlite, tmp_path, zone="Europe/Berlin", weekday=tomorrow, draft_days_before=2)
     editor = signed_in(room)
-    assert "being made now" not in get(editor, PAGE) + get(editor, "/desk/")
+    assert "being created now" not in get(editor, PAGE) + get(editor, "/desk/")
     with room.db.begin() as session:
         issues.get_by_number(session, 1).state = State.CANCELLED
     front, page = words(get(editor, "/desk/")), words(get(editor, PAGE))
-    assert "Its draft is being made now." in front
+    assert "Its draft is being created now." in front
     assert "Nothing to do" not in front
-    assert "Being drafted" in page
-    assert "Its draft is being made now." in page
+    assert "Drafting" in page
+    assert "Its draft is being created now." in page
     with room.db.begin() as session:
         assert drafting.list_publications_due(session, utcnow())
         drafting.draft_due_issue(session, publications.find(session).id, utcnow())
-    assert "being made now" not in get(editor, PAGE) + get(editor, "/desk/")
+    assert "being created now" not in get(editor, PAGE) + get(editor, "/desk/")
 
 
 def test_a_week_is_skipped_and_taken_back(room: Site) -> None:
     editor, day = signed_in(room), coming(room).local_date
     post(editor, f"{PAGE}/skip", page=PAGE, day=day)
     page = get(editor, PAGE)
-    assert "is skipped: no draft is made for it" not in page  # it was said once
-    assert "Nothing is drafted and nothing goes out" in words(page)
+    assert "skipped. No draft will be created." not in page  # it was said once
+    assert "Skipped: nothing will be drafted or sent." in words(page)
     said = post(editor, f"{PAGE}/skip", page=PAGE, day=day).get_data(as_text=True)
     url, fields = undo_button(said)
     answer = post(editor, url, page=PAGE, **fields).get_data(as_text=True)
-    assert "is on again" in answer
+    assert " restored." in answer
     with room.db.read() as session:
         assert not slots.is_skipped(session, publications.find(session), day)
 
@@ -145,7 +145,7 @@ def test_all_publications_stand_on_one_calendar(room: Site) -> None:
         page=PAGE,
         day=day,
         all="1",
-        stay="ship-or-skip",
+        current="ship-or-skip",
     )
     assert said.request.args["publication"] == "ship-or-skip"
     with room.db.read() as session:
@@ -179,8 +179,8 @@ def test_a_scheduled_issue_stands_on_its_day_and_keeps_it_from_being_skipped(roo
 
 def test_letters_can_be_turned_off_and_on_again(room: Site) -> None:
     editor = signed_in(room)
-    said = post(editor, "/desk/nudges", page=PAGE, want="").get_data(as_text=True)
-    assert "Letters are off" in said
+    said = post(editor, "/desk/reminders", page=PAGE, want="").get_data(as_text=True)
+    assert "Reminder emails turned off" in said
     url, fields = undo_button(said)
     with room.db.read() as session:
         assert users.find_user(session, "editor@verdicts.io").wants_reminders is False

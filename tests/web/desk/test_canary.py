@@ -14,8 +14,8 @@ from digest.delivery.ledger.models import FrozenIssue
 @pytest.mark.parametrize(
     ("looked", "passed", "words"),
     [
-        (False, False, "The rest waits for them."),
-        (True, False, "The rest waits until you resume."),
+        (False, False, "The rest is sent once the canary has passed."),
+        (True, False, "Sending stopped until you resume."),
         (True, True, "Canary passed"),
     ],
 )
@@ -39,14 +39,14 @@ def test_without_a_canary_nothing_is_said_of_one(room: Site) -> None:
 def test_the_watch_page_says_why_it_waits_and_until_when(room: Site) -> None:
     start_sending(room)
     editor = signed_in(room)
-    assert "It waits" not in get(editor, "/desk/issues/1")
+    assert "Waiting until" not in get(editor, "/desk/issues/1")
     with room.db.begin() as session:
         frozen = session.get_one(FrozenIssue, 1)
         frozen.quiet_until = utcnow() + timedelta(minutes=5)
         frozen.quiet_why = "relay.example says later: 421 4.7.0 <slow down>"
     page = get(editor, "/desk/issues/1")
-    assert "<strong>It waits until <time" in page
+    assert "<strong>Waiting until <time" in page
     assert "</time>:</strong> relay.example says later: 421 4.7.0 &lt;slow down&gt;</p>" in page
-    assert "remaining time" not in page
+    assert "time remaining" not in page
     post(editor, "/desk/issues/1/pause", page="/desk/issues/1")
     assert "<strong>Paused.</strong> Paused by " in get(editor, "/desk/issues/1")

@@ -174,7 +174,9 @@ def test_a_correction_is_a_new_version_and_sent_issues_keep_theirs(room: Site) -
     changed = public_json.comparison_json(new)
     changed["left"]["entry_price"] = "Free"
     same = ("left", "right", "quotes")
-    assert {name: changed[name] for name in same} == {name: public_json.comparison_json(old)[name] for name in same}
+    assert {name: changed[name] for name in same} == {
+        name: public_json.comparison_json(old)[name] for name in same
+    }
     assert picked(room, old.id) == held
     back = {**draft_form(editor, path), "left-entry_price": "Free"}
     make(editor, post(editor, path, **back))

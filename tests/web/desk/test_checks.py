@@ -37,13 +37,13 @@ def test_a_finding_is_let_pass_by_name_and_asks_again_when_that_is_taken_back(ba
     page = get(editor, DRAFT)
     assert "no postal address" in page
     assert 'href="/desk/issues/1#' in page or "Add it to the publication" in page
-    said = post(editor, CHECKS, page=DRAFT, do="waive", finding=finding(page), reason="it follows").text
-    assert "You let it pass" in said
-    assert "Let pass by editor@verdicts.io" in said
+    said = post(editor, CHECKS, page=DRAFT, action="waive", finding=finding(page), reason="it follows").text
+    assert "Warning ignored" in said
+    assert "Ignored by editor@verdicts.io" in said
     assert "“it follows”" in said
     path, fields = undo_button(said)
     post(editor, path, page=DRAFT, **fields)
-    assert "Let pass by" not in get(editor, DRAFT)
+    assert "Ignored by" not in get(editor, DRAFT)
     with bare.db.read() as session:
         whys = [line.reason for line in session.scalars(select(Transition).order_by(Transition.id))]
         assert any("Because: it follows" in why for why in whys)
@@ -55,15 +55,16 @@ def test_without_a_reason_or_for_something_else_nothing_passes(bare: Site) -> No
     mark = finding(get(editor, DRAFT))
     assert (
         "say in a few words"
-        in post(editor, CHECKS, page=DRAFT, do="waive", finding=mark, reason=" ").text.lower()
+        in post(editor, CHECKS, page=DRAFT, action="waive", finding=mark, reason=" ").text.lower()
     )
     assert (
-        "changed meanwhile" in post(editor, CHECKS, page=DRAFT, do="waive", finding="0" * 16, reason="x").text
+        "changed meanwhile"
+        in post(editor, CHECKS, page=DRAFT, action="waive", finding="0" * 16, reason="x").text
     )
-    assert post(editor, CHECKS, page=DRAFT, do="withdraw", waiver="x").status_code == 400
+    assert post(editor, CHECKS, page=DRAFT, action="withdraw", waiver="x").status_code == 400
     assert (
         post(
-            signed_in(bare, "viewer"), CHECKS, page="/desk/", do="waive", finding=mark, reason="x"
+            signed_in(bare, "viewer"), CHECKS, page="/desk/", action="waive", finding=mark, reason="x"
         ).status_code
         == 403
     )
@@ -75,11 +76,11 @@ def test_what_is_open_holds_the_schedule_until_somebody_says_why_it_may_go(bare:
     editor = signed_in(bare)
     plan = f"{DRAFT}/schedule"
     page = get(editor, plan)
-    assert "One thing waits for a word of yours" in page
-    refused = post(editor, plan, do="schedule", finding=finding(page), reason="", **HOUR).text
+    assert "1 warning" in page
+    refused = post(editor, plan, action="schedule", finding=finding(page), reason="", **HOUR).text
     assert "waits for a word of yours" in refused
     assert load_issue(bare).state == State.DRAFT
-    post(editor, plan, do="schedule", finding=finding(page), reason="a trial among us", **HOUR)
+    post(editor, plan, action="schedule", finding=finding(page), reason="a trial among us", **HOUR)
     assert load_issue(bare).state == State.SCHEDULED
     with bare.db.read() as session:
         (waiver,) = session.scalars(select(Waiver)).all()
@@ -88,11 +89,11 @@ def test_what_is_open_holds_the_schedule_until_somebody_says_why_it_may_go(bare:
 
 def test_the_live_part_reloads_after_a_save_and_often_while_workers_look(room: Site) -> None:
     editor = signed_in(room)
-    post(editor, DRAFT, **draft_form(editor) | {"intro": "See [this](https://fine.dev/a).", "do": "save"})
+    post(editor, DRAFT, **draft_form(editor) | {"intro": "See [this](https://fine.dev/a).", "action": "save"})
     part = editor.get(CHECKS, base_url="https://news.example.org", headers=LIVE).text
     assert part.lstrip().startswith('<div id="checks-now"')
     assert "draft-saved from:body, every 4s" in part
-    assert "Being checked" in part
+    assert "Checking" in part
     assert "<html" not in part
     with room.db.begin() as session:
         found = issues.get_by_number(session, 1)
@@ -114,8 +115,8 @@ def test_the_live_part_reloads_after_a_save_and_often_while_workers_look(room: S
     before = room.count_rows()
     get(editor, CHECKS)
     assert room.count_rows() == before
-    post(editor, CHECKS, page=DRAFT, do="again")
-    assert "Being checked" in get(editor, CHECKS)
+    post(editor, CHECKS, page=DRAFT, action="recheck")
+    assert "Checking" in get(editor, CHECKS)
     assert "checks" in room.nudges
     with room.db.read() as session:
         assert {row.kind for row in session.scalars(select(ExternalCheck))} == {"link", "sender", "spam"}

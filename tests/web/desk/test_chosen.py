@@ -57,7 +57,7 @@ def test_every_link_and_form_of_the_desk_carries_the_publication(two: Site) -> N
 def test_a_form_of_one_tab_is_not_about_what_another_tab_chose(two: Site) -> None:
     editor = signed_in(two)
     first = "/desk/issues/1?publication=ship-or-skip"
-    fields = draft_form(editor, first) | {"subject": "Written in the first tab", "do": "save"}
+    fields = draft_form(editor, first) | {"subject": "Written in the first tab", "action": "save"}
     post(editor, "/desk/publication", page="/desk/", slug="daily-parsers")
     post(editor, first, **fields)
     with two.db.read() as session:

@@ -28,9 +28,9 @@ DRAFT = "/desk/issues/1"
 def test_a_pick_moves_up_and_down_with_a_button(room: Site) -> None:
     editor = signed_in(room)
     before = pick_order(room)
-    post(editor, DRAFT, do=f"down:{before[0]}")
+    post(editor, DRAFT, action=f"move_down:{before[0]}")
     assert pick_order(room) == [before[1], before[0], *before[2:]]
-    post(editor, DRAFT, do=f"up:{before[0]}")
+    post(editor, DRAFT, action=f"move_up:{before[0]}")
     assert pick_order(room) == before
 
 
@@ -40,7 +40,7 @@ def test_every_button_keeps_the_words_that_were_not_saved_yet(room: Site) -> Non
     typed = draft_form(editor) | {
         "intro": "Half a thought",
         f"note-{first}": "Mind the price.",
-        "do": f"down:{first}",
+        "action": f"move_down:{first}",
     }
     post(editor, DRAFT, **typed)
     assert pick_order(room) != before
@@ -51,8 +51,8 @@ def test_every_button_keeps_the_words_that_were_not_saved_yet(room: Site) -> Non
 def test_a_dropped_pick_comes_back_where_it_was_with_its_note(room: Site) -> None:
     editor = signed_in(room)
     before = pick_order(room)
-    post(editor, DRAFT, **draft_form(editor) | {f"note-{before[1]}": "A note & more", "do": "save"})
-    page = post(editor, DRAFT, do=f"drop:{before[1]}").get_data(as_text=True)
+    post(editor, DRAFT, **draft_form(editor) | {f"note-{before[1]}": "A note & more", "action": "save"})
+    page = post(editor, DRAFT, action=f"remove:{before[1]}").get_data(as_text=True)
     assert before[1] not in pick_order(room)
     path, fields = undo_button(page)
     post(editor, path, **fields)
@@ -64,26 +64,26 @@ def test_a_dropped_pick_comes_back_where_it_was_with_its_note(room: Site) -> Non
 def test_a_pinned_pick_survives_a_new_draft_and_a_dropped_one_stays_out(room: Site) -> None:
     editor = signed_in(room)
     *_, before, last = pick_order(room)
-    post(editor, DRAFT, do=f"pin:{last}")
-    post(editor, DRAFT, do=f"drop:{before}")
-    page = post(editor, DRAFT, do="redraft").get_data(as_text=True)
-    assert "Drafted anew" in page
+    post(editor, DRAFT, action=f"pin:{last}")
+    post(editor, DRAFT, action=f"remove:{before}")
+    page = post(editor, DRAFT, action="regenerate").get_data(as_text=True)
+    assert "Draft regenerated" in page
     assert last in pick_order(room)
     assert before not in pick_order(room)
-    assert "Dropped by hand" in page
+    assert "Excluded" in page
 
 
 def test_any_comparison_is_found_and_added(room: Site) -> None:
     editor = signed_in(room)
     with room.db.read() as session:
         left_out = session.scalars(select(Rejection.comparison_id)).first()
-    page = post(editor, DRAFT, **draft_form(editor) | {"find": "parsnip lantern", "do": "save"}).get_data(
+    page = post(editor, DRAFT, **draft_form(editor) | {"find": "parsnip lantern", "action": "save"}).get_data(
         as_text=True
     )
     assert "1 comparison for “parsnip lantern”" in page
-    page = post(editor, DRAFT, do=f"add:{left_out}").get_data(as_text=True)
+    page = post(editor, DRAFT, action=f"add:{left_out}").get_data(as_text=True)
     assert pick_order(room)[-1] == left_out
-    assert "is added as the last pick" in page
+    assert "was added as the last pick" in page
 
 
 def test_a_rival_is_swapped_in_and_back(room: Site) -> None:
@@ -92,9 +92,9 @@ def test_a_rival_is_swapped_in_and_back(room: Site) -> None:
     swap = re.search(r'value="swap:(\d+)-(\d+)"', page)
     assert swap
     out, rival = int(swap[1]), int(swap[2])
-    page = post(editor, DRAFT, do=swap[0][7:-1]).get_data(as_text=True)
+    page = post(editor, DRAFT, action=swap[0][7:-1]).get_data(as_text=True)
     assert pick_order(room) == [rival if number == out else number for number in before]
-    assert "Dropped by hand" in page
+    assert "Excluded" in page
     path, fields = undo_button(page)
     post(editor, path, **fields)
     assert pick_order(room) == before
@@ -103,23 +103,23 @@ def test_a_rival_is_swapped_in_and_back(room: Site) -> None:
 def test_a_dragged_order_names_every_pick_or_is_refused(room: Site) -> None:
     editor, before = signed_in(room), pick_order(room)
     wanted = [*before[1:], before[0]]
-    page = post(editor, DRAFT, do=f"order:{before[0]}", order=",".join(map(str, wanted))).get_data(
+    page = post(editor, DRAFT, action=f"reorder:{before[0]}", order=",".join(map(str, wanted))).get_data(
         as_text=True
     )
     assert pick_order(room) == wanted
-    assert "is number 5 of 5 now" in page
+    assert "is now number 5 of 5" in page
     for wrong in ("", "x", ",".join(map(str, before[1:]))):
-        page = post(editor, DRAFT, do="order", order=wrong).get_data(as_text=True)
-        assert "changed the picks meanwhile" in page
+        page = post(editor, DRAFT, action="reorder", order=wrong).get_data(as_text=True)
+        assert "changed the picks" in page
     assert pick_order(room) == wanted
 
 
 def test_an_order_that_was_dragged_just_before_a_button_is_kept(room: Site) -> None:
     editor, before = signed_in(room), pick_order(room)
     wanted = [*before[1:], before[0]]
-    post(editor, DRAFT, do=f"drop:{before[1]}", order=",".join(map(str, wanted)))
+    post(editor, DRAFT, action=f"remove:{before[1]}", order=",".join(map(str, wanted)))
     assert pick_order(room) == wanted[1:]
-    post(editor, DRAFT, do=f"pin:{before[2]}", order="no,order")
+    post(editor, DRAFT, action=f"pin:{before[2]}", order="no,order")
     assert pick_order(room) == wanted[1:]
 
 
@@ -127,19 +127,19 @@ def test_a_veto_is_given_and_taken_back(room: Site) -> None:
     editor = signed_in(room)
     with room.db.read() as session:
         left_out = session.scalars(select(Rejection.comparison_id)).first()
-    assert "Dropped by hand" in post(editor, DRAFT, do=f"drop:{left_out}").get_data(as_text=True)
-    assert "Dropped by hand" not in post(editor, DRAFT, do=f"letback:{left_out}").get_data(as_text=True)
+    assert "Excluded" in post(editor, DRAFT, action=f"remove:{left_out}").get_data(as_text=True)
+    assert "Excluded" not in post(editor, DRAFT, action=f"restore:{left_out}").get_data(as_text=True)
 
 
 def test_every_act_can_be_taken_back(room: Site) -> None:
     editor, (first, second, *_) = signed_in(room), pick_order(room)
-    for do in (f"down:{first}", f"pin:{second}", f"drop:{first}", f"up:{second}"):
+    for action in (f"move_down:{first}", f"pin:{second}", f"remove:{first}", f"move_up:{second}"):
         before = [(pick.comparison_id, pick.pinned) for pick in load_picks(room)]
-        page = post(editor, DRAFT, do=do).get_data(as_text=True)
+        page = post(editor, DRAFT, action=action).get_data(as_text=True)
         if [(pick.comparison_id, pick.pinned) for pick in load_picks(room)] != before:
             path, fields = undo_button(page)
             post(editor, path, **fields)
-        assert [(pick.comparison_id, pick.pinned) for pick in load_picks(room)] == before, do
+        assert [(pick.comparison_id, pick.pinned) for pick in load_picks(room)] == before, action
 
 
 def test_taking_an_add_back_leaves_no_veto(room: Site) -> None:
@@ -149,14 +149,14 @@ def test_taking_an_add_back_leaves_no_veto(room: Site) -> None:
             return sorted(tuple(row) for row in session.execute(select(*columns)))
 
     editor, before, picked = signed_in(room), left_out(), pick_order(room)
-    path, fields = undo_button(post(editor, DRAFT, do=f"add:{before[0][0]}").get_data(as_text=True))
+    path, fields = undo_button(post(editor, DRAFT, action=f"add:{before[0][0]}").get_data(as_text=True))
     post(editor, path, **fields)
     assert (left_out(), pick_order(room)) == (before, picked)
 
 
 def test_an_add_that_somebody_else_made_first_is_a_pin_whose_undo_drops_nothing(room: Site) -> None:
     editor, (first, *rest) = signed_in(room), pick_order(room)
-    page = post(editor, DRAFT, do=f"add:{first}").get_data(as_text=True)
+    page = post(editor, DRAFT, action=f"add:{first}").get_data(as_text=True)
     assert "is pinned" in page
     path, fields = undo_button(page)
     post(editor, path, **fields)
@@ -165,8 +165,8 @@ def test_an_add_that_somebody_else_made_first_is_a_pin_whose_undo_drops_nothing(
 
 def test_the_longest_note_comes_back_with_its_pick(room: Site) -> None:
     editor, (first, *_) = signed_in(room), pick_order(room)
-    post(editor, DRAFT, **draft_form(editor) | {f"note-{first}": "long " * 900, "do": "save"})
-    path, fields = undo_button(post(editor, DRAFT, do=f"drop:{first}").get_data(as_text=True))
+    post(editor, DRAFT, **draft_form(editor) | {f"note-{first}": "long " * 900, "action": "save"})
+    path, fields = undo_button(post(editor, DRAFT, action=f"remove:{first}").get_data(as_text=True))
     post(editor, path, **fields)
     assert load_picks(room)[0].note == ("long " * 900).strip()
 
@@ -174,9 +174,9 @@ def test_the_longest_note_comes_back_with_its_pick(room: Site) -> None:
 def test_two_editors_at_once_lose_nothing(room: Site) -> None:
     one, other = signed_in(room), signed_in(room, "owner")
     mine, theirs = draft_form(one), draft_form(other)
-    post(other, DRAFT, **theirs | {"intro": "Written by the owner", "do": "save"})
+    post(other, DRAFT, **theirs | {"intro": "Written by the owner", "action": "save"})
     answer = post(
-        one, DRAFT, **mine | {"intro": "Written by the editor", "subject": "A new subject", "do": "save"}
+        one, DRAFT, **mine | {"intro": "Written by the editor", "subject": "A new subject", "action": "save"}
     )
     page = answer.get_data(as_text=True)
     assert answer.status_code == 409
@@ -189,25 +189,27 @@ def test_two_editors_at_once_lose_nothing(room: Site) -> None:
 def clashing(room: Site, base: str, mine: str, theirs: str) -> tuple[FlaskClient, str]:
     """Two editors begin with `base` as the intro and write over each other; the one who is told, and the page."""
     one, other = signed_in(room), signed_in(room, "owner")
-    post(one, DRAFT, **draft_form(one) | {"intro": base, "do": "save"})
+    post(one, DRAFT, **draft_form(one) | {"intro": base, "action": "save"})
     begun, theirs_begun = draft_form(one), draft_form(other)
-    post(other, DRAFT, **theirs_begun | {"intro": theirs, "do": "save"})
-    answer = post(one, DRAFT, **begun | {"intro": mine, "do": "save"})
+    post(other, DRAFT, **theirs_begun | {"intro": theirs, "action": "save"})
+    answer = post(one, DRAFT, **begun | {"intro": mine, "action": "save"})
     assert answer.status_code == 409
     return one, answer.get_data(as_text=True)
 
 
 def settle(client: FlaskClient, page: str, choice: str, **fields: str) -> TestResponse:
-    hidden = dict(re.findall(r'name="((?:was|mine)-[^"]+)" value="([^"]*)"', page))
-    return post(client, f"{DRAFT}/settle", page=DRAFT, **hidden, **{"choose-intro": choice}, **fields)
+    hidden = dict(re.findall(r'name="((?:base|mine)-[^"]+)" value="([^"]*)"', page))
+    return post(
+        client, f"{DRAFT}/resolve-conflict", page=DRAFT, **hidden, **{"choice-intro": choice}, **fields
+    )
 
 
 @pytest.mark.parametrize(
-    ("choice", "kept"), [("mine", "Mine"), ("theirs", "Theirs"), ("own", "Written by both")]
+    ("choice", "kept"), [("mine", "Mine"), ("theirs", "Theirs"), ("merged", "Written by both")]
 )
 def test_after_a_clash_the_issue_says_what_was_chosen(room: Site, choice: str, kept: str) -> None:
     one, page = clashing(room, "", "Mine", "Theirs")
-    settle(one, page, choice, **{"own-intro": "Written by both"})
+    settle(one, page, choice, **{"merged-intro": "Written by both"})
     assert load_issue(room).intro == kept
 
 
@@ -216,13 +218,13 @@ def test_changes_that_do_not_touch_come_joined(room: Site) -> None:
         room, "A good week. And a long one.", "A quiet week. And a long one.", "A good week. And a short one."
     )
     assert "A quiet week. And a short one.</textarea>" in page
-    assert 'value="own" checked' in page
+    assert 'value="merged" checked' in page
 
 
 def test_a_third_change_while_one_chooses_is_shown_again(room: Site) -> None:
     one, page = clashing(room, "", "Mine", "Theirs")
     owner = signed_in(room, "owner")
-    post(owner, DRAFT, **draft_form(owner) | {"intro": "Theirs, once more", "do": "save"})
+    post(owner, DRAFT, **draft_form(owner) | {"intro": "Theirs, once more", "action": "save"})
     answer = settle(one, page, "mine")
     assert (answer.status_code, load_issue(room).intro) == (409, "Theirs, once more")
     settle(one, answer.get_data(as_text=True), "mine")
@@ -232,22 +234,22 @@ def test_a_third_change_while_one_chooses_is_shown_again(room: Site) -> None:
 def test_a_note_on_a_pick_that_was_dropped_meanwhile_is_not_lost(room: Site) -> None:
     one, other, (first, *_) = signed_in(room), signed_in(room, "owner"), pick_order(room)
     begun = draft_form(one)
-    post(other, DRAFT, do=f"drop:{first}")
-    answer = post(one, DRAFT, **begun | {f"note-{first}": "An hour of work", "do": "save"})
+    post(other, DRAFT, action=f"remove:{first}")
+    answer = post(one, DRAFT, **begun | {f"note-{first}": "An hour of work", "action": "save"})
     page = answer.get_data(as_text=True)
     assert answer.status_code == 409
-    assert "The pick was taken out meanwhile" in page
+    assert "The pick was removed" in page
     assert first not in pick_order(room)
-    hidden = dict(re.findall(r'name="((?:was|mine)-[^"]+)" value="([^"]*)"', page))
-    post(one, f"{DRAFT}/settle", page=DRAFT, **hidden, **{f"choose-note-{first}": "mine"})
+    hidden = dict(re.findall(r'name="((?:base|mine)-[^"]+)" value="([^"]*)"', page))
+    post(one, f"{DRAFT}/resolve-conflict", page=DRAFT, **hidden, **{f"choice-note-{first}": "mine"})
     assert load_picks(room)[-1].note == "An hour of work"
 
 
 def test_two_editors_on_different_texts_do_not_disturb_each_other(room: Site) -> None:
     one, other = signed_in(room), signed_in(room, "owner")
     mine, theirs = draft_form(one), draft_form(other)
-    post(other, DRAFT, **theirs | {"intro": "The owner's intro", "do": "save"})
-    post(one, DRAFT, **mine | {"subject": "The editor's subject", "do": "save"})
+    post(other, DRAFT, **theirs | {"intro": "The owner's intro", "action": "save"})
+    post(one, DRAFT, **mine | {"subject": "The editor's subject", "action": "save"})
     stored = load_issue(room)
     assert (stored.intro, stored.subject) == ("The owner's intro", "The editor's subject")
 
@@ -255,7 +257,7 @@ def test_two_editors_on_different_texts_do_not_disturb_each_other(room: Site) ->
 def test_a_text_that_is_too_long_is_told_and_kept_in_the_form(room: Site) -> None:
     editor = signed_in(room)
     answer = post(
-        editor, DRAFT, **draft_form(editor) | {"intro": "x" * 20_001, "subject": "Fine", "do": "save"}
+        editor, DRAFT, **draft_form(editor) | {"intro": "x" * 20_001, "subject": "Fine", "action": "save"}
     )
     assert answer.status_code == 400
     page = answer.get_data(as_text=True)
@@ -267,7 +269,9 @@ def test_a_text_that_is_too_long_is_told_and_kept_in_the_form(room: Site) -> Non
 def test_markdown_is_shown_as_it_will_look_and_nothing_of_it_runs(room: Site) -> None:
     editor = signed_in(room)
     hostile = "A *good* week <script>alert(1)</script> [x](javascript:alert(1))"
-    page = post(editor, DRAFT, **draft_form(editor) | {"intro": hostile, "do": "save"}).get_data(as_text=True)
+    page = post(editor, DRAFT, **draft_form(editor) | {"intro": hostile, "action": "save"}).get_data(
+        as_text=True
+    )
     assert "<em>good</em>" in page
     assert "<script>" not in page
     assert 'href="javascript' not in page
@@ -276,7 +280,7 @@ def test_markdown_is_shown_as_it_will_look_and_nothing_of_it_runs(room: Site) ->
 
 def test_the_words_of_an_ended_session_are_given_back(room: Site) -> None:
     editor = signed_in(room)
-    typed = draft_form(editor) | {"intro": "An hour of work", "do": "save"}
+    typed = draft_form(editor) | {"intro": "An hour of work", "action": "save"}
     post(editor, "/desk/end-sessions", page="/desk/")
     answer = post(
         editor, DRAFT, page="/desk/sign-in", **{k: v for k, v in typed.items() if k != "csrf_token"}
@@ -300,7 +304,7 @@ def test_words_that_come_after_the_freeze_are_given_back(room: Site) -> None:
     begun = draft_form(editor)
     with room.db.begin() as session:
         session.execute(update(Issue).values(state=State.SENDING, release_at=utcnow(), started_at=utcnow()))
-    answer = post(editor, DRAFT, page="/desk/", **begun | {"intro": "An hour of work", "do": "save"})
+    answer = post(editor, DRAFT, page="/desk/", **begun | {"intro": "An hour of work", "action": "save"})
     assert answer.status_code == 409
     assert "That came too late" in answer.text
     assert "An hour of work" in answer.text

@@ -100,7 +100,7 @@ def test_every_post_without_our_proof_is_refused(room: Site) -> None:
     before = room.count_rows()
     for endpoint, method, path in desk_rules(room):
         if method == "POST":
-            assert owner.post(path, base_url=BASE, data={"do": "save"}).status_code == 400, endpoint
+            assert owner.post(path, base_url=BASE, data={"action": "save"}).status_code == 400, endpoint
     assert room.count_rows() == before
 
 
@@ -108,7 +108,7 @@ def test_a_viewer_sees_everything_and_changes_nothing(room: Site) -> None:
     viewer = signed_in(room, "viewer")
     before = pick_order(room)
     page = get(viewer, "/desk/issues/1")
-    assert 'name="do"' not in page
+    assert 'name="action"' not in page
     for path in (
         "/desk/",
         "/desk/issues/1/preview",
@@ -117,7 +117,7 @@ def test_a_viewer_sees_everything_and_changes_nothing(room: Site) -> None:
         "/desk/subscribers",
     ):
         get(viewer, path)
-    answer = post(viewer, "/desk/issues/1", page="/desk/", do=f"drop:{before[0]}")
+    answer = post(viewer, "/desk/issues/1", page="/desk/", action=f"remove:{before[0]}")
     assert answer.status_code == 403
     assert pick_order(room) == before
 
@@ -252,7 +252,7 @@ def test_history_keeps_the_name_of_somebody_who_was_removed(room: Site) -> None:
     post(
         editor,
         "/desk/issues/1/schedule",
-        do="schedule",
+        action="schedule",
         day="2030-01-01",
         clock="09:00",
         zone="UTC",
@@ -305,9 +305,9 @@ def test_a_number_that_no_row_has_breaks_nothing(room: Site, path: str) -> None:
 
 def test_buttons_with_odd_numbers_break_nothing(room: Site) -> None:
     editor = signed_in(room)
-    for do in ("add:" + "9" * 30, "drop:٣", "up:-1", "letback:0", "swap:1-x"):
-        assert post(editor, "/desk/issues/1", do=do).status_code == 404, do
-    for do in ("undo:²", "order:²", "swap:", "nothing"):
+    for action in ("add:" + "9" * 30, "drop:٣", "up:-1", "letback:0", "swap:1-x"):
+        assert post(editor, "/desk/issues/1", action=action).status_code == 404, do
+    for action in ("undo:²", "order:²", "swap:", "nothing"):
         assert post(editor, "/desk/issues/1", do=do, order="²").status_code < 500, do
 
 

@@ -53,23 +53,23 @@ def ask(client: FlaskClient, path: str, method: str = "POST", **fields: object) 
 
 
 def marks(page: str) -> dict[str, str]:
-    return dict(re.findall(r'name="(was-[^"]+)" value="([^"]*)"', page))
+    return dict(re.findall(r'name="(base-[^"]+)" value="([^"]*)"', page))
 
 
 def test_words_save_themselves_with_a_quiet_line(room: Site) -> None:
     editor = signed_in(room)
     begun = draft_form(editor)
-    answer = ask(editor, f"{DRAFT}/words", **begun | {"intro": "Half a thou"})
+    answer = ask(editor, f"{DRAFT}/autosave", **begun | {"intro": "Half a thou"})
     assert (answer.status_code, answer.headers["HX-Trigger"]) == (200, "draft-saved")
     assert "Saved <time" in answer.text
     assert load_issue(room).intro == "Half a thou"
     begun |= marks(answer.text)
-    ask(editor, f"{DRAFT}/words", **begun | {"intro": "Half a thought"})
+    ask(editor, f"{DRAFT}/autosave", **begun | {"intro": "Half a thought"})
     assert load_issue(room).intro == "Half a thought"
     assert "issue-title" not in answer.text
-    titled = ask(editor, f"{DRAFT}/words", **draft_form(editor) | {"subject": "Half a title"})
+    titled = ask(editor, f"{DRAFT}/autosave", **draft_form(editor) | {"subject": "Half a title"})
     assert '<h1 id="issue-title" hx-swap-oob="true">Half a title</h1>' in titled.text
-    assert ask(editor, f"{DRAFT}/words", **draft_form(editor)).status_code == 204
+    assert ask(editor, f"{DRAFT}/autosave", **draft_form(editor)).status_code == 204
     with room.db.read() as session:
         told = versions.list_versions(session, issues.get_by_number(session, 1).id)
         assert [one.version.summary for one in told] == ["the subject, the intro", "Drafted"]
@@ -78,26 +78,28 @@ def test_words_save_themselves_with_a_quiet_line(room: Site) -> None:
 def test_a_clash_saves_what_does_not_clash_and_says_the_rest(room: Site) -> None:
     one, other = signed_in(room), signed_in(room, "owner")
     mine, theirs = draft_form(one), draft_form(other)
-    ask(other, f"{DRAFT}/words", **theirs | {"intro": "Theirs"})
-    answer = ask(one, f"{DRAFT}/words", **mine | {"intro": "Mine", "subject": "My subject"})
+    ask(other, f"{DRAFT}/autosave", **theirs | {"intro": "Theirs"})
+    answer = ask(one, f"{DRAFT}/autosave", **mine | {"intro": "Mine", "subject": "My subject"})
     assert (answer.status_code, answer.headers["HX-Retarget"]) == (409, "#saved")
     assert "Not saved: the intro." in answer.text
     assert (load_issue(room).intro, load_issue(room).subject) == ("Theirs", "My subject")
-    again = ask(one, DRAFT, **mine | {"intro": "Mine", "do": "save"})
+    again = ask(one, DRAFT, **mine | {"intro": "Mine", "action": "save"})
     assert (again.status_code, again.headers["HX-Retarget"]) == (409, "#main")
-    assert "Two of you wrote at once" in again.text
+    assert "Edit conflict" in again.text
 
 
 def test_a_text_that_is_too_long_saves_nothing_and_says_so(room: Site) -> None:
     editor = signed_in(room)
-    answer = ask(editor, f"{DRAFT}/words", **draft_form(editor) | {"intro": "x" * 20_001, "subject": "Fine"})
+    answer = ask(
+        editor, f"{DRAFT}/autosave", **draft_form(editor) | {"intro": "x" * 20_001, "subject": "Fine"}
+    )
     assert (answer.status_code, "20001 characters are too many" in answer.text) == (400, True)
     assert load_issue(room).subject != "Fine"
 
 
 def test_a_button_changes_the_page_in_place(room: Site) -> None:
     editor, before = signed_in(room), pick_order(room)
-    answer = ask(editor, DRAFT, **draft_form(editor) | {"do": f"drop:{before[0]}"})
+    answer = ask(editor, DRAFT, **draft_form(editor) | {"action": f"remove:{before[0]}"})
     assert pick_order(room) == before[1:]
     assert "<html" not in answer.text
     assert 'id="picks-part"' in answer.text
@@ -106,7 +108,9 @@ def test_a_button_changes_the_page_in_place(room: Site) -> None:
     assert 'id="field-subject" hx-swap-oob="true"' in answer.text
     assert 'id="field-intro"' not in answer.text
     moved = ask(
-        editor, DRAFT, **draft_form(editor) | {"do": "order", "order": ",".join(map(str, before[:0:-1]))}
+        editor,
+        DRAFT,
+        **draft_form(editor) | {"action": "reorder", "order": ",".join(map(str, before[:0:-1]))},
     )
     assert (moved.headers["HX-Reswap"], pick_order(room)) == ("none", before[:0:-1])
 
@@ -114,18 +118,18 @@ def test_a_button_changes_the_page_in_place(room: Site) -> None:
 def test_a_refused_button_brings_the_picks_as_they_stand_and_says_why(room: Site) -> None:
     editor = signed_in(room)
     headers = HTMX | {"X-CSRFToken": csrf_token(editor, DRAFT), "Referer": BASE + DRAFT}
-    data = draft_form(editor) | {"do": "order", "order": "1,2"}
+    data = draft_form(editor) | {"action": "reorder", "order": "1,2"}
     answer = editor.post(DRAFT, data=data, headers=headers, base_url=BASE)
     assert (answer.status_code, answer.headers["Location"]) == (303, DRAFT)
     part = editor.get(DRAFT, headers=headers, base_url=BASE).text
-    assert "changed the picks meanwhile" in part
+    assert "changed the picks" in part
     assert 'id="picks-part"' in part
     assert "<html" not in part
 
 
 def test_a_button_to_another_page_leads_the_browser_there(room: Site) -> None:
     editor = signed_in(room)
-    answer = ask(editor, DRAFT, **draft_form(editor) | {"do": "preview"})
+    answer = ask(editor, DRAFT, **draft_form(editor) | {"action": "preview"})
     assert (answer.status_code, answer.headers["HX-Redirect"]) == (200, f"{DRAFT}/preview")
     assert "Location" not in answer.headers
 
@@ -145,36 +149,42 @@ def test_a_search_finds_while_one_types(room: Site) -> None:
     assert "<html" not in answer.text
     page = get(signed_in(room), f"{DRAFT}?find=e")
     ids = re.findall(r' id="([^"]+)"', page)
-    assert any(one.startswith("found-do-add-") for one in ids)
+    assert any(one.startswith("found-action-add-") for one in ids)
     assert len(ids) == len(set(ids))
 
 
 def test_words_are_shown_as_they_will_look_and_nothing_is_stored(room: Site) -> None:
     editor, before = signed_in(room), room.count_rows()
     answer = ask(
-        editor, f"{DRAFT}/look", intro="A *good* week <script>", subject="S" * 50, preheader="After it"
+        editor,
+        f"{DRAFT}/preview-texts",
+        intro="A *good* week <script>",
+        subject="S" * 50,
+        preheader="After it",
     )
     assert "<em>good</em>" in answer.text
     assert "<script>" not in answer.text
-    assert '<span class="number">50</span> characters; a phone shows about 40' in answer.text
+    assert '<span class="number">50</span> characters; phones show about 40' in answer.text
     assert answer.text.count("After it") == 2  # light and dark
-    assert "are the most" in ask(editor, f"{DRAFT}/look", intro="x" * 20_001).text
+    assert "are the most" in ask(editor, f"{DRAFT}/preview-texts", intro="x" * 20_001).text
     assert room.count_rows() == before
 
 
 def test_two_editors_see_each_other_and_what_changed(room: Site) -> None:
     one, other = signed_in(room), signed_in(room, "owner")
     seen = load_issue(room).revision
-    assert "is here too" not in ask(one, f"{DRAFT}/here", revision=seen).text
-    assert "editor@verdicts.io is here too, since <time" in ask(other, f"{DRAFT}/here", revision=seen).text
-    post(other, DRAFT, do=f"pin:{pick_order(room)[0]}")
-    told = ask(one, f"{DRAFT}/here", revision=seen).text
-    assert "owner@verdicts.io is here too" in told
-    assert "Changed meanwhile: a pin, by owner@verdicts.io" in told
+    assert "is also here" not in ask(one, f"{DRAFT}/presence", revision=seen).text
+    assert (
+        "editor@verdicts.io is also here, since <time" in ask(other, f"{DRAFT}/presence", revision=seen).text
+    )
+    post(other, DRAFT, action=f"pin:{pick_order(room)[0]}")
+    told = ask(one, f"{DRAFT}/presence", revision=seen).text
+    assert "owner@verdicts.io is also here" in told
+    assert "Changed by somebody else: a pin, by owner@verdicts.io" in told
     with room.db.begin() as session:
         for row in session.query(Presence):
             row.last_seen_at = utcnow() - timedelta(minutes=2)
-    assert "is here too" not in ask(one, f"{DRAFT}/here", revision=seen).text
+    assert "is also here" not in ask(one, f"{DRAFT}/presence", revision=seen).text
 
 
 def test_a_page_that_is_left_open_keeps_no_session_alive(room: Site) -> None:
@@ -188,29 +198,29 @@ def test_a_page_that_is_left_open_keeps_no_session_alive(room: Site) -> None:
             return session.scalars(select(Visit.seen_at)).one() > yesterday
 
     headers = HTMX | {"X-CSRFToken": proof, "Referer": BASE + DRAFT}
-    editor.post(f"{DRAFT}/here", headers=headers, base_url=BASE).close()
+    editor.post(f"{DRAFT}/presence", headers=headers, base_url=BASE).close()
     assert not seen()
-    editor.post(f"{DRAFT}/look", headers=headers, base_url=BASE).close()
+    editor.post(f"{DRAFT}/preview-texts", headers=headers, base_url=BASE).close()
     assert seen()
 
 
 def test_the_versions_tell_what_changed_and_bring_it_back(room: Site) -> None:
     editor, before = signed_in(room), pick_order(room)
-    post(editor, DRAFT, **draft_form(editor) | {"intro": "One fine week", "do": "save"})
-    post(editor, DRAFT, **draft_form(editor) | {"intro": "One <b>bad</b> week", "do": "save"})
-    post(editor, DRAFT, do=f"drop:{before[1]}")
+    post(editor, DRAFT, **draft_form(editor) | {"intro": "One fine week", "action": "save"})
+    post(editor, DRAFT, **draft_form(editor) | {"intro": "One <b>bad</b> week", "action": "save"})
+    post(editor, DRAFT, action=f"remove:{before[1]}")
     page = get(editor, f"{DRAFT}/versions")
     assert "dropped" in page
     assert "One <del>fine</del><ins>&lt;b&gt;bad&lt;/b&gt;</ins> week" in page
     first = min(map(int, re.findall(r'id="version-(\d+)"', page)))
     back = post(editor, f"{DRAFT}/versions", version=first)
-    assert "That version is back" in back.text
+    assert "Version restored" in back.text
     assert (pick_order(room), load_issue(room).intro) == (before, "")
     path, fields = undo_button(back.text)
     post(editor, path, **fields)
     assert (before[1] in pick_order(room), load_issue(room).intro) == (False, "One <b>bad</b> week")
     assert post(editor, f"{DRAFT}/versions", version=9999).status_code == 404
-    assert "Bring this one back" not in get(signed_in(room, "viewer"), f"{DRAFT}/versions")
+    assert "Restore" not in get(signed_in(room, "viewer"), f"{DRAFT}/versions")
 
 
 def test_words_that_differ_are_marked_and_the_rest_of_a_long_text_is_left_out() -> None:
@@ -272,14 +282,14 @@ def test_an_editor_reorders_with_keys_writes_and_never_presses_save(
     page.locator(".picks h3 a").first.focus()
     page.keyboard.press("Alt+ArrowDown")
     page.keyboard.press("Alt+ArrowDown")
-    expect(page.locator("#announce")).to_have_text(re.compile(r"is number 3 of 5 now\."))
+    expect(page.locator("#announce")).to_have_text(re.compile(r"is now number 3 of 5\."))
     assert page.evaluate("document.activeElement.id") == f"name-{before[0]}"
-    expect(page.locator("#flashes")).to_contain_text("is number 3 of 5 now.")
+    expect(page.locator("#flashes")).to_contain_text("is now number 3 of 5.")
     assert pick_order(paper) == [before[1], before[2], before[0], *before[3:]]
     page.get_by_role("button", name="Undo").click()
     expect(page.locator(".picks h3 a").first).to_have_attribute("id", f"name-{before[0]}")
     page.get_by_label("Intro", exact=True).fill("A *quiet* week")
-    expect(page.locator("#intro-look em")).to_have_text("quiet")
+    expect(page.locator("#intro-preview em")).to_have_text("quiet")
     page.get_by_label("Subject", exact=True).fill("Look what they did")
     expect(page.locator(".phone-dark .phone-subject")).to_have_text("Look what they did")
     expect(page.locator("#draft:not([data-unsaved])")).to_be_attached()
@@ -292,14 +302,14 @@ def test_an_editor_reorders_with_keys_writes_and_never_presses_save(
 def test_two_editors_meet_on_one_text(browser: Browser, paper: Site, served: str) -> None:
     one = open_draft(browser, paper, served, "editor", "dark")
     other = open_draft(browser, paper, served, "owner")
-    expect(other.locator("#here")).to_contain_text("editor@verdicts.io is here too")
+    expect(other.locator("#presence")).to_contain_text("editor@verdicts.io is also here")
     assert Axe().run(other, options={"iframes": False}).violations_count == 0
     other.get_by_label("Intro", exact=True).fill("Theirs")
     other.get_by_label("Subject", exact=True).focus()
     expect(other.locator("#draft:not([data-unsaved])")).to_be_attached()
     one.get_by_label("Intro", exact=True).fill("Mine")
-    one.get_by_role("button", name="Compare and choose").click()
-    expect(one.get_by_role("heading", name="Two of you wrote at once")).to_be_visible()
+    one.get_by_role("button", name="Resolve").click()
+    expect(one.get_by_role("heading", name="Edit conflict")).to_be_visible()
     for page, path in ((one, None), (other, f"{DRAFT}/versions")):
         if path:
             page.goto(served + path)
@@ -307,8 +317,8 @@ def test_two_editors_meet_on_one_text(browser: Browser, paper: Site, served: str
         assert found.violations_count == 0, found.generate_report()
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     one.get_by_label("Yours").check()
-    one.get_by_role("button", name="Save as chosen").click()
-    expect(one.locator("#flashes")).to_contain_text("Saved as you chose.")
+    one.get_by_role("button", name="Save").click()
+    expect(one.locator("#flashes")).to_contain_text("Edit conflict resolved.")
     assert load_issue(paper).intro == "Mine"
     assert load_picks(paper)
     one.context.close()

@@ -34,7 +34,7 @@ def lines(room: Site) -> list[tuple[str, str, int | None]]:
 def test_what_an_editor_does_to_an_issue_is_told_once(room: Site) -> None:
     editor = signed_in(room)
     first = pick_order(room)[0]
-    post(editor, "/desk/issues/1", do=f"pin:{first}")
+    post(editor, "/desk/issues/1", action=f"pin:{first}")
     post(editor, "/desk/issues/1", do=f"unpin:{first}")
     told = lines(room)
     assert told == [("edit", "issue", 1)] * 2
@@ -83,7 +83,7 @@ def test_each_change_of_a_setting_is_told_and_of_two_people_from_what_to_what(ro
 
 def test_the_page_is_for_owners_and_is_filtered(room: Site) -> None:
     owner, editor = signed_in(room, "owner"), signed_in(room)
-    post(editor, "/desk/issues/1", do="redraft")
+    post(editor, "/desk/issues/1", action="regenerate")
     get(editor, "/desk/audit-log", 403)
     page = get(owner, "/desk/audit-log?kind=issue")
     assert "redraft" in page

@@ -123,4 +123,4 @@ def test_the_front_shows_what_became_of_past_issues(room: Site) -> None:
     start_sending(room, State.SENT)
     page = get(signed_in(room), "/desk/")
     assert "Of 11 planned: 6 accepted" in page
-    assert "Draft an issue now" in page
+    assert "Draft issue now" in page

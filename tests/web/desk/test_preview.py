@@ -70,7 +70,7 @@ def test_who_would_not_be_mailed_and_who_is_nobody_is_said(room: Site) -> None:
     assert "would not get this issue: suppressed" in get(editor, f"{PREVIEW}?reader={number}")
     get(editor, f"{PREVIEW}?reader=99999", 404)
     missing = post(editor, PREVIEW, address="nobody@example.org")
-    assert (missing.status_code, "is not a reader" in missing.text) == (404, True)
+    assert (missing.status_code, "is not a subscriber" in missing.text) == (404, True)
 
 
 @pytest.mark.parametrize("view", ["phone", "tablet", "desktop", "text", "source"])
@@ -96,27 +96,29 @@ def test_images_are_not_fetched_when_they_are_off(room: Site) -> None:
 
 def test_one_is_told_what_changed_since_one_s_own_last_look(room: Site) -> None:
     editor = signed_in(room)
-    assert "You have not looked this issue through yet" in get(editor, PREVIEW)
-    post(editor, f"{DRAFT}/looked", page=PREVIEW)
-    assert "Nothing changed since your last look" in get(editor, PREVIEW)
+    assert "You have not reviewed this issue yet" in get(editor, PREVIEW)
+    post(editor, f"{DRAFT}/mark-reviewed", page=PREVIEW)
+    assert "Nothing changed since your last review" in get(editor, PREVIEW)
     with room.db.begin() as session:
         found = issues.get_by_number(session, 1)
         pick_edits.drop_pick(session, found, pick_order(room)[1], author="another@verdicts.io")
-    post(editor, DRAFT, **draft_form(editor) | {f"note-{pick_order(room)[0]}": "Look again.", "do": "save"})
+    post(
+        editor, DRAFT, **draft_form(editor) | {f"note-{pick_order(room)[0]}": "Look again.", "action": "save"}
+    )
     page = get(editor, PREVIEW)
     assert "was dropped." in page
     assert "was written: “Look again.”" in page
     marked = get(editor, f"{PREVIEW}/body?light=light&marks=1")
-    assert marked.count("Changed since your last look") == 1
+    assert marked.count("Changed since your last review") == 1
     assert "Changed since" not in get(editor, f"{PREVIEW}/mail.eml?marks=1")
-    assert "not looked this issue through" in get(signed_in(room, "owner"), PREVIEW)
+    assert "not reviewed this issue yet" in get(signed_in(room, "owner"), PREVIEW)
 
 
 def test_tests_go_to_oneself_to_all_editors_and_to_anybody_in_any_variant(room: Site) -> None:
     editor = signed_in(room)
     tests = f"{DRAFT}/tests"
     page = post(editor, tests, page=PREVIEW, to="me", topic="Infrastructure").text
-    assert "on its way to editor@verdicts.io" in page
+    assert "on the way to editor@verdicts.io" in page
     post(editor, tests, page=PREVIEW, to="editors")
     post(editor, tests, page=PREVIEW, to="address", address="friend@example.net")
     with room.db.begin() as session:
@@ -131,7 +133,7 @@ def test_tests_go_to_oneself_to_all_editors_and_to_anybody_in_any_variant(room: 
         letters[0].outcome, letters[0].reply = "accepted", "250 2.0.0 Ok: queued as 7A1B"
     part = get(editor, tests)
     assert "250 2.0.0 Ok: queued as 7A1B" in part
-    assert "The relay has not answered yet." in part
+    assert "The mail server has not replied yet." in part
     assert 'hx-trigger="every 3s"' in part
     assert post(signed_in(room, "viewer"), tests, page="/desk/", to="me").status_code == 403
 
@@ -145,15 +147,15 @@ def test_tests_are_limited_so_that_a_desk_is_no_cannon(room: Site) -> None:
 
 def test_send_now_can_be_undone_before_and_in_its_hold(room: Site) -> None:
     editor = signed_in(room)
-    path, fields = undo_button(post(editor, f"{DRAFT}/schedule", do="now", hold="5").text)
-    assert path == f"{DRAFT}/recall"
+    path, fields = undo_button(post(editor, f"{DRAFT}/schedule", action="send_now", hold="5").text)
+    assert path == f"{DRAFT}/return-to-draft"
     assert "it is a draft again" in post(editor, path, page=DRAFT, **fields).text
     assert load_issue(room).state == State.DRAFT
     start_sending(room, hold_minutes=5)
     with room.db.begin() as session:
         issues.get_by_number(session, 1).started_at = None  # nothing was claimed yet
-    assert "Take it back, as a draft" in get(editor, DRAFT)
-    assert "nobody got it" in post(editor, path, page=DRAFT).text
+    assert "Return to draft" in get(editor, DRAFT)
+    assert "Nothing was sent" in post(editor, path, page=DRAFT).text
     assert load_issue(room).state == State.DRAFT
 
 

@@ -27,10 +27,10 @@ def test_a_report_says_in_words_what_its_pictures_show(room: Site) -> None:
     numbers = start_sending(room, State.SENT)
     record_reactions(room, numbers)
     page = get(signed_in(room, "viewer"), "/desk/issues/1/report")
-    assert any("2 by people and 5 in all" in said for said in words(page))
-    assert any("Readers who left, by the hour: 2" in said for said in words(page))
+    assert any("2 by people, 5 in total" in said for said in words(page))
+    assert any("Unsubscribes by hour: 2" in said for said in words(page))
     assert "Too many mails" in page
-    assert "Said nothing" in page
+    assert "No reason given" in page
     assert "outcomes.csv" not in page  # a viewer takes no addresses away
 
 
@@ -44,7 +44,7 @@ def test_refusals_are_told_by_domain_with_their_reasons(room: Site) -> None:
     editor = signed_in(room)
     page = get(editor, "/desk/issues/1/report")
     assert re.findall(r'domain=([\w.]+)"', page) == ["example.org", "mail.example"]
-    assert "and 1 put off" in page
+    assert "and 1 deferred" in page
     listed = get(editor, "/desk/issues/1/deliveries?domain=example.org")
     assert re.findall(r'class="address"[^>]*>([^<]+)<', listed) == ["r7@example.org", "r10@example.org"]
 
@@ -85,7 +85,7 @@ def test_all_outcomes_come_as_csv_without_formulas(room: Site) -> None:
 
 def test_an_issue_stands_beside_the_last_ones_with_their_median(room: Site) -> None:
     start_sending(room, State.SENT)
-    assert "Against the last" not in get(signed_in(room), "/desk/issues/1/report")
+    assert "Compared with the last" not in get(signed_in(room), "/desk/issues/1/report")
     with room.db.begin() as session:
         session.execute(update(Delivery).where(Delivery.outcome.is_(None)).values(due_at=utcnow()))
         publication = publications.find(session)
@@ -99,8 +99,8 @@ def test_an_issue_stands_beside_the_last_ones_with_their_median(room: Site) -> N
             )
         )
     page = get(signed_in(room), "/desk/issues/2/report")
-    assert "Against the last 2 issues" in page
-    assert "Accepted: 0 here; the last 2 issues have 3 in the middle" in words(page)
+    assert "Compared with the last 2 issues" in page
+    assert "Accepted: 0 in this issue, median 3 over the last 2 issues" in words(page)
 
 
 def test_issues_that_are_over_are_counted_together_as_each_by_itself(room: Site) -> None:

@@ -24,48 +24,48 @@ def due(made: Site) -> list[int]:
 
 def test_what_one_sends_another_releases(room: Site) -> None:
     editor, owner = signed_in(room), signed_in(room, "owner")
-    assert "Two people let an issue" in get(editor, f"{PAGE}/schedule")
-    said = post(editor, f"{PAGE}/schedule", page=f"{PAGE}/schedule", do="now", hold="0").get_data(
+    assert "need approval by a second person" in get(editor, f"{PAGE}/schedule")
+    said = post(editor, f"{PAGE}/schedule", page=f"{PAGE}/schedule", action="send_now", hold="0").get_data(
         as_text=True
     )
-    assert "waits for a second person; the others are asked" in said
+    assert "is waiting for approval. The other editors were asked" in said
     assert due(room) == []
-    assert "another editor or owner releases it" in get(editor, PAGE)
-    assert "waits for somebody else to release it" in get(editor, "/desk/")
+    assert "another editor or owner must approve it" in get(editor, PAGE)
+    assert "is waiting for somebody else’s approval" in get(editor, "/desk/")
     page = get(owner, PAGE)
     assert "editor@verdicts.io asked" in page
     revision = load_issue(room).revision
-    said = post(owner, f"{PAGE}/release", page=PAGE, revision=revision).get_data(as_text=True)
-    assert "Issue 1 is released." in said
-    assert "owner@verdicts.io released it" in said
+    said = post(owner, f"{PAGE}/approve", page=PAGE, revision=revision).get_data(as_text=True)
+    assert "Issue 1 approved." in said
+    assert "owner@verdicts.io approved it" in said
     assert due(room) == [load_issue(room).id]
 
 
 def test_an_edit_asks_for_a_new_look(room: Site) -> None:
     editor, owner = signed_in(room), signed_in(room, "owner")
-    post(editor, f"{PAGE}/schedule", page=f"{PAGE}/schedule", do="now", hold="0")
+    post(editor, f"{PAGE}/schedule", page=f"{PAGE}/schedule", action="send_now", hold="0")
     seen = load_issue(room).revision
-    post(editor, PAGE, do="pin:1")
-    said = post(owner, f"{PAGE}/release", page=PAGE, revision=seen).get_data(as_text=True)
+    post(editor, PAGE, action="pin:1")
+    said = post(owner, f"{PAGE}/approve", page=PAGE, revision=seen).get_data(as_text=True)
     assert "was edited since" in said
-    assert "was edited since it was asked for" in get(owner, PAGE)
-    post(owner, f"{PAGE}/ask", page=PAGE)
-    said = post(editor, f"{PAGE}/release", page=PAGE, revision=load_issue(room).revision).get_data(
+    assert "it was edited after the request" in get(owner, PAGE)
+    post(owner, f"{PAGE}/request-approval", page=PAGE)
+    said = post(editor, f"{PAGE}/approve", page=PAGE, revision=load_issue(room).revision).get_data(
         as_text=True
     )
-    assert "Issue 1 is released." in said
+    assert "Issue 1 approved." in said
 
 
 def test_a_form_without_what_was_seen_releases_nothing(room: Site) -> None:
     editor, owner = signed_in(room), signed_in(room, "owner")
-    post(editor, f"{PAGE}/schedule", page=f"{PAGE}/schedule", do="now", hold="0")
-    post(owner, f"{PAGE}/release", page=PAGE)
+    post(editor, f"{PAGE}/schedule", page=f"{PAGE}/schedule", action="send_now", hold="0")
+    post(owner, f"{PAGE}/approve", page=PAGE)
     assert due(room) == []
 
 
 def test_where_one_is_enough_nobody_is_asked(sqlite: Database, tmp_path: Path) -> None:
     room = make_desk(sqlite, tmp_path)
     editor = signed_in(room)
-    post(editor, f"{PAGE}/schedule", page=f"{PAGE}/schedule", do="now", hold="0")
+    post(editor, f"{PAGE}/schedule", page=f"{PAGE}/schedule", action="send_now", hold="0")
     assert "second person" not in get(editor, PAGE)
     assert due(room) == [load_issue(room).id]

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-
 from http import HTTPStatus
+
 import nh3
 from flask import Blueprint, abort, render_template, request
 from markupsafe import Markup

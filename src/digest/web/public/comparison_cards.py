@@ -84,7 +84,9 @@ def from_block(block: Block) -> ComparisonCard:
     return _card(block.slug, block.left, block.right, block.quotes, block.note)
 
 
-def _card(slug: str, left: Side, right: Side, all_quotes: tuple[ReviewerQuote, ...], note: str) -> ComparisonCard:
+def _card(
+    slug: str, left: Side, right: Side, all_quotes: tuple[ReviewerQuote, ...], note: str
+) -> ComparisonCard:
     return ComparisonCard(
         slug=slug,
         left=_column(left),

@@ -54,7 +54,9 @@ def subscribe() -> tuple[Response, int]:
     except (BadInput, BadToken) as problem:
         return _render_refusal(given, str(problem))
     if wants_json():
-        return jsonify(status="ok", message="Check your inbox: we sent you an email with a link to confirm."), 200
+        return jsonify(
+            status="ok", message="Check your inbox: we sent you an email with a link to confirm."
+        ), 200
     with services().db.read() as session:
         page = render_template(
             "check_inbox.html",

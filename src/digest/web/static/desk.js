@@ -1,67 +1,67 @@
-// What the desk needs beside htmx. Every page works without it.
+// What the desk needs besides htmx. Every page works without it.
 const $ = (selector, within = document) => within.querySelector(selector);
 const $$ = (selector, within = document) => [...within.querySelectorAll(selector)];
 let pressed = null;
-const proof = () => $("meta[name=csrf-token]").content;
+const csrfToken = () => $("meta[name=csrf-token]").content;
 
 document.documentElement.classList.add("live");
 
-// Our proof goes with every change that htmx makes.
+// Every change that htmx makes carries the CSRF token.
 document.addEventListener("htmx:configRequest", ({ detail }) => {
-  if (detail.verb !== "get") detail.headers["X-CSRFToken"] = proof();
-  // htmx knows no button that stands outside of its form.
-  if (detail.elt.id === "draft" && pressed?.value) detail.parameters.do = pressed.value;
+  if (detail.verb !== "get") detail.headers["X-CSRFToken"] = csrfToken();
+  // htmx ignores a submit button outside of its form.
+  if (detail.elt.id === "draft" && pressed?.value) detail.parameters.action = pressed.value;
 });
 document.addEventListener("htmx:configRequest", (event) => {
-  if (event.detail.elt.id === "order" && !event.detail.elt.value) event.preventDefault(); // it went with a button
+  if (event.detail.elt.id === "order" && !event.detail.elt.value) event.preventDefault(); // it was sent with a button
 });
 
-// The draft: a pick is moved at once, and its new place is sent a moment later.
+// The draft: a pick moves at once, and the new order is sent a moment later.
 
-let waiting = null;
-let onItsWay = 0;
+let sendTimer = null;
+let ordersInFlight = 0;
 const picks = () => $$("[data-pick]");
-const tell = (words) => { $("#announce").textContent = words; };
+const announce = (text) => { $("#announce").textContent = text; };
 
-function number() {
-  picks().forEach((pick, place) => { $(".pick-place", pick).textContent = place + 1; });
+function renumber() {
+  picks().forEach((pick, index) => { $(".pick-place", pick).textContent = index + 1; });
 }
 
-function send(pick) {
+function sendOrder(pick) {
   const order = $("#order");
-  order.value = picks().map((one) => one.dataset.pick).join(",");
-  order.setAttribute("hx-vals", JSON.stringify({ do: `order:${pick.dataset.pick}` }));
-  clearTimeout(waiting);
-  waiting = setTimeout(() => { waiting = null; onItsWay += 1; htmx.trigger(order, "reordered"); }, 400);
+  order.value = picks().map((other) => other.dataset.pick).join(",");
+  order.setAttribute("hx-vals", JSON.stringify({ action: `reorder:${pick.dataset.pick}` }));
+  clearTimeout(sendTimer);
+  sendTimer = setTimeout(() => { sendTimer = null; ordersInFlight += 1; htmx.trigger(order, "reordered"); }, 400);
 }
 
-// A button that is pressed before that takes the order along.
+// A button pressed before that sends the order along.
 document.addEventListener("htmx:beforeRequest", ({ detail }) => {
-  if (detail.elt.id === "draft") waiting = clearTimeout(waiting) ?? null;
+  if (detail.elt.id === "draft") sendTimer = clearTimeout(sendTimer) ?? null;
 });
 document.addEventListener("htmx:afterRequest", ({ detail }) => {
-  if (detail.elt.id === "order") onItsWay -= 1;
-  if (detail.elt.id === "draft") [waiting, onItsWay] = [clearTimeout(waiting) ?? null, 0];
-  if (["order", "draft"].includes(detail.elt.id) && !waiting && !onItsWay && $("#order")) $("#order").value = "";
+  if (detail.elt.id === "order") ordersInFlight -= 1;
+  if (detail.elt.id === "draft") [sendTimer, ordersInFlight] = [clearTimeout(sendTimer) ?? null, 0];
+  if (["order", "draft"].includes(detail.elt.id) && !sendTimer && !ordersInFlight && $("#order")) $("#order").value = "";
 });
 
-function move(pick, by) {
+function move(pick, step) {
   const all = picks();
-  const other = all[all.indexOf(pick) + by];
+  const other = all[all.indexOf(pick) + step];
   const name = pick.dataset.name;
-  if (!other) return tell(`${name} is ${by < 0 ? "first" : "last"} already.`);
-  const held = document.activeElement;
-  if (by < 0) other.before(pick); else other.after(pick);
-  number();
-  if (pick.contains(held)) held.focus({ preventScroll: true });
+  if (!other) return announce(`${name} is already ${step < 0 ? "first" : "last"}.`);
+  const focused = document.activeElement;
+  if (step < 0) other.before(pick); else other.after(pick);
+  renumber();
+  if (pick.contains(focused)) focused.focus({ preventScroll: true });
   pick.scrollIntoView({ block: "nearest" });
-  tell(`${name} is number ${picks().indexOf(pick) + 1} of ${all.length} now.`);
-  send(pick);
+  announce(`${name} is now number ${picks().indexOf(pick) + 1} of ${all.length}.`);
+  sendOrder(pick);
 }
 
 document.addEventListener("click", (event) => {
-  const button = event.target.closest?.("button[name=do]");
-  const step = { up: -1, down: 1 }[button?.value.split(":")[0]];
+  const button = event.target.closest?.("button[name=action]");
+  const step = { move_up: -1, move_down: 1 }[button?.value.split(":")[0]];
   if (!step || !$("#order")) return;
   event.preventDefault();
   move(button.closest("[data-pick]"), step);
@@ -81,8 +81,8 @@ document.addEventListener("pointerdown", (event) => {
   if (!pick || !$("#order") || event.button) return;
   event.preventDefault();
   const before = picks();
-  pick.classList.add("held");
-  const over = ({ clientY }) => {
+  pick.classList.add("dragging");
+  const drag = ({ clientY }) => {
     for (const other of picks()) {
       const { top, height } = other.getBoundingClientRect();
       if (other === pick || clientY < top || clientY > top + height) continue;
@@ -90,24 +90,24 @@ document.addEventListener("pointerdown", (event) => {
       if (down && clientY > top + height / 3) other.after(pick);
       if (!down && clientY < top + (2 * height) / 3) other.before(pick);
     }
-    number();
+    renumber();
   };
-  const end = () => {
-    pick.classList.remove("held");
-    document.removeEventListener("pointermove", over);
-    document.removeEventListener("pointerup", end);
-    document.removeEventListener("pointercancel", end);
-    if (picks().every((one, place) => one === before[place])) return;
-    tell(`${pick.dataset.name} is number ${picks().indexOf(pick) + 1} of ${before.length} now.`);
-    send(pick);
+  const drop = () => {
+    pick.classList.remove("dragging");
+    document.removeEventListener("pointermove", drag);
+    document.removeEventListener("pointerup", drop);
+    document.removeEventListener("pointercancel", drop);
+    if (picks().every((other, index) => other === before[index])) return;
+    announce(`${pick.dataset.name} is now number ${picks().indexOf(pick) + 1} of ${before.length}.`);
+    sendOrder(pick);
   };
-  document.addEventListener("pointermove", over);
-  document.addEventListener("pointerup", end);
-  document.addEventListener("pointercancel", end);
+  document.addEventListener("pointermove", drag);
+  document.addEventListener("pointerup", drop);
+  document.addEventListener("pointercancel", drop);
 });
 
-// One act at a time: a second press while the first is on its way does nothing. Afterwards the focus is where it was,
-// or at the pick, or at the list.
+// One action at a time: a second click while the first is in flight does nothing. Afterwards the focus returns to the
+// button, else to the pick, else to the list.
 
 document.addEventListener("submit", (event) => {
   if (event.target.id !== "draft") return;
@@ -124,7 +124,7 @@ document.addEventListener("htmx:afterRequest", ({ detail }) => {
   ($(`#${CSS.escape(id)}`) ?? (row && $("h3 a", row)) ?? $("#picks"))?.focus();
 });
 
-// Words: what is being written is never replaced, and the last of it is sent when the page goes away.
+// Texts: a field with the focus is never replaced, and unsaved changes are sent when the page is closed.
 
 let unsaved = false;
 
@@ -139,33 +139,33 @@ document.addEventListener("htmx:afterRequest", ({ detail }) => {
 });
 
 document.addEventListener("htmx:oobBeforeSwap", (event) => {
-  const writing = document.activeElement;
-  if (writing.matches("input, textarea") && event.detail.target.contains(writing)) event.preventDefault();
+  const focused = document.activeElement;
+  if (focused.matches("input, textarea") && event.detail.target.contains(focused)) event.preventDefault();
 });
 
 document.addEventListener("htmx:beforeRequest", ({ detail }) => {
   if (["saver", "draft"].includes(detail.elt.id)) unsaved = false;
 });
 
-const problems = { 401: "You are signed out. Sign in in another tab, then write on here.", 0: "No connection." };
-function notSaved({ detail }) {
+const problems = { 401: "You are signed out. Sign in in another tab, then continue here.", 0: "No connection." };
+function showNotSaved({ detail }) {
   const saved = $("#saved");
   const { status } = detail.xhr;
   const saving = ["saver", "draft", "order"].includes(detail.elt.id);
   if (!saved || detail.xhr.getResponseHeader("HX-Retarget") || !(saving || status in problems)) return;
   if (saving) unsaved = true;
   saved.innerHTML = '<span role="alert" class="skip"></span>';
-  saved.firstChild.textContent = `Not saved: ${problems[status] ?? "something broke on our side."} Your words are still here.`;
+  saved.firstChild.textContent = `Not saved: ${problems[status] ?? "something went wrong on the server."} Your changes are still on this page.`;
   if (unsaved) setTimeout(() => unsaved && htmx.trigger("#saver", "change"), 10_000);
 }
-document.addEventListener("htmx:responseError", notSaved);
-document.addEventListener("htmx:sendError", notSaved);
+document.addEventListener("htmx:responseError", showNotSaved);
+document.addEventListener("htmx:sendError", showNotSaved);
 
 addEventListener("pagehide", () => {
   const form = $("#draft");
-  if (!form || !(unsaved || waiting)) return;
+  if (!form || !(unsaved || sendTimer)) return;
   const body = new URLSearchParams(new FormData(form));
-  if (waiting) body.set("do", JSON.parse($("#order").getAttribute("hx-vals")).do);
-  const headers = { "X-CSRFToken": proof() };
-  fetch(waiting ? form.action : form.dataset.words, { method: "POST", body, headers, keepalive: true });
+  if (sendTimer) body.set("action", JSON.parse($("#order").getAttribute("hx-vals")).action);
+  const headers = { "X-CSRFToken": csrfToken() };
+  fetch(sendTimer ? form.getAttribute("action") : form.dataset.autosaveUrl, { method: "POST", body, headers, keepalive: true });
 });

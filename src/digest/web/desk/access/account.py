@@ -1,4 +1,4 @@
-"""One's own account: how one signs in, and where one is signed in."""
+"""The user's own account: second factors and active sessions."""
 
 from flask import g
 from werkzeug.wrappers import Response
@@ -19,7 +19,7 @@ from digest.web.desk.view_helpers import flash_done, redirect_to, render_page, s
 @blueprint.get("/account")
 @allow_without_second_factor
 def account() -> str:
-    """Second factors, recovery codes, and every session, this one marked."""
+    """Second factors, recovery codes, and every session with the current one marked."""
     now = utcnow()
     with services().db.read() as db:
         return render_page(
@@ -40,12 +40,12 @@ def account() -> str:
 @requires_role(Role.VIEWER)
 @requires_recent_proof
 def end_session(number: int) -> Response:
-    """End one of one's own sessions."""
+    """End one of the user's own sessions."""
     with services().db.begin() as db:
         if not sessions.end(db, g.me.id, number):
-            raise NotFound("this session has ended already")
+            raise NotFound("this session has already ended")
         record(db, "end a session", "person", g.me.id)
-    flash_done("That session is ended.")
+    flash_done("Session signed out.")
     return redirect_to("access.account")
 
 
@@ -54,11 +54,11 @@ def end_session(number: int) -> Response:
 @requires_role(Role.VIEWER)
 @requires_recent_proof
 def end_other_sessions() -> Response:
-    """End every session of one's own but this."""
+    """End all of the user's sessions but this one."""
     with services().db.begin() as db:
         ended = sessions.end_others(db, g.me.id, g.login_session.id)
         record(db, "end all other sessions", "person", g.me.id, f"{ended} ended")
     flash_done(
-        f"{ended} other {'session is' if ended == 1 else 'sessions are'} ended. Here you are still signed in."
+        f"{ended} other {'session' if ended == 1 else 'sessions'} signed out. You are still signed in here."
     )
     return redirect_to("access.account")

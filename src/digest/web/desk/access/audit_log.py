@@ -1,4 +1,4 @@
-"""The log: what the desk writes into it, and the page on which an owner reads it."""
+"""The audit log: recording what users do at the desk, and the page that shows it to owners."""
 
 from datetime import timedelta
 from typing import Final
@@ -17,8 +17,8 @@ from digest.web.desk.auth import requires_role
 from digest.web.desk.view_helpers import render_page, services
 from digest.web.guards import parse_row_number
 
-MERGE_WINDOW: Final = timedelta(minutes=10)  # the same by the same person is one line
-# The thing that a page is about, by the word after /desk/ in its address.
+MERGE_WINDOW: Final = timedelta(minutes=10)  # the same change by the same user is one entry
+# What a page is about, by the first segment of its path after /desk/.
 KIND_OF: Final = {
     "": "issue",
     "issues": "issue",
@@ -41,7 +41,7 @@ def record(
     by: int | None = None,
     publication_id: int | None = None,
 ) -> None:
-    """Write into the log what the one at the desk (or user `by`, who is just coming in) does, in its transaction."""
+    """Record what the current user (or user `by`, who is just signing in) does, in the transaction of the change."""
     who = audit_log.Who("desk", by or g.me.id)
     paper = publication_id or _publication_id(db, kind)
     audit_log.write(db, who, verb, kind, number, now=utcnow(), words=words, publication_id=paper)
@@ -49,7 +49,7 @@ def record(
 
 
 def is_unlogged(endpoint: str) -> bool:
-    """Whether a POST of this endpoint is told to nobody: a search, a look, a challenge."""
+    """Whether a POST to this endpoint is not logged: a search, a preview, a challenge."""
     return endpoint.removeprefix("desk.") in UNLOGGED
 
 
@@ -68,6 +68,7 @@ UNLOGGED: Final = {
     "access.request_new_link": "the letter has a row of its own",
 }
 
+PREVIEW_ACTIONS: Final = {"look", "preview_texts", "update_summary"}  # buttons that only show something
 
 # How the log names a change, where the endpoint's own name would not read well.
 VERBS: Final = {
@@ -88,12 +89,10 @@ VERBS: Final = {
 
 @desk.after_request
 def record_unlogged_change(response: Response) -> Response:
-    """Write a line for every change of which its own page told nothing, so that no door is forgotten."""
+    """Record every change that its own view did not record, so that none is forgotten."""
     changes = request.method not in {"GET", "HEAD", "OPTIONS"} and response.status_code < 400  # noqa: PLR2004
     told = g.get("noted") or g.get("refused") or is_unlogged(str(request.endpoint))
-    if (
-        changes and g.get("me") and not told and request.form.get("do") != "look"
-    ):  # that only shows what would be
+    if changes and g.get("me") and not told and _submitted_action() not in PREVIEW_ACTIONS:  # a preview
         verb, kind, number = _describe_request()
         words = " ".join(value for value in (request.view_args or {}).values() if isinstance(value, str))
         who, since = audit_log.Who("desk", g.me.id), utcnow() - MERGE_WINDOW
@@ -111,7 +110,7 @@ def record_unlogged_change(response: Response) -> Response:
 @blueprint.get("/audit-log", endpoint="audit_log")
 @requires_role(Role.OWNER)
 def audit_log_page() -> str:
-    """The log, fifty lines a page, of one kind or one person when asked."""
+    """The audit log, fifty entries a page, optionally of one type or one user."""
     before, kind = request.args.get("before", type=parse_row_number), request.args.get("kind") or None
     user_id = request.args.get("user", type=parse_row_number)
     with services().db.read() as db:
@@ -130,22 +129,26 @@ def audit_log_page() -> str:
         )
 
 
+def _submitted_action() -> str:
+    return request.form.get("action") or request.form.get("do", "")
+
+
 def _publication_id(db: Session, kind: str) -> int | None:
-    """The publication that things of this kind belong to; None where they belong to the house."""
+    """The publication that things of this kind belong to; None where they belong to none."""
     return publications.find(db, g.get("current_slug")).id if kind == "issue" else None
 
 
 def _describe_request() -> tuple[str, str, int | None]:
-    """Verb, kind and number of a change, from its endpoint and its address."""
+    """Verb, kind and number of a change, from its endpoint and its URL."""
     endpoint = str(request.endpoint).removeprefix("desk.")
-    verb = request.form.get("do", "").partition(":")[0] or VERBS.get(endpoint, endpoint.rpartition(".")[2])
+    verb = _submitted_action().partition(":")[0] or VERBS.get(endpoint, endpoint.rpartition(".")[2])
     number = (request.view_args or {}).get("number")
     kind = KIND_OF.get(request.path.removeprefix("/desk/").partition("/")[0], "setting")
     return verb.replace("_", " ").replace("-", " ")[:32], kind, number if isinstance(number, int) else None
 
 
 def _link(line: audit_log.Line) -> str | None:
-    """The page of the thing that a line is about, when there is one."""
+    """The page about an entry's subject, if there is one."""
     number = line.entry.number
     if number is None:
         return None

@@ -1,4 +1,4 @@
-"""Setting up, naming and removing one's own second factors."""
+"""Setting up, renaming and removing the user's own second factors."""
 
 from flask import Response as Answer
 from flask import g
@@ -33,7 +33,7 @@ from digest.web.desk.view_helpers import (
 @requires_role(Role.VIEWER)
 @requires_recent_proof
 def start_app_setup() -> Response:
-    """Draw a secret for an authenticator app."""
+    """Generate a secret for an authenticator app."""
     with services().db.begin() as db:
         totp.start(db, services().signer, g.login_session.id)
     return redirect_to("access.app_setup")
@@ -42,7 +42,7 @@ def start_app_setup() -> Response:
 @blueprint.get("/account/app")
 @allow_without_second_factor
 def app_setup() -> str:
-    """The secret as a picture and in letters, and the field for the first code."""
+    """The secret as a QR code and as text, and the field for the first code."""
     here = services()
     with here.db.read() as db:
         secret = totp.drafted(db, here.signer, g.login_session.id)
@@ -60,7 +60,7 @@ def app_setup() -> str:
 @requires_role(Role.VIEWER)
 @requires_recent_proof
 def finish_app_setup() -> Response | str:
-    """Keep the app once it shows the right code."""
+    """Save the app once it shows the right code."""
     here = services()
     try:
         with here.db.begin() as db:
@@ -78,7 +78,7 @@ def finish_app_setup() -> Response | str:
 @requires_role(Role.VIEWER)
 @requires_recent_proof
 def passkey_creation_options() -> Answer:
-    """What the browser needs to make a passkey."""
+    """What the browser needs to create a passkey."""
     with services().db.begin() as db:
         options = passkeys.ask_new(db, g.login_session, _require_party(db), utcnow())
     return Answer(options, mimetype="application/json")
@@ -89,7 +89,7 @@ def passkey_creation_options() -> Answer:
 @requires_role(Role.VIEWER)
 @requires_recent_proof
 def add_passkey() -> Response | str:
-    """Keep a passkey that the browser made."""
+    """Save a passkey that the browser created."""
     try:
         with services().db.begin() as db:
             answer, name = form_field("credential"), form_field("name")
@@ -105,7 +105,7 @@ def add_passkey() -> Response | str:
 @allow_without_second_factor
 @requires_role(Role.VIEWER)
 def rename_factor(number: int) -> Response:
-    """Call a second factor otherwise."""
+    """Rename a second factor."""
     try:
         with services().db.begin() as db:
             name = kept.rename(db, g.me.id, number, form_field("name")).name
@@ -113,7 +113,7 @@ def rename_factor(number: int) -> Response:
     except BadInput as problem:
         flash_problem(_sentence(problem))
         return redirect_to("access.account")
-    flash_done(f"It is called {name} now.")
+    flash_done(f"Renamed to {name}.")
     return redirect_to("access.account")
 
 
@@ -122,7 +122,7 @@ def rename_factor(number: int) -> Response:
 @requires_role(Role.VIEWER)
 @requires_recent_proof
 def remove_factor(number: int) -> Response:
-    """Take a second factor away."""
+    """Remove a second factor."""
     with services().db.begin() as db:
         name = kept.remove(db, g.me.id, number)
         record(db, "remove a second factor", "person", g.me.id)
@@ -135,25 +135,25 @@ def remove_factor(number: int) -> Response:
 @requires_role(Role.VIEWER)
 @requires_recent_proof
 def generate_codes() -> str | Response:
-    """Show a new set of recovery codes, once; the old set is void."""
+    """Generate recovery codes and show them once; the old ones stop working."""
     with services().db.begin() as db:
         if not kept.listing(db, g.me.id):
-            flash_problem("Recovery codes stand in for a second factor. Set one up first.")
+            flash_problem("Set up two-factor authentication first.")
             return redirect_to("access.account")
         drawn = recovery_codes.draw(db, g.me.id)
-        record(db, "draw recovery codes", "person", g.me.id)
+        record(db, "generate recovery codes", "person", g.me.id)
     return render_page("recovery_codes.html", codes=drawn, first=False)
 
 
 def _require_party(db: Session) -> passkeys.Party:
     here = passkey_party(db)
     if here is None:
-        raise BadInput("passkeys need https and a name instead of an IP address")
+        raise BadInput("passkeys need https and a host name instead of an IP address")
     return here
 
 
 def _after_setup(db: Session, made: Factor) -> list[str] | None:
-    """What follows a new factor: with the first come recovery codes, and whoever is signed in without it is out."""
+    """After the first factor: end the sessions that began without one, and return new recovery codes."""
     record(db, f"set up {'an app' if made.kind == 'app' else 'a passkey'}", "person", g.me.id)
     if len(kept.listing(db, g.me.id)) > 1:
         return None
@@ -163,7 +163,7 @@ def _after_setup(db: Session, made: Factor) -> list[str] | None:
 
 def _render_setup_done(made: Factor, fresh_codes: list[str] | None) -> Response | str:
     if fresh_codes is None:
-        flash_done(f"{made.name} is set up.")
+        flash_done(f"{made.name} added.")
         return redirect_to("access.account")
     return render_page("recovery_codes.html", codes=fresh_codes, first=True)
 

@@ -1,7 +1,7 @@
-"""Signing in through the team's own OpenID provider, by Authlib: code flow with state, nonce and PKCE.
+"""Signing in with the team's OpenID provider, by Authlib: code flow with state, nonce and PKCE.
 
-The callback is a GET that signs in, for the protocol has no other; a scanner that fetches it has no state, and gets
-nothing. Nobody comes in whom an owner has not invited.
+The callback is a GET that signs in, because the protocol requires it; a scanner that fetches it has no state and gets
+nothing. Only invited users can sign in.
 """
 
 import logging
@@ -30,7 +30,7 @@ EXTENSION: Final = "digest.provider"
 
 @dataclass(frozen=True)
 class Provider:
-    """Where the team signs in, and who we are there."""
+    """The team's OpenID provider and our client there."""
 
     issuer: str
     client_id: str
@@ -38,12 +38,12 @@ class Provider:
 
     @property
     def host(self) -> str:
-        """The provider as people know it."""
+        """The provider's host, as its name for people."""
         return urlsplit(self.issuer).netloc
 
 
 def register(app: Flask, provider: Provider) -> None:
-    """Make the provider known to the app; it is asked for its own addresses when somebody first signs in."""
+    """Register the provider with the app; its metadata is fetched when someone first signs in."""
     from authlib.integrations.flask_client import OAuth
 
     client = OAuth(app).register(
@@ -65,26 +65,26 @@ def register(app: Flask, provider: Provider) -> None:
 @allow_anonymous
 @request_limits.rate_limited("30/15 minutes", "desk provider")
 def start_oidc() -> Response:
-    """Lead to the provider. A page of our own does it: a form may post to nobody but us, nor be sent on."""
+    """Send the browser to the provider, by a page of our own: our CSP lets no form post or redirect elsewhere."""
     from requests.exceptions import RequestException
 
     client, known = _client()
     try:
         _check_issuer(known, client.load_server_metadata().get("issuer"))
-        there = client.authorize_redirect(_redirect_uri()).headers["Location"]
+        url = client.authorize_redirect(_redirect_uri()).headers["Location"]
     except (RequestException, ValueError, KeyError, RuntimeError) as error:
-        LOG.warning("the provider did not answer", extra={"error": type(error).__name__})
+        LOG.warning("OpenID provider did not answer", extra={"error": type(error).__name__})
         raise Unavailable(
-            f"{known.host} does not answer; try again in a minute, or sign in by a letter"
+            f"{known.host} is not responding; try again in a minute, or sign in by email"
         ) from None
-    return Response(render_page("oidc_redirect.html", there=there, provider=known), mimetype="text/html")
+    return Response(render_page("oidc_redirect.html", url=url, provider=known), mimetype="text/html")
 
 
 @blueprint.get("/provider/back")
 @allow_anonymous
 @request_limits.rate_limited("60/15 minutes", "desk provider back")
 def oidc_callback() -> Response:
-    """Come in with what the provider says of who was there, if an owner invited that address."""
+    """Sign in the user that the provider confirms, if an owner invited that address."""
     if request.method != "GET":
         raise MethodNotAllowed
     _, known = _client()
@@ -109,7 +109,7 @@ def oidc_callback() -> Response:
 
 
 def _fetch_claims() -> dict[str, Any]:
-    """What the provider signed. State, nonce, PKCE, signature, issuer, audience and age are checked by Authlib."""
+    """The ID token's claims. Authlib checks state, nonce, PKCE, signature, issuer, audience and age."""
     from authlib.common.errors import AuthlibBaseError
     from joserfc.errors import JoseError
     from requests.exceptions import RequestException
@@ -123,22 +123,20 @@ def _fetch_claims() -> dict[str, Any]:
         token = client.authorize_access_token(claims_options=wanted)
         return dict(token["userinfo"])
     except (AuthlibBaseError, JoseError, RequestException, ValueError, KeyError, RuntimeError) as error:
-        # The provider's words may hold an address or a code; its kind of refusal does not.
-        LOG.warning("sign-in by the provider failed", extra={"error": type(error).__name__})
-        raise NotAllowed("the provider did not let you in, or that took too long; try once more") from None
+        # The error's text may contain an address or a code; its type does not.
+        LOG.warning("OpenID sign-in failed", extra={"error": type(error).__name__})
+        raise NotAllowed("sign-in failed or took too long; try again") from None
 
 
 def _check_issuer(known: Provider, issuer: object) -> None:
-    """Metadata that speak for another issuer are an attempt to impersonate one (OpenID Connect Discovery, 4.3)."""
+    """Metadata with another issuer may be an impersonation (OpenID Connect Discovery, 4.3)."""
     if issuer != known.issuer:
-        LOG.error("the provider's metadata name another issuer than DIGEST_OIDC_ISSUER")
-        raise Unavailable(
-            f"{known.host} speaks for another provider than the one that was set; tell an owner"
-        )
+        LOG.error("OpenID metadata has another issuer than DIGEST_OIDC_ISSUER")
+        raise Unavailable(f"{known.host} has a different issuer than configured; tell an owner")
 
 
 def _redirect_uri() -> str:
-    """By the base URL that was set, not by a Host header, which anybody writes."""
+    """From the configured base URL, because anyone can send any Host header."""
     return f"{services().base_url}/desk/provider/back"
 
 

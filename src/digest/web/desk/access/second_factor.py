@@ -1,4 +1,4 @@
-"""The second factor: asked for after the letter, and again before a change of how one signs in."""
+"""The second factor: required after the sign-in link, and again before changes of how a user signs in."""
 
 from flask import Response as Answer
 from flask import g, jsonify, redirect
@@ -29,14 +29,14 @@ from digest.web.desk.view_helpers import (
     services,
 )
 
-USER_RATE = "6/15 minutes"  # at one person's second factor: a million codes take centuries
+USER_RATE = "6/15 minutes"  # per user: guessing a 6-digit code would take centuries
 NETWORK_RATE = "30/15 minutes"
 
 
 @blueprint.get("/second-factor")
 @allow_anonymous
 def second_factor() -> Response | Answer:
-    """Ask for the second factor; without one, offer a letter."""
+    """Ask for the second factor; to a user without one, offer a sign-in link."""
     if g.login_session is None:
         return redirect_to("access.sign_in")
     with services().db.read() as db:
@@ -47,7 +47,7 @@ def second_factor() -> Response | Answer:
 @allow_anonymous
 @request_limits.rate_limited(NETWORK_RATE, "second factor")
 def verify_code() -> Response:
-    """Take a code of the app, or one of the recovery codes."""
+    """Verify a code from the app, or a recovery code."""
     visit, code = _require_session(), form_field("code")
     _count_attempt(visit)
     with services().db.begin() as db:
@@ -73,7 +73,7 @@ def passkey_request_options() -> Answer:
 @allow_anonymous
 @request_limits.rate_limited(NETWORK_RATE, "second factor")
 def verify_passkey() -> Response:
-    """Take what a passkey answered."""
+    """Verify a passkey's response."""
     visit = _require_session()
     _count_attempt(visit)
     with services().db.begin() as db:
@@ -88,17 +88,17 @@ def verify_passkey() -> Response:
 @allow_without_second_factor
 @requires_role(Role.VIEWER)
 def request_new_link() -> Response:
-    """Post a sign-in letter to whoever is signed in and has no second factor: it proves them anew."""
+    """Send a sign-in link to a signed-in user without a second factor, as a new proof of identity."""
     _count_attempt(g.login_session)
     with services().db.begin() as db:
         delivery.post(db, "sign_in", now=utcnow(), user_id=g.me.id)
     services().nudge("letters")
-    flash_done("A letter is on its way. Open its link in this browser.")
+    flash_done("We emailed you a sign-in link. Open it in this browser.")
     return redirect_to("access.account")
 
 
 def passkey_party(db: Session) -> passkeys.Party | None:
-    """The site as passkeys know it; None where they cannot work."""
+    """Our relying party for passkeys; None where passkeys cannot work."""
     return passkeys.party(services().base_url, publications.find(db).name)
 
 
@@ -110,49 +110,51 @@ def _render_form(db: Session, visit: Seen) -> str:
         kinds=kinds,
         passkey=passkey,
         address=visit.address,
-        half_way=not visit.proved_at,
+        is_signing_in=not visit.proved_at,
     )
 
 
 def _require_session() -> Seen:
-    """The session that owes or repeats its proof."""
+    """The login session that awaits or repeats its second factor. Raises Unauthorized."""
     if g.login_session is None:
-        raise Unauthorized("That took too long. Sign in once more.")
+        raise Unauthorized("That took too long. Sign in again.")
     return g.login_session  # type: ignore[no-any-return]  # g holds anything
 
 
 def _count_attempt(visit: Seen) -> None:
-    """Every try is counted, right or wrong."""
+    """Count an attempt, right or wrong. Raises TooManyRequests."""
     if not services().limiter.allows(USER_RATE, "second factor", "user", str(visit.user_id)):
-        raise TooManyRequests("Too many tries. Wait a quarter of an hour; your codes stay good.")
+        raise TooManyRequests("Too many attempts. Wait 15 minutes; your codes stay valid.")
 
 
 def _verify(db: Session, visit: Seen, code: str) -> str:
-    """What the code was: "app", "recovery code", or nothing."""
+    """What the code was: "app", "recovery code", or "" for a wrong one."""
     if totp.looks_like_one(code):
         return "app" if totp.check(db, services().signer, visit.user_id, code, utcnow()) else ""
     return "recovery code" if recovery_codes.use(db, visit.user_id, code, utcnow()) else ""
 
 
 def _elevate(db: Session, visit: Seen, by: str) -> str:
-    verb = "show once more who it is" if visit.proved_at else "sign in"
+    verb = "confirm identity" if visit.proved_at else "sign in"
     record(db, verb, "person", visit.user_id, f"{visit.way.partition(' and ')[0]} and {by}", by=visit.user_id)
     return visits.prove(db, visit.id, utcnow(), by=by)
 
 
 def _record_failure(db: Session, visit: Seen) -> str:
-    record(db, "fail at the second factor", "person", visit.user_id, by=visit.user_id)
+    record(db, "fail second factor", "person", visit.user_id, by=visit.user_id)
     return ""
 
 
 def _redirect_after(key: str, by: str, visit: Seen) -> Response:
     if not key:
-        flash_problem("That was not right. A code is good for half a minute, and once; a recovery code once.")
+        flash_problem(
+            "That code is wrong or has expired. App codes are valid for 30 seconds, recovery codes once."
+        )
         return redirect_to("access.second_factor")
     session_cookie.store_key(key)
     if by == "recovery code":
         with services().db.read() as db:
             left = recovery_codes.left(db, visit.user_id)
-        flash_done(f"That was a recovery code; {left} left. Is your phone lost? Then remove it here.")
+        flash_done(f"You used a recovery code; {left} left. If you lost your device, remove it here.")
         return redirect_to("access.account")
     return redirect(session_cookie.landing_url(), 303)

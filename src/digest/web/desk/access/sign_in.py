@@ -1,4 +1,4 @@
-"""Signing in by a letter, and out. The same answer for every address: the page tells nobody who works here."""
+"""Signing in by an emailed link, and out. The response is the same for every address, so that it reveals no users."""
 
 import logging
 
@@ -27,7 +27,7 @@ LOG = logging.getLogger(__name__)
 @blueprint.get("/sign-in")
 @allow_anonymous
 def sign_in() -> str:
-    """Ask for the address, or lead to the team's provider."""
+    """Ask for the address, or offer the team's provider."""
     return render_page("sign_in.html", sent=False, provider=current_app.extensions.get("digest.provider"))
 
 
@@ -35,10 +35,10 @@ def sign_in() -> str:
 @allow_anonymous
 @request_limits.rate_limited("20/15 minutes", "desk sign-in")
 def request_link() -> str:
-    """Post a sign-in letter to a user's address; say the same whether or not there is such a user."""
+    """Send a sign-in link to a user's address; respond the same whether or not there is such a user."""
     address = form_field("address")
     if not services().limiter.allows("5/15 minutes", "desk sign-in", "address", address.lower()):
-        raise TooManyRequests("That was asked for too often. Wait a quarter of an hour and try again.")
+        raise TooManyRequests("Too many requests. Wait 15 minutes and try again.")
     with services().db.begin() as db:
         user = users.find_user(db, address)
         if user is not None:
@@ -50,7 +50,7 @@ def request_link() -> str:
 @blueprint.get("/enter/<token>")
 @allow_anonymous
 def confirm_sign_in(token: str) -> Answer | tuple[Answer, int]:
-    """Show the button that signs in: a scanner which fetches the link of the letter uses nothing up."""
+    """Show the button that signs in, so that a scanner that fetches the link does not use it up."""
     here = services()
     try:
         with here.db.read() as db:
@@ -64,20 +64,20 @@ def confirm_sign_in(token: str) -> Answer | tuple[Answer, int]:
 @allow_anonymous
 @request_limits.rate_limited("60/15 minutes", "desk enter")
 def finish_sign_in(token: str) -> Response | tuple[Answer, int]:
-    """Sign in with a letter's token, which works once and not for long; a second factor may still be owed."""
+    """Sign in with the link's token, which works once and expires soon; a second factor may still be required."""
     here = services()
     try:
         with here.db.begin() as db:
             key = begin_session(db, users.sign_in(db, here.signer, token, utcnow()), "letter")
     except BadToken as problem:
-        LOG.warning("a sign-in link was refused", extra={"why": str(problem)})
+        LOG.warning("sign-in link refused", extra={"why": str(problem)})
         return _render_link_page(token, str(problem)), 400
     session_cookie.store_key(key)
     return redirect_after_sign_in()
 
 
 def begin_session(db: Session, user: User, way: str) -> str:
-    """Begin a session for a user who came by this way; gives the key to remember after the commit."""
+    """Begin a login session for a user who signed in this way; returns its key, to be stored after the commit."""
     key = session_cookie.begin(db, user, way)
     visit = visits.find(db, key, utcnow())
     record(
@@ -87,7 +87,7 @@ def begin_session(db: Session, user: User, way: str) -> str:
 
 
 def redirect_after_sign_in() -> Response:
-    """To the page that was asked for; to the second factor when it is owed."""
+    """To the page that was requested, or to the second factor if it is still required."""
     visit = session_cookie.find_session()
     if visit is not None and visit.proved_at is None:
         return redirect_to("access.second_factor")
@@ -110,17 +110,17 @@ def sign_out() -> Response:
 @allow_without_second_factor
 @requires_role(Role.VIEWER)
 def end_all_sessions() -> Response:
-    """End every session of the one who asks, on all machines."""
+    """End all of the user's sessions, on all devices."""
     with services().db.begin() as db:
         visits.end_all(db, db.get_one(User, g.me.id))
         record(db, "end all sessions", "person", g.me.id)
     session.clear()
-    flash_done("All your sessions are ended.")
+    flash_done("You are signed out everywhere.")
     return redirect_to("access.sign_in")
 
 
 def _render_link_page(token: str, problem: str | None = None) -> Answer:
-    """The page with the button. Its address holds the token, so it is told to no other page."""
+    """The page with the button. Its URL contains the token, so it is sent to no other page as a referrer."""
     answer = Answer(render_page("finish_sign_in.html", token=token, problem=problem))
     answer.headers["Referrer-Policy"] = "no-referrer"
     return answer

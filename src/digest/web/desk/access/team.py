@@ -1,4 +1,4 @@
-"""Who may come in. Only an owner sees this."""
+"""Managing the team: users, roles and the two-factor policy. For owners only."""
 
 from flask import g, url_for
 from sqlalchemy.orm import Session
@@ -22,13 +22,13 @@ from digest.web.desk.view_helpers import Undo, flash_done, form_field, redirect_
 @blueprint.get("/team")
 @requires_role(Role.OWNER)
 def team() -> str:
-    """Everybody who may come in, and the form that invites."""
+    """All users, and the invitation form."""
     with services().db.read() as db:
         return render_page(
             "team.html",
             people=users.list_users(db),
             factors=factors.counts(db),
-            demanded=factors.demanded(db),
+            is_required=factors.demanded(db),
             roles=list(Role),
             zone=current_publication.get(db).zone,
         )
@@ -38,7 +38,7 @@ def team() -> str:
 @requires_role(Role.OWNER)
 @requires_recent_proof
 def invite() -> Response:
-    """Let somebody in and post them a letter that signs them in."""
+    """Invite a user and email them a sign-in link."""
     with services().db.begin() as db:
         user = users.invite_user(db, form_field("address"), _submitted_role(), utcnow())
         delivery.post(db, "sign_in", now=utcnow(), user_id=user.id)
@@ -46,7 +46,7 @@ def invite() -> Response:
         address, number = user.address, user.id
     services().nudge("letters")
     flash_done(
-        f"{address} is invited; the letter is on its way.",
+        f"{address} is invited. We emailed them a sign-in link.",
         Undo(url_for("desk.access.remove_user", number=number), {}),
     )
     return redirect_to("access.team")
@@ -56,15 +56,18 @@ def invite() -> Response:
 @requires_role(Role.OWNER)
 @requires_recent_proof
 def change_role(number: int) -> Response:
-    """Give somebody else another role; it holds from their next click."""
+    """Change another user's role, effective from their next request."""
     _refuse_self(number)
     with services().db.begin() as db:
         user = _get_user(db, number)
         before = user.role
-        address, now_is = user.address, users.invite_user(db, user.address, _submitted_role(), utcnow()).role
-        record(db, "change the role", "person", number, f"from {before} to {now_is}")
+        address, new_role = (
+            user.address,
+            users.invite_user(db, user.address, _submitted_role(), utcnow()).role,
+        )
+        record(db, "change the role", "person", number, f"from {before} to {new_role}")
     flash_done(
-        f"{address} is {now_is} now.",
+        f"{address} is now {new_role}.",
         Undo(url_for("desk.access.change_role", number=number), {"role": before}),
     )
     return redirect_to("access.team")
@@ -74,14 +77,14 @@ def change_role(number: int) -> Response:
 @requires_role(Role.OWNER)
 @requires_recent_proof
 def remove_user(number: int) -> Response:
-    """Take somebody's way in; what they did stays in the issues' history."""
+    """Remove a user; what they did stays in the issues' history."""
     _refuse_self(number)
     with services().db.begin() as db:
         user = users.remove_user(db, number, utcnow())
         record(db, "remove", "person", number)
         address, was = user.address, user.role
     flash_done(
-        f"{address} can no longer come in.",
+        f"{address} was removed.",
         Undo(url_for("desk.access.invite"), {"address": address, "role": was}),
     )
     return redirect_to("access.team")
@@ -90,7 +93,7 @@ def remove_user(number: int) -> Response:
 @blueprint.post("/team/<int:number>/end-sessions")
 @requires_role(Role.OWNER)
 def end_user_sessions(number: int) -> Response:
-    """End every session of somebody else, and their sign-in links; they may sign in anew."""
+    """End another user's sessions and sign-in links; they may sign in again."""
     _refuse_self(number)
     with services().db.begin() as db:
         user = _get_user(db, number)
@@ -105,15 +108,17 @@ def end_user_sessions(number: int) -> Response:
 @requires_role(Role.OWNER)
 @requires_recent_proof
 def reset_second_factor(number: int) -> Response:
-    """Take away the second factors of somebody who lost theirs; they are signed out, and come in by a letter."""
+    """Remove the second factors of a user who lost theirs; they are signed out, and need only a sign-in link."""
     _refuse_self(number)
     with services().db.begin() as db:
         user = _get_user(db, number)
         factors.forget_all(db, number)
         sessions.end_all(db, user)
-        record(db, "take second factors away", "person", number)
+        record(db, "reset second factors", "person", number)
         address = user.address
-    flash_done(f"{address} comes in by a letter alone now, and should set up a new second factor.")
+    flash_done(
+        f"{address} can now sign in with a link alone, and should set up two-factor authentication again."
+    )
     return redirect_to("access.team")
 
 
@@ -121,14 +126,17 @@ def reset_second_factor(number: int) -> Response:
 @requires_role(Role.OWNER)
 @requires_recent_proof
 def require_second_factor() -> Response:
-    """Ask a second factor of everybody, or no longer."""
-    everybody = form_field("demand") == "yes"
+    """Require a second factor of everyone, or make it optional."""
+    required = form_field("required") == "yes"
     with services().db.begin() as db:
-        factors.demand(db, db.get_one(User, g.me.id), of_everybody=everybody)
-        record(db, "ask a second factor" if everybody else "no longer ask a second factor", "setting")
-    back = Undo(url_for("desk.access.require_second_factor"), {"demand": "" if everybody else "yes"})
+        factors.demand(db, db.get_one(User, g.me.id), of_everybody=required)
+        record(db, "require second factor" if required else "make second factor optional", "setting")
+    undo = Undo(url_for("desk.access.require_second_factor"), {"required": "" if required else "yes"})
     flash_done(
-        "Everybody needs a second factor now." if everybody else "Nobody needs a second factor now.", back
+        "Two-factor authentication is now required."
+        if required
+        else "Two-factor authentication is now optional.",
+        undo,
     )
     return redirect_to("access.team")
 
@@ -136,7 +144,7 @@ def require_second_factor() -> Response:
 def _get_user(db: Session, number: int) -> User:
     found = db.get(User, number)
     if found is None or found.removed_at is not None:
-        raise NotFound("this person can no longer come in; somebody else removed them")
+        raise NotFound("this user was removed")
     return found
 
 
@@ -144,10 +152,10 @@ def _submitted_role() -> Role:
     try:
         return Role(form_field("role"))
     except ValueError:
-        raise BadRequest("A role is owner, editor or viewer.") from None
+        raise BadRequest("The role must be owner, editor or viewer.") from None
 
 
 def _refuse_self(number: int) -> None:
-    # A slip would lock out the one who slipped; that an owner is left is the room's own rule.
+    # A slip could lock an owner out; that at least one owner remains is a rule of `users`.
     if number == g.me.id:
         raise NotAllowed("you cannot change or remove yourself; ask another owner")

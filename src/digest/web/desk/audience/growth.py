@@ -1,4 +1,4 @@
-"""How the audience grew: a year week by week, who asked and who confirmed, and where everybody stands."""
+"""Audience growth: a year week by week, sign-ups and confirmations, and the counts by status."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ RECENT_WEEKS: Final = 12  # on the front page
 
 @dataclass(frozen=True)
 class Growth:
-    """Some weeks of an audience as pictures, with the sums of all of them."""
+    """Some weeks of an audience as charts, with totals."""
 
     weeks: list[Week]
     sums: dict[str, int]
@@ -38,7 +38,7 @@ class Growth:
 
 @blueprint.get("/audience", endpoint="growth")
 def growth_page() -> str:
-    """A year of the audience."""
+    """A year of growth."""
     now = utcnow()
     with services().db.read() as db:
         publication = current_publication.get(db)
@@ -51,7 +51,7 @@ def growth_page() -> str:
 
 
 def measure_growth(db: Session, publication: Publication, now: datetime, weeks: int) -> Growth:
-    """The last so many weeks, the present one as far as it has come, each from Monday on in UTC."""
+    """The last `weeks` weeks including the current one, each from Monday in UTC."""
     monday = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=now.weekday())
     found = growth.by_week(db, publication.id, monday - (weeks - 1) * growth.WEEK, weeks)
     sums = {kind.value: sum(week[kind] for week in found) for kind in growth.KINDS}
@@ -62,19 +62,19 @@ def measure_growth(db: Session, publication: Publication, now: datetime, weeks: 
         mirrored(
             ("c-joined", series["confirmed"]),
             (("c-left", series["left"]), ("c-barred", series["suppressed"])),
-            f"Readers by the week, {weeks} weeks: {sums['confirmed']:,} confirmed, {sums['left']:,} left, "
-            f"{sums['suppressed']:,} were suppressed",
+            f"Readers per week, {weeks} weeks: {sums['confirmed']:,} confirmed, {sums['left']:,} unsubscribed, "
+            f"{sums['suppressed']:,} suppressed",
         ),
         columns(
             (("c-raw", series["requested"]), ("c-joined", series["confirmed"])),
-            f"Sign-ups by the week: {sums['requested']:,} asked, {sums['confirmed']:,} confirmed",
+            f"Sign-ups per week: {sums['requested']:,} signed up, {sums['confirmed']:,} confirmed",
         ),
     )
 
 
 @desk.context_processor
 def recent_growth_context() -> dict[str, Any]:
-    """For the front page: `{% include "desk/recent_growth.html" %}` asks for its own numbers when it is drawn."""
+    """For the desk's front page: `{% include "desk/recent_growth.html" %}` loads its own numbers when rendered."""
 
     def recent() -> Growth:
         with services().db.read() as db:

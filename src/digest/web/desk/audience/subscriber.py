@@ -1,4 +1,4 @@
-"""One reader: their whole history, and what an editor may do for them."""
+"""One reader: their history, and what an editor can do for them."""
 
 import json
 from typing import Final
@@ -39,7 +39,7 @@ PAGE_SIZE: Final = 25
 
 @blueprint.get("/subscribers/<int:number>")
 def subscriber(number: int) -> str:
-    """Where they stand, what they agreed to in which words, what they were sent, and what they did with it."""
+    """Their status, consent history, deliveries and clicks."""
     before = request.args.get("before", type=parse_row_number)
     with services().db.read() as db:
         found = _get_subscriber(db, number)
@@ -72,7 +72,7 @@ def subscriber(number: int) -> str:
 @blueprint.get("/subscribers/<int:number>/data.json")
 @requires_role(Role.EDITOR)
 def export(number: int) -> Answer:
-    """All that we hold about one reader, to hand over when they ask for it."""
+    """All data about one reader, to hand over when they ask for it (GDPR, Art. 15)."""
     with services().db.read() as db:
         facts = subject_access.everything(db, _require_address(_get_subscriber(db, number)))
     headers = Headers()
@@ -83,54 +83,54 @@ def export(number: int) -> Answer:
 
 @blueprint.post("/subscribers/<int:number>/issues/<int:which>/resend")
 def resend_issue(number: int, which: int) -> Response:
-    """Send this reader's copy of an issue once more, byte for byte."""
+    """Send this reader's copy of an issue again, byte for byte."""
     with services().db.begin() as db:
         copies.resend(db, current_publication.get_issue(db, which), number, now=utcnow())
         record(db, "resend", "subscriber", number, f"issue {which}")
     services().nudge("letters")
-    flash_done(f"Their copy of issue {which} is on its way once more.")
+    flash_done(f"Issue {which} will be sent to them again.")
     return redirect_to("audience.subscriber", number=number)
 
 
 @blueprint.get("/subscribers/<int:number>/suppress")
 @requires_role(Role.EDITOR)
 def confirm_suppress(number: int) -> str:
-    """What suppressing means, before it is done: no button at the desk takes it back."""
+    """Explain what suppressing means before it is done: the desk cannot undo it."""
     with services().db.read() as db:
         return render_page("subscriber_removal.html", subscriber=_get_unerased(db, number), erase=False)
 
 
 @blueprint.post("/subscribers/<int:number>/suppress")
 def suppress(number: int) -> Response:
-    """Never mail this reader again, unless they sign up and confirm anew themselves."""
+    """Never mail this reader again, unless they sign up and confirm again themselves."""
     with services().db.begin() as db:
         _get_unerased(db, number)
         made, now = services().signer, utcnow()
         suppression.suppress_subscriber(db, made, number, suppression.Reason.REQUEST, now)
         record(db, "suppress", "subscriber", number)
-    flash_done("This reader is not mailed any more.")
+    flash_done("Reader suppressed. They will get no more emails.")
     return redirect_to("audience.subscriber", number=number)
 
 
 @blueprint.get("/subscribers/<int:number>/erase")
 @requires_role(Role.EDITOR)
 def confirm_erase(number: int) -> str:
-    """What erasing means, before it is done: nothing takes it back."""
+    """Explain what erasing means before it is done: it cannot be undone."""
     with services().db.read() as db:
         return render_page("subscriber_removal.html", subscriber=_get_unerased(db, number), erase=True)
 
 
 @blueprint.post("/subscribers/<int:number>/erase")
 def erase(number: int) -> Response:
-    """Forget a reader for good, once their address was typed as a sign that it is meant."""
+    """Erase a reader permanently, once their address was typed to confirm."""
     with services().db.begin() as db:
         address = _require_address(_get_unerased(db, number))
         if form_field("address").casefold() != address.casefold():
-            flash_problem("Nothing was erased: type the address exactly as it stands there.")
+            flash_problem("Nothing was erased. To confirm, type the address exactly as shown.")
             return redirect_to("audience.confirm_erase", number=number)
         forget(db, services().signer, address, utcnow())
         record(db, "erase", "subscriber", number)
-    flash_done(f"Reader {number} is erased. Their number stays, so that old counts still add up.")
+    flash_done(f"Reader {number} erased. Only their number is kept, so that past counts add up.")
     return redirect_to("audience.subscriber", number=number)
 
 
@@ -154,7 +154,7 @@ def _get_subscriber(db: Session, number: int) -> Subscriber:
 
 
 def _get_unerased(db: Session, number: int) -> Subscriber:
-    """A reader whose address we still hold. Raises NotAllowed for one who was erased."""
+    """A reader whose address we still have. Raises NotFound, and NotAllowed for one who was erased."""
     found = _get_subscriber(db, number)
     _require_address(found)
     return found
@@ -162,5 +162,5 @@ def _get_unerased(db: Session, number: int) -> Subscriber:
 
 def _require_address(found: Subscriber) -> str:
     if found.address is None:
-        raise NotAllowed("this reader was erased already, and nothing of them is left to act on")
+        raise NotAllowed("this reader has already been erased")
     return found.address

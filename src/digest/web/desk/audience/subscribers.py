@@ -1,4 +1,4 @@
-"""The readers from the desk: how many stand where, and lists that stay short among a million."""
+"""The readers: counts by status, and lists that stay short among a million."""
 
 from typing import Final
 
@@ -25,7 +25,7 @@ MAX_PREFIX_CHARS: Final = 320
 
 @blueprint.get("/subscribers")
 def subscribers() -> str:
-    """Counts by standing, and those of one standing, fifty at a time."""
+    """Counts by status, and the readers of one status, fifty at a time."""
     standing = request.args.get("standing", "")
     after = request.args.get("after", type=parse_row_number) or 0
     with services().db.read() as db:
@@ -37,7 +37,7 @@ def subscribers() -> str:
 @blueprint.post("/subscribers")
 @requires_role(Role.VIEWER)
 def search() -> Response | str:
-    """Find by how an address begins. It is a POST so that no address stands in a URL, a log or a history."""
+    """Find readers by the start of an address. A POST, so that no address ends up in a URL, a log or a history."""
     typed, standing = form_field("address")[:MAX_PREFIX_CHARS], form_field("standing")
     after = form_field("after")[:MAX_PREFIX_CHARS]
     with services().db.read() as db:

@@ -1,4 +1,4 @@
-"""A comparison written or corrected by hand: a form makes a proposal, as an upload does; a second press makes it."""
+"""A comparison entered or edited by hand: the form creates an import to review, as an upload does."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from werkzeug.wrappers import Response
 
 from digest.catalog import public_json, queries, uploads
-from digest.catalog.comparison_input import MAX_REVIEWERS, ComparisonInput
-from digest.catalog.queries import ComparisonView
+from digest.catalog.comparison import MAX_REVIEWERS, ComparisonView
+from digest.catalog.comparison_input import ComparisonInput
 from digest.db import utcnow
 from digest.editorial.models import Role
 from digest.web.desk.auth import requires_role
@@ -27,7 +27,7 @@ SMALLEST_STEP: Final = timedelta(microseconds=1)
 
 @dataclass
 class Form:
-    """What stands in the fields, and what is wrong with them, both by the fields' names."""
+    """The values of the fields, and the problems with them, by field name."""
 
     values: dict[str, str]
     rows: int = DEFAULT_ROWS
@@ -43,14 +43,14 @@ def new_comparison() -> str:
 
 @blueprint.post("/comparisons/new")
 def create_comparison() -> Response | tuple[str, int] | str:
-    """Propose what was written; with a problem the form comes back as it was filled in."""
+    """Go to the review; with a problem, show the form again as it was filled in."""
     return _propose(None)
 
 
 @blueprint.get("/comparisons/<slug>/correct")
 @requires_role(Role.EDITOR)
 def edit_comparison(slug: str) -> str:
-    """The comparison as it stands, in a form."""
+    """The form with the current version's values."""
     with services().db.read() as db:
         view = queries.get_by_slug(db, slug)
     return _render(form_from_view(view), view)
@@ -58,7 +58,7 @@ def edit_comparison(slug: str) -> str:
 
 @blueprint.post("/comparisons/<slug>/correct")
 def update_comparison(slug: str) -> Response | tuple[str, int] | str:
-    """Propose the correction: a new version with the old one's date. The old one stays where it was sent."""
+    """Go to the review of a new version with the old one's date. Issues that were sent keep the old one."""
     with services().db.read() as db:
         view = queries.get_by_slug(db, slug)
     return _propose(view)
@@ -71,8 +71,8 @@ def _propose(view: ComparisonView | None) -> Response | tuple[str, int] | str:
         return _render(form, view)
     if view is not None and request.form.get("version") != str(view.version):
         form.problems[""] = (
-            f"Somebody made version {view.version} meanwhile. Your words are still here: look at that version "
-            "in another tab, join both, and press again."
+            f"Someone saved version {view.version} in the meantime. Your text is still here: compare it with that "
+            "version in another tab, merge both, and submit again."
         )
         return _render(form, view), 409
     draft = parse_draft(form, view)
@@ -84,7 +84,7 @@ def _propose(view: ComparisonView | None) -> Response | tuple[str, int] | str:
 
 
 def form_from_view(view: ComparisonView) -> Form:
-    """The form that says what a comparison says."""
+    """The form with a comparison's values."""
     said = public_json.comparison_json(view)
     values = {
         f"{side}-{name}": "" if said[side][name] is None else str(said[side][name])
@@ -96,7 +96,7 @@ def form_from_view(view: ComparisonView) -> Form:
 
 
 def form_from_request(sent: Mapping[str, str]) -> Form:
-    """What came with the form; rows of reviewers that are empty on both sides close up when it is read."""
+    """The submitted values; parse_draft drops rows of reviewers that are empty on both sides."""
     wanted = {f"{side}-{name}" for side in SIDES for name in (*TEXTS, *NUMBERS)} | {"source", "published_at"}
     places = [int(name.split("-")[1]) for name in sent if _is_quote_field(name)]
     rows = min(max(places, default=DEFAULT_ROWS), MAX_REVIEWERS)
@@ -105,9 +105,9 @@ def form_from_request(sent: Mapping[str, str]) -> Form:
 
 
 def parse_draft(form: Form, view: ComparisonView | None) -> ComparisonInput | None:
-    """The draft that a form describes; None with the form's `problems` when it is none.
+    """The comparison that a form describes; None, with the form's `problems` set, when it is invalid.
 
-    A correction keeps the tools and, but for a moment, the date of what it corrects, so that it stands in its place.
+    An edit keeps the tools, and the date plus a microsecond, so that the new version takes the old one's place.
     """
     places = _filled_rows(form)
     given: dict[str, Any] = {side: _side_values(form, side) for side in SIDES}
@@ -138,7 +138,7 @@ def _is_quote_field(name: str) -> bool:
 
 
 def _filled_rows(form: Form) -> list[int]:
-    """The rows of reviewers that say anything."""
+    """The numbers of the reviewer rows that are not empty."""
     rows = range(1, form.rows + 1)
     return [n for n in rows if any(form.values.get(f"quote-{n}-{side}", "").strip() for side in SIDES)]
 
@@ -152,7 +152,7 @@ def _side_values(form: Form, side: str) -> dict[str, Any]:
 
 
 def _field_problems(error: ValidationError, places: list[int]) -> dict[str, str]:
-    """A sentence for each field that is wrong; what concerns no single one stands under ""."""
+    """A sentence for each invalid field; problems of no single field are under ""."""
     found: dict[str, str] = {}
     for one in error.errors(include_url=False):
         said = one["msg"].removeprefix("Value error, ")
@@ -170,9 +170,9 @@ def _field_name(loc: tuple[int | str, ...], places: list[int]) -> str:
 
 def _problem_text(kind: str, said: str) -> str:
     if kind == "string_too_short":
-        return "Write something here."
+        return "This field is required."
     if kind in {"int_type", "int_parsing", "greater_than_equal", "less_than_equal"}:
-        return "Write a whole number from 0 to 100."
+        return "Enter a whole number from 0 to 100."
     if kind == "too_short":
-        return "Write what at least one reviewer says of each side."
+        return "Add at least one reviewer's quote for each side."
     return said[:1].upper() + said[1:] + ("" if said.endswith(".") else ".")

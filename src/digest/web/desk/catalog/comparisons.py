@@ -1,4 +1,4 @@
-"""The catalog from the desk: browse and search it, look at one comparison and how it changed, look at one tool."""
+"""Comparisons at the desk: browse, search, and see one with its versions and the issues it was in."""
 
 from typing import Final
 
@@ -21,7 +21,7 @@ MAX_QUERY_CHARS: Final = 200
 
 @blueprint.get("/comparisons")
 def comparisons() -> str:
-    """All of them, the newest first, or those that a search finds; a page at a time."""
+    """All comparisons, or the results of a search, newest first, a page at a time."""
     query = request.args.get("q", "").strip()[:MAX_QUERY_CHARS]
     before = request.args.get("before", type=parse_row_number)
     with services().db.read() as db:
@@ -39,7 +39,7 @@ def comparisons() -> str:
 
 @blueprint.get("/comparisons/<slug>")
 def comparison(slug: str) -> str:
-    """One comparison as it stands, what each version changed, and the issues that held which of them."""
+    """One comparison, what each version changed, and which issues had which version."""
     with services().db.read() as db:
         view = queries.get_by_slug(db, slug)
         rows = _latest_versions(db, view.id)
@@ -56,13 +56,13 @@ def comparison(slug: str) -> str:
 
 
 def _latest_versions(db: Session, comparison_id: int) -> list[ComparisonVersion]:
-    """The last versions, the oldest of them first."""
+    """The latest versions, oldest first."""
     rows = select(ComparisonVersion).where(ComparisonVersion.comparison_id == comparison_id)
     return list(db.scalars(rows.order_by(ComparisonVersion.number.desc()).limit(MAX_VERSIONS)))[::-1]
 
 
 def _issues_with(db: Session, comparison_id: int) -> list[tuple[Issue, int]]:
-    """The issues that hold it, and in which version."""
+    """The issues that include it, each with the version's number."""
     rows = (
         select(Issue, ComparisonVersion.number)
         .join(Pick, Pick.issue_id == Issue.id)

@@ -1,4 +1,4 @@
-"""Bringing comparisons in: paste or upload, look at what would be made, and press once more to make it."""
+"""Importing comparisons: paste or upload, review, then confirm or discard."""
 
 from collections.abc import Iterator
 from itertools import accumulate
@@ -30,15 +30,15 @@ from digest.web.desk.view_helpers import (
 MAX_FILES: Final = 500
 MAX_NAME_CHARS: Final = 120
 MAX_ROWS: Final = 100
-MAX_DIFF_CHARS: Final = 40_000  # of changed texts on one page; what comes behind them is only named
+MAX_DIFF_CHARS: Final = 40_000  # of changed texts shown on one page; later changes are only listed
 
 
 @blueprint.post("/comparisons")
 def start_import() -> Response:
-    """Read what was pasted and every file that was sent, and show what would be made of it. Nothing is made yet."""
+    """Parse the pasted text and the uploaded files, and go to the review. Nothing is imported yet."""
     drafts, refused = uploads.parse_files(list(_submitted_files()))
     if not drafts and not refused:
-        raise BadInput("nothing was sent; choose files or paste a page")
+        raise BadInput("choose files or paste a page first")
     with services().db.begin() as db:
         number = uploads.create_upload(db, drafts, refused, user_id=g.me.id, now=utcnow())
     return redirect_to("catalog.review_import", number=number)
@@ -47,7 +47,7 @@ def start_import() -> Response:
 @blueprint.get("/comparisons/imports/<int:number>")
 @requires_role(Role.EDITOR)
 def review_import(number: int) -> str:
-    """What would become of each comparison, and a line for each file that cannot be used."""
+    """What the import would change, and a line for each file that cannot be used."""
     with services().db.read() as db:
         found = uploads.get_upload(db, number, g.me.id)
         first = uploads.get_inputs(db, number, g.me.id, MAX_ROWS)
@@ -64,7 +64,7 @@ def review_import(number: int) -> str:
 
 @blueprint.post("/comparisons/imports/<int:number>")
 def confirm_import(number: int) -> Response:
-    """Make all of it, or nothing: when somebody else changed the same comparisons meanwhile, it is shown anew."""
+    """Import everything, or nothing if someone else changed the same comparisons since the review."""
     with services().db.begin() as db:
         found = uploads.get_upload(db, number, g.me.id)
         made = uploads.import_upload(db, number, g.me.id, utcnow())
@@ -72,7 +72,7 @@ def confirm_import(number: int) -> Response:
             record(db, "make", "comparison", words=_summary(found))
     if not made:
         flash_problem(
-            "Somebody changed the same comparisons meanwhile, so nothing was made. This is how it stands now."
+            "Someone changed these comparisons in the meantime, so nothing was imported. Review them again."
         )
         return redirect_to("catalog.review_import", number=number)
     flash_done(_summary(found))
@@ -83,15 +83,15 @@ def confirm_import(number: int) -> Response:
 
 @blueprint.post("/comparisons/imports/<int:number>/drop")
 def discard_import(number: int) -> Response:
-    """Forget what was sent."""
+    """Discard the import."""
     with services().db.begin() as db:
         uploads.discard_upload(db, number, g.me.id)
-    flash_done("Nothing was made of it.")
+    flash_done("Import discarded.")
     return redirect_to("catalog.comparisons")
 
 
 def _rows_in_full(looks: list[import_preview.ImportPreview]) -> int:
-    """How many of the first rows can show every changed word."""
+    """How many of the first rows fit with their full diff."""
     sizes = (sum(len(change.old) + len(change.new) for change in look.changes) for look in looks)
     return max(1, sum(total <= MAX_DIFF_CHARS for total in accumulate(sizes)))
 
@@ -101,10 +101,10 @@ def _summary(found: uploads.PendingUpload) -> str:
     parts = [
         (new, "new", "new"),
         (changed, "new version", "new versions"),
-        (same, "as it was", "as they were"),
+        (same, "unchanged", "unchanged"),
     ]
     said = [f"{many:,} {one if many == 1 else several}" for many, one, several in parts if many]
-    return f"Done: {', '.join(said)}."
+    return f"Import finished: {', '.join(said)}."
 
 
 def _submitted_files() -> Iterator[UploadedFile]:
@@ -114,7 +114,7 @@ def _submitted_files() -> Iterator[UploadedFile]:
     files = [file for file in request.files.getlist("files") if file.filename]
     if len(files) > MAX_FILES:
         raise RequestEntityTooLarge(
-            f"Send at most {MAX_FILES} files at once, or import the folder on the command line."
+            f"Upload at most {MAX_FILES} files at once, or import the folder on the command line."
         )
     for file in files:
         name = PurePath(str(file.filename).replace("\\", "/")).name[-MAX_NAME_CHARS:] or "page.txt"

@@ -1,4 +1,4 @@
-"""One tool: what the panel and the community said of it over time."""
+"""One tool: what the panel and the community said about it over time."""
 
 from digest.catalog import tool_history
 from digest.web.desk import current_publication
@@ -9,7 +9,7 @@ from digest.web.desk.view_helpers import render_page, services
 
 @blueprint.get("/tools/<slug>")
 def tool(slug: str) -> str:
-    """Every review of a tool as a curve, and each of them with its comparisons."""
+    """Every review of a tool as a curve, and as a list with its comparisons."""
     with services().db.read() as db:
         reviews = tool_history.list_tool_reviews(db, slug)
         panel = [one.review.panel_ship for one in reviews]

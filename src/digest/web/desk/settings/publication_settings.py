@@ -1,4 +1,4 @@
-"""The settings of the publication on the desk. Only an owner sees them."""
+"""The settings of the current publication. For owners only."""
 
 from collections.abc import Mapping
 
@@ -18,13 +18,18 @@ from digest.web.desk.settings import blueprint, settings_forms
 from digest.web.desk.settings.settings_forms import PARTS, SettingsForm
 from digest.web.desk.view_helpers import Undo, flash_done, form_field, redirect_to, render_page, services
 
-INHERITED = ("sender_address", "postal_address", "zone", "language")  # by another publication
+INHERITED = (
+    "sender_address",
+    "postal_address",
+    "zone",
+    "language",
+)  # by a new publication from the current one
 
 
 @blueprint.get("/settings")
 @requires_role(Role.OWNER)
 def edit() -> str:
-    """Every setting, in parts that are saved one by one."""
+    """All settings, in parts that are saved separately."""
     with services().db.read() as db:
         return _render(db)
 
@@ -32,7 +37,7 @@ def edit() -> str:
 @blueprint.post("/settings/<part>")
 @requires_role(Role.OWNER)
 def save(part: str) -> Response | tuple[str, int] | str:
-    """Save one part, or show which dates a calendar would make."""
+    """Save one part, or preview the dates of a calendar."""
     if part not in PARTS:
         raise NoSuchPage("There is no such setting.")
     if form_field("do") == "look":
@@ -49,26 +54,26 @@ def save(part: str) -> Response | tuple[str, int] | str:
     if before:
         flash_done("Saved.", Undo(url_for("desk.settings.save", part=part), before))
     else:
-        flash_done("Nothing was changed.")
+        flash_done("No changes to save.")
     return redirect_to("settings.edit", _anchor=part)
 
 
 @blueprint.post("/publications")
 @requires_role(Role.OWNER)
 def create_publication() -> Response:
-    """Begin another publication, with the sender and the zone of the one on the desk."""
+    """Create a publication with the sender, postal address, zone and language of the current one."""
     with services().db.begin() as db:
         here = current_publication.get(db)
         facts = {name: getattr(here, name) for name in INHERITED}
         made = publications.create(db, now=utcnow(), name=form_field("name"), **facts)
         slug, name = made.slug, made.name
     current_publication.switch_to(slug)
-    flash_done(f"{name} is begun.")
+    flash_done(f"{name} created.")
     return redirect_to("settings.setup", publication=slug)
 
 
 def _record_change(db: Session, part: str, before: Mapping[str, str]) -> None:
-    """Tell which part was changed, and of the second person, who is a guard, from what to what."""
+    """Record which part changed, and for the approval rule, which is a safeguard, its old and new value."""
     publication = current_publication.get(db)
     words = f"{part} of {publication.slug}"
     if "two_people" in before:
@@ -78,7 +83,7 @@ def _record_change(db: Session, part: str, before: Mapping[str, str]) -> None:
 
 
 def _render(db: Session, form: SettingsForm | None = None) -> str:
-    """All parts; `form` is one that was typed and not saved."""
+    """The page with all parts; `form` is one that was submitted but not saved."""
     publication = current_publication.get(db)
     shown = {part: settings_forms.stored_form(publication, part) for part in PARTS}
     if form is not None:

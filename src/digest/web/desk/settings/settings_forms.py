@@ -1,4 +1,4 @@
-"""The forms of a publication's settings, part by part: the settings and the set-up show the same ones."""
+"""The forms of a publication's settings, part by part, for the settings page and the setup."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,22 +28,22 @@ PARTS: Final[Mapping[str, tuple[str, ...]]] = {
     "picks": ("wanted_picks", "fewest_picks"),
     "going-out": ("hold_minutes", "two_people"),
 }
-DATE_COUNT: Final = 3  # so many dates say what a calendar means
+DATE_COUNT: Final = 3  # enough to show what a calendar means
 
 
 @dataclass(frozen=True)
 class SettingsForm:
-    """A part as its form shows it: what is stored or was typed, and which field could not be taken, and why."""
+    """One part's form: the stored or submitted values, and the invalid field with its problem, if any."""
 
     part: str
     values: dict[str, str]
     wrong_field: str = ""
     problem: str = ""
-    dates: list[str] = field(default_factory=list)  # of the calendar: what would come of it
+    dates: list[str] = field(default_factory=list)  # the next ones of the calendar
 
 
 def stored_form(publication: Publication, part: str) -> SettingsForm:
-    """A part as it is stored."""
+    """A part's form with the stored values."""
     return SettingsForm(
         part,
         {name: _field_text(getattr(publication, name)) for name in PARTS[part]},
@@ -52,7 +52,7 @@ def stored_form(publication: Publication, part: str) -> SettingsForm:
 
 
 def submitted_form(db: Session, part: str, refusal: BadInput | None = None) -> SettingsForm:
-    """A part as it was just typed, with what is wrong with it, and the dates that a calendar would make."""
+    """A part's form with the submitted values, the problem if there is one, and the dates of such a calendar."""
     publication = current_publication.get(db)
     values = stored_form(publication, part).values | {
         name: sent(name) for name in PARTS[part] if name in request.form
@@ -69,7 +69,7 @@ def submitted_form(db: Session, part: str, refusal: BadInput | None = None) -> S
 
 
 def next_dates(publication: Publication) -> list[str]:
-    """The next three dates of a calendar, as a sentence says them."""
+    """The next dates of a calendar, spelled out."""
     zone, moment, found = ZoneInfo(publication.zone), utcnow(), []
     for _ in range(DATE_COUNT):
         moment = local_time.next_send_time(publication, moment)
@@ -78,7 +78,7 @@ def next_dates(publication: Publication) -> list[str]:
 
 
 def form_choices(db: Session) -> dict[str, object]:
-    """What the forms offer to choose from, and whether there is a second person at all."""
+    """What the forms offer to choose from, and how many users may approve an issue."""
     editors = select(func.count()).where(User.role != Role.VIEWER, User.removed_at.is_(None))
     return {
         "weekdays": WEEKDAYS,
@@ -89,18 +89,18 @@ def form_choices(db: Session) -> dict[str, object]:
 
 @cache
 def zone_names() -> list[str]:
-    """Every time zone by its name; it reads hundreds of files, and they do not change while we run."""
+    """All time zone names; cached, because it reads hundreds of files."""
     return sorted(available_timezones())
 
 
 def mark_step(publication: Publication, step: str) -> None:
-    """Note that somebody did this step of the set-up."""
+    """Mark this setup step as done."""
     done = set(publication.set_up.split())
     publication.set_up = " ".join(sorted(done | {step}))
 
 
 def save_part(db: Session, part: str) -> dict[str, str]:
-    """Save a part as it was sent; gives what its changed fields were before. Raises BadInput, naming the field."""
+    """Save a part's submitted values; returns the old values of changed fields. Raises BadInput, naming the field."""
     publication = current_publication.get(db)
     before = stored_form(publication, part).values
     publications.change(db, publication, **{name: sent(name) for name in PARTS[part] if name in request.form})

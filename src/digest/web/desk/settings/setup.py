@@ -1,6 +1,6 @@
-"""The first run: from an empty install to a publication that works and a first draft, step by step.
+"""The setup: from an empty installation to a working publication and a first draft, step by step.
 
-Each step saves by itself and can be come back to. What is there already is a step that is done.
+Each step is saved separately and can be repeated. A step whose result exists already counts as done.
 """
 
 from collections.abc import Sequence
@@ -30,17 +30,17 @@ STEPS: Final = {
     "name": "Name and sender",
     "address": "Postal address",
     "calendar": "Calendar",
-    "relay": "A test mail",
+    "relay": "Test email",
     "comparisons": "First comparisons",
     "draft": "First draft",
 }
-PLACEHOLDER_DOMAINS: Final = (".localdomain", "@localhost")  # what a sender ends with that nobody chose yet
+PLACEHOLDER_DOMAINS: Final = (".localdomain", "@localhost")  # how the default sender ends
 
 
 @blueprint.get("/setup")
 @requires_role(Role.OWNER)
 def setup() -> str:
-    """The first step that is not done, or what to do once all are."""
+    """The first step that is not done, or the final page."""
     with services().db.read() as db:
         return _render(db, next(iter(missing_steps(db, current_publication.get(db))), "done"))
 
@@ -48,7 +48,7 @@ def setup() -> str:
 @blueprint.get("/setup/<step>")
 @requires_role(Role.OWNER)
 def setup_step(step: str) -> str:
-    """One step, whether or not it was done."""
+    """One step, done or not."""
     _check_step(step)
     with services().db.read() as db:
         return _render(db, step)
@@ -57,14 +57,14 @@ def setup_step(step: str) -> str:
 @blueprint.post("/setup/<step>")
 @requires_role(Role.OWNER)
 def save_setup_step(step: str) -> Response | tuple[str, int] | str:
-    """Save a step, or do what its button says."""
+    """Save a step, or perform its button's action."""
     _check_step(step)
     if step == "relay":
         return _send_test()
     if step == "comparisons":
         return _import_sample()
     if step not in PARTS:
-        raise NoSuchPage("There is nothing to save in this step.")
+        raise NoSuchPage("This step has nothing to save.")
     if form_field("do") == "look":
         with services().db.read() as db:
             return _render(db, step, settings_forms.submitted_form(db, step))
@@ -81,7 +81,7 @@ def save_setup_step(step: str) -> Response | tuple[str, int] | str:
 
 
 def missing_steps(db: Session, publication: Publication) -> list[str]:
-    """The steps that nobody did yet, in their order; none once an issue has begun to go out."""
+    """The steps that are not done, in order; none once an issue has started sending."""
     mine = select(Issue.id).where(Issue.publication_id == publication.id)
     if db.scalar(mine.where(Issue.started_at.is_not(None)).limit(1)) is not None:
         return []
@@ -96,13 +96,13 @@ def missing_steps(db: Session, publication: Publication) -> list[str]:
 
 
 def _send_test() -> tuple[str, int] | str:
-    """Send the test while the page waits, for fifteen seconds at most, and show what came of it."""
+    """Send the test while the page waits, for fifteen seconds at most, and show the mail server's responses."""
     here, address = services(), normal(form_field("address")).address
     if not here.limiter.allows("10/15 minutes", "relay test", str(g.me.id)):
-        raise TooManyRequests("That was tried too often. Wait a quarter of an hour and try again.")
+        raise TooManyRequests("Too many tests. Wait 15 minutes and try again.")
     with here.db.read() as db:
         publication = current_publication.get(db)
-        db.expunge(publication)  # no transaction stays open while the relay thinks
+        db.expunge(publication)  # no transaction stays open while the relay answers
     answers = try_out(here.relay, publication, address, now=utcnow())
     good = all(answer.good for answer in answers)
     with here.db.begin() as db:
@@ -117,7 +117,7 @@ def _import_sample() -> Response:
     with services().db.begin() as db:
         many = sample.import_sample(db, utcnow())
     flash_done(
-        f"{many} sample comparisons are here." if many else "The sample comparisons were here already."
+        f"{many} sample comparisons imported." if many else "The sample comparisons were imported before."
     )
     return redirect_to("settings.setup")
 
