@@ -31,7 +31,7 @@ def test_what_one_sends_another_releases(room: Site) -> None:
     assert "is waiting for approval. The other editors were asked" in said
     assert due(room) == []
     assert "another editor or owner must approve it" in get(editor, PAGE)
-    assert "is waiting for somebody else’s approval" in get(editor, "/desk/")
+    assert "is waiting for another person to approve it" in get(editor, "/desk/")
     page = get(owner, PAGE)
     assert "editor@verdicts.io asked" in page
     revision = load_issue(room).revision

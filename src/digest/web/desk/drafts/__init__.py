@@ -4,7 +4,8 @@ from flask import Blueprint
 
 blueprint = Blueprint("drafts", __name__)
 
-from digest.web.desk.drafts import (
+# Importing these modules registers their routes.
+from digest.web.desk.drafts import (  # noqa: E402, F401
     autosave,
     checks,
     draft_page,

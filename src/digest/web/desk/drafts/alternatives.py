@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from digest.catalog.queries import ComparisonView
+from digest.catalog.comparison import ComparisonView
 from digest.editorial.models import Rejection
 
 MAX_ALTERNATIVES = 3

@@ -112,7 +112,7 @@ def _waive(db: Session, issue: Issue) -> None:
     if not findings:
         raise NotAllowed("these warnings have changed or were fixed; review the current ones")
     made = waivers.waive_findings(
-        db, issue, named, reason=form_field("reason"), now=utcnow(), user_id=g.me.id
+        db, issue, findings, reason=form_field("reason"), now=utcnow(), user_id=g.me.id
     )
     undo = {"action": "withdraw", "waiver": " ".join(str(row.id) for row in made)}
     flash_done("Warning ignored.", Undo(url_for("desk.drafts.update_checks", number=issue.number), undo))

@@ -16,7 +16,9 @@ class SubmittedTexts:
     """What a form sent, compared with what is stored; by form names (subject, …, note-12 for comparison 12)."""
 
     changed: dict[str, str] = field(default_factory=dict)  # by this editor only
-    conflicting: dict[str, str] = field(default_factory=dict)  # this editor's text, where somebody else changed it too
+    conflicting: dict[str, str] = field(
+        default_factory=dict
+    )  # this editor's text, where somebody else changed it too
 
     @property
     def all(self) -> dict[str, str]:
@@ -63,5 +65,5 @@ def notes_of_removed_picks(form: Mapping[str, str], now_stored: Mapping[str, str
 
 
 def normalize(text: str) -> str:
-    """A form's text with \\n as line ends, stripped."""
+    """A form's text, stripped, with Unix line endings."""
     return text.replace("\r\n", "\n").strip()

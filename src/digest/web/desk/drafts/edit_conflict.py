@@ -161,5 +161,5 @@ def _labels(db: Session, mine: Mapping[str, str]) -> dict[str, str]:
     labels = {name: name.capitalize() for name in mine}
     for name, number in notes.items():
         view = views.get(number)
-        labels[name] = f"Note on {view.left.tool} vs {view.right.tool}" if view else "Note"
+        labels[name] = f"Note on {view.title}" if view else "Note"
     return labels

@@ -28,7 +28,9 @@ def list_test_sends(number: int) -> str:
     """The latest test emails alone, for a page that waits for the mail server's reply."""
     with services().db.read() as db:
         issue = current_publication.get_issue(db, number)
-        return render_page("test_sends.html", issue=issue, zone=issue.publication.zone, test_sends=last(db, issue))
+        return render_page(
+            "test_sends.html", issue=issue, zone=issue.publication.zone, test_sends=last(db, issue)
+        )
 
 
 @blueprint.post("/issues/<int:number>/tests")

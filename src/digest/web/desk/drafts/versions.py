@@ -21,32 +21,32 @@ def list_versions(number: int) -> str:
     """The versions of an issue, newest first, each with what it changed."""
     with services().db.read() as db:
         issue = current_publication.get_issue(db, number)
-        told = versions.list_versions(db, issue.id, request.args.get("before", type=parse_row_number))
+        history = versions.list_versions(db, issue.id, request.args.get("before", type=parse_row_number))
         last = versions.find_latest(db, issue.id)
         return render_page(
             "draft/versions.html",
             issue=issue,
             zone=issue.publication.zone,
-            told=told,
-            present=last.id if last else None,
-            older=told[-1].version.id if told and told[-1].previous else None,
-            who=_load_editors(db, told),
-            tools=_load_comparison_titles(db, told),
+            versions=history,
+            current_id=last.id if last else None,
+            older=history[-1].version.id if history and history[-1].previous else None,
+            editors=_load_editors(db, history),
+            titles=_load_comparison_titles(db, history),
             can_edit=text_edits.is_editable(issue),
-            runs=lambda before, after: text_diff.diff_words(before, after, shorten=True),
-            note=_note_in,
+            diff_words=lambda before, after: text_diff.diff_words(before, after, shorten=True),
+            note_in=_note_in,
         )
 
 
 @blueprint.post("/issues/<int:number>/versions")
 def restore_version(number: int) -> Response:
     """Restore a version. That makes a new version, so it can be undone."""
-    wanted = request.form.get("version", type=parse_row_number)
-    if wanted is None:
+    version_id = request.form.get("version", type=parse_row_number)
+    if version_id is None:
         raise BadRequest("Unknown version.")
     with services().db.begin() as db:
         issue = current_publication.get_issue(db, number)
-        made = versions.restore_version(db, issue, wanted, draft_actions.current_editor())
+        made = versions.restore_version(db, issue, version_id, draft_actions.current_editor())
     draft_actions.flash_with_undo(
         issue, "Version restored." if made else "The issue is already at this version.", made
     )
@@ -58,14 +58,14 @@ def _note_in(script: IssueSnapshot | None, comparison: int) -> str:
     return next((pick.note for pick in picks if pick.comparison_id == comparison), "")
 
 
-def _load_editors(db: Session, told: list[VersionDetails]) -> dict[int, str]:
-    ids = {one.version.user_id for one in told} - {None}
+def _load_editors(db: Session, history: list[VersionDetails]) -> dict[int, str]:
+    ids = {entry.version.user_id for entry in history} - {None}
     found: dict[int, str] = dict(db.execute(select(User.id, User.address).where(User.id.in_(ids))).all())
     return found
 
 
-def _load_comparison_titles(db: Session, told: list[VersionDetails]) -> dict[int, str]:
+def _load_comparison_titles(db: Session, history: list[VersionDetails]) -> dict[int, str]:
     """The titles of all comparisons that these versions mention."""
-    scripts = [script for one in told for script in (one.snapshot, one.previous) if script]
-    views = names.newest(db, {pick.comparison_id for script in scripts for pick in script.picks})
-    return {number: f"{view.left.tool} vs {view.right.tool}" for number, view in views.items()}
+    snapshots = [state for entry in history for state in (entry.snapshot, entry.previous) if state]
+    views = names.newest(db, {pick.comparison_id for state in snapshots for pick in state.picks})
+    return {number: view.title for number, view in views.items()}

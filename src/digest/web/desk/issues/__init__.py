@@ -4,7 +4,8 @@ from flask import Blueprint
 
 blueprint = Blueprint("issues", __name__)
 
-from digest.web.desk.issues import (
+# Importing these modules registers their routes.
+from digest.web.desk.issues import (  # noqa: E402, F401
     approval,
     calendar,
     deliveries,

@@ -1,4 +1,4 @@
-"""The second person: one asks, another looks and releases."""
+"""Approval by a second person: one asks, another reviews and approves."""
 
 from flask import g
 from sqlalchemy.orm import Session, object_session
@@ -17,52 +17,54 @@ from digest.web.guards import parse_row_number
 
 @blueprint.app_context_processor
 def template_helpers() -> dict[str, object]:
-    """For the panel of any page that shows an issue: its deadline, and how it stands with its second person."""
-    return {"standing_of": approval_of, "day_of": slot_of}
+    """What the templates that show an issue need: its approval and its deadline."""
+    return {"approval_of": approval_of, "slot_of": slot_of}
 
 
 def approval_of(issue: Issue) -> approvals.ApprovalStatus | None:
-    """How an issue stands; None where one person is enough."""
+    """The approval of an issue; None where its publication needs none."""
     session = object_session(issue)
     return approvals.find_status(session, issue) if session is not None else None
 
 
 def slot_of(issue: Issue) -> slots.Slot | None:
-    """The coming regular day that a draft is for; None when that is past, skipped or not known."""
+    """The upcoming slot a draft is for; None when it is past, skipped or unknown."""
     session = object_session(issue)
-    day = slots.find_issue_slot(session, issue) if session is not None else None
-    return day if day is not None and day.send_at > utcnow() else None
+    slot = slots.find_issue_slot(session, issue) if session is not None else None
+    return slot if slot is not None and slot.send_at > utcnow() else None
 
 
-@blueprint.post("/issues/<int:number>/ask")
+@blueprint.post("/issues/<int:number>/request-approval")
 def request_approval(number: int) -> Response:
-    """Ask for it to be released as it stands now, for instance after an edit."""
+    """Ask the others to approve the issue as it is now, for instance after an edit."""
     with services().db.begin() as db:
         issue = current_publication.get_issue(db, number)
         approvals.request_approval(db, issue, now=utcnow(), actor="desk", user_id=g.me.id)
         notify_approvers(db, issue)
     services().nudge("letters")
-    flash_done(f"The others are asked to release issue {number}.")
+    flash_done(f"Approval of issue {number} requested.")
     return redirect_to("issues.show", number=number)
 
 
-@blueprint.post("/issues/<int:number>/release")
+@blueprint.post("/issues/<int:number>/approve")
 def approve(number: int) -> Response:
-    """Release it, as the page showed it."""
+    """Approve the issue at the revision that the page showed."""
     try:
         revision = parse_row_number(form_field("revision"))
     except ValueError:
-        raise BadInput("the form did not say which state of the issue you saw; open its page again") from None
+        raise BadInput(
+            "the form did not say which revision you reviewed; reload the issue and try again"
+        ) from None
     with services().db.begin() as db:
         issue = current_publication.get_issue(db, number)
         approvals.approve(db, issue, revision, now=utcnow(), actor="desk", user_id=g.me.id)
     services().nudge("calendar")
-    flash_done(f"Issue {number} is released.")
+    flash_done(f"Issue {number} approved.")
     return redirect_to("issues.show", number=number)
 
 
 def notify_approvers(db: Session, issue: Issue) -> bool:
-    """Write to the others when a second person is wanted; gives whether one is."""
-    standing = approvals.find_status(db, issue)
+    """Email the others when an approval is needed. Returns whether it is."""
+    approval = approvals.find_status(db, issue)
     reminders.asked(db, issue, utcnow(), g.me.id)
-    return standing is not None and standing.is_missing
+    return approval is not None and approval.is_missing

@@ -1,4 +1,4 @@
-"""The calendar: what went out, what will, and the weeks in which nothing shall."""
+"""The calendar: sent, planned and skipped issues by day, and the upcoming slots."""
 
 import calendar as months
 from collections import defaultdict
@@ -26,10 +26,10 @@ from digest.web.desk.auth import requires_role
 from digest.web.desk.issues import blueprint
 from digest.web.desk.view_helpers import Undo, flash_done, form_field, redirect_to, render_page, services
 
-UPCOMING_RUNS = 6  # coming runs below the month
-LOOKAHEAD = timedelta(days=45)  # how far behind the first of the month they may lie
+UPCOMING_RUNS = 6  # listed below the month
+LOOKAHEAD = timedelta(days=45)  # from the first of the month
 YEARS = range(2000, 2200)
-ZONE_MARGIN = timedelta(days=2)  # no zone is farther from UTC
+ZONE_MARGIN = timedelta(days=2)  # no time zone is further from UTC
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class CalendarEntry:
     """One thing on one day. `state` is an issue's, or what `_without` says of a day without one."""
 
     state: str
-    at: str  # the wall clock, "09:00"; empty where no hour is known
+    at: str  # local time, "09:00"; empty if unknown
     publication: Publication
     number: int | None = None
     subject: str = ""
@@ -45,12 +45,12 @@ class CalendarEntry:
 
 @dataclass(frozen=True)
 class UpcomingRun:
-    """A coming regular day with the issue that is drafted for it, if there is one."""
+    """An upcoming slot, with the issue that is drafted for it, if any."""
 
     publication: Publication
     slot: Slot
     issue: CalendarEntry | None
-    is_drafting: bool = False  # its cut-off has come, and its draft is not there yet
+    is_drafting: bool = False  # past its cutoff, but not drafted yet
 
     @property
     def state(self) -> str:
@@ -60,13 +60,13 @@ class UpcomingRun:
 
 @blueprint.get("/calendar")
 def calendar() -> str:
-    """A month of one publication, or of all, and what has to happen before each of the coming runs."""
+    """A month of one publication or of all, and the deadlines of the upcoming slots."""
     now = utcnow()
     with services().db.read() as db:
-        one = current_publication.get(db)
+        current = current_publication.get(db)
         everyone = bool(request.args.get("all"))
-        papers = publications.listing(db) if everyone else [one]
-        first = _requested_month(request.args.get("month"), now, one.zone)
+        papers = publications.listing(db) if everyone else [current]
+        first = _requested_month(request.args.get("month"), now, current.zone)
         days = _days_of_grid(first)
         entries: dict[date, list[CalendarEntry]] = defaultdict(list)
         runs: list[UpcomingRun] = []
@@ -79,28 +79,28 @@ def calendar() -> str:
                 entries[day].append(entry)
         return render_page(
             "calendar.html",
-            publication=one,
+            publication=current,
             everyone=everyone,
             first=first,
             days=[(day, sorted(entries[day], key=lambda entry: entry.at)) for day in days],
-            today=now.astimezone(ZoneInfo(one.zone)).date(),
+            today=now.astimezone(ZoneInfo(current.zone)).date(),
             before=_month_param(first - timedelta(days=1)),
             after=_month_param(first + timedelta(days=31)),
             runs=sorted(runs, key=lambda run: run.slot.send_at)[:UPCOMING_RUNS],
             zones=sorted({paper.zone for paper in papers}),
-            nudges=db.scalar(select(User.wants_reminders).where(User.id == g.me.id)),
+            wants_reminders=db.scalar(select(User.wants_reminders).where(User.id == g.me.id)),
         )
 
 
 @blueprint.post("/calendar/skip")
 def skip() -> Response:
-    """Let nothing go out on a regular day."""
+    """Skip a slot: nothing is drafted or sent."""
     with services().db.begin() as db:
         paper = current_publication.get(db)
         slots.skip_slot(db, paper, form_field("day"), now=utcnow(), user_id=g.me.id)
         words = _format_day(form_field("day"))
     flash_done(
-        f"{words} is skipped: no draft is made for it.",
+        f"{words} skipped. No draft will be created.",
         Undo(url_for("desk.issues.unskip"), {"day": form_field("day")}),
     )
     return _redirect_to_calendar()
@@ -108,32 +108,37 @@ def skip() -> Response:
 
 @blueprint.post("/calendar/unskip")
 def unskip() -> Response:
-    """Let an issue go out on that day after all."""
+    """Undo the skipping of a slot."""
     with services().db.begin() as db:
         was = slots.restore_slot(db, current_publication.get(db), form_field("day"))
     if was:
-        words = f"{_format_day(form_field('day'))} is on again."
+        words = f"{_format_day(form_field('day'))} restored."
         flash_done(words, Undo(url_for("desk.issues.skip"), {"day": form_field("day")}))
         services().nudge("drafts")
     return _redirect_to_calendar()
 
 
-@blueprint.post("/nudges")
+@blueprint.post("/reminders")
 @requires_role(Role.VIEWER)
 def set_reminders() -> Response:
-    """Whether this user gets letters of drafts that are ready and of what waits; trouble is told in any case."""
+    """Turn this user's reminder emails on or off. Emails about problems are always sent."""
     wanted = form_field("want") == "1"
     with services().db.begin() as db:
         db.get_one(User, g.me.id).wants_reminders = wanted
     undo = Undo(url_for("desk.issues.set_reminders"), {"want": "" if wanted else "1"})
-    flash_done("Letters are on." if wanted else "Letters are off; you still hear of trouble.", undo)
+    flash_done(
+        "Reminder emails turned on."
+        if wanted
+        else "Reminder emails turned off. You still get emails about problems.",
+        undo,
+    )
     return redirect_to("issues.calendar")
 
 
 def _issue_entries(
     db: Session, paper: Publication, first: date, last: date
 ) -> list[tuple[date, CalendarEntry]]:
-    """The issues of these days, local dates, by the day on which they went out or are to."""
+    """The issues from `first` to `last` (local dates), by the day they were or will be sent."""
     moment = func.coalesce(Issue.started_at, Issue.send_at, Issue.drafted_at)
     zone = ZoneInfo(paper.zone)
     since = datetime(first.year, first.month, first.day, tzinfo=zone) - ZONE_MARGIN
@@ -164,7 +169,7 @@ def _issue_entry(db: Session, paper: Publication, row: Any) -> tuple[date, Calen
 
 
 def _draft_time(db: Session, paper: Publication, day: str | None) -> datetime:
-    """When a draft goes out if it is scheduled as proposed: on its own day, else on the next that is planned."""
+    """When a draft would be sent if scheduled as proposed: in its own slot, else in the next one."""
     now = utcnow()
     if day and not slots.is_skipped(db, paper, day) and (run := local_time.slot_send_time(paper, day)) > now:
         return run
@@ -178,7 +183,7 @@ def _slot_entries(
     now: datetime,
     due: str | None,
 ) -> list[tuple[date, CalendarEntry]]:
-    """The regular days that have no issue, or none that counts: planned, drafting (the one `due`), skipped, missed."""
+    """The slots without an issue, or with cancelled ones only: planned, drafting (`due`), skipped or missed."""
     taken = {day for day, entry in issues if entry.state != State.CANCELLED}
     tried = {day for day, _ in issues}
     found = []
@@ -218,12 +223,12 @@ def _requested_month(asked: str | None, now: datetime, zone: str) -> date:
     except ValueError:
         raise NoSuchPage("There is no such month.") from None
     if first.year not in YEARS:
-        raise NoSuchPage("There is no such month here.")
+        raise NoSuchPage("There is no such month.")
     return first
 
 
 def _days_of_grid(first: date) -> list[date]:
-    """Whole weeks from Monday that hold the month."""
+    """The whole weeks, from Monday, that cover the month."""
     return list(months.Calendar().itermonthdates(first.year, first.month))
 
 
@@ -238,6 +243,6 @@ def _format_day(day: str) -> str:
 
 def _redirect_to_calendar() -> Response:
     kept = {name: form_field(name) for name in ("month", "all") if form_field(name)}
-    if form_field("stay"):  # the run was another publication's, and the desk keeps its own
-        kept[current_publication.PARAMETER] = form_field("stay")
+    if form_field("current"):  # the slot was another publication's; the desk stays at the current one
+        kept[current_publication.PARAMETER] = form_field("current")
     return redirect_to("issues.calendar", **kept)

@@ -1,4 +1,4 @@
-"""Who got an issue, when, and what the provider said: a list by key, and all of it as CSV."""
+"""The deliveries of an issue: outcome, time and the mail server's reply, as a paged list and as CSV."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -22,7 +22,7 @@ MAX_FILTER_LENGTH: Final = 300
 
 @blueprint.get("/issues/<int:number>/deliveries")
 def deliveries(number: int) -> str:
-    """The deliveries of an outcome, a reason or a receiving domain, fifty at a time."""
+    """The deliveries, optionally of one outcome, reason or receiving domain, fifty at a time."""
     asked = {
         name: request.args.get(name, "").replace("\0", "").strip()[:MAX_FILTER_LENGTH]
         for name in ("outcome", "reason", "domain")
@@ -53,7 +53,7 @@ def deliveries(number: int) -> str:
 @blueprint.get("/issues/<int:number>/outcomes.csv")
 @requires_role(Role.EDITOR)
 def export_deliveries(number: int) -> Response:
-    """Every delivery of an issue, written as it is read, so that a million needs no memory."""
+    """Every delivery of an issue as CSV, streamed, so that a million of them need no memory."""
     made = services()
     with made.db.read() as db:
         issue = current_publication.get_issue(db, number)

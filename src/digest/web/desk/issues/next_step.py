@@ -1,4 +1,4 @@
-"""The one thing to do next, for whoever looks at the desk."""
+"""The next step on the desk's front page, for the user who is signed in."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from digest.web.desk.view_helpers import format_time
 
 @dataclass(frozen=True)
 class NextStep:
-    """What it is in a sentence, and the page on which it is done; without one there is nothing to do."""
+    """The step in a sentence, and a link to where it is done; no link when there is nothing to do."""
 
     text: str | Markup
     label: str = ""
@@ -28,17 +28,15 @@ class NextStep:
 
 
 def next_step(db: Session, publication: Publication, open_issues: Sequence[Issue], now: datetime) -> NextStep:
-    """The most pressing thing: trouble first, then the set-up, then what waits for a person, then the next week."""
+    """The most urgent step: problems first, then the setup, then what needs a person, then the next issue."""
     by_state = {State(issue.state): issue for issue in reversed(open_issues)}
     if issue := by_state.get(State.PAUSED):
-        return NextStep(
-            f"Issue {issue.number} is paused and waits for you.", "Look at it", _issue_url(issue), urgent=True
-        )
-    left = setup.missing_steps(db, publication)
-    if left and g.me.is_owner:
-        return _setup_step(left)
+        return NextStep(f"Issue {issue.number} is paused.", "Review", _issue_url(issue), urgent=True)
+    missing = setup.missing_steps(db, publication)
+    if missing and g.me.is_owner:
+        return _setup_step(missing)
     if issue := by_state.get(State.SENDING):
-        return NextStep(f"Issue {issue.number} is on its way.", "Watch it", _issue_url(issue))
+        return NextStep(f"Issue {issue.number} is being sent.", "View progress", _issue_url(issue))
     waiting = (_approval_step(db, issue) for issue in open_issues if issue.state == State.SCHEDULED)
     if step := next((step for step in waiting if step), None):
         return step
@@ -47,11 +45,11 @@ def next_step(db: Session, publication: Publication, open_issues: Sequence[Issue
     return _waiting_step(db, publication, by_state.get(State.SCHEDULED), now)
 
 
-def _setup_step(left: Sequence[str]) -> NextStep:
-    many = len(setup.STEPS) - len(left)
-    done = f"{many} of {len(setup.STEPS)} steps are done. " if many else ""
-    words = f"Set this publication up. {done}Next: {setup.STEPS[left[0]].lower()}."
-    return NextStep(words, "Go on with the set-up", url_for("desk.settings.setup"))
+def _setup_step(missing: Sequence[str]) -> NextStep:
+    finished = len(setup.STEPS) - len(missing)
+    done = f"{finished} of {len(setup.STEPS)} steps done. " if finished else ""
+    text = f"Finish setting up this publication. {done}Next: {setup.STEPS[missing[0]].lower()}."
+    return NextStep(text, "Continue setup", url_for("desk.settings.setup"))
 
 
 def _approval_step(db: Session, issue: Issue) -> NextStep | None:
@@ -59,47 +57,47 @@ def _approval_step(db: Session, issue: Issue) -> NextStep | None:
     if standing is None or not standing.is_missing:
         return None
     if not standing.is_requested:
-        words = f"Issue {issue.number} was edited since its release was asked for; ask anew."
-        return NextStep(words, "Look at it", _issue_url(issue), urgent=True)
+        text = f"Issue {issue.number} was edited after its approval was requested. Request it again."
+        return NextStep(text, "Review", _issue_url(issue), urgent=True)
     if standing.may_approve(g.me.id):
-        who = standing.requester or "The command line"
-        words = f"{who} asks for a second person: look at issue {issue.number}, then release it."
-        return NextStep(words, "Look at it", _issue_url(issue))
+        requester = standing.requester or "The command line"
+        text = f"{requester} asks you to review and approve issue {issue.number}."
+        return NextStep(text, "Review", _issue_url(issue))
     return NextStep(
-        f"Issue {issue.number} waits for somebody else to release it.", "Look at it", _issue_url(issue)
+        f"Issue {issue.number} is waiting for another person to approve it.", "Review", _issue_url(issue)
     )
 
 
 def _draft_step(db: Session, issue: Issue, publication: Publication, now: datetime) -> NextStep:
     day = slots.find_issue_slot(db, issue)
-    words: str | Markup = (
-        f"Issue {issue.number} is drafted. Look it over, send yourself a test, then schedule it."
+    text: str | Markup = (
+        f"Issue {issue.number} is drafted. Review it, send yourself a test, then schedule it."
     )
     if not issue.picks:
-        words = f"Issue {issue.number} has no picks. Add a comparison, or draft it anew."
+        text = f"Issue {issue.number} has no picks. Add a comparison or regenerate the draft."
     elif day and day.send_at > now:
-        words = Markup(
-            "Issue {} is drafted. Look it over and schedule it by {}, and it goes out on time."
-        ).format(issue.number, format_time(day.send_at, publication.zone))
-    return NextStep(words, f"Open issue {issue.number}", _issue_url(issue))
+        text = Markup("Issue {} is drafted. Review it and schedule it by {} to send it on time.").format(
+            issue.number, format_time(day.send_at, publication.zone)
+        )
+    return NextStep(text, f"Open issue {issue.number}", _issue_url(issue))
 
 
 def _waiting_step(db: Session, publication: Publication, scheduled: Issue | None, now: datetime) -> NextStep:
     if scheduled:
         hour = format_time(scheduled.send_at, scheduled.zone or publication.zone)
-        words = Markup("Nothing to do. Issue {} goes out by itself, {}.").format(scheduled.number, hour)
-        return NextStep(words)
+        text = Markup("Nothing to do. Issue {} will be sent {}.").format(scheduled.number, hour)
+        return NextStep(text)
     if not queries.count_comparisons(db):
         return NextStep(
-            "Bring comparisons: an issue is picked from them.",
-            "Comparisons",
+            "Import or add comparisons. Issues are picked from them.",
+            "Go to comparisons",
             url_for("desk.catalog.comparisons"),
         )
     if day := drafting.find_due_slot_date(db, publication, now):
         run = format_time(local_time.slot_send_time(publication, day), publication.zone)
-        return NextStep(Markup("The next issue is for {}. Its draft is being made now.").format(run))
+        return NextStep(Markup("The next issue is due {}. Its draft is being created now.").format(run))
     comes = format_time(slots.next_cutoff(db, publication, now), publication.zone)
-    return NextStep(Markup("Nothing to do. The next draft comes by itself, {}.").format(comes))
+    return NextStep(Markup("Nothing to do. The next draft will be created {}.").format(comes))
 
 
 def _issue_url(issue: Issue) -> str:

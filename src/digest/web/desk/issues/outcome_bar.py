@@ -1,16 +1,16 @@
-"""The outcome bar: widths in thousandths that add up, in which even one mail is seen."""
+"""The outcome bar: widths in thousandths that add up, in which even a single delivery is visible."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 NAMES = ("accepted", "excluded", "failed", "unknown", "remaining")
 TOTAL_WIDTH = 1000
-MIN_WIDTH = 6  # thousandths: a part of one in a million is still drawn
+MIN_WIDTH = 6  # thousandths: one in a million is still drawn
 
 
 @dataclass(frozen=True)
 class Segment:
-    """One outcome's stretch of the bar, in thousandths of its width."""
+    """One outcome's segment of the bar, in thousandths of its width."""
 
     name: str
     count: int
@@ -19,7 +19,7 @@ class Segment:
 
 
 def build_segments(counts: object) -> list[Segment]:
-    """The stretches for `counts`, which has an attribute per outcome and `planned`; empty ones have no width."""
+    """The segments for `counts`, which has an attribute per outcome. Empty ones have no width."""
     numbers = [int(getattr(counts, name)) for name in NAMES]
     widths = _segment_widths(numbers)
     starts = [sum(widths[:place]) for place in range(len(widths))]
@@ -27,9 +27,9 @@ def build_segments(counts: object) -> list[Segment]:
 
 
 def describe(counts: object) -> str:
-    """The same in words, for those who do not see the bar."""
-    said = [f"{int(getattr(counts, name)):,} {name}" for name in NAMES if getattr(counts, name)]
-    return f"Of {int(getattr(counts, 'planned')):,} planned: {', '.join(said) or 'nobody yet'}"  # noqa: B009  counts is any record
+    """The bar in words, for screen readers."""
+    outcomes = [f"{int(getattr(counts, name)):,} {name}" for name in NAMES if getattr(counts, name)]
+    return f"Of {int(getattr(counts, 'planned')):,} planned: {', '.join(outcomes) or 'nobody yet'}"  # noqa: B009  counts is any record
 
 
 def _segment_widths(numbers: Iterable[int]) -> list[int]:

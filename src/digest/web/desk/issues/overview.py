@@ -1,4 +1,4 @@
-"""The front page of the desk: what is open, what goes out next, and what became of the past issues."""
+"""The desk's front page: open issues, the next step, and past issues with their outcomes."""
 
 from flask import g, request
 from sqlalchemy import select
@@ -25,14 +25,14 @@ PAST_STATES = (State.SENT, State.CANCELLED)
 
 @blueprint.get("/")
 def overview() -> str:
-    """The calendar at a glance."""
+    """The front page."""
     now = utcnow()
     with services().db.read() as db:
         publication = current_publication.get(db)
         past = _past_issues(db, publication, request.args.get("before", type=parse_row_number))
         open_issues = _open_issues(db, publication)
         return render_page(
-            "front.html",
+            "overview.html",
             publication=publication,
             zone=publication.zone,
             open_issues=open_issues,
@@ -41,8 +41,8 @@ def overview() -> str:
             ),
             past=[(issue, *_outcomes_of(db, issue)) for issue in past],
             older=past[-1].number if len(past) == PAST_PER_PAGE else None,
-            next_run=slots.next_slot(db, publication, now).send_at,
-            draft_comes=slots.next_cutoff(db, publication, now),
+            next_send_at=slots.next_slot(db, publication, now).send_at,
+            next_draft_at=slots.next_cutoff(db, publication, now),
             draft_due=drafting.find_due_slot_date(db, publication, now),
             next_step=next_step(db, publication, open_issues, now),
             readers=reach.count(db, publication.id, now).reachable,
@@ -52,11 +52,11 @@ def overview() -> str:
 
 @blueprint.post("/")
 def create_draft() -> Response:
-    """Draft an issue now, without waiting for the calendar."""
+    """Draft an issue now instead of at its cutoff."""
     with services().db.begin() as db:
         issue = drafting.draft_issue(db, current_publication.get(db), utcnow(), actor="desk", user_id=g.me.id)
         number = issue.number
-    flash_done(f"Issue {number} is drafted.")
+    flash_done(f"Issue {number} drafted.")
     return redirect_to("issues.show", number=number)
 
 

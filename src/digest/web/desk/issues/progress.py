@@ -1,4 +1,4 @@
-"""Watching an issue go out, and stopping it: pause, resume, cancel."""
+"""The progress of an issue while it is sent, and its controls: pause, resume, cancel."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from digest.db import utcnow
 from digest.delivery.ledger.counts import Counts, counts, ended_since
 from digest.delivery.ledger.models import FrozenIssue
 from digest.delivery.release import canary, control
-from digest.delivery.release.hold_reason import waits
+from digest.delivery.release.hold_reason import find_hold_reason
 from digest.editorial.drafts import text_edits
 from digest.editorial.models import Issue, Role, State
 from digest.web.desk import current_publication
@@ -22,27 +22,29 @@ from digest.web.desk.issues import blueprint, outcome_bar
 from digest.web.desk.view_helpers import flash_done, redirect_to, render_page, respond_with_policy, services
 
 RATE_WINDOW = timedelta(seconds=60)
-MIN_RATE_SECONDS = 3  # a shorter look says nothing of a rate
+MIN_RATE_SECONDS = 3  # a rate over less time means nothing
+MINUTES_PER_DAY = 24 * 60
+MAX_SHOWN_MINUTES = 90  # longer times are shown in hours
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How fast it goes and how long it still takes; None where nothing was measured yet."""
+    """How fast an issue is sent and how much longer it takes; None where nothing was measured yet."""
 
     per_second: float | None
     remaining: timedelta | None
 
     @property
     def remaining_text(self) -> str:
-        """The rest in words that do not pretend to know the second."""
+        """The remaining time, rounded."""
         if self.remaining is None:
             return "not measured yet"
         minutes = self.remaining.total_seconds() / 60
         if minutes < 1:
             return "less than a minute"
-        if minutes >= 2 * 1440:
-            return f"about {round(minutes / 1440)} days"
-        return f"about {round(minutes)} min" if minutes < 90 else f"about {minutes / 60:.1f} h"  # noqa: PLR2004  an hour and a half
+        if minutes >= 2 * MINUTES_PER_DAY:
+            return f"about {round(minutes / MINUTES_PER_DAY)} days"
+        return f"about {round(minutes)} min" if minutes < MAX_SHOWN_MINUTES else f"about {minutes / 60:.1f} h"
 
 
 def render_progress(db: Session, issue: Issue) -> Response:
@@ -51,24 +53,24 @@ def render_progress(db: Session, issue: Issue) -> Response:
     found = counts(db, issue.id)
     frozen = db.get(FrozenIssue, issue.id, options=FrozenIssue.light())
     body = render_page(
-        "watch.html",
+        "progress.html",
         issue=issue,
         zone=issue.publication.zone,
         counts=found,
         parts=outcome_bar.build_segments(found),
         words=outcome_bar.describe(found),
-        counted=frozen is not None and frozen.audience_done_at is not None,
-        pace=measure_progress(db, issue, found, now),
-        hold_left=_hold_remaining(issue, now),
-        waits=waits(db, issue, now),
-        first=canary.canary(db, issue.id),
-        moving=issue.state == State.SENDING,
+        is_frozen=frozen is not None and frozen.audience_done_at is not None,
+        progress=measure_progress(db, issue, found, now),
+        hold_remaining=_hold_remaining(issue, now),
+        wait=find_hold_reason(db, issue, now),
+        canary=canary.find_canary(db, issue.id),
+        is_sending=issue.state == State.SENDING,
     )
     return respond_with_policy(body)
 
 
 def measure_progress(db: Session, issue: Issue, found: Counts, now: datetime) -> Progress:
-    """The rate over the last minute, or since the start when that is shorter; nothing while nothing is measured."""
+    """The rate over RATE_WINDOW, or since the start if that is shorter, and the remaining time."""
     if issue.state != State.SENDING or issue.started_at is None:
         return Progress(None, None)
     since = max(issue.started_at, now - RATE_WINDOW)
@@ -85,45 +87,47 @@ def measure_progress(db: Session, issue: Issue, found: Counts, now: datetime) ->
 
 @blueprint.post("/issues/<int:number>/pause")
 def pause(number: int) -> Response:
-    """Stop after the mails in flight; the rest stays where it is."""
-    return _control(number, control.pause, f"Issue {number} is paused. Mails in flight still arrive.")
+    """Pause after the emails in flight."""
+    return _control(
+        number, control.pause, f"Issue {number} paused. Emails already in flight will still arrive."
+    )
 
 
 @blueprint.post("/issues/<int:number>/resume")
 def resume(number: int) -> Response:
-    """Go on with those who have nothing yet."""
-    return _control(number, control.resume, f"Issue {number} goes on.")
+    """Resume sending to the remaining readers."""
+    return _control(number, control.resume, f"Issue {number} resumed.")
 
 
 @blueprint.get("/issues/<int:number>/cancel")
 @requires_role(Role.EDITOR)
 def confirm_cancel(number: int) -> Response | str:
-    """What cancelling means for whom, before it is done: nothing takes it back."""
+    """Ask before cancelling, with what it means for how many readers: it cannot be undone."""
     with services().db.read() as db:
         issue = current_publication.get_issue(db, number)
         if issue.state not in {State.SENDING, State.PAUSED} or text_edits.is_editable(issue):
             return redirect_to("issues.show", number=number)
         return render_page(
-            "issue_end.html",
+            "confirm_cancel.html",
             issue=issue,
             zone=issue.publication.zone,
             counts=counts(db, issue.id),
-            hold_left=_hold_remaining(issue, utcnow()),
+            hold_remaining=_hold_remaining(issue, utcnow()),
         )
 
 
 @blueprint.post("/issues/<int:number>/cancel")
 def cancel(number: int) -> Response:
-    """End it: nobody who has nothing yet will get it."""
-    return _control(number, control.cancel, f"Issue {number} is cancelled.")
+    """Cancel the issue: the remaining readers will not get it."""
+    return _control(number, control.cancel, f"Issue {number} cancelled.")
 
 
-def _control(number: int, act: Callable[..., object], words: str) -> Response:
+def _control(number: int, act: Callable[..., object], message: str) -> Response:
     with services().db.begin() as db:
         act(db, current_publication.get_issue(db, number), now=utcnow(), by="desk", user_id=g.me.id)
         record(db, act.__name__, "issue", number)
     services().nudge("send")
-    flash_done(words)
+    flash_done(message)
     return redirect_to("issues.show", number=number)
 
 

@@ -1,4 +1,4 @@
-"""What became of an issue: outcomes that add up, and what readers did."""
+"""The report of an issue: outcomes that add up, clicks and unsubscribes."""
 
 from flask import g
 from sqlalchemy import select
@@ -26,81 +26,79 @@ MAX_REASONS_SHOWN = 20
 
 @blueprint.get("/issues/<int:number>/report")
 def report(number: int) -> str:
-    """The report, also of an issue that is still on its way."""
+    """The report, also of an issue that is still being sent."""
     with services().db.read() as db:
         return render_report(db, current_publication.get_issue(db, number))
 
 
 def render_report(db: Session, issue: Issue) -> str:
-    """Outcomes, reasons, clicks, those who left, and who did what when."""
-    found = counts(db, issue.id)
-    followed = tracked(db, issue.id)
-    log = transitions.list_transitions(db, issue.id)
-    multiples, past = report_charts.compare_with_past(db, issue)
+    """Outcomes, reasons, clicks, unsubscribes, and the issue's activity."""
+    outcomes = counts(db, issue.id)
+    tracking = tracked(db, issue.id)
+    activity = transitions.list_transitions(db, issue.id)
+    trends, past = report_charts.compare_with_past(db, issue)
     return render_page(
         "report.html",
         issue=issue,
         zone=issue.publication.zone,
-        counts=found,
-        parts=outcome_bar.build_segments(found),
-        words=outcome_bar.describe(found),
-        failed=_count_reasons(found, Outcome.FAILED),
-        excluded=_count_reasons(found, Outcome.EXCLUDED),
+        counts=outcomes,
+        parts=outcome_bar.build_segments(outcomes),
+        words=outcome_bar.describe(outcomes),
+        failed=_count_reasons(outcomes, Outcome.FAILED),
+        excluded=_count_reasons(outcomes, Outcome.EXCLUDED),
         unknown=_unknown_deliveries(db, issue),
-        tracked=followed,
-        per_pick={pick.pick_id: pick for pick in followed.per_pick},
-        most=max((pick.clicks_raw for pick in followed.per_pick), default=0),
+        tracked=tracking,
+        per_pick={pick.pick_id: pick for pick in tracking.per_pick},
+        most=max((pick.clicks_raw for pick in tracking.per_pick), default=0),
         domains=delivery_list.by_domain(db, issue.id),
-        first=report_charts.early_activity(db, issue),
-        multiples=multiples,
+        early=report_charts.early_activity(db, issue),
+        trends=trends,
         past=past,
         views=queries.fetch_by_version(db, [pick.version_id for pick in issue.picks]),
-        log=log,
-        who=_user_addresses(db, {line.user_id for line in log if line.user_id}),
+        activity=activity,
+        who=_user_addresses(db, {entry.user_id for entry in activity if entry.user_id}),
     )
 
 
 @blueprint.post("/issues/<int:number>/unknown/<int:subscriber>/again")
 def send_again(number: int, subscriber: int) -> Response:
-    """Somebody decided that this reader has probably not got it: it goes out once more."""
+    """Send the issue again to a reader whose outcome is unknown."""
     with services().db.begin() as db:
         issue = current_publication.get_issue(db, number)
         control.send_again(db, issue, subscriber, now=utcnow())
         _log_decision(db, issue, f"sent again to reader {subscriber}")
     services().nudge("send")
-    flash_done("It is sent again to this reader.")
+    flash_done("Sending the issue to this reader again.")
     return redirect_to("issues.report", number=number)
 
 
 @blueprint.post("/issues/<int:number>/unknown/<int:subscriber>/sent")
 def count_as_sent(number: int, subscriber: int) -> Response:
-    """Somebody decided that this reader has probably got it."""
+    """Count an unknown outcome as accepted."""
     with services().db.begin() as db:
         issue = current_publication.get_issue(db, number)
         control.count_as_sent(db, issue, subscriber, now=utcnow())
         _log_decision(db, issue, f"counted as sent to reader {subscriber}")
-    flash_done("It counts as accepted.")
+    flash_done("Counted as accepted.")
     return redirect_to("issues.report", number=number)
 
 
 @blueprint.post("/issues/<int:number>/failed/again")
 def send_failed(number: int) -> Response:
-    """Try those once more whose mail was refused."""
+    """Send the issue again to all readers whose delivery failed."""
     with services().db.begin() as db:
         issue = current_publication.get_issue(db, number)
-        many = control.send_failed(db, issue, now=utcnow())
-        _log_decision(db, issue, f"sent again to {many} whose mail failed")
+        count = control.send_failed(db, issue, now=utcnow())
+        _log_decision(db, issue, f"tried {count} failed deliveries again")
     services().nudge("send")
     flash_done(
-        f"{many:,} whose mail failed are tried again."
-        if many != 1
-        else "The one whose mail failed is tried again."
+        f"Trying {count:,} failed deliveries again." if count != 1 else "Trying the failed delivery again."
     )
     return redirect_to("issues.report", number=number)
 
 
 def _log_decision(db: Session, issue: Issue, why: str) -> None:
-    """A line in the issue's history that changes no state: who decided about somebody's mail."""
+    """Record in the issue's history who decided about a delivery; its state does not change."""
     state = State(issue.state)
     transitions.record_transition(
         db, issue.id, state, state, now=utcnow(), actor="desk", user_id=g.me.id, reason=why
@@ -108,7 +106,7 @@ def _log_decision(db: Session, issue: Issue, why: str) -> None:
 
 
 def _count_reasons(found: Counts, outcome: Outcome) -> list[tuple[str, int]]:
-    """Why, the most frequent first; those without a reason are told too, so that the sum is the outcome's."""
+    """Reasons with their counts, most frequent first. Deliveries without a reason count too, so the sum adds up."""
     named = dict(found.reasons.get(outcome, {}))
     rest = int(getattr(found, outcome)) - sum(named.values())
     named |= {"no reason given": rest} if rest else {}
@@ -120,7 +118,9 @@ def _unknown_deliveries(db: Session, issue: Issue) -> list[tuple[int, str, Deliv
         select(Delivery, Subscriber.address)
         .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
         .where(Delivery.issue_id == issue.id, Delivery.outcome == Outcome.UNKNOWN, Delivery.told_apart)
-        .order_by(Delivery.subscriber_id + 0)  # the sum leads to the index of the few, not along everybody
+        .order_by(
+            Delivery.subscriber_id + 0
+        )  # "+ 0" makes the database use the partial index instead of walking the primary key
         .limit(MAX_UNKNOWN_SHOWN)
     )
     return [(row.subscriber_id, masked(address), row) for row, address in db.execute(rows)]

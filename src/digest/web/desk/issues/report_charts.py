@@ -1,4 +1,4 @@
-"""What a report shows: the numbers of one issue as pictures, beside those of the issues before it."""
+"""The charts of a report: the issue's first 48 hours, and its numbers beside those of earlier issues."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,19 +20,19 @@ MAX_ISSUES: Final = 12
 
 @dataclass(frozen=True)
 class EarlyActivity:
-    """The first two days: clicks and leavings by the hour."""
+    """Clicks and unsubscribes by the hour, in the first two days."""
 
     clicks: Chart
     clicks_by_hour: list[tuple[int, int]]  # raw, human
     unsubscribes: Chart
     unsubscribes_by_hour: list[int]
     later_unsubscribes: int
-    unsubscribe_reasons: list[tuple[str, int]]  # the most frequent first; those who said nothing last
+    unsubscribe_reasons: list[tuple[str, int]]  # most frequent first, those without a reason last
 
 
 @dataclass(frozen=True)
 class MetricTrend:
-    """One number of the last issues."""
+    """One metric over the last issues."""
 
     name: str
     value: int
@@ -42,7 +42,7 @@ class MetricTrend:
 
 @dataclass(frozen=True)
 class IssueMetrics:
-    """One of the last issues."""
+    """The metrics of one of the last issues."""
 
     number: int
     accepted: int
@@ -52,7 +52,7 @@ class IssueMetrics:
 
 
 def early_activity(db: Session, issue: Issue) -> EarlyActivity | None:
-    """The first 48 hours of an issue; None before it has begun."""
+    """The first 48 hours of an issue; None before it has started."""
     if issue.started_at is None:
         return None
     by_hour = tracking.by_hour(db, issue.id, issue.started_at, CHART_HOURS)
@@ -62,9 +62,7 @@ def early_activity(db: Session, issue: Issue) -> EarlyActivity | None:
     return EarlyActivity(
         columns((("c-raw", raw), ("c-human", human)), _describe_clicks(raw, human)),
         by_hour,
-        columns(
-            (("c-left", leaving),), f"Readers who left, by the hour: {sum(leaving):,} in the first two days"
-        ),
+        columns((("c-left", leaving),), f"Unsubscribes by hour: {sum(leaving):,} in the first two days"),
         leaving,
         sum(left.by_hour.values()) - sum(leaving),
         _count_reasons(left.reasons),
@@ -72,9 +70,9 @@ def early_activity(db: Session, issue: Issue) -> EarlyActivity | None:
 
 
 def compare_with_past(db: Session, issue: Issue) -> tuple[list[MetricTrend], list[IssueMetrics]]:
-    """The last twelve issues that went out, this one among them, oldest first; nothing when it is the first."""
+    """Trends and rows of the last twelve sent issues including this one, oldest first; no trends for the first."""
     rows = _issue_metrics(db, _recent_issues(db, issue))
-    if len(rows) < 2:  # noqa: PLR2004  one alone is no comparison
+    if len(rows) <= 1:
         return [], rows
     here = next((place for place, row in enumerate(rows) if row.number == issue.number), len(rows) - 1)
     series = (
@@ -88,13 +86,13 @@ def compare_with_past(db: Session, issue: Issue) -> tuple[list[MetricTrend], lis
 
 def _count_reasons(reasons: Mapping[str, int]) -> list[tuple[str, int]]:
     order = sorted(reasons.items(), key=lambda item: (not item[0], -item[1], item[0]))
-    return [(REASONS.get(name, name) or "Said nothing", many) for name, many in order]
+    return [(REASONS.get(name, name) or "No reason given", many) for name, many in order]
 
 
 def _metric_trend(name: str, kind: str, values: Sequence[int], here: int) -> MetricTrend:
-    middle = median(values)
-    words = f"{name}: {values[here]:,} here; the last {len(values)} issues have {middle:,.0f} in the middle"
-    return MetricTrend(name, values[here], middle, small(values, words, kind, here))
+    typical = median(values)
+    text = f"{name}: {values[here]:,} in this issue, median {typical:,.0f} over the last {len(values)} issues"
+    return MetricTrend(name, values[here], typical, small(values, text, kind, here))
 
 
 def _recent_issues(db: Session, issue: Issue) -> list[Issue]:
@@ -124,9 +122,9 @@ def _issue_metrics(db: Session, last: Sequence[Issue]) -> list[IssueMetrics]:
 
 def _describe_clicks(raw: Sequence[int], human: Sequence[int]) -> str:
     if not any(raw):
-        return "Nobody has clicked in the first two days"
+        return "No clicks in the first two days"
     best = max(range(len(human)), key=lambda hour: human[hour])
     return (
-        f"Clicks by the hour: {sum(human):,} by people and {sum(raw):,} in all in the first two days, "
-        f"most in hour {best + 1} with {human[best]:,}"
+        f"Clicks by hour: {sum(human):,} by people, {sum(raw):,} in total in the first two days; "
+        f"most in hour {best + 1}, with {human[best]:,}"
     )
