@@ -1,7 +1,7 @@
-"""A batch in hand: its claim and its evidence, who of it was read, and who is under way.
+"""A claimed batch on its way out: its claim, its progress journal, what is pending and what is in flight.
 
-A group's readers are read, its predecessor's outcomes are written and `started` is raised in one transaction; no
-transaction is open while the relay is spoken to. Sending is the one act of this house that commits by itself.
+One transaction loads a group, records the outcomes of the one before and raises `started`; no transaction is open
+while we talk to the relay. Sending is the one operation of a room that commits by itself.
 """
 
 import functools
@@ -14,237 +14,265 @@ from contextlib import suppress
 from sqlalchemy.orm import Session
 
 from digest.delivery.ledger import outcomes
-from digest.delivery.ledger.message_factory import Maker
+from digest.delivery.ledger.message_factory import MessageFactory
 from digest.delivery.ledger.models import Outcome
-from digest.delivery.ledger.outcomes import End, Next
+from digest.delivery.ledger.outcomes import OutcomeRecord, PendingDelivery
 from digest.delivery.relays.accounts import Account
 from digest.delivery.sending import claim as claims
 from digest.delivery.sending import progress_journal, relay_stop
 from digest.delivery.sending.claim import Claim
-from digest.delivery.sending.group_size import Groups
-from digest.delivery.sending.outcome_recorder import Answers
-from digest.delivery.sending.progress_journal import Evidence
-from digest.delivery.sending.send_context import Shift
+from digest.delivery.sending.group_size import AdaptiveGroupSize
+from digest.delivery.sending.outcome_recorder import OutcomeRecorder
+from digest.delivery.sending.progress_journal import ProgressJournal
+from digest.delivery.sending.send_context import SendContext
 from digest.errors import BadInput
-from digest.smtp.client import Mail
-from digest.turns import Rest
+from digest.smtp.mail import Mail
+from digest.turns import SleepingCoroutine
 
 LOG = logging.getLogger(__name__)
-FRESH_SECONDS = 1.0  # so long after they were read, readers are mailed without being asked about again
+REVALIDATE_AFTER = 1.0  # seconds after loading in which deliveries are sent without checking them again
 
 
-class Hand:
-    """What one connection holds."""
+class BatchInProgress:
+    """The batch that one connection holds."""
 
-    def __init__(self, shift: Shift, held: Claim, answers: Answers, groups: Groups) -> None:
-        """Open the evidence of a claim, before anything of it is begun."""
-        self._shift, self._answers = shift, answers
-        self.claim, self._upto = held, held.started
-        self._asked = time.monotonic()
-        self.queue: deque[Next] = deque()
-        self.again: deque[Mail] = deque()  # surely not handed over when the last line was lost
-        self._ahead: tuple[Next, Mail] | None = None
-        self._ended: Counter[str] = Counter()  # outcomes of this claim, for the log
-        # By place: envelopes that are out, and nobody wants the mail.
-        self._unwanted: dict[int, Next | None] = {}
-        self.open: dict[int, Next] = {}  # by place: made into a mail, and not answered
-        self._evidence = Evidence(shift.home, held.batch_id, held.fence, held.size)
-        self.mark = self._evidence.mark
-        self._groups = groups
-        groups.rest()
-        shift.claims[held.batch_id] = held
+    def __init__(
+        self, context: SendContext, claim: Claim, recorder: OutcomeRecorder, group_size: AdaptiveGroupSize
+    ) -> None:
+        """Open the claim's progress journal before anything is sent."""
+        self._context, self._recorder = context, recorder
+        self.claim, self._loaded_upto = claim, claim.started_upto
+        self._validated_at = time.monotonic()
+        self.pending: deque[PendingDelivery] = deque()
+        self.requeued: deque[Mail] = deque()  # certainly not handed over when the last connection broke
+        self._ahead: tuple[PendingDelivery, Mail] | None = None
+        self._outcome_counts: Counter[str] = Counter()  # for the log
+        # By seq: the envelope was sent, but the mail is no longer wanted.
+        self._unwanted: dict[int, PendingDelivery | None] = {}
+        self.in_flight: dict[int, PendingDelivery] = {}  # by seq: built, and not answered yet
+        self._journal = ProgressJournal(context.home, claim.batch_id, claim.fence, claim.size)
+        self.mark = self._journal.mark
+        self._group_size = group_size
+        group_size.pause()
+        context.claims[claim.batch_id] = claim
 
     @classmethod
-    def take(
-        cls, shift: Shift, account: Account, holder: str, *, answers: Answers, groups: Groups
-    ) -> "Rest[Hand | None]":
-        """Claim a batch, when one is due and the account may have one more connection."""
+    def claim_next(
+        cls,
+        context: SendContext,
+        account: Account,
+        holder: str,
+        *,
+        recorder: OutcomeRecorder,
+        group_size: AdaptiveGroupSize,
+    ) -> "SleepingCoroutine[BatchInProgress | None]":
+        """Claim a batch, if one is due and the account has a free connection slot."""
 
-        def act(session: Session) -> Claim | None:
+        def claim_batch(session: Session) -> Claim | None:
             return claims.claim(
                 session,
                 holder=holder,
-                now=shift.clock(),
+                now=context.clock(),
                 connections=account.relay.connections,
-                account=account.relay.key if shift.accounts.several else "",
+                account=account.relay.key if context.accounts.several else "",
             )
 
-        held = yield from shift.served(act)
-        return cls(shift, held, answers, groups) if held is not None else None
+        held = yield from context.run_transaction(claim_batch)
+        return cls(context, held, recorder, group_size) if held is not None else None
 
     @property
-    def unread(self) -> bool:
-        """Whether there are readers behind those that were read."""
-        return self._upto < self.claim.size
+    def has_more(self) -> bool:
+        """Whether deliveries remain after those that were loaded."""
+        return self._loaded_upto < self.claim.size
 
-    def read_on(self) -> Rest[bool]:
-        """The one transaction of a group. False when the batch must be left: it was stopped or is not ours."""
-        behind = min(self._upto + self._groups.next(), self.claim.size)
-        # Whose envelope is out is asked about once more: the transaction may have waited for a lock.
-        first, ends = min(self.open, default=self._upto), self._answers.hand_out()
-        rows = yield from self._shift.served(functools.partial(self._write_and_read, ends, first, behind))
+    def load_next_group(self) -> SleepingCoroutine[bool]:
+        """Run the one transaction of a group. False when the issue was stopped or the batch is no longer ours."""
+        behind = min(self._loaded_upto + self._group_size.next_size(), self.claim.size)
+        # Mails whose envelope was sent are checked again: the transaction may have waited for a lock.
+        first, ends = min(self.in_flight, default=self._loaded_upto), self._recorder.drain()
+        rows = yield from self._context.run_transaction(
+            functools.partial(self._record_and_fetch, ends, first, behind)
+        )
         self._count(ends)
         if rows is None:
             return False
-        self._hear({row.place: row for row in rows})
-        self.queue.extend(self._fit_for_now([row for row in rows if row.place >= self._upto]))
-        self._upto = behind
-        self._asked = time.monotonic()
-        self._groups.begin()
+        self._note_unwanted({row.seq: row for row in rows})
+        self.pending.extend(self._sendable_now([row for row in rows if row.seq >= self._loaded_upto]))
+        self._loaded_upto = behind
+        self._validated_at = time.monotonic()
+        self._group_size.start()
         return True
 
-    def _write_and_read(
-        self, ends: Sequence[End], first: int, behind: int, session: Session
-    ) -> Sequence[Next] | None:
-        now = self._shift.clock()
-        outcomes.write(session, self.claim.issue_id, ends, now)
-        if not claims.renew(session, self.claim, self._shift.clock(), started=behind):
+    def _record_and_fetch(
+        self, ends: Sequence[OutcomeRecord], first: int, behind: int, session: Session
+    ) -> Sequence[PendingDelivery] | None:
+        now = self._context.clock()
+        outcomes.record_outcomes(session, self.claim.issue_id, ends, now)
+        if not claims.renew(session, self.claim, self._context.clock(), started_upto=behind):
             return None
-        return outcomes.upcoming(session, self.claim.batch_id, first, behind, now)
+        return outcomes.fetch_pending(session, self.claim.batch_id, first, behind, now)
 
-    def still_good(self, *, at_once: bool = False) -> bool:
-        """Whether those who were read may still be mailed; after a slow reply the rule and the issue are asked anew.
+    def revalidate(self, *, force: bool = False) -> bool:
+        """Whether loaded deliveries may still be sent; after a slow reply the database is asked again.
 
-        `at_once` asks however short it was. Who was not read yet is asked about when they are.
+        `force` asks however recently they were loaded. Deliveries not loaded yet are checked when they are.
         """
-        if at_once:
-            if not self.again and not self.queue:
+        if force:
+            if not self.requeued and not self.pending:
                 return True
-        elif time.monotonic() - self._asked < FRESH_SECONDS:
+        elif time.monotonic() - self._validated_at < REVALIDATE_AFTER:
             return True
-        with self._shift.db.begin() as session:
-            if not claims.renew(session, self.claim, self._shift.clock(), started=self._upto):
+        with self._context.db.begin() as session:
+            if not claims.renew(session, self.claim, self._context.clock(), started_upto=self._loaded_upto):
                 return False
-        self._ask_again()
-        self._asked = time.monotonic()
+        self._refetch_pending()
+        self._validated_at = time.monotonic()
         return True
 
-    def _ask_again(self) -> None:
-        """Those who were read may have left meanwhile: the rule is asked anew about everybody who has no mail yet."""
-        places = [mail.key for mail in self.again] + [row.place for row in self.queue] + list(self.open)
+    def _refetch_pending(self) -> None:
+        """Drop loaded deliveries whose readers unsubscribed meanwhile."""
+        places = (
+            [mail.token for mail in self.requeued] + [row.seq for row in self.pending] + list(self.in_flight)
+        )
         if not places:
             return
         first, behind = min(places), max(places) + 1
-        with self._shift.db.read() as session:
-            rows = outcomes.upcoming(session, self.claim.batch_id, first, behind, self._shift.clock())
-        found = {row.place: row for row in rows}  # who is not in it has ended meanwhile
-        self.queue = deque(found[row.place] for row in self.queue if row.place in found)
-        self.again = deque(mail for mail in self.again if self._still_wanted(found.get(mail.key), mail))
-        self._hear(found)
+        with self._context.db.read() as session:
+            rows = outcomes.fetch_pending(session, self.claim.batch_id, first, behind, self._context.clock())
+        found = {row.seq: row for row in rows}  # those missing have ended meanwhile
+        self.pending = deque(found[row.seq] for row in self.pending if row.seq in found)
+        self.requeued = deque(
+            mail for mail in self.requeued if self._still_wanted(found.get(mail.token), mail)
+        )
+        self._note_unwanted(found)
 
-    def _hear(self, found: Mapping[int, Next]) -> None:
-        """What stands in the ledger now, by place, about those whose envelopes are out."""
-        waiting = {mail.key for mail in self.again}
+    def _note_unwanted(self, found: Mapping[int, PendingDelivery]) -> None:
+        """Note which mails are no longer wanted though their envelope was sent; `found` are current rows by seq."""
+        waiting = {mail.token for mail in self.requeued}
         self._unwanted = {
             place: found.get(place)
-            for place in self.open
-            if place not in waiting and not _wanted(found.get(place))
+            for place in self.in_flight
+            if place not in waiting and not _is_wanted(found.get(place))
         }
 
-    def withdraw(self, mail: Mail) -> bool:
-        """Whether nobody wants a mail whose envelope is out already; then that is noted, and it must not go."""
-        if mail.key not in self._unwanted:
+    def cancel_if_unwanted(self, mail: Mail) -> bool:
+        """Whether a mail whose envelope was sent is no longer wanted; then it is excluded and must not go."""
+        if mail.token not in self._unwanted:
             return False
-        row = self._unwanted.pop(mail.key)
-        del self.open[mail.key]
+        row = self._unwanted.pop(mail.token)
+        del self.in_flight[mail.token]
         if row is not None:
             self._exclude(row)
         return True
 
-    def look_again(self) -> None:
-        """A domain wants it slower: those of it who were read already wait as well."""
-        self.queue = deque(self._fit_for_now(self.queue))
+    def refilter(self) -> None:
+        """Let loaded deliveries wait whose receiving domain asked us to slow down."""
+        self.pending = deque(self._sendable_now(self.pending))
 
-    def made(self, row: Next) -> Mail | None:
-        """The reader's mail; None when they are excluded meanwhile or no mail can be made, which is noted."""
-        mail = self._ahead_of(row) or self._made_now(row)
+    def build(self, row: PendingDelivery) -> Mail | None:
+        """The delivery's mail; None when it was excluded meanwhile or cannot be built, which is recorded."""
+        mail = self._prebuilt(row) or self._build_now(row)
         if mail is not None:
-            self.open[row.place] = row
+            self.in_flight[row.seq] = row
         return mail
 
-    def _made_now(self, row: Next) -> Mail | None:
-        if not _wanted(row):
+    def _build_now(self, row: PendingDelivery) -> Mail | None:
+        if not _is_wanted(row):
             self._exclude(row)
             return None
-        maker = self._shift.maker(self.claim.issue_id)  # of all readers: what is wrong with it fails nobody
+        maker = self._context.message_factory(
+            self.claim.issue_id
+        )  # an error here concerns the whole issue and fails no delivery
         try:
-            return _made_by(maker, row)
+            return _build_message(maker, row)
         except (BadInput, ValueError) as error:
-            self._answers.ends.append(End(row.subscriber_id, Outcome.FAILED, "5.1.3", str(error), 0))
+            self._recorder.records.append(
+                OutcomeRecord(row.subscriber_id, Outcome.FAILED, "5.1.3", str(error), 0)
+            )
             return None
 
-    def make_ahead(self) -> None:
-        """Make the next reader's mail before its turn. It is thrown away when it is not them after all."""
-        row = self.queue[0] if self.queue else None
-        if row is None or not _wanted(row) or self._ahead_of(row):
+    def build_ahead(self) -> None:
+        """Build the next mail before its turn. It is thrown away if another one turns out to be next."""
+        row = self.pending[0] if self.pending else None
+        if row is None or not _is_wanted(row) or self._prebuilt(row):
             return
-        with suppress(Exception):  # it is raised again when it is their turn
-            self._ahead = row, _made_by(self._shift.maker(self.claim.issue_id), row)
+        with suppress(Exception):  # it is raised again when the mail's turn comes
+            self._ahead = row, _build_message(self._context.message_factory(self.claim.issue_id), row)
 
-    def _ahead_of(self, row: Next) -> Mail | None:
+    def _prebuilt(self, row: PendingDelivery) -> Mail | None:
         return self._ahead[1] if self._ahead is not None and self._ahead[0] is row else None
 
-    def put_back(self, mails: Sequence[Mail]) -> None:
-        """These were taken up and surely not handed over."""
+    def requeue(self, mails: Sequence[Mail]) -> None:
+        """Take back mails that were certainly not handed over."""
         for mail in mails:
-            self.mark(mail.key, progress_journal.UNTOUCHED)
-        self.again.extendleft(reversed(mails))
+            self.mark(mail.token, progress_journal.UNTOUCHED)
+        self.requeued.extendleft(reversed(mails))
 
-    def put_down(self, account: Account) -> Rest[None]:
-        """Give the batch back with all that is known of it."""
-        untouched = [mail.key for mail in self.again] + [row.place for row in self.queue]
-        reached, ends = min(untouched, default=self._upto), self._answers.hand_out()
-        yield from self._shift.served(functools.partial(self._give_back, account, ends, reached))
+    def release(self, account: Account) -> SleepingCoroutine[None]:
+        """Release the batch with everything known about it."""
+        untouched = [mail.token for mail in self.requeued] + [row.seq for row in self.pending]
+        reached, ends = min(untouched, default=self._loaded_upto), self._recorder.drain()
+        yield from self._context.run_transaction(
+            functools.partial(self._record_and_release, account, ends, reached)
+        )
         self._count(ends)
-        told = {"batch": self.claim.batch_id, "issue": self.claim.issue_id, **self._ended}
-        LOG.info("batch ended" if reached >= self.claim.size else "batch put down", extra=told)
+        told = {"batch": self.claim.batch_id, "issue": self.claim.issue_id, **self._outcome_counts}
+        LOG.info("batch finished" if reached >= self.claim.size else "batch released", extra=told)
         self._close(settled=True)
 
-    def _give_back(self, account: Account, ends: list[End], reached: int, session: Session) -> None:
-        answers, shift, held = self._answers, self._shift, self.claim
+    def _record_and_release(
+        self, account: Account, ends: list[OutcomeRecord], reached: int, session: Session
+    ) -> None:
+        answers, shift, held = self._recorder, self._context, self.claim
         now = shift.clock()
-        outcomes.write(session, held.issue_id, ends, now)
-        claims.let_go(session, held, now, reached=reached)
-        relay_stop.note(
-            session, held.issue_id, answers.stop, shift=shift, account=account, now=now, taken=answers.taken
+        outcomes.record_outcomes(session, held.issue_id, ends, now)
+        claims.release(session, held, now, started_upto=reached)
+        relay_stop.apply_stop(
+            session,
+            held.issue_id,
+            answers.stop,
+            context=shift,
+            account=account,
+            now=now,
+            accepted_count=answers.accepted_count,
         )
 
-    def drop(self) -> None:
-        """After an accident: the evidence stays, and whoever comes next settles the batch by it."""
+    def abandon(self) -> None:
+        """After a failure: keep the journal, so that recovery settles the batch."""
         self._close(settled=False)
 
-    def _still_wanted(self, row: Next | None, mail: Mail) -> bool:
-        if _wanted(row):
+    def _still_wanted(self, row: PendingDelivery | None, mail: Mail) -> bool:
+        if _is_wanted(row):
             return True
-        del self.open[mail.key]
+        del self.in_flight[mail.token]
         if row is not None:
             self._exclude(row)
         return False
 
-    def _exclude(self, row: Next) -> None:
-        self._answers.ends.append(
-            End(row.subscriber_id, Outcome.EXCLUDED, row.reason or "erased", row.reply, 0)
+    def _exclude(self, row: PendingDelivery) -> None:
+        self._recorder.records.append(
+            OutcomeRecord(row.subscriber_id, Outcome.EXCLUDED, row.reason or "erased", row.reply, 0)
         )
 
     def _close(self, *, settled: bool) -> None:
-        self._evidence.close(settled=settled)
-        self._shift.claims.pop(self.claim.batch_id, None)
+        self._journal.close(settled=settled)
+        self._context.claims.pop(self.claim.batch_id, None)
 
-    def _fit_for_now(self, rows: Sequence[Next]) -> Sequence[Next]:
-        """Those of `rows` whose domain may be mailed now; the others wait for their turn."""
-        going, waiting = self._shift.domains.sort(rows, self._shift.clock())
-        self._answers.ends += waiting
+    def _sendable_now(self, rows: Sequence[PendingDelivery]) -> Sequence[PendingDelivery]:
+        """Those of `rows` whose receiving domain accepts mail now; the others wait for their turn."""
+        going, waiting = self._context.domains.sort(rows, self._context.clock())
+        self._recorder.records += waiting
         return going
 
-    def _count(self, ends: list[End]) -> None:
+    def _count(self, ends: list[OutcomeRecord]) -> None:
         counted = Counter([end.outcome or "later" for end in ends])
-        self._ended += counted
-        self._shift.tally(counted)
+        self._outcome_counts += counted
+        self._context.add_outcomes(counted)
 
 
-def _wanted(row: Next | None) -> bool:
+def _is_wanted(row: PendingDelivery | None) -> bool:
     return row is not None and row.reason is None and row.address is not None
 
 
-def _made_by(maker: Maker, row: Next) -> Mail:
-    return maker.mail(row.subscriber_id, str(row.address), row.place, row.variant)
+def _build_message(maker: MessageFactory, row: PendingDelivery) -> Mail:
+    return maker.build(row.subscriber_id, str(row.address), row.seq, row.variant)

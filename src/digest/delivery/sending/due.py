@@ -30,10 +30,10 @@ class Due:
 def due_work(session: Session, now: datetime) -> Due:
     """Look at the rows, changing nothing."""
     return Due(
-        freezes=tuple(schedule.due(session, now)),
-        audiences=tuple(freeze.unfinished(session)),
-        batches=claims.anything_due(session, now) or _held(session),
-        letters=delivery.due(session, now),
+        freezes=tuple(schedule.list_due(session, now)),
+        audiences=tuple(freeze.list_unfinished(session)),
+        batches=claims.has_due_batch(session, now) or _held(session),
+        letters=delivery.has_due_letter(session, now),
     )
 
 
@@ -43,15 +43,15 @@ def tidy(session: Session, now: datetime) -> list[int]:
     Gives the rows of the issues that ended just now.
     """
     caution(session, now)
-    batches.release_retries(session, now)
-    delivery.settle_abandoned(session, now)
-    return completion.finish(session, now)
+    batches.batch_retries(session, now)
+    delivery.mark_abandoned_unknown(session, now)
+    return completion.finish_issues(session, now)
 
 
 def caution(session: Session, now: datetime) -> list[int]:
     """Look at canaries and at refusals; gives the rows of the issues whose rest may go from now on."""
-    refusals.watch(session, now)
-    return canary.look(session, now)
+    refusals.pause_refused_issues(session, now)
+    return canary.judge_canaries(session, now)
 
 
 def _held(session: Session) -> bool:

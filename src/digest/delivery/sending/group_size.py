@@ -1,29 +1,30 @@
-"""How many mails a connection takes at a time: between two commits lies a group."""
+"""How many deliveries a connection sends between two commits: the size of a group."""
 
 import time
 
-GROUP = 200  # mails between two commits, at most
-GROUP_SECONDS = 0.8  # and not more than this much work: who leaves meanwhile has their mail all the same
+MAX_GROUP_SIZE = 200  # deliveries between two commits
+
+GROUP_SECONDS = 0.8  # of work: a reader who unsubscribes after loading still gets this mail
 
 
-class Groups:
-    """How many mails a connection takes at a time."""
+class AdaptiveGroupSize:
+    """Grows and shrinks the group with the connection's speed."""
 
     def __init__(self) -> None:
-        # One, for how fast it goes is not known yet: who leaves after they were read has their mail all the same.
+        # Start with one: the speed is unknown, and a reader who unsubscribes after loading still gets this mail.
         self._size, self._at = 1, 0.0
 
-    def next(self) -> int:
-        """What the last one's pace allows, and not twice as many at once."""
+    def next_size(self) -> int:
+        """As many as the last group's speed allows, and at most twice the last size."""
         if self._at:
             pace = self._size / max(time.monotonic() - self._at, 1e-6)
-            self._size = max(1, min(GROUP, 2 * self._size, int(pace * GROUP_SECONDS)))
+            self._size = max(1, min(MAX_GROUP_SIZE, 2 * self._size, int(pace * GROUP_SECONDS)))
         return self._size
 
-    def begin(self) -> None:
-        """The work on one begins; what its transaction took would keep small groups small."""
+    def start(self) -> None:
+        """Work on a group begins. The time of its transaction is left out: it would keep small groups small."""
         self._at = time.monotonic()
 
-    def rest(self) -> None:
-        """What comes between is no work on a group."""
+    def pause(self) -> None:
+        """Work pauses; the time until the next start does not count."""
         self._at = 0.0

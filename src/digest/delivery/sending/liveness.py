@@ -1,30 +1,33 @@
-"""Who shows no sign of life. Told by our own clock alone: those of two machines may be minutes apart, or be set."""
+"""Which holders have died, judged by our own clock alone: the clocks of two machines may differ, or be set."""
 
 from collections.abc import Hashable, Iterable
 from typing import Generic, TypeVar
 
-Sign = TypeVar("Sign", bound=Hashable)
+Heartbeat = TypeVar("Heartbeat", bound=Hashable)
 
 
-class Watch(Generic[Sign]):
-    """What was seen in the database, and for how long it has stayed the same. A new process watches anew."""
+class LivenessMonitor(Generic[Heartbeat]):
+    """Remembers how long each heartbeat has stayed the same. A new process starts from zero."""
 
     def __init__(self, patience: float) -> None:
-        """`patience`: the seconds without a change after which somebody counts as gone."""
+        """`patience`: seconds without a change after which a holder counts as dead."""
         self.patience = patience
-        self._seen: dict[Sign, tuple[float, float]] = {}  # sign -> seconds unchanged, last looked at
+        self._heartbeats: dict[
+            Heartbeat, tuple[float, float]
+        ] = {}  # heartbeat -> seconds unchanged, last check
 
-    def silent(self, signs: Iterable[Sign], at: float) -> set[Sign]:
-        """Those of `signs` that have stayed the same for long. `signs` are all there are now; others are forgotten.
+    def find_silent(self, heartbeats: Iterable[Heartbeat], at: float) -> set[Heartbeat]:
+        """The `heartbeats` that have not changed for `patience` seconds. Pass all current ones; others are forgotten.
 
-        A sign of life differs from every earlier one of the same holder. `at`: seconds on a clock that nobody sets,
-        taken after the signs were read. The time between two looks counts for half of the patience at most: a
-        database that nobody could reach kept the living from showing themselves, too.
+        A heartbeat differs from every earlier one of the same holder. `at`: seconds on a clock that nobody sets,
+        read after the heartbeats. The time between two checks counts for at most half of the patience, because a
+        database that was unreachable kept the living from renewing, too.
         """
-        before, most = self._seen, self.patience / 2
-        seen = dict.fromkeys(signs, (0.0, at))
+        before, most = self._heartbeats, self.patience / 2
+        seen = dict.fromkeys(heartbeats, (0.0, at))
         for sign in seen.keys() & before.keys():
             seconds, looked_at = before[sign]
             seen[sign] = (seconds + min(at - looked_at, most), at)
-        self._seen = seen  # at once: two threads may look at the same time, and the later one is right, too
+        self._heartbeats = seen  # one assignment: two threads may check at once, and either result is right
+
         return {sign for sign, (seconds, _) in seen.items() if seconds >= self.patience}

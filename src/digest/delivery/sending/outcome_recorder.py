@@ -1,88 +1,94 @@
-"""What the relay said to the mails of one connection: kept until it is written down, and a stop when it is too much."""
+"""Keeps a connection's outcomes until they are committed, and stops the connection when too many fail."""
 
 from collections import Counter
 from datetime import datetime
 
 from digest.delivery.ledger import outcomes
 from digest.delivery.ledger.models import Outcome
-from digest.delivery.ledger.outcomes import End, Next
+from digest.delivery.ledger.outcomes import OutcomeRecord, PendingDelivery
 from digest.delivery.relays import domains, replies
 from digest.delivery.relays.replies import Meaning
 from digest.delivery.sending import relay_stop
-from digest.delivery.sending.send_context import Shift
-from digest.smtp.client import Reply, Stage
+from digest.delivery.sending.send_context import SendContext
+from digest.smtp.replies import Reply, Stage
 
-LOST_IN_A_ROW, FAILED_IN_A_ROW, LATER_IN_A_ROW = 2, 20, 50  # then it is the relay, not the readers
+LOST_IN_A_ROW, FAILED_IN_A_ROW, LATER_IN_A_ROW = 2, 20, 50  # then the relay is to blame, not the recipients
 
 
-class Answers:
+class OutcomeRecorder:
     """The outcomes of a connection's mails."""
 
-    def __init__(self, shift: Shift) -> None:
-        self._shift = shift
-        self.ends: list[End] = []
-        self.taken = 0
-        self._complaints = 0  # of receiving domains, about our haste
-        self.stop: relay_stop.Stop | None = None
-        self._row: Counter[Meaning] = Counter()  # in a row, without an acceptance
-        self._lost_in_a_row = 0
+    def __init__(self, context: SendContext) -> None:
+        self._context = context
+        self.records: list[OutcomeRecord] = []
+        self.accepted_count = 0
+        self._rate_complaints = 0  # of receiving domains, about our rate
+
+        self.stop: relay_stop.RelayStop | None = None
+        self._streaks: Counter[Meaning] = Counter()  # replies in a row without an acceptance
+
+        self._lost_streak = 0
 
     @property
     def progress(self) -> int:
-        """Mails taken and complaints of domains so far: a line that brought neither was in vain."""
-        return self.taken + self._complaints
+        """Accepted mails and rate complaints so far: a connection that brought neither was in vain."""
+        return self.accepted_count + self._rate_complaints
 
-    def hand_out(self) -> list[End]:
-        """What is to be written down; from now on the caller has it."""
-        ends, self.ends = self.ends, []
+    def drain(self) -> list[OutcomeRecord]:
+        """Hand the uncommitted outcomes to the caller, who records them."""
+        ends, self.records = self.records, []
         return ends
 
-    def accepted(self, row: Next, reply: Reply) -> None:
-        """The relay took it."""
-        self.ends.append(End(row.subscriber_id, "accepted", None, str(reply)[: outcomes.REPLY_CHARS]))
-        self.taken += 1
-        if self._row or self._lost_in_a_row:
-            self._row.clear()
-            self._lost_in_a_row = 0
+    def accepted(self, row: PendingDelivery, reply: Reply) -> None:
+        """The relay accepted the mail."""
+        self.records.append(
+            OutcomeRecord(row.subscriber_id, "accepted", None, str(reply)[: outcomes.MAX_REPLY_CHARS])
+        )
+        self.accepted_count += 1
+        if self._streaks or self._lost_streak:
+            self._streaks.clear()
+            self._lost_streak = 0
 
-    def refused(self, row: Next, stage: Stage, reply: Reply, meaning: Meaning, reason: str) -> bool:
-        """The relay did not take it: for now, for ever, or because of us. True when the domain wants it slower."""
-        words, now = str(reply)[: outcomes.REPLY_CHARS], self._shift.clock()
-        self._row[meaning] += 1
+    def refused(
+        self, row: PendingDelivery, stage: Stage, reply: Reply, meaning: Meaning, reason: str
+    ) -> bool:
+        """The relay did not accept the mail. True when the receiving domain asked us to slow down."""
+        words, now = str(reply)[: outcomes.MAX_REPLY_CHARS], self._context.clock()
+        self._streaks[meaning] += 1
         if meaning is Meaning.FAILED:
-            self.ends.append(End(row.subscriber_id, Outcome.FAILED, reason, words))
-            if self._row[meaning] >= FAILED_IN_A_ROW:
-                why = Reply(reply.code, f"{reply.text} ({FAILED_IN_A_ROW} readers in a row were refused)")
-                self.stop = relay_stop.Stop(Meaning.REFUSED, why, stage)
+            self.records.append(OutcomeRecord(row.subscriber_id, Outcome.FAILED, reason, words))
+            if self._streaks[meaning] >= FAILED_IN_A_ROW:
+                why = Reply(reply.code, f"{reply.text} ({FAILED_IN_A_ROW} recipients in a row were refused)")
+                self.stop = relay_stop.RelayStop(Meaning.REFUSED, why, stage)
         elif meaning is Meaning.REFUSED:
-            # Behind everybody else: if the relay takes the others and not this one, it is this one.
+            # Try it again after everybody else: if the relay accepts the others and not this one, it is this one.
             since = relay_stop.refused_since(row, reply, now)
-            self.ends.append(End(row.subscriber_id, None, since, words, 0, now))
-            self.stop = relay_stop.Stop(meaning, reply, stage, row)
+            self.records.append(OutcomeRecord(row.subscriber_id, None, since, words, 0, now))
+            self.stop = relay_stop.RelayStop(meaning, reply, stage, row)
         else:
-            self.ends.append(self._later(row, reason, words, now))
-            if self._row[meaning] >= LATER_IN_A_ROW:
-                self.stop = relay_stop.Stop(Meaning.BUSY, reply, stage)
-            return self._complained(row, stage, reply)
+            self.records.append(self._retry_later(row, reason, words, now))
+            if self._streaks[meaning] >= LATER_IN_A_ROW:
+                self.stop = relay_stop.RelayStop(Meaning.BUSY, reply, stage)
+            return self._note_rate_complaint(row, stage, reply)
         return False
 
-    def lost(self, row: Next, why: str) -> None:
-        """Nobody can know about this one; after two of them it is the relay's habit."""
-        self.ends.append(End(row.subscriber_id, Outcome.UNKNOWN, "line lost", why))
-        self._lost_in_a_row += 1
-        if self._lost_in_a_row >= LOST_IN_A_ROW:
-            words = Reply(0, f"the line is lost after every mail, before the relay answers: {why}")
-            self.stop = relay_stop.Stop(Meaning.REFUSED, words, Stage.BODY)
+    def lost(self, row: PendingDelivery, why: str) -> None:
+        """The connection broke before the reply: nobody can know. After two in a row the relay is to blame."""
+        self.records.append(OutcomeRecord(row.subscriber_id, Outcome.UNKNOWN, "line lost", why))
+        self._lost_streak += 1
+        if self._lost_streak >= LOST_IN_A_ROW:
+            words = Reply(0, f"the connection breaks after every mail, before the reply: {why}")
+            self.stop = relay_stop.RelayStop(Meaning.REFUSED, words, Stage.BODY)
 
-    def _complained(self, row: Next, stage: Stage, reply: Reply) -> bool:
+    def _note_rate_complaint(self, row: PendingDelivery, stage: Stage, reply: Reply) -> bool:
         if row.address is None or not domains.hurried(stage, reply):
             return False
-        self._shift.domains.complain(row.address)
-        self._complaints += 1
+        self._context.domains.complain(row.address)
+        self._rate_complaints += 1
         return True
 
-    def _later(self, row: Next, reason: str, words: str, now: datetime) -> End:
-        wait = replies.wait(row.attempts + 1, self._shift.retry_delay)
+    def _retry_later(self, row: PendingDelivery, reason: str, words: str, now: datetime) -> OutcomeRecord:
+        wait = replies.wait(row.attempts + 1, self._context.retry_delay)
         if wait is None:
-            return End(row.subscriber_id, Outcome.FAILED, f"gave up after {reason}", words)
-        return End(row.subscriber_id, None, None, words, 1, now + wait)
+            return OutcomeRecord(row.subscriber_id, Outcome.FAILED, f"gave up after {reason}", words)
+        return OutcomeRecord(row.subscriber_id, None, None, words, 1, now + wait)

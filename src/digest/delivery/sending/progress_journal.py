@@ -1,7 +1,7 @@
-"""What a connection has done, mail by mail, in a mapped file: a byte each, which outlives `kill -9` and costs no write.
+"""A connection's progress, one byte per delivery in a memory-mapped file: it survives `kill -9` and costs no write.
 
-The kernel keeps the bytes when the process dies, and not when the machine does: a file of another boot says nothing.
-While a process lives it holds the file's lock, so that a file whose lock is free belongs to nobody any more.
+The kernel keeps the bytes when the process dies, but not when the machine does: a file of another boot proves nothing.
+A living process holds a lock on its file, so a file without a lock has lost its owner.
 """
 
 import fcntl
@@ -15,36 +15,37 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-UNTOUCHED, HANDED_OVER, ACCEPTED, REFUSED = range(
-    4
-)  # REFUSED: answered, and not taken: it may be tried again
+# REFUSED: answered and not accepted, so that it may be tried again.
+UNTOUCHED, HANDED_OVER, ACCEPTED, REFUSED = range(4)
+
 _NAME = re.compile(r"(\d+)-(\d+)")
-HEAD = 64  # bytes before the first mail's: the boot that they belong to
+HEADER_BYTES = 64  # the boot id, before the first delivery's byte
 
 
-class Evidence:
-    """The file of one claim: it is written by its holder alone."""
+class ProgressJournal:
+    """The file of one claim, written only by its holder."""
 
     def __init__(self, home: Path, batch_id: int, fence: int, size: int) -> None:
-        """Make the file for a claim of `size` mails under `home`/evidence. Raises OSError when the disk says no."""
+        """Create the file for a claim of `size` deliveries in `home`/evidence. Raises OSError, as on a full disk."""
         self._path = _path(home, batch_id, fence)
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
-            # Whoever looks whether we live holds the lock for an instant: that is waited for.
+            # A process that checks whether we live holds the lock for an instant; wait for it.
             fcntl.flock(self._file, fcntl.LOCK_EX)
-            os.write(self._file, boot().ljust(HEAD).encode("ascii") + bytes(size))
-            self._bytes = mmap.mmap(self._file, HEAD + size)
+            os.write(self._file, boot_id().ljust(HEADER_BYTES).encode("ascii") + bytes(size))
+            self._bytes = mmap.mmap(self._file, HEADER_BYTES + size)
         except (OSError, ValueError) as error:  # a full disk writes less than it was given
-            os.close(self._file)  # an open file would say that the claim is in hand
-            raise OSError(f"the evidence cannot be kept in {self._path.parent}: {error}") from error
+            os.close(self._file)  # an open file would claim that its owner lives
 
-    def mark(self, place: int, state: int) -> None:
-        """Say what became of the mail at `place`. A store into memory, seen by everybody at once."""
-        self._bytes[HEAD + place] = state
+            raise OSError(f"cannot write the progress journal in {self._path.parent}: {error}") from error
+
+    def mark(self, seq: int, state: int) -> None:
+        """Record the state of the delivery at `place`. A store into memory that every process sees at once."""
+        self._bytes[HEADER_BYTES + seq] = state
 
     def close(self, *, settled: bool) -> None:
-        """Let go. `settled` says that the ledger knows all of it; otherwise the file stays for whoever recovers."""
+        """Release the file. `settled`: the ledger has everything; otherwise the file stays for recovery."""
         if settled:
             self._path.unlink(missing_ok=True)
         self._bytes.close()
@@ -52,21 +53,24 @@ class Evidence:
 
 
 def home_id(home: Path) -> str:
-    """The name of this store of evidence, drawn once: a claim made beside it can be looked up here."""
+    """The name of this journal store, generated once: claims made with it can be looked up here."""
     path = home / "evidence" / "id"
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        drawn = secrets.token_hex(8)
-        beside = path.with_name(f"id.{drawn}")  # of this thread alone: two of one process may be first
-        beside.write_text(drawn)
+        generated = secrets.token_hex(8)
+        temporary = path.with_name(
+            f"id.{generated}"
+        )  # one per thread: two of one process may come first at once
+
+        temporary.write_text(generated)
         with suppress(FileExistsError):
-            path.hardlink_to(beside)
-        beside.unlink()
+            path.hardlink_to(temporary)
+        temporary.unlink()
     return path.read_text()
 
 
-def held(home: Path, batch_id: int, fence: int) -> bool:
-    """Whether a living process of this machine still has the claim in hand."""
+def is_held(home: Path, batch_id: int, fence: int) -> bool:
+    """Whether a living process on this machine still holds the claim."""
     try:
         file = os.open(_path(home, batch_id, fence), os.O_RDWR)
     except FileNotFoundError:
@@ -80,30 +84,30 @@ def held(home: Path, batch_id: int, fence: int) -> bool:
     return False
 
 
-def read(home: Path, batch_id: int, fence: int) -> bytes | None:
-    """The bytes of a claim whose holder is gone; None when there are none, or they are of another boot."""
+def read_marks(home: Path, batch_id: int, fence: int) -> bytes | None:
+    """The marks of a claim whose holder has died; None when there are none, or they are from another boot."""
     try:
         data = _path(home, batch_id, fence).read_bytes()
     except FileNotFoundError:
         return None
-    known = data[:HEAD].strip().decode("ascii", "replace")
-    return data[HEAD:] if known and known == boot() else None
+    known = data[:HEADER_BYTES].strip().decode("ascii", "replace")
+    return data[HEADER_BYTES:] if known and known == boot_id() else None
 
 
-def left(home: Path) -> list[tuple[int, int]]:
-    """The (batch_id, fence) of every claim that has a file here."""
+def list_journals(home: Path) -> list[tuple[int, int]]:
+    """The (batch_id, fence) of every claim that has a journal here."""
     names = [_NAME.fullmatch(path.name) for path in (home / "evidence").glob("*-*")]
     return sorted((int(name[1]), int(name[2])) for name in names if name)
 
 
-def forget(home: Path, batch_id: int, fence: int) -> None:
-    """Remove a claim's file, once the ledger holds what it said."""
+def delete(home: Path, batch_id: int, fence: int) -> None:
+    """Delete a claim's journal, once the ledger has what it said."""
     _path(home, batch_id, fence).unlink(missing_ok=True)
 
 
 @cache
-def boot() -> str:
-    """What names this run of the machine; empty when it cannot be told, and then no evidence is trusted."""
+def boot_id() -> str:
+    """Identifies this boot of the machine; empty when it is unknown, and then no journal is trusted."""
     with suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     if sys.platform == "darwin":

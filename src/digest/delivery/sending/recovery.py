@@ -1,4 +1,4 @@
-"""Taking over from a holder that is gone: what its evidence shows is written down, and the batch is free again."""
+"""Taking over a batch whose holder died: what its journal proves is recorded, and the batch is free again."""
 
 import logging
 from collections.abc import Hashable
@@ -8,122 +8,138 @@ from pathlib import Path
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from digest.db import PLAIN
+from digest.db import WITHOUT_SYNC
 from digest.delivery.ledger import outcomes
 from digest.delivery.ledger.models import Batch, Outcome
-from digest.delivery.ledger.outcomes import End
+from digest.delivery.ledger.outcomes import OutcomeRecord
 from digest.delivery.sending import claim, progress_journal, worker_registry
-from digest.delivery.sending.liveness import Watch
+from digest.delivery.sending.liveness import LivenessMonitor
 
 LOG = logging.getLogger(__name__)
-# Longer than a lease: by then its holder begins nothing more, and its own machine, which can tell more, had its turn.
-WATCH: Watch[Hashable] = Watch(claim.LEASE.total_seconds() + 10.0)
-_TAKEN = bytes([progress_journal.ACCEPTED])
+# Longer than a lease: by then the holder begins nothing, and its own machine, which can read its journal, had its turn.
+LIVENESS: LivenessMonitor[Hashable] = LivenessMonitor(claim.LEASE.total_seconds() + 10.0)
+_ACCEPTED = bytes([progress_journal.ACCEPTED])
 
 
-def recover(session: Session, home: Path, now: datetime) -> int:
-    """Settle every batch whose holder is gone; gives how many there were.
+def recover_batches(session: Session, home: Path, now: datetime) -> int:
+    """Settle every batch whose holder has died, and return how many there were.
 
-    With evidence each mail is known exactly, but for at most one in flight. Without it, whatever may have been
-    handed over is unknown, and is not sent again by itself. Then the holder is gone once this process has watched it
-    renew nothing for `WATCH.patience` seconds, whatever anybody's clock says.
+    With its journal the state of each mail is known exactly, except for at most one in flight. Without it, whatever may
+    have been handed over is unknown and is not sent again by itself; the holder then counts as dead once this process
+    has seen it renew nothing for `LIVENESS.patience` seconds, whatever any clock says.
     """
     rows = select(Batch).where(Batch.holder.is_not(None), Batch.done_at.is_(None)).order_by(Batch.id)
-    held = session.scalars(rows).all()
-    silent = WATCH.silent([_sign(batch) for batch in held], claim.moment())
+    held_batches = session.scalars(rows).all()
+    silent = LIVENESS.find_silent([_heartbeat(batch) for batch in held_batches], claim.boot_time())
     own = progress_journal.home_id(home)
-    return sum(_take_over(session, batch, home, own, now, silent=_sign(batch) in silent) for batch in held)
+    return sum(
+        _take_over(session, batch, home, own, now, silent=_heartbeat(batch) in silent)
+        for batch in held_batches
+    )
 
 
-def settle_spent(session: Session, home: Path, now: datetime) -> list[tuple[int, int]]:
-    """The claims (batch_id, fence) that are over and still have a file here; forget it once this is committed.
+def settle_spent_journals(session: Session, home: Path, now: datetime) -> list[tuple[int, int]]:
+    """The claims (batch_id, fence) that are over but still have a journal here; delete it once this is committed.
 
-    Whoever took a batch over on another machine could not read our file: what is unknown since, and was taken by
-    the relay as our marks show, is settled first. What they show as untouched stays unknown, for the marks of
-    another claim may say otherwise.
+    A process that took a batch over on another machine could not read our journal: what has been unknown since, and was
+    accepted according to our marks, is settled first. What they show as untouched stays unknown, because the
+    marks of another claim may say otherwise.
     """
-    left = progress_journal.left(home)  # before the rows are read: a claim's file is made after its commit
-    ids = {batch_id for batch_id, _ in left}
+    journals = progress_journal.list_journals(
+        home
+    )  # before reading the rows: a journal is created after its claim is committed
+
+    ids = {batch_id for batch_id, _ in journals}
     batches = (
         {batch.id: batch for batch in session.scalars(select(Batch).where(Batch.id.in_(ids)))} if ids else {}
     )
     spent = [
         (batch_id, fence)
-        for batch_id, fence in left
-        if _over(batches.get(batch_id), fence) and not progress_journal.held(home, batch_id, fence)
+        for batch_id, fence in journals
+        if _is_spent(batches.get(batch_id), fence) and not progress_journal.is_held(home, batch_id, fence)
     ]
     for batch_id, fence in spent:
-        marks = progress_journal.read(home, batch_id, fence) or b""
-        unknown = outcomes.unknown(session, batch_id)
-        ends, _ = _told([row for row in unknown if marks[row[1] : row[1] + 1] == _TAKEN], marks, 0)
-        outcomes.write(session, batches[batch_id].issue_id, ends, now)
-        if ends:
-            LOG.info("unknown settled", extra={"batch": batch_id, "settled": len(ends)})
+        marks = progress_journal.read_marks(home, batch_id, fence) or b""
+        unknown = outcomes.fetch_unknown(session, batch_id)
+        records, _ = _outcomes_from_marks(
+            [row for row in unknown if marks[row[1] : row[1] + 1] == _ACCEPTED], marks, 0
+        )
+        outcomes.record_outcomes(session, batches[batch_id].issue_id, records, now)
+        if records:
+            LOG.info("unknown settled", extra={"batch": batch_id, "settled": len(records)})
     return spent
 
 
-def _over(batch: Batch | None, fence: int) -> bool:
-    """A fence only grows, and one that is current without a holder was given back with all that was known."""
+def _is_spent(batch: Batch | None, fence: int) -> bool:
+    """Whether a claim is over. Fences only grow; a current one without a holder was released with all outcomes."""
     return batch is not None and (batch.fence > fence or (batch.fence == fence and batch.holder is None))
 
 
-def _sign(batch: Batch) -> Hashable:
-    """What its holder changes with each renewal."""
-    return batch.id, batch.fence, batch.holder, batch.started, batch.lease_until
+def _heartbeat(batch: Batch) -> Hashable:
+    """What the holder changes with each renewal."""
+    return batch.id, batch.fence, batch.holder, batch.started_upto, batch.lease_until
 
 
 def _take_over(session: Session, batch: Batch, home: Path, own: str, now: datetime, *, silent: bool) -> bool:
     ours = str(batch.holder).startswith(own + ":")
-    if not _gone(batch, home, ours=ours, silent=silent):
+    if not _is_gone(batch, home, ours=ours, silent=silent):
         return False
-    won = session.scalar(
+    won_batch_id = session.scalar(
         update(Batch)
         .where(Batch.id == batch.id, Batch.fence == batch.fence, Batch.holder == batch.holder)
-        # A holder that came back and renewed meanwhile has begun more than was read here.
-        .where(Batch.started == batch.started, Batch.lease_until == batch.lease_until)
+        # A holder that came back and renewed meanwhile has begun more than we read.
+        .where(Batch.started_upto == batch.started_upto, Batch.lease_until == batch.lease_until)
         .values(fence=Batch.fence + 1, holder=None, lease_until=None)
         .returning(Batch.id),
-        execution_options=PLAIN,
+        execution_options=WITHOUT_SYNC,
     )
-    if won is None:
+    if won_batch_id is None:
         return False
-    worker_registry.leave(
-        session, worker_registry.of(str(batch.holder)), now
-    )  # one that lives says so again within seconds
-    marks = progress_journal.read(home, batch.id, batch.fence) if ours else None
-    ends, reached = _told(outcomes.unresolved(session, batch), marks, batch.started)
-    outcomes.write(session, batch.issue_id, ends, now)
+    # A process that is alive registers again within seconds.
+    worker_registry.deregister(session, worker_registry.worker_name(str(batch.holder)), now)
+
+    marks = progress_journal.read_marks(home, batch.id, batch.fence) if ours else None
+    records, started_upto = _outcomes_from_marks(
+        outcomes.fetch_unresolved(session, batch), marks, batch.started_upto
+    )
+    outcomes.record_outcomes(session, batch.issue_id, records, now)
     session.execute(
-        update(Batch).where(Batch.id == batch.id).values(started=reached),
-        execution_options=PLAIN,
+        update(Batch).where(Batch.id == batch.id).values(started=started_upto),
+        execution_options=WITHOUT_SYNC,
     )
     LOG.warning(
-        "batch taken over", extra={"batch": batch.id, "evidence": marks is not None, "settled": len(ends)}
+        "batch taken over", extra={"batch": batch.id, "journal": marks is not None, "settled": len(records)}
     )
     return True
 
 
-def _gone(batch: Batch, home: Path, *, ours: bool, silent: bool) -> bool:
-    """A lock that is free means gone at once; a held one means alive, however late; otherwise the watch decides."""
+def _is_gone(batch: Batch, home: Path, *, ours: bool, silent: bool) -> bool:
+    """A free lock means dead at once; a held one means alive, however late; otherwise liveness decides."""
     if ours:
-        if progress_journal.held(home, batch.id, batch.fence):
+        if progress_journal.is_held(home, batch.id, batch.fence):
             return False
-        if progress_journal.read(home, batch.id, batch.fence) is not None:
+        if progress_journal.read_marks(home, batch.id, batch.fence) is not None:
             return True
     return silent
 
 
-def _told(rows: list[tuple[int, int]], marks: bytes | None, started: int) -> tuple[list[End], int]:
-    """The outcomes that the marks show, and the place from which to go on."""
-    ends, reached = [], started
+def _outcomes_from_marks(
+    rows: list[tuple[int, int]], marks: bytes | None, started_upto: int
+) -> tuple[list[OutcomeRecord], int]:
+    """The outcomes that the marks prove, and the position from which to go on."""
+    records, new_started_upto = [], started_upto
     for subscriber_id, place in rows:
         mark = progress_journal.HANDED_OVER if marks is None or place >= len(marks) else marks[place]
         if mark == progress_journal.ACCEPTED:
-            why = "taken by the relay just before a crash; its words are lost"
-            ends.append(End(subscriber_id, Outcome.ACCEPTED, None, why))
+            reply = "accepted just before a crash; the reply is lost"
+
+            records.append(OutcomeRecord(subscriber_id, Outcome.ACCEPTED, None, reply))
+
         elif mark == progress_journal.HANDED_OVER:
-            why = "the process ended while this mail was under way"
-            ends.append(End(subscriber_id, Outcome.UNKNOWN, "crash", why))
+            reply = "the process ended while this mail was being sent"
+
+            records.append(OutcomeRecord(subscriber_id, Outcome.UNKNOWN, "crash", reply))
+
         else:
-            reached = min(reached, place)
-    return ends, reached
+            new_started_upto = min(new_started_upto, place)
+    return records, new_started_upto

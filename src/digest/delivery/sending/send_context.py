@@ -1,4 +1,4 @@
-"""What the connections of one run share: the tools, the end of the run, and the batches in hand."""
+"""What the connections of one run share: dependencies, the run's deadline, and the claimed batches."""
 
 import functools
 import time
@@ -11,24 +11,25 @@ from typing import TypeVar
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from digest.db import LOCK_SECONDS, Database, is_locked
-from digest.delivery.ledger.message_factory import Maker
+from digest.db import LOCK_TIMEOUT_SECONDS, Database, is_locked
+from digest.delivery.ledger.message_factory import MessageFactory
 from digest.delivery.relays.accounts import Accounts
 from digest.delivery.relays.domains import Domains
 from digest.delivery.sending.claim import Claim
 from digest.signing import Signer
 from digest.smtp.client import STOP_SECONDS
-from digest.turns import Nap, Rest, apart
+from digest.turns import Sleep, SleepingCoroutine, run_in_thread
 
 T = TypeVar("T")
 
-FIRST_NAP, LONGEST_NAP = 0.001, 0.02  # seconds between two tries to get the lock of a file
-EXTRA_SECONDS = 30.0  # that the other lines go on while one hangs
+FIRST_LOCK_WAIT, LONGEST_LOCK_WAIT = 0.001, 0.02  # seconds between two attempts to lock SQLite's file
+MAX_FACTORIES = 4  # each holds a whole issue
+EXTRA_SECONDS = 30.0  # for which the other connections go on while one hangs
 
 
 @dataclass
-class Shift:
-    """One run of `send.work`."""
+class SendContext:
+    """One run of `worker.send_due_batches`."""
 
     db: Database
     signer: Signer
@@ -38,56 +39,56 @@ class Shift:
     retry_delay: timedelta
     clock: Callable[[], datetime]
     stopping: Callable[[], bool]
-    until: float  # on time.monotonic: no batch is begun and no mail taken up after it
-    enough: bool = False  # the relay wants no more for now
+    deadline: float  # on time.monotonic: no batch and no mail is begun after it
+    relay_saturated: bool = False  # the relay accepts no more for now
     claims: dict[int, Claim] = field(default_factory=dict)  # by batch
-    ended: dict[str, int] = field(default_factory=dict)  # outcome -> how many in this run
-    _makers: dict[int, Maker] = field(default_factory=dict)
+    outcome_counts: dict[str, int] = field(default_factory=dict)  # outcome -> count in this run
+    _factories: dict[int, MessageFactory] = field(default_factory=dict)
 
-    def over(self) -> bool:
-        """Whether nothing new shall be begun."""
-        return self.enough or time.monotonic() > self.until or self.stopping()
+    def is_over(self) -> bool:
+        """Whether nothing new should be begun."""
+        return self.relay_saturated or time.monotonic() > self.deadline or self.stopping()
 
-    def go_on(self) -> None:
-        """As a new shift would, while a line of this one still waits."""
-        self.until = time.monotonic() + EXTRA_SECONDS
-        self.enough = False
+    def extend(self) -> None:
+        """Go on as a new run would, while a connection of this one still waits for its relay."""
+        self.deadline = time.monotonic() + EXTRA_SECONDS
+        self.relay_saturated = False
         for account in self.accounts.all:
             account.enough = False
 
-    def served(self, act: Callable[[Session], T]) -> Rest[T]:
-        """Do a piece of work in one transaction, while the other lines go on; gives what it returns.
+    def run_transaction(self, work: Callable[[Session], T]) -> SleepingCoroutine[T]:
+        """Run `work` in one transaction while the other connections go on, and return its result.
 
-        What is waited for is a server's work, or another process's lock on a file; not for long once this shall end.
+        Waits for the database server, or for another process's lock on SQLite's file; briefly once we are stopping.
         """
-        if self.db.is_served:
-            return (yield from apart(functools.partial(self._in_one, act)))
-        until, nap = time.monotonic() + LOCK_SECONDS, FIRST_NAP
+        if self.db.is_client_server:
+            return (yield from run_in_thread(functools.partial(self._run_once, work)))
+        until, nap = time.monotonic() + LOCK_TIMEOUT_SECONDS, FIRST_LOCK_WAIT
         while True:
             try:
-                return self._in_one(act, patience=0)
+                return self._run_once(work, lock_timeout=0)
             except OperationalError as error:
                 moment = time.monotonic()
                 until = min(until, moment + STOP_SECONDS) if self.stopping() else until
                 if not is_locked(error) or moment > until:
                     raise
-            yield Nap(moment + nap)
-            nap = min(2 * nap, LONGEST_NAP)
+            yield Sleep(moment + nap)
+            nap = min(2 * nap, LONGEST_LOCK_WAIT)
 
-    def _in_one(self, act: Callable[[Session], T], patience: float | None = None) -> T:
-        with self.db.begin(patience) as session:
-            return act(session)
+    def _run_once(self, work: Callable[[Session], T], lock_timeout: float | None = None) -> T:
+        with self.db.begin(lock_timeout) as session:
+            return work(session)
 
-    def maker(self, issue_id: int) -> Maker:
-        """The maker of an issue's mails; a few are kept, for a run seldom sends more."""
-        if issue_id not in self._makers:
-            if len(self._makers) > 3:  # noqa: PLR2004 each holds a whole issue
-                self._makers.clear()
+    def message_factory(self, issue_id: int) -> MessageFactory:
+        """The message factory of an issue. A few are kept: a run rarely sends more issues."""
+        if issue_id not in self._factories:
+            if len(self._factories) >= MAX_FACTORIES:
+                self._factories.clear()
             with self.db.read() as session:
-                self._makers[issue_id] = Maker.of(session, issue_id, self.signer)
-        return self._makers[issue_id]
+                self._factories[issue_id] = MessageFactory.load(session, issue_id, self.signer)
+        return self._factories[issue_id]
 
-    def tally(self, ended: dict[str, int]) -> None:
-        """Add what a connection did."""
+    def add_outcomes(self, ended: dict[str, int]) -> None:
+        """Add a connection's outcomes to the run's."""
         for outcome, number in ended.items():
-            self.ended[outcome] = self.ended.get(outcome, 0) + number
+            self.outcome_counts[outcome] = self.outcome_counts.get(outcome, 0) + number

@@ -1,4 +1,4 @@
-"""Sending: a short run of as many connections as the relay may have, over whatever batches are due."""
+"""The sending worker: a short run of as many connections as the relay allows, over whatever batches are due."""
 
 import logging
 import os
@@ -14,32 +14,34 @@ from pathlib import Path
 from sqlalchemy.exc import OperationalError
 
 from digest.db import Database, utcnow
-from digest.delivery.ledger.sent_count import went_since
+from digest.delivery.ledger.sent_count import count_sent_since
 from digest.delivery.relays.accounts import Account, Accounts, Limits
 from digest.delivery.relays.domains import Domains
 from digest.delivery.release import canary
 from digest.delivery.sending import claim as claims
 from digest.delivery.sending import progress_journal, recovery, worker_registry
 from digest.delivery.sending.connection import Connection
-from digest.delivery.sending.send_context import Shift
+from digest.delivery.sending.send_context import SendContext
 from digest.signing import Signer
-from digest.smtp.connect import Relay
-from digest.turns import Talk, Turns
+from digest.smtp.url import Relay
+from digest.turns import Coroutine, EventLoop
 
 LOG = logging.getLogger(__name__)
-KEEP_SECONDS = 6.0  # between two renewals of every lease, while a reply may take its ten minutes
-LOOK_SECONDS = 1.0  # how much later than a run's end a line is said to hang; and how often that is looked for
+RENEW_SECONDS = 6.0  # between two renewals of every lease; a reply may take ten minutes
+HANG_CHECK_SECONDS = (
+    1.0  # after a run's deadline until a connection counts as hanging, and between two checks
+)
 
 
 @dataclass(frozen=True)
-class Worked:
-    """What a run did: outcomes and how many of each ("later" among them), and whether more is due right now."""
+class SendResult:
+    """What a run did: a count per outcome ("later" among them), and whether more is due right now."""
 
     ended: Mapping[str, int] = field(default_factory=dict)
     more: bool = False
 
 
-def work(
+def send_due_batches(
     db: Database,
     *,
     signer: Signer,
@@ -50,30 +52,29 @@ def work(
     seconds: float = 20.0,
     stopping: Callable[[], bool] = lambda: False,
     clock: Callable[[], datetime] = utcnow,
-) -> Worked:
-    """Settle what dead holders left, then send for `seconds` at most, or until nothing is due.
+) -> SendResult:
+    """Recover batches of dead holders, then send for at most `seconds`, or until nothing is due.
 
-    Opens its own transactions, unlike the rest of the house: mail cannot be rolled back. `limits` hold over
-    all workers that share their store.
-    `stopping` is asked between mails: the mail in flight is finished and written down.
-    It takes longer while a line waits for the relay's reply to a mail; the others go on meanwhile.
+    Opens its own transactions, unlike other rooms, because mail cannot be rolled back. `limits` apply to all workers
+    that share their store. `stopping` is asked between mails; the mail in flight is finished and recorded.
+    Takes longer while a connection waits for the relay's reply; the others go on meanwhile.
     Raises what the database raises; whatever was sent by then is settled by the next run.
     """
     now = clock()
     with db.begin() as session:
-        recovery.recover(session, home, now)
-        spent = recovery.settle_spent(session, home, now)
+        recovery.recover_batches(session, home, now)
+        spent = recovery.settle_spent_journals(session, home, now)
     for batch_id, fence in spent:
-        progress_journal.forget(home, batch_id, fence)
+        progress_journal.delete(home, batch_id, fence)
     with db.read() as session:
-        if not claims.anything_due(session, now):
-            return Worked()
+        if not claims.has_due_batch(session, now):
+            return SendResult()
     name = f"{progress_journal.home_id(home)}:{os.getpid()}"
     with db.begin() as session:
-        worker_registry.here(session, name, now, claims.moment())
+        worker_registry.heartbeat(session, name, now, claims.boot_time())
     limits = limits or Limits()
-    accounts = Accounts(relay, limits, lambda since: _went(db, since))
-    shift = Shift(
+    accounts = Accounts(relay, limits, lambda since: _sent_since(db, since))
+    context = SendContext(
         db=db,
         signer=signer,
         accounts=accounts,
@@ -82,69 +83,72 @@ def work(
         retry_delay=retry_delay,
         clock=clock,
         stopping=stopping,
-        until=time.monotonic() + seconds,
+        deadline=time.monotonic() + seconds,
     )
     accounts.open()
     try:
-        _run(shift, name)
-        while not shift.over() and (_canary_passed(shift) or accounts.take_over()):
-            _run(shift, name)
+        _run_connections(context, name)
+        while not context.is_over() and (_canary_passed(context) or accounts.take_over()):
+            _run_connections(context, name)
     finally:
         accounts.close()
     if stopping():
-        # Where that takes too long the others see it in a while.
-        with suppress(OperationalError), db.begin(LOOK_SECONDS) as session:
-            worker_registry.leave(session, name, clock())
+        # If this takes too long, the others notice it by themselves.
+        with suppress(OperationalError), db.begin(HANG_CHECK_SECONDS) as session:
+            worker_registry.deregister(session, name, clock())
     with db.read() as session:
-        # Who found every seat taken has nothing to come back for at once: the others go on.
-        return Worked(dict(shift.ended), more=bool(shift.ended) and claims.anything_due(session, clock()))
+        # A process without a free slot has no reason to come back at once: the others go on.
+        return SendResult(
+            dict(context.outcome_counts),
+            more=bool(context.outcome_counts) and claims.has_due_batch(session, clock()),
+        )
 
 
-def _canary_passed(shift: Shift) -> bool:
-    """Whether a canary that just ended lets the rest go: the clock would say so, five seconds later."""
-    with shift.db.begin() as session:
-        return bool(canary.look(session, shift.clock()))
+def _canary_passed(context: SendContext) -> bool:
+    """Whether a canary that just finished releases the rest; the clock would notice five seconds later."""
+    with context.db.begin() as session:
+        return bool(canary.judge_canaries(session, context.clock()))
 
 
-def _run(shift: Shift, name: str) -> None:
-    """Let the connections work, and keep their leases until the last has ended.
+def _run_connections(context: SendContext, name: str) -> None:
+    """Run the connections, and renew their leases until the last has ended.
 
-    One whose relay is silent may wait ten minutes: the seats of the others go on meanwhile.
+    A connection whose relay is silent may wait ten minutes; the slots of the others go on meanwhile.
     """
-    troubles: list[BaseException] = []
+    errors: list[BaseException] = []
 
-    def failed(error: BaseException) -> None:
-        troubles.append(error)
-        shift.enough = True
+    def record_error(error: BaseException) -> None:
+        errors.append(error)
+        context.relay_saturated = True
 
-    turns = Turns(failed)
-    working: list[tuple[Account, Talk[None]]] = []
+    loop = EventLoop(record_error)
+    running: list[tuple[Account, Coroutine[None]]] = []
 
-    def fill_seats() -> None:
-        """A connection for each seat that is free."""
-        taken = Counter(account.relay.key for account, _ in working)
-        for account in shift.accounts.seats():
+    def fill_slots() -> None:
+        """Start a connection for each free slot."""
+        taken = Counter(account.relay.key for account, _ in running)
+        for account in context.accounts.seats():
             if taken[account.relay.key] > 0:
                 taken[account.relay.key] -= 1
             else:
-                working.append((account, turns.add(Connection(shift, account, name).work())))
+                running.append((account, loop.create_task(Connection(context, account, name).run())))
 
-    with _leases_kept(shift, name):
-        fill_seats()
-        while turns.run(LOOK_SECONDS):
-            if not troubles and _hangs(shift):
-                alive = turns.alive()
-                working = [one for one in working if one[1] in alive]
-                shift.go_on()
-                fill_seats()
-    if troubles:
-        raise troubles[0]
+    with _lease_renewal(context, name):
+        fill_slots()
+        while loop.run_for(HANG_CHECK_SECONDS):
+            if not errors and _is_hanging(context):
+                alive = loop.pending_tasks()
+                running = [one for one in running if one[1] in alive]
+                context.extend()
+                fill_slots()
+    if errors:
+        raise errors[0]
 
 
 @contextmanager
-def _leases_kept(shift: Shift, name: str) -> Iterator[None]:
+def _lease_renewal(context: SendContext, name: str) -> Iterator[None]:
     done = threading.Event()
-    keeper = threading.Thread(target=_keep, args=(shift, name, done), name="leases", daemon=True)
+    keeper = threading.Thread(target=_renew_leases, args=(context, name, done), name="leases", daemon=True)
     keeper.start()
     try:
         yield
@@ -153,26 +157,26 @@ def _leases_kept(shift: Shift, name: str) -> Iterator[None]:
         keeper.join()
 
 
-def _hangs(shift: Shift) -> bool:
-    """Whether the run is over, but for lines that wait for the relay, and there is work for others meanwhile."""
-    if shift.stopping() or time.monotonic() < shift.until + LOOK_SECONDS:
+def _is_hanging(context: SendContext) -> bool:
+    """Whether the run is over except for connections that wait for their relay, while more work is due."""
+    if context.stopping() or time.monotonic() < context.deadline + HANG_CHECK_SECONDS:
         return False
-    with shift.db.read() as session:
-        return claims.anything_due(session, shift.clock())
+    with context.db.read() as session:
+        return claims.has_due_batch(session, context.clock())
 
 
-def _went(db: Database, since: float) -> int:
+def _sent_since(db: Database, since: float) -> int:
     with db.read() as session:
-        return went_since(session, datetime.fromtimestamp(since, UTC))
+        return count_sent_since(session, datetime.fromtimestamp(since, UTC))
 
 
-def _keep(shift: Shift, name: str, done: threading.Event) -> None:
-    while not done.wait(KEEP_SECONDS):
+def _renew_leases(context: SendContext, name: str, done: threading.Event) -> None:
+    while not done.wait(RENEW_SECONDS):
         try:
-            with shift.db.begin(KEEP_SECONDS) as session:
-                worker_registry.here(session, name, shift.clock(), claims.moment())
-            for held in list(shift.claims.values()):
-                with shift.db.begin(KEEP_SECONDS) as session:
-                    claims.renew(session, held, shift.clock())
-        except Exception:  # a lease that cannot be kept runs out, and its holder stops by itself
-            LOG.exception("leases were not renewed")
+            with context.db.begin(RENEW_SECONDS) as session:
+                worker_registry.heartbeat(session, name, context.clock(), claims.boot_time())
+            for held in list(context.claims.values()):
+                with context.db.begin(RENEW_SECONDS) as session:
+                    claims.renew(session, held, context.clock())
+        except Exception:  # a lease that is not renewed runs out, and its holder stops by itself
+            LOG.exception("lease renewal failed")

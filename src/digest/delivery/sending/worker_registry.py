@@ -1,7 +1,7 @@
-"""Who sends: the processes that share the connections to the relays. Each takes its part, and none waits for another.
+"""The processes that send, and so share the connections to the relays. Each takes its share; none waits for another.
 
-A row says that a process is there. What it holds is said by the batches; the row is how one that found every seat
-taken makes the others move over, at the end of the batches in their hands.
+A row says that a process is alive; what it holds is in the batches. A process that found no free connection slot makes
+the others give up some of theirs by registering: they do so when they finish their current batches.
 """
 
 from datetime import datetime, timedelta
@@ -10,31 +10,41 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from digest.db import upsert
-from digest.delivery.ledger.models import Sender
-from digest.delivery.sending.liveness import Watch
+from digest.delivery.ledger.models import WorkerRegistration
+from digest.delivery.sending.liveness import LivenessMonitor
 
-# After so many seconds without a word a process has no part any more.
-WATCH: Watch[tuple[str, datetime]] = Watch(20.0)
-PAST = timedelta(hours=1)  # a row as old as that is of an earlier issue: no clock is that wrong
+# Seconds without a heartbeat after which a process loses its share.
+LIVENESS: LivenessMonitor[tuple[str, datetime]] = LivenessMonitor(20.0)
+STALE_AFTER = timedelta(hours=1)  # such an old row belongs to an earlier issue: no clock is that wrong
 
 
-def here(session: Session, name: str, now: datetime, at: float) -> None:
+def heartbeat(session: Session, name: str, now: datetime, at: float) -> None:
     """Say that this process sends, or would; and forget the others that say nothing. `at` is on `claim.moment`."""
-    row = upsert(session, Sender).values(name=name, seen_at=now)
+    row = upsert(session, WorkerRegistration).values(name=name, seen_at=now)
     session.execute(row.on_conflict_do_update(index_elements=["name"], set_={"seen_at": now}))
-    others = session.execute(select(Sender.name, Sender.seen_at).where(Sender.name != name)).all()
-    silent = [other for other, _ in WATCH.silent([(one.name, one.seen_at) for one in others], at)]
+    others = session.execute(
+        select(WorkerRegistration.name, WorkerRegistration.seen_at).where(WorkerRegistration.name != name)
+    ).all()
+    silent = [other for other, _ in LIVENESS.find_silent([(one.name, one.seen_at) for one in others], at)]
     if silent:
-        # One that speaks at this moment is left: two that waited for each other here would wait for ever.
-        free = select(Sender.name).where(Sender.name.in_(silent)).with_for_update(skip_locked=True)
-        session.execute(delete(Sender).where(Sender.name.in_(free)))
+        # Rows that are locked just now are skipped: two processes could deadlock here.
+        free = (
+            select(WorkerRegistration.name)
+            .where(WorkerRegistration.name.in_(silent))
+            .with_for_update(skip_locked=True)
+        )
+        session.execute(delete(WorkerRegistration).where(WorkerRegistration.name.in_(free)))
 
 
-def of(holder: str) -> str:
-    """The process that a batch's holder is a part of."""
+def worker_name(holder: str) -> str:
+    """The name of the process that a batch's holder belongs to."""
     return holder.rpartition(":")[0].rpartition(":")[0]
 
 
-def leave(session: Session, name: str, now: datetime) -> None:
-    """This process ends: the others take its part at once. Forgets those of yesterday, too."""
-    session.execute(delete(Sender).where((Sender.name == name) | (Sender.seen_at < now - timedelta(days=1))))
+def deregister(session: Session, name: str, now: datetime) -> None:
+    """Remove this process, so that the others take its share at once. Also removes processes of yesterday."""
+    session.execute(
+        delete(WorkerRegistration).where(
+            (WorkerRegistration.name == name) | (WorkerRegistration.seen_at < now - timedelta(days=1))
+        )
+    )
