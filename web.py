@@ -1,3 +1,3 @@
-from digest.app import flask_app
+from digest.app import create_flask_app
 
-app = application = flask_app()
+app = application = create_flask_app()

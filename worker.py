@@ -1,3 +1,3 @@
-from digest.app import celery_app
+from digest.app import create_celery_app
 
-app = celery_app()
+app = create_celery_app()

@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from digest.cli import House, Summary
+from digest.cli import AppContext, SettingsView
 from digest.errors import DigestError, Unavailable
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from digest.config import Settings
-    from digest.services import Limiter, Services
+    from digest.services import RateLimiter, Services
 
 LOG = logging.getLogger(__name__)
 NUDGE_SECONDS = 1.5  # that a door waits for the broker
@@ -27,10 +27,10 @@ def main() -> None:
     """The `digest` command."""
     from digest.cli import main as command
 
-    command(obj=house())
+    command(obj=create_context())
 
 
-def house(**given: Any) -> House:
+def create_context(**given: Any) -> AppContext:
     """The house that commands work in; `given` are settings by name that go before the environment."""
 
     @cache
@@ -39,24 +39,24 @@ def house(**given: Any) -> House:
 
     @cache
     def services() -> "Services":
-        return build(settings())
+        return create_services(settings())
 
-    return House(
+    return AppContext(
         services=services,
-        flask_app=lambda: flask_app(settings()),
-        celery_app=lambda: celery_app(settings()),
+        flask_app=lambda: create_flask_app(settings()),
+        celery_app=lambda: create_celery_app(settings()),
         settings=lambda: _summary(settings(), given),
-        at=lambda **more: house(**{**given, **more}),
+        with_settings=lambda **more: create_context(**{**given, **more}),
     )
 
 
-def build(settings: "Settings") -> "Services":
+def create_services(settings: "Settings") -> "Services":
     """Make what every door needs. Nothing connects before it is used. Raises BadSetting."""
     from digest.db import connect
     from digest.rate_limit.shared import Pace
     from digest.services import Services
     from digest.signing import Signer
-    from digest.smtp.connect import relay_from_url
+    from digest.smtp.url import relay_from_url
 
     return Services(
         db=connect(settings.database),
@@ -67,22 +67,22 @@ def build(settings: "Settings") -> "Services":
         home=settings.home,
         send_rate=settings.send_rate,
         retry_delay=settings.retry_delay,
-        nudge=nudger(settings),
-        pace=Pace(settings.broker),
+        enqueue_soon=create_enqueuer(settings),
+        send_limiter=Pace(settings.broker),
         domain_rates=settings.domain_rates,
         warm_up=settings.warm_up,
-        keep_replies=timedelta(days=settings.keep_replies_days) if settings.keep_replies_days else None,
+        reply_retention=timedelta(days=settings.keep_replies_days) if settings.keep_replies_days else None,
         dkim_selectors=settings.dkim_selector,
     )
 
 
-def flask_app(settings: "Settings | None" = None) -> "Flask":
+def create_flask_app(settings: "Settings | None" = None) -> "Flask":
     """The WSGI app. The mailbox has pages only where it is ours."""
     from digest.web import make_app
     from digest.web.desk.access.oidc import Provider
 
     settings = settings or _or_exit()
-    services = build(settings)
+    services = create_services(settings)
     provider = settings.provider()
     return make_app(
         services,
@@ -94,19 +94,19 @@ def flask_app(settings: "Settings | None" = None) -> "Flask":
     )
 
 
-def celery_app(settings: "Settings | None" = None) -> "Celery":
+def create_celery_app(settings: "Settings | None" = None) -> "Celery":
     """The Celery app with its tasks, for a worker or the clock."""
     from digest import services, tasks
 
     settings = settings or _or_exit()
     found = settings
-    services.install(lambda: build(found))
+    services.set_services_factory(lambda: create_services(found))
     app = _celery(settings, patience=30)
     app.conf.beat_schedule = tasks.SCHEDULE
     return app
 
 
-def nudger(settings: "Settings") -> Callable[[str], None]:
+def create_enqueuer(settings: "Settings") -> Callable[[str], None]:
     """A function that names a task to run soon. It never raises and, when the broker is dead, hardly waits."""
     quiet_until = 0.0
     line = ThreadPoolExecutor(1, "nudge")
@@ -137,7 +137,7 @@ def _start(given: dict[str, Any]) -> "Settings":
     from digest.embedded import logs
 
     settings = load(**given)
-    logs.set_up(settings.log)
+    logs.configure_logging(settings.log)
     return settings
 
 
@@ -160,21 +160,21 @@ def _current(services: "Services") -> None:
     from digest import schema
 
     with services.db.engine.connect() as connection:
-        if schema.missing(connection):
+        if schema.is_outdated(connection):
             raise Unavailable("the database is not at the newest revision; run `digest init`")
 
 
-def _limiter(broker: str) -> "Limiter":
+def _limiter(broker: str) -> "RateLimiter":
     from limits.storage import Storage, storage_from_string
 
-    from digest.services import Limiter
+    from digest.services import RateLimiter
 
     if broker.startswith("memory"):
-        return Limiter()
+        return RateLimiter()
     # One second: a form must not wait for a dead store.
     where = broker.replace("redis+socket://", "redis+unix://")
     store = storage_from_string(where, socket_timeout=1, socket_connect_timeout=1)
-    return Limiter(store if isinstance(store, Storage) else None)
+    return RateLimiter(store if isinstance(store, Storage) else None)
 
 
 def _celery(settings: "Settings", *, patience: int) -> "Celery":
@@ -221,9 +221,9 @@ def _keep_our_logging(**_: Any) -> None:
     """Celery sets up its own logging unless somebody listens to this signal."""
 
 
-def _summary(settings: "Settings", given: dict[str, Any]) -> Summary:
+def _summary(settings: "Settings", given: dict[str, Any]) -> SettingsView:
     environment = {f"DIGEST_{name.upper()}": str(value or "") for name, value in given.items()}
-    return Summary(
+    return SettingsView(
         home=settings.home,
         run_dir=settings.run_dir,
         database_url=settings.database,
@@ -231,12 +231,12 @@ def _summary(settings: "Settings", given: dict[str, Any]) -> Summary:
         smtp_url=settings.smtp(),
         base_url=settings.site(),
         mailbox_port=settings.mailbox_port(),
-        own_database=settings.database_url is None,
-        own_broker=settings.broker_url is None,
-        own_mailbox=settings.smtp_url is None,
-        own_keys=not settings.secret_keys,
-        own_base_url=settings.base_url is None,
-        provider=settings.oidc_issuer,
+        is_embedded_database=settings.database_url is None,
+        is_embedded_broker=settings.broker_url is None,
+        is_embedded_mailbox=settings.smtp_url is None,
+        has_generated_keys=not settings.secret_keys,
+        has_default_base_url=settings.base_url is None,
+        oidc_issuer=settings.oidc_issuer,
         environment={**environment, "DIGEST_HOME": str(settings.home)},
     )
 

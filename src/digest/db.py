@@ -28,7 +28,7 @@ from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from digest.errors import BadSetting
 
 # Alembic can only alter a constraint that has a name, and SQLite and PostgreSQL would invent different ones.
-NAMES = {
+NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
     "ck": "ck_%(table_name)s_%(constraint_name)s",
@@ -42,12 +42,12 @@ _POOL: dict[str, Any] = {
     "pool_use_lifo": True,  # the connection used last: SQLite keeps what it read until another one writes
     "hide_parameters": True,  # an error's text goes into logs, and logs hold no addresses
 }
-LOCK_SECONDS = 30.0  # how long a writer waits for another one on SQLite
+LOCK_TIMEOUT_SECONDS = 30.0  # how long a writer waits for another one on SQLite
 # How to execute an UPDATE or DELETE of many rows: none of them is looked for among the objects a session holds.
-PLAIN: Final = {"synchronize_session": False}
+WITHOUT_SYNC: Final = {"synchronize_session": False}
 
 # SQLite gives out row ids only for a column that is exactly INTEGER PRIMARY KEY.
-Key = BigInteger().with_variant(Integer(), "sqlite")
+BigIntKey = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -75,11 +75,11 @@ class UtcDateTime(TypeDecorator[datetime]):
 class Base(DeclarativeBase):
     """The one metadata: every room hangs its tables on it."""
 
-    metadata = MetaData(naming_convention=NAMES)
+    metadata = MetaData(naming_convention=NAMING_CONVENTION)
     type_annotation_map = {datetime: UtcDateTime()}  # noqa: RUF012
 
 
-def one_of(name: str, *values: str) -> CheckConstraint:
+def check_one_of(name: str, *values: str) -> CheckConstraint:
     """A rule that a column holds one of these values, or NULL.
 
     Spelled with OR: for IN with more than two values SQLite makes a table in memory at every row that it writes.
@@ -87,7 +87,7 @@ def one_of(name: str, *values: str) -> CheckConstraint:
     return CheckConstraint(" OR ".join(f"{name} = '{value}'" for value in values), name=name)
 
 
-def on_postgres(session: Session) -> bool:
+def is_postgresql(session: Session) -> bool:
     """Whether a session talks to PostgreSQL; otherwise it is SQLite."""
     return session.get_bind().dialect.name == "postgresql"
 
@@ -100,7 +100,7 @@ def is_locked(error: OperationalError) -> bool:
 
 def upsert(session: Session, table: Any) -> Any:
     """An INSERT that knows `on_conflict_do_nothing` and `on_conflict_do_update`."""
-    dialect: Any = postgresql if on_postgres(session) else sqlite
+    dialect: Any = postgresql if is_postgresql(session) else sqlite
     return dialect.insert(table)
 
 
@@ -113,21 +113,21 @@ class Database:
     _read: sessionmaker[Session]
 
     @property
-    def is_served(self) -> bool:
+    def is_client_server(self) -> bool:
         """Whether another process does the work, on its own core, while this one waits."""
         return self.engine.dialect.name == "postgresql"
 
     @contextmanager
-    def begin(self, patience: float | None = None) -> Iterator[Session]:
+    def begin(self, lock_timeout: float | None = None) -> Iterator[Session]:
         """A session in one transaction: committed at the end of the block, rolled back when it raises.
 
         With `patience` it waits at most so many seconds for somebody else's lock, then raises OperationalError.
         """
         with self._write.begin() as session:
-            if patience is not None:
-                bounded = session.connection(execution_options={"patience": patience})
+            if lock_timeout is not None:
+                bounded = session.connection(execution_options={"patience": lock_timeout})
                 if bounded.dialect.name == "postgresql":
-                    bounded.exec_driver_sql(f"SET LOCAL lock_timeout = {int(patience * 1000)}")
+                    bounded.exec_driver_sql(f"SET LOCAL lock_timeout = {int(lock_timeout * 1000)}")
             yield session
 
     @contextmanager
@@ -178,7 +178,7 @@ def _make_folder(database: str) -> None:
 
 
 def _sqlite(url: str, begin: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": LOCK_SECONDS}, **_POOL)
+    engine = create_engine(url, connect_args={"timeout": LOCK_TIMEOUT_SECONDS}, **_POOL)
 
     @event.listens_for(engine, "connect")
     def _(connection: Any, _record: Any) -> None:
@@ -199,7 +199,7 @@ def _sqlite(url: str, begin: str) -> Engine:
         try:
             connection.exec_driver_sql(begin)
         finally:
-            connection.exec_driver_sql(f"pragma busy_timeout = {int(LOCK_SECONDS * 1000)}")
+            connection.exec_driver_sql(f"pragma busy_timeout = {int(LOCK_TIMEOUT_SECONDS * 1000)}")
 
     return engine
 

@@ -14,16 +14,16 @@ from digest.errors import NotAllowed
 PACKAGE = Path(__file__).parent
 
 
-def scripts() -> Path:
+def migrations_dir() -> Path:
     """The folder of the migrations."""
     inside = PACKAGE / "migrations"
     return inside if inside.is_dir() else PACKAGE.parents[1] / "migrations"
 
 
-def config(connection: Connection | None = None) -> Config:
+def alembic_config(connection: Connection | None = None) -> Config:
     """Alembic's settings, without a file; migrations run on `connection`."""
     settings = Config()
-    settings.set_main_option("script_location", str(scripts()).replace("%", "%%"))
+    settings.set_main_option("script_location", str(migrations_dir()).replace("%", "%%"))
     settings.set_main_option("file_template", "%%(year)d_%%(month).2d_%%(day).2d_%%(slug)s")
     settings.attributes["connection"] = connection
     return settings
@@ -37,7 +37,7 @@ def upgrade(engine: Engine) -> tuple[str | None, str | None]:
     with engine.begin() as connection:
         before = _revision(connection)
         try:
-            command.upgrade(config(connection), "head")
+            command.upgrade(alembic_config(connection), "head")
         except CommandError:
             if _is_known(before):
                 raise
@@ -51,18 +51,18 @@ def upgrade(engine: Engine) -> tuple[str | None, str | None]:
 def check(engine: Engine) -> None:
     """Raise alembic.util.CommandError when the models hold what no migration makes."""
     with engine.begin() as connection:
-        command.check(config(connection))
+        command.check(alembic_config(connection))
 
 
-def missing(connection: Connection) -> bool:
+def is_outdated(connection: Connection) -> bool:
     """True when the database is not at the newest revision."""
-    return _revision(connection) != ScriptDirectory.from_config(config()).get_current_head()
+    return _revision(connection) != ScriptDirectory.from_config(alembic_config()).get_current_head()
 
 
 def _is_known(revision: str | None) -> bool:
     return revision in {
         None,
-        *(one.revision for one in ScriptDirectory.from_config(config()).walk_revisions()),
+        *(one.revision for one in ScriptDirectory.from_config(alembic_config()).walk_revisions()),
     }
 
 

@@ -13,19 +13,19 @@ from limits.storage import MemoryStorage, Storage
 from limits.strategies import FixedWindowRateLimiter
 
 from digest.db import Database
-from digest.delivery.relays.accounts import Limits
-from digest.delivery.relays.throughput import Allowed, allowed
+from digest.delivery.relays.accounts import SendLimits
+from digest.delivery.relays.throughput import Throughput, get_throughput
 from digest.rate_limit.shared import Pace
 from digest.rates import WarmUp
 from digest.signing import Signer
-from digest.smtp.connect import Relay
+from digest.smtp.url import Relay
 
 LOG = logging.getLogger(__name__)
 ALONE_SECONDS = 10.0  # after a store that did not answer: nobody waits for it again so soon
 ALONE_SHARE = 4  # of a limit, a quarter is left to each process that counts alone: several do
 
 
-class Limiter:
+class RateLimiter:
     """Counts how often somebody does something, over all processes when they share a store."""
 
     def __init__(self, store: Storage | None = None) -> None:
@@ -60,27 +60,27 @@ class Services:
     db: Database
     signer: Signer
     relay: Relay
-    limiter: Limiter
+    limiter: RateLimiter
     base_url: str  # of the public site, without a slash at the end
     home: Path
     send_rate: float | None  # mails a second over all workers; None: as fast as the relay takes them
     retry_delay: timedelta  # before the second try, after a 4xx
-    nudge: Callable[[str], None]  # names a task to run soon; never raises, for the row is the truth
-    pace: Pace = field(default_factory=Pace)  # where all workers agree on how fast they go
+    enqueue_soon: Callable[[str], None]  # names a task to run soon; never raises, for the row is the truth
+    send_limiter: Pace = field(default_factory=Pace)  # where all workers agree on how fast they go
     domain_rates: Mapping[str, float] = field(default_factory=dict)  # receiving domain -> mails a second
     warm_up: WarmUp | None = None  # each account's mails a day
-    keep_replies: timedelta | None = None  # what the relay said, and what clicks came from; None: for ever
+    reply_retention: timedelta | None = None  # what the relay said, and what clicks came from; None: for ever
     dkim_selectors: tuple[str, ...] = ()  # the names of the relay's DKIM keys; none: the usual ones are tried
 
     @property
-    def allowed(self) -> Allowed:
+    def throughput(self) -> Throughput:
         """What these limits let through, over all accounts: for a forecast."""
-        return allowed(self.relay, self.limits)
+        return get_throughput(self.relay, self.limits)
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> SendLimits:
         """How fast mails of issues may go."""
-        return Limits(self.pace, self.send_rate, self.domain_rates, self.warm_up)
+        return SendLimits(self.send_limiter, self.send_rate, self.domain_rates, self.warm_up)
 
 
 @dataclass
@@ -93,12 +93,12 @@ class _Installed:
 _installed = _Installed()
 
 
-def install(build: Callable[[], Services]) -> None:
+def set_services_factory(build: Callable[[], Services]) -> None:
     """Say how this process makes its services; nothing is made before `current` is first called."""
     _installed.build, _installed.made = build, None
 
 
-def current() -> Services:
+def current_services() -> Services:
     """This process's services. A forked child makes its own: connections do not survive a fork."""
     if _installed.made is None or _installed.pid != os.getpid():
         if _installed.build is None:

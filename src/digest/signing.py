@@ -58,19 +58,19 @@ class Signer:
         return base64.urlsafe_b64encode(body + tag).rstrip(b"=").decode("ascii")
 
     @property
-    def newest(self) -> str:
+    def newest_key_id(self) -> str:
         """The id (hex) of the key that signs now; a frozen issue keeps it, so that its mails can be made again."""
         return self._ring[0].id.hex()
 
-    def minter(self, purpose: Purpose, key_id: str | None = None) -> "Minter":
+    def minter(self, purpose: Purpose, key_id: str | None = None) -> "TokenMinter":
         """A faster mint for one purpose, for the send loop, with the newest key or the one named.
 
         Raises BadSetting when the ring no longer holds that key.
         """
         key = self._key(key_id)
-        return Minter(bytes((purpose,)) + key.id, key.by_purpose[purpose])
+        return TokenMinter(bytes((purpose,)) + key.id, key.by_purpose[purpose])
 
-    def read(self, purpose: Purpose, token: str) -> tuple[int, ...]:
+    def verify(self, purpose: Purpose, token: str) -> tuple[int, ...]:
         """The numbers of a token that one of our keys signed for `purpose`. Raises BadToken for any other."""
         raw = _decode(token)
         body, tag = raw[:-TAG_BYTES], raw[-TAG_BYTES:]
@@ -84,7 +84,7 @@ class Signer:
                     return _numbers(body[start:])
         raise BadToken("this link is not one of ours, or its key was retired")
 
-    def hashes(self, purpose: str, value: str) -> tuple[str, ...]:
+    def keyed_hashes(self, purpose: str, value: str) -> tuple[str, ...]:
         """Keyed hashes of `value`, one per key of the ring, newest first: store the first, look up all."""
         data = f"{purpose}\0{value}".encode()
         return tuple(hmac.digest(key.secret, data, "sha256").hex() for key in self._ring)
@@ -98,7 +98,7 @@ class Signer:
         )
 
 
-class Minter:
+class TokenMinter:
     """`Signer.mint` for one purpose with what does not change worked out beforehand."""
 
     def __init__(self, head: bytes, key: bytes) -> None:
@@ -107,7 +107,7 @@ class Minter:
 
     def mint(self, *numbers: int) -> bytes:
         """The token as ASCII bytes."""
-        return self.sign(pack(*numbers))
+        return self.sign(encode_numbers(*numbers))
 
     def sign(self, packed: bytes) -> bytes:
         """The token for numbers that were packed before: several tokens of a mail share most of them."""
@@ -116,7 +116,7 @@ class Minter:
         return b2a_base64(body + state.digest(), newline=False).translate(_URL_SAFE, b"=")
 
 
-def pack(*numbers: int) -> bytes:
+def encode_numbers(*numbers: int) -> bytes:
     """Numbers (each >= 0) as a token holds them; packs of some numbers may be joined."""
     return _varint(numbers[0]) if len(numbers) == 1 else b"".join(map(_varint, numbers))
 

@@ -20,19 +20,19 @@ from digest.db import utcnow
 from digest.delivery.ledger import retention
 from digest.delivery.letters import delivery, notices, reminders
 from digest.delivery.release import batches, completion, freeze, stalled
-from digest.delivery.release.refusals import unfit
+from digest.delivery.release.refusals import pause_unsendable
 from digest.delivery.sending import recovery
 from digest.delivery.sending.due import caution
-from digest.delivery.sending.worker import work
+from digest.delivery.sending.worker import send_due_batches
 from digest.editorial import issues
 from digest.editorial.calendar import schedule
 from digest.editorial.checks import external_check_queue, external_check_worker
-from digest.editorial.checks.external_check_queue import Outside
+from digest.editorial.checks.external_check_queue import MailSetup
 from digest.editorial.drafts import drafting
 from digest.editorial.models import State
-from digest.embedded.log_throttle import Complaints
+from digest.embedded.log_throttle import LogThrottle
 from digest.errors import DigestError
-from digest.services import current
+from digest.services import current_services
 from digest.tracking import forget as visits
 
 LOG = logging.getLogger(__name__)
@@ -61,23 +61,23 @@ ROUTES = {"digest.letters": {"queue": "letters"}, "digest.send": {"queue": "send
 
 def drafts() -> None:
     """Make the drafts that are due, and tell the editors, also of what waits for them."""
-    with current().db.read() as session:
-        due = drafting.drafts_due(session, utcnow())
+    with current_services().db.read() as session:
+        due = drafting.list_publications_due(session, utcnow())
     for publication_id in due:
-        with current().db.begin() as session:
-            if drafted := drafting.draft_due(session, publication_id, utcnow()):
-                notices.drafted(session, publication_id, drafted, utcnow())
-    with current().db.begin() as session:
-        reminders.remind(session, utcnow())
+        with current_services().db.begin() as session:
+            if drafted := drafting.draft_due_issue(session, publication_id, utcnow()):
+                notices.notify_drafted(session, publication_id, drafted, utcnow())
+    with current_services().db.begin() as session:
+        reminders.send_reminders(session, utcnow())
 
 
 def calendar() -> None:
     """Freeze the issues whose hour has come, and pause those whose hour was missed."""
-    with current().db.begin() as session:
+    with current_services().db.begin() as session:
         for issue in schedule.pause_missed(session, utcnow()):
-            notices.paused(session, issue, utcnow())
+            notices.notify_not_sent(session, issue, utcnow())
             LOG.warning("issue missed its hour", extra={"issue": issue.id})
-        due = schedule.due(session, utcnow())
+        due = schedule.list_due(session, utcnow())
     for issue_id in due:
         _freeze(issue_id)
     audience()
@@ -85,23 +85,23 @@ def calendar() -> None:
 
 def audience() -> None:
     """Write down who is to get what, a transaction per step; when all are, sending may begin."""
-    with current().db.read() as session:
-        unfinished = freeze.unfinished(session)
+    with current_services().db.read() as session:
+        unfinished = freeze.list_unfinished(session)
     if any([_written_down(issue_id) for issue_id in unfinished]):  # noqa: C419  each of them, whatever the first one says
-        current().nudge("send")
+        current_services().enqueue_soon("send")
 
 
-def settle() -> None:
+def reconcile() -> None:
     """Take over from dead workers, look at refusals, let those go on whose wait is over, end what is done."""
-    with current().db.begin() as session:
-        recovery.recover(session, current().home, utcnow())
-        delivery.settle_abandoned(session, utcnow())
+    with current_services().db.begin() as session:
+        recovery.recover_batches(session, current_services().home, utcnow())
+        delivery.mark_abandoned_unknown(session, utcnow())
         caution(session, utcnow())
-    _in_steps(lambda session: not batches.release_retries(session, utcnow()))
-    with current().db.begin() as session:
-        for issue_id in completion.finish(session, utcnow()):
+    _in_steps(lambda session: not batches.batch_retries(session, utcnow()))
+    with current_services().db.begin() as session:
+        for issue_id in completion.finish_issues(session, utcnow()):
             LOG.info("issue sent", extra={"issue": issue_id})
-        stalled.watch(session, utcnow())
+        stalled.notify_stalled(session, utcnow())
 
 
 def send() -> None:
@@ -112,13 +112,13 @@ def send() -> None:
         finally:
             _sending.release()
         if then:
-            current().nudge(then)
+            current_services().enqueue_soon(then)
 
 
 def letters_() -> None:
     """Send letters that are due; when the relay took some, look for more at once."""
     if _letters():
-        current().nudge("letters")
+        current_services().enqueue_soon("letters")
 
 
 def checks() -> None:
@@ -129,30 +129,30 @@ def checks() -> None:
         finally:
             _looking.release()
         if more:
-            current().nudge("checks")
+            current_services().enqueue_soon("checks")
 
 
-def purge() -> None:
+def retention_people() -> None:
     """Forget sign-ups that nobody confirmed, what is left of the erased, and traces that are a year old."""
-    with current().db.begin() as session:
+    with current_services().db.begin() as session:
         forgotten = erase.purge(session, utcnow())
-        retention.sweep(session, utcnow())
+        retention.purge_erased(session, utcnow())
         traces = consent.forget_traces(session, utcnow())
-        external_check_queue.forget(session, utcnow())
+        external_check_queue.delete_old(session, utcnow())
     if forgotten or traces:
         LOG.info("forgotten", extra={"subscribers": forgotten, "traces": traces})
 
 
-def expire() -> None:
+def retention_replies() -> None:
     """Forget the relay's words and the browsers' names of what is older than they are kept."""
-    here = current()
-    if here.keep_replies is not None:
-        before = utcnow() - here.keep_replies
-        _in_steps(lambda session: retention.words(session, before, utcnow()))
+    here = current_services()
+    if here.reply_retention is not None:
+        before = utcnow() - here.reply_retention
+        _in_steps(lambda session: retention.purge_replies(session, before, utcnow()))
         _in_steps(lambda session: visits.agents(session, before))
 
 
-TASKS = (drafts, calendar, audience, settle, send, letters_, checks, purge, expire)
+TASKS = (drafts, calendar, audience, reconcile, send, letters_, checks, retention_people, retention_replies)
 
 _sending = threading.Lock()
 _looking = threading.Lock()
@@ -162,10 +162,10 @@ _stopping = threading.Event()
 def register(app: Any) -> None:
     """Make every task known to a Celery app, by its name."""
     worker_shutting_down.connect(_stop, weak=False)
-    complaints = Complaints()
+    complaints = LogThrottle()
     for task in TASKS:
         name = task.__name__.rstrip("_")
-        app.task(complaints.about(name, task), name=f"digest.{name}")
+        app.task(complaints.wrap(name, task), name=f"digest.{name}")
 
 
 def _stop(**_: Any) -> None:
@@ -175,8 +175,8 @@ def _stop(**_: Any) -> None:
 
 def _work() -> str:
     """Send for a while; gives the task that should follow at once, if any."""
-    here = current()
-    worked = work(
+    here = current_services()
+    worked = send_due_batches(
         here.db,
         signer=here.signer,
         relay=here.relay,
@@ -192,8 +192,8 @@ def _work() -> str:
 
 
 def _letters() -> int:
-    here = current()
-    return delivery.send_due(
+    here = current_services()
+    return delivery.send_due_letters(
         here.db,
         signer=here.signer,
         relay=here.relay,
@@ -205,18 +205,18 @@ def _letters() -> int:
 
 
 def _look() -> bool:
-    here = current()
-    outside = Outside(here.relay.host, here.dkim_selectors)
-    return external_check_worker.look(
-        here.db, base_url=here.base_url, outside=outside, stopping=_stopping.is_set
+    here = current_services()
+    outside = MailSetup(here.relay.host, here.dkim_selectors)
+    return external_check_worker.run_due_checks(
+        here.db, base_url=here.base_url, mail_setup=outside, is_stopping=_stopping.is_set
     )
 
 
 def _freeze(issue_id: int) -> None:
-    here = current()
+    here = current_services()
     with _pausing_what_is_unfit(issue_id, State.SCHEDULED):
         with here.db.begin() as session:
-            issue = issues.by_id(session, issue_id)
+            issue = issues.get_by_id(session, issue_id)
             freeze.freeze(session, issue, signer=here.signer, base_url=here.base_url, now=utcnow())
         LOG.info("issue frozen", extra={"issue": issue_id})
 
@@ -224,7 +224,7 @@ def _freeze(issue_id: int) -> None:
 def _written_down(issue_id: int) -> bool:
     """Go on with one issue's audience; True when it is counted."""
     with _pausing_what_is_unfit(issue_id, State.SENDING):
-        return _in_steps(lambda session: freeze.freeze_step(session, issue_id, utcnow()))
+        return _in_steps(lambda session: freeze.write_next_audience(session, issue_id, utcnow()))
     return False
 
 
@@ -240,15 +240,15 @@ def _pausing_what_is_unfit(issue_id: int, was: State) -> Iterator[None]:
         fault = f"an unforeseen fault ({type(error).__name__}) keeps it back; the log says more"
         why = str(error) if known else fault
         LOG.warning("issue is unfit", extra={"issue": issue_id, "error": why}, exc_info=not known)
-        with current().db.begin() as session:
-            unfit(session, issue_id, was, why, utcnow())
+        with current_services().db.begin() as session:
+            pause_unsendable(session, issue_id, was, why, utcnow())
 
 
 def _in_steps(step: Callable[[Session], bool]) -> bool:
     """Call `step`, each time in a transaction, until it says that all is done; False when time is up before."""
     until = time.monotonic() + RUN_SECONDS
     while not _stopping.is_set() and time.monotonic() < until:
-        with current().db.begin() as session:
+        with current_services().db.begin() as session:
             done = step(session)
         if done:
             return True

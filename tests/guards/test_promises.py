@@ -41,7 +41,7 @@ def test_the_migrations_make_what_the_models_say(
     assert before is None
     assert schema.upgrade(database.engine) == (after, after)
     with database.engine.connect() as connection:
-        assert not schema.missing(connection)
+        assert not schema.is_outdated(connection)
     schema.check(database.engine)
     database.close()
 

@@ -39,7 +39,7 @@ WITHOUT_LIMIT = {
     "reader.update_preferences": "as confirm",
     "reader.unsubscribe": "as confirm; mail programs press it for thousands of readers from one network",
     "site.subscribe": "counts by network, address and domain itself: tests/web/test_site.py",
-    "mailbox.clear": "answers on loopback only, without a proxy: tests/house/test_mailbox.py",
+    "mailbox.clear": "answers on loopback only, without a proxy: tests/ops/test_mailbox.py",
 }
 # Desk routes for people who are not signed in, and why. Each has a limit.
 FOR_OUTSIDERS = {
@@ -144,7 +144,7 @@ def test_a_new_route_without_guards_is_found() -> None:
         return ""
 
     app.post("/anything")(view)
-    desk.post("/people/<int:number>/promote")(stale)
+    desk.post("/team/<int:number>/promote")(stale)
     desk.post("/open")(open_view)
     desk.route("/lax", methods=["DELETE"])(lax)
     app.register_blueprint(desk)

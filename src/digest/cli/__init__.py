@@ -41,7 +41,7 @@ _OLD = re.compile(r"no such (?:table|column)|(?:relation|column) \S+ does not ex
 
 
 @dataclass(frozen=True)
-class Summary:
+class SettingsView:
     """What a command may know of the settings."""
 
     home: Path
@@ -51,12 +51,12 @@ class Summary:
     smtp_url: str
     base_url: str
     mailbox_port: int
-    own_database: bool  # each `own`: the embedded default, not one that the operator named
-    own_broker: bool
-    own_mailbox: bool
-    own_keys: bool
-    own_base_url: bool
-    provider: str | None  # the issuer at which the team signs in
+    is_embedded_database: bool  # each `own`: the embedded default, not one that the operator named
+    is_embedded_broker: bool
+    is_embedded_mailbox: bool
+    has_generated_keys: bool
+    has_default_base_url: bool
+    oidc_issuer: str | None  # the issuer at which the team signs in
     environment: Mapping[str, str]  # what a child process needs to come to the same settings
 
 
@@ -65,14 +65,14 @@ def _absent() -> Any:
 
 
 @dataclass(frozen=True)
-class House:
+class AppContext:
     """What a command may ask for. Each part is made when it is first asked for."""
 
     services: Callable[[], "Services"]
     flask_app: Callable[[], "Flask"] = _absent
     celery_app: Callable[[], "Celery"] = _absent
-    settings: Callable[[], Summary] = _absent
-    at: Callable[..., "House"] = _absent  # the same house with some settings given by name
+    settings: Callable[[], SettingsView] = _absent
+    with_settings: Callable[..., "AppContext"] = _absent  # the same house with some settings given by name
 
 
 class Commands(click.Group):

@@ -9,20 +9,20 @@ from digest.audience.models import Subscriber
 from digest.db import utcnow
 from digest.editorial.models import Issue
 
-ME = Who("command line")
+ACTOR = Who("command line")
 
 
-def note(session: Session, verb: str, kind: str, number: int | None = None, words: str = "") -> None:
+def record(session: Session, verb: str, kind: str, number: int | None = None, words: str = "") -> None:
     """A line about anything but an issue; `kind` is one of `access.log.KINDS`."""
-    write(session, ME, verb, kind, number, now=utcnow(), words=words)
+    write(session, ACTOR, verb, kind, number, now=utcnow(), words=words)
 
 
-def note_issue(session: Session, verb: str, issue: Issue, words: str = "") -> None:
+def record_issue(session: Session, verb: str, issue: Issue, words: str = "") -> None:
     """A line about an issue."""
     paper = issue.publication_id
-    write(session, ME, verb, "issue", issue.number, now=utcnow(), words=words, publication_id=paper)
+    write(session, ACTOR, verb, "issue", issue.number, now=utcnow(), words=words, publication_id=paper)
 
 
-def number_of(session: Session, address: str) -> int | None:
+def find_subscriber_id(session: Session, address: str) -> int | None:
     """The number of the subscriber with this address, for the log holds no address. Raises BadInput."""
     return session.scalar(select(Subscriber.id).where(Subscriber.address_key == normal(address).key))

@@ -9,31 +9,31 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from digest.cli.existing_path import Place
+from digest.cli.existing_path import ExistingPath
 from digest.errors import BadInput
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from digest.catalog.comparison import ComparisonView
     from digest.catalog.importing import ImportResult
-    from digest.catalog.read import ComparisonView, ReviewView
-    from digest.cli import House
+    from digest.cli import AppContext
     from digest.db import Database
 
 CHUNK = 200  # files per transaction: other writers wait for one chunk, not for all
 
 
-class _Moment(click.ParamType[datetime]):
+class _DateTime(click.ParamType[datetime]):
     """A date or a time with its zone."""
 
     name = "date"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """Turn what was written into an aware time, or end with exit code 2."""
-        from digest.catalog.draft import moment
+        from digest.catalog.comparison_input import parse_time
 
         try:
-            read: datetime = moment(value)
+            read: datetime = parse_time(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
         return read
@@ -45,13 +45,13 @@ def group() -> None:
 
 
 @group.command("import")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=Place(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=ExistingPath(path_type=Path))
 @click.option(
-    "--published", type=_Moment(), help="Date of those that bring none (2026-12-01); otherwise it is now."
+    "--published", type=_DateTime(), help="Date of those that bring none (2026-12-01); otherwise it is now."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print what became of each as JSON.")
 @click.pass_obj
-def import_(house: "House", paths: tuple[Path, ...], published: datetime | None, as_json: bool) -> None:
+def import_(house: "AppContext", paths: tuple[Path, ...], published: datetime | None, as_json: bool) -> None:
     """Import text pages, JSON files, or folders of them.
 
     The same page twice is one comparison; a changed page is its next version. A bad file is told and hinders no
@@ -67,19 +67,19 @@ def import_(house: "House", paths: tuple[Path, ...], published: datetime | None,
 
 def _import(db: "Database", paths: Sequence[Path], published: datetime | None) -> "ImportResult":
     from digest.catalog import files, importing
-    from digest.cli.audit import note
+    from digest.cli.audit import record
     from digest.db import utcnow
 
-    found = files.find(paths)
+    found = files.find_files(paths)
     result = importing.ImportResult(refused=found.refused)
     for chunk in _with_progress(found.files):
-        drafts, refused = importing.read_all(chunk)
+        drafts, refused = importing.read_files(chunk)
         with db.begin() as session:
-            imported = importing.store(session, drafts, utcnow(), published)
+            imported = importing.import_comparisons(session, drafts, utcnow(), published)
         result += importing.ImportResult(tuple(imported), refused)
     with db.begin() as session:
         counts = ", ".join(f"{result.count(change)} {change}" for change in ("new", "changed"))
-        note(session, "import", "comparison", None, counts)
+        record(session, "import", "comparison", None, counts)
     return result
 
 
@@ -132,15 +132,15 @@ def _refuse(result: "ImportResult") -> None:
 @click.option("--limit", type=click.IntRange(1), help="Only the newest so many.")
 @click.option("--json", "as_json", is_flag=True, help="Print all that they say as JSON.")
 @click.pass_obj
-def list_(house: "House", search: str | None, limit: int | None, as_json: bool) -> None:
+def list_(house: "AppContext", search: str | None, limit: int | None, as_json: bool) -> None:
     """List the comparisons, the newest first."""
-    from digest.catalog import read
-    from digest.catalog.facts import facts
+    from digest.catalog import queries
+    from digest.catalog.public_json import comparison_json
 
     with house.services().db.read() as session:
-        views = read.search(session, search, limit) if search else read.newest(session, limit)
+        views = queries.search(session, search, limit) if search else queries.list_newest(session, limit)
     if as_json:
-        click.echo(_dump([facts(view) for view in views]))
+        click.echo(_dump([comparison_json(view) for view in views]))
     elif not views:
         click.echo("No comparisons. Import some: digest comparisons import PATH", err=True)
     elif sys.stdout.isatty():
@@ -154,15 +154,15 @@ def list_(house: "House", search: str | None, limit: int | None, as_json: bool) 
 @click.argument("slug")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @click.pass_obj
-def show(house: "House", slug: str, as_json: bool) -> None:
+def show(house: "AppContext", slug: str, as_json: bool) -> None:
     """Show one comparison, with every quote."""
-    from digest.catalog import read
-    from digest.catalog.facts import facts
+    from digest.catalog import queries
+    from digest.catalog.public_json import comparison_json
 
     with house.services().db.read() as session:
-        view = read.by_slug(session, slug)
+        view = queries.get_by_slug(session, slug)
     if as_json:
-        click.echo(_dump(facts(view)))
+        click.echo(_dump(comparison_json(view)))
     elif sys.stdout.isatty():
         _print_rich(*_page(view))
     else:
@@ -173,13 +173,9 @@ def _dump(facts: Any) -> str:
     return json.dumps(facts, ensure_ascii=False, indent=2)
 
 
-def _community(review: "ReviewView") -> str:
-    return "no votes yet" if review.community_ship is None else f"{review.community_ship}%"
-
-
 def _row(view: "ComparisonView") -> tuple[str, ...]:
     left, right = view.left, view.right
-    figures = (left.tool, f"{left.panel_ship}%", right.tool, f"{right.panel_ship}%")
+    figures = (left.tool, left.display("panel_ship"), right.tool, right.display("panel_ship"))
     return (f"{view.published_at:%Y-%m-%d}", view.slug, *figures)
 
 
@@ -219,7 +215,7 @@ def _page(view: "ComparisonView") -> list["RenderableType"]:
 
 
 def _plain(view: "ComparisonView") -> str:
-    lines = [f"{view.left.tool} vs {view.right.tool}", _dateline(view)]
+    lines = [view.title, _dateline(view)]
     for side, review in ((1, view.left), (2, view.right)):
         lines += ["", review.tool, *(f"{row[0]}: {row[side]}" for row in _rows(view))]
     return "\n".join(lines)
@@ -230,17 +226,14 @@ def _dateline(view: "ComparisonView") -> str:
 
 
 def _rows(view: "ComparisonView") -> list[tuple[str, str, str]]:
-    left, right = view.left, view.right
-    said = {(quote.place, quote.side): quote.text for quote in view.quotes}
-    return [
-        ("Tagline", left.tagline, right.tagline),
-        ("Category", left.category, right.category),
-        ("Panel ship", f"{left.panel_ship}%", f"{right.panel_ship}%"),
-        ("Community", _community(left), _community(right)),
-        ("Entry", left.entry_price, right.entry_price),
-        ("About", left.description, right.description),
-        *(
-            (f"Reviewer {place}", said.get((place, "left"), ""), said.get((place, "right"), ""))
-            for place in sorted({quote.place for quote in view.quotes})
-        ),
+    from digest.catalog.comparison import FIELD_RULES, REVIEW_FIELDS
+
+    quotes = {(quote.reviewer, quote.side): quote.text for quote in view.quotes}
+    fields = [
+        (FIELD_RULES[name].label, view.left.display(name), view.right.display(name)) for name in REVIEW_FIELDS
     ]
+    reviewers = [
+        (f"Reviewer {number}", quotes.get((number, "left"), ""), quotes.get((number, "right"), ""))
+        for number in sorted({quote.reviewer for quote in view.quotes})
+    ]
+    return fields + reviewers

@@ -13,27 +13,27 @@ from pathlib import Path
 
 import click
 
-from digest.cli import House, demo_scenario
-from digest.cli.existing_path import Place
-from digest.cli.processes import HOST, alone, is_free
+from digest.cli import AppContext, demo_scenario
+from digest.cli.existing_path import ExistingPath
+from digest.cli.processes import HOST, hold_home_lock, is_free
 from digest.errors import DigestError, Unavailable
 
-MARK = "this-home-is-a-demo"  # only what bears this file is ever thrown away
+MARKER_FILE = "this-home-is-a-demo"  # only what bears this file is ever thrown away
 FIRST_PORT, PORTS = 8000, 20
 
 
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65535), help="Web port. [default: 8000, or the next free one]")
-@click.option("--home", type=Place(path_type=Path), help="Where it lives; made anew. [default: ./var/demo]")
+@click.option("--home", type=ExistingPath(path_type=Path), help="Where it lives; made anew. [default: ./var/demo]")
 @click.option("--once", is_flag=True, help="Do all of it, say what came out, and end.")
 @click.pass_obj
-def demo(house: House, port: int | None, home: Path | None, once: bool) -> None:
+def demo(house: AppContext, port: int | None, home: Path | None, once: bool) -> None:
     """Import, sign up, draft, send to the mailbox; then serve, and say where to look.
 
     Everything happens on this machine: mails go to a mailbox that is shown on a page, and to nobody.
     """
-    port = _port(port)
-    home = fresh_home(home or Path("var/demo"))
+    port = _choose_port(port)
+    home = prepare_home(home or Path("var/demo"))
     # None and () are the embedded defaults, whatever the environment names: a demo must never mail anybody.
     nothing = {
         "database_url": None,
@@ -42,31 +42,31 @@ def demo(house: House, port: int | None, home: Path | None, once: bool) -> None:
         "secret_keys": (),
         "send_rate": None,
     }
-    at = house.at(home=home, base_url=f"http://{HOST}:{port}", **nothing)
+    at = house.with_settings(home=home, base_url=f"http://{HOST}:{port}", **nothing)
     services = at.services()
     link = demo_scenario.prepare(services)
-    with _running(at, port) as child:
+    with _run_servers(at, port) as child:
         demo_scenario.sign_up_and_send(services)
-        _where(services.base_url, link)
+        _print_addresses(services.base_url, link)
         if not once:
             click.echo("\nCtrl-C ends it.")
-            _stay(child)
+            _wait_until_stopped(child)
 
 
-def fresh_home(path: Path) -> Path:
+def prepare_home(path: Path) -> Path:
     """An empty home at `path`; an earlier demo there is thrown away, and nothing else ever is."""
     if path.exists() and any(path.iterdir()):
-        if not (path / MARK).exists():
+        if not (path / MARKER_FILE).exists():
             raise DigestError(f"{path} holds something that is no demo; give an empty folder with --home")
-        with alone(path):  # one that is still up holds its home's lock
+        with hold_home_lock(path):  # one that is still up holds its home's lock
             pass
         shutil.rmtree(path)
     path.mkdir(parents=True, exist_ok=True)
-    (path / MARK).touch()
+    (path / MARKER_FILE).touch()
     return path.resolve()
 
 
-def _port(asked: int | None) -> int:
+def _choose_port(asked: int | None) -> int:
     for port in [asked] if asked else range(FIRST_PORT, FIRST_PORT + PORTS):
         if is_free(port):
             return port
@@ -74,7 +74,7 @@ def _port(asked: int | None) -> int:
 
 
 @contextmanager
-def _running(house: House, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def _run_servers(house: AppContext, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """`digest up` in this home, its lines in a file beside it."""
     settings = house.settings()
     log = settings.home / "demo.log"
@@ -88,8 +88,8 @@ def _running(house: House, port: int) -> Iterator[subprocess.Popen[bytes]]:
             start_new_session=True,
         )
     try:
-        demo_scenario.until(lambda: _healthy(settings.base_url, child, log), "the servers")
-        demo_scenario.tell("servers", f"web, worker, clock, broker and mailbox run; their lines are in {log}")
+        demo_scenario.poll_until(lambda: _is_healthy(settings.base_url, child, log), "the servers")
+        demo_scenario.print_step("servers", f"web, worker, clock, broker and mailbox run; their lines are in {log}")
         yield child
     finally:
         child.terminate()
@@ -99,7 +99,7 @@ def _running(house: House, port: int) -> Iterator[subprocess.Popen[bytes]]:
             child.kill()
 
 
-def _healthy(base_url: str, child: subprocess.Popen[bytes], log: Path) -> bool:
+def _is_healthy(base_url: str, child: subprocess.Popen[bytes], log: Path) -> bool:
     if child.poll() is not None:
         raise Unavailable(f"the servers ended at once; {log} says why")
     try:
@@ -109,7 +109,7 @@ def _healthy(base_url: str, child: subprocess.Popen[bytes], log: Path) -> bool:
         return False
 
 
-def _where(base_url: str, link: str) -> None:
+def _print_addresses(base_url: str, link: str) -> None:
     click.echo("\nLook here:")
     click.echo(f"  site     {base_url}/")
     click.echo(
@@ -118,7 +118,7 @@ def _where(base_url: str, link: str) -> None:
     click.echo(f"  desk     {link}   signs you in as the editor")
 
 
-def _stay(child: subprocess.Popen[bytes]) -> None:
+def _wait_until_stopped(child: subprocess.Popen[bytes]) -> None:
     """Until Ctrl-C, SIGTERM, or the end of the servers."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from digest.publications.models import Publication
     from digest.services import Services
 
-PATIENCE = 60.0  # seconds for any one step
+TIMEOUT_SECONDS = 60.0  # seconds for any one step
 READER = "you@example.org"
-FIELDS = {
+PUBLICATION_FIELDS = {
     "name": "Ship or Skip",
     "tagline": "Which AI tools to ship with, and which to skip. Every week.",
     "sender": "verdicts@ship-or-skip.example",
@@ -30,7 +30,7 @@ FIELDS = {
     "zone": "Europe/Berlin",
 }
 OWNER = "editor@ship-or-skip.example"
-GIVEN = (
+READER_NAMES = (
     "Ada Ben Cleo Dario Edda Farid Gil Hana Ines Jon Kaya Levi "
     "Mona Nils Ola Pia Quy Rosa Sami Tove Uma Vera Wim Yusra"
 )
@@ -40,15 +40,15 @@ Answer = TypeVar("Answer")
 
 def prepare(services: "Services") -> str:
     """The publication, its comparisons and its first readers; gives the editor's sign-in link."""
-    from digest.cli.setup import first_owner, first_publication, migrate, sign_in_link
+    from digest.cli.setup import ensure_owner, ensure_publication, migrate, create_sign_in_link
 
     migrate(services)
     with services.db.begin() as session:
-        publication, _ = first_publication(session, dict(FIELDS))
-        link = sign_in_link(services, first_owner(session, OWNER))
-    tell("publication", f"{publication.name}, every week")
-    tell("comparisons", f"{_import(services)} imported, published over the last weeks")
-    tell("readers", f"{_readers(services, publication)} signed up and confirmed")
+        publication, _ = ensure_publication(session, dict(PUBLICATION_FIELDS))
+        link = create_sign_in_link(services, ensure_owner(session, OWNER))
+    print_step("publication", f"{publication.name}, every week")
+    print_step("comparisons", f"{_import(services)} imported, published over the last weeks")
+    print_step("readers", f"{_add_readers(services, publication)} signed up and confirmed")
     return link
 
 
@@ -58,14 +58,14 @@ def sign_up_and_send(services: "Services") -> None:
 
     maildir = Maildir(services.home / "mailbox")
     _post(f"{services.base_url}/subscribe", json.dumps({"address": READER}).encode(), "application/json")
-    found = until(lambda: _link(maildir, "confirm"), "the confirmation letter")
+    found = poll_until(lambda: _find_link(maildir, "confirm"), "the confirmation letter")
     _post(found, b"", "application/x-www-form-urlencoded")
-    until(lambda: len(_mails(maildir, READER)) > 1 or None, "the welcome letter")
-    tell("sign-up", f"{READER} asked, got a confirmation, confirmed, and was welcomed")
+    poll_until(lambda: len(_list_mails(maildir, READER)) > 1 or None, "the welcome letter")
+    print_step("sign-up", f"{READER} asked, got a confirmation, confirmed, and was welcomed")
     issue_id, said = _draft(services)
-    tell("draft", said)
+    print_step("draft", said)
     _send(services, issue_id)
-    tell("sent", _outcomes(services, issue_id))
+    print_step("sent", _describe_outcomes(services, issue_id))
 
 
 def _import(services: "Services") -> int:
@@ -73,15 +73,15 @@ def _import(services: "Services") -> int:
     from digest.db import utcnow
 
     with services.db.begin() as session:
-        return sample.bring(session, utcnow())
+        return sample.import_sample(session, utcnow())
 
 
-def _readers(services: "Services", publication: "Publication") -> int:
+def _add_readers(services: "Services", publication: "Publication") -> int:
     from digest.audience import confirm, signup
     from digest.db import utcnow
 
     then = utcnow() - timedelta(days=30)
-    names = GIVEN.split()
+    names = READER_NAMES.split()
     with services.db.begin() as session:
         for name in names:
             asked = signup.request(
@@ -113,45 +113,45 @@ def _draft(services: "Services") -> tuple[int, str]:
     from digest.publications import publications
 
     with services.db.begin() as session:
-        issue = drafting.draft(session, publications.find(session), utcnow(), by="command line")
-        text_edits.write(session, issue, issue.revision, intro=INTRO)
+        issue = drafting.draft_issue(session, publications.find(session), utcnow(), actor="command line")
+        text_edits.update_texts(session, issue, issue.revision, intro=INTRO)
         return issue.id, f"issue {issue.number}, {len(issue.picks)} verdicts: “{issue.subject}”"
 
 
 def _send(services: "Services", issue_id: int) -> None:
-    from digest.cli.waiting import wait
+    from digest.cli.waiting import wait_until_sent
     from digest.db import utcnow
     from digest.editorial import issues
     from digest.editorial.calendar import schedule
 
     with services.db.begin() as session:
         schedule.send_now(
-            session, issues.by_id(session, issue_id), hold_minutes=0, now=utcnow(), by="command line"
+            session, issues.get_by_id(session, issue_id), hold_minutes=0, now=utcnow(), actor="command line"
         )
-    services.nudge("calendar")
-    wait(services.db, issue_id, still=PATIENCE)
+    services.enqueue_soon("calendar")
+    wait_until_sent(services.db, issue_id, still=TIMEOUT_SECONDS)
 
 
-def _outcomes(services: "Services", issue_id: int) -> str:
-    from digest.delivery.ledger.counts import counts
+def _describe_outcomes(services: "Services", issue_id: int) -> str:
+    from digest.delivery.ledger.counts import count_outcomes
 
     with services.db.read() as session:
-        found = counts(session, issue_id)
+        found = count_outcomes(session, issue_id)
     return (
         f"{found.planned} planned = {found.accepted} accepted + {found.excluded} excluded + {found.failed} failed "
         f"+ {found.unknown} unknown + {found.remaining} remaining"
     )
 
 
-def _link(maildir: "Maildir", kind: str) -> str | None:
-    for raw in _mails(maildir, READER):
+def _find_link(maildir: "Maildir", kind: str) -> str | None:
+    for raw in _list_mails(maildir, READER):
         part = email.message_from_bytes(raw, policy=email.policy.default).get_body(("plain",))
         if part and (match := re.search(rf"https?://\S+/{kind}/[\w-]+", part.get_content())):
             return match[0]
     return None
 
 
-def _mails(maildir: "Maildir", to: str) -> list[bytes]:
+def _list_mails(maildir: "Maildir", to: str) -> list[bytes]:
     mails = (maildir.read(key) or b"" for key in maildir.keys())  # noqa: SIM118  it is no dict
     return [raw for raw in mails if to.encode() in raw.partition(b"\r\n\r\n")[0]]
 
@@ -165,16 +165,16 @@ def _post(url: str, body: bytes, kind: str) -> None:
         raise Unavailable(f"{url.partition('?')[0]} answered {error.code}") from None
 
 
-def until(ask: Callable[[], Answer | None], what: str) -> Answer:
+def poll_until(ask: Callable[[], Answer | None], what: str) -> Answer:
     """What `ask` gives once it gives something; asked ten times a second. Raises Unavailable when it never does."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < end:
         if answer := ask():
             return answer
         time.sleep(0.1)
-    raise Unavailable(f"{what} did not come within {PATIENCE:.0f} s")
+    raise Unavailable(f"{what} did not come within {TIMEOUT_SECONDS:.0f} s")
 
 
-def tell(what: str, said: str) -> None:
+def print_step(what: str, said: str) -> None:
     """One line of progress."""
     click.echo(f"  {click.style('✓', fg='green')} {what:<12} {said}")

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 
-class Place(click.Path):
+class ExistingPath(click.Path):
     """A path that was given: an empty word, as an unset variable leaves, would be the folder that one stands in."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:

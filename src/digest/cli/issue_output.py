@@ -15,11 +15,11 @@ from digest.editorial.models import Issue
 from digest.publications import publications
 from digest.tracking.counts import counts
 
-BY = "command line"  # who did it, in an issue's history
+ACTOR = "command line"  # who did it, in an issue's history
 OUTCOMES = ("accepted", "excluded", "failed", "unknown", "remaining")
 
 
-def brief(issue: Issue) -> dict[str, Any]:
+def issue_summary(issue: Issue) -> dict[str, Any]:
     """What `list` says of an issue."""
     return {
         "issue": issue.number,
@@ -28,33 +28,33 @@ def brief(issue: Issue) -> dict[str, Any]:
         "picks": len(issue.picks),
         "send_on": issue.send_on,
         "zone": issue.zone,
-        "send_at": stamp(issue.send_at),
-        "started_at": stamp(issue.started_at),
-        "finished_at": stamp(issue.finished_at),
+        "send_at": format_time(issue.send_at),
+        "started_at": format_time(issue.started_at),
+        "finished_at": format_time(issue.finished_at),
     }
 
 
-def full(session: Session, issue: Issue) -> dict[str, Any]:
+def issue_details(session: Session, issue: Issue) -> dict[str, Any]:
     """What `draft` and `show` say of an issue: its texts, each pick with its reason, and what was rejected."""
     slugs = _slugs(session, issue)
-    return brief(issue) | {
+    return issue_summary(issue) | {
         "publication": issue.publication.slug,
         "preheader": issue.preheader,
         "intro": issue.intro,
-        "thin": issue.thin,
+        "thin": issue.is_thin,
         "pause_reason": issue.pause_reason,
         "picks": [
             {
                 "comparison": slugs[pick.comparison_id],
                 "position": pick.position,
-                "why": pick.why,
+                "why": pick.reason,
                 "pinned": pick.pinned,
                 "note": pick.note,
             }
             for pick in issue.picks
         ],
         "rejected": [
-            {"comparison": slugs[one.comparison_id], "why_not": one.why_not, "vetoed": one.vetoed}
+            {"comparison": slugs[one.comparison_id], "why_not": one.reason, "vetoed": one.vetoed}
             for one in issue.rejections
         ],
     }
@@ -63,12 +63,18 @@ def full(session: Session, issue: Issue) -> dict[str, Any]:
 def history(session: Session, issue: Issue) -> list[dict[str, Any]]:
     """Every change of its state, the oldest first."""
     return [
-        {"at": stamp(line.at), "from": line.from_state, "to": line.to_state, "by": line.by, "why": line.why}
-        for line in transitions.history(session, issue.id)
+        {
+            "at": format_time(line.occurred_at),
+            "from": line.from_state,
+            "to": line.to_state,
+            "by": line.actor,
+            "why": line.reason,
+        }
+        for line in transitions.list_transitions(session, issue.id)
     ]
 
 
-def lines(facts: Mapping[str, Any]) -> Iterator[str]:
+def format_issue(facts: Mapping[str, Any]) -> Iterator[str]:
     """`full` for a person."""
     yield f"Issue {facts['issue']}, {facts['status']}: {facts['subject'] or '(no subject)'}"
     if facts["preheader"]:
@@ -87,7 +93,7 @@ def lines(facts: Mapping[str, Any]) -> Iterator[str]:
         yield f"  -  {one['comparison']}: {one['why_not']}"
 
 
-def done(session: Session, issue_id: int) -> dict[str, Any]:
+def reader_activity(session: Session, issue_id: int) -> dict[str, Any]:
     """What readers did with an issue: clicks, raw and by people, and who left by it and by which way."""
     found = counts(session, issue_id)
     return {
@@ -100,7 +106,7 @@ def done(session: Session, issue_id: int) -> dict[str, Any]:
     }
 
 
-def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
+def format_report(report: Mapping[str, Any]) -> Iterator[str]:
     """A delivery report for a person: outcomes that add up."""
     yield f"Issue {report['issue']}, {report['status']}"
     yield f"  {report['planned']:>9,} planned"
@@ -112,13 +118,13 @@ def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
         until = f" until {report['waits_until']}" if report["waits_until"] else ""
         yield f"  waits{until}: {report['waits_why']}"
     if report["canary"]:
-        yield f"  canary: {canary_words(report['canary'])}"
+        yield f"  canary: {format_canary(report['canary'])}"
     for name in ("started_at", "finished_at"):
         if report.get(name):
             yield f"  {name.partition('_')[0]} {report[name]}"
 
 
-def done_lines(report: Mapping[str, Any]) -> Iterator[str]:
+def format_reader_activity(report: Mapping[str, Any]) -> Iterator[str]:
     """`done` for a person."""
     yield (
         f"  clicked: {report['readers_clicked']:,} readers; "
@@ -130,7 +136,7 @@ def done_lines(report: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def canary_words(canary: Mapping[str, Any]) -> str:
+def format_canary(canary: Mapping[str, Any]) -> str:
     """How the first mails of an issue went, and what that meant for the rest."""
     state = canary["state"]
     of = "" if state == "passed" else f" of {canary['size']:,}"
@@ -143,25 +149,25 @@ def canary_words(canary: Mapping[str, Any]) -> str:
     return f"{said}; {ends[state]}"
 
 
-def past_lines(past: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+def format_history(past: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """`history` for a person."""
     for line in past:
         why = f": {line['why']}" if line["why"] else ""
         yield f"  {line['at']}  {line['from'] or 'new'} to {line['to']}, {line['by']}{why}"
 
 
-def printed(facts: Any, words: Iterable[str], as_json: bool) -> None:
+def print_output(facts: Any, words: Iterable[str], as_json: bool) -> None:
     """Print `facts` as JSON and nothing else, or the words, a line each."""
     for line in (json.dumps(facts, ensure_ascii=False, indent=2),) if as_json else words:
         click.echo(line)
 
 
-def of_number(session: Session, number: int, publication: str | None) -> Issue:
+def get_issue(session: Session, number: int, publication: str | None) -> Issue:
     """Issue `number` of the publication called so; of the first one when None. Raises NotFound."""
-    return issues.get(session, number, publications.find(session, publication))
+    return issues.get_by_number(session, number, publications.find(session, publication))
 
 
-def stamp(moment: datetime | None) -> str | None:
+def format_time(moment: datetime | None) -> str | None:
     """A moment in UTC as ISO 8601 to the second."""
     return moment.isoformat(timespec="seconds") if moment else None
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from digest.cli.duration import Minutes, minutes
-from digest.cli.existing_path import Place
+from digest.cli.existing_path import ExistingPath
 
 if TYPE_CHECKING:
-    from digest.cli import House
+    from digest.cli import AppContext
 
 _publication = click.option(
     "--publication", "slug", metavar="SLUG", help="Of this publication; the first one otherwise."
@@ -31,7 +31,7 @@ def group() -> None:
 @_publication
 @_json
 @click.pass_obj
-def draft(house: "House", slug: str | None, as_json: bool) -> None:
+def draft(house: "AppContext", slug: str | None, as_json: bool) -> None:
     """Draft the next issue from what is new, or draft the open one anew; pins, dropped ones and texts are kept."""
     from digest.cli import issue_acts
 
@@ -42,7 +42,7 @@ def draft(house: "House", slug: str | None, as_json: bool) -> None:
 @_publication
 @_json
 @click.pass_obj
-def list_(house: "House", slug: str | None, as_json: bool) -> None:
+def list_(house: "AppContext", slug: str | None, as_json: bool) -> None:
     """List the issues, the newest first."""
     from digest.cli import issue_acts
 
@@ -55,7 +55,7 @@ def list_(house: "House", slug: str | None, as_json: bool) -> None:
 @_publication
 @_json
 @click.pass_obj
-def show(house: "House", number: int, address: str | None, slug: str | None, as_json: bool) -> None:
+def show(house: "AppContext", number: int, address: str | None, slug: str | None, as_json: bool) -> None:
     """Show an issue: its picks and why, what was rejected, what to look at, and its history."""
     from digest.cli import copying, issue_acts
 
@@ -68,12 +68,12 @@ def show(house: "House", number: int, address: str | None, slug: str | None, as_
 @group.command()
 @_number
 @click.option(
-    "--out", required=True, metavar="DIR", type=Place(path_type=Path, file_okay=False), help="Where to."
+    "--out", required=True, metavar="DIR", type=ExistingPath(path_type=Path, file_okay=False), help="Where to."
 )
 @_publication
 @_json
 @click.pass_obj
-def preview(house: "House", number: int, out: Path, slug: str | None, as_json: bool) -> None:
+def preview(house: "AppContext", number: int, out: Path, slug: str | None, as_json: bool) -> None:
     """Write the mail as it would be sent into DIR: index.html, body.txt and mail.eml."""
     from digest.cli import issue_acts
 
@@ -85,7 +85,7 @@ def preview(house: "House", number: int, out: Path, slug: str | None, as_json: b
 @click.option("--to", "address", required=True, metavar="ADDRESS", help="Whom to send the test to.")
 @_publication
 @click.pass_obj
-def test(house: "House", number: int, address: str, slug: str | None) -> None:
+def test(house: "AppContext", number: int, address: str, slug: str | None) -> None:
     """Send a test, marked as one, to any address; its links record nothing."""
     from digest.cli import issue_acts
 
@@ -97,7 +97,7 @@ def test(house: "House", number: int, address: str, slug: str | None) -> None:
 @click.option("--to", "address", required=True, metavar="ADDRESS", help="The reader whose copy it is.")
 @_publication
 @click.pass_obj
-def resend(house: "House", number: int, address: str, slug: str | None) -> None:
+def resend(house: "AppContext", number: int, address: str, slug: str | None) -> None:
     """Send one reader's copy once more, byte for byte; the report keeps what became of the first."""
     from digest.cli import copying
 
@@ -117,7 +117,7 @@ def resend(house: "House", number: int, address: str, slug: str | None) -> None:
 @_json
 @click.pass_obj
 def schedule(
-    house: "House",
+    house: "AppContext",
     *,
     number: int,
     at: str,
@@ -143,7 +143,7 @@ def schedule(
 @_json
 @click.pass_obj
 def send(
-    house: "House", *, number: int, hold: timedelta, waits: bool, slug: str | None, as_json: bool
+    house: "AppContext", *, number: int, hold: timedelta, waits: bool, slug: str | None, as_json: bool
 ) -> None:
     """Send an issue at once. With --wait the exit code says whether it was sent."""
     from digest.cli import releasing
@@ -155,7 +155,7 @@ def send(
 @_number
 @_publication
 @click.pass_obj
-def pause(house: "House", number: int, slug: str | None) -> None:
+def pause(house: "AppContext", number: int, slug: str | None) -> None:
     """Stop after the mails in flight; nobody is lost."""
     from digest.cli import issue_acts
 
@@ -166,7 +166,7 @@ def pause(house: "House", number: int, slug: str | None) -> None:
 @_number
 @_publication
 @click.pass_obj
-def resume(house: "House", number: int, slug: str | None) -> None:
+def resume(house: "AppContext", number: int, slug: str | None) -> None:
     """Go on with those who have nothing yet; one that was never frozen goes back on the calendar."""
     from digest.cli import issue_acts
 
@@ -177,7 +177,7 @@ def resume(house: "House", number: int, slug: str | None) -> None:
 @_number
 @_publication
 @click.pass_obj
-def cancel(house: "House", number: int, slug: str | None) -> None:
+def cancel(house: "AppContext", number: int, slug: str | None) -> None:
     """End an issue: nobody who has nothing yet will get it."""
     from digest.cli import issue_acts
 
@@ -189,7 +189,7 @@ def cancel(house: "House", number: int, slug: str | None) -> None:
 @_publication
 @_json
 @click.pass_obj
-def report(house: "House", number: int, slug: str | None, as_json: bool) -> None:
+def report(house: "AppContext", number: int, slug: str | None, as_json: bool) -> None:
     """Say what became of every reader, in outcomes that add up, and what readers did: clicks, unsubscribes."""
     from digest.cli import releasing
 

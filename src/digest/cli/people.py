@@ -10,7 +10,7 @@ from digest.errors import NotFound
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from digest.cli import House
+    from digest.cli import AppContext
     from digest.editorial.models import User
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON only.")
@@ -24,7 +24,7 @@ def group() -> None:
 @group.command("list")
 @_json
 @click.pass_obj
-def list_(house: "House", as_json: bool) -> None:
+def list_(house: "AppContext", as_json: bool) -> None:
     """List who may come in."""
     from digest.access import factors
     from digest.editorial import users
@@ -38,7 +38,7 @@ def list_(house: "House", as_json: bool) -> None:
                 "second_factors": proofs.get(user.id, 0),
                 "last_seen_at": user.last_seen_at.isoformat() if user.last_seen_at else None,
             }
-            for user in users.listing(session)
+            for user in users.list_users(session)
         ]
     if as_json:
         click.echo(_dump(facts))
@@ -51,19 +51,19 @@ def list_(house: "House", as_json: bool) -> None:
 @group.command("reset")
 @click.argument("address")
 @click.pass_obj
-def reset(house: "House", address: str) -> None:
+def reset(house: "AppContext", address: str) -> None:
     """Take second factors away from ADDRESS, who lost them, end all sessions, and print a sign-in link."""
     from digest.access import factors, sessions
-    from digest.cli.audit import note
-    from digest.cli.setup import sign_in_link
+    from digest.cli.audit import record
+    from digest.cli.setup import create_sign_in_link
 
     services = house.services()
     with services.db.begin() as session:
-        user = _user(session, address)
+        user = _get_user(session, address)
         gone = factors.forget_all(session, user.id)
         sessions.end_all(session, user)
-        note(session, "take second factors away", "person", user.id)
-        link = sign_in_link(services, user)
+        record(session, "take second factors away", "person", user.id)
+        link = create_sign_in_link(services, user)
     click.echo(f"{gone} second factor{'' if gone == 1 else 's'} taken away; all sessions ended")
     click.echo(f"sign in within 24 hours, once\n  {link}")
 
@@ -72,7 +72,7 @@ def reset(house: "House", address: str) -> None:
 @click.option("--before", type=click.IntRange(1), help="Go on before this line.")
 @_json
 @click.pass_obj
-def log_(house: "House", before: int | None, as_json: bool) -> None:
+def log_(house: "AppContext", before: int | None, as_json: bool) -> None:
     """Print the log, the newest line first, fifty at a time."""
     from digest.access import audit_log
 
@@ -99,10 +99,10 @@ def log_(house: "House", before: int | None, as_json: bool) -> None:
         click.echo(f"{fact['at']}  {fact['who']}: {fact['verb']}, {thing}{words}")
 
 
-def _user(session: "Session", address: str) -> "User":
+def _get_user(session: "Session", address: str) -> "User":
     from digest.editorial import users
 
-    found = users.find(session, address)
+    found = users.find_user(session, address)
     if found is None:
         raise NotFound(f"nobody called {address.strip()} may come in; `digest people list` names who may")
     return found

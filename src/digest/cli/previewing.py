@@ -5,39 +5,39 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from digest.audience import tokens
-from digest.delivery.ledger.compiled_issue import pressed
+from digest.delivery.ledger.compiled_issue import get_compiled_issue
 from digest.editorial.models import Issue
-from digest.render.message_template import Reader, masked
-from digest.render.preview import open_mail
+from digest.render.message_template import MergeFields, encode_masked_address
+from digest.render.parsed_mail import parse_mail
 from digest.signing import Signer
 from digest.tracking import links
 
 ADDRESS = "reader@example.org"
 MASKED = "r•••@example.org"
-NOBODY = 0  # the subscriber of tokens that do nothing to anybody: pages say that this was a test
+TEST_SUBSCRIBER_ID = 0  # the subscriber of tokens that do nothing to anybody: pages say that this was a test
 FILES = ("index.html", "body.txt", "mail.eml")
 
 
-def mail(session: Session, signer: Signer, issue: Issue, base_url: str) -> bytes:
+def render_preview(session: Session, signer: Signer, issue: Issue, base_url: str) -> bytes:
     """The whole mail as it goes to the relay, to a reader who is nobody."""
-    plate = pressed(session, issue, base_url).plate()
+    plate = get_compiled_issue(session, issue, base_url).message_template()
     publication = issue.publication_id
-    text, html = masked(MASKED)
-    reader = Reader(
+    text, html = encode_masked_address(MASKED)
+    reader = MergeFields(
         to=ADDRESS.encode(),
         message_id=f"preview-{issue.publication_id}-{issue.number}@example.org".encode(),
-        unsubscribe=tokens.unsubscribe_minter(signer).mint(publication, NOBODY, issue.id),
-        preferences=tokens.preferences_minter(signer).mint(publication, NOBODY),
+        unsubscribe=tokens.unsubscribe_minter(signer).mint(publication, TEST_SUBSCRIBER_ID, issue.id),
+        preferences=tokens.preferences_minter(signer).mint(publication, TEST_SUBSCRIBER_ID),
         masked_text=text,
         masked_html=html,
-        click=links.click_minter(signer).mint(issue.id, NOBODY),
+        click=links.click_minter(signer).mint(issue.id, TEST_SUBSCRIBER_ID),
     )
     return plate.fill(reader)
 
 
-def write(made: bytes, out: Path) -> list[Path]:
+def write_files(made: bytes, out: Path) -> list[Path]:
     """Write index.html, body.txt and mail.eml into `out`, which is made when it is not there; return their paths."""
-    opened = open_mail(made)
+    opened = parse_mail(made)
     out.mkdir(parents=True, exist_ok=True)
     paths = [out / name for name in FILES]
     for path, data in zip(paths, (opened.html.encode(), opened.text.encode(), made), strict=True):

@@ -8,13 +8,13 @@ import click
 from sqlalchemy.orm import Session
 
 from digest.cli import issue_output, waiting
-from digest.cli.audit import note_issue
-from digest.cli.issue_output import BY, of_number, printed
+from digest.cli.audit import record_issue
+from digest.cli.issue_output import ACTOR, get_issue, print_output
 from digest.db import utcnow
-from digest.delivery.ledger.compiled_issue import pressed
+from digest.delivery.ledger.compiled_issue import get_compiled_issue
 from digest.delivery.letters import reminders
-from digest.delivery.release.forecast import forecast
-from digest.delivery.release.report import report as delivery_report
+from digest.delivery.release.forecast import build_forecast
+from digest.delivery.release.report import build_report as delivery_report
 from digest.editorial import issues
 from digest.editorial.calendar import schedule as calendar
 from digest.editorial.checks import report as findings
@@ -23,7 +23,7 @@ from digest.editorial.models import Issue
 from digest.errors import DigestError, NotAllowed
 from digest.services import Services
 
-Put = Callable[[Session, Issue, datetime], None]
+PlaceOnCalendar = Callable[[Session, Issue, datetime], None]
 
 
 def schedule(
@@ -45,11 +45,11 @@ def schedule(
     def put(session: Session, issue: Issue, now: datetime) -> None:
         where = zone or issue.publication.zone
         calendar.schedule_issue(
-            session, issue, local_time=at, zone=where, hold_minutes=hold, now=now, actor=BY
+            session, issue, local_time=at, zone=where, hold_minutes=hold, now=now, actor=ACTOR
         )
-        note_issue(session, "schedule", issue, f"for {at} {where}")
+        record_issue(session, "schedule", issue, f"for {at} {where}")
 
-    _put_on(here, number, slug, put, as_json=as_json)
+    _place_on_calendar(here, number, slug, put, as_json=as_json)
 
 
 def send(here: Services, number: int, slug: str | None, *, hold: int, waits: bool, as_json: bool) -> None:
@@ -59,37 +59,37 @@ def send(here: Services, number: int, slug: str | None, *, hold: int, waits: boo
     """
 
     def put(session: Session, issue: Issue, now: datetime) -> None:
-        calendar.send_now(session, issue, hold_minutes=hold, now=now, actor=BY)
-        note_issue(session, "send", issue, f"hold of {hold} minutes")
+        calendar.send_now(session, issue, hold_minutes=hold, now=now, actor=ACTOR)
+        record_issue(session, "send", issue, f"hold of {hold} minutes")
 
-    held = _put_on(here, number, slug, put, as_json=as_json, quiet=as_json and waits)
+    held = _place_on_calendar(here, number, slug, put, as_json=as_json, quiet=as_json and waits)
     if waits and held:
         raise NotAllowed(f"issue {number} waits for a second person to release it on the desk")
     if waits:
-        _wait(here, number, slug)
+        _wait_until_sent(here, number, slug)
         report(here, number, slug, as_json=as_json)
 
 
 def report(here: Services, number: int, slug: str | None, *, as_json: bool) -> None:
     """Print what became of every reader, and what they did with the issue."""
     with here.db.read() as session:
-        issue_id = of_number(session, number, slug).id
-        found = delivery_report(session, issue_id, utcnow()) | issue_output.done(session, issue_id)
-    printed(found, chain(issue_output.report_lines(found), issue_output.done_lines(found)), as_json)
+        issue_id = get_issue(session, number, slug).id
+        found = delivery_report(session, issue_id, utcnow()) | issue_output.reader_activity(session, issue_id)
+    print_output(found, chain(issue_output.format_report(found), issue_output.format_reader_activity(found)), as_json)
 
 
-def look_over(session: Session, issue: Issue, here: Services) -> CheckReport:
+def check_issue(session: Session, issue: Issue, here: Services) -> CheckReport:
     """Press the issue and run every check on it."""
     return findings.run_checks(
         session,
         issue,
         base_url=here.base_url,
-        compiled=lambda: pressed(session, issue, here.base_url),
+        compiled=lambda: get_compiled_issue(session, issue, here.base_url),
     )
 
 
-def _put_on(
-    here: Services, number: int, slug: str | None, put: Put, *, as_json: bool, quiet: bool = False
+def _place_on_calendar(
+    here: Services, number: int, slug: str | None, put: PlaceOnCalendar, *, as_json: bool, quiet: bool = False
 ) -> bool:
     """Put an issue on the calendar by `put`, and print the sentence that says so; gives whether it needs a release.
 
@@ -97,27 +97,27 @@ def _put_on(
     takes it off again. What may be waived is said on stderr.
     """
     with here.db.begin() as session:
-        issue, now = of_number(session, number, slug), utcnow()
+        issue, now = get_issue(session, number, slug), utcnow()
         put(session, issue, now)
-        _refuse_blocked(issue, look_over(session, issue, here))
-        expected = forecast(session, issue, base_url=here.base_url, allowed=here.allowed, now=now)
-        said, facts = expected.sentence(), issue_output.brief(issue)
+        _refuse_blocked(issue, check_issue(session, issue, here))
+        expected = build_forecast(session, issue, base_url=here.base_url, throughput=here.throughput, now=now)
+        said, facts = expected.sentence(), issue_output.issue_summary(issue)
         held = issues.is_awaiting_approval(session, issue)
-        reminders.asked(session, issue, now, None)
-    here.nudge("calendar")
+        reminders.notify_approval_requested(session, issue, now, None)
+    here.enqueue_soon("calendar")
     if not quiet:
-        printed(facts | {"sentence": said, "needs_release": held}, [said], as_json)
+        print_output(facts | {"sentence": said, "needs_release": held}, [said], as_json)
     if held:
-        here.nudge("letters")
+        here.enqueue_soon("letters")
         click.echo("It waits for a second person to release it on the desk; the editors are asked.", err=True)
     return held
 
 
-def _wait(here: Services, number: int, slug: str | None) -> None:
+def _wait_until_sent(here: Services, number: int, slug: str | None) -> None:
     with here.db.read() as session:
-        issue_id = of_number(session, number, slug).id
+        issue_id = get_issue(session, number, slug).id
     try:
-        waiting.wait(here.db, issue_id)
+        waiting.wait_until_sent(here.db, issue_id)
     except DigestError as refusal:
         raise type(refusal)(f"issue {number}: {refusal}; `digest issues report {number}` says more") from None
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from digest.cli import House
+from digest.cli import AppContext
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from digest.publications.models import Publication
     from digest.services import Services
 
-LINK_LIVES = timedelta(hours=24)
+LINK_LIFETIME = timedelta(hours=24)
 NAME, SENDER, OWNER = "Ship or Skip", "digest@localhost.localdomain", "owner@localhost.localdomain"
 
 
@@ -28,22 +28,22 @@ NAME, SENDER, OWNER = "Ship or Skip", "digest@localhost.localdomain", "owner@loc
 @click.option("--tz", "zone", help="Time zone of its calendar, such as Europe/Berlin. [default: UTC]")
 @click.option("--owner", help=f"Address of the one who owns the desk. [default: {OWNER}]")
 @click.pass_obj
-def init(house: House, /, owner: str | None, **fields: str | None) -> None:
+def init(house: AppContext, /, owner: str | None, **fields: str | None) -> None:
     """Create or upgrade the database; create the first publication and owner; print a sign-in link.
 
     Safe to call again: what is there stays, and what is named here is changed.
     """
-    from digest.cli.audit import note
+    from digest.cli.audit import record
 
     services = house.services()
     click.echo(f"database\n  {_database_line(*migrate(services))}")
     with services.db.begin() as session:
-        publication, made = first_publication(
+        publication, made = ensure_publication(
             session, {name: value for name, value in fields.items() if value}
         )
-        user = first_owner(session, owner)
-        link = sign_in_link(services, user)
-        note(session, "set up", "setting", None, "publication and owner")
+        user = ensure_owner(session, owner)
+        link = create_sign_in_link(services, user)
+        record(session, "set up", "setting", None, "publication and owner")
         name, address = publication.name, user.address
     click.echo(f"publication\n  {name} {'created' if made else 'is there'}")
     click.echo(f"owner\n  {address}")
@@ -57,7 +57,7 @@ def migrate(services: "Services") -> tuple[str | None, str | None]:
     return schema.upgrade(services.db.engine)
 
 
-def first_publication(session: "Session", fields: dict[str, Any]) -> tuple["Publication", bool]:
+def ensure_publication(session: "Session", fields: dict[str, Any]) -> tuple["Publication", bool]:
     """The first publication with these fields, and whether it was made now. Raises BadInput, naming the field."""
     from digest.db import utcnow
     from digest.errors import NotFound
@@ -79,7 +79,7 @@ def first_publication(session: "Session", fields: dict[str, Any]) -> tuple["Publ
     return (publications.change(session, found, **fields) if fields else found), False
 
 
-def first_owner(session: "Session", address: str | None) -> "User":
+def ensure_owner(session: "Session", address: str | None) -> "User":
     """The owner with this address, made if need be; without one, the owner there is, or a stand-in.
 
     Whoever is named takes the stand-in's place: no notice may go to an address that is nobody's.
@@ -94,24 +94,22 @@ def first_owner(session: "Session", address: str | None) -> "User":
     there = session.scalars(owners.limit(1)).first()
     if there is not None and address in {None, there.address}:
         return there
-    owner = users.invite(session, address or OWNER, Role.OWNER, utcnow())
-    stand_in = users.find(session, OWNER)
+    owner = users.invite_user(session, address or OWNER, Role.OWNER, utcnow())
+    stand_in = users.find_user(session, OWNER)
     if stand_in is not None and stand_in is not owner:
-        users.remove(session, stand_in.id, utcnow())
+        users.remove_user(session, stand_in.id, utcnow())
     return owner
 
 
-def sign_in_link(services: "Services", user: "User") -> str:
+def create_sign_in_link(services: "Services", user: "User") -> str:
     """A link that signs this user in to the desk, once, within a day."""
     from digest.db import utcnow
     from digest.editorial import users
 
-    return (
-        f"{services.base_url}/desk/enter/{users.sign_in_token(services.signer, user, utcnow(), LINK_LIVES)}"
-    )
+    return f"{services.base_url}/desk/enter/{users.create_sign_in_token(services.signer, user, utcnow(), LINK_LIFETIME)}"
 
 
-def first_steps(house: House) -> str | None:
+def prepare_database(house: AppContext) -> str | None:
     """What `digest up` does before it starts: the newest schema and, in an empty database, the first publication.
 
     Gives a sign-in link when somebody has still to sign in for the first time.
@@ -119,9 +117,9 @@ def first_steps(house: House) -> str | None:
     services = house.services()
     migrate(services)
     with services.db.begin() as session:
-        first_publication(session, {})
-        user = first_owner(session, None)
-        return None if user.sign_ins else sign_in_link(services, user)
+        ensure_publication(session, {})
+        user = ensure_owner(session, None)
+        return None if user.sign_in_count else create_sign_in_link(services, user)
 
 
 def _database_line(before: str | None, after: str | None) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from digest.services import Services
 
 
-def bring_in(
+def import_file(
     services: "Services",
     file: Path,
     slug: str | None,
@@ -28,7 +28,7 @@ def bring_in(
     """
     from digest.audience import importing, upload
     from digest.audience.arrivals import Terms
-    from digest.cli.audit import note
+    from digest.cli.audit import record
     from digest.publications.publications import find
 
     source, confirmed, invite = ground
@@ -44,9 +44,9 @@ def bring_in(
             _invite(session, done.invited, terms)
         total.add(done)
     with services.db.begin() as session:
-        note(session, "import", "subscriber", None, f"{total.added:,} new, {total.known:,} known")
+        record(session, "import", "subscriber", None, f"{total.added:,} new, {total.known:,} known")
     if total.invited:
-        services.nudge("letters")
+        services.enqueue_soon("letters")
     return total
 
 
@@ -56,7 +56,7 @@ def _invite(session: "Session", subscriber_ids: list[int], terms: "Terms") -> No
     from digest.delivery.letters import delivery
 
     for subscriber_id in subscriber_ids:
-        delivery.post(
+        delivery.enqueue_letter(
             session,
             "confirm",
             now=terms.now,

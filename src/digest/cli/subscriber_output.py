@@ -6,10 +6,10 @@ if TYPE_CHECKING:
     from digest.audience.export import Line
     from digest.audience.importing import Result
 
-SHOWN = 20  # bad rows on a terminal; --json lists all
+MAX_BAD_ROWS = 20  # bad rows on a terminal; --json lists all
 
 
-def import_facts(result: "Result") -> dict[str, Any]:
+def import_json(result: "Result") -> dict[str, Any]:
     """The sums of an import and each bad row, for JSON."""
     counts = ("rows", "added", "known", "left", "suppressed", "not_subscribed", "repeated", "bad")
     bad_rows = [{"line": bad.line, "reason": bad.reason, "text": bad.text} for bad in result.bad_rows]
@@ -20,7 +20,7 @@ def import_facts(result: "Result") -> dict[str, Any]:
     }
 
 
-def import_text(result: "Result", confirmed: bool) -> str:
+def format_import(result: "Result", confirmed: bool) -> str:
     """The same for a person: sums that say what they mean, and the first bad rows."""
     lines = [
         f"{result.rows:,} row{'' if result.rows == 1 else 's'} read",
@@ -37,13 +37,13 @@ def import_text(result: "Result", confirmed: bool) -> str:
     lines += [f"{number:>9,} {what}" for what, number in rest.items() if number]
     if result.invited:
         lines.append(f"{len(result.invited):>9,} will be mailed a confirmation letter")
-    lines += [f"line {bad.line}: {bad.reason} ({bad.text})" for bad in result.bad_rows[:SHOWN]]
-    if result.bad > SHOWN:
-        lines.append(f"and {result.bad - SHOWN:,} more; --json lists them all")
+    lines += [f"line {bad.line}: {bad.reason} ({bad.text})" for bad in result.bad_rows[:MAX_BAD_ROWS]]
+    if result.bad > MAX_BAD_ROWS:
+        lines.append(f"and {result.bad - MAX_BAD_ROWS:,} more; --json lists them all")
     return "\n".join(lines)
 
 
-def line_facts(line: "Line", addresses: bool) -> dict[str, Any]:
+def subscriber_json(line: "Line", addresses: bool) -> dict[str, Any]:
     """One subscriber for a listing; the address is masked unless `addresses`."""
     from digest.audience.address import masked
 

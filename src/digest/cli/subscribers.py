@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from digest.cli.existing_path import Place
-from digest.cli.subscriber_output import import_facts, import_text, line_facts
+from digest.cli.existing_path import ExistingPath
+from digest.cli.subscriber_output import import_json, format_import, subscriber_json
 from digest.errors import BadInput
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from digest.cli import House
+    from digest.cli import AppContext
 
 STANDINGS = ("active", "pending", "paused", "left", "suppressed")
 
@@ -30,7 +30,7 @@ def group() -> None:
 
 
 @group.command("import")
-@click.argument("file", type=Place(path_type=Path))
+@click.argument("file", type=ExistingPath(path_type=Path))
 @click.option("--confirmed", is_flag=True, help="They agreed elsewhere already; needs --source.")
 @click.option(
     "--source", metavar="TEXT", help='Why we may mail them: "double opt-in at our old tool, 2024 to 2026".'
@@ -44,7 +44,7 @@ def group() -> None:
 @_json
 @click.pass_obj
 def import_(
-    house: "House",
+    house: "AppContext",
     *,
     file: Path,
     confirmed: bool,
@@ -64,17 +64,17 @@ def import_(
         raise click.UsageError('--confirmed needs --source "why we may"')
     if confirmed and invite:
         raise click.UsageError("--invite asks for a confirmation, and --confirmed says that there is one")
-    from digest.cli.subscriber_import import bring_in
+    from digest.cli.subscriber_import import import_file
 
     services = house.services()
-    result = bring_in(
+    result = import_file(
         services,
         file,
         slug,
         ((source or "").strip() or "import", confirmed, invite),
         (address_column, status_column),
     )
-    click.echo(_dump(import_facts(result)) if as_json else import_text(result, confirmed))
+    click.echo(_dump(import_json(result)) if as_json else format_import(result, confirmed))
 
 
 @group.command("list")
@@ -86,7 +86,7 @@ def import_(
 @_json
 @click.pass_obj
 def list_(
-    house: "House",
+    house: "AppContext",
     *,
     standing: str | None,
     addresses: bool,
@@ -105,7 +105,7 @@ def list_(
         publication = find(session, slug)
         lines = export.page(session, publication.id, now, above=above, standing=standing, limit=limit)
         seen = reach.count(session, publication.id, now)
-    facts = [line_facts(line, addresses) for line in lines]
+    facts = [subscriber_json(line, addresses) for line in lines]
     if as_json:
         click.echo(
             _dump(
@@ -132,18 +132,18 @@ def list_(
 @_publication
 @_json
 @click.pass_obj
-def export_(house: "House", as_csv: bool, address: str | None, slug: str | None, as_json: bool) -> None:
+def export_(house: "AppContext", as_csv: bool, address: str | None, slug: str | None, as_json: bool) -> None:
     """Export all subscribers, or with --address everything about one, to the standard output."""
     if as_csv and (as_json or address):
         raise click.UsageError("--csv goes with neither --json nor --address")
-    from digest.cli.audit import note, number_of
-    from digest.delivery.ledger.subject_access import everything
+    from digest.cli.audit import record, find_subscriber_id
+    from digest.delivery.ledger.subject_access import export_personal_data
 
     with house.services().db.begin() as session:
-        note(session, "export", "subscriber", number_of(session, address) if address else None)
+        record(session, "export", "subscriber", find_subscriber_id(session, address) if address else None)
     with house.services().db.read() as session:
         if address:
-            click.echo(_dump(everything(session, address)))
+            click.echo(_dump(export_personal_data(session, address)))
         else:
             _export_all(session, slug, as_json)
 
@@ -163,7 +163,7 @@ def _export_all(session: "Session", slug: str | None, as_json: bool) -> None:
             continue
         for line in lines:
             click.echo(
-                f"{between}{json.dumps(line_facts(line, addresses=True), ensure_ascii=False)}", nl=False
+                f"{between}{json.dumps(subscriber_json(line, addresses=True), ensure_ascii=False)}", nl=False
             )
             between = ",\n"
     if as_json:
@@ -174,7 +174,7 @@ def _export_all(session: "Session", slug: str | None, as_json: bool) -> None:
 @click.argument("address")
 @_json
 @click.pass_obj
-def show(house: "House", address: str, as_json: bool) -> None:
+def show(house: "AppContext", address: str, as_json: bool) -> None:
     """Show one subscriber's standing and history."""
     from digest.audience import export
 
@@ -200,16 +200,16 @@ def show(house: "House", address: str, as_json: bool) -> None:
     help="A complaint is for good.",
 )  # fmt: skip
 @click.pass_obj
-def suppress(house: "House", address: str, reason: str) -> None:
+def suppress(house: "AppContext", address: str, reason: str) -> None:
     """Never mail ADDRESS, known or not; only a fresh confirmed sign-up of theirs lifts it."""
     from digest.audience import suppression
-    from digest.cli.audit import note, number_of
+    from digest.cli.audit import record, find_subscriber_id
     from digest.db import utcnow
 
     services = house.services()
     with services.db.begin() as session:
         suppression.suppress(session, services.signer, address, reason, utcnow())
-        note(session, "suppress", "subscriber", number_of(session, address), reason)
+        record(session, "suppress", "subscriber", find_subscriber_id(session, address), reason)
     click.echo(f"{address.strip()} will not be mailed")
 
 
@@ -217,19 +217,19 @@ def suppress(house: "House", address: str, reason: str) -> None:
 @click.argument("address")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def erase(house: "House", address: str, yes: bool) -> None:
+def erase(house: "AppContext", address: str, yes: bool) -> None:
     """Forget ADDRESS for good. A keyed hash stays, so that an import does not bring it back."""
-    from digest.cli.audit import note, number_of
+    from digest.cli.audit import record, find_subscriber_id
     from digest.db import utcnow
-    from digest.delivery.ledger.retention import forget
+    from digest.delivery.ledger.retention import erase_person
 
     if not yes and sys.stdin.isatty():
         click.confirm(f"Forget {address.strip()} for good?", abort=True)
     services = house.services()
     with services.db.begin() as session:
-        number = number_of(session, address)
-        known = forget(session, services.signer, address, utcnow())
-        note(session, "erase", "subscriber", number)
+        number = find_subscriber_id(session, address)
+        known = erase_person(session, services.signer, address, utcnow())
+        record(session, "erase", "subscriber", number)
     if not known:
         raise BadInput(f"{address.strip()} was not held; it is suppressed now, should it be imported")
     click.echo(f"{address.strip()} is forgotten")

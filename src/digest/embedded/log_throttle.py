@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 
 LOG = logging.getLogger(__name__)
-SECONDS = 60.0  # between two lines about the same task
+QUIET_SECONDS = 60.0  # between two lines about the same task
 _MOST = 1000  # faults that are remembered as told with their traceback
 
 
-class Complaints:
+class LogThrottle:
     """What the tasks of one process have said so far."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -21,7 +21,7 @@ class Complaints:
         self._unsaid: dict[str, int] = {}  # task -> failures since it spoke
         self._traced: set[tuple[type, str, int]] = set()
 
-    def about(self, name: str, task: Callable[[], None]) -> Callable[[], None]:
+    def wrap(self, name: str, task: Callable[[], None]) -> Callable[[], None]:
         """The task, whose faults become one warning a minute. The clock comes again, so it need not raise.
 
         The traceback comes with the first of its kind; at level debug with each.
@@ -48,7 +48,7 @@ class Complaints:
             if quiet and not anew:
                 self._unsaid[name] = before + 1
             else:
-                self._next[name] = self._clock() + SECONDS
+                self._next[name] = self._clock() + QUIET_SECONDS
         facts = {"task": name, "error": _reason(error), "times": before + 1}
         if anew or not quiet:
             LOG.warning("task failed", extra=facts, exc_info=error if anew else None)

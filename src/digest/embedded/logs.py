@@ -9,10 +9,10 @@ from typing import Any
 _KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "data"}
 
 
-def set_up(log: str) -> None:
+def configure_logging(log: str) -> None:
     """Send every event to stderr; `log` is a level's name, or `json` for JSON lines at level info."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if log == "json" else Lines())
+    handler.setFormatter(JsonFormatter() if log == "json" else TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO if log == "json" else log.upper())
@@ -20,7 +20,7 @@ def set_up(log: str) -> None:
         logging.getLogger(name).setLevel(logging.WARNING if log in {"info", "json"} else log.upper())
 
 
-class Lines(logging.Formatter):
+class TextFormatter(logging.Formatter):
     """`2026-11-22 09:00:00 info    issue frozen issue=41 planned=8312`."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -29,7 +29,7 @@ class Lines(logging.Formatter):
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
-class JsonLines(logging.Formatter):
+class JsonFormatter(logging.Formatter):
     """The same as one JSON object, a traceback included."""
 
     def format(self, record: logging.LogRecord) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-LARGEST_MAIL = 32 * 1024 * 1024
+MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 
 
 class Maildir:
@@ -21,7 +21,7 @@ class Maildir:
         for name in ("tmp", "new", "cur"):
             (path / name).mkdir(parents=True, exist_ok=True)
 
-    def keep(self, mail: bytes) -> str:
+    def add(self, mail: bytes) -> str:
         """Store one mail as it came; gives its key. It appears at once and whole."""
         key = f"{time.time_ns():020d}.{os.getpid()}_{next(self._count)}"
         beside = self.path / "tmp" / key
@@ -50,7 +50,7 @@ class Maildir:
             (self.path / "new" / key).unlink(missing_ok=True)
 
 
-class _Keeper:
+class _MaildirHandler:
     """What the SMTP server calls: every recipient is welcome."""
 
     def __init__(self, maildir: Maildir) -> None:
@@ -67,17 +67,17 @@ class _Keeper:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802  as above
         del server, session
         mail = envelope.content or b""
-        key = self.maildir.keep(mail if isinstance(mail, bytes) else mail.encode())
+        key = self.maildir.add(mail if isinstance(mail, bytes) else mail.encode())
         return f"250 2.0.0 kept as {key}"
 
 
 class _Server(Controller):
     def factory(self) -> SMTP:
-        return SMTP(self.handler, ident="digest mailbox", enable_SMTPUTF8=True, data_size_limit=LARGEST_MAIL)
+        return SMTP(self.handler, ident="digest mailbox", enable_SMTPUTF8=True, data_size_limit=MAX_MESSAGE_BYTES)
 
 
-def serve(maildir: Maildir, port: int) -> Any:
+def start_server(maildir: Maildir, port: int) -> Any:
     """Start the server on a thread of its own; the answer's `stop()` ends it. Raises OSError when the port is taken."""
-    server = _Server(_Keeper(maildir), hostname="127.0.0.1", port=port, ready_timeout=10.0)
+    server = _Server(_MaildirHandler(maildir), hostname="127.0.0.1", port=port, ready_timeout=10.0)
     server.start()
     return server

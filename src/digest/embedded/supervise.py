@@ -13,71 +13,71 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import FrameType
 
-SETTLED_SECONDS = 60.0  # a child that lived so long starts again with the shortest pause
-READY_SECONDS = 30.0
-PAUSES = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)
+STABLE_SECONDS = 60.0  # a child that lived so long starts again with the shortest pause
+READY_TIMEOUT_SECONDS = 30.0
+RESTART_DELAYS = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)
 PR_SET_PDEATHSIG = 1
 
 
-def _nothing() -> None:
+def _no_preparation() -> None:
     """Do nothing before a start."""
 
 
 @dataclass(frozen=True)
-class Part:
+class ProcessSpec:
     """One child: what to run, what must be true before it starts, and how long it may take to end."""
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
-    before: Callable[[], None] = _nothing  # called before each start; may raise, and is then tried again
-    ready: Callable[[], bool] = lambda: True  # the parts after it wait for this, a few seconds at most
-    grace: float = 10.0  # seconds from SIGTERM to SIGKILL
+    before_start: Callable[[], None] = _no_preparation  # called before each start; may raise, and is then tried again
+    is_ready: Callable[[], bool] = lambda: True  # the parts after it wait for this, a few seconds at most
+    grace_seconds: float = 10.0  # seconds from SIGTERM to SIGKILL
 
 
 @dataclass
 class _Child:
-    part: Part
+    spec: ProcessSpec
     process: subprocess.Popen[bytes] | None = None
-    started: float = 0.0
-    again: float = 0.0  # when to start it, if it is not running
+    started_at: float = 0.0
+    restart_at: float = 0.0  # when to start it, if it is not running
     failures: int = 0
 
 
 class Supervisor:
     """Starts parts in order, restarts one that dies, stops them in the opposite order."""
 
-    def __init__(self, parts: Sequence[Part], say: Callable[[str, str], None]) -> None:
+    def __init__(self, parts: Sequence[ProcessSpec], say: Callable[[str, str], None]) -> None:
         """`say(name, line)` gets every line that a child writes, and our own under the name `up`."""
         self._children = [_Child(part) for part in parts]
-        self._say = say
+        self._write_line = say
         self._stopping = False
         self._pipes = selectors.DefaultSelector()
 
     def run(self, started: Callable[[list[str]], None] = lambda _late: None) -> None:
         """Run until SIGINT or SIGTERM; `started` is called once, with the names of parts that are not ready yet."""
-        with _signals(self._stop):
+        with _handle_signals(self._request_stop):
             try:
-                late = [child.part.name for child in self._children if not self._up(child)]
+                late = [child.spec.name for child in self._children if not self._start_and_wait(child)]
                 if not self._stopping:
                     started(late)
                 while not self._stopping:
-                    self._listen(0.2)
-                    self._heal()
+                    self._forward_output(0.2)
+                    self._restart_ended()
             finally:
-                self._end()
+                self._stop_all()
 
-    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+    def _request_stop(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True
 
     def _start(self, child: _Child) -> None:
         if self._stopping:
             return
         try:
-            child.part.before()
+            child.spec.before_start()
             child.process = subprocess.Popen(  # noqa: S603  the commands are our own
-                child.part.command,
-                env={**os.environ, **child.part.environment},
+                child.spec.command,
+                env={**os.environ, **child.spec.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -86,81 +86,81 @@ class Supervisor:
                 preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  we have one thread
             )
         except Exception as error:  # noqa: BLE001  whatever it is, the others go on and this one is tried again
-            self._say(child.part.name, f"cannot start: {error}")
-            self._later(child)
+            self._write_line(child.spec.name, f"cannot start: {error}")
+            self._schedule_restart(child)
             return
-        child.started = time.monotonic()
+        child.started_at = time.monotonic()
         if child.process.stdout:
             os.set_blocking(child.process.stdout.fileno(), False)
-            self._pipes.register(child.process.stdout, selectors.EVENT_READ, (child.part.name, bytearray()))
+            self._pipes.register(child.process.stdout, selectors.EVENT_READ, (child.spec.name, bytearray()))
 
-    def _up(self, child: _Child) -> bool:
+    def _start_and_wait(self, child: _Child) -> bool:
         self._start(child)
-        until = time.monotonic() + READY_SECONDS
+        until = time.monotonic() + READY_TIMEOUT_SECONDS
         while (
             not self._stopping and child.process and child.process.poll() is None and time.monotonic() < until
         ):
-            if child.part.ready():
+            if child.spec.is_ready():
                 return True
-            self._listen(0.05)
+            self._forward_output(0.05)
         return False
 
-    def _heal(self) -> None:
+    def _restart_ended(self) -> None:
         for child in self._children:
             if child.process is not None and child.process.poll() is not None:
-                self._say(child.part.name, f"ended ({_how(child.process.returncode)}); starting it again")
-                self._later(child)
-            if child.process is None and time.monotonic() >= child.again:
+                self._write_line(child.spec.name, f"ended ({_describe_exit(child.process.returncode)}); starting it again")
+                self._schedule_restart(child)
+            if child.process is None and time.monotonic() >= child.restart_at:
                 self._start(child)
 
-    def _later(self, child: _Child) -> None:
-        lived = time.monotonic() - child.started if child.process else 0.0
-        child.failures = 0 if lived > SETTLED_SECONDS else child.failures
-        child.again = time.monotonic() + PAUSES[min(child.failures, len(PAUSES) - 1)]
+    def _schedule_restart(self, child: _Child) -> None:
+        lived = time.monotonic() - child.started_at if child.process else 0.0
+        child.failures = 0 if lived > STABLE_SECONDS else child.failures
+        child.restart_at = time.monotonic() + RESTART_DELAYS[min(child.failures, len(RESTART_DELAYS) - 1)]
         child.failures += 1
         child.process = None
 
-    def _listen(self, seconds: float) -> None:
+    def _forward_output(self, seconds: float) -> None:
         for key, _ in self._pipes.select(seconds):
             name, rest = key.data
             chunk = b""
             with suppress(BlockingIOError):
                 chunk = os.read(key.fd, 65536)
             if not chunk:
-                self._forget(key)
+                self._close_pipe(key)
             rest += chunk
             *lines, last = bytes(rest).split(b"\n")
             rest[:] = last if chunk else b""
             for line in lines if chunk else [*lines, last]:
                 if line.strip():
-                    self._say(name, line.decode(errors="replace").rstrip())
+                    self._write_line(name, line.decode(errors="replace").rstrip())
 
-    def _end(self) -> None:
+    def _stop_all(self) -> None:
         for child in reversed(self._children):
             process = child.process
             if process is None or process.poll() is not None:
                 continue
             process.terminate()
-            until = time.monotonic() + child.part.grace
+            until = time.monotonic() + child.spec.grace_seconds
             while process.poll() is None and time.monotonic() < until:
-                self._listen(0.05)
+                self._forward_output(0.05)
             if process.poll() is None:
-                self._say(child.part.name, f"did not end within {child.part.grace:.0f} s; killed")
+                self._write_line(child.spec.name, f"did not end within {child.spec.grace_seconds:.0f} s; killed")
                 process.kill()
             process.wait()
-        self._listen(0)
+        self._forward_output(0)
         for key in list(self._pipes.get_map().values()):
-            self._forget(key)
+            self._close_pipe(key)
         self._pipes.close()
 
-    def _forget(self, key: selectors.SelectorKey) -> None:
+    def _close_pipe(self, key: selectors.SelectorKey) -> None:
         self._pipes.unregister(key.fileobj)
         if isinstance(key.fileobj, io.IOBase):
             key.fileobj.close()
 
 
 @contextmanager
-def _signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+def _handle_signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
@@ -178,7 +178,7 @@ def _die_with_parent() -> None:
         _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _how(code: int | None) -> str:
+def _describe_exit(code: int | None) -> str:
     if code is not None and code < 0:
         return signal.Signals(-code).name
     return f"exit {code}"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from digest.errors import Unavailable
 
-GONE_SECONDS = 10.0
+EXIT_TIMEOUT_SECONDS = 10.0
 
 
 def command(socket: Path, data: Path) -> list[str]:
@@ -36,14 +36,14 @@ def pid_file(socket: Path) -> Path:
     return socket.with_suffix(".pid")
 
 
-def wait_for_the_last(socket: Path) -> None:
+def wait_for_previous(socket: Path) -> None:
     """Wait until an earlier server on `socket` is gone: while it dies it removes the path, also a successor's.
 
     Raises Unavailable when it is still there after ten seconds.
     """
     file = pid_file(socket)
-    until = time.monotonic() + GONE_SECONDS
-    while (pid := _running(file)) is not None:
+    until = time.monotonic() + EXIT_TIMEOUT_SECONDS
+    while (pid := _running_pid(file)) is not None:
         if time.monotonic() > until:
             raise Unavailable(f"an earlier Valkey (process {pid}) still uses {socket}; end it first")
         time.sleep(0.05)
@@ -51,7 +51,7 @@ def wait_for_the_last(socket: Path) -> None:
     socket.unlink(missing_ok=True)
 
 
-def _running(file: Path) -> int | None:
+def _running_pid(file: Path) -> int | None:
     try:
         pid = int(file.read_text())
         os.kill(pid, 0)
@@ -60,10 +60,10 @@ def _running(file: Path) -> int | None:
     # A number is used again by others: only a process that names our socket's folder is the server.
     told = Path(f"/proc/{pid}/cmdline")
     ours = not told.exists() or os.fsencode(file.parent) in told.read_bytes()
-    return pid if ours and not _zombie(pid) else None
+    return pid if ours and not _is_zombie(pid) else None
 
 
-def _zombie(pid: int) -> bool:
+def _is_zombie(pid: int) -> bool:
     """A process that ended and was not asked about holds no socket."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] == "Z"

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from tests.relay import Relay, Script
 
-from digest.cli.doctor import _account, _together
+from digest.cli.doctor import _check_account, _combine
 from digest.config import load
 from digest.errors import BadSetting
 from digest.rates import WarmUp
-from digest.smtp.connect import relay_from_url
+from digest.smtp.url import relay_from_url
 
 
 def test_rates_per_domain_and_a_warm_up_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,6 +46,6 @@ def test_the_doctor_looks_at_each_account() -> None:
 
     with Relay() as good, Relay(Script(login="535 5.7.8 no")) as shut:
         relay = relay_from_url(f"{good.url}?name=first smtp://me:x@127.0.0.1:{shut.port}?name=second")
-        found = _together([_account(one, Summary()) for one in relay.accounts])
-        assert (found.state, "first" in found.seen, "535" in found.seen) == ("warn", True, True)
-        assert _together([_account(relay.accounts[1], Summary())]).state == "bad"
+        found = _combine([_check_account(one, Summary()) for one in relay.accounts])
+        assert (found.state, "first" in found.summary, "535" in found.summary) == ("warn", True, True)
+        assert _combine([_check_account(relay.accounts[1], Summary())]).state == "bad"

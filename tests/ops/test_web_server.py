@@ -6,19 +6,19 @@ import urllib.request
 from pathlib import Path
 
 import waitress
-from tests.web.newsstand import publish, stand
+from tests.web.factories import create_publication, make_site
 
-from digest.cli.processes import SERVED
+from digest.cli.processes import WAITRESS_OPTIONS
 from digest.db import Database
 
 
 def test_the_word_of_a_proxy_reaches_the_pages_that_are_for_this_machine_alone(
     sqlite: Database, tmp_path: Path
 ) -> None:
-    app = stand(sqlite, tmp_path).app
+    app = make_site(sqlite, tmp_path).app
     with sqlite.begin() as session:
-        publish(session)
-    server = waitress.create_server(app, listen="127.0.0.1:0", **SERVED)
+        create_publication(session)
+    server = waitress.create_server(app, listen="127.0.0.1:0", **WAITRESS_OPTIONS)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

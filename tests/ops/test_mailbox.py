@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from flask_wtf.csrf import CSRFProtect
 
-from digest.embedded.mailbox import Maildir, serve
+from digest.embedded.mailbox import Maildir, start_server
 from digest.web import mailbox as pages
 
 HTML = "<html><head><title>x</title></head><body><script>alert(1)</script><p>Zoë ships</p></body></html>"
@@ -39,7 +39,7 @@ def maildir(tmp_path: Path) -> Maildir:
 @pytest.fixture
 def port(maildir: Maildir) -> Iterator[int]:
     number = free_port()
-    server = serve(maildir, number)
+    server = start_server(maildir, number)
     yield number
     server.stop()
 
@@ -87,24 +87,24 @@ def test_a_key_leads_nowhere_else(maildir: Maildir, tmp_path: Path) -> None:
 def test_a_thousand_mails_are_listed_by_page(maildir: Maildir, client: FlaskClient) -> None:
     raw = a_mail().as_bytes()
     for _ in range(1_000):
-        maildir.keep(raw)
+        maildir.add(raw)
     page = client.get("/mailbox").text
     assert "1,000 mails" in page
     assert page.count("ana@example.org") == 50
     assert client.get("/mailbox?page=20").text.count("ana@example.org") == 50
-    assert "No mail yet" in client.get("/mailbox?page=21").text
+    assert "No emails yet" in client.get("/mailbox?page=21").text
 
 
 def test_a_search_finds_one_reader_s_mails(maildir: Maildir, client: FlaskClient) -> None:
-    maildir.keep(a_mail("ben@example.org").as_bytes())
-    maildir.keep(a_mail("ana@example.org").as_bytes())
+    maildir.add(a_mail("ben@example.org").as_bytes())
+    maildir.add(a_mail("ana@example.org").as_bytes())
     found = client.get("/mailbox?to=BEN@").text
     assert "ben@example.org" in found
     assert "ana@example.org" not in found
 
 
 def test_a_mail_is_shown_in_a_frame_that_may_do_nothing(maildir: Maildir, client: FlaskClient) -> None:
-    key = maildir.keep(a_mail().as_bytes())
+    key = maildir.add(a_mail().as_bytes())
     page = client.get(f"/mailbox/{key}")
     assert "Läuft — ship it" in page.text
     assert "Ship: Larkspur." in page.text
@@ -120,7 +120,7 @@ def test_a_mail_is_shown_in_a_frame_that_may_do_nothing(maildir: Maildir, client
 
 def test_the_source_is_the_mail_as_it_came(maildir: Maildir, client: FlaskClient) -> None:
     raw = a_mail().as_bytes()
-    assert client.get(f"/mailbox/{maildir.keep(raw)}/source").data == raw
+    assert client.get(f"/mailbox/{maildir.add(raw)}/source").data == raw
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_the_source_is_the_mail_as_it_came(maildir: Maildir, client: FlaskClient
     ],
 )
 def test_a_garbled_mail_is_shown_all_the_same(maildir: Maildir, client: FlaskClient, raw: bytes) -> None:
-    key = maildir.keep(raw)
+    key = maildir.add(raw)
     assert client.get("/mailbox").status_code == 200
     assert client.get(f"/mailbox/{key}").status_code == 200
 
@@ -152,6 +152,6 @@ def test_only_people_at_this_machine_see_it(
 
 
 def test_emptying_needs_our_own_form(maildir: Maildir, client: FlaskClient) -> None:
-    maildir.keep(b"Subject: stays\r\n\r\n")
+    maildir.add(b"Subject: stays\r\n\r\n")
     assert client.post("/mailbox/clear").status_code == 400
     assert len(maildir.keys()) == 1

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from digest.app import build, nudger
+from digest.app import create_enqueuer, create_services
 from digest.config import free_port, load
-from digest.services import Limiter
+from digest.services import RateLimiter
 
 
 @pytest.mark.parametrize("broker", ["redis://127.0.0.1:{port}/0", "redis+socket:///nowhere/valkey.sock"])
 def test_a_dead_broker_costs_hardly_any_time(tmp_path: Path, broker: str) -> None:
-    nudge = nudger(load(home=tmp_path, broker_url=broker.format(port=free_port())))
+    nudge = create_enqueuer(load(home=tmp_path, broker_url=broker.format(port=free_port())))
     nudge("letters")  # what is imported by the first is not what is measured
     started = time.monotonic()
     for _ in range(100):
@@ -25,7 +25,7 @@ def test_a_deaf_broker_is_waited_for_a_moment_only_and_only_once(tmp_path: Path)
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen(0)
-        nudge = nudger(load(home=tmp_path, broker_url=f"redis://127.0.0.1:{deaf.getsockname()[1]}/0"))
+        nudge = create_enqueuer(load(home=tmp_path, broker_url=f"redis://127.0.0.1:{deaf.getsockname()[1]}/0"))
         started = time.monotonic()
         for _ in range(5):
             nudge("letters")
@@ -33,14 +33,14 @@ def test_a_deaf_broker_is_waited_for_a_moment_only_and_only_once(tmp_path: Path)
 
 
 def test_a_limit_still_holds_when_its_store_is_dead(tmp_path: Path) -> None:
-    limiter = build(load(home=tmp_path, broker_url=f"redis://127.0.0.1:{free_port()}/0")).limiter
+    limiter = create_services(load(home=tmp_path, broker_url=f"redis://127.0.0.1:{free_port()}/0")).limiter
     allowed = [limiter.allows("12/minute", "sign-up", "ana") for _ in range(5)]
     assert allowed == [True, True, True, False, False]  # a quarter: other processes count alone too
     assert limiter.allows("1/minute", "sign-up", "bob")
 
 
 def test_one_person_s_limit_is_not_another_s() -> None:
-    limiter = Limiter()
+    limiter = RateLimiter()
     assert limiter.allows("1/hour", "sign-up", "ana")
     assert not limiter.allows("1/hour", "sign-up", "ana")
     assert limiter.allows("1/hour", "sign-up", "ben")

@@ -5,7 +5,7 @@ import logging
 import pytest
 from sqlalchemy import create_engine, text
 
-from digest.embedded.log_throttle import Complaints
+from digest.embedded.log_throttle import LogThrottle
 
 
 def test_a_database_that_is_away_fills_no_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -19,8 +19,8 @@ def test_a_database_that_is_away_fills_no_log(caplog: pytest.LogCaptureFixture) 
         with engine.connect() as connection:
             connection.execute(text("select 1"))
 
-    complaints = Complaints(clock=lambda: moment)
-    tasks = [complaints.about("calendar", look), complaints.about("send", look)]
+    complaints = LogThrottle(clock=lambda: moment)
+    tasks = [complaints.wrap("calendar", look), complaints.wrap("send", look)]
     for _ in range(25):  # two minutes
         for task in tasks:
             task()
@@ -45,7 +45,7 @@ def test_another_fault_is_said_at_once_and_so_is_its_end(caplog: pytest.LogCaptu
         if fault is not None:
             raise fault
 
-    told = Complaints(clock=lambda: 0.0).about("drafts", task)
+    told = LogThrottle(clock=lambda: 0.0).wrap("drafts", task)
     while faults:
         told()
     words = [(record.getMessage(), getattr(record, "error", "")) for record in caplog.records]
@@ -62,7 +62,7 @@ def test_all_tracebacks_are_there_at_debug(caplog: pytest.LogCaptureFixture) -> 
     def task() -> None:
         raise RuntimeError("no")
 
-    told = Complaints(clock=lambda: 0.0).about("drafts", task)
+    told = LogThrottle(clock=lambda: 0.0).wrap("drafts", task)
     for _ in range(3):
         told()
     assert [record.exc_info is not None for record in caplog.records] == [True, True, True]
