@@ -1,4 +1,4 @@
-"""An issue and its comparisons become one Edition: all that the mail, its preview and the public page are made from."""
+"""Builds an Edition of an issue: the value that the mail, its preview and the public page are rendered from."""
 
 from datetime import date
 from zoneinfo import ZoneInfo
@@ -12,9 +12,11 @@ from digest.publications import publications
 from digest.publications.models import Publication
 from digest.render.content import Block, Edition, Masthead, make_sides
 
+_ISO_DATE_CHARS = len("2026-12-01")
+
 
 def build_edition(session: Session, issue: Issue, base_url: str) -> Edition:
-    """The issue as it stands now, with each pick in the version that was picked; `base_url` is the public site's."""
+    """Return the issue as it stands, each pick in the version that was picked; `base_url` is the public site's."""
     base_url = base_url.rstrip("/")
     path = publications.path(session, issue.publication)
     views = queries.fetch_by_version(session, [pick.version_id for pick in issue.picks])
@@ -26,14 +28,14 @@ def build_edition(session: Session, issue: Issue, base_url: str) -> Edition:
         subject=issue.subject,
         preheader=issue.preheader,
         intro=issue.intro,
-        blocks=tuple(_block(pick, views[pick.version_id], base_url + path) for pick in issue.picks),
+        blocks=tuple(_make_block(pick, views[pick.version_id], base_url + path) for pick in issue.picks),
         base_url=base_url,
         path=path,
     )
 
 
 def build_masthead(publication: Publication) -> Masthead:
-    """The publication as a mail shows it."""
+    """Return the publication as a mail shows it."""
     return Masthead(
         slug=publication.slug,
         name=publication.name,
@@ -47,14 +49,14 @@ def build_masthead(publication: Publication) -> Masthead:
 
 
 def issue_date(issue: Issue) -> date:
-    """The local date that the issue bears: of its hour, else of its occasion, else of the day it was drafted."""
-    known = issue.send_on or issue.slot_date
-    if known:
-        return date.fromisoformat(known[:10])
+    """Return the local date shown on the issue: of its send time, else its slot, else the day it was drafted."""
+    planned = issue.send_on or issue.slot_date
+    if planned:
+        return date.fromisoformat(planned[:_ISO_DATE_CHARS])
     return issue.drafted_at.astimezone(ZoneInfo(issue.publication.zone)).date()
 
 
-def _block(pick: Pick, view: ComparisonView, site: str) -> Block:
+def _make_block(pick: Pick, view: ComparisonView, site: str) -> Block:
     left, right = make_sides(view.left, view.right, view.quotes)
     return Block(
         pick_id=pick.id,

@@ -7,12 +7,12 @@ from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConst
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from digest.catalog.models import Comparison, ComparisonVersion
-from digest.db import Base, Key, one_of
+from digest.db import Base, BigIntKey, check_one_of
 from digest.publications.models import Publication
 
 
 class Role(StrEnum):
-    """What someone who signs in to the desk may do; each may all that the next may."""
+    """What a user of the desk may do; each role includes those after it."""
 
     OWNER = "owner"
     EDITOR = "editor"
@@ -23,21 +23,27 @@ class User(Base):
     """Someone who signs in to the desk."""
 
     __tablename__ = "user"
-    __table_args__ = (one_of("role", "owner", "editor", "viewer"),)
+    __table_args__ = (check_one_of("role", "owner", "editor", "viewer"),)
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     address: Mapped[str] = mapped_column(String(254), unique=True)
     role: Mapped[str] = mapped_column(String(8))
-    sign_in_count: Mapped[int] = mapped_column(default=0)  # in every sign-in token, so that each works once
-    session_epoch: Mapped[int] = mapped_column(default=0)  # in every session, so that all can be ended
+    sign_in_count: Mapped[int] = mapped_column(
+        default=0
+    )  # part of every sign-in token, so that each works once
+    session_epoch: Mapped[int] = mapped_column(
+        default=0
+    )  # part of every login session, so that all can be ended at once
     created_at: Mapped[datetime]
     last_seen_at: Mapped[datetime | None]
-    removed_at: Mapped[datetime | None]  # comes in no more; the row stays, for the history names it
-    wants_reminders: Mapped[bool] = mapped_column(default=True)  # letters of what is ready and of what waits
+    removed_at: Mapped[datetime | None]  # can no longer sign in; the history still refers to the row
+    wants_reminders: Mapped[bool] = mapped_column(
+        default=True
+    )  # emails about drafts that are ready and issues that wait
 
 
 class State(StrEnum):
-    """The states of an issue; which may follow which is in transitions.py."""
+    """The states of an issue; transitions.py says which may follow which."""
 
     DRAFT = "draft"
     SCHEDULED = "scheduled"
@@ -57,15 +63,15 @@ class Issue(Base):
     __table_args__ = (
         UniqueConstraint("publication_id", "number"),
         UniqueConstraint("publication_id", "slot_date"),
-        one_of("state", "draft", "scheduled", "sending", "paused", "sent", "cancelled"),
+        check_one_of("state", "draft", "scheduled", "sending", "paused", "sent", "cancelled"),
         Index("ix_issue_due", "state", "send_at"),
-        # The database itself holds that a publication has one open draft, whoever makes two at once.
+        # One open draft per publication, even when two are created at once.
         Index(
             "uq_issue_open_draft", "publication_id", unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN
         ),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     publication_id: Mapped[int] = mapped_column(ForeignKey(Publication.id))
     number: Mapped[int]
     state: Mapped[str] = mapped_column(String(12), default=State.DRAFT)
@@ -74,13 +80,13 @@ class Issue(Base):
     intro: Mapped[str] = mapped_column(Text, default="")  # Markdown
     slot_date: Mapped[str | None] = mapped_column(
         String(10)
-    )  # the local date it is drafted for; NULL by hand
-    revision: Mapped[int] = mapped_column(default=1)  # raised by each edit: two editors at once are told
-    last_edit: Mapped[str] = mapped_column(Text, default="")  # what the last edit changed and who made it
+    )  # the local date it is drafted for; NULL when made by hand
+    revision: Mapped[int] = mapped_column(default=1)  # raised by each edit, to detect edit conflicts
+    last_edit: Mapped[str] = mapped_column(Text, default="")  # what the last edit changed, and who made it
     drafted_at: Mapped[datetime]
     send_on: Mapped[str | None] = mapped_column(String(16))  # wall clock, "2026-12-01 09:00"
     zone: Mapped[str | None] = mapped_column(String(64))
-    send_at: Mapped[datetime | None]  # the same in UTC, worked out anew whenever it is scheduled
+    send_at: Mapped[datetime | None]  # the same in UTC, computed whenever it is scheduled
     hold_minutes: Mapped[int] = mapped_column(default=0)
     release_at: Mapped[datetime | None]  # set by the freeze: no mail leaves before
     started_at: Mapped[datetime | None]
@@ -92,7 +98,7 @@ class Issue(Base):
 
     @property
     def is_thin(self) -> bool:
-        """Whether it has fewer picks than its publication wants at least: an editor must say that it may go."""
+        """Whether it has fewer picks than its publication requires, so that an editor must confirm it."""
         return len(self.picks) < self.publication.fewest_picks
 
 
@@ -102,7 +108,7 @@ class Pick(Base):
     __tablename__ = "pick"
     __table_args__ = (UniqueConstraint("issue_id", "comparison_id"),)
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id))
     comparison_id: Mapped[int] = mapped_column(ForeignKey(Comparison.id), index=True)
     version_id: Mapped[int] = mapped_column(ForeignKey(ComparisonVersion.id))
@@ -115,7 +121,7 @@ class Pick(Base):
 
 
 class Rejection(Base):
-    """A comparison that was looked at for an issue and not chosen, and why not. A veto survives a new draft."""
+    """A comparison that was considered for an issue and not picked, and why. A veto survives regeneration."""
 
     __tablename__ = "rejection"
 
@@ -127,11 +133,11 @@ class Rejection(Base):
 
 
 class Transition(Base):
-    """One change of an issue's state: when and who. Append-only."""
+    """One event in an issue's history: a change of state, or an event that changes none. Append-only."""
 
     __tablename__ = "transition"
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id), index=True)
     from_state: Mapped[str] = mapped_column(String(12))
     to_state: Mapped[str] = mapped_column(String(12))
@@ -142,31 +148,29 @@ class Transition(Base):
 
 
 class ExternalCheck(Base):
-    """What a worker saw outside: behind a link, in a domain's DNS, in a mail's spam score. Kept for a while."""
+    """A check that needs the network (a link, a domain's DNS, a spam score) and its result, kept for a week."""
 
     __tablename__ = "external_check"
 
     kind: Mapped[str] = mapped_column(String(8), primary_key=True)  # link, sender, spam
     target_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
-    target: Mapped[str] = mapped_column(Text)  # the URL, the domain, the name of the mail
+    target: Mapped[str] = mapped_column(Text)  # the URL, the domain, or the hash of the mail's content
     requested_at: Mapped[datetime]  # since when an answer is wanted that is newer than `looked_at`
-    claimed_until: Mapped[datetime | None]  # somebody is looking
+    claimed_until: Mapped[datetime | None]  # a worker is running it until then
     checked_at: Mapped[datetime | None] = mapped_column(index=True)
-    result: Mapped[str] = mapped_column(Text, default="{}")  # as JSON, by the kind
+    result: Mapped[str] = mapped_column(Text, default="{}")  # JSON; its fields depend on the kind
 
 
 class Waiver(Base):
-    """Somebody said that an issue may go out with a finding, and why. It holds for that finding alone. Append-only."""
+    """An editor accepted a warning and gave a reason; holds for that finding only. Withdrawn, never deleted."""
 
     __tablename__ = "waiver"
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id), index=True)
-    check_name: Mapped[str] = mapped_column(String(32))  # the check's name
-    fingerprint: Mapped[str] = mapped_column(
-        String(64)
-    )  # a hash of what was found: something else is not waived
-    text: Mapped[str] = mapped_column(Text)  # as it was read by who waived it
+    check_name: Mapped[str] = mapped_column(String(32))
+    fingerprint: Mapped[str] = mapped_column(String(64))  # of the finding: a different one is not waived
+    text: Mapped[str] = mapped_column(Text)  # as shown when it was waived
     reason: Mapped[str] = mapped_column(Text)
     user_id: Mapped[int] = mapped_column(ForeignKey(User.id))
     waived_at: Mapped[datetime]
@@ -175,7 +179,7 @@ class Waiver(Base):
 
 
 class ReviewMarker(Base):
-    """What an issue said when somebody looked it through last: what changed since is told from it."""
+    """What an issue said when a user last marked it as reviewed, to show what changed since."""
 
     __tablename__ = "review_marker"
 
@@ -183,11 +187,11 @@ class ReviewMarker(Base):
     user_id: Mapped[int] = mapped_column(ForeignKey(User.id), primary_key=True)
     reviewed_at: Mapped[datetime]
     edition: Mapped[str] = mapped_column(Text)  # render.content.Edition as JSON
-    sha256: Mapped[str] = mapped_column(String(64))  # of it
+    sha256: Mapped[str] = mapped_column(String(64))  # of the edition
 
 
 class SkippedSlot(Base):
-    """A regular day on which no issue goes out: the clock drafts nothing for it. Taken back, the row is gone."""
+    """A regular slot on which no issue is drafted or sent. The row is deleted when the slot is restored."""
 
     __tablename__ = "skipped_slot"
 
@@ -198,20 +202,20 @@ class SkippedSlot(Base):
 
 
 class Approval(Base):
-    """Who asked for an issue to go out, and who else released it: both of the revision they saw, and of no other."""
+    """Who requested approval of an issue and who approved it, each for one revision only."""
 
     __tablename__ = "approval"
 
     issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id), primary_key=True)
     revision: Mapped[int]
-    requested_by: Mapped[int | None] = mapped_column(ForeignKey(User.id))  # NULL: on the command line
+    requested_by: Mapped[int | None] = mapped_column(ForeignKey(User.id))  # NULL: the command line
     requested_at: Mapped[datetime]
     approved_by: Mapped[int | None] = mapped_column(ForeignKey(User.id))
     approved_at: Mapped[datetime | None]
 
 
 class SentReminder(Base):
-    """A letter that the editors get once for an issue."""
+    """A reminder that was sent to the editors, so that each is sent once per issue."""
 
     __tablename__ = "sent_reminder"
 
@@ -221,24 +225,24 @@ class SentReminder(Base):
 
 
 class IssueVersion(Base):
-    """What an issue said after one edit, so that it can be told, compared and brought back."""
+    """What an issue said after one edit, so that it can be shown, compared and restored."""
 
     __tablename__ = "issue_version"
     __table_args__ = (Index("ix_issue_version_issue_id_id", "issue_id", "id"),)
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id))
     user_id: Mapped[int | None] = mapped_column(ForeignKey(User.id))
     author: Mapped[str] = mapped_column(String(254))  # an address, or "clock", "command line"
     started_at: Mapped[datetime]
-    saved_at: Mapped[datetime]  # later than began_at when several savings fold into one
+    saved_at: Mapped[datetime]  # later than started_at when several autosaves share the version
     summary: Mapped[str] = mapped_column(Text)  # what changed, in words
-    is_autosave: Mapped[bool]  # more words of the same person may join it
-    snapshot: Mapped[bytes] = mapped_column(LargeBinary)  # all that can be edited: manuscript.py
+    is_autosave: Mapped[bool]  # the author's next autosaves may join it
+    snapshot: Mapped[bytes] = mapped_column(LargeBinary)  # everything that can be edited: drafts/snapshot.py
 
 
 class Presence(Base):
-    """Somebody has the page of a draft open. A row is old news after a minute."""
+    """A user has the page of a draft open; outdated when it is not renewed."""
 
     __tablename__ = "presence"
 

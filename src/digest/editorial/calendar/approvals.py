@@ -1,6 +1,7 @@
-"""Two people: one asks for an issue to go out, another releases it. `issues.unreleased` keeps it back until then.
+"""Approval by a second person: one asks for an issue to be sent, another approves it.
 
-A release is bound to the revision that was seen: whoever edits the issue afterwards makes it void.
+`issues.lacks_approval` holds the issue back until then. An approval is tied to the revision that was reviewed: any
+later edit voids it.
 """
 
 from dataclasses import dataclass
@@ -16,11 +17,11 @@ from digest.errors import NotAllowed
 
 @dataclass(frozen=True)
 class ApprovalStatus:
-    """How an issue of a publication with two people stands. Addresses are of users; empty for the command line."""
+    """The approval of an issue. Addresses are those of users; empty for the command line."""
 
-    is_missing: bool  # it must not go out
-    is_requested: bool  # somebody asked, and nothing was edited since
-    is_outdated: bool  # somebody asked, and it was edited since
+    is_missing: bool  # the issue must not be sent
+    is_requested: bool  # requested, and not edited since
+    is_outdated: bool  # requested, and edited since
     requester_id: int | None
     requester: str
     requested_at: datetime | None
@@ -28,26 +29,38 @@ class ApprovalStatus:
     approved_at: datetime | None
 
     def may_approve(self, user_id: int) -> bool:
-        """Whether this user would be a second person, and there is something to release."""
+        """Whether an approval is pending and this user is not the one who requested it."""
         return self.is_missing and self.is_requested and self.requester_id != user_id
 
 
+_NOT_REQUESTED = ApprovalStatus(
+    is_missing=True,
+    is_requested=False,
+    is_outdated=False,
+    requester_id=None,
+    requester="",
+    requested_at=None,
+    approver="",
+    approved_at=None,
+)
+
+
 def find_status(session: Session, issue: Issue) -> ApprovalStatus | None:
-    """How the issue stands; None when its publication does not ask for two people."""
+    """Return the approval status of an issue; None when its publication does not require approval."""
     if not issue.publication.two_people:
         return None
     row = session.get(Approval, issue.id)
     if row is None:
-        return ApprovalStatus(True, False, False, None, "", None, "", None)
-    fresh = row.revision == issue.revision
+        return _NOT_REQUESTED
+    is_current = row.revision == issue.revision
     return ApprovalStatus(
-        is_missing=not (fresh and row.approved_at),
-        is_requested=fresh,
-        is_outdated=not fresh,
+        is_missing=not (is_current and row.approved_at),
+        is_requested=is_current,
+        is_outdated=not is_current,
         requester_id=row.requested_by,
-        requester=_address(session, row.requested_by),
+        requester=_address_of(session, row.requested_by),
         requested_at=row.requested_at,
-        approver=_address(session, row.approved_by),
+        approver=_address_of(session, row.approved_by),
         approved_at=row.approved_at,
     )
 
@@ -55,10 +68,7 @@ def find_status(session: Session, issue: Issue) -> ApprovalStatus | None:
 def request_approval(
     session: Session, issue: Issue, *, now: datetime, actor: str, user_id: int | None
 ) -> None:
-    """Say that the issue may go out as it stands now, if somebody else agrees. Nothing where one person is enough.
-
-    What was released already, and not edited since, stays released.
-    """
+    """Request approval of the issue as it stands. Does nothing where none is required or it is approved already."""
     if not issue.publication.two_people or not issues.is_awaiting_approval(session, issue):
         return
     row = session.get(Approval, issue.id) or Approval(issue_id=issue.id)
@@ -66,50 +76,58 @@ def request_approval(
     row.approved_by = row.approved_at = None
     session.add(row)
     session.flush()
-    _log(session, issue, "asked a second person to release it", now=now, by=actor, user_id=user_id)
+    _record(session, issue, "requested approval", now=now, actor=actor, user_id=user_id)
 
 
 def approve(
     session: Session, issue: Issue, revision: int, *, now: datetime, actor: str, user_id: int
 ) -> None:
-    """Let the issue go out as it stood at `revision`, the one that this user saw.
+    """Approve the issue at `revision`, the one that this user reviewed.
 
-    Raises NotAllowed when nobody asked, the asker is this user, it was edited since, or it is not on the calendar.
+    Raises NotAllowed when nobody requested it, this user did, it was edited since, or it is not scheduled.
     """
-    # The row is taken first: an edit, a freeze or another release is either before this or after it.
-    mine = update(Issue).where(Issue.id == issue.id, Issue.state == State.SCHEDULED).values(state=Issue.state)
-    won = session.scalar(mine.returning(Issue.id).execution_options(synchronize_session=False))
-    issues.reload(session, issue)
-    if won is None:
-        raise NotAllowed(f"issue {issue.number} is {issue.state}, and only one on the calendar is released")
+    _lock_scheduled(session, issue)
     row = session.get(Approval, issue.id, populate_existing=True)
     if row is None:
-        raise NotAllowed(f"nobody asked for issue {issue.number} to be released yet")
+        raise NotAllowed(f"nobody has requested approval of issue {issue.number} yet")
     if not revision == row.revision == issue.revision:
-        raise NotAllowed(f"issue {issue.number} was edited since it was asked for; look at it and ask anew")
+        raise NotAllowed(
+            f"issue {issue.number} was edited after approval was requested; review it and request approval again"
+        )
     if row.requested_by == user_id:
-        raise NotAllowed("you asked for it yourself; a second person releases it")
+        raise NotAllowed("you requested this approval yourself; somebody else must approve it")
     if row.approved_at is None:
         row.approved_by, row.approved_at = user_id, now
         session.flush()
-        _log(session, issue, "released as the second person", now=now, by=actor, user_id=user_id)
+        _record(session, issue, "approved", now=now, actor=actor, user_id=user_id)
 
 
 def list_awaiting_approval(session: Session, before: datetime) -> list[Issue]:
-    """Issues on the calendar for a moment before `before` that somebody must still release."""
+    """Return the issues scheduled for a time before `before` that still need approval."""
     rows = select(Issue).where(
         Issue.state == State.SCHEDULED, Issue.send_at <= before, issues.lacks_approval()
     )
     return list(session.scalars(rows.order_by(Issue.send_at, Issue.id)))
 
 
-def _address(session: Session, user_id: int | None) -> str:
+def _lock_scheduled(session: Session, issue: Issue) -> None:
+    """Lock the row first: an edit, a freeze or another approval comes either before or after."""
+    lock = update(Issue).where(Issue.id == issue.id, Issue.state == State.SCHEDULED).values(state=Issue.state)
+    locked = session.scalar(lock.returning(Issue.id).execution_options(synchronize_session=False))
+    issues.reload(session, issue)
+    if locked is None:
+        raise NotAllowed(f"issue {issue.number} is {issue.state}; only a scheduled issue can be approved")
+
+
+def _address_of(session: Session, user_id: int | None) -> str:
     user = session.get(User, user_id) if user_id else None
     return user.address if user else ""
 
 
-def _log(session: Session, issue: Issue, why: str, *, now: datetime, by: str, user_id: int | None) -> None:
+def _record(
+    session: Session, issue: Issue, event: str, *, now: datetime, actor: str, user_id: int | None
+) -> None:
     state = State(issue.state)
     transitions.record_transition(
-        session, issue.id, state, state, now=now, actor=by, user_id=user_id, reason=why
+        session, issue.id, state, state, now=now, actor=actor, user_id=user_id, reason=event
     )

@@ -1,4 +1,4 @@
-"""A zone and a wall clock in, UTC out: worked out anew each time, and never remembered as "+7 days"."""
+"""Local times and UTC: a wall-clock time in a zone is converted each time, and never remembered as "+7 days"."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -9,60 +9,61 @@ from digest.publications.publications import zone as checked_zone
 
 LOCAL_FORMAT = "%Y-%m-%d %H:%M"
 _DAY = timedelta(days=1)
+_MINUTES_PER_DAY = 24 * 60
 _YEARS = range(2000, 2200)
 
 
 def to_utc(local: str, zone: str) -> datetime:
-    """The moment in UTC of a wall-clock time such as "2026-12-01 09:00" in an IANA zone.
+    """Return the UTC time of a wall-clock time such as "2026-12-01 09:00" in an IANA zone.
 
-    A time that a clock change skips means the first minute after the gap; one that happens twice means the first.
-    Raises BadInput when either cannot be read.
+    A time that a clock change skips becomes the first minute after the gap; of one that happens twice the first
+    counts. Raises BadInput when either cannot be read.
     """
     written, region = parse_local_time(local), ZoneInfo(checked_zone(zone, "time zone"))
-    for minutes in range(24 * 60 + 1):  # the longest gap known is a whole day, at the date line
-        tried = written + timedelta(minutes=minutes)
-        moment = tried.replace(tzinfo=region, fold=0).astimezone(UTC)
-        if moment.astimezone(region).replace(tzinfo=None) == tried:
-            return moment
+    for minutes in range(_MINUTES_PER_DAY + 1):  # the longest known gap is a whole day, at the date line
+        candidate = written + timedelta(minutes=minutes)
+        instant = candidate.replace(tzinfo=region, fold=0).astimezone(UTC)
+        if instant.astimezone(region).replace(tzinfo=None) == candidate:
+            return instant
     raise BadInput(f"{local} does not exist in {zone}")
 
 
 def next_send_time(publication: Publication, now: datetime) -> datetime:
-    """The publication's first regular hour strictly after `after`, in UTC."""
+    """Return the publication's first regular send time strictly after `now`, in UTC."""
     return to_utc(f"{next_slot_date(publication, now)} {publication.at}", publication.zone)
 
 
 def next_slot_date(publication: Publication, after: datetime) -> str:
-    """The local date of `next_run`, "2026-12-01": what a weekly issue is known by, so that it is made once."""
+    """Return the local date of the first slot after a time, "2026-12-01": it identifies the issue of that week."""
     today = after.astimezone(ZoneInfo(publication.zone)).date()
-    # From a day before: where a day has no 09:00, its issue runs on the next, and is still that day's.
+    # From the day before: where a clock change removes 09:00, that day's issue is sent on the next day.
     for days in range(-1, 9):
         day = today + timedelta(days=days)
-        if day.weekday() == publication.weekday and _at(publication, day) > after:
+        if day.weekday() == publication.weekday and _send_time(publication, day) > after:
             return day.isoformat()
-    raise BadInput(f"{publication.name} has no next day; its weekday is {publication.weekday}")
+    raise BadInput(f"{publication.name} has no next send day: {publication.weekday} is not a weekday")
 
 
 def draft_due_at(publication: Publication, slot_date: str) -> datetime:
-    """When the draft for an occasion is made, in UTC: the same wall-clock time so many days before."""
-    return _at(publication, date.fromisoformat(slot_date) - publication.draft_days_before * _DAY)
+    """Return when the draft for a slot is generated, in UTC: at the same wall-clock time some days before."""
+    return _send_time(publication, date.fromisoformat(slot_date) - publication.draft_days_before * _DAY)
 
 
 def slot_send_time(publication: Publication, slot_date: str) -> datetime:
-    """When the issue of an occasion goes out, in UTC."""
-    return _at(publication, date.fromisoformat(slot_date))
+    """Return when the issue of a slot is sent, in UTC."""
+    return _send_time(publication, date.fromisoformat(slot_date))
 
 
 def parse_local_time(local: str) -> datetime:
-    """A wall-clock time as it is written, without a zone. Raises BadInput."""
+    """Return a wall-clock time such as "2026-12-01 09:00" as a naive datetime. Raises BadInput."""
     try:
-        read = datetime.strptime(local.strip().replace("T", " "), LOCAL_FORMAT)  # noqa: DTZ007  a wall clock has no zone
+        parsed = datetime.strptime(local.strip().replace("T", " "), LOCAL_FORMAT)  # noqa: DTZ007  a wall clock has no zone
     except ValueError:
-        raise BadInput(f"{local!r} is not a time; write it like 2026-12-01 09:00") from None
-    if read.year not in _YEARS:
-        raise BadInput(f"{local!r} is in no year that we plan for")
-    return read
+        raise BadInput(f"{local!r} is not a valid time; write it like 2026-12-01 09:00") from None
+    if parsed.year not in _YEARS:
+        raise BadInput(f"{local!r} is out of range; use a year from {_YEARS.start} to {_YEARS.stop - 1}")
+    return parsed
 
 
-def _at(publication: Publication, day: date) -> datetime:
+def _send_time(publication: Publication, day: date) -> datetime:
     return to_utc(f"{day.isoformat()} {time.fromisoformat(publication.at):%H:%M}", publication.zone)

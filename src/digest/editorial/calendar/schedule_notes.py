@@ -1,4 +1,4 @@
-"""What is promised about an hour before it comes: the hold, what a machine that is down means, odd hours of a clock."""
+"""Notes shown before an issue is scheduled: the hold, what happens after downtime, and clock changes."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -8,51 +8,55 @@ from digest.editorial.calendar.schedule import MAX_LATENESS
 
 
 def schedule_notes(local_time: str, zone: str, hold_minutes: int) -> list[str]:
-    """Sentences about going out `on` a wall-clock time in `zone`; all of them are kept. Raises BadInput."""
-    moment, hours = to_utc(local_time, zone), int(MAX_LATENESS / timedelta(hours=1))
-    at, last, leaves = (
-        _local(moment + later, zone) for later in (timedelta(), MAX_LATENESS, timedelta(minutes=hold_minutes))
-    )
+    """Return sentences on what scheduling for a wall-clock time in `zone` means. Raises BadInput."""
+    send_at, hours = to_utc(local_time, zone), int(MAX_LATENESS / timedelta(hours=1))
+    start, latest = _local_clock(send_at, zone), _local_clock(send_at + MAX_LATENESS, zone)
     return [
-        *_odd(local_time, zone, moment),
-        *([_held(hold_minutes, leaves)] if hold_minutes else []),
+        *_clock_change_notes(local_time, zone, send_at),
+        *_hold_notes(hold_minutes, send_at, zone),
         (
-            f"If nothing runs here at {at}, it goes out as soon as something does, until {last}, {hours} hours late. "
-            "After that it is paused and you are asked."
+            f"If the server is down at {start}, sending starts as soon as it is back, until {latest} ({hours} hours "
+            "late). After that the issue is paused and you are notified."
         ),
-        "It is checked once more at that minute; if something blocks it then, it is paused and you are told.",
+        "The checks run again at that time. If one blocks the issue, it is paused and you are notified.",
     ]
 
 
 def send_now_notes(hold_minutes: int) -> list[str]:
-    """The same about going out at once."""
+    """Return sentences on what sending at once means."""
     if not hold_minutes:
-        return ["Without a hold the first mail leaves within seconds, and nothing takes it back."]
+        return ["Without a cancel window, the first email is sent within seconds and cannot be recalled."]
     return [
         (
-            f"For {_minutes(hold_minutes)} everything is ready and no mail leaves: Undo makes it a draft again, "
-            "with all its words."
+            f"No email is sent for {_minutes(hold_minutes)}. Until then, Undo turns the issue back into a draft with "
+            "nothing lost."
         )
     ]
 
 
-def _held(minutes: int, leaves: str) -> str:
-    return f"Then it is held for {_minutes(minutes)}, until {leaves}: no mail leaves, and you can still take it back."
+def _hold_notes(minutes: int, send_at: datetime, zone: str) -> list[str]:
+    if not minutes:
+        return []
+    end = _local_clock(send_at + timedelta(minutes=minutes), zone)
+    return [
+        f"No email is sent for another {_minutes(minutes)}, until {end}. You can still undo it until then."
+    ]
 
 
-def _odd(on: str, zone: str, moment: datetime) -> list[str]:
-    """When the clocks change: an hour that is not there, or one that comes twice."""
-    meant, region = parse_local_time(on), ZoneInfo(zone)
-    if moment.astimezone(region).replace(tzinfo=None) != meant:
-        return [f"{meant:%H:%M} does not exist that day in {zone}: it goes out at {_local(moment, zone)}."]
-    second = meant.replace(tzinfo=region, fold=1).astimezone(UTC)
-    if second != moment:
-        return [f"{meant:%H:%M} comes twice that day in {zone}: it goes out the first time."]
+def _clock_change_notes(local_time: str, zone: str, send_at: datetime) -> list[str]:
+    """When the clocks change: a time that does not exist, or one that happens twice."""
+    written, region = parse_local_time(local_time), ZoneInfo(zone)
+    if send_at.astimezone(region).replace(tzinfo=None) != written:
+        start = _local_clock(send_at, zone)
+        return [f"{written:%H:%M} does not exist on that day in {zone}. The issue is sent at {start}."]
+    second = written.replace(tzinfo=region, fold=1).astimezone(UTC)
+    if second != send_at:
+        return [f"{written:%H:%M} happens twice on that day in {zone}. The issue is sent the first time."]
     return []
 
 
-def _local(moment: datetime, zone: str) -> str:
-    return moment.astimezone(ZoneInfo(zone)).strftime(LOCAL_FORMAT)[11:]
+def _local_clock(instant: datetime, zone: str) -> str:
+    return instant.astimezone(ZoneInfo(zone)).strftime(LOCAL_FORMAT)[11:]
 
 
 def _minutes(count: int) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import and_, delete, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from digest.db import PLAIN, upsert
+from digest.db import WITHOUT_SYNC, upsert
 from digest.editorial.checks.addresses import is_reserved_domain
 from digest.editorial.checks.texts import editor_texts, extract_links
 from digest.editorial.models import ExternalCheck, Issue
@@ -120,14 +120,14 @@ def store_result(session: Session, request: CheckRequest, result: Mapping[str, A
     kind, target_hash = request.key
     values = {"result": json.dumps(dict(result)), "checked_at": now, "claimed_until": None}
     row = update(ExternalCheck).where(ExternalCheck.kind == kind, ExternalCheck.target_hash == target_hash)
-    session.execute(row.values(values), execution_options=PLAIN)
+    session.execute(row.values(values), execution_options=WITHOUT_SYNC)
 
 
 def request_recheck(session: Session, requests: Sequence[CheckRequest], now: datetime) -> None:
     """Require results that are newer than `now`."""
     if requests:
         rows = update(ExternalCheck).where(_has_key(requests))
-        session.execute(rows.values(requested_at=now), execution_options=PLAIN)
+        session.execute(rows.values(requested_at=now), execution_options=WITHOUT_SYNC)
 
 
 def delete_old(session: Session, now: datetime) -> None:
@@ -135,7 +135,8 @@ def delete_old(session: Session, now: datetime) -> None:
     limit = now - RETENTION
     never_run = and_(ExternalCheck.checked_at.is_(None), ExternalCheck.requested_at < limit)
     session.execute(
-        delete(ExternalCheck).where(or_(ExternalCheck.checked_at < limit, never_run)), execution_options=PLAIN
+        delete(ExternalCheck).where(or_(ExternalCheck.checked_at < limit, never_run)),
+        execution_options=WITHOUT_SYNC,
     )
 
 
@@ -178,4 +179,4 @@ def _claim_row(session: Session, request: CheckRequest, now: datetime) -> bool:
         .values(claimed_until=now + CLAIM_LEASE)
         .returning(ExternalCheck.kind)
     )
-    return session.scalar(claimed, execution_options=PLAIN) is not None
+    return session.scalar(claimed, execution_options=WITHOUT_SYNC) is not None

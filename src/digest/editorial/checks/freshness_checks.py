@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session, aliased
 
 from digest.catalog import queries
 from digest.catalog.comparison import ComparisonView, ToolReview, comparison_title
-from digest.catalog.comparison import ComparisonView, ToolReview, comparison_title
 from digest.catalog.models import Comparison, ComparisonVersion, Review, Tool
 from digest.editorial.checks.finding import Finding, note, warning
 from digest.editorial.models import Issue, Pick

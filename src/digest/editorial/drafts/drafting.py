@@ -1,4 +1,4 @@
-"""An issue is drafted, and drafted again without losing what an editor did to it."""
+"""Drafts an issue, and regenerates a draft without losing what an editor did to it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,30 +8,30 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from digest.editorial import issues, transitions
-from digest.editorial.calendar import schedule, slots
-from digest.editorial.drafts import default_texts, snapshot, versions
+from digest.editorial.calendar import local_time, slots
+from digest.editorial.drafts import default_texts, versions
+from digest.editorial.drafts.snapshot import take_snapshot
 from digest.editorial.drafts.versions import EditContext
 from digest.editorial.models import Issue, Pick, Rejection, State
 from digest.editorial.selection import candidates
-from digest.editorial.selection.ranking import RejectedCandidate, SelectedCandidate, Selection
-from digest.editorial.selection.ranking import select_picks as choose
+from digest.editorial.selection.ranking import RejectedCandidate, SelectedCandidate, Selection, select_picks
 from digest.errors import NotAllowed
 from digest.publications.models import Publication
 
-MAX_REJECTIONS = 100  # an editor reads the nearest misses; nobody reads the thousandth
+MAX_REJECTIONS = 100  # editors read the nearest misses; nobody reads the thousandth
 
 
 @dataclass(frozen=True)
 class DraftResult:
-    """What the clock's weekly draft came to. Without an issue nothing was new; thin or not, the editors are told."""
+    """The result of the weekly draft; without an issue, nothing was new. The editors are notified in any case."""
 
-    slot_date: str  # the local date it is for
+    slot_date: str  # the local date of the slot
     issue: Issue | None
     is_thin: bool
 
 
 class NothingNew(NotAllowed):
-    """There is nothing to make an issue of: no comparison is new since the last one."""
+    """No comparison is new since the last issue, so there is nothing to draft."""
 
 
 def draft_issue(
@@ -43,74 +43,74 @@ def draft_issue(
     user_id: int | None = None,
     clicks: Mapping[str, int] | None = None,
 ) -> Issue:
-    """The publication's open draft, made or made anew from what is new since its last released issue.
+    """Create or regenerate the publication's open draft from what is new since its last released issue.
 
     Pins, vetoes, notes (a noted pick stays) and every edited text are kept; `clicks` counts by tool slug what readers
     followed lately. The issue's `thin` says that there is less than the publication wants at least.
     Raises NothingNew, and makes no issue, when there is neither an open draft nor anything new.
     """
-    _one_at_a_time(session, publication)
+    _lock_publication(session, publication)
     issue = issues.find_open_draft(session, publication.id)
-    if issue and not issues.lock_for_edit(session, issue, f"drafted anew, {actor}", {State.DRAFT}):
-        issue = None  # it went onto the calendar a moment ago
-    selection = _selection(session, publication, issue, clicks)
-    before = snapshot.take_snapshot(issue) if issue else None
+    if issue and not issues.lock_for_edit(session, issue, f"regenerated ({actor})", {State.DRAFT}):
+        issue = None  # it was scheduled a moment ago
+    selection = _select(session, publication, issue, clicks)
+    before = take_snapshot(issue) if issue else None
     if issue is None:
         if not selection.picks:
             raise NothingNew(
                 f"nothing is new since the last issue of {publication.name}; import comparisons first"
             )
-        issue = _start(session, publication, now, actor, user_id)
-    default_texts.change_picks(session, issue, lambda: _fill(session, issue, selection))
+        issue = _create_issue(session, publication, now, actor, user_id)
+    default_texts.change_picks(session, issue, lambda: _apply_selection(session, issue, selection))
     issue.drafted_at = now
-    what = "Drafted anew" if before else "Drafted"
-    versions.save_version(session, issue, before, what, EditContext(actor, now, user_id))
+    summary = "Regenerated" if before else "Drafted"
+    versions.save_version(session, issue, before, summary, EditContext(actor, now, user_id))
     return issue
 
 
 def list_publications_due(session: Session, now: datetime) -> list[int]:
-    """The ids of publications whose next issue should be drafted by now and was not looked at yet."""
-    everyone = session.scalars(select(Publication).order_by(Publication.id))
-    return [publication.id for publication in everyone if find_due_slot_date(session, publication, now)]
+    """Return the ids of publications whose next draft is due."""
+    publications = session.scalars(select(Publication).order_by(Publication.id))
+    return [publication.id for publication in publications if find_due_slot_date(session, publication, now)]
 
 
 def draft_due_issue(session: Session, publication_id: int, now: datetime) -> DraftResult | None:
-    """Make the weekly draft for the occasion that is due: once per occasion, also when nothing is new.
+    """Create the weekly draft that is due: once per slot, also when nothing is new.
 
-    None when there is nothing to do (not due, or another was faster). A draft that an editor has begun by hand is taken
-    as it is; one that stayed open since an earlier occasion is drafted anew.
+    Returns None when none is due or another process took it. A draft that an editor started by hand is used as it is;
+    one left open since an earlier slot is regenerated.
     """
     publication = session.get_one(Publication, publication_id)
-    occasion = find_due_slot_date(session, publication, now)
-    if occasion is None or not _claim(session, publication, occasion):
+    slot_date = find_due_slot_date(session, publication, now)
+    if slot_date is None or not _claim(session, publication, slot_date):
         return None
     issue = issues.find_open_draft(session, publication.id)
     if issue is None or issue.slot_date is not None:
         try:
             issue = draft_issue(session, publication, now, actor="clock")
         except NothingNew:
-            return DraftResult(occasion, None, is_thin=True)
-    issue.slot_date = occasion
+            return DraftResult(slot_date, None, is_thin=True)
+    issue.slot_date = slot_date
     session.flush()
-    return DraftResult(occasion, issue, is_thin=issue.is_thin)
+    return DraftResult(slot_date, issue, is_thin=issue.is_thin)
 
 
 def find_due_slot_date(session: Session, publication: Publication, now: datetime) -> str | None:
-    """The regular day, local date, whose draft should be there by now and was not looked at yet; None for none."""
-    run = schedule.next_slot_date(publication, now)
-    begins = schedule.draft_due_at(publication, run)
-    done = publication.drafted_for is not None and publication.drafted_for >= run
-    if begins > now or done or slots.is_skipped(session, publication, run):
+    """Return the local date of the slot whose draft is due and was not generated yet, or Nrejection."""
+    slot_date = local_time.next_slot_date(publication, now)
+    due_at = local_time.draft_due_at(publication, slot_date)
+    done = publication.drafted_for is not None and publication.drafted_for >= slot_date
+    if due_at > now or done or slots.is_skipped(session, publication, slot_date):
         return None
-    return run
+    return slot_date
 
 
-def _claim(session: Session, publication: Publication, occasion: str) -> bool:
-    fresh = Publication.drafted_for.is_(None) | (Publication.drafted_for < occasion)
+def _claim(session: Session, publication: Publication, slot_date: str) -> bool:
+    is_new = Publication.drafted_for.is_(None) | (Publication.drafted_for < slot_date)
     claimed = session.scalar(
         update(Publication)
-        .where(Publication.id == publication.id, fresh)
-        .values(drafted_for=occasion)
+        .where(Publication.id == publication.id, is_new)
+        .values(drafted_for=slot_date)
         .returning(Publication.id)
         .execution_options(synchronize_session=False)
     )
@@ -118,14 +118,16 @@ def _claim(session: Session, publication: Publication, occasion: str) -> bool:
     return claimed is not None
 
 
-def _one_at_a_time(session: Session, publication: Publication) -> None:
-    # NO KEY: a reader who signs up at this moment refers to the publication and must not wait. SQLite has its one
-    # writer already.
+def _lock_publication(session: Session, publication: Publication) -> None:
+    # FOR NO KEY UPDATE: a sign-up at this moment references the publication and must not wait. SQLite has one writer
+    # anyway.
     lock = select(Publication.id).where(Publication.id == publication.id)
     session.execute(lock.with_for_update(key_share=True))
 
 
-def _start(session: Session, publication: Publication, now: datetime, by: str, user_id: int | None) -> Issue:
+def _create_issue(
+    session: Session, publication: Publication, now: datetime, by: str, user_id: int | None
+) -> Issue:
     highest = select(func.max(Issue.number)).where(Issue.publication_id == publication.id)
     issue = Issue(
         publication_id=publication.id,
@@ -144,22 +146,26 @@ def _start(session: Session, publication: Publication, now: datetime, by: str, u
     return issue
 
 
-def _selection(
+def _select(
     session: Session, publication: Publication, issue: Issue | None, clicks: Mapping[str, int] | None
 ) -> Selection:
-    kept = {p.comparison_id: p.position for p in issue.picks if p.pinned or p.note} if issue else {}
-    vetoes = {r.comparison_id for r in issue.rejections if r.vetoed} if issue else set[int]()
+    kept = (
+        {pick.comparison_id: pick.position for pick in issue.picks if pick.pinned or pick.note}
+        if issue
+        else {}
+    )
+    vetoes = {row.comparison_id for row in issue.rejections if row.vetoed} if issue else set[int]()
     found = candidates.list_new(session, publication.id)
     found += candidates.list_by_ids(
         session, publication.id, (kept.keys() | vetoes) - {c.comparison_id for c in found}
     )
-    return choose(found, publication.wanted_picks, pins=kept, vetoes=vetoes, clicks=clicks)
+    return select_picks(found, publication.wanted_picks, pins=kept, vetoes=vetoes, clicks=clicks)
 
 
-def _fill(session: Session, issue: Issue, selection: Selection) -> None:
+def _apply_selection(session: Session, issue: Issue, selection: Selection) -> None:
     before = {pick.comparison_id: pick for pick in issue.picks}
     for position, chosen in enumerate(selection.picks, start=1):
-        _place(session, issue, before.pop(chosen.candidate.comparison_id, None), position, chosen)
+        _update_pick(session, issue, before.pop(chosen.candidate.comparison_id, None), position, chosen)
     for pick in before.values():
         session.delete(pick)
     session.execute(delete(Rejection).where(Rejection.issue_id == issue.id))
@@ -169,7 +175,7 @@ def _fill(session: Session, issue: Issue, selection: Selection) -> None:
     session.expire(issue, ["picks", "rejections"])
 
 
-def _place(
+def _update_pick(
     session: Session, issue: Issue, pick: Pick | None, position: int, chosen: SelectedCandidate
 ) -> None:
     if pick is None:
@@ -179,12 +185,12 @@ def _place(
 
 
 def _rejections(issue: Issue, rejected: Iterable[RejectedCandidate]) -> Iterable[Rejection]:
-    for rank, one in enumerate(rejected, start=1):
-        if rank <= MAX_REJECTIONS or one.vetoed:
+    for rank, rejection in enumerate(rejected, start=1):
+        if rank <= MAX_REJECTIONS or rejection.vetoed:
             yield Rejection(
                 issue_id=issue.id,
-                comparison_id=one.candidate.comparison_id,
+                comparison_id=rejection.candidate.comparison_id,
                 rank=rank,
-                why_not=one.reason,
-                vetoed=one.vetoed,
+                why_not=rejection.reason,
+                vetoed=rejection.vetoed,
             )

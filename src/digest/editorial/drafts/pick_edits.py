@@ -1,6 +1,6 @@
-"""Which comparisons an issue holds, by an editor's hand: picks are added, dropped, swapped and pinned, and let back in.
+"""Edits to which comparisons an issue holds: adding, dropping, swapping and pinning picks, and lifting vetoes.
 
-As in editing.py, each takes the issue's row first, raises its revision, and is refused when it comes too late.
+As in text_edits.py, each locks the issue's row first, raises its revision, and is refused when it comes too late.
 """
 
 from sqlalchemy import func, select
@@ -16,14 +16,14 @@ from digest.errors import NotAllowed, NotFound
 def drop_pick(
     session: Session, issue: Issue, comparison_id: int, *, revision: int | None = None, author: str = ""
 ) -> int:
-    """Take a comparison out and keep it out of new drafts; `add` undoes it. Returns the new revision.
+    """Remove a comparison and keep it out of regenerated drafts; `add_pick` reverses it. Returns the new revision.
 
-    One that is not a pick is kept out all the same. Raises NotFound when the comparison does not exist.
+    One that is not a pick is vetoed all the same. Raises NotFound when the comparison does not exist.
     """
-    _candidate(session, issue, comparison_id)
-    text_edits.begin_edit(session, issue, "a pick dropped", author, revision)
+    _get_candidate(session, issue, comparison_id)
+    text_edits.begin_edit(session, issue, "pick removed", author, revision)
     pick = next((pick for pick in issue.picks if pick.comparison_id == comparison_id), None)
-    default_texts.change_picks(session, issue, lambda: _take_out(session, issue, pick))
+    default_texts.change_picks(session, issue, lambda: _remove(session, issue, pick))
     _veto(session, issue, comparison_id)
     text_edits.require_ready(issue)
     return issue.revision
@@ -32,20 +32,20 @@ def drop_pick(
 def add_pick(
     session: Session, issue: Issue, comparison_id: int, *, revision: int | None = None, author: str = ""
 ) -> int:
-    """Put a comparison in as the last pick, pinned, in its newest version; a veto on it ends. Returns the new revision.
+    """Add a comparison as the last pick, pinned, in its newest version, and lift its veto. Returns the new revision.
 
-    Any comparison may be added, also one that was sent before: the checks say so. Raises NotFound when it does
-    not exist; one that is a pick already is pinned.
+    Any comparison may be added, also one that was sent before: the checks point that out. One that is a pick already
+    is pinned. Raises NotFound when it does not exist.
     """
-    found = _candidate(session, issue, comparison_id)
-    text_edits.begin_edit(session, issue, "a pick added", author, revision)
+    candidate = _get_candidate(session, issue, comparison_id)
+    text_edits.begin_edit(session, issue, "pick added", author, revision)
     if any(pick.comparison_id == comparison_id for pick in issue.picks):
         return _set_pin(session, issue, comparison_id, pinned=True)
     rejection = session.get(Rejection, (issue.id, comparison_id))
     if rejection is not None:
         session.delete(rejection)
-    pick = _added(issue, found, len(issue.picks) + 1)
-    default_texts.change_picks(session, issue, lambda: _put_in(session, issue, pick))
+    pick = _make_pick(issue, candidate, len(issue.picks) + 1)
+    default_texts.change_picks(session, issue, lambda: _insert(session, issue, pick))
     return issue.revision
 
 
@@ -58,40 +58,40 @@ def swap_pick(
     revision: int | None = None,
     author: str = "",
 ) -> int:
-    """Put a rival in the place of a pick, which stays out of new drafts. Returns the new revision.
+    """Replace a pick by another comparison, and keep it out of regenerated drafts. Returns the new revision.
 
-    Raises NotFound when the one is no pick, or the other no comparison; NotAllowed when the rival is a pick already.
+    Raises NotFound when either does not exist; NotAllowed when the replacement is a pick already.
     """
-    found = _candidate(session, issue, replacement_id)
-    text_edits.begin_edit(session, issue, "a pick swapped", author, revision)
+    candidate = _get_candidate(session, issue, replacement_id)
+    text_edits.begin_edit(session, issue, "pick swapped", author, revision)
     pick = text_edits.get_pick(issue, comparison_id)
     if any(other.comparison_id == replacement_id for other in issue.picks):
-        raise NotAllowed(f"{found.title} is in issue {issue.number} already")
-    place = pick.position
+        raise NotAllowed(f"{candidate.title} is already in issue {issue.number}")
+    position = pick.position
 
-    def change() -> None:
-        _take_out(session, issue, pick)
+    def apply() -> None:
+        _remove(session, issue, pick)
         rejection = session.get(Rejection, (issue.id, replacement_id))
         if rejection is not None:
             session.delete(rejection)
-        for later in issue.picks[place - 1 :]:
+        for later in issue.picks[position - 1 :]:
             later.position += 1
-        _put_in(session, issue, _added(issue, found, place))
+        _insert(session, issue, _make_pick(issue, candidate, position))
 
-    default_texts.change_picks(session, issue, change)
+    default_texts.change_picks(session, issue, apply)
     _veto(session, issue, comparison_id)
     return issue.revision
 
 
 def lift_veto(session: Session, issue: Issue, comparison_id: int, *, author: str = "") -> int:
-    """End a veto: the next draft may choose the comparison again. Returns the new revision.
+    """Lift a veto: the next draft may pick the comparison again. Returns the new revision.
 
     Raises NotFound when there is no veto on it.
     """
-    text_edits.begin_edit(session, issue, "a veto taken away", author)
+    text_edits.begin_edit(session, issue, "excluded comparison restored", author)
     rejection = session.get(Rejection, (issue.id, comparison_id))
     if rejection is None or not rejection.vetoed:
-        raise NotFound(f"comparison {comparison_id} was not dropped from issue {issue.number}")
+        raise NotFound(f"comparison {comparison_id} is not excluded from issue {issue.number}")
     rejection.vetoed, rejection.reason = False, reasons.RESTORED
     session.flush()
     return issue.revision
@@ -100,16 +100,16 @@ def lift_veto(session: Session, issue: Issue, comparison_id: int, *, author: str
 def pin_pick(
     session: Session, issue: Issue, comparison_id: int, *, revision: int | None = None, author: str = ""
 ) -> int:
-    """Keep a pick, and its place, in every new draft. Returns the new revision. Raises NotFound when it is no pick."""
-    text_edits.begin_edit(session, issue, "a pin", author, revision)
+    """Keep a pick and its position in regenerated drafts. Returns the new revision. Raises NotFound."""
+    text_edits.begin_edit(session, issue, "pick pinned", author, revision)
     return _set_pin(session, issue, comparison_id, pinned=True)
 
 
 def unpin_pick(
     session: Session, issue: Issue, comparison_id: int, *, revision: int | None = None, author: str = ""
 ) -> int:
-    """Let a new draft decide about a pick again. Returns the new revision. Raises NotFound when it is no pick."""
-    text_edits.begin_edit(session, issue, "a pin taken away", author, revision)
+    """Let a regenerated draft drop or move the pick. Returns the new revision. Raises NotFound."""
+    text_edits.begin_edit(session, issue, "pick unpinned", author, revision)
     return _set_pin(session, issue, comparison_id, pinned=False)
 
 
@@ -119,18 +119,18 @@ def _set_pin(session: Session, issue: Issue, comparison_id: int, *, pinned: bool
     return issue.revision
 
 
-def _added(issue: Issue, found: Candidate, position: int) -> Pick:
+def _make_pick(issue: Issue, candidate: Candidate, position: int) -> Pick:
     return Pick(
         issue_id=issue.id,
-        comparison_id=found.comparison_id,
-        version_id=found.version_id,
+        comparison_id=candidate.comparison_id,
+        version_id=candidate.version_id,
         position=position,
-        why=f"{reasons.ADDED}. {reasons.selection_reason(found)}",
+        why=f"{reasons.ADDED}. {reasons.selection_reason(candidate)}",
         pinned=True,
     )
 
 
-def _take_out(session: Session, issue: Issue, pick: Pick | None) -> None:
+def _remove(session: Session, issue: Issue, pick: Pick | None) -> None:
     if pick is not None:
         session.delete(pick)
     session.flush()
@@ -140,7 +140,7 @@ def _take_out(session: Session, issue: Issue, pick: Pick | None) -> None:
     session.flush()
 
 
-def _put_in(session: Session, issue: Issue, pick: Pick) -> None:
+def _insert(session: Session, issue: Issue, pick: Pick) -> None:
     session.add(pick)
     session.flush()
     session.expire(issue, ["picks", "rejections"])
@@ -157,7 +157,7 @@ def _veto(session: Session, issue: Issue, comparison_id: int) -> None:
     session.expire(issue, ["rejections"])
 
 
-def _candidate(session: Session, issue: Issue, comparison_id: int) -> Candidate:
+def _get_candidate(session: Session, issue: Issue, comparison_id: int) -> Candidate:
     found = candidates.list_by_ids(
         session, issue.publication_id, [comparison_id], excluding_issue_id=issue.id
     )

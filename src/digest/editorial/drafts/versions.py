@@ -1,6 +1,6 @@
-"""Every edit of an issue is kept, with who, when and what it changed: none is lost, and each can be taken back.
+"""Keeps every edit of an issue, with who, when and what it changed, so that each can be shown and reverted.
 
-What one person writes within a few minutes is one version. An edit that changes nothing makes none.
+What one person autosaves within a few minutes is one version. An edit that changes nothing creates none.
 """
 
 from collections.abc import Iterator
@@ -12,13 +12,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from digest.editorial import issues
-from digest.editorial.drafts import snapshot, text_edits
-from digest.editorial.drafts.snapshot import IssueSnapshot, SnapshotDiff
+from digest.editorial.drafts import text_edits
+from digest.editorial.drafts.snapshot import IssueSnapshot, deserialize, serialize, take_snapshot
+from digest.editorial.drafts.snapshot_diff import SnapshotDiff, diff_snapshots, revert_edit, summarize_diff
 from digest.editorial.models import Issue, IssueVersion
 from digest.errors import NotAllowed, NotFound
 
 AUTOSAVE_WINDOW = timedelta(minutes=5)
 PAGE_SIZE = 15
+_MAX_AUTHOR_CHARS = 254
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class EditContext:
 
 @dataclass
 class PendingEdit:
-    """What an edit is called; afterwards the version that it made, None when nothing changed."""
+    """What an edit is called; afterwards the version it created, None when nothing changed."""
 
     summary: str = ""
     version: IssueVersion | None = None
@@ -40,7 +42,7 @@ class PendingEdit:
 
 @dataclass(frozen=True)
 class VersionDetails:
-    """A version, what it says, and what it said before; None where it begins."""
+    """A version with its content, and that of the version before it; None for the first."""
 
     version: IssueVersion
     snapshot: IssueSnapshot
@@ -48,23 +50,23 @@ class VersionDetails:
 
     @property
     def changes(self) -> SnapshotDiff | None:
-        """What it changed."""
-        return snapshot.diff_snapshots(self.previous, self.snapshot) if self.previous else None
+        """What it changed; None for the first version."""
+        return diff_snapshots(self.previous, self.snapshot) if self.previous else None
 
 
 @contextmanager
 def record_edit(
     session: Session, issue: Issue, context: EditContext, *, autosave: bool = False
 ) -> Iterator[PendingEdit]:
-    """Keep what is done to the issue in the block as one version; the issue's row is taken first.
+    """Save what the block does to the issue as one version; the issue's row is locked first.
 
-    With `folds` it joins what the same person wrote a moment ago. Without a `what` the differences name it.
+    With `autosave` it joins what the same person saved a moment ago. Without a `summary` the differences are one.
     """
     issues.lock(session, issue)
-    before = snapshot.take_snapshot(issue)
-    told = PendingEdit()
-    yield told
-    told.version = save_version(session, issue, before, told.summary, context, autosave=autosave)
+    before = take_snapshot(issue)
+    pending = PendingEdit()
+    yield pending
+    pending.version = save_version(session, issue, before, pending.summary, context, autosave=autosave)
 
 
 def save_version(
@@ -76,130 +78,130 @@ def save_version(
     *,
     autosave: bool = False,
 ) -> IssueVersion | None:
-    """Keep the issue as it stands, when it differs from `before`; the version, or None. The row must be taken."""
+    """Save the issue as a version if it differs from `before`, and return it, or None. The row must be locked."""
     session.flush()
     session.expire(issue, ["picks", "rejections"])
-    script = snapshot.take_snapshot(issue)
-    if script == before:
+    snapshot = take_snapshot(issue)
+    if snapshot == before:
         return None
     last = find_latest(session, issue.id)
-    known = snapshot.deserialize(last.snapshot) if last else None
-    if last and known == script:
-        return last  # a room has kept it already
-    if before is not None and known != before:
-        last = _add(session, issue, before, "As it was", EditContext("", context.now))
-    if autosave and last and _joins(last, context):
-        return _fold(session, last, script, context)
-    found = snapshot.diff_snapshots(before, script) if before else None
-    return _add(
-        session,
-        issue,
-        script,
-        summary or (snapshot.summarize_diff(found) if found else ""),
-        context,
-        folds=autosave,
-    )
+    saved = deserialize(last.snapshot) if last else None
+    if last and saved == snapshot:
+        return last  # saved already within this transaction
+    if before is not None and saved != before:
+        last = _add(session, issue, before, "Earlier changes", EditContext("", context.now))
+    if autosave and last and _may_join(last, context):
+        return _join(session, last, snapshot, context)
+    if not summary and before:
+        summary = summarize_diff(diff_snapshots(before, snapshot))
+    return _add(session, issue, snapshot, summary, context, autosave=autosave)
 
 
 def find_latest(session: Session, issue_id: int) -> IssueVersion | None:
-    """The last version that was kept."""
-    return _before(session, issue_id, None)
+    """Return the latest version of an issue."""
+    return _find_before(session, issue_id, None)
 
 
 def get_version(session: Session, issue: Issue, version_id: int) -> VersionDetails:
-    """One version of this issue. Raises NotFound."""
-    found = session.get(IssueVersion, version_id)
-    if found is None or found.issue_id != issue.id:
-        raise NotFound(f"issue {issue.number} has no such version")
-    earlier = _before(session, issue.id, found.id)
-    return _told(found, earlier)
+    """Return one version of this issue. Raises NotFound."""
+    version = session.get(IssueVersion, version_id)
+    if version is None or version.issue_id != issue.id:
+        raise NotFound(f"issue {issue.number} has no version {version_id}")
+    return _load_details(version, _find_before(session, issue.id, version.id))
 
 
 def list_versions(
     session: Session, issue_id: int, before: int | None = None, limit: int = PAGE_SIZE
 ) -> list[VersionDetails]:
-    """The versions of an issue, the newest first; only those older than the version `before`, when given."""
-    wanted = select(IssueVersion).where(IssueVersion.issue_id == issue_id)
+    """Return the versions of an issue, newest first; only those older than the version `before`, when given."""
+    query = select(IssueVersion).where(IssueVersion.issue_id == issue_id)
     if before is not None:
-        wanted = wanted.where(IssueVersion.id < before)
-    rows = list(session.scalars(wanted.order_by(IssueVersion.id.desc()).limit(limit + 1)))
-    return [_told(row, earlier) for row, earlier in zip(rows, [*rows[1:], None], strict=True)][:limit]
+        query = query.where(IssueVersion.id < before)
+    rows = list(session.scalars(query.order_by(IssueVersion.id.desc()).limit(limit + 1)))
+    pairs = zip(rows, [*rows[1:], None], strict=True)
+    return [_load_details(version, earlier) for version, earlier in pairs][:limit]
 
 
 def restore_version(
     session: Session, issue: Issue, version_id: int, context: EditContext
 ) -> IssueVersion | None:
-    """Make the issue say what that version said, as a new version; None when it says so already.
+    """Give the issue the content of a version, as a new version; None when it has that content already.
 
-    Raises NotFound, or NotAllowed when the issue can be edited no more.
+    Raises NotFound, or NotAllowed when the issue can no longer be edited.
     """
-    told = get_version(session, issue, version_id)
-    with record_edit(session, issue, context) as done:
-        done.summary = "An earlier version brought back"
+    details = get_version(session, issue, version_id)
+    with record_edit(session, issue, context) as pending:
+        pending.summary = "Earlier version restored"
         text_edits.replace_content(
-            session, issue, told.snapshot, "an earlier version brought back", author=context.author
+            session, issue, details.snapshot, "earlier version restored", author=context.author
         )
-    return done.version
+    return pending.version
 
 
 def undo_version(
     session: Session, issue: Issue, version_id: int, context: EditContext
 ) -> IssueVersion | None:
-    """Take one edit back; what was edited since then, by whomever, stays. None when nothing of it is left.
+    """Undo one edit and keep all later ones. None when nothing of it remains.
 
-    Raises NotFound, or NotAllowed when the issue can be edited no more or the version is where it begins.
+    Raises NotFound, or NotAllowed when the issue can no longer be edited or this is its first version.
     """
-    told = get_version(session, issue, version_id)
-    if told.previous is None:
-        raise NotAllowed(f"there is nothing before this version of issue {issue.number}")
-    with record_edit(session, issue, context) as done:
-        done.summary = f"Taken back: {told.version.summary}"
-        wanted = snapshot.revert_edit(snapshot.take_snapshot(issue), told.previous, told.snapshot)
-        text_edits.replace_content(session, issue, wanted, "an edit taken back", author=context.author)
-    return done.version
+    details = get_version(session, issue, version_id)
+    if details.previous is None:
+        raise NotAllowed(f"the first version of issue {issue.number} cannot be undone")
+    with record_edit(session, issue, context) as pending:
+        pending.summary = f"Undone: {details.version.summary}"
+        reverted = revert_edit(take_snapshot(issue), details.previous, details.snapshot)
+        text_edits.replace_content(session, issue, reverted, "edit undone", author=context.author)
+    return pending.version
 
 
-def _before(session: Session, issue_id: int, version_id: int | None) -> IssueVersion | None:
-    wanted = select(IssueVersion).where(IssueVersion.issue_id == issue_id)
+def _find_before(session: Session, issue_id: int, version_id: int | None) -> IssueVersion | None:
+    query = select(IssueVersion).where(IssueVersion.issue_id == issue_id)
     if version_id is not None:
-        wanted = wanted.where(IssueVersion.id < version_id)
-    return session.scalars(wanted.order_by(IssueVersion.id.desc()).limit(1)).one_or_none()
+        query = query.where(IssueVersion.id < version_id)
+    return session.scalars(query.order_by(IssueVersion.id.desc()).limit(1)).one_or_none()
 
 
-def _told(version: IssueVersion, earlier: IssueVersion | None) -> VersionDetails:
-    before = snapshot.deserialize(earlier.snapshot) if earlier else None
-    return VersionDetails(version, snapshot.deserialize(version.snapshot), before)
+def _load_details(version: IssueVersion, earlier: IssueVersion | None) -> VersionDetails:
+    previous = deserialize(earlier.snapshot) if earlier else None
+    return VersionDetails(version, deserialize(version.snapshot), previous)
 
 
-def _joins(last: IssueVersion, who: EditContext) -> bool:
-    mine = (last.user_id, last.author) == (who.user_id, who.author)
-    return last.is_autosave and mine and who.now - last.started_at <= AUTOSAVE_WINDOW
+def _may_join(last: IssueVersion, context: EditContext) -> bool:
+    is_same_author = (last.user_id, last.author) == (context.user_id, context.author)
+    return last.is_autosave and is_same_author and context.now - last.started_at <= AUTOSAVE_WINDOW
 
 
-def _fold(session: Session, last: IssueVersion, script: IssueSnapshot, who: EditContext) -> IssueVersion:
-    earlier = _before(session, last.issue_id, last.id)
+def _join(
+    session: Session, last: IssueVersion, snapshot: IssueSnapshot, context: EditContext
+) -> IssueVersion:
+    earlier = _find_before(session, last.issue_id, last.id)
     if earlier is not None:
-        last.summary = snapshot.summarize_diff(
-            snapshot.diff_snapshots(snapshot.deserialize(earlier.snapshot), script)
-        )
-    last.snapshot, last.saved_at = snapshot.serialize(script), who.now
+        last.summary = summarize_diff(diff_snapshots(deserialize(earlier.snapshot), snapshot))
+    last.snapshot, last.saved_at = serialize(snapshot), context.now
     session.flush()
     return last
 
 
 def _add(
-    session: Session, issue: Issue, script: IssueSnapshot, what: str, who: EditContext, *, folds: bool = False
+    session: Session,
+    issue: Issue,
+    snapshot: IssueSnapshot,
+    summary: str,
+    context: EditContext,
+    *,
+    autosave: bool = False,
 ) -> IssueVersion:
-    made = IssueVersion(
+    version = IssueVersion(
         issue_id=issue.id,
-        user_id=who.user_id,
-        by=who.author[:254],
-        began_at=who.now,
-        at=who.now,
-        what=what,
-        folds=folds,
-        state=snapshot.serialize(script),
+        user_id=context.user_id,
+        author=context.author[:_MAX_AUTHOR_CHARS],
+        started_at=context.now,
+        saved_at=context.now,
+        summary=summary,
+        is_autosave=autosave,
+        snapshot=serialize(snapshot),
     )
-    session.add(made)
+    session.add(version)
     session.flush()
-    return made
+    return version

@@ -1,4 +1,4 @@
-"""A comparison that may be picked, as plain facts: the ranking and its reasons both look at it."""
+"""A comparison that may be picked, as plain facts for the ranking and its reasons."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +19,7 @@ class CandidateSide:
 
 @dataclass(frozen=True)
 class PreviousVerdict:
-    """What readers were told of the same comparison before, in which issue."""
+    """The verdict on the same comparison in an earlier issue."""
 
     issue_number: int
     left_panel_ship: int
@@ -28,7 +28,7 @@ class PreviousVerdict:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A comparison that may be picked, as its newest version says it."""
+    """A comparison that may be picked, in its newest version."""
 
     comparison_id: int
     version_id: int
@@ -36,15 +36,15 @@ class Candidate:
     left: CandidateSide
     right: CandidateSide
     published_at: datetime
-    last_issue_number: int | None = None  # the number of the last issue that held it
+    last_issue_number: int | None = None  # of the last issue that held it
     previous_verdict: PreviousVerdict | None = None  # only when the verdict changed since
 
     @property
     def title(self) -> str:
-        """The two tools, as a headline names them."""
+        """The comparison's title: both tools."""
         return comparison_title(self.left.tool, self.right.tool)
 
     @property
     def tool_slugs(self) -> frozenset[str]:
-        """The slugs of its tools."""
+        """The slugs of both tools."""
         return frozenset((self.left.tool_slug, self.right.tool_slug))

@@ -1,4 +1,4 @@
-"""What may be picked: comparisons as they stand, beside what readers were told of them before."""
+"""The comparisons that may be picked, each with the verdict that readers have already seen."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -12,26 +12,26 @@ from digest.editorial.issues import reserves_picks
 from digest.editorial.models import Issue, Pick
 from digest.editorial.selection.candidate import Candidate, CandidateSide, PreviousVerdict
 
-MAX_CANDIDATES = 400  # the newest so many are ranked: enough for years of weeks, and a first import of millions stays quick
+MAX_CANDIDATES = (
+    400  # the newest ones: enough for years of weekly issues, and a first import of millions stays fast
+)
 
 _Left, _Right = aliased(Review, name="left_review"), aliased(Review, name="right_review")
 _LeftTool, _RightTool = aliased(Tool, name="left_tool"), aliased(Tool, name="right_tool")
-_OldLeft, _OldRight = aliased(Review, name="old_left"), aliased(Review, name="old_right")
-_Held, _HeldIn = aliased(Pick, name="held"), aliased(Issue, name="held_in")
-_Told = aliased(ComparisonVersion, name="told")
+_PreviousLeft, _PreviousRight = aliased(Review, name="previous_left"), aliased(Review, name="previous_right")
+_LastPick, _LastIssue = aliased(Pick, name="last_pick"), aliased(Issue, name="last_issue")
+_LastVersion = aliased(ComparisonVersion, name="last_version")
 
 
 def list_new(session: Session, publication_id: int) -> list[Candidate]:
-    """Comparisons that no issue of the publication holds, or whose verdict changed since one did; newest first.
+    """Return comparisons in no issue of the publication, or whose verdict changed since; newest first.
 
-    "New" comes from what issues held and never from the clock. The verdict changed when a figure of the panel
-    or of the community did: a corrected description is no news.
+    "New" depends on what issues held and never on the clock. A verdict changed when a percentage of the panel or of the
+    community did: a corrected description is not news.
     """
-    wanted = _versions(publication_id).where(or_(_Told.id.is_(None), _verdict_changed()))
-    newest_first = wanted.order_by(ComparisonVersion.published_at.desc(), Comparison.slug).limit(
-        MAX_CANDIDATES
-    )
-    return _read(session, newest_first)
+    new = _query(publication_id).where(or_(_LastVersion.id.is_(None), _verdict_changed()))
+    newest_first = new.order_by(ComparisonVersion.published_at.desc(), Comparison.slug).limit(MAX_CANDIDATES)
+    return _fetch(session, newest_first)
 
 
 def list_by_ids(
@@ -41,22 +41,24 @@ def list_by_ids(
     *,
     excluding_issue_id: int | None = None,
 ) -> list[Candidate]:
-    """The named comparisons, whether they are new or not, in no order; those that do not exist are missing.
+    """Return the comparisons with these ids, new or not, in no particular order; ids without one are left out.
 
-    `besides` is the id of an issue that does not count as having held them.
+    The issue `excluding_issue_id` does not count as having held them.
     """
     if not comparison_ids:
         return []
-    return _read(
-        session, _versions(publication_id, excluding_issue_id).where(Comparison.id.in_(comparison_ids))
+    return _fetch(
+        session, _query(publication_id, excluding_issue_id).where(Comparison.id.in_(comparison_ids))
     )
 
 
-def _versions(publication_id: int, besides: int | None = None) -> Select[Any]:
+def _query(publication_id: int, excluding_issue_id: int | None = None) -> Select[Any]:
     last = (
         select(Pick.comparison_id, func.max(Issue.number).label("number"))
         .join(Issue, Pick.issue_id == Issue.id)
-        .where(Issue.publication_id == publication_id, Issue.id != (besides or 0), reserves_picks())
+        .where(
+            Issue.publication_id == publication_id, Issue.id != (excluding_issue_id or 0), reserves_picks()
+        )
         .group_by(Pick.comparison_id)
         .subquery("last")
     )
@@ -64,14 +66,14 @@ def _versions(publication_id: int, besides: int | None = None) -> Select[Any]:
         select(
             Comparison.id,
             Comparison.slug,
-            ComparisonVersion.id.label("version"),
+            ComparisonVersion.id.label("version_id"),
             ComparisonVersion.published_at,
-            *_side("left", _LeftTool, _Left),
-            *_side("right", _RightTool, _Right),
-            _HeldIn.number.label("held_in"),
-            _verdict_changed().label("changed"),
-            _OldLeft.panel_ship.label("left_before"),
-            _OldRight.panel_ship.label("right_before"),
+            *_side_columns("left", _LeftTool, _Left),
+            *_side_columns("right", _RightTool, _Right),
+            _LastIssue.number.label("last_issue_number"),
+            _verdict_changed().label("verdict_changed"),
+            _PreviousLeft.panel_ship.label("previous_left_ship"),
+            _PreviousRight.panel_ship.label("previous_right_ship"),
         )
         .select_from(Comparison)
         .join(ComparisonVersion, and_(ComparisonVersion.comparison_id == Comparison.id, is_current()))
@@ -80,15 +82,19 @@ def _versions(publication_id: int, besides: int | None = None) -> Select[Any]:
         .join(_Right, ComparisonVersion.right_id == _Right.id)
         .join(_RightTool, _Right.tool_id == _RightTool.id)
         .outerjoin(last, last.c.comparison_id == Comparison.id)
-        .outerjoin(_HeldIn, and_(_HeldIn.publication_id == publication_id, _HeldIn.number == last.c.number))
-        .outerjoin(_Held, and_(_Held.issue_id == _HeldIn.id, _Held.comparison_id == Comparison.id))
-        .outerjoin(_Told, _Told.id == _Held.version_id)
-        .outerjoin(_OldLeft, _OldLeft.id == _Told.left_id)
-        .outerjoin(_OldRight, _OldRight.id == _Told.right_id)
+        .outerjoin(
+            _LastIssue, and_(_LastIssue.publication_id == publication_id, _LastIssue.number == last.c.number)
+        )
+        .outerjoin(
+            _LastPick, and_(_LastPick.issue_id == _LastIssue.id, _LastPick.comparison_id == Comparison.id)
+        )
+        .outerjoin(_LastVersion, _LastVersion.id == _LastPick.version_id)
+        .outerjoin(_PreviousLeft, _PreviousLeft.id == _LastVersion.left_id)
+        .outerjoin(_PreviousRight, _PreviousRight.id == _LastVersion.right_id)
     )
 
 
-def _side(name: str, tool: type[Tool], review: type[Review]) -> tuple[ColumnElement[Any], ...]:
+def _side_columns(name: str, tool: type[Tool], review: type[Review]) -> tuple[ColumnElement[Any], ...]:
     return (
         tool.name.label(f"{name}_tool"),
         tool.slug.label(f"{name}_slug"),
@@ -98,49 +104,51 @@ def _side(name: str, tool: type[Tool], review: type[Review]) -> tuple[ColumnElem
 
 
 def _verdict_changed() -> ColumnElement[bool]:
-    pairs = ((_Left, _OldLeft), (_Right, _OldRight))
-    differs = (
+    pairs = ((_Left, _PreviousLeft), (_Right, _PreviousRight))
+    differences = (
         (
             now.panel_ship.is_distinct_from(before.panel_ship),
             now.community_ship.is_distinct_from(before.community_ship),
         )
         for now, before in pairs
     )
-    return and_(_Told.id.is_not(None), or_(*(column for pair in differs for column in pair)))
+    return and_(_LastVersion.id.is_not(None), or_(*(column for pair in differences for column in pair)))
 
 
-def _read(session: Session, wanted: Select[Any]) -> list[Candidate]:
-    rows = session.execute(wanted).all()
-    reviewers = _reviewers(session, [row.version for row in rows])
-    return [_candidate(row, reviewers) for row in rows]
+def _fetch(session: Session, query: Select[Any]) -> list[Candidate]:
+    rows = session.execute(query).all()
+    reviewer_counts = _count_reviewers(session, [row.version_id for row in rows])
+    return [_make_candidate(row, reviewer_counts) for row in rows]
 
 
-def _reviewers(session: Session, versions: Sequence[int]) -> dict[tuple[int, str], int]:
-    counted = (
+def _count_reviewers(session: Session, versions: Sequence[int]) -> dict[tuple[int, str], int]:
+    counts = (
         select(Quote.version_id, Quote.side, func.count())
         .where(Quote.version_id.in_(versions))
         .group_by(Quote.version_id, Quote.side)
     )
-    return {(version, side): count for version, side, count in session.execute(counted)}
+    return {(version, side): count for version, side, count in session.execute(counts)}
 
 
-def _candidate(row: Row[Any], reviewers: dict[tuple[int, str], int]) -> Candidate:
+def _make_candidate(row: Row[Any], reviewer_counts: dict[tuple[int, str], int]) -> Candidate:
     return Candidate(
         comparison_id=row.id,
-        version_id=row.version,
+        version_id=row.version_id,
         slug=row.slug,
-        left=_contender(row, "left", reviewers),
-        right=_contender(row, "right", reviewers),
+        left=_make_side(row, "left", reviewer_counts),
+        right=_make_side(row, "right", reviewer_counts),
         published_at=row.published_at,
-        last_issue_number=row.held_in,
-        previous_verdict=PreviousVerdict(row.held_in, row.left_before, row.right_before)
-        if row.changed
+        last_issue_number=row.last_issue_number,
+        previous_verdict=PreviousVerdict(
+            row.last_issue_number, row.previous_left_ship, row.previous_right_ship
+        )
+        if row.verdict_changed
         else None,
     )
 
 
-def _contender(row: Row[Any], side: str, reviewers: dict[tuple[int, str], int]) -> CandidateSide:
+def _make_side(row: Row[Any], side: str, reviewer_counts: dict[tuple[int, str], int]) -> CandidateSide:
     tool, slug, panel, community = (
         getattr(row, f"{side}_{fact}") for fact in ("tool", "slug", "panel", "community")
     )
-    return CandidateSide(tool, slug, panel, community, reviewers.get((row.version, side), 0))
+    return CandidateSide(tool, slug, panel, community, reviewer_counts.get((row.version_id, side), 0))

@@ -8,20 +8,20 @@ from datetime import datetime
 from digest.editorial.selection import reasons
 from digest.editorial.selection.candidate import Candidate
 
-# Points, whole numbers so that no rounding differs between machines. What is a week older has lost half of FRESH.
+# Points are whole numbers, so that no rounding differs between machines.
 FRESHNESS_POINTS = 400
-HALF_LIFE_DAYS = 7
-POINTS_PER_SPLIT_PERCENT = 2  # per percent by which a panel is from being of one mind
-POINTS_PER_SIDE_GAP_PERCENT = 2  # per percent between the two sides
-POINTS_PER_COMMUNITY_GAP_PERCENT = 1  # per percent between the panel and the community
-POINTS_PER_VOTED_SIDE = 40  # per side that the community has voted on
-MAX_CLICK_POINTS = 120  # for the tool that readers followed most, and in proportion for the others
-VERDICT_CHANGED_POINTS = 150  # readers were told another verdict, and are owed this one
+HALF_LIFE_DAYS = 7  # a candidate that is a week older has half of the freshness points
+POINTS_PER_SPLIT_PERCENT = 2  # of the distance of a panel from unanimity
+POINTS_PER_SIDE_GAP_PERCENT = 2  # of the gap between both sides
+POINTS_PER_COMMUNITY_GAP_PERCENT = 1  # of the gap between panel and community
+POINTS_PER_VOTED_SIDE = 40  # for each side that the community voted on
+MAX_CLICK_POINTS = 120  # for the tool with the most clicks, in proportion for the others
+VERDICT_CHANGED_POINTS = 150  # readers have seen another verdict and should see this one
 
 
 @dataclass(frozen=True)
 class SelectedCandidate:
-    """A candidate that is in, and why."""
+    """A candidate that is picked, and the reason."""
 
     candidate: Candidate
     reason: str
@@ -29,7 +29,7 @@ class SelectedCandidate:
 
 @dataclass(frozen=True)
 class RejectedCandidate:
-    """A candidate that is out, and why not."""
+    """A candidate that is not picked, and the reason."""
 
     candidate: Candidate
     reason: str
@@ -38,7 +38,7 @@ class RejectedCandidate:
 
 @dataclass(frozen=True)
 class Selection:
-    """The picks in order, the first of which leads, and the rest in the order of their rank."""
+    """The picks in order, the lead first, and the rejected candidates by rank."""
 
     picks: tuple[SelectedCandidate, ...]
     rejected: tuple[RejectedCandidate, ...]
@@ -52,107 +52,117 @@ def select_picks(
     vetoes: Collection[int] = frozenset(),
     clicks: Mapping[str, int] | None = None,
 ) -> Selection:
-    """Choose up to `wanted` candidates: the best by points, a tool twice only when nothing else is there.
+    """Select up to `pick_count` candidates: the best by points, with a tool twice only when nothing else is there.
 
-    `pins` maps the ids of comparisons that stay to the positions they keep (from 1); there may be more than
-    `wanted`. `vetoes` are ids of those that stay out. `clicks` counts by tool slug what readers followed lately.
+    `pins` maps the ids of comparisons that stay to their positions (from 1); there may be more than `pick_count`.
+    `vetoes` are ids of those that stay out. `clicks` counts recent clicks by tool slug.
     """
     pins = pins or {}
     ranked = rank_candidates(candidates, clicks or {})
-    pinned = [c for c in ranked if c.comparison_id in pins]
-    free = [c for c in ranked if c.comparison_id not in pins and c.comparison_id not in vetoes]
-    chosen = _varied(free, pinned, pick_count - len(pinned))
-    order = _placed(chosen, pinned, pins)
-    inside = {c.comparison_id for c in order}
+    pinned = [candidate for candidate in ranked if candidate.comparison_id in pins]
+    free = [
+        candidate
+        for candidate in ranked
+        if candidate.comparison_id not in pins and candidate.comparison_id not in vetoes
+    ]
+    varied = _select_varied(free, pinned, pick_count - len(pinned))
+    picks = _insert_pinned(varied, pinned, pins)
     return Selection(
-        picks=tuple(SelectedCandidate(c, reasons.selection_reason(c)) for c in order),
-        rejected=tuple(_rejected(ranked, order, inside, vetoes)),
+        picks=tuple(SelectedCandidate(candidate, reasons.selection_reason(candidate)) for candidate in picks),
+        rejected=tuple(_list_rejected(ranked, picks, vetoes)),
     )
 
 
 def rank_candidates(candidates: Iterable[Candidate], clicks: Mapping[str, int]) -> list[Candidate]:
-    """The candidates by points, then the newer, then the slug: a total order, each comparison once."""
-    once = {c.comparison_id: c for c in sorted(candidates, key=lambda c: (c.comparison_id, c.version_id))}
-    if not once:
+    """Return the candidates by points, then newest first, then by slug: a total order, each comparison once."""
+    by_age = sorted(candidates, key=lambda candidate: (candidate.comparison_id, candidate.version_id))
+    unique = {candidate.comparison_id: candidate for candidate in by_age}
+    if not unique:
         return []
-    newest = max(c.published_at for c in once.values())
-    most = max(clicks.values(), default=0)
+    newest = max(candidate.published_at for candidate in unique.values())
+    most_clicks = max(clicks.values(), default=0)
 
-    def key(c: Candidate) -> tuple[int, float, str, int]:
-        return (-_points(c, newest, clicks, most), -c.published_at.timestamp(), c.slug, c.comparison_id)
+    def sort_key(candidate: Candidate) -> tuple[int, float, str, int]:
+        points = _points(candidate, newest, clicks, most_clicks)
+        return (-points, -candidate.published_at.timestamp(), candidate.slug, candidate.comparison_id)
 
-    return sorted(once.values(), key=key)
+    return sorted(unique.values(), key=sort_key)
 
 
-def _points(c: Candidate, newest: datetime, clicks: Mapping[str, int], most: int) -> int:
+def _points(candidate: Candidate, newest: datetime, clicks: Mapping[str, int], most_clicks: int) -> int:
     return (
-        _fresh(c, newest)
-        + _disputed(c)
-        + _wanted(c, clicks, most)
-        + (VERDICT_CHANGED_POINTS if c.previous_verdict else 0)
+        _freshness_points(candidate, newest)
+        + _dispute_points(candidate)
+        + _popularity_points(candidate, clicks, most_clicks)
+        + (VERDICT_CHANGED_POINTS if candidate.previous_verdict else 0)
     )
 
 
-def _fresh(c: Candidate, newest: datetime) -> int:
-    # Counted from the newest candidate and not from the clock: drafting again an hour later changes nothing.
-    return FRESHNESS_POINTS * HALF_LIFE_DAYS // (HALF_LIFE_DAYS + (newest - c.published_at).days)
+def _freshness_points(candidate: Candidate, newest: datetime) -> int:
+    # Relative to the newest candidate and not to the clock: drafting again an hour later changes nothing.
+    age_days = (newest - candidate.published_at).days
+    return FRESHNESS_POINTS * HALF_LIFE_DAYS // (HALF_LIFE_DAYS + age_days)
 
 
-def _disputed(c: Candidate) -> int:
-    sides = (c.left, c.right)
+def _dispute_points(candidate: Candidate) -> int:
+    sides = (candidate.left, candidate.right)
     split = max(100 - abs(2 * side.panel_ship - 100) for side in sides)
-    rift = max(reasons.community_gap(side) for side in sides)
+    side_gap = abs(candidate.left.panel_ship - candidate.right.panel_ship)
+    community_gap = max(reasons.community_gap(side) for side in sides)
     return (
         POINTS_PER_SPLIT_PERCENT * split
-        + POINTS_PER_SIDE_GAP_PERCENT * abs(c.left.panel_ship - c.right.panel_ship)
-        + POINTS_PER_COMMUNITY_GAP_PERCENT * rift
+        + POINTS_PER_SIDE_GAP_PERCENT * side_gap
+        + POINTS_PER_COMMUNITY_GAP_PERCENT * community_gap
     )
 
 
-def _wanted(c: Candidate, clicks: Mapping[str, int], most: int) -> int:
-    votes = sum(POINTS_PER_VOTED_SIDE for side in (c.left, c.right) if side.community_ship is not None)
-    followed = max((clicks.get(tool, 0) for tool in c.tool_slugs), default=0)
-    return votes + (MAX_CLICK_POINTS * max(followed, 0) // most if most > 0 else 0)
+def _popularity_points(candidate: Candidate, clicks: Mapping[str, int], most_clicks: int) -> int:
+    voted_sides = sum(side.community_ship is not None for side in (candidate.left, candidate.right))
+    own_clicks = max((clicks.get(tool, 0) for tool in candidate.tool_slugs), default=0)
+    click_points = MAX_CLICK_POINTS * max(own_clicks, 0) // most_clicks if most_clicks > 0 else 0
+    return POINTS_PER_VOTED_SIDE * voted_sides + click_points
 
 
-def _varied(free: Sequence[Candidate], pinned: Sequence[Candidate], room: int) -> list[Candidate]:
-    """The next best whose tools were shown least, again and again, until there is no room."""
-    shown = Counter(tool for c in pinned for tool in c.tool_slugs)
-    left, chosen = list(free), list[Candidate]()
-    while left and len(chosen) < room:
-        best = min(
-            left, key=lambda c: sum(shown[tool] for tool in c.tool_slugs)
-        )  # of equals, the first: the rank
-        left.remove(best)
-        chosen.append(best)
-        shown.update(best.tool_slugs)
-    return chosen
+def _select_varied(free: Sequence[Candidate], pinned: Sequence[Candidate], count: int) -> list[Candidate]:
+    """Repeatedly the next best candidate whose tools appear least so far, up to `count` of them."""
+    appearances = Counter(tool for candidate in pinned for tool in candidate.tool_slugs)
+    remaining, selected = list(free), list[Candidate]()
+    while remaining and len(selected) < count:
+        # `min` returns the first of equals: the one with the better rank.
+        best = min(remaining, key=lambda candidate: sum(appearances[tool] for tool in candidate.tool_slugs))
+        remaining.remove(best)
+        selected.append(best)
+        appearances.update(best.tool_slugs)
+    return selected
 
 
-def _placed(
-    chosen: Sequence[Candidate], pinned: Sequence[Candidate], pins: Mapping[int, int]
+def _insert_pinned(
+    selected: Sequence[Candidate], pinned: Sequence[Candidate], pins: Mapping[int, int]
 ) -> list[Candidate]:
-    order = list(chosen)
-    for c in sorted(pinned, key=lambda c: (pins[c.comparison_id], c.slug, c.comparison_id)):
-        order.insert(max(pins[c.comparison_id] - 1, 0), c)
-    return order
+    picks = list(selected)
+    for candidate in sorted(pinned, key=lambda c: (pins[c.comparison_id], c.slug, c.comparison_id)):
+        picks.insert(max(pins[candidate.comparison_id] - 1, 0), candidate)
+    return picks
 
 
-def _rejected(
-    ranked: Sequence[Candidate], order: Sequence[Candidate], inside: set[int], vetoes: Collection[int]
+def _list_rejected(
+    ranked: Sequence[Candidate], picks: Sequence[Candidate], vetoes: Collection[int]
 ) -> Iterable[RejectedCandidate]:
-    last = max((place for place, c in enumerate(ranked) if c.comparison_id in inside), default=-1)
-    for place, c in enumerate(ranked):
-        if c.comparison_id in inside:
+    picked = {candidate.comparison_id for candidate in picks}
+    lowest_rank = max(
+        (rank for rank, c in enumerate(ranked, start=1) if c.comparison_id in picked), default=0
+    )
+    for rank, candidate in enumerate(ranked, start=1):
+        if candidate.comparison_id in picked:
             continue
-        vetoed = c.comparison_id in vetoes
-        shared = next((other for other in order if other.tool_slugs & c.tool_slugs), None)
+        vetoed = candidate.comparison_id in vetoes
+        shared = next((pick for pick in picks if pick.tool_slugs & candidate.tool_slugs), None)
         if vetoed:
-            text = reasons.VETOED
-        elif shared and place < last:
-            text = reasons.tool_already_picked(c, shared)
-        elif place < last:
-            text = reasons.displaced_by_kept_picks(place + 1, len(ranked))
+            reason = reasons.VETOED
+        elif rank >= lowest_rank:
+            reason = reasons.ranked_below(rank, len(ranked), len(picks))
+        elif shared:
+            reason = reasons.tool_already_picked(candidate, shared)
         else:
-            text = reasons.ranked_below(place + 1, len(ranked), len(order))
-        yield RejectedCandidate(c, text, vetoed)
+            reason = reasons.displaced_by_kept_picks(rank, len(ranked))
+        yield RejectedCandidate(candidate, reason, vetoed)
