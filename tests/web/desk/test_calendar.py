@@ -179,7 +179,7 @@ def test_a_scheduled_issue_stands_on_its_day_and_keeps_it_from_being_skipped(roo
 
 def test_letters_can_be_turned_off_and_on_again(room: Site) -> None:
     editor = signed_in(room)
-    said = post(editor, "/desk/reminders", page=PAGE, want="").get_data(as_text=True)
+    said = post(editor, "/desk/reminders", page=PAGE, enabled="").get_data(as_text=True)
     assert "Reminder emails turned off" in said
     url, fields = undo_button(said)
     with room.db.read() as session:

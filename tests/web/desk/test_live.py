@@ -27,7 +27,7 @@ from tests.web.desk.clients import (
 from tests.web.factories import Site
 from werkzeug.test import TestResponse
 
-from digest.access.models import Visit
+from digest.access.models import LoginSession
 from digest.db import Database, utcnow
 from digest.editorial import issues, users
 from digest.editorial.drafts import versions
@@ -191,11 +191,11 @@ def test_a_page_that_is_left_open_keeps_no_session_alive(room: Site) -> None:
     editor, yesterday = signed_in(room), utcnow() - timedelta(days=1)
     proof = csrf_token(editor, DRAFT)
     with room.db.begin() as session:
-        session.execute(update(Visit).values(seen_at=yesterday))
+        session.execute(update(LoginSession).values(seen_at=yesterday))
 
     def seen() -> bool:
         with room.db.read() as session:
-            return session.scalars(select(Visit.seen_at)).one() > yesterday
+            return session.scalars(select(LoginSession.seen_at)).one() > yesterday
 
     headers = HTMX | {"X-CSRFToken": proof, "Referer": BASE + DRAFT}
     editor.post(f"{DRAFT}/presence", headers=headers, base_url=BASE).close()
@@ -227,13 +227,13 @@ def test_words_that_differ_are_marked_and_the_rest_of_a_long_text_is_left_out() 
     before, after = "one two three", "one 2 three"
     assert [(run.kind, run.text) for run in text_diff.diff_words(before, after)] == [
         ("same", "one "),
-        ("gone", "two"),
-        ("new", "2"),
+        ("removed", "two"),
+        ("added", "2"),
         ("same", " three"),
     ]
     long = "word " * 200
     short = text_diff.diff_words(long + "end", long + "END", shorten=True)
-    assert [run.kind for run in short] == ["skip", "same", "gone", "new"]
+    assert [run.kind for run in short] == ["skipped", "same", "removed", "added"]
     assert sum(len(run.text) for run in short) < 60
     assert text_diff.merge("a b c d", "A b c d", "a b c D") == "A b c D"
     assert text_diff.merge("a b c d", "A b c d", "X b c d") is None

@@ -25,7 +25,7 @@ def autosave(number: int) -> Response:
         is_current = request.form.get("revision") == str(issue.revision)
         submitted = draft_fields.compare(request.form, draft_fields.stored_texts(issue))
         try:
-            draft_actions.save_texts(db, issue, submitted.changed, folds=True)
+            draft_actions.save_texts(db, issue, submitted.changed, autosave=True)
         except (BadInput, NotAllowed) as refusal:
             return _status_line(HTTPStatus.BAD_REQUEST, problem=str(refusal))
         stored = draft_fields.stored_texts(issue)

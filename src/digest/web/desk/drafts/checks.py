@@ -8,7 +8,7 @@ from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
 
 from digest.db import utcnow
-from digest.delivery.ledger.compiled_issue import pressed
+from digest.delivery.ledger.compiled_issue import get_compiled_issue
 from digest.editorial import editions
 from digest.editorial.checks import external_check_queue, report, waivers
 from digest.editorial.checks.external_check_queue import MailSetup
@@ -44,7 +44,7 @@ def run_checks(db: Session, issue: Issue) -> CheckReport:
         db,
         issue,
         base_url=here.base_url,
-        compiled=lambda: pressed(db, issue, here.base_url),
+        compiled=lambda: get_compiled_issue(db, issue, here.base_url),
         now=utcnow(),
         mail_setup=_outside(),
     )
@@ -66,7 +66,7 @@ def update_checks(number: int) -> Response | str:
         raise BadRequest("Unknown action.")
     with services().db.begin() as db:
         run_action(db, current_publication.get_issue(db, number))
-    services().nudge("checks")
+    services().enqueue_soon("checks")
     if is_htmx_request():
         with services().db.read() as db:
             return _render_checks(db, current_publication.get_issue(db, number))

@@ -33,7 +33,7 @@ def run_action(number: int, name: str, which: str) -> Response:
         run = FORM_ACTIONS.get(name)
         response = run(db, issue, which) if run else _edit(db, issue, name, which)
     if name == "send_test":
-        services().nudge("letters")
+        services().enqueue_soon("letters")
     return response
 
 
@@ -47,11 +47,11 @@ def current_editor() -> EditContext:
     return EditContext(g.me.address, utcnow(), g.me.id)
 
 
-def save_texts(db: Session, issue: Issue, texts: Mapping[str, str], *, folds: bool) -> IssueVersion | None:
+def save_texts(db: Session, issue: Issue, texts: Mapping[str, str], *, autosave: bool) -> IssueVersion | None:
     """Save texts by their form names as a version, and return it. Raises BadInput or NotAllowed."""
     if not texts:
         return None
-    with versions.record_edit(db, issue, current_editor(), folds=folds) as edit:
+    with versions.record_edit(db, issue, current_editor(), autosave=autosave) as edit:
         write_texts(db, issue, texts)
     return edit.version
 

@@ -22,7 +22,7 @@ def update(number: int) -> Response | tuple[str, int] | str:
     name, _, which = request.form.get("action", "save").partition(":")
     if not draft_actions.is_action(name):
         raise BadRequest("Unknown action.")
-    response = _save_texts(number, folds=name != "save") or draft_actions.run_action(number, name, which)
+    response = _save_texts(number, autosave=name != "save") or draft_actions.run_action(number, name, which)
     if is_htmx_request() and isinstance(response, Response) and _redirects_to_same_page(response):
         return _changes_response(number, in_place=name == "reorder")
     return response
@@ -44,13 +44,13 @@ def _redirects_to_same_page(response: Response) -> bool:
     return target.path == request.path and "find" not in parse_qs(target.query)
 
 
-def _save_texts(number: int, *, folds: bool) -> Response | None:
+def _save_texts(number: int, *, autosave: bool) -> Response | None:
     """Save the texts this editor changed. Returns the page for an edit conflict or a text that cannot be saved."""
     try:
         with services().db.begin() as db:
             issue = current_publication.get_issue(db, number)
             submitted = draft_fields.compare(request.form, draft_fields.stored_texts(issue))
-            draft_actions.save_texts(db, issue, submitted.changed, folds=folds)
+            draft_actions.save_texts(db, issue, submitted.changed, autosave=autosave)
     except (BadInput, NotAllowed) as refusal:
         return _redisplay(number, str(refusal))
     return edit_conflict.conflict_page(number, request.form) if submitted.conflicting else None

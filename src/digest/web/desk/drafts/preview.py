@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from digest.audience import tokens
 from digest.db import utcnow
-from digest.delivery.ledger.compiled_issue import pressed
+from digest.delivery.ledger.compiled_issue import get_compiled_issue
 from digest.delivery.letters import copies
 from digest.editorial.drafts import review_markers
 from digest.editorial.drafts.review_markers import ReviewStatus
@@ -91,7 +91,7 @@ def find_reader(number: int) -> AnyResponse | tuple[Response, int]:
     """Preview as one subscriber. It is a POST so that no address appears in a URL, a log or a history."""
     with services().db.read() as db:
         try:
-            reader = copies.reader_of(db, form_field("address"))
+            reader = copies.get_subscriber_id(db, form_field("address"))
         except (BadInput, NotFound):
             reader = None
     if reader is None:
@@ -194,7 +194,7 @@ def _render_page(number: int, missing: str = "") -> str:
 def _build_preview(db: Session, issue: Issue) -> Preview:
     base_url = services().base_url
     edition = current_edition(db, issue, base_url)
-    made = pressed(db, issue, base_url)
+    made = get_compiled_issue(db, issue, base_url)
     who = requested_reader(db, issue, edition)
     since = review_markers.get_review_status(db, issue, edition, g.me.id)
     return Preview(edition, made, who, find_variants(edition, made, who.topics), since)

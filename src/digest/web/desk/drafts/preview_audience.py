@@ -8,8 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import Forbidden
 
-from digest.audience import reach, topics
-from digest.audience.address import masked
+from digest.audience import eligibility, topics
+from digest.audience.address import mask
 from digest.audience.models import Subscriber
 from digest.db import utcnow
 from digest.delivery.ledger.models import Delivery, FrozenIssue
@@ -53,14 +53,14 @@ def _load_subscriber(db: Session, issue: Issue, edition: Edition, number: int) -
     found = db.get(Subscriber, number)
     if found is None or found.address is None:
         raise NotFound(f"there is no subscriber {number}, or their data was erased")
-    chosen = topics.chosen(db, issue.publication_id, number)
-    rows = db.execute(reach.reachable_now(issue.publication_id, utcnow(), [number])).all()
+    chosen = topics.chosen_topics(db, issue.publication_id, number)
+    rows = db.execute(eligibility.eligible_now(issue.publication_id, utcnow(), [number])).all()
     why = rows[0][1] if rows else _NOT_SUBSCRIBED
     blocks = [block.topics for block in edition.blocks]
     if why is None and topics.variant_of(chosen, blocks) == 0:
         why = topics.NOTHING
     frozen = _frozen_picks(db, issue, edition, number)
-    return PreviewReader(chosen, number, found.address, masked(found.address), why or "", frozen)
+    return PreviewReader(chosen, number, found.address, mask(found.address), why or "", frozen)
 
 
 def _frozen_picks(db: Session, issue: Issue, edition: Edition, number: int) -> tuple[int, ...] | None:
@@ -71,4 +71,4 @@ def _frozen_picks(db: Session, issue: Issue, edition: Edition, number: int) -> t
     row = db.execute(mine).one_or_none()
     if row is None:
         return None
-    return tuple(edition.blocks[place].pick_id for place in topics.places(row[0], len(edition.blocks)))
+    return tuple(edition.blocks[place].pick_id for place in topics.variant_positions(row[0], len(edition.blocks)))

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from digest.db import utcnow
 from digest.delivery.letters import test_sends
-from digest.delivery.letters.test_sends import Tried
+from digest.delivery.letters.test_sends import TestSendStatus
 from digest.editorial.models import Issue
 from digest.web.desk import current_publication
 from digest.web.desk.drafts import blueprint
@@ -20,7 +20,7 @@ from digest.web.desk.view_helpers import flash_done, form_field, redirect_to, re
 
 HOURLY_LIMIT: Final = "30/hour"  # per user: the desk must not be usable to flood anybody
 
-last = test_sends.last
+last = test_sends.list_test_sends
 
 
 @blueprint.get("/issues/<int:number>/tests", endpoint="test_sends")
@@ -41,7 +41,7 @@ def send_test(number: int) -> Response:
         recipients = _recipients(db)
         reader = requested_reader(db, issue, current_edition(db, issue, services().base_url))
         send(db, issue, recipients, reader.topics)
-    services().nudge("letters")
+    services().enqueue_soon("letters")
     subject = f"{len(recipients)} test emails" if len(recipients) > 1 else "Test email"
     flash_done(f"{subject} on the way to {', '.join(recipients)}.")
     view = {name: form_field(name) for name in ("as", "light", "images") if form_field(name)}
@@ -55,7 +55,7 @@ def send(db: Session, issue: Issue, recipients: Sequence[str], topics: Collectio
         if not here.limiter.allows(HOURLY_LIMIT, "test", str(g.me.id)):
             raise TooManyRequests("You have sent 30 test emails in the last hour. Try again later.")
         facts = {"base_url": here.base_url, "now": utcnow(), "user_id": g.me.id}
-        test_sends.send_test(db, issue, address, wanted=topics, **facts)
+        test_sends.enqueue_test_send(db, issue, address, topics_wanted=topics, **facts)
 
 
 def _recipients(db: Session) -> Sequence[str]:
@@ -63,10 +63,10 @@ def _recipients(db: Session) -> Sequence[str]:
         case "me":
             return [g.me.address]
         case "editors":
-            return test_sends.editors(db)
+            return test_sends.list_editor_addresses(db)
         case "address":
             return [form_field("address")]
     raise BadRequest("Unknown recipients.")
 
 
-__all__ = ["Tried", "last", "send"]
+__all__ = ["TestSendStatus", "last", "send"]

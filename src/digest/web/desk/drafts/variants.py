@@ -47,7 +47,7 @@ def find_variants(edition: Edition, made: CompiledIssue, wanted: Collection[str]
     offered = sorted(set().union(*blocks), key=str.casefold)
 
     def variant(choice: Collection[str]) -> Variant:
-        places = topics.places(topics.variant_of(choice, blocks), len(blocks))
+        places = topics.variant_positions(topics.variant_of(choice, blocks), len(blocks))
         picks = tuple(edition.blocks[place].pick_id for place in places)
         size = len(render_sample(made, picks)) if picks else 0
         return Variant(picks, len(blocks), size, tuple(sorted(choice)))

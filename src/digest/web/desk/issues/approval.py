@@ -41,7 +41,7 @@ def request_approval(number: int) -> Response:
         issue = current_publication.get_issue(db, number)
         approvals.request_approval(db, issue, now=utcnow(), actor="desk", user_id=g.me.id)
         notify_approvers(db, issue)
-    services().nudge("letters")
+    services().enqueue_soon("letters")
     flash_done(f"Approval of issue {number} requested.")
     return redirect_to("issues.show", number=number)
 
@@ -58,7 +58,7 @@ def approve(number: int) -> Response:
     with services().db.begin() as db:
         issue = current_publication.get_issue(db, number)
         approvals.approve(db, issue, revision, now=utcnow(), actor="desk", user_id=g.me.id)
-    services().nudge("calendar")
+    services().enqueue_soon("calendar")
     flash_done(f"Issue {number} approved.")
     return redirect_to("issues.show", number=number)
 
@@ -66,5 +66,5 @@ def approve(number: int) -> Response:
 def notify_approvers(db: Session, issue: Issue) -> bool:
     """Email the others when an approval is needed. Returns whether it is."""
     approval = approvals.find_status(db, issue)
-    reminders.asked(db, issue, utcnow(), g.me.id)
+    reminders.notify_approval_requested(db, issue, utcnow(), g.me.id)
     return approval is not None and approval.is_missing

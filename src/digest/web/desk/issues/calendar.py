@@ -34,7 +34,7 @@ ZONE_MARGIN = timedelta(days=2)  # no time zone is further from UTC
 
 @dataclass(frozen=True)
 class CalendarEntry:
-    """One thing on one day. `state` is an issue's, or what `_without` says of a day without one."""
+    """One entry of a day. `state` is an issue's, or planned, drafting, skipped or missed for a slot without one."""
 
     state: str
     at: str  # local time, "09:00"; empty if unknown
@@ -64,30 +64,30 @@ def calendar() -> str:
     now = utcnow()
     with services().db.read() as db:
         current = current_publication.get(db)
-        everyone = bool(request.args.get("all"))
-        papers = publications.listing(db) if everyone else [current]
+        all_publications = bool(request.args.get("all"))
+        shown_publications = publications.listing(db) if all_publications else [current]
         first = _requested_month(request.args.get("month"), now, current.zone)
         days = _days_of_grid(first)
         entries: dict[date, list[CalendarEntry]] = defaultdict(list)
         runs: list[UpcomingRun] = []
-        for paper in papers:
-            issues = _issue_entries(db, paper, days[0], max(days[-1], (first + LOOKAHEAD)))
-            regular = slots.list_slots(db, paper, days[0], first + LOOKAHEAD)
-            due = drafting.find_due_slot_date(db, paper, now)
-            runs += _upcoming_runs(paper, regular, issues, now, due)
-            for day, entry in [*issues, *_slot_entries(paper, regular, issues, now, due)]:
+        for publication in shown_publications:
+            issues = _issue_entries(db, publication, days[0], max(days[-1], (first + LOOKAHEAD)))
+            month_slots = slots.list_slots(db, publication, days[0], first + LOOKAHEAD)
+            due = drafting.find_due_slot_date(db, publication, now)
+            runs += _upcoming_runs(publication, month_slots, issues, now, due)
+            for day, entry in [*issues, *_slot_entries(publication, month_slots, issues, now, due)]:
                 entries[day].append(entry)
         return render_page(
             "calendar.html",
             publication=current,
-            everyone=everyone,
+            all_publications=all_publications,
             first=first,
             days=[(day, sorted(entries[day], key=lambda entry: entry.at)) for day in days],
             today=now.astimezone(ZoneInfo(current.zone)).date(),
             before=_month_param(first - timedelta(days=1)),
             after=_month_param(first + timedelta(days=31)),
             runs=sorted(runs, key=lambda run: run.slot.send_at)[:UPCOMING_RUNS],
-            zones=sorted({paper.zone for paper in papers}),
+            zones=sorted({publication.zone for publication in shown_publications}),
             wants_reminders=db.scalar(select(User.wants_reminders).where(User.id == g.me.id)),
         )
 
@@ -96,11 +96,11 @@ def calendar() -> str:
 def skip() -> Response:
     """Skip a slot: nothing is drafted or sent."""
     with services().db.begin() as db:
-        paper = current_publication.get(db)
-        slots.skip_slot(db, paper, form_field("day"), now=utcnow(), user_id=g.me.id)
-        words = _format_day(form_field("day"))
+        publication = current_publication.get(db)
+        slots.skip_slot(db, publication, form_field("day"), now=utcnow(), user_id=g.me.id)
+        day = _format_day(form_field("day"))
     flash_done(
-        f"{words} skipped. No draft will be created.",
+        f"{day} skipped. No draft will be created.",
         Undo(url_for("desk.issues.unskip"), {"day": form_field("day")}),
     )
     return _redirect_to_calendar()
@@ -110,11 +110,11 @@ def skip() -> Response:
 def unskip() -> Response:
     """Undo the skipping of a slot."""
     with services().db.begin() as db:
-        was = slots.restore_slot(db, current_publication.get(db), form_field("day"))
-    if was:
-        words = f"{_format_day(form_field('day'))} restored."
-        flash_done(words, Undo(url_for("desk.issues.skip"), {"day": form_field("day")}))
-        services().nudge("drafts")
+        was_skipped = slots.restore_slot(db, current_publication.get(db), form_field("day"))
+    if was_skipped:
+        message = f"{_format_day(form_field('day'))} restored."
+        flash_done(message, Undo(url_for("desk.issues.skip"), {"day": form_field("day")}))
+        services().enqueue_soon("drafts")
     return _redirect_to_calendar()
 
 
@@ -122,13 +122,13 @@ def unskip() -> Response:
 @requires_role(Role.VIEWER)
 def set_reminders() -> Response:
     """Turn this user's reminder emails on or off. Emails about problems are always sent."""
-    wanted = form_field("want") == "1"
+    enabled = form_field("enabled") == "1"
     with services().db.begin() as db:
-        db.get_one(User, g.me.id).wants_reminders = wanted
-    undo = Undo(url_for("desk.issues.set_reminders"), {"want": "" if wanted else "1"})
+        db.get_one(User, g.me.id).wants_reminders = enabled
+    undo = Undo(url_for("desk.issues.set_reminders"), {"enabled": "" if enabled else "1"})
     flash_done(
         "Reminder emails turned on."
-        if wanted
+        if enabled
         else "Reminder emails turned off. You still get emails about problems.",
         undo,
     )
@@ -136,11 +136,11 @@ def set_reminders() -> Response:
 
 
 def _issue_entries(
-    db: Session, paper: Publication, first: date, last: date
+    db: Session, publication: Publication, first: date, last: date
 ) -> list[tuple[date, CalendarEntry]]:
     """The issues from `first` to `last` (local dates), by the day they were or will be sent."""
-    moment = func.coalesce(Issue.started_at, Issue.send_at, Issue.drafted_at)
-    zone = ZoneInfo(paper.zone)
+    shown_at = func.coalesce(Issue.started_at, Issue.send_at, Issue.drafted_at)
+    zone = ZoneInfo(publication.zone)
     since = datetime(first.year, first.month, first.day, tzinfo=zone) - ZONE_MARGIN
     until = datetime(last.year, last.month, last.day, tzinfo=zone) + ZONE_MARGIN
     rows = select(
@@ -152,54 +152,58 @@ def _issue_entries(
         Issue.send_at,
         Issue.drafted_at,
     ).where(
-        Issue.publication_id == paper.id,
-        or_(Issue.state == State.DRAFT, and_(moment >= since, moment <= until)),
+        Issue.publication_id == publication.id,
+        or_(Issue.state == State.DRAFT, and_(shown_at >= since, shown_at <= until)),
     )
-    found = [_issue_entry(db, paper, row) for row in db.execute(rows.order_by(Issue.number))]
+    found = [_issue_entry(db, publication, row) for row in db.execute(rows.order_by(Issue.number))]
     return [(day, entry) for day, entry in found if first <= day <= last]
 
 
-def _issue_entry(db: Session, paper: Publication, row: Any) -> tuple[date, CalendarEntry]:
+def _issue_entry(db: Session, publication: Publication, row: Any) -> tuple[date, CalendarEntry]:
     at = row.started_at or row.send_at
     if row.state == State.DRAFT:
-        at = _draft_time(db, paper, row.slot_date)
-    local = (at or row.drafted_at).astimezone(ZoneInfo(paper.zone))
+        at = _draft_time(db, publication, row.slot_date)
+    local = (at or row.drafted_at).astimezone(ZoneInfo(publication.zone))
     hour = f"{local:%H:%M}" if at else ""
-    return local.date(), CalendarEntry(row.state, hour, paper, row.number, row.subject)
+    return local.date(), CalendarEntry(row.state, hour, publication, row.number, row.subject)
 
 
-def _draft_time(db: Session, paper: Publication, day: str | None) -> datetime:
+def _draft_time(db: Session, publication: Publication, day: str | None) -> datetime:
     """When a draft would be sent if scheduled as proposed: in its own slot, else in the next one."""
     now = utcnow()
-    if day and not slots.is_skipped(db, paper, day) and (run := local_time.slot_send_time(paper, day)) > now:
+    if (
+        day
+        and not slots.is_skipped(db, publication, day)
+        and (run := local_time.slot_send_time(publication, day)) > now
+    ):
         return run
-    return slots.next_slot(db, paper, now).send_at
+    return slots.next_slot(db, publication, now).send_at
 
 
 def _slot_entries(
-    paper: Publication,
-    regular: Sequence[Slot],
+    publication: Publication,
+    month_slots: Sequence[Slot],
     issues: Sequence[tuple[date, CalendarEntry]],
     now: datetime,
     due: str | None,
 ) -> list[tuple[date, CalendarEntry]]:
     """The slots without an issue, or with cancelled ones only: planned, drafting (`due`), skipped or missed."""
-    taken = {day for day, entry in issues if entry.state != State.CANCELLED}
-    tried = {day for day, _ in issues}
+    occupied = {day for day, entry in issues if entry.state != State.CANCELLED}
+    days_with_issues = {day for day, _ in issues}
     found = []
-    for one in regular:
-        local = one.send_at.astimezone(ZoneInfo(paper.zone))
-        if local.date() not in taken:
-            coming = "drafting" if one.local_date == due else "planned"
-            state = "skipped" if one.is_skipped else coming if one.send_at > now else "missed"
-            if state != "missed" or local.date() not in tried:
-                found.append((local.date(), CalendarEntry(state, f"{local:%H:%M}", paper)))
+    for slot in month_slots:
+        local = slot.send_at.astimezone(ZoneInfo(publication.zone))
+        if local.date() not in occupied:
+            coming = "drafting" if slot.local_date == due else "planned"
+            state = "skipped" if slot.is_skipped else coming if slot.send_at > now else "missed"
+            if state != "missed" or local.date() not in days_with_issues:
+                found.append((local.date(), CalendarEntry(state, f"{local:%H:%M}", publication)))
     return found
 
 
 def _upcoming_runs(
-    paper: Publication,
-    regular: Sequence[Slot],
+    publication: Publication,
+    month_slots: Sequence[Slot],
     issues: Sequence[tuple[date, CalendarEntry]],
     now: datetime,
     due: str | None,
@@ -207,11 +211,13 @@ def _upcoming_runs(
     by_day: Mapping[date, CalendarEntry] = {
         day: entry for day, entry in issues if entry.state != State.CANCELLED
     }
-    zone = ZoneInfo(paper.zone)
-    coming = [one for one in regular if one.send_at > now]
+    zone = ZoneInfo(publication.zone)
+    coming = [slot for slot in month_slots if slot.send_at > now]
     return [
-        UpcomingRun(paper, one, by_day.get(one.send_at.astimezone(zone).date()), one.local_date == due)
-        for one in coming
+        UpcomingRun(
+            publication, slot, by_day.get(slot.send_at.astimezone(zone).date()), slot.local_date == due
+        )
+        for slot in coming
     ]
 
 
@@ -242,7 +248,7 @@ def _format_day(day: str) -> str:
 
 
 def _redirect_to_calendar() -> Response:
-    kept = {name: form_field(name) for name in ("month", "all") if form_field(name)}
+    view = {name: form_field(name) for name in ("month", "all") if form_field(name)}
     if form_field("current"):  # the slot was another publication's; the desk stays at the current one
-        kept[current_publication.PARAMETER] = form_field("current")
-    return redirect_to("issues.calendar", **kept)
+        view[current_publication.PARAMETER] = form_field("current")
+    return redirect_to("issues.calendar", **view)

@@ -8,7 +8,7 @@ from werkzeug.datastructures import Headers
 
 from digest.db import Database
 from digest.delivery.ledger import delivery_list
-from digest.delivery.ledger.counts import counts
+from digest.delivery.ledger.counts import count_outcomes
 from digest.editorial.models import Role
 from digest.web.desk import current_publication
 from digest.web.desk.auth import requires_role
@@ -30,12 +30,14 @@ def deliveries(number: int) -> str:
     after = request.args.get("after", type=parse_row_number) or 0
     with services().db.read() as db:
         issue = current_publication.get_issue(db, number)
-        found = counts(db, issue.id)
+        found = count_outcomes(db, issue.id)
         none = asked["outcome"] in OUTCOMES and not getattr(found, asked["outcome"])
         rows = (
             []
             if none
-            else delivery_list.page(db, issue.id, **asked, after=after, limit=delivery_list.PAGE + 1)
+            else delivery_list.list_deliveries(
+                db, issue.id, **asked, after=after, limit=delivery_list.PAGE_SIZE + 1
+            )
         )
         return render_page(
             "deliveries.html",
@@ -45,8 +47,10 @@ def deliveries(number: int) -> str:
             outcomes=OUTCOMES,
             asked=asked,
             after=after,
-            rows=rows[: delivery_list.PAGE],
-            next=rows[delivery_list.PAGE - 1].subscriber_id if len(rows) > delivery_list.PAGE else None,
+            rows=rows[: delivery_list.PAGE_SIZE],
+            next=rows[delivery_list.PAGE_SIZE - 1].subscriber_id
+            if len(rows) > delivery_list.PAGE_SIZE
+            else None,
         )
 
 
@@ -69,7 +73,7 @@ def _csv_chunks(database: Database, issue_id: int) -> Iterator[str]:
     after = 0
     while True:
         with database.read() as db:
-            rows = delivery_list.page(db, issue_id, after=after, limit=delivery_list.CHUNK)
+            rows = delivery_list.list_deliveries(db, issue_id, after=after, limit=delivery_list.EXPORT_CHUNK)
         if not rows:
             return
         yield "".join(delivery_list.csv_lines(rows))

@@ -5,10 +5,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 from werkzeug.wrappers import Response
 
-from digest.audience import reach
+from digest.audience import eligibility
 from digest.catalog import queries
 from digest.db import utcnow
-from digest.delivery.ledger.counts import counts
+from digest.delivery.ledger.counts import count_outcomes
 from digest.editorial.calendar import slots
 from digest.editorial.drafts import drafting
 from digest.editorial.models import Issue, State
@@ -45,7 +45,7 @@ def overview() -> str:
             next_draft_at=slots.next_cutoff(db, publication, now),
             draft_due=drafting.find_due_slot_date(db, publication, now),
             next_step=next_step(db, publication, open_issues, now),
-            readers=reach.count(db, publication.id, now).reachable,
+            readers=eligibility.count(db, publication.id, now).reachable,
             comparisons=queries.count_comparisons(db),
         )
 
@@ -76,5 +76,5 @@ def _past_issues(db: Session, publication: Publication, before: int | None) -> l
 
 
 def _outcomes_of(db: Session, issue: Issue) -> tuple[object, list[outcome_bar.Segment], str]:
-    found = counts(db, issue.id)
+    found = count_outcomes(db, issue.id)
     return found, outcome_bar.build_segments(found), outcome_bar.describe(found)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from digest.db import utcnow
-from digest.delivery.ledger.counts import Counts, counts, ended_since
+from digest.delivery.ledger.counts import OutcomeCounts, count_ended_since, count_outcomes
 from digest.delivery.ledger.models import FrozenIssue
 from digest.delivery.release import canary, control
 from digest.delivery.release.hold_reason import find_hold_reason
@@ -50,8 +50,8 @@ class Progress:
 def render_progress(db: Session, issue: Issue) -> Response:
     """The page while an issue is sending or paused."""
     now = utcnow()
-    found = counts(db, issue.id)
-    frozen = db.get(FrozenIssue, issue.id, options=FrozenIssue.light())
+    found = count_outcomes(db, issue.id)
+    frozen = db.get(FrozenIssue, issue.id, options=FrozenIssue.without_content())
     body = render_page(
         "progress.html",
         issue=issue,
@@ -69,19 +69,19 @@ def render_progress(db: Session, issue: Issue) -> Response:
     return respond_with_policy(body)
 
 
-def measure_progress(db: Session, issue: Issue, found: Counts, now: datetime) -> Progress:
+def measure_progress(db: Session, issue: Issue, found: OutcomeCounts, now: datetime) -> Progress:
     """The rate over RATE_WINDOW, or since the start if that is shorter, and the remaining time."""
     if issue.state != State.SENDING or issue.started_at is None:
         return Progress(None, None)
     since = max(issue.started_at, now - RATE_WINDOW)
     seconds = (now - since).total_seconds()
-    done = ended_since(db, issue.id, since)
+    done = count_ended_since(db, issue.id, since)
     if seconds < MIN_RATE_SECONDS or not done:
         return Progress(None, None)
-    allowed = services().allowed
+    allowed = services().throughput
     midnight = datetime.combine(now.date(), time(), UTC)
-    went = ended_since(db, issue.id, midnight) if allowed.warm_up else 0
-    ends = allowed.ends(found.remaining, now, measured=done / seconds, went=went)
+    went = count_ended_since(db, issue.id, midnight) if allowed.warm_up else 0
+    ends = allowed.estimate_end(found.remaining, now, measured_rate=done / seconds, already_sent=went)
     return Progress(done / seconds, ends - now if ends else None)
 
 
@@ -111,7 +111,7 @@ def confirm_cancel(number: int) -> Response | str:
             "confirm_cancel.html",
             issue=issue,
             zone=issue.publication.zone,
-            counts=counts(db, issue.id),
+            counts=count_outcomes(db, issue.id),
             hold_remaining=_hold_remaining(issue, utcnow()),
         )
 
@@ -126,7 +126,7 @@ def _control(number: int, act: Callable[..., object], message: str) -> Response:
     with services().db.begin() as db:
         act(db, current_publication.get_issue(db, number), now=utcnow(), by="desk", user_id=g.me.id)
         record(db, act.__name__, "issue", number)
-    services().nudge("send")
+    services().enqueue_soon("send")
     flash_done(message)
     return redirect_to("issues.show", number=number)
 

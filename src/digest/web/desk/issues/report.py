@@ -5,12 +5,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from digest.audience.address import masked
+from digest.audience.address import mask
 from digest.audience.models import Subscriber
 from digest.catalog import queries
 from digest.db import utcnow
 from digest.delivery.ledger import delivery_list
-from digest.delivery.ledger.counts import Counts, counts
+from digest.delivery.ledger.counts import OutcomeCounts, count_outcomes
 from digest.delivery.ledger.models import Delivery, Outcome
 from digest.delivery.release import control
 from digest.editorial import transitions
@@ -33,7 +33,7 @@ def report(number: int) -> str:
 
 def render_report(db: Session, issue: Issue) -> str:
     """Outcomes, reasons, clicks, unsubscribes, and the issue's activity."""
-    outcomes = counts(db, issue.id)
+    outcomes = count_outcomes(db, issue.id)
     tracking = tracked(db, issue.id)
     activity = transitions.list_transitions(db, issue.id)
     trends, past = report_charts.compare_with_past(db, issue)
@@ -50,7 +50,7 @@ def render_report(db: Session, issue: Issue) -> str:
         tracked=tracking,
         per_pick={pick.pick_id: pick for pick in tracking.per_pick},
         most=max((pick.clicks_raw for pick in tracking.per_pick), default=0),
-        domains=delivery_list.by_domain(db, issue.id),
+        domains=delivery_list.list_refusals_by_domain(db, issue.id),
         early=report_charts.early_activity(db, issue),
         trends=trends,
         past=past,
@@ -67,7 +67,7 @@ def send_again(number: int, subscriber: int) -> Response:
         issue = current_publication.get_issue(db, number)
         control.send_again(db, issue, subscriber, now=utcnow())
         _log_decision(db, issue, f"sent again to reader {subscriber}")
-    services().nudge("send")
+    services().enqueue_soon("send")
     flash_done("Sending the issue to this reader again.")
     return redirect_to("issues.report", number=number)
 
@@ -90,7 +90,7 @@ def send_failed(number: int) -> Response:
         issue = current_publication.get_issue(db, number)
         count = control.send_failed(db, issue, now=utcnow())
         _log_decision(db, issue, f"tried {count} failed deliveries again")
-    services().nudge("send")
+    services().enqueue_soon("send")
     flash_done(
         f"Trying {count:,} failed deliveries again." if count != 1 else "Trying the failed delivery again."
     )
@@ -105,7 +105,7 @@ def _log_decision(db: Session, issue: Issue, why: str) -> None:
     )
 
 
-def _count_reasons(found: Counts, outcome: Outcome) -> list[tuple[str, int]]:
+def _count_reasons(found: OutcomeCounts, outcome: Outcome) -> list[tuple[str, int]]:
     """Reasons with their counts, most frequent first. Deliveries without a reason count too, so the sum adds up."""
     named = dict(found.reasons.get(outcome, {}))
     rest = int(getattr(found, outcome)) - sum(named.values())
@@ -117,13 +117,13 @@ def _unknown_deliveries(db: Session, issue: Issue) -> list[tuple[int, str, Deliv
     rows = (
         select(Delivery, Subscriber.address)
         .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
-        .where(Delivery.issue_id == issue.id, Delivery.outcome == Outcome.UNKNOWN, Delivery.told_apart)
+        .where(Delivery.issue_id == issue.id, Delivery.outcome == Outcome.UNKNOWN, Delivery.is_exception)
         .order_by(
             Delivery.subscriber_id + 0
         )  # "+ 0" makes the database use the partial index instead of walking the primary key
         .limit(MAX_UNKNOWN_SHOWN)
     )
-    return [(row.subscriber_id, masked(address), row) for row, address in db.execute(rows)]
+    return [(row.subscriber_id, mask(address), row) for row, address in db.execute(rows)]
 
 
 def _user_addresses(db: Session, numbers: set[int]) -> dict[int, str]:

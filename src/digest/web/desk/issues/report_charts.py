@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from digest.delivery.ledger.counts import counts, of_ended
+from digest.delivery.ledger.counts import count_accepted_and_failed, count_outcomes
 from digest.editorial.models import Issue, State
 from digest.tracking import counts as tracking
 from digest.tracking.unsubscribes import REASONS
@@ -106,17 +106,19 @@ def _recent_issues(db: Session, issue: Issue) -> list[Issue]:
 
 
 def _issue_metrics(db: Session, last: Sequence[Issue]) -> list[IssueMetrics]:
-    done = tracking.of_issues(db, [one.id for one in last])
-    ended = of_ended(db, [one.id for one in last if one.state == State.SENT])
+    tracked = tracking.of_issues(db, [issue.id for issue in last])
+    finished = count_accepted_and_failed(db, [issue.id for issue in last if issue.state == State.SENT])
     rows = []
-    for one in last:
-        did = done[one.id]
-        if one.id in ended:
-            accepted, failed = ended[one.id]
+    for issue in last:
+        activity = tracked[issue.id]
+        if issue.id in finished:
+            accepted, failed = finished[issue.id]
         else:
-            found = counts(db, one.id)
-            accepted, failed = found.accepted, found.failed
-        rows.append(IssueMetrics(one.number, accepted, did.readers_clicked, did.unsubscribes, failed))
+            outcomes = count_outcomes(db, issue.id)
+            accepted, failed = outcomes.accepted, outcomes.failed
+        rows.append(
+            IssueMetrics(issue.number, accepted, activity.readers_clicked, activity.unsubscribes, failed)
+        )
     return rows
 
 

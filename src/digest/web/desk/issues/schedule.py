@@ -77,9 +77,9 @@ def schedule(number: int) -> Response:
         waive_submitted(db, issue, run_checks(db, issue)).require_resolved(issue)
         hold, needs_approval = issue.hold_minutes, approval.notify_approvers(db, issue)
         record(db, "send now" if at_once else "schedule", "issue", number, f"hold of {hold} minutes")
-    services().nudge("calendar")
+    services().enqueue_soon("calendar")
     if needs_approval:
-        services().nudge("letters")
+        services().enqueue_soon("letters")
         flash_done(
             f"Issue {number} is waiting for approval. The other editors were asked.", _undo_schedule(number)
         )
@@ -159,7 +159,7 @@ def _forecast_context(db: Session, issue: Issue) -> dict[str, Any]:
     hold = request.args.get("hold", default=issue.hold_minutes, type=int)
     hold = min(max(hold, 0), calendar.MAX_HOLD_MINUTES)
     prediction = build_forecast(
-        db, issue, base_url=services().base_url, throughput=services().allowed, now=utcnow()
+        db, issue, base_url=services().base_url, throughput=services().throughput, now=utcnow()
     )
     summary, problem, notes = "", None, []
     try:
