@@ -3,15 +3,16 @@
 from hypothesis import strategies as st
 
 from digest.catalog import clean
-from digest.catalog.draft import Draft, Quote, Side
-from digest.catalog.page import COMMUNITY, ENTRY, HEAD, PANEL, QUESTION, SCORECARD, SIGN_UP
+from digest.catalog.comparison import ReviewerQuote, ToolReview
+from digest.catalog.comparison_input import ComparisonInput
 from digest.catalog.slug import tool_slug
+from digest.catalog.text_page import COMMUNITY, ENTRY, HEAD, PANEL, QUESTION, SCORECARD, SIGN_UP
 
 END = f"{SIGN_UP}\nGet the next comparison in your inbox\nNew AI tools ship daily. We compare them."
 LABELS = {HEAD, PANEL, COMMUNITY, ENTRY, SCORECARD, SIGN_UP}
 
 
-def side(tool: str = "Larkspur", **changed: object) -> Side:
+def side(tool: str = "Larkspur", **changed: object) -> ToolReview:
     facts = {
         "tool": tool,
         "tagline": f"{tool} in one line",
@@ -21,26 +22,29 @@ def side(tool: str = "Larkspur", **changed: object) -> Side:
         "entry_price": "Free",
         "description": f"{tool} does one thing well. It costs nothing.",
     }
-    return Side.model_validate(facts | changed)
+    return ToolReview(**(facts | changed))
 
 
 def draft(
-    left: str | Side = "Larkspur", right: str | Side = "Harrow 34B", reviewers: int = 2, **changed: object
-) -> Draft:
+    left: str | ToolReview = "Larkspur",
+    right: str | ToolReview = "Harrow 34B",
+    reviewers: int = 2,
+    **changed: object,
+) -> ComparisonInput:
     quotes = tuple(
-        Quote(side=which, reviewer=place, text=f"Reviewer {place} on the {which}.")
+        ReviewerQuote(side=which, reviewer=place, text=f"Reviewer {place} on the {which}.")
         for place in range(1, reviewers + 1)
         for which in ("left", "right")
     )
     facts = {"left": _side(left), "right": _side(right), "quotes": quotes} | changed
-    return Draft.model_validate(facts)
+    return ComparisonInput.model_validate(facts)
 
 
-def _side(one: str | Side) -> Side:
+def _side(one: str | ToolReview) -> ToolReview:
     return side(one) if isinstance(one, str) else one
 
 
-def unparse(comparison: Draft) -> str:
+def unparse(comparison: ComparisonInput) -> str:
     """The page that says what `comparison` says."""
     left, right = comparison.left, comparison.right
     lines = [HEAD, f"{left.tool} vs {right.tool}", f"{QUESTION} Here is the side-by-side."]
@@ -48,7 +52,7 @@ def unparse(comparison: Draft) -> str:
         community = "—" if one.community_ship is None else f"{one.community_ship}%"
         lines += [one.category, one.tool, one.tagline, f"{one.panel_ship}%", PANEL, community, COMMUNITY]
         lines += [one.entry_price, ENTRY, one.description]
-    lines += [SCORECARD, *(f"“{quote.text}”" for quote in comparison.in_order()), END]
+    lines += [SCORECARD, *(f"“{quote.text}”" for quote in comparison.ordered_quotes()), END]
     return "\n".join(lines)
 
 
@@ -71,7 +75,7 @@ def texts(limit: int = 60) -> st.SearchStrategy[str]:
             "“",
         ]
     )
-    return st.one_of(wild, likely).map(clean.line).filter(lambda text: text and text not in LABELS)
+    return st.one_of(wild, likely).map(clean.single_line).filter(lambda text: text and text not in LABELS)
 
 
 def _spoken(text: str) -> bool:
@@ -84,10 +88,10 @@ def passages() -> st.SearchStrategy[str]:
     return st.one_of(texts(120), several)
 
 
-def sides() -> st.SearchStrategy[Side]:
+def sides() -> st.SearchStrategy[ToolReview]:
     percent = st.integers(0, 100)
     return st.builds(
-        Side,
+        ToolReview,
         tool=texts(),
         tagline=texts(),
         category=texts(),
@@ -99,13 +103,13 @@ def sides() -> st.SearchStrategy[Side]:
 
 
 @st.composite
-def drafts(draw: st.DrawFn) -> Draft:
+def drafts(draw: st.DrawFn) -> ComparisonInput:
     left = draw(sides())
     right = draw(sides().filter(lambda one: tool_slug(one.tool) != tool_slug(left.tool)))
     said = draw(st.lists(st.tuples(passages(), passages()), min_size=1, max_size=4))
     quotes = [
-        Quote(side=which, reviewer=place, text=text)
+        ReviewerQuote(side=which, reviewer=place, text=text)
         for place, pair in enumerate(said, start=1)
         for which, text in zip(("left", "right"), pair, strict=True)
     ]
-    return Draft(left=left, right=right, quotes=tuple(quotes))
+    return ComparisonInput(left=left, right=right, quotes=tuple(quotes))

@@ -10,7 +10,9 @@ from digest.catalog import clean
 
 def test_every_character_that_is_no_control_stays() -> None:
     gone = {
-        char for char in map(chr, range(sys.maxunicode + 1)) if clean.controls(f"a{char}b") != f"a{char}b"
+        char
+        for char in map(chr, range(sys.maxunicode + 1))
+        if clean.strip_controls(f"a{char}b") != f"a{char}b"
     }
     controls = {chr(code) for code in [*range(32), *range(0x7F, 0xA0)]} - {"\n"}
     surrogates = {chr(code) for code in range(0xD800, 0xE000)}
@@ -19,21 +21,21 @@ def test_every_character_that_is_no_control_stays() -> None:
 
 def test_a_blank_control_does_not_glue_words_together() -> None:
     assert (
-        clean.line("one\ttwo\x0bthree\x85four\u2028five\r\nsix\x00seven")
+        clean.single_line("one\ttwo\x0bthree\x85four\u2028five\r\nsix\x00seven")
         == "one two three four five sixseven"
     )
 
 
 def test_emoji_joiners_and_direction_marks_stay() -> None:
     text = "👩‍👩‍👧 \u200fسلام\u200f नमस्ते a\u00a0b"
-    assert clean.line(text) == text
+    assert clean.single_line(text) == text
 
 
 @given(st.text())
 def test_what_is_clean_stays_as_it_is(text: str) -> None:
-    assert clean.passage(clean.passage(text)) == clean.passage(text)
-    assert clean.line(clean.line(text)) == clean.line(text)
+    assert clean.multiline(clean.multiline(text)) == clean.multiline(text)
+    assert clean.single_line(clean.single_line(text)) == clean.single_line(text)
 
 
 def test_what_is_no_text_is_left_to_the_validator() -> None:
-    assert clean.line(7) == clean.passage(7) == 7
+    assert clean.single_line(7) == clean.multiline(7) == 7

@@ -9,10 +9,10 @@ from click.testing import CliRunner, Result
 from sqlalchemy import select
 from tests.catalog.pages import draft, unparse
 
-from digest.catalog.importing import store
+from digest.catalog.importing import import_comparisons
 from digest.catalog.models import ComparisonVersion
-from digest.catalog.page import parse
-from digest.catalog.sample import pages
+from digest.catalog.sample import sample_pages
+from digest.catalog.text_page import parse_page
 from digest.cli.comparisons import group
 from digest.db import Database, utcnow
 from digest.errors import BadInput, NotFound
@@ -65,7 +65,7 @@ def test_a_bad_file_ends_in_exit_code_1_and_the_others_are_in(sqlite: Database, 
     result = run(sqlite, "import", str(page.parent))
     assert isinstance(result.exception, BadInput)
     assert str(result.exception) == (
-        f"{bad}:1: is not a comparison page, which begins with “AI tool comparison”; here stands “nonsense”"
+        f"{bad}:1: this is not a comparison page; expected “AI tool comparison”, found “nonsense”"
     )
     assert result.stdout.startswith("new ")
     worse = run(sqlite, "import", "--json", str(bad), str(bad) + "x")
@@ -115,13 +115,13 @@ def test_more_files_than_one_transaction_takes_are_all_in(sqlite: Database, tmp_
 
 
 def test_the_sample_pages_are_comparisons_over_several_weeks(sqlite: Database) -> None:
-    drafts = [parse(text, name) for name, text, _ in pages()]
+    drafts = [parse_page(text, name) for name, text, _ in sample_pages()]
     assert len(drafts) == 12
-    assert max(days for *_, days in pages()) > 28
+    assert max(days for *_, days in sample_pages()) > 28
     assert all(3 * 2 <= len(one.quotes) <= 5 * 2 for one in drafts)
     sides = [one for each in drafts for one in (each.left, each.right)]
     assert {one.panel_ship for one in sides} == {0, 25, 50, 75, 100}
     assert None in {one.community_ship for one in sides}
     with sqlite.begin() as session:
-        store(session, drafts, utcnow())
+        import_comparisons(session, drafts, utcnow())
         assert len(session.scalars(select(ComparisonVersion)).all()) == 12

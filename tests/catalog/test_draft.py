@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.catalog.pages import draft, drafts
 
-from digest.catalog.draft import Draft, from_json, schema, version_fingerprint
+from digest.catalog.comparison_input import ComparisonInput, from_json, json_schema, version_fingerprint
 from digest.errors import BadInput
 
 FACTS = draft().model_dump(exclude={"published_at", "source"})
@@ -34,7 +34,7 @@ def refusal(data: str) -> str:
 
 
 @given(drafts())
-def test_a_comparison_comes_back_from_json_as_it_was(comparison: Draft) -> None:
+def test_a_comparison_comes_back_from_json_as_it_was(comparison: ComparisonInput) -> None:
     data = comparison.model_dump_json()
     assert from_json(data, "a.json") == [comparison]
     assert from_json(f"[{data}, {data}]", "a.json") == [comparison, comparison]
@@ -42,8 +42,8 @@ def test_a_comparison_comes_back_from_json_as_it_was(comparison: Draft) -> None:
 
 def test_the_schema_in_the_repository_is_that_of_the_models() -> None:
     kept = (files("digest.catalog") / "comparison.schema.json").read_text(encoding="utf-8")
-    assert json.loads(kept) == schema()
-    assert schema()["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert json.loads(kept) == json_schema()
+    assert json_schema()["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
 
 @pytest.mark.parametrize(

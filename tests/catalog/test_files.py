@@ -29,10 +29,10 @@ def test_any_bytes_are_a_comparison_or_one_line(
     path = place / f"wild{kind}"
     path.write_bytes(wild if isinstance(wild, bytes) else PAGE[: wild[0]] + wild[1] + PAGE[wild[0] :])
     with suppress(BadInput):
-        assert all(one.source == path.name for one in files.read(path))
+        assert all(one.source == path.name for one in files.read_file(path))
         return
     with pytest.raises(BadInput) as caught:
-        files.read(path)
+        files.read_file(path)
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith(str(path))
 
@@ -40,17 +40,17 @@ def test_any_bytes_are_a_comparison_or_one_line(
 def test_a_file_named_twice_is_read_once(tmp_path: Path) -> None:
     page = tmp_path / "a.txt"
     page.write_bytes(PAGE)
-    assert files.find([page, tmp_path, page]).files == (page,)
+    assert files.find_files([page, tmp_path, page]).files == (page,)
 
 
 def test_a_folder_that_holds_too_many_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "MAX_FILES", 2)
     for name in "abc":
         (tmp_path / f"{name}.txt").write_bytes(PAGE)
-    assert "more than 2 files" in files.find([tmp_path]).refused[0]
+    assert "more than 2 files" in files.find_files([tmp_path]).refused[0]
 
 
 def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(PAGE)
     (tmp_path / "round").symlink_to(tmp_path)
-    assert files.find([tmp_path]).files == (tmp_path / "a.txt",)
+    assert files.find_files([tmp_path]).files == (tmp_path / "a.txt",)

@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import event, func, select
 from tests.catalog.pages import draft, side, unparse
 
-from digest.catalog import history, importing, read
-from digest.catalog.draft import Draft
-from digest.catalog.importing import ImportResult, import_files, store
+from digest.catalog import importing, queries, tool_history
+from digest.catalog.comparison_input import ComparisonInput
+from digest.catalog.importing import ImportResult, import_comparisons, import_files
 from digest.catalog.models import Comparison, ComparisonVersion, Quote, Review, Tool
 from digest.db import Database
 
@@ -73,15 +73,19 @@ def test_a_folder_is_imported_and_twice_is_once(db: Database, folder: Path) -> N
 
 def test_a_changed_page_is_the_next_version_and_the_old_one_stays(db: Database) -> None:
     with db.begin() as session:
-        store(session, [draft()], NOW)
+        import_comparisons(session, [draft()], NOW)
     corrected = draft(left=side("Larkspur", panel_ship=25))
     with db.begin() as session:
-        assert [(one.change, one.version) for one in store(session, [corrected], LATER)] == [("changed", 2)]
+        assert [(one.change, one.version) for one in import_comparisons(session, [corrected], LATER)] == [
+            ("changed", 2)
+        ]
     with db.read() as session:
-        view = read.by_slug(session, "larkspur-vs-harrow-34b")
+        view = queries.get_by_slug(session, "larkspur-vs-harrow-34b")
         assert (view.version, view.left.panel_ship, view.published_at, view.added_at) == (2, 25, LATER, NOW)
         ids = session.scalars(select(ComparisonVersion.id).order_by(ComparisonVersion.number)).all()
-        assert [one.left.panel_ship for one in map(read.by_version(session, ids).__getitem__, ids)] == [
+        assert [
+            one.left.panel_ship for one in map(queries.fetch_by_version(session, ids).__getitem__, ids)
+        ] == [
             75,
             25,
         ]
@@ -91,14 +95,16 @@ def test_an_old_page_and_its_correction_can_lie_in_one_folder(db: Database) -> N
     both = [draft(), draft(left=side("Larkspur", panel_ship=25))]
     for changes in (["new", "changed"], ["unchanged", "unchanged"]):
         with db.begin() as session:
-            assert [one.change for one in store(session, both, NOW)] == changes
+            assert [one.change for one in import_comparisons(session, both, NOW)] == changes
 
 
 def test_the_same_tool_with_other_figures_has_another_review(db: Database) -> None:
     with db.begin() as session:
-        store(session, [draft(left=side("SmolLM3", panel_ship=100)), draft("SmolLM3", "Kettle")], NOW)
+        import_comparisons(
+            session, [draft(left=side("SmolLM3", panel_ship=100)), draft("SmolLM3", "Kettle")], NOW
+        )
     with db.read() as session:
-        past = history.of_tool(session, "smollm3")
+        past = tool_history.list_tool_reviews(session, "smollm3")
     assert {(one.review.panel_ship, one.comparisons) for one in past} == {
         (100, (("smollm3-vs-harrow-34b", "SmolLM3 vs Harrow 34B"),)),
         (75, (("smollm3-vs-kettle", "SmolLM3 vs Kettle"),)),
@@ -117,7 +123,7 @@ def test_a_bad_file_is_told_and_hinders_no_other(db: Database, folder: Path) -> 
     assert len(result.refused) == len(told.split("\n")) == 7
     for says in (
         "aa.txt:1: is not a comp",
-        "ab.txt:2: is not UTF-8",
+        "ab.txt:2: not UTF-8",
         "ac.txt: larger than 1 MB",
         "ad.json: $.",
     ):
@@ -131,7 +137,7 @@ def test_a_bad_file_is_told_and_hinders_no_other(db: Database, folder: Path) -> 
 
 
 def test_an_empty_folder_is_told(db: Database, tmp_path: Path) -> None:
-    assert "no comparison in this folder" in take(db, tmp_path).refused[0]
+    assert "no comparisons in this folder" in take(db, tmp_path).refused[0]
 
 
 def test_a_file_of_any_name_can_be_imported_and_told(db: Database, tmp_path: Path) -> None:
@@ -143,10 +149,10 @@ def test_a_file_of_any_name_can_be_imported_and_told(db: Database, tmp_path: Pat
 def test_a_date_is_the_drafts_own_then_the_one_given_then_now(db: Database) -> None:
     own, given = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 2, tzinfo=UTC)
     with db.begin() as session:
-        store(session, [draft("A", "B", published_at="2026-01-01"), draft("A", "C")], NOW, given)
-        store(session, [draft("A", "D")], NOW)
+        import_comparisons(session, [draft("A", "B", published_at="2026-01-01"), draft("A", "C")], NOW, given)
+        import_comparisons(session, [draft("A", "D")], NOW)
     with db.read() as session:
-        assert [(view.slug, view.published_at) for view in read.newest(session)] == [
+        assert [(view.slug, view.published_at) for view in queries.list_newest(session)] == [
             ("a-vs-d", NOW),
             ("a-vs-c", given),
             ("a-vs-b", own),
@@ -156,9 +162,9 @@ def test_a_date_is_the_drafts_own_then_the_one_given_then_now(db: Database) -> N
 def test_hostile_text_comes_out_as_it_went_in(db: Database) -> None:
     hostile = "{{ name }} <script>alert(1)</script> 👩‍👩‍👧 سلام नमस्ते ' \" \\ %s --"
     with db.begin() as session:
-        store(session, [draft(left=side("Larkspur", description=hostile, tagline=hostile))], NOW)
+        import_comparisons(session, [draft(left=side("Larkspur", description=hostile, tagline=hostile))], NOW)
     with db.read() as session:
-        left = read.newest(session)[0].left
+        left = queries.list_newest(session)[0].left
     assert left.description == left.tagline == hostile
 
 
@@ -169,7 +175,7 @@ def test_two_imports_at_once_add_each_thing_once(db: Database) -> None:
     def run(mine: list[object]) -> None:
         start.wait()
         with db.begin() as session:
-            results.extend(store(session, mine, NOW))  # type: ignore[arg-type]
+            results.extend(import_comparisons(session, mine, NOW))  # type: ignore[arg-type]
 
     threads = [Thread(target=run, args=(drafts[::step],)) for step in (1, -1, 1, -1)]
     for thread in threads:
@@ -182,13 +188,13 @@ def test_two_imports_at_once_add_each_thing_once(db: Database) -> None:
 
 def test_two_corrections_at_once_are_two_versions(db: Database) -> None:
     with db.begin() as session:
-        store(session, [draft()], NOW)
+        import_comparisons(session, [draft()], NOW)
     start = Barrier(2)
 
     def run(panel: int) -> None:
         start.wait()
         with db.begin() as session:
-            store(session, [draft(left=side("Larkspur", panel_ship=panel))], NOW)
+            import_comparisons(session, [draft(left=side("Larkspur", panel_ship=panel))], NOW)
 
     threads = [Thread(target=run, args=(panel,)) for panel in (0, 100)]
     for thread in threads:
@@ -202,7 +208,7 @@ def test_two_corrections_at_once_are_two_versions(db: Database) -> None:
 def test_an_import_takes_few_statements_however_many_there_are(db: Database) -> None:
     def spent(drafts: int, name: str) -> int:
         with statements(db) as seen, db.begin() as session:
-            store(session, [draft(f"{name} {one}", "Harrow") for one in range(drafts)], NOW)
+            import_comparisons(session, [draft(f"{name} {one}", "Harrow") for one in range(drafts)], NOW)
         return len(seen)
 
     assert spent(200, "Many") <= spent(2, "Few") + 8  # wide inserts are split
@@ -210,7 +216,7 @@ def test_an_import_takes_few_statements_however_many_there_are(db: Database) -> 
 
 def test_nothing_to_store_is_nothing(db: Database) -> None:
     with db.begin() as session:
-        assert store(session, [], NOW) == []
+        assert import_comparisons(session, [], NOW) == []
 
 
 @pytest.mark.skipif(
@@ -219,8 +225,10 @@ def test_nothing_to_store_is_nothing(db: Database) -> None:
 def test_the_real_pages_are_five_comparisons_of_six_tools(db: Database) -> None:
     assert [one.change for one in take(db, SEEDS).imported] == ["new"] * 5
     with db.read() as session:
-        assert sorted(one.review.panel_ship for one in history.of_tool(session, "smollm3")) == [75, 100]
-        assert len(history.of_tool(session, "smolvlm-3b")) == 1
+        assert sorted(
+            one.review.panel_ship for one in tool_history.list_tool_reviews(session, "smollm3")
+        ) == [75, 100]
+        assert len(tool_history.list_tool_reviews(session, "smolvlm-3b")) == 1
     assert counts(db) == [6, 7, 5, 5, 40]
 
 
@@ -229,11 +237,11 @@ def test_the_number_of_values_in_one_statement_has_no_bound(
 ) -> None:
     monkeypatch.setattr(importing, "CHUNK", 3)
     with db.begin() as session:
-        store(session, [draft(f"Tool {one}", "Harrow") for one in range(10)], NOW)
+        import_comparisons(session, [draft(f"Tool {one}", "Harrow") for one in range(10)], NOW)
     assert counts(db)[2] == 10
 
 
-def stated(panel: int, day: str) -> Draft:
+def stated(panel: int, day: str) -> ComparisonInput:
     return draft(side("Larkspur", panel_ship=panel), published_at=day)
 
 
@@ -243,16 +251,16 @@ def test_a_comparison_can_go_back_to_what_it_said_and_importing_it_all_again_cha
     course = [stated(75, "2026-01-01"), stated(50, "2026-02-01"), stated(75, "2026-03-01")]
     with db.begin() as session:
         for one, change in zip(course, ("new", "changed", "changed"), strict=True):
-            assert importing.store(session, [one], NOW)[0].change == change
-        assert read.newest(session)[0].left.panel_ship == 75
-        again = importing.store(session, [*course, *reversed(course)], NOW)
+            assert importing.import_comparisons(session, [one], NOW)[0].change == change
+        assert queries.list_newest(session)[0].left.panel_ship == 75
+        again = importing.import_comparisons(session, [*course, *reversed(course)], NOW)
         assert {one.change for one in again} == {"unchanged"}
 
 
 def test_an_older_page_that_comes_in_late_corrects_nothing(db: Database) -> None:
     with db.begin() as session:
-        importing.store(session, [stated(50, "2026-02-01"), stated(75, "2026-01-01")], NOW)
-        assert read.newest(session)[0].left.panel_ship == 50
-        assert read.count(session) == 1
-        importing.store(session, [stated(60, "2026-02-01")], NOW)
-        assert read.newest(session)[0].left.panel_ship == 60
+        importing.import_comparisons(session, [stated(50, "2026-02-01"), stated(75, "2026-01-01")], NOW)
+        assert queries.list_newest(session)[0].left.panel_ship == 50
+        assert queries.count_comparisons(session) == 1
+        importing.import_comparisons(session, [stated(60, "2026-02-01")], NOW)
+        assert queries.list_newest(session)[0].left.panel_ship == 60

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.catalog.pages import END, draft, drafts, side, unparse
 
-from digest.catalog.draft import Draft
-from digest.catalog.page import SIGN_UP, parse
+from digest.catalog.comparison_input import ComparisonInput
+from digest.catalog.text_page import SIGN_UP, parse_page
 from digest.errors import BadInput
 
 SEEDS = Path(__file__).parents[3] / "shared" / "seeds"
@@ -19,7 +19,7 @@ LINES = PAGE.split("\n")
 
 def refusal(text: str) -> str:
     with pytest.raises(BadInput) as caught:
-        parse(text, "pages/a.txt")
+        parse_page(text, "pages/a.txt")
     said = str(caught.value)
     assert "\n" not in said
     assert said.startswith("pages/a.txt:")
@@ -27,17 +27,19 @@ def refusal(text: str) -> str:
 
 
 @given(drafts())
-def test_a_page_is_read_as_it_was_written(comparison: Draft) -> None:
-    assert parse(unparse(comparison), "a.txt") == comparison
+def test_a_page_is_read_as_it_was_written(comparison: ComparisonInput) -> None:
+    assert parse_page(unparse(comparison), "a.txt") == comparison
 
 
 @given(drafts(), st.data())
-def test_a_page_cut_off_anywhere_is_refused_or_whole(comparison: Draft, data: st.DataObject) -> None:
+def test_a_page_cut_off_anywhere_is_refused_or_whole(
+    comparison: ComparisonInput, data: st.DataObject
+) -> None:
     page = unparse(comparison)
     end = page.rindex(SIGN_UP) + len(SIGN_UP)
     at = data.draw(st.integers(0, len(page) - 1))
     if at >= end:
-        assert parse(page[:at], "a.txt") == comparison
+        assert parse_page(page[:at], "a.txt") == comparison
     else:
         refusal(page[:at])
 
@@ -47,7 +49,7 @@ def test_a_page_cut_off_at_each_single_character_is_refused_or_whole() -> None:
     for at in range(end):
         refusal(PAGE[:at])
     for at in range(end, len(PAGE)):
-        assert parse(PAGE[:at], "a.txt") == draft()
+        assert parse_page(PAGE[:at], "a.txt") == draft()
 
 
 @given(st.text())
@@ -59,7 +61,7 @@ def test_any_text_is_a_comparison_or_one_line_of_refusal(text: str) -> None:
 def test_any_shuffling_of_a_page_is_a_comparison_or_one_line_of_refusal(lines: list[str]) -> None:
     page = "\n".join(lines)
     with suppress(BadInput):
-        assert isinstance(parse(page, "a.txt"), Draft)
+        assert isinstance(parse_page(page, "a.txt"), ComparisonInput)
         return
     refusal(page)
 
@@ -71,18 +73,18 @@ def test_a_page_that_lacks_a_line_is_refused(gone: int) -> None:
 
 def test_blanks_marks_and_foreign_line_ends_change_nothing() -> None:
     page = "\ufeff\r\n" + "\r\n\u00a0\r\n".join(f" {line}\u00a0 " for line in LINES) + "\r\n"
-    assert parse(page, "a.txt") == draft()
-    assert parse(PAGE.replace("\n", "\r"), "a.txt") == draft()
+    assert parse_page(page, "a.txt") == draft()
+    assert parse_page(PAGE.replace("\n", "\r"), "a.txt") == draft()
 
 
 def test_control_characters_go_and_the_text_stays() -> None:
-    assert parse(PAGE.replace("does one", "do\x00es\x1b \x08one"), "a.txt") == draft()
+    assert parse_page(PAGE.replace("does one", "do\x00es\x1b \x08one"), "a.txt") == draft()
 
 
 def test_a_dash_is_no_votes_yet_and_zero_is_zero() -> None:
     page = unparse(draft(left=side("Larkspur", community_ship=0)))
-    assert parse(page, "a.txt").left.community_ship == 0
-    assert parse(page, "a.txt").right.community_ship is None
+    assert parse_page(page, "a.txt").left.community_ship == 0
+    assert parse_page(page, "a.txt").right.community_ship is None
 
 
 def test_inner_quotation_marks_stay() -> None:
@@ -90,18 +92,18 @@ def test_inner_quotation_marks_stay() -> None:
     comparison = draft()
     quotes = (comparison.quotes[0].model_copy(update={"text": text}), *comparison.quotes[1:])
     page = unparse(comparison.model_copy(update={"quotes": quotes}))
-    assert parse(page, "a.txt").quotes[0].text == text
+    assert parse_page(page, "a.txt").quotes[0].text == text
 
 
 def test_a_tool_may_have_vs_in_its_name() -> None:
-    comparison = parse(unparse(draft("Tit vs Tat", "Chess vs Go vs Me")), "a.txt")
+    comparison = parse_page(unparse(draft("Tit vs Tat", "Chess vs Go vs Me")), "a.txt")
     assert (comparison.left.tool, comparison.right.tool) == ("Tit vs Tat", "Chess vs Go vs Me")
 
 
 def test_a_description_may_have_several_lines() -> None:
     long = "First line.\nPanel ship\nReviewer scorecard of a kind\nLast line."
     page = unparse(draft(left=side("Larkspur", description=long)))
-    assert parse(page, "a.txt").left.description == long
+    assert parse_page(page, "a.txt").left.description == long
 
 
 @pytest.mark.parametrize(
@@ -110,18 +112,18 @@ def test_a_description_may_have_several_lines() -> None:
         ("AI tool comparison", "Hello", 1, "is not a comparison page"),
         ("Larkspur vs Harrow 34B", "Larkspur vs Harrow", 2, "does not name the two tools"),
         ("75%\nPanel ship", "175%\nPanel ship", 7, "more than 100%"),
-        ("75%\nPanel ship", "7.5%\nPanel ship", 7, "no whole percentage"),
-        ("75%\nPanel ship", "—\nPanel ship", 7, "no whole percentage"),
-        ("—\nCommunity", "none\nCommunity", 9, "no whole percentage"),
-        ("—\nCommunity", "٧٥%\nCommunity", 9, "no whole percentage"),
+        ("75%\nPanel ship", "7.5%\nPanel ship", 7, "not a whole percentage"),
+        ("75%\nPanel ship", "—\nPanel ship", 7, "not a whole percentage"),
+        ("—\nCommunity", "none\nCommunity", 9, "not a whole percentage"),
+        ("—\nCommunity", "٧٥%\nCommunity", 9, "not a whole percentage"),
         ("Panel ship", "Panel", 8, "“Panel ship”"),
         ("\n“Reviewer 1 on the left.”", "", 28, "one is missing"),
         ("“Reviewer 1 on the left.”", "“”", 25, "empty"),
         ("on the left.”", "on the left.", 25, "does not end"),
         ("“Reviewer 1 on the left.”", "Reviewer 1 on the left.", 25, "outside the quotes"),
-        (END, f"{END}\n{PAGE}", 39, "a file one page"),
+        (END, f"{END}\n{PAGE}", 39, "one page per file"),
         (END, f"{END}\n{LINES[0]}", 32, "one page per file"),
-        ("Harrow 34B", "larkspur!", 2, "two tools"),
+        ("Harrow 34B", "larkspur!", 2, "two different tools"),
         ("Developer Tools", "D" * 121, 4, "120"),
     ],
 )
@@ -151,12 +153,12 @@ def test_a_page_without_quotes_is_refused() -> None:
 def test_the_real_pages_say_what_they_say() -> None:
     figures = {}
     for path in sorted(SEEDS.glob("*.txt")):
-        page = parse(path.read_text(encoding="utf-8"), path.name)
+        page = parse_page(path.read_text(encoding="utf-8"), path.name)
         figures[page.identity] = (page.left.panel_ship, page.right.panel_ship)
         assert len(page.quotes) == 8
         for one in (page.left, page.right):
             assert (one.category, one.community_ship, one.entry_price) == ("Developer Tools", None, "Free")
-        words = [*page.left.model_dump().values(), *page.right.model_dump().values()]
+        words = [*page.left.as_dict().values(), *page.right.as_dict().values()]
         for text in [*words, *(quote.text for quote in page.quotes)]:
             assert str(text if text is not None else "—") in path.read_text(encoding="utf-8")
     assert figures == {

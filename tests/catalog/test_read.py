@@ -7,10 +7,10 @@ import pytest
 from tests.catalog.pages import draft, side
 from tests.catalog.test_importing import statements
 
-from digest.catalog import history, read
-from digest.catalog.draft import from_json
-from digest.catalog.facts import facts
-from digest.catalog.importing import store
+from digest.catalog import queries, tool_history
+from digest.catalog.comparison_input import from_json
+from digest.catalog.importing import import_comparisons
+from digest.catalog.public_json import comparison_json
 from digest.db import Database
 from digest.errors import NotFound
 
@@ -21,51 +21,53 @@ NOW = datetime(2026, 11, 1, 9, 0, tzinfo=UTC)
 def filled(db: Database) -> Database:
     with db.begin() as session:
         for days in range(12):
-            store(session, [draft(f"Tool {days}", "Harrow", reviewers=3)], NOW + timedelta(days=days))
+            import_comparisons(
+                session, [draft(f"Tool {days}", "Harrow", reviewers=3)], NOW + timedelta(days=days)
+            )
     return db
 
 
 def test_a_view_holds_every_word(db: Database) -> None:
     comparison = draft(left=side("Larkspur", community_ship=0, tagline="50% off_"), source="a.txt")
     with db.begin() as session:
-        store(session, [comparison], NOW)
+        import_comparisons(session, [comparison], NOW)
     with db.read() as session:
-        view = read.by_slug(session, "larkspur-vs-harrow-34b")
+        view = queries.get_by_slug(session, "larkspur-vs-harrow-34b")
     assert (view.left.tool, view.left.tool_slug, view.left.community_ship) == ("Larkspur", "larkspur", 0)
     assert view.right.community_ship is None
-    assert [(one.place, one.side) for one in view.quotes] == [
+    assert [(one.reviewer, one.side) for one in view.quotes] == [
         (1, "left"),
         (1, "right"),
         (2, "left"),
         (2, "right"),
     ]
-    again = from_json(json.dumps(facts(view)), "a.json")[0]
+    again = from_json(json.dumps(comparison_json(view)), "a.json")[0]
     assert (again.left, again.right, again.quotes) == (comparison.left, comparison.right, comparison.quotes)
     assert (again.source, again.published_at) == ("a.txt", NOW)
 
 
 def test_the_newest_come_first_and_page_by_page(filled: Database) -> None:
     with filled.read() as session:
-        every = [view.slug for view in read.newest(session)]
-        paged = [view.slug for offset in (0, 5, 10) for view in read.newest(session, 5, offset)]
-        assert read.count(session) == 12
+        every = [view.slug for view in queries.list_newest(session)]
+        paged = [view.slug for offset in (0, 5, 10) for view in queries.list_newest(session, 5, offset)]
+        assert queries.count_comparisons(session) == 12
     assert every == paged == [f"tool-{days}-vs-harrow" for days in reversed(range(12))]
 
 
 def test_a_page_of_views_takes_two_statements(filled: Database) -> None:
     with filled.begin() as session, statements(filled) as seen:
-        assert all(len(view.quotes) == 6 for view in read.newest(session))
+        assert all(len(view.quotes) == 6 for view in queries.list_newest(session))
         assert len([one for one in seen if one.startswith("SELECT")]) == 2
 
 
 def test_what_is_not_there_is_not_found(filled: Database) -> None:
     with filled.read() as session:
         with pytest.raises(NotFound, match="no comparison nope"):
-            read.by_slug(session, "nope\x00")
+            queries.get_by_slug(session, "nope\x00")
         with pytest.raises(NotFound, match="no tool nope"):
-            history.of_tool(session, "nope")
-        assert read.by_version(session, [10_000, 10_001]) == {}
-        assert read.by_version(session, []) == {}
+            tool_history.list_tool_reviews(session, "nope")
+        assert queries.fetch_by_version(session, [10_000, 10_001]) == {}
+        assert queries.fetch_by_version(session, []) == {}
 
 
 @pytest.mark.parametrize(
@@ -73,15 +75,21 @@ def test_what_is_not_there_is_not_found(filled: Database) -> None:
 )
 def test_a_search_finds_what_holds_every_word(filled: Database, text: str, found: int) -> None:
     with filled.read() as session:
-        assert len(read.search(session, text)) == found
+        assert len(queries.search(session, text)) == found
 
 
 def test_a_tools_history_is_the_oldest_first(db: Database) -> None:
     with db.begin() as session:
         for day, panel in enumerate((100, 75, 50)):
-            store(session, [draft(left=side("Larkspur", panel_ship=panel))], NOW + timedelta(days=day))
+            import_comparisons(
+                session, [draft(left=side("Larkspur", panel_ship=panel))], NOW + timedelta(days=day)
+            )
     with db.read() as session:
-        assert [one.review.panel_ship for one in history.of_tool(session, "larkspur")] == [100, 75, 50]
+        assert [one.review.panel_ship for one in tool_history.list_tool_reviews(session, "larkspur")] == [
+            100,
+            75,
+            50,
+        ]
 
 
 def test_a_list_holds_just_the_versions_that_stand(db: Database) -> None:
@@ -92,14 +100,18 @@ def test_a_list_holds_just_the_versions_that_stand(db: Database) -> None:
                 one = draft(
                     side(f"Larkspur {place}", entry_price=price), "Harrow", published_at=dated.isoformat()
                 )
-                store(session, [one], NOW)
-        listed = read.newest(session, 10)
+                import_comparisons(session, [one], NOW)
+        listed = queries.list_newest(session, 10)
         assert [view.left.entry_price for view in sorted(listed, key=lambda view: view.slug)] == [
             "one",
             "three",
             "three",
             "one",
         ]
-        assert listed == read.newest(session) == [*read.newest(session, 1), *read.newest(session, 9, 1)]
-        assert listed[1:] == read.page(session, before=listed[0].id)
-        assert all(view == read.by_slug(session, view.slug) for view in listed)
+        assert (
+            listed
+            == queries.list_newest(session)
+            == [*queries.list_newest(session, 1), *queries.list_newest(session, 9, 1)]
+        )
+        assert listed[1:] == queries.list_page(session, before=listed[0].id)
+        assert all(view == queries.get_by_slug(session, view.slug) for view in listed)

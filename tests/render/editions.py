@@ -3,10 +3,11 @@
 from dataclasses import replace
 from datetime import date
 
-from digest.render.compile import press
-from digest.render.content import Block, Edition, Masthead, Quote, Side
-from digest.render.message_template import Reader, masked
-from digest.render.preview import Opened, open_mail
+from digest.catalog.comparison import ReviewerQuote
+from digest.render.compile import compile_issue
+from digest.render.content import Block, Edition, Masthead, Side
+from digest.render.message_template import MergeFields, encode_masked_address
+from digest.render.parsed_mail import ParsedMail, parse_mail
 
 BASE = "https://verdicts.example.org"
 MASTHEAD = Masthead(
@@ -53,9 +54,9 @@ def side(tool: str = "Parsnip", **facts: object) -> Side:
     return replace(usual, **facts)  # type: ignore[arg-type]
 
 
-def quotes() -> tuple[Quote, ...]:
+def quotes() -> tuple[ReviewerQuote, ...]:
     rows = [(name, place) for place in range(1, 5) for name in ("left", "right")]
-    return tuple(Quote(name, place, QUOTES[(place + (name == "right")) % 3]) for name, place in rows)
+    return tuple(ReviewerQuote(name, place, QUOTES[(place + (name == "right")) % 3]) for name, place in rows)
 
 
 def block(number: int = 1, **facts: object) -> Block:
@@ -87,9 +88,9 @@ def edition(picks: int = 5, **facts: object) -> Edition:
     return replace(usual, **facts)  # type: ignore[arg-type]
 
 
-def reader(*, address: str = "ada@example.com", length: int = 43) -> Reader:
-    text, html = masked("a•••@example.com")
-    return Reader(
+def reader(*, address: str = "ada@example.com", length: int = 43) -> MergeFields:
+    text, html = encode_masked_address("a•••@example.com")
+    return MergeFields(
         to=address.encode(),
         message_id=b"41.7@news.example.org",
         unsubscribe=b"U" * length,
@@ -101,9 +102,9 @@ def reader(*, address: str = "ada@example.com", length: int = 43) -> Reader:
 
 
 def mail(content: Edition, order: tuple[int, ...] | None = None, *, test: bool = False) -> bytes:
-    plate = press(content, test=test).plate(order)
+    plate = compile_issue(content, test=test).message_template(order)
     return plate.fill(reader())
 
 
-def opened(content: Edition, order: tuple[int, ...] | None = None, *, test: bool = False) -> Opened:
-    return open_mail(mail(content, order, test=test))
+def opened(content: Edition, order: tuple[int, ...] | None = None, *, test: bool = False) -> ParsedMail:
+    return parse_mail(mail(content, order, test=test))

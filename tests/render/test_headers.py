@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digest.render import headers
-from digest.render.clean import line
+from digest.render.clean import single_line
 
 WORDS = st.text(st.characters(exclude_categories=["Cs", "Cn", "Co"]), max_size=150)
 
@@ -34,7 +34,7 @@ def test_no_subject_breaks_its_header(subject: str) -> None:
     assert made.isascii()
     assert all(len(row) <= 78 for row in made.split("\r\n"))
     assert all(row.startswith(" ") for row in made.split("\r\n")[1:])
-    assert parsed("Subject", made) == line(subject)
+    assert parsed("Subject", made) == single_line(subject)
 
 
 @settings(deadline=None)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from tests.render.balance import Shape, faults
 from tests.render.editions import MASTHEAD, block, edition, opened, quotes, side
 
-from digest.render.clean import line
-from digest.render.compile import press
-from digest.render.content import Quote
+from digest.catalog.comparison import ReviewerQuote
+from digest.render.clean import single_line
+from digest.render.compile import compile_issue
 
 TRICKS = [
     "{{ 7*7 }}",
@@ -40,7 +40,7 @@ TRICKS = [
 def test_it_is_shown_as_it_was_written(trick: str) -> None:
     hostile = replace(
         block(1, left=side(tool=trick, tagline=trick, category=trick, entry_price=trick)),
-        quotes=(Quote("left", 1, trick), Quote("right", 2, "Plain.")),
+        quotes=(ReviewerQuote("left", 1, trick), ReviewerQuote("right", 2, "Plain.")),
     )
     content = edition(
         subject=trick,
@@ -64,7 +64,7 @@ def test_it_is_shown_as_it_was_written(trick: str) -> None:
 
 def test_control_characters_are_gone_and_the_rest_stays() -> None:
     name = "a\x00b\x07c\x1bd\ufffee\u2028f\x85g\tg"
-    assert line(name) == "abcde f g g"
+    assert single_line(name) == "abcde f g g"
     made = opened(edition(blocks=(block(1, left=side(tool=name)),)))
     assert "abcde f g g" in Shape(made.html).text
 
@@ -84,7 +84,7 @@ def test_a_sender_name_starts_no_header() -> None:
 
 def test_a_word_of_ten_thousand_characters_passes() -> None:
     word = "x" * 10_000
-    content = edition(blocks=(block(1, left=side(tool=word), quotes=(Quote("left", 1, word),)),))
+    content = edition(blocks=(block(1, left=side(tool=word), quotes=(ReviewerQuote("left", 1, word),)),))
     made = opened(content)
     assert word in made.html
     assert word in made.text
@@ -108,19 +108,19 @@ def test_any_text_reaches_both_parts(words: list[str], panel: int, community: in
         1,
         left=side(tool=tool, tagline=tagline, category=category, entry_price=price, panel_ship=panel),
         right=side(community_ship=community),
-        quotes=(Quote("left", 1, said), *quotes()[1:2]),
+        quotes=(ReviewerQuote("left", 1, said), *quotes()[1:2]),
         note=note,
     )
     content = edition(subject=subject, intro=note, blocks=(one,), masthead=replace(MASTHEAD, name=name))
     made = opened(content)
     html, text = _squeezed(Shape(made.html).text), _squeezed(made.text)
     for wanted in (tool, tagline, price, name, said[:40]):
-        assert _squeezed(line(wanted)) in html
-        assert _squeezed(line(wanted)) in text
-    assert _squeezed(category and line(category)) in html
-    assert made.subject == line(subject)
+        assert _squeezed(single_line(wanted)) in html
+        assert _squeezed(single_line(wanted)) in text
+    assert _squeezed(category and single_line(category)) in html
+    assert made.subject == single_line(subject)
     assert faults(made.html) == []
-    assert press(content).to_bytes() == press(content).to_bytes()
+    assert compile_issue(content).to_bytes() == compile_issue(content).to_bytes()
 
 
 def _squeezed(text: str) -> str:

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from tests.render.editions import MASTHEAD, edition, opened
 
-from digest.render.footer_address import imprint
-from digest.render.letters import letter
+from digest.render.footer_address import footer_address
+from digest.render.letters import render_letter
 
 
 @pytest.mark.parametrize(
@@ -22,18 +22,18 @@ from digest.render.letters import letter
     ],
 )
 def test_an_address_that_begins_with_the_name_has_it_once(address: str, rows: tuple[str, ...]) -> None:
-    assert imprint("Weekly", address) == rows
+    assert footer_address("Weekly", address) == rows
 
 
 def test_a_name_of_marks_is_a_name() -> None:
-    assert imprint("C++ (beta)", "C++ (beta)\nStreet") == ("C++ (beta)", "Street")
-    assert imprint("+", "7 Street") == ("+", "7 Street")
+    assert footer_address("C++ (beta)", "C++ (beta)\nStreet") == ("C++ (beta)", "Street")
+    assert footer_address("+", "7 Street") == ("+", "7 Street")
 
 
 def test_an_issue_and_a_letter_end_alike() -> None:
     name = MASTHEAD.name
     content = edition(1, masthead=replace(MASTHEAD, postal_address=f"{name}\n1 Main Street"))
-    rows = letter(
+    rows = render_letter(
         "notice",
         {"publication": name, "postal_address": f"{name}\n1 Main Street", "heading": "H", "paragraphs": []},
     )

@@ -2,7 +2,7 @@ import pytest
 from tests.render.balance import Shape, faults
 
 from digest.errors import BadInput
-from digest.render.letters import KINDS, Rendered, letter
+from digest.render.letters import KINDS, RenderedLetter, render_letter
 
 U = "https://verdicts.example.org"
 SHARED = {"publication": "Weekly Tool Verdicts", "postal_address": "Example Press Ltd\n10115 Berlin"}
@@ -23,8 +23,8 @@ FACTS: dict[str, dict[str, object]] = {
 }
 
 
-def made(kind: str, **more: object) -> Rendered:
-    return letter(kind, SHARED | FACTS[kind] | more)
+def made(kind: str, **more: object) -> RenderedLetter:
+    return render_letter(kind, SHARED | FACTS[kind] | more)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -83,8 +83,8 @@ def test_a_hostile_fact_is_text() -> None:
 
 def test_a_missing_fact_is_named() -> None:
     with pytest.raises(BadInput, match="the letter confirm lacks confirm_url, expires"):
-        letter("confirm", SHARED | {"asked_at": "today"})
+        render_letter("confirm", SHARED | {"asked_at": "today"})
     with pytest.raises(BadInput, match="no letter called 'thanks'"):
-        letter("thanks", SHARED)
+        render_letter("thanks", SHARED)
     with pytest.raises(BadInput, match="list of strings"):
         made("notice", paragraphs="one")

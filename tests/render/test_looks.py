@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page
 from tests.render.editions import block, edition, opened, side
 from tests.render.test_letters import made
 
-from digest.render.content import Quote
+from digest.catalog.comparison import ReviewerQuote
 
 LONG = "Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichenfabrik" * 2
 
@@ -24,7 +24,7 @@ def hostile() -> str:
         1,
         left=tool,
         right=tool,
-        quotes=(Quote("left", 1, LONG),),
+        quotes=(ReviewerQuote("left", 1, LONG),),
         note=f"{LONG} [{LONG}](https://example.org)",
     )
     return opened(edition(blocks=(one, replace(one, pick_id=2)), intro=f"{LONG}\n\n    {LONG}")).html

@@ -50,8 +50,8 @@ def test_links_go_by_way_of_us_but_not_addresses() -> None:
 
 def test_a_mail_has_the_headings_that_it_has_itself() -> None:
     assert markdown.to_html("# One").startswith("<h3>One")
-    assert "font-weight:bold" in markdown.Rendering("# One").html
-    assert "<h" not in markdown.Rendering("# One\n\n## Two").html
+    assert "font-weight:bold" in markdown.RenderedMarkdown("# One").html
+    assert "<h" not in markdown.RenderedMarkdown("# One\n\n## Two").html
 
 
 def test_pictures_are_left_out() -> None:
@@ -78,7 +78,7 @@ def test_a_text_that_is_too_long_says_so() -> None:
 def test_any_markdown_makes_sound_html_and_a_mail(text: str) -> None:
     html = markdown.to_html(text)
     assert Shape(html).faults == []
-    mjml_to_html(_mail(markdown.Rendering(text).html))
+    mjml_to_html(_mail(markdown.RenderedMarkdown(text).html))
     markdown.to_text(text)
 
 

@@ -14,10 +14,10 @@ from tests.render.balance import Shape, faults
 from tests.render.editions import BASE, MASTHEAD, block, edition, mail, opened, reader, side
 
 from digest.errors import BadInput
-from digest.render.compile import MAGIC, Pressed, press
+from digest.render.compile import MAGIC, CompiledIssue, compile_issue
 from digest.render.content import Edition, to_json
-from digest.render.preview import open_mail
-from digest.render.slots import for_content
+from digest.render.parsed_mail import parse_mail
+from digest.render.slots import slots_for
 
 
 def test_the_mail_says_everything_in_both_parts() -> None:
@@ -57,7 +57,7 @@ def test_no_list_header_is_folded_or_encoded() -> None:
 
 
 def test_the_date_is_the_one_it_was_frozen_with() -> None:
-    plate = press(edition(), dated=datetime(2026, 11, 24, 8, 30, tzinfo=UTC)).plate()
+    plate = compile_issue(edition(), dated=datetime(2026, 11, 24, 8, 30, tzinfo=UTC)).message_template()
     assert b"\r\nDate: Tue, 24 Nov 2026 08:30:00 +0000\r\n" in plate.fill(reader())
 
 
@@ -82,7 +82,7 @@ def test_the_wire_is_ascii_in_short_lines_that_need_no_dot_stuffing() -> None:
 
 
 def test_a_token_of_sixty_characters_keeps_lines_short() -> None:
-    plate = press(edition()).plate()
+    plate = compile_issue(edition()).message_template()
     wire = plate.fill(reader(length=60))
     assert all(len(row) <= 76 for row in wire.partition(b"\r\n\r\n")[2].split(b"\r\n"))
 
@@ -94,33 +94,33 @@ def followed(part: str) -> set[int]:
 
 def test_nothing_private_is_left_over() -> None:
     content = edition()
-    mark = for_content(to_json(content)).mark
+    mark = slots_for(to_json(content)).mark
     made = opened(content)
     body = made.html + made.text + repr([row for row in made.headers if row[0] != "Content-Type"])
     assert mark not in body
 
 
 def test_a_content_that_holds_its_own_mark_gets_another() -> None:
-    first = for_content("some text").mark
-    assert first != for_content("some text" + first).mark
-    assert for_content("some text") == for_content("some text")
+    first = slots_for("some text").mark
+    assert first != slots_for("some text" + first).mark
+    assert slots_for("some text") == slots_for("some text")
 
 
 def test_any_blocks_in_any_order_close_what_they_open() -> None:
-    pressed = press(edition(4))
+    pressed = compile_issue(edition(4))
     for size in range(5):
         for order in itertools.permutations(pressed.picks, size):
-            plate = pressed.plate(order)
-            made = open_mail(plate.fill(reader()))
+            plate = pressed.message_template(order)
+            made = parse_mail(plate.fill(reader()))
             assert faults(made.html) == []
             wanted = {link.number for link in pressed.links if link.pick_id in {None, *order}}
             assert followed(made.html) == followed(made.text) == wanted
 
 
 def test_a_block_left_out_leaves_no_trace_in_either_part() -> None:
-    pressed = press(edition(3))
-    plate = pressed.plate((3, 1))
-    made = open_mail(plate.fill(reader()))
+    pressed = compile_issue(edition(3))
+    plate = pressed.message_template((3, 1))
+    made = parse_mail(plate.fill(reader()))
     for part in (made.html, made.text):
         assert part.index("Lantern DB vs Marmalade 70B") < part.index("Quillet Mini vs Tinwhistle")
         assert "Orrery 3 vs Halyard" not in part
@@ -130,14 +130,14 @@ def test_a_block_left_out_leaves_no_trace_in_either_part() -> None:
 
 def test_a_pick_that_is_not_there_is_refused() -> None:
     with pytest.raises(BadInput, match="each at most once"):
-        press(edition(2)).plate((1, 9))
+        compile_issue(edition(2)).message_template((1, 9))
     with pytest.raises(BadInput, match="each at most once"):
-        press(edition(2)).plate((1, 1))
+        compile_issue(edition(2)).message_template((1, 1))
 
 
 def test_every_link_goes_by_way_of_us_and_says_where() -> None:
     content = edition(2)
-    pressed = press(content)
+    pressed = compile_issue(content)
     assert [link.number for link in pressed.links] == [1, 2, 3]
     assert pressed.links[0] == type(pressed.links[0])(
         1, None, "https://example.net/primer", pressed.links[0].label
@@ -152,7 +152,7 @@ def test_every_link_goes_by_way_of_us_and_says_where() -> None:
 
 
 def test_a_test_mail_is_marked_and_its_links_record_nothing() -> None:
-    pressed = press(edition(2), test=True)
+    pressed = compile_issue(edition(2), test=True)
     made = opened(edition(2), test=True)
     assert made.subject == "[Test] Parsnip against Tinwhistle, and more"
     assert pressed.links == ()
@@ -163,25 +163,25 @@ def test_a_test_mail_is_marked_and_its_links_record_nothing() -> None:
 
 
 def test_the_same_issue_gives_the_same_bytes() -> None:
-    assert press(edition()).to_bytes() == press(edition()).to_bytes()
+    assert compile_issue(edition()).to_bytes() == compile_issue(edition()).to_bytes()
     assert mail(edition()) == mail(edition())
-    assert press(edition()).to_bytes() != press(edition(subject="Another")).to_bytes()
+    assert compile_issue(edition()).to_bytes() != compile_issue(edition(subject="Another")).to_bytes()
 
 
 def test_it_comes_back_from_the_record_as_it_was() -> None:
-    pressed = press(edition())
-    again = Pressed.from_bytes(pressed.to_bytes())
+    pressed = compile_issue(edition())
+    again = CompiledIssue.from_bytes(pressed.to_bytes())
     assert again == pressed
-    plate, other = pressed.plate(), again.plate()
+    plate, other = pressed.message_template(), again.message_template()
     assert plate.fill(reader()) == other.fill(reader())
 
 
 def test_bytes_of_something_else_are_refused() -> None:
     with pytest.raises(BadInput, match="no pressed issue"):
-        Pressed.from_bytes(b"digest-pressed-0\n")
+        CompiledIssue.from_bytes(b"digest-pressed-0\n")
 
 
-WHOLE = press(edition(1)).to_bytes()
+WHOLE = compile_issue(edition(1)).to_bytes()
 FIELDS = ("version", "links", "html_bytes", "headers", "text", "between", "html", "end")
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=9),
@@ -192,30 +192,30 @@ JSON = st.recursive(
 @given(st.integers(len(MAGIC), len(WHOLE) - 1))
 def test_a_record_that_was_cut_short_is_refused(place: int) -> None:
     with pytest.raises(BadInput, match="damaged"):
-        Pressed.from_bytes(WHOLE[:place])
+        CompiledIssue.from_bytes(WHOLE[:place])
 
 
 @given(st.integers(len(MAGIC), len(WHOLE) - 1), st.integers(1, 255))
 def test_a_damaged_byte_is_refused_or_does_no_harm(place: int, flip: int) -> None:
     damaged = WHOLE[:place] + bytes([WHOLE[place] ^ flip]) + WHOLE[place + 1 :]
     with suppress(BadInput):
-        assert Pressed.from_bytes(damaged).to_bytes() == WHOLE  # some bits of it say nothing
+        assert CompiledIssue.from_bytes(damaged).to_bytes() == WHOLE  # some bits of it say nothing
 
 
 @given(JSON)
 def test_another_record_behind_the_right_mark_is_bad_input_and_nothing_worse(record: object) -> None:
     with suppress(BadInput):
-        Pressed.from_bytes(MAGIC + zlib.compress(json.dumps(record).encode()))
+        CompiledIssue.from_bytes(MAGIC + zlib.compress(json.dumps(record).encode()))
 
 
 @pytest.mark.parametrize("record", [b"[" * 100_000, b"\xff", b"", b"{}"])
 def test_what_is_no_record_is_refused(record: bytes) -> None:
     with pytest.raises(BadInput, match="damaged"):
-        Pressed.from_bytes(MAGIC + zlib.compress(record))
+        CompiledIssue.from_bytes(MAGIC + zlib.compress(record))
 
 
 def test_an_address_cannot_break_out_of_its_header() -> None:
-    plate = press(edition(1)).plate()
+    plate = compile_issue(edition(1)).message_template()
     with pytest.raises(ValueError, match="line break"):
         plate.fill(reader(address="a@example.org>\r\nBcc: all@example.org"))
 
@@ -225,14 +225,14 @@ def test_an_address_cannot_break_out_of_its_header() -> None:
 )
 def test_a_base_url_that_is_none_is_refused(base: str) -> None:
     with pytest.raises(BadInput, match="no web address"):
-        press(edition(base_url=base))
+        compile_issue(edition(base_url=base))
 
 
 def test_five_picks_stay_far_below_what_gmail_clips() -> None:
-    pressed = press(edition(5))
+    pressed = compile_issue(edition(5))
     assert abs(pressed.html_bytes - len(opened(edition(5)).html.encode())) < 400
     assert pressed.html_bytes < 60_000
-    assert press(edition(12)).html_bytes < 90_000
+    assert compile_issue(edition(12)).html_bytes < 90_000
 
 
 def test_an_issue_without_picks_intro_or_reply_address_is_still_a_mail() -> None:

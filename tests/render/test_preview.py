@@ -2,11 +2,11 @@ import pytest
 from tests.render.editions import edition, mail
 
 from digest.errors import BadInput
-from digest.render.preview import open_mail
+from digest.render.parsed_mail import parse_mail
 
 
 def test_what_is_previewed_is_what_is_sent() -> None:
-    made = open_mail(mail(edition()))
+    made = parse_mail(mail(edition()))
     assert made.subject == edition().subject
     assert made.html.startswith("<!doctype html>")
     assert made.text.startswith("Weekly Tool Verdicts")
@@ -15,4 +15,4 @@ def test_what_is_previewed_is_what_is_sent() -> None:
 
 def test_a_mail_without_its_parts_is_refused() -> None:
     with pytest.raises(BadInput, match="no text/html part"):
-        open_mail(b"Subject: x\r\n\r\nwords")
+        parse_mail(b"Subject: x\r\n\r\nwords")

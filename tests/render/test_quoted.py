@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digest.render import quoted_printable
-from digest.render.message_template import masked
+from digest.render.message_template import encode_masked_address
 from digest.render.slots import Piece
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), max_size=300)
@@ -45,7 +45,7 @@ def test_whatever_is_encoded_comes_back(parts: list[str | int], token: str) -> N
 @settings(deadline=None)
 @given(TEXT)
 def test_a_masked_address_is_safe_in_its_slot(address: str) -> None:
-    text, html = masked(address)
+    text, html = encode_masked_address(address)
     for value in (text, html):
         assert all(len(line) <= 76 and not line.startswith(b".") for line in value.split(b"\r\n"))
         assert value.isascii()

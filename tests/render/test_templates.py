@@ -28,14 +28,18 @@ KNOWN = {
 
 
 def test_every_letter_has_its_three_templates_and_no_other() -> None:
-    folders = {folder.name for folder in environment.folder().iterdir() if folder.is_dir()}
+    folders = {folder.name for folder in environment.templates_folder().iterdir() if folder.is_dir()}
     assert folders == set(LETTERS)
     for name in folders:
-        assert {file.name for file in (environment.folder() / name).iterdir()} == set(environment.PARTS)
+        assert {file.name for file in (environment.templates_folder() / name).iterdir()} == set(
+            environment.PARTS
+        )
 
 
 @pytest.mark.parametrize(
-    "file", sorted(environment.folder().rglob("*.mjml")), ids=lambda file: f"{file.parent.name}/{file.name}"
+    "file",
+    sorted(environment.templates_folder().rglob("*.mjml")),
+    ids=lambda file: f"{file.parent.name}/{file.name}",
 )
 def test_every_tag_and_attribute_is_one_that_mjml_knows(file: Path) -> None:
     for name, attributes in re.findall(r"<(mj[\w-]*)((?:\s+[\w-]+=\"[^\"]*\")*)\s*/?>", file.read_text()):
@@ -54,7 +58,7 @@ def test_markup_is_escaped_and_text_is_not() -> None:
 
 def test_a_name_that_is_not_there_is_an_error() -> None:
     with pytest.raises(UndefinedError):
-        environment.fill("issue", "subject.txt")
+        environment.render_template("issue", "subject.txt")
 
 
 def test_attributes_keep_their_letters() -> None:

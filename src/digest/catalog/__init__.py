@@ -1,1 +1,1 @@
-"""The comparisons: tools, their reviews, and two reviews side by side with what each reviewer said."""
+"""The comparisons: tools, their reviews, and two reviews side by side with the reviewers' quotes."""

@@ -1,4 +1,4 @@
-"""The files of an import: which there are, and what is in each. Everything wrong with one is a single line."""
+"""Finds and reads the files of an import. Whatever is wrong with a file is reported in one line."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -7,89 +7,94 @@ from itertools import islice
 from pathlib import Path
 
 from digest.catalog import clean
-from digest.catalog.draft import Draft, from_json
-from digest.catalog.page import parse
+from digest.catalog.comparison_input import ComparisonInput, from_json
+from digest.catalog.text_page import parse_page
 from digest.errors import BadInput
 
 MAX_BYTES = 1_000_000
 MAX_FILES = 200_000
-KINDS = frozenset({".txt", ".json"})
+EXTENSIONS = frozenset({".txt", ".json"})
 
 
 @dataclass(frozen=True)
-class Found:
-    """The files to read, in order, and a line for each path that cannot be looked at."""
+class FileList:
+    """The files to read, in order, and an error line for each path that cannot be read."""
 
     files: tuple[Path, ...]
     refused: tuple[str, ...]
 
 
-def find(paths: Iterable[Path]) -> Found:
-    """The files that `paths` name: each file once, and in a folder every .txt and .json, sorted, none hidden.
+def find_files(paths: Iterable[Path]) -> FileList:
+    """The files in `paths`, each once; in a folder every visible .txt and .json file, sorted.
 
-    A file that is named itself may be called anything: what is not .json is taken for a text page.
+    A file given by name may have any extension: everything but .json is read as a text page.
     """
     files: dict[Path, None] = {}
     refused: list[str] = []
     for path in paths:
         try:
-            files.update(dict.fromkeys(_within(path, refused)))
+            files.update(dict.fromkeys(_expand(path, refused)))
         except BadInput as error:
             refused.append(str(error))
-    return Found(tuple(files), tuple(refused))
+    return FileList(tuple(files), tuple(refused))
 
 
-def _within(path: Path, refused: list[str]) -> list[Path]:
+def _expand(path: Path, refused: list[str]) -> list[Path]:
     try:
         if path.is_dir():
-            return _in_folder(path, refused)
+            return _list_folder(path, refused)
         if path.is_file():
             return [path]
-        what = "is neither file nor folder" if path.exists() else "there is no such file"
+        problem = "is neither file nor folder" if path.exists() else "there is no such file"
     except (OSError, ValueError) as error:
-        what = f"cannot be read: {_reason(error)}"
-    raise BadInput(f"{shown(path)}: {what}")
+        problem = f"cannot be read: {_reason(error)}"
+    raise BadInput(f"{display_name(path)}: {problem}")
 
 
-def _in_folder(folder: Path, refused: list[str]) -> list[Path]:
-    before, found = len(refused), list(islice(_walk(folder, refused), MAX_FILES + 1))
+def _list_folder(folder: Path, refused: list[str]) -> list[Path]:
+    refused_before = len(refused)
+    found = list(islice(_walk(folder, refused), MAX_FILES + 1))
     if len(found) > MAX_FILES:
-        raise BadInput(f"{shown(folder)}: more than {MAX_FILES:,} files; import its folders one by one")
-    if not found and len(refused) == before:
-        raise BadInput(f"{shown(folder)}: no comparison in this folder; pages end in .txt, JSON in .json")
+        raise BadInput(
+            f"{display_name(folder)}: more than {MAX_FILES:,} files; import its subfolders one by one"
+        )
+    if not found and len(refused) == refused_before:
+        raise BadInput(
+            f"{display_name(folder)}: no comparisons in this folder; text pages end in .txt, JSON files in .json"
+        )
     return found
 
 
 def _walk(folder: Path, refused: list[str]) -> Iterator[Path]:
-    def closed(error: OSError) -> None:
-        refused.append(f"{shown(error.filename)}: cannot be read: {_reason(error)}")
+    def report(error: OSError) -> None:
+        refused.append(f"{display_name(error.filename)}: cannot be read: {_reason(error)}")
 
-    for here, folders, names in os.walk(folder, onerror=closed):
+    for parent, folders, names in os.walk(folder, onerror=report):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            path = Path(here, name)
-            if not name.startswith(".") and path.suffix.lower() in KINDS and path.is_file():
+            path = Path(parent, name)
+            if not name.startswith(".") and path.suffix.lower() in EXTENSIONS and path.is_file():
                 yield path
 
 
-def read(path: Path) -> list[Draft]:
-    """The comparisons in the file at `path`: one on a page, one or more in JSON, each with its source.
+def read_file(path: Path) -> list[ComparisonInput]:
+    """The comparisons in the file at `path`: one on a text page, one or more in JSON, each with its source.
 
-    Raises BadInput, one line that names the file and the line or JSON path.
+    Raises BadInput: one line with the file and the line number or JSON path.
     """
-    name = shown(path)
-    return read_bytes(_data(path, name), name, shown(path.name), json=path.suffix.lower() == ".json")
+    name = display_name(path)
+    return parse_bytes(_data(path, name), name, display_name(path.name), json=path.suffix.lower() == ".json")
 
 
-def read_bytes(data: bytes, name: str, source: str, *, json: bool) -> list[Draft]:
-    """The comparisons in a file's content. `name` stands in errors; `source` for those that name none themselves.
+def parse_bytes(data: bytes, name: str, source: str, *, json: bool) -> list[ComparisonInput]:
+    """The comparisons in a file's content. Errors show `name`; `source` is used where the file gives none.
 
-    Raises BadInput as `read`.
+    Raises BadInput as `read_file`.
     """
     if len(data) > MAX_BYTES:
-        raise BadInput(f"{name}: larger than 1 MB; a page is a few kilobytes, and a JSON list can be split")
+        raise BadInput(f"{name}: larger than 1 MB; a page has a few kilobytes, and a JSON list can be split")
     text = _text(data, name)
-    drafts = from_json(text, name) if json else [parse(text, name)]
+    drafts = from_json(text, name) if json else [parse_page(text, name)]
     return [draft if draft.source else draft.model_copy(update={"source": source}) for draft in drafts]
 
 
@@ -106,12 +111,12 @@ def _text(data: bytes, name: str) -> str:
         return data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise BadInput(f"{name}:{line}: is not UTF-8 text; save it as UTF-8") from None
+        raise BadInput(f"{name}:{line}: not UTF-8 text; save it as UTF-8") from None
 
 
-def shown(path: Path | str) -> str:
-    """A file's name as it can stand in an error, in a database and on a terminal: one line of valid text."""
-    return str(clean.line(os.fsencode(path).decode(errors="replace"))) or "?"
+def display_name(path: Path | str) -> str:
+    """A file's name that is safe in an error, a database and a terminal: one line of valid text."""
+    return str(clean.single_line(os.fsencode(path).decode(errors="replace"))) or "?"
 
 
 def _reason(error: Exception) -> str:

@@ -1,179 +1,186 @@
-"""Drafts into the catalog: what is there is recognised, what changed is a new version, nothing is overwritten.
+"""Imports comparisons into the catalog: known ones are recognised, changed ones become new versions.
 
-A handful of statements for any number of drafts. Two imports at once are safe: what both would add is inserted in
-one order with ON CONFLICT DO NOTHING and read back, and a comparison is locked before its versions are counted.
+Nothing is overwritten, and any number of comparisons takes a handful of statements. Two imports at once are safe:
+rows that both would add are inserted in one order with ON CONFLICT DO NOTHING and read back, and a comparison is
+locked before its versions are counted.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from digest.catalog import files
-from digest.catalog.draft import Draft, Side, review_fingerprint, version_fingerprint
+from digest.catalog.comparison import ToolReview
+from digest.catalog.comparison_input import ComparisonInput, review_fingerprint, version_fingerprint
 from digest.catalog.models import Comparison, ComparisonVersion, Quote, Review, Tool
-from digest.catalog.slug import tool_slug
 from digest.db import upsert
 from digest.errors import BadInput
 
-CHUNK = 500  # values in one IN: far below what either database takes
-NEVER = datetime.min.replace(tzinfo=UTC)
+CHUNK: Final = 500  # values in one IN: far below the limit of either database
+NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 _T = TypeVar("_T")
-Change = Literal["new", "changed", "unchanged"]
+ChangeKind = Literal["new", "changed", "unchanged"]
 
 
 @dataclass(frozen=True)
-class Imported:
-    """What became of one draft: it is version `version` of the comparison `slug`."""
+class ImportedComparison:
+    """The result for one comparison: it is version `version` of the comparison `slug`."""
 
     source: str
     slug: str
-    change: Change
+    change: ChangeKind
     version: int
 
 
 @dataclass(frozen=True)
 class ImportResult:
-    """What became of each comparison, and one line for each file that could not be used."""
+    """The result for each comparison, and an error line for each file that could not be imported."""
 
-    imported: tuple[Imported, ...] = ()
+    imported: tuple[ImportedComparison, ...] = ()
     refused: tuple[str, ...] = ()
 
     def __add__(self, other: "ImportResult") -> "ImportResult":
         return ImportResult(self.imported + other.imported, self.refused + other.refused)
 
-    def count(self, change: Change) -> int:
-        """How many were `change`."""
-        return sum(one.change == change for one in self.imported)
+    def count(self, change: ChangeKind) -> int:
+        """The number of comparisons that were `change`."""
+        return sum(result.change == change for result in self.imported)
 
 
 def import_files(
     session: Session, paths: Iterable[Path], now: datetime, published: datetime | None = None
 ) -> ImportResult:
-    """Import what `paths` name, files and folders. A bad file is a line in `refused`, and hinders no other.
+    """Import the files and folders in `paths`. A file with an error is a line in `refused`; the rest is imported.
 
-    `published` is the date of those that bring none; without it, that is `now`.
+    `published` dates comparisons that have no date of their own; `now` by default.
     """
-    found = files.find(paths)
-    drafts, refused = read_all(found.files)
-    imported = store(session, drafts, now, published)
+    found = files.find_files(paths)
+    inputs, refused = read_files(found.files)
+    imported = import_comparisons(session, inputs, now, published)
     return ImportResult(tuple(imported), found.refused + refused)
 
 
-def read_all(paths: Iterable[Path]) -> tuple[list[Draft], tuple[str, ...]]:
-    """What the files at `paths` hold, and one line for each that cannot be used. Needs no database."""
-    drafts: list[Draft] = []
+def read_files(paths: Iterable[Path]) -> tuple[list[ComparisonInput], tuple[str, ...]]:
+    """The comparisons in the files at `paths`, and an error line for each file that is refused. Needs no database."""
+    inputs: list[ComparisonInput] = []
     refused = []
     for path in paths:
         try:
-            drafts += files.read(path)
+            inputs += files.read_file(path)
         except BadInput as error:
             refused.append(str(error))
-    return drafts, tuple(refused)
+    return inputs, tuple(refused)
 
 
-def store(
-    session: Session, drafts: Sequence[Draft], now: datetime, published: datetime | None = None
-) -> list[Imported]:
-    """Put `drafts` into the catalog, in their order; one result for each.
+def import_comparisons(
+    session: Session, inputs: Sequence[ComparisonInput], now: datetime, published: datetime | None = None
+) -> list[ImportedComparison]:
+    """Import `inputs` in their order; one result for each.
 
-    A draft that says what any version of its comparison says is unchanged, so that an old page and its correction
-    can lie in one folder; one that bears a later date than what stands takes the comparison back to what it said.
-    Its date is its own, else `published`, else `now`.
+    An input that repeats any version of its comparison is unchanged, so an old page and its correction may lie in
+    one folder. If it has a later date of its own than the current version, it restores what the old version says.
+    Its date is its own, or `published`, or `now`.
     """
-    tools = _tools(session, drafts)
-    reviews = _reviews(session, drafts, tools, now)
-    comparisons = _comparisons(session, drafts, now)
-    known = _known(session, comparisons.values())
-    added: list[dict[str, Any]] = []
-    quoted: dict[tuple[int, int], Draft] = {}
+    tools = _ensure_tools(session, inputs)
+    reviews = _ensure_reviews(session, inputs, tools, now)
+    comparisons = _ensure_comparisons(session, inputs, now)
+    logs = _load_versions(session, comparisons.values())
+    added: dict[tuple[int, int], ComparisonInput] = {}
+    rows: list[dict[str, Any]] = []
     results = []
-    for draft in drafts:
-        states = known[comparisons[draft.identity]]
-        fingerprint, dated = version_fingerprint(draft), draft.published_at or published or now
-        change = states.take(fingerprint, dated, returns=draft.published_at is not None)
-        number = states.numbers[fingerprint]
-        results.append(Imported(draft.source or "", draft.identity, change, number))
+    for comparison in inputs:
+        id_ = comparisons[comparison.identity]
+        published_at = comparison.published_at or published or now
+        fingerprint = version_fingerprint(comparison)
+        change = logs[id_].classify(
+            fingerprint, published_at, may_restore=comparison.published_at is not None
+        )
+        number = logs[id_].numbers[fingerprint]
+        results.append(ImportedComparison(comparison.source or "", comparison.identity, change, number))
         if change != "unchanged":
-            quoted[comparisons[draft.identity], number] = draft
-            added.append(
+            added[id_, number] = comparison
+            rows.append(
                 {
-                    "comparison_id": comparisons[draft.identity],
+                    "comparison_id": id_,
                     "number": number,
                     "fingerprint": fingerprint,
-                    "left_id": reviews[review_fingerprint(draft.left)],
-                    "right_id": reviews[review_fingerprint(draft.right)],
-                    "source": draft.source or "",
-                    "published_at": dated,
+                    "left_id": reviews[review_fingerprint(comparison.left)],
+                    "right_id": reviews[review_fingerprint(comparison.right)],
+                    "source": comparison.source or "",
+                    "published_at": published_at,
                     "imported_at": now,
                 }
             )
-    _add(session, added, quoted)
+    _insert_versions(session, rows, added)
     return results
 
 
 @dataclass
-class _States:
-    """The versions of one comparison: which fingerprint has which number, and which of them stands since when."""
+class _VersionLog:
+    """The versions of one comparison: their numbers by fingerprint, and which of them is current since when."""
 
     numbers: dict[str, int] = field(default_factory=dict)
-    newest: int = 0
-    stands: str = ""
-    since: datetime = NEVER
+    latest_number: int = 0
+    current: str = ""
+    current_date: datetime = NEVER
 
-    def take(self, fingerprint: str, dated: datetime, *, returns: bool) -> Change:
-        """What a draft is; `returns`: its own date can take the comparison back to what an older version says."""
-        back = returns and dated > self.since and fingerprint != self.stands
-        if fingerprint in self.numbers and not back:
+    def classify(self, fingerprint: str, published_at: datetime, *, may_restore: bool) -> ChangeKind:
+        """What an input is. With `may_restore` its own date may bring an older version back as a new one."""
+        restores = may_restore and published_at > self.current_date and fingerprint != self.current
+        if fingerprint in self.numbers and not restores:
             return "unchanged"
-        self.see(fingerprint, self.newest + 1, dated)
-        return "new" if self.newest == 1 else "changed"
+        self.record(fingerprint, self.latest_number + 1, published_at)
+        return "new" if self.latest_number == 1 else "changed"
 
-    def see(self, fingerprint: str, number: int, dated: datetime) -> None:
-        """Take a version in; they come by number."""
-        self.numbers[fingerprint] = self.newest = number
-        if dated >= self.since:
-            self.stands, self.since = fingerprint, dated
-
-
-def _sides(drafts: Sequence[Draft]) -> Iterator[Side]:
-    for draft in drafts:
-        yield draft.left
-        yield draft.right
+    def record(self, fingerprint: str, number: int, published_at: datetime) -> None:
+        """Add a version; they come in order of number."""
+        self.numbers[fingerprint] = self.latest_number = number
+        if published_at >= self.current_date:
+            self.current, self.current_date = fingerprint, published_at
 
 
-def _tools(session: Session, drafts: Sequence[Draft]) -> dict[str, int]:
+def _reviews_of(inputs: Sequence[ComparisonInput]) -> Iterator[ToolReview]:
+    for comparison in inputs:
+        yield comparison.left
+        yield comparison.right
+
+
+def _ensure_tools(session: Session, inputs: Sequence[ComparisonInput]) -> dict[str, int]:
     rows: dict[str, dict[str, Any]] = {}
-    for side in _sides(drafts):
-        slug = tool_slug(side.tool)
-        rows.setdefault(slug, {"slug": slug, "name": side.tool})
+    for review in _reviews_of(inputs):
+        rows.setdefault(review.tool_slug, {"slug": review.tool_slug, "name": review.tool})
     return _ensure(session, Tool.id, Tool.slug, rows)
 
 
-def _reviews(
-    session: Session, drafts: Sequence[Draft], tools: dict[str, int], now: datetime
+def _ensure_reviews(
+    session: Session, inputs: Sequence[ComparisonInput], tools: dict[str, int], now: datetime
 ) -> dict[str, int]:
     rows: dict[str, dict[str, Any]] = {}
-    for side in _sides(drafts):
-        fingerprint = review_fingerprint(side)
+    for review in _reviews_of(inputs):
+        fingerprint = review_fingerprint(review)
         if fingerprint not in rows:
-            facts = side.model_dump(exclude={"tool"})
-            ours = {"fingerprint": fingerprint, "tool_id": tools[tool_slug(side.tool)], "added_at": now}
-            rows[fingerprint] = facts | ours
+            row = review.as_dict() | {
+                "fingerprint": fingerprint,
+                "tool_id": tools[review.tool_slug],
+                "added_at": now,
+            }
+            del row["tool"]
+            rows[fingerprint] = row
     return _ensure(session, Review.id, Review.fingerprint, rows)
 
 
-def _comparisons(session: Session, drafts: Sequence[Draft], now: datetime) -> dict[str, int]:
-    rows = {draft.identity: {"slug": draft.identity, "added_at": now} for draft in drafts}
+def _ensure_comparisons(session: Session, inputs: Sequence[ComparisonInput], now: datetime) -> dict[str, int]:
+    rows = {comparison.identity: {"slug": comparison.identity, "added_at": now} for comparison in inputs}
     ids = _ensure(session, Comparison.id, Comparison.slug, rows)
-    for chunk in _chunks(sorted(ids)):
-        # Held to the end of the transaction: another import of the same page waits, then sees this one's version.
-        lock = select(Comparison.id).where(Comparison.slug.in_(chunk)).order_by(Comparison.slug)
+    for slugs in _chunks(sorted(ids)):
+        # Locked until the transaction ends: another import of the same page waits, then sees this one's version.
+        lock = select(Comparison.id).where(Comparison.slug.in_(slugs)).order_by(Comparison.slug)
         session.execute(lock.with_for_update(key_share=True)).all()
     return ids
 
@@ -184,47 +191,50 @@ def _ensure(
     key: InstrumentedAttribute[str],
     rows: dict[str, dict[str, Any]],
 ) -> dict[str, int]:
-    """The id of each row by its unique key; those that are not there yet are added."""
-    ids = _look_up(session, id_, key, rows)
+    """The id of each row by its unique key; missing rows are inserted."""
+    ids = _find_ids(session, id_, key, rows)
     missing = sorted(rows.keys() - ids.keys())
     if missing:
-        adding = upsert(session, key.class_).on_conflict_do_nothing(index_elements=[key.key])
-        session.execute(adding, [rows[one] for one in missing])
-        ids |= _look_up(session, id_, key, missing)
+        statement = upsert(session, key.class_).on_conflict_do_nothing(index_elements=[key.key])
+        session.execute(statement, [rows[value] for value in missing])
+        ids |= _find_ids(session, id_, key, missing)
     return ids
 
 
-def _look_up(
-    session: Session, id_: InstrumentedAttribute[int], key: InstrumentedAttribute[str], wanted: Iterable[str]
+def _find_ids(
+    session: Session, id_: InstrumentedAttribute[int], key: InstrumentedAttribute[str], values: Iterable[str]
 ) -> dict[str, int]:
     ids: dict[str, int] = {}
-    for chunk in _chunks(sorted(wanted)):
+    for chunk in _chunks(sorted(values)):
         ids.update(session.execute(select(key, id_).where(key.in_(chunk))).all())
     return ids
 
 
-def _known(session: Session, comparisons: Collection[int]) -> dict[int, _States]:
-    known = {one: _States() for one in comparisons}
+def _load_versions(session: Session, comparison_ids: Collection[int]) -> dict[int, _VersionLog]:
+    logs = {comparison_id: _VersionLog() for comparison_id in comparison_ids}
     version = ComparisonVersion
-    for chunk in _chunks(sorted(comparisons)):
-        facts = select(version.comparison_id, version.fingerprint, version.number, version.published_at)
-        facts = facts.where(version.comparison_id.in_(chunk)).order_by(version.comparison_id, version.number)
-        for one, fingerprint, number, dated in session.execute(facts):
-            known[one].see(fingerprint, number, dated)
-    return known
+    for chunk in _chunks(sorted(comparison_ids)):
+        rows = select(version.comparison_id, version.fingerprint, version.number, version.published_at)
+        rows = rows.where(version.comparison_id.in_(chunk)).order_by(version.comparison_id, version.number)
+        for comparison_id, fingerprint, number, published_at in session.execute(rows):
+            logs[comparison_id].record(fingerprint, number, published_at)
+    return logs
 
 
-def _add(session: Session, added: list[dict[str, Any]], quoted: dict[tuple[int, int], Draft]) -> None:
-    if not added:
+def _insert_versions(
+    session: Session, versions: list[dict[str, Any]], inputs: dict[tuple[int, int], ComparisonInput]
+) -> None:
+    """Insert `versions` and their quotes; `inputs` are the same by comparison id and number."""
+    if not versions:
         return
     version = ComparisonVersion
-    adding = insert(version).returning(version.id, version.comparison_id, version.number)
-    rows = [
-        {"version_id": id_, "place": quote.reviewer, "side": quote.side, "text": quote.text}
-        for id_, comparison, number in session.execute(adding, added).all()
-        for quote in quoted[comparison, number].quotes
+    inserting = insert(version).returning(version.id, version.comparison_id, version.number)
+    quotes = [
+        {"version_id": version_id, **vars(quote)}
+        for version_id, comparison_id, number in session.execute(inserting, versions).all()
+        for quote in inputs[comparison_id, number].quotes
     ]
-    session.execute(insert(Quote), rows)
+    session.execute(insert(Quote), quotes)
 
 
 def _chunks(values: Sequence[_T]) -> Iterator[Sequence[_T]]:

@@ -1,25 +1,25 @@
-"""The catalog's tables. Reviews and versions are only ever added: a correction is a new one."""
+"""The catalog's tables. Reviews and versions are only ever added: a correction is a new row."""
 
 from datetime import datetime
 
 from sqlalchemy import CheckConstraint, ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from digest.db import Base, Key, one_of
+from digest.db import Base, BigIntKey, check_one_of
 
 
 class Tool(Base):
-    """A product that is compared, known by its name."""
+    """A product that is compared, identified by its name."""
 
     __tablename__ = "tool"
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     slug: Mapped[str] = mapped_column(String(120), unique=True)
     name: Mapped[str] = mapped_column(String(200))
 
 
 class Review(Base):
-    """What the panel and the community said of one tool at one time. A tool may have several: they are versions."""
+    """What the panel and the community said of one tool at one time; its fields are those of `ToolReview`."""
 
     __tablename__ = "review"
     __table_args__ = (
@@ -27,13 +27,13 @@ class Review(Base):
         CheckConstraint("community_ship BETWEEN 0 AND 100", name="community_ship"),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     tool_id: Mapped[int] = mapped_column(ForeignKey(Tool.id), index=True)
-    fingerprint: Mapped[str] = mapped_column(String(64), unique=True)  # of all that follows, and the tool
+    fingerprint: Mapped[str] = mapped_column(String(64), unique=True)  # of the tool and everything below
     tagline: Mapped[str] = mapped_column(Text)
     category: Mapped[str] = mapped_column(String(120))
     panel_ship: Mapped[int]  # percent
-    community_ship: Mapped[int | None]  # percent; NULL is "no votes yet", which is not zero
+    community_ship: Mapped[int | None]  # percent; NULL means no votes yet, which is not zero
     entry_price: Mapped[str] = mapped_column(String(120))
     description: Mapped[str] = mapped_column(Text)
     added_at: Mapped[datetime]
@@ -41,11 +41,11 @@ class Review(Base):
 
 
 class Comparison(Base):
-    """Two tools side by side, known by its slug. What it says is in its versions; `read.stands` tells which."""
+    """Two tools side by side, identified by its slug. Its content is in its versions; see `queries.is_current`."""
 
     __tablename__ = "comparison"
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     slug: Mapped[str] = mapped_column(String(250), unique=True)
     added_at: Mapped[datetime] = mapped_column(index=True)
     versions: Mapped[list["ComparisonVersion"]] = relationship(
@@ -54,47 +54,46 @@ class Comparison(Base):
 
 
 class ComparisonVersion(Base):
-    """One state of a comparison: a page that changed makes the next."""
+    """One state of a comparison. A changed page creates the next one."""
 
     __tablename__ = "comparison_version"
     __table_args__ = (UniqueConstraint("comparison_id", "number"),)
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     comparison_id: Mapped[int] = mapped_column(ForeignKey(Comparison.id))
     number: Mapped[int]
     fingerprint: Mapped[str] = mapped_column(String(64))  # of both reviews and all quotes
     left_id: Mapped[int] = mapped_column(ForeignKey(Review.id), index=True)
     right_id: Mapped[int] = mapped_column(ForeignKey(Review.id), index=True)
-    source: Mapped[str] = mapped_column(Text)  # where it came from: a file's name or a URL
-    published_at: Mapped[datetime] = mapped_column(
-        index=True
-    )  # the comparison's date; the import's when it has none
+    source: Mapped[str] = mapped_column(Text)  # a file's name or a URL
+    # The comparison's date; that of the import when it has none.
+    published_at: Mapped[datetime] = mapped_column(index=True)
     imported_at: Mapped[datetime]
     comparison: Mapped[Comparison] = relationship(back_populates="versions")
     left: Mapped[Review] = relationship(foreign_keys=left_id)
     right: Mapped[Review] = relationship(foreign_keys=right_id)
-    quotes: Mapped[list["Quote"]] = relationship(order_by="Quote.place, Quote.side")
+    quotes: Mapped[list["Quote"]] = relationship(order_by="Quote.reviewer, Quote.side")
 
 
 class Quote(Base):
-    """What one reviewer said of one side. `place` is the reviewer's row on the scorecard, from 1."""
+    """What one reviewer said of one side. `reviewer` is the row on the scorecard, from 1."""
 
     __tablename__ = "quote"
-    __table_args__ = (one_of("side", "left", "right"),)
+    __table_args__ = (check_one_of("side", "left", "right"),)
 
     version_id: Mapped[int] = mapped_column(ForeignKey(ComparisonVersion.id), primary_key=True)
-    place: Mapped[int] = mapped_column(primary_key=True)
+    reviewer: Mapped[int] = mapped_column(primary_key=True)
     side: Mapped[str] = mapped_column(String(5), primary_key=True)
     text: Mapped[str] = mapped_column(Text)
 
 
 class Upload(Base):
-    """Comparisons that somebody sent and has not agreed to yet. It holds nothing half-made, and goes after a day."""
+    """Uploaded comparisons that wait to be confirmed. Deleted after a day."""
 
     __tablename__ = "upload"
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
-    user_id: Mapped[int]  # whose it is; users stand above the catalog
-    drafts: Mapped[str] = mapped_column(Text)  # what was read, as JSON
-    preview: Mapped[str] = mapped_column(Text)  # what would be made of it, as JSON
-    at: Mapped[datetime]
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
+    user_id: Mapped[int]  # no foreign key: the catalog does not know users
+    inputs: Mapped[str] = mapped_column(Text)  # the comparisons, as JSON
+    preview: Mapped[str] = mapped_column(Text)  # what an import would change, as JSON
+    created_at: Mapped[datetime]

@@ -1,4 +1,4 @@
-"""Comparisons that were sent to the desk: first it is shown what would come of them, then all or none are made."""
+"""Comparisons uploaded at the desk: first a preview of what they would change, then all of them or none."""
 
 import json
 from collections.abc import Sequence
@@ -10,17 +10,18 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from digest.catalog import files, importing
-from digest.catalog.draft import Draft, from_json
+from digest.catalog.comparison import comparison_title
+from digest.catalog.comparison_input import ComparisonInput, from_json
 from digest.catalog.models import Upload
 from digest.errors import BadInput, NotFound
 
-KEPT_FOR: Final = timedelta(days=1)
-MOST_COMPARISONS: Final = 2000
+UPLOAD_RETENTION: Final = timedelta(days=1)
+MAX_COMPARISONS: Final = 2000
 
 
 @dataclass(frozen=True)
-class Sent:
-    """A file that was sent, or a text that was pasted: what it is called, and its bytes."""
+class UploadedFile:
+    """An uploaded file or pasted text: its name and its bytes."""
 
     name: str
     data: bytes
@@ -28,125 +29,154 @@ class Sent:
 
 
 @dataclass(frozen=True)
-class Planned:
-    """What would become of one comparison."""
+class PlannedImport:
+    """What would be imported for one comparison."""
 
     source: str
     slug: str
     left: str
     right: str
-    change: str  # as importing.Change
+    change: str  # an importing.ChangeKind
     version: int
+
+    @property
+    def title(self) -> str:
+        """The comparison's name."""
+        return comparison_title(self.left, self.right)
 
 
 @dataclass(frozen=True)
-class Proposal:
-    """An upload that waits for a second press."""
+class PendingUpload:
+    """An upload that waits to be confirmed."""
 
     id: int
-    planned: tuple[Planned, ...]
-    refused: tuple[str, ...]  # a line for each file that cannot be used
+    planned: tuple[PlannedImport, ...]
+    refused: tuple[str, ...]  # an error line for each file that cannot be imported
 
     def count(self, change: str) -> int:
-        """How many would be `change`."""
-        return sum(one.change == change for one in self.planned)
+        """The number of comparisons that would be `change`."""
+        return sum(plan.change == change for plan in self.planned)
 
     @property
-    def makes(self) -> int:
-        """How many would change the catalog."""
+    def changed_count(self) -> int:
+        """The number of comparisons that would change the catalog."""
         return len(self.planned) - self.count("unchanged")
 
 
-def read(sent: Sequence[Sent]) -> tuple[list[Draft], list[str]]:
-    """What was sent, and a line for each that cannot be used. Raises BadInput when it is too much for one press."""
-    drafts: list[Draft] = []
+def parse_files(uploaded: Sequence[UploadedFile]) -> tuple[list[ComparisonInput], list[str]]:
+    """The comparisons in the files, and an error line for each file that is refused.
+
+    Raises BadInput when there are more comparisons than one upload may hold.
+    """
+    inputs: list[ComparisonInput] = []
     refused = []
-    for one in sent:
-        name = files.shown(one.name)
+    for file in uploaded:
+        name = files.display_name(file.name)
         try:
-            drafts += files.read_bytes(one.data, name, name, json=one.json)
+            inputs += files.parse_bytes(file.data, name, name, json=file.json)
         except BadInput as error:
             refused.append(str(error))
-    if len(drafts) > MOST_COMPARISONS:
+    if len(inputs) > MAX_COMPARISONS:
         raise BadInput(
-            f"{len(drafts):,} comparisons are too many for one press; send at most {MOST_COMPARISONS:,}, "
+            f"{len(inputs):,} comparisons are too many for one upload; send at most {MAX_COMPARISONS:,}, "
             "or import the folder on the command line"
         )
-    return drafts, refused
+    return inputs, refused
 
 
-def propose(
-    session: Session, drafts: Sequence[Draft], refused: Sequence[str], *, user_id: int, now: datetime
+def create_upload(
+    session: Session,
+    inputs: Sequence[ComparisonInput],
+    refused: Sequence[str],
+    *,
+    user_id: int,
+    now: datetime,
 ) -> int:
-    """Keep what was read for its sender, with what would be made of it; gives its number. Makes none of it.
+    """Store what was read for user `user_id`, with a preview of its import; returns its id. Imports nothing.
 
-    What nobody agreed to within a day is forgotten.
+    Uploads that nobody confirmed within a day are deleted.
     """
-    session.execute(delete(Upload).where(Upload.at < now - KEPT_FOR))
-    made = Upload(
-        user_id=user_id, drafts=_dumped(drafts), preview=_preview(session, drafts, refused, now), at=now
+    session.execute(delete(Upload).where(Upload.created_at < now - UPLOAD_RETENTION))
+    upload = Upload(
+        user_id=user_id, inputs=_dump(inputs), preview=_preview(session, inputs, refused, now), created_at=now
     )
-    session.add(made)
+    session.add(upload)
     session.flush()
-    return made.id
+    return upload.id
 
 
-def proposal(session: Session, number: int, user_id: int) -> Proposal:
-    """What user `user_id` sent under this number. Raises NotFound when it is another's, was made or is a day old."""
-    found = json.loads(_mine(session, number, user_id).preview)
-    return Proposal(number, tuple(Planned(**one) for one in found["planned"]), tuple(found["refused"]))
+def get_upload(session: Session, upload_id: int, user_id: int) -> PendingUpload:
+    """The user's upload. Raises NotFound when it is someone else's, was imported or discarded, or has expired."""
+    preview = json.loads(_get(session, upload_id, user_id).preview)
+    planned = tuple(PlannedImport(**plan) for plan in preview["planned"])
+    return PendingUpload(upload_id, planned, tuple(preview["refused"]))
 
 
-def drafts(session: Session, number: int, user_id: int, most: int | None = None) -> list[Draft]:
-    """The comparisons themselves, or the first `most` of them. Raises NotFound as `proposal`."""
-    kept = _mine(session, number, user_id).drafts
-    return from_json(kept if most is None else json.dumps(json.loads(kept)[:most]), "upload")
+def get_inputs(
+    session: Session, upload_id: int, user_id: int, limit: int | None = None
+) -> list[ComparisonInput]:
+    """The uploaded comparisons, or the first `limit` of them. Raises NotFound as `get_upload`."""
+    stored = _get(session, upload_id, user_id).inputs
+    return from_json(stored if limit is None else json.dumps(json.loads(stored)[:limit]), "upload")
 
 
-def make(session: Session, number: int, user_id: int, now: datetime) -> bool:
-    """Make all of it, as it was shown; False when it would come out otherwise by now: then only the preview changes.
+def import_upload(session: Session, upload_id: int, user_id: int, now: datetime) -> bool:
+    """Import all of it as it was previewed. False when the result would differ by now: only the preview is updated.
 
-    Raises NotFound as `proposal`.
+    Raises NotFound as `get_upload`.
     """
-    mine = _mine(session, number, user_id)
-    wanted, shown = drafts(session, number, user_id), json.loads(mine.preview)
-    trial = session.begin_nested()
-    planned = _planned(wanted, importing.store(session, wanted, now))
-    if planned != shown["planned"]:
-        trial.rollback()
-        mine.preview = json.dumps(shown | {"planned": planned})
+    upload = _get(session, upload_id, user_id)
+    inputs, preview = get_inputs(session, upload_id, user_id), json.loads(upload.preview)
+    savepoint = session.begin_nested()
+    planned = _planned(inputs, importing.import_comparisons(session, inputs, now))
+    if planned != preview["planned"]:
+        savepoint.rollback()
+        upload.preview = json.dumps(preview | {"planned": planned})
         return False
-    trial.commit()
-    session.delete(mine)
+    savepoint.commit()
+    session.delete(upload)
     return True
 
 
-def drop(session: Session, number: int, user_id: int) -> None:
-    """Forget it. Raises NotFound as `proposal`."""
-    session.delete(_mine(session, number, user_id))
+def discard_upload(session: Session, upload_id: int, user_id: int) -> None:
+    """Delete the upload. Raises NotFound as `get_upload`."""
+    session.delete(_get(session, upload_id, user_id))
 
 
-def _mine(session: Session, number: int, user_id: int) -> Upload:
-    found = session.get(Upload, number)
-    if found is None or found.user_id != user_id:
-        raise NotFound("these comparisons do not wait any more: they were made, dropped, or a day went by")
-    return found
+def _get(session: Session, upload_id: int, user_id: int) -> Upload:
+    upload = session.get(Upload, upload_id)
+    if upload is None or upload.user_id != user_id:
+        raise NotFound("this upload is gone: it was imported or discarded, or a day has passed")
+    return upload
 
 
-def _preview(session: Session, drafts: Sequence[Draft], refused: Sequence[str], now: datetime) -> str:
-    """What would be made: done by the import itself, and taken back."""
-    trial = session.begin_nested()
-    planned = _planned(drafts, importing.store(session, drafts, now))
-    trial.rollback()
+def _preview(
+    session: Session, inputs: Sequence[ComparisonInput], refused: Sequence[str], now: datetime
+) -> str:
+    """The result of a real import, which is rolled back."""
+    savepoint = session.begin_nested()
+    planned = _planned(inputs, importing.import_comparisons(session, inputs, now))
+    savepoint.rollback()
     return json.dumps({"planned": planned, "refused": list(refused)})
 
 
-def _planned(drafts: Sequence[Draft], done: Sequence[importing.Imported]) -> list[dict[str, Any]]:
+def _planned(
+    inputs: Sequence[ComparisonInput], results: Sequence[importing.ImportedComparison]
+) -> list[dict[str, Any]]:
     return [
-        asdict(Planned(one.source, one.slug, draft.left.tool, draft.right.tool, one.change, one.version))
-        for draft, one in zip(drafts, done, strict=True)
+        asdict(
+            PlannedImport(
+                source=result.source,
+                slug=result.slug,
+                left=comparison.left.tool,
+                right=comparison.right.tool,
+                change=result.change,
+                version=result.version,
+            )
+        )
+        for comparison, result in zip(inputs, results, strict=True)
     ]
 
 
-def _dumped(drafts: Sequence[Draft]) -> str:
-    return json.dumps([draft.model_dump(mode="json") for draft in drafts])
+def _dump(inputs: Sequence[ComparisonInput]) -> str:
+    return json.dumps([comparison.model_dump(mode="json") for comparison in inputs])

@@ -8,11 +8,11 @@ _BREAKS = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 _SPACE = re.compile(r"[ \t\n]+")
 
 
-def prose(text: str) -> str:
+def multiline(text: str) -> str:
     """The text with line feeds as its only breaks and without control characters."""
     return _FORBIDDEN.sub("", _BREAKS.sub("\n", text))
 
 
-def line(text: str) -> str:
+def single_line(text: str) -> str:
     """The text on one line, runs of blanks as one space: fit for a header, a heading or an attribute."""
-    return _SPACE.sub(" ", prose(text)).strip()
+    return _SPACE.sub(" ", multiline(text)).strip()

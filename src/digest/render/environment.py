@@ -12,7 +12,7 @@ PARTS = ("body.mjml", "body.txt", "subject.txt")
 
 
 @cache
-def folder() -> Path:
+def templates_folder() -> Path:
     """The folder of the mail templates: inside the installed package, or at the top of a checkout."""
     package = Path(__file__).parents[1]
     installed = package / "templates" / "email"
@@ -23,7 +23,7 @@ def folder() -> Path:
 def environment() -> Environment:
     """Jinja2 for mails: `.mjml` is escaped, `.txt` is not, and a name that is not there is an error."""
     made = Environment(
-        loader=FileSystemLoader(folder()),
+        loader=FileSystemLoader(templates_folder()),
         autoescape=_is_markup,  # noqa: S701 on wherever there is markup
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -31,7 +31,7 @@ def environment() -> Environment:
         keep_trailing_newline=False,
     )
     made.filters["wrapped"] = wrap.paragraph
-    made.globals.update(rule=wrap.rule, sides=wrap.sides, bar=wrap.bar)
+    made.globals.update(rule=wrap.rule, justify=wrap.justify, bar=wrap.bar)
     return made
 
 
@@ -40,12 +40,12 @@ def _is_markup(name: str | None) -> bool:
 
 
 @cache
-def version(letter: str) -> str:
+def template_version(letter: str) -> str:
     """A short hash of everything a letter is made with; a frozen issue keeps it."""
     files = (
-        [folder() / letter / part for part in PARTS]
-        + sorted(folder().glob("*.mjml"))
-        + sorted(folder().glob("*.txt"))
+        [templates_folder() / letter / part for part in PARTS]
+        + sorted(templates_folder().glob("*.mjml"))
+        + sorted(templates_folder().glob("*.txt"))
     )
     digest = hashlib.sha256()
     for file in files:
@@ -53,6 +53,6 @@ def version(letter: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def fill(letter: str, part: str, **facts: object) -> str:
+def render_template(letter: str, part: str, **facts: object) -> str:
     """One part of a letter, filled once: what comes in as a value is never read as a template."""
     return environment().get_template(f"{letter}/{part}").render(**facts)

@@ -5,7 +5,7 @@ from digest.render.content import Side
 _RIGHT_TO_LEFT = frozenset({"ar", "arc", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"})
 
 
-def verdict(left: Side, right: Side) -> str:
+def verdict_sentence(left: Side, right: Side) -> str:
     """What the panel makes of the two, in one sentence."""
     if left.panel_ship == right.panel_ship:
         return _draw(left, right)
@@ -16,22 +16,22 @@ def verdict(left: Side, right: Side) -> str:
     )
 
 
-def split(side: Side) -> str:
+def panel_split(side: Side) -> str:
     """How the reviewers divide, as `3 of 4 ship`; without reviewers there is no split to tell."""
     return f"{side.ships} of {side.reviewers} ship" if side.reviewers else "ship"
 
 
-def community(side: Side) -> str:
+def community_text(side: Side) -> str:
     """The readers' vote in words."""
     return "No votes yet" if side.community_ship is None else f"{side.community_ship}% ship"
 
 
-def percent(value: int) -> int:
+def clamp_percent(value: int) -> int:
     """A percentage that a bar can show: from 0 to 100."""
     return max(0, min(100, value))
 
 
-def direction(language: str) -> str:
+def text_direction(language: str) -> str:
     """`rtl` or `ltr`, by the language (BCP 47 tag)."""
     return "rtl" if language.partition("-")[0].lower() in _RIGHT_TO_LEFT else "ltr"
 

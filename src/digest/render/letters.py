@@ -19,9 +19,9 @@ from dataclasses import dataclass
 
 from digest.errors import BadInput
 from digest.render import environment, figures, mjml
-from digest.render.clean import line
-from digest.render.footer_address import imprint
-from digest.render.headers import leaving
+from digest.render.clean import single_line
+from digest.render.footer_address import footer_address
+from digest.render.headers import list_unsubscribe
 
 _SHARED = {"publication", "postal_address"}
 _NEEDED: dict[str, set[str]] = {
@@ -42,7 +42,7 @@ KINDS = tuple(_NEEDED)
 
 
 @dataclass(frozen=True)
-class Rendered:
+class RenderedLetter:
     """A letter's three texts, and the headers it needs besides From, To, Date and Message-ID."""
 
     subject: str
@@ -51,26 +51,26 @@ class Rendered:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-def letter(kind: str, facts: Mapping[str, object]) -> Rendered:
+def render_letter(kind: str, facts: Mapping[str, object]) -> RenderedLetter:
     """A letter of this kind. Raises BadInput for an unknown kind or a missing fact; others are left out."""
     known = _checked(kind, facts)
-    subject = line(environment.fill(kind, "subject.txt", **known))
+    subject = single_line(environment.render_template(kind, "subject.txt", **known))
     known["subject"] = subject
-    html = mjml.to_html(environment.fill(kind, "body.mjml", **known))
-    text = environment.fill(kind, "body.txt", **known).strip() + "\n"
-    return Rendered(subject, html.rstrip() + "\n", text, _headers(kind, known))
+    html = mjml.to_html(environment.render_template(kind, "body.mjml", **known))
+    text = environment.render_template(kind, "body.txt", **known).strip() + "\n"
+    return RenderedLetter(subject, html.rstrip() + "\n", text, _headers(kind, known))
 
 
 def _checked(kind: str, facts: Mapping[str, object]) -> dict[str, object]:
     if kind not in _NEEDED:
-        raise BadInput(f"there is no letter called {line(kind)!r}; there are {', '.join(KINDS)}")
+        raise BadInput(f"there is no letter called {single_line(kind)!r}; there are {', '.join(KINDS)}")
     needed, optional = _NEEDED[kind] | _SHARED, _OPTIONAL[kind] | {"language"}
     if missing := sorted(needed - set(facts)):
         raise BadInput(f"the letter {kind} lacks {', '.join(missing)}")
-    clean: dict[str, object] = {name: line(str(facts.get(name) or "")) for name in needed | optional}
+    clean: dict[str, object] = {name: single_line(str(facts.get(name) or "")) for name in needed | optional}
     clean["language"] = clean["language"] or "en"
-    clean["direction"] = figures.direction(str(clean["language"]))
-    clean["imprint"] = imprint(str(facts["publication"]), str(facts["postal_address"]))
+    clean["direction"] = figures.text_direction(str(clean["language"]))
+    clean["footer_address"] = footer_address(str(facts["publication"]), str(facts["postal_address"]))
     if kind == "notice":
         clean["paragraphs"] = _paragraphs(facts["paragraphs"])
     return clean
@@ -79,12 +79,12 @@ def _checked(kind: str, facts: Mapping[str, object]) -> dict[str, object]:
 def _paragraphs(value: object) -> list[str]:
     if isinstance(value, str) or not isinstance(value, (list, tuple)):
         raise BadInput("the letter notice wants its paragraphs as a list of strings")
-    return [line(str(paragraph)) for paragraph in value]
+    return [single_line(str(paragraph)) for paragraph in value]
 
 
 def _headers(kind: str, facts: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
     """No machine answers it (RFC 3834); a letter to a subscriber can be answered by leaving."""
     headers = [("Auto-Submitted", "auto-generated"), ("X-Auto-Response-Suppress", "All")]
     if kind in {"welcome", "known"}:
-        headers += leaving(str(facts["unsubscribe_url"]).replace(" ", ""))
+        headers += list_unsubscribe(str(facts["unsubscribe_url"]).replace(" ", ""))
     return tuple(headers)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from digest.render.clean import line
+from digest.render.clean import single_line
 from digest.render.slots import Slots
 
 
@@ -28,11 +28,11 @@ class Linker:
     def targets(self) -> tuple[LinkTarget, ...]:
         return tuple(self._targets.values())
 
-    def to(self, url: str, pick_id: int | None, label: str) -> str:
+    def link(self, url: str, pick_id: int | None, label: str) -> str:
         """The URL that the mail shows for `url`."""
         if self._direct:
             return url
         key = (pick_id, url)
         if key not in self._targets:
-            self._targets[key] = LinkTarget(len(self._targets) + 1, pick_id, url, line(label)[:200])
+            self._targets[key] = LinkTarget(len(self._targets) + 1, pick_id, url, single_line(label)[:200])
         return f"{self._base}/go/{self._slots.click(self._targets[key].number)}"

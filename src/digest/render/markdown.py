@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from digest.errors import BadInput
 from digest.render import wrap
-from digest.render.clean import prose
+from digest.render.clean import multiline
 
 MAX_CHARS = 20_000
 MAX_DEPTH = 20  # mjml-python kills the process on deep HTML
@@ -30,7 +30,7 @@ _ITEM = re.compile(r" *(?:-|\d+[.)]) ")
 _SCHEMES = {"http", "https", "mailto"}
 
 
-class Rendering:
+class RenderedMarkdown:
     """One Markdown text both ways, its links in the same order."""
 
     def __init__(self, md: str, link: Link | None = None) -> None:
@@ -49,7 +49,7 @@ def to_html(md: str, link: Link | None = None, *, styled: bool = False) -> str:
     """
     tokens = _tokens(md)
     if _depth(tokens) > MAX_DEPTH:
-        return "".join(f"<p>{_html.escape(part)}</p>" for part in prose(md).split("\n\n"))
+        return "".join(f"<p>{_html.escape(part)}</p>" for part in multiline(md).split("\n\n"))
     for token in _all(tokens):
         _dress(token, link, styled=styled)
     parser = _parser()
@@ -63,7 +63,7 @@ def to_text(md: str, link: Link | None = None) -> str:
     """Markdown as plain text in 72 columns, each link's URL on a line of its own. Raises BadInput as `to_html`."""
     tokens = _tokens(md)
     if _depth(tokens) > MAX_DEPTH:
-        return "\n\n".join(wrap.paragraph(part) for part in prose(md).split("\n\n"))
+        return "\n\n".join(wrap.paragraph(part) for part in multiline(md).split("\n\n"))
     blocks = _text_blocks(tokens, link)
     return "".join(part for place, block in enumerate(blocks) for part in (_gap(blocks, place), block))
 
@@ -77,7 +77,7 @@ def _parser() -> MarkdownIt:
 def _tokens(md: str) -> list[Token]:
     if len(md) > MAX_CHARS:
         raise BadInput(f"this text has {len(md):,} characters; {MAX_CHARS:,} are the most")
-    return _parser().parse(prose(md))
+    return _parser().parse(multiline(md))
 
 
 def _all(tokens: Sequence[Token]) -> list[Token]:
@@ -105,10 +105,10 @@ def _dress(token: Token, link: Link | None, *, styled: bool) -> None:
 
 
 def _target(url: str, link: Link | None) -> str:
-    return link(url, url) if link and followable(url) else url
+    return link(url, url) if link and is_trackable(url) else url
 
 
-def followable(url: str) -> bool:
+def is_trackable(url: str) -> bool:
     """Whether clicks on this URL may go by way of us: a web address, not a mailto."""
     try:
         parts = urlsplit(url)

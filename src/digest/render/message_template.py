@@ -5,13 +5,13 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from digest.render import quoted_printable
-from digest.render.clean import line
+from digest.render.clean import single_line
 from digest.render.slots import Piece
 
 _LF, _CR = b"\n\r"
 
 
-class Reader(NamedTuple):
+class MergeFields(NamedTuple):
     """What differs from mail to mail, as bytes that are put in as they are; in the order of the slots' numbers."""
 
     to: bytes  # the address, bare; ASCII unless the relay offers SMTPUTF8
@@ -23,15 +23,15 @@ class Reader(NamedTuple):
     click: bytes  # what the tokens of all links begin with
 
 
-def masked(address: str) -> tuple[bytes, bytes]:
+def encode_masked_address(address: str) -> tuple[bytes, bytes]:
     """A masked address (`a•••@example.org`) as `masked_text` and `masked_html` of a Reader."""
-    text = address if address.isprintable() and " " not in address else line(address)
+    text = address if address.isprintable() and " " not in address else single_line(address)
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    plain = quoted_printable.value(text)
-    return plain, plain if escaped == text else quoted_printable.value(escaped)
+    plain = quoted_printable.encode_value(text)
+    return plain, plain if escaped == text else quoted_printable.encode_value(escaped)
 
 
-class Plate:
+class MessageTemplate:
     """Static bytes and slots in turn. One plate serves every reader who gets these blocks in this order."""
 
     def __init__(self, pieces: Sequence[Piece]) -> None:
@@ -42,7 +42,7 @@ class Plate:
         ]
         self._pick: Any = itemgetter(*slots)
 
-    def fill(self, reader: Reader) -> bytes:
+    def fill(self, reader: MergeFields) -> bytes:
         """The whole mail (RFC 5322, CRLF, ASCII but for an SMTPUTF8 address) for one reader.
 
         No line starts with a dot, so that it goes on the wire as it is. Raises ValueError when the address or the

@@ -27,13 +27,13 @@ def encode(parts: list[str | int]) -> Piece:
     return writer.finish()
 
 
-def closed(piece: Piece) -> Piece:
+def end_line(piece: Piece) -> Piece:
     """The piece up to a line's end, with a soft break where it has none, so that any other may follow it."""
     last = piece[-1]
     return piece if isinstance(last, bytes) and last.endswith(b"\r\n") else (*piece, SOFT)
 
 
-def value(text: str) -> bytes:
+def encode_value(text: str) -> bytes:
     """A short text as the content of a slot, encoded by the same rules."""
     coded = binascii.b2a_qp(text.encode(), quotetabs=True, istext=False)
     if b"\n" in coded or coded.startswith(b"."):

@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from digest.render.clean import line
-from digest.render.content import Quote
+from digest.catalog.comparison import ReviewerQuote
+from digest.render.clean import single_line
 
 LIMIT = 280
 SHORT = 140  # an excerpt below this is better with the sentence before it
@@ -42,14 +42,14 @@ class Excerpt:
     """Whole sentences of one quote, in a row. `before` and `after` say whether the reviewer said more."""
 
     side: str
-    place: int
+    reviewer: int
     text: str
-    before: bool
-    after: bool
+    has_before: bool
+    has_after: bool
 
 
-def sharpest(
-    quotes: Sequence[Quote], *, limit: int = LIMIT, avoid: Collection[str] = ()
+def select_excerpts(
+    quotes: Sequence[ReviewerQuote], *, limit: int = LIMIT, avoid: Collection[str] = ()
 ) -> tuple[Excerpt, ...]:
     """One excerpt per side that has quotes, left first, of at most `limit` characters each.
 
@@ -59,10 +59,10 @@ def sharpest(
     """
     chosen: list[Excerpt] = []
     for side in ("left", "right"):
-        heard = {excerpt.place for excerpt in chosen}
+        heard = {excerpt.reviewer for excerpt in chosen}
         shown = {*avoid, *(excerpt.text for excerpt in chosen)}
         ranked = [
-            (_worth(one) - 3 * (one.place in heard) - 100 * _repeats(one, shown), -one.place, one)
+            (_worth(one) - 3 * (one.reviewer in heard) - 100 * _repeats(one, shown), -one.reviewer, one)
             for quote in quotes
             if quote.side == side
             for one in _excerpts(quote, limit)
@@ -72,15 +72,15 @@ def sharpest(
     return tuple(chosen)
 
 
-def best(excerpts: Sequence[Excerpt], *, avoid: Collection[str] = ()) -> tuple[Excerpt, ...]:
+def select_best(excerpts: Sequence[Excerpt], *, avoid: Collection[str] = ()) -> tuple[Excerpt, ...]:
     """The one that is most worth showing, as a tuple of one; empty when there is none."""
     fresh = [excerpt for excerpt in excerpts if not _repeats(excerpt, avoid)] or list(excerpts)
     return (max(fresh, key=_worth),) if fresh else ()
 
 
-def sentences(text: str) -> list[str]:
+def split_sentences(text: str) -> list[str]:
     """The sentences of a text, in order, with their closing marks. A capital behind a full stop begins one."""
-    text, parts, start = line(text), [], 0
+    text, parts, start = single_line(text), [], 0
     for match in _END.finditer(text):
         parts.append(text[start : match.end()].strip())
         start = match.end()
@@ -88,9 +88,9 @@ def sentences(text: str) -> list[str]:
     return [*parts, rest] if rest else parts
 
 
-def _excerpts(quote: Quote, limit: int) -> Iterator[Excerpt]:
+def _excerpts(quote: ReviewerQuote, limit: int) -> Iterator[Excerpt]:
     """Every sentence, together with as many of the next ones as fit; a short ending takes what leads up to it."""
-    every = sentences(quote.text)
+    every = split_sentences(quote.text)
     parts = every[:SENTENCES]
     for first in range(len(parts)):
         start, end = first, first + 1
@@ -101,7 +101,7 @@ def _excerpts(quote: Quote, limit: int) -> Iterator[Excerpt]:
         text = " ".join(parts[start:end])
         whole = len(text) <= limit
         shown = text if whole else _cut(text, limit)
-        yield Excerpt(quote.side, quote.place, shown, start > 0, end < len(every) or not whole)
+        yield Excerpt(quote.side, quote.reviewer, shown, start > 0, end < len(every) or not whole)
 
 
 def _length(parts: Sequence[str]) -> int:
@@ -109,7 +109,7 @@ def _length(parts: Sequence[str]) -> int:
 
 
 def _repeats(excerpt: Excerpt, avoid: Collection[str]) -> bool:
-    return any(part in text for part in sentences(excerpt.text) for text in avoid)
+    return any(part in text for part in split_sentences(excerpt.text) for text in avoid)
 
 
 def _cut(text: str, limit: int) -> str:
@@ -120,8 +120,8 @@ def _cut(text: str, limit: int) -> str:
 
 def _worth(excerpt: Excerpt) -> float:
     """How pointed it is: by its best sentence, for a third by its first one, which must stand alone."""
-    points = [_points(part) for part in sentences(excerpt.text)]
-    cut = 20 if excerpt.after and not _WHOLE.search(excerpt.text) else 0
+    points = [_points(part) for part in split_sentences(excerpt.text)]
+    cut = 20 if excerpt.has_after and not _WHOLE.search(excerpt.text) else 0
     return max(points, default=0) + min(points[:1], default=0) / 3 + min(len(excerpt.text), 200) / 100 - cut
 
 

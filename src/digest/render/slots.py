@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 
 TO, MESSAGE_ID, UNSUBSCRIBE, PREFERENCES, MASKED_TEXT, MASKED_HTML, CLICK = range(7)
-TYPICAL = 44  # characters of a token
+TYPICAL_TOKEN_CHARS = 44  # characters of a token
 
 Piece = tuple[bytes | int, ...]  # bytes as they are sent, and the numbers of slots between them
 
@@ -24,7 +24,7 @@ class Slots:
         """The placeholder of the token of link `number`, from 1: what all links share, and the number behind it."""
         return f"{self[CLICK]}-{number}"
 
-    def cut(self, name: int | str) -> str:
+    def end_marker(self, name: int | str) -> str:
         """The comment that marks the end of a block."""
         return f"<!-- {self.mark}c{name}e -->"
 
@@ -34,7 +34,7 @@ class Slots:
         return [int(part) if place % 2 else part for place, part in enumerate(found)]
 
 
-def for_content(content: str) -> Slots:
+def slots_for(content: str) -> Slots:
     """Slots for this content: a mark that the content does not hold, the same each time for the same content."""
     seed = content
     while True:

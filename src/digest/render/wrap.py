@@ -22,7 +22,7 @@ def rule(mark: str) -> str:
     return mark * COLUMNS
 
 
-def sides(left: str, right: str) -> str:
+def justify(left: str, right: str) -> str:
     """Two words at the two ends of a line, or below one another when they do not fit."""
     gap = COLUMNS - len(left) - len(right)
     return f"{left}{' ' * gap}{right}" if gap > 1 else f"{left}\n{right}"

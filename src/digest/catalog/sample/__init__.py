@@ -1,4 +1,4 @@
-"""Sample comparisons: invented tools, some weeks of them, in the shape in which real pages come."""
+"""Sample comparisons of invented tools, spread over a few weeks, in the form of real pages."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -6,10 +6,10 @@ from importlib.resources import files
 
 from sqlalchemy.orm import Session
 
-from digest.catalog.importing import store
-from digest.catalog.page import parse
+from digest.catalog.importing import import_comparisons
+from digest.catalog.text_page import parse_page
 
-# How many days before the demo's present each was published.
+# How many days before the demo starts each was published.
 DAYS_AGO = {
     "larkspur-4b-vs-quillon-mini.txt": 33,
     "patchwise-vs-tandem-review.txt": 29,
@@ -26,17 +26,17 @@ DAYS_AGO = {
 }
 
 
-def pages() -> Iterator[tuple[str, str, int]]:
-    """Each page's name, its text, and how many days ago it was published; the oldest first."""
+def sample_pages() -> Iterator[tuple[str, str, int]]:
+    """Each page's name, its text and its age in days; the oldest first."""
     for name, days in DAYS_AGO.items():
         yield name, (files(__name__) / name).read_text(encoding="utf-8"), days
 
 
-def bring(session: Session, now: datetime) -> int:
-    """Import all of them, as if they had come one by one until `now`; gives how many."""
-    many = 0
-    for name, text, days in pages():
-        then = now - timedelta(days=days)
-        stored = store(session, [parse(text, name)], then, published=then)
-        many += sum(one.change != "unchanged" for one in stored)
-    return many
+def import_sample(session: Session, now: datetime) -> int:
+    """Import all of them, each dated by its age before `now`; returns the number that is new."""
+    count = 0
+    for name, text, days in sample_pages():
+        published = now - timedelta(days=days)
+        results = import_comparisons(session, [parse_page(text, name)], published, published=published)
+        count += sum(result.change != "unchanged" for result in results)
+    return count

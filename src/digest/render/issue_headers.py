@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from digest.errors import BadInput
 from digest.render import headers as h
-from digest.render.clean import line
+from digest.render.clean import single_line
 from digest.render.content import Edition, Masthead
 from digest.render.slots import MESSAGE_ID, TO, UNSUBSCRIBE, Piece, Slots
 
@@ -18,7 +18,7 @@ _TEXT_PART = (
 _HTML_PART = 'Content-Type: text/html; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
 
 
-def check(edition: Edition) -> None:
+def check_addresses(edition: Edition) -> None:
     """Raise BadInput when an address or a URL of this edition cannot stand in a mail."""
     for url in (edition.base_url, *(block.url for block in edition.blocks)):
         _url(url)
@@ -27,7 +27,7 @@ def check(edition: Edition) -> None:
             _address(address)
 
 
-def headers(edition: Edition, slots: Slots, *, subject: str, date: str, boundary: str) -> Piece:
+def build_headers(edition: Edition, slots: Slots, *, subject: str, date: str, boundary: str) -> Piece:
     """Every header of an issue's mail, down to the first line of its text part.
 
     One line per List-* header: a folded or encoded one breaks one-click unsubscribing. Auto-Submitted and
@@ -42,7 +42,10 @@ def headers(edition: Edition, slots: Slots, *, subject: str, date: str, boundary
         f"Date: {date}",
         f"Message-ID: <{slots[MESSAGE_ID]}>",
         f"List-Id: {list_id(mast)}",
-        *(f"{name}: {value}" for name, value in h.leaving(f"{base}/unsubscribe/{slots[UNSUBSCRIBE]}")),
+        *(
+            f"{name}: {value}"
+            for name, value in h.list_unsubscribe(f"{base}/unsubscribe/{slots[UNSUBSCRIBE]}")
+        ),
         "List-Post: NO",
         f"List-Archive: <{base}{edition.path}/issues>",
         f"Feedback-ID: {edition.number}:{_label(mast.slug)}:issue:{_sender_id(mast)}",
@@ -57,19 +60,22 @@ def headers(edition: Edition, slots: Slots, *, subject: str, date: str, boundary
     return tuple(part if isinstance(part, int) else part.encode("ascii") for part in slots.split(text))
 
 
-def between(boundary: str) -> Piece:
+def html_part_start(boundary: str) -> Piece:
     """From the end of the text part to the first line of the HTML part."""
     return (f"\r\n--{boundary}\r\n{_HTML_PART}".encode("ascii"),)
 
 
-def end(boundary: str) -> Piece:
+def closing_boundary(boundary: str) -> Piece:
     """Behind the HTML part."""
     return (f"\r\n--{boundary}--\r\n".encode("ascii"),)
 
 
 def list_id(mast: Masthead) -> str:
     """The publication's List-Id (RFC 2919): its slug below the sender's domain, which must never change."""
-    name, id_ = line(mast.name), f"<{_label(mast.slug)}.{_address(mast.sender_address).rpartition('@')[2]}>"
+    name, id_ = (
+        single_line(mast.name),
+        f"<{_label(mast.slug)}.{_address(mast.sender_address).rpartition('@')[2]}>",
+    )
     return (
         f"{h.phrase(name)} {id_}"
         if name and name.isascii() and "=?" not in name and len(name) < MAX_LINE / 2
@@ -92,12 +98,12 @@ def _label(slug: str) -> str:
 def _address(address: str) -> str:
     if not re.fullmatch(r"[!-;=?-~]+@[A-Za-z0-9.-]+", address):
         raise BadInput(
-            f"{line(address)!r} cannot stand in a mail's header; give a plain address such as news@example.org"
+            f"{single_line(address)!r} cannot stand in a mail's header; give a plain address such as news@example.org"
         )
     return address
 
 
 def _url(url: str) -> str:
     if not re.fullmatch(r"https?://[!-;=?-~]+", url) or not urlsplit(url).netloc:
-        raise BadInput(f"{line(url)!r} is no web address; give one such as https://news.example.org")
+        raise BadInput(f"{single_line(url)!r} is no web address; give one such as https://news.example.org")
     return url

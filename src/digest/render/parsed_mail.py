@@ -8,7 +8,7 @@ from digest.errors import BadInput
 
 
 @dataclass(frozen=True)
-class Opened:
+class ParsedMail:
     """A mail as its reader's program sees it."""
 
     subject: str
@@ -17,11 +17,11 @@ class Opened:
     headers: tuple[tuple[str, str], ...]  # in order, decoded and unfolded
 
 
-def open_mail(mail: bytes) -> Opened:
+def parse_mail(mail: bytes) -> ParsedMail:
     """Parse a mail that we made. Raises BadInput when it lacks its text or its HTML part, or is damaged."""
     parsed = message_from_bytes(mail, policy=policy.default)
     headers = tuple((name, str(value)) for name, value in parsed.items())
-    return Opened(str(parsed["subject"] or ""), _part(parsed, "html"), _part(parsed, "plain"), headers)
+    return ParsedMail(str(parsed["subject"] or ""), _part(parsed, "html"), _part(parsed, "plain"), headers)
 
 
 def _part(mail: EmailMessage, kind: str) -> str:

@@ -1,4 +1,4 @@
-"""What was said of a tool over time."""
+"""What was said about a tool over time."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -7,39 +7,39 @@ from datetime import datetime
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, aliased
 
-from digest.catalog import clean, read
+from digest.catalog import clean, queries
+from digest.catalog.comparison import ToolReview, comparison_title
 from digest.catalog.models import Comparison, ComparisonVersion, Review, Tool
 from digest.errors import NotFound
 
 
 @dataclass(frozen=True)
 class PastReview:
-    """One of a tool's reviews, when it came, and the comparisons in which it stands or stood."""
+    """One of a tool's reviews, when it was added, and the comparisons that use it or used it."""
 
-    review: read.ReviewView
+    review: ToolReview
     added_at: datetime
-    comparisons: tuple[tuple[str, str], ...]  # slug, and the tools' names: "SmolLM3 vs Mistral-Next"
+    comparisons: tuple[tuple[str, str], ...]  # slug and title
 
 
-def of_tool(session: Session, tool_slug: str) -> list[PastReview]:
+def list_tool_reviews(session: Session, tool_slug: str) -> list[PastReview]:
     """Every review of a tool, the oldest first. Raises NotFound when there is no such tool."""
     rows = session.execute(
         select(Review, Tool)
         .join(Tool, Review.tool_id == Tool.id)
-        .where(Tool.slug == clean.line(tool_slug))
+        .where(Tool.slug == clean.single_line(tool_slug))
         .order_by(Review.added_at, Review.id)
-    )
-    reviews = rows.all()
-    if not reviews:
-        raise NotFound(f"there is no tool {clean.line(tool_slug)}")
-    where = _where(session, reviews[0][1].id)
+    ).all()
+    if not rows:
+        raise NotFound(f"there is no tool {clean.single_line(tool_slug)}")
+    comparisons = _comparisons_by_review(session, rows[0][1].id)
     return [
-        PastReview(read.review_view(review, tool), review.added_at, tuple(sorted(where[review.id])))
-        for review, tool in reviews
+        PastReview(queries.build_review(review, tool), review.added_at, tuple(sorted(comparisons[review.id])))
+        for review, tool in rows
     ]
 
 
-def _where(session: Session, tool_id: int) -> dict[int, set[tuple[str, str]]]:
+def _comparisons_by_review(session: Session, tool_id: int) -> dict[int, set[tuple[str, str]]]:
     version, left_review, right_review = ComparisonVersion, aliased(Review), aliased(Review)
     left_tool, right_tool = aliased(Tool), aliased(Tool)
     reviews = select(Review.id).where(Review.tool_id == tool_id)
@@ -52,8 +52,9 @@ def _where(session: Session, tool_id: int) -> dict[int, set[tuple[str, str]]]:
         .join(right_tool, right_tool.id == right_review.tool_id)
         .where(or_(version.left_id.in_(reviews), version.right_id.in_(reviews)))
     )
-    where: dict[int, set[tuple[str, str]]] = defaultdict(set)
-    for left, right, slug, left_name, right_name in rows:
-        where[left].add((slug, f"{left_name} vs {right_name}"))
-        where[right].add((slug, f"{left_name} vs {right_name}"))
-    return where
+    comparisons: dict[int, set[tuple[str, str]]] = defaultdict(set)
+    for left_id, right_id, slug, left_name, right_name in rows:
+        named = (slug, comparison_title(left_name, right_name))
+        comparisons[left_id].add(named)
+        comparisons[right_id].add(named)
+    return comparisons
