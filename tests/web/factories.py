@@ -18,9 +18,9 @@ from digest.delivery.ledger.models import FrozenIssue
 from digest.editorial.models import Issue, Pick, State
 from digest.publications import publications
 from digest.render import content
-from digest.services import Limiter, Services
+from digest.services import RateLimiter, Services
 from digest.signing import Signer
-from digest.smtp.connect import relay_from_url
+from digest.smtp.url import relay_from_url
 from digest.tracking import links
 from digest.web import make_app
 
@@ -68,12 +68,12 @@ def make_site(db: Database, home: Path, base_url: str = BASE) -> Site:
         db=db,
         signer=signer,
         relay=relay_from_url("smtp://127.0.0.1:2525"),
-        limiter=Limiter(),
+        limiter=RateLimiter(),
         base_url=base_url,
         home=home,
         send_rate=None,
         retry_delay=timedelta(minutes=15),
-        nudge=nudges.append,
+        enqueue_soon=nudges.append,
     )
     return Site(db, signer, _app(services), nudges)
 
@@ -170,7 +170,7 @@ def create_sent_issue(
         FrozenIssue(
             issue_id=issue.id,
             edition=content.to_json(edition),
-            pressed=b"",
+            compiled=b"",
             sha256="0" * 64,
             template_version="test",
             key_id="0000",
@@ -191,7 +191,7 @@ def _block(session: Session, issue: Issue, place: int, version_id: int) -> conte
         comparison_id=version.comparison_id,
         version_id=version_id,
         position=place,
-        why="fresh",
+        reason="fresh",
     )
     session.add(pick)
     session.flush()

@@ -60,7 +60,7 @@ def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
         create_sent_issue(
             session, 1, [long], number=42, subject="W" * 150, preheader="An https://example.org/" + "x" * 150
         )
-        preferences.pause(session, 1, paused, until=preferences.weeks(8, utcnow()), now=utcnow())
+        preferences.pause(session, 1, paused, until=preferences.pause_weeks(8, utcnow()), now=utcnow())
     with live_server.serve(shop.app) as url:
         yield shop, url
     database.close()
@@ -159,7 +159,7 @@ def test_the_keyboard_meets_the_skip_link_first_and_then_sees_where_it_is(
     page = browser.new_page()
     show(page, served, "front")
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent") == "Skip to the text"
+    assert page.evaluate("document.activeElement.textContent") == "Skip to content"
     assert page.evaluate("document.activeElement.getBoundingClientRect().top") >= 0
     for _ in range(8):
         page.keyboard.press("Tab")
@@ -179,7 +179,7 @@ def test_leaving_and_saying_why_takes_three_keys_and_no_script(
     page.goto(f"{base}/unsubscribe/{tokens.unsubscribe_token(shop.signer, 1, zoe, 1)}")
     page.get_by_role("button", name="Unsubscribe", exact=True).focus()
     page.keyboard.press("Enter")
-    page.get_by_role("heading", name="You have left").wait_for()
+    page.get_by_role("heading", name="You’re unsubscribed").wait_for()
     page.get_by_role("button", name="Undo").focus()
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")

@@ -18,7 +18,7 @@ from tests.web.factories import (
 from digest.audience import tokens
 from digest.audience.models import Subscription
 from digest.db import Database, utcnow
-from digest.delivery.ledger.compiled_issue import pressed
+from digest.delivery.ledger.compiled_issue import get_compiled_issue
 from digest.editorial import editions
 from digest.editorial.drafts import drafting
 from digest.publications import publications
@@ -89,6 +89,6 @@ def test_a_mail_leads_to_the_pages_of_its_own_publication(two: Site) -> None:
             issue = drafting.draft_issue(session, publications.find(session, slug), utcnow(), actor="test")
             edition = editions.build_edition(session, issue, BASE)
             assert all(block.url.startswith(f"{site}/comparisons/") for block in edition.blocks)
-            mail = render_sample(pressed(session, issue, BASE))
+            mail = render_sample(get_compiled_issue(session, issue, BASE))
             assert f"List-Archive: <{site}/issues>".encode() in mail
             assert (b"/p/" in mail) == (slug == "parsers")

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from tests.web.factories import Site
 from tests.web.subscribers import create_subscriber
 
-from digest.audience import consent, erase, leave, tokens
+from digest.audience import consent, erase, tokens, unsubscribe
 from digest.audience.models import ConsentEvent, Subscription
 from digest.db import utcnow
 from digest.delivery.ledger.models import Letter
@@ -167,11 +167,11 @@ def test_the_page_leaves_with_one_button_and_takes_it_back(shop: Site, ada: int)
     assert "ada@" not in asked.text
     assert "a•••@example.org" in asked.text
     assert standing(shop, ada) == "active"
-    left = client.post(url, data={"action": "leave"})
-    assert "You have left" in left.text
+    left = client.post(url, data={"action": "unsubscribe"})
+    assert "You’re unsubscribed" in left.text
     assert standing(shop, ada) == "left"
-    back = client.post(url, data={"action": "undo"})
-    assert "You are back" in back.text
+    back = client.post(url, data={"action": "resubscribe"})
+    assert "Welcome back!" in back.text
     assert standing(shop, ada) == "active"
     with shop.db.read() as session:
         noted = session.scalars(select(Unsubscribe)).one()
@@ -183,8 +183,8 @@ def test_the_page_leaves_with_one_button_and_takes_it_back(shop: Site, ada: int)
 def test_the_words_beside_each_button_are_kept_with_its_press(shop: Site, ada: int, page: str) -> None:
     client = shop.app.test_client()
     url = leave_url(shop, ada) if page == "unsubscribe" else preferences_url(shop, ada)
-    shown = [client.get(url).text, client.post(url, data={"action": "leave"}).text]
-    client.post(url, data={"action": "undo"})
+    shown = [client.get(url).text, client.post(url, data={"action": "unsubscribe"}).text]
+    client.post(url, data={"action": "resubscribe"})
     with shop.db.read() as session:
         kept = [(event.kind, words) for event, words in consent.history(session, ada)]
     assert [kind for kind, _ in kept] == ["left", "returned"]
@@ -195,14 +195,14 @@ def test_the_words_beside_each_button_are_kept_with_its_press(shop: Site, ada: i
 
 def test_after_thirty_days_the_way_back_is_the_front_page(shop: Site, ada: int) -> None:
     with shop.db.begin() as session:
-        leave.leave(session, 1, ada, source="page", now=utcnow() - leave.UNDO_FOR)
+        unsubscribe.unsubscribe(session, 1, ada, source="page", now=utcnow() - unsubscribe.UNDO_FOR)
     for url in (leave_url(shop, ada), preferences_url(shop, ada)):
         for page in (
             shop.app.test_client().get(url),
-            shop.app.test_client().post(url, data={"action": "undo"}),
+            shop.app.test_client().post(url, data={"action": "resubscribe"}),
         ):
             assert 'value="undo"' not in page.text
-            assert "sign up anew" in page.text
+            assert "sign up again" in page.text
 
 
 def test_the_links_of_an_erased_reader_say_so_and_do_nothing(shop: Site, ada: int) -> None:
@@ -213,7 +213,7 @@ def test_the_links_of_an_erased_reader_say_so_and_do_nothing(shop: Site, ada: in
     for method in ("GET", "POST"):
         assert client.open(confirm, method=method).status_code == 404
     for url in (leave_url(shop, ada), preferences_url(shop, ada)):
-        assert "sign up anew" in client.get(url).text
+        assert "sign up again" in client.get(url).text
         for action in ("leave", "undo"):
             client.post(url, data={"action": action})
     assert shop.count_rows() == before
@@ -242,10 +242,10 @@ def test_preferences_pause_resume_leave_and_come_back(shop: Site, ada: int) -> N
     client, url = shop.app.test_client(), preferences_url(shop, ada)
     assert "ada@" not in client.get(url).text
     assert "paused until" in client.post(url, data={"action": "pause", "weeks": "2"}).text
-    assert "Good to have you back" in client.post(url, data={"action": "resume"}).text
-    assert "You left" in client.post(url, data={"action": "leave"}).text
+    assert "Welcome back!" in client.post(url, data={"action": "resume"}).text
+    assert "You unsubscribed" in client.post(url, data={"action": "unsubscribe"}).text
     assert standing(shop, ada) == "left"
-    client.post(url, data={"action": "undo"})
+    client.post(url, data={"action": "resubscribe"})
     assert standing(shop, ada) == "active"
 
 
@@ -263,7 +263,7 @@ def test_a_link_of_a_test_mail_is_met_kindly_and_does_nothing(shop: Site) -> Non
     confirm = f"/confirm/{tokens.confirm_token(shop.signer, 1, 0, utcnow())}"
     for url in (confirm, leave_url(shop, 0), preferences_url(shop, 0)):
         assert "test mail" in client.get(url).text
-        assert client.post(url, data={"action": "leave"}).status_code == 200
+        assert client.post(url, data={"action": "unsubscribe"}).status_code == 200
     assert client.post(leave_url(shop, 0), data={"List-Unsubscribe": "One-Click"}).status_code == 200
     assert shop.count_rows() == before
 
@@ -282,31 +282,31 @@ def test_a_body_of_megabytes_is_not_read(shop: Site, ada: int) -> None:
 
 def test_why_is_asked_only_after_leaving_and_one_press_answers(shop: Site, ada: int) -> None:
     client, url = shop.app.test_client(), leave_url(shop, ada)
-    assert "Would you say why?" not in client.get(url).text
-    client.post(url, data={"action": "why", "reason": "often"})
+    assert "Mind telling us why?" not in client.get(url).text
+    client.post(url, data={"action": "reason", "reason": "often"})
     assert reason(shop, ada) is None
-    left = client.post(url, data={"action": "leave"}).text
+    left = client.post(url, data={"action": "unsubscribe"}).text
     assert standing(shop, ada) == "left"
-    assert "Would you say why?" in left
+    assert "Mind telling us why?" in left
     buttons = re.findall(r'name="reason" value="(\w+)"', left)
     assert len(buttons) == 6
     assert buttons[-1] == "none"
     for word in buttons:
-        assert "Thank you" in client.post(url, data={"action": "why", "reason": word}).text
+        assert "Thank you" in client.post(url, data={"action": "reason", "reason": word}).text
         assert reason(shop, ada) == word
-    assert "Would you say why?" not in client.get(url).text
-    client.post(url, data={"action": "undo"})
-    assert "Would you say why?" not in client.get(url).text
-    assert "Would you say why?" in client.post(url, data={"action": "leave"}).text
+    assert "Mind telling us why?" not in client.get(url).text
+    client.post(url, data={"action": "resubscribe"})
+    assert "Mind telling us why?" not in client.get(url).text
+    assert "Mind telling us why?" in client.post(url, data={"action": "unsubscribe"}).text
     assert reason(shop, ada) is None
 
 
 def test_one_click_is_never_asked_anything(shop: Site, ada: int) -> None:
     client, url = shop.app.test_client(), leave_url(shop, ada)
     answer = client.post(url, data={"List-Unsubscribe": "One-Click", "reason": "often"})
-    assert answer.text == "You will get no more issues.\n"
+    assert answer.text == "You are unsubscribed.\n"
     assert reason(shop, ada) is None
-    assert client.post(url, data={"action": "why", "reason": "because"}).status_code == 400
+    assert client.post(url, data={"action": "reason", "reason": "because"}).status_code == 400
 
 
 def reason(shop: Site, subscriber_id: int) -> str | None:

@@ -21,7 +21,7 @@ def url(shop: Site) -> str:
 
 def chosen(shop: Site) -> tuple[str, ...]:
     with shop.db.read() as session:
-        return topics.chosen(session, 1, 1)
+        return topics.chosen_topics(session, 1, 1)
 
 
 def ticked(page: str) -> list[str]:
@@ -40,11 +40,11 @@ def test_the_page_offers_the_categories_of_what_there_is(shop: Site, url: str) -
 def test_what_is_ticked_is_kept_with_the_words(shop: Site, url: str) -> None:
     client = shop.app.test_client()
     page = client.post(url, data={"action": "topics", "topic": ["Writing", "Models"]}).text
-    assert "You get what is about Models, Writing." in page
+    assert "You’ll get issues about Models, Writing." in page
     assert ticked(page) == ticked(client.get(url).text) == ["Models", "Writing"]
     assert chosen(shop) == ("Models", "Writing")
     page = client.post(url, data={"action": "topics"}).text
-    assert "You get everything." in page
+    assert "You’ll get every issue." in page
     assert chosen(shop) == ()
     with shop.db.read() as session:
         words = select(Wording.text).join(ConsentEvent).where(ConsentEvent.kind == "topics")

@@ -116,7 +116,7 @@ def test_the_reader_is_sent_on_before_the_click_is_counted(shop: Site, url: str)
 def test_a_writer_who_holds_the_lock_is_waited_for_a_little_and_no_longer(
     sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracked_links, "PATIENCE", 0.2)
+    monkeypatch.setattr(tracked_links, "LOCK_TIMEOUT_SECONDS", 0.2)
     shop = fill(make_site(sqlite, tmp_path))
     with shop.db.begin() as session:
         ada = create_subscriber(session, 1, "ada@example.org")

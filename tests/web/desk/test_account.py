@@ -13,7 +13,7 @@ from tests.web.desk.clients import csrf_token, get, make_desk, post, signed_in
 from tests.web.factories import BASE, Site
 
 from digest.access import sessions
-from digest.access.models import Entry, Factor, Visit
+from digest.access.models import AuditLogEntry, Factor, LoginSession
 from digest.db import Database, utcnow
 from digest.editorial import users
 from digest.editorial.models import User
@@ -58,22 +58,22 @@ def come_in(room: Site, role: str = "editor") -> FlaskClient:
 
 def verbs(room: Site) -> list[str]:
     with room.db.read() as session:
-        return list(session.scalars(select(Entry.verb).order_by(Entry.id)))
+        return list(session.scalars(select(AuditLogEntry.verb).order_by(AuditLogEntry.id)))
 
 
 def test_after_the_letter_the_app_is_asked(room: Site, clock: time_machine.Traveller) -> None:
     app, _ = enrol(signed_in(room), clock)
     client = come_in(room)
-    assert "One more step" in get(client, SECOND)
+    assert "Two-factor authentication" in get(client, SECOND)
     assert "desk-nav" not in get(client, SECOND)
     assert client.get("/desk/issues/1/schedule", base_url=BASE).status_code == 303
     data = {"csrf_token": csrf_token(client, SECOND), "do": "save"}
     assert client.post("/desk/issues/1", base_url=BASE, data=data).status_code == 401
-    assert "That was not right" in post(client, SECOND, code="000000").text
+    assert "That code is wrong" in post(client, SECOND, code="000000").text
     answer = post(client, SECOND, code=app.at(utcnow()))
     assert answer.request.path == "/desk/issues/1/schedule"
     assert "App" in get(client, ACCOUNT)
-    assert verbs(room)[-2:] == ["fail at the second factor", "sign in"]
+    assert verbs(room)[-2:] == ["fail second factor", "sign in"]
 
 
 def test_a_code_that_was_seen_over_the_shoulder_is_worth_nothing(
@@ -92,7 +92,7 @@ def test_a_recovery_code_lets_in_once(room: Site, clock: time_machine.Traveller)
     page = post(come_in(room), SECOND, code=codes[0].upper()).text
     assert "recovery code; 9 left" in page
     client = come_in(room)
-    assert "That was not right" in post(client, SECOND, code=codes[0]).text
+    assert "That code is wrong" in post(client, SECOND, code=codes[0]).text
 
 
 def test_guessing_ends_soon_and_for_the_one_person_only(room: Site, clock: time_machine.Traveller) -> None:
@@ -141,7 +141,7 @@ def test_how_one_signs_in_changes_only_after_a_fresh_proof(room: Site, clock: ti
     app, _ = enrol(client, clock)
     clock.shift(60 * 60)
     page = get(client, ACCOUNT)
-    assert "Show that it is me" in page
+    assert "Confirm it’s me" in page
     assert "Remove" not in page
     page = post(client, f"{ACCOUNT}/factors/1/remove", page=ACCOUNT).text
     assert "Nothing was changed" in page
@@ -172,14 +172,14 @@ def test_without_a_second_factor_the_proof_is_a_letter(room: Site, clock: time_m
     client = signed_in(room)
     clock.shift(60 * 60)
     assert post(client, f"{ACCOUNT}/app", page=ACCOUNT).request.path == SECOND
-    assert "A letter is on its way" in post(client, f"{SECOND}/letter", page=SECOND).text
+    assert "We emailed you a sign-in link" in post(client, f"{SECOND}/link", page=SECOND).text
     with room.db.read() as session:
         token = users.create_sign_in_token(
             room.signer, users.find_user(session, "editor@verdicts.io"), utcnow()
         )
     post(client, f"/desk/enter/{token}")
     with room.db.read() as session:
-        assert len(session.scalars(select(Visit)).all()) == 1  # this browser's old session is gone
+        assert len(session.scalars(select(LoginSession)).all()) == 1  # this browser's old session is gone
     enrol(client, clock)
 
 
@@ -192,10 +192,10 @@ def test_a_factor_is_renamed_codes_are_drawn_anew_and_all_of_it_is_logged(
         client, f"{ACCOUNT}/factors/1/name", page=ACCOUNT, name="Old phone"
     ).get_data(as_text=True)
     page = post(client, f"{ACCOUNT}/codes", page=ACCOUNT).text
-    assert "are not shown again" in page
+    assert "be shown again" in page
     assert codes[0] not in page
     assert codes[0] not in get(client, ACCOUNT)
-    assert verbs(room) == ["sign in", "set up an app", "rename a second factor", "draw recovery codes"]
+    assert verbs(room) == ["sign in", "set up an app", "rename a second factor", "generate recovery codes"]
 
 
 def test_a_wrong_first_code_keeps_the_picture(room: Site, clock: time_machine.Traveller) -> None:
@@ -208,11 +208,11 @@ def test_a_wrong_first_code_keeps_the_picture(room: Site, clock: time_machine.Tr
 
 def test_where_everybody_needs_one_nobody_works_without(room: Site, clock: time_machine.Traveller) -> None:
     owner, editor = signed_in(room, "owner"), signed_in(room)
-    refused = post(owner, "/desk/team/second-factor", page="/desk/team", demand="yes").text
+    refused = post(owner, "/desk/team/second-factor", page="/desk/team", required="yes").text
     assert "of your own first" in refused
     enrol(owner, clock)
-    page = post(owner, "/desk/team/second-factor", page="/desk/team", demand="yes").text
-    assert "Everybody needs a second factor now" in page
+    page = post(owner, "/desk/team/second-factor", page="/desk/team", required="yes").text
+    assert "Two-factor authentication is now required" in page
     assert editor.get("/desk/", base_url=BASE).headers["Location"] == ACCOUNT
     assert post(editor, "/desk/issues/1", page=ACCOUNT, do="save").status_code == 403
     enrol(editor, clock)
@@ -224,7 +224,7 @@ def test_an_owner_helps_somebody_who_lost_a_phone(room: Site, clock: time_machin
     enrol(editor, clock)
     number = person(room, "editor")
     page = post(owner, f"/desk/team/{number}/reset-second-factor", page="/desk/team").text
-    assert "comes in by a letter alone now" in page
+    assert "can now sign in with a link alone" in page
     assert editor.get("/desk/", base_url=BASE).status_code == 303
     get(signed_in(room), "/desk/")
 
@@ -263,7 +263,7 @@ def test_signing_out_ends_the_row_and_not_only_the_cookie(room: Site) -> None:
     client.set_cookie("__Host-digest", kept.value, domain="news.example.org", secure=True)
     assert client.get("/desk/", base_url=BASE).status_code == 303
     with room.db.read() as session:
-        assert session.scalars(select(Visit)).all() == []
+        assert session.scalars(select(LoginSession)).all() == []
 
 
 def test_the_last_visit_is_noted_once_a_minute_and_after_the_answer(
@@ -279,7 +279,7 @@ def test_the_last_visit_is_noted_once_a_minute_and_after_the_answer(
         with client.get("/desk/", base_url=BASE) as answer:
             assert answer.status_code == 200
         with room.db.read() as session:
-            assert session.scalars(select(Visit.seen_at)).one() == noted
+            assert session.scalars(select(LoginSession.seen_at)).one() == noted
             assert session.scalar(select(User.last_seen_at).where(User.role == "editor")) == noted
 
 
@@ -299,7 +299,7 @@ def test_no_whole_ip_and_no_fingerprint_is_kept(room: Site) -> None:
     headers = {"User-Agent": agent, "X-Forwarded-For": "81.2.69.160"}
     client.post(path, data={"csrf_token": csrf_token(client, path)}, base_url=BASE, headers=headers)
     with room.db.read() as session:
-        visit = session.execute(select(Visit.network, Visit.agent)).one()
+        visit = session.execute(select(LoginSession.network, LoginSession.agent)).one()
     assert tuple(visit) == ("81.2.69.0/24", "Firefox on Linux")
 
 

@@ -58,7 +58,7 @@ def test_what_was_sent_is_shown_first_and_made_with_a_second_press(both: Site) -
     editor, before = signed_in(room), count(room)
     first, other = unparse(draft("Larkspur", "Harrow")), unparse(draft("Quince", "Harrow"))
     shown = bring(editor, ("one.txt", first), ("two.txt", first), pasted=other)
-    assert planned(shown.text) == ["New", "New", "As it was"]
+    assert planned(shown.text) == ["New", "New", "Unchanged"]
     assert re.search(
         r"<p class=.small.>Larkspur: panel \d+% ship, community .+, Free, \d quotes</p>", shown.text
     )
@@ -71,7 +71,7 @@ def test_what_was_sent_is_shown_first_and_made_with_a_second_press(both: Site) -
     assert planned(changed.text) == ["Version 2"]
     assert "Larkspur" in make(editor, changed).text
     again = bring(editor, ("one.txt", first))
-    assert "Nothing to make" in again.text
+    assert "Nothing to import" in again.text
 
 
 def test_problems_are_named_with_file_and_line_and_the_rest_is_made(room: Site) -> None:
@@ -87,7 +87,7 @@ def test_problems_are_named_with_file_and_line_and_the_rest_is_made(room: Site) 
     assert "../" not in shown.text
     make(editor, shown)
     assert count(room) == before + 1
-    assert "Nothing to make" in bring(editor, pasted="no page").text
+    assert "Nothing to import" in bring(editor, pasted="no page").text
 
 
 def test_a_proposal_is_its_sender_s_and_goes_after_a_day(room: Site) -> None:
@@ -101,7 +101,7 @@ def test_a_proposal_is_its_sender_s_and_goes_after_a_day(room: Site) -> None:
     bring(owner, pasted=unparse(draft("Quince", "Harrow")))
     get(editor, shown.request.path, status=404)
     dropped = bring(editor, pasted=unparse(draft("Quince", "Harrow")))
-    assert "Nothing was made" in post(editor, f"{dropped.request.path}/drop", page=dropped.request.path).text
+    assert "Import discarded" in post(editor, f"{dropped.request.path}/drop", page=dropped.request.path).text
     get(editor, dropped.request.path, status=404)
 
 
@@ -113,7 +113,7 @@ def test_what_somebody_else_changed_meanwhile_is_shown_anew(both: Site) -> None:
         importing.import_comparisons(session, [draft("Larkspur", "Harrow", reviewers=3)], utcnow())
     before = count(room)
     page = make(editor, shown).text
-    assert "nothing was made" in page
+    assert "nothing was imported" in page
     assert planned(page) == ["Version 2"]
     assert count(room) == before
     make(editor, shown)
@@ -133,12 +133,12 @@ def test_too_much_at_once_is_refused_whole(room: Site) -> None:
 def test_a_comparison_is_written_by_hand(room: Site) -> None:
     editor = signed_in(room)
     fields = draft_form(editor, "/desk/comparisons/new")
-    assert "Another reviewer" in get(editor, "/desk/comparisons/new")
+    assert "Add reviewer" in get(editor, "/desk/comparisons/new")
     bad = post(
         editor, "/desk/comparisons/new", **{**fields, "left-tool": "Larkspur", "left-panel_ship": "lots"}
     )
     assert bad.status_code == 400
-    assert "Write a whole number from 0 to 100." in bad.text
+    assert "Enter a whole number from 0 to 100." in bad.text
     assert 'value="Larkspur"' in bad.text
     for which, tool in (("left", "Larkspur"), ("right", "Harrow")):
         words = {"tool": tool, "tagline": "T", "category": "C", "entry_price": "Free", "description": "D"}

@@ -10,8 +10,8 @@ from tests.web.desk.clients import get, make_desk, pick_order, post, signed_in
 from tests.web.factories import BASE, Site
 from tests.web.subscribers import create_subscriber
 
-from digest.access.models import Entry
-from digest.cli import House
+from digest.access.models import AuditLogEntry
+from digest.cli import AppContext
 from digest.cli.people import group as people
 from digest.cli.subscribers import group as subscribers
 from digest.db import Database
@@ -27,7 +27,7 @@ def room(sqlite: Database, tmp_path: Path) -> Site:
 
 def lines(room: Site) -> list[tuple[str, str, int | None]]:
     with room.db.read() as session:
-        rows = select(Entry.verb, Entry.kind, Entry.number).where(Entry.verb != "sign in").order_by(Entry.id)
+        rows = select(AuditLogEntry.verb, AuditLogEntry.kind, AuditLogEntry.number).where(AuditLogEntry.verb != "sign in").order_by(AuditLogEntry.id)
         return [tuple(row) for row in session.execute(rows)]
 
 
@@ -70,8 +70,8 @@ def test_each_change_of_a_setting_is_told_and_of_two_people_from_what_to_what(ro
         post(owner, going_out, page="/desk/settings", do="save", **fields)
     post(owner, "/desk/settings/calendar", page="/desk/settings", do="look", weekday="4")
     with room.db.read() as session:
-        rows = select(Entry.words, Publication.slug).join(Publication).where(Entry.kind == "setting")
-        told, slugs = zip(*session.execute(rows.order_by(Entry.id)), strict=True)
+        rows = select(AuditLogEntry.words, Publication.slug).join(Publication).where(AuditLogEntry.kind == "setting")
+        told, slugs = zip(*session.execute(rows.order_by(AuditLogEntry.id)), strict=True)
     assert [words.replace(slugs[0], "it") for words in told] == [
         "going-out of it, two people from no to yes",
         "going-out of it",
@@ -89,14 +89,14 @@ def test_the_page_is_for_owners_and_is_filtered(room: Site) -> None:
     assert "redraft" in page
     assert "sign in" not in page.split('<ol class="log')[1]
     assert "redraft" not in get(owner, "/desk/audit-log?user=1")
-    assert "Nothing that fits" in get(owner, "/desk/audit-log?kind=comparison")
+    assert "No matching entries" in get(owner, "/desk/audit-log?kind=comparison")
     for odd in ("?kind=x", "?user=9999999999999999", "?before=0", "?before=x", "?user=%D9%A3"):
         get(owner, f"/desk/audit-log{odd}")
 
 
 def test_erasing_a_reader_leaves_no_address_in_it(room: Site) -> None:
-    here = SimpleNamespace(db=room.db, signer=room.signer, nudge=lambda _: None, base_url=BASE)
-    house = House(services=lambda: here)
+    here = SimpleNamespace(db=room.db, signer=room.signer, enqueue_soon=lambda _: None, base_url=BASE)
+    house = AppContext(services=lambda: here)
     with room.db.begin() as session:
         number = create_subscriber(session, 1, READER)
     for words in (["suppress", READER], ["export", "--address", READER], ["erase", READER, "--yes"]):
@@ -108,12 +108,12 @@ def test_erasing_a_reader_leaves_no_address_in_it(room: Site) -> None:
     ]
     assert lines(room) == told
     with room.db.read() as session:
-        assert "ada" not in str([vars(entry) for entry in session.scalars(select(Entry))])
+        assert "ada" not in str([vars(entry) for entry in session.scalars(select(AuditLogEntry))])
 
 
 def test_the_command_line_reads_the_log_and_helps_who_is_locked_out(room: Site) -> None:
-    here = SimpleNamespace(db=room.db, signer=room.signer, nudge=lambda _: None, base_url=BASE)
-    house = House(services=lambda: here)
+    here = SimpleNamespace(db=room.db, signer=room.signer, enqueue_soon=lambda _: None, base_url=BASE)
+    house = AppContext(services=lambda: here)
     editor = signed_in(room)
     said = CliRunner().invoke(people, ["reset", "Editor@verdicts.io"], obj=house).output
     assert f"{BASE}/desk/enter/" in said

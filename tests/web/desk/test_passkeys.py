@@ -16,8 +16,8 @@ from tests.web.desk.clients import csrf_token, make_desk, post, signed_in
 from tests.web.factories import BASE, Site
 from werkzeug.serving import make_server
 
-from digest.access.models import Factor, Visit
-from digest.access.passkeys import party
+from digest.access.models import Factor, LoginSession
+from digest.access.passkeys import relying_party
 from digest.db import Database, connect, utcnow
 from digest.editorial import users
 
@@ -84,28 +84,28 @@ def test_a_passkey_is_set_up_used_and_refused_when_it_was_copied(
     wire, device = authenticator(page)
     enter(page, served)
     page.goto(f"{url}/desk/account")
-    page.get_by_role("button", name="Set up a passkey").click()
+    page.get_by_role("button", name="Add passkey").click()
     expect(page.get_by_role("heading", name="Your recovery codes")).to_be_visible()
     assert page.locator(".codes li").count() == 10
     assert not Axe().run(page).response["violations"]
-    page.get_by_role("link", name="I have kept them").click()
+    page.get_by_role("link", name="I have saved them").click()
     expect(page.locator(".account-list .tag").first).to_have_text("Passkey")
     assert not Axe().run(page).response["violations"]
 
     tab.clear_cookies()
     enter(page, served)
-    expect(page.get_by_role("heading", name="One more step")).to_be_visible()
+    expect(page.get_by_role("heading", name="Two-factor authentication")).to_be_visible()
     assert not Axe().run(page).response["violations"]
-    page.get_by_role("button", name="Use a passkey").click()
+    page.get_by_role("button", name="Use passkey").click()
     expect(page.get_by_role("link", name="Issues")).to_be_visible()
     with room.db.begin() as session:
-        assert session.scalars(select(Visit.way).order_by(Visit.id.desc())).first() == "letter and passkey"
+        assert session.scalars(select(LoginSession.way).order_by(LoginSession.id.desc())).first() == "letter and passkey"
         session.execute(update(Factor).values(sign_count=1_000_000))  # the original went on, this is a copy
 
     tab.clear_cookies()
     enter(page, served)
-    page.get_by_role("button", name="Use a passkey").click()
-    expect(page.get_by_role("alert").first).to_contain_text("That was not right")
+    page.get_by_role("button", name="Use passkey").click()
+    expect(page.get_by_role("alert").first).to_contain_text("That code is wrong")
 
     wire.send("WebAuthn.removeVirtualAuthenticator", {"authenticatorId": device})
     assert not said
@@ -173,7 +173,7 @@ def test_a_bad_answer_at_the_door_lets_nobody_in(sqlite: Database, tmp_path: Pat
     ],
 )
 def test_passkeys_are_offered_where_browsers_have_them(url: str, host: str | None) -> None:
-    found = party(url, "Ship or Skip")
+    found = relying_party(url, "Ship or Skip")
     assert (found and found.id) == host
 
 

@@ -14,7 +14,7 @@ from digest.db import Database, utcnow
 from digest.editorial import users
 from digest.publications import publications
 from digest.publications.models import Publication
-from digest.smtp.connect import relay_from_url
+from digest.smtp.url import relay_from_url
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_the_set_up_leads_from_nothing_to_a_draft(empty: Site) -> None:
     page = post(owner, "/desk/", page="/desk/setup").get_data(as_text=True)
     assert "Issue 1 is drafted." in page
     assert "Issue 1 is drafted. Look it over" in next_words(owner)
-    assert "The publication works" in get(owner, "/desk/setup")
+    assert "Setup complete" in get(owner, "/desk/setup")
     found = paper(empty)
     assert (found.name, found.at, found.zone, found.weekday) == ("Verdicts", "08:30", "Europe/Berlin", 3)
 

@@ -9,7 +9,7 @@ from tests.web.desk.sent_issues import record_reactions, start_sending
 from tests.web.factories import Site
 from tests.web.subscribers import create_subscriber
 
-from digest.access.models import Entry
+from digest.access.models import AuditLogEntry
 from digest.audience import consent, suppression
 from digest.audience.models import Subscriber
 from digest.db import utcnow
@@ -83,7 +83,7 @@ def test_counts_by_standing_add_up(room: Site) -> None:
 def test_where_a_reader_stands_is_one_word_in_the_list_and_on_their_page(room: Site) -> None:
     given = (("ana@example.org", "active"), ("bob@example.org", "pending"), ("cas@example.org", "left"))
     viewer = signed_in(room, "viewer")
-    for number, word in zip(people(room, *given), ("Reachable", "Pending", "Left"), strict=True):
+    for number, word in zip(people(room, *given), ("Subscribed", "Pending", "Unsubscribed"), strict=True):
         assert f"<td>{word}</td>" in get(viewer, f"/desk/subscribers?standing={word.lower()}")
         assert f"<dt>Stands</dt><dd>{word}" in get(viewer, f"/desk/subscribers/{number}")
 
@@ -94,12 +94,12 @@ def test_the_whole_history_of_one_reader_is_on_one_page(room: Site) -> None:
     with room.db.begin() as session:
         facts = {"subscriber_id": numbers[0], "publication_id": 1, "source": "form"}
         consent.record(session, **facts, kind=consent.Kind.CONFIRMED, now=utcnow(), wording="Yes, send it.")
-        delivery.post(session, "welcome", now=utcnow(), publication_id=1, subscriber_id=numbers[0])
+        delivery.enqueue_letter(session, "welcome", now=utcnow(), publication_id=1, subscriber_id=numbers[0])
     viewer = signed_in(room, "viewer")
     page = get(viewer, f"/desk/subscribers/{numbers[0]}")
-    for said in ("Yes, send it.", "Followed", "Link 0", "Accepted", "Welcome"):
+    for said in ("Yes, send it.", "Clicked", "Link 0", "Accepted", "Welcome"):
         assert said in page
-    assert "A scanner followed" in get(viewer, f"/desk/subscribers/{numbers[1]}")
+    assert "A scanner opened" in get(viewer, f"/desk/subscribers/{numbers[1]}")
     assert "“Too many mails”" in get(viewer, f"/desk/subscribers/{numbers[3]}")
     assert "no such mailbox" in get(viewer, f"/desk/subscribers/{numbers[6]}")
     assert "Erase" not in page
@@ -121,10 +121,10 @@ def test_suppressing_is_asked_first_and_holds(room: Site) -> None:
     (number,) = people(room, ("ana@example.org", "active"))
     editor, path = signed_in(room), f"/desk/subscribers/{number}/suppress"
     assert "Never mail" in get(editor, path)
-    assert "not mailed any more" in post(editor, path).text
+    assert "no more emails" in post(editor, path).text
     with room.db.read() as session:
         assert suppression.is_suppressed(session, room.signer, "ana@example.org")
-        told = list(session.scalars(select(Entry.number).where(Entry.kind == "subscriber")))
+        told = list(session.scalars(select(AuditLogEntry.number).where(AuditLogEntry.kind == "subscriber")))
     assert told == [number]
     assert path not in get(editor, f"/desk/subscribers/{number}")
 

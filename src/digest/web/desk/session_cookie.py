@@ -1,4 +1,4 @@
-"""The cookie and the row it names: who sits in front of this browser."""
+"""The desk's cookie and the login session it names."""
 
 import logging
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from digest.access import sessions
-from digest.access.sessions import Seen
+from digest.access.sessions import CurrentSession
 from digest.db import utcnow
 from digest.editorial.models import User
 from digest.web import request_limits
@@ -18,21 +18,21 @@ from digest.web.desk.view_helpers import flash_problem, services
 
 LOG = logging.getLogger(__name__)
 KEY: Final = "key"  # in the cookie; the row holds its hash
-NEXT_URL: Final = "next"  # in the cookie: the page that was asked for before signing in
+NEXT_URL: Final = "next"  # in the cookie: the page that was requested before signing in
 View = TypeVar("View", bound=Callable[..., Any])
 
 _BROWSERS: Final = {
     "Edg": "Edge", "OPR": "Opera", "SamsungBrowser": "Samsung Internet", "Firefox": "Firefox", "FxiOS": "Firefox",
     "CriOS": "Chrome", "Chrome": "Chrome", "Safari": "Safari",
-}  # fmt: skip  # in the order in which they tell: each but the first few calls itself by the later names too
+}  # fmt: skip  # the order matters: most browsers also name the ones below them
 _DEVICES: Final = {
     "iPhone": "iPhone", "iPad": "iPad", "Android": "Android", "CrOS": "ChromeOS", "Windows": "Windows",
     "Mac OS X": "Mac", "Linux": "Linux",
 }  # fmt: skip
 
 
-def find_session() -> Seen | None:
-    """The session that this request's cookie names, when it holds."""
+def find_session() -> CurrentSession | None:
+    """The valid login session that this request's cookie names, or None."""
     key = session.get(KEY)
     if not isinstance(key, str):
         return None
@@ -41,18 +41,18 @@ def find_session() -> Seen | None:
 
 
 def begin(db: Session, user: User, way: str) -> str:
-    """A new row for this browser in place of its old one; gives the key for `remember`, once it is committed."""
+    """Replace this browser's login session by a new one; returns its key, for `store_key` after the commit."""
     old = find_session()
     if old is not None:
         sessions.end(db, old.user_id, old.id)
     network = request_limits.network_of(request_limits.client_address())
-    return sessions.begin(
+    return sessions.create(
         db, user, utcnow(), way=way, agent=describe_browser(request.user_agent.string), network=network
     )
 
 
 def store_key(key: str) -> None:
-    """Give the browser a session's new key; of what it held before, nothing is kept but the page it asked for."""
+    """Put a login session's key into the cookie; of its old content only the requested page is kept."""
     aim = session.get(NEXT_URL)
     session.clear()
     session[KEY] = key
@@ -62,21 +62,21 @@ def store_key(key: str) -> None:
 
 
 def landing_url() -> str:
-    """Where to go after signing in: a page of the desk that was asked for before, else its front page."""
+    """Where to go after signing in: the desk page that was requested before, else the front page."""
     aim = str(session.pop(NEXT_URL, ""))
     return aim if aim.startswith("/desk/") else url_for("desk.issues.overview")
 
 
 def describe_browser(agent: str) -> str:
-    """A browser in a few words, "Firefox on Linux": enough to know one's own, too little to tell people apart."""
-    browser = next((name for mark, name in _BROWSERS.items() if mark in agent), "A browser")
-    machine = next((name for mark, name in _DEVICES.items() if mark in agent), "a machine")
+    """A browser in a few words, as in "Firefox on Linux": enough to recognize one's own, and to identify nobody."""
+    browser = next((name for mark, name in _BROWSERS.items() if mark in agent), "Unknown browser")
+    machine = next((name for mark, name in _DEVICES.items() if mark in agent), "unknown device")
     return f"{browser} on {machine}"
 
 
 def record_activity(response: Response) -> None:
-    """Write down, once a minute and after the answer went out, that the session is in use: nobody waits for it."""
-    visit: Seen | None = g.get("login_session")
+    """Record, once a minute and after the response was sent, that the login session is active."""
+    visit: CurrentSession | None = g.get("login_session")
     if visit is None or visit.proved_at is None or utcnow() - visit.seen_at < sessions.SEEN_EVERY:
         return
     database = services().db
@@ -86,13 +86,13 @@ def record_activity(response: Response) -> None:
             with database.begin() as db:
                 sessions.touch(db, visit, utcnow())
         except SQLAlchemyError as error:
-            LOG.warning("a session's use was not noted", extra={"error": type(error).__name__})
+            LOG.warning("session activity not recorded", extra={"error": type(error).__name__})
 
     response.call_on_close(write)
 
 
 def requires_recent_proof(view: View) -> View:
-    """Ask for a new proof before a change of who comes in, or how, if there was none within the hour (ASVS 7.5.1)."""
+    """Require a new proof of identity within the last hour before changes of access (ASVS 7.5.1)."""
 
     @wraps(view)
     def asked(*args: Any, **given: Any) -> Any:
@@ -100,7 +100,7 @@ def requires_recent_proof(view: View) -> View:
             return view(*args, **given)
         people = url_for("desk.access.team")
         session[NEXT_URL] = people if request.path.startswith(people) else url_for("desk.access.account")
-        flash_problem("Show once more that it is you; then press it again. Nothing was changed.")
+        flash_problem("Confirm that it's you, then try again. Nothing was changed.")
         return redirect(url_for("desk.access.second_factor"), 303)
 
     asked.fresh = True  # type: ignore[attr-defined]  # a mark on the function, read by the guard test

@@ -1,31 +1,34 @@
-// Making and using a passkey: the browser answers our challenge, and the answer goes out with an ordinary form.
-const bytes = (text) => Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
-const text = (buffer) =>
+// Creating and using passkeys: the browser answers our challenge, and an ordinary form submits the answer.
+const decode = (text) => Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
+const encode = (buffer) =>
   btoa(String.fromCharCode(...new Uint8Array(buffer))).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 
-function readied(options) {
-  options.challenge = bytes(options.challenge);
-  if (options.user) options.user.id = bytes(options.user.id);
-  for (const known of [...(options.excludeCredentials ?? []), ...(options.allowCredentials ?? [])]) known.id = bytes(known.id);
+function decodeOptions(options) {
+  options.challenge = decode(options.challenge);
+  if (options.user) options.user.id = decode(options.user.id);
+  for (const credential of [...(options.excludeCredentials ?? []), ...(options.allowCredentials ?? [])]) {
+    credential.id = decode(credential.id);
+  }
   return options;
 }
 
-function written(made) {
+function encodeCredential(credential) {
   const response = {};
   for (const part of ["clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle"]) {
-    if (made.response[part]) response[part] = text(made.response[part]);
+    if (credential.response[part]) response[part] = encode(credential.response[part]);
   }
-  return JSON.stringify({ id: made.id, rawId: text(made.rawId), type: made.type, response, clientExtensionResults: {} });
+  const { id, rawId, type } = credential;
+  return JSON.stringify({ id, rawId: encode(rawId), type, response, clientExtensionResults: {} });
 }
 
-async function answer(form) {
+async function submitWithPasskey(form) {
   const body = new URLSearchParams({ csrf_token: form.elements.csrf_token.value });
-  const asked = await fetch(form.dataset.challenge, { method: "POST", body });
-  if (asked.redirected) return location.assign(asked.url);
-  if (asked.status === 429) throw new Error("Too many tries. Wait a quarter of an hour.");
-  if (!asked.ok) throw new Error("That took too long. Load this page anew.");
-  const publicKey = readied(await asked.json());
-  form.elements.credential.value = written(await navigator.credentials[form.dataset.passkey]({ publicKey }));
+  const response = await fetch(form.dataset.challenge, { method: "POST", body });
+  if (response.redirected) return location.assign(response.url);
+  if (response.status === 429) throw new Error("Too many attempts. Wait 15 minutes.");
+  if (!response.ok) throw new Error("That took too long. Reload the page.");
+  const publicKey = decodeOptions(await response.json());
+  form.elements.credential.value = encodeCredential(await navigator.credentials[form.dataset.passkey]({ publicKey }));
   form.submit();
 }
 
@@ -37,10 +40,10 @@ for (const form of document.querySelectorAll("[data-passkey]")) {
     const problem = form.querySelector(".problem");
     problem.hidden = true;
     try {
-      await answer(form);
+      await submitWithPasskey(form);
     } catch (error) {
-      // What browsers say of a passkey that was not used is no sentence for people.
-      problem.textContent = error instanceof DOMException ? "The passkey was not used. Try once more." : error.message;
+      // Browsers' own messages about an unused passkey are not meant for people.
+      problem.textContent = error instanceof DOMException ? "No passkey was used. Try again." : error.message;
       problem.hidden = false;
     }
   });

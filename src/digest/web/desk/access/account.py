@@ -24,10 +24,10 @@ def account() -> str:
     with services().db.read() as db:
         return render_page(
             "account.html",
-            factors=factors.listing(db, g.me.id),
-            codes_left=recovery_codes.left(db, g.me.id),
+            factors=factors.list_factors(db, g.me.id),
+            codes_left=recovery_codes.count_remaining(db, g.me.id),
             demanded=g.login_session.factor_demanded,
-            visits=sessions.listing(db, g.me.id, now),
+            visits=sessions.list_sessions(db, g.me.id, now),
             here=g.login_session.id,
             fresh=g.login_session.is_fresh(now),
             passkeys=passkey_party(db) is not None,

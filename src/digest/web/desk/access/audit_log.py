@@ -1,6 +1,7 @@
 """The audit log: recording what users do at the desk, and the page that shows it to owners."""
 
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Final
 
 from flask import Response, g, request, url_for
@@ -12,8 +13,8 @@ from digest.editorial import users
 from digest.editorial.models import Role
 from digest.publications import publications
 from digest.web.desk.access import blueprint
+from digest.web.desk.auth import SAFE_METHODS, requires_role
 from digest.web.desk.auth import blueprint as desk
-from digest.web.desk.auth import requires_role
 from digest.web.desk.view_helpers import render_page, services
 from digest.web.guards import parse_row_number
 
@@ -28,7 +29,6 @@ KIND_OF: Final = {
     "team": "person",
     "account": "person",
 }
-SILENT: Final = "changes nothing that outlives the answer"
 
 
 def record(
@@ -42,10 +42,18 @@ def record(
     publication_id: int | None = None,
 ) -> None:
     """Record what the current user (or user `by`, who is just signing in) does, in the transaction of the change."""
-    who = audit_log.Who("desk", by or g.me.id)
-    paper = publication_id or _publication_id(db, kind)
-    audit_log.write(db, who, verb, kind, number, now=utcnow(), words=words, publication_id=paper)
-    g.noted = True
+    publication_id = publication_id or _publication_id(db, kind)
+    audit_log.record(
+        db,
+        audit_log.Actor("desk", by or g.me.id),
+        verb,
+        kind,
+        number,
+        now=utcnow(),
+        words=words,
+        publication_id=publication_id,
+    )
+    g.is_recorded = True
 
 
 def is_unlogged(endpoint: str) -> bool:
@@ -90,18 +98,10 @@ VERBS: Final = {
 @desk.after_request
 def record_unlogged_change(response: Response) -> Response:
     """Record every change that its own view did not record, so that none is forgotten."""
-    changes = request.method not in {"GET", "HEAD", "OPTIONS"} and response.status_code < 400  # noqa: PLR2004
-    told = g.get("noted") or g.get("refused") or is_unlogged(str(request.endpoint))
-    if changes and g.get("me") and not told and _submitted_action() not in PREVIEW_ACTIONS:  # a preview
+    if _is_change(response):
         verb, kind, number = _describe_request()
         words = " ".join(value for value in (request.view_args or {}).values() if isinstance(value, str))
-        who, since = audit_log.Who("desk", g.me.id), utcnow() - MERGE_WINDOW
-        with services().db.read() as db:
-            paper = _publication_id(db, kind)
-            again = audit_log.lately(
-                db, who, since, verb, kind, number=number, words=words, publication_id=paper
-            )
-        if not again:
+        if not _was_just_recorded(verb, kind, number, words):
             with services().db.begin() as db:
                 record(db, verb, kind, number, words)
     return response
@@ -114,7 +114,7 @@ def audit_log_page() -> str:
     before, kind = request.args.get("before", type=parse_row_number), request.args.get("kind") or None
     user_id = request.args.get("user", type=parse_row_number)
     with services().db.read() as db:
-        lines = audit_log.page(db, before=before, kind=kind, user_id=user_id)
+        lines = audit_log.list_entries(db, before=before, kind=kind, user_id=user_id)
         return render_page(
             "audit_log.html",
             lines=lines,
@@ -133,6 +133,24 @@ def _submitted_action() -> str:
     return request.form.get("action") or request.form.get("do", "")
 
 
+def _is_change(response: Response) -> bool:
+    """Whether the signed-in user changed something that is to be logged and was not yet."""
+    if request.method in SAFE_METHODS or response.status_code >= HTTPStatus.BAD_REQUEST or not g.get("me"):
+        return False
+    is_settled = g.get("is_recorded") or g.get("refused") or is_unlogged(str(request.endpoint))
+    return not is_settled and _submitted_action() not in PREVIEW_ACTIONS
+
+
+def _was_just_recorded(verb: str, kind: str, number: int | None, words: str) -> bool:
+    """Whether the log has the same change by the same user within MERGE_WINDOW."""
+    actor, since = audit_log.Actor("desk", g.me.id), utcnow() - MERGE_WINDOW
+    with services().db.read() as db:
+        publication_id = _publication_id(db, kind)
+        return audit_log.has_recent(
+            db, actor, since, verb, kind, number=number, words=words, publication_id=publication_id
+        )
+
+
 def _publication_id(db: Session, kind: str) -> int | None:
     """The publication that things of this kind belong to; None where they belong to none."""
     return publications.find(db, g.get("current_slug")).id if kind == "issue" else None
@@ -147,7 +165,7 @@ def _describe_request() -> tuple[str, str, int | None]:
     return verb.replace("_", " ").replace("-", " ")[:32], kind, number if isinstance(number, int) else None
 
 
-def _link(line: audit_log.Line) -> str | None:
+def _link(line: audit_log.AuditLogLine) -> str | None:
     """The page about an entry's subject, if there is one."""
     number = line.entry.number
     if number is None:

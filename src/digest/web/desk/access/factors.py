@@ -26,6 +26,7 @@ from digest.web.desk.view_helpers import (
     render_page,
     services,
 )
+from digest.web.error_pages import as_sentence
 
 
 @blueprint.post("/account/app")
@@ -35,7 +36,7 @@ from digest.web.desk.view_helpers import (
 def start_app_setup() -> Response:
     """Generate a secret for an authenticator app."""
     with services().db.begin() as db:
-        totp.start(db, services().signer, g.login_session.id)
+        totp.begin_setup(db, services().signer, g.login_session.id)
     return redirect_to("access.app_setup")
 
 
@@ -45,9 +46,9 @@ def app_setup() -> str:
     """The secret as a QR code and as text, and the field for the first code."""
     here = services()
     with here.db.read() as db:
-        secret = totp.drafted(db, here.signer, g.login_session.id)
+        secret = totp.pending_secret(db, here.signer, g.login_session.id)
         name = publications.find(db, g.get("current_slug")).name
-    picture = Markup(totp.picture(totp.address(secret, g.me.address, name)))  # noqa: S704  made by segno
+    picture = Markup(totp.qr_code(totp.provisioning_uri(secret, g.me.address, name)))  # noqa: S704  made by segno
     return render_page(
         "app_setup.html",
         picture=picture,
@@ -65,10 +66,10 @@ def finish_app_setup() -> Response | str:
     try:
         with here.db.begin() as db:
             code, name = form_field("code"), form_field("name")
-            made = totp.finish(db, here.signer, g.login_session, code=code, name=name, now=utcnow())
+            made = totp.confirm_setup(db, here.signer, g.login_session, code=code, name=name, now=utcnow())
             fresh_codes = _after_setup(db, made)
     except BadInput as problem:
-        flash_problem(_sentence(problem))
+        flash_problem(as_sentence(str(problem)))
         return redirect_to("access.app_setup")
     return _render_setup_done(made, fresh_codes)
 
@@ -80,7 +81,7 @@ def finish_app_setup() -> Response | str:
 def passkey_creation_options() -> Answer:
     """What the browser needs to create a passkey."""
     with services().db.begin() as db:
-        options = passkeys.ask_new(db, g.login_session, _require_party(db), utcnow())
+        options = passkeys.registration_options(db, g.login_session, _require_party(db), utcnow())
     return Answer(options, mimetype="application/json")
 
 
@@ -93,10 +94,12 @@ def add_passkey() -> Response | str:
     try:
         with services().db.begin() as db:
             answer, name = form_field("credential"), form_field("name")
-            made = passkeys.keep_new(db, g.login_session, answer, name, to=_require_party(db), now=utcnow())
+            made = passkeys.verify_registration(
+                db, g.login_session, answer, name, to=_require_party(db), now=utcnow()
+            )
             fresh_codes = _after_setup(db, made)
     except BadInput as problem:
-        flash_problem(_sentence(problem))
+        flash_problem(as_sentence(str(problem)))
         return redirect_to("access.account")
     return _render_setup_done(made, fresh_codes)
 
@@ -111,7 +114,7 @@ def rename_factor(number: int) -> Response:
             name = kept.rename(db, g.me.id, number, form_field("name")).name
             record(db, "rename a second factor", "person", g.me.id)
     except BadInput as problem:
-        flash_problem(_sentence(problem))
+        flash_problem(as_sentence(str(problem)))
         return redirect_to("access.account")
     flash_done(f"Renamed to {name}.")
     return redirect_to("access.account")
@@ -137,15 +140,15 @@ def remove_factor(number: int) -> Response:
 def generate_codes() -> str | Response:
     """Generate recovery codes and show them once; the old ones stop working."""
     with services().db.begin() as db:
-        if not kept.listing(db, g.me.id):
+        if not kept.list_factors(db, g.me.id):
             flash_problem("Set up two-factor authentication first.")
             return redirect_to("access.account")
-        drawn = recovery_codes.draw(db, g.me.id)
+        drawn = recovery_codes.generate(db, g.me.id)
         record(db, "generate recovery codes", "person", g.me.id)
     return render_page("recovery_codes.html", codes=drawn, first=False)
 
 
-def _require_party(db: Session) -> passkeys.Party:
+def _require_party(db: Session) -> passkeys.RelyingParty:
     here = passkey_party(db)
     if here is None:
         raise BadInput("passkeys need https and a host name instead of an IP address")
@@ -155,10 +158,10 @@ def _require_party(db: Session) -> passkeys.Party:
 def _after_setup(db: Session, made: Factor) -> list[str] | None:
     """After the first factor: end the sessions that began without one, and return new recovery codes."""
     record(db, f"set up {'an app' if made.kind == 'app' else 'a passkey'}", "person", g.me.id)
-    if len(kept.listing(db, g.me.id)) > 1:
+    if len(kept.list_factors(db, g.me.id)) > 1:
         return None
     sessions.end_others(db, g.me.id, g.login_session.id)
-    return recovery_codes.draw(db, g.me.id)
+    return recovery_codes.generate(db, g.me.id)
 
 
 def _render_setup_done(made: Factor, fresh_codes: list[str] | None) -> Response | str:
@@ -166,8 +169,3 @@ def _render_setup_done(made: Factor, fresh_codes: list[str] | None) -> Response 
         flash_done(f"{made.name} added.")
         return redirect_to("access.account")
     return render_page("recovery_codes.html", codes=fresh_codes, first=True)
-
-
-def _sentence(problem: Exception) -> str:
-    text = str(problem)
-    return f"{text[:1].upper()}{text[1:]}."

@@ -13,7 +13,7 @@ from flask import Flask, current_app, request
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.wrappers import Response
 
-from digest.access.provider import user_of
+from digest.access.oidc_accounts import resolve_user
 from digest.db import utcnow
 from digest.errors import DigestError, NotAllowed, Unavailable
 from digest.web import request_limits
@@ -22,6 +22,7 @@ from digest.web.desk.access import blueprint
 from digest.web.desk.access.sign_in import begin_session, redirect_after_sign_in
 from digest.web.desk.auth import allow_anonymous
 from digest.web.desk.view_helpers import flash_problem, redirect_to, render_page, services
+from digest.web.error_pages import as_sentence
 
 LOG = logging.getLogger(__name__)
 TIMEOUT_SECONDS: Final = 10  # that a provider may take to answer
@@ -91,7 +92,7 @@ def oidc_callback() -> Response:
     try:
         claims = _fetch_claims()
         with services().db.begin() as db:
-            user = user_of(
+            user = resolve_user(
                 db,
                 issuer=known.issuer,
                 subject=str(claims.get("sub", "")),
@@ -101,8 +102,7 @@ def oidc_callback() -> Response:
             )
             key = begin_session(db, user, known.host[:20])
     except DigestError as problem:
-        text = str(problem)
-        flash_problem(f"{text[:1].upper()}{text[1:]}.")
+        flash_problem(as_sentence(str(problem)))
         return redirect_to("access.sign_in")
     session_cookie.store_key(key)
     return redirect_after_sign_in()

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 
 from digest.access import factors, passkeys, recovery_codes, totp
 from digest.access import sessions as visits
-from digest.access.sessions import Seen
+from digest.access.sessions import CurrentSession
 from digest.db import utcnow
 from digest.delivery.letters import delivery
 from digest.editorial.models import Role
@@ -65,7 +65,7 @@ def passkey_request_options() -> Answer:
     with services().db.begin() as db:
         if (here := passkey_party(db)) is None:
             return jsonify(error="no passkeys at this address")
-        options = passkeys.ask(db, visit, here, utcnow())
+        options = passkeys.authentication_options(db, visit, here, utcnow())
     return Answer(options, mimetype="application/json")
 
 
@@ -79,7 +79,7 @@ def verify_passkey() -> Response:
     with services().db.begin() as db:
         here, found = passkey_party(db), None
         if here is not None:
-            found = passkeys.check(db, visit, form_field("credential"), to=here, now=utcnow())
+            found = passkeys.verify_authentication(db, visit, form_field("credential"), to=here, now=utcnow())
         key = _elevate(db, visit, "passkey") if found else _record_failure(db, visit)
     return _redirect_after(key, "passkey", visit)
 
@@ -91,19 +91,19 @@ def request_new_link() -> Response:
     """Send a sign-in link to a signed-in user without a second factor, as a new proof of identity."""
     _count_attempt(g.login_session)
     with services().db.begin() as db:
-        delivery.post(db, "sign_in", now=utcnow(), user_id=g.me.id)
-    services().nudge("letters")
+        delivery.enqueue_letter(db, "sign_in", now=utcnow(), user_id=g.me.id)
+    services().enqueue_soon("letters")
     flash_done("We emailed you a sign-in link. Open it in this browser.")
     return redirect_to("access.account")
 
 
-def passkey_party(db: Session) -> passkeys.Party | None:
+def passkey_party(db: Session) -> passkeys.RelyingParty | None:
     """Our relying party for passkeys; None where passkeys cannot work."""
-    return passkeys.party(services().base_url, publications.find(db).name)
+    return passkeys.relying_party(services().base_url, publications.find(db).name)
 
 
-def _render_form(db: Session, visit: Seen) -> str:
-    kinds = {found.kind for found in factors.listing(db, visit.user_id)}
+def _render_form(db: Session, visit: CurrentSession) -> str:
+    kinds = {found.kind for found in factors.list_factors(db, visit.user_id)}
     passkey = "passkey" in kinds and passkey_party(db) is not None
     return render_page(
         "second_factor.html",
@@ -114,38 +114,38 @@ def _render_form(db: Session, visit: Seen) -> str:
     )
 
 
-def _require_session() -> Seen:
+def _require_session() -> CurrentSession:
     """The login session that awaits or repeats its second factor. Raises Unauthorized."""
     if g.login_session is None:
         raise Unauthorized("That took too long. Sign in again.")
     return g.login_session  # type: ignore[no-any-return]  # g holds anything
 
 
-def _count_attempt(visit: Seen) -> None:
+def _count_attempt(visit: CurrentSession) -> None:
     """Count an attempt, right or wrong. Raises TooManyRequests."""
     if not services().limiter.allows(USER_RATE, "second factor", "user", str(visit.user_id)):
         raise TooManyRequests("Too many attempts. Wait 15 minutes; your codes stay valid.")
 
 
-def _verify(db: Session, visit: Seen, code: str) -> str:
+def _verify(db: Session, visit: CurrentSession, code: str) -> str:
     """What the code was: "app", "recovery code", or "" for a wrong one."""
-    if totp.looks_like_one(code):
-        return "app" if totp.check(db, services().signer, visit.user_id, code, utcnow()) else ""
+    if totp.looks_like_code(code):
+        return "app" if totp.verify(db, services().signer, visit.user_id, code, utcnow()) else ""
     return "recovery code" if recovery_codes.use(db, visit.user_id, code, utcnow()) else ""
 
 
-def _elevate(db: Session, visit: Seen, by: str) -> str:
+def _elevate(db: Session, visit: CurrentSession, by: str) -> str:
     verb = "confirm identity" if visit.proved_at else "sign in"
     record(db, verb, "person", visit.user_id, f"{visit.way.partition(' and ')[0]} and {by}", by=visit.user_id)
-    return visits.prove(db, visit.id, utcnow(), by=by)
+    return visits.elevate(db, visit.id, utcnow(), by=by)
 
 
-def _record_failure(db: Session, visit: Seen) -> str:
+def _record_failure(db: Session, visit: CurrentSession) -> str:
     record(db, "fail second factor", "person", visit.user_id, by=visit.user_id)
     return ""
 
 
-def _redirect_after(key: str, by: str, visit: Seen) -> Response:
+def _redirect_after(key: str, by: str, visit: CurrentSession) -> Response:
     if not key:
         flash_problem(
             "That code is wrong or has expired. App codes are valid for 30 seconds, recovery codes once."
@@ -154,7 +154,7 @@ def _redirect_after(key: str, by: str, visit: Seen) -> Response:
     session_cookie.store_key(key)
     if by == "recovery code":
         with services().db.read() as db:
-            left = recovery_codes.left(db, visit.user_id)
+            left = recovery_codes.count_remaining(db, visit.user_id)
         flash_done(f"You used a recovery code; {left} left. If you lost your device, remove it here.")
         return redirect_to("access.account")
     return redirect(session_cookie.landing_url(), 303)

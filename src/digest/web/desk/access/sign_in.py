@@ -42,8 +42,8 @@ def request_link() -> str:
     with services().db.begin() as db:
         user = users.find_user(db, address)
         if user is not None:
-            delivery.post(db, "sign_in", now=utcnow(), user_id=user.id)
-    services().nudge("letters")
+            delivery.enqueue_letter(db, "sign_in", now=utcnow(), user_id=user.id)
+    services().enqueue_soon("letters")
     return render_page("sign_in.html", sent=True, provider=None)
 
 

@@ -27,8 +27,8 @@ def team() -> str:
         return render_page(
             "team.html",
             people=users.list_users(db),
-            factors=factors.counts(db),
-            is_required=factors.demanded(db),
+            factors=factors.count_by_user(db),
+            is_required=factors.is_required(db),
             roles=list(Role),
             zone=current_publication.get(db).zone,
         )
@@ -41,10 +41,10 @@ def invite() -> Response:
     """Invite a user and email them a sign-in link."""
     with services().db.begin() as db:
         user = users.invite_user(db, form_field("address"), _submitted_role(), utcnow())
-        delivery.post(db, "sign_in", now=utcnow(), user_id=user.id)
+        delivery.enqueue_letter(db, "sign_in", now=utcnow(), user_id=user.id)
         record(db, "invite", "person", user.id, f"as {user.role}")
         address, number = user.address, user.id
-    services().nudge("letters")
+    services().enqueue_soon("letters")
     flash_done(
         f"{address} is invited. We emailed them a sign-in link.",
         Undo(url_for("desk.access.remove_user", number=number), {}),
@@ -112,7 +112,7 @@ def reset_second_factor(number: int) -> Response:
     _refuse_self(number)
     with services().db.begin() as db:
         user = _get_user(db, number)
-        factors.forget_all(db, number)
+        factors.remove_all(db, number)
         sessions.end_all(db, user)
         record(db, "reset second factors", "person", number)
         address = user.address
@@ -129,7 +129,7 @@ def require_second_factor() -> Response:
     """Require a second factor of everyone, or make it optional."""
     required = form_field("required") == "yes"
     with services().db.begin() as db:
-        factors.demand(db, db.get_one(User, g.me.id), of_everybody=required)
+        factors.set_required(db, db.get_one(User, g.me.id), of_everybody=required)
         record(db, "require second factor" if required else "make second factor optional", "setting")
     undo = Undo(url_for("desk.access.require_second_factor"), {"required": "" if required else "yes"})
     flash_done(

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from digest.audience import growth, standings
+from digest.audience import growth, status_counts
 from digest.audience.growth import Week
 from digest.db import utcnow
 from digest.publications.models import Publication
@@ -46,7 +46,7 @@ def growth_page() -> str:
             "audience_growth.html",
             zone=publication.zone,
             growth=measure_growth(db, publication, now, WEEKS_OF_YEAR),
-            standing=standings.count(db, publication.id, now),
+            standing=status_counts.count(db, publication.id, now),
         )
 
 

@@ -15,7 +15,7 @@ from digest.audience.models import Subscriber, Subscription
 from digest.db import utcnow
 from digest.delivery.ledger import subject_access
 from digest.delivery.ledger.models import Delivery
-from digest.delivery.ledger.retention import forget
+from digest.delivery.ledger.retention import erase_person
 from digest.delivery.letters import copies
 from digest.editorial.models import Issue, Role
 from digest.errors import NotAllowed, NotFound
@@ -47,23 +47,23 @@ def subscriber(number: int) -> str:
         mine = db.get(Subscription, (number, publication.id))
         sent = _list_deliveries(db, number, before)
         shown = sent[:PAGE_SIZE]
-        visits: dict[int, list[subject_access.Visit]] = {}
-        for visit in subject_access.visits(db, number, [issue.id for _, issue in shown]):
+        visits: dict[int, list[subject_access.LinkClick]] = {}
+        for visit in subject_access.list_clicks(db, number, [issue.id for _, issue in shown]):
             visits.setdefault(visit.issue_id, []).append(visit)
         return render_page(
             "subscriber.html",
             subscriber=found,
             subscription=mine,
-            topics=topics.chosen(db, publication.id, number),
-            mailable=copies.mailable(found, mine),
+            topics=topics.chosen_topics(db, publication.id, number),
+            mailable=copies.may_receive_copy(found, mine),
             events=consent.history(db, number),
             deliveries=shown,
             before=before,
             older=shown[-1][1].id if len(sent) > PAGE_SIZE else None,
             visits=visits,
-            left=subject_access.left(db, number),
+            left=subject_access.find_unsubscribes(db, number),
             reasons=REASONS,
-            letters=subject_access.letters(db, number),
+            letters=subject_access.list_letters(db, number),
             now=utcnow(),
             zone=publication.zone,
         )
@@ -74,7 +74,7 @@ def subscriber(number: int) -> str:
 def export(number: int) -> Answer:
     """All data about one reader, to hand over when they ask for it (GDPR, Art. 15)."""
     with services().db.read() as db:
-        facts = subject_access.everything(db, _require_address(_get_subscriber(db, number)))
+        facts = subject_access.export_personal_data(db, _require_address(_get_subscriber(db, number)))
     headers = Headers()
     headers.set("Content-Disposition", "attachment", filename=f"reader-{number}.json")
     body = json.dumps(facts, ensure_ascii=False, indent=2)
@@ -85,9 +85,9 @@ def export(number: int) -> Answer:
 def resend_issue(number: int, which: int) -> Response:
     """Send this reader's copy of an issue again, byte for byte."""
     with services().db.begin() as db:
-        copies.resend(db, current_publication.get_issue(db, which), number, now=utcnow())
+        copies.send_copy(db, current_publication.get_issue(db, which), number, now=utcnow())
         record(db, "resend", "subscriber", number, f"issue {which}")
-    services().nudge("letters")
+    services().enqueue_soon("letters")
     flash_done(f"Issue {which} will be sent to them again.")
     return redirect_to("audience.subscriber", number=number)
 
@@ -106,7 +106,7 @@ def suppress(number: int) -> Response:
     with services().db.begin() as db:
         _get_unerased(db, number)
         made, now = services().signer, utcnow()
-        suppression.suppress_subscriber(db, made, number, suppression.Reason.REQUEST, now)
+        suppression.suppress_subscriber(db, made, number, suppression.SuppressionReason.REQUEST, now)
         record(db, "suppress", "subscriber", number)
     flash_done("Reader suppressed. They will get no more emails.")
     return redirect_to("audience.subscriber", number=number)
@@ -128,7 +128,7 @@ def erase(number: int) -> Response:
         if form_field("address").casefold() != address.casefold():
             flash_problem("Nothing was erased. To confirm, type the address exactly as shown.")
             return redirect_to("audience.confirm_erase", number=number)
-        forget(db, services().signer, address, utcnow())
+        erase_person(db, services().signer, address, utcnow())
         record(db, "erase", "subscriber", number)
     flash_done(f"Reader {number} erased. Only their number is kept, so that past counts add up.")
     return redirect_to("audience.subscriber", number=number)

@@ -7,10 +7,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from digest.audience import find, standings
-from digest.audience.address import normal
-from digest.audience.find import Found
+from digest.audience import search as find
+from digest.audience import status_counts
+from digest.audience.address import normalize
 from digest.audience.models import Subscriber
+from digest.audience.search import SearchResult
 from digest.db import utcnow
 from digest.editorial.models import Role
 from digest.errors import BadInput
@@ -55,10 +56,10 @@ def search() -> Response | str:
 
 
 def _render(
-    db: Session, rows: list[Found], *, typed: str = "", standing: str = "", after: str | int = ""
+    db: Session, rows: list[SearchResult], *, typed: str = "", standing: str = "", after: str | int = ""
 ) -> str:
     publication = current_publication.get(db)
-    standing_counts = standings.count(db, publication.id, utcnow())
+    standing_counts = status_counts.count(db, publication.id, utcnow())
     return render_page(
         "subscribers.html",
         zone=publication.zone,
@@ -74,7 +75,7 @@ def _render(
 
 def _find_by_address(db: Session, typed: str) -> int | None:
     try:
-        key = normal(typed).key
+        key = normalize(typed).key
     except BadInput:
         return None
     return db.scalar(select(Subscriber.id).where(Subscriber.address_key == key))

@@ -10,19 +10,22 @@ from pydantic import ValidationError
 from werkzeug.wrappers import Response
 
 from digest.catalog import public_json, queries, uploads
-from digest.catalog.comparison import MAX_REVIEWERS, ComparisonView
+from digest.catalog.comparison import FIELD_RULES, MAX_REVIEWERS, ComparisonView
 from digest.catalog.comparison_input import ComparisonInput
 from digest.db import utcnow
 from digest.editorial.models import Role
 from digest.web.desk.auth import requires_role
 from digest.web.desk.catalog import blueprint
 from digest.web.desk.view_helpers import redirect_to, render_page, services
+from digest.web.error_pages import as_sentence
 
 SIDES: Final = ("left", "right")
-TEXTS: Final = ("tool", "tagline", "category", "entry_price", "description")
-NUMBERS: Final = ("panel_ship", "community_ship")
+NUMBERS: Final = tuple(name for name, rule in FIELD_RULES.items() if rule.kind == "percent")
+TEXTS: Final = tuple(name for name in FIELD_RULES if name not in NUMBERS)
 DEFAULT_ROWS: Final = 4
 SMALLEST_STEP: Final = timedelta(microseconds=1)
+QUOTE_FIELD_PARTS: Final = 3  # quote-<reviewer>-<side>
+MAX_PERCENT_DIGITS: Final = 3
 
 
 @dataclass
@@ -85,9 +88,9 @@ def _propose(view: ComparisonView | None) -> Response | tuple[str, int] | str:
 
 def form_from_view(view: ComparisonView) -> Form:
     """The form with a comparison's values."""
-    said = public_json.comparison_json(view)
+    values_of = public_json.comparison_json(view)
     values = {
-        f"{side}-{name}": "" if said[side][name] is None else str(said[side][name])
+        f"{side}-{name}": "" if values_of[side][name] is None else str(values_of[side][name])
         for side in SIDES
         for name in (*TEXTS, *NUMBERS)
     }
@@ -134,7 +137,9 @@ def _render(form: Form, view: ComparisonView | None = None) -> str:
 
 def _is_quote_field(name: str) -> bool:
     parts = name.split("-")
-    return len(parts) == 3 and parts[0] == "quote" and parts[1].isascii() and parts[1].isdigit()  # noqa: PLR2004
+    return (
+        len(parts) == QUOTE_FIELD_PARTS and parts[0] == "quote" and parts[1].isascii() and parts[1].isdigit()
+    )
 
 
 def _filled_rows(form: Form) -> list[int]:
@@ -144,19 +149,20 @@ def _filled_rows(form: Form) -> list[int]:
 
 
 def _side_values(form: Form, side: str) -> dict[str, Any]:
-    said: dict[str, Any] = {name: form.values.get(f"{side}-{name}", "") for name in TEXTS}
+    values: dict[str, Any] = {name: form.values.get(f"{side}-{name}", "") for name in TEXTS}
     for name in NUMBERS:
         text = form.values.get(f"{side}-{name}", "").strip().rstrip("%").strip()
-        said[name] = int(text) if text.isascii() and text.isdigit() and len(text) <= 3 else text or None  # noqa: PLR2004
-    return said
+        is_percent = text.isascii() and text.isdigit() and len(text) <= MAX_PERCENT_DIGITS
+        values[name] = int(text) if is_percent else text or None
+    return values
 
 
 def _field_problems(error: ValidationError, places: list[int]) -> dict[str, str]:
     """A sentence for each invalid field; problems of no single field are under ""."""
     found: dict[str, str] = {}
-    for one in error.errors(include_url=False):
-        said = one["msg"].removeprefix("Value error, ")
-        found.setdefault(_field_name(one["loc"], places), _problem_text(one["type"], said))
+    for problem in error.errors(include_url=False):
+        message = problem["msg"].removeprefix("Value error, ")
+        found.setdefault(_field_name(problem["loc"], places), _problem_text(problem["type"], message))
     return found
 
 
@@ -168,11 +174,11 @@ def _field_name(loc: tuple[int | str, ...], places: list[int]) -> str:
     return str(loc[0]) if loc and loc[0] in {"source", "published_at"} else ""
 
 
-def _problem_text(kind: str, said: str) -> str:
+def _problem_text(kind: str, message: str) -> str:
     if kind == "string_too_short":
         return "This field is required."
     if kind in {"int_type", "int_parsing", "greater_than_equal", "less_than_equal"}:
         return "Enter a whole number from 0 to 100."
     if kind == "too_short":
         return "Add at least one reviewer's quote for each side."
-    return said[:1].upper() + said[1:] + ("" if said.endswith(".") else ".")
+    return as_sentence(message)

@@ -99,12 +99,12 @@ def _rows_in_full(looks: list[import_preview.ImportPreview]) -> int:
 def _summary(found: uploads.PendingUpload) -> str:
     new, changed, same = (found.count(change) for change in ("new", "changed", "unchanged"))
     parts = [
-        (new, "new", "new"),
+        (new, "new comparison", "new comparisons"),
         (changed, "new version", "new versions"),
         (same, "unchanged", "unchanged"),
     ]
-    said = [f"{many:,} {one if many == 1 else several}" for many, one, several in parts if many]
-    return f"Import finished: {', '.join(said)}."
+    counts = [f"{count:,} {singular if count == 1 else plural}" for count, singular, plural in parts if count]
+    return f"Import finished: {', '.join(counts)}."
 
 
 def _submitted_files() -> Iterator[UploadedFile]:

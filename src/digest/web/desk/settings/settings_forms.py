@@ -103,7 +103,7 @@ def save_part(db: Session, part: str) -> dict[str, str]:
     """Save a part's submitted values; returns the old values of changed fields. Raises BadInput, naming the field."""
     publication = current_publication.get(db)
     before = stored_form(publication, part).values
-    publications.change(db, publication, **{name: sent(name) for name in PARTS[part] if name in request.form})
+    publications.update(db, publication, **{name: sent(name) for name in PARTS[part] if name in request.form})
     mark_step(publication, part)
     now = stored_form(publication, part).values
     return {name: value for name, value in before.items() if value != now[name]}

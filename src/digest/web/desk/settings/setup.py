@@ -13,10 +13,10 @@ from werkzeug.exceptions import NotFound as NoSuchPage
 from werkzeug.exceptions import TooManyRequests
 from werkzeug.wrappers import Response
 
-from digest.audience.address import normal
+from digest.audience.address import normalize
 from digest.catalog import queries, sample
 from digest.db import utcnow
-from digest.delivery.relays.relay_test import Answer, try_out
+from digest.delivery.relays.relay_test import RelayTestResult, test_relay
 from digest.editorial.models import Issue, Role, State
 from digest.errors import BadInput
 from digest.publications.models import Publication
@@ -97,14 +97,14 @@ def missing_steps(db: Session, publication: Publication) -> list[str]:
 
 def _send_test() -> tuple[str, int] | str:
     """Send the test while the page waits, for fifteen seconds at most, and show the mail server's responses."""
-    here, address = services(), normal(form_field("address")).address
+    here, address = services(), normalize(form_field("address")).address
     if not here.limiter.allows("10/15 minutes", "relay test", str(g.me.id)):
         raise TooManyRequests("Too many tests. Wait 15 minutes and try again.")
     with here.db.read() as db:
         publication = current_publication.get(db)
         db.expunge(publication)  # no transaction stays open while the relay answers
-    answers = try_out(here.relay, publication, address, now=utcnow())
-    good = all(answer.good for answer in answers)
+    answers = test_relay(here.relay, publication, address, now=utcnow())
+    good = all(answer.is_ok for answer in answers)
     with here.db.begin() as db:
         if good:
             settings_forms.mark_step(current_publication.get(db), "relay")
@@ -126,7 +126,7 @@ def _render(
     db: Session,
     step: str,
     form: SettingsForm | None = None,
-    answers: Sequence[Answer] = (),
+    answers: Sequence[RelayTestResult] = (),
     address: str = "",
 ) -> str:
     publication = current_publication.get(db)
