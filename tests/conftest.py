@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine, text
-from tests.shelf import TEMPLATE, Shelf, named
+from tests.database_pool import TEMPLATE, DatabasePool, with_database
 
 import digest.access.models
 import digest.delivery.ledger.models
@@ -77,7 +77,7 @@ def postgres_server() -> Iterator[str]:
             connection.execute(text(f"ALTER SYSTEM SET {setting} = off"))
         connection.execute(text("SELECT pg_reload_conf()"))
         connection.execute(text(f"CREATE DATABASE {TEMPLATE}"))
-    filled = connect(named(url, TEMPLATE))
+    filled = connect(with_database(url, TEMPLATE))
     Base.metadata.create_all(filled.engine)
     filled.close()
     admin.dispose()
@@ -96,19 +96,19 @@ def sqlite(sqlite_template: Path, tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="session")
-def shelf(postgres_server: str) -> Iterator[Shelf]:
-    made = Shelf(postgres_server)
-    yield made
-    made.close()
+def database_pool(postgres_server: str) -> Iterator[DatabasePool]:
+    pool = DatabasePool(postgres_server)
+    yield pool
+    pool.close()
 
 
 @pytest.fixture
-def postgres(shelf: Shelf) -> Iterator[Database]:
-    url = shelf.take()
+def postgres(database_pool: DatabasePool) -> Iterator[Database]:
+    url = database_pool.acquire()
     database = connect(url)
     yield database
     database.close()
-    shelf.put_back(url)
+    database_pool.release(url)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

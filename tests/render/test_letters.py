@@ -58,7 +58,7 @@ def test_who_asked_and_when_stands_in_the_confirmation() -> None:
         assert "22 November 2026, 09:14 UTC" in part
         assert "203.0.113.0/24" in part
         assert "72 hours" in part
-        assert "do nothing" in part
+        assert "ignore this email" in part
 
 
 def test_only_letters_to_subscribers_can_be_left_in_one_click() -> None:
