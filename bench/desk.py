@@ -17,13 +17,14 @@ from urllib.parse import urlsplit
 
 from flask.testing import FlaskClient
 from sqlalchemy import text
-from tests.delivery.mailroom import write_audience
-from tests.web.desk.desk import newsroom, signed_in
-from tests.web.newsstand import send
+from tests.delivery.factories import write_audience
+from tests.web.desk.clients import make_desk, signed_in
+from tests.web.factories import create_sent_issue
 
 from bench import looking, stock
-from digest.catalog import draft as drafts
 from digest.catalog import importing
+from digest.catalog.comparison import ReviewerQuote, ToolReview
+from digest.catalog.comparison_input import ComparisonInput
 from digest.catalog.models import ComparisonVersion
 from digest.db import Database, utcnow
 from digest.delivery.release import freeze
@@ -50,20 +51,22 @@ def measure(kind: str, readers: int) -> list[tuple[str, float]]:
 def _filled(db: Database, readers: int) -> Iterator[FlaskClient]:
     stock.tables(db)
     with tempfile.TemporaryDirectory(prefix="digest-bench-") as home:
-        room = newsroom(db, Path(home))
+        room = make_desk(db, Path(home))
         with db.begin() as session:
             publication = publications.find(session).id
         for first in range(1, readers + 1, stock.CHUNK):
             with db.begin() as session:
                 stock.readers_of(session, publication, first, min(first + stock.CHUNK - 1, readers))
         with db.begin() as session:
-            importing.store(session, [_comparison(number) for number in range(COMPARISONS)], utcnow())
+            importing.import_comparisons(
+                session, [_comparison(number) for number in range(COMPARISONS)], utcnow()
+            )
         with db.begin() as session:
             versions = [version for (version,) in session.query(ComparisonVersion.id).limit(3)]
             for number in range(2, 2 + ISSUES):
-                send(session, publication, versions, number)
+                create_sent_issue(session, publication, versions, number)
         _mailed(db, room.signer, readers)
-        if db.is_served:
+        if db.is_client_server:
             with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 connection.execute(text("ANALYZE"))
         yield signed_in(room, "owner")
@@ -80,7 +83,7 @@ def _mailed(db: Database, signer: stock.Signer, readers: int) -> None:
     write_audience(db, number)
     looking.half(db, number, readers)
     with db.begin() as session:
-        drafting.draft(session, publications.find(session), utcnow(), by="bench")
+        drafting.draft_issue(session, publications.find(session), utcnow(), actor="bench")
 
 
 def _crawl(editor: FlaskClient) -> dict[str, list[float]]:
@@ -129,16 +132,16 @@ def _late(seconds: list[float]) -> float:
     return statistics.quantiles(seconds, n=20, method="inclusive")[-1] if len(seconds) > 1 else seconds[0]
 
 
-def _comparison(number: int) -> drafts.Draft:
+def _comparison(number: int) -> ComparisonInput:
     left, right = f"Tool {number % 700}", f"Rival {number // 700}"
     at = utcnow() - timedelta(hours=4 * (COMPARISONS - number))
-    return drafts.Draft(
+    return ComparisonInput(
         left=_side(left, number), right=_side(right, number + 1), quotes=tuple(_quotes()), published_at=at
     )
 
 
-def _side(tool: str, number: int) -> drafts.Side:
-    return drafts.Side(
+def _side(tool: str, number: int) -> ToolReview:
+    return ToolReview(
         tool=tool,
         tagline="It does what it says.",
         category=f"Category {number % 9}",
@@ -149,7 +152,7 @@ def _side(tool: str, number: int) -> drafts.Side:
     )
 
 
-def _quotes() -> Iterator[drafts.Quote]:
+def _quotes() -> Iterator[ReviewerQuote]:
     for reviewer in range(1, 5):
-        yield drafts.Quote(side="left", reviewer=reviewer, text=stock.WORDS)
-        yield drafts.Quote(side="right", reviewer=reviewer, text=stock.WORDS)
+        yield ReviewerQuote(side="left", reviewer=reviewer, text=stock.WORDS)
+        yield ReviewerQuote(side="right", reviewer=reviewer, text=stock.WORDS)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import text
-from tests.delivery.mailroom import write_audience
+from tests.delivery.factories import write_audience
 
 from bench import stock
 from digest.db import Database
@@ -129,7 +129,7 @@ def _copied(db: Database) -> float:
     begun = time.monotonic()
     with db.begin() as session:
         session.execute(
-            text("INSERT INTO copied SELECT issue_id, subscriber_id, batch_id, place, attempts FROM delivery")
+            text("INSERT INTO copied SELECT issue_id, subscriber_id, batch_id, seq, attempts FROM delivery")
         )
     return time.monotonic() - begun
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from sqlalchemy import insert
 
 import digest.tracking.models  # noqa: F401  every table is known from here on
-from digest.audience import importing, upload
-from digest.audience.arrivals import Terms
+from digest.audience import csv_file, import_rules
+from digest.audience.bulk_import import ImportTerms
 from digest.audience.models import ConsentEvent, Subscriber, Subscription
 from digest.db import Base, Database, connect, utcnow
 from digest.publications import publications
@@ -53,21 +53,21 @@ def _seconds(path: Path, work: Callable[[Database, int], None]) -> float:
 
 
 def _ours(db: Database, publication_id: int, file: Path) -> None:
-    _, chunks = upload.read(file)
-    terms = Terms(publication_id, utcnow(), "bench", "bench", confirmed=True)
+    _, chunks = csv_file.read_chunks(file)
+    terms = ImportTerms(publication_id, utcnow(), "bench", "bench", confirmed=True)
     signer = Signer(["a-key-that-signs-nothing-0123456789"])
     for chunk in chunks:
         with db.begin() as session:
-            importing.import_chunk(session, signer, chunk, terms)
+            import_rules.import_chunk(session, signer, chunk, terms)
 
 
 def _bare(db: Database, publication_id: int, rows: int) -> None:
     """The same three rows for each, with numbers known beforehand, in chunks as large."""
     now = utcnow()
-    wish = {"publication_id": publication_id, "standing": "active", "source": "bench", "confirm_mails": 0}
+    wish = {"publication_id": publication_id, "status": "active", "source": "bench", "confirmation_count": 0}
     event = {"publication_id": publication_id, "kind": "imported", "source": "bench", "at": now}
-    for start in range(0, rows, upload.CHUNK):
-        numbers = range(start, min(start + upload.CHUNK, rows))
+    for start in range(0, rows, csv_file.CHUNK):
+        numbers = range(start, min(start + csv_file.CHUNK, rows))
         with db.begin() as session:
             run = session.connection().execute
             run(

@@ -4,22 +4,22 @@ import time
 from collections.abc import Callable
 
 from sqlalchemy import text
-from tests.delivery.mailroom import write_audience
+from tests.delivery.factories import write_audience
 
 from bench import stock
 from digest.db import Database, utcnow
-from digest.delivery.ledger.counts import counts
-from digest.delivery.release.report import report
+from digest.delivery.ledger.counts import count_outcomes
+from digest.delivery.release.report import build_report
 from digest.editorial.models import Issue
-from digest.web.desk.issues.progress import pace
-from digest.web.health import ledger_figures
+from digest.web.desk.issues.progress import measure_progress
+from digest.web.health import render_metrics
 
 HALF = """
 UPDATE delivery SET outcome = 'accepted', reply = '250 2.0.0 taken', attempts = 1, ended_at = :now
 WHERE issue_id = :issue AND subscriber_id <= :upto
 """
 DONE = """
-UPDATE batch SET started = size, done_at = :now WHERE issue_id = :issue
+UPDATE batch SET started_upto = size, done_at = :now WHERE issue_id = :issue
 AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.batch_id = batch.id AND outcome IS NULL)
 """
 TIMES = 3
@@ -33,9 +33,9 @@ def measure(readers: int) -> list[tuple[str, float]]:
         write_audience(db, number)
         half(db, number, readers)
         looks: dict[str, Callable[[Database], object]] = {
-            "the counts (report, --wait)": lambda db: _read(db, lambda s: report(s, number, utcnow())),
+            "the counts (report, --wait)": lambda db: _read(db, lambda s: build_report(s, number, utcnow())),
             "the pace (watch page)": lambda db: _read(db, lambda s: _pace(s, number)),
-            "/metrics": lambda db: _read(db, lambda s: ledger_figures(s, utcnow())),
+            "/metrics": lambda db: _read(db, lambda s: render_metrics(s, utcnow())),
         }
         return [(f"{what}, {readers:,} deliveries", _best(db, look)) for what, look in looks.items()]
 
@@ -52,7 +52,7 @@ def half(db: Database, number: int, readers: int) -> None:
 
 def _pace(session: object, number: int) -> object:
     issue = session.get_one(Issue, number)  # type: ignore[attr-defined]
-    return pace(session, issue, counts(session, number), utcnow())  # type: ignore[arg-type]
+    return measure_progress(session, issue, count_outcomes(session, number), utcnow())  # type: ignore[arg-type]
 
 
 def _read(db: Database, ask: Callable[..., object]) -> object:

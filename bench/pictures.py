@@ -50,9 +50,9 @@ DESK = {  # name: (where, what one does there); what begins with "first" is the 
     "comparison": ("first /desk/comparisons /desk/comparisons/", "Both tools, all quotes, every version"),
     "writing": ("/desk/comparisons/new", "Write a comparison by hand"),
     "tool": ("first tool /desk/tools/", "A tool's verdicts over time"),
-    "people": ("/desk/people", "Who comes in, and as what"),
+    "people": ("/desk/team", "Who comes in, and as what"),
     "account": ("/desk/account", "Second factors and sessions"),
-    "log": ("/desk/log", "Who did what to what"),
+    "log": ("/desk/audit-log", "Who did what to what"),
     "settings": ("/desk/settings", "The publication"),
 }
 
@@ -152,7 +152,7 @@ def _demo() -> Iterator[tuple[str, str]]:
                 said = ""
                 for line in process.stdout:
                     said += line
-                    if "Ctrl-C ends it" in line:
+                    if "Press Ctrl-C to stop" in line:
                         break
                 site, link = re.search(r"site +(\S+)/\n", said), re.search(r"desk +(\S+)", said)
                 if site is None or link is None:

@@ -17,7 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import func, select
-from tests.delivery.mailroom import BASE, KEYS, write_audience
+from tests.delivery.factories import BASE, KEYS, write_audience
 
 from bench import stock
 from digest.db import Database, utcnow
@@ -25,7 +25,7 @@ from digest.delivery.ledger.models import Batch, Delivery, Letter
 from digest.delivery.letters import delivery
 from digest.delivery.sending import connection, worker
 from digest.signing import Signer
-from digest.smtp.connect import relay_from_url
+from digest.smtp.url import relay_from_url
 
 SECONDS = 2.0  # of one run of sending, between two looks at how much was sent
 
@@ -58,8 +58,8 @@ def _measure(db: Database, options: argparse.Namespace) -> dict[str, float]:
         found["freeze"] = time.monotonic() - begun
     profile = cProfile.Profile()
     if options.profile:
-        work = connection.Connection.work
-        connection.Connection.work = lambda self: profile.runcall(work, self)  # type: ignore[method-assign]
+        work = connection.Connection.run
+        connection.Connection.run = lambda self: profile.runcall(work, self)  # type: ignore[method-assign]
     ended, delays = threading.Event(), list[float]()
     poster = threading.Thread(target=_post, args=(db, options.relay, ended, delays))
     if options.letters:
@@ -87,7 +87,7 @@ def _send(db: Database, options: argparse.Namespace) -> int:
     sent, more = 0, True
     with tempfile.TemporaryDirectory(prefix="digest-bench-") as home:
         while more and sent < options.most:
-            worked = worker.work(
+            worked = worker.send_due_batches(
                 db,
                 signer=Signer(KEYS),
                 relay=relay_from_url(options.relay),
@@ -115,7 +115,7 @@ def _post(db: Database, relay: str, ended: threading.Event, delays: list[float])
         number += 1
         facts = {"heading": "Hello", "paragraphs": ["A letter."]}
         with db.begin() as session:
-            row = delivery.post(
+            row = delivery.enqueue_letter(
                 session,
                 "notice",
                 now=utcnow(),
@@ -123,7 +123,7 @@ def _post(db: Database, relay: str, ended: threading.Event, delays: list[float])
                 address=f"new{number}@example.org",
                 facts=facts,
             )
-        delivery.send_due(
+        delivery.send_due_letters(
             db,
             signer=Signer(KEYS),
             relay=relay_from_url(relay),

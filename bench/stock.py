@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from alembic import command
 from sqlalchemy import Integer, String, cast, column, insert, literal, select, text
 from sqlalchemy.orm import Session
-from tests.delivery.mailroom import BASE, EARLIER, KEYS, issue
+from tests.delivery.factories import BASE, EARLIER, KEYS, issue
 
 from digest import schema
 from digest.audience.models import Subscriber, Subscription
@@ -23,7 +23,7 @@ from digest.delivery.ledger.models import FrozenIssue
 from digest.delivery.release import freeze
 from digest.editorial.models import Issue, State
 from digest.render import quoted_printable
-from digest.render.compile import Cuts, Pressed
+from digest.render.compile import CompiledIssue, PartBlocks
 from digest.render.linker import LinkTarget
 from digest.render.slots import CLICK, PREFERENCES, UNSUBSCRIBE
 from digest.signing import Signer
@@ -59,7 +59,7 @@ def tables(db: Database) -> None:
     """All tables, as after the last migration."""
     Base.metadata.create_all(db.engine)
     with db.engine.begin() as connection:
-        command.stamp(schema.config(connection), "head")
+        command.stamp(schema.alembic_config(connection), "head")
 
 
 def freeze_issue(db: Database, number: int, *, small: bool = True) -> None:
@@ -121,19 +121,19 @@ def readers_of(session: Session, publication: int, first: int, last: int) -> Non
     people = select(i, address, address, at)
     columns = ["id", "address", "address_key", "created_at"]
     session.execute(insert(Subscriber.__table__).from_select(columns, people))
-    standing = select(i, literal(publication), literal("active"), literal("bench"), at, at)
-    columns = ["subscriber_id", "publication_id", "standing", "source", "requested_at", "confirmed_at"]
-    session.execute(insert(Subscription.__table__).from_select(columns, standing))
+    status = select(i, literal(publication), literal("active"), literal("bench"), at, at)
+    columns = ["subscriber_id", "publication_id", "status", "source", "requested_at", "confirmed_at"]
+    session.execute(insert(Subscription.__table__).from_select(columns, status))
 
 
 def _shrink(session: Session, number: int) -> None:
     frozen = session.get_one(FrozenIssue, number)
-    small = _small(Pressed.from_bytes(frozen.pressed))
-    frozen.pressed = small.to_bytes()
-    frozen.sha256 = hashlib.sha256(frozen.pressed).hexdigest()
+    small = _small(CompiledIssue.from_bytes(frozen.compiled))
+    frozen.compiled = small.to_bytes()
+    frozen.sha256 = hashlib.sha256(frozen.compiled).hexdigest()
 
 
-def _small(pressed: Pressed) -> Pressed:
+def _small(pressed: CompiledIssue) -> CompiledIssue:
     """The same headers around a short text and an HTML part that fills the mail up."""
     links = [part for n in range(LINKS) for part in (f"\n{WORDS}\n{BASE}/go/", CLICK, f"-{n + 1}")]
     foot: list[str | int] = [
@@ -144,11 +144,11 @@ def _small(pressed: Pressed) -> Pressed:
         "\n",
     ]
     room = MAIL_BYTES - 3 * len(WORDS) * LINKS - 2_100
-    plain = Cuts(
-        quoted_printable.closed(quoted_printable.encode([*links, "\n"])), {}, quoted_printable.encode(foot)
+    plain = PartBlocks(
+        quoted_printable.end_line(quoted_printable.encode([*links, "\n"])), {}, quoted_printable.encode(foot)
     )
-    html = Cuts(
-        quoted_printable.closed(
+    html = PartBlocks(
+        quoted_printable.end_line(
             quoted_printable.encode(["<p>" + WORDS * (room // len(WORDS)) + "</p>\n", *links, "\n"])
         ),
         {},

@@ -78,10 +78,10 @@ def upgrade() -> None:
         sa.UniqueConstraint("slug", name=op.f("uq_publication_slug")),
     )
     op.create_table(
-        "sender",
+        "worker_registration",
         sa.Column("name", sa.String(length=40), nullable=False),
         sa.Column("seen_at", digest.db.UtcDateTime(), nullable=False),
-        sa.PrimaryKeyConstraint("name", name=op.f("pk_sender")),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_worker_registration")),
     )
     op.create_table(
         "subscriber",
@@ -128,9 +128,9 @@ def upgrade() -> None:
         "upload",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("user_id", sa.Integer(), nullable=False),
-        sa.Column("drafts", sa.Text(), nullable=False),
+        sa.Column("inputs", sa.Text(), nullable=False),
         sa.Column("preview", sa.Text(), nullable=False),
-        sa.Column("at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("created_at", digest.db.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_upload")),
     )
     op.create_table(
@@ -189,7 +189,7 @@ def upgrade() -> None:
         sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("subscriber_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("batch_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("place", sa.Integer(), nullable=True),
+        sa.Column("seq", sa.Integer(), nullable=True),
         sa.Column("variant", sa.BigInteger(), nullable=True),
         sa.Column("outcome", sa.String(length=8), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
@@ -198,7 +198,7 @@ def upgrade() -> None:
         sa.Column("due_at", digest.db.UtcDateTime(), nullable=True),
         sa.Column("ended_at", digest.db.UtcDateTime(), nullable=True),
         sa.Column(
-            "told_apart",
+            "is_exception",
             sa.Boolean(),
             sa.Computed("coalesce(outcome, 'accepted') <> 'accepted' OR reason IS NOT NULL", persisted=True),
             nullable=False,
@@ -214,14 +214,14 @@ def upgrade() -> None:
         postgresql_with={"fillfactor": 40},
     )
     with op.batch_alter_table("delivery", schema=None) as batch_op:
-        batch_op.create_index("ix_delivery_batch", ["batch_id", "place"], unique=False)
+        batch_op.create_index("ix_delivery_batch", ["batch_id", "seq"], unique=False)
         batch_op.create_index("ix_delivery_person", ["subscriber_id"], unique=False)
         batch_op.create_index(
-            "ix_delivery_told_apart",
+            "ix_delivery_exception",
             ["issue_id", "subscriber_id"],
             unique=False,
-            sqlite_where=sa.text("told_apart = 1"),
-            postgresql_where=sa.text("told_apart"),
+            sqlite_where=sa.text("is_exception = 1"),
+            postgresql_where=sa.text("is_exception"),
         )
         batch_op.create_index(
             "ix_delivery_waiting",
@@ -415,10 +415,10 @@ def upgrade() -> None:
         sa.Column("standing", sa.String(length=8), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("requested_at", digest.db.UtcDateTime(), nullable=False),
-        sa.Column("confirm_mailed_at", digest.db.UtcDateTime(), nullable=True),
-        sa.Column("confirm_mails", sa.Integer(), nullable=False),
+        sa.Column("confirmation_sent_at", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("confirmation_count", sa.Integer(), nullable=False),
         sa.Column("confirmed_at", digest.db.UtcDateTime(), nullable=True),
-        sa.Column("left_at", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("unsubscribed_at", digest.db.UtcDateTime(), nullable=True),
         sa.Column("paused_until", digest.db.UtcDateTime(), nullable=True),
         sa.CheckConstraint(
             "standing = 'pending' OR standing = 'active' OR standing = 'left'",
@@ -489,10 +489,10 @@ def upgrade() -> None:
         sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("due_at", digest.db.UtcDateTime(), nullable=False),
         sa.Column("size", sa.Integer(), nullable=False),
-        sa.Column("canary", sa.Boolean(), nullable=False),
-        sa.Column("started", sa.Integer(), nullable=False),
+        sa.Column("is_canary", sa.Boolean(), nullable=False),
+        sa.Column("started_upto", sa.Integer(), nullable=False),
         sa.Column("fence", sa.Integer(), nullable=False),
-        sa.Column("gone", sa.Integer(), nullable=False),
+        sa.Column("vacated", sa.Integer(), nullable=False),
         sa.Column("holder", sa.String(length=64), nullable=True),
         sa.Column("lease_until", digest.db.UtcDateTime(), nullable=True),
         sa.Column("done_at", digest.db.UtcDateTime(), nullable=True),
@@ -538,7 +538,7 @@ def upgrade() -> None:
         "frozen_issue",
         sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("edition", sa.Text(), nullable=False),
-        sa.Column("pressed", sa.LargeBinary(), nullable=False),
+        sa.Column("compiled", sa.LargeBinary(), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("template_version", sa.String(length=64), nullable=False),
         sa.Column("key_id", sa.String(length=8), nullable=False),
@@ -546,18 +546,18 @@ def upgrade() -> None:
         sa.Column("audience_upto", sa.Integer(), nullable=False),
         sa.Column("audience_done_at", digest.db.UtcDateTime(), nullable=True),
         sa.Column("planned", sa.Integer(), nullable=False),
-        sa.Column("quiet_until", digest.db.UtcDateTime(), nullable=True),
-        sa.Column("quiet_times", sa.Integer(), nullable=False),
-        sa.Column("quiet_why", sa.Text(), nullable=True),
-        sa.Column("still_since", digest.db.UtcDateTime(), nullable=True),
-        sa.Column("still_at", sa.Integer(), nullable=True),
-        sa.Column("stall_told_at", digest.db.UtcDateTime(), nullable=True),
-        sa.Column("canary", sa.Integer(), nullable=False),
-        sa.Column("canary_looked_at", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("backoff_until", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("backoff_count", sa.Integer(), nullable=False),
+        sa.Column("backoff_reason", sa.Text(), nullable=True),
+        sa.Column("unchanged_since", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("last_remaining", sa.Integer(), nullable=True),
+        sa.Column("stall_notified_at", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("canary_size", sa.Integer(), nullable=False),
+        sa.Column("canary_judged_at", digest.db.UtcDateTime(), nullable=True),
         sa.Column("canary_passed_at", digest.db.UtcDateTime(), nullable=True),
-        sa.Column("words_upto", sa.Integer(), nullable=False),
-        sa.Column("words_gone_at", digest.db.UtcDateTime(), nullable=True),
-        sa.Column("watched_from", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("replies_purged_upto", sa.Integer(), nullable=False),
+        sa.Column("replies_purged_at", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("refusals_counted_from", digest.db.UtcDateTime(), nullable=True),
         sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_frozen_issue_issue_id_issue")),
         sa.PrimaryKeyConstraint("issue_id", name=op.f("pk_frozen_issue")),
     )
@@ -652,19 +652,19 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_transition_issue_id"), ["issue_id"], unique=False)
 
     op.create_table(
-        "trial",
+        "test_send",
         sa.Column("letter_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("profile", sa.Text(), nullable=False),
         sa.Column("at", digest.db.UtcDateTime(), nullable=False),
-        sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_trial_issue_id_issue")),
-        sa.ForeignKeyConstraint(["letter_id"], ["letter.id"], name=op.f("fk_trial_letter_id_letter")),
-        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_trial_user_id_user")),
-        sa.PrimaryKeyConstraint("letter_id", name=op.f("pk_trial")),
+        sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_test_send_issue_id_issue")),
+        sa.ForeignKeyConstraint(["letter_id"], ["letter.id"], name=op.f("fk_test_send_letter_id_letter")),
+        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_test_send_user_id_user")),
+        sa.PrimaryKeyConstraint("letter_id", name=op.f("pk_test_send")),
     )
-    with op.batch_alter_table("trial", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_trial_issue_id"), ["issue_id"], unique=False)
+    with op.batch_alter_table("test_send", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_test_send_issue_id"), ["issue_id"], unique=False)
 
     op.create_table(
         "unsubscribe",
@@ -726,14 +726,14 @@ def upgrade() -> None:
     op.create_table(
         "quote",
         sa.Column("version_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("place", sa.Integer(), nullable=False),
+        sa.Column("reviewer", sa.Integer(), nullable=False),
         sa.Column("side", sa.String(length=5), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
         sa.CheckConstraint("side = 'left' OR side = 'right'", name=op.f("ck_quote_side")),
         sa.ForeignKeyConstraint(
             ["version_id"], ["comparison_version.id"], name=op.f("fk_quote_version_id_comparison_version")
         ),
-        sa.PrimaryKeyConstraint("version_id", "place", "side", name=op.f("pk_quote")),
+        sa.PrimaryKeyConstraint("version_id", "reviewer", "side", name=op.f("pk_quote")),
     )
     op.create_table(
         "link",
@@ -820,10 +820,10 @@ def downgrade() -> None:
 
     op.drop_table("waiver")
     op.drop_table("unsubscribe")
-    with op.batch_alter_table("trial", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_trial_issue_id"))
+    with op.batch_alter_table("test_send", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_test_send_issue_id"))
 
-    op.drop_table("trial")
+    op.drop_table("test_send")
     with op.batch_alter_table("transition", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_transition_issue_id"))
 
@@ -906,9 +906,9 @@ def downgrade() -> None:
             postgresql_where=sa.text("due_at IS NOT NULL"),
         )
         batch_op.drop_index(
-            "ix_delivery_told_apart",
-            sqlite_where=sa.text("told_apart = 1"),
-            postgresql_where=sa.text("told_apart"),
+            "ix_delivery_exception",
+            sqlite_where=sa.text("is_exception = 1"),
+            postgresql_where=sa.text("is_exception"),
         )
         batch_op.drop_index("ix_delivery_person")
         batch_op.drop_index("ix_delivery_batch")
@@ -932,7 +932,7 @@ def downgrade() -> None:
         )
 
     op.drop_table("subscriber")
-    op.drop_table("sender")
+    op.drop_table("worker_registration")
     op.drop_table("publication")
     with op.batch_alter_table("external_check", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_external_check_checked_at"))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import NamedTuple
 
-PER_SECOND = {"s": 1.0, "m": 60.0, "h": 3600.0}
+UNIT_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _DAY_ZERO = date(1970, 1, 1)
 _DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
 
@@ -23,15 +23,15 @@ class WarmUp(NamedTuple):
         return (self.start - _DAY_ZERO).days
 
 
-def rate(words: str) -> float:
+def parse_rate(words: str) -> float:
     """`50/s`, `600/m` or `20000/h` in pieces a second. Raises ValueError."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*/\s*([smh])[a-z]*", words.strip().lower())
     if not match or float(match[1]) <= 0:
         raise ValueError("is not a rate; write 50/s, 600/m or 20000/h")
-    return float(match[1]) / PER_SECOND[match[2]]
+    return float(match[1]) / UNIT_SECONDS[match[2]]
 
 
-def by_domain(words: str) -> Mapping[str, float]:
+def parse_domain_rates(words: str) -> Mapping[str, float]:
     """`gmail.com=20/s, yahoo.com=5/s` as a rate per domain, in pieces a second. Raises ValueError."""
     rates: dict[str, float] = {}
     for pair in filter(None, (one.strip() for one in words.split(","))):
@@ -40,13 +40,13 @@ def by_domain(words: str) -> Mapping[str, float]:
         if not found or not _DOMAIN.fullmatch(domain):
             raise ValueError(f"has {pair!r}; write gmail.com=20/s, yahoo.com=5/s")
         try:
-            rates[domain] = rate(each)
+            rates[domain] = parse_rate(each)
         except ValueError:
             raise ValueError(f"has {pair!r}; write gmail.com=20/s, yahoo.com=5/s") from None
     return rates
 
 
-def warm_up(words: str) -> WarmUp:
+def parse_warm_up(words: str) -> WarmUp:
     """`500@2026-11-22 x1.5`: at most 500 that day, then half as many more each day (no `x…`: no more).
 
     Raises ValueError.

@@ -4,21 +4,21 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-from tests.delivery.mailroom import KEYS
+from tests.delivery.factories import KEYS
 
 from digest.db import connect
-from digest.delivery.relays.accounts import Limits
+from digest.delivery.relays.accounts import SendLimits
 from digest.delivery.sending import worker
-from digest.rate_limit.shared import Pace
+from digest.rate_limit.shared import SharedRateLimiter
 from digest.signing import Signer
-from digest.smtp.connect import relay_from_url
+from digest.smtp.url import relay_from_url
 
 
 def main() -> None:
     database, home, url, store, rate = sys.argv[1:]
-    db, limits = connect(database), Limits(Pace(store), float(rate) or None)
+    db, limits = connect(database), SendLimits(SharedRateLimiter(store), float(rate) or None)
     tools = {"signer": Signer(KEYS), "relay": relay_from_url(url), "home": Path(home), "limits": limits}
-    while worker.work(db, retry_delay=timedelta(seconds=1), seconds=60, **tools).more:
+    while worker.send_due_batches(db, retry_delay=timedelta(seconds=1), seconds=60, **tools).more:
         pass
     db.close()
 

@@ -4,20 +4,20 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-from tests.delivery.mailroom import KEYS
+from tests.delivery.factories import KEYS
 
 from digest.db import connect
 from digest.delivery.sending import recovery, worker
 from digest.signing import Signer
-from digest.smtp.connect import relay_from_url
+from digest.smtp.url import relay_from_url
 
 
 def main() -> None:
     database, home, url, alone = sys.argv[1:]
     if int(alone):
-        recovery.WATCH.patience = 0.0
+        recovery.LIVENESS.patience = 0.0
     db = connect(database)
-    while worker.work(
+    while worker.send_due_batches(
         db,
         signer=Signer(KEYS),
         relay=relay_from_url(url),

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import func, select, update
-from tests.delivery.mailroom import address, frozen, impatient, row, state, tally, until_done, work
+from tests.delivery.factories import address, frozen, impatient, row, state, tally, until_done, work
 from tests.relay import Relay, Script, each
 
 from digest.audience.models import Subscription
 from digest.db import Database, utcnow
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Letter
 from digest.delivery.release import canary, control, refusals
-from digest.delivery.release.report import report
+from digest.delivery.release.report import build_report
 from digest.delivery.sending import due
 from digest.editorial import transitions, users
 from digest.editorial.models import Issue, Role
@@ -27,7 +27,7 @@ NO = "550 5.1.1 no such user"
 
 def first_ones(db: Database, issue_id: int) -> list[int]:
     with db.read() as session:
-        mine = select(Batch.id).where(Batch.issue_id == issue_id, Batch.canary)
+        mine = select(Batch.id).where(Batch.issue_id == issue_id, Batch.is_canary)
         rows = select(Delivery.subscriber_id).where(Delivery.batch_id.in_(mine))
         return sorted(session.scalars(rows))
 
@@ -44,7 +44,7 @@ def resume(db: Database, issue_id: int) -> None:
 
 def canary_of(db: Database, issue_id: int) -> dict[str, object]:
     with db.read() as session:
-        found = report(session, issue_id, utcnow())["canary"]
+        found = build_report(session, issue_id, utcnow())["canary"]
     assert isinstance(found, dict)
     return found
 
@@ -53,15 +53,15 @@ def canary_of(db: Database, issue_id: int) -> dict[str, object]:
     ("mails", "first"), [(0, 0), (200, 0), (201, 20), (5000, 50), (99_999, 999), (10_000_000, 1000)]
 )
 def test_a_canary_is_a_hundredth_within_bounds(mails: int, first: int) -> None:
-    assert canary.size(mails) == first
+    assert canary.canary_size(mails) == first
 
 
 @given(sizes=st.lists(st.integers(1, 1000), min_size=1, max_size=40), start=st.integers(0, 2**32 - 1))
 @example(sizes=[1, 1, 1, 897], start=360)
 def test_the_canary_is_spread_evenly_and_nobody_is_in_it_twice(sizes: list[int], start: int) -> None:
     total = sum(sizes)
-    number = canary.size(total) or 1
-    seats = list(canary._spread(list(enumerate(sizes)), number, start))
+    number = canary.canary_size(total) or 1
+    seats = list(canary._spread_evenly(list(enumerate(sizes)), number, start))
     assert len(set(seats)) == number
     assert all(0 <= place < sizes[batch] for batch, place in seats)
     flat = [sum(sizes[:batch]) + place for batch, place in seats]
@@ -76,7 +76,7 @@ def test_a_small_audience_has_no_canary(db: Database, tmp_path: Path) -> None:
         work(db, tmp_path, relay.url)
         assert relay.count == 200
     with db.read() as session:
-        assert report(session, number, utcnow())["canary"] is None
+        assert build_report(session, number, utcnow())["canary"] is None
 
 
 def test_the_rest_waits_for_the_canary_and_follows_a_good_one(db: Database, tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_the_rest_waits_for_the_canary_and_follows_a_good_one(db: Database, tmp_
 def test_a_refused_canary_pauses_the_issue_and_tells_the_editors(db: Database, tmp_path: Path) -> None:
     number = frozen(db, readers=500)
     with db.begin() as session:
-        users.invite(session, "ada@example.org", Role.OWNER, utcnow())
+        users.invite_user(session, "ada@example.org", Role.OWNER, utcnow())
         posted = session.scalar(select(func.count()).select_from(Letter)) or 0
     bad = [address(n) for n in first_ones(db, number)[::7]]
     with Relay(Script(rcpt=each(bad, *[NO] * 9))) as relay:
@@ -170,7 +170,7 @@ def test_the_rest_waits_for_the_second_try_of_a_canary_that_said_little(db: Data
         impatient(db)
         tick(db)
         with db.read() as session:
-            alone = select(func.sum(Batch.size)).where(Batch.canary, Batch.done_at.is_(None))
+            alone = select(func.sum(Batch.size)).where(Batch.is_canary, Batch.done_at.is_(None))
             assert session.scalar(alone) == 19, "those of the canary, and no others"
         found = until_done(db, tmp_path, relay.url, number)
     assert sorted(relay.recipients[:19]) == sorted(first[1:])
@@ -187,14 +187,14 @@ def test_a_canary_that_says_little_is_waited_for_a_quarter_of_an_hour(
         work(sqlite, tmp_path, relay.url, retry_delay=timedelta(minutes=5))
     for minutes, passed in ((1, []), (14, []), (16, [number])):
         with sqlite.begin() as session:
-            assert canary.look(session, utcnow() + timedelta(minutes=minutes)) == passed
+            assert canary.judge_canaries(session, utcnow() + timedelta(minutes=minutes)) == passed
 
 
 def test_a_canary_whose_readers_have_all_left_holds_nobody_up(sqlite: Database, tmp_path: Path) -> None:
     number = frozen(sqlite, readers=300)
     with sqlite.begin() as session:
         gone = Subscription.subscriber_id.in_(first_ones(sqlite, number))
-        session.execute(update(Subscription).where(gone).values(standing="left", left_at=utcnow()))
+        session.execute(update(Subscription).where(gone).values(status="left", unsubscribed_at=utcnow()))
     with Relay() as relay:
         found = until_done(sqlite, tmp_path, relay.url, number)
     assert (found.accepted, found.excluded) == (280, 20)
@@ -223,9 +223,12 @@ def test_two_clocks_judge_a_canary_once(db: Database, tmp_path: Path) -> None:
             tick(db)
     with db.read() as session:
         found = session.get_one(FrozenIssue, number)
-        assert found.canary_looked_at is not None
+        assert found.canary_judged_at is not None
         assert found.canary_passed_at is None
-        assert [line.to_state for line in transitions.history(session, number)] == ["sending", "paused"]
+        assert [line.to_state for line in transitions.list_transitions(session, number)] == [
+            "sending",
+            "paused",
+        ]
 
 
 def test_many_refusals_on_the_way_stop_an_issue_until_a_person_looked(db: Database, tmp_path: Path) -> None:
@@ -255,4 +258,4 @@ def test_giving_up_on_a_slow_receiver_is_no_refusal(sqlite: Database) -> None:
         session.execute(mine.values(outcome="failed", reason="gave up after 451 4.2.1", ended_at=utcnow()))
         batch = row(sqlite, number, 1).batch_id
         assert batch is not None
-        assert refusals.seen(session, [batch]) == refusals.Seen(answered=30, refused=0)
+        assert refusals.count_refusals(session, [batch]) == refusals.RefusalCounts(answered=30, refused=0)

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 from sqlalchemy import update
-from tests.delivery.mailroom import frozen, issue
+from tests.delivery.factories import frozen, issue
 
 from digest.db import Database, utcnow
 from digest.delivery.ledger.models import Delivery
@@ -36,13 +36,13 @@ def test_each_act_is_a_line_in_the_log_with_ids_alone(
     caplog.set_level(logging.INFO, "digest")
     number, now = frozen(sqlite, readers=2, hold=10), utcnow()
     with sqlite.begin() as session:
-        user = users.invite(session, "ada@example.org", "owner", now).id
+        user = users.invite_user(session, "ada@example.org", "owner", now).id
         made = session.get_one(Issue, number)
         control.pause(session, made, now=now, by="desk", user_id=user, why="ada@example.org said so")
         control.resume(session, made, now=now, by="desk", user_id=user)
         session.execute(update(Delivery).where(Delivery.subscriber_id == 1).values(outcome="unknown"))
         control.count_as_sent(session, made, 1, now=now)
-        unfreeze.recall(session, made, now=now, by="desk", user_id=user)
+        unfreeze.unfreeze(session, made, now=now, by="desk", user_id=user)
         control.cancel(session, made, now=now, by="desk", user_id=user)
     facts = [(line.getMessage(), vars(line).get("issue")) for line in caplog.records]
     said = ("issue paused", "issue resumed", "unknown settled", "issue recalled", "issue cancelled")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, select, update
-from tests.delivery.mailroom import (
+from tests.delivery.factories import (
     BASE,
     KEYS,
     SOON,
@@ -18,7 +18,7 @@ from tests.delivery.mailroom import (
 )
 from tests.relay import Relay
 
-from digest.audience import leave, topics
+from digest.audience import topics, unsubscribe
 from digest.audience.models import Subscriber, TopicChoice
 from digest.catalog.models import Review
 from digest.db import Database, utcnow
@@ -27,9 +27,9 @@ from digest.delivery.letters import copies, delivery
 from digest.delivery.release import freeze
 from digest.editorial.models import Issue
 from digest.errors import NotAllowed, NotFound
-from digest.render.preview import open_mail
+from digest.render.parsed_mail import parse_mail
 from digest.signing import Signer
-from digest.smtp.connect import relay_from_url
+from digest.smtp.url import relay_from_url
 
 CATEGORIES = ("Writing", "Models", "Developer Tools")
 CHOICES = {1: (), 2: ("Writing",), 3: ("Models", "Gardening"), 4: CATEGORIES, 5: ("Gardening",)}
@@ -65,7 +65,7 @@ def test_each_reader_gets_the_picks_of_their_topics_and_nobody_an_empty_mail(
     assert (found.planned, found.accepted, state(db, number).state) == (5, 4, "sent")
     assert found.reasons["excluded"] == {topics.NOTHING: 1}
     assert [row(db, number, n).variant for n in range(1, 6)] == [None, 0b001, 0b010, None, 0]
-    texts = {mail.recipient: open_mail(mail.data).text for mail in relay.mails}
+    texts = {mail.recipient: parse_mail(mail.data).text for mail in relay.mails}
     held = {who: [n for n in (1, 2, 3) if f"Left {n}" in text] for who, text in texts.items()}
     assert held == {address(1): [1, 2, 3], address(2): [1], address(3): [2], address(4): [1, 2, 3]}
 
@@ -76,14 +76,14 @@ def test_a_copy_is_byte_for_byte_what_the_relay_got(db: Database, tmp_path: Path
     with db.begin() as session:  # whatever is edited, rotated or chosen afterwards
         session.get_one(Issue, number).subject = "Something else"
         session.execute(update(Review).values(tagline="Something else"))
-        topics.choose(session, state(db, number).publication_id, 2, (), offered=(), now=utcnow())
+        topics.set_topics(session, state(db, number).publication_id, 2, (), offered=(), now=utcnow())
     rotated = Signer(["a-key-that-came-later-0123456789abcdef", *KEYS])
     with db.read() as session:
         for mail in relay.mails:
-            reader = copies.reader_of(session, mail.recipient)
-            assert copies.again(session, number, reader, rotated) == mail.data
+            reader = copies.get_subscriber_id(session, mail.recipient)
+            assert copies.rebuild_mail(session, number, reader, rotated) == mail.data
         with pytest.raises(NotFound, match="was not to get"):
-            copies.again(session, number, 5, rotated)
+            copies.rebuild_mail(session, number, 5, rotated)
 
 
 def test_a_copy_that_is_sent_again_is_the_same_mail_and_leaves_the_ledger_alone(
@@ -93,8 +93,8 @@ def test_a_copy_that_is_sent_again_is_the_same_mail_and_leaves_the_ledger_alone(
         number = sent(db, tmp_path, relay)
         before = tally(db, number)
         with db.begin() as session:
-            copies.resend(session, session.get_one(Issue, number), 2, now=utcnow())
-        taken = delivery.send_due(
+            copies.send_copy(session, session.get_one(Issue, number), 2, now=utcnow())
+        taken = delivery.send_due_letters(
             db,
             signer=Signer(KEYS),
             relay=relay_from_url(relay.url),
@@ -113,34 +113,36 @@ def test_who_left_or_was_erased_gets_no_copy(db: Database, tmp_path: Path) -> No
         number = sent(db, tmp_path, relay)
         with db.begin() as session:
             made = session.get_one(Issue, number)
-            copies.resend(session, made, 1, now=utcnow())
+            copies.send_copy(session, made, 1, now=utcnow())
             for reader in (1, 2):
-                leave.leave(session, made.publication_id, reader, source="page", wording="", now=utcnow())
+                unsubscribe.unsubscribe(
+                    session, made.publication_id, reader, source="page", wording="", now=utcnow()
+                )
             gone = update(Subscriber).where(Subscriber.id == 3)
             session.execute(gone.values(address=None, address_key=None, erased_at=utcnow()))
         with db.begin() as session:
             made = session.get_one(Issue, number)
             for reader in (2, 3):
                 with pytest.raises(NotAllowed, match="left or must not"):
-                    copies.resend(session, made, reader, now=utcnow())
+                    copies.send_copy(session, made, reader, now=utcnow())
             with pytest.raises(NotFound, match="did not go"):
-                copies.resend(session, made, 5, now=utcnow())
+                copies.send_copy(session, made, 5, now=utcnow())
             with pytest.raises(NotFound, match="erased"):
-                copies.again(session, number, 3, Signer(KEYS))
-        delivery.send_due(db, signer=Signer(KEYS), relay=relay_from_url(relay.url), base_url=BASE)
+                copies.rebuild_mail(session, number, 3, Signer(KEYS))
+        delivery.send_due_letters(db, signer=Signer(KEYS), relay=relay_from_url(relay.url), base_url=BASE)
         assert len(relay.mails) == 4
     with db.read() as session:
         assert session.scalars(select(Letter.outcome).where(Letter.kind == "copy")).all() == ["excluded"]
 
 
 def test_a_copy_is_not_sent_before_the_first(db: Database) -> None:
-    from tests.delivery.mailroom import frozen
+    from tests.delivery.factories import frozen
 
     number = frozen(db, readers=2)
     with db.begin() as session:
         made = session.get_one(Issue, number)
         assert session.get_one(Delivery, (number, 1)).outcome is None
         with pytest.raises(NotAllowed, match="has left yet"):
-            copies.again(session, number, 1, Signer(KEYS))
+            copies.rebuild_mail(session, number, 1, Signer(KEYS))
         with pytest.raises(NotAllowed, match="still on its way"):
-            copies.resend(session, made, 1, now=utcnow())
+            copies.send_copy(session, made, 1, now=utcnow())

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select
-from tests.delivery.mailroom import address, adds_up, frozen, state, tally, until_done
+from tests.delivery.factories import address, adds_up, frozen, state, tally, until_done
 from tests.relay import Relay, Script
 
 from digest.db import Database, utcnow
@@ -52,7 +52,7 @@ class Sender:
 def nobody_watched() -> Iterator[None]:
     """As after a minute in which the dead said nothing."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recovery.WATCH, "patience", 0.0)
+        patch.setattr(recovery.LIVENESS, "patience", 0.0)
         yield
 
 
@@ -103,7 +103,7 @@ def test_without_its_evidence_what_may_be_out_is_unknown_and_never_sent_again(
     number, relay = drill(db, tmp_path, points, lambda: shutil.rmtree(tmp_path / "evidence"))
     found = tally(db, number)
     assert found.accepted + found.unknown == READERS
-    assert found.unknown <= len(points) * 2 * (group_size.GROUP + 1)
+    assert found.unknown <= len(points) * 2 * (group_size.MAX_GROUP_SIZE + 1)
     _nobody_twice_nobody_lost(db, number, relay)
 
 
@@ -126,22 +126,22 @@ def test_a_killed_holder_is_taken_over_at_once_and_a_living_one_never(
             session, holder=progress_journal.home_id(tmp_path) + ":1:1", now=utcnow(), connections=1
         )
     assert held is not None
-    file = progress_journal.Evidence(tmp_path, held.batch_id, held.fence, held.size)
+    file = progress_journal.ProgressJournal(tmp_path, held.batch_id, held.fence, held.size)
     with sqlite.begin() as session:
-        assert recovery.recover(session, tmp_path, utcnow() + timedelta(days=1)) == 0
-        assert claim.renew(session, held, utcnow(), started=5)
+        assert recovery.recover_batches(session, tmp_path, utcnow() + timedelta(days=1)) == 0
+        assert claim.renew(session, held, utcnow(), started_upto=5)
     for place, mark in enumerate(
         [progress_journal.ACCEPTED, progress_journal.REFUSED, progress_journal.HANDED_OVER]
     ):
         file.mark(place, mark)
     file.close(settled=False)
     with sqlite.begin() as session:
-        assert recovery.recover(session, tmp_path, utcnow()) == 1
+        assert recovery.recover_batches(session, tmp_path, utcnow()) == 1
     found = tally(sqlite, number)
     assert (found.accepted, found.unknown, found.remaining) == (1, 1, 8)
     with sqlite.begin() as session:
-        assert not claim.renew(session, held, utcnow(), started=9)
-        assert session.scalars(select(Batch.started)).one() == 1
+        assert not claim.renew(session, held, utcnow(), started_upto=9)
+        assert session.scalars(select(Batch.started_upto)).one() == 1
 
 
 def test_a_stopped_process_that_wakes_up_late_sends_nothing_of_what_was_taken_over(
@@ -171,7 +171,7 @@ def test_a_stopped_process_that_wakes_up_late_sends_nothing_of_what_was_taken_ov
     assert len(relay.recipients) == len(set(relay.recipients))
     found = tally(sqlite, number)
     assert found.accepted + found.unknown == 2000
-    assert found.unknown <= group_size.GROUP + 1
+    assert found.unknown <= group_size.MAX_GROUP_SIZE + 1
 
 
 def _nobody_twice_nobody_lost(db: Database, number: int, relay: Relay) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, update
-from tests.delivery.mailroom import adds_up, frozen, tally, until_done
+from tests.delivery.factories import adds_up, frozen, tally, until_done
 from tests.relay import Relay, Script
 
 from digest import services, tasks
@@ -14,11 +14,11 @@ from digest.db import Database, utcnow
 from digest.delivery.ledger import retention
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Outcome
 from digest.delivery.release import control
-from digest.delivery.release.report import by_name, report
+from digest.delivery.release.report import build_report, by_name
 from digest.editorial.models import Issue
-from digest.services import Limiter, Services
+from digest.services import RateLimiter, Services
 from digest.signing import Signer
-from digest.smtp.connect import relay_from_url
+from digest.smtp.url import relay_from_url
 from digest.tracking import clicks
 from digest.tracking import counts as tracked
 from digest.tracking.models import Click, Link
@@ -36,16 +36,16 @@ def clock(db: Database, tmp_path: Path) -> Callable[[timedelta | None], None]:
             db=db,
             signer=Signer(["a-key-of-this-test-0123456789abcdef"]),
             relay=relay_from_url("smtp://127.0.0.1:2525"),
-            limiter=Limiter(),
+            limiter=RateLimiter(),
             base_url="https://news.example.org",
             home=tmp_path,
             send_rate=None,
             retry_delay=timedelta(minutes=15),
-            nudge=lambda _task: None,
-            keep_replies=keep,
+            enqueue_soon=lambda _task: None,
+            reply_retention=keep,
         )
-        services.install(lambda: made)
-        tasks.expire()
+        services.set_services_factory(lambda: made)
+        tasks.retention_replies()
 
     return tick
 
@@ -80,7 +80,7 @@ def test_old_words_go_and_every_count_stays(
 ) -> None:
     number = sent(db, tmp_path)
     with db.read() as session:
-        before = report(session, number, utcnow())
+        before = build_report(session, number, utcnow())
     clock(KEEP)
     assert words(db) == 7
     aged(db, number, 31)
@@ -90,7 +90,7 @@ def test_old_words_go_and_every_count_stays(
     assert words(db) == 0
     assert adds_up(tally(db, number))
     with db.read() as session:
-        after = report(session, number, utcnow())
+        after = build_report(session, number, utcnow())
         names = by_name(session, number, Outcome.FAILED)
     times = dict.fromkeys(("started_at", "finished_at"), None)
     assert after | times == before | times
@@ -104,7 +104,7 @@ def test_it_goes_in_steps_of_so_many_and_each_issue_once(db: Database, tmp_path:
     done = False
     while not done:
         with db.begin() as session:
-            done = retention.words(session, before, utcnow(), limit=3)
+            done = retention.purge_replies(session, before, utcnow(), limit=3)
         left.append(words(db))
     assert left == [4, 1, 0, 0, 0]
 
@@ -125,7 +125,7 @@ def test_what_is_sent_once_more_is_forgotten_in_its_own_time(
     clock(KEEP)
     assert words(db) == 0
     with db.read() as session:
-        assert session.get_one(FrozenIssue, number).words_gone_at is not None
+        assert session.get_one(FrozenIssue, number).replies_purged_at is not None
 
 
 def test_old_clicks_lose_what_they_came_from_and_stay_counted(
@@ -136,11 +136,11 @@ def test_old_clicks_lose_what_they_came_from_and_stay_counted(
         link = session.scalars(select(Link.id).where(Link.issue_id == number)).first()
         assert link
         for reader, at in ((1, now - timedelta(days=40)), (2, now)):
-            visit = clicks.Visit(number, link, reader, "Firefox/140", told=False, at=at)
-            clicks.count(session, visit)
-        before = tracked.counts(session, number)
+            visit = clicks.ClickContext(number, link, reader, "Firefox/140", is_declared_bot=False, at=at)
+            clicks.record_click(session, visit)
+        before = tracked.count_issue(session, number)
     clock(KEEP)
     with db.read() as session:
-        agents = session.scalars(select(Click.agent).order_by(Click.subscriber_id)).all()
+        agents = session.scalars(select(Click.user_agent).order_by(Click.subscriber_id)).all()
         assert list(agents) == ["", "Firefox/140"]
-        assert tracked.counts(session, number) == before
+        assert tracked.count_issue(session, number) == before

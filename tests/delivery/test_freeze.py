@@ -6,24 +6,24 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
-from tests.delivery.mailroom import BASE, EARLIER, KEYS, add_readers, issue, write_audience
+from tests.delivery.factories import BASE, EARLIER, KEYS, add_readers, issue, write_audience
 
 from digest import services, tasks
 from digest.audience.models import Subscription, TopicChoice
 from digest.catalog.models import ComparisonVersion, Review
 from digest.db import Database, utcnow
-from digest.delivery.ledger.counts import counts
+from digest.delivery.ledger.counts import count_outcomes
 from digest.delivery.ledger.models import Delivery, FrozenIssue, Letter
-from digest.delivery.relays.throughput import Allowed
+from digest.delivery.relays.throughput import Throughput
 from digest.delivery.release import freeze
-from digest.delivery.release.forecast import forecast
+from digest.delivery.release.forecast import build_forecast
 from digest.editorial import users
 from digest.editorial.models import Issue, Pick, State
 from digest.publications import publications
 from digest.rates import WarmUp
-from digest.services import Limiter, Services
+from digest.services import RateLimiter, Services
 from digest.signing import Signer
-from digest.smtp.connect import relay_from_url
+from digest.smtp.url import relay_from_url
 
 FAULTS = {
     "merge field": {"subject": "Good morning, {{ name }}"},
@@ -39,21 +39,21 @@ def clock(db: Database, tmp_path: Path) -> Database:
         db=db,
         signer=Signer(KEYS),
         relay=relay_from_url("smtp://127.0.0.1:2525"),
-        limiter=Limiter(),
+        limiter=RateLimiter(),
         base_url=BASE,
         home=tmp_path,
         send_rate=None,
         retry_delay=timedelta(minutes=15),
-        nudge=lambda _task: None,
+        enqueue_soon=lambda _task: None,
     )
-    services.install(lambda: made)
+    services.set_services_factory(lambda: made)
     return db
 
 
 def scheduled(db: Database, **texts: str) -> int:
     """An issue whose hour has come, edited into `texts` after it was put on the calendar."""
     with db.begin() as session:
-        users.invite(session, "owner@verdicts.io", "owner", EARLIER)
+        users.invite_user(session, "owner@verdicts.io", "owner", EARLIER)
         made = issue(session, readers=3)
         for name, text in texts.items():
             setattr(made, name, text)
@@ -98,7 +98,7 @@ def test_an_issue_without_a_fault_goes_out(clock: Database) -> None:
 
 def leave(session: Session, subscriber: int, at: object) -> None:
     gone = update(Subscription).where(Subscription.subscriber_id == subscriber)
-    session.execute(gone.values(standing="left", left_at=at))
+    session.execute(gone.values(status="left", unsubscribed_at=at))
 
 
 def earlier_issue(session: Session, now: Issue) -> None:
@@ -119,7 +119,7 @@ def earlier_issue(session: Session, now: Issue) -> None:
     )
     session.add(last)
     session.flush()
-    frozen = {"edition": "{}", "pressed": b"", "sha256": "0" * 64, "template_version": "t", "key_id": "0000"}
+    frozen = {"edition": "{}", "compiled": b"", "sha256": "0" * 64, "template_version": "t", "key_id": "0000"}
     session.add(FrozenIssue(issue_id=last.id, frozen_at=at, audience_done_at=at, **frozen))
     session.flush()
 
@@ -128,11 +128,11 @@ def said_and_done(db: Database, number: int) -> tuple[tuple[int, int], tuple[int
     """(reachable, excluded) as the sentence says before the freeze, and as is counted after it."""
     with db.begin() as session:
         found = session.get_one(Issue, number)
-        said = forecast(session, found, base_url=BASE, now=utcnow())
+        said = build_forecast(session, found, base_url=BASE, now=utcnow())
         freeze.freeze(session, found, signer=Signer(KEYS), base_url=BASE, now=utcnow())
     write_audience(db, number)
     with db.read() as session:
-        told = counts(session, number)
+        told = count_outcomes(session, number)
     out = sum(said.excluded.values())
     words = f"to {said.reachable} readers ({out} excluded)" if out else f"to {said.reachable} readers"
     assert words in said.sentence("2030-01-01 09:00", "Europe/Berlin")
@@ -184,7 +184,7 @@ def test_a_freeze_in_small_steps_takes_each_reader_of_its_publication_once_and_n
         )
         elsewhere = update(Subscription).where(Subscription.subscriber_id % 3 == 0)
         session.execute(elsewhere.values(publication_id=other.id))
-        also = {"publication_id": other.id, "standing": "active", "source": "test", "requested_at": EARLIER}
+        also = {"publication_id": other.id, "status": "active", "source": "test", "requested_at": EARLIER}
         session.execute(insert(Subscription), [{"subscriber_id": who, **also} for who in range(1, 20, 3)])
         leave(session, 5, utcnow())
         freeze.freeze(session, made, signer=Signer(KEYS), base_url=BASE, now=utcnow())
@@ -192,14 +192,14 @@ def test_a_freeze_in_small_steps_takes_each_reader_of_its_publication_once_and_n
     done, steps = False, 0
     while not done:
         with db.begin() as session:
-            done = freeze.freeze_step(session, number, utcnow(), limit=7)
+            done = freeze.write_next_audience(session, number, utcnow(), limit=7)
             if steps == 2:
                 add_readers(session, publication, 1, first=41)
         steps += 1
     assert steps == 48 // 7 + 1 + 1, "in runs of seven subscriptions, and a last step that counts"
     with db.read() as session:
         rows = session.execute(
-            select(Delivery.subscriber_id, Delivery.reason, Delivery.batch_id, Delivery.place)
+            select(Delivery.subscriber_id, Delivery.reason, Delivery.batch_id, Delivery.seq)
         )
         found = {who: (reason, batch, place) for who, reason, batch, place in rows}
     assert set(found) == {who for who in range(1, 42) if who % 3}
@@ -213,10 +213,10 @@ def test_the_forecast_goes_over_as_many_days_as_the_warm_up_takes(db: Database) 
     with db.begin() as session:
         made = issue(session, readers=10)
         made.send_at = datetime(2030, 1, 1, 12, tzinfo=UTC)
-        limits = Allowed(rate=1.0, warm_up=WarmUp(4, date(2029, 12, 1)))
-        told = forecast(session, made, base_url=BASE, allowed=limits, now=utcnow())
+        limits = Throughput(rate=1.0, warm_up=WarmUp(4, date(2029, 12, 1)))
+        told = build_forecast(session, made, base_url=BASE, throughput=limits, now=utcnow())
         # Four on the first of January, four on the second, and two seconds into the third.
         assert told.minutes() == pytest.approx(36 * 60 + 2 / 60)
         assert told.sentence("2030-01-01 23:59", "UTC").endswith("about 24 hours.")
-        unlimited = forecast(session, made, base_url=BASE, now=utcnow())
+        unlimited = build_forecast(session, made, base_url=BASE, now=utcnow())
         assert unlimited.minutes() is None

@@ -8,21 +8,21 @@ from tests.relay import Relay, Script
 
 from digest.config import free_port
 from digest.db import Database
-from digest.delivery.relays.relay_test import Answer, try_out
-from digest.smtp.connect import relay_from_url
+from digest.delivery.relays.relay_test import RelayTestResult, test_relay
+from digest.smtp.url import relay_from_url
 
 
-def one(session: Session, url: str) -> Answer:
+def one(session: Session, url: str) -> RelayTestResult:
     paper = factories.publication(session)
-    (answer,) = try_out(relay_from_url(url), paper, "ana@example.org", now=NOW)
+    (answer,) = test_relay(relay_from_url(url), paper, "ana@example.org", now=NOW)
     return answer
 
 
 def test_a_marked_mail_arrives_and_the_relay_s_words_are_shown(sqlite: Database) -> None:
     with sqlite.begin() as session, Relay() as relay:
         answer = one(session, relay.url)
-        assert answer.good
-        assert answer.said.startswith("250")
+        assert answer.is_ok
+        assert answer.reply.startswith("250")
         (mail,) = relay.mails
     assert mail.recipient == "ana@example.org"
     assert b"Subject: [Test] Weekly Verdicts: the relay takes our mail" in mail.data
@@ -52,21 +52,21 @@ def test_each_refusal_says_what_is_wrong_and_how_to_mend_it(
 ) -> None:
     with sqlite.begin() as session, Relay(script) as relay:
         answer = one(session, relay.url)
-    assert not answer.good
-    assert words in answer.words
-    assert mend in answer.mend
-    assert answer.said[:3] in {"530", "550", "553", "554", "451"}
+    assert not answer.is_ok
+    assert words in answer.summary
+    assert mend in answer.fix
+    assert answer.reply[:3] in {"530", "550", "553", "554", "451"}
 
 
 def test_a_wrong_password_is_called_one(sqlite: Database) -> None:
     with sqlite.begin() as session, Relay(Script(users={"me": "secret"})) as relay:
         answer = one(session, f"smtp://me:wrong@127.0.0.1:{relay.port}?auth=plain")
-    assert "user or the password" in answer.words
-    assert "wrong" not in answer.said
+    assert "user or the password" in answer.summary
+    assert "wrong" not in answer.reply
 
 
 def test_a_relay_that_is_not_there_cannot_be_reached(sqlite: Database) -> None:
     with sqlite.begin() as session:
         answer = one(session, f"smtp://127.0.0.1:{free_port()}")
-        assert "cannot be reached" in answer.words
-        assert not answer.good
+        assert "cannot be reached" in answer.summary
+        assert not answer.is_ok

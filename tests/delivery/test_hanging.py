@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select
-from tests.delivery.mailroom import frozen, tally, until_done, work
+from tests.delivery.factories import frozen, tally, until_done, work
 from tests.relay import Relay, Script
 
 from digest.db import Database
 from digest.delivery.ledger.models import FrozenIssue
 from digest.delivery.release import canary
 from digest.smtp import connect as mail
-from digest.smtp.client import LineLost
-from digest.smtp.connect import connect, relay_from_url
+from digest.smtp.connect import connect
+from digest.smtp.mail import ConnectionLost
+from digest.smtp.url import relay_from_url
 
 
 def test_while_one_line_hangs_the_others_go_on_beyond_the_end_of_the_run(
@@ -50,7 +51,7 @@ def test_a_process_that_stops_does_not_wait_for_a_greeting(sqlite: Database, tmp
         found = tally(sqlite, number)
         assert (found.unknown, found.remaining) == (0, 10)
         with sqlite.read() as session:
-            assert session.scalars(select(FrozenIssue.quiet_until)).one() is None
+            assert session.scalars(select(FrozenIssue.backoff_until)).one() is None
         assert until_done(sqlite, tmp_path, relay.url, number, runs=1).accepted == 10
 
 
@@ -61,12 +62,12 @@ def test_a_relay_that_greets_nobody_is_left_when_the_time_for_all_of_it_is_up(
     monkeypatch.setattr(mail, "CONNECT_SECONDS", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
-        with pytest.raises(LineLost):
+        with pytest.raises(ConnectionLost):
             connect(relay_from_url(f"{scheme}://127.0.0.1:{silent.getsockname()[1]}"))
         assert time.monotonic() - began < 4
 
 
 def test_a_relay_that_greets_word_by_word_gets_no_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mail, "CONNECT_SECONDS", 1.0)
-    with Relay(Script(delay=0.7)) as relay, pytest.raises(LineLost, match="did not let us in in time"):
+    with Relay(Script(delay=0.7)) as relay, pytest.raises(ConnectionLost, match="did not let us in in time"):
         connect(relay_from_url(relay.url))

@@ -5,15 +5,15 @@ import time
 from pathlib import Path
 
 from sqlalchemy import update
-from tests.delivery.mailroom import address, frozen, row, tally, until_done, work
+from tests.delivery.factories import address, frozen, row, tally, until_done, work
 from tests.relay import Relay, Script
 
-from digest.audience import leave
+from digest.audience import unsubscribe
 from digest.db import Database, utcnow
 from digest.delivery.ledger.models import Batch
-from digest.delivery.relays.accounts import Limits
+from digest.delivery.relays.accounts import SendLimits
 from digest.delivery.release import control
-from digest.delivery.sending.group_size import GROUP, Groups
+from digest.delivery.sending.group_size import MAX_GROUP_SIZE, AdaptiveGroupSize
 from digest.editorial.models import Issue
 
 
@@ -23,7 +23,7 @@ def leave_at(db: Database, taken: int, *readers: int) -> Script:
     def at(count: int) -> None:
         for reader in readers if count == taken else ():
             with db.begin() as session:
-                leave.leave(session, 1, reader, source="page", now=utcnow())
+                unsubscribe.unsubscribe(session, 1, reader, source="page", now=utcnow())
 
     return Script(on_taken=at)
 
@@ -46,16 +46,16 @@ def test_a_reader_who_left_while_the_line_was_lost_is_not_mailed_on_the_next(
 def test_at_a_slow_rate_hardly_anybody_is_read_before_their_turn(sqlite: Database, tmp_path: Path) -> None:
     number = frozen(sqlite, readers=8)
     with Relay(leave_at(sqlite, 1, 4, 5, 6, 7, 8)) as relay:
-        until_done(sqlite, tmp_path, relay.url + "?connections=1", number, limits=Limits(rate=10.0))
+        until_done(sqlite, tmp_path, relay.url + "?connections=1", number, limits=SendLimits(rate=10.0))
     assert relay.recipients == [address(n) for n in (1, 2, 3)]
 
 
 def test_groups_grow_from_one_as_fast_as_the_line_goes() -> None:
-    groups, sizes = Groups(), []
+    groups, sizes = AdaptiveGroupSize(), []
     for _ in range(10):
-        sizes.append(groups.next())
-        groups.begin()
-    assert sizes == [1, 2, 4, 8, 16, 32, 64, 128, GROUP, GROUP]
+        sizes.append(groups.next_size())
+        groups.start()
+    assert sizes == [1, 2, 4, 8, 16, 32, 64, 128, MAX_GROUP_SIZE, MAX_GROUP_SIZE]
 
 
 def test_who_leaves_while_the_relay_thinks_about_somebody_else_is_not_mailed(
@@ -96,7 +96,7 @@ def test_whoever_leaves_while_the_next_readers_wait_for_a_lock_has_no_mail(
     def leave_under_a_lock() -> None:
         with db.begin() as session:
             session.execute(update(Batch).values(size=Batch.size))
-            leave.leave(session, 1, 3, source="page", now=utcnow())
+            unsubscribe.unsubscribe(session, 1, 3, source="page", now=utcnow())
             locked.set()
             time.sleep(1.5)  # longer than what was read counts as fresh
 

@@ -4,13 +4,13 @@ from datetime import timedelta
 
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
-from tests.delivery import mailroom
+from tests.delivery import factories
 from tests.delivery.test_uncounted import two_frozen
 
-from digest.db import Database, on_postgres, utcnow
+from digest.db import Database, is_postgresql, utcnow
 from digest.delivery.ledger import outcomes
 from digest.delivery.ledger.models import Delivery, FrozenIssue
-from digest.delivery.ledger.outcomes import End
+from digest.delivery.ledger.outcomes import OutcomeRecord
 from digest.delivery.release import batches
 
 LARGE, GROUP = 20_000, 100
@@ -26,18 +26,20 @@ def statistics(session: Session) -> tuple[int, int, int]:
 
 def test_a_group_costs_its_own_rows_and_not_the_issues(db: Database) -> None:
     with db.read() as session:
-        served = on_postgres(session)
+        served = is_postgresql(session)
     readers = LARGE if served else 2 * GROUP
-    mailroom.frozen(db, readers=readers)  # just now: no statistics know of it
-    ends = [End(reader, "accepted", None, "250 ok") for reader in range(1, readers, readers // GROUP)]
+    factories.frozen(db, readers=readers)  # just now: no statistics know of it
+    ends = [
+        OutcomeRecord(reader, "accepted", None, "250 ok") for reader in range(1, readers, readers // GROUP)
+    ]
     with db.begin() as session:
         if not served:
-            plan = "EXPLAIN QUERY PLAN " + outcomes._SQLITE_TAKEN
+            plan = "EXPLAIN QUERY PLAN " + outcomes._SQLITE_ACCEPTED
             found = session.connection().exec_driver_sql(plan, ("", "", 1, 1)).all()
             assert "(issue_id=? AND subscriber_id=?)" in found[0][3]
             return
         before = statistics(session)
-        outcomes.write(session, 1, ends, utcnow())
+        outcomes.record_outcomes(session, 1, ends, utcnow())
         read, wrote, beside = (b - a for a, b in zip(before, statistics(session), strict=True))
         assert read <= 2 * len(ends)
         assert (wrote, beside) == (len(ends), len(ends))  # beside their rows, and into no index
@@ -47,39 +49,39 @@ def test_those_who_are_tried_again_cost_their_own_rows_in_an_issue_that_no_stati
     db: Database,
 ) -> None:
     first, second = two_frozen(db, readers=2000)
-    mailroom.write_audience(db, first)
+    factories.write_audience(db, first)
     with db.begin() as session:
-        if on_postgres(session):
+        if is_postgresql(session):
             session.execute(text("ANALYZE delivery"))
-    mailroom.write_audience(db, second)
+    factories.write_audience(db, second)
     past = utcnow() - timedelta(seconds=1)
     with db.begin() as session:
         session.execute(update(FrozenIssue).values(canary_passed_at=past))
         session.execute(update(Delivery).where(Delivery.issue_id == second).values(due_at=past))
     with db.begin() as session:
-        before = statistics(session) if on_postgres(session) else (0, 0, 0)
-        assert batches.release_retries(session, utcnow()) == 2000
-        after = statistics(session) if on_postgres(session) else (0, 0, 0)
+        before = statistics(session) if is_postgresql(session) else (0, 0, 0)
+        assert batches.batch_retries(session, utcnow()) == 2000
+        after = statistics(session) if is_postgresql(session) else (0, 0, 0)
     assert after[0] - before[0] <= 20 * 2000
 
 
 def test_what_was_taken_and_what_was_not_are_written_alike(db: Database) -> None:
-    mailroom.frozen(db, readers=6)
+    factories.frozen(db, readers=6)
     now = utcnow()
     with db.begin() as session:
-        outcomes.write(
+        outcomes.record_outcomes(
             session,
             1,
             [
-                End(1, "accepted", None, "250 ok"),
-                End(2, "accepted", "settled", "250 ok"),
-                End(3, "failed", "5.1.1", "550 no"),
-                End(4, None, None, "451 later", 1, now),
-                End(5, "excluded", "left", None, 0),
+                OutcomeRecord(1, "accepted", None, "250 ok"),
+                OutcomeRecord(2, "accepted", "settled", "250 ok"),
+                OutcomeRecord(3, "failed", "5.1.1", "550 no"),
+                OutcomeRecord(4, None, None, "451 later", 1, now),
+                OutcomeRecord(5, "excluded", "left", None, 0),
             ],
             now,
         )
-    columns = (Delivery.outcome, Delivery.reason, Delivery.attempts, Delivery.told_apart)
+    columns = (Delivery.outcome, Delivery.reason, Delivery.attempts, Delivery.is_exception)
     with db.read() as session:
         rows = session.execute(select(*columns).order_by(Delivery.subscriber_id)).all()
         ended = session.scalars(select(Delivery.ended_at).order_by(Delivery.subscriber_id)).all()

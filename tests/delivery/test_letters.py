@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
-from tests.delivery.mailroom import BASE, KEYS, address, issue
+from tests.delivery.factories import BASE, KEYS, address, issue
 from tests.relay import Relay, Script, each
 
 from digest.audience import tokens
@@ -18,7 +18,7 @@ from digest.editorial import users
 from digest.editorial.models import Issue
 from digest.errors import BadInput
 from digest.signing import Signer
-from digest.smtp.connect import relay_from_url
+from digest.smtp.url import relay_from_url
 
 LATER = timedelta(hours=1)
 
@@ -30,11 +30,11 @@ def readers(db: Database) -> int:
 
 def post(db: Database, kind: str = "confirm", reader: int = 1) -> int:
     with db.begin() as session:
-        return delivery.post(session, kind, now=utcnow(), publication_id=1, subscriber_id=reader)
+        return delivery.enqueue_letter(session, kind, now=utcnow(), publication_id=1, subscriber_id=reader)
 
 
 def send(db: Database, relay: Relay, *, later: timedelta = timedelta()) -> int:
-    return delivery.send_due(
+    return delivery.send_due_letters(
         db,
         signer=Signer(KEYS),
         relay=relay_from_url(relay.url),
@@ -79,8 +79,8 @@ def test_a_letter_can_be_answered_by_leaving_in_one_click(sqlite: Database, kind
 def test_a_user_gets_a_link_that_signs_in(sqlite: Database) -> None:
     readers(sqlite)
     with sqlite.begin() as session:
-        user = users.invite(session, "owner@example.org", "owner", utcnow())
-        delivery.post(session, "sign_in", now=utcnow(), user_id=user.id)
+        user = users.invite_user(session, "owner@example.org", "owner", utcnow())
+        delivery.enqueue_letter(session, "sign_in", now=utcnow(), user_id=user.id)
     with Relay() as relay:
         assert send(sqlite, relay) == 1
     assert b"/desk/enter/" in relay.mails[0].data.replace(b"=\r\n", b"")
@@ -90,7 +90,7 @@ def test_whoever_left_or_was_erased_gets_no_letter(sqlite: Database) -> None:
     readers(sqlite)
     numbers = [post(sqlite, "welcome", 1), post(sqlite, "confirm", 2), post(sqlite, "known", 3)]
     with sqlite.begin() as session:
-        session.execute(update(Subscription).where(Subscription.subscriber_id == 1).values(standing="left"))
+        session.execute(update(Subscription).where(Subscription.subscriber_id == 1).values(status="left"))
         gone = {"address": None, "erased_at": utcnow()}
         session.execute(update(Subscriber).where(Subscriber.id == 2).values(gone))
         session.execute(update(Subscriber).where(Subscriber.id == 3).values(suppressed_at=utcnow()))
@@ -131,11 +131,11 @@ def test_a_letter_under_way_at_a_crash_is_sent_once_more_and_then_unknown(sqlite
 
     die()
     with sqlite.begin() as session:
-        assert delivery.settle_abandoned(session, utcnow() + LATER) == 0
-        assert delivery.due(session, utcnow() + LATER)
+        assert delivery.mark_abandoned_unknown(session, utcnow() + LATER) == 0
+        assert delivery.has_due_letter(session, utcnow() + LATER)
     die()
     with sqlite.begin() as session:
-        assert delivery.settle_abandoned(session, utcnow() + LATER) == 1
+        assert delivery.mark_abandoned_unknown(session, utcnow() + LATER) == 1
     with Relay() as relay:
         assert send(sqlite, relay, later=LATER) == 0
     assert of(sqlite, number).outcome == "unknown"
@@ -144,7 +144,7 @@ def test_a_letter_under_way_at_a_crash_is_sent_once_more_and_then_unknown(sqlite
 def test_a_test_is_marked_and_goes_to_anybody(db: Database, tmp_path: Path) -> None:
     with db.begin() as session:
         made = issue(session, readers=1)
-        test_sends.send_test(session, made, "Editor@Example.org", base_url=BASE, now=utcnow())
+        test_sends.enqueue_test_send(session, made, "Editor@Example.org", base_url=BASE, now=utcnow())
     with Relay() as relay:
         assert send(db, relay) == 1
     assert relay.recipients == ["Editor@example.org"]
@@ -157,4 +157,4 @@ def test_a_test_is_marked_and_goes_to_anybody(db: Database, tmp_path: Path) -> N
 
 def test_a_letter_goes_to_exactly_one(sqlite: Database) -> None:
     with sqlite.begin() as session, pytest.raises(BadInput):
-        delivery.post(session, "notice", now=utcnow())
+        delivery.enqueue_letter(session, "notice", now=utcnow())

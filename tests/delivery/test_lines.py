@@ -9,14 +9,16 @@ from collections import deque
 from pathlib import Path
 
 import pytest
-from tests.delivery.mailroom import address, frozen, tally, until_done, work
+from tests.delivery.factories import address, frozen, tally, until_done, work
 from tests.relay import Relay, Script
 
 from digest.db import Database
 from digest.delivery.release import canary
 from digest.smtp import client
-from digest.smtp.client import LineLost, Mail, Reply, Stage
-from digest.smtp.connect import connect, relay_from_url
+from digest.smtp.connect import connect
+from digest.smtp.mail import ConnectionLost, Mail
+from digest.smtp.replies import Reply, Stage
+from digest.smtp.url import relay_from_url
 
 
 class Watch:
@@ -24,15 +26,15 @@ class Watch:
         self.answers: list[tuple[int, int]] = []
         self.lost_ones: list[int] = []
 
-    def handing_over(self, mail: Mail) -> None: ...
+    def before_body(self, mail: Mail) -> None: ...
 
-    def meanwhile(self) -> None: ...
+    def while_waiting_for_reply(self) -> None: ...
 
     def answered(self, mail: Mail, _stage: Stage, reply: Reply) -> None:
-        self.answers.append((mail.key, reply.code))
+        self.answers.append((mail.token, reply.code))
 
     def lost(self, mail: Mail, _why: str) -> None:
-        self.lost_ones.append(mail.key)
+        self.lost_ones.append(mail.token)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,7 @@ def secret(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
 def mails(number: int, size: int) -> list[Mail]:
     head = b"Subject: a mail\r\n\r\n"
     body = head + b"a line of the body\r\n" * (size // 20)
-    return [Mail(b"a@example.com", b"reader%d@example.org" % key, body, key=key) for key in range(number)]
+    return [Mail(b"a@example.com", b"reader%d@example.org" % key, body, token=key) for key in range(number)]
 
 
 def test_an_issue_goes_over_tls_on_several_lines(
@@ -71,7 +73,7 @@ def test_a_mail_larger_than_any_buffer_arrives_whole(
     large, watch = mails(3, 9_000_000), Watch()
     with Relay(Script(tls=secret if tls else None, pipelining=pipelining)) as relay:
         line = connect(relay_from_url(relay.url))
-        line.converse(large, watch)
+        line.send_all_blocking(large, watch)
         line.quit()
     assert watch.answers == [(0, 250), (1, 250), (2, 250)]
     assert [mail.data for mail in relay.mails] == [mail.data for mail in large]
@@ -84,11 +86,11 @@ def test_a_relay_that_stops_reading_holds_up_no_process_that_stops(monkeypatch: 
         line = connect(relay_from_url(relay.url), stopping=stop.is_set)
         threading.Timer(0.3, stop.set).start()
         began = time.monotonic()
-        with pytest.raises(LineLost) as lost:
-            line.converse(mails(1, 30_000_000), watch)
+        with pytest.raises(ConnectionLost) as lost:
+            line.send_all_blocking(mails(1, 30_000_000), watch)
         line.close()
     assert time.monotonic() - began < 6
-    assert [mail.key for mail in lost.value.again] == [0]  # without its dot nobody took it
+    assert [mail.token for mail in lost.value.unsent] == [0]  # without its dot nobody took it
     assert (watch.answers, watch.lost_ones) == ([], [])
 
 

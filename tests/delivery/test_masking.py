@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import inspect, select, text
-from tests.delivery.mailroom import frozen, state, work
+from tests.delivery.factories import frozen, state, work
 from tests.relay import Relay, Script
 
 from digest.db import Database, utcnow
-from digest.delivery.ledger.masking import masked
+from digest.delivery.ledger.masking import mask_addresses
 from digest.delivery.ledger.models import FrozenIssue
-from digest.delivery.ledger.retention import forget
+from digest.delivery.ledger.retention import erase_person
 from digest.editorial import users
 from digest.signing import Signer
 
@@ -29,7 +29,7 @@ SAID = {
 
 @pytest.mark.parametrize("words", SAID)
 def test_an_address_is_masked_but_for_its_domain(words: str) -> None:
-    assert masked(words) == SAID[words]
+    assert mask_addresses(words) == SAID[words]
 
 
 @given(
@@ -38,14 +38,14 @@ def test_an_address_is_masked_but_for_its_domain(words: str) -> None:
     st.sampled_from([" ", "<", ",", ";", "(", ":"]),
 )
 def test_whatever_stands_around_it_nothing_of_an_address_is_left(local: str, around: str, edge: str) -> None:
-    words = masked(f"{around}{edge}{local}@example.org{edge}{around}")
+    words = mask_addresses(f"{around}{edge}{local}@example.org{edge}{around}")
     assert f"{edge}{local}@" not in words
     assert "•••@example.org" in words
 
 
 def reached(db: Database, folder: Path, script: Script) -> int:
     with db.begin() as session:
-        users.invite(session, "owner@verdicts.io", "owner", utcnow())
+        users.invite_user(session, "owner@verdicts.io", "owner", utcnow())
     number = frozen(db, readers=3)
     with Relay(script) as relay:
         work(db, folder, relay.url + "?connections=1")
@@ -72,8 +72,8 @@ def test_neither_a_pause_nor_a_wait_says_at_whom_the_relay_stopped(
     number = reached(db, tmp_path, script)
     with db.read() as session:
         found = session.scalars(select(FrozenIssue).where(FrozenIssue.issue_id == number)).one()
-        why = (state(db, number).pause_reason or "") + (found.quiet_why or "")
+        why = (state(db, number).pause_reason or "") + (found.backoff_reason or "")
     assert "•••@example.org" in why
     with db.begin() as session:
-        assert forget(session, signer, "reader1@example.org", utcnow())
+        assert erase_person(session, signer, "reader1@example.org", utcnow())
     assert "reader1@" not in told(db)

@@ -29,9 +29,10 @@ def letters(session: Session) -> list[tuple[str, str, str]]:
 
 def people(session: Session) -> dict[str, int]:
     made = {
-        name: users.invite(session, f"{name}@example.org", Role.EDITOR, NOW) for name in ("ana", "ben", "cy")
+        name: users.invite_user(session, f"{name}@example.org", Role.EDITOR, NOW)
+        for name in ("ana", "ben", "cy")
     }
-    made["cy"].nudges = False
+    made["cy"].wants_reminders = False
     return {name: user.id for name, user in made.items()}
 
 
@@ -41,10 +42,10 @@ def test_a_draft_near_its_deadline_is_told_once_to_those_who_want_it(db: Databas
         factories.week(session)
         people(session)
         early = NOW - timedelta(days=2)
-        assert drafting.draft_due(session, paper.id, early) is not None
-        assert reminders.remind(session, early) == 0
-        assert reminders.remind(session, NOW) == 1
-        assert reminders.remind(session, NOW) == 0
+        assert drafting.draft_due_issue(session, paper.id, early) is not None
+        assert reminders.send_reminders(session, early) == 0
+        assert reminders.send_reminders(session, NOW) == 1
+        assert reminders.send_reminders(session, NOW) == 0
         heading, link = "Issue 1 waits for you", "/desk/issues/1?publication=weekly-verdicts"
         assert letters(session) == [("ana", heading, link), ("ben", heading, link)]
         facts = session.scalars(select(Letter.facts)).first()
@@ -56,9 +57,9 @@ def test_nobody_is_pressed_for_a_week_that_is_skipped(sqlite: Database) -> None:
         paper = factories.publication(session, weekday="tuesday")
         factories.week(session)
         people(session)
-        drafting.draft_due(session, paper.id, NOW)
-        slots.skip(session, paper, "2026-10-13", now=NOW, user_id=None)
-        assert reminders.remind(session, NOW) == 0
+        drafting.draft_due_issue(session, paper.id, NOW)
+        slots.skip_slot(session, paper, "2026-10-13", now=NOW, user_id=None)
+        assert reminders.send_reminders(session, NOW) == 0
 
 
 def test_a_draft_that_is_scheduled_is_nobody_s_worry(sqlite: Database) -> None:
@@ -66,35 +67,37 @@ def test_a_draft_that_is_scheduled_is_nobody_s_worry(sqlite: Database) -> None:
         paper = factories.publication(session, weekday="tuesday")
         factories.week(session)
         people(session)
-        made = drafting.draft_due(session, paper.id, NOW)
+        made = drafting.draft_due_issue(session, paper.id, NOW)
         assert made is not None
         assert made.issue is not None
-        schedule.schedule(session, made.issue, on="2026-10-13 09:00", zone=paper.zone, now=NOW, by="test")
-        assert reminders.remind(session, NOW) == 0
+        schedule.schedule_issue(
+            session, made.issue, local_time="2026-10-13 09:00", zone=paper.zone, now=NOW, actor="test"
+        )
+        assert reminders.send_reminders(session, NOW) == 0
 
 
 def test_who_is_asked_for_a_release_hears_of_it_and_who_asked_does_not(db: Database) -> None:
     with db.begin() as session:
         ids = people(session)
         issue = factories.drafted(session, two_people=True)
-        schedule.schedule(
+        schedule.schedule_issue(
             session,
             issue,
-            on="2026-10-20 09:00",
+            local_time="2026-10-20 09:00",
             zone="Europe/Berlin",
             now=NOW,
-            by="desk",
+            actor="desk",
             user_id=ids["ana"],
         )
         for _ in range(2):
-            reminders.asked(session, issue, NOW, ids["ana"])
+            reminders.notify_approval_requested(session, issue, NOW, ids["ana"])
         assert [(who, heading) for who, heading, _ in letters(session)] == [
             ("ben", "Issue 1 wants a second person")
         ]
-        assert reminders.remind(session, NOW) == 0
-        assert reminders.remind(session, NOW + timedelta(days=7)) == 1
-        approvals.release(session, issue, issue.revision, now=NOW, by="desk", user_id=ids["ben"])
-        assert reminders.remind(session, NOW + timedelta(days=7)) == 0
+        assert reminders.send_reminders(session, NOW) == 0
+        assert reminders.send_reminders(session, NOW + timedelta(days=7)) == 1
+        approvals.approve(session, issue, issue.revision, now=NOW, actor="desk", user_id=ids["ben"])
+        assert reminders.send_reminders(session, NOW + timedelta(days=7)) == 0
 
 
 def test_the_letter_of_a_draft_says_by_when_and_leaves_out_who_does_not_want_it(sqlite: Database) -> None:
@@ -102,9 +105,9 @@ def test_the_letter_of_a_draft_says_by_when_and_leaves_out_who_does_not_want_it(
         paper = factories.publication(session, weekday="tuesday")
         factories.week(session)
         people(session)
-        made = drafting.draft_due(session, paper.id, NOW)
+        made = drafting.draft_due_issue(session, paper.id, NOW)
         assert made is not None
-        notices.drafted(session, paper.id, made, NOW)
+        notices.notify_drafted(session, paper.id, made, NOW)
         assert [who for who, *_ in letters(session)] == ["ana", "ben"]
 
 
@@ -113,5 +116,5 @@ def test_trouble_is_told_to_everybody(sqlite: Database) -> None:
         people(session)
         issue = factories.drafted(session)
         issue.pause_reason = "missed its hour"
-        notices.paused(session, issue, NOW)
+        notices.notify_not_sent(session, issue, NOW)
         assert [who for who, *_ in letters(session)] == ["ana", "ben", "cy"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, update
-from tests.delivery.mailroom import BASE, KEYS, address, frozen, impatient, state, tally, until_done, work
+from tests.delivery.factories import BASE, KEYS, address, frozen, impatient, state, tally, until_done, work
 from tests.relay import Relay, Script, each
 from tests.valkey import Valkey
 
@@ -20,13 +20,13 @@ from digest.db import Database, utcnow
 from digest.delivery.ledger.models import Delivery, FrozenIssue
 from digest.delivery.letters import delivery
 from digest.delivery.relays import domains
-from digest.delivery.relays.accounts import Limits, shared_out
-from digest.delivery.release.report import report
-from digest.rate_limit.shared import Pace
+from digest.delivery.relays.accounts import SendLimits, distribute_connections
+from digest.delivery.release.report import build_report
+from digest.rate_limit.shared import SharedRateLimiter
 from digest.rates import WarmUp
 from digest.signing import Signer
-from digest.smtp.client import Reply, Stage
-from digest.smtp.connect import relay_from_url
+from digest.smtp.replies import Reply, Stage
+from digest.smtp.url import relay_from_url
 
 SLOW = [f"reader{n}@slow.example" for n in range(2, 401, 2)]
 
@@ -95,7 +95,7 @@ def waiting(db: Database) -> int:
 def test_a_domain_that_complains_is_slowed_alone_and_recovers(
     sqlite: Database, tmp_path: Path, reply: str
 ) -> None:
-    limits = Limits()
+    limits = SendLimits()
     number = frozen(sqlite, readers=400)
     slow_ones(sqlite)
     with Relay(Script(rcpt=each(SLOW, reply))) as relay:
@@ -105,11 +105,11 @@ def test_a_domain_that_complains_is_slowed_alone_and_recovers(
         others = [to for to in relay.recipients if to.endswith("@example.org")]
         assert len(others) == 200, "nobody else waits"
         tried = sum("@slow.example>" in line for line in relay.commands)
-        assert 1 <= tried <= 4 * 3 + 20 * (lasted + domains.WINDOW)
+        assert 1 <= tried <= 4 * 3 + 20 * (lasted + domains.WINDOW_SECONDS)
         assert waiting(sqlite) >= 200 - tried > 0
         assert state(sqlite, number).state == "sending"
         relay.script.rcpt.clear()
-        limits.pace._alone.ahead = 3600
+        limits.rate_limiter._local.clock_offset = 3600
         found = until_done(sqlite, tmp_path, relay.url, number, limits=limits)
     assert found.accepted == 400
     assert sorted(relay.recipients) == sorted({*SLOW, *others})
@@ -118,13 +118,13 @@ def test_a_domain_that_complains_is_slowed_alone_and_recovers(
 def test_a_domain_s_rate_is_kept_and_the_others_go_on(sqlite: Database, tmp_path: Path) -> None:
     frozen(sqlite, readers=400)
     slow_ones(sqlite)
-    limits = Limits(domains={"slow.example": 5.0})
+    limits = SendLimits(domains={"slow.example": 5.0})
     with Relay() as relay:
         begun = time.monotonic()
         work(sqlite, tmp_path, relay.url, limits=limits)
         slowly = sum(to.endswith("@slow.example") for to in relay.recipients)
         assert len(relay.recipients) - slowly == 200
-        assert 1 <= slowly <= 5 * (time.monotonic() - begun + domains.WINDOW) + 1
+        assert 1 <= slowly <= 5 * (time.monotonic() - begun + domains.WINDOW_SECONDS) + 1
     assert waiting(sqlite) == 200 - slowly
     with sqlite.read() as session:
         dues = session.scalars(select(Delivery.due_at).where(Delivery.due_at.is_not(None))).all()
@@ -148,7 +148,7 @@ def test_a_domain_s_rate_is_kept_and_the_others_go_on(sqlite: Database, tmp_path
     ],
 )
 def test_what_is_a_complaint_about_haste(stage: Stage, code: int, text: str, haste: bool) -> None:
-    assert domains.hurried(stage, Reply(code, text)) is haste
+    assert domains.is_rate_complaint(stage, Reply(code, text)) is haste
 
 
 def test_an_account_that_refuses_us_is_set_aside_and_another_goes_on(db: Database, tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_an_account_that_refuses_us_is_set_aside_and_another_goes_on(db: Databas
 
 def test_an_account_that_is_blocked_half_way_hands_over(sqlite: Database, tmp_path: Path) -> None:
     number = frozen(sqlite, readers=600)
-    limits = Limits()
+    limits = SendLimits()
 
     def block(count: int) -> None:
         if count >= 50:
@@ -179,7 +179,7 @@ def test_only_when_all_accounts_refuse_the_issue_pauses_and_names_one(
     sqlite: Database, tmp_path: Path
 ) -> None:
     number = frozen(sqlite, readers=20)
-    limits = Limits()
+    limits = SendLimits()
     with Relay(Script(every_mail="550 5.7.1 no")) as one, Relay(Script(greeting="554 no")) as two:
         both = f"{one.url}?name=first {two.url}?name=second"
         for _ in range(5):
@@ -203,7 +203,7 @@ def test_an_account_has_no_more_connections_than_it_may(sqlite: Database, tmp_pa
 def test_connections_are_shared_out_by_weight() -> None:
     def shares(*options: str) -> list[int]:
         urls = " ".join(f"smtp://h{n}?{option}" for n, option in enumerate(options))
-        return shared_out(relay_from_url(urls).accounts)
+        return distribute_connections(relay_from_url(urls).accounts)
 
     assert shares("connections=10", "connections=2") == [10, 2]
     assert shares("connections=8&weight=3", "connections=8&weight=1") == [8, 4]
@@ -216,12 +216,14 @@ def test_a_warm_up_sends_the_day_s_number_and_the_rest_tomorrow(
 ) -> None:
     number = frozen(sqlite, readers=100)
     warm_up = WarmUp(40, datetime.now(UTC).date(), 1.5)
-    today, tomorrow = (Pace(store.url if shared else None, ahead=day * 86400.0) for day in range(2))
+    today, tomorrow = (
+        SharedRateLimiter(store.url if shared else None, clock_offset=day * 86400.0) for day in range(2)
+    )
     with Relay() as relay:
         for _ in range(3):
-            work(sqlite, tmp_path, relay.url, limits=Limits(today, warm_up=warm_up))
+            work(sqlite, tmp_path, relay.url, limits=SendLimits(today, warm_up=warm_up))
             with sqlite.read() as session:
-                told = report(session, number, utcnow())
+                told = build_report(session, number, utcnow())
             impatient(sqlite)
         assert relay.count == 40
         assert told["status"] == "sending"
@@ -231,7 +233,7 @@ def test_a_warm_up_sends_the_day_s_number_and_the_rest_tomorrow(
             < datetime.fromisoformat(str(told["waits_until"]))
             <= utcnow() + timedelta(days=1, seconds=2)
         )
-        found = until_done(sqlite, tmp_path, relay.url, number, limits=Limits(tomorrow, warm_up=warm_up))
+        found = until_done(sqlite, tmp_path, relay.url, number, limits=SendLimits(tomorrow, warm_up=warm_up))
     assert (found.accepted, found.failed, relay.count) == (100, 0, 100)
 
 
@@ -240,7 +242,7 @@ def test_a_warm_up_that_nobody_remembers_is_counted_from_the_ledger(sqlite: Data
     warm_up = WarmUp(40, datetime.now(UTC).date())
     with Relay() as relay:
         for _ in range(3):
-            work(sqlite, tmp_path, relay.url, limits=Limits(Pace(), warm_up=warm_up))
+            work(sqlite, tmp_path, relay.url, limits=SendLimits(SharedRateLimiter(), warm_up=warm_up))
             impatient(sqlite)
     assert relay.count == 40
 
@@ -254,9 +256,9 @@ def test_a_confirmation_overtakes_an_issue_that_fills_every_connection(
             wait_for(lambda: relay.count > 200)
             begun = time.monotonic()
             with db.begin() as session:
-                delivery.post(session, "confirm", now=utcnow(), publication_id=1, subscriber_id=1)
+                delivery.enqueue_letter(session, "confirm", now=utcnow(), publication_id=1, subscriber_id=1)
             tools = {"signer": Signer(KEYS), "relay": relay_from_url(relay.url), "base_url": BASE}
-            assert delivery.send_due(db, **tools) == 1
+            assert delivery.send_due_letters(db, **tools) == 1
             assert time.monotonic() - begun < 2
             still = relay.count
             wait_for(lambda: relay.count > still)
@@ -266,9 +268,9 @@ def test_a_confirmation_overtakes_an_issue_that_fills_every_connection(
 def test_a_letter_takes_any_account_that_works(sqlite: Database) -> None:
     frozen(sqlite, readers=1)
     with sqlite.begin() as session:
-        delivery.post(session, "confirm", now=utcnow(), publication_id=1, subscriber_id=1)
-        session.execute(update(FrozenIssue).values(quiet_until=utcnow() + timedelta(days=1)))
+        delivery.enqueue_letter(session, "confirm", now=utcnow(), publication_id=1, subscriber_id=1)
+        session.execute(update(FrozenIssue).values(backoff_until=utcnow() + timedelta(days=1)))
     with Relay(Script(greeting="554 no")) as shut, Relay() as open_:
         relay = relay_from_url(f"{shut.url} {open_.url}")
-        assert delivery.send_due(sqlite, signer=Signer(KEYS), relay=relay, base_url=BASE) == 1
+        assert delivery.send_due_letters(sqlite, signer=Signer(KEYS), relay=relay, base_url=BASE) == 1
     assert open_.count == 1

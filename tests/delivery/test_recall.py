@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
-from tests.delivery import mailroom
+from tests.delivery import factories
 from tests.relay import Relay
 
 from digest.db import Database, utcnow
@@ -20,11 +20,11 @@ from digest.tracking.models import Click, ClickHour, Link
 
 def take_back(db: Database, issue_id: int) -> State:
     with db.begin() as session:
-        return unfreeze.recall(session, session.get_one(Issue, issue_id), now=utcnow(), by="desk")
+        return unfreeze.unfreeze(session, session.get_one(Issue, issue_id), now=utcnow(), by="desk")
 
 
 def test_what_is_taken_back_leaves_nothing_behind_and_can_go_out_again(db: Database, tmp_path: Path) -> None:
-    issue_id = mailroom.frozen(db, readers=30, hold=10)
+    issue_id = factories.frozen(db, readers=30, hold=10)
     assert take_back(db, issue_id) == State.DRAFT
     with db.begin() as session:
         made = session.get_one(Issue, issue_id)
@@ -36,24 +36,24 @@ def test_what_is_taken_back_leaves_nothing_behind_and_can_go_out_again(db: Datab
         )
         for table in (FrozenIssue, Delivery, Batch, Link):
             assert session.scalar(select(func.count()).select_from(table)) == 0
-        assert [line.to_state for line in transitions.history(session, issue_id)][-1] == "draft"
+        assert [line.to_state for line in transitions.list_transitions(session, issue_id)][-1] == "draft"
         # Whoever was writing the audience down finds nothing to go on with.
-        assert freeze.freeze_step(session, issue_id, utcnow())
-        transitions.move(session, made, State.SCHEDULED, now=utcnow(), by="desk")
+        assert freeze.write_next_audience(session, issue_id, utcnow())
+        transitions.change_state(session, made, State.SCHEDULED, now=utcnow(), actor="desk")
         made.hold_minutes = 0
-        freeze.freeze(session, made, signer=Signer(mailroom.KEYS), base_url=mailroom.BASE, now=utcnow())
-        while not freeze.freeze_step(session, issue_id, utcnow()):
+        freeze.freeze(session, made, signer=Signer(factories.KEYS), base_url=factories.BASE, now=utcnow())
+        while not freeze.write_next_audience(session, issue_id, utcnow()):
             pass
     with Relay() as relay:
-        found = mailroom.until_done(db, tmp_path, relay.url, issue_id)
+        found = factories.until_done(db, tmp_path, relay.url, issue_id)
     assert (found.accepted, found.planned) == (30, 30)
 
 
 def test_a_click_on_a_copy_in_the_hold_goes_with_its_link(db: Database) -> None:
-    issue_id, signer = mailroom.frozen(db, readers=1, hold=10), Signer(mailroom.KEYS)
+    issue_id, signer = factories.frozen(db, readers=1, hold=10), Signer(factories.KEYS)
     token = links.click_token(signer, issue_id, 1, 1)
     with db.begin() as session:
-        links.follow(session, signer, token, agent="", machine=False, now=utcnow())
+        links.resolve_and_record(session, signer, token, agent="", machine=False, now=utcnow())
     assert take_back(db, issue_id) == State.DRAFT
     with db.read() as session:
         for table in (Click, ClickHour, Link):
@@ -61,7 +61,7 @@ def test_a_click_on_a_copy_in_the_hold_goes_with_its_link(db: Database) -> None:
 
 
 def test_an_issue_of_which_mails_leave_cannot_be_taken_back(sqlite: Database, tmp_path: Path) -> None:
-    issue_id = mailroom.frozen(sqlite, readers=3)
+    issue_id = factories.frozen(sqlite, readers=3)
     with pytest.raises(NotAllowed, match="not in its hold"):
         take_back(sqlite, issue_id)
     with sqlite.begin() as session:
@@ -70,15 +70,15 @@ def test_an_issue_of_which_mails_leave_cannot_be_taken_back(sqlite: Database, tm
         session.scalars(select(Batch)).one().fence = 1
     with pytest.raises(NotAllowed, match="begun to leave"):
         take_back(sqlite, issue_id)
-    assert mailroom.state(sqlite, issue_id).state == State.SENDING
-    assert mailroom.tally(sqlite, issue_id).remaining == 3
+    assert factories.state(sqlite, issue_id).state == State.SENDING
+    assert factories.tally(sqlite, issue_id).remaining == 3
 
 
 def test_where_another_draft_is_open_it_waits_for_its_hour(sqlite: Database) -> None:
-    issue_id = mailroom.frozen(sqlite, readers=1, hold=10)
+    issue_id = factories.frozen(sqlite, readers=1, hold=10)
     with sqlite.begin() as session:
         made = session.get_one(Issue, issue_id)
         session.add(Issue(publication_id=made.publication_id, number=2, drafted_at=utcnow()))
     assert take_back(sqlite, issue_id) == State.PAUSED
-    made = mailroom.state(sqlite, issue_id)
+    made = factories.state(sqlite, issue_id)
     assert (made.release_at, made.pause_reason) == (None, "taken back in its hold")

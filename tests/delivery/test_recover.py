@@ -4,13 +4,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.delivery.mailroom import frozen, row, tally, work
+from tests.delivery.factories import frozen, row, tally, work
 
 from digest.db import Database, utcnow
 from digest.delivery.ledger.models import Batch
 from digest.delivery.sending import claim, progress_journal, recovery
 from digest.delivery.sending.claim import Claim
-from digest.delivery.sending.progress_journal import ACCEPTED, HANDED_OVER, REFUSED, Evidence
+from digest.delivery.sending.progress_journal import ACCEPTED, HANDED_OVER, REFUSED, ProgressJournal
 
 NOWHERE = "smtp://127.0.0.1:9"
 
@@ -22,8 +22,8 @@ def crashed(db: Database, home: Path, marks: list[int]) -> Claim:
             session, holder=f"{progress_journal.home_id(home)}:1:1", now=utcnow(), connections=1
         )
         assert held is not None
-        assert claim.renew(session, held, utcnow(), started=len(marks) + 1)
-    file = Evidence(home, held.batch_id, held.fence, held.size)
+        assert claim.renew(session, held, utcnow(), started_upto=len(marks) + 1)
+    file = ProgressJournal(home, held.batch_id, held.fence, held.size)
     for place, mark in enumerate(marks):
         file.mark(place, mark)
     file.close(settled=False)
@@ -33,7 +33,7 @@ def crashed(db: Database, home: Path, marks: list[int]) -> Claim:
 def look(db: Database, home: Path, now: datetime) -> int:
     """What the clock does every five seconds on the machine of `home`."""
     with db.begin() as session:
-        return recovery.recover(session, home, now)
+        return recovery.recover_batches(session, home, now)
 
 
 class Hours:
@@ -58,12 +58,12 @@ def test_the_file_of_a_claim_that_was_taken_over_goes_after_the_commit(db: Datab
     number = frozen(db, readers=10)
     held = crashed(db, tmp_path, [ACCEPTED, REFUSED, HANDED_OVER])
     with pytest.raises(ZeroDivisionError), db.begin() as session:  # as a crash before the commit would
-        assert recovery.recover(session, tmp_path, utcnow()) == 1
-        assert recovery.settle_spent(session, tmp_path, utcnow()) == [(held.batch_id, held.fence)]
+        assert recovery.recover_batches(session, tmp_path, utcnow()) == 1
+        assert recovery.settle_spent_journals(session, tmp_path, utcnow()) == [(held.batch_id, held.fence)]
         raise ZeroDivisionError
-    assert progress_journal.left(tmp_path) == [(held.batch_id, held.fence)]
+    assert progress_journal.list_journals(tmp_path) == [(held.batch_id, held.fence)]
     work(db, tmp_path, NOWHERE)
-    assert progress_journal.left(tmp_path) == []
+    assert progress_journal.list_journals(tmp_path) == []
     found = tally(db, number)
     assert (found.accepted, found.unknown, found.remaining) == (1, 1, 8)
 
@@ -75,14 +75,14 @@ def test_the_file_of_a_claim_in_hand_stays(sqlite: Database, tmp_path: Path) -> 
             session, holder=f"{progress_journal.home_id(tmp_path)}:1:1", now=utcnow(), connections=1
         )
     assert held is not None
-    file = Evidence(tmp_path, held.batch_id, held.fence, held.size)
+    file = ProgressJournal(tmp_path, held.batch_id, held.fence, held.size)
     work(sqlite, tmp_path, NOWHERE)
-    assert progress_journal.left(tmp_path) == [(held.batch_id, held.fence)]
+    assert progress_journal.list_journals(tmp_path) == [(held.batch_id, held.fence)]
     with sqlite.begin() as session:  # given back, and killed before the file was removed
-        claim.let_go(session, held, utcnow(), reached=held.size)
+        claim.release(session, held, utcnow(), started_upto=held.size)
     file.close(settled=False)
     work(sqlite, tmp_path, NOWHERE)
-    assert progress_journal.left(tmp_path) == []
+    assert progress_journal.list_journals(tmp_path) == []
 
 
 def test_what_another_machine_could_not_know_is_settled_by_our_marks(
@@ -90,7 +90,7 @@ def test_what_another_machine_could_not_know_is_settled_by_our_marks(
 ) -> None:
     number = frozen(db, readers=10)
     crashed(db, tmp_path / "a", [ACCEPTED, REFUSED, HANDED_OVER, ACCEPTED])
-    monkeypatch.setattr(recovery.WATCH, "patience", 0.0)  # as after a minute
+    monkeypatch.setattr(recovery.LIVENESS, "patience", 0.0)  # as after a minute
     assert look(db, tmp_path / "b", utcnow()) == 1
     assert tally(db, number).unknown == 5
     work(db, tmp_path / "b", NOWHERE)
@@ -104,7 +104,7 @@ def test_what_another_machine_could_not_know_is_settled_by_our_marks(
         "unknown",
         "accepted",
     ]
-    assert progress_journal.left(tmp_path / "a") == []
+    assert progress_journal.list_journals(tmp_path / "a") == []
 
 
 @pytest.mark.parametrize("minutes", [-20, 0, 20])
@@ -169,7 +169,7 @@ def test_when_the_database_was_gone_for_long_a_living_holder_has_time_to_say_so(
         assert look(db, home, now) == 0
         now += hours.pass_by(4)
     with db.begin() as session:
-        assert claim.renew(session, held, now, started=3)
+        assert claim.renew(session, held, now, started_upto=3)
     for _ in range(7):
         assert look(db, home, now) == 0
         now += hours.pass_by(5)
@@ -196,7 +196,7 @@ def test_a_holder_that_renews_just_then_keeps_its_batch(
     """It was watched for long enough; between the look and the update it comes back."""
     frozen(db, readers=10)
     held = crashed(db, tmp_path / "a", [ACCEPTED])
-    monkeypatch.setattr(recovery.WATCH, "patience", 0.0)
+    monkeypatch.setattr(recovery.LIVENESS, "patience", 0.0)
     with db.begin() as session:
         batch = session.get_one(Batch, held.batch_id)
         session.expunge(batch)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
-from tests.delivery.mailroom import (
+from tests.delivery.factories import (
     address,
     adds_up,
     change,
@@ -21,17 +21,17 @@ from tests.delivery.mailroom import (
 )
 from tests.relay import Relay, Script, each
 
-from digest.audience import leave
+from digest.audience import unsubscribe
 from digest.audience.models import Subscriber, Subscription
 from digest.db import Database, utcnow
 from digest.delivery.ledger.models import Delivery, FrozenIssue, Letter
-from digest.delivery.relays.accounts import Limits
+from digest.delivery.relays.accounts import SendLimits
 from digest.delivery.release import control, freeze
-from digest.delivery.release.report import report
+from digest.delivery.release.report import build_report
 from digest.delivery.sending import due
 from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed, NotFound
-from digest.smtp.connect import relay_from_url
+from digest.smtp.url import relay_from_url
 
 
 def everybody(number: int) -> list[str]:
@@ -81,7 +81,7 @@ def test_a_reader_who_left_after_the_freeze_is_not_mailed(db: Database, tmp_path
     number = frozen(db, readers=6)
     with db.begin() as session:
         issue = session.get_one(Issue, number)
-        leave.leave(session, issue.publication_id, 2, source="page", wording="x", now=utcnow())
+        unsubscribe.unsubscribe(session, issue.publication_id, 2, source="page", wording="x", now=utcnow())
         at = utcnow()
         session.execute(update(Subscriber).where(Subscriber.id == 3).values(suppressed_at=at))
         session.execute(update(Subscriber).where(Subscriber.id == 4).values(address=None, erased_at=at))
@@ -96,7 +96,7 @@ def test_a_reader_who_left_after_the_freeze_is_not_mailed(db: Database, tmp_path
 
 
 def test_those_who_are_excluded_at_the_freeze_are_counted(db: Database, tmp_path: Path) -> None:
-    from tests.delivery.mailroom import BASE, KEYS, issue
+    from tests.delivery.factories import BASE, KEYS, issue
 
     from digest.signing import Signer
 
@@ -106,7 +106,7 @@ def test_those_who_are_excluded_at_the_freeze_are_counted(db: Database, tmp_path
         freeze.freeze(session, made, signer=Signer(KEYS), base_url=BASE, now=utcnow())
     for _ in range(20):
         with db.begin() as session:
-            if freeze.freeze_step(session, made.id, utcnow(), limit=7):
+            if freeze.write_next_audience(session, made.id, utcnow(), limit=7):
                 break
     assert tally(db, made.id).excluded == 10
     with Relay() as relay:
@@ -115,7 +115,7 @@ def test_those_who_are_excluded_at_the_freeze_are_counted(db: Database, tmp_path
 
 
 def test_a_reader_who_comes_after_the_freeze_waits_for_the_next_issue(db: Database, tmp_path: Path) -> None:
-    from tests.delivery.mailroom import add_readers
+    from tests.delivery.factories import add_readers
 
     number = frozen(db, readers=3)
     change(db, lambda session: add_readers(session, state(db, number).publication_id, 2, first=10))
@@ -310,7 +310,7 @@ def test_a_relay_that_cannot_be_reached_is_asked_again_later(sqlite: Database, t
         port = relay.port
     work(sqlite, tmp_path, f"smtp://127.0.0.1:{port}", retry_delay=timedelta(minutes=15))
     with sqlite.read() as session:
-        first = session.get_one(FrozenIssue, number).quiet_until
+        first = session.get_one(FrozenIssue, number).backoff_until
     assert first is not None
     assert first > utcnow()
     assert not work(sqlite, tmp_path, f"smtp://127.0.0.1:{port}").more
@@ -381,7 +381,7 @@ def test_a_rate_is_kept(sqlite: Database, tmp_path: Path) -> None:
     number = frozen(sqlite, readers=60)
     begun = utcnow()
     with Relay() as relay:
-        until_done(sqlite, tmp_path, relay.url, number, limits=Limits(rate=100.0))
+        until_done(sqlite, tmp_path, relay.url, number, limits=SendLimits(rate=100.0))
     assert 0.4 < (utcnow() - begun).total_seconds() < 5
 
 
@@ -429,7 +429,7 @@ def test_the_report_has_its_fixed_names(sqlite: Database, tmp_path: Path) -> Non
         number = frozen(sqlite, readers=2)
         until_done(sqlite, tmp_path, relay.url, number)
     with sqlite.read() as session:
-        found = report(session, number, utcnow())
+        found = build_report(session, number, utcnow())
     names = [
         "issue",
         "status",
@@ -449,7 +449,7 @@ def test_the_report_has_its_fixed_names(sqlite: Database, tmp_path: Path) -> Non
 
 def test_an_issue_is_frozen_once(sqlite: Database) -> None:
     number = frozen(sqlite, readers=1)
-    from tests.delivery.mailroom import BASE, KEYS
+    from tests.delivery.factories import BASE, KEYS
 
     from digest.signing import Signer
 
@@ -494,4 +494,4 @@ def test_the_counts_add_up_at_every_moment(db: Database, tmp_path: Path) -> None
 def _owner(session) -> None:
     from digest.editorial import users
 
-    users.invite(session, "owner@example.org", "owner", utcnow())
+    users.invite_user(session, "owner@example.org", "owner", utcnow())

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select
-from tests.delivery.mailroom import frozen, until_done, work
+from tests.delivery.factories import frozen, until_done, work
 from tests.relay import Relay
 
 from digest.db import Database, utcnow
-from digest.delivery.ledger.models import Sender
+from digest.delivery.ledger.models import WorkerRegistration
 from digest.delivery.release import batches
 from digest.delivery.sending import claim, progress_journal, worker_registry
 from digest.delivery.sending.claim import Claim
@@ -20,23 +20,23 @@ READERS = 150
 
 
 def frozen_in_small_batches(db: Database) -> int:
-    size, batches.SIZE = batches.SIZE, 20
+    size, batches.BATCH_SIZE = batches.BATCH_SIZE, 20
     try:
         return frozen(db, readers=READERS)
     finally:
-        batches.SIZE = size
+        batches.BATCH_SIZE = size
 
 
 def there(db: Database, names: Sequence[str], now: datetime, at: float = 0.0) -> None:
     """`at`: the moment on our own clock."""
     with db.begin() as session:
         for name in names:
-            worker_registry.here(session, name, now, at)
+            worker_registry.heartbeat(session, name, now, at)
 
 
 def names(db: Database) -> set[str]:
     with db.read() as session:
-        return set(session.scalars(select(Sender.name)))
+        return set(session.scalars(select(WorkerRegistration.name)))
 
 
 def claims(db: Database, process: str, now: datetime, connections: int = 4) -> list[Claim]:
@@ -67,17 +67,17 @@ def test_one_that_comes_later_gets_its_part_when_a_batch_ends(db: Database) -> N
     assert claims(db, TWO, now) == []
     for held in first[:3]:
         with db.begin() as session:
-            claim.let_go(session, held, now, reached=held.size)
+            claim.release(session, held, now, started_upto=held.size)
     assert [len(claims(db, name, now)) for name in (ONE, TWO)] == [1, 2]
 
 
 def test_one_that_leaves_or_is_of_an_earlier_issue_has_no_part(db: Database) -> None:
     frozen_in_small_batches(db)
     now = utcnow()
-    there(db, [TWO], now - worker_registry.PAST - timedelta(seconds=1))
+    there(db, [TWO], now - worker_registry.STALE_AFTER - timedelta(seconds=1))
     there(db, [ONE, THREE], now)
     with db.begin() as session:
-        worker_registry.leave(session, THREE, now)
+        worker_registry.deregister(session, THREE, now)
     assert len(claims(db, ONE, now)) == 4
 
 
@@ -125,5 +125,5 @@ def test_a_process_that_finds_every_seat_taken_does_not_ask_again_at_once(
         found = work(sqlite, tmp_path, relay.url + "?connections=1")
         assert (dict(found.ended), found.more) == ({}, False)
         with sqlite.begin() as session:
-            claim.let_go(session, held, utcnow(), reached=0)
+            claim.release(session, held, utcnow(), started_upto=0)
         assert until_done(sqlite, tmp_path, relay.url, number).accepted == READERS

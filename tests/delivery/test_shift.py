@@ -6,29 +6,29 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from tests.delivery.mailroom import KEYS
+from tests.delivery.factories import KEYS
 
 from digest.db import Database, utcnow
-from digest.delivery.relays.accounts import Accounts, Limits
-from digest.delivery.relays.domains import Domains
-from digest.delivery.sending.send_context import Shift
+from digest.delivery.relays.accounts import SendLimits, SmtpAccounts
+from digest.delivery.relays.domains import DomainThrottle
+from digest.delivery.sending.send_context import SendContext
 from digest.signing import Signer
-from digest.smtp.connect import relay_from_url
-from digest.turns import Nap
+from digest.smtp.url import relay_from_url
+from digest.turns import Sleep
 
 
-def shift(db: Database, home: Path) -> Shift:
-    limits = Limits()
-    return Shift(
+def shift(db: Database, home: Path) -> SendContext:
+    limits = SendLimits()
+    return SendContext(
         db=db,
         signer=Signer(KEYS),
-        accounts=Accounts(relay_from_url("smtp://127.0.0.1:1"), limits),
-        domains=Domains(limits.pace, limits.domains),
+        accounts=SmtpAccounts(relay_from_url("smtp://127.0.0.1:1"), limits),
+        domains=DomainThrottle(limits.rate_limiter, limits.domains),
         home=home,
         retry_delay=timedelta(minutes=1),
         clock=utcnow,
         stopping=lambda: False,
-        until=0.0,
+        deadline=0.0,
     )
 
 
@@ -37,9 +37,9 @@ def test_the_other_lines_go_on_while_another_process_has_the_lock_of_the_file(
 ) -> None:
     other = sqlite3.connect(str(sqlite.engine.url.database), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    work = shift(sqlite, tmp_path).served(lambda session: session.scalar(text("SELECT 42")))
-    assert isinstance(next(work), Nap)
-    assert isinstance(next(work), Nap)
+    work = shift(sqlite, tmp_path).run_transaction(lambda session: session.scalar(text("SELECT 42")))
+    assert isinstance(next(work), Sleep)
+    assert isinstance(next(work), Sleep)
     other.execute("COMMIT")
     with pytest.raises(StopIteration) as end:
         next(work)
@@ -55,5 +55,5 @@ def test_what_is_wrong_with_the_work_itself_is_not_tried_again(db: Database, tmp
         raise LookupError("not there")
 
     with pytest.raises(LookupError):
-        list(shift(db, tmp_path).served(act))
+        list(shift(db, tmp_path).run_transaction(act))
     assert len(times) == 1

@@ -4,13 +4,13 @@ from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import event, func, select
-from tests.delivery.mailroom import EARLIER, frozen, work
+from tests.delivery.factories import EARLIER, frozen, work
 from tests.relay import Relay
 
 from digest.db import Database, utcnow
 from digest.delivery.ledger.models import FrozenIssue, Letter
 from digest.delivery.release import control, stalled
-from digest.delivery.release.hold_reason import waits
+from digest.delivery.release.hold_reason import find_hold_reason
 from digest.delivery.sending import relay_stop
 from digest.editorial.models import Issue, Role, User
 
@@ -30,7 +30,7 @@ def test_an_issue_that_waits_on_purpose_is_no_alarm(db: Database) -> None:
     number = frozen(db, readers=5)
     _watch(db, 0)
     with db.begin() as session:
-        session.get_one(FrozenIssue, number).quiet_until = utcnow() + timedelta(hours=1)
+        session.get_one(FrozenIssue, number).backoff_until = utcnow() + timedelta(hours=1)
     assert _watch(db, 30) == []
 
 
@@ -60,17 +60,17 @@ def test_how_an_issue_stands_is_read_without_what_it_says(sqlite: Database) -> N
     with sqlite.begin() as session:
         issue = session.get_one(Issue, number)
         control.pause(session, issue, now=utcnow(), by="test")
-        waits(session, issue, utcnow())
+        find_hold_reason(session, issue, utcnow())
         control.resume(session, issue, now=utcnow(), by="test")
-        relay_stop._wait(session, number, timedelta(minutes=1), utcnow(), "later")
-        assert session.get_one(FrozenIssue, number, options=FrozenIssue.light()).quiet_times == 1
+        relay_stop._back_off(session, number, timedelta(minutes=1), utcnow(), "later")
+        assert session.get_one(FrozenIssue, number, options=FrozenIssue.without_content()).backoff_count == 1
     assert any("frozen_issue" in words for words in asked)
-    assert not [words for words in asked if "pressed" in words or "edition" in words]
+    assert not [words for words in asked if "frozen_issue.compiled" in words or "edition" in words]
 
 
 def _watch(db: Database, minutes: int) -> list[int]:
     with db.begin() as session:
-        return stalled.watch(session, utcnow() + timedelta(minutes=minutes))
+        return stalled.notify_stalled(session, utcnow() + timedelta(minutes=minutes))
 
 
 def _owner(db: Database) -> None:

@@ -3,7 +3,7 @@
 from email import message_from_bytes, policy
 
 from sqlalchemy import select
-from tests.delivery.mailroom import BASE, issue
+from tests.delivery.factories import BASE, issue
 from tests.delivery.test_letters import send
 from tests.relay import Relay
 
@@ -21,7 +21,9 @@ def test_a_test_holds_what_its_topics_hold_and_says_what_the_relay_answered(db: 
             review.category = "Gardening"
         assert len(session.scalars(select(Review)).all()) == 6
         for wanted in ((), ("Gardening",), ("Nothing of it",)):
-            test_sends.send_test(session, made, "ed@example.org", base_url=BASE, now=utcnow(), wanted=wanted)
+            test_sends.enqueue_test_send(
+                session, made, "ed@example.org", base_url=BASE, now=utcnow(), topics_wanted=wanted
+            )
     with Relay() as relay:
         assert send(db, relay) == 3
     texts = [
@@ -33,7 +35,7 @@ def test_a_test_holds_what_its_topics_hold_and_says_what_the_relay_answered(db: 
     assert held == [[1, 2, 3], [2], [1, 2, 3]]
     assert all("/go/" not in text for text in texts)
     with db.read() as session:
-        newest, narrow, whole = test_sends.last(session, session.scalars(select(Issue)).one())
+        newest, narrow, whole = test_sends.list_test_sends(session, session.scalars(select(Issue)).one())
         assert (whole.profile, narrow.profile, newest.outcome) == ("everything", "Gardening", "accepted")
         assert narrow.reply.startswith("250")
-        assert narrow.by == "the command line"
+        assert narrow.requested_by == "the command line"

@@ -1,7 +1,7 @@
 """An issue whose audience does not add up stands alone: it is paused, its owners are told, and the others go out."""
 
 from sqlalchemy import select, update
-from tests.delivery import mailroom
+from tests.delivery import factories
 from tests.delivery.test_freeze import BASE, KEYS, clock
 
 from digest import tasks
@@ -18,9 +18,9 @@ __all__ = ["clock"]
 
 def two_scheduled(db: Database, readers: int = 3) -> tuple[int, int]:
     with db.begin() as session:
-        users.invite(session, "owner@verdicts.io", "owner", mailroom.EARLIER)
-        users.invite(session, "editor@verdicts.io", "editor", mailroom.EARLIER)
-        one = mailroom.issue(session, readers=readers)
+        users.invite_user(session, "owner@verdicts.io", "owner", factories.EARLIER)
+        users.invite_user(session, "editor@verdicts.io", "editor", factories.EARLIER)
+        one = factories.issue(session, readers=readers)
         two = Issue(
             publication_id=one.publication_id,
             number=2,
@@ -28,8 +28,8 @@ def two_scheduled(db: Database, readers: int = 3) -> tuple[int, int]:
             subject="Six verdicts",
             preheader="",
             intro="",
-            drafted_at=mailroom.EARLIER,
-            send_at=mailroom.EARLIER,
+            drafted_at=factories.EARLIER,
+            send_at=factories.EARLIER,
         )
         session.add(two)
         session.flush()

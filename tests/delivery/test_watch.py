@@ -3,41 +3,41 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest.delivery.sending.liveness import Watch
+from digest.delivery.sending.liveness import LivenessMonitor
 
 moments = st.lists(st.floats(0.1, 60.0), min_size=1, max_size=30)
 
 
 def test_what_stays_the_same_for_the_whole_patience_is_silent() -> None:
-    watch: Watch[str] = Watch(40.0)
-    assert [at for at in range(0, 61, 5) if watch.silent(["a"], at)] == [40, 45, 50, 55, 60]
+    watch: LivenessMonitor[str] = LivenessMonitor(40.0)
+    assert [at for at in range(0, 61, 5) if watch.find_silent(["a"], at)] == [40, 45, 50, 55, 60]
 
 
 def test_a_change_begins_anew_and_what_went_is_forgotten() -> None:
-    watch: Watch[str] = Watch(40.0)
+    watch: LivenessMonitor[str] = LivenessMonitor(40.0)
     for at in range(0, 40, 5):
-        assert not watch.silent(["a", "b"], at)
-    assert watch.silent(["b"], 40) == {"b"}
-    assert not watch.silent(["a", "c"], 45)
-    assert watch.silent(["a", "b", "c"], 50) == set()
+        assert not watch.find_silent(["a", "b"], at)
+    assert watch.find_silent(["b"], 40) == {"b"}
+    assert not watch.find_silent(["a", "c"], 45)
+    assert watch.find_silent(["a", "b", "c"], 50) == set()
 
 
 @given(moments)
 def test_nobody_is_gone_before_the_patience_is_over_and_three_looks_were_taken(gaps: list[float]) -> None:
-    watch: Watch[str] = Watch(40.0)
+    watch: LivenessMonitor[str] = LivenessMonitor(40.0)
     at, looks = 0.0, 1
-    assert not watch.silent(["a"], at)
+    assert not watch.find_silent(["a"], at)
     for gap in gaps:
         at, looks = at + gap, looks + 1
-        if watch.silent(["a"], at):
+        if watch.find_silent(["a"], at):
             assert at >= 40.0 - 1e-6
             assert looks >= 3
 
 
 @given(moments)
 def test_whoever_shows_a_sign_between_the_looks_is_never_gone(gaps: list[float]) -> None:
-    watch: Watch[int] = Watch(40.0)
+    watch: LivenessMonitor[int] = LivenessMonitor(40.0)
     at = 0.0
     for sign, gap in enumerate(gaps):
-        assert not watch.silent([sign], at)
+        assert not watch.find_silent([sign], at)
         at += gap

@@ -13,114 +13,114 @@ LONGEST_OUT = 3600.0  # seconds
 DAY = 86400
 
 
-class Alone:
+class LocalRateLimiter:
     """The same questions as to the store. `ahead` moves its clock by so many seconds."""
 
-    def __init__(self, ahead: float = 0.0) -> None:
-        self.ahead = ahead
+    def __init__(self, clock_offset: float = 0.0) -> None:
+        self.clock_offset = clock_offset
         self._lock = threading.RLock()
         self._due: dict[str, float] = {}  # bucket or line -> the moment of its next piece
-        self._slow: dict[str, tuple[float, float]] = {}  # name -> rate, and at which moment it was that
-        self._out: dict[str, tuple[float, int]] = {}  # name -> until which moment, how often
-        self._days: dict[str, tuple[int, int, int]] = {}  # name -> day, pieces told of, pieces counted here
+        self._throttled: dict[str, tuple[float, float]] = {}  # name -> rate, and at which moment it was that
+        self._backoffs: dict[str, tuple[float, int]] = {}  # name -> until which moment, how often
+        self._quotas: dict[str, tuple[int, int, int]] = {}  # name -> day, pieces told of, pieces counted here
 
-    def take(self, name: str, rate: float, wanted: int, window: float) -> tuple[int, float]:
+    def acquire(self, name: str, rate: float, wanted: int, window: float) -> tuple[int, float]:
         with self._lock:
-            moment = self._moment()
+            moment = self._monotonic()
             due = max(self._due.get(name, moment), moment - window)
             number = min(wanted, int((moment - due) * rate) + 1) if due <= moment else 0
             self._due[name] = due + number / rate
             return number, max(0.0, self._due[name] - moment)
 
-    def charge(self, name: str, rate: float, number: int) -> None:
+    def debit(self, name: str, rate: float, number: int) -> None:
         with self._lock:
-            self._due[name] = max(self._due.get(name, 0.0), self._moment()) + number / rate
+            self._due[name] = max(self._due.get(name, 0.0), self._monotonic()) + number / rate
 
-    def line_up(self, name: str, rate: float, number: int, longest: float) -> float:
+    def reserve(self, name: str, rate: float, number: int, longest: float) -> float:
         with self._lock:
-            moment = self._moment()
+            moment = self._monotonic()
             at = min(max(self._due.get(f"line {name}", moment), moment), moment + longest)
             self._due[f"line {name}"] = at + number / rate
             return at - moment
 
-    def slow_down(self, name: str) -> float:
+    def throttle(self, name: str) -> float:
         with self._lock:
-            rate, age = self._grown(name)
+            rate, age = self._recovered_rate(name)
             if rate == 0.0 or rate >= CEILING:
-                self.know(name, FIRST)
+                self.set_rate(name, FIRST)
             elif age >= DEAF:
-                self.know(name, max(FLOOR, rate / 2))
-            return self._grown(name)[0]
+                self.set_rate(name, max(FLOOR, rate / 2))
+            return self._recovered_rate(name)[0]
 
-    def know(self, name: str, rate: float) -> None:
+    def set_rate(self, name: str, rate: float) -> None:
         """`name` goes at `rate` as of now, as the store says."""
-        self._slow[name] = rate, self._moment()
+        self._throttled[name] = rate, self._monotonic()
 
-    def know_all(self, rates: Mapping[str, float]) -> None:
+    def set_rates(self, rates: Mapping[str, float]) -> None:
         """These are slowed and no others."""
-        moment = self._moment()
-        self._slow = {name: (rate, moment) for name, rate in rates.items()}
+        moment = self._monotonic()
+        self._throttled = {name: (rate, moment) for name, rate in rates.items()}
 
-    def slowed(self) -> dict[str, float]:
-        if not self._slow:
+    def throttled_rates(self) -> dict[str, float]:
+        if not self._throttled:
             return {}
         with self._lock:
-            rates = {name: self._grown(name)[0] for name in self._slow}
+            rates = {name: self._recovered_rate(name)[0] for name in self._throttled}
         return {name: rate for name, rate in rates.items() if rate < CEILING}
 
-    def take_of_day(
+    def acquire_from_quota(
         self, name: str, limit: WarmUp, wanted: int, so_far: Callable[[float], int], share: float
     ) -> tuple[int, float]:
         now = self.now()
         day = int(now // DAY)
         with self._lock:
-            was, before, own = self._days.get(name, (-1, 0, 0))
+            was, before, own = self._quotas.get(name, (-1, 0, 0))
             if was != day:
                 before, own = so_far(float(day * DAY)), 0
-            left = int(of_day(limit, day) * share) - before - own
+            left = int(daily_limit(limit, day) * share) - before - own
             number = max(min(wanted, left), min(wanted, 0))
-            self._days[name] = day, before, own + number
+            self._quotas[name] = day, before, own + number
         return number, (day + 1) * DAY - now
 
-    def owed(self, name: str) -> int:
+    def unreported(self, name: str) -> int:
         """What was counted here today and the store does not know."""
-        day, _, own = self._days.get(name, (-1, 0, 0))
+        day, _, own = self._quotas.get(name, (-1, 0, 0))
         return own if day == int(self.now() // DAY) else 0
 
-    def settled(self, name: str) -> None:
+    def mark_reported(self, name: str) -> None:
         """The store knows."""
-        self._days.pop(name, None)
+        self._quotas.pop(name, None)
 
-    def time_out(self, name: str, first: float) -> float:
+    def back_off(self, name: str, first: float) -> float:
         with self._lock:
-            until, times = self._out.get(name, (0.0, 0))
-            left = until - self._moment()
+            until, times = self._backoffs.get(name, (0.0, 0))
+            left = until - self._monotonic()
             if left > 0:
                 return left
             seconds = min(first * 2.0 ** min(times, 20), LONGEST_OUT)
-            self._out[name] = self._moment() + seconds, times + 1
+            self._backoffs[name] = self._monotonic() + seconds, times + 1
             return seconds
 
-    def left(self, name: str) -> float:
-        return max(0.0, self._out.get(name, (0.0, 0))[0] - self._moment())
+    def backoff_remaining(self, name: str) -> float:
+        return max(0.0, self._backoffs.get(name, (0.0, 0))[0] - self._monotonic())
 
-    def let_in(self, name: str) -> None:
-        self._out.pop(name, None)
+    def reset_backoff(self, name: str) -> None:
+        self._backoffs.pop(name, None)
 
     def now(self) -> float:
         """Seconds since 1970 by this machine's clock."""
-        return time.time() + self.ahead
+        return time.time() + self.clock_offset
 
-    def _grown(self, name: str) -> tuple[float, float]:
-        rate, at = self._slow.get(name, (0.0, 0.0))
-        age = self._moment() - at
+    def _recovered_rate(self, name: str) -> tuple[float, float]:
+        rate, at = self._throttled.get(name, (0.0, 0.0))
+        age = self._monotonic() - at
         return rate * 2.0 ** min(age / DOUBLES, 30.0), age
 
-    def _moment(self) -> float:
-        return time.monotonic() + self.ahead
+    def _monotonic(self) -> float:
+        return time.monotonic() + self.clock_offset
 
 
-def of_day(limit: WarmUp, day: int) -> int:
+def daily_limit(limit: WarmUp, day: int) -> int:
     """How many pieces a day (counted since 1970) may have."""
     days = max(0, day - limit.start_day)
     try:

@@ -9,7 +9,7 @@ local function kept(number) return string.format('%.17g', number) end
 
 # The generic cell rate algorithm: one number per bucket, the moment from which its next piece is due.
 # rate, window, wanted, forced (then all of `wanted` is counted, be it there or not), who -> granted, wait, who else
-TAKE = (
+ACQUIRE = (
     _NOW
     + """
 local rate, wanted = tonumber(ARGV[1]), tonumber(ARGV[3])
@@ -27,7 +27,7 @@ return {number, text(math.max(0, due + 1 / rate - now)), redis.call('ZCARD', KEY
 )
 
 # rate, number, longest -> seconds until the first one's turn
-LINE_UP = (
+RESERVE = (
     _NOW
     + """
 local at = math.min(math.max(tonumber(redis.call('GET', KEYS[1])) or 0, now), now + tonumber(ARGV[3]))
@@ -44,7 +44,7 @@ end
 """
 
 # name, first, floor, ceiling, doubles, deaf -> rate
-SLOW_DOWN = (
+THROTTLE = (
     _NOW
     + _GROWN
     + """
@@ -62,7 +62,7 @@ return text(rate)
 )
 
 # doubles, ceiling -> name, rate, name, rate, ...; what has recovered is forgotten
-SLOWED = (
+THROTTLED = (
     _NOW
     + _GROWN
     + """
@@ -83,7 +83,7 @@ return told
 UNKNOWN = -1_000_000_000
 # wanted, first, start day, growth, counted elsewhere, so far (-1: not known) -> granted, seconds until tomorrow;
 # UNKNOWN and the second at which today began when the store has to be told
-DAY = (
+QUOTA = (
     _NOW
     + f"""
 local wanted, so_far, day = tonumber(ARGV[1]), tonumber(ARGV[6]), math.floor(now / 86400)
@@ -101,7 +101,7 @@ return {{number, text((day + 1) * 86400 - now)}}
 )
 
 # first, longest -> seconds
-TIME_OUT = (
+BACK_OFF = (
     _NOW
     + """
 local was = redis.call('GET', KEYS[1])
@@ -118,7 +118,7 @@ return text(seconds)
 )
 
 # -> seconds left, 0 when it is not left alone
-LEFT = (
+BACKOFF_REMAINING = (
     _NOW
     + """
 local was = redis.call('GET', KEYS[1])
@@ -127,4 +127,4 @@ return text(math.max(0, tonumber(string.match(was, '^(%S+)')) - now))
 """
 )
 
-FORGET = "return redis.call('DEL', KEYS[1])"
+RESET = "return redis.call('DEL', KEYS[1])"

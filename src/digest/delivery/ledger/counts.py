@@ -29,11 +29,11 @@ from sqlalchemy.orm import Session
 
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Outcome
 
-FEW = 40  # batches whose rows are looked at one by one; of more, their sizes say enough
+EXACT_BATCHES = 40  # batches whose rows are looked at one by one; of more, their sizes say enough
 
 
 @dataclass(frozen=True)
-class Counts:
+class OutcomeCounts:
     """planned = accepted + excluded + failed + unknown + remaining."""
 
     planned: int
@@ -45,17 +45,17 @@ class Counts:
     reasons: Mapping[str, Mapping[str, int]]  # outcome -> reason -> how many
 
 
-def counts(session: Session, issue_id: int) -> Counts:
+def count_outcomes(session: Session, issue_id: int) -> OutcomeCounts:
     """The counts of an issue as they stand; all zero before its freeze."""
-    rows = session.connection().execute(_parts(), {"issue": issue_id}).all()
-    sums, reasons = _summed(rows)
+    rows = session.connection().execute(_count_statement(), {"issue": issue_id}).all()
+    sums, reasons = _sum_rows(rows)
     total, left = sums.pop("planned", 0), sums.pop("remaining", 0)
-    told_apart = sum(number for outcome, number in sums.items() if outcome != Outcome.ACCEPTED)
-    sums[Outcome.ACCEPTED.value] = total - left - told_apart
-    return _made(total, left, sums, reasons)
+    is_exception = sum(number for outcome, number in sums.items() if outcome != Outcome.ACCEPTED)
+    sums[Outcome.ACCEPTED.value] = total - left - is_exception
+    return _build_counts(total, left, sums, reasons)
 
 
-def of_ended(session: Session, issue_ids: Collection[int]) -> dict[int, tuple[int, int]]:
+def count_accepted_and_failed(session: Session, issue_ids: Collection[int]) -> dict[int, tuple[int, int]]:
     """(accepted, failed) of issues that are over, in a few statements for all of them.
 
     What is sent again after the end waits by its index; nothing else remains of such an issue.
@@ -63,7 +63,7 @@ def of_ended(session: Session, issue_ids: Collection[int]) -> dict[int, tuple[in
     of_these = Delivery.issue_id.in_(issue_ids)
     others = (
         select(Delivery.issue_id, Delivery.outcome, func.count())
-        .where(of_these, Delivery.outcome.is_not(None), Delivery.told_apart)
+        .where(of_these, Delivery.outcome.is_not(None), Delivery.is_exception)
         .group_by(Delivery.issue_id, Delivery.outcome)
     )
     waiting = select(Delivery.issue_id, null(), func.count()).where(of_these, Delivery.due_at.is_not(None))
@@ -77,24 +77,24 @@ def of_ended(session: Session, issue_ids: Collection[int]) -> dict[int, tuple[in
     return sums
 
 
-def recount(session: Session, issue_id: int) -> Counts:
+def recount_outcomes(session: Session, issue_id: int) -> OutcomeCounts:
     """The same from every single row: half a second for a million."""
     rows = session.execute(
         select(Delivery.outcome, Delivery.reason, func.count())
         .where(Delivery.issue_id == issue_id)
         .group_by(Delivery.outcome, Delivery.reason)
     )
-    sums, reasons = _summed(rows.all())
-    return _made(sum(sums.values()), sums.get(None, 0), sums, reasons)
+    sums, reasons = _sum_rows(rows.all())
+    return _build_counts(sum(sums.values()), sums.get(None, 0), sums, reasons)
 
 
-def ended_since(session: Session, issue_id: int, since: datetime) -> int:
+def count_ended_since(session: Session, issue_id: int, since: datetime) -> int:
     """About how many mails ended after `since`: exact while that is a few batches, else by the sizes of batches."""
-    recent = (Batch.issue_id == issue_id, or_(Batch.done_at > since, and_(*_touched())))
+    recent = (Batch.issue_id == issue_id, or_(Batch.done_at > since, and_(*_is_claimed_and_open())))
     batches = session.execute(
         select(Batch.id, Batch.size, Batch.done_at).where(*recent).order_by(Batch.id)
     ).all()
-    if len(batches) > FEW:
+    if len(batches) > EXACT_BATCHES:
         return sum(size for _, size, done_at in batches if done_at is not None)
     ended = select(func.count()).where(
         Delivery.batch_id.in_([batch.id for batch in batches]),
@@ -108,24 +108,24 @@ _ISSUE: Any = bindparam("issue", type_=Integer())
 
 
 @cache
-def _parts() -> Any:
+def _count_statement() -> Any:
     """One statement, so that all of it is of one moment; built once, for a page may show twenty issues."""
     words = (cast(Delivery.outcome, String), cast(Delivery.reason, String))
     others = (
         select(*words, func.count())
-        .where(Delivery.issue_id == _ISSUE, Delivery.outcome.is_not(None), Delivery.told_apart)
+        .where(Delivery.issue_id == _ISSUE, Delivery.outcome.is_not(None), Delivery.is_exception)
         .group_by(Delivery.outcome, Delivery.reason)
     )
     planned = select(literal("planned"), null(), FrozenIssue.planned).where(FrozenIssue.issue_id == _ISSUE)
-    return union_all(others, planned, select(literal("remaining"), null(), _remaining()))
+    return union_all(others, planned, select(literal("remaining"), null(), _remaining_count()))
 
 
-def _remaining() -> ColumnElement[int]:
+def _remaining_count() -> ColumnElement[int]:
     """Whole batches that nobody began, what is open in those that somebody did, and who waits for another try."""
-    whole = select(func.coalesce(func.sum(Batch.size - Batch.gone), 0)).where(
+    whole = select(func.coalesce(func.sum(Batch.size - Batch.vacated), 0)).where(
         Batch.issue_id == _ISSUE, Batch.done_at.is_(None), Batch.fence == 0
     )
-    begun = select(Batch.id).where(Batch.issue_id == _ISSUE, *_touched())
+    begun = select(Batch.id).where(Batch.issue_id == _ISSUE, *_is_claimed_and_open())
     open_ = select(func.count()).where(
         Delivery.batch_id.in_(begun), Delivery.outcome.is_(None), Delivery.due_at.is_(None)
     )
@@ -133,12 +133,12 @@ def _remaining() -> ColumnElement[int]:
     return whole.scalar_subquery() + open_.scalar_subquery() + waiting.scalar_subquery()
 
 
-def _touched() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+def _is_claimed_and_open() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     # Each claim raises the fence; `started` may have gone back to 0 behind outcomes that were written.
     return Batch.done_at.is_(None), Batch.fence > 0
 
 
-def _summed(
+def _sum_rows(
     rows: Sequence[Row[str | None, str | None, int]],
 ) -> tuple[dict[str | None, int], dict[str, dict[str, int]]]:
     sums: dict[str | None, int] = {}
@@ -150,8 +150,8 @@ def _summed(
     return sums, reasons
 
 
-def _made(
+def _build_counts(
     planned: int, remaining: int, sums: Mapping[str | None, int], reasons: Mapping[str, Mapping[str, int]]
-) -> Counts:
+) -> OutcomeCounts:
     ended = {outcome.value: sums.get(outcome.value, 0) for outcome in Outcome}
-    return Counts(planned=planned, remaining=remaining, reasons=reasons, **ended)
+    return OutcomeCounts(planned=planned, remaining=remaining, reasons=reasons, **ended)

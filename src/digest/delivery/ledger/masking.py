@@ -13,6 +13,6 @@ _LOCAL = re.compile(
 )
 
 
-def masked(words: str) -> str:
+def mask_addresses(words: str) -> str:
     """`words` with nothing left of any address but its domain: `550 5.1.1 <•••@example.org> unknown`."""
     return _LOCAL.sub(MASK, words)

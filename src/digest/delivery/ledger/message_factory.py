@@ -12,71 +12,71 @@ from digest.audience import tokens, topics
 from digest.delivery.ledger.models import FrozenIssue
 from digest.editorial.models import Issue
 from digest.errors import BadInput
-from digest.render.compile import Pressed
+from digest.render.compile import CompiledIssue
 from digest.render.content import from_json
-from digest.render.message_template import Plate, Reader, masked
-from digest.signing import Purpose, Signer, pack
-from digest.smtp.client import Mail
+from digest.render.message_template import MergeFields, MessageTemplate, encode_masked_address
+from digest.signing import Purpose, Signer, encode_numbers
+from digest.smtp.mail import Mail
 from digest.tracking import links
 
-MOST_CASTS = 64  # plates in memory, some 100 kB each; a freeze puts readers of one kind beside each other
-_PLAIN = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}", re.ASCII)
-_WIDE_LOCAL = re.compile(r"[^\x00-\x20\x7f<>()\[\]:;@\\,\"]{1,64}")
+MAX_TEMPLATES = 64  # plates in memory, some 100 kB each; a freeze puts readers of one kind beside each other
+_ASCII_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}", re.ASCII)
+_UTF8_LOCAL_PART = re.compile(r"[^\x00-\x20\x7f<>()\[\]:;@\\,\"]{1,64}")
 
 
-class Maker:
+class MessageFactory:
     """Makes the mails of one frozen issue."""
 
     def __init__(self, publication_id: int, frozen: FrozenIssue, signer: Signer) -> None:
         """Take what was frozen. Raises BadSetting when the signing key is gone, BadInput when the bytes are damaged."""
         # Packed once: every token of every mail holds them.
-        self._publication, self._issue = pack(publication_id), pack(frozen.issue_id)
-        self._pressed = Pressed.from_bytes(frozen.pressed)
-        self._cast = lru_cache(maxsize=MOST_CASTS)(self._cast_anew)
+        self._publication, self._issue = encode_numbers(publication_id), encode_numbers(frozen.issue_id)
+        self._compiled = CompiledIssue.from_bytes(frozen.compiled)
+        self._template = lru_cache(maxsize=MAX_TEMPLATES)(self._build_template)
         self._sender = from_json(frozen.edition).masthead.sender_address.encode("ascii")
         self._domain = b"@" + self._sender.rpartition(b"@")[2]
         key = frozen.key_id
-        self._leave = tokens.unsubscribe_minter(signer, key).sign
-        self._choose = tokens.preferences_minter(signer, key).sign
-        self._click = links.click_minter(signer, key).sign
+        self._sign_unsubscribe = tokens.unsubscribe_minter(signer, key).sign
+        self._sign_preferences = tokens.preferences_minter(signer, key).sign
+        self._sign_click = links.click_minter(signer, key).sign
         # Not the unsubscribe token: a Message-ID travels on in the References of every answer.
-        self._name = signer.minter(Purpose.BOUNCE, key).sign
+        self._sign_message_id = signer.minter(Purpose.BOUNCE, key).sign
 
     @classmethod
-    def of(cls, session: Session, issue_id: int, signer: Signer) -> "Maker":
+    def load(cls, session: Session, issue_id: int, signer: Signer) -> "MessageFactory":
         """The maker for the issue in this row."""
         frozen = session.get_one(FrozenIssue, issue_id)
         publication = session.scalars(select(Issue.publication_id).where(Issue.id == issue_id)).one()
         return cls(publication, frozen, signer)
 
-    def mail(self, subscriber_id: int, address: str, key: int = 0, variant: int | None = None) -> Mail:
+    def build(self, subscriber_id: int, address: str, key: int = 0, variant: int | None = None) -> Mail:
         """The reader's mail, ready for the wire, with the picks of `variant` (its bits; None: all of them).
 
         Raises BadInput when no envelope can hold the address.
         """
-        plate = self._cast(variant)
-        to, wide = envelope(address)
-        plain, escaped = _masked(addresses.masked(address))
-        publication, issue, packed = self._publication, self._issue, pack(subscriber_id)
-        reader = Reader(
+        plate = self._template(variant)
+        to, wide = encode_recipient(address)
+        plain, escaped = _encode_masked(addresses.mask(address))
+        publication, issue, packed = self._publication, self._issue, encode_numbers(subscriber_id)
+        reader = MergeFields(
             to,
-            self._name(issue + packed) + self._domain,
-            self._leave(publication + packed + issue),
-            self._choose(publication + packed),
+            self._sign_message_id(issue + packed) + self._domain,
+            self._sign_unsubscribe(publication + packed + issue),
+            self._sign_preferences(publication + packed),
             plain,
             escaped,
-            self._click(issue + packed),
+            self._sign_click(issue + packed),
         )
-        return Mail(self._sender, to, plate.fill(reader), wide, key, dotless=True)
+        return Mail(self._sender, to, plate.fill(reader), wide, key, no_dot_stuffing=True)
 
-    def _cast_anew(self, variant: int | None) -> Plate:
-        picks = self._pressed.picks
-        order = tuple(picks[place] for place in topics.places(variant, len(picks)))
-        return self._pressed.plate(order)
+    def _build_template(self, variant: int | None) -> MessageTemplate:
+        picks = self._compiled.picks
+        order = tuple(picks[place] for place in topics.variant_positions(variant, len(picks)))
+        return self._compiled.message_template(order)
 
-    def check(self) -> None:
+    def check_line_endings(self) -> None:
         """Make one mail and look at its lines: what is not CRLF on the wire could be read as two mails."""
-        data = self.mail(0, "reader@example.org").data
+        data = self.build(0, "reader@example.org").data
         if data.count(b"\n") != data.count(b"\r\n") or data.count(b"\r") != data.count(b"\r\n"):
             raise BadInput("the pressed issue holds a bare line break")
         if data[:1] == b"." or b"\r\n." in data:
@@ -85,23 +85,23 @@ class Maker:
             raise BadInput("the pressed issue does not end with a whole line")
 
 
-def envelope(address: str) -> tuple[bytes, bool]:
+def encode_recipient(address: str) -> tuple[bytes, bool]:
     """The address as the wire takes it, and whether that needs SMTPUTF8 (RFC 6531). Raises BadInput.
 
     A domain in another script goes as Punycode and needs nothing; a local part in another script does.
     """
-    if _PLAIN.fullmatch(address):
+    if _ASCII_ADDRESS.fullmatch(address):
         return address.encode("ascii"), False
     local, _, domain = address.rpartition("@")
     try:
         domain = idna.encode(domain, uts46=True).decode("ascii")
     except idna.IDNAError:
         raise BadInput("5.1.3 the domain of this address cannot be written on an envelope") from None
-    if _PLAIN.fullmatch(f"{local}@{domain}"):
+    if _ASCII_ADDRESS.fullmatch(f"{local}@{domain}"):
         return f"{local}@{domain}".encode("ascii"), False
-    if local.isascii() or not _WIDE_LOCAL.fullmatch(local):
+    if local.isascii() or not _UTF8_LOCAL_PART.fullmatch(local):
         raise BadInput("5.1.3 this address cannot be written on an envelope")
     return f"{local}@{domain}".encode(), True
 
 
-_masked = lru_cache(maxsize=4096)(masked)
+_encode_masked = lru_cache(maxsize=4096)(encode_masked_address)

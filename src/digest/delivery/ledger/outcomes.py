@@ -8,16 +8,16 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, bindparam, case, select
 from sqlalchemy.orm import Session
 
-from digest.audience import reach
+from digest.audience import eligibility
 from digest.audience.models import Subscriber, Subscription
-from digest.db import UtcDateTime, on_postgres
+from digest.db import UtcDateTime, is_postgresql
 from digest.delivery.ledger.models import Batch, Delivery, Outcome
 from digest.editorial.models import Issue
 
-REPLY_CHARS = 500
+MAX_REPLY_CHARS = 500
 
 
-class End(NamedTuple):
+class OutcomeRecord(NamedTuple):
     """What became of one delivery in one try. `outcome` None with a `due_at`: it is tried again then."""
 
     subscriber_id: int
@@ -28,48 +28,52 @@ class End(NamedTuple):
     due_at: datetime | None = None
 
 
-class Next(NamedTuple):
+class PendingDelivery(NamedTuple):
     """A reader whose turn it is. `reason` says why the mail is not sent after all, `noted` what happened before."""
 
     subscriber_id: int
-    place: int
+    seq: int
     variant: int | None
     attempts: int
     reply: str | None
-    noted: str | None
+    previous_reason: str | None
     address: str | None
     reason: str | None
 
 
-def upcoming(session: Session, batch_id: int, first: int, behind: int, now: datetime) -> Sequence[Next]:
+def fetch_pending(
+    session: Session, batch_id: int, start: int, stop: int, now: datetime
+) -> Sequence[PendingDelivery]:
     """The deliveries of a batch from place `first` to before `behind` that have not ended, as things stand now.
 
     The rule of who may be mailed is asked anew: who left, was suppressed or erased after the freeze is excluded.
     """
-    given = {"batch": batch_id, "first": first, "behind": behind, "now": now}
-    rows = session.connection().execute(_upcoming(), given)  # the session would look for objects in it
-    return [tuple.__new__(Next, row) for row in rows.all()]
+    given = {"batch": batch_id, "first": start, "behind": stop, "now": now}
+    rows = session.connection().execute(
+        _pending_statement(), given
+    )  # the session would look for objects in it
+    return [tuple.__new__(PendingDelivery, row) for row in rows.all()]
 
 
-def write(session: Session, issue_id: int, ends: Sequence[End], now: datetime) -> None:
+def record_outcomes(session: Session, issue_id: int, ends: Sequence[OutcomeRecord], now: datetime) -> None:
     """Write outcomes down. A delivery that has ended keeps its outcome, but what was unknown may become known."""
     if not ends:
         return
-    if on_postgres(session):
-        _write_arrays(session, issue_id, ends, now)
+    if is_postgresql(session):
+        _update_postgres(session, issue_id, ends, now)
     else:
-        _write_rows(session, issue_id, ends, now)
+        _update_sqlite(session, issue_id, ends, now)
 
 
 @cache
-def _upcoming() -> Select[*tuple[Any, ...]]:
+def _pending_statement() -> Select[*tuple[Any, ...]]:
     """Built once: putting the statement together would cost as much as running it."""
     now: Any = bindparam("now", type_=UtcDateTime())
-    reason = case((Subscription.subscriber_id.is_(None), "left"), else_=reach.reason(now))
+    reason = case((Subscription.subscriber_id.is_(None), "left"), else_=eligibility.exclusion_reason(now))
     return (
         select(
             Delivery.subscriber_id,
-            Delivery.place,
+            Delivery.seq,
             Delivery.variant,
             Delivery.attempts,
             Delivery.reply,
@@ -84,46 +88,46 @@ def _upcoming() -> Select[*tuple[Any, ...]]:
             (Subscription.subscriber_id == Delivery.subscriber_id)
             & (Subscription.publication_id == Issue.publication_id),
         )
-        .where(Delivery.batch_id == bindparam("batch"), Delivery.place >= bindparam("first"))
-        .where(Delivery.place < bindparam("behind"))
+        .where(Delivery.batch_id == bindparam("batch"), Delivery.seq >= bindparam("first"))
+        .where(Delivery.seq < bindparam("behind"))
         .where(Delivery.outcome.is_(None), Delivery.due_at.is_(None))
-        .order_by(Delivery.place)
+        .order_by(Delivery.seq)
     )
 
 
-def unresolved(session: Session, batch: Batch) -> list[tuple[int, int]]:
+def fetch_unresolved(session: Session, batch: Batch) -> list[tuple[int, int]]:
     """(subscriber_id, place) of those that may have been handed over and of whom the ledger knows nothing."""
     rows = (
-        select(Delivery.subscriber_id, Delivery.place)
-        .where(Delivery.batch_id == batch.id, Delivery.place < batch.started)
+        select(Delivery.subscriber_id, Delivery.seq)
+        .where(Delivery.batch_id == batch.id, Delivery.seq < batch.started_upto)
         .where(Delivery.outcome.is_(None), Delivery.due_at.is_(None))
-        .order_by(Delivery.place)
+        .order_by(Delivery.seq)
     )
     return [(subscriber_id, place) for subscriber_id, place in session.execute(rows) if place is not None]
 
 
-def unknown(session: Session, batch_id: int) -> list[tuple[int, int]]:
+def fetch_unknown(session: Session, batch_id: int) -> list[tuple[int, int]]:
     """(subscriber_id, place) of those in a batch of whom nobody knows since a crash."""
-    rows = select(Delivery.subscriber_id, Delivery.place).where(
+    rows = select(Delivery.subscriber_id, Delivery.seq).where(
         Delivery.batch_id == batch_id, Delivery.outcome == Outcome.UNKNOWN.value, Delivery.reason == "crash"
     )
     return [(subscriber_id, place) for subscriber_id, place in session.execute(rows) if place is not None]
 
 
-_SQLITE_TAKEN = """
+_SQLITE_ACCEPTED = """
 UPDATE delivery SET outcome = 'accepted', reason = NULL, reply = ?, attempts = attempts + 1, due_at = NULL, ended_at = ?
 WHERE issue_id = ? AND subscriber_id = ? AND (outcome IS NULL OR outcome = 'unknown')
 """
-_SQLITE = """
+_SQLITE_UPDATE = """
 UPDATE delivery SET outcome = ?, reason = ?, reply = ?, attempts = attempts + ?, due_at = ?, ended_at = ?
 WHERE issue_id = ? AND subscriber_id = ? AND (outcome IS NULL OR outcome = 'unknown')
 """
 # Row by row along a key, whatever the planner believes of an issue that its statistics do not know yet: it would read
 # the whole table for each group. And as a constant it would take the issue for one row, and try these on all of it.
-_ALONG_THE_KEY = (
+_FORCE_INDEX_SCAN = (
     "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true)"
 )
-_POSTGRES = """
+_POSTGRES_UPDATE = """
 UPDATE delivery SET outcome = e.outcome, reason = e.reason, reply = e.reply, attempts = attempts + e.tried,
     due_at = e.due_at, ended_at = CASE WHEN e.outcome IS NOT NULL THEN %(now)s::timestamptz END
 FROM unnest(%(issues)s::bigint[], %(ids)s::bigint[], %(outcomes)s::text[], %(reasons)s::text[], %(replies)s::text[],
@@ -133,9 +137,9 @@ WHERE delivery.issue_id = e.issue_id AND delivery.subscriber_id = e.subscriber_i
 """
 
 
-def _write_rows(session: Session, issue_id: int, ends: Sequence[End], now: datetime) -> None:
+def _update_sqlite(session: Session, issue_id: int, ends: Sequence[OutcomeRecord], now: datetime) -> None:
     # The driver's own executemany: a statement object and a dict per row would cost more than the update.
-    at, connection = _stored(now), session.connection()
+    at, connection = _sqlite_datetime(now), session.connection()
     taken: list[tuple[Any, ...]] = []
     others: list[tuple[Any, ...]] = []
     for end in ends:
@@ -144,14 +148,14 @@ def _write_rows(session: Session, issue_id: int, ends: Sequence[End], now: datet
             # Nearly all are, and the driver takes its time over each NULL.
             taken.append((end.reply, at, *whom))
         else:
-            due, ended = _stored(end.due_at) if end.due_at else None, at if end.outcome else None
+            due, ended = _sqlite_datetime(end.due_at) if end.due_at else None, at if end.outcome else None
             others.append((end.outcome, end.reason, end.reply, end.tried, due, ended, *whom))
-    for statement, rows in ((_SQLITE_TAKEN, taken), (_SQLITE, others)):
+    for statement, rows in ((_SQLITE_ACCEPTED, taken), (_SQLITE_UPDATE, others)):
         if rows:
             connection.exec_driver_sql(statement, rows)
 
 
-def _write_arrays(session: Session, issue_id: int, ends: Sequence[End], now: datetime) -> None:
+def _update_postgres(session: Session, issue_id: int, ends: Sequence[OutcomeRecord], now: datetime) -> None:
     ids, outcomes, reasons, replies, tried, due = (list(column) for column in zip(*ends, strict=True))
     values = {
         "issues": [issue_id] * len(ids),
@@ -164,10 +168,10 @@ def _write_arrays(session: Session, issue_id: int, ends: Sequence[End], now: dat
         "now": now,
     }
     connection = session.connection()
-    connection.exec_driver_sql(_ALONG_THE_KEY)
-    connection.exec_driver_sql(_POSTGRES, values)
+    connection.exec_driver_sql(_FORCE_INDEX_SCAN)
+    connection.exec_driver_sql(_POSTGRES_UPDATE, values)
 
 
-def _stored(at: datetime) -> str:
+def _sqlite_datetime(at: datetime) -> str:
     """As SQLAlchemy writes a time into SQLite."""
     return at.strftime("%Y-%m-%d %H:%M:%S.%f")

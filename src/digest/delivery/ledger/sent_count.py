@@ -9,7 +9,7 @@ from digest.delivery.ledger.models import Batch, Delivery
 from digest.editorial.models import Issue
 
 
-def went_since(session: Session, since: datetime) -> int:
+def count_sent_since(session: Session, since: datetime) -> int:
     """How many mails of issues were handed to a relay since then: as far as they ended, or may be under way."""
     recent = select(Issue.id).where(Issue.started_at.is_not(None))
     recent = recent.where(or_(Issue.finished_at.is_(None), Issue.finished_at >= since))
@@ -20,7 +20,7 @@ def went_since(session: Session, since: datetime) -> int:
         select(func.count())
         .select_from(Delivery)
         .join(Batch, Batch.id == Delivery.batch_id)
-        .where(Batch.holder.is_not(None), Batch.done_at.is_(None), Delivery.place < Batch.started)
+        .where(Batch.holder.is_not(None), Batch.done_at.is_(None), Delivery.seq < Batch.started_upto)
         .where(Delivery.outcome.is_(None), Delivery.due_at.is_(None))
     )
     return (session.scalar(ended) or 0) + (session.scalar(under_way) or 0)

@@ -14,12 +14,12 @@ from digest.delivery.ledger.models import Delivery, Letter
 from digest.editorial.models import Issue
 from digest.tracking.models import Click, Link, Unsubscribe
 
-LETTERS_AT_ONCE: Final = 50
-CLICKS_AT_ONCE: Final = 200
+MAX_LETTERS: Final = 50
+MAX_CLICKS: Final = 200
 
 
 @dataclass(frozen=True)
-class Visit:
+class LinkClick:
     """One reader's visit of one link: how often it was pressed, and whether a person seems to have done it."""
 
     issue_id: int
@@ -30,48 +30,48 @@ class Visit:
     at: datetime
 
 
-def everything(session: Session, address: str) -> dict[str, Any]:
+def export_personal_data(session: Session, address: str) -> dict[str, Any]:
     """The audience's part, and the mails, letters, clicks and leavings that name the subscriber's number, for JSON.
 
     Raises NotFound, BadInput.
     """
-    held = export.everything(session, address)
+    held = export.export_subscriber(session, address)
     number = held["subscriber"]
     return {
         **held,
-        "deliveries": _deliveries(session, number),
-        "letters": _letters(session, number),
-        "clicks": _clicks(session, number),
-        "unsubscribes": _unsubscribes(session, number),
+        "deliveries": _export_deliveries(session, number),
+        "letters": _export_letters(session, number),
+        "clicks": _export_clicks(session, number),
+        "unsubscribes": _export_unsubscribes(session, number),
     }
 
 
-def visits(session: Session, subscriber_id: int, issue_ids: Sequence[int]) -> list[Visit]:
+def list_clicks(session: Session, subscriber_id: int, issue_ids: Sequence[int]) -> list[LinkClick]:
     """The reader's latest clicks in these issues, the latest first."""
-    columns = (Link.issue_id, Link.label, Link.url, Click.times, Click.machine, Click.at)
+    columns = (Link.issue_id, Link.label, Link.url, Click.count, Click.is_bot, Click.at)
     found = session.execute(
         select(*columns)
         .join(Click, Click.link_id == Link.id)
         .where(Click.subscriber_id == subscriber_id, Link.issue_id.in_(issue_ids))
         .order_by(Click.at.desc(), Click.id.desc())
-        .limit(CLICKS_AT_ONCE)
+        .limit(MAX_CLICKS)
     )
-    return [Visit(*row) for row in found]
+    return [LinkClick(*row) for row in found]
 
 
-def letters(session: Session, subscriber_id: int) -> Sequence[Letter]:
+def list_letters(session: Session, subscriber_id: int) -> Sequence[Letter]:
     """The single mails to this reader, the latest first; the last fifty."""
     rows = select(Letter).where(Letter.subscriber_id == subscriber_id)
-    return session.scalars(rows.order_by(Letter.id.desc()).limit(LETTERS_AT_ONCE)).all()
+    return session.scalars(rows.order_by(Letter.id.desc()).limit(MAX_LETTERS)).all()
 
 
-def left(session: Session, subscriber_id: int) -> dict[int, Unsubscribe]:
+def find_unsubscribes(session: Session, subscriber_id: int) -> dict[int, Unsubscribe]:
     """By which issues this reader left, and why if they said so."""
     rows = select(Unsubscribe).where(Unsubscribe.subscriber_id == subscriber_id)
     return {one.issue_id: one for one in session.scalars(rows)}
 
 
-def _deliveries(session: Session, number: int) -> list[dict[str, Any]]:
+def _export_deliveries(session: Session, number: int) -> list[dict[str, Any]]:
     columns = (Delivery.outcome, Delivery.reason, Delivery.reply, Delivery.attempts, Delivery.ended_at)
     found = session.execute(
         select(Issue.number, *columns)
@@ -80,35 +80,35 @@ def _deliveries(session: Session, number: int) -> list[dict[str, Any]]:
         .order_by(Issue.number)
     )
     names = ("issue", "outcome", "reason", "reply", "attempts")
-    return [{**dict(zip(names, row, strict=False)), "at": _moment(row[-1])} for row in found]
+    return [{**dict(zip(names, row, strict=False)), "at": _iso(row[-1])} for row in found]
 
 
-def _letters(session: Session, number: int) -> list[dict[str, Any]]:
+def _export_letters(session: Session, number: int) -> list[dict[str, Any]]:
     found = session.execute(
         select(Letter.kind, Letter.facts, Letter.outcome, Letter.created_at)
         .where(Letter.subscriber_id == number)
         .order_by(Letter.id)
     )
     return [
-        {"kind": kind, "said": json.loads(facts), "outcome": outcome, "at": _moment(at)}
+        {"kind": kind, "said": json.loads(facts), "outcome": outcome, "at": _iso(at)}
         for kind, facts, outcome, at in found
     ]
 
 
-def _clicks(session: Session, number: int) -> list[dict[str, Any]]:
+def _export_clicks(session: Session, number: int) -> list[dict[str, Any]]:
     found = session.execute(
-        select(Link.url, Click.agent, Click.times, Click.machine, Click.at)
+        select(Link.url, Click.user_agent, Click.count, Click.is_bot, Click.at)
         .join(Click, Click.link_id == Link.id)
         .where(Click.subscriber_id == number)
         .order_by(Click.at)
     )
     return [
-        {"url": url, "agent": agent, "times": times, "machine": machine, "at": _moment(at)}
+        {"url": url, "agent": agent, "times": times, "machine": machine, "at": _iso(at)}
         for url, agent, times, machine, at in found
     ]
 
 
-def _unsubscribes(session: Session, number: int) -> list[dict[str, Any]]:
+def _export_unsubscribes(session: Session, number: int) -> list[dict[str, Any]]:
     columns = (Unsubscribe.source, Unsubscribe.reason, Unsubscribe.at, Unsubscribe.undone_at)
     found = session.execute(
         select(Issue.number, *columns)
@@ -117,10 +117,10 @@ def _unsubscribes(session: Session, number: int) -> list[dict[str, Any]]:
         .order_by(Unsubscribe.at)
     )
     return [
-        {"issue": issue, "source": source, "reason": why, "at": _moment(at), "undone_at": _moment(undone)}
+        {"issue": issue, "source": source, "reason": why, "at": _iso(at), "undone_at": _iso(undone)}
         for issue, source, why, at, undone in found
     ]
 
 
-def _moment(at: datetime | None) -> str | None:
+def _iso(at: datetime | None) -> str | None:
     return at.isoformat() if at else None

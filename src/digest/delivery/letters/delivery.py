@@ -13,30 +13,33 @@ from sqlalchemy import ColumnElement, Select, Update, or_, select, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from digest.db import PLAIN, Database, utcnow
+from digest.db import WITHOUT_SYNC, Database, utcnow
 from digest.delivery.ledger.models import Letter, Outcome
-from digest.delivery.letters.letter_builder import Unwanted, write
-from digest.delivery.letters.outbox import post
+from digest.delivery.letters.letter_builder import LetterNotWanted, build_mail
+from digest.delivery.letters.outbox import enqueue_letter
 from digest.delivery.relays import replies
-from digest.delivery.relays.accounts import Accounts, Limits
-from digest.delivery.relays.replies import Meaning
+from digest.delivery.relays.accounts import SendLimits, SmtpAccounts
+from digest.delivery.relays.replies import ReplyMeaning
 from digest.signing import Signer
-from digest.smtp.client import Line, LineLost, Mail, Reply, Stage
-from digest.smtp.connect import Refused, Relay, connect
+from digest.smtp.client import SmtpConnection
+from digest.smtp.connect import RelayRefused, connect
+from digest.smtp.mail import ConnectionLost, Mail
+from digest.smtp.replies import Reply, Stage
+from digest.smtp.url import Relay
 
 LOG = logging.getLogger(__name__)
 LEASE = timedelta(seconds=60)
-UNDER_WAY = timedelta(minutes=12)  # longer than the longest wait for a reply (RFC 5321: ten minutes)
-MOST_CRASHES = 2  # a letter that two processes died with is not tried a third time
+IN_FLIGHT_LEASE = timedelta(minutes=12)  # longer than the longest wait for a reply (RFC 5321: ten minutes)
+MAX_CRASHES = 2  # a letter that two processes died with is not tried a third time
 FIRST_WAIT = timedelta(seconds=30)  # the person sits and waits
 
 
-def due(session: Session, now: datetime) -> bool:
+def has_due_letter(session: Session, now: datetime) -> bool:
     """Whether a letter waits to be sent."""
-    return session.scalar(_due(now).limit(1)) is not None
+    return session.scalar(_due_statement(now).limit(1)) is not None
 
 
-def send_due(
+def send_due_letters(
     db: Database,
     *,
     signer: Signer,
@@ -44,7 +47,7 @@ def send_due(
     base_url: str,
     retry_delay: timedelta = FIRST_WAIT,
     limit: int = 50,
-    limits: Limits | None = None,
+    limits: SendLimits | None = None,
     stopping: Callable[[], bool] = lambda: False,
     clock: Callable[[], datetime] = utcnow,
 ) -> int:
@@ -54,23 +57,23 @@ def send_due(
     waits for no rate and is counted by it: issues give way. A relay of which no account lets us in leaves every
     letter where it is, for a later try.
     """
-    run = _Run(db, signer, base_url, min(retry_delay, FIRST_WAIT), clock, [])
+    run = LetterRun(db, signer, base_url, min(retry_delay, FIRST_WAIT), clock, [])
     run.claim(limit)
     again: list[Mail] = []
-    accounts = Accounts(relay, limits or Limits())
+    accounts = SmtpAccounts(relay, limits or SendLimits())
     while run.waiting or again:
         try:
             line = _connect(accounts, run, stopping)
-        except (Refused, LineLost) as error:
+        except (RelayRefused, ConnectionLost) as error:
             run.put_back(str(error))
             return run.taken
         before = run.answers
         try:
-            line.converse(run.mails(again, stopping), run)
+            line.send_all_blocking(run.mails(again, stopping), run)
             line.quit()
             break
-        except LineLost as lost:
-            again = list(lost.again)
+        except ConnectionLost as lost:
+            again = list(lost.unsent)
             if run.answers == before:
                 run.put_back(str(lost))
                 return run.taken
@@ -80,26 +83,26 @@ def send_due(
     return run.taken
 
 
-def _connect(accounts: Accounts, run: "_Run", stopping: Callable[[], bool]) -> Line:
+def _connect(accounts: SmtpAccounts, run: "LetterRun", stopping: Callable[[], bool]) -> SmtpConnection:
     """A line over any account that works. Raises what the last of them said when none does."""
-    trouble: Refused | LineLost | None = None
-    for account in accounts.in_turn():
+    trouble: RelayRefused | ConnectionLost | None = None
+    for account in accounts.by_availability():
         try:
             line = connect(account.relay, stopping=stopping)
-        except (Refused, LineLost) as error:
+        except (RelayRefused, ConnectionLost) as error:
             if stopping():
                 raise
-            accounts.set_aside(account)
+            accounts.back_off(account)
             trouble = error
         else:
-            accounts.charge(account, len(run.waiting))
+            accounts.debit(account, len(run.waiting))
             return line
     assert trouble is not None
     raise trouble
 
 
 @dataclass
-class _Run:
+class LetterRun:
     """The letters in hand: (id, attempts), where the number of attempts is the fence of the claim."""
 
     db: Database
@@ -114,10 +117,12 @@ class _Run:
     def claim(self, limit: int) -> None:
         now = self.clock()
         with self.db.begin() as session:
-            ids = session.scalars(_due(now).limit(limit).with_for_update(skip_locked=True)).all()
-            claimed = update(Letter).where(Letter.id.in_(ids), _free(now))
+            ids = session.scalars(_due_statement(now).limit(limit).with_for_update(skip_locked=True)).all()
+            claimed = update(Letter).where(Letter.id.in_(ids), _is_unclaimed(now))
             claimed = claimed.values(claimed_until=now + LEASE, attempts=Letter.attempts + 1)
-            rows = session.execute(claimed.returning(Letter.id, Letter.attempts), execution_options=PLAIN)
+            rows = session.execute(
+                claimed.returning(Letter.id, Letter.attempts), execution_options=WITHOUT_SYNC
+            )
             self.waiting = sorted((letter_id, attempts) for letter_id, attempts in rows)
 
     def mails(self, again: list[Mail], stopping: Callable[[], bool]) -> Iterator[Mail | None]:
@@ -132,31 +137,31 @@ class _Run:
     def __post_init__(self) -> None:
         self._fences: dict[int, int] = {}
 
-    def handing_over(self, mail: Mail) -> None:
+    def before_body(self, mail: Mail) -> None:
         """Commit that it may be out before it is."""
         now = self.clock()
         with self.db.begin() as session:
-            ours = self._ours(mail.key).where(Letter.claimed_until > now)
-            mark = ours.values(handed_over=True, claimed_until=now + UNDER_WAY).returning(Letter.id)
-            if session.scalar(mark, execution_options=PLAIN) is None:
-                raise LineLost("the claim on a letter ran out")
+            ours = self._ours(mail.token).where(Letter.claimed_until > now)
+            mark = ours.values(handed_over=True, claimed_until=now + IN_FLIGHT_LEASE).returning(Letter.id)
+            if session.scalar(mark, execution_options=WITHOUT_SYNC) is None:
+                raise ConnectionLost("the claim on a letter ran out")
 
-    def meanwhile(self) -> None:
+    def while_waiting_for_reply(self) -> None:
         """A letter is made in its turn."""
 
     def answered(self, mail: Mail, stage: Stage, reply: Reply) -> None:
-        verdict = replies.judge(stage, reply)
+        verdict = replies.classify_reply(stage, reply)
         self.answers += 1
-        self.taken += verdict.meaning is Meaning.ACCEPTED
-        if verdict.meaning is Meaning.ACCEPTED:
-            self._end(mail.key, Outcome.ACCEPTED, str(reply))
-        elif verdict.meaning is Meaning.FAILED:
-            self._end(mail.key, Outcome.FAILED, str(reply))
+        self.taken += verdict.meaning is ReplyMeaning.ACCEPTED
+        if verdict.meaning is ReplyMeaning.ACCEPTED:
+            self._end(mail.token, Outcome.ACCEPTED, str(reply))
+        elif verdict.meaning is ReplyMeaning.FAILED:
+            self._end(mail.token, Outcome.FAILED, str(reply))
         else:
-            self._later(mail.key, str(reply))
+            self._later(mail.token, str(reply))
 
     def lost(self, mail: Mail, why: str) -> None:
-        self._end(mail.key, Outcome.UNKNOWN, why)
+        self._end(mail.token, Outcome.UNKNOWN, why)
 
     def put_back(self, why: str) -> None:
         """Free what was claimed and not handed over."""
@@ -170,8 +175,10 @@ class _Run:
         with self.db.read() as session:
             letter = session.get_one(Letter, letter_id)
             try:
-                return write(session, letter, signer=self.signer, base_url=self.base_url, now=self.clock())
-            except Unwanted as why:
+                return build_mail(
+                    session, letter, signer=self.signer, base_url=self.base_url, now=self.clock()
+                )
+            except LetterNotWanted as why:
                 outcome, words = Outcome.EXCLUDED, str(why)
             except OperationalError:
                 raise
@@ -185,12 +192,12 @@ class _Run:
         now = self.clock()
         ended = {"outcome": outcome.value, "reply": words[:500], "ended_at": now, "claimed_until": None}
         with self.db.begin() as session:
-            session.execute(self._ours(letter_id).values(ended), execution_options=PLAIN)
+            session.execute(self._ours(letter_id).values(ended), execution_options=WITHOUT_SYNC)
         self._fences.pop(letter_id, None)
 
     def _later(self, letter_id: int, words: str) -> None:
         """Give it back; after 48 hours of that it has failed."""
-        wait = replies.wait(self._fences[letter_id], self.first_wait)
+        wait = replies.next_wait(self._fences[letter_id], self.first_wait)
         if wait is None:
             self._end(letter_id, Outcome.FAILED, f"gave up: {words}")
             return
@@ -201,7 +208,7 @@ class _Run:
             "reply": words[:500],
         }
         with self.db.begin() as session:
-            session.execute(self._ours(letter_id).values(back), execution_options=PLAIN)
+            session.execute(self._ours(letter_id).values(back), execution_options=WITHOUT_SYNC)
         self._fences.pop(letter_id, None)
 
     def _ours(self, letter_id: int) -> Update:
@@ -211,27 +218,29 @@ class _Run:
         )
 
 
-def settle_abandoned(session: Session, now: datetime) -> int:
+def mark_abandoned_unknown(session: Session, now: datetime) -> int:
     """Letters that two processes died with end as unknown; gives how many."""
     gone = update(Letter).where(Letter.outcome.is_(None), Letter.handed_over, Letter.claimed_until < now)
-    gone = gone.where(Letter.attempts >= MOST_CRASHES)
+    gone = gone.where(Letter.attempts >= MAX_CRASHES)
     ended = {
         "outcome": Outcome.UNKNOWN.value,
         "reply": "the process ended while it was under way",
         "ended_at": now,
     }
-    rows = session.scalars(gone.values(ended).returning(Letter.id), execution_options=PLAIN).all()
+    rows = session.scalars(gone.values(ended).returning(Letter.id), execution_options=WITHOUT_SYNC).all()
     return len(rows)
 
 
-def _free(now: datetime) -> ColumnElement[bool]:
+def _is_unclaimed(now: datetime) -> ColumnElement[bool]:
     return or_(Letter.claimed_until.is_(None), Letter.claimed_until < now)
 
 
-def _due(now: datetime) -> Select[int]:
-    spent = Letter.handed_over & (Letter.attempts >= MOST_CRASHES)
-    waiting = select(Letter.id).where(Letter.outcome.is_(None), Letter.due_at <= now, _free(now), ~spent)
+def _due_statement(now: datetime) -> Select[int]:
+    spent = Letter.handed_over & (Letter.attempts >= MAX_CRASHES)
+    waiting = select(Letter.id).where(
+        Letter.outcome.is_(None), Letter.due_at <= now, _is_unclaimed(now), ~spent
+    )
     return waiting.order_by(Letter.due_at, Letter.id)
 
 
-__all__ = ["due", "post", "send_due", "settle_abandoned"]
+__all__ = ["has_due_letter", "enqueue_letter", "send_due_letters", "mark_abandoned_unknown"]

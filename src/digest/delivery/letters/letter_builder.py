@@ -7,49 +7,53 @@ from sqlalchemy.orm import Session
 
 from digest.audience import address as addresses
 from digest.audience import tokens
-from digest.audience.models import Standing, Subscriber, Subscription
-from digest.delivery.ledger.message_factory import envelope
+from digest.audience.models import Subscriber, Subscription, SubscriptionStatus
+from digest.delivery.ledger.message_factory import encode_recipient
 from digest.delivery.ledger.models import Letter
-from digest.delivery.letters.copies import again
-from digest.delivery.letters.outbox import COPY, TEST
-from digest.delivery.letters.test_sends import picks
+from digest.delivery.letters.copies import rebuild_mail
+from digest.delivery.letters.outbox import COPY_KIND, TEST_KIND
+from digest.delivery.letters.test_sends import pick_ids_for_topics
 from digest.editorial import editions, issues, users
 from digest.editorial.models import User
 from digest.publications import publications
 from digest.publications.models import Publication
-from digest.render.compile import press
-from digest.render.letters import letter as render
-from digest.render.message_template import Reader, masked
+from digest.render.compile import compile_issue
+from digest.render.compose import compose
+from digest.render.letters import render_letter as render
+from digest.render.message_template import MergeFields, encode_masked_address
 from digest.signing import Purpose, Signer
-from digest.smtp.client import Mail
-from digest.smtp.connect import compose
+from digest.smtp.mail import Mail
 
 CONFIRM_HOURS = "72 hours"
-SIGN_IN_MINUTES = f"{int(users.BY_LETTER.total_seconds()) // 60} minutes"
+SIGN_IN_MINUTES = f"{int(users.EMAIL_LINK_LIFETIME.total_seconds()) // 60} minutes"
 
 
-class Unwanted(Exception):
+class LetterNotWanted(Exception):
     """The letter must not be sent any more; the text says why: left, suppressed, erased."""
 
 
-def write(session: Session, letter: Letter, *, signer: Signer, base_url: str, now: datetime) -> Mail:
+def build_mail(session: Session, letter: Letter, *, signer: Signer, base_url: str, now: datetime) -> Mail:
     """The mail of a letter. The same letter has the same Message-ID each time.
 
     Raises Unwanted when its reader left, is suppressed or erased, and DigestError when it cannot be written.
     """
     publication = _publication(session, letter)
-    to = addressee(session, letter, publication.id)
-    recipient, wide = envelope(to)
+    to = find_recipient(session, letter, publication.id)
+    recipient, wide = encode_recipient(to)
     sender = publication.sender_address
-    if letter.kind == COPY:
-        data = again(session, int(json.loads(letter.facts)["issue_id"]), letter.subscriber_id or 0, signer)
-        return Mail(sender.encode("ascii"), recipient, data, wide, letter.id, dotless=True)
+    if letter.kind == COPY_KIND:
+        data = rebuild_mail(
+            session, int(json.loads(letter.facts)["issue_id"]), letter.subscriber_id or 0, signer
+        )
+        return Mail(sender.encode("ascii"), recipient, data, wide, letter.id, no_dot_stuffing=True)
     name = signer.minter(Purpose.BOUNCE).mint(0, letter.id).decode("ascii")
     message_id = f"{name}@{sender.rpartition('@')[2]}"
-    if letter.kind == TEST:
-        data = _test(session, letter, recipient, message_id.encode("ascii"), signer=signer, base_url=base_url)
+    if letter.kind == TEST_KIND:
+        data = _build_test_send(
+            session, letter, recipient, message_id.encode("ascii"), signer=signer, base_url=base_url
+        )
         return Mail(sender.encode("ascii"), recipient, data, wide, letter.id)
-    facts = _facts(session, letter, publication, signer=signer, base_url=base_url, now=now)
+    facts = _template_variables(session, letter, publication, signer=signer, base_url=base_url, now=now)
     rendered = render(letter.kind, facts)
     data = compose(
         sender=(publication.sender_name, sender),
@@ -67,26 +71,28 @@ def write(session: Session, letter: Letter, *, signer: Signer, base_url: str, no
     return Mail(envelope_sender, recipient, data, wide, letter.id)
 
 
-def addressee(session: Session, letter: Letter, publication_id: int) -> str:
+def find_recipient(session: Session, letter: Letter, publication_id: int) -> str:
     """Whom the letter goes to, as things stand now. Raises Unwanted."""
     if letter.address is not None:
         return letter.address
     if letter.user_id is not None:
         user = session.get(User, letter.user_id)
         if user is None or user.removed_at is not None:
-            raise Unwanted("gone")
+            raise LetterNotWanted("gone")
         return user.address
     subscriber = session.get(Subscriber, letter.subscriber_id)
     if subscriber is None or subscriber.address is None or subscriber.erased_at is not None:
-        raise Unwanted("erased")
+        raise LetterNotWanted("erased")
     # Whoever asks to be let in again may be written to once more; whoever complained never.
     if subscriber.suppressed_at is not None and (
         letter.kind != "confirm" or subscriber.suppressed_for == "complaint"
     ):
-        raise Unwanted("suppressed")
+        raise LetterNotWanted("suppressed")
     choice = session.get(Subscription, (subscriber.id, publication_id))
-    if letter.kind in {"welcome", COPY} and (choice is None or choice.standing != Standing.ACTIVE.value):
-        raise Unwanted("left")
+    if letter.kind in {"welcome", COPY_KIND} and (
+        choice is None or choice.status != SubscriptionStatus.ACTIVE.value
+    ):
+        raise LetterNotWanted("left")
     return subscriber.address
 
 
@@ -96,7 +102,7 @@ def _publication(session: Session, letter: Letter) -> Publication:
     return publications.find(session)
 
 
-def _facts(
+def _template_variables(
     session: Session,
     letter: Letter,
     publication: Publication,
@@ -106,7 +112,7 @@ def _facts(
     now: datetime,
 ) -> dict[str, object]:
     given: dict[str, object] = json.loads(letter.facts)
-    given["asked_at"] = _spoken(given.get("asked_at"), letter.created_at)
+    given["asked_at"] = _format_time(given.get("asked_at"), letter.created_at)
     facts: dict[str, object] = {
         "publication": publication.name,
         "postal_address": publication.postal_address,
@@ -116,10 +122,14 @@ def _facts(
     }
     if "link_path" in given:
         given["link_url"] = f"{base_url}{given.pop('link_path')}"
-    return facts | given | _links(session, letter, publication.id, signer=signer, base_url=base_url, now=now)
+    return (
+        facts
+        | given
+        | _link_variables(session, letter, publication.id, signer=signer, base_url=base_url, now=now)
+    )
 
 
-def _links(
+def _link_variables(
     session: Session, letter: Letter, publication_id: int, *, signer: Signer, base_url: str, now: datetime
 ) -> dict[str, object]:
     reader = letter.subscriber_id
@@ -135,25 +145,27 @@ def _links(
                 "preferences_url": f"{base_url}/preferences/{choose}",
             }
         case "sign_in" if letter.user_id:
-            token = users.sign_in_token(signer, session.get_one(User, letter.user_id), now)
+            token = users.create_sign_in_token(signer, session.get_one(User, letter.user_id), now)
             return {"sign_in_url": f"{base_url}/desk/enter/{token}"}
     return {}
 
 
-def _test(
+def _build_test_send(
     session: Session, letter: Letter, to: bytes, message_id: bytes, *, signer: Signer, base_url: str
 ) -> bytes:
     facts = json.loads(letter.facts)
-    issue = issues.by_id(session, int(facts["issue_id"]))
-    plain, escaped = masked(addresses.masked(str(letter.address)))
+    issue = issues.get_by_id(session, int(facts["issue_id"]))
+    plain, escaped = encode_masked_address(addresses.mask(str(letter.address)))
     leave = tokens.unsubscribe_token(signer, issue.publication_id, 0)
     choose = tokens.preferences_token(signer, issue.publication_id, 0)
-    edition = editions.edition(session, issue, base_url)
-    plate = press(edition, test=True).plate(picks(edition, facts.get("topics", ())))
-    return plate.fill(Reader(to, message_id, leave.encode(), choose.encode(), plain, escaped, click=b""))
+    edition = editions.build_edition(session, issue, base_url)
+    plate = compile_issue(edition, test=True).message_template(
+        pick_ids_for_topics(edition, facts.get("topics", ()))
+    )
+    return plate.fill(MergeFields(to, message_id, leave.encode(), choose.encode(), plain, escaped, click=b""))
 
 
-def _spoken(given: object, otherwise: datetime) -> str:
+def _format_time(given: object, otherwise: datetime) -> str:
     """A time as a person reads it; doors give it in ISO 8601."""
     try:
         at = datetime.fromisoformat(str(given)) if given else otherwise

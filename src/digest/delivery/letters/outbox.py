@@ -9,11 +9,11 @@ from sqlalchemy.orm import Session
 from digest.delivery.ledger.models import Letter
 from digest.errors import BadInput
 
-TEST = "test"  # a marked mail of an issue, to anybody
-COPY = "copy"  # a reader's own mail of an issue once more
+TEST_KIND = "test"  # a marked mail of an issue, to anybody
+COPY_KIND = "copy"  # a reader's own mail of an issue once more
 
 
-def post(
+def enqueue_letter(
     session: Session,
     kind: str,
     *,

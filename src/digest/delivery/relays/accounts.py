@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from digest.delivery.relays.throttle import ALL, Bucket, Day, Gate, Throttle
-from digest.rate_limit.shared import Pace
+from digest.delivery.relays.throttle import ALL_ACCOUNTS, DailyQuota, RateGate, Throttle, TokenBucket
+from digest.rate_limit.shared import SharedRateLimiter
 from digest.rates import WarmUp
 from digest.smtp.url import Relay
 
@@ -12,104 +12,110 @@ ASIDE_SECONDS = 15.0  # that an account is left alone when it refuses us for the
 
 
 @dataclass(frozen=True)
-class Limits:
+class SendLimits:
     """How fast mails of issues may leave, over all workers that share the pace's store."""
 
-    pace: Pace = field(default_factory=Pace)
+    rate_limiter: SharedRateLimiter = field(default_factory=SharedRateLimiter)
     rate: float | None = None  # mails a second
     domains: Mapping[str, float] = field(default_factory=dict)  # receiving domain -> mails a second
     warm_up: WarmUp | None = None  # of each account
 
 
 @dataclass
-class Account:
+class SmtpAccount:
     """One account, as the connections of this run see it."""
 
     relay: Relay
-    gate: Gate | None = None  # None: nothing limits it but the relay
-    day: Day | None = None
-    open_lines: int = 0
-    enough: bool = False  # it wants no more in this run
+    rate_gate: RateGate | None = None  # None: nothing limits it but the relay
+    daily_quota: DailyQuota | None = None
+    open_connections: int = 0
+    is_saturated: bool = False  # it wants no more in this run
 
-    def line(self, change: int) -> None:
+    def count_connection(self, change: int) -> None:
         """Count open lines up or down."""
-        self.open_lines += change
+        self.open_connections += change
 
 
-class Accounts:
+class SmtpAccounts:
     """All accounts of a run."""
 
-    def __init__(self, relay: Relay, limits: Limits, so_far: Callable[[float], int] = lambda _: 0) -> None:
+    def __init__(
+        self, relay: Relay, limits: SendLimits, so_far: Callable[[float], int] = lambda _: 0
+    ) -> None:
         """`so_far` tells how many mails of issues went since an epoch second."""
-        self._pace = limits.pace
-        self._fewer = False
-        together = [Bucket(limits.pace, ALL, limits.rate)] if limits.rate else []
-        self.all = [_account(one, limits, together, so_far) for one in relay.accounts]
+        self._rate_limiter = limits.rate_limiter
+        self._lost_account = False
+        together = [TokenBucket(limits.rate_limiter, ALL_ACCOUNTS, limits.rate)] if limits.rate else []
+        self.all = [_create_account(one, limits, together, so_far) for one in relay.accounts]
 
     def open(self) -> None:
         """A run begins."""
         for one in self.all:
-            if one.day is not None:
-                one.day.open()
+            if one.daily_quota is not None:
+                one.daily_quota.open()
 
     @property
-    def several(self) -> bool:
+    def has_several(self) -> bool:
         return len(self.all) > 1
 
-    def seats(self) -> list[Account]:
+    def free_slots(self) -> list[SmtpAccount]:
         """An entry for each connection that may be opened. When no account is to be used, all of them are tried."""
-        working = [one for one in self.all if not self._back_in(one)] or self.all
-        shares = shared_out([one.relay for one in working])
+        working = [one for one in self.all if not self._seconds_until_available(one)] or self.all
+        shares = distribute_connections([one.relay for one in working])
         return [one for one, share in zip(working, shares, strict=True) for _ in range(share)]
 
-    def in_turn(self) -> list[Account]:
+    def by_availability(self) -> list[SmtpAccount]:
         """All accounts, those that work first: for a single mail any of them will do."""
-        return sorted(self.all, key=self._aside)
+        return sorted(self.all, key=self._is_backed_off)
 
-    def charge(self, account: Account, mails: int) -> None:
+    def debit(self, account: SmtpAccount, mails: int) -> None:
         """Count mails that do not wait for a place: those that do wait longer."""
-        if account.gate is not None:
-            account.gate.charge(mails)
+        if account.rate_gate is not None:
+            account.rate_gate.debit(mails)
 
-    def set_aside(self, account: Account) -> bool:
+    def back_off(self, account: SmtpAccount) -> bool:
         """Leave an account alone for a while, longer each time; False when no other one works."""
-        account.enough = True
-        if not self.several:
+        account.is_saturated = True
+        if not self.has_several:
             return False
-        self._pace.time_out(account.relay.key, ASIDE_SECONDS)
-        self._fewer = any(self._back_in(one) == 0 for one in self.all if one is not account)
-        return self._fewer
+        self._rate_limiter.back_off(account.relay.key, ASIDE_SECONDS)
+        self._lost_account = any(
+            self._seconds_until_available(one) == 0 for one in self.all if one is not account
+        )
+        return self._lost_account
 
-    def take_over(self) -> bool:
+    def needs_takeover(self) -> bool:
         """Whether others have to go on with what an account left since this was asked last."""
-        fewer, self._fewer = self._fewer, False
+        fewer, self._lost_account = self._lost_account, False
         return fewer
 
-    def works(self, account: Account) -> None:
+    def mark_working(self, account: SmtpAccount) -> None:
         """It takes mails: the next time-out is a short one again."""
-        if self.several:
-            self._pace.let_in(account.relay.key)
+        if self.has_several:
+            self._rate_limiter.reset_backoff(account.relay.key)
 
-    def rest(self, account: Account) -> float:
+    def pause_until_quota(self, account: SmtpAccount) -> float:
         """Nothing more of `account` today: seconds until there is one to go on with, 0 when there is another now."""
-        account.enough = True
-        return min(self._back_in(one) for one in self.all)
+        account.is_saturated = True
+        return min(self._seconds_until_available(one) for one in self.all)
 
     def close(self) -> None:
         """The run is over: what was fetched and not used goes back."""
         for one in self.all:
-            if one.day is not None:
-                one.day.close()
+            if one.daily_quota is not None:
+                one.daily_quota.close()
 
-    def _aside(self, account: Account) -> bool:
-        return self.several and self._pace.left(account.relay.key) > 0
+    def _is_backed_off(self, account: SmtpAccount) -> bool:
+        return self.has_several and self._rate_limiter.backoff_remaining(account.relay.key) > 0
 
-    def _back_in(self, account: Account) -> float:
-        spent = account.day.wait() if account.day is not None else 0.0
-        return max(spent, self._pace.left(account.relay.key) if self.several else 0.0)
+    def _seconds_until_available(self, account: SmtpAccount) -> float:
+        spent = account.daily_quota.seconds_until_available() if account.daily_quota is not None else 0.0
+        return max(
+            spent, self._rate_limiter.backoff_remaining(account.relay.key) if self.has_several else 0.0
+        )
 
 
-def shared_out(relays: Sequence[Relay]) -> list[int]:
+def distribute_connections(relays: Sequence[Relay]) -> list[int]:
     """How many connections each account opens: its own number, or by weight where one has a weight."""
     if all(one.weight is None for one in relays):
         return [one.connections for one in relays]
@@ -121,10 +127,10 @@ def shared_out(relays: Sequence[Relay]) -> list[int]:
     ]
 
 
-def _account(
-    relay: Relay, limits: Limits, together: Sequence[Bucket], so_far: Callable[[float], int]
-) -> Account:
-    day = Day(limits.pace, relay.key, limits.warm_up, so_far) if limits.warm_up else None
-    own = [Bucket(limits.pace, relay.key, relay.rate)] if relay.rate else []
+def _create_account(
+    relay: Relay, limits: SendLimits, together: Sequence[TokenBucket], so_far: Callable[[float], int]
+) -> SmtpAccount:
+    day = DailyQuota(limits.rate_limiter, relay.key, limits.warm_up, so_far) if limits.warm_up else None
+    own = [TokenBucket(limits.rate_limiter, relay.key, relay.rate)] if relay.rate else []
     gates: list[Throttle] = [*([day] if day else []), *own, *together]
-    return Account(relay, Gate(gates) if gates else None, day)
+    return SmtpAccount(relay, RateGate(gates) if gates else None, day)

@@ -8,12 +8,14 @@ from typing import Final
 
 from digest.errors import DigestError
 from digest.publications.models import Publication
-from digest.render.letters import letter
-from digest.smtp.client import LineLost, Mail, Reply, Stage
-from digest.smtp.connect import Refused, compose, connect
+from digest.render.compose import compose
+from digest.render.letters import render_letter
+from digest.smtp.connect import RelayRefused, connect
+from digest.smtp.mail import ConnectionLost, Mail
+from digest.smtp.replies import Reply, Stage
 from digest.smtp.url import Relay
 
-PATIENCE: Final = 15.0  # seconds; the one who asked sits and waits
+TIMEOUT_SECONDS: Final = 15.0  # seconds; the one who asked sits and waits
 
 # What usually stands behind a refusal at each stage, and what mends it.
 _REFUSED: Final[Mapping[Stage, tuple[str, str]]] = {
@@ -61,26 +63,26 @@ _SILENT: Final = (
 
 
 @dataclass(frozen=True)
-class Answer:
+class RelayTestResult:
     """What came of a test over one account: `said` are the relay's own words, the others ours."""
 
-    where: str
-    good: bool
-    words: str
-    said: str
-    mend: str = ""
+    server: str
+    is_ok: bool
+    summary: str
+    reply: str
+    fix: str = ""
 
 
-class _Watch:
+class LastReplyObserver:
     """Keeps the one reply that decides."""
 
     def __init__(self) -> None:
         self.stage, self.reply = Stage.CONNECT, Reply(0, "nothing was answered")
 
-    def meanwhile(self) -> None:
+    def while_waiting_for_reply(self) -> None:
         """There is but one mail."""
 
-    def handing_over(self, mail: Mail) -> None:
+    def before_body(self, mail: Mail) -> None:
         """Nothing is to be written down: a test may be sent twice."""
 
     def answered(self, _mail: Mail, stage: Stage, reply: Reply) -> None:
@@ -90,42 +92,44 @@ class _Watch:
         self.stage, self.reply = Stage.BODY, Reply(0, why)
 
 
-def try_out(
+def test_relay(
     relay: Relay,
     publication: Publication,
     to: str,
     *,
     now: datetime,
-    patience: float = PATIENCE,
-) -> list[Answer]:
+    timeout: float = TIMEOUT_SECONDS,
+) -> list[RelayTestResult]:
     """Send a test to `to` over each account of the relay; never raises for what a relay does, and soon comes back."""
-    mail = _mail(publication, to, now)
-    return [_over(account, mail, patience) for account in relay.accounts]
+    mail = _build_test_mail(publication, to, now)
+    return [_test_account(account, mail, timeout) for account in relay.accounts]
 
 
-def _over(account: Relay, mail: Mail, patience: float) -> Answer:
+def _test_account(account: Relay, mail: Mail, patience: float) -> RelayTestResult:
     where = f"{account.host}:{account.port}"
     until = time.monotonic() + patience
-    watch = _Watch()
+    watch = LastReplyObserver()
     try:
         line = connect(account, stopping=lambda: time.monotonic() > until)
-    except Refused as refusal:
-        return _refused(where, refusal.stage, refusal.reply)
-    except LineLost as lost:
+    except RelayRefused as refusal:
+        return _refused_result(where, refusal.stage, refusal.reply)
+    except ConnectionLost as lost:
         slow = time.monotonic() > until
-        return _unreached(where, f"no answer within {patience:.0f} s" if slow else str(lost), lost.reply)
+        return _unreachable_result(
+            where, f"no answer within {patience:.0f} s" if slow else str(lost), lost.reply
+        )
     try:
-        line.converse([mail], watch)
+        line.send_all_blocking([mail], watch)
         line.quit()
-    except LineLost as lost:
+    except ConnectionLost as lost:
         line.close()
-        return _unreached(where, str(lost), lost.reply)
+        return _unreachable_result(where, str(lost), lost.reply)
     if watch.reply.code // 100 == 2:  # noqa: PLR2004  RFC 5321: taken
-        return Answer(where, True, "It took the test mail.", str(watch.reply))
-    return _refused(where, watch.stage, watch.reply)
+        return RelayTestResult(where, True, "It took the test mail.", str(watch.reply))
+    return _refused_result(where, watch.stage, watch.reply)
 
 
-def _refused(where: str, stage: Stage, reply: Reply) -> Answer:
+def _refused_result(where: str, stage: Stage, reply: Reply) -> RelayTestResult:
     words, mend = _REFUSED[stage]
     text = reply.text.lower()
     if "certificate" in text:
@@ -134,15 +138,15 @@ def _refused(where: str, stage: Stage, reply: Reply) -> Answer:
         words, mend = _ENCRYPT
     elif 400 <= reply.code < 500:  # noqa: PLR2004  RFC 5321: not now
         words, mend = _LATER
-    return Answer(where, False, words, str(reply), mend)
+    return RelayTestResult(where, False, words, str(reply), mend)
 
 
-def _unreached(where: str, why: str, reply: Reply) -> Answer:
+def _unreachable_result(where: str, why: str, reply: Reply) -> RelayTestResult:
     words, mend = _LATER if 400 <= reply.code < 500 else _SILENT  # noqa: PLR2004  RFC 5321: not now
-    return Answer(where, False, words, why, mend)
+    return RelayTestResult(where, False, words, why, mend)
 
 
-def _mail(publication: Publication, to: str, now: datetime) -> Mail:
+def _build_test_mail(publication: Publication, to: str, now: datetime) -> Mail:
     facts = {
         "publication": publication.name,
         "postal_address": publication.postal_address,
@@ -150,7 +154,7 @@ def _mail(publication: Publication, to: str, now: datetime) -> Mail:
         "heading": "the relay takes our mail",
         "paragraphs": ["This is a test from the set-up. If you can read it, issues can go out this way."],
     }
-    made, sender = letter("notice", facts), publication.sender_address
+    made, sender = render_letter("notice", facts), publication.sender_address
     try:
         data = compose(
             sender=(publication.sender_name, sender),

@@ -5,7 +5,7 @@ from datetime import timedelta
 from enum import Enum, auto
 from typing import NamedTuple
 
-from digest.smtp.client import Reply, Stage
+from digest.smtp.replies import Reply, Stage
 
 GIVE_UP_AFTER = timedelta(hours=48)
 LONGEST_WAIT = timedelta(hours=4)
@@ -17,7 +17,7 @@ _BAD_ADDRESS = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"})
 _BAD_ADDRESS_CODES = frozenset({551, 553, 556})
 
 
-class Meaning(Enum):
+class ReplyMeaning(Enum):
     """What follows from a reply."""
 
     ACCEPTED = auto()
@@ -27,33 +27,33 @@ class Meaning(Enum):
     BUSY = auto()  # the relay as a whole, not now
 
 
-class Verdict(NamedTuple):
+class ReplyVerdict(NamedTuple):
     """A reply's meaning and a short reason that many readers share."""
 
-    meaning: Meaning
+    meaning: ReplyMeaning
     reason: str
     bad_address: bool = False  # there is no such mailbox: worth suppressing
 
 
-def judge(stage: Stage, reply: Reply) -> Verdict:
+def classify_reply(stage: Stage, reply: Reply) -> ReplyVerdict:
     """What `reply` at `stage` means. A 2yz at the end of the data is the only acceptance there is."""
     code, enhanced = reply.code, reply.enhanced
     reason = reply.status
     if stage is Stage.BODY and code // 100 == 2:  # noqa: PLR2004 RFC 5321
-        return Verdict(Meaning.ACCEPTED, "")
+        return ReplyVerdict(ReplyMeaning.ACCEPTED, "")
     if code in _LOGIN or enhanced.startswith("5.7.") or enhanced in _OURS:
-        return Verdict(Meaning.REFUSED, reason)
+        return ReplyVerdict(ReplyMeaning.REFUSED, reason)
     if stage in {Stage.CONNECT, Stage.LOGIN, Stage.MAIL}:
-        return Verdict(Meaning.REFUSED if code // 100 == 5 else Meaning.BUSY, reason)  # noqa: PLR2004 RFC 5321
+        return ReplyVerdict(ReplyMeaning.REFUSED if code // 100 == 5 else ReplyMeaning.BUSY, reason)  # noqa: PLR2004 RFC 5321
     if code // 100 == 4:  # noqa: PLR2004 RFC 5321
-        return Verdict(Meaning.LATER, reason)
+        return ReplyVerdict(ReplyMeaning.LATER, reason)
     if code == 552 and not enhanced:  # noqa: PLR2004 at the end of data it is the mail's size, before it the mailbox's
-        return Verdict(Meaning.LATER if stage is Stage.RCPT else Meaning.REFUSED, reason)
+        return ReplyVerdict(ReplyMeaning.LATER if stage is Stage.RCPT else ReplyMeaning.REFUSED, reason)
     bad = enhanced in _BAD_ADDRESS or (not enhanced and code in _BAD_ADDRESS_CODES)
-    return Verdict(Meaning.FAILED, reason, bad_address=bad)
+    return ReplyVerdict(ReplyMeaning.FAILED, reason, bad_address=bad)
 
 
-def wait(attempts: int, first: timedelta) -> timedelta | None:
+def next_wait(attempts: int, first: timedelta) -> timedelta | None:
     """How long to wait after try number `attempts` (from 1) failed; None when 48 hours would pass: give up.
 
     The waits double from `first` and are shaken by a fifth, so that a thousand readers do not come back at once.

@@ -6,63 +6,69 @@ from datetime import datetime
 from sqlalchemy import BigInteger, ColumnElement, case, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from digest.db import PLAIN
+from digest.db import WITHOUT_SYNC
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue
 from digest.delivery.release import canary
 from digest.editorial.models import Issue, State
 
-SIZE = 1000  # mails in a batch
-CHUNK = 20_000  # deliveries cut in one transaction
-OPEN = (State.SENDING, State.SENT)  # in a sent issue a person may have asked for one more try
+BATCH_SIZE = 1000  # mails in a batch
+CHUNK_SIZE = 20_000  # deliveries cut in one transaction
+OPEN_STATES = (State.SENDING, State.SENT)  # in a sent issue a person may have asked for one more try
 
 
-def make(session: Session, issue_id: int, mails: int, now: datetime, *, of_canary: bool = False) -> list[int]:
+def create_batches(
+    session: Session, issue_id: int, mails: int, now: datetime, *, is_canary: bool = False
+) -> list[int]:
     """Empty batches with room for `mails`, and for some that may come in between; `settle` removes what is left."""
     rows = [
-        {"issue_id": issue_id, "due_at": now, "size": 0, "canary": of_canary}
-        for _ in range(-(-mails // SIZE) + 1)
+        {"issue_id": issue_id, "due_at": now, "size": 0, "is_canary": is_canary}
+        for _ in range(-(-mails // BATCH_SIZE) + 1)
     ]
     made = session.scalars(insert(Batch).returning(Batch.id, sort_by_parameter_order=True), rows)
     return sorted(made)
 
 
-def seated(batch_ids: Sequence[int], seat: ColumnElement[int]) -> ColumnElement[int | None]:
+def batch_expression(batch_ids: Sequence[int], seat: ColumnElement[int]) -> ColumnElement[int | None]:
     """The batch in which a seat is, counted from 0 over all of these; NULL for none, and when they are full.
 
     A look-up in words: a join with the new batches costs a third of the whole freeze.
     """
-    return case(dict(enumerate(batch_ids)), value=seat.op("/", return_type=BigInteger())(SIZE))
+    return case(dict(enumerate(batch_ids)), value=seat.op("/", return_type=BigInteger())(BATCH_SIZE))
 
 
-def settle(session: Session, batch_ids: list[int]) -> int:
+def finalize_batches(session: Session, batch_ids: list[int]) -> int:
     """Count what each new batch holds, and remove the empty ones; gives the number of mails in them."""
     held = select(func.count()).where(Delivery.batch_id == Batch.id).scalar_subquery()
-    session.execute(update(Batch).where(Batch.id.in_(batch_ids)).values(size=held), execution_options=PLAIN)
+    session.execute(
+        update(Batch).where(Batch.id.in_(batch_ids)).values(size=held), execution_options=WITHOUT_SYNC
+    )
     empty = delete(Batch).where(Batch.id.in_(batch_ids), Batch.size == 0)
-    session.execute(empty, execution_options=PLAIN)
+    session.execute(empty, execution_options=WITHOUT_SYNC)
     return session.scalar(select(func.coalesce(func.sum(Batch.size), 0)).where(Batch.id.in_(batch_ids))) or 0
 
 
-def release_retries(session: Session, now: datetime, limit: int = CHUNK) -> int:
+def batch_retries(session: Session, now: datetime, limit: int = CHUNK_SIZE) -> int:
     """Put those whose waiting time is over into new batches; gives how many there were, up to `limit` per issue."""
     waiting = select(Delivery.issue_id).where(Delivery.due_at <= now, Delivery.outcome.is_(None))
-    going = select(Issue.id).where(Issue.state.in_(OPEN), Issue.id.in_(waiting))
+    going = select(Issue.id).where(Issue.state.in_(OPEN_STATES), Issue.id.in_(waiting))
     # A canary stays together until somebody has looked at it; who waits for more answers tries it again, alone.
     unseen = select(FrozenIssue.issue_id).where(
-        FrozenIssue.canary > 0, FrozenIssue.canary_passed_at.is_(None)
+        FrozenIssue.canary_size > 0, FrozenIssue.canary_passed_at.is_(None)
     )
-    first = going.where(Issue.id.in_(select(FrozenIssue.issue_id).where(canary.unjudged())))
+    first = going.where(Issue.id.in_(select(FrozenIssue.issue_id).where(canary.awaits_judgement())))
     rest = going.where(Issue.id.not_in(unseen))
-    again = sum(_cut(session, one, now, limit, of_canary=True) for one in session.scalars(first).all())
-    return again + sum(_cut(session, one, now, limit) for one in session.scalars(rest).all())
+    again = sum(
+        _fill_batches(session, one, now, limit, of_canary=True) for one in session.scalars(first).all()
+    )
+    return again + sum(_fill_batches(session, one, now, limit) for one in session.scalars(rest).all())
 
 
-def cut_loose(session: Session, issue_id: int, now: datetime) -> int:
+def batch_unassigned(session: Session, issue_id: int, now: datetime) -> int:
     """Put those of an issue who are in no batch into one, up to a chunk; gives how many."""
-    return _cut(session, issue_id, now, CHUNK, loose=True)
+    return _fill_batches(session, issue_id, now, CHUNK_SIZE, loose=True)
 
 
-def _cut(
+def _fill_batches(
     session: Session,
     issue_id: int,
     now: datetime,
@@ -81,14 +87,16 @@ def _cut(
     number = session.scalar(select(func.count()).select_from(chosen)) or 0
     if not number:
         return 0
-    ids = make(session, issue_id, number, now, of_canary=of_canary)
+    ids = create_batches(session, issue_id, number, now, is_canary=of_canary)
     place = (func.row_number().over(order_by=chosen.c.subscriber_id) - 1).label("number")
     ranked = select(chosen.c.issue_id, chosen.c.subscriber_id, place).subquery("ranked")
     session.execute(
         update(Delivery)
         # By the whole key: with the issue as a constant PostgreSQL may take it for one row, and try each on all of it.
         .where(Delivery.issue_id == ranked.c.issue_id, Delivery.subscriber_id == ranked.c.subscriber_id)
-        .values(batch_id=seated(ids, ranked.c.number), place=ranked.c.number % SIZE, due_at=None),
-        execution_options=PLAIN,
+        .values(
+            batch_id=batch_expression(ids, ranked.c.number), seq=ranked.c.number % BATCH_SIZE, due_at=None
+        ),
+        execution_options=WITHOUT_SYNC,
     )
-    return settle(session, ids)
+    return finalize_batches(session, ids)

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import BigInteger, Select, Subquery, case, cast, func, insert, literal, null, select
 from sqlalchemy.orm import Session, defer
 
-from digest.audience import reach, topics
+from digest.audience import eligibility, topics
 from digest.audience.models import Subscription, TopicChoice
-from digest.delivery.ledger.message_factory import Maker
+from digest.delivery.ledger.message_factory import MessageFactory
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Outcome
 from digest.delivery.release import batches, canary
-from digest.delivery.release.forecast import left_since
+from digest.delivery.release.forecast import unsubscribed_since
 from digest.editorial import editions, issues, transitions
 from digest.editorial.checks.report import run_checks
 from digest.editorial.models import Issue, State
@@ -50,46 +50,48 @@ def freeze(
         pressed=stored,
         sha256=hashlib.sha256(stored).hexdigest(),
         template_version=pressed.template_version,
-        key_id=signer.newest,
+        key_id=signer.newest_key_id,
         frozen_at=now,
     )
     session.add(frozen)
     session.flush()
-    Maker.of(session, issue.id, signer).check()
+    MessageFactory.load(session, issue.id, signer).check_line_endings()
     links.store(
         session, issue.id, [(link.number, link.pick_id, link.url, link.label) for link in pressed.links]
     )
 
 
-def freeze_step(session: Session, issue_id: int, now: datetime, limit: int = batches.CHUNK) -> bool:
+def write_next_audience(
+    session: Session, issue_id: int, now: datetime, limit: int = batches.CHUNK_SIZE
+) -> bool:
     """Write the next readers of the audience down; True when all are, and the count is right.
 
     Goes through `limit` subscriptions, whoever they belong to. May be called again after any crash and by two at
     once: it goes on behind the last reader that was committed.
     """
-    mine = select(FrozenIssue).where(FrozenIssue.issue_id == issue_id).options(defer(FrozenIssue.pressed))
+    mine = select(FrozenIssue).where(FrozenIssue.issue_id == issue_id).options(defer(FrozenIssue.compiled))
     frozen = session.scalars(mine.with_for_update()).one_or_none()
     if frozen is None or frozen.audience_done_at is not None:  # taken back in its hold, or all there
         return True
     issue = session.get_one(Issue, issue_id, populate_existing=True)
     if issue.state not in {State.SENDING, State.PAUSED}:
         return True
-    last, most = _next_run(session, frozen.audience_upto, limit)
+    last, most = _next_range(session, frozen.audience_upto, limit)
     if last is None:
-        return _finished(session, frozen, now)
-    frozen.planned += _write(session, issue, frozen, last=last, most=most, now=now)
+        return _verify_audience(session, frozen, now)
+    frozen.planned += _write_deliveries(session, issue, frozen, last=last, most=most, now=now)
     frozen.audience_upto = last
     return False
 
 
-def unfinished(session: Session) -> list[int]:
+def list_unfinished(session: Session) -> list[int]:
     """The issues on their way out whose audience is not all written down; one that is paused waits."""
     open_ = select(FrozenIssue.issue_id).join(Issue, Issue.id == FrozenIssue.issue_id)
     going = open_.where(FrozenIssue.audience_done_at.is_(None), Issue.state == State.SENDING)
     return list(session.scalars(going.order_by(FrozenIssue.frozen_at, FrozenIssue.issue_id)))
 
 
-def _next_run(session: Session, upto: int, limit: int) -> tuple[int | None, int]:
+def _next_range(session: Session, upto: int, limit: int) -> tuple[int | None, int]:
     """The last of the next `limit` subscriptions behind subscriber `upto`, and how many there are."""
     ids = select(Subscription.subscriber_id).where(Subscription.subscriber_id > upto)
     run = ids.order_by(Subscription.subscriber_id).limit(limit).subquery()
@@ -97,18 +99,18 @@ def _next_run(session: Session, upto: int, limit: int) -> tuple[int | None, int]
     return last, most
 
 
-def _write(
+def _write_deliveries(
     session: Session, issue: Issue, frozen: FrozenIssue, *, last: int, most: int, now: datetime
 ) -> int:
     """A row per reader up to `last`: those to be mailed in batches, the others with their outcome; gives how many."""
-    ids = batches.make(session, issue.id, most, now)
-    seats = _seats(session, issue, frozen, last)
+    ids = batches.create_batches(session, issue.id, most, now)
+    seats = _numbered_readers(session, issue, frozen, last)
     free = seats.c.reason.is_(None)
     values = {
         Delivery.issue_id: literal(issue.id),
         Delivery.subscriber_id: seats.c.subscriber_id,
-        Delivery.batch_id: batches.seated(ids, seats.c.seat),
-        Delivery.place: seats.c.seat % batches.SIZE,
+        Delivery.batch_id: batches.batch_expression(ids, seats.c.seat),
+        Delivery.seq: seats.c.seat % batches.BATCH_SIZE,
         Delivery.variant: seats.c.variant,
         Delivery.outcome: case((free, None), else_=Outcome.EXCLUDED.value),
         Delivery.reason: seats.c.reason,
@@ -119,18 +121,18 @@ def _write(
         insert(Delivery).from_select(list(values), select(*values.values()), include_defaults=False),
         execution_options={"preserve_rowcount": True},
     )
-    batches.settle(session, ids)
+    batches.finalize_batches(session, ids)
     return written.rowcount  # type: ignore[attr-defined,no-any-return] # an INSERT gives a cursor's result
 
 
-def _seats(session: Session, issue: Issue, frozen: FrozenIssue, last: int) -> Subquery:
+def _numbered_readers(session: Session, issue: Issue, frozen: FrozenIssue, last: int) -> Subquery:
     """The readers up to `last` (subscriber_id, reason, variant) with a seat, from 0, for each who is to be mailed."""
     run = (frozen.audience_upto, last)
-    since = left_since(session, issue, frozen.frozen_at)
-    readers = reach.audience(issue.publication_id, frozen.frozen_at, since, run)
-    chose = topics.anybody_chose(session, issue.publication_id)
+    since = unsubscribed_since(session, issue, frozen.frozen_at)
+    readers = eligibility.audience(issue.publication_id, frozen.frozen_at, since, run)
+    chose = topics.has_any_choices(session, issue.publication_id)
     rows = (
-        _narrowed(readers, frozen, issue.publication_id, run)
+        _with_variants(readers, frozen, issue.publication_id, run)
         if chose
         else readers.add_columns(cast(null(), BigInteger).label("variant"))
     ).subquery("readers")
@@ -142,24 +144,24 @@ def _seats(session: Session, issue: Issue, frozen: FrozenIssue, last: int) -> Su
     return select(*columns).subquery("seats")
 
 
-def _narrowed(
+def _with_variants(
     readers: Select[int, str | None], frozen: FrozenIssue, publication_id: int, run: tuple[int, int]
 ) -> Select[int, str | None, int | None]:
     """The readers of a run with the blocks that each wants, by the topics they chose."""
     blocks = [block.topics for block in from_json(frozen.edition).blocks]
     chosen = TopicChoice.subscriber_id
-    wanted = topics.variants(publication_id, blocks).where(chosen > run[0], chosen <= run[1])
-    return topics.narrowed(readers, wanted, len(blocks))
+    wanted = topics.variant_query(publication_id, blocks).where(chosen > run[0], chosen <= run[1])
+    return topics.narrow_audience(readers, wanted, len(blocks))
 
 
-def _finished(session: Session, frozen: FrozenIssue, now: datetime) -> bool:
+def _verify_audience(session: Session, frozen: FrozenIssue, now: datetime) -> bool:
     """Count anew what was written, batch by batch and row by row, before anything may be sent."""
     of_issue, open_here = Delivery.issue_id == frozen.issue_id, Delivery.outcome.is_(None)
     loose_here = open_here & Delivery.batch_id.is_(None)
     sums = (func.count(), func.count().filter(open_here), func.count().filter(loose_here))
     rows, open_, loose = session.execute(select(*sums).where(of_issue)).one()
     if loose:
-        batches.cut_loose(session, frozen.issue_id, now)
+        batches.batch_unassigned(session, frozen.issue_id, now)
         return False
     room = session.scalar(
         select(func.coalesce(func.sum(Batch.size), 0)).where(Batch.issue_id == frozen.issue_id)
@@ -169,6 +171,6 @@ def _finished(session: Session, frozen: FrozenIssue, now: datetime) -> bool:
             f"the audience of issue row {frozen.issue_id} does not add up: {frozen.planned} planned, {rows} written, "
             f"{open_} to be mailed, {room} in batches; nothing was sent"
         )
-    canary.set_apart(session, frozen, open_, now)
+    canary.create_canary(session, frozen, open_, now)
     frozen.audience_done_at = now
     return True

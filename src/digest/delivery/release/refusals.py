@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from digest.delivery.ledger.masking import masked
+from digest.delivery.ledger.masking import mask_addresses
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Outcome
 from digest.delivery.letters import notices
 from digest.editorial import transitions
@@ -16,106 +16,114 @@ from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed
 
 LOG = logging.getLogger(__name__)
-WINDOW = 1000  # mails that ended, at least: fewer say nothing
-STOP = 0.10  # of them refused
-_BATCHES = 64
+MIN_ANSWERS = 1000  # mails that ended, at least: fewer say nothing
+MAX_REFUSED_SHARE = 0.10  # of them refused
+_MAX_BATCHES = 64
 # Waiting in vain says something of a receiver and nothing of our list.
-_REFUSED = (Delivery.outcome == Outcome.FAILED.value) & ~func.coalesce(Delivery.reason, "").startswith(
+_IS_REFUSED = (Delivery.outcome == Outcome.FAILED.value) & ~func.coalesce(Delivery.reason, "").startswith(
     "gave up"
 )
 
 
 @dataclass(frozen=True)
-class Seen:
+class RefusalCounts:
     """Of so many mails that the relay answered, so many recipients were refused."""
 
     answered: int
     refused: int
 
-    def above(self, share: float) -> bool:
+    def exceeds(self, share: float) -> bool:
         """Whether more than `share` were refused."""
         return self.refused > share * self.answered
 
 
-def watch(session: Session, now: datetime) -> list[int]:
+def pause_refused_issues(session: Session, now: datetime) -> list[int]:
     """Stop every issue of whose latest 1,000 or so mails more than a tenth were refused; gives those issues' rows.
 
     Reads a few thousand rows by their index, however large the audience is. What ended before a person resumed the
     issue is not held against it again.
     """
     going = (
-        select(FrozenIssue.issue_id, FrozenIssue.watched_from)
+        select(FrozenIssue.issue_id, FrozenIssue.refusals_counted_from)
         .join(Issue, Issue.id == FrozenIssue.issue_id)
         .where(Issue.state == State.SENDING, FrozenIssue.audience_done_at.is_not(None))
     )
     return [
-        issue_id for issue_id, since in session.execute(going).all() if _watch(session, issue_id, since, now)
+        issue_id
+        for issue_id, since in session.execute(going).all()
+        if _pause_if_refused(session, issue_id, since, now)
     ]
 
 
-def seen(session: Session, batch_ids: Sequence[int], since: datetime | None = None) -> Seen:
+def count_refusals(
+    session: Session, batch_ids: Sequence[int], since: datetime | None = None
+) -> RefusalCounts:
     """Count the answers in these batches, those after `since` alone when it is given."""
     ended = Delivery.outcome.in_((Outcome.ACCEPTED.value, Outcome.FAILED.value))
-    rows = select(func.count(), func.count().filter(_REFUSED)).where(Delivery.batch_id.in_(batch_ids), ended)
+    rows = select(func.count(), func.count().filter(_IS_REFUSED)).where(
+        Delivery.batch_id.in_(batch_ids), ended
+    )
     if since is not None:
         rows = rows.where(Delivery.ended_at > since)
     answered, refused = session.execute(rows).one()
-    return Seen(answered, refused)
+    return RefusalCounts(answered, refused)
 
 
-def words(session: Session, batch_ids: Sequence[int]) -> str:
+def most_common_reply(session: Session, batch_ids: Sequence[int]) -> str:
     """What the relay said most often when it refused readers of these batches, without their addresses."""
-    rows = select(Delivery.reply).where(Delivery.batch_id.in_(batch_ids), _REFUSED)
+    rows = select(Delivery.reply).where(Delivery.batch_id.in_(batch_ids), _IS_REFUSED)
     most = rows.group_by(Delivery.reply).order_by(func.count().desc(), Delivery.reply).limit(1)
-    return masked(session.scalar(most) or "")
+    return mask_addresses(session.scalar(most) or "")
 
 
-def halt(session: Session, issue_id: int, why: str, now: datetime) -> bool:
+def pause_and_notify(session: Session, issue_id: int, why: str, now: datetime) -> bool:
     """Pause a going issue and tell the editors why; False when somebody else stopped it first."""
     issue = session.get_one(Issue, issue_id, populate_existing=True)
     if issue.state != State.SENDING:
         return False
     try:
-        transitions.move(session, issue, State.PAUSED, now=now, by="clock", why=why)
+        transitions.change_state(session, issue, State.PAUSED, now=now, actor="clock", reason=why)
     except NotAllowed:
         return False
-    notices.halted(session, issue, now)
+    notices.notify_refusals(session, issue, now)
     return True
 
 
-def unfit(session: Session, issue_id: int, was: State, why: str, now: datetime) -> None:
+def pause_unsendable(session: Session, issue_id: int, was: State, why: str, now: datetime) -> None:
     """Pause an issue that cannot be frozen (`was` scheduled) or counted (`was` sending), and tell whom it concerns."""
     issue = session.get_one(Issue, issue_id, populate_existing=True)
     if issue.state != was:  # another clock or a person was faster
         return
     try:
-        transitions.move(session, issue, State.PAUSED, now=now, by="clock", why=why)
+        transitions.change_state(session, issue, State.PAUSED, now=now, actor="clock", reason=why)
     except NotAllowed:
         return
-    tell = notices.paused if was == State.SCHEDULED else notices.uncounted
+    tell = notices.notify_not_sent if was == State.SCHEDULED else notices.notify_audience_error
     tell(session, issue, now)
 
 
-def _watch(session: Session, issue_id: int, since: datetime | None, now: datetime) -> bool:
-    batch_ids = _latest(session, issue_id)
-    found = seen(session, batch_ids, since)
-    if found.answered < WINDOW or not found.above(STOP):
+def _pause_if_refused(session: Session, issue_id: int, since: datetime | None, now: datetime) -> bool:
+    batch_ids = _latest_batches(session, issue_id)
+    found = count_refusals(session, batch_ids, since)
+    if found.answered < MIN_ANSWERS or not found.exceeds(MAX_REFUSED_SHARE):
         return False
-    said = words(session, batch_ids)
+    said = most_common_reply(session, batch_ids)
     why = f"{found.refused:,} of the last {found.answered:,} mails were refused: {said}; look, then resume"
-    halted = halt(session, issue_id, why, now)
+    halted = pause_and_notify(session, issue_id, why, now)
     if halted:
         LOG.warning("issue stopped by refusals", extra={"issue": issue_id, **vars(found)})
     return halted
 
 
-def _latest(session: Session, issue_id: int) -> list[int]:
+def _latest_batches(session: Session, issue_id: int) -> list[int]:
     """The batches under way and the last ones that ended, until they hold twice the window."""
-    begun = select(Batch.id, Batch.started).where(Batch.issue_id == issue_id, Batch.started > 0)
-    rows = session.execute(begun.order_by(Batch.done_at.is_not(None), Batch.done_at.desc()).limit(_BATCHES))
+    begun = select(Batch.id, Batch.started_upto).where(Batch.issue_id == issue_id, Batch.started_upto > 0)
+    rows = session.execute(
+        begun.order_by(Batch.done_at.is_not(None), Batch.done_at.desc()).limit(_MAX_BATCHES)
+    )
     taken, total = [], 0
     for batch_id, started in rows:
-        if total >= 2 * WINDOW:
+        if total >= 2 * MIN_ANSWERS:
             break
         taken.append(batch_id)
         total += started

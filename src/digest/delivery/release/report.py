@@ -6,18 +6,18 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from digest.audience.models import Subscriber
-from digest.delivery.ledger.counts import counts
+from digest.delivery.ledger.counts import count_outcomes
 from digest.delivery.ledger.models import Delivery, Outcome
 from digest.delivery.release import canary
-from digest.delivery.release.hold_reason import waits
+from digest.delivery.release.hold_reason import find_hold_reason
 from digest.editorial import issues
 from digest.editorial.models import Issue
 
 
-def report(session: Session, issue_id: int, now: datetime) -> dict[str, object]:
+def build_report(session: Session, issue_id: int, now: datetime) -> dict[str, object]:
     """The issue's number, state, counts and times (ISO 8601, UTC), as of `now`, for JSON. Raises NotFound."""
-    issue = issues.by_id(session, issue_id)
-    found = counts(session, issue_id)
+    issue = issues.get_by_id(session, issue_id)
+    found = count_outcomes(session, issue_id)
     return {
         "issue": issue.number,
         "status": str(issue.state),
@@ -29,18 +29,18 @@ def report(session: Session, issue_id: int, now: datetime) -> dict[str, object]:
         "remaining": found.remaining,
         "reasons": {outcome: dict(reasons) for outcome, reasons in found.reasons.items()},
         "pause_reason": issue.pause_reason,
-        **_waits(session, issue, now),
-        "canary": _canary(session, issue_id),
+        **_hold_fields(session, issue, now),
+        "canary": _canary_fields(session, issue_id),
         "release_at": _iso(issue.release_at),
         "started_at": _iso(issue.started_at),
         "finished_at": _iso(issue.finished_at),
     }
 
 
-def _waits(session: Session, issue: Issue, now: datetime) -> dict[str, object]:
+def _hold_fields(session: Session, issue: Issue, now: datetime) -> dict[str, object]:
     """Until when all of an issue waits, and why; two times nothing when it does not."""
-    found = waits(session, issue, now)
-    return {"waits_until": _iso(found.until) if found else None, "waits_why": found.why if found else None}
+    found = find_hold_reason(session, issue, now)
+    return {"waits_until": _iso(found.until) if found else None, "waits_why": found.reason if found else None}
 
 
 def by_name(
@@ -66,11 +66,11 @@ def by_name(
     return [{**row, "ended_at": _iso(row["ended_at"])} for row in rows.mappings()]
 
 
-def _canary(session: Session, issue_id: int) -> dict[str, object] | None:
-    found = canary.canary(session, issue_id)
+def _canary_fields(session: Session, issue_id: int) -> dict[str, object] | None:
+    found = canary.find_canary(session, issue_id)
     if found is None:
         return None
-    return {**vars(found), "looked_at": _iso(found.looked_at), "passed_at": _iso(found.passed_at)}
+    return {**vars(found), "judged_at": _iso(found.judged_at), "passed_at": _iso(found.passed_at)}
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -6,17 +6,17 @@ from datetime import datetime, timedelta
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from digest.delivery.ledger.counts import counts
+from digest.delivery.ledger.counts import count_outcomes
 from digest.delivery.ledger.models import Batch, FrozenIssue
 from digest.delivery.letters import notices
 from digest.delivery.release import canary
 from digest.editorial.models import Issue, State
 
 LOG = logging.getLogger(__name__)
-PATIENCE = timedelta(minutes=10)
+STALLED_AFTER = timedelta(minutes=10)
 
 
-def watch(session: Session, now: datetime) -> list[int]:
+def notify_stalled(session: Session, now: datetime) -> list[int]:
     """Look at every issue that is being sent; gives the rows of those whose owners were told just now.
 
     It stalls when mails are due, nothing keeps them back (a hold, a wait that the relay asked for), and nothing has
@@ -25,28 +25,34 @@ def watch(session: Session, now: datetime) -> list[int]:
     going = select(FrozenIssue).join(Issue, Issue.id == FrozenIssue.issue_id)
     going = (
         going.where(Issue.state == State.SENDING)
-        .options(*FrozenIssue.light())
+        .options(*FrozenIssue.without_content())
         .with_for_update(of=FrozenIssue)
     )
-    return [frozen.issue_id for frozen in session.scalars(going).all() if _stalls(session, frozen, now)]
+    return [
+        frozen.issue_id for frozen in session.scalars(going).all() if _notify_if_stalled(session, frozen, now)
+    ]
 
 
-def _stalls(session: Session, frozen: FrozenIssue, now: datetime) -> bool:
-    remaining = counts(session, frozen.issue_id).remaining
-    if remaining != frozen.still_at or frozen.still_since is None or not _due(session, frozen, now):
-        frozen.still_since, frozen.still_at, frozen.stall_told_at = now, remaining, None
+def _notify_if_stalled(session: Session, frozen: FrozenIssue, now: datetime) -> bool:
+    remaining = count_outcomes(session, frozen.issue_id).remaining
+    if (
+        remaining != frozen.last_remaining
+        or frozen.unchanged_since is None
+        or not _is_due(session, frozen, now)
+    ):
+        frozen.unchanged_since, frozen.last_remaining, frozen.stall_notified_at = now, remaining, None
         return False
-    if frozen.stall_told_at is not None or now - frozen.still_since < PATIENCE:
+    if frozen.stall_notified_at is not None or now - frozen.unchanged_since < STALLED_AFTER:
         return False
-    frozen.stall_told_at = now
+    frozen.stall_notified_at = now
     LOG.warning("issue stalls", extra={"issue": frozen.issue_id, "remaining": remaining})
-    notices.stalled(session, session.get_one(Issue, frozen.issue_id), remaining, now)
+    notices.notify_stalled(session, session.get_one(Issue, frozen.issue_id), remaining, now)
     return True
 
 
-def _due(session: Session, frozen: FrozenIssue, now: datetime) -> bool:
+def _is_due(session: Session, frozen: FrozenIssue, now: datetime) -> bool:
     """Whether a batch is in somebody's hand, or could be."""
-    if frozen.quiet_until is not None and frozen.quiet_until > now:
+    if frozen.backoff_until is not None and frozen.backoff_until > now:
         return False
     waits = (
         select(Batch.id)
@@ -54,6 +60,6 @@ def _due(session: Session, frozen: FrozenIssue, now: datetime) -> bool:
         .join(FrozenIssue, FrozenIssue.issue_id == Batch.issue_id)
         .where(Batch.issue_id == frozen.issue_id, Batch.done_at.is_(None), Batch.due_at <= now)
         .where(Issue.release_at <= now, FrozenIssue.audience_done_at.is_not(None))
-        .where(or_(Batch.holder.is_not(None), canary.released()))
+        .where(or_(Batch.holder.is_not(None), canary.is_released()))
     )
     return session.scalar(waits.limit(1)) is not None

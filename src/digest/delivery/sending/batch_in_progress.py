@@ -17,7 +17,7 @@ from digest.delivery.ledger import outcomes
 from digest.delivery.ledger.message_factory import MessageFactory
 from digest.delivery.ledger.models import Outcome
 from digest.delivery.ledger.outcomes import OutcomeRecord, PendingDelivery
-from digest.delivery.relays.accounts import Account
+from digest.delivery.relays.accounts import SmtpAccount
 from digest.delivery.sending import claim as claims
 from digest.delivery.sending import progress_journal, relay_stop
 from digest.delivery.sending.claim import Claim
@@ -27,7 +27,6 @@ from digest.delivery.sending.progress_journal import ProgressJournal
 from digest.delivery.sending.send_context import SendContext
 from digest.errors import BadInput
 from digest.smtp.mail import Mail
-from digest.turns import SleepingCoroutine
 
 LOG = logging.getLogger(__name__)
 REVALIDATE_AFTER = 1.0  # seconds after loading in which deliveries are sent without checking them again
@@ -57,15 +56,15 @@ class BatchInProgress:
         context.claims[claim.batch_id] = claim
 
     @classmethod
-    def claim_next(
+    async def claim_next(
         cls,
         context: SendContext,
-        account: Account,
+        account: SmtpAccount,
         holder: str,
         *,
         recorder: OutcomeRecorder,
         group_size: AdaptiveGroupSize,
-    ) -> "SleepingCoroutine[BatchInProgress | None]":
+    ) -> "BatchInProgress | None":
         """Claim a batch, if one is due and the account has a free connection slot."""
 
         def claim_batch(session: Session) -> Claim | None:
@@ -74,10 +73,10 @@ class BatchInProgress:
                 holder=holder,
                 now=context.clock(),
                 connections=account.relay.connections,
-                account=account.relay.key if context.accounts.several else "",
+                account=account.relay.key if context.accounts.has_several else "",
             )
 
-        held = yield from context.run_transaction(claim_batch)
+        held = await context.run_transaction(claim_batch)
         return cls(context, held, recorder, group_size) if held is not None else None
 
     @property
@@ -85,12 +84,12 @@ class BatchInProgress:
         """Whether deliveries remain after those that were loaded."""
         return self._loaded_upto < self.claim.size
 
-    def load_next_group(self) -> SleepingCoroutine[bool]:
+    async def load_next_group(self) -> bool:
         """Run the one transaction of a group. False when the issue was stopped or the batch is no longer ours."""
         behind = min(self._loaded_upto + self._group_size.next_size(), self.claim.size)
         # Mails whose envelope was sent are checked again: the transaction may have waited for a lock.
         first, ends = min(self.in_flight, default=self._loaded_upto), self._recorder.drain()
-        rows = yield from self._context.run_transaction(
+        rows = await self._context.run_transaction(
             functools.partial(self._record_and_fetch, ends, first, behind)
         )
         self._count(ends)
@@ -208,11 +207,11 @@ class BatchInProgress:
             self.mark(mail.token, progress_journal.UNTOUCHED)
         self.requeued.extendleft(reversed(mails))
 
-    def release(self, account: Account) -> SleepingCoroutine[None]:
+    async def release(self, account: SmtpAccount) -> None:
         """Release the batch with everything known about it."""
         untouched = [mail.token for mail in self.requeued] + [row.seq for row in self.pending]
         reached, ends = min(untouched, default=self._loaded_upto), self._recorder.drain()
-        yield from self._context.run_transaction(
+        await self._context.run_transaction(
             functools.partial(self._record_and_release, account, ends, reached)
         )
         self._count(ends)
@@ -221,7 +220,7 @@ class BatchInProgress:
         self._close(settled=True)
 
     def _record_and_release(
-        self, account: Account, ends: list[OutcomeRecord], reached: int, session: Session
+        self, account: SmtpAccount, ends: list[OutcomeRecord], reached: int, session: Session
     ) -> None:
         answers, shift, held = self._recorder, self._context, self.claim
         now = shift.clock()
@@ -260,7 +259,7 @@ class BatchInProgress:
 
     def _sendable_now(self, rows: Sequence[PendingDelivery]) -> Sequence[PendingDelivery]:
         """Those of `rows` whose receiving domain accepts mail now; the others wait for their turn."""
-        going, waiting = self._context.domains.sort(rows, self._context.clock())
+        going, waiting = self._context.domains.split_by_rate(rows, self._context.clock())
         self._recorder.records += waiting
         return going
 

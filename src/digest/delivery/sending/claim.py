@@ -107,7 +107,12 @@ def renew(session: Session, claim: Claim, now: datetime, *, started_upto: int | 
 def release(session: Session, claim: Claim, now: datetime, *, started_upto: int) -> None:
     """Give the batch back: done if `started_upto` covers all of it, else for the next holder to go on from there."""
     done = started_upto >= claim.size
-    values = {"holder": None, "lease_until": None, "started": started_upto, "done_at": now if done else None}
+    values = {
+        "holder": None,
+        "lease_until": None,
+        "started_upto": started_upto,
+        "done_at": now if done else None,
+    }
     ours = update(_BATCH).where(Batch.id == claim.batch_id, Batch.fence == claim.fence).values(values)
     session.connection().execute(ours)
 
@@ -126,7 +131,7 @@ def _renewal_statement(*, begins: bool) -> Update:
     kept = kept.values(lease_until=bindparam("lease", type_=UtcDateTime()))
     if begins:
         going = select(Issue.id).where(Issue.id == bindparam("issue"), Issue.state.in_(OPEN_STATES)).exists()
-        kept = kept.where(going).values(started=bindparam("from"))
+        kept = kept.where(going).values(started_upto=bindparam("from"))
     return kept.returning(batch.id)
 
 

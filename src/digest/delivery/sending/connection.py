@@ -1,14 +1,14 @@
 """One sending connection: it claims batches, sends them mail by mail, and records the relay's replies."""
 
-import functools
+import asyncio
 import math
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 
 from digest.delivery.relays import domains, replies
-from digest.delivery.relays.accounts import Account
-from digest.delivery.relays.replies import Meaning
+from digest.delivery.relays.accounts import SmtpAccount
+from digest.delivery.relays.replies import ReplyMeaning
 from digest.delivery.sending import claim as claims
 from digest.delivery.sending import progress_journal
 from digest.delivery.sending.batch_in_progress import BatchInProgress
@@ -20,7 +20,6 @@ from digest.smtp.client import SmtpConnection
 from digest.smtp.connect import RelayRefused, connect
 from digest.smtp.mail import ConnectionLost, Mail, MessageCancelled
 from digest.smtp.replies import Reply, Stage
-from digest.turns import Coroutine, Sleep, SleepingCoroutine, run_in_thread
 
 SLEEP_SECONDS = 0.2  # between two checks whether the run is over, while waiting for a permit
 MAX_BARREN_CONNECTIONS = 2  # connections in a row that broke before a single mail was accepted
@@ -33,7 +32,7 @@ class StopWriting(Exception):
 class Connection:
     """A connection to the relay, the batch it sends, and the outcomes still to be recorded."""
 
-    def __init__(self, context: SendContext, account: Account, holder: str) -> None:
+    def __init__(self, context: SendContext, account: SmtpAccount, holder: str) -> None:
         """`holder` names the process and begins with the name of its home."""
         self._context, self._account = context, account
         self._holder = f"{holder}:{account.relay.key}:{secrets.token_hex(4)}"
@@ -44,50 +43,50 @@ class Connection:
             None  # batch and seq of the delivery at which the relay closed
         )
 
-    def run(self) -> Coroutine[None]:
+    async def run(self) -> None:
         """Send until nothing is due or the run is over. Raises what the database raises, without losing anything."""
         try:
             barren = 0
-            while self._recorder.stop is None and (self._batch or (yield from self._claim())):
+            while self._recorder.stop is None and (self._batch or (await self._claim())):
                 before = self._recorder.progress
-                if not (yield from self._use_connection()):
+                if not (await self._use_connection()):
                     break
                 barren = 0 if self._recorder.progress > before else barren + (not self._closed_by_choice)
                 if barren >= MAX_BARREN_CONNECTIONS and self._recorder.stop is None:
                     closed = Reply(0, "the relay closes every connection")
-                    self._recorder.stop = RelayStop(Meaning.BUSY, closed, Stage.MAIL)
-            yield from self._release()
+                    self._recorder.stop = RelayStop(ReplyMeaning.BUSY, closed, Stage.MAIL)
+            await self._release()
         finally:
             if self._batch is not None:
                 self._batch.abandon()
 
-    def _use_connection(self) -> Coroutine[bool]:
+    async def _use_connection(self) -> bool:
         """Open one connection and send over it. True when it broke and another may be tried."""
         try:
-            line = yield from run_in_thread(
-                functools.partial(connect, self._account.relay, stopping=self._context.stopping)
-            )
+            line = await asyncio.to_thread(connect, self._account.relay, stopping=self._context.stopping)
         except RelayRefused as error:
-            self._recorder.stop = RelayStop(Meaning.REFUSED, error.reply, error.stage)
+            self._recorder.stop = RelayStop(ReplyMeaning.REFUSED, error.reply, error.stage)
             return False
         except ConnectionLost as error:
             if not self._context.stopping():  # then it was us who gave up
-                self._recorder.stop = RelayStop(Meaning.BUSY, error.reply, Stage.CONNECT)
+                self._recorder.stop = RelayStop(ReplyMeaning.BUSY, error.reply, Stage.CONNECT)
             return False
-        self._account.line(+1)
+        self._account.count_connection(+1)
         try:
-            return (yield from self._send_over(line))
+            return await self._send_over(line)
         finally:
-            self._account.line(-1)
+            self._account.count_connection(-1)
             line.close()
 
-    def _send_over(self, line: SmtpConnection) -> Coroutine[bool]:
+    async def _send_over(self, line: SmtpConnection) -> bool:
         try:
-            yield from line.send_all(self._mails(), self)
+            await line.send_all(self._mails(), self)
         except ConnectionLost as lost:
             self._requeue_unsent(lost)
             if lost.reply.code and lost.reply.code != 421:  # noqa: PLR2004 a 4yz reply to MAIL: we have too many connections
-                self._recorder.stop = self._recorder.stop or RelayStop(Meaning.BUSY, lost.reply, Stage.MAIL)
+                self._recorder.stop = self._recorder.stop or RelayStop(
+                    ReplyMeaning.BUSY, lost.reply, Stage.MAIL
+                )
             return not self._is_over()
         except StopWriting:
             return False
@@ -108,12 +107,12 @@ class Connection:
         assert self._batch is not None
         before = self._closed_over
         self._closed_over = None if stage is Stage.MAIL else (self._batch.claim.batch_id, mail.token)
-        return domains.hurried(stage, reply) or (before is not None and self._closed_over == before)
+        return domains.is_rate_complaint(stage, reply) or (before is not None and self._closed_over == before)
 
     def _is_over(self) -> bool:
-        return self._account.enough or self._context.is_over()
+        return self._account.is_saturated or self._context.is_over()
 
-    def _mails(self) -> Iterator[Mail | Sleep | None]:
+    async def _mails(self) -> AsyncIterator[Mail | None]:
         """The mails to send, built at the last moment; None where the connection should not be kept waiting."""
         if self._batch is not None and not self._batch.revalidate(force=True):
             return
@@ -123,38 +122,32 @@ class Connection:
             if self._recorder.stop is not None or self._is_over() or not batch.revalidate():
                 return
             if batch.pending:
-                yield from self._next_mail(batch)
+                gate = self._account.rate_gate
+                wait = gate.acquire() if gate is not None else 0.0
+                if wait:
+                    yield None
+                    await self._wait_for_permit(wait)
+                elif (mail := batch.build(batch.pending.popleft())) is not None:
+                    yield mail
+                elif gate is not None:
+                    gate.release()
             elif batch.has_more:
-                if not (yield from batch.load_next_group()):
+                if not (await batch.load_next_group()):
                     return
             else:
                 yield None
-                if self._recorder.stop is not None or not (yield from self._next_batch()):
+                if self._recorder.stop is not None or not (await self._next_batch()):
                     return
 
-    def _next_mail(self, batch: BatchInProgress) -> Iterator[Mail | Sleep | None]:
-        """The next mail if the rate limit permits it; nothing when it must wait or is excluded."""
-        gate = self._account.gate
-        wait = gate.take() if gate is not None else 0.0
-        if wait:
-            yield None
-            yield from self._wait_for_permit(wait)
-            return
-        mail = batch.build(batch.pending.popleft())
-        if mail is not None:
-            yield mail
-        elif gate is not None:
-            gate.put_back()
-
-    def _wait_for_permit(self, seconds: float) -> Iterator[Sleep]:
+    async def _wait_for_permit(self, seconds: float) -> None:
         """Wait for a permit; stop when there is none left today."""
         if seconds == math.inf:
             spent = Reply(0, f"{self._account.relay.label} has reached its warm-up limit for today")
-            self._recorder.stop = RelayStop(Meaning.BUSY, spent, Stage.MAIL, daily_limit_reached=True)
+            self._recorder.stop = RelayStop(ReplyMeaning.BUSY, spent, Stage.MAIL, daily_limit_reached=True)
         else:
             until = time.monotonic() + seconds
             while not self._context.is_over() and (moment := time.monotonic()) < until:
-                yield Sleep(min(until, moment + SLEEP_SECONDS))
+                await asyncio.sleep(min(until - moment, SLEEP_SECONDS))
 
     def before_body(self, mail: Mail) -> None:
         """Mark the journal first, check the lease second, so that a process that takes over sees the mark.
@@ -185,10 +178,10 @@ class Connection:
         assert batch is not None
         row = batch.in_flight.pop(mail.token)
         if reply.code == 250 and stage is Stage.BODY:  # noqa: PLR2004 the common case
-            meaning, reason = Meaning.ACCEPTED, ""
+            meaning, reason = ReplyMeaning.ACCEPTED, ""
         else:
-            meaning, reason, _ = replies.judge(stage, reply)
-        if meaning is Meaning.ACCEPTED:
+            meaning, reason, _ = replies.classify_reply(stage, reply)
+        if meaning is ReplyMeaning.ACCEPTED:
             batch.mark(mail.token, progress_journal.ACCEPTED)
             self._recorder.accepted(row, reply)
             return
@@ -201,9 +194,9 @@ class Connection:
         assert self._batch is not None
         self._recorder.lost(self._batch.in_flight.pop(mail.token), why)
 
-    def _claim(self) -> SleepingCoroutine[bool]:
+    async def _claim(self) -> bool:
         if not self._is_over():
-            self._batch = yield from BatchInProgress.claim_next(
+            self._batch = await BatchInProgress.claim_next(
                 self._context,
                 self._account,
                 self._holder,
@@ -212,12 +205,12 @@ class Connection:
             )
         return self._batch is not None
 
-    def _next_batch(self) -> SleepingCoroutine[bool]:
+    async def _next_batch(self) -> bool:
         """Release the batch, all of which is answered, and claim another for the same connection."""
-        yield from self._release()
-        return (yield from self._claim())
+        await self._release()
+        return await self._claim()
 
-    def _release(self) -> SleepingCoroutine[None]:
+    async def _release(self) -> None:
         if self._batch is not None:
-            yield from self._batch.release(self._account)
+            await self._batch.release(self._account)
             self._batch = None

@@ -7,7 +7,7 @@ from digest.delivery.ledger import outcomes
 from digest.delivery.ledger.models import Outcome
 from digest.delivery.ledger.outcomes import OutcomeRecord, PendingDelivery
 from digest.delivery.relays import domains, replies
-from digest.delivery.relays.replies import Meaning
+from digest.delivery.relays.replies import ReplyMeaning
 from digest.delivery.sending import relay_stop
 from digest.delivery.sending.send_context import SendContext
 from digest.smtp.replies import Reply, Stage
@@ -25,7 +25,7 @@ class OutcomeRecorder:
         self._rate_complaints = 0  # of receiving domains, about our rate
 
         self.stop: relay_stop.RelayStop | None = None
-        self._streaks: Counter[Meaning] = Counter()  # replies in a row without an acceptance
+        self._streaks: Counter[ReplyMeaning] = Counter()  # replies in a row without an acceptance
 
         self._lost_streak = 0
 
@@ -50,17 +50,17 @@ class OutcomeRecorder:
             self._lost_streak = 0
 
     def refused(
-        self, row: PendingDelivery, stage: Stage, reply: Reply, meaning: Meaning, reason: str
+        self, row: PendingDelivery, stage: Stage, reply: Reply, meaning: ReplyMeaning, reason: str
     ) -> bool:
         """The relay did not accept the mail. True when the receiving domain asked us to slow down."""
         words, now = str(reply)[: outcomes.MAX_REPLY_CHARS], self._context.clock()
         self._streaks[meaning] += 1
-        if meaning is Meaning.FAILED:
+        if meaning is ReplyMeaning.FAILED:
             self.records.append(OutcomeRecord(row.subscriber_id, Outcome.FAILED, reason, words))
             if self._streaks[meaning] >= FAILED_IN_A_ROW:
                 why = Reply(reply.code, f"{reply.text} ({FAILED_IN_A_ROW} recipients in a row were refused)")
-                self.stop = relay_stop.RelayStop(Meaning.REFUSED, why, stage)
-        elif meaning is Meaning.REFUSED:
+                self.stop = relay_stop.RelayStop(ReplyMeaning.REFUSED, why, stage)
+        elif meaning is ReplyMeaning.REFUSED:
             # Try it again after everybody else: if the relay accepts the others and not this one, it is this one.
             since = relay_stop.refused_since(row, reply, now)
             self.records.append(OutcomeRecord(row.subscriber_id, None, since, words, 0, now))
@@ -68,7 +68,7 @@ class OutcomeRecorder:
         else:
             self.records.append(self._retry_later(row, reason, words, now))
             if self._streaks[meaning] >= LATER_IN_A_ROW:
-                self.stop = relay_stop.RelayStop(Meaning.BUSY, reply, stage)
+                self.stop = relay_stop.RelayStop(ReplyMeaning.BUSY, reply, stage)
             return self._note_rate_complaint(row, stage, reply)
         return False
 
@@ -78,17 +78,17 @@ class OutcomeRecorder:
         self._lost_streak += 1
         if self._lost_streak >= LOST_IN_A_ROW:
             words = Reply(0, f"the connection breaks after every mail, before the reply: {why}")
-            self.stop = relay_stop.RelayStop(Meaning.REFUSED, words, Stage.BODY)
+            self.stop = relay_stop.RelayStop(ReplyMeaning.REFUSED, words, Stage.BODY)
 
     def _note_rate_complaint(self, row: PendingDelivery, stage: Stage, reply: Reply) -> bool:
-        if row.address is None or not domains.hurried(stage, reply):
+        if row.address is None or not domains.is_rate_complaint(stage, reply):
             return False
-        self._context.domains.complain(row.address)
+        self._context.domains.record_complaint(row.address)
         self._rate_complaints += 1
         return True
 
     def _retry_later(self, row: PendingDelivery, reason: str, words: str, now: datetime) -> OutcomeRecord:
-        wait = replies.wait(row.attempts + 1, self._context.retry_delay)
+        wait = replies.next_wait(row.attempts + 1, self._context.retry_delay)
         if wait is None:
             return OutcomeRecord(row.subscriber_id, Outcome.FAILED, f"gave up after {reason}", words)
         return OutcomeRecord(row.subscriber_id, None, None, words, 1, now + wait)

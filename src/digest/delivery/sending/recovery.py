@@ -104,7 +104,7 @@ def _take_over(session: Session, batch: Batch, home: Path, own: str, now: dateti
     )
     outcomes.record_outcomes(session, batch.issue_id, records, now)
     session.execute(
-        update(Batch).where(Batch.id == batch.id).values(started=started_upto),
+        update(Batch).where(Batch.id == batch.id).values(started_upto=started_upto),
         execution_options=WITHOUT_SYNC,
     )
     LOG.warning(

@@ -13,8 +13,8 @@ from digest.delivery.ledger.masking import mask_addresses
 from digest.delivery.ledger.models import Delivery, FrozenIssue, Outcome
 from digest.delivery.ledger.outcomes import OutcomeRecord, PendingDelivery, record_outcomes
 from digest.delivery.letters import delivery
-from digest.delivery.relays.accounts import Account
-from digest.delivery.relays.replies import Meaning
+from digest.delivery.relays.accounts import SmtpAccount
+from digest.delivery.relays.replies import ReplyMeaning
 from digest.delivery.sending.send_context import SendContext
 from digest.editorial import transitions
 from digest.editorial.models import Issue, Role, State, User
@@ -30,7 +30,7 @@ REFUSED_SINCE = "refused since "
 class RelayStop(NamedTuple):
     """Why a connection stopped: BUSY (try later) or REFUSED (not by itself), and at which delivery, if at one."""
 
-    meaning: Meaning
+    meaning: ReplyMeaning
     reply: Reply
     stage: Stage
     delivery: PendingDelivery | None = None
@@ -43,15 +43,15 @@ def apply_stop(
     stop: RelayStop | None,
     *,
     context: SendContext,
-    account: Account,
+    account: SmtpAccount,
     now: datetime,
     accepted_count: int,
 ) -> None:
     """Apply the end of a connection to its account and the issue. `accepted_count`: mails accepted before it."""
     if accepted_count:
-        context.accounts.works(account)
+        context.accounts.mark_working(account)
         calm = update(FrozenIssue).where(FrozenIssue.issue_id == issue_id, FrozenIssue.backoff_count > 0)
-        session.execute(calm.values(quiet_times=0), execution_options=WITHOUT_SYNC)
+        session.execute(calm.values(backoff_count=0), execution_options=WITHOUT_SYNC)
     if stop is None:
         return
     details = {
@@ -63,9 +63,9 @@ def apply_stop(
     LOG.warning("relay refused, backing off", extra=details)
     if stop.daily_limit_reached:
         _wait_until_tomorrow(session, issue_id, stop, context=context, account=account, now=now)
-    elif stop.meaning is Meaning.BUSY:
+    elif stop.meaning is ReplyMeaning.BUSY:
         # If another connection is open and works, this one was only one too many.
-        if not account.open_lines and not context.accounts.set_aside(account):
+        if not account.open_connections and not context.accounts.back_off(account):
             context.relay_saturated = True
             _back_off(
                 session,
@@ -74,20 +74,29 @@ def apply_stop(
                 now,
                 f"{account.relay.label} asks us to try later: {stop.reply}",
             )
-    elif not _blame_reader(session, issue_id, stop, now) and not context.accounts.set_aside(account):
+    elif not _blame_reader(session, issue_id, stop, now) and not context.accounts.back_off(account):
         context.relay_saturated = True
-        _pause(session, issue_id, stop, now, account.relay.label if context.accounts.several else "")
+        _pause(session, issue_id, stop, now, account.relay.label if context.accounts.has_several else "")
 
 
 def _wait_until_tomorrow(
-    session: Session, issue_id: int, stop: RelayStop, *, context: SendContext, account: Account, now: datetime
+    session: Session,
+    issue_id: int,
+    stop: RelayStop,
+    *,
+    context: SendContext,
+    account: SmtpAccount,
+    now: datetime,
 ) -> None:
-    seconds = context.accounts.rest(account)
+    seconds = context.accounts.pause_until_quota(account)
     if seconds:
         context.relay_saturated = True
         until = now + timedelta(seconds=seconds)
         _set_backoff(
-            session, issue_id, now, {"quiet_until": until, "quiet_why": mask_addresses(stop.reply.text)}
+            session,
+            issue_id,
+            now,
+            {"backoff_until": until, "backoff_reason": mask_addresses(stop.reply.text)},
         )
 
 
@@ -100,7 +109,7 @@ def _back_off(session: Session, issue_id: int, retry_delay: timedelta, now: date
         session,
         issue_id,
         now,
-        {"quiet_until": until, "quiet_times": more, "quiet_why": mask_addresses(reason)},
+        {"backoff_until": until, "backoff_count": more, "backoff_reason": mask_addresses(reason)},
     )
 
 

@@ -1,6 +1,6 @@
 """What the connections of one run share: dependencies, the run's deadline, and the claimed batches."""
 
-import functools
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,12 +13,11 @@ from sqlalchemy.orm import Session
 
 from digest.db import LOCK_TIMEOUT_SECONDS, Database, is_locked
 from digest.delivery.ledger.message_factory import MessageFactory
-from digest.delivery.relays.accounts import Accounts
-from digest.delivery.relays.domains import Domains
+from digest.delivery.relays.accounts import SmtpAccounts
+from digest.delivery.relays.domains import DomainThrottle
 from digest.delivery.sending.claim import Claim
 from digest.signing import Signer
-from digest.smtp.client import STOP_SECONDS
-from digest.turns import Sleep, SleepingCoroutine, run_in_thread
+from digest.smtp.stream import STOP_SECONDS
 
 T = TypeVar("T")
 
@@ -33,8 +32,8 @@ class SendContext:
 
     db: Database
     signer: Signer
-    accounts: Accounts
-    domains: Domains
+    accounts: SmtpAccounts
+    domains: DomainThrottle
     home: Path
     retry_delay: timedelta
     clock: Callable[[], datetime]
@@ -54,15 +53,15 @@ class SendContext:
         self.deadline = time.monotonic() + EXTRA_SECONDS
         self.relay_saturated = False
         for account in self.accounts.all:
-            account.enough = False
+            account.is_saturated = False
 
-    def run_transaction(self, work: Callable[[Session], T]) -> SleepingCoroutine[T]:
+    async def run_transaction(self, work: Callable[[Session], T]) -> T:
         """Run `work` in one transaction while the other connections go on, and return its result.
 
         Waits for the database server, or for another process's lock on SQLite's file; briefly once we are stopping.
         """
         if self.db.is_client_server:
-            return (yield from run_in_thread(functools.partial(self._run_once, work)))
+            return await asyncio.to_thread(self._run_once, work)
         until, nap = time.monotonic() + LOCK_TIMEOUT_SECONDS, FIRST_LOCK_WAIT
         while True:
             try:
@@ -72,7 +71,7 @@ class SendContext:
                 until = min(until, moment + STOP_SECONDS) if self.stopping() else until
                 if not is_locked(error) or moment > until:
                     raise
-            yield Sleep(moment + nap)
+            await asyncio.sleep(nap)
             nap = min(2 * nap, LONGEST_LOCK_WAIT)
 
     def _run_once(self, work: Callable[[Session], T], lock_timeout: float | None = None) -> T:

@@ -1,5 +1,6 @@
 """The sending worker: a short run of as many connections as the relay allows, over whatever batches are due."""
 
+import asyncio
 import logging
 import os
 import threading
@@ -15,16 +16,16 @@ from sqlalchemy.exc import OperationalError
 
 from digest.db import Database, utcnow
 from digest.delivery.ledger.sent_count import count_sent_since
-from digest.delivery.relays.accounts import Account, Accounts, Limits
-from digest.delivery.relays.domains import Domains
+from digest.delivery.relays.accounts import SendLimits, SmtpAccount, SmtpAccounts
+from digest.delivery.relays.domains import DomainThrottle
 from digest.delivery.release import canary
 from digest.delivery.sending import claim as claims
 from digest.delivery.sending import progress_journal, recovery, worker_registry
 from digest.delivery.sending.connection import Connection
 from digest.delivery.sending.send_context import SendContext
 from digest.signing import Signer
+from digest.smtp import event_loop
 from digest.smtp.url import Relay
-from digest.turns import Coroutine, EventLoop
 
 LOG = logging.getLogger(__name__)
 RENEW_SECONDS = 6.0  # between two renewals of every lease; a reply may take ten minutes
@@ -48,7 +49,7 @@ def send_due_batches(
     relay: Relay,
     home: Path,
     retry_delay: timedelta,
-    limits: Limits | None = None,
+    limits: SendLimits | None = None,
     seconds: float = 20.0,
     stopping: Callable[[], bool] = lambda: False,
     clock: Callable[[], datetime] = utcnow,
@@ -72,13 +73,13 @@ def send_due_batches(
     name = f"{progress_journal.home_id(home)}:{os.getpid()}"
     with db.begin() as session:
         worker_registry.heartbeat(session, name, now, claims.boot_time())
-    limits = limits or Limits()
-    accounts = Accounts(relay, limits, lambda since: _sent_since(db, since))
+    limits = limits or SendLimits()
+    accounts = SmtpAccounts(relay, limits, lambda since: _sent_since(db, since))
     context = SendContext(
         db=db,
         signer=signer,
         accounts=accounts,
-        domains=Domains(limits.pace, limits.domains),
+        domains=DomainThrottle(limits.rate_limiter, limits.domains),
         home=home,
         retry_delay=retry_delay,
         clock=clock,
@@ -88,7 +89,7 @@ def send_due_batches(
     accounts.open()
     try:
         _run_connections(context, name)
-        while not context.is_over() and (_canary_passed(context) or accounts.take_over()):
+        while not context.is_over() and (_canary_passed(context) or accounts.needs_takeover()):
             _run_connections(context, name)
     finally:
         accounts.close()
@@ -115,34 +116,39 @@ def _run_connections(context: SendContext, name: str) -> None:
 
     A connection whose relay is silent may wait ten minutes; the slots of the others go on meanwhile.
     """
-    errors: list[BaseException] = []
-
-    def record_error(error: BaseException) -> None:
-        errors.append(error)
-        context.relay_saturated = True
-
-    loop = EventLoop(record_error)
-    running: list[tuple[Account, Coroutine[None]]] = []
-
-    def fill_slots() -> None:
-        """Start a connection for each free slot."""
-        taken = Counter(account.relay.key for account, _ in running)
-        for account in context.accounts.seats():
-            if taken[account.relay.key] > 0:
-                taken[account.relay.key] -= 1
-            else:
-                running.append((account, loop.create_task(Connection(context, account, name).run())))
-
+    connections = sum(account.relay.connections for account in context.accounts.all)
     with _lease_renewal(context, name):
-        fill_slots()
-        while loop.run_for(HANG_CHECK_SECONDS):
-            if not errors and _is_hanging(context):
-                alive = loop.pending_tasks()
-                running = [one for one in running if one[1] in alive]
-                context.extend()
-                fill_slots()
+        event_loop.run(_run_all(context, name), threads=connections)
+
+
+async def _run_all(context: SendContext, name: str) -> None:
+    errors: list[BaseException] = []
+    running: dict[asyncio.Task[None], SmtpAccount] = {}
+    _fill_slots(context, name, running)
+    while running:
+        ended, _ = await asyncio.wait(
+            running, timeout=HANG_CHECK_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
+        for task in ended:
+            del running[task]
+            if error := task.exception():
+                errors.append(error)
+                context.relay_saturated = True
+        if running and not errors and _is_hanging(context):
+            context.extend()
+            _fill_slots(context, name, running)
     if errors:
         raise errors[0]
+
+
+def _fill_slots(context: SendContext, name: str, running: dict[asyncio.Task[None], SmtpAccount]) -> None:
+    """Start a connection for each free slot."""
+    taken = Counter(account.relay.key for account in running.values())
+    for account in context.accounts.free_slots():
+        if taken[account.relay.key] > 0:
+            taken[account.relay.key] -= 1
+        else:
+            running[asyncio.create_task(Connection(context, account, name).run())] = account
 
 
 @contextmanager

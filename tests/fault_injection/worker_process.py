@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event, select
-from tests.delivery.mailroom import BASE, KEYS
+from tests.delivery.factories import BASE, KEYS
 
 from digest import db as databases
 from digest import services, tasks
@@ -24,10 +24,10 @@ from digest.delivery.ledger import outcomes
 from digest.delivery.release import batches, completion, freeze
 from digest.delivery.sending import claim, connection, progress_journal, recovery, worker
 from digest.editorial.models import Issue, State
-from digest.services import Limiter, Services
+from digest.services import RateLimiter, Services
 from digest.signing import Signer
-from digest.smtp.client import Line
-from digest.smtp.connect import relay_from_url
+from digest.smtp.client import SmtpConnection
+from digest.smtp.url import relay_from_url
 
 SENT, STOPPED, PAUSED, LATE = 0, 10, 11, 12
 TURNS_SECONDS = 60.0  # the bound of everything: by then it is sent, or the drill has failed
@@ -37,14 +37,14 @@ MARKS: dict[str, tuple[Any, str]] = {
     "step": (freeze, "freeze_step"),
     "settle": (batches, "settle"),
     "claim": (claim, "claim"),
-    "evidence": (progress_journal.Evidence, "__init__"),
+    "evidence": (progress_journal.ProgressJournal, "__init__"),
     "read": (outcomes, "upcoming"),
     "renew": (claim, "renew"),
-    "hand over": (connection.Connection, "handing_over"),
+    "hand over": (connection.Connection, "before_body"),
     "answer": (connection.Connection, "answered"),
     "write": (outcomes, "write"),
     "put down": (claim, "let_go"),
-    "close": (progress_journal.Evidence, "close"),
+    "close": (progress_journal.ProgressJournal, "close"),
     "recover": (recovery, "recover"),
     "retries": (batches, "release_retries"),
     "end": (completion, "_end"),
@@ -79,7 +79,7 @@ def work(order: Order) -> int:
     signal.signal(signal.SIGTERM, lambda *_: tasks._stop())
     until = time.monotonic() + TURNS_SECONDS
     while time.monotonic() < until:
-        for task in (tasks.calendar, tasks.settle, tasks.send, tasks.letters_, tasks.settle):
+        for task in (tasks.calendar, tasks.reconcile, tasks.send, tasks.letters_, tasks.reconcile):
             try:
                 task()
             except Exception:  # as in a worker: it is said, and the clock comes again
@@ -112,28 +112,28 @@ def _furnish(order: Order, db: databases.Database) -> None:
         db=db,
         signer=Signer(KEYS),
         relay=relay_from_url(order.relay),
-        limiter=Limiter(),
+        limiter=RateLimiter(),
         base_url=BASE,
         home=Path(order.home),
         send_rate=order.rate,
         retry_delay=timedelta(milliseconds=1),
-        nudge=lambda _task: None,
+        enqueue_soon=lambda _task: None,
     )
-    services.install(lambda: made)
+    services.set_services_factory(lambda: made)
 
     def swinging() -> datetime:
         return clock() + (int(time.monotonic() * 4) % 3 - 1) * timedelta(minutes=order.swings)
 
     tasks.utcnow = clock
-    tasks.work = functools.partial(worker.work, clock=swinging)
+    tasks.send_due_batches = functools.partial(worker.send_due_batches, clock=swinging)
     if order.patience is not None:
-        recovery.WATCH.patience = order.patience
+        recovery.LIVENESS.patience = order.patience
     tasks.RUN_SECONDS = order.run
-    batches.SIZE = order.batch
+    batches.BATCH_SIZE = order.batch
     if order.lease is not None:
         claim.LEASE = timedelta(seconds=order.lease)
-        worker.KEEP_SECONDS = 0.2
-    freeze.freeze_step = functools.partial(freeze.freeze_step, limit=order.chunk)
+        worker.RENEW_SECONDS = 0.2
+    freeze.write_next_audience = functools.partial(freeze.write_next_audience, limit=order.chunk)
 
 
 def _arm(db: databases.Database, mark: str, when: str, number: int) -> None:
@@ -178,9 +178,9 @@ def _arm_commit(db: databases.Database, when: str, number: int) -> None:
 
 def _arm_half(number: int) -> None:
     """The body of a mail is written up to its middle."""
-    plain, calls = Line._send, 0
+    plain, calls = SmtpConnection._send_now, 0
 
-    def half(line: Line, data: bytes, before: int = 0) -> int:
+    def half(line: SmtpConnection, data: bytes, before: int = 0) -> int:
         nonlocal calls
         calls += len(data) > 1000
         if calls >= number:
@@ -188,7 +188,7 @@ def _arm_half(number: int) -> None:
             die()
         return plain(line, data, before)
 
-    Line._send = half
+    SmtpConnection._send_now = half
 
 
 def die() -> None:

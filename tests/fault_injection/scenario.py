@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sqlalchemy import select, update
-from tests.delivery.mailroom import address, adds_up, issue, tally
-from tests.drills.hand import LATE, PAUSED, SENT, STOPPED, Order
-from tests.drills.nursery import Child, Nursery
+from tests.delivery.factories import address, adds_up, issue, tally
+from tests.fault_injection.fork_server import Child, Nursery
+from tests.fault_injection.worker_process import LATE, PAUSED, SENT, STOPPED, Order
 from tests.relay import Relay, Script
 
 from digest.db import Database, utcnow
-from digest.delivery.ledger.counts import Counts
+from digest.delivery.ledger.counts import OutcomeCounts
 from digest.delivery.ledger.models import Delivery, FrozenIssue
 from digest.delivery.release import control
 from digest.editorial.models import Issue
@@ -87,7 +87,7 @@ class Field:
         self.living.append(child)
         return child
 
-    def look(self) -> Counts:
+    def look(self) -> OutcomeCounts:
         """Nothing is ever out of balance, whoever looks and whenever."""
         found = tally(self.db, self.number)
         assert adds_up(found), found
@@ -213,7 +213,9 @@ def lease_over(ground: Field) -> None:
     ground.patience = 0.0
 
 
-def verdict(ground: Field, *, unknown: int | None = None, again: frozenset[str] = frozenset()) -> Counts:
+def verdict(
+    ground: Field, *, unknown: int | None = None, again: frozenset[str] = frozenset()
+) -> OutcomeCounts:
     """Nobody twice and nobody lost; who is unknown is so by name, and not more of them than may be."""
     found = ground.look()
     with ground.db.read() as session:
@@ -258,14 +260,15 @@ def patient(ground: Field) -> None:
     """Let the relay's "not now" be over."""
     with ground.db.begin() as session:
         session.execute(
-            update(FrozenIssue).where(FrozenIssue.quiet_until.is_not(None)).values(quiet_until=utcnow())
+            update(FrozenIssue).where(FrozenIssue.backoff_until.is_not(None)).values(backoff_until=utcnow())
         )
 
 
-def quiet_times(ground: Field) -> int:
+def backoff_count(ground: Field) -> int:
     with ground.db.read() as session:
         return (
-            session.scalar(select(FrozenIssue.quiet_times).where(FrozenIssue.issue_id == ground.number)) or 0
+            session.scalar(select(FrozenIssue.backoff_count).where(FrozenIssue.issue_id == ground.number))
+            or 0
         )
 
 

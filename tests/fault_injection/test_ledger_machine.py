@@ -23,20 +23,21 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from sqlalchemy import create_engine, select, text
-from tests.delivery.mailroom import BASE, KEYS, address, adds_up, issue
+from tests.delivery.factories import BASE, KEYS, address, adds_up, issue
 
-from digest.audience import erase, leave, suppression
+from digest.audience import erase, suppression, unsubscribe
 from digest.db import Database, connect
-from digest.delivery.ledger.counts import Counts, counts
+from digest.delivery.ledger.counts import OutcomeCounts, count_outcomes
 from digest.delivery.ledger.models import Delivery, FrozenIssue
 from digest.delivery.release import batches, canary, control, freeze
 from digest.delivery.sending import claim, connection, due, recovery, worker
 from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed
 from digest.signing import Signer
-from digest.smtp.client import LineLost, Mail, Reply, Stage, Watch
-from digest.smtp.connect import relay_from_url
-from digest.turns import Nap, Talk
+from digest.smtp.mail import ConnectionLost, DeliveryObserver, Mail
+from digest.smtp.replies import Reply, Stage
+from digest.smtp.url import relay_from_url
+from digest.turns import Coroutine, Sleep
 
 READERS = 14
 BEGIN = datetime.fromisoformat("2026-11-02T09:00:00+00:00")
@@ -77,10 +78,10 @@ class Fake:
     def __init__(self, machine: "Ledger") -> None:
         self.machine = machine
 
-    def talk(self, mails: Iterable[Mail | Nap | None], watch: Watch) -> Talk[None]:
+    def talk(self, mails: Iterable[Mail | Sleep | None], watch: DeliveryObserver) -> Coroutine[None]:
         ready: Mail | None = None
         for mail in mails:
-            if isinstance(mail, Nap):
+            if isinstance(mail, Sleep):
                 yield mail
             else:
                 ready = self._step(ready, mail, watch)
@@ -91,7 +92,7 @@ class Fake:
 
     def close(self) -> None: ...
 
-    def _step(self, ready: Mail | None, following: Mail | None, watch: Watch) -> Mail | None:
+    def _step(self, ready: Mail | None, following: Mail | None, watch: DeliveryObserver) -> Mail | None:
         coming = (following,) if following is not None else ()
         if ready is not None:
             self._body(ready, self._fate, coming, watch)
@@ -99,17 +100,17 @@ class Fake:
             return None
         self._fate = self.machine.next_fate()
         if self._fate == BROKEN:
-            raise LineLost("it broke", again=coming)
+            raise ConnectionLost("it broke", unsent=coming)
         if self._fate in {LATER, NEVER}:
             reply = Reply(451, "4.7.1 later") if self._fate == LATER else Reply(550, "5.1.1 nobody")
             watch.answered(following, Stage.RCPT, reply)
             return None
         return following
 
-    def _body(self, mail: Mail, fate: str, coming: tuple[Mail, ...], watch: Watch) -> None:
+    def _body(self, mail: Mail, fate: str, coming: tuple[Mail, ...], watch: DeliveryObserver) -> None:
         if fate == DIES_BEFORE:
             raise Death
-        watch.handing_over(mail)
+        watch.before_body(mail)
         if fate == DIES_MARKED:
             raise Death
         if fate == LATER_AT_END:
@@ -121,9 +122,9 @@ class Fake:
             raise Death
         if fate in {LOST_TAKEN, LOST_NOT_TAKEN}:
             watch.lost(mail, "it broke")
-            raise LineLost("it broke", again=coming)
+            raise ConnectionLost("it broke", unsent=coming)
         if fate == STALLS:
-            self.machine.meanwhile()
+            self.machine.while_waiting_for_reply()
         watch.answered(mail, Stage.BODY, Reply(250, "2.0.0 taken"))
         if fate == DIES_ANSWERED:
             raise Death
@@ -152,7 +153,7 @@ class Ledger(RuleBasedStateMachine):
 
     @initialize(bold=st.booleans())
     def plant(self, bold: bool) -> None:
-        canary.ALONE = 200 if bold else 8
+        canary.MAX_WITHOUT_CANARY = 200 if bold else 8
         with self.db.begin() as session:
             made = issue(session, readers=READERS)
             made.send_at = BEGIN
@@ -172,7 +173,7 @@ class Ledger(RuleBasedStateMachine):
     @rule(limit=st.integers(2, 9), dies=st.booleans())
     def freeze_step(self, limit: int, dies: bool) -> None:
         with suppress(Death), self.db.begin() as session:
-            freeze.freeze_step(session, self.number, self.now, limit=limit)
+            freeze.write_next_audience(session, self.number, self.now, limit=limit)
             if dies:
                 raise Death
 
@@ -186,7 +187,7 @@ class Ledger(RuleBasedStateMachine):
     @rule(home=st.integers(0, 1), dies=st.booleans())
     def recover(self, home: int, dies: bool) -> None:
         with suppress(Death), self.db.begin() as session:
-            recovery.recover(session, self.home(home), self.now)
+            recovery.recover_batches(session, self.home(home), self.now)
             if dies:
                 raise Death
 
@@ -230,7 +231,7 @@ class Ledger(RuleBasedStateMachine):
     def go(self, reader: int, how: str) -> None:
         with self.db.begin() as session:
             if how == "leaves":
-                leave.leave(session, self.publication, reader, source="page", now=self.now)
+                unsubscribe.unsubscribe(session, self.publication, reader, source="page", now=self.now)
             elif how == "complains":
                 suppression.suppress_subscriber(session, self.signer, reader, "complaint", self.now)
             else:
@@ -317,7 +318,7 @@ class Ledger(RuleBasedStateMachine):
     # What the rules stand on
 
     def work(self, home: int, later: timedelta = timedelta()) -> None:
-        worker.work(
+        worker.send_due_batches(
             self.db,
             signer=self.signer,
             relay=relay_from_url("smtp://127.0.0.1:1?connections=1"),
@@ -337,7 +338,7 @@ class Ledger(RuleBasedStateMachine):
         name = next(line for line in mail.data.split(b"\r\n") if line.startswith(b"Message-ID"))
         assert self.ids.setdefault(reader, name) == name
 
-    def meanwhile(self) -> None:
+    def while_waiting_for_reply(self) -> None:
         """This process stands still for ten minutes, in which another machine watches, takes over and sends on."""
         if self.stalled:
             return
@@ -366,9 +367,9 @@ class Ledger(RuleBasedStateMachine):
         return sorted(self.folder.glob("home*/evidence/[0-9]*-*"))
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> OutcomeCounts:
         with self.db.read() as session:
-            return counts(session, self.number)
+            return count_outcomes(session, self.number)
 
     @property
     def state(self) -> State:
@@ -398,7 +399,7 @@ class Ledger(RuleBasedStateMachine):
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Batches of five and a line that is none; one clock for the machine's own time."""
     machines: list[Ledger] = []
-    began = claim.moment
+    began = claim.boot_time
     monkeypatch.setattr(batches, "SIZE", 5)
     monkeypatch.setattr(canary, "ALONE", 200)
     monkeypatch.setattr(canary, "LEAST", 3)

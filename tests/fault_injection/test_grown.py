@@ -17,8 +17,8 @@ import pytest
 import redis
 from sqlalchemy import create_engine, select
 from sqlalchemy.exc import DBAPIError
-from tests.delivery.mailroom import BASE, KEYS, adds_up, tally
-from tests.drills.field import CONNECTIONS, Field, plant, verdict
+from tests.delivery.factories import BASE, KEYS, adds_up, tally
+from tests.fault_injection.scenario import CONNECTIONS, Field, plant, verdict
 from tests.relay import Relay, Script
 
 from digest.db import Base, Database, connect

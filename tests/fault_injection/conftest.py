@@ -6,8 +6,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.drills.field import Field, plant
-from tests.drills.nursery import Nursery
+from tests.fault_injection.fork_server import Nursery
+from tests.fault_injection.scenario import Field, plant
 from tests.relay import Relay, Script
 
 from digest.db import Database

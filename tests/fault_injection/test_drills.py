@@ -6,17 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
-from tests.delivery.mailroom import address
-from tests.drills.field import (
+from tests.delivery.factories import address
+from tests.fault_injection.scenario import (
     CONNECTIONS,
     Field,
     Life,
+    backoff_count,
     dice,
     drive,
     lease_over,
     machine_lost,
     power_cut,
-    quiet_times,
     verdict,
 )
 from tests.relay import Script, each
@@ -184,7 +184,7 @@ def test_a_relay_that_is_down_is_waited_for(
     field.relay.script.on_taken = lambda count: field.relay.shut() if count == 100 else None
     hand = field.start()
     for _ in range(2):
-        field.until(lambda: quiet_times(field) >= 2)
+        field.until(lambda: backoff_count(field) >= 2)
         field.relay.reopen()
         field.until(lambda: field.relay.count >= 100)
     assert field.ended(hand) == 0

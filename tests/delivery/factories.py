@@ -10,14 +10,14 @@ from sqlalchemy.orm import Session
 from digest.audience.models import Subscriber, Subscription
 from digest.catalog.models import Comparison, ComparisonVersion, Quote, Review, Tool
 from digest.db import Database, utcnow
-from digest.delivery.ledger.counts import Counts, counts, recount
+from digest.delivery.ledger.counts import OutcomeCounts, count_outcomes, recount_outcomes
 from digest.delivery.ledger.models import Delivery
 from digest.delivery.release import freeze
 from digest.delivery.sending import due, worker
 from digest.editorial.models import Issue, Pick, State
 from digest.publications import publications
 from digest.signing import Signer
-from digest.smtp.connect import relay_from_url
+from digest.smtp.url import relay_from_url
 
 BASE = "https://news.example.org"
 KEYS = ["the-newest-key-of-the-tests-0123456789", "an-older-key-of-the-tests-0123456789abc"]
@@ -72,7 +72,7 @@ def add_readers(session: Session, publication_id: int, number: int, first: int =
             {
                 "subscriber_id": n,
                 "publication_id": publication_id,
-                "standing": "active",
+                "status": "active",
                 "source": "test",
                 "requested_at": EARLIER,
                 "confirmed_at": EARLIER,
@@ -101,10 +101,10 @@ def write_audience(db: Database, issue_id: int) -> None:
     done = False
     while not done:
         with db.begin() as session:
-            done = freeze.freeze_step(session, issue_id, utcnow())
+            done = freeze.write_next_audience(session, issue_id, utcnow())
 
 
-def work(db: Database, home: Path, url: str, **given: object) -> worker.Worked:
+def work(db: Database, home: Path, url: str, **given: object) -> worker.SendResult:
     """One run of sending, with short waits."""
     tools: dict[str, object] = {
         "signer": Signer(KEYS),
@@ -113,10 +113,12 @@ def work(db: Database, home: Path, url: str, **given: object) -> worker.Worked:
         "retry_delay": SOON,
         **given,
     }
-    return worker.work(db, **tools)  # type: ignore[arg-type]
+    return worker.send_due_batches(db, **tools)  # type: ignore[arg-type]
 
 
-def until_done(db: Database, home: Path, url: str, issue_id: int, runs: int = 30, **given: object) -> Counts:
+def until_done(
+    db: Database, home: Path, url: str, issue_id: int, runs: int = 30, **given: object
+) -> OutcomeCounts:
     """Tick and work as the clock does, until nothing remains or so many runs are over; the sums hold in between."""
     found = tally(db, issue_id)
     for _ in range(runs):
@@ -141,21 +143,21 @@ def impatient(db: Database) -> None:
     with db.begin() as session:
         session.execute(update(Delivery).where(Delivery.due_at.is_not(None)).values(due_at=past))
         session.execute(
-            update(FrozenIssue).where(FrozenIssue.quiet_until.is_not(None)).values(quiet_until=past)
+            update(FrozenIssue).where(FrozenIssue.backoff_until.is_not(None)).values(backoff_until=past)
         )
 
 
-def tally(db: Database, issue_id: int) -> Counts:
+def tally(db: Database, issue_id: int) -> OutcomeCounts:
     """Counted from every row; what is shown, which reads fewer, must say the same."""
     with db.read() as session:
         if db.engine.dialect.name == "postgresql":  # both of one moment
             session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-        found = recount(session, issue_id)
-        assert counts(session, issue_id) == found
+        found = recount_outcomes(session, issue_id)
+        assert count_outcomes(session, issue_id) == found
         return found
 
 
-def adds_up(found: Counts) -> bool:
+def adds_up(found: OutcomeCounts) -> bool:
     parts = found.accepted + found.excluded + found.failed + found.unknown + found.remaining
     return found.planned == parts
 
@@ -208,7 +210,9 @@ def _comparison(session: Session, left: str, right: str) -> ComparisonVersion:
         published_at=EARLIER,
         imported_at=EARLIER,
         quotes=[
-            Quote(place=place, side=side, text=f"Reviewer {place} speaks of the {side} one at some length.")
+            Quote(
+                reviewer=place, side=side, text=f"Reviewer {place} speaks of the {side} one at some length."
+            )
             for place in range(1, 5)
             for side in ("left", "right")
         ],

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
-from tests.drills.field import CONNECTIONS, Field, verdict
-from tests.drills.hand import SENT
+from tests.fault_injection.scenario import CONNECTIONS, Field, verdict
+from tests.fault_injection.worker_process import SENT
 from tests.relay import Script
 
 from digest.db import Database, utcnow
@@ -39,11 +39,11 @@ def test_a_process_that_stood_still_past_its_lease_sends_nothing_twice(
     field.relay.script.on_taken = stop
     first = field.start(lease=9.0 if slept else None)
     field.until(lambda: stood)
-    woken_at = claim.moment() + 1.5
+    woken_at = claim.boot_time() + 1.5
     field.patience = 1.0
     other = field.start(home=1)
     assert field.ended(other) == SENT
-    field.until(lambda: claim.moment() > woken_at)
+    field.until(lambda: claim.boot_time() > woken_at)
     before = field.relay.count
     first.send(signal.SIGCONT)
     assert field.ended(first) == SENT
@@ -96,12 +96,12 @@ def test_a_holder_that_cannot_renew_its_lease_begins_nothing_after_it(
     field.relay.script.on_taken = hold
     hand = field.start(lease=9.0)
     field.until(lambda: held)
-    over = claim.moment() + 2.5
-    field.until(lambda: claim.moment() > over)
+    over = claim.boot_time() + 2.5
+    field.until(lambda: claim.boot_time() > over)
     begun = field.relay.count
     assert begun < 10, "the first group of ten went on after the lease"
-    over = claim.moment() + 0.6
-    field.until(lambda: claim.moment() > over)
+    over = claim.boot_time() + 0.6
+    field.until(lambda: claim.boot_time() > over)
     assert field.relay.count == begun
     field.relay.script.delay = 0.0
     for session in held:
@@ -120,9 +120,9 @@ def test_evidence_that_cannot_be_written_holds_nothing_up(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(progress_journal.os, "write", lambda _file, data: len(data) // 2)
         with pytest.raises(OSError, match="evidence cannot be kept"):
-            progress_journal.Evidence(home, 7, 1, 500)
-    assert not progress_journal.held(home, 7, 1)
-    assert progress_journal.read(home, 7, 1) is None
+            progress_journal.ProgressJournal(home, 7, 1, 500)
+    assert not progress_journal.is_held(home, 7, 1)
+    assert progress_journal.read_marks(home, 7, 1) is None
 
 
 def test_nobody_is_in_hand_when_all_is_over(sqlite: Database, ground: Callable[..., Field]) -> None:
@@ -133,4 +133,4 @@ def test_nobody_is_in_hand_when_all_is_over(sqlite: Database, ground: Callable[.
         assert all(row.holder is None and row.done_at is not None for row in rows)
         assert all(row.lease_until is None or row.lease_until < utcnow() for row in rows)
     assert [path.name for path in (field.home() / "evidence").iterdir()] == ["id"]
-    assert group_size.GROUP <= 200
+    assert group_size.MAX_GROUP_SIZE <= 200

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tests.drills.hand import Order
+    from tests.fault_injection.worker_process import Order
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,7 +27,7 @@ class Nursery:
     def __init__(self, log: Path) -> None:
         self.log = log
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.drills.nursery", str(log)],
+            [sys.executable, "-m", "tests.fault_injection.fork_server", str(log)],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])},
             stdin=subprocess.PIPE,
@@ -93,9 +93,9 @@ class Child:
 
 
 def main() -> None:
-    from tests.drills import hand
+    from tests.fault_injection import worker_process
 
-    hand.warm()
+    worker_process.warm()
     children: set[int] = set()
     wake, woken = os.pipe()
     os.set_blocking(woken, False)
@@ -123,7 +123,7 @@ def main() -> None:
 
 
 def _fork(words: dict[str, Any]) -> int:
-    from tests.drills import hand
+    from tests.fault_injection import worker_process
 
     pid = os.fork()
     if pid:
@@ -134,7 +134,7 @@ def _fork(words: dict[str, Any]) -> int:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         words["die"] = tuple(words["die"]) if words["die"] else None
-        code = hand.main(hand.Order(**words), sys.argv[1])
+        code = worker_process.main(worker_process.Order(**words), sys.argv[1])
     finally:
         os._exit(code)
 
