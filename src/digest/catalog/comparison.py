@@ -58,7 +58,7 @@ class ToolReview:
         value = getattr(self, name)
         if FIELD_RULES[name].kind == "percent":
             return NO_VOTES if value is None else f"{value}%"
-        return str(value)
+        return "" if value is None else str(value)
 
     def as_dict(self) -> dict[str, Any]:
         """The fields by name, in the order of the public JSON."""

@@ -1,7 +1,8 @@
 """How pydantic checks the values of a comparison: one strict model each, derived from the rules of their fields."""
 
 from dataclasses import asdict, fields, is_dataclass
-from typing import Annotated, Any, Literal, get_type_hints
+from types import NoneType
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from pydantic import (
     BaseModel,
@@ -50,7 +51,7 @@ def _input_model(value_class: Any) -> type[BaseModel]:
 
 
 def _check(rule: FieldRule, hint: Any) -> tuple[Any, Any]:
-    optional = hint == int | None
+    optional = NoneType in get_args(hint)
     checked = _type(rule)
     default: Any = {"default": None} if optional else {}
     return (checked | None if optional else checked), Field(description=rule.description, **default)
