@@ -9,7 +9,7 @@ from tests.e2e.machine import Up, link, write_pages
 from tests.e2e.pages import KEY, follow, open_mail, press, see, tab_to
 
 from digest.db import connect
-from digest.tracking.counts import counts
+from digest.tracking.counts import count_issue
 
 ANA, BEN = "ana@example.org", "ben@example.org"
 
@@ -28,41 +28,41 @@ def test_a_reader_signs_up_reads_leaves_and_comes_back(
     assert clicks(running) == (1, 1, 0)
     leave(page, mail)
     assert clicks(running) == (1, 1, 1)
-    assert "left" in standing(running)
+    assert "left" in status(running)
     come_back(page, mail)
-    assert "active" in standing(running)
+    assert "active" in status(running)
     assert clicks(running) == (1, 1, 0)
 
 
 def test_a_reader_signs_up_by_keyboard_alone(running: Up, reader: BrowserContext) -> None:
     page = reader.new_page()
     page.goto(f"{running.url}/")
-    tab_to(page, page.get_by_label("Your e-mail address"))
+    tab_to(page, page.get_by_label("Your email address"))
     page.keyboard.type(BEN, delay=KEY)
     page.keyboard.press("Enter")
     see(page, "Check your inbox")
     page.goto(link(running.home.mail(BEN, "confirm"), "confirm"))
-    tab_to(page, page.get_by_role("button", name="Yes, start it"))
+    tab_to(page, page.get_by_role("button", name="Confirm subscription"))
     page.keyboard.press("Space")
-    see(page, "Welcome aboard")
-    assert running.home.mail(BEN, "You now get Verdicts")
+    see(page, "You’re subscribed")
+    assert running.home.mail(BEN, "Welcome to Verdicts")
 
 
 def sign_up(page: Page, site: str) -> None:
     page.goto(f"{site}/")
-    page.get_by_label("Your e-mail address").press_sequentially(ANA, delay=KEY)
+    page.get_by_label("Your email address").press_sequentially(ANA, delay=KEY)
     press(page, "Subscribe")
     see(page, "Check your inbox")
 
 
 def confirm(page: Page, site: str) -> None:
-    letter = open_mail(page, site, ANA, "Please confirm: Verdicts")
-    tab = follow(page, letter.get_by_role("link", name="Yes, send it to me"))
+    letter = open_mail(page, site, ANA, "Confirm your subscription to Verdicts")
+    tab = follow(page, letter.get_by_role("link", name="Confirm subscription"))
     see(tab, "Start Verdicts?")
-    press(tab, "Yes, start it")
-    see(tab, "Welcome aboard")
+    press(tab, "Confirm subscription")
+    see(tab, "You’re subscribed")
     tab.close()
-    open_mail(page, site, ANA, "You now get Verdicts")
+    open_mail(page, site, ANA, "Welcome to Verdicts")
 
 
 def send_an_issue(running: Up, folder: Path) -> str:
@@ -90,20 +90,20 @@ def leave(page: Page, mail: FrameLocator) -> None:
     tab = follow(page, mail.get_by_role("link", name="Unsubscribe"))
     see(tab, "Unsubscribe?")
     press(tab, "Unsubscribe")
-    see(tab, "You have left")
+    see(tab, "You’re unsubscribed")
     expect(tab.get_by_role("button", name="Undo")).to_be_visible()
     tab.close()
 
 
 def come_back(page: Page, mail: FrameLocator) -> None:
     tab = follow(page, mail.get_by_role("link", name="Unsubscribe"))
-    see(tab, "You have left")
+    see(tab, "You’re unsubscribed")
     press(tab, "Undo")
-    expect(tab.get_by_role("status")).to_contain_text("You are back")
+    expect(tab.get_by_role("status")).to_contain_text("Welcome back!")
     tab.close()
 
 
-def standing(running: Up) -> str:
+def status(running: Up) -> str:
     return next(
         line
         for line in running.home.digest("subscribers", "show", ANA).splitlines()
@@ -115,6 +115,6 @@ def clicks(running: Up) -> tuple[int, int, int]:
     """Clicks of anybody, clicks of people, and unsubscribes of issue 1."""
     database = connect(f"sqlite:///{running.home.path / 'digest.sqlite3'}")
     with database.read() as session:
-        found = counts(session, 1)
+        found = count_issue(session, 1)
     database.close()
     return found.clicks_raw, found.clicks_human, found.unsubscribes

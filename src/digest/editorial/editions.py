@@ -18,7 +18,7 @@ _ISO_DATE_CHARS = len("2026-12-01")
 def build_edition(session: Session, issue: Issue, base_url: str) -> Edition:
     """Return the issue as it stands, each pick in the version that was picked; `base_url` is the public site's."""
     base_url = base_url.rstrip("/")
-    path = publications.path(session, issue.publication)
+    path = publications.public_path(session, issue.publication)
     views = queries.fetch_by_version(session, [pick.version_id for pick in issue.picks])
     return Edition(
         issue_id=issue.id,
