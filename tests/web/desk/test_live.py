@@ -195,7 +195,7 @@ def test_a_page_that_is_left_open_keeps_no_session_alive(room: Site) -> None:
 
     def seen() -> bool:
         with room.db.read() as session:
-            return session.scalars(select(LoginSession.seen_at)).one() > yesterday
+            return session.scalars(select(LoginSession.last_seen_at)).one() > yesterday
 
     headers = HTMX | {"X-CSRFToken": proof, "Referer": BASE + DRAFT}
     editor.post(f"{DRAFT}/presence", headers=headers, base_url=BASE).close()
@@ -210,7 +210,7 @@ def test_the_versions_tell_what_changed_and_bring_it_back(room: Site) -> None:
     post(editor, DRAFT, **draft_form(editor) | {"intro": "One <b>bad</b> week", "action": "save"})
     post(editor, DRAFT, action=f"remove:{before[1]}")
     page = get(editor, f"{DRAFT}/versions")
-    assert "dropped" in page
+    assert "removed" in page
     assert "One <del>fine</del><ins>&lt;b&gt;bad&lt;/b&gt;</ins> week" in page
     first = min(map(int, re.findall(r'id="version-(\d+)"', page)))
     back = post(editor, f"{DRAFT}/versions", version=first)
