@@ -8,13 +8,13 @@ from tests.relay import Relay, Script
 
 from digest.config import free_port
 from digest.db import Database
-from digest.delivery.relays.relay_test import RelayTestResult, test_relay
+from digest.delivery.relays.relay_test import RelayTestResult, send_relay_test
 from digest.smtp.url import relay_from_url
 
 
 def one(session: Session, url: str) -> RelayTestResult:
     paper = factories.publication(session)
-    (answer,) = test_relay(relay_from_url(url), paper, "ana@example.org", now=NOW)
+    (answer,) = send_relay_test(relay_from_url(url), paper, "ana@example.org", now=NOW)
     return answer
 
 

@@ -22,7 +22,7 @@ from digest.smtp.url import relay_from_url
 def test_while_one_line_hangs_the_others_go_on_beyond_the_end_of_the_run(
     db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(canary, "ALONE", 10_000)
+    monkeypatch.setattr(canary, "MAX_WITHOUT_CANARY", 10_000)
     number = frozen(db, readers=3000)
     slow: list[int] = []
 

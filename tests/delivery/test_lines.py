@@ -111,7 +111,7 @@ def test_a_relay_that_closes_the_line_over_one_recipient_again_and_again_holds_u
 def test_a_line_that_waits_for_its_turn_lets_the_others_go_on(
     sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(canary, "ALONE", 10_000)
+    monkeypatch.setattr(canary, "MAX_WITHOUT_CANARY", 10_000)
     number = frozen(sqlite, readers=2200)
     with Relay() as slow, Relay() as fast:
         both = f"{slow.url}?connections=1&rate=5/s&name=slow {fast.url}?connections=1&name=fast"

@@ -50,7 +50,7 @@ class Hours:
 @pytest.fixture
 def hours(monkeypatch: pytest.MonkeyPatch) -> Hours:
     made = Hours()
-    monkeypatch.setattr(claim, "moment", lambda: made.at)
+    monkeypatch.setattr(claim, "boot_time", lambda: made.at)
     return made
 
 

@@ -1,5 +1,6 @@
 """What the connections of a run share: the database, which another process may have locked."""
 
+import asyncio
 import sqlite3
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +15,6 @@ from digest.delivery.relays.domains import DomainThrottle
 from digest.delivery.sending.send_context import SendContext
 from digest.signing import Signer
 from digest.smtp.url import relay_from_url
-from digest.turns import Sleep
 
 
 def shift(db: Database, home: Path) -> SendContext:
@@ -37,13 +37,18 @@ def test_the_other_lines_go_on_while_another_process_has_the_lock_of_the_file(
 ) -> None:
     other = sqlite3.connect(str(sqlite.engine.url.database), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    work = shift(sqlite, tmp_path).run_transaction(lambda session: session.scalar(text("SELECT 42")))
-    assert isinstance(next(work), Sleep)
-    assert isinstance(next(work), Sleep)
-    other.execute("COMMIT")
-    with pytest.raises(StopIteration) as end:
-        next(work)
-    assert end.value.value == 42
+    queries = shift(sqlite, tmp_path)
+    others_went_on = []
+
+    async def query() -> int | None:
+        transaction = asyncio.create_task(queries.run_transaction(lambda session: session.scalar(text("SELECT 42"))))
+        await asyncio.sleep(0.05)
+        others_went_on.append(not transaction.done())
+        other.execute("COMMIT")
+        return await transaction
+
+    assert asyncio.run(query()) == 42
+    assert others_went_on == [True]
     other.close()
 
 
@@ -55,5 +60,5 @@ def test_what_is_wrong_with_the_work_itself_is_not_tried_again(db: Database, tmp
         raise LookupError("not there")
 
     with pytest.raises(LookupError):
-        list(shift(db, tmp_path).run_transaction(act))
+        asyncio.run(shift(db, tmp_path).run_transaction(act))
     assert len(times) == 1

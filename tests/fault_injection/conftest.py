@@ -1,4 +1,4 @@
-"""What the drills share: a nursery of processes, and the proof that nothing of them is left."""
+"""Fixtures of the fault injection tests: a fork server, and proof that it leaves no process behind."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack

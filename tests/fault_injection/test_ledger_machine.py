@@ -37,7 +37,6 @@ from digest.signing import Signer
 from digest.smtp.mail import ConnectionLost, DeliveryObserver, Mail
 from digest.smtp.replies import Reply, Stage
 from digest.smtp.url import relay_from_url
-from digest.turns import Coroutine, Sleep
 
 READERS = 14
 BEGIN = datetime.fromisoformat("2026-11-02T09:00:00+00:00")
@@ -78,15 +77,12 @@ class Fake:
     def __init__(self, machine: "Ledger") -> None:
         self.machine = machine
 
-    def talk(self, mails: Iterable[Mail | Sleep | None], watch: DeliveryObserver) -> Coroutine[None]:
+    async def send_all(self, mails: AsyncIterable[Mail | None], observer: DeliveryObserver) -> None:
         ready: Mail | None = None
-        for mail in mails:
-            if isinstance(mail, Sleep):
-                yield mail
-            else:
-                ready = self._step(ready, mail, watch)
+        async for mail in mails:
+            ready = self._step(ready, mail, observer)
         if ready is not None:
-            self._step(ready, None, watch)
+            self._step(ready, None, observer)
 
     def quit(self) -> None: ...
 
@@ -400,9 +396,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Batches of five and a line that is none; one clock for the machine's own time."""
     machines: list[Ledger] = []
     began = claim.boot_time
-    monkeypatch.setattr(batches, "SIZE", 5)
-    monkeypatch.setattr(canary, "ALONE", 200)
-    monkeypatch.setattr(canary, "LEAST", 3)
+    monkeypatch.setattr(batches, "BATCH_SIZE", 5)
+    monkeypatch.setattr(canary, "MAX_WITHOUT_CANARY", 200)
+    monkeypatch.setattr(canary, "MIN_CANARY", 3)
     plain = Ledger.__init__
 
     def remembered(machine: Ledger) -> None:
@@ -411,7 +407,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.setattr(Ledger, "__init__", remembered)
     monkeypatch.setattr(connection, "connect", lambda *_given, **_named: Fake(machines[0]))
-    monkeypatch.setattr(claim, "moment", lambda: began() + machines[0].asleep)
+    monkeypatch.setattr(claim, "boot_time", lambda: began() + machines[0].asleep)
     yield
     machines.clear()
 

@@ -26,7 +26,7 @@ from digest.delivery.sending import claim, connection, progress_journal, recover
 from digest.editorial.models import Issue, State
 from digest.services import RateLimiter, Services
 from digest.signing import Signer
-from digest.smtp.client import SmtpConnection
+from digest.smtp.stream import SocketStream
 from digest.smtp.url import relay_from_url
 
 SENT, STOPPED, PAUSED, LATE = 0, 10, 11, 12
@@ -34,20 +34,20 @@ TURNS_SECONDS = 60.0  # the bound of everything: by then it is sent, or the dril
 
 MARKS: dict[str, tuple[Any, str]] = {
     "freeze": (freeze, "freeze"),
-    "step": (freeze, "freeze_step"),
-    "settle": (batches, "settle"),
+    "step": (freeze, "write_next_audience"),
+    "settle": (batches, "finalize_batches"),
     "claim": (claim, "claim"),
     "evidence": (progress_journal.ProgressJournal, "__init__"),
-    "read": (outcomes, "upcoming"),
+    "read": (outcomes, "fetch_pending"),
     "renew": (claim, "renew"),
     "hand over": (connection.Connection, "before_body"),
     "answer": (connection.Connection, "answered"),
-    "write": (outcomes, "write"),
-    "put down": (claim, "let_go"),
+    "write": (outcomes, "record_outcomes"),
+    "put down": (claim, "release"),
     "close": (progress_journal.ProgressJournal, "close"),
-    "recover": (recovery, "recover"),
-    "retries": (batches, "release_retries"),
-    "end": (completion, "_end"),
+    "recover": (recovery, "recover_batches"),
+    "retries": (batches, "batch_retries"),
+    "end": (completion, "_finish_issue"),
 }
 
 
@@ -178,17 +178,17 @@ def _arm_commit(db: databases.Database, when: str, number: int) -> None:
 
 def _arm_half(number: int) -> None:
     """The body of a mail is written up to its middle."""
-    plain, calls = SmtpConnection._send_now, 0
+    send_now, calls = SocketStream.send_now, 0
 
-    def half(line: SmtpConnection, data: bytes, before: int = 0) -> int:
+    def send_half(stream: SocketStream, data: bytes, before: int = 0) -> int:
         nonlocal calls
         calls += len(data) > 1000
         if calls >= number:
-            line._sock.send(data[: len(data) // 2])
+            stream._sock.send(data[: len(data) // 2])
             die()
-        return plain(line, data, before)
+        return send_now(stream, data, before)
 
-    SmtpConnection._send_now = half
+    SocketStream.send_now = send_half
 
 
 def die() -> None:

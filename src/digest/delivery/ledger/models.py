@@ -108,7 +108,7 @@ class Delivery(Base):
 
     __tablename__ = "delivery"
     __table_args__ = (
-        check_one_of("outcome", "accepted", "excluded", "failed", "unknown"),
+        check_one_of("outcome", *[outcome.value for outcome in Outcome]),
         Index("ix_delivery_batch", "batch_id", "seq"),
         Index("ix_delivery_person", "subscriber_id"),
         # What counts look at: few, for nearly all are accepted and say nothing more.

@@ -144,7 +144,7 @@ def _update_sqlite(session: Session, issue_id: int, ends: Sequence[OutcomeRecord
     others: list[tuple[Any, ...]] = []
     for end in ends:
         whom = issue_id, end.subscriber_id
-        if end.outcome == "accepted" and end.reason is None and end.tried == 1:
+        if end.outcome == Outcome.ACCEPTED.value and end.reason is None and end.tried == 1:
             # Nearly all are, and the driver takes its time over each NULL.
             taken.append((end.reply, at, *whom))
         else:

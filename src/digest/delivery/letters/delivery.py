@@ -17,7 +17,7 @@ from digest.db import WITHOUT_SYNC, Database, utcnow
 from digest.delivery.ledger.models import Letter, Outcome
 from digest.delivery.letters.letter_builder import LetterNotWanted, build_mail
 from digest.delivery.letters.outbox import enqueue_letter
-from digest.delivery.relays import replies
+from digest.delivery.relays import replies, retry_policy
 from digest.delivery.relays.accounts import SendLimits, SmtpAccounts
 from digest.delivery.relays.replies import ReplyMeaning
 from digest.signing import Signer
@@ -31,7 +31,6 @@ LOG = logging.getLogger(__name__)
 LEASE = timedelta(seconds=60)
 IN_FLIGHT_LEASE = timedelta(minutes=12)  # longer than the longest wait for a reply (RFC 5321: ten minutes)
 MAX_CRASHES = 2  # a letter that two processes died with is not tried a third time
-FIRST_WAIT = timedelta(seconds=30)  # the person sits and waits
 
 
 def has_due_letter(session: Session, now: datetime) -> bool:
@@ -45,7 +44,7 @@ def send_due_letters(
     signer: Signer,
     relay: Relay,
     base_url: str,
-    retry_delay: timedelta = FIRST_WAIT,
+    retry_delay: timedelta = retry_policy.LETTER_FIRST_WAIT,
     limit: int = 50,
     limits: SendLimits | None = None,
     stopping: Callable[[], bool] = lambda: False,
@@ -57,7 +56,7 @@ def send_due_letters(
     waits for no rate and is counted by it: issues give way. A relay of which no account lets us in leaves every
     letter where it is, for a later try.
     """
-    run = LetterRun(db, signer, base_url, min(retry_delay, FIRST_WAIT), clock, [])
+    run = LetterRun(db, signer, base_url, min(retry_delay, retry_policy.LETTER_FIRST_WAIT), clock, [])
     run.claim(limit)
     again: list[Mail] = []
     accounts = SmtpAccounts(relay, limits or SendLimits())
@@ -197,7 +196,7 @@ class LetterRun:
 
     def _later(self, letter_id: int, words: str) -> None:
         """Give it back; after 48 hours of that it has failed."""
-        wait = replies.next_wait(self._fences[letter_id], self.first_wait)
+        wait = retry_policy.next_wait(self._fences[letter_id], self.first_wait)
         if wait is None:
             self._end(letter_id, Outcome.FAILED, f"gave up: {words}")
             return
@@ -243,4 +242,4 @@ def _due_statement(now: datetime) -> Select[int]:
     return waiting.order_by(Letter.due_at, Letter.id)
 
 
-__all__ = ["has_due_letter", "enqueue_letter", "send_due_letters", "mark_abandoned_unknown"]
+__all__ = ["enqueue_letter", "has_due_letter", "mark_abandoned_unknown", "send_due_letters"]

@@ -24,7 +24,7 @@ from digest.render.message_template import MergeFields, encode_masked_address
 from digest.signing import Purpose, Signer
 from digest.smtp.mail import Mail
 
-CONFIRM_HOURS = "72 hours"
+CONFIRM_HOURS = f"{int(tokens.CONFIRM_FOR.total_seconds()) // 3600} hours"
 SIGN_IN_MINUTES = f"{int(users.EMAIL_LINK_LIFETIME.total_seconds()) // 60} minutes"
 
 

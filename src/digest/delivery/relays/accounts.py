@@ -3,12 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from digest.delivery.relays import retry_policy
 from digest.delivery.relays.throttle import ALL_ACCOUNTS, DailyQuota, RateGate, Throttle, TokenBucket
 from digest.rate_limit.shared import SharedRateLimiter
 from digest.rates import WarmUp
 from digest.smtp.url import Relay
-
-ASIDE_SECONDS = 15.0  # that an account is left alone when it refuses us for the first time
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class SmtpAccounts:
         account.is_saturated = True
         if not self.has_several:
             return False
-        self._rate_limiter.back_off(account.relay.key, ASIDE_SECONDS)
+        self._rate_limiter.back_off(account.relay.key, retry_policy.ACCOUNT_FIRST_WAIT_SECONDS)
         self._lost_account = any(
             self._seconds_until_available(one) == 0 for one in self.all if one is not account
         )

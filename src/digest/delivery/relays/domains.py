@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from digest.delivery.ledger.outcomes import OutcomeRecord, PendingDelivery
+from digest.delivery.relays.retry_policy import DOMAIN_LONGEST_WAIT_SECONDS
 from digest.rate_limit.shared import SharedRateLimiter
 from digest.smtp.replies import Reply, Stage
 
 WINDOW_SECONDS = (
     6.0  # seconds that unused places are kept: those who wait come back with the clock, every five
 )
-LONGEST = 900.0  # seconds until somebody who waits is looked at again
 _RATE_WORDS = re.compile(
     r"\brate\b|rate.?limit|too (?:many|much|fast)|throttl|slow down|deferred|unusual|exceed", re.IGNORECASE
 )
@@ -74,8 +74,13 @@ class DomainThrottle:
     ) -> Iterable[OutcomeRecord]:
         if not rows:
             return []
-        first = 1 + self._rate_limiter.reserve(_bucket_name(domain), rate, len(rows), LONGEST)
-        dues = (now + timedelta(seconds=min(first + n / rate, LONGEST)) for n in range(len(rows)))
+        first = 1 + self._rate_limiter.reserve(
+            _bucket_name(domain), rate, len(rows), DOMAIN_LONGEST_WAIT_SECONDS
+        )
+        dues = (
+            now + timedelta(seconds=min(first + n / rate, DOMAIN_LONGEST_WAIT_SECONDS))
+            for n in range(len(rows))
+        )
         return [
             OutcomeRecord(row.subscriber_id, None, row.previous_reason, row.reply, 0, due)
             for row, due in zip(rows, dues, strict=True)

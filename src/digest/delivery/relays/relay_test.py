@@ -92,7 +92,7 @@ class LastReplyObserver:
         self.stage, self.reply = Stage.BODY, Reply(0, why)
 
 
-def test_relay(
+def send_relay_test(
     relay: Relay,
     publication: Publication,
     to: str,

@@ -1,15 +1,10 @@
 """What a reply of the relay means: for this reader, or for all of them (RFC 5321, RFC 3463; research of 2026)."""
 
-import random
-from datetime import timedelta
 from enum import Enum, auto
 from typing import NamedTuple
 
 from digest.smtp.replies import Reply, Stage
 
-GIVE_UP_AFTER = timedelta(hours=48)
-LONGEST_WAIT = timedelta(hours=4)
-JITTER = 0.2
 # Our login, our sender, our quota, our size: no reader can help it.
 _LOGIN = frozenset({530, 534, 535, 538})
 _OURS = frozenset({"5.1.7", "5.1.8", "5.3.4", "5.4.5", "5.5.1"})
@@ -51,19 +46,3 @@ def classify_reply(stage: Stage, reply: Reply) -> ReplyVerdict:
         return ReplyVerdict(ReplyMeaning.LATER if stage is Stage.RCPT else ReplyMeaning.REFUSED, reason)
     bad = enhanced in _BAD_ADDRESS or (not enhanced and code in _BAD_ADDRESS_CODES)
     return ReplyVerdict(ReplyMeaning.FAILED, reason, bad_address=bad)
-
-
-def next_wait(attempts: int, first: timedelta) -> timedelta | None:
-    """How long to wait after try number `attempts` (from 1) failed; None when 48 hours would pass: give up.
-
-    The waits double from `first` and are shaken by a fifth, so that a thousand readers do not come back at once.
-    """
-    behind = sum((_step(n, first) for n in range(1, attempts)), timedelta())
-    step = _step(attempts, first)
-    if behind + step > GIVE_UP_AFTER:
-        return None
-    return step * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 no secret
-
-
-def _step(attempt: int, first: timedelta) -> timedelta:
-    return min(first * 2.0 ** min(attempt - 1, 30), LONGEST_WAIT)

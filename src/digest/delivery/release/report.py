@@ -2,12 +2,9 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from digest.audience.models import Subscriber
 from digest.delivery.ledger.counts import count_outcomes
-from digest.delivery.ledger.models import Delivery, Outcome
 from digest.delivery.release import canary
 from digest.delivery.release.hold_reason import find_hold_reason
 from digest.editorial import issues
@@ -41,29 +38,6 @@ def _hold_fields(session: Session, issue: Issue, now: datetime) -> dict[str, obj
     """Until when all of an issue waits, and why; two times nothing when it does not."""
     found = find_hold_reason(session, issue, now)
     return {"waits_until": _iso(found.until) if found else None, "waits_why": found.reason if found else None}
-
-
-def by_name(
-    session: Session, issue_id: int, outcome: Outcome, *, limit: int = 100, after: int = 0
-) -> list[dict[str, object]]:
-    """The deliveries that ended so, each with its subscriber; a page of `limit` behind subscriber `after`."""
-    rows = session.execute(
-        select(
-            Delivery.subscriber_id,
-            Subscriber.address,
-            Delivery.reason,
-            Delivery.reply,
-            Delivery.attempts,
-            Delivery.ended_at,
-        )
-        .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
-        .where(
-            Delivery.issue_id == issue_id, Delivery.outcome == outcome.value, Delivery.subscriber_id > after
-        )
-        .order_by(Delivery.subscriber_id)
-        .limit(limit)
-    )
-    return [{**row, "ended_at": _iso(row["ended_at"])} for row in rows.mappings()]
 
 
 def _canary_fields(session: Session, issue_id: int) -> dict[str, object] | None:

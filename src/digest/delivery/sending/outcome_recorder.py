@@ -6,7 +6,7 @@ from datetime import datetime
 from digest.delivery.ledger import outcomes
 from digest.delivery.ledger.models import Outcome
 from digest.delivery.ledger.outcomes import OutcomeRecord, PendingDelivery
-from digest.delivery.relays import domains, replies
+from digest.delivery.relays import domains, retry_policy
 from digest.delivery.relays.replies import ReplyMeaning
 from digest.delivery.sending import relay_stop
 from digest.delivery.sending.send_context import SendContext
@@ -88,7 +88,7 @@ class OutcomeRecorder:
         return True
 
     def _retry_later(self, row: PendingDelivery, reason: str, words: str, now: datetime) -> OutcomeRecord:
-        wait = replies.next_wait(row.attempts + 1, self._context.retry_delay)
+        wait = retry_policy.next_wait(row.attempts + 1, self._context.retry_delay)
         if wait is None:
             return OutcomeRecord(row.subscriber_id, Outcome.FAILED, f"gave up after {reason}", words)
         return OutcomeRecord(row.subscriber_id, None, None, words, 1, now + wait)

@@ -1,7 +1,6 @@
 """When the relay refuses us altogether: the issue waits or pauses, owners are told, and no delivery fails for it."""
 
 import logging
-import random
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ from digest.delivery.ledger.masking import mask_addresses
 from digest.delivery.ledger.models import Delivery, FrozenIssue, Outcome
 from digest.delivery.ledger.outcomes import OutcomeRecord, PendingDelivery, record_outcomes
 from digest.delivery.letters import delivery
+from digest.delivery.relays import retry_policy
 from digest.delivery.relays.accounts import SmtpAccount
 from digest.delivery.relays.replies import ReplyMeaning
 from digest.delivery.sending.send_context import SendContext
@@ -22,8 +22,6 @@ from digest.errors import NotAllowed
 from digest.smtp.replies import Reply, Stage
 
 LOG = logging.getLogger(__name__)
-FIRST_WAIT = timedelta(seconds=15)
-LONGEST_WAIT = timedelta(hours=1)
 REFUSED_SINCE = "refused since "
 
 
@@ -102,8 +100,7 @@ def _wait_until_tomorrow(
 
 def _back_off(session: Session, issue_id: int, retry_delay: timedelta, now: datetime, reason: str) -> None:
     times = session.scalar(select(FrozenIssue.backoff_count).where(FrozenIssue.issue_id == issue_id)) or 0
-    step = min(min(FIRST_WAIT, retry_delay) * 2 ** min(times, 20), LONGEST_WAIT)
-    until = now + step * random.uniform(0.8, 1.2)  # noqa: S311 no secret
+    until = now + retry_policy.relay_wait(times, retry_delay)
     more = FrozenIssue.backoff_count + 1
     _set_backoff(
         session,
@@ -164,7 +161,7 @@ def _pause(session: Session, issue_id: int, stop: RelayStop, now: datetime, labe
         f"The mail server {label} refuses us at {stop.stage}: {stop.reply}".replace("  ", " ")
     )
     if issue.state == State.SENT:  # a delivery is retried by hand: there is nothing to pause
-        _back_off(session, issue_id, LONGEST_WAIT, now, reason)
+        _back_off(session, issue_id, retry_policy.RELAY_LONGEST_WAIT, now, reason)
         return
     try:
         transitions.change_state(session, issue, State.PAUSED, now=now, actor="relay", reason=reason)

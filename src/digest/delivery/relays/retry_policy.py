@@ -1,0 +1,48 @@
+"""When to try again: every delay, limit and jitter of retrying in one place, each with its source.
+
+How far a receiving domain or an account is slowed down is arithmetic of the store: see `rate_limit/local.py`.
+"""
+
+import random
+from datetime import timedelta
+
+# RFC 5321, 4.5.4.1: give up after four or five days. A newsletter is stale sooner: two days.
+GIVE_UP_AFTER = timedelta(hours=48)
+# RFC 5321, 4.5.4.1: at least 30 minutes between two tries, and longer as a message gets older.
+LONGEST_WAIT = timedelta(hours=4)
+JITTER = 0.2  # of each wait, so that a thousand readers do not come back at once
+LETTER_FIRST_WAIT = timedelta(seconds=30)  # someone is waiting for this email: shorter than RFC 5321 asks for
+# A relay that refuses all of an issue "for now" (421, or 4yz to MAIL FROM): RFC 5321, 3.8 and 4.2.1.
+RELAY_FIRST_WAIT = timedelta(seconds=15)
+RELAY_LONGEST_WAIT = timedelta(hours=1)
+ACCOUNT_FIRST_WAIT_SECONDS = 15.0  # an account that refuses us, while another one works; doubles each time
+DOMAIN_LONGEST_WAIT_SECONDS = (
+    900.0  # a reader whose domain is slowed down: look again after this at the latest
+)
+_MAX_DOUBLINGS = 30  # so that 2.0 ** n stays a number
+
+
+def next_wait(attempts: int, first: timedelta) -> timedelta | None:
+    """The wait after attempt number `attempts` (from 1) failed; None when GIVE_UP_AFTER would pass.
+
+    Waits double from `first` and vary by JITTER.
+    """
+    waited = sum((_wait_without_jitter(n, first) for n in range(1, attempts)), timedelta())
+    wait = _wait_without_jitter(attempts, first)
+    if waited + wait > GIVE_UP_AFTER:
+        return None
+    return _vary(wait)
+
+
+def relay_wait(times: int, retry_delay: timedelta) -> timedelta:
+    """The wait after the mail server deferred a whole issue `times` times in a row before this."""
+    first = min(RELAY_FIRST_WAIT, retry_delay)
+    return _vary(min(first * 2.0 ** min(times, _MAX_DOUBLINGS), RELAY_LONGEST_WAIT))
+
+
+def _wait_without_jitter(attempt: int, first: timedelta) -> timedelta:
+    return min(first * 2.0 ** min(attempt - 1, _MAX_DOUBLINGS), LONGEST_WAIT)
+
+
+def _vary(wait: timedelta) -> timedelta:
+    return wait * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 no secret
