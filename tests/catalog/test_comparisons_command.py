@@ -47,7 +47,7 @@ def test_import_then_list_then_show(sqlite: Database, page: Path) -> None:
     )
     assert json.loads(run(sqlite, "show", "larkspur-vs-harrow-34b", "--json").stdout) == listed[0]
     shown = run(sqlite, "show", "larkspur-vs-harrow-34b").stdout
-    assert "Community: no votes yet" in shown
+    assert "Community ship: no votes yet" in shown
     assert "Reviewer 2: Reviewer 2 on the right." in shown
 
 

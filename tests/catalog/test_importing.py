@@ -122,7 +122,7 @@ def test_a_bad_file_is_told_and_hinders_no_other(db: Database, folder: Path) -> 
     told = "\n".join(result.refused)
     assert len(result.refused) == len(told.split("\n")) == 7
     for says in (
-        "aa.txt:1: is not a comp",
+        "aa.txt:1: this is not a comp",
         "ab.txt:2: not UTF-8",
         "ac.txt: larger than 1 MB",
         "ad.json: $.",

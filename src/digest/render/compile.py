@@ -1,4 +1,4 @@
-"""Press once: an edition becomes static bytes, already encoded, with slots for what differs from reader to reader."""
+"""Compiles an edition once into static bytes, already encoded, with slots for what differs between readers."""
 
 import json
 import re
@@ -51,12 +51,10 @@ class CompiledIssue:
         return tuple(self.html.blocks)
 
     def message_template(self, order: tuple[int, ...] | None = None) -> MessageTemplate:
-        """The mail with these picks in this order; None: all as the editor put them. Raises BadInput for others."""
+        """The mail with these picks in this order; None: all in the editor's order. Raises BadInput for other picks."""
         order = self.picks if order is None else order
         if len(set(order)) != len(order) or not set(order) <= set(self.picks):
-            raise BadInput(
-                f"this issue holds the picks {self.picks}, and each at most once; asked for {order}"
-            )
+            raise BadInput(f"this issue has the picks {self.picks}, each at most once; requested {order}")
         return MessageTemplate(
             [self.headers, *self.text.in_order(order), self.between, *self.html.in_order(order), self.end]
         )
@@ -79,11 +77,11 @@ class CompiledIssue:
     def from_bytes(cls, data: bytes) -> "CompiledIssue":
         """The issue that `to_bytes` wrote. Raises BadInput when the bytes are something else."""
         if not data.startswith(MAGIC):
-            raise BadInput("these bytes are no pressed issue, or one of another version of digest")
+            raise BadInput("these bytes are not a compiled issue, or one of another version of digest")
         try:
             return cls._read(json.loads(zlib.decompress(data[len(MAGIC) :])))
         except (zlib.error, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            raise BadInput("this pressed issue is damaged, and no mail can be made of it") from None
+            raise BadInput("this compiled issue is damaged, and no mail can be made from it") from None
 
     @classmethod
     def _read(cls, fields: Any) -> "CompiledIssue":
@@ -100,7 +98,7 @@ class CompiledIssue:
 
 
 def compile_issue(edition: Edition, *, dated: datetime | None = None, test: bool = False) -> CompiledIssue:
-    """Press an edition: the three templates and MJML run once, here and never again.
+    """Compile an edition: the three templates and MJML run once, here and never again.
 
     `dated` is the mail's Date (noon UTC of the edition's day when None). A `test` mail is marked, and its links lead
     straight to their targets. The same edition gives the same bytes. Raises BadInput when a text is too long or

@@ -1,6 +1,6 @@
 """The figures of a comparison in words: the panel's verdict, the split, the community's vote."""
 
-from digest.render.content import Side
+from digest.render.content import PERCENT, Side
 
 _RIGHT_TO_LEFT = frozenset({"ar", "arc", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"})
 
@@ -39,7 +39,7 @@ def text_direction(language: str) -> str:
 def _draw(left: Side, right: Side) -> str:
     if left.panel_ship == 0:
         return "The panel would ship neither."
-    if left.panel_ship == 100:  # noqa: PLR2004 all of the panel
+    if left.panel_ship == PERCENT:
         return "The whole panel would ship either one."
     if left.reviewers and left.reviewers == right.reviewers:
         return f"A draw: {left.ships} of {left.reviewers} reviewers would ship each."

@@ -1,4 +1,4 @@
-"""Who sends a mail and from where: the last lines of every one."""
+"""The publication's name and postal address, which end every mail."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Header lines: one line each, folded only where that is harmless, and safe whatever text they hold."""
+"""Header lines: folded only where that is harmless, and safe for any text."""
 
 import base64
 import re
@@ -29,9 +29,9 @@ def mailbox(name: str, display: str, address: str) -> str:
 
 
 def list_unsubscribe(url: str) -> list[tuple[str, str]]:
-    """The headers by which a reader leaves at `url`; in one click only when it is https (RFC 8058, 3.1).
+    """The headers to unsubscribe at `url`; one-click only when it is https (RFC 8058, 3.1).
 
-    On loopback one click is claimed too: what a laptop shows is what would have been sent.
+    Loopback URLs are one-click too, so that a laptop shows what would have been sent.
     """
     leave = [("List-Unsubscribe", f"<{url}>")]
     if url.startswith("https://") or is_loopback_url(url):

@@ -1,4 +1,4 @@
-"""The lines around the words: an issue's headers and its two parts (RFC 5322, 2046, 2369, 2919, 8058)."""
+"""An issue's headers and the boundaries of its two parts (RFC 5322, 2046, 2369, 2919, 8058)."""
 
 import hashlib
 import re

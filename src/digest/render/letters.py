@@ -9,7 +9,7 @@ and besides (a fact marked ? may be left out):
 
     confirm   confirm_url, asked_at ("22 November 2026, 09:14 UTC"), expires ("72 hours"), network? ("203.0.113.0/24")
     welcome   tagline?, preferences_url, unsubscribe_url, next_issue? ("Tuesday, 24 November"), latest_url?
-    known     preferences_url, unsubscribe_url, asked_at, network?     (somebody asked again for an address that is in)
+    known     preferences_url, unsubscribe_url, asked_at, network?     (signed up again with a subscribed address)
     sign_in   sign_in_url, expires ("10 minutes"), asked_at?
     notice    heading, paragraphs (list of strings), link_url?, link_label?     (to editors and operators)
 """
@@ -83,7 +83,7 @@ def _paragraphs(value: object) -> list[str]:
 
 
 def _headers(kind: str, facts: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
-    """No machine answers it (RFC 3834); a letter to a subscriber can be answered by leaving."""
+    """Ask autoresponders not to reply (RFC 3834); letters to subscribers have an unsubscribe header."""
     headers = [("Auto-Submitted", "auto-generated"), ("X-Auto-Response-Suppress", "All")]
     if kind in {"welcome", "known"}:
         headers += list_unsubscribe(str(facts["unsubscribe_url"]).replace(" ", ""))

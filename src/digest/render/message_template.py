@@ -1,4 +1,4 @@
-"""A pressed issue with its blocks in one reader's order: what is left is a join of byte strings."""
+"""A compiled issue with its blocks in one order: filling it is a join of byte strings."""
 
 from collections.abc import Sequence
 from operator import itemgetter
@@ -32,7 +32,7 @@ def encode_masked_address(address: str) -> tuple[bytes, bytes]:
 
 
 class MessageTemplate:
-    """Static bytes and slots in turn. One plate serves every reader who gets these blocks in this order."""
+    """Static bytes and slots in turn. One template serves every reader who gets these blocks in this order."""
 
     def __init__(self, pieces: Sequence[Piece]) -> None:
         """Take the pieces of a whole mail in order."""

@@ -1,4 +1,4 @@
-"""A finished mail, opened again: what is previewed is what is sent."""
+"""Parses a finished mail for previews, so that a preview shows exactly what is sent."""
 
 from dataclasses import dataclass
 from email import message_from_bytes, policy
@@ -9,7 +9,7 @@ from digest.errors import BadInput
 
 @dataclass(frozen=True)
 class ParsedMail:
-    """A mail as its reader's program sees it."""
+    """A mail as a mail program shows it."""
 
     subject: str
     html: str

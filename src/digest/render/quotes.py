@@ -1,4 +1,4 @@
-"""The sharpest thing a reviewer said: one excerpt per side, cut at the end of a sentence."""
+"""Selects the most pointed excerpt per side, cut at the end of a sentence."""
 
 import re
 from collections.abc import Collection, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""An edition as its templates see it: cleaned, counted, linked. Everything that needs a decision is decided here."""
+"""What the issue's templates show: an edition with its text cleaned, figures counted and links replaced."""
 
 from dataclasses import dataclass
 

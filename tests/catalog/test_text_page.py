@@ -1,6 +1,7 @@
 """A page is read without losing a word, or refused with the line where it is wrong."""
 
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,7 @@ def test_a_dash_is_no_votes_yet_and_zero_is_zero() -> None:
 def test_inner_quotation_marks_stay() -> None:
     text = "“Ship it”, they said. ‘Fine’, said I, “fine”"
     comparison = draft()
-    quotes = (comparison.quotes[0].model_copy(update={"text": text}), *comparison.quotes[1:])
+    quotes = (replace(comparison.quotes[0], text=text), *comparison.quotes[1:])
     page = unparse(comparison.model_copy(update={"quotes": quotes}))
     assert parse_page(page, "a.txt").quotes[0].text == text
 
