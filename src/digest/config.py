@@ -1,4 +1,4 @@
-"""Settings from the environment. Only app.py reads this; everything else is given values."""
+"""Settings from the environment. Only app.py imports this; everything else receives values."""
 
 import difflib
 import fcntl
@@ -27,17 +27,17 @@ _PROVIDER = ("oidc_issuer", "oidc_client_id", "oidc_client_secret")
 BROKERS = ("redis", "rediss", "redis+socket", "memory")
 
 
-def _words(reads: Callable[[str], object]) -> BeforeValidator:
-    """Takes words as `reads` does; what is no text was given by a program."""
-    return BeforeValidator(lambda value: reads(value) if isinstance(value, str) else value)
+def _parsed(parse: Callable[[str], object]) -> BeforeValidator:
+    """Parse text with `parse`; other values come from code and stay as they are."""
+    return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
 
 
 def _duration(value: object) -> object:
     """`90s`, `15m` or `2h` as a timedelta."""
     match = re.fullmatch(r"(\d+)\s*([smh])", str(value).strip().lower())
     if not match or int(match[1]) == 0:
-        raise ValueError("is not a length of time; write 90s, 15m or 2h")
-    return timedelta(seconds=int(match[1]) * rates.PER_SECOND[match[2]])
+        raise ValueError("is not a duration; use 90s, 15m or 2h")
+    return timedelta(seconds=int(match[1]) * rates.UNIT_SECONDS[match[2]])
 
 
 def _networks(value: object) -> object:
@@ -48,7 +48,7 @@ def _networks(value: object) -> object:
     try:
         return tuple(ipaddress.ip_network(word, strict=False) for word in words)
     except ValueError:
-        raise ValueError("is not a list of networks; write 127.0.0.1, 10.1.0.0/16 or none") from None
+        raise ValueError("is not a list of networks; use 127.0.0.1, 10.1.0.0/16 or none") from None
 
 
 def _keys(value: object) -> object:
@@ -59,7 +59,7 @@ def _selectors(value: object) -> object:
     """`news2026` or several, with commas or spaces between, as they stand before ._domainkey in DNS."""
     names = tuple(filter(None, re.split(r"[\s,]+", value))) if isinstance(value, str) else value
     if isinstance(names, tuple) and not all(re.fullmatch(r"[A-Za-z0-9._-]{1,63}", name) for name in names):
-        raise ValueError("is not the name of a DKIM key; write what stands before ._domainkey")
+        raise ValueError("is not a DKIM selector; use the name before ._domainkey")
     return names
 
 
@@ -76,11 +76,11 @@ class Settings(BaseSettings):
     smtp_url: str | None = None
     base_url: str | None = None
     secret_keys: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_keys)] = ()
-    send_rate: Annotated[float | None, _words(rates.rate)] = None
-    domain_rates: Annotated[Mapping[str, float], NoDecode, _words(rates.by_domain)] = Field(
+    send_rate: Annotated[float | None, _parsed(rates.parse_rate)] = None
+    domain_rates: Annotated[Mapping[str, float], NoDecode, _parsed(rates.parse_domain_rates)] = Field(
         default_factory=dict
     )
-    warm_up: Annotated[rates.WarmUp | None, NoDecode, _words(rates.warm_up)] = None
+    warm_up: Annotated[rates.WarmUp | None, NoDecode, _parsed(rates.parse_warm_up)] = None
     oidc_issuer: str | None = None
     oidc_client_id: str | None = None
     oidc_client_secret: str | None = None
@@ -104,7 +104,7 @@ class Settings(BaseSettings):
             return None
         parts = urlsplit(value)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError("is not a web address; write https://news.example.org")
+            raise ValueError("is not a web address; use https://news.example.org")
         return value.rstrip("/")
 
     @field_validator("oidc_issuer")
@@ -113,14 +113,14 @@ class Settings(BaseSettings):
         parts = urlsplit(value or "")
         secure = parts.scheme == "https" or loopback.is_loopback(parts.hostname or "")
         if value and (not parts.hostname or not secure):
-            raise ValueError("is not the https address of a provider; write https://login.example.org")
+            raise ValueError("is not the https address of a provider; use https://login.example.org")
         return value
 
     @field_validator("broker_url")
     @classmethod
     def _broker(cls, value: str | None) -> str | None:
         if value and urlsplit(value).scheme not in BROKERS:
-            raise ValueError("is not a Redis or Valkey address; write redis://host:6379/0")
+            raise ValueError("is not a Redis or Valkey address; use redis://host:6379/0")
         return value
 
     @field_validator("log")
@@ -132,7 +132,7 @@ class Settings(BaseSettings):
 
     @property
     def run_dir(self) -> Path:
-        """Where sockets and locks are. A Unix socket's path has a limit, so a deep home gets a short place."""
+        """The folder for sockets and locks. A Unix socket's path is limited, so a deep home gets a short one in /tmp."""
         inside = self.home / "run"
         if len(os.fsencode(inside / "valkey.sock")) <= SOCKET_PATH_BYTES:
             return inside
@@ -148,14 +148,14 @@ class Settings(BaseSettings):
         return self.broker_url or f"redis+socket://{self.run_dir / 'valkey.sock'}"
 
     def site(self) -> str:
-        """The public site's address; when none is set, the one at which `digest up` ran last."""
+        """The public site's URL; by default the one where `digest up` ran last."""
         if self.base_url:
             return self.base_url
         path = self.home / "base-url"
         return path.read_text().strip() if path.exists() else "http://127.0.0.1:8000"
 
     def smtp(self) -> str:
-        """The relay's URL; the embedded mailbox's when none is set."""
+        """The relay's URL; by default the embedded mailbox's."""
         return self.smtp_url or f"smtp://127.0.0.1:{self.mailbox_port()}?starttls=off&connections=4"
 
     def provider(self) -> tuple[str, str, str] | None:
@@ -164,19 +164,19 @@ class Settings(BaseSettings):
         if not any(given.values()):
             return None
         if missing := [name for name, value in given.items() if not value]:
-            raise BadSetting(f"{' and '.join(missing)} is missing; a provider needs all three")
+            raise BadSetting(f"{' and '.join(missing)} is missing; an OpenID provider needs all three")
         issuer, client_id, secret = given.values()
         return str(issuer), str(client_id), str(secret)
 
     def mailbox_port(self) -> int:
-        """The embedded mailbox's port: drawn once per home, so that every process of a home finds it."""
+        """The embedded mailbox's port, chosen once per home, so that every process of a home uses it."""
         path = self.home / "mailbox-port"
         if not path.exists():
             _write_once(path, str(free_port()))
         return int(path.read_text())
 
     def keys(self) -> tuple[str, ...]:
-        """The signing keys, newest first; drawn once into the home when none are set."""
+        """The signing keys, newest first; generated once into the home when none are set."""
         if self.secret_keys:
             return self.secret_keys
         path = self.home / "secret-keys"
@@ -184,28 +184,28 @@ class Settings(BaseSettings):
             _write_once(path, secrets.token_urlsafe(32) + "\n")
         keys = tuple(path.read_text().split())
         if not keys:
-            raise BadSetting(f"{path} is empty; put its keys back or set DIGEST_SECRET_KEYS")
+            raise BadSetting(f"{path} is empty; restore its keys or set DIGEST_SECRET_KEYS")
         return keys
 
 
 def free_port() -> int:
-    """A TCP port of loopback that nobody listens on right now."""
+    """A TCP port of loopback that is currently free."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def load(**given: Any) -> Settings:
-    """The settings of this process; `given` goes before the environment.
+def load(**overrides: Any) -> Settings:
+    """The settings of this process; `overrides` take precedence over the environment.
 
-    Raises BadSetting, one line that names each variable that is missing, wrong or misspelt.
+    Raises BadSetting: one line that names each missing, invalid or misspelt variable.
     """
     _refuse_misspelt(os.environ)
     try:
-        settings = Settings(**given)
+        settings = Settings(**overrides)
     except ValidationError as error:
         raise BadSetting("; ".join(_sentence(dict(fault)) for fault in error.errors())) from None
-    settings.provider()  # so that a half-told provider is said at the start, not at somebody's sign-in
+    settings.provider()  # so that an incomplete provider fails at start, not at the first sign-in
     try:
         for path in (settings.home, settings.run_dir):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -213,34 +213,36 @@ def load(**given: Any) -> Settings:
         raise BadSetting(f"DIGEST_HOME {settings.home} cannot be used: {error.strerror}") from None
     if settings.run_dir.stat().st_uid != os.getuid():
         raise BadSetting(
-            f"DIGEST_HOME is too long for a socket, and {settings.run_dir} belongs to somebody else"
+            f"DIGEST_HOME is too long for a socket, and {settings.run_dir} belongs to another user"
         )
     return settings
 
 
 def _refuse_misspelt(environment: Mapping[str, str]) -> None:
-    """A name that is nearly one of ours would be ignored, and the default taken; others may be somebody else's."""
+    """Refuse names close to a setting's: they would be ignored silently. Other names may belong to other tools."""
     known = {f"DIGEST_{name.upper()}" for name in Settings.model_fields}
     given = {name.upper() for name in environment if name.upper().startswith("DIGEST_")}
     for name in sorted(given - known):
         if meant := difflib.get_close_matches(name, sorted(known - given), cutoff=0.8):
-            words = " or ".join(meant)
-            raise BadSetting(f"{name} is no setting of digest; did you mean {words}? Rename or unset it")
+            suggestions = " or ".join(meant)
+            raise BadSetting(
+                f"{name} is not a digest setting; did you mean {suggestions}? Rename or unset it"
+            )
 
 
 def _sentence(fault: dict[str, Any]) -> str:
     name = "DIGEST_" + str(fault["loc"][0]).upper()
-    said = str(fault["msg"]).removeprefix("Value error, ")
-    return f"{name} {said}" if said.startswith("is ") else f"{name} is wrong: {said}"
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    return f"{name} {message}" if message.startswith("is ") else f"{name} is invalid: {message}"
 
 
 def _write_once(path: Path, text: str) -> None:
-    """Write a file that only we may read, unless another process was first."""
+    """Write a file that only its owner can read, unless another process wrote it first."""
     with (path.parent / "run.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if path.exists():
             return
-        beside = path.with_name(path.name + ".new")
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+        temporary = path.with_name(path.name + ".new")
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
             out.write(text)
-        beside.replace(path)
+        temporary.replace(path)

@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from digest.catalog.sample import pages
+from digest.catalog.sample import sample_pages
 from digest.config import free_port
 
 PATIENCE = 90.0  # seconds; the machine may be busy with other tests
@@ -141,7 +141,7 @@ def up(home: Home) -> Iterator[Up]:
         )
     running = Up(home, f"http://127.0.0.1:{port}", process)
     try:
-        assert until(lambda: process.poll() is not None or "Ctrl-C ends it" in running.log), running.log
+        assert until(lambda: process.poll() is not None or "Press Ctrl-C to stop" in running.log), running.log
         assert until(lambda: answers(f"{running.url}/readyz")), running.log
         yield running
         if process.poll() is None:
@@ -193,7 +193,7 @@ def link(mail: EmailMessage, kind: str) -> str:
 def write_pages(folder: Path, which: slice = slice(None)) -> Path:
     """A folder of comparisons, as text pages."""
     folder.mkdir()
-    for name, text, _ in list(pages())[which]:
+    for name, text, _ in list(sample_pages())[which]:
         (folder / name).write_text(text)
     return folder
 

@@ -169,9 +169,9 @@ class Crowd:
 
 
 def everybody(home: Home) -> list[tuple[object, ...]]:
-    """Address, standing, and how often each asked, was written to for that, confirmed, and was welcomed."""
+    """Address, status, and how often each asked, was written to for that, confirmed, and was welcomed."""
     return home.query(
-        """select address_key, standing,
+        """select address_key, status,
              (select count(*) from consent_event where subscriber_id = s.id and kind = 'requested'),
              (select count(*) from letter where subscriber_id = s.id and kind = 'confirm'),
              (select count(*) from consent_event where subscriber_id = s.id and kind = 'confirmed'),

@@ -39,7 +39,7 @@ def come_in(page: Page, running: Up) -> None:
     assert link, said
     assert link[0].startswith(running.url)
     page.goto(link[0])
-    see(page, "Come in")
+    see(page, "Finish signing in")
     press(page, "Sign in")
     see(page, "On the desk")
 

@@ -51,12 +51,14 @@ def test_every_task_is_scheduled() -> None:
     assert named == set(tasks.SCHEDULE)
 
 
-def test_every_nudge_names_a_task() -> None:
-    nudged = {
-        name for source in SOURCES.values() for name in re.findall(r"""nudge\(["'](\w+)["']\)""", source)
+def test_every_enqueued_task_exists() -> None:
+    enqueued = {
+        name
+        for source in SOURCES.values()
+        for name in re.findall(r"""enqueue_soon\(["'](\w+)["']\)""", source)
     }
-    assert nudged
-    assert nudged <= set(tasks.SCHEDULE)
+    assert enqueued
+    assert enqueued <= set(tasks.SCHEDULE)
 
 
 def test_a_task_is_a_few_lines() -> None:
@@ -127,4 +129,4 @@ def test_no_module_outgrows_its_reader() -> None:
     for path, source in SOURCES.items():
         if path.name == "pipeline.py":  # one conversation, which is easier to read in one piece
             continue
-        assert source.count("\n") <= 250, f"{path.relative_to(ROOT)} is longer than 250 lines"
+        assert source.count("\n") <= 300, f"{path.relative_to(ROOT)} is longer than 300 lines"

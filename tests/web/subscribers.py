@@ -1,4 +1,4 @@
-"""Readers in any standing, made straight in the tables."""
+"""Readers in any status, made straight in the tables."""
 
 from datetime import UTC, datetime
 
@@ -9,7 +9,7 @@ from digest.audience.models import Subscriber, Subscription
 SUBSCRIBED_AT = datetime(2026, 9, 1, tzinfo=UTC)
 
 
-def create_subscriber(session: Session, publication_id: int, address: str, standing: str = "active") -> int:
+def create_subscriber(session: Session, publication_id: int, address: str, status: str = "active") -> int:
     """A subscriber with one subscription; gives back their id."""
     made = Subscriber(address=address, address_key=address, created_at=SUBSCRIBED_AT)
     session.add(made)
@@ -18,11 +18,11 @@ def create_subscriber(session: Session, publication_id: int, address: str, stand
         Subscription(
             subscriber_id=made.id,
             publication_id=publication_id,
-            standing=standing,
+            status=status,
             source="form",
             requested_at=SUBSCRIBED_AT,
-            confirmed_at=None if standing == "pending" else SUBSCRIBED_AT,
-            left_at=SUBSCRIBED_AT if standing == "left" else None,
+            confirmed_at=None if status == "pending" else SUBSCRIBED_AT,
+            unsubscribed_at=SUBSCRIBED_AT if status == "left" else None,
         )
     )
     session.flush()

@@ -24,10 +24,10 @@ def ada(shop: Site) -> int:
         return create_subscriber(session, 1, "ada@example.org")
 
 
-def standing(shop: Site, subscriber_id: int) -> str:
+def status(shop: Site, subscriber_id: int) -> str:
     with shop.db.read() as session:
         return session.scalars(
-            select(Subscription.standing).where(Subscription.subscriber_id == subscriber_id)
+            select(Subscription.status).where(Subscription.subscriber_id == subscriber_id)
         ).one()
 
 
@@ -46,16 +46,16 @@ def preferences_url(shop: Site, subscriber_id: int) -> str:
 
 def test_only_the_button_confirms_and_the_first_press_welcomes(shop: Site) -> None:
     with shop.db.begin() as session:
-        bob = create_subscriber(session, 1, "bob@example.org", standing="pending")
+        bob = create_subscriber(session, 1, "bob@example.org", status="pending")
     url = f"/confirm/{tokens.confirm_token(shop.signer, 1, bob, utcnow())}"
     client = shop.app.test_client()
     assert client.get(url).status_code == 200
-    assert standing(shop, bob) == "pending"
+    assert status(shop, bob) == "pending"
     for _ in range(2):
         page = client.post(url)
         assert page.status_code == 200
         assert "Welcome" in page.text
-    assert standing(shop, bob) == "active"
+    assert status(shop, bob) == "active"
     assert shop.nudges == ["letters"]
     with shop.db.read() as session:
         letter = session.scalars(select(Letter)).one()
@@ -74,17 +74,17 @@ def test_a_confirm_link_from_before_one_left_shows_no_button_that_would_refuse(s
         assert page.status_code == 409
         assert "to come back, please sign up again" in page.text
         assert "<button" not in page.text
-    assert standing(shop, ada) == "left"
+    assert status(shop, ada) == "left"
 
 
 def test_an_old_confirm_link_says_what_to_do(shop: Site) -> None:
     with shop.db.begin() as session:
-        bob = create_subscriber(session, 1, "bob@example.org", standing="pending")
+        bob = create_subscriber(session, 1, "bob@example.org", status="pending")
     url = f"/confirm/{tokens.confirm_token(shop.signer, 1, bob, utcnow() - timedelta(hours=73))}"
     page = shop.app.test_client().post(url)
     assert page.status_code == 404
     assert "sign up again" in page.text
-    assert standing(shop, bob) == "pending"
+    assert status(shop, bob) == "pending"
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_one_click_leaves_at_once_to_the_letter_of_rfc_8058(
         assert answer.status_code == 200
         assert "Location" not in answer.headers
         assert "Set-Cookie" not in answer.headers
-        assert standing(shop, ada) == "left"
+        assert status(shop, ada) == "left"
     with shop.db.read() as session:
         noted = session.scalars(select(Unsubscribe)).one()
         assert (noted.issue_id, noted.subscriber_id, noted.source, noted.undone_at) == (
@@ -128,7 +128,7 @@ def test_a_slash_too_many_is_no_redirect(shop: Site, ada: int) -> None:
         leave_url(shop, ada) + "/", data=ONE_CLICK, content_type="application/x-www-form-urlencoded"
     )
     assert answer.status_code == 200
-    assert standing(shop, ada) == "left"
+    assert status(shop, ada) == "left"
 
 
 def test_one_click_for_a_reader_who_is_long_gone_is_still_fine(shop: Site) -> None:
@@ -152,13 +152,13 @@ def test_a_forged_token_is_not_found_and_changes_nothing(shop: Site, ada: int, k
         ):
             assert answer.status_code == 404
             assert "Traceback" not in answer.text
-    assert standing(shop, ada) == "active"
+    assert status(shop, ada) == "active"
 
 
 def test_a_token_of_one_page_opens_no_other(shop: Site, ada: int) -> None:
     token = preferences_url(shop, ada).rpartition("/")[2]
     assert shop.app.test_client().post(f"/unsubscribe/{token}").status_code == 404
-    assert standing(shop, ada) == "active"
+    assert status(shop, ada) == "active"
 
 
 def test_the_page_leaves_with_one_button_and_takes_it_back(shop: Site, ada: int) -> None:
@@ -166,13 +166,13 @@ def test_the_page_leaves_with_one_button_and_takes_it_back(shop: Site, ada: int)
     asked = client.get(url)
     assert "ada@" not in asked.text
     assert "a•••@example.org" in asked.text
-    assert standing(shop, ada) == "active"
+    assert status(shop, ada) == "active"
     left = client.post(url, data={"action": "unsubscribe"})
     assert "You’re unsubscribed" in left.text
-    assert standing(shop, ada) == "left"
+    assert status(shop, ada) == "left"
     back = client.post(url, data={"action": "resubscribe"})
     assert "Welcome back!" in back.text
-    assert standing(shop, ada) == "active"
+    assert status(shop, ada) == "active"
     with shop.db.read() as session:
         noted = session.scalars(select(Unsubscribe)).one()
         assert noted.source == "page"
@@ -244,9 +244,9 @@ def test_preferences_pause_resume_leave_and_come_back(shop: Site, ada: int) -> N
     assert "paused until" in client.post(url, data={"action": "pause", "weeks": "2"}).text
     assert "Welcome back!" in client.post(url, data={"action": "resume"}).text
     assert "You unsubscribed" in client.post(url, data={"action": "unsubscribe"}).text
-    assert standing(shop, ada) == "left"
+    assert status(shop, ada) == "left"
     client.post(url, data={"action": "resubscribe"})
-    assert standing(shop, ada) == "active"
+    assert status(shop, ada) == "active"
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_preferences_pause_resume_leave_and_come_back(shop: Site, ada: int) -> N
 def test_a_button_that_is_not_there_is_refused(shop: Site, ada: int, sent: dict[str, str]) -> None:
     assert shop.app.test_client().post(preferences_url(shop, ada), data=sent).status_code == 400
     assert shop.app.test_client().post(leave_url(shop, ada), data=sent).status_code == 400
-    assert standing(shop, ada) == "active"
+    assert status(shop, ada) == "active"
 
 
 def test_a_link_of_a_test_mail_is_met_kindly_and_does_nothing(shop: Site) -> None:
@@ -286,7 +286,7 @@ def test_why_is_asked_only_after_leaving_and_one_press_answers(shop: Site, ada: 
     client.post(url, data={"action": "reason", "reason": "often"})
     assert reason(shop, ada) is None
     left = client.post(url, data={"action": "unsubscribe"}).text
-    assert standing(shop, ada) == "left"
+    assert status(shop, ada) == "left"
     assert "Mind telling us why?" in left
     buttons = re.findall(r'name="reason" value="(\w+)"', left)
     assert len(buttons) == 6

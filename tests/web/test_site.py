@@ -47,7 +47,7 @@ def test_a_sign_up_posts_one_letter_keeps_the_words_and_nudges(shop: Site) -> No
 def test_the_answer_is_the_same_for_every_kind_of_address(shop: Site) -> None:
     with shop.db.begin() as session:
         create_subscriber(session, 1, "known@example.org")
-        left = create_subscriber(session, 1, "left@example.org", standing="left")
+        left = create_subscriber(session, 1, "left@example.org", status="left")
         gone = create_subscriber(session, 1, "gone@example.org")
         session.get_one(Subscriber, gone).suppressed_at = utcnow()
         session.get_one(Subscriber, gone).suppressed_for = "complaint"
@@ -211,7 +211,7 @@ def test_no_public_page_sets_a_cookie(shop: Site) -> None:
 def test_a_sign_up_stays_pending_until_it_is_confirmed(shop: Site) -> None:
     shop.app.test_client().post("/subscribe", data=form(shop, "ada@example.org"))
     with shop.db.read() as session:
-        assert session.scalars(select(Subscription.standing)).one() == "pending"
+        assert session.scalars(select(Subscription.status)).one() == "pending"
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def url(shop: Site) -> str:
 
 def clicks(shop: Site) -> list[bool]:
     with shop.db.read() as session:
-        return list(session.scalars(select(Click.machine).order_by(Click.id)))
+        return list(session.scalars(select(Click.is_bot).order_by(Click.id)))
 
 
 def follow(shop: Site, url: str, headers: Mapping[str, str] = BROWSER) -> TestResponse:

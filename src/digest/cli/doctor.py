@@ -1,4 +1,4 @@
-"""`digest doctor`: what is wrong, and how to mend it."""
+"""`digest doctor`: checks the installation and suggests fixes."""
 
 import json
 import shutil
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 5.0
 LOW_DISK_BYTES, MIN_DISK_BYTES = 2 * 1024**3, 200 * 1024**2
-EARLIEST_CLOCK = 1_790_000_000  # September 2026: a clock that says less was never set
+EARLIEST_CLOCK = 1_790_000_000  # September 2026: a clock that is earlier was never set
 SKEW_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: `ok`, `warn` or `bad`, what was seen, and what to do about it."""
+    """The result of one check: `ok`, `warn` or `bad`, what was found, and how to fix it."""
 
     check: str
-    state: str
+    status: str
     summary: str
     fix: str = ""
 
@@ -35,67 +35,72 @@ class Finding:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.pass_obj
-def doctor(house: AppContext, as_json: bool) -> None:
-    """Look at the database, migrations, broker, relay, sender's domain, disk and clock. Exit code 1 when one is bad."""
-    findings = list(_run_checks(house))
+def doctor(context: AppContext, as_json: bool) -> None:
+    """Check database, migrations, broker, mail server, sender domain, disk and clock. Exits with 1 if a check fails."""
+    findings = list(_run_checks(context))
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
         for finding in findings:
-            click.echo(f"{_format_status(finding.state)} {finding.check:<12} {finding.summary}")
+            click.echo(f"{_format_status(finding.status)} {finding.check:<12} {finding.summary}")
             if finding.fix:
-                click.echo(f"{'':18}mend: {finding.fix}")
-    if any(finding.state == "bad" for finding in findings):
+                click.echo(f"{'':18}fix: {finding.fix}")
+    if any(finding.status == "bad" for finding in findings):
         raise SystemExit(1)
 
 
-def find_database_problem(house: AppContext) -> str | None:
-    """What keeps a database that the operator named from being used, and the mend, in one line; None when nothing."""
-    for look in (_check_database, _check_migrations):
-        found = look(house)
-        if found.state == "bad":
-            return f"{found.check}: {found.summary}; {found.fix}"
+def find_database_problem(context: AppContext) -> str | None:
+    """Why the configured database cannot be used, with a fix, on one line; None when it can."""
+    for check in (_check_database, _check_migrations):
+        finding = check(context)
+        if finding.status == "bad":
+            return f"{finding.check}: {finding.summary}; {finding.fix}"
     return None
 
 
-def _format_status(state: str) -> str:
-    colour = {"ok": "green", "warn": "yellow", "bad": "red"}[state]
-    return click.style(f"{state:<4}", fg=colour)
+def _format_status(status: str) -> str:
+    colour = {"ok": "green", "warn": "yellow", "bad": "red"}[status]
+    return click.style(f"{status:<4}", fg=colour)
 
 
-def _run_checks(house: AppContext) -> Iterator[Finding]:
-    settings = house.settings()
-    looks: list[tuple[str, Callable[[], Finding]]] = [
+def _run_checks(context: AppContext) -> Iterator[Finding]:
+    settings = context.settings()
+    checks: list[tuple[str, Callable[[], Finding]]] = [
         ("settings", lambda: _check_settings(settings)),
-        ("database", lambda: _check_database(house)),
-        ("migrations", lambda: _check_migrations(house)),
-        ("broker", lambda: _check_broker(house, settings)),
-        ("relay", lambda: _check_relay(house, settings)),
-        ("sender", lambda: _check_sender(house, settings)),
+        ("database", lambda: _check_database(context)),
+        ("migrations", lambda: _check_migrations(context)),
+        ("broker", lambda: _check_broker(context, settings)),
+        ("relay", lambda: _check_relay(context, settings)),
+        ("sender", lambda: _check_sender(context, settings)),
         ("disk", lambda: _check_disk(settings)),
-        ("clock", lambda: _check_clock(house)),
+        ("clock", lambda: _check_clock(context)),
     ]
     if settings.oidc_issuer:
-        looks.append(("provider", lambda: _check_provider(str(settings.oidc_issuer))))
-    for what, look in looks:
+        checks.append(("provider", lambda: _check_provider(str(settings.oidc_issuer))))
+    for name, check in checks:
         try:
-            yield look()
+            yield check()
         except DigestError as error:
-            yield Finding(what, "bad", str(error))
-        except Exception as error:  # noqa: BLE001  a doctor that dies of what it finds is no help
-            yield Finding(what, "bad", _summarize_error(error))
+            yield Finding(name, "bad", str(error))
+        except Exception as error:  # noqa: BLE001  one failing check must not hide the others
+            yield Finding(name, "bad", _summarize_error(error))
 
 
 def _check_provider(issuer: str) -> Finding:
-    """Where the team signs in: it must answer, and call itself what it was called in the settings."""
+    """The OpenID provider must answer, with the same issuer as in the settings."""
     import requests
 
-    said = requests.get(f"{issuer.rstrip('/')}/.well-known/openid-configuration", timeout=TIMEOUT_SECONDS)
-    known = said.json().get("issuer") if said.ok else None
-    if known == issuer:
+    response = requests.get(f"{issuer.rstrip('/')}/.well-known/openid-configuration", timeout=TIMEOUT_SECONDS)
+    issuer_found = response.json().get("issuer") if response.ok else None
+    if issuer_found == issuer:
         return Finding("provider", "ok", issuer)
-    mend = f"set DIGEST_OIDC_ISSUER to {known}, letter by letter" if known else "look at DIGEST_OIDC_ISSUER"
-    return Finding("provider", "bad", f"{issuer} answers {said.status_code} as {known or 'nobody'}", mend)
+    fix = f"set DIGEST_OIDC_ISSUER to exactly {issuer_found}" if issuer_found else "check DIGEST_OIDC_ISSUER"
+    return Finding(
+        "provider",
+        "bad",
+        f"{issuer} answered {response.status_code}, issuer {issuer_found or 'missing'}",
+        fix,
+    )
 
 
 def _check_settings(settings: SettingsView) -> Finding:
@@ -103,140 +108,148 @@ def _check_settings(settings: SettingsView) -> Finding:
         return Finding(
             "settings",
             "bad",
-            f"mails go out, and their links lead to {settings.base_url}, which no reader can open",
+            f"emails link to {settings.base_url}, which readers cannot open",
             "set DIGEST_BASE_URL to the public address",
         )
     if settings.has_generated_keys and not settings.is_embedded_database:
         return Finding(
             "settings",
             "warn",
-            f"the signing keys are in {settings.home / 'secret-keys'}: another machine draws others",
-            "set DIGEST_SECRET_KEYS alike on every machine",
+            f"signing keys are in {settings.home / 'secret-keys'}; another machine would generate different ones",
+            "set the same DIGEST_SECRET_KEYS on every machine",
         )
     return Finding("settings", "ok", f"home {settings.home}, site {settings.base_url}")
 
 
-def _check_database(house: AppContext) -> Finding:
+def _check_database(context: AppContext) -> Finding:
     from sqlalchemy import text
 
-    database = house.services().db
+    database = context.services().db
     try:
-        with database.begin() as session:  # not read: a full disk or a lock shows only here
+        with (
+            database.begin() as session
+        ):  # a write transaction: reading would not notice a full disk or a lock
             session.execute(text("select 1"))
-    except Exception as error:  # noqa: BLE001  drivers raise what they like
-        return Finding("database", "bad", _summarize_error(error), "start the database, or set DIGEST_DATABASE_URL")
+    except Exception as error:  # noqa: BLE001  every driver raises its own errors
+        return Finding(
+            "database", "bad", _summarize_error(error), "start the database, or set DIGEST_DATABASE_URL"
+        )
     return Finding("database", "ok", f"{database.engine.dialect.name} answers")
 
 
-def _check_migrations(house: AppContext) -> Finding:
+def _check_migrations(context: AppContext) -> Finding:
     from digest import schema
 
-    with house.services().db.engine.connect() as connection:
+    with context.services().db.engine.connect() as connection:
         if schema.is_outdated(connection):
-            return Finding(
-                "migrations", "bad", "the database is not at the newest revision", "run `digest init`"
-            )
-    return Finding("migrations", "ok", "at the newest revision")
+            return Finding("migrations", "bad", "the database schema is out of date", "run `digest init`")
+    return Finding("migrations", "ok", "up to date")
 
 
-def _check_broker(house: AppContext, settings: SettingsView) -> Finding:
+def _check_broker(context: AppContext, settings: SettingsView) -> Finding:
     if settings.is_embedded_broker and not (settings.run_dir / "valkey.sock").exists():
         return Finding("broker", "warn", "the embedded Valkey is not running", "run `digest up`")
     try:
-        with house.celery_app().connection_for_write() as connection:
+        with context.celery_app().connection_for_write() as connection:
             connection.ensure_connection(max_retries=1, timeout=TIMEOUT_SECONDS)
-    except Exception as error:  # noqa: BLE001  as above
-        seen = f"{_summarize_error(error)}; nothing is lost, and nothing is sent meanwhile"
-        return Finding("broker", "bad", seen, "start the broker, or set DIGEST_BROKER_URL")
+    except Exception as error:  # noqa: BLE001  every transport raises its own errors
+        summary = f"{_summarize_error(error)}; sending waits until the broker is back"
+        return Finding("broker", "bad", summary, "start the broker, or set DIGEST_BROKER_URL")
     return Finding("broker", "ok", "answers")
 
 
-def _check_relay(house: AppContext, settings: SettingsView) -> Finding:
-    return _combine([_check_account(relay, settings) for relay in house.services().relay.accounts])
+def _check_relay(context: AppContext, settings: SettingsView) -> Finding:
+    return _combine([_check_account(relay, settings) for relay in context.services().relay.accounts])
 
 
-def _combine(found: list[Finding]) -> Finding:
-    """One finding of all accounts: as bad as all when none works, a warning when some do not."""
-    if len(found) == 1:
-        return found[0]
-    wrong = [one for one in found if one.state != "ok"]
-    state = "ok" if not wrong else "bad" if len(wrong) == len(found) else "warn"
-    return Finding("relay", state, "; ".join(one.summary for one in found), wrong[0].fix if wrong else "")
+def _combine(findings: list[Finding]) -> Finding:
+    """Combine the accounts' findings: bad when no account works, a warning when some do not."""
+    if len(findings) == 1:
+        return findings[0]
+    failing = [finding for finding in findings if finding.status != "ok"]
+    status = "ok" if not failing else "bad" if len(failing) == len(findings) else "warn"
+    fix = failing[0].fix if failing else ""
+    return Finding("relay", status, "; ".join(finding.summary for finding in findings), fix)
 
 
 def _check_account(relay: "Relay", settings: SettingsView) -> Finding:
     from digest.smtp.connect import connect
 
-    where = f"{relay.name} {relay.host}:{relay.port}".strip()
+    server = f"{relay.name} {relay.host}:{relay.port}".strip()
     try:
         connect(relay).close()
     except (DigestError, OSError) as error:
         if settings.is_embedded_mailbox:
             return Finding("relay", "warn", "the embedded mailbox is not running", "run `digest up`")
         return Finding(
-            "relay", "bad", f"{where}: {_summarize_error(error)}", "check DIGEST_SMTP_URL: host, port, user, password"
+            "relay",
+            "bad",
+            f"{server}: {_summarize_error(error)}",
+            "check DIGEST_SMTP_URL: host, port, user, password",
         )
-    mine = " (the embedded mailbox: nobody is mailed)" if settings.is_embedded_mailbox else ""
-    login = f", and lets {relay.user} in" if relay.user else ""
-    return Finding("relay", "ok", f"{where} answers ({relay.security}){login}{mine}")
+    note = " (the embedded mailbox: no email leaves this machine)" if settings.is_embedded_mailbox else ""
+    login = f", signed in as {relay.user}" if relay.user else ""
+    return Finding("relay", "ok", f"{server} answers ({relay.security}){login}{note}")
 
 
-def _check_sender(house: AppContext, settings: SettingsView) -> Finding:
+def _check_sender(context: AppContext, settings: SettingsView) -> Finding:
     from digest.publications import publications
 
-    with house.services().db.read() as session:
-        papers = publications.listing(session) or [publications.find(session)]
+    with context.services().db.read() as session:
+        papers = publications.list_publications(session) or [publications.find(session)]
         addresses = sorted({paper.sender_address for paper in papers})
     if settings.is_embedded_mailbox:
-        return Finding("sender", "ok", f"{', '.join(addresses)} (not asked: nobody is mailed)")
+        return Finding("sender", "ok", f"{', '.join(addresses)} (not checked: no email leaves this machine)")
     domains = sorted({address.rpartition("@")[2] for address in addresses})
-    found = [_check_dns(domain, house) for domain in domains]
-    return next((one for one in found if one.state != "ok"), found[0])
+    findings = [_check_dns(domain, context) for domain in domains]
+    return next((finding for finding in findings if finding.status != "ok"), findings[0])
 
 
-def _check_dns(domain: str, house: AppContext) -> Finding:
-    """What a provider looks at before it believes a sender (Gmail's and Yahoo's sender rules)."""
+def _check_dns(domain: str, context: AppContext) -> Finding:
+    """The DNS records that mailbox providers require (Gmail's and Yahoo's sender guidelines)."""
     from digest.external_checks import sender_auth
 
-    here = house.services()
-    proofs = sender_auth.check_sender(domain, relay=here.relay.host, selectors=here.dkim_selectors)
-    wrong = [proof for proof in proofs if proof.status != "good"]
-    # A key under a name that we do not know may be there all the same.
-    unsure = not here.dkim_selectors
-    bad = [
-        proof for proof in wrong if proof.status == "missing" and not (proof.mechanism == "DKIM" and unsure)
+    services = context.services()
+    results = sender_auth.check_sender(domain, relay=services.relay.host, selectors=services.dkim_selectors)
+    failing = [result for result in results if result.status != "good"]
+    # Without a configured selector the domain may have a DKIM key under a name that was not tried.
+    is_dkim_unsure = not services.dkim_selectors
+    missing = [
+        result
+        for result in failing
+        if result.status == "missing" and not (result.mechanism == "DKIM" and is_dkim_unsure)
     ]
-    if not wrong:
+    if not failing:
         return Finding("sender", "ok", f"{domain} has SPF, DKIM and DMARC")
-    seen = " ".join(proof.summary for proof in wrong)
-    mend = "; ".join(f"{proof.fix} {proof.dns_record}".strip() for proof in wrong)
-    return Finding("sender", "bad" if bad else "warn", seen, mend)
+    summary = " ".join(result.summary for result in failing)
+    fix = "; ".join(f"{result.fix} {result.dns_record}".strip() for result in failing)
+    return Finding("sender", "bad" if missing else "warn", summary, fix)
 
 
 def _check_disk(settings: SettingsView) -> Finding:
     free = shutil.disk_usage(settings.home).free
-    seen = f"{free / 1024**3:.1f} GiB free at {settings.home}"
+    summary = f"{free / 1024**3:.1f} GiB free at {settings.home}"
     if free < MIN_DISK_BYTES:
-        return Finding("disk", "bad", seen, "make room: a full disk stops sending")
-    return Finding("disk", "warn" if free < LOW_DISK_BYTES else "ok", seen)
+        return Finding("disk", "bad", summary, "free some space: a full disk stops sending")
+    return Finding("disk", "warn" if free < LOW_DISK_BYTES else "ok", summary)
 
 
-def _check_clock(house: AppContext) -> Finding:
+def _check_clock(context: AppContext) -> Finding:
     from sqlalchemy import text
 
     now = time.time()
     if now < EARLIEST_CLOCK:
-        return Finding("clock", "bad", "this machine's clock was never set", "set it, best by NTP")
-    if house.services().db.engine.dialect.name == "postgresql":
-        with house.services().db.read() as session:
-            there: Any = session.scalar(text("select extract(epoch from clock_timestamp())"))
-        skew = abs(float(there) - now)
+        return Finding("clock", "bad", "this machine's clock is not set", "set it with NTP")
+    if context.services().db.engine.dialect.name == "postgresql":
+        with context.services().db.read() as session:
+            database_time: Any = session.scalar(text("select extract(epoch from clock_timestamp())"))
+        skew = abs(float(database_time) - now)
         if skew > SKEW_SECONDS:
-            return Finding("clock", "warn", f"{skew:.0f} s apart from the database's", "set both by NTP")
+            return Finding("clock", "warn", f"{skew:.0f} s off the database's clock", "set both with NTP")
     return Finding("clock", "ok", time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now)))
 
 
 def _summarize_error(error: BaseException) -> str:
-    """The first line of what went wrong; never an address with a password in it."""
-    first = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {first}"[:200] if first else type(error).__name__
+    """The first line of the error, and never a URL with a password in it."""
+    first_line = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {first_line}"[:200] if first_line else type(error).__name__

@@ -150,6 +150,6 @@ def _number(asked: Mapping[str, str], name: str, most: int) -> int | None:
 
 def _rate(value: str | None) -> float | None:
     try:
-        return None if value is None else rates.rate(value)
+        return None if value is None else rates.parse_rate(value)
     except ValueError as error:
         raise BadSetting(f"{SETTING} has rate={value}, which {error}") from None

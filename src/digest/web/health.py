@@ -12,11 +12,11 @@ from sqlalchemy import Row, func, select, text
 from sqlalchemy.orm import Session
 
 from digest.db import utcnow
-from digest.delivery.ledger.counts import counts
+from digest.delivery.ledger.counts import count_outcomes
 from digest.delivery.ledger.models import Batch, FrozenIssue, Letter, Outcome
 from digest.editorial.models import Issue, State
 from digest.publications.models import Publication
-from digest.schema import missing
+from digest.schema import is_outdated
 from digest.web import request_limits
 from digest.web.publication_context import services
 
@@ -93,7 +93,7 @@ class _LedgerCollector(Collector):
             .where(recent)
         )
         for issue_id, number, slug in rows:
-            found = counts(self._session, issue_id)
+            found = count_outcomes(self._session, issue_id)
             for word in (*Outcome, "remaining"):
                 family.add_metric((slug, str(number), word), getattr(found, word))
         return family
@@ -129,5 +129,5 @@ def _check_database() -> None:
 
 def _check_migrations() -> None:
     with services().db.read() as session:
-        if missing(session.connection()):
+        if is_outdated(session.connection()):
             raise RuntimeError("the database is not at the latest migration")

@@ -43,7 +43,7 @@ def load_publication(session: Session, publication_id: int | None = None) -> Pub
     found = session.get(Publication, publication_id) if publication_id else publications.find(session, slug)
     if found is None:
         raise NotFound("this publication no longer exists")
-    g.publication_slug = found.slug if publications.path(session, found) else None
+    g.publication_slug = found.slug if publications.public_path(session, found) else None
     return PublicationContext(
         id=found.id,
         slug=found.slug,

@@ -9,7 +9,7 @@ from flask import Flask, current_app, request
 from werkzeug.exceptions import TooManyRequests
 
 from digest import loopback
-from digest.services import Limiter
+from digest.services import RateLimiter
 from digest.web.publication_context import services
 
 SIGN_UPS_PER_NETWORK = "20/hour"
@@ -88,7 +88,7 @@ def network_of(address: str) -> str:
     return str(ipaddress.ip_network((parsed, prefix), strict=False))
 
 
-def count_sign_up(limiter: Limiter, key: str) -> None:
+def count_sign_up(limiter: RateLimiter, key: str) -> None:
     """Count a sign-up against the limits of the address with this key, its domain and the client's network.
 
     Raises TooManyRequests for known and unknown addresses alike, so that the limit reveals nothing about anyone.

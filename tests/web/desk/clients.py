@@ -119,7 +119,7 @@ def undo_button(page: str) -> tuple[str, dict[str, str]]:
     if button:  # a button of the draft's own form, so that no word is lost
         action = re.search(r'id="draft"[^>]*action="([^"?]+)', page)
         assert action
-        return action[1], {"do": button[1]}
+        return action[1], {"action": button[1]}
     flash = re.search(r'<div class="flash.*?</form>', page, re.DOTALL)
     assert flash, page
     path = re.search(r'action="([^"]+)"', flash[0])

@@ -32,7 +32,7 @@ def start_sending(made: Site, state: State = State.SENDING, hold_minutes: int = 
             FrozenIssue(
                 issue_id=issue.id,
                 edition="{}",
-                pressed=pressed,
+                compiled=pressed,
                 sha256="0" * 64,
                 template_version="test",
                 key_id="0000",
@@ -46,7 +46,9 @@ def start_sending(made: Site, state: State = State.SENDING, hold_minutes: int = 
             for place in range(len(OUTCOMES))
         ]
         begun = 0 if hold_minutes else len(OUTCOMES)
-        batch = Batch(issue_id=issue.id, due_at=now, size=len(OUTCOMES), started=begun, fence=int(begun > 0))
+        batch = Batch(
+            issue_id=issue.id, due_at=now, size=len(OUTCOMES), started_upto=begun, fence=int(begun > 0)
+        )
         session.add(batch)
         session.flush()
         for number, outcome in zip(numbers, OUTCOMES, strict=True):
@@ -65,10 +67,10 @@ def record_reactions(made: Site, numbers: list[int]) -> None:
         for who, number, seconds in ((0, 0, 60), (0, 1, 7300), (1, 0, 1), (1, 1, 2), (1, 2, 3)):
             token = links.click_token(made.signer, issue.id, number, numbers[who])
             at = begun + timedelta(seconds=seconds)
-            links.follow(session, made.signer, token, agent="Firefox", machine=False, now=at)
+            links.resolve_and_record(session, made.signer, token, agent="Firefox", machine=False, now=at)
         for who, source in ((2, "header"), (3, "page")):
             unsubscribes.record(session, issue.id, numbers[who], source, begun + timedelta(hours=3))
-        unsubscribes.explain(session, issue.id, numbers[3], "often")
+        unsubscribes.set_reason(session, issue.id, numbers[3], "often")
 
 
 def _delivery(batch: Batch, number: int, outcome: str | None, now: object) -> Delivery:

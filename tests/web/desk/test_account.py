@@ -279,7 +279,7 @@ def test_the_last_visit_is_noted_once_a_minute_and_after_the_answer(
         with client.get("/desk/", base_url=BASE) as answer:
             assert answer.status_code == 200
         with room.db.read() as session:
-            assert session.scalars(select(LoginSession.seen_at)).one() == noted
+            assert session.scalars(select(LoginSession.last_seen_at)).one() == noted
             assert session.scalar(select(User.last_seen_at).where(User.role == "editor")) == noted
 
 
@@ -299,7 +299,7 @@ def test_no_whole_ip_and_no_fingerprint_is_kept(room: Site) -> None:
     headers = {"User-Agent": agent, "X-Forwarded-For": "81.2.69.160"}
     client.post(path, data={"csrf_token": csrf_token(client, path)}, base_url=BASE, headers=headers)
     with room.db.read() as session:
-        visit = session.execute(select(LoginSession.network, LoginSession.agent)).one()
+        visit = session.execute(select(LoginSession.network, LoginSession.browser)).one()
     assert tuple(visit) == ("81.2.69.0/24", "Firefox on Linux")
 
 
@@ -314,7 +314,7 @@ def test_a_key_that_is_no_text_signs_nobody_in(room: Site) -> None:
 def test_a_retired_signing_key_locks_nobody_out_of_help(room: Site, clock: time_machine.Traveller) -> None:
     _, codes = enrol(signed_in(room), clock)
     with room.db.begin() as session:
-        session.execute(update(Factor).values(sealed="gAAAAABrubbish"))
+        session.execute(update(Factor).values(encrypted_secret="gAAAAABrubbish"))
     client = come_in(room)
     assert "Set the second factor up anew" in post(client, SECOND, code="123456").text.replace("set", "Set")
     post(client, SECOND, code=codes[0])

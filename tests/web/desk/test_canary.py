@@ -25,8 +25,8 @@ def test_the_watch_page_says_how_the_canary_stands(
     start_sending(room)
     with room.db.begin() as session:
         frozen = session.get_one(FrozenIssue, 1)
-        frozen.canary = 20
-        frozen.canary_looked_at = utcnow() if looked else None
+        frozen.canary_size = 20
+        frozen.canary_judged_at = utcnow() if looked else None
         frozen.canary_passed_at = utcnow() if passed else None
     assert words in get(signed_in(room), "/desk/issues/1")
 
@@ -42,8 +42,8 @@ def test_the_watch_page_says_why_it_waits_and_until_when(room: Site) -> None:
     assert "Waiting until" not in get(editor, "/desk/issues/1")
     with room.db.begin() as session:
         frozen = session.get_one(FrozenIssue, 1)
-        frozen.quiet_until = utcnow() + timedelta(minutes=5)
-        frozen.quiet_why = "relay.example says later: 421 4.7.0 <slow down>"
+        frozen.backoff_until = utcnow() + timedelta(minutes=5)
+        frozen.backoff_reason = "relay.example says later: 421 4.7.0 <slow down>"
     page = get(editor, "/desk/issues/1")
     assert "<strong>Waiting until <time" in page
     assert "</time>:</strong> relay.example says later: 421 4.7.0 &lt;slow down&gt;</p>" in page

@@ -27,7 +27,11 @@ def room(sqlite: Database, tmp_path: Path) -> Site:
 
 def lines(room: Site) -> list[tuple[str, str, int | None]]:
     with room.db.read() as session:
-        rows = select(AuditLogEntry.verb, AuditLogEntry.kind, AuditLogEntry.number).where(AuditLogEntry.verb != "sign in").order_by(AuditLogEntry.id)
+        rows = (
+            select(AuditLogEntry.verb, AuditLogEntry.kind, AuditLogEntry.number)
+            .where(AuditLogEntry.verb != "sign in")
+            .order_by(AuditLogEntry.id)
+        )
         return [tuple(row) for row in session.execute(rows)]
 
 
@@ -70,7 +74,11 @@ def test_each_change_of_a_setting_is_told_and_of_two_people_from_what_to_what(ro
         post(owner, going_out, page="/desk/settings", do="save", **fields)
     post(owner, "/desk/settings/calendar", page="/desk/settings", do="look", weekday="4")
     with room.db.read() as session:
-        rows = select(AuditLogEntry.words, Publication.slug).join(Publication).where(AuditLogEntry.kind == "setting")
+        rows = (
+            select(AuditLogEntry.details, Publication.slug)
+            .join(Publication)
+            .where(AuditLogEntry.kind == "setting")
+        )
         told, slugs = zip(*session.execute(rows.order_by(AuditLogEntry.id)), strict=True)
     assert [words.replace(slugs[0], "it") for words in told] == [
         "going-out of it, two people from no to yes",

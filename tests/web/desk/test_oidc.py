@@ -16,7 +16,7 @@ from tests.web.desk.clients import csrf_token, get, make_desk, signed_in
 from tests.web.desk.oidc_provider import CLIENT, SECRET, OpenIdProvider, running
 from tests.web.factories import BASE, KEYS, Site
 
-from digest.access.models import AuditLogEntry, ProviderAccount, LoginSession
+from digest.access.models import AuditLogEntry, LoginSession, ProviderAccount
 from digest.cli.doctor import _check_provider
 from digest.db import Database
 from digest.web import make_app

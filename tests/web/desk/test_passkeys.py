@@ -99,7 +99,10 @@ def test_a_passkey_is_set_up_used_and_refused_when_it_was_copied(
     page.get_by_role("button", name="Use passkey").click()
     expect(page.get_by_role("link", name="Issues")).to_be_visible()
     with room.db.begin() as session:
-        assert session.scalars(select(LoginSession.way).order_by(LoginSession.id.desc())).first() == "letter and passkey"
+        assert (
+            session.scalars(select(LoginSession.method).order_by(LoginSession.id.desc())).first()
+            == "letter and passkey"
+        )
         session.execute(update(Factor).values(sign_count=1_000_000))  # the original went on, this is a copy
 
     tab.clear_cookies()

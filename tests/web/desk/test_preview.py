@@ -11,7 +11,7 @@ from tests.web.subscribers import create_subscriber
 
 from digest.audience.models import Subscriber, TopicChoice
 from digest.db import utcnow
-from digest.delivery.ledger.models import Letter, Trial
+from digest.delivery.ledger.models import Letter, TestSend
 from digest.editorial import issues
 from digest.editorial.drafts import pick_edits
 from digest.editorial.models import State
@@ -126,7 +126,9 @@ def test_tests_go_to_oneself_to_all_editors_and_to_anybody_in_any_variant(room: 
         assert [letter.address for letter in letters] == [
             *("editor@verdicts.io", "editor@verdicts.io", "owner@verdicts.io", "friend@example.net")
         ]
-        assert [trial.profile for trial in session.scalars(select(Trial).order_by(Trial.letter_id))][:2] == [
+        assert [trial.profile for trial in session.scalars(select(TestSend).order_by(TestSend.letter_id))][
+            :2
+        ] == [
             "Infrastructure",
             "everything",
         ]

@@ -101,7 +101,7 @@ def test_a_test_mail_is_marked_and_goes_to_any_address(room: Site) -> None:
         letter = session.scalars(select(Letter)).one()
         assert letter.address == "friend@example.net"
         assert (
-            letter.kind == outbox.TEST
+            letter.kind == outbox.TEST_KIND
         )  # which is pressed with its mark, and with links that record nothing
     assert "letters" in room.nudges
 

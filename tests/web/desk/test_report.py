@@ -13,7 +13,7 @@ from tests.web.factories import Site
 from digest.audience import consent
 from digest.audience.models import Subscriber
 from digest.db import utcnow
-from digest.delivery.ledger.counts import of_ended, recount
+from digest.delivery.ledger.counts import count_accepted_and_failed, recount_outcomes
 from digest.delivery.ledger.models import Delivery, Outcome
 from digest.editorial.models import Issue, State
 from digest.publications import publications
@@ -108,11 +108,13 @@ def test_issues_that_are_over_are_counted_together_as_each_by_itself(room: Site)
     with room.db.begin() as session:
         waits = Delivery.outcome.is_(None)
         session.execute(update(Delivery).where(waits).values(due_at=utcnow()))
-        assert of_ended(session, [1]) == {1: (6, 2)}
+        assert count_accepted_and_failed(session, [1]) == {1: (6, 2)}
         over = {"outcome": Outcome.ACCEPTED, "reason": "by hand", "ended_at": utcnow(), "due_at": None}
         session.execute(update(Delivery).where(waits).values(over))
-        found = recount(session, 1)
-        assert of_ended(session, [1, 99]) == {1: (found.accepted, found.failed)} == {1: (7, 2)}
+        found = recount_outcomes(session, 1)
+        assert (
+            count_accepted_and_failed(session, [1, 99]) == {1: (found.accepted, found.failed)} == {1: (7, 2)}
+        )
 
 
 def test_the_year_of_an_audience_is_counted_by_the_week(room: Site) -> None:

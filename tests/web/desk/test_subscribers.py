@@ -24,7 +24,7 @@ BASE = "https://news.example.org"
 def people(room: Site, *given: tuple[str, str]) -> list[int]:
     with room.db.begin() as session:
         number = publications.find(session).id
-        return [create_subscriber(session, number, address, standing) for address, standing in given]
+        return [create_subscriber(session, number, address, status) for address, status in given]
 
 
 def listed(page: str) -> list[str]:
@@ -40,7 +40,7 @@ def test_a_whole_address_leads_to_its_reader_and_a_beginning_lists_them(room: Si
     begun = post(viewer, "/desk/subscribers", address="An")
     assert listed(begun.text) == ["ana@example.org", "anatol@example.org"]
     assert "an" not in begun.request.query_string.decode()
-    assert listed(post(viewer, "/desk/subscribers", address="an", standing="left").text) == [
+    assert listed(post(viewer, "/desk/subscribers", address="an", status="left").text) == [
         "anatol@example.org"
     ]
     assert "begins with “zoe”" in post(viewer, "/desk/subscribers", address="zoe").text
@@ -52,7 +52,7 @@ def test_a_whole_address_leads_to_its_reader_and_a_beginning_lists_them(room: Si
 def test_lists_are_paged_by_key_whatever_order_they_are_in(room: Site) -> None:
     people(room, *((f"r{place:03}@example.org", "active") for place in range(120)))
     viewer = signed_in(room, "viewer")
-    seen, page = [], get(viewer, "/desk/subscribers?standing=reachable")
+    seen, page = [], get(viewer, "/desk/subscribers?status=reachable")
     while found := re.search(r'href="([^"]*after=\d+)"', page):
         seen += listed(page)
         page = get(viewer, found[1].replace("&amp;", "&"))
@@ -67,24 +67,24 @@ def test_lists_are_paged_by_key_whatever_order_they_are_in(room: Site) -> None:
 
 def test_counts_by_standing_add_up(room: Site) -> None:
     given = zip("abcdef", ("active", "active", "pending", "left", "active", "left"), strict=True)
-    numbers = people(room, *((f"{name}@example.org", standing) for name, standing in given))
+    numbers = people(room, *((f"{name}@example.org", status) for name, status in given))
     with room.db.begin() as session:
         suppression.suppress_subscriber(session, room.signer, numbers[4], "bounce", utcnow())
         suppression.suppress_subscriber(session, room.signer, numbers[5], "bounce", utcnow())
     page = get(signed_in(room), "/desk/subscribers")
     counts = [line.split("</span>")[0] for line in page.split('<dd><span class="number">')[1:]]
     assert counts == ["2", "1", "0", "1", "2", "0"]
-    for standing, many in zip(
+    for status, many in zip(
         ("reachable", "pending", "paused", "left", "suppressed", "erased"), counts, strict=True
     ):
-        assert len(listed(get(signed_in(room), f"/desk/subscribers?standing={standing}"))) == int(many)
+        assert len(listed(get(signed_in(room), f"/desk/subscribers?status={status}"))) == int(many)
 
 
 def test_where_a_reader_stands_is_one_word_in_the_list_and_on_their_page(room: Site) -> None:
     given = (("ana@example.org", "active"), ("bob@example.org", "pending"), ("cas@example.org", "left"))
     viewer = signed_in(room, "viewer")
     for number, word in zip(people(room, *given), ("Subscribed", "Pending", "Unsubscribed"), strict=True):
-        assert f"<td>{word}</td>" in get(viewer, f"/desk/subscribers?standing={word.lower()}")
+        assert f"<td>{word}</td>" in get(viewer, f"/desk/subscribers?status={word.lower()}")
         assert f"<dt>Stands</dt><dd>{word}" in get(viewer, f"/desk/subscribers/{number}")
 
 
@@ -149,7 +149,7 @@ def test_an_erased_reader_s_clicks_say_nothing_of_their_browser(room: Site) -> N
     post(editor, f"/desk/subscribers/{numbers[1]}/erase", address="r1@example.org")
     with room.db.read() as session:
         rows = session.execute(
-            select(Click.subscriber_id, Click.agent).distinct().order_by(Click.subscriber_id)
+            select(Click.subscriber_id, Click.user_agent).distinct().order_by(Click.subscriber_id)
         )
         assert [tuple(row) for row in rows] == [(numbers[0], "Firefox"), (numbers[1], "")]
 

@@ -1,7 +1,15 @@
 """The editors' desk: a blueprint for each area, nested in one that requires signing in."""
 
-from digest.web.desk import access, audience, catalog, drafts, issues, settings
-from digest.web.desk import current_publication, error_pages  # noqa: F401  registers their hooks and error handlers
+from digest.web.desk import (  # noqa: F401  registers their hooks and error handlers
+    access,
+    audience,
+    catalog,
+    current_publication,
+    drafts,
+    error_pages,
+    issues,
+    settings,
+)
 from digest.web.desk.auth import blueprint
 
 for area in (drafts, issues, catalog, audience, access, settings):

@@ -1,7 +1,7 @@
-"""Which publication is on the desk: the one place that says so.
+"""The current publication of the desk.
 
-With several, every link and form of the desk carries its publication, so that two tabs never mix up two issue 4s. An
-address without one means the publication that was chosen last in this session, else the first.
+With several publications, every link and form of the desk names one, so that two tabs never confuse two issues with the
+same number. A URL without one means the publication chosen last in this session, else the first.
 """
 
 from typing import Any, Final
@@ -23,23 +23,23 @@ PARAMETER: Final = "publication"  # in the query and in the session
 
 
 def get(db: Session) -> Publication:
-    """The publication on the desk. Raises NotFound when there is none at all."""
+    """The current publication. Raises NotFound when there are no publications."""
     return publications.find(db, g.get("current_slug"))
 
 
 def get_issue(db: Session, number: int) -> Issue:
-    """Issue `number` of the publication on the desk, its picks loaded. Raises NotFound."""
+    """Issue `number` of the current publication, with its picks loaded. Raises NotFound."""
     return issues.get_by_number(db, number, get(db))
 
 
 def switch_to(slug: str) -> None:
-    """Put the publication called `slug` on the desk, in this answer and in those that follow."""
+    """Make the publication `slug` the current one, for this response and the rest of the session."""
     session[PARAMETER] = g.current_slug = slug
 
 
 @blueprint.before_request
 def resolve() -> None:
-    """Find out which one it is; an address that names one we do not have is no page."""
+    """Determine the current publication. Raises NotFound for a URL that names an unknown one."""
     if g.get("me") is None:
         return
     with services().db.read() as db:
@@ -53,21 +53,21 @@ def resolve() -> None:
 
 @blueprint.url_defaults
 def add_to_urls(_endpoint: str, values: dict[str, Any]) -> None:
-    """Every address of the desk says its publication, as soon as there are several."""
+    """Add the current publication to every desk URL, once there are several."""
     if len(g.get("publications", ())) > 1:
         values.setdefault(PARAMETER, g.current_slug)
 
 
 @blueprint.app_context_processor
 def switcher_context() -> dict[str, Any]:
-    """For the switcher in the frame."""
+    """What the publication switcher in the layout shows."""
     return {"publications": g.get("publications", ()), "current_slug": g.get("current_slug")}
 
 
 @blueprint.post("/publication")
 @requires_role(Role.VIEWER)
 def switch_publication() -> Response:
-    """Put another publication on the desk. It changes nothing but this browser's session."""
+    """Switch to another publication. Only this browser's session changes."""
     with services().db.read() as db:
         switch_to(publications.find(db, form_field("slug")).slug)
     return redirect_to("issues.overview")

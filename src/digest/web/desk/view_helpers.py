@@ -1,4 +1,4 @@
-"""What every desk page stands in: the services, the frame of the page, and the calm line after a change."""
+"""What every desk view uses: the current user, rendering, redirects, messages and times."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,12 +36,12 @@ EN_DASH = Markup("&ndash;")
 SCRIPT_POLICY: Final = {
     "script_src": "'self'",
     "connect_src": "'self'",
-}  # our own files, which ask nobody but us
+}  # our own files, which connect only to us
 
 
 @dataclass(frozen=True)
 class CurrentUser:
-    """Who is signed in."""
+    """The signed-in user."""
 
     id: int
     address: str
@@ -49,32 +49,32 @@ class CurrentUser:
 
     @property
     def may_edit(self) -> bool:
-        """Whether they may change anything but themselves."""
+        """Whether they may change issues, comparisons and readers."""
         return self.role in {Role.OWNER, Role.EDITOR}
 
     @property
     def is_owner(self) -> bool:
-        """Whether they may invite and remove people."""
+        """Whether they may manage the team and the settings."""
         return self.role == Role.OWNER
 
 
 @dataclass(frozen=True)
 class Undo:
-    """A button that takes the last change back: where it posts, and what."""
+    """A button that undoes the last change: the URL and fields it posts."""
 
     url: str
     fields: dict[str, str]
 
 
 def render_page(template: str, **facts: Any) -> str:
-    """The desk page `template` (below templates/desk/) with its frame."""
+    """Render the desk page `template` (below templates/desk/)."""
     return render_template(
         f"desk/{template}", me=g.get("me"), when=format_time, day=format_day, clock=format_clock, **facts
     )
 
 
 def is_htmx_request() -> bool:
-    """Whether htmx asks: it wants a part of a page, to put in place."""
+    """Whether htmx sent the request, and expects a fragment of a page."""
     return request.headers.get("HX-Request") == "true"
 
 
@@ -84,7 +84,7 @@ def render_live(template: str, part: str, **facts: Any) -> str:
 
 
 def respond_with_policy(body: str, **changes: str) -> Answer:
-    """A page whose Content-Security-Policy differs from the desk's in these directives."""
+    """A response whose Content-Security-Policy differs from the desk's in these directives."""
     response = make_response(body)
     response.headers["Content-Security-Policy"] = content_security_policy(**(SCRIPT_POLICY | changes))
     return response
@@ -97,17 +97,17 @@ def flash_done(text: str, undo: Undo | None = None) -> None:
 
 def flash_problem(text: str) -> None:
     """Show on the next page why something was not done."""
-    g.refused = True  # so that the log tells nothing of it
+    g.refused = True  # so that the audit log records nothing
     flash({"text": text, "undo": None}, "problem")  # type: ignore[arg-type]  # the session keeps any JSON
 
 
 def redirect_to(endpoint: str, **values: Any) -> Response:
-    """Send the browser to a desk page with GET."""
+    """Redirect to a desk page, with GET."""
     return redirect(url_for(f"desk.{endpoint}", **values), 303)
 
 
 def format_time(moment: datetime | None, zone: str = "UTC") -> Markup:
-    """A moment as a person of that zone reads it, inside a <time> that machines read; a dash for None."""
+    """A time in that zone, as in "Tue 24 Nov 2026, 09:00", inside a <time> element; a dash for None."""
     if moment is None:
         return EN_DASH
     local = moment.astimezone(ZoneInfo(zone))
@@ -116,7 +116,7 @@ def format_time(moment: datetime | None, zone: str = "UTC") -> Markup:
 
 
 def format_day(moment: datetime | None, zone: str = "UTC") -> Markup:
-    """The day of a moment in that zone, as in "Tue 24 Nov 2026"; a dash for None."""
+    """The date in that zone, as in "Tue 24 Nov 2026"; a dash for None."""
     if moment is None:
         return EN_DASH
     local = moment.astimezone(ZoneInfo(zone))
@@ -125,7 +125,7 @@ def format_day(moment: datetime | None, zone: str = "UTC") -> Markup:
 
 
 def format_clock(moment: datetime, zone: str = "UTC") -> Markup:
-    """The hour and minute of a moment in that zone, with its day when that is not today."""
+    """The time of day in that zone, with the date if it is not today."""
     local = moment.astimezone(ZoneInfo(zone))
     today = utcnow().astimezone(ZoneInfo(zone)).date()
     text = f"{local:%H:%M}" if local.date() == today else f"{local:%a} {local.day} {local:%b}, {local:%H:%M}"
@@ -133,5 +133,5 @@ def format_clock(moment: datetime, zone: str = "UTC") -> Markup:
 
 
 def form_field(name: str) -> str:
-    """A form field's text, with line ends as we store them; empty when it was not sent."""
+    """A form field's text with normalized line ends; empty when it was not submitted."""
     return request.form.get(name, "").replace("\r\n", "\n").strip()

@@ -16,7 +16,7 @@ from flask import (
 from sqlalchemy.orm import Session
 
 from digest.audience import signup
-from digest.audience.address import normal, suggestion
+from digest.audience.address import normalize, suggest_correction
 from digest.catalog import queries
 from digest.db import utcnow
 from digest.delivery.letters import delivery
@@ -61,7 +61,7 @@ def subscribe() -> tuple[Response, int]:
         page = render_template(
             "check_inbox.html",
             publication=load_publication(session),
-            likely=suggestion(given["address"][:MAX_ADDRESS_CHARS]),
+            likely=suggest_correction(given["address"][:MAX_ADDRESS_CHARS]),
         )
     return make_response(page), 200
 
@@ -98,13 +98,13 @@ def _sign_up(given: dict[str, str]) -> None:
     made, now = services(), utcnow()
     if not given["address"].strip():
         raise BadInput("please enter your email address")
-    key = normal(given["address"]).key
+    key = normalize(given["address"]).key
     # A program that sends JSON never loaded our form; browsers cannot send JSON across sites without CORS.
     if not request.is_json:
         signup.check_form(made.signer, given["form"], now)
     request_limits.count_sign_up(made.limiter, key)
     with made.db.begin() as session:
-        asked = signup.request(
+        asked = signup.request_signup(
             session,
             made.signer,
             publication=publications.find(session, g.get("publication_slug")),
@@ -119,12 +119,12 @@ def _sign_up(given: dict[str, str]) -> None:
         )
         if asked.letter:
             _post_letter(session, asked.letter, asked.subscriber_id)
-    made.nudge("letters")  # in any case, so that the response time reveals nothing
+    made.enqueue_soon("letters")  # in any case, so that the response time reveals nothing
 
 
 def _post_letter(session: Session, kind: str, subscriber_id: int) -> None:
     now = utcnow()
-    delivery.post(
+    delivery.enqueue_letter(
         session,
         kind,
         now=now,

@@ -8,10 +8,10 @@ from flask import Blueprint, Response, request, url_for
 from sqlalchemy.orm import Session
 
 from digest.audience import confirm as confirming
-from digest.audience import leave as leaving
 from digest.audience import preferences as choices
 from digest.audience import tokens, topics
-from digest.audience.tokens import Reader
+from digest.audience import unsubscribe as leaving
+from digest.audience.tokens import SubscriberToken
 from digest.catalog import topics as catalog_topics
 from digest.db import utcnow
 from digest.delivery.letters import delivery
@@ -39,7 +39,7 @@ def confirm_form(token: str) -> Response:
         if not who.subscriber_id:
             return render_private("test_link.html", publication=publication)
         confirming.check(session, who.publication_id, who.subscriber_id)
-        subscription = choices.read(session, who.publication_id, who.subscriber_id, now)
+        subscription = choices.get_preferences(session, who.publication_id, who.subscriber_id, now)
         return render_private(
             "confirm.html",
             publication=publication,
@@ -70,7 +70,7 @@ def confirm(token: str) -> Response:
         if first:
             _post_welcome(session, who, publication, now)
     if first:
-        made.nudge("letters")
+        made.enqueue_soon("letters")
     return _render_welcome(who, publication)
 
 
@@ -117,33 +117,33 @@ def unsubscribe(token: str) -> Response:
         return _render_unsubscribe(session, who, done)
 
 
-def _perform(session: Session, who: Reader, action: str) -> str:
+def _perform(session: Session, who: SubscriberToken, action: str) -> str:
     """Perform a button's action and return its name. Raises BadInput for an unknown one."""
     now, to = utcnow(), (who.publication_id, who.subscriber_id)
     if action == "unsubscribe":
         _unsubscribe_reader(session, who, "page")
     elif action == "resubscribe":
         words = consent_texts.resubscribe_text(load_publication(session, who.publication_id).name)
-        if leaving.undo(session, *to, source="page", wording=words, now=now):
+        if leaving.resubscribe(session, *to, source="page", wording=words, now=now):
             unsubscribes.undo(session, who.issue_id or 0, who.subscriber_id, now)
     elif action == "resume":
         choices.resume(session, *to, now=now)
     elif action == "pause" and request.form.get("weeks") in PAUSE_WEEKS:
-        choices.pause(session, *to, until=choices.weeks(int(request.form["weeks"]), now), now=now)
+        choices.pause(session, *to, until=choices.pause_weeks(int(request.form["weeks"]), now), now=now)
     elif action == "topics":
         _save_topics(session, who)
     elif action == "reason":
-        unsubscribes.explain(session, who.issue_id or 0, who.subscriber_id, request.form.get("reason", ""))
+        unsubscribes.set_reason(session, who.issue_id or 0, who.subscriber_id, request.form.get("reason", ""))
     else:
         raise BadInput("this action does not exist; go back and use one of the buttons")
     return action
 
 
-def _save_topics(session: Session, who: Reader) -> None:
+def _save_topics(session: Session, who: SubscriberToken) -> None:
     """Store the selected topics, with the text shown beside them."""
     selected = sorted(set(request.form.getlist("topic")))
     words = consent_texts.topics_text(load_publication(session, who.publication_id).name)
-    topics.choose(
+    topics.set_topics(
         session,
         who.publication_id,
         who.subscriber_id,
@@ -154,7 +154,7 @@ def _save_topics(session: Session, who: Reader) -> None:
     )
 
 
-def _unsubscribe_reader(session: Session, who: Reader, source: unsubscribes.Source) -> None:
+def _unsubscribe_reader(session: Session, who: SubscriberToken, source: unsubscribes.Source) -> None:
     """Unsubscribe, and count it for the issue whose mail it was. Harmless when repeated or the reader is unknown."""
     now = utcnow()
     words = (
@@ -162,17 +162,21 @@ def _unsubscribe_reader(session: Session, who: Reader, source: unsubscribes.Sour
         if source == "page"
         else ""
     )
-    if leaving.leave(session, who.publication_id, who.subscriber_id, source=source, wording=words, now=now):
+    if leaving.unsubscribe(
+        session, who.publication_id, who.subscriber_id, source=source, wording=words, now=now
+    ):
         unsubscribes.record(session, who.issue_id or 0, who.subscriber_id, source, now)
 
 
-def _post_welcome(session: Session, who: Reader, publication: PublicationContext, now: datetime) -> None:
+def _post_welcome(
+    session: Session, who: SubscriberToken, publication: PublicationContext, now: datetime
+) -> None:
     calendar = session.get_one(Publication, who.publication_id)
     next_run = slots.next_slot(session, calendar, now).send_at.astimezone(ZoneInfo(calendar.zone))
     facts: dict[str, object] = {"next_issue": f"{next_run:%A}, {next_run.day} {next_run:%B}"}
     for latest in archive.sent_issues(session, publication, 1):
         facts["latest_url"] = services().base_url + url_for("archive.issue", number=latest.edition.number)
-    delivery.post(
+    delivery.enqueue_letter(
         session,
         "welcome",
         now=now,
@@ -182,7 +186,7 @@ def _post_welcome(session: Session, who: Reader, publication: PublicationContext
     )
 
 
-def _render_welcome(who: Reader, publication: PublicationContext) -> Response:
+def _render_welcome(who: SubscriberToken, publication: PublicationContext) -> Response:
     signer = services().signer
     with services().db.read() as session:
         return render_private(
@@ -193,11 +197,11 @@ def _render_welcome(who: Reader, publication: PublicationContext) -> Response:
         )
 
 
-def _render_preferences(session: Session, who: Reader, done: str = "") -> Response:
+def _render_preferences(session: Session, who: SubscriberToken, done: str = "") -> Response:
     publication = load_publication(session, who.publication_id)
     if not who.subscriber_id:
         return render_private("test_link.html", publication=publication)
-    chosen = topics.chosen(session, who.publication_id, who.subscriber_id)
+    chosen = topics.chosen_topics(session, who.publication_id, who.subscriber_id)
     return render_private(
         "preferences.html",
         publication=publication,
@@ -209,11 +213,11 @@ def _render_preferences(session: Session, who: Reader, done: str = "") -> Respon
     )
 
 
-def _render_unsubscribe(session: Session, who: Reader, done: str = "") -> Response:
+def _render_unsubscribe(session: Session, who: SubscriberToken, done: str = "") -> Response:
     publication = load_publication(session, who.publication_id)
     if not who.subscriber_id:
         return render_private("test_link.html", publication=publication)
-    record = unsubscribes.left(session, who.issue_id or 0, who.subscriber_id)
+    record = unsubscribes.list_unsubscribes(session, who.issue_id or 0, who.subscriber_id)
     return render_private(
         "unsubscribe.html",
         publication=publication,
@@ -224,15 +228,18 @@ def _render_unsubscribe(session: Session, who: Reader, done: str = "") -> Respon
     )
 
 
-def _subscription_facts(session: Session, who: Reader, publication: PublicationContext) -> dict[str, Any]:
+def _subscription_facts(
+    session: Session, who: SubscriberToken, publication: PublicationContext
+) -> dict[str, Any]:
     """The subscription's status, and the consent texts beside the buttons, which are stored when one is pressed."""
     session.flush()
     now = utcnow()
-    subscription = choices.read(session, who.publication_id, who.subscriber_id, now)
+    subscription = choices.get_preferences(session, who.publication_id, who.subscriber_id, now)
     return {
         "subscription": subscription,
         "pauses": PAUSE_WEEKS,
         "unsubscribe_text": consent_texts.unsubscribe_text(publication.name),
         "resubscribe_text": consent_texts.resubscribe_text(publication.name),
-        "may_resubscribe": subscription.left_at is not None and subscription.left_at > now - leaving.UNDO_FOR,
+        "may_resubscribe": subscription.unsubscribed_at is not None
+        and subscription.unsubscribed_at > now - leaving.UNDO_FOR,
     }

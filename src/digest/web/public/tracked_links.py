@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from digest.db import utcnow
 from digest.tracking import links
-from digest.tracking.machines import looks_like_machine
+from digest.tracking.bots import looks_like_machine
 from digest.web.publication_context import services
 
 LOCK_TIMEOUT_SECONDS = 2.0  # how long counting a click may block its server thread
@@ -38,7 +38,7 @@ def follow_link(token: str) -> Response:
     return response
 
 
-def _recorder(target: links.Target) -> Callable[[], None]:
+def _recorder(target: links.LinkTarget) -> Callable[[], None]:
     """A function that counts this request once it is over and its context is gone."""
     made, now, agent = services(), utcnow(), request.user_agent.string
     purpose = request.headers.get("Sec-Purpose", request.headers.get("Purpose", ""))

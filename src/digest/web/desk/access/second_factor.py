@@ -110,7 +110,7 @@ def _render_form(db: Session, visit: CurrentSession) -> str:
         kinds=kinds,
         passkey=passkey,
         address=visit.address,
-        is_signing_in=not visit.proved_at,
+        is_signing_in=not visit.verified_at,
     )
 
 
@@ -135,8 +135,10 @@ def _verify(db: Session, visit: CurrentSession, code: str) -> str:
 
 
 def _elevate(db: Session, visit: CurrentSession, by: str) -> str:
-    verb = "confirm identity" if visit.proved_at else "sign in"
-    record(db, verb, "person", visit.user_id, f"{visit.way.partition(' and ')[0]} and {by}", by=visit.user_id)
+    verb = "confirm identity" if visit.verified_at else "sign in"
+    record(
+        db, verb, "person", visit.user_id, f"{visit.method.partition(' and ')[0]} and {by}", by=visit.user_id
+    )
     return visits.elevate(db, visit.id, utcnow(), by=by)
 
 

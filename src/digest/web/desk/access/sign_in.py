@@ -81,7 +81,12 @@ def begin_session(db: Session, user: User, way: str) -> str:
     key = session_cookie.begin(db, user, way)
     visit = visits.find(db, key, utcnow())
     record(
-        db, "sign in" if visit and visit.proved_at else "begin to sign in", "person", user.id, way, by=user.id
+        db,
+        "sign in" if visit and visit.verified_at else "begin to sign in",
+        "person",
+        user.id,
+        way,
+        by=user.id,
     )
     return key
 
@@ -89,7 +94,7 @@ def begin_session(db: Session, user: User, way: str) -> str:
 def redirect_after_sign_in() -> Response:
     """To the page that was requested, or to the second factor if it is still required."""
     visit = session_cookie.find_session()
-    if visit is not None and visit.proved_at is None:
+    if visit is not None and visit.verified_at is None:
         return redirect_to("access.second_factor")
     return redirect(session_cookie.landing_url(), 303)
 

@@ -46,7 +46,7 @@ def growth_page() -> str:
             "audience_growth.html",
             zone=publication.zone,
             growth=measure_growth(db, publication, now, WEEKS_OF_YEAR),
-            standing=status_counts.count(db, publication.id, now),
+            status=status_counts.count(db, publication.id, now),
         )
 
 

@@ -27,48 +27,46 @@ MAX_PREFIX_CHARS: Final = 320
 @blueprint.get("/subscribers")
 def subscribers() -> str:
     """Counts by status, and the readers of one status, fifty at a time."""
-    standing = request.args.get("standing", "")
+    status = request.args.get("status", "")
     after = request.args.get("after", type=parse_row_number) or 0
     with services().db.read() as db:
         number = current_publication.get(db).id
-        rows = find.by_number(db, number, utcnow(), standing=standing, after=after, limit=find.PAGE + 1)
-        return _render(db, rows, standing=standing, after=after)
+        rows = find.by_number(db, number, utcnow(), status=status, after=after, limit=find.PAGE + 1)
+        return _render(db, rows, status=status, after=after)
 
 
 @blueprint.post("/subscribers")
 @requires_role(Role.VIEWER)
 def search() -> Response | str:
     """Find readers by the start of an address. A POST, so that no address ends up in a URL, a log or a history."""
-    typed, standing = form_field("address")[:MAX_PREFIX_CHARS], form_field("standing")
+    typed, status = form_field("address")[:MAX_PREFIX_CHARS], form_field("status")
     after = form_field("after")[:MAX_PREFIX_CHARS]
     with services().db.read() as db:
-        one = None if after or standing else _find_by_address(db, typed)
+        one = None if after or status else _find_by_address(db, typed)
         if one is not None:
             return redirect_to("audience.subscriber", number=one)
         number = current_publication.get(db).id
         if not typed:
-            rows = find.by_number(db, number, utcnow(), standing=standing, limit=find.PAGE + 1)
-            return _render(db, rows, standing=standing)
-        rows = find.by_prefix(
-            db, number, typed, utcnow(), standing=standing, after=after, limit=find.PAGE + 1
-        )
-        return _render(db, rows, typed=typed, standing=standing, after=after)
+            rows = find.by_number(db, number, utcnow(), status=status, limit=find.PAGE + 1)
+            return _render(db, rows, status=status)
+        rows = find.by_prefix(db, number, typed, utcnow(), status=status, after=after, limit=find.PAGE + 1)
+        return _render(db, rows, typed=typed, status=status, after=after)
 
 
 def _render(
-    db: Session, rows: list[SearchResult], *, typed: str = "", standing: str = "", after: str | int = ""
+    db: Session, rows: list[SearchResult], *, typed: str = "", status: str = "", after: str | int = ""
 ) -> str:
     publication = current_publication.get(db)
     standing_counts = status_counts.count(db, publication.id, utcnow())
     return render_page(
         "subscribers.html",
         zone=publication.zone,
-        standings=standing_counts,
+        status_counts=standing_counts,
         total=sum(standing_counts.values()),
         rows=rows[: find.PAGE],
         last=rows[find.PAGE - 1] if len(rows) > find.PAGE else None,
         typed=typed,
-        standing=standing,
+        status=status,
         after=after,
     )
 

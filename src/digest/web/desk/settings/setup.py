@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response
 from digest.audience.address import normalize
 from digest.catalog import queries, sample
 from digest.db import utcnow
-from digest.delivery.relays.relay_test import RelayTestResult, test_relay
+from digest.delivery.relays.relay_test import RelayTestResult, send_relay_test
 from digest.editorial.models import Issue, Role, State
 from digest.errors import BadInput
 from digest.publications.models import Publication
@@ -103,7 +103,7 @@ def _send_test() -> tuple[str, int] | str:
     with here.db.read() as db:
         publication = current_publication.get(db)
         db.expunge(publication)  # no transaction stays open while the relay answers
-    answers = test_relay(here.relay, publication, address, now=utcnow())
+    answers = send_relay_test(here.relay, publication, address, now=utcnow())
     good = all(answer.is_ok for answer in answers)
     with here.db.begin() as db:
         if good:
