@@ -51,7 +51,7 @@ def issue(session: Session, *, picks: int = 2, readers: int = 0, hold: int = 0) 
                 comparison_id=version.comparison_id,
                 version_id=version.id,
                 position=number,
-                why="new",
+                reason="new",
             )
         )
     session.flush()

@@ -63,7 +63,7 @@ def compare(
     session.add(version)
     session.flush()
     session.add_all(
-        Quote(version_id=version.id, place=place, side=side, text=f"“Reviewer {place} on {side}.”")
+        Quote(version_id=version.id, reviewer=place, side=side, text=f"“Reviewer {place} on {side}.”")
         for place in range(1, reviewers + 1)
         for side in ("left", "right")
     )

@@ -71,7 +71,9 @@ def test_verdicts_that_came_went_moved_and_changed_are_told_by_name(sqlite: Data
 def test_each_user_is_told_since_their_own_look(db: Database) -> None:
     with db.begin() as session:
         issue: Issue = factories.drafted(session, 3)
-        me, you = (users.invite_user(session, f"{name}@verdicts.dev", "editor", NOW).id for name in ("me", "you"))
+        me, you = (
+            users.invite_user(session, f"{name}@verdicts.dev", "editor", NOW).id for name in ("me", "you")
+        )
         now = editions.build_edition(session, issue, BASE)
         assert review_markers.get_review_status(session, issue, now, me).reviewed_at is None
         review_markers.mark_reviewed(session, issue, now, me, NOW)

@@ -8,7 +8,7 @@ from tests.editorial.factories import NOW
 
 from digest.db import Database
 from digest.editorial.calendar import schedule
-from digest.editorial.checks import issue_checks
+from digest.editorial.checks import finding, issue_checks
 from digest.editorial.checks.issue_checks import Finding, Level
 from digest.editorial.drafts import drafting, pick_edits, text_edits
 from digest.editorial.models import Issue
@@ -37,7 +37,7 @@ def test_an_empty_issue_is_blocked(db: Database) -> None:
         names = found(session, issue)
         assert names["no picks"].level == Level.BLOCKING
         assert names["no subject"].level == Level.BLOCKING
-        assert issue_checks.select_blocking(names.values()) == list(names.values())
+        assert finding.select_blocking(names.values()) == list(names.values())
 
 
 def test_a_thin_week_is_a_warning(db: Database) -> None:
@@ -65,7 +65,9 @@ def test_a_link_that_is_no_web_address_is_blocked(sqlite: Database, url: str) ->
             session, issue, issue.revision, intro=f"See [this]({url}) and [that](https://fine.dev)"
         )
         text_edits.update_note(session, issue, issue.picks[0].comparison_id, "[ok](http://fine.dev/a)")
-        assert [c.name for c in issue_checks.check_issue(session, issue, base_url="https://x.dev")] == ["link"]
+        assert [c.name for c in issue_checks.check_issue(session, issue, base_url="https://x.dev")] == [
+            "link"
+        ]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +130,7 @@ def test_a_sender_for_examples_is_a_warning(sqlite: Database, address: str) -> N
         issue = factories.drafted(session, 5, sender_address=address, postal_address="")
         names = found(session, issue, base_url="http://127.0.0.1:8000")
         assert set(names) == {"sender domain", "postal address", "base URL"}
-        assert issue_checks.select_blocking(names.values()) == []
+        assert finding.select_blocking(names.values()) == []
 
 
 @pytest.mark.parametrize("address", ["digest@notexample.com", "d@examples.org"])

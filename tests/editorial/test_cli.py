@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from tests.editorial import factories
 from tests.web.subscribers import create_subscriber
 
-from digest.cli import House, issue_output, main, waiting
+from digest.cli import AppContext, issue_output, main, waiting
 from digest.db import Database, utcnow
 from digest.delivery.release import freeze
 from digest.editorial import issues, transitions
@@ -18,10 +18,10 @@ from digest.editorial.calendar import schedule
 from digest.editorial.drafts import text_edits
 from digest.editorial.models import State
 from digest.errors import NotAllowed, Unavailable
-from digest.render.preview import open_mail
-from digest.services import Limiter, Services
+from digest.render.parsed_mail import parse_mail
+from digest.services import RateLimiter, Services
 from digest.signing import Signer
-from digest.smtp.connect import relay_from_url
+from digest.smtp.url import relay_from_url
 from digest.tracking import unsubscribes
 
 Run = Callable[..., Result]
@@ -38,16 +38,16 @@ def run(sqlite: Database, signer: Signer, tmp_path: Path, nudged: list[str]) -> 
         db=sqlite,
         signer=signer,
         relay=relay_from_url("smtp://127.0.0.1:2525"),
-        limiter=Limiter(),
+        limiter=RateLimiter(),
         base_url="https://verdicts.invalid",
         home=tmp_path,
         send_rate=None,
         retry_delay=timedelta(minutes=15),
-        nudge=nudged.append,
+        enqueue_soon=nudged.append,
     )
 
     def call(*arguments: str) -> Result:
-        return CliRunner().invoke(main, ["issues", *arguments], obj=House(services=lambda: services))
+        return CliRunner().invoke(main, ["issues", *arguments], obj=AppContext(services=lambda: services))
 
     return call
 
@@ -109,7 +109,7 @@ def test_the_preview_is_the_mail_itself(run: Run, tmp_path: Path) -> None:
     out = tmp_path / "a" / "b"
     result = run("preview", "1", "--out", str(out))
     assert result.exit_code == 0, result.output
-    opened = open_mail((out / "mail.eml").read_bytes())
+    opened = parse_mail((out / "mail.eml").read_bytes())
     assert opened.subject == "Tool0 or Tool1? and 4 more verdicts"
     assert opened.html == (out / "index.html").read_text()
     assert "Tool8" in (out / "body.txt").read_text()
@@ -198,10 +198,12 @@ def test_waiting_for_a_paused_issue_ends_with_its_reason(run: Run, sqlite: Datab
     with sqlite.begin() as session:
         issue = issues.get_by_number(session, 1)
         transitions.change_state(session, issue, State.SENDING, now=utcnow(), actor="clock")
-        transitions.change_state(session, issue, State.PAUSED, now=utcnow(), actor="relay", reason="530 sign in first")
+        transitions.change_state(
+            session, issue, State.PAUSED, now=utcnow(), actor="relay", reason="530 sign in first"
+        )
         issue_id = issue.id
     with pytest.raises(NotAllowed, match="530 sign in first"):
-        waiting.wait(sqlite, issue_id)
+        waiting.wait_until_sent(sqlite, issue_id)
 
 
 @pytest.mark.usefixtures("full")
@@ -211,7 +213,7 @@ def test_waiting_without_a_worker_ends_and_says_so(run: Run, sqlite: Database) -
     with sqlite.read() as session:
         issue_id = issues.get_by_number(session, 1).id
     with pytest.raises(Unavailable, match="is a worker running"):
-        waiting.wait(sqlite, issue_id, still=0.0)
+        waiting.wait_until_sent(sqlite, issue_id, still=0.0)
 
 
 @pytest.fixture
@@ -222,7 +224,7 @@ def going(run: Run, full: None, sqlite: Database, signer: Signer) -> None:
     with sqlite.begin() as session:
         issue = issues.get_by_number(session, 1)
         freeze.freeze(session, issue, signer=signer, base_url="https://verdicts.invalid", now=utcnow())
-        assert freeze.freeze_step(session, issue.id, utcnow())
+        assert freeze.write_next_audience(session, issue.id, utcnow())
 
 
 @pytest.mark.usefixtures("going")
@@ -265,7 +267,7 @@ def test_the_preview_of_a_frozen_issue_is_what_was_frozen(run: Run, sqlite: Data
     with sqlite.begin() as session:
         issues.get_by_number(session, 1).subject = "Changed behind its back"
     assert run("preview", "1", "--out", str(tmp_path / "out")).exit_code == 0
-    opened = open_mail((tmp_path / "out" / "mail.eml").read_bytes())
+    opened = parse_mail((tmp_path / "out" / "mail.eml").read_bytes())
     assert opened.subject == "Tool0 or Tool1? and 4 more verdicts"
 
 
@@ -300,7 +302,9 @@ def test_one_that_was_never_frozen_goes_back_to_its_hour_when_it_is_resumed(
     run("schedule", "1", "--at", "2099-12-01 09:00", "--tz", "Europe/Berlin")
     assert run("resume", "1").exit_code == 1
     with sqlite.begin() as session:
-        transitions.change_state(session, issues.get_by_number(session, 1), State.PAUSED, now=utcnow(), actor="test")
+        transitions.change_state(
+            session, issues.get_by_number(session, 1), State.PAUSED, now=utcnow(), actor="test"
+        )
     assert run("resume", "1").stdout == "Issue 1 is scheduled again, for 2099-12-01 09:00 Europe/Berlin.\n"
     found = json.loads(run("list", "--json").stdout)[0]
     assert (found["status"], found["send_on"]) == ("scheduled", "2099-12-01 09:00")
@@ -316,12 +320,14 @@ def test_the_report_tells_a_person_how_the_canary_went() -> None:
     }
     report |= dict.fromkeys(("planned", *issue_output.OUTCOMES), 5_000)
     stopped = {"state": "stopped", "size": 50, "answered": 48, "refused": 9}
-    lines = list(issue_output.report_lines(report | {"canary": stopped}))
+    lines = list(issue_output.format_report(report | {"canary": stopped}))
     assert "  waits: paused by the clock" in lines
     assert "  canary: 48 of 50 mails answered, 9 refused; stopped, the rest waits until you resume" in lines
     passed = stopped | {"state": "passed", "refused": 1}
-    assert any("1 refused; passed" in line for line in issue_output.report_lines(report | {"canary": passed}))
-    assert not any("canary" in line for line in issue_output.report_lines(report | {"canary": None}))
+    assert any(
+        "1 refused; passed" in line for line in issue_output.format_report(report | {"canary": passed})
+    )
+    assert not any("canary" in line for line in issue_output.format_report(report | {"canary": None}))
 
 
 def test_where_two_people_are_wanted_the_command_line_asks_and_does_not_wait(

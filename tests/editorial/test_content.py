@@ -45,7 +45,9 @@ def test_an_issue_bears_the_local_date_of_its_hour(db: Database) -> None:
         assert editions.issue_date(issue) == date(2026, 10, 13)
         issue.slot_date = "2026-10-14"
         assert editions.issue_date(issue) == date(2026, 10, 14)
-        schedule.schedule_issue(session, issue, local_time="2026-12-01 09:00", zone="UTC", now=NOW, actor="test")
+        schedule.schedule_issue(
+            session, issue, local_time="2026-12-01 09:00", zone="UTC", now=NOW, actor="test"
+        )
         assert editions.issue_date(issue) == date(2026, 12, 1)
 
 

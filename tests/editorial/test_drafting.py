@@ -113,7 +113,9 @@ def test_an_issue_cancelled_in_its_hold_gives_its_picks_back(db: Database) -> No
 def test_a_scheduled_issue_keeps_its_picks_from_the_next_draft(db: Database) -> None:
     with db.begin() as session:
         first = factories.drafted(session, 7)
-        schedule.schedule_issue(session, first, local_time="2026-10-14 09:00", zone="UTC", now=NOW, actor="test")
+        schedule.schedule_issue(
+            session, first, local_time="2026-10-14 09:00", zone="UTC", now=NOW, actor="test"
+        )
         second = drafting.draft_issue(session, first.publication, NOW, actor="test")
         assert second.number == 2
         assert len(second.picks) == 2

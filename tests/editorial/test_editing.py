@@ -28,7 +28,9 @@ def test_of_two_editors_the_second_is_told_what_changed_and_by_whom(issue: Datab
     with issue.read() as session:
         seen = issues.get_by_number(session, 1).revision
     with issue.begin() as session:
-        first = text_edits.update_texts(session, issues.get_by_number(session, 1), seen, subject="First", author="ana@example.org")
+        first = text_edits.update_texts(
+            session, issues.get_by_number(session, 1), seen, subject="First", author="ana@example.org"
+        )
         assert first == seen + 1
     with issue.begin() as session, pytest.raises(NotAllowed, match=r"the subject, by ana@example.org"):
         text_edits.update_texts(session, issues.get_by_number(session, 1), seen, subject="Second")
@@ -215,5 +217,7 @@ def test_an_issue_on_the_calendar_keeps_a_subject_and_a_pick(issue: Database) ->
 def test_text_that_no_database_takes_is_left_out(issue: Database) -> None:
     with issue.begin() as session:
         one = issues.get_by_number(session, 1)
-        text_edits.update_texts(session, one, one.revision, subject="a\ud800b\x07", intro="\x00- a\n\t- b\ud800")
+        text_edits.update_texts(
+            session, one, one.revision, subject="a\ud800b\x07", intro="\x00- a\n\t- b\ud800"
+        )
         assert (one.subject, one.intro) == ("ab", "- a\n\t- b")

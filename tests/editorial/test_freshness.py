@@ -55,7 +55,10 @@ def test_a_preheader_that_says_nothing_is_told(sqlite: Database) -> None:
         issue = factories.drafted(session, 5, sender_address="d@verdicts.dev")
 
         def names() -> set[str]:
-            return {check.name for check in issue_checks.check_issue(session, issue, base_url="https://verdicts.dev")}
+            return {
+                check.name
+                for check in issue_checks.check_issue(session, issue, base_url="https://verdicts.dev")
+            }
 
         for text, name in (
             ("", "no preheader"),

@@ -15,10 +15,10 @@ from tests.editorial.factories import NOW
 from digest.db import Database
 from digest.editorial import editions
 from digest.editorial.checks import external_check_queue, external_check_results, external_check_worker
-from digest.editorial.checks.external_check_queue import MailSetup, CheckRequest
+from digest.editorial.checks.external_check_queue import CheckRequest, MailSetup
 from digest.editorial.checks.finding import Level
 from digest.editorial.drafts import text_edits
-from digest.editorial.models import Issue, ExternalCheck
+from digest.editorial.models import ExternalCheck, Issue
 from digest.external_checks import spam
 from digest.external_checks.ssrf import HostPolicy
 
@@ -58,7 +58,9 @@ def drafted(db: Database, **words: str) -> int:
 def sight(db: Database, issue_id: int) -> external_check_results.CheckResults:
     with db.read() as session:
         issue = session.get_one(Issue, issue_id)
-        return external_check_results.collect_results(session, issue, editions.build_edition(session, issue, BASE), OUTSIDE)
+        return external_check_results.collect_results(
+            session, issue, editions.build_edition(session, issue, BASE), OUTSIDE
+        )
 
 
 def test_links_are_looked_at_once_an_hour_and_what_is_dead_is_said(db: Database) -> None:
@@ -109,7 +111,9 @@ def test_a_sender_that_could_not_be_looked_at_is_not_said_to_lack_anything(sqlit
     with sqlite.begin() as session:
         issue = factories.drafted(session, 3, sender_address="news@verdicts.io")
         made = editions.build_edition(session, issue, BASE)
-        (asked,) = [one for one in external_check_queue.list_requests(issue, made, OUTSIDE) if one.kind == "sender"]
+        (asked,) = [
+            one for one in external_check_queue.list_requests(issue, made, OUTSIDE) if one.kind == "sender"
+        ]
         external_check_queue.claim(session, [asked], NOW)
         external_check_queue.store_result(
             session, asked, {"trouble": "looking failed here (KeyError)", "unsure": True}, NOW
@@ -141,14 +145,18 @@ def test_a_text_that_is_being_written_is_not_shown_to_the_filter(sqlite: Databas
     with sqlite.begin() as session:
         assert external_check_queue.claim(session, [one], NOW) == []
         assert external_check_queue.list_due(session, [one], NOW + timedelta(seconds=5)) == []
-        assert external_check_queue.claim(session, [one], NOW + external_check_queue.SPAM_SETTLE_TIME) == [one]
+        assert external_check_queue.claim(session, [one], NOW + external_check_queue.SPAM_SETTLE_TIME) == [
+            one
+        ]
 
 
 @pytest.mark.skipif(not spam.is_installed(), reason="SpamAssassin is not installed here")
 def test_the_mail_itself_gets_a_score_and_a_good_one(sqlite: Database) -> None:
     issue_id = drafted(sqlite)
     for now in (NOW, NOW + external_check_queue.SPAM_SETTLE_TIME):
-        external_check_worker.run_due_checks(sqlite, base_url=BASE, mail_setup=OUTSIDE, clock=lambda at=now: at)
+        external_check_worker.run_due_checks(
+            sqlite, base_url=BASE, mail_setup=OUTSIDE, clock=lambda at=now: at
+        )
     found = sight(sqlite, issue_id)
     assert found.progress["spam"] == (1, 1)
     assert "of 5 points" in found.summaries["spam"]
@@ -161,14 +169,17 @@ def test_what_the_dns_says_is_a_finding_with_the_record_to_add_and_on_trial_only
     from digest.external_checks import sender_auth
 
     proofs = [
-        vars(proof) for proof in sender_auth.check_sender("verdicts.io", relay="smtp.gmail.com", lookup=lambda _: [])
+        vars(proof)
+        for proof in sender_auth.check_sender("verdicts.io", relay="smtp.gmail.com", lookup=lambda _: [])
     ]
     with sqlite.begin() as session:
         issue = factories.drafted(session, 3, sender_address="news@verdicts.io")
         for base, level in ((BASE, Level.WARNING), ("http://127.0.0.1:8000", Level.NOTE)):
             made = editions.build_edition(session, issue, base)
             (asked,) = [
-                one for one in external_check_queue.list_requests(issue, made, OUTSIDE) if one.kind == "sender"
+                one
+                for one in external_check_queue.list_requests(issue, made, OUTSIDE)
+                if one.kind == "sender"
             ]
             external_check_queue.claim(session, [asked], NOW)
             external_check_queue.store_result(session, asked, {"proofs": proofs}, NOW)

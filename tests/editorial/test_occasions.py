@@ -46,7 +46,9 @@ def test_a_day_on_which_an_issue_goes_out_is_not_skipped(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, weekday="tuesday")
         paper = issue.publication
-        schedule.schedule_issue(session, issue, local_time=f"{TUESDAY} 09:00", zone=paper.zone, now=NOW, actor="test")
+        schedule.schedule_issue(
+            session, issue, local_time=f"{TUESDAY} 09:00", zone=paper.zone, now=NOW, actor="test"
+        )
         with pytest.raises(NotAllowed, match="issue 1 is on the calendar"):
             slots.skip_slot(session, paper, TUESDAY, now=NOW, user_id=None)
         schedule.unschedule(session, issue, now=NOW, actor="test")

@@ -18,7 +18,9 @@ TOOLS = st.sampled_from([f"tool{n}" for n in range(8)])
 @st.composite
 def contenders(draw: st.DrawFn) -> CandidateSide:
     slug = draw(TOOLS)
-    return CandidateSide(slug.title(), slug, draw(PERCENT), draw(st.none() | PERCENT), draw(st.integers(0, 6)))
+    return CandidateSide(
+        slug.title(), slug, draw(PERCENT), draw(st.none() | PERCENT), draw(st.integers(0, 6))
+    )
 
 
 @st.composite
@@ -111,7 +113,9 @@ def test_drafting_again_with_all_picks_pinned_changes_nothing(found, wanted) -> 
 def candidate(
     number: int, left: CandidateSide, right: CandidateSide, days: int = 0, past: PreviousVerdict | None = None
 ) -> Candidate:
-    return Candidate(number, number, f"slug{number}", left, right, NOW - timedelta(days=days), previous_verdict=past)
+    return Candidate(
+        number, number, f"slug{number}", left, right, NOW - timedelta(days=days), previous_verdict=past
+    )
 
 
 def side(name: str, panel: int = 100, community: int | None = None) -> CandidateSide:
@@ -159,8 +163,14 @@ def test_the_reasons_name_what_an_editor_sees() -> None:
     assert reasons.selection_reason(candidate(1, side("X", 75), side("Y"))) == (
         "The panel is split 3 to 1 on X; Y is 25 points ahead"
     )
-    assert reasons.selection_reason(candidate(1, side("X"), side("Y"))) == "New, and the panel has both at 100% ship"
-    assert reasons.selection_reason(candidate(1, side("X", 95), side("Y"))) == "The panel is split on X, at 95% ship"
+    assert (
+        reasons.selection_reason(candidate(1, side("X"), side("Y")))
+        == "New, and the panel has both at 100% ship"
+    )
+    assert (
+        reasons.selection_reason(candidate(1, side("X", 95), side("Y")))
+        == "The panel is split on X, at 95% ship"
+    )
     assert reasons.selection_reason(candidate(1, side("X", 100, 40), side("Y"))) == (
         "The community is at 40% on X where the panel is at 100%"
     )
@@ -175,6 +185,4 @@ def test_of_one_comparison_in_two_versions_the_newest_counts() -> None:
 def test_one_that_must_give_way_to_a_pin_is_told_so() -> None:
     better, pinned = candidate(1, side("A", 50), side("B")), candidate(2, side("C"), side("D"), days=300)
     selection = select_picks([better, pinned], 1, pins={2: 1})
-    assert (
-        selection.rejected[0].reason == "Ranked 1 of 2, but what an editor pinned or noted keeps its place"
-    )
+    assert selection.rejected[0].reason == "Ranked 1 of 2, but what an editor pinned or noted keeps its place"

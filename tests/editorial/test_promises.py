@@ -26,7 +26,9 @@ def test_the_hold_and_what_a_machine_that_is_down_means_are_said_with_their_hour
 def test_the_promise_is_kept_to_the_minute(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 5)
-        schedule.schedule_issue(session, issue, local_time="2026-12-01 09:00", zone=BERLIN, now=NOW, actor="desk")
+        schedule.schedule_issue(
+            session, issue, local_time="2026-12-01 09:00", zone=BERLIN, now=NOW, actor="desk"
+        )
         hour = to_utc("2026-12-01 09:00", BERLIN)
         last = to_utc("2026-12-01 15:00", BERLIN)
         assert schedule.list_due(session, hour - timedelta(seconds=1)) == []

@@ -19,7 +19,9 @@ from digest.errors import NotAllowed
 def wanted(session: Session, **fields: object) -> tuple[Issue, int, int]:
     """An issue that was asked for by Ana: it, Ana and Ben."""
     issue = factories.drafted(session, **({"two_people": True} | fields))
-    ana, ben = (users.invite_user(session, f"{name}@example.org", Role.EDITOR, NOW).id for name in ("ana", "ben"))
+    ana, ben = (
+        users.invite_user(session, f"{name}@example.org", Role.EDITOR, NOW).id for name in ("ana", "ben")
+    )
     schedule.send_now(session, issue, now=NOW, actor="desk", user_id=ana)
     return issue, ana, ben
 

@@ -11,7 +11,7 @@ from tests.editorial.factories import NOW
 
 from digest.db import Database
 from digest.editorial import issues, transitions
-from digest.editorial.calendar import schedule
+from digest.editorial.calendar import local_time, schedule, send_sentence
 from digest.editorial.drafts import drafting, pick_edits
 from digest.editorial.models import Issue, State
 from digest.errors import BadInput, NotAllowed
@@ -32,7 +32,7 @@ def form(wall: datetime) -> str:
 
 @given(WALLS, ZONES)
 def test_a_wall_clock_time_comes_back_unless_the_clock_skips_it(wall: datetime, zone: str) -> None:
-    moment = schedule.to_utc(form(wall), zone)
+    moment = local_time.to_utc(form(wall), zone)
     back = moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
     assert moment.tzinfo is UTC
     assert back >= wall
@@ -45,7 +45,7 @@ def test_a_wall_clock_time_comes_back_unless_the_clock_skips_it(wall: datetime, 
 
 @given(WALLS, ZONES)
 def test_of_a_time_that_comes_twice_the_first_is_meant(wall: datetime, zone: str) -> None:
-    moment = schedule.to_utc(form(wall), zone)
+    moment = local_time.to_utc(form(wall), zone)
     earlier = moment - timedelta(hours=3)
     while earlier < moment:
         assert form(earlier.astimezone(ZoneInfo(zone))) != form(wall)
@@ -64,7 +64,7 @@ def test_of_a_time_that_comes_twice_the_first_is_meant(wall: datetime, zone: str
     ],
 )
 def test_known_clock_changes(local: str, zone: str, utc: str) -> None:
-    assert form(schedule.to_utc(local, zone)) == utc
+    assert form(local_time.to_utc(local, zone)) == utc
 
 
 @pytest.mark.parametrize(
@@ -72,14 +72,14 @@ def test_known_clock_changes(local: str, zone: str, utc: str) -> None:
 )
 def test_what_is_no_time_is_one_clear_line(local: str) -> None:
     with pytest.raises(BadInput) as caught:
-        schedule.to_utc(local, "UTC")
+        local_time.to_utc(local, "UTC")
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("zone", ["", "Mars/Base", "../etc/passwd", "/etc/passwd", "Europe", "a\0b"])
 def test_what_is_no_zone_is_one_clear_line(zone: str) -> None:
     with pytest.raises(BadInput, match="is not a time zone"):
-        schedule.to_utc("2026-12-01 09:00", zone)
+        local_time.to_utc("2026-12-01 09:00", zone)
 
 
 @given(
@@ -92,17 +92,17 @@ def test_the_next_run_is_to_come_within_eight_days_on_its_weekday(
     zone: str, weekday: int, at: str, after: datetime
 ) -> None:
     paper = Publication(zone=zone, weekday=weekday, at=at, name="Any")
-    run = schedule.next_send_time(paper, after)
-    occasion = date.fromisoformat(schedule.next_slot_date(paper, after))
+    run = local_time.next_send_time(paper, after)
+    occasion = date.fromisoformat(local_time.next_slot_date(paper, after))
     assert after < run <= after + timedelta(days=8)
     assert occasion.weekday() == weekday
-    assert schedule.next_send_time(paper, run) > run + timedelta(days=5)
+    assert local_time.next_send_time(paper, run) > run + timedelta(days=5)
 
 
 def test_nine_in_the_morning_stays_nine_in_the_morning() -> None:
     paper = Publication(zone="Europe/Berlin", weekday=1, at="09:00", name="Any")
-    summer = schedule.next_send_time(paper, datetime(2026, 10, 20, tzinfo=UTC))
-    winter = schedule.next_send_time(paper, summer)
+    summer = local_time.next_send_time(paper, datetime(2026, 10, 20, tzinfo=UTC))
+    winter = local_time.next_send_time(paper, summer)
     assert [form(summer), form(winter)] == ["2026-10-20 07:00", "2026-10-27 08:00"]
 
 
@@ -110,23 +110,31 @@ def test_the_sentence_says_all_of_it(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 5)
         issue.number = 41
-        schedule.schedule_issue(session, issue, local_time="2026-10-14 09:00", zone="Europe/Berlin", now=NOW, actor="test")
-        assert schedule.describe_send(issue, readers=8312, excluded=12, minutes=41.6) == (
+        schedule.schedule_issue(
+            session, issue, local_time="2026-10-14 09:00", zone="Europe/Berlin", now=NOW, actor="test"
+        )
+        assert send_sentence.describe_send(issue, readers=8312, excluded=12, minutes=41.6) == (
             "Wednesday 14 October, 09:00 Europe/Berlin, issue 41, 5 verdicts, to 8,312 readers (12 excluded), "
             "about 42 minutes."
         )
-        assert schedule.describe_send(issue, readers=1, minutes=0.2, local_time="2026-12-01 10:30", zone="UTC") == (
-            "Tuesday 1 December, 10:30 UTC, issue 41, 5 verdicts, to 1 reader, less than a minute."
-        )
-        assert schedule.describe_send(issue, readers=8312, minutes=200).endswith("about 3 hours.")
-        assert schedule.describe_send(issue, readers=8312, minutes=8000).endswith("about 6 days.")
+        assert send_sentence.describe_send(
+            issue, readers=1, minutes=0.2, local_time="2026-12-01 10:30", zone="UTC"
+        ) == ("Tuesday 1 December, 10:30 UTC, issue 41, 5 verdicts, to 1 reader, less than a minute.")
+        assert send_sentence.describe_send(issue, readers=8312, minutes=200).endswith("about 3 hours.")
+        assert send_sentence.describe_send(issue, readers=8312, minutes=8000).endswith("about 6 days.")
 
 
 def test_scheduling_keeps_the_wall_clock_and_works_out_utc(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 5)
         schedule.schedule_issue(
-            session, issue, local_time="2026-12-01 9:00", zone="Europe/Berlin", hold_minutes=5, now=NOW, actor="desk"
+            session,
+            issue,
+            local_time="2026-12-01 9:00",
+            zone="Europe/Berlin",
+            hold_minutes=5,
+            now=NOW,
+            actor="desk",
         )
     with db.read() as session:
         issue = issues.get_by_number(session, 1)
@@ -141,8 +149,12 @@ def test_scheduling_keeps_the_wall_clock_and_works_out_utc(db: Database) -> None
 def test_a_scheduled_issue_moves_to_another_hour_and_back_to_the_drafts(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 5)
-        schedule.schedule_issue(session, issue, local_time="2026-12-01 09:00", zone="UTC", now=NOW, actor="desk")
-        schedule.schedule_issue(session, issue, local_time="2026-12-02 09:00", zone="UTC", now=NOW, actor="desk")
+        schedule.schedule_issue(
+            session, issue, local_time="2026-12-01 09:00", zone="UTC", now=NOW, actor="desk"
+        )
+        schedule.schedule_issue(
+            session, issue, local_time="2026-12-02 09:00", zone="UTC", now=NOW, actor="desk"
+        )
         assert issue.send_at == datetime(2026, 12, 2, 9, tzinfo=UTC)
         schedule.unschedule(session, issue, now=NOW, actor="desk")
         assert (issue.state, issue.send_at, issue.send_on, issue.zone) == (State.DRAFT, None, None, None)
@@ -161,7 +173,9 @@ def test_an_issue_on_its_way_does_not_come_off_the_calendar(db: Database) -> Non
 def test_an_issue_does_not_come_back_to_the_drafts_beside_another(db: Database) -> None:
     with db.begin() as session:
         first = factories.drafted(session, 7)
-        schedule.schedule_issue(session, first, local_time="2026-12-01 09:00", zone="UTC", now=NOW, actor="desk")
+        schedule.schedule_issue(
+            session, first, local_time="2026-12-01 09:00", zone="UTC", now=NOW, actor="desk"
+        )
         drafting.draft_issue(session, first.publication, NOW, actor="desk")
         with pytest.raises(NotAllowed, match="issue 2 is open as the draft"):
             schedule.unschedule(session, first, now=NOW, actor="desk")
@@ -174,7 +188,9 @@ def test_a_time_that_is_past_and_a_hold_without_measure_are_refused(db: Database
     with db.begin() as session:
         issue = factories.drafted(session, 5)
         with pytest.raises(BadInput):
-            schedule.schedule_issue(session, issue, local_time=on, zone="UTC", hold_minutes=hold, now=NOW, actor="desk")
+            schedule.schedule_issue(
+                session, issue, local_time=on, zone="UTC", hold_minutes=hold, now=NOW, actor="desk"
+            )
         assert issue.state == State.DRAFT
 
 
@@ -195,7 +211,9 @@ def test_an_issue_without_picks_or_subject_is_not_scheduled(db: Database) -> Non
 def test_due_is_what_has_come_and_was_not_missed(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 5)
-        schedule.schedule_issue(session, issue, local_time="2026-10-12 12:00", zone="UTC", now=NOW, actor="desk")
+        schedule.schedule_issue(
+            session, issue, local_time="2026-10-12 12:00", zone="UTC", now=NOW, actor="desk"
+        )
         noon = NOW + timedelta(hours=4)
         assert schedule.list_due(session, noon - timedelta(seconds=1)) == []
         assert schedule.list_due(session, noon) == [issue.id]
@@ -206,7 +224,9 @@ def test_due_is_what_has_come_and_was_not_missed(db: Database) -> None:
 def test_a_missed_issue_is_paused_and_waits_for_a_person(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 5)
-        schedule.schedule_issue(session, issue, local_time="2026-10-12 12:00", zone="UTC", now=NOW, actor="desk")
+        schedule.schedule_issue(
+            session, issue, local_time="2026-10-12 12:00", zone="UTC", now=NOW, actor="desk"
+        )
         late = NOW + timedelta(hours=11)
         assert schedule.pause_missed(session, NOW + timedelta(hours=10)) == []
         assert schedule.pause_missed(session, late) == [issue]
@@ -236,7 +256,9 @@ def test_an_hour_cannot_change_once_the_freeze_was_faster(db: Database) -> None:
         mine = issues.get_by_number(slow, 1)
         slow.execute(Issue.__table__.update().values(state="sending"))
         with pytest.raises(NotAllowed, match="is sending by now"):
-            schedule.schedule_issue(slow, mine, local_time="2026-12-02 09:00", zone="UTC", now=NOW, actor="desk")
+            schedule.schedule_issue(
+                slow, mine, local_time="2026-12-02 09:00", zone="UTC", now=NOW, actor="desk"
+            )
 
 
 def test_an_issue_emptied_a_moment_ago_does_not_go_on_the_calendar(postgres: Database) -> None:

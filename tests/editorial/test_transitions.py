@@ -55,13 +55,18 @@ def test_each_change_says_who_when_and_why(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 1)
         issue.state = State.SENDING
-        transitions.change_state(session, issue, State.PAUSED, now=NOW, actor="relay", reason="530 sign in first")
+        transitions.change_state(
+            session, issue, State.PAUSED, now=NOW, actor="relay", reason="530 sign in first"
+        )
         assert issue.pause_reason == "530 sign in first"
         transitions.change_state(session, issue, State.SENDING, now=NOW, actor="desk")
         assert issue.pause_reason is None
         transitions.change_state(session, issue, State.SENT, now=NOW, actor="clock")
         assert issue.finished_at == NOW
-        past = [(t.from_state, t.to_state, t.actor, t.reason) for t in transitions.list_transitions(session, issue.id)]
+        past = [
+            (t.from_state, t.to_state, t.actor, t.reason)
+            for t in transitions.list_transitions(session, issue.id)
+        ]
         assert past == [
             ("", "draft", "test", "drafted"),
             ("sending", "paused", "relay", "530 sign in first"),

@@ -12,8 +12,16 @@ from tests.editorial.factories import NOW
 
 from digest.db import Database
 from digest.editorial import issues, users
-from digest.editorial.drafts import drafting, pick_edits, presence, snapshot, text_edits, versions
-from digest.editorial.drafts.snapshot import RejectionSnapshot, IssueSnapshot, PickSnapshot
+from digest.editorial.drafts import (
+    drafting,
+    pick_edits,
+    presence,
+    snapshot,
+    snapshot_diff,
+    text_edits,
+    versions,
+)
+from digest.editorial.drafts.snapshot import IssueSnapshot, PickSnapshot, RejectionSnapshot
 from digest.editorial.drafts.versions import EditContext
 from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed, NotFound
@@ -86,7 +94,9 @@ def test_two_people_never_fold_into_one_version(issue: Database) -> None:
         ids = [users.invite_user(session, who.author, "editor", NOW).id for who in (ANA, BOB)]
         write(session, one, replace(ANA, user_id=ids[0]), intro="Ana's")
         write(session, one, replace(BOB, user_id=ids[1]), intro="Bob's")
-        assert [(told.version.author, told.snapshot.intro) for told in versions.list_versions(session, one.id)][:2] == [
+        assert [
+            (told.version.author, told.snapshot.intro) for told in versions.list_versions(session, one.id)
+        ][:2] == [
             (BOB.author, "Bob's"),
             (ANA.author, "Ana's"),
         ]
@@ -223,7 +233,7 @@ def scripts(draw: st.DrawFn) -> IssueSnapshot:
 def test_taking_back_the_last_edit_gives_exactly_what_was_before(
     before: IssueSnapshot, after: IssueSnapshot
 ) -> None:
-    assert snapshot.revert_edit(after, before, after) == before
+    assert snapshot_diff.revert_edit(after, before, after) == before
     assert snapshot.deserialize(snapshot.serialize(after)) == after
 
 
@@ -231,15 +241,17 @@ def test_taking_back_the_last_edit_gives_exactly_what_was_before(
 def test_taking_back_an_older_edit_never_doubles_a_comparison(
     before: IssueSnapshot, after: IssueSnapshot, now: IssueSnapshot
 ) -> None:
-    found = snapshot.revert_edit(now, before, after)
+    found = snapshot_diff.revert_edit(now, before, after)
     held = [entry.comparison_id for entry in (*found.picks, *found.rejections)]
     assert len(held) == len(set(held))
-    assert {pick.comparison_id for pick in now.picks} - {pick.comparison_id for pick in after.picks} <= set(held)
+    assert {pick.comparison_id for pick in now.picks} - {pick.comparison_id for pick in after.picks} <= set(
+        held
+    )
 
 
 def test_a_pick_has_moved_only_when_it_left_the_order_of_the_others() -> None:
     picks = tuple(PickSnapshot(n, n, "", "", False) for n in (1, 2, 3, 4))
     before = IssueSnapshot("", "", "", picks, ())
     after = replace(before, picks=(picks[3], *picks[:3]))
-    assert snapshot.diff_snapshots(before, after).moved == (4,)
-    assert snapshot.diff_snapshots(after, before).moved == (4,)
+    assert snapshot_diff.diff_snapshots(before, after).moved == (4,)
+    assert snapshot_diff.diff_snapshots(after, before).moved == (4,)

@@ -28,7 +28,12 @@ def test_a_waiver_holds_for_what_it_was_given_for_and_stands_in_the_history(db: 
         passed = replace(found, waived=waivers.list_active(session, issue.id))
         passed.require_resolved(issue)
         ((check, waiver),) = passed.waived
-        assert (check, waiver.waived_by, waiver.reason, waiver.waived_at) == (THIN, "me@verdicts.dev", "a quiet week", NOW)
+        assert (check, waiver.waived_by, waiver.reason, waiver.waived_at) == (
+            THIN,
+            "me@verdicts.dev",
+            "a quiet week",
+            NOW,
+        )
         fewer = replace(passed, checks=(replace(THIN, text="It has 1 of at least 3 picks."),))
         assert fewer.open == list(fewer.findings)
         said = transitions.list_transitions(session, issue.id)[-1]
@@ -43,13 +48,17 @@ def test_a_waiver_holds_for_what_it_was_given_for_and_stands_in_the_history(db: 
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 501])
 def test_a_waiver_says_why_in_a_few_words(sqlite: Database, reason: str) -> None:
     with sqlite.begin() as session, pytest.raises(BadInput):
-        waivers.waive_findings(session, factories.drafted(session, 2), [THIN], reason=reason, now=NOW, user_id=1)
+        waivers.waive_findings(
+            session, factories.drafted(session, 2), [THIN], reason=reason, now=NOW, user_id=1
+        )
 
 
 def test_what_blocks_is_never_let_pass(sqlite: Database) -> None:
     with sqlite.begin() as session, pytest.raises(BadInput, match="cannot be waived"):
         blocks = replace(THIN, level=Level.BLOCKING)
-        waivers.waive_findings(session, factories.drafted(session, 2), [blocks], reason="please", now=NOW, user_id=1)
+        waivers.waive_findings(
+            session, factories.drafted(session, 2), [blocks], reason="please", now=NOW, user_id=1
+        )
 
 
 def test_a_size_that_grows_by_a_word_is_the_same_finding() -> None:

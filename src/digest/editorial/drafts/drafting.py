@@ -45,9 +45,9 @@ def draft_issue(
 ) -> Issue:
     """Create or regenerate the publication's open draft from what is new since its last released issue.
 
-    Pins, vetoes, notes (a noted pick stays) and every edited text are kept; `clicks` counts by tool slug what readers
-    followed lately. The issue's `thin` says that there is less than the publication wants at least.
-    Raises NothingNew, and makes no issue, when there is neither an open draft nor anything new.
+    Pins, vetoes, picks with a note and every edited text are kept; `clicks` counts recent clicks by tool slug. The
+    issue's `is_thin` says that it has fewer picks than required. Raises NothingNew, and creates no issue, when there
+    is neither an open draft nor anything new.
     """
     _lock_publication(session, publication)
     issue = issues.find_open_draft(session, publication.id)
@@ -96,7 +96,7 @@ def draft_due_issue(session: Session, publication_id: int, now: datetime) -> Dra
 
 
 def find_due_slot_date(session: Session, publication: Publication, now: datetime) -> str | None:
-    """Return the local date of the slot whose draft is due and was not generated yet, or Nrejection."""
+    """Return the local date of the slot whose draft is due and was not generated yet, or None."""
     slot_date = local_time.next_slot_date(publication, now)
     due_at = local_time.draft_due_at(publication, slot_date)
     done = publication.drafted_for is not None and publication.drafted_for >= slot_date
@@ -126,7 +126,7 @@ def _lock_publication(session: Session, publication: Publication) -> None:
 
 
 def _create_issue(
-    session: Session, publication: Publication, now: datetime, by: str, user_id: int | None
+    session: Session, publication: Publication, now: datetime, actor: str, user_id: int | None
 ) -> Issue:
     highest = select(func.max(Issue.number)).where(Issue.publication_id == publication.id)
     issue = Issue(
@@ -135,13 +135,13 @@ def _create_issue(
         state=State.DRAFT,
         drafted_at=now,
         hold_minutes=publication.hold_minutes,
-        last_edit=f"drafted, {by}",
+        last_edit=f"drafted ({actor})",
         publication=publication,
     )
     session.add(issue)
     session.flush()
     transitions.record_transition(
-        session, issue.id, "", State.DRAFT, now=now, actor=by, user_id=user_id, reason="drafted"
+        session, issue.id, "", State.DRAFT, now=now, actor=actor, user_id=user_id, reason="drafted"
     )
     return issue
 
@@ -157,40 +157,40 @@ def _select(
     vetoes = {row.comparison_id for row in issue.rejections if row.vetoed} if issue else set[int]()
     found = candidates.list_new(session, publication.id)
     found += candidates.list_by_ids(
-        session, publication.id, (kept.keys() | vetoes) - {c.comparison_id for c in found}
+        session, publication.id, (kept.keys() | vetoes) - {candidate.comparison_id for candidate in found}
     )
     return select_picks(found, publication.wanted_picks, pins=kept, vetoes=vetoes, clicks=clicks)
 
 
 def _apply_selection(session: Session, issue: Issue, selection: Selection) -> None:
     before = {pick.comparison_id: pick for pick in issue.picks}
-    for position, chosen in enumerate(selection.picks, start=1):
-        _update_pick(session, issue, before.pop(chosen.candidate.comparison_id, None), position, chosen)
+    for position, selected in enumerate(selection.picks, start=1):
+        _update_pick(session, issue, before.pop(selected.candidate.comparison_id, None), position, selected)
     for pick in before.values():
         session.delete(pick)
     session.execute(delete(Rejection).where(Rejection.issue_id == issue.id))
     session.expire(issue, ["rejections"])
-    session.add_all(_rejections(issue, selection.rejected))
+    session.add_all(_make_rejections(issue, selection.rejected))
     session.flush()
     session.expire(issue, ["picks", "rejections"])
 
 
 def _update_pick(
-    session: Session, issue: Issue, pick: Pick | None, position: int, chosen: SelectedCandidate
+    session: Session, issue: Issue, pick: Pick | None, position: int, selected: SelectedCandidate
 ) -> None:
     if pick is None:
-        pick = Pick(issue_id=issue.id, comparison_id=chosen.candidate.comparison_id)
+        pick = Pick(issue_id=issue.id, comparison_id=selected.candidate.comparison_id)
         session.add(pick)
-    pick.version_id, pick.position, pick.reason = chosen.candidate.version_id, position, chosen.reason
+    pick.version_id, pick.position, pick.reason = selected.candidate.version_id, position, selected.reason
 
 
-def _rejections(issue: Issue, rejected: Iterable[RejectedCandidate]) -> Iterable[Rejection]:
+def _make_rejections(issue: Issue, rejected: Iterable[RejectedCandidate]) -> Iterable[Rejection]:
     for rank, rejection in enumerate(rejected, start=1):
         if rank <= MAX_REJECTIONS or rejection.vetoed:
             yield Rejection(
                 issue_id=issue.id,
                 comparison_id=rejection.candidate.comparison_id,
                 rank=rank,
-                why_not=rejection.reason,
+                reason=rejection.reason,
                 vetoed=rejection.vetoed,
             )

@@ -125,7 +125,7 @@ def _make_pick(issue: Issue, candidate: Candidate, position: int) -> Pick:
         comparison_id=candidate.comparison_id,
         version_id=candidate.version_id,
         position=position,
-        why=f"{reasons.ADDED}. {reasons.selection_reason(candidate)}",
+        reason=f"{reasons.ADDED}. {reasons.selection_reason(candidate)}",
         pinned=True,
     )
 
