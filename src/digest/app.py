@@ -1,4 +1,4 @@
-"""The one place where settings become services, the Flask app, the Celery app and the command line."""
+"""The composition root: turns settings into services, the Flask app, the Celery app and the command line."""
 
 import logging
 import time
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from digest.services import RateLimiter, Services
 
 LOG = logging.getLogger(__name__)
-NUDGE_SECONDS = 1.5  # that a door waits for the broker
-QUIET_SECONDS = 10.0  # after a nudge that failed: the tick looks at the rows meanwhile
+ENQUEUE_TIMEOUT_SECONDS = 1.5  # a request waits no longer for the broker
+QUIET_SECONDS = 10.0  # without enqueueing after a failure; the schedule finds the rows meanwhile
 
 
 def main() -> None:
@@ -30,12 +30,12 @@ def main() -> None:
     command(obj=create_context())
 
 
-def create_context(**given: Any) -> AppContext:
-    """The house that commands work in; `given` are settings by name that go before the environment."""
+def create_context(**overrides: Any) -> AppContext:
+    """The context of commands; `overrides` are settings by name that take precedence over the environment."""
 
     @cache
     def settings() -> "Settings":
-        return _start(given)
+        return _load_settings(overrides)
 
     @cache
     def services() -> "Services":
@@ -45,15 +45,15 @@ def create_context(**given: Any) -> AppContext:
         services=services,
         flask_app=lambda: create_flask_app(settings()),
         celery_app=lambda: create_celery_app(settings()),
-        settings=lambda: _summary(settings(), given),
-        with_settings=lambda **more: create_context(**{**given, **more}),
+        settings=lambda: _settings_view(settings(), overrides),
+        with_settings=lambda **more: create_context(**{**overrides, **more}),
     )
 
 
 def create_services(settings: "Settings") -> "Services":
-    """Make what every door needs. Nothing connects before it is used. Raises BadSetting."""
+    """Create the services. Nothing connects before it is used. Raises BadSetting."""
     from digest.db import connect
-    from digest.rate_limit.shared import Pace
+    from digest.rate_limit.shared import SharedRateLimiter
     from digest.services import Services
     from digest.signing import Signer
     from digest.smtp.url import relay_from_url
@@ -68,7 +68,7 @@ def create_services(settings: "Settings") -> "Services":
         send_rate=settings.send_rate,
         retry_delay=settings.retry_delay,
         enqueue_soon=create_enqueuer(settings),
-        send_limiter=Pace(settings.broker),
+        send_limiter=SharedRateLimiter(settings.broker),
         domain_rates=settings.domain_rates,
         warm_up=settings.warm_up,
         reply_retention=timedelta(days=settings.keep_replies_days) if settings.keep_replies_days else None,
@@ -77,11 +77,11 @@ def create_services(settings: "Settings") -> "Services":
 
 
 def create_flask_app(settings: "Settings | None" = None) -> "Flask":
-    """The WSGI app. The mailbox has pages only where it is ours."""
+    """The WSGI app. It has mailbox pages only with the embedded mailbox."""
     from digest.web import make_app
     from digest.web.desk.access.oidc import Provider
 
-    settings = settings or _or_exit()
+    settings = settings or _settings_or_exit()
     services = create_services(settings)
     provider = settings.provider()
     return make_app(
@@ -90,78 +90,81 @@ def create_flask_app(settings: "Settings | None" = None) -> "Flask":
         mailbox=settings.smtp_url is None,
         provider=Provider(*provider) if provider else None,
         proxies=settings.trusted_proxies,
-        ready={"migrations": lambda: _current(services)},
+        ready={"migrations": lambda: _require_migrated(services)},
     )
 
 
 def create_celery_app(settings: "Settings | None" = None) -> "Celery":
-    """The Celery app with its tasks, for a worker or the clock."""
+    """The Celery app with its tasks, for a worker or the scheduler."""
     from digest import services, tasks
 
-    settings = settings or _or_exit()
-    found = settings
-    services.set_services_factory(lambda: create_services(found))
-    app = _celery(settings, patience=30)
+    settings = settings or _settings_or_exit()
+    loaded = settings
+    services.set_services_factory(lambda: create_services(loaded))
+    app = _celery(settings, socket_timeout=30)
     app.conf.beat_schedule = tasks.SCHEDULE
     return app
 
 
 def create_enqueuer(settings: "Settings") -> Callable[[str], None]:
-    """A function that names a task to run soon. It never raises and, when the broker is dead, hardly waits."""
+    """A function that enqueues a task by name. It never raises and, when the broker is down, hardly waits."""
     quiet_until = 0.0
-    line = ThreadPoolExecutor(1, "nudge")
+    executor = ThreadPoolExecutor(1, "enqueue")
 
     @cache
     def producer() -> "Celery":
         import redis  # noqa: F401  here, not half-way on the other thread: the limiter asks for its version
 
-        return _celery(settings, patience=1)
+        return _celery(settings, socket_timeout=1)
 
-    def nudge(task: str) -> None:
+    def enqueue_soon(task: str) -> None:
         nonlocal quiet_until
         if time.monotonic() < quiet_until:
             return
         app = producer()
         try:
-            # On a thread of its own: a broker that takes the line and says nothing would hold the door for seconds.
-            line.submit(app.send_task, f"digest.{task}", retry=False).result(NUDGE_SECONDS)
-        except Exception as error:  # noqa: BLE001  a broker fails in many ways, and none may close a door
+            # On another thread: a broker that accepts the connection and hangs would delay the request for seconds.
+            executor.submit(app.send_task, f"digest.{task}", retry=False).result(ENQUEUE_TIMEOUT_SECONDS)
+        except Exception as error:  # noqa: BLE001  a broker fails in many ways, and none may fail a request
             quiet_until = time.monotonic() + QUIET_SECONDS
-            LOG.warning("nudge failed", extra={"task": task, "error": type(error).__name__})
+            LOG.warning(
+                "enqueueing failed, waiting for the schedule",
+                extra={"task": task, "error": type(error).__name__},
+            )
 
-    return nudge
+    return enqueue_soon
 
 
-def _start(given: dict[str, Any]) -> "Settings":
+def _load_settings(overrides: dict[str, Any]) -> "Settings":
     from digest.config import load
     from digest.embedded import logs
 
-    settings = load(**given)
+    settings = load(**overrides)
     logs.configure_logging(settings.log)
     return settings
 
 
-def _or_exit() -> "Settings":
-    """The settings, or one line and exit 2: a server that is started by another program has no command line."""
+def _settings_or_exit() -> "Settings":
+    """The settings, or one line and exit code 2, as servers started by other programs do not use the command line."""
     try:
-        return _start({})
+        return _load_settings({})
     except DigestError as error:
-        raise SystemExit(_complain(error)) from None
+        raise SystemExit(_print_error(error)) from None
 
 
-def _complain(error: DigestError) -> int:
+def _print_error(error: DigestError) -> int:
     import sys
 
     sys.stderr.write(f"digest: {error}\n")
     return 2
 
 
-def _current(services: "Services") -> None:
+def _require_migrated(services: "Services") -> None:
     from digest import schema
 
     with services.db.engine.connect() as connection:
         if schema.is_outdated(connection):
-            raise Unavailable("the database is not at the newest revision; run `digest init`")
+            raise Unavailable("the database schema is out of date; run `digest init`")
 
 
 def _limiter(broker: str) -> "RateLimiter":
@@ -171,23 +174,23 @@ def _limiter(broker: str) -> "RateLimiter":
 
     if broker.startswith("memory"):
         return RateLimiter()
-    # One second: a form must not wait for a dead store.
-    where = broker.replace("redis+socket://", "redis+unix://")
-    store = storage_from_string(where, socket_timeout=1, socket_connect_timeout=1)
+    # One second: a form must not wait for a store that is down.
+    storage_url = broker.replace("redis+socket://", "redis+unix://")
+    store = storage_from_string(storage_url, socket_timeout=1, socket_connect_timeout=1)
     return RateLimiter(store if isinstance(store, Storage) else None)
 
 
-def _celery(settings: "Settings", *, patience: int) -> "Celery":
+def _celery(settings: "Settings", *, socket_timeout: int) -> "Celery":
     from celery import Celery
     from celery.signals import setup_logging
     from kombu.entity import Queue
 
     from digest import tasks
 
-    setup_logging.connect(_keep_our_logging)
+    setup_logging.connect(_keep_logging)
     app = Celery("digest", broker=settings.broker, set_as_current=False)
     app.conf.update(
-        # A task may run twice and do its work once: what it works on is claimed in the database.
+        # A task may run twice: its work is claimed in the database and done once.
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         task_ignore_result=True,
@@ -200,14 +203,14 @@ def _celery(settings: "Settings", *, patience: int) -> "Celery":
         ],
         task_default_queue="clock",
         task_routes=tasks.ROUTES,
-        beat_scheduler="celery.beat:Scheduler",  # nothing to remember: what is due is in the database
+        beat_scheduler="celery.beat:Scheduler",  # keeps no state: what is due is in the database
         broker_connection_retry_on_startup=True,
         worker_cancel_long_running_tasks_on_connection_loss=False,
-        # Without the timeouts a link that hangs leaves a worker deaf for ever.
+        # Without timeouts a connection that hangs would block a worker forever.
         broker_transport_options={
             "visibility_timeout": 600,
-            "socket_timeout": patience,
-            "socket_connect_timeout": min(patience, 5),
+            "socket_timeout": socket_timeout,
+            "socket_connect_timeout": min(socket_timeout, 5),
             "socket_keepalive": True,
             "health_check_interval": 25,
             "global_keyprefix": "digest:",
@@ -217,12 +220,12 @@ def _celery(settings: "Settings", *, patience: int) -> "Celery":
     return app
 
 
-def _keep_our_logging(**_: Any) -> None:
-    """Celery sets up its own logging unless somebody listens to this signal."""
+def _keep_logging(**_: Any) -> None:
+    """A listener of this signal keeps Celery from configuring logging itself."""
 
 
-def _summary(settings: "Settings", given: dict[str, Any]) -> SettingsView:
-    environment = {f"DIGEST_{name.upper()}": str(value or "") for name, value in given.items()}
+def _settings_view(settings: "Settings", overrides: dict[str, Any]) -> SettingsView:
+    environment = {f"DIGEST_{name.upper()}": str(value or "") for name, value in overrides.items()}
     return SettingsView(
         home=settings.home,
         run_dir=settings.run_dir,

@@ -1,4 +1,4 @@
-"""One metadata, two engines: SQLite for a laptop, PostgreSQL for the grown shape. No tables, no product words."""
+"""Database access: one metadata for SQLite (one machine) and PostgreSQL (several). Defines no tables."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
 from digest.errors import BadSetting
 
-# Alembic can only alter a constraint that has a name, and SQLite and PostgreSQL would invent different ones.
+# Alembic can only alter named constraints, and SQLite and PostgreSQL generate different names.
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -39,74 +39,76 @@ NAMING_CONVENTION = {
 _POOL: dict[str, Any] = {
     "pool_size": 20,
     "max_overflow": 20,
-    "pool_use_lifo": True,  # the connection used last: SQLite keeps what it read until another one writes
-    "hide_parameters": True,  # an error's text goes into logs, and logs hold no addresses
+    "pool_use_lifo": True,  # reuse the last connection: SQLite keeps its page cache until another one writes
+    "hide_parameters": True,  # errors are logged, and logs contain no addresses
 }
-LOCK_TIMEOUT_SECONDS = 30.0  # how long a writer waits for another one on SQLite
-# How to execute an UPDATE or DELETE of many rows: none of them is looked for among the objects a session holds.
+LOCK_TIMEOUT_SECONDS = 30.0  # how long a writer waits for another writer on SQLite
+# For bulk UPDATE and DELETE: do not search the session's objects for the changed rows.
 WITHOUT_SYNC: Final = {"synchronize_session": False}
 
-# SQLite gives out row ids only for a column that is exactly INTEGER PRIMARY KEY.
+# SQLite generates row ids only for a column declared exactly INTEGER PRIMARY KEY.
 BigIntKey = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC datetime; SQLite, which has no zones, stores it naive in UTC."""
+    """An aware UTC datetime; SQLite has no time zones and stores it as naive UTC."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse a naive time: a guess about its zone is how schedules go wrong."""
+        """Convert to UTC. Raises ValueError for a naive time, whose zone could only be guessed."""
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError(f"a time without a zone cannot be stored: {value!r}")
+            raise ValueError(f"cannot store a time without a time zone: {value!r}")
         value = value.astimezone(UTC)
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Give back an aware time in UTC, whatever the session's zone is."""
+        """Return an aware time in UTC, whatever the session's time zone is."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class Base(DeclarativeBase):
-    """The one metadata: every room hangs its tables on it."""
+    """The declarative base of all tables."""
 
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
     type_annotation_map = {datetime: UtcDateTime()}  # noqa: RUF012
 
 
 def check_one_of(name: str, *values: str) -> CheckConstraint:
-    """A rule that a column holds one of these values, or NULL.
+    """A check constraint: the column holds one of these values, or NULL.
 
-    Spelled with OR: for IN with more than two values SQLite makes a table in memory at every row that it writes.
+    Written with OR: for IN with more than two values SQLite builds a temporary table for every row it writes.
     """
     return CheckConstraint(" OR ".join(f"{name} = '{value}'" for value in values), name=name)
 
 
 def is_postgresql(session: Session) -> bool:
-    """Whether a session talks to PostgreSQL; otherwise it is SQLite."""
+    """Whether the session's database is PostgreSQL; otherwise it is SQLite."""
     return session.get_bind().dialect.name == "postgresql"
 
 
 def is_locked(error: OperationalError) -> bool:
-    """Whether it says that another process has SQLite's lock, so that nothing was done and may be tried again."""
-    code: int = getattr(error.orig, "sqlite_errorcode", 0)  # its upper bytes say by whom
+    """Whether another process holds SQLite's lock; nothing was changed, and the caller may retry."""
+    code: int = getattr(
+        error.orig, "sqlite_errorcode", 0
+    )  # an extended code: the low byte is the primary code
     return code & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def upsert(session: Session, table: Any) -> Any:
-    """An INSERT that knows `on_conflict_do_nothing` and `on_conflict_do_update`."""
+    """An INSERT with `on_conflict_do_nothing` and `on_conflict_do_update`."""
     dialect: Any = postgresql if is_postgresql(session) else sqlite
     return dialect.insert(table)
 
 
 @dataclass(frozen=True)
 class Database:
-    """Two ways in. On SQLite a writer must take its lock at BEGIN, and a reader must never wait for one."""
+    """Write and read sessions. On SQLite a writer takes its lock at BEGIN, and a reader never waits for a lock."""
 
     engine: Engine
     _write: sessionmaker[Session]
@@ -114,45 +116,45 @@ class Database:
 
     @property
     def is_client_server(self) -> bool:
-        """Whether another process does the work, on its own core, while this one waits."""
+        """Whether queries run in a server process, on another core, while this process waits."""
         return self.engine.dialect.name == "postgresql"
 
     @contextmanager
     def begin(self, lock_timeout: float | None = None) -> Iterator[Session]:
         """A session in one transaction: committed at the end of the block, rolled back when it raises.
 
-        With `patience` it waits at most so many seconds for somebody else's lock, then raises OperationalError.
+        `lock_timeout` is the longest wait for another session's lock, in seconds; then it raises OperationalError.
         """
         with self._write.begin() as session:
             if lock_timeout is not None:
-                bounded = session.connection(execution_options={"patience": lock_timeout})
-                if bounded.dialect.name == "postgresql":
-                    bounded.exec_driver_sql(f"SET LOCAL lock_timeout = {int(lock_timeout * 1000)}")
+                connection = session.connection(execution_options={"lock_timeout": lock_timeout})
+                if connection.dialect.name == "postgresql":
+                    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(lock_timeout * 1000)}")
             yield session
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session for reading, which takes no lock and is always rolled back."""
+        """A read-only session that takes no lock and is always rolled back."""
         with self._read() as session:
             yield session
             session.rollback()
 
     def close(self) -> None:
-        """Give back every connection."""
+        """Close all connections."""
         self.engine.dispose()
         self._read.kw["bind"].dispose()
 
 
 def connect(url: str) -> Database:
-    """Open the database at a SQLAlchemy `url` (sqlite or postgresql); connections are made when first needed.
+    """The database at a SQLAlchemy `url` (sqlite or postgresql); it connects on first use.
 
-    Raises BadSetting when the URL cannot be read, names another kind of database, or a folder that cannot be made.
+    Raises BadSetting for an invalid URL, another kind of database, or a folder that cannot be created.
     """
     try:
         parsed = make_url(url)
     except ArgumentError:
         raise BadSetting(
-            "DIGEST_DATABASE_URL is not a database URL; write sqlite:////path/to/digest.sqlite3 "
+            "DIGEST_DATABASE_URL is not a database URL; use sqlite:////path/to/digest.sqlite3 "
             "or postgresql://user:password@host/name"
         ) from None
     kind = parsed.get_backend_name()
@@ -163,7 +165,7 @@ def connect(url: str) -> Database:
         engine = create_engine(url, pool_pre_ping=True, **_POOL)
         reader = engine
     else:
-        raise BadSetting(f"DIGEST_DATABASE_URL names {kind}; digest runs on sqlite and postgresql")
+        raise BadSetting(f"DIGEST_DATABASE_URL: {kind} is not supported; use sqlite or postgresql")
     return Database(
         engine, sessionmaker(engine, expire_on_commit=False), sessionmaker(reader, expire_on_commit=False)
     )
@@ -174,7 +176,7 @@ def _make_folder(database: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BadSetting(f"DIGEST_DATABASE_URL: {folder} cannot be made: {error.strerror}") from None
+        raise BadSetting(f"DIGEST_DATABASE_URL: cannot create {folder}: {error.strerror}") from None
 
 
 def _sqlite(url: str, begin: str) -> Engine:
@@ -182,20 +184,20 @@ def _sqlite(url: str, begin: str) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _(connection: Any, _record: Any) -> None:
-        # The driver's own hidden BEGIN is deferred, and two deferred writers lose updates (ADR 4).
+        # The driver's implicit BEGIN is deferred, and two deferred writers lose updates (ADR 4).
         connection.isolation_level = None
-        # FULL: what the send ledger says was committed must survive a power cut.
+        # FULL: committed rows of the delivery ledger must survive a power failure.
         for pragma in ("journal_mode=wal", "synchronous=FULL", "foreign_keys=on", "temp_store=memory"):
             connection.execute(f"pragma {pragma}")
 
     @event.listens_for(engine, "begin")
     def _(connection: Any) -> None:
-        patience = connection.get_execution_options().get("patience")
-        if patience is None:
+        lock_timeout = connection.get_execution_options().get("lock_timeout")
+        if lock_timeout is None:
             connection.exec_driver_sql(begin)
             return
-        # Only the wait at BEGIN can be long: whoever has the lock then keeps it.
-        connection.exec_driver_sql(f"pragma busy_timeout = {int(patience * 1000)}")
+        # Only BEGIN can wait long: once it holds the lock, the session keeps it.
+        connection.exec_driver_sql(f"pragma busy_timeout = {int(lock_timeout * 1000)}")
         try:
             connection.exec_driver_sql(begin)
         finally:
@@ -205,5 +207,5 @@ def _sqlite(url: str, begin: str) -> Engine:
 
 
 def utcnow() -> datetime:
-    """The present moment in UTC. Doors call it; rooms are given `now`."""
+    """The current time in UTC. Only web views, commands and tasks call it; rooms take `now`."""
     return datetime.now(UTC)

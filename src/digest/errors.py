@@ -1,29 +1,29 @@
-"""The few things that can go wrong, by name. A door turns each into one clear line for the person in front of it."""
+"""The errors that digest raises. Web pages and commands show each as one clear line."""
 
 
 class DigestError(Exception):
-    """Whatever we refuse or cannot do; its text is one line for a person: what, where, and how to mend it."""
+    """Base of all errors. The text is one line for a person: what went wrong, where, and how to fix it."""
 
 
 class BadInput(DigestError):
-    """A file, form or argument that cannot be used as it is."""
+    """An invalid file, form or argument."""
 
 
 class BadSetting(DigestError):
-    """A setting that is missing or wrong; the text names it."""
+    """A missing or invalid setting; the text names it."""
 
 
 class BadToken(DigestError):
-    """A token that is forged, garbled, of another purpose, or expired."""
+    """A token that is forged, damaged, expired or meant for another purpose."""
 
 
 class NotFound(DigestError):
-    """Something that was asked for by name or number and is not there."""
+    """Something that was requested by name or number does not exist."""
 
 
 class NotAllowed(DigestError):
-    """An act that the present state forbids, such as scheduling an issue that was sent."""
+    """An action that the current state forbids, such as scheduling a sent issue."""
 
 
 class Unavailable(DigestError):
-    """A server that we need (database, broker, relay) and cannot reach; worth trying again."""
+    """A required server (database, broker, relay) cannot be reached; try again later."""

@@ -1,4 +1,4 @@
-"""The database's schema: whether it is current, and how it becomes so. Works from a checkout and from the wheel."""
+"""Migrations: check and upgrade the database schema, from a checkout or an installed wheel."""
 
 from pathlib import Path
 
@@ -15,13 +15,13 @@ PACKAGE = Path(__file__).parent
 
 
 def migrations_dir() -> Path:
-    """The folder of the migrations."""
-    inside = PACKAGE / "migrations"
-    return inside if inside.is_dir() else PACKAGE.parents[1] / "migrations"
+    """The folder with the migrations."""
+    packaged = PACKAGE / "migrations"
+    return packaged if packaged.is_dir() else PACKAGE.parents[1] / "migrations"
 
 
 def alembic_config(connection: Connection | None = None) -> Config:
-    """Alembic's settings, without a file; migrations run on `connection`."""
+    """Alembic's configuration without a file; migrations run on `connection`."""
     settings = Config()
     settings.set_main_option("script_location", str(migrations_dir()).replace("%", "%%"))
     settings.set_main_option("file_template", "%%(year)d_%%(month).2d_%%(day).2d_%%(slug)s")
@@ -30,9 +30,9 @@ def alembic_config(connection: Connection | None = None) -> Config:
 
 
 def upgrade(engine: Engine) -> tuple[str | None, str | None]:
-    """Bring the database to the newest revision, in one transaction; gives the revision before and after.
+    """Upgrade the database to the latest revision in one transaction; return the revision before and after.
 
-    Raises NotAllowed when it stands at a revision that no migration here leads on from.
+    Raises NotAllowed when the database is at a revision that this version does not know.
     """
     with engine.begin() as connection:
         before = _revision(connection)
@@ -43,26 +43,26 @@ def upgrade(engine: Engine) -> tuple[str | None, str | None]:
                 raise
             raise NotAllowed(
                 f"the database is at revision {before}, which this version of digest does not know; "
-                "install the version that made it, or name another with DIGEST_HOME or DIGEST_DATABASE_URL"
+                "install the version that created it, or use another database with DIGEST_HOME or DIGEST_DATABASE_URL"
             ) from None
         return before, _revision(connection)
 
 
 def check(engine: Engine) -> None:
-    """Raise alembic.util.CommandError when the models hold what no migration makes."""
+    """Raise alembic.util.CommandError when the models differ from the migrations."""
     with engine.begin() as connection:
         command.check(alembic_config(connection))
 
 
 def is_outdated(connection: Connection) -> bool:
-    """True when the database is not at the newest revision."""
+    """Whether the database is not at the latest revision."""
     return _revision(connection) != ScriptDirectory.from_config(alembic_config()).get_current_head()
 
 
 def _is_known(revision: str | None) -> bool:
     return revision in {
         None,
-        *(one.revision for one in ScriptDirectory.from_config(alembic_config()).walk_revisions()),
+        *(script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()),
     }
 
 

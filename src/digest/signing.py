@@ -1,4 +1,4 @@
-"""Tokens: who mints one honours it. A token names one purpose and a few numbers, and holds no address."""
+"""Signed tokens. A token carries one purpose and a few numbers, and no address."""
 
 import base64
 import hashlib
@@ -11,15 +11,15 @@ from hashlib import blake2s
 
 from digest.errors import BadSetting, BadToken
 
-TAG_BYTES = 16  # 128 bits: nobody guesses one, and a token still fits into a header line
+TAG_BYTES = 16  # 128 bits cannot be guessed, and the token still fits on a header line
 KEY_ID_BYTES = 2
 MIN_KEY_CHARS = 16
 MAX_TOKEN_CHARS = 200
-LOW_BITS = 0x7F  # a varint holds seven bits a byte; the eighth says that more follow
+LOW_BITS = 0x7F  # a varint holds seven bits per byte; the eighth marks that more follow
 
 
 class Purpose(IntEnum):
-    """What a token may do, and nothing else. The number is in old mail: never change or reuse one."""
+    """What a token may be used for. The numbers are in sent mail: never change or reuse one."""
 
     CONFIRM = 1
     PREFERENCES = 2
@@ -36,18 +36,18 @@ class Purpose(IntEnum):
 class _Key:
     id: bytes
     secret: bytes
-    by_purpose: tuple[bytes, ...]  # one derived key per purpose, so that a tag never crosses over
+    by_purpose: tuple[bytes, ...]  # one derived key per purpose, so that a tag is never valid for another
 
 
 class Signer:
-    """Signs with the newest key and honours all of the ring, so that keys rotate without breaking old mail."""
+    """Signs with the newest key and accepts every key of the ring, so that rotation does not break old mail."""
 
     def __init__(self, keys: Sequence[str]) -> None:
-        """Take the ring, newest key first. Raises BadSetting when it is empty or a key is too short."""
+        """Create a signer from the keys, newest first. Raises BadSetting for no keys or a key that is too short."""
         if not keys:
-            raise BadSetting("DIGEST_SECRET_KEYS is empty; give at least one random key of 32 characters")
+            raise BadSetting("DIGEST_SECRET_KEYS is empty; set at least one random key of 32 characters")
         if any(len(key) < MIN_KEY_CHARS for key in keys):
-            raise BadSetting(f"DIGEST_SECRET_KEYS holds a key shorter than {MIN_KEY_CHARS} characters")
+            raise BadSetting(f"DIGEST_SECRET_KEYS contains a key shorter than {MIN_KEY_CHARS} characters")
         self._ring = tuple(_key(key) for key in keys)
 
     def mint(self, purpose: Purpose, *numbers: int) -> str:
@@ -59,33 +59,33 @@ class Signer:
 
     @property
     def newest_key_id(self) -> str:
-        """The id (hex) of the key that signs now; a frozen issue keeps it, so that its mails can be made again."""
+        """Id (hex) of the signing key; stored with a frozen issue so that its mail can be rendered again."""
         return self._ring[0].id.hex()
 
     def minter(self, purpose: Purpose, key_id: str | None = None) -> "TokenMinter":
-        """A faster mint for one purpose, for the send loop, with the newest key or the one named.
+        """A faster signer for one purpose, for the send loop, with the newest key or the one with `key_id`.
 
-        Raises BadSetting when the ring no longer holds that key.
+        Raises BadSetting when that key is no longer in the ring.
         """
         key = self._key(key_id)
         return TokenMinter(bytes((purpose,)) + key.id, key.by_purpose[purpose])
 
     def verify(self, purpose: Purpose, token: str) -> tuple[int, ...]:
-        """The numbers of a token that one of our keys signed for `purpose`. Raises BadToken for any other."""
+        """Verify a token for `purpose` and return its numbers. Raises BadToken."""
         raw = _decode(token)
         body, tag = raw[:-TAG_BYTES], raw[-TAG_BYTES:]
         start = 1 + KEY_ID_BYTES
         if len(body) < start or body[0] != purpose:
-            raise BadToken("this link is not complete or is meant for something else")
+            raise BadToken("this link is incomplete or meant for something else")
         for key in self._ring:
             if key.id == body[1:start]:
-                wanted = _tag(key.by_purpose[purpose], body)
-                if hmac.compare_digest(wanted, tag):
+                expected = _tag(key.by_purpose[purpose], body)
+                if hmac.compare_digest(expected, tag):
                     return _numbers(body[start:])
-        raise BadToken("this link is not one of ours, or its key was retired")
+        raise BadToken("this link is invalid, or its signing key was retired")
 
     def keyed_hashes(self, purpose: str, value: str) -> tuple[str, ...]:
-        """Keyed hashes of `value`, one per key of the ring, newest first: store the first, look up all."""
+        """Keyed hashes of `value`, one per key, newest first: store the first, search for all."""
         data = f"{purpose}\0{value}".encode()
         return tuple(hmac.digest(key.secret, data, "sha256").hex() for key in self._ring)
 
@@ -94,30 +94,30 @@ class Signer:
             if key_id in (None, key.id.hex()):
                 return key
         raise BadSetting(
-            f"DIGEST_SECRET_KEYS no longer holds key {key_id}, which signed an issue; put it back"
+            f"DIGEST_SECRET_KEYS no longer contains key {key_id}, which signed an issue; add it again"
         )
 
 
 class TokenMinter:
-    """`Signer.mint` for one purpose with what does not change worked out beforehand."""
+    """`Signer.mint` for one purpose, with everything constant precomputed."""
 
     def __init__(self, head: bytes, key: bytes) -> None:
         self._head = head
-        self._fresh = blake2s(key=key, digest_size=TAG_BYTES).copy  # the key is worked in once
+        self._fresh = blake2s(key=key, digest_size=TAG_BYTES).copy  # the keyed state is computed once
 
     def mint(self, *numbers: int) -> bytes:
         """The token as ASCII bytes."""
         return self.sign(encode_numbers(*numbers))
 
     def sign(self, packed: bytes) -> bytes:
-        """The token for numbers that were packed before: several tokens of a mail share most of them."""
+        """The token for encoded numbers: the tokens of a mail share most of them."""
         body, state = self._head + packed, self._fresh()
         state.update(body)
         return b2a_base64(body + state.digest(), newline=False).translate(_URL_SAFE, b"=")
 
 
 def encode_numbers(*numbers: int) -> bytes:
-    """Numbers (each >= 0) as a token holds them; packs of some numbers may be joined."""
+    """Encode numbers (each >= 0) as varints; the results may be concatenated. Raises ValueError."""
     return _varint(numbers[0]) if len(numbers) == 1 else b"".join(map(_varint, numbers))
 
 
@@ -125,7 +125,7 @@ _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 def _tag(key: bytes, body: bytes) -> bytes:
-    """Keyed BLAKE2s (RFC 7693): a mail holds a dozen tokens, and HMAC-SHA256 takes three times as long."""
+    """Keyed BLAKE2s (RFC 7693): a mail has a dozen tokens, and HMAC-SHA256 takes three times as long."""
     return blake2s(body, key=key, digest_size=TAG_BYTES).digest()
 
 
@@ -142,7 +142,7 @@ def _key(secret: str) -> _Key:
 
 def _varint(number: int) -> bytes:
     if number < 0:
-        raise ValueError(f"a token holds no negative number: {number}")
+        raise ValueError(f"a token cannot contain a negative number: {number}")
     if number <= LOW_BITS:
         return bytes((number,))
     out = bytearray()
@@ -166,12 +166,12 @@ def _numbers(data: bytes) -> tuple[int, ...]:
 
 def _decode(token: str) -> bytes:
     if len(token) > MAX_TOKEN_CHARS or not token.isascii():
-        raise BadToken("this link is not complete or not one of ours")
+        raise BadToken("this link is incomplete or invalid")
     try:
         raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
     except ValueError:
-        raise BadToken("this link is not complete or not one of ours") from None
-    # Base64 has spare bits and Python skips foreign characters: one token has one spelling.
+        raise BadToken("this link is incomplete or invalid") from None
+    # Base64 has spare bits and Python skips foreign characters: accept the canonical form only.
     if base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii") != token:
-        raise BadToken("this link is not complete or not one of ours")
+        raise BadToken("this link is incomplete or invalid")
     return raw

@@ -1,6 +1,6 @@
-"""The door for the clock: the schedule on top, tasks of a few lines below. Each asks the database what is due.
+"""The periodic tasks and their schedule. Each task asks the database what is due.
 
-A task may run twice or not at all: what it works on is claimed in the database, and the clock comes again.
+A task may run twice or not at all: work is claimed in the database, and the schedule repeats.
 """
 
 import logging
@@ -33,24 +33,24 @@ from digest.editorial.models import State
 from digest.embedded.log_throttle import LogThrottle
 from digest.errors import DigestError
 from digest.services import current_services
-from digest.tracking import forget as visits
+from digest.tracking import retention as visits
 
 LOG = logging.getLogger(__name__)
-RUN_SECONDS = 8.0  # after so long a task ends and another goes on: a deploy waits no longer
-GAP_SECONDS = 0.02  # between two steps of a long work
+RUN_SECONDS = 8.0  # a task stops after this long and another continues, so that a deploy waits no longer
+GAP_SECONDS = 0.02  # between two steps of a long task
 EVERY = {
     "calendar": 5,
     "audience": 5,
-    "settle": 5,
+    "reconcile": 5,
     "send": 5,
     "letters": 5,
     "checks": 10,
     "drafts": 60,
-    "purge": 3600,
-    "expire": 3600,
+    "retention_people": 3600,
+    "retention_replies": 3600,
 }
 
-# A nudge that nobody took until the next one came is worth nothing.
+# A message that no worker took before the next one is worthless.
 SCHEDULE = {
     name: {"task": f"digest.{name}", "schedule": float(seconds), "options": {"expires": seconds}}
     for name, seconds in EVERY.items()
@@ -60,7 +60,7 @@ ROUTES = {"digest.letters": {"queue": "letters"}, "digest.send": {"queue": "send
 
 
 def drafts() -> None:
-    """Make the drafts that are due, and tell the editors, also of what waits for them."""
+    """Create the drafts that are due, and send editors notices and reminders."""
     with current_services().db.read() as session:
         due = drafting.list_publications_due(session, utcnow())
     for publication_id in due:
@@ -72,11 +72,11 @@ def drafts() -> None:
 
 
 def calendar() -> None:
-    """Freeze the issues whose hour has come, and pause those whose hour was missed."""
+    """Freeze the issues that are due, and pause those that missed their send time."""
     with current_services().db.begin() as session:
         for issue in schedule.pause_missed(session, utcnow()):
             notices.notify_not_sent(session, issue, utcnow())
-            LOG.warning("issue missed its hour", extra={"issue": issue.id})
+            LOG.warning("issue missed its send time", extra={"issue": issue.id})
         due = schedule.list_due(session, utcnow())
     for issue_id in due:
         _freeze(issue_id)
@@ -84,20 +84,20 @@ def calendar() -> None:
 
 
 def audience() -> None:
-    """Write down who is to get what, a transaction per step; when all are, sending may begin."""
+    """Write the audience of frozen issues, one transaction per step; sending starts when it is complete."""
     with current_services().db.read() as session:
         unfinished = freeze.list_unfinished(session)
-    if any([_written_down(issue_id) for issue_id in unfinished]):  # noqa: C419  each of them, whatever the first one says
+    if any([_write_audience(issue_id) for issue_id in unfinished]):  # noqa: C419  a list: every issue must be written
         current_services().enqueue_soon("send")
 
 
 def reconcile() -> None:
-    """Take over from dead workers, look at refusals, let those go on whose wait is over, end what is done."""
+    """Recover batches of dead workers, check refusals, queue due retries and complete finished issues."""
     with current_services().db.begin() as session:
         recovery.recover_batches(session, current_services().home, utcnow())
         delivery.mark_abandoned_unknown(session, utcnow())
         caution(session, utcnow())
-    _in_steps(lambda session: not batches.batch_retries(session, utcnow()))
+    _run_in_steps(lambda session: not batches.batch_retries(session, utcnow()))
     with current_services().db.begin() as session:
         for issue_id in completion.finish_issues(session, utcnow()):
             LOG.info("issue sent", extra={"issue": issue_id})
@@ -105,153 +105,158 @@ def reconcile() -> None:
 
 
 def send() -> None:
-    """Send what is due over the relay's connections; one run at a time in each process."""
+    """Send due batches over the relay's connections; one run at a time per process."""
     if _sending.acquire(blocking=False):
         try:
-            then = _work()
+            next_task = _send_batches()
         finally:
             _sending.release()
-        if then:
-            current_services().enqueue_soon(then)
+        if next_task:
+            current_services().enqueue_soon(next_task)
 
 
 def letters_() -> None:
-    """Send letters that are due; when the relay took some, look for more at once."""
-    if _letters():
+    """Send due letters; when the relay accepted some, look for more at once."""
+    if _send_letters():
         current_services().enqueue_soon("letters")
 
 
 def checks() -> None:
-    """Look at the links, the sender and the spam score of what may go out next; one run at a time in each process."""
-    if _looking.acquire(blocking=False):
+    """Check links, sender and spam score of upcoming issues; one run at a time per process."""
+    if _checking.acquire(blocking=False):
         try:
-            more = _look()
+            has_more = _run_checks()
         finally:
-            _looking.release()
-        if more:
+            _checking.release()
+        if has_more:
             current_services().enqueue_soon("checks")
 
 
 def retention_people() -> None:
-    """Forget sign-ups that nobody confirmed, what is left of the erased, and traces that are a year old."""
+    """Delete unconfirmed sign-ups, remains of erased subscribers, and consent traces older than a year."""
     with current_services().db.begin() as session:
-        forgotten = erase.purge(session, utcnow())
+        deleted = erase.purge(session, utcnow())
         retention.purge_erased(session, utcnow())
-        traces = consent.forget_traces(session, utcnow())
+        traces = consent.delete_traces(session, utcnow())
         external_check_queue.delete_old(session, utcnow())
-    if forgotten or traces:
-        LOG.info("forgotten", extra={"subscribers": forgotten, "traces": traces})
+    if deleted or traces:
+        LOG.info("expired data deleted", extra={"subscribers": deleted, "traces": traces})
 
 
 def retention_replies() -> None:
-    """Forget the relay's words and the browsers' names of what is older than they are kept."""
-    here = current_services()
-    if here.reply_retention is not None:
-        before = utcnow() - here.reply_retention
-        _in_steps(lambda session: retention.purge_replies(session, before, utcnow()))
-        _in_steps(lambda session: visits.agents(session, before))
+    """Delete relay replies and user agents older than the retention period."""
+    services = current_services()
+    if services.reply_retention is not None:
+        before = utcnow() - services.reply_retention
+        _run_in_steps(lambda session: retention.purge_replies(session, before, utcnow()))
+        _run_in_steps(lambda session: visits.delete_user_agents(session, before))
 
 
 TASKS = (drafts, calendar, audience, reconcile, send, letters_, checks, retention_people, retention_replies)
 
 _sending = threading.Lock()
-_looking = threading.Lock()
+_checking = threading.Lock()
 _stopping = threading.Event()
 
 
 def register(app: Any) -> None:
-    """Make every task known to a Celery app, by its name."""
+    """Register every task with a Celery app under its name."""
     worker_shutting_down.connect(_stop, weak=False)
-    complaints = LogThrottle()
+    throttle = LogThrottle()
     for task in TASKS:
         name = task.__name__.rstrip("_")
-        app.task(complaints.wrap(name, task), name=f"digest.{name}")
+        app.task(throttle.wrap(name, task), name=f"digest.{name}")
 
 
 def _stop(**_: Any) -> None:
-    """The mail in flight on each connection is finished and written down; nothing new is begun."""
+    """Finish and record the message in progress on each connection; start nothing new."""
     _stopping.set()
 
 
-def _work() -> str:
-    """Send for a while; gives the task that should follow at once, if any."""
-    here = current_services()
-    worked = send_due_batches(
-        here.db,
-        signer=here.signer,
-        relay=here.relay,
-        home=here.home,
-        retry_delay=here.retry_delay,
-        limits=here.limits,
+def _send_batches() -> str:
+    """Send for a while; return the task that should follow at once, or an empty string."""
+    services = current_services()
+    result = send_due_batches(
+        services.db,
+        signer=services.signer,
+        relay=services.relay,
+        home=services.home,
+        retry_delay=services.retry_delay,
+        limits=services.limits,
         seconds=RUN_SECONDS,
         stopping=_stopping.is_set,
     )
-    if worked.ended:
-        LOG.info("sent", extra=dict(worked.ended))
-    return "send" if worked.more else "settle" if worked.ended else ""
+    if result.ended:
+        LOG.info("messages sent", extra=dict(result.ended))
+    return "send" if result.more else "reconcile" if result.ended else ""
 
 
-def _letters() -> int:
-    here = current_services()
+def _send_letters() -> int:
+    services = current_services()
     return delivery.send_due_letters(
-        here.db,
-        signer=here.signer,
-        relay=here.relay,
-        base_url=here.base_url,
-        retry_delay=here.retry_delay,
-        limits=here.limits,
+        services.db,
+        signer=services.signer,
+        relay=services.relay,
+        base_url=services.base_url,
+        retry_delay=services.retry_delay,
+        limits=services.limits,
         stopping=_stopping.is_set,
     )
 
 
-def _look() -> bool:
-    here = current_services()
-    outside = MailSetup(here.relay.host, here.dkim_selectors)
+def _run_checks() -> bool:
+    services = current_services()
+    mail_setup = MailSetup(services.relay.host, services.dkim_selectors)
     return external_check_worker.run_due_checks(
-        here.db, base_url=here.base_url, mail_setup=outside, is_stopping=_stopping.is_set
+        services.db, base_url=services.base_url, mail_setup=mail_setup, is_stopping=_stopping.is_set
     )
 
 
 def _freeze(issue_id: int) -> None:
-    here = current_services()
-    with _pausing_what_is_unfit(issue_id, State.SCHEDULED):
-        with here.db.begin() as session:
+    services = current_services()
+    with _pausing_on_failure(issue_id, State.SCHEDULED):
+        with services.db.begin() as session:
             issue = issues.get_by_id(session, issue_id)
-            freeze.freeze(session, issue, signer=here.signer, base_url=here.base_url, now=utcnow())
+            freeze.freeze(session, issue, signer=services.signer, base_url=services.base_url, now=utcnow())
         LOG.info("issue frozen", extra={"issue": issue_id})
 
 
-def _written_down(issue_id: int) -> bool:
-    """Go on with one issue's audience; True when it is counted."""
-    with _pausing_what_is_unfit(issue_id, State.SENDING):
-        return _in_steps(lambda session: freeze.write_next_audience(session, issue_id, utcnow()))
+def _write_audience(issue_id: int) -> bool:
+    """Continue writing one issue's audience; True when it is complete."""
+    with _pausing_on_failure(issue_id, State.SENDING):
+        return _run_in_steps(lambda session: freeze.write_next_audience(session, issue_id, utcnow()))
     return False
 
 
 @contextmanager
-def _pausing_what_is_unfit(issue_id: int, was: State) -> Iterator[None]:
-    """An issue that cannot go on is paused and told: else it would be tried every five seconds. No other one waits."""
+def _pausing_on_failure(issue_id: int, previous_state: State) -> Iterator[None]:
+    """Pause an issue that cannot be sent and notify the editors, instead of retrying every five seconds.
+
+    Other issues are not held up.
+    """
     try:
         yield
-    except (OperationalError, InterfaceError, NoConnection):  # the database's trouble is no issue's fault
+    except (OperationalError, InterfaceError, NoConnection):  # a database failure is not the issue's fault
         raise
-    except Exception as error:  # whatever it is, it is about this one issue
-        known = isinstance(error, (DigestError, ValueError, LookupError))
-        fault = f"an unforeseen fault ({type(error).__name__}) keeps it back; the log says more"
-        why = str(error) if known else fault
-        LOG.warning("issue is unfit", extra={"issue": issue_id, "error": why}, exc_info=not known)
+    except Exception as error:  # any other error concerns this issue only
+        is_expected = isinstance(error, (DigestError, ValueError, LookupError))
+        unexpected = f"unexpected error ({type(error).__name__}); see the server log"
+        reason = str(error) if is_expected else unexpected
+        LOG.warning(
+            "issue cannot be sent", extra={"issue": issue_id, "error": reason}, exc_info=not is_expected
+        )
         with current_services().db.begin() as session:
-            pause_unsendable(session, issue_id, was, why, utcnow())
+            pause_unsendable(session, issue_id, previous_state, reason, utcnow())
 
 
-def _in_steps(step: Callable[[Session], bool]) -> bool:
-    """Call `step`, each time in a transaction, until it says that all is done; False when time is up before."""
-    until = time.monotonic() + RUN_SECONDS
-    while not _stopping.is_set() and time.monotonic() < until:
+def _run_in_steps(step: Callable[[Session], bool]) -> bool:
+    """Call `step` in one transaction after another until it returns True; False when time runs out first."""
+    deadline = time.monotonic() + RUN_SECONDS
+    while not _stopping.is_set() and time.monotonic() < deadline:
         with current_services().db.begin() as session:
             done = step(session)
         if done:
             return True
-        # Others wait for SQLite's lock by looking now and then; without a gap one of them waits for all the steps.
+        # Other writers poll for SQLite's lock; without a gap one of them could wait for all steps.
         _stopping.wait(GAP_SECONDS)
     return False

@@ -67,5 +67,5 @@ def test_a_demo_never_throws_away_what_is_not_a_demo(tmp_path: Path) -> None:
     (tmp_path / "precious").touch()
     done = run("demo", "--once", "--home", str(tmp_path))
     assert done.returncode == 1
-    assert "no demo" in done.stderr
+    assert "not from a demo" in done.stderr
     assert (tmp_path / "precious").exists()

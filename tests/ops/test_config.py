@@ -60,7 +60,7 @@ def test_a_misspelt_setting_is_not_passed_over(
     monkeypatch.delenv(meant, raising=False)
     monkeypatch.setenv(written, str(tmp_path))
     with pytest.raises(
-        BadSetting, match=rf"^{written.upper()} is no setting of digest; did you mean .*{meant}"
+        BadSetting, match=rf"^{written.upper()} is not a digest setting; did you mean .*{meant}"
     ):
         load()
 

@@ -25,7 +25,9 @@ def test_a_deaf_broker_is_waited_for_a_moment_only_and_only_once(tmp_path: Path)
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen(0)
-        nudge = create_enqueuer(load(home=tmp_path, broker_url=f"redis://127.0.0.1:{deaf.getsockname()[1]}/0"))
+        nudge = create_enqueuer(
+            load(home=tmp_path, broker_url=f"redis://127.0.0.1:{deaf.getsockname()[1]}/0")
+        )
         started = time.monotonic()
         for _ in range(5):
             nudge("letters")

@@ -52,7 +52,7 @@ def test_another_fault_is_said_at_once_and_so_is_its_end(caplog: pytest.LogCaptu
     assert words == [
         ("task failed", "ValueError: one"),
         ("task failed", "KeyError: 'two'"),
-        ("task works again", ""),
+        ("task recovered", ""),
     ]
 
 

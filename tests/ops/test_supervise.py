@@ -15,11 +15,11 @@ import pytest
 def script(folder: Path, parts: str) -> str:
     return (
         "import sys\n"
-        "from digest.embedded.supervise import Part, Supervisor\n"
+        "from digest.embedded.supervise import ProcessSpec, Supervisor\n"
         f"folder = {str(folder)!r}\n"
         "def child(name, code='time.sleep(60)', **more):\n"
         "    head = f\"import os, signal, sys, time; open('{folder}/{name}', 'a').write(str(os.getpid()) + ' '); \"\n"
-        "    return Part(name, [sys.executable, '-c', head + code], **more)\n"
+        "    return ProcessSpec(name, [sys.executable, '-c', head + code], **more)\n"
         "say = lambda name, line: print(name, line, flush=True)\n"
         f"Supervisor([{parts}], say).run(lambda late: say('up', f'ready {{late}}'))\n"
     )
@@ -140,7 +140,7 @@ def test_a_child_that_will_not_end_is_killed(
     start: Callable[[str], subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     stubborn = "signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
-    process = start(f"child('one', {stubborn!r}, grace=0.5)")
+    process = start(f"child('one', {stubborn!r}, grace_seconds=0.5)")
     read_until(process, "deaf")
     process.terminate()
     read_until(process, "killed")
@@ -152,6 +152,6 @@ def test_a_child_that_will_not_end_is_killed(
 def test_a_part_that_cannot_start_is_said_and_does_not_hinder_the_others(
     start: Callable[[str], subprocess.Popen[str]],
 ) -> None:
-    process = start("Part('none', ['/does/not/exist']), child('one')")
+    process = start("ProcessSpec('none', ['/does/not/exist']), child('one')")
     read_until(process, "none cannot start")
     assert "none" in read_until(process, "ready")[-1]

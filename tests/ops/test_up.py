@@ -87,7 +87,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
             )
         up = Up(process, home, port)
         started.append(up)
-        assert until(lambda: "Ctrl-C ends it" in up.log), up.log
+        assert until(lambda: "Press Ctrl-C to stop" in up.log), up.log
         return up
 
     yield run
@@ -107,7 +107,7 @@ def test_up_starts_everything_and_ends_without_a_trace(start: Callable[[], Up]) 
     again = digest(up.home, "up", f"--port={free_port()}")
     assert again.returncode == 1
     assert again.stderr.count("\n") == 1
-    assert "already up" in again.stderr
+    assert "already running" in again.stderr
     elsewhere = digest(up.home.parent / "other", "up", f"--port={up.port}")
     assert elsewhere.returncode == 1
     assert f"port {up.port} on 127.0.0.1 is in use" in elsewhere.stderr
@@ -163,8 +163,8 @@ def test_init_may_be_called_again_and_prints_a_link(tmp_path: Path) -> None:
     assert "/desk/enter/" in first.stdout
     second = digest(tmp_path, "init")
     assert second.returncode == 0, second.stderr
-    assert "is current" in second.stdout
-    assert "Verdicts is there" in second.stdout
+    assert "up to date" in second.stdout
+    assert "Verdicts (exists)" in second.stdout
     assert "ana@example.org" in second.stdout
     with sqlite3.connect(tmp_path / "digest.sqlite3") as database:
         assert database.execute("select count(*) from publication").fetchone() == (1,)
@@ -199,7 +199,7 @@ def test_a_database_of_another_version_is_one_line_and_not_a_traceback(tmp_path:
 
 def test_a_named_database_that_does_not_answer_is_told_at_once(start: Callable[..., Up]) -> None:
     up = start(DIGEST_DATABASE_URL=f"postgresql://nobody@127.0.0.1:{free_port()}/none")
-    assert "look at it: database: " in up.log
+    assert "warning: database: " in up.log
     assert "start the database, or set DIGEST_DATABASE_URL" in up.log
 
 
@@ -207,7 +207,7 @@ def test_a_database_without_tables_is_one_line_and_not_a_traceback(tmp_path: Pat
     done = digest(tmp_path, "comparisons", "list")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    assert "`digest init` makes or upgrades it" in done.stderr
+    assert "run `digest init`" in done.stderr
 
 
 def test_the_doctor_names_what_is_wrong_and_how_to_mend_it(tmp_path: Path) -> None:
@@ -215,10 +215,10 @@ def test_the_doctor_names_what_is_wrong_and_how_to_mend_it(tmp_path: Path) -> No
 
     done = digest(tmp_path, "doctor", "--json")
     assert done.returncode == 1
-    found = {finding["what"]: finding for finding in json.loads(done.stdout)}
+    found = {finding["check"]: finding for finding in json.loads(done.stdout)}
     assert {"settings", "database", "migrations", "broker", "relay", "sender", "disk", "clock"} == set(found)
-    assert found["migrations"]["state"] == "bad"
-    assert "digest init" in found["migrations"]["mend"]
-    assert found["database"]["state"] == "ok"
+    assert found["migrations"]["status"] == "bad"
+    assert "digest init" in found["migrations"]["fix"]
+    assert found["database"]["status"] == "ok"
     digest(tmp_path, "init")
     assert digest(tmp_path, "doctor").returncode == 0

@@ -1,4 +1,4 @@
-"""`digest comparisons`: import pages, list and show what there is."""
+"""`digest comparisons`: import, list and show comparisons."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from digest.cli import AppContext
     from digest.db import Database
 
-CHUNK = 200  # files per transaction: other writers wait for one chunk, not for all
+CHUNK = 200  # files per transaction, so that other writers wait for one chunk only
 
 
 class _DateTime(click.ParamType[datetime]):
@@ -29,7 +29,7 @@ class _DateTime(click.ParamType[datetime]):
     name = "date"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Turn what was written into an aware time, or end with exit code 2."""
+        """Convert the value to an aware time, or exit with code 2."""
         from digest.catalog.comparison_input import parse_time
 
         try:
@@ -47,17 +47,21 @@ def group() -> None:
 @group.command("import")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=ExistingPath(path_type=Path))
 @click.option(
-    "--published", type=_DateTime(), help="Date of those that bring none (2026-12-01); otherwise it is now."
+    "--published",
+    type=_DateTime(),
+    help="Publication date for files without one, such as 2026-12-01. [default: now]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print what became of each as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result for each comparison as JSON.")
 @click.pass_obj
-def import_(house: "AppContext", paths: tuple[Path, ...], published: datetime | None, as_json: bool) -> None:
+def import_(
+    context: "AppContext", paths: tuple[Path, ...], published: datetime | None, as_json: bool
+) -> None:
     """Import text pages, JSON files, or folders of them.
 
-    The same page twice is one comparison; a changed page is its next version. A bad file is told and hinders no
-    other; the exit code is then 1.
+    Importing a page again changes nothing; a changed page becomes a new version. Invalid files are reported and
+    skipped, and the exit code is then 1.
     """
-    result = _import(house.services().db, paths, published)
+    result = _import(context.services().db, paths, published)
     if as_json:
         click.echo(_dump(_import_facts(result)))
     else:
@@ -118,31 +122,31 @@ def _print_import(result: "ImportResult") -> None:
 
 
 def _refuse(result: "ImportResult") -> None:
-    """End with exit code 1 when a file was refused: one line for one file, else each and a last one that counts."""
+    """Raise BadInput when files were refused; several are listed on stderr first."""
     if len(result.refused) == 1:
         raise BadInput(result.refused[0])
     for line in result.refused:
         click.echo(line, err=True)
     if result.refused:
-        raise BadInput(f"{len(result.refused)} files were not imported; all others were")
+        raise BadInput(f"{len(result.refused)} files were not imported; all others were imported")
 
 
 @group.command("list")
-@click.option("--search", metavar="WORDS", help="Only those that hold these words.")
-@click.option("--limit", type=click.IntRange(1), help="Only the newest so many.")
-@click.option("--json", "as_json", is_flag=True, help="Print all that they say as JSON.")
+@click.option("--search", metavar="WORDS", help="Only comparisons containing these words.")
+@click.option("--limit", type=click.IntRange(1), help="Maximum number of comparisons.")
+@click.option("--json", "as_json", is_flag=True, help="Print full comparisons as JSON.")
 @click.pass_obj
-def list_(house: "AppContext", search: str | None, limit: int | None, as_json: bool) -> None:
-    """List the comparisons, the newest first."""
+def list_(context: "AppContext", search: str | None, limit: int | None, as_json: bool) -> None:
+    """List comparisons, newest first."""
     from digest.catalog import queries
     from digest.catalog.public_json import comparison_json
 
-    with house.services().db.read() as session:
+    with context.services().db.read() as session:
         views = queries.search(session, search, limit) if search else queries.list_newest(session, limit)
     if as_json:
         click.echo(_dump([comparison_json(view) for view in views]))
     elif not views:
-        click.echo("No comparisons. Import some: digest comparisons import PATH", err=True)
+        click.echo("No comparisons. Import some with: digest comparisons import PATH", err=True)
     elif sys.stdout.isatty():
         _print_rich(_table(views))
     else:
@@ -152,14 +156,14 @@ def list_(house: "AppContext", search: str | None, limit: int | None, as_json: b
 
 @group.command("show")
 @click.argument("slug")
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON only.")
 @click.pass_obj
-def show(house: "AppContext", slug: str, as_json: bool) -> None:
-    """Show one comparison, with every quote."""
+def show(context: "AppContext", slug: str, as_json: bool) -> None:
+    """Show a comparison with all quotes."""
     from digest.catalog import queries
     from digest.catalog.public_json import comparison_json
 
-    with house.services().db.read() as session:
+    with context.services().db.read() as session:
         view = queries.get_by_slug(session, slug)
     if as_json:
         click.echo(_dump(comparison_json(view)))
@@ -196,7 +200,7 @@ def _table(views: Sequence["ComparisonView"]) -> "RenderableType":
     for name in ("Date", "Comparison", "Left", "Panel", "Right", "Panel"):
         table.add_column(name, justify="right" if name == "Panel" else "left")
     for view in views:
-        table.add_row(*(Text(cell) for cell in _row(view)))  # Text: a name in brackets is no markup
+        table.add_row(*(Text(cell) for cell in _row(view)))  # Text, so that a name in brackets is not markup
     return table
 
 

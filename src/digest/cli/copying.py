@@ -9,20 +9,20 @@ from digest.delivery.letters import copies
 from digest.services import Services
 
 
-def show(here: Services, number: int, slug: str | None, address: str) -> None:
-    """Print the mail as the relay was given it, byte for byte. Raises NotFound when there is none."""
-    with here.db.read() as session:
+def show(services: Services, number: int, slug: str | None, address: str) -> None:
+    """Print the email exactly as it was sent. Raises NotFound when there is none."""
+    with services.db.read() as session:
         reader = copies.get_subscriber_id(session, address)
-        made = copies.rebuild_mail(session, get_issue(session, number, slug).id, reader, here.signer)
+        made = copies.rebuild_mail(session, get_issue(session, number, slug).id, reader, services.signer)
     click.echo(made, nl=False)
 
 
-def resend(here: Services, number: int, slug: str | None, address: str) -> None:
-    """Post the copy once more. Raises as `copies.resend`."""
-    with here.db.begin() as session:
+def resend(services: Services, number: int, slug: str | None, address: str) -> None:
+    """Queue the copy again. Raises as `copies.resend`."""
+    with services.db.begin() as session:
         issue = get_issue(session, number, slug)
         reader = copies.get_subscriber_id(session, address)
         copies.send_copy(session, issue, reader, now=utcnow())
         record(session, "resend", "subscriber", reader, f"issue {number}")
-    here.enqueue_soon("letters")
-    click.echo(f"The copy of issue {number} for {address} is on its way once more.")
+    services.enqueue_soon("letters")
+    click.echo(f"Resending issue {number} to {address}.")

@@ -1,4 +1,4 @@
-"""`digest demo`: the whole job on sample data, in a home of its own."""
+"""`digest demo`: the whole workflow on sample data, in a temporary data directory."""
 
 import os
 import shutil
@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 
 import click
@@ -18,47 +19,51 @@ from digest.cli.existing_path import ExistingPath
 from digest.cli.processes import HOST, hold_home_lock, is_free
 from digest.errors import DigestError, Unavailable
 
-MARKER_FILE = "this-home-is-a-demo"  # only what bears this file is ever thrown away
+MARKER_FILE = "this-home-is-a-demo"  # only a folder with this file is ever deleted
 FIRST_PORT, PORTS = 8000, 20
 
 
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65535), help="Web port. [default: 8000, or the next free one]")
-@click.option("--home", type=ExistingPath(path_type=Path), help="Where it lives; made anew. [default: ./var/demo]")
-@click.option("--once", is_flag=True, help="Do all of it, say what came out, and end.")
+@click.option(
+    "--home", type=ExistingPath(path_type=Path), help="Data directory; emptied first. [default: ./var/demo]"
+)
+@click.option("--once", is_flag=True, help="Run the demo, print the results and exit.")
 @click.pass_obj
-def demo(house: AppContext, port: int | None, home: Path | None, once: bool) -> None:
-    """Import, sign up, draft, send to the mailbox; then serve, and say where to look.
+def demo(context: AppContext, port: int | None, home: Path | None, once: bool) -> None:
+    """Import comparisons, sign up readers, draft and send an issue, then keep serving.
 
-    Everything happens on this machine: mails go to a mailbox that is shown on a page, and to nobody.
+    Everything stays on this machine: emails go to a local mailbox that you can open in the browser.
     """
     port = _choose_port(port)
     home = prepare_home(home or Path("var/demo"))
-    # None and () are the embedded defaults, whatever the environment names: a demo must never mail anybody.
-    nothing = {
+    # None and () select the embedded defaults, whatever the environment says: a demo must never send real email.
+    embedded_defaults = {
         "database_url": None,
         "broker_url": None,
         "smtp_url": None,
         "secret_keys": (),
         "send_rate": None,
     }
-    at = house.with_settings(home=home, base_url=f"http://{HOST}:{port}", **nothing)
-    services = at.services()
+    demo_context = context.with_settings(home=home, base_url=f"http://{HOST}:{port}", **embedded_defaults)
+    services = demo_context.services()
     link = demo_scenario.prepare(services)
-    with _run_servers(at, port) as child:
+    with _run_servers(demo_context, port) as child:
         demo_scenario.sign_up_and_send(services)
         _print_addresses(services.base_url, link)
         if not once:
-            click.echo("\nCtrl-C ends it.")
+            click.echo("\nPress Ctrl-C to stop.")
             _wait_until_stopped(child)
 
 
 def prepare_home(path: Path) -> Path:
-    """An empty home at `path`; an earlier demo there is thrown away, and nothing else ever is."""
+    """An empty home at `path`. Deletes an earlier demo there, and never anything else. Raises DigestError."""
     if path.exists() and any(path.iterdir()):
         if not (path / MARKER_FILE).exists():
-            raise DigestError(f"{path} holds something that is no demo; give an empty folder with --home")
-        with hold_home_lock(path):  # one that is still up holds its home's lock
+            raise DigestError(
+                f"{path} contains files that are not from a demo; choose an empty folder with --home"
+            )
+        with hold_home_lock(path):  # a demo that is still running holds its home's lock
             pass
         shutil.rmtree(path)
     path.mkdir(parents=True, exist_ok=True)
@@ -66,17 +71,17 @@ def prepare_home(path: Path) -> Path:
     return path.resolve()
 
 
-def _choose_port(asked: int | None) -> int:
-    for port in [asked] if asked else range(FIRST_PORT, FIRST_PORT + PORTS):
+def _choose_port(requested: int | None) -> int:
+    for port in [requested] if requested else range(FIRST_PORT, FIRST_PORT + PORTS):
         if is_free(port):
             return port
-    raise DigestError(f"port {asked or FIRST_PORT} on {HOST} is in use; choose another with --port")
+    raise DigestError(f"port {requested or FIRST_PORT} on {HOST} is in use; choose another with --port")
 
 
 @contextmanager
-def _run_servers(house: AppContext, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """`digest up` in this home, its lines in a file beside it."""
-    settings = house.settings()
+def _run_servers(context: AppContext, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """`digest up` in this home, with its output in demo.log."""
+    settings = context.settings()
     log = settings.home / "demo.log"
     with log.open("wb") as lines:
         child = subprocess.Popen(  # noqa: S603  our own command
@@ -88,8 +93,10 @@ def _run_servers(house: AppContext, port: int) -> Iterator[subprocess.Popen[byte
             start_new_session=True,
         )
     try:
-        demo_scenario.poll_until(lambda: _is_healthy(settings.base_url, child, log), "the servers")
-        demo_scenario.print_step("servers", f"web, worker, clock, broker and mailbox run; their lines are in {log}")
+        demo_scenario.poll_until(lambda: _is_healthy(settings.base_url, child, log), "The servers")
+        demo_scenario.print_step(
+            "servers", f"web, worker, scheduler, broker and mailbox are running; log: {log}"
+        )
         yield child
     finally:
         child.terminate()
@@ -101,25 +108,23 @@ def _run_servers(house: AppContext, port: int) -> Iterator[subprocess.Popen[byte
 
 def _is_healthy(base_url: str, child: subprocess.Popen[bytes], log: Path) -> bool:
     if child.poll() is not None:
-        raise Unavailable(f"the servers ended at once; {log} says why")
+        raise Unavailable(f"the servers stopped; see {log}")
     try:
         with urllib.request.urlopen(f"{base_url}/healthz", timeout=2) as answer:  # noqa: S310  our own server
-            return bool(answer.status == 200)  # noqa: PLR2004  HTTP's "all is well"
+            return bool(answer.status == HTTPStatus.OK)
     except (urllib.error.URLError, OSError):
         return False
 
 
 def _print_addresses(base_url: str, link: str) -> None:
-    click.echo("\nLook here:")
+    click.echo("\nOpen in your browser:")
     click.echo(f"  site     {base_url}/")
-    click.echo(
-        f"  mailbox  {base_url}/mailbox?to={demo_scenario.READER}   what {demo_scenario.READER} received"
-    )
-    click.echo(f"  desk     {link}   signs you in as the editor")
+    click.echo(f"  mailbox  {base_url}/mailbox?to={demo_scenario.READER}   emails to {demo_scenario.READER}")
+    click.echo(f"  desk     {link}   sign in as the owner")
 
 
 def _wait_until_stopped(child: subprocess.Popen[bytes]) -> None:
-    """Until Ctrl-C, SIGTERM, or the end of the servers."""
+    """Wait for Ctrl-C, SIGTERM, or the servers' exit."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         child.wait()

@@ -1,4 +1,4 @@
-"""What happens in `digest demo`: a publication, its readers, one who signs up, and an issue that goes out."""
+"""What `digest demo` does: a publication with readers, a sign-up, and an issue that is sent."""
 
 import email
 import email.policy
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from digest.publications.models import Publication
     from digest.services import Services
 
-TIMEOUT_SECONDS = 60.0  # seconds for any one step
+TIMEOUT_SECONDS = 60.0  # for any one step
 READER = "you@example.org"
 PUBLICATION_FIELDS = {
     "name": "Ship or Skip",
@@ -39,31 +39,31 @@ Answer = TypeVar("Answer")
 
 
 def prepare(services: "Services") -> str:
-    """The publication, its comparisons and its first readers; gives the editor's sign-in link."""
-    from digest.cli.setup import ensure_owner, ensure_publication, migrate, create_sign_in_link
+    """Create the publication, its comparisons and first readers; return the owner's sign-in link."""
+    from digest.cli.setup import create_sign_in_link, ensure_owner, ensure_publication, migrate
 
     migrate(services)
     with services.db.begin() as session:
         publication, _ = ensure_publication(session, dict(PUBLICATION_FIELDS))
         link = create_sign_in_link(services, ensure_owner(session, OWNER))
-    print_step("publication", f"{publication.name}, every week")
-    print_step("comparisons", f"{_import(services)} imported, published over the last weeks")
-    print_step("readers", f"{_add_readers(services, publication)} signed up and confirmed")
+    print_step("publication", f"{publication.name}, weekly")
+    print_step("comparisons", f"{_import(services)} imported, published over the past weeks")
+    print_step("readers", f"{_add_readers(services, publication)} confirmed")
     return link
 
 
 def sign_up_and_send(services: "Services") -> None:
-    """Sign a reader up as a browser would, then draft and send this week's issue."""
+    """Sign a reader up over HTTP, then draft and send this week's issue."""
     from digest.embedded.mailbox import Maildir
 
     maildir = Maildir(services.home / "mailbox")
     _post(f"{services.base_url}/subscribe", json.dumps({"address": READER}).encode(), "application/json")
-    found = poll_until(lambda: _find_link(maildir, "confirm"), "the confirmation letter")
-    _post(found, b"", "application/x-www-form-urlencoded")
-    poll_until(lambda: len(_list_mails(maildir, READER)) > 1 or None, "the welcome letter")
-    print_step("sign-up", f"{READER} asked, got a confirmation, confirmed, and was welcomed")
-    issue_id, said = _draft(services)
-    print_step("draft", said)
+    link = poll_until(lambda: _find_link(maildir, "confirm"), "The confirmation email")
+    _post(link, b"", "application/x-www-form-urlencoded")
+    poll_until(lambda: len(_list_mails(maildir, READER)) > 1 or None, "The welcome email")
+    print_step("sign-up", f"{READER} signed up, confirmed and was sent a welcome email")
+    issue_id, summary = _draft(services)
+    print_step("draft", summary)
     _send(services, issue_id)
     print_step("sent", _describe_outcomes(services, issue_id))
 
@@ -80,11 +80,11 @@ def _add_readers(services: "Services", publication: "Publication") -> int:
     from digest.audience import confirm, signup
     from digest.db import utcnow
 
-    then = utcnow() - timedelta(days=30)
+    signed_up_at = utcnow() - timedelta(days=30)
     names = READER_NAMES.split()
     with services.db.begin() as session:
         for name in names:
-            asked = signup.request(
+            request = signup.request_signup(
                 session,
                 services.signer,
                 publication=publication,
@@ -93,16 +93,16 @@ def _add_readers(services: "Services", publication: "Publication") -> int:
                 source="demo",
                 network=None,
                 agent=None,
-                now=then,
+                now=signed_up_at,
             )
             confirm.confirm(
                 session,
                 publication.id,
-                asked.subscriber_id,
+                request.subscriber_id,
                 wording="Sample data.",
                 network=None,
                 agent=None,
-                now=then,
+                now=signed_up_at,
             )
     return len(names)
 
@@ -129,7 +129,7 @@ def _send(services: "Services", issue_id: int) -> None:
             session, issues.get_by_id(session, issue_id), hold_minutes=0, now=utcnow(), actor="command line"
         )
     services.enqueue_soon("calendar")
-    wait_until_sent(services.db, issue_id, still=TIMEOUT_SECONDS)
+    wait_until_sent(services.db, issue_id, stalled_seconds=TIMEOUT_SECONDS)
 
 
 def _describe_outcomes(services: "Services", issue_id: int) -> str:
@@ -138,8 +138,8 @@ def _describe_outcomes(services: "Services", issue_id: int) -> str:
     with services.db.read() as session:
         found = count_outcomes(session, issue_id)
     return (
-        f"{found.planned} planned = {found.accepted} accepted + {found.excluded} excluded + {found.failed} failed "
-        f"+ {found.unknown} unknown + {found.remaining} remaining"
+        f"{counts.planned} planned = {counts.accepted} accepted + {counts.excluded} excluded + {counts.failed} failed "
+        f"+ {counts.unknown} unknown + {counts.remaining} remaining"
     )
 
 
@@ -152,7 +152,7 @@ def _find_link(maildir: "Maildir", kind: str) -> str | None:
 
 
 def _list_mails(maildir: "Maildir", to: str) -> list[bytes]:
-    mails = (maildir.read(key) or b"" for key in maildir.keys())  # noqa: SIM118  it is no dict
+    mails = (maildir.read(key) or b"" for key in maildir.keys())  # noqa: SIM118  not a dict
     return [raw for raw in mails if to.encode() in raw.partition(b"\r\n\r\n")[0]]
 
 
@@ -165,16 +165,16 @@ def _post(url: str, body: bytes, kind: str) -> None:
         raise Unavailable(f"{url.partition('?')[0]} answered {error.code}") from None
 
 
-def poll_until(ask: Callable[[], Answer | None], what: str) -> Answer:
-    """What `ask` gives once it gives something; asked ten times a second. Raises Unavailable when it never does."""
-    end = time.monotonic() + TIMEOUT_SECONDS
-    while time.monotonic() < end:
+def poll_until(ask: Callable[[], Answer | None], name: str) -> Answer:
+    """Poll `ask` ten times a second until it returns something. Raises Unavailable after a minute."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while time.monotonic() < deadline:
         if answer := ask():
             return answer
         time.sleep(0.1)
-    raise Unavailable(f"{what} did not come within {TIMEOUT_SECONDS:.0f} s")
+    raise Unavailable(f"{name} did not arrive within {TIMEOUT_SECONDS:.0f} s")
 
 
-def print_step(what: str, said: str) -> None:
-    """One line of progress."""
-    click.echo(f"  {click.style('✓', fg='green')} {what:<12} {said}")
+def print_step(name: str, summary: str) -> None:
+    """Print one line of progress."""
+    click.echo(f"  {click.style('✓', fg='green')} {name:<12} {summary}")

@@ -1,4 +1,4 @@
-"""What the `digest issues` commands do, but for those that bring an issue out: these are in releasing.py."""
+"""What the `digest issues` commands do, except scheduling and sending, which are in releasing.py."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,82 +21,91 @@ from digest.publications import publications
 from digest.services import Services
 
 
-def draft(here: Services, slug: str | None, *, as_json: bool) -> None:
-    """Make the publication's draft, or make it anew, and print it. Raises NotAllowed when nothing is new."""
-    with here.db.begin() as session:
+def draft(services: Services, slug: str | None, *, as_json: bool) -> None:
+    """Create or regenerate the publication's draft and print it. Raises NotAllowed when nothing is new."""
+    with services.db.begin() as session:
         issue = drafting.draft_issue(session, publications.find(session, slug), utcnow(), actor=ACTOR)
         record_issue(session, "draft", issue)
         facts = issue_output.issue_details(session, issue)
     print_output(facts, issue_output.format_issue(facts), as_json)
 
 
-def list_(here: Services, slug: str | None, *, as_json: bool) -> None:
-    """Print the publication's issues, a line each."""
-    with here.db.read() as session:
+def list_(services: Services, slug: str | None, *, as_json: bool) -> None:
+    """Print the publication's issues, one per line."""
+    with services.db.read() as session:
         found = issues.list_issues(session, publications.find(session, slug))
         facts = [issue_output.issue_summary(issue) for issue in found]
     if not facts and not as_json:
-        click.echo("No issues. Make one: digest issues draft", err=True)
-    words = (
-        f"{one['issue']:>4}  {one['status']:<9}  {one['picks']:>2} picks  {one['subject']}" for one in facts
+        click.echo("No issues. Create one with: digest issues draft", err=True)
+    rows = (
+        f"{fact['issue']:>4}  {fact['status']:<9}  {fact['picks']:>2} picks  {fact['subject']}"
+        for fact in facts
     )
-    print_output(facts, words, as_json)
+    print_output(facts, rows, as_json)
 
 
-def show(here: Services, number: int, slug: str | None, *, as_json: bool) -> None:
-    """Print all about an issue: its texts, picks, rejections, checks and history."""
-    with here.db.read() as session:
+def show(services: Services, number: int, slug: str | None, *, as_json: bool) -> None:
+    """Print an issue's texts, picks, rejections, checks and history."""
+    with services.db.read() as session:
         issue = get_issue(session, number, slug)
         facts = issue_output.issue_details(session, issue)
         facts["history"] = issue_output.history(session, issue)
-        found = releasing.check_issue(session, issue, here).findings
-    facts["checks"] = [vars(check) for check in found]
-    said = [f"  {check.level}: {check.text} {check.fix}" for check in found]
-    print_output(facts, [*issue_output.format_issue(facts), *said, *issue_output.format_history(facts["history"])], as_json)
+        findings = releasing.check_issue(session, issue, services).findings
+    facts["checks"] = [vars(check) for check in findings]
+    check_lines = [f"  {check.level}: {check.text} {check.fix}" for check in findings]
+    print_output(
+        facts,
+        [*issue_output.format_issue(facts), *check_lines, *issue_output.format_history(facts["history"])],
+        as_json,
+    )
 
 
-def preview(here: Services, number: int, slug: str | None, out: Path, *, as_json: bool) -> None:
-    """Write the mail into the folder `out` and print the files. Raises NotAllowed when it cannot be written."""
-    with here.db.read() as session:
-        made = previewing.render_preview(session, here.signer, get_issue(session, number, slug), here.base_url)
+def preview(services: Services, number: int, slug: str | None, out: Path, *, as_json: bool) -> None:
+    """Write the email into the folder `out` and print the files. Raises NotAllowed when it cannot be written."""
+    with services.db.read() as session:
+        message = previewing.render_preview(
+            session, services.signer, get_issue(session, number, slug), services.base_url
+        )
     try:
-        paths = previewing.write_files(made, out)
+        paths = previewing.write_files(message, out)
     except OSError as error:
         raise NotAllowed(f"{out} cannot be written: {error.strerror}") from None
     print_output({"issue": number, "files": [str(path) for path in paths]}, map(str, paths), as_json)
 
 
-def test(here: Services, number: int, slug: str | None, address: str) -> None:
-    """Send a marked test of the issue to `address`."""
-    with here.db.begin() as session:
+def test(services: Services, number: int, slug: str | None, address: str) -> None:
+    """Send a test of the issue, marked as a test, to `address`."""
+    with services.db.begin() as session:
         issue = get_issue(session, number, slug)
-        test_sends.enqueue_test_send(session, issue, address, base_url=here.base_url, now=utcnow())
+        test_sends.enqueue_test_send(session, issue, address, base_url=services.base_url, now=utcnow())
         record_issue(session, "test", issue)
-    here.enqueue_soon("letters")
-    click.echo(f"A test of issue {number} is on its way to {address}.")
+    services.enqueue_soon("letters")
+    click.echo(f"Sending a test of issue {number} to {address}.")
 
 
-def pause(here: Services, number: int, slug: str | None) -> None:
+def pause(services: Services, number: int, slug: str | None) -> None:
     """Pause an issue that is being sent."""
-    with _changing(here, number, slug) as (session, issue):
+    with _change_issue(services, number, slug) as (session, issue):
         control.pause(session, issue, now=utcnow(), by=ACTOR)
         record_issue(session, "pause", issue)
-    click.echo(f"Issue {number} is paused. Mails in flight still arrive.")
+    click.echo(f"Issue {number} is paused. Emails already being delivered still arrive.")
 
 
-def resume(here: Services, number: int, slug: str | None) -> None:
-    """Let a paused issue go on; one that was never frozen goes back on the calendar. Raises as `control.resume`."""
-    with _changing(here, number, slug) as (session, issue):
+def resume(services: Services, number: int, slug: str | None) -> None:
+    """Resume a paused issue; one that was never frozen is scheduled again. Raises as `control.resume`."""
+    with _change_issue(services, number, slug) as (session, issue):
         control.resume(session, issue, now=utcnow(), by=ACTOR)
         record_issue(session, "resume", issue)
-        hour = f"{issue.send_on} {issue.zone}" if issue.state == State.SCHEDULED else ""
-    click.echo(f"Issue {number} is scheduled again, for {hour}." if hour else f"Issue {number} goes on.")
+        send_time = f"{issue.send_on} {issue.zone}" if issue.state == State.SCHEDULED else ""
+    click.echo(
+        f"Issue {number} is scheduled again for {send_time}." if send_time else f"Issue {number} is resumed."
+    )
 
 
-def cancel(here: Services, number: int, slug: str | None) -> None:
-    """End an issue in any state but an end."""
-    with _changing(here, number, slug) as (session, issue):
-        if issue.release_at is None:  # never frozen: there is nothing to stop
+def cancel(services: Services, number: int, slug: str | None) -> None:
+    """Cancel an issue that is not sent or cancelled yet."""
+    with _change_issue(services, number, slug) as (session, issue):
+        if issue.release_at is None:  # never frozen: nothing is being sent
             transitions.change_state(session, issue, State.CANCELLED, now=utcnow(), actor=ACTOR)
         else:
             control.cancel(session, issue, now=utcnow(), by=ACTOR)
@@ -105,9 +114,9 @@ def cancel(here: Services, number: int, slug: str | None) -> None:
 
 
 @contextmanager
-def _changing(here: Services, number: int, slug: str | None) -> Iterator[tuple[Session, Issue]]:
-    """The issue in a transaction; what waits for it is nudged when that is done."""
-    with here.db.begin() as session:
+def _change_issue(services: Services, number: int, slug: str | None) -> Iterator[tuple[Session, Issue]]:
+    """The issue in a transaction; afterwards the tasks that depend on it are enqueued."""
+    with services.db.begin() as session:
         yield session, get_issue(session, number, slug)
     for task in ("calendar", "send"):
-        here.enqueue_soon(task)
+        services.enqueue_soon(task)

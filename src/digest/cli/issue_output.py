@@ -1,4 +1,4 @@
-"""An issue as the command line prints it: as JSON with fixed names, and as lines for a person."""
+"""An issue as the command line prints it: as JSON with fixed keys, and as text."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,14 +13,14 @@ from digest.catalog.models import Comparison
 from digest.editorial import issues, transitions
 from digest.editorial.models import Issue
 from digest.publications import publications
-from digest.tracking.counts import counts
+from digest.tracking.counts import count_issue
 
-ACTOR = "command line"  # who did it, in an issue's history
+ACTOR = "command line"  # the actor in an issue's history
 OUTCOMES = ("accepted", "excluded", "failed", "unknown", "remaining")
 
 
 def issue_summary(issue: Issue) -> dict[str, Any]:
-    """What `list` says of an issue."""
+    """An issue as `list` reports it."""
     return {
         "issue": issue.number,
         "status": issue.state,
@@ -35,7 +35,7 @@ def issue_summary(issue: Issue) -> dict[str, Any]:
 
 
 def issue_details(session: Session, issue: Issue) -> dict[str, Any]:
-    """What `draft` and `show` say of an issue: its texts, each pick with its reason, and what was rejected."""
+    """An issue as `draft` and `show` report it: its texts, each pick with its reason, and what was rejected."""
     slugs = _slugs(session, issue)
     return issue_summary(issue) | {
         "publication": issue.publication.slug,
@@ -54,48 +54,52 @@ def issue_details(session: Session, issue: Issue) -> dict[str, Any]:
             for pick in issue.picks
         ],
         "rejected": [
-            {"comparison": slugs[one.comparison_id], "why_not": one.reason, "vetoed": one.vetoed}
-            for one in issue.rejections
+            {
+                "comparison": slugs[rejection.comparison_id],
+                "why_not": rejection.reason,
+                "vetoed": rejection.vetoed,
+            }
+            for rejection in issue.rejections
         ],
     }
 
 
 def history(session: Session, issue: Issue) -> list[dict[str, Any]]:
-    """Every change of its state, the oldest first."""
+    """Every change of the issue's state, oldest first."""
     return [
         {
-            "at": format_time(line.occurred_at),
-            "from": line.from_state,
-            "to": line.to_state,
-            "by": line.actor,
-            "why": line.reason,
+            "at": format_time(transition.occurred_at),
+            "from": transition.from_state,
+            "to": transition.to_state,
+            "by": transition.actor,
+            "why": transition.reason,
         }
-        for line in transitions.list_transitions(session, issue.id)
+        for transition in transitions.list_transitions(session, issue.id)
     ]
 
 
 def format_issue(facts: Mapping[str, Any]) -> Iterator[str]:
-    """`full` for a person."""
+    """`issue_details` as text."""
     yield f"Issue {facts['issue']}, {facts['status']}: {facts['subject'] or '(no subject)'}"
     if facts["preheader"]:
         yield f"  {facts['preheader']}"
     if facts["send_on"]:
-        yield f"  on {facts['send_on']} {facts['zone']}"
+        yield f"  scheduled for {facts['send_on']} {facts['zone']}"
     if facts["pause_reason"]:
         yield f"  paused: {facts['pause_reason']}"
     if facts["thin"]:
-        yield "  A thin week: there are fewer picks than this publication wants. Add some, or send it as it is."
+        yield "  Thin issue: it has fewer picks than this publication requires. Add some, or send it as it is."
     for pick in facts["picks"]:
         marks = " [pinned]" if pick["pinned"] else ""
         yield f"  {pick['position']}. {pick['comparison']}{marks}"
         yield f"     {pick['why']}"
-    for one in facts["rejected"]:
-        yield f"  -  {one['comparison']}: {one['why_not']}"
+    for rejection in facts["rejected"]:
+        yield f"  -  {rejection['comparison']}: {rejection['why_not']}"
 
 
 def reader_activity(session: Session, issue_id: int) -> dict[str, Any]:
-    """What readers did with an issue: clicks, raw and by people, and who left by it and by which way."""
-    found = counts(session, issue_id)
+    """What readers did with an issue: clicks, all and human, and unsubscribes by channel."""
+    found = count_issue(session, issue_id)
     return {
         "clicks_raw": found.clicks_raw,
         "clicks_human": found.clicks_human,
@@ -107,16 +111,16 @@ def reader_activity(session: Session, issue_id: int) -> dict[str, Any]:
 
 
 def format_report(report: Mapping[str, Any]) -> Iterator[str]:
-    """A delivery report for a person: outcomes that add up."""
+    """A delivery report as text: the outcomes add up to the planned deliveries."""
     yield f"Issue {report['issue']}, {report['status']}"
     yield f"  {report['planned']:>9,} planned"
-    for name in OUTCOMES:
-        yield f"  {report[name]:>9,} {name}"
-        for reason, count in sorted(report["reasons"].get(name, {}).items()):
+    for outcome in OUTCOMES:
+        yield f"  {report[outcome]:>9,} {outcome}"
+        for reason, count in sorted(report["reasons"].get(outcome, {}).items()):
             yield f"  {'':>9} {count:,} {reason}"
     if report["waits_why"]:
         until = f" until {report['waits_until']}" if report["waits_until"] else ""
-        yield f"  waits{until}: {report['waits_why']}"
+        yield f"  on hold{until}: {report['waits_why']}"
     if report["canary"]:
         yield f"  canary: {format_canary(report['canary'])}"
     for name in ("started_at", "finished_at"):
@@ -125,54 +129,56 @@ def format_report(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def format_reader_activity(report: Mapping[str, Any]) -> Iterator[str]:
-    """`done` for a person."""
+    """`reader_activity` as text."""
     yield (
-        f"  clicked: {report['readers_clicked']:,} readers; "
-        f"{report['clicks_raw']:,} clicks, {report['clicks_human']:,} of them by people"
+        f"  clicks: {report['clicks_raw']:,} by {report['readers_clicked']:,} readers, "
+        f"{report['clicks_human']:,} of them by people"
     )
     yield (
         f"  unsubscribed: {report['unsubscribes']:,} readers, {report['unsubscribes_by_header']:,} of them "
-        f"in their mail program; {report['unsubscribes_undone']:,} more took it back"
+        f"from their email app; {report['unsubscribes_undone']:,} more resubscribed"
     )
 
 
 def format_canary(canary: Mapping[str, Any]) -> str:
-    """How the first mails of an issue went, and what that meant for the rest."""
+    """The outcome of the first emails of an issue, and what follows for the rest."""
     state = canary["state"]
     of = "" if state == "passed" else f" of {canary['size']:,}"
-    said = f"{canary['answered']:,}{of} mails answered, {canary['refused']:,} refused"
-    ends = {
-        "passed": "passed, the rest follows",
-        "stopped": "stopped, the rest waits until you resume",
-        "sending": "under way, the rest waits for it",
+    answers = f"{canary['answered']:,}{of} emails answered, {canary['refused']:,} refused"
+    states = {
+        "passed": "passed, sending the rest",
+        "stopped": "stopped; resume the issue to send the rest",
+        "sending": "in progress, the rest follows if it passes",
     }
-    return f"{said}; {ends[state]}"
+    return f"{answers}; {states[state]}"
 
 
-def format_history(past: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """`history` for a person."""
-    for line in past:
-        why = f": {line['why']}" if line["why"] else ""
-        yield f"  {line['at']}  {line['from'] or 'new'} to {line['to']}, {line['by']}{why}"
+def format_history(transitions: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """`history` as text."""
+    for transition in transitions:
+        why = f": {transition['why']}" if transition["why"] else ""
+        yield f"  {transition['at']}  {transition['from'] or 'new'} to {transition['to']}, {transition['by']}{why}"
 
 
-def print_output(facts: Any, words: Iterable[str], as_json: bool) -> None:
-    """Print `facts` as JSON and nothing else, or the words, a line each."""
-    for line in (json.dumps(facts, ensure_ascii=False, indent=2),) if as_json else words:
+def print_output(facts: Any, lines: Iterable[str], as_json: bool) -> None:
+    """Print `facts` as JSON only, or the lines of text."""
+    for line in (json.dumps(facts, ensure_ascii=False, indent=2),) if as_json else lines:
         click.echo(line)
 
 
 def get_issue(session: Session, number: int, publication: str | None) -> Issue:
-    """Issue `number` of the publication called so; of the first one when None. Raises NotFound."""
+    """Issue `number` of the publication with this slug; of the first one when None. Raises NotFound."""
     return issues.get_by_number(session, number, publications.find(session, publication))
 
 
-def format_time(moment: datetime | None) -> str | None:
-    """A moment in UTC as ISO 8601 to the second."""
-    return moment.isoformat(timespec="seconds") if moment else None
+def format_time(time: datetime | None) -> str | None:
+    """A time in UTC as ISO 8601, to the second."""
+    return time.isoformat(timespec="seconds") if time else None
 
 
 def _slugs(session: Session, issue: Issue) -> dict[int, str]:
-    wanted = {pick.comparison_id for pick in issue.picks} | {one.comparison_id for one in issue.rejections}
-    rows = session.execute(select(Comparison.id, Comparison.slug).where(Comparison.id.in_(wanted)))
+    comparison_ids = {pick.comparison_id for pick in issue.picks} | {
+        rejection.comparison_id for rejection in issue.rejections
+    }
+    rows = session.execute(select(Comparison.id, Comparison.slug).where(Comparison.id.in_(comparison_ids)))
     return {row.id: row.slug for row in rows}

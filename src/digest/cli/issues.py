@@ -1,6 +1,6 @@
-"""`digest issues`: draft, look, preview, test, schedule, send, and say what happened.
+"""`digest issues`: draft, preview, test, schedule, send and report on issues.
 
-What the commands do is in issue_acts.py, which is imported when one runs, so that `--help` is instant.
+What the commands do is in issue_acts.py and releasing.py, imported when a command runs so that `--help` is instant.
 """
 
 from datetime import timedelta
@@ -16,108 +16,113 @@ if TYPE_CHECKING:
     from digest.cli import AppContext
 
 _publication = click.option(
-    "--publication", "slug", metavar="SLUG", help="Of this publication; the first one otherwise."
+    "--publication", "slug", metavar="SLUG", help="Publication to use. [default: the first one]"
 )
-_json = click.option("--json", "as_json", is_flag=True, help="Print it as JSON, and nothing else.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON only.")
 _number = click.argument("number", metavar="N", type=click.IntRange(1))
 
 
 @click.group("issues")
 def group() -> None:
-    """Draft, preview, schedule, send and report issues."""
+    """Draft, preview, schedule, send and report on issues."""
 
 
 @group.command()
 @_publication
 @_json
 @click.pass_obj
-def draft(house: "AppContext", slug: str | None, as_json: bool) -> None:
-    """Draft the next issue from what is new, or draft the open one anew; pins, dropped ones and texts are kept."""
+def draft(context: "AppContext", slug: str | None, as_json: bool) -> None:
+    """Draft the next issue from new comparisons, or regenerate the current draft.
+
+    Pins, excluded comparisons and edited texts are kept.
+    """
     from digest.cli import issue_acts
 
-    issue_acts.draft(house.services(), slug, as_json=as_json)
+    issue_acts.draft(context.services(), slug, as_json=as_json)
 
 
 @group.command("list")
 @_publication
 @_json
 @click.pass_obj
-def list_(house: "AppContext", slug: str | None, as_json: bool) -> None:
-    """List the issues, the newest first."""
+def list_(context: "AppContext", slug: str | None, as_json: bool) -> None:
+    """List issues, newest first."""
     from digest.cli import issue_acts
 
-    issue_acts.list_(house.services(), slug, as_json=as_json)
+    issue_acts.list_(context.services(), slug, as_json=as_json)
 
 
 @group.command()
 @_number
-@click.option("--mail-for", "address", metavar="ADDRESS", help="Print the exact mail of this reader instead.")
+@click.option("--mail-for", "address", metavar="ADDRESS", help="Print this reader's exact email instead.")
 @_publication
 @_json
 @click.pass_obj
-def show(house: "AppContext", number: int, address: str | None, slug: str | None, as_json: bool) -> None:
-    """Show an issue: its picks and why, what was rejected, what to look at, and its history."""
+def show(context: "AppContext", number: int, address: str | None, slug: str | None, as_json: bool) -> None:
+    """Show an issue: its picks with reasons, rejected comparisons, warnings and history."""
     from digest.cli import copying, issue_acts
 
     if address is not None:
-        copying.show(house.services(), number, slug, address)
+        copying.show(context.services(), number, slug, address)
         return
-    issue_acts.show(house.services(), number, slug, as_json=as_json)
+    issue_acts.show(context.services(), number, slug, as_json=as_json)
 
 
 @group.command()
 @_number
 @click.option(
-    "--out", required=True, metavar="DIR", type=ExistingPath(path_type=Path, file_okay=False), help="Where to."
+    "--out",
+    required=True,
+    metavar="DIR",
+    type=ExistingPath(path_type=Path, file_okay=False),
+    help="Output folder.",
 )
 @_publication
 @_json
 @click.pass_obj
-def preview(house: "AppContext", number: int, out: Path, slug: str | None, as_json: bool) -> None:
-    """Write the mail as it would be sent into DIR: index.html, body.txt and mail.eml."""
+def preview(context: "AppContext", number: int, out: Path, slug: str | None, as_json: bool) -> None:
+    """Write the email as it would be sent into DIR: index.html, body.txt and mail.eml."""
     from digest.cli import issue_acts
 
-    issue_acts.preview(house.services(), number, slug, out, as_json=as_json)
+    issue_acts.preview(context.services(), number, slug, out, as_json=as_json)
 
 
 @group.command()
 @_number
-@click.option("--to", "address", required=True, metavar="ADDRESS", help="Whom to send the test to.")
+@click.option("--to", "address", required=True, metavar="ADDRESS", help="Address to send the test to.")
 @_publication
 @click.pass_obj
-def test(house: "AppContext", number: int, address: str, slug: str | None) -> None:
-    """Send a test, marked as one, to any address; its links record nothing."""
+def test(context: "AppContext", number: int, address: str, slug: str | None) -> None:
+    """Send a test email to any address; clicks on its links are not recorded."""
     from digest.cli import issue_acts
 
-    issue_acts.test(house.services(), number, slug, address)
+    issue_acts.test(context.services(), number, slug, address)
 
 
 @group.command()
 @_number
-@click.option("--to", "address", required=True, metavar="ADDRESS", help="The reader whose copy it is.")
+@click.option("--to", "address", required=True, metavar="ADDRESS", help="Address of the reader.")
 @_publication
 @click.pass_obj
-def resend(house: "AppContext", number: int, address: str, slug: str | None) -> None:
-    """Send one reader's copy once more, byte for byte; the report keeps what became of the first."""
+def resend(context: "AppContext", number: int, address: str, slug: str | None) -> None:
+    """Send one reader's exact copy again; the report keeps the first outcome."""
     from digest.cli import copying
 
-    copying.resend(house.services(), number, slug, address)
+    copying.resend(context.services(), number, slug, address)
 
 
 @group.command()
 @_number
-@click.option("--at", required=True, metavar='"2026-12-01 09:00"', help="Wall-clock time.")
+@click.option("--at", required=True, metavar='"2026-12-01 09:00"', help="Local time to send at.")
+@click.option("--tz", metavar="ZONE", help="Time zone, such as Europe/Berlin. [default: the publication's]")
 @click.option(
-    "--tz", metavar="ZONE", help="IANA zone of the time, such as Europe/Berlin; the publication's otherwise."
-)
-@click.option(
-    "--hold", type=Minutes(), metavar="10m", help="How long cancel still helps; the publication's otherwise."
+    "--hold", type=Minutes(), metavar="10m", help="Cancel window before sending. [default: the publication's]"
 )
 @_publication
 @_json
 @click.pass_obj
 def schedule(
-    house: "AppContext",
+    context: "AppContext",
     *,
     number: int,
     at: str,
@@ -126,62 +131,66 @@ def schedule(
     slug: str | None,
     as_json: bool,
 ) -> None:
-    """Put an issue on the calendar, or move it there."""
+    """Schedule or reschedule an issue."""
     from digest.cli import releasing
 
-    held = None if hold is None else minutes(hold)
-    releasing.schedule(house.services(), number, slug, at=at, zone=tz, hold=held, as_json=as_json)
+    hold_minutes = None if hold is None else minutes(hold)
+    releasing.schedule(context.services(), number, slug, at=at, zone=tz, hold=hold_minutes, as_json=as_json)
 
 
 @group.command()
 @_number
 @click.option(
-    "--hold", type=Minutes(), default="0m", metavar="10m", help="How long cancel still helps; none otherwise."
+    "--hold",
+    type=Minutes(),
+    default="0m",
+    metavar="10m",
+    help="Cancel window before sending. [default: none]",
 )
-@click.option("--wait", "waits", is_flag=True, help="Come back when it is sent, with progress meanwhile.")
+@click.option("--wait", "wait", is_flag=True, help="Wait until it is sent, showing progress.")
 @_publication
 @_json
 @click.pass_obj
 def send(
-    house: "AppContext", *, number: int, hold: timedelta, waits: bool, slug: str | None, as_json: bool
+    context: "AppContext", *, number: int, hold: timedelta, wait: bool, slug: str | None, as_json: bool
 ) -> None:
-    """Send an issue at once. With --wait the exit code says whether it was sent."""
+    """Send an issue now. With --wait, the exit code is 0 only if it was sent."""
     from digest.cli import releasing
 
-    releasing.send(house.services(), number, slug, hold=minutes(hold), waits=waits, as_json=as_json)
+    releasing.send(context.services(), number, slug, hold=minutes(hold), wait=wait, as_json=as_json)
 
 
 @group.command()
 @_number
 @_publication
 @click.pass_obj
-def pause(house: "AppContext", number: int, slug: str | None) -> None:
-    """Stop after the mails in flight; nobody is lost."""
+def pause(context: "AppContext", number: int, slug: str | None) -> None:
+    """Pause sending after the emails in progress; `resume` continues with the remaining readers."""
     from digest.cli import issue_acts
 
-    issue_acts.pause(house.services(), number, slug)
+    issue_acts.pause(context.services(), number, slug)
 
 
 @group.command()
 @_number
 @_publication
 @click.pass_obj
-def resume(house: "AppContext", number: int, slug: str | None) -> None:
-    """Go on with those who have nothing yet; one that was never frozen goes back on the calendar."""
+def resume(context: "AppContext", number: int, slug: str | None) -> None:
+    """Continue with the remaining readers; an issue paused before sending started is scheduled again."""
     from digest.cli import issue_acts
 
-    issue_acts.resume(house.services(), number, slug)
+    issue_acts.resume(context.services(), number, slug)
 
 
 @group.command()
 @_number
 @_publication
 @click.pass_obj
-def cancel(house: "AppContext", number: int, slug: str | None) -> None:
-    """End an issue: nobody who has nothing yet will get it."""
+def cancel(context: "AppContext", number: int, slug: str | None) -> None:
+    """Cancel an issue; the remaining readers will not receive it."""
     from digest.cli import issue_acts
 
-    issue_acts.cancel(house.services(), number, slug)
+    issue_acts.cancel(context.services(), number, slug)
 
 
 @group.command()
@@ -189,8 +198,8 @@ def cancel(house: "AppContext", number: int, slug: str | None) -> None:
 @_publication
 @_json
 @click.pass_obj
-def report(house: "AppContext", number: int, slug: str | None, as_json: bool) -> None:
-    """Say what became of every reader, in outcomes that add up, and what readers did: clicks, unsubscribes."""
+def report(context: "AppContext", number: int, slug: str | None, as_json: bool) -> None:
+    """Report the outcome for every reader, clicks and unsubscribes."""
     from digest.cli import releasing
 
-    releasing.report(house.services(), number, slug, as_json=as_json)
+    releasing.report(context.services(), number, slug, as_json=as_json)

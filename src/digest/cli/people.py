@@ -1,4 +1,4 @@
-"""`digest people`: who comes in to the desk, help for who lost a second factor, and the log."""
+"""`digest people`: manage users, reset two-factor authentication and read the audit log."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -18,24 +18,24 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON only.")
 
 @click.group("people")
 def group() -> None:
-    """List who comes in to the desk, help who is locked out, and read the log."""
+    """Manage users, reset two-factor authentication and read activity."""
 
 
 @group.command("list")
 @_json
 @click.pass_obj
-def list_(house: "AppContext", as_json: bool) -> None:
-    """List who may come in."""
+def list_(context: "AppContext", as_json: bool) -> None:
+    """List users."""
     from digest.access import factors
     from digest.editorial import users
 
-    with house.services().db.read() as session:
-        proofs = factors.counts(session)
+    with context.services().db.read() as session:
+        factor_counts = factors.count_by_user(session)
         facts = [
             {
                 "address": user.address,
                 "role": user.role,
-                "second_factors": proofs.get(user.id, 0),
+                "second_factors": factor_counts.get(user.id, 0),
                 "last_seen_at": user.last_seen_at.isoformat() if user.last_seen_at else None,
             }
             for user in users.list_users(session)
@@ -44,51 +44,51 @@ def list_(house: "AppContext", as_json: bool) -> None:
         click.echo(_dump(facts))
         return
     for fact in facts:
-        proof = "second factor" if fact["second_factors"] else "letter only"
-        click.echo(f"{fact['role']:<7}  {proof:<13}  {fact['address']}")
+        sign_in = "two-factor" if fact["second_factors"] else "email only"
+        click.echo(f"{fact['role']:<7}  {sign_in:<10}  {fact['address']}")
 
 
 @group.command("reset")
 @click.argument("address")
 @click.pass_obj
-def reset(house: "AppContext", address: str) -> None:
-    """Take second factors away from ADDRESS, who lost them, end all sessions, and print a sign-in link."""
+def reset(context: "AppContext", address: str) -> None:
+    """Reset two-factor authentication for ADDRESS, end all sessions and print a sign-in link."""
     from digest.access import factors, sessions
     from digest.cli.audit import record
     from digest.cli.setup import create_sign_in_link
 
-    services = house.services()
+    services = context.services()
     with services.db.begin() as session:
         user = _get_user(session, address)
-        gone = factors.forget_all(session, user.id)
+        removed = factors.remove_all(session, user.id)
         sessions.end_all(session, user)
-        record(session, "take second factors away", "person", user.id)
+        record(session, "reset two-factor authentication", "person", user.id)
         link = create_sign_in_link(services, user)
-    click.echo(f"{gone} second factor{'' if gone == 1 else 's'} taken away; all sessions ended")
-    click.echo(f"sign in within 24 hours, once\n  {link}")
+    click.echo(f"Removed {removed} two-factor method{'' if removed == 1 else 's'} and ended all sessions.")
+    click.echo(f"One-time sign-in link, valid for 24 hours:\n  {link}")
 
 
 @group.command("log")
-@click.option("--before", type=click.IntRange(1), help="Go on before this line.")
+@click.option("--before", type=click.IntRange(1), help="Only entries before this number.")
 @_json
 @click.pass_obj
-def log_(house: "AppContext", before: int | None, as_json: bool) -> None:
-    """Print the log, the newest line first, fifty at a time."""
+def log_(context: "AppContext", before: int | None, as_json: bool) -> None:
+    """Print activity, newest first, fifty entries at a time."""
     from digest.access import audit_log
 
-    with house.services().db.read() as session:
+    with context.services().db.read() as session:
         facts = [
             {
                 "line": line.entry.id,
                 "at": line.entry.at.isoformat(timespec="seconds"),
-                "who": line.address or line.entry.door,
+                "who": line.address or line.entry.channel,
                 "verb": line.entry.verb,
                 "kind": line.entry.kind,
                 "number": line.entry.number,
                 "publication": line.slug,
-                "words": line.entry.words,
+                "words": line.entry.details,
             }
-            for line in audit_log.page(session, before=before)
+            for line in audit_log.list_entries(session, before=before)
         ]
     if as_json:
         click.echo(_dump(facts))
@@ -102,10 +102,10 @@ def log_(house: "AppContext", before: int | None, as_json: bool) -> None:
 def _get_user(session: "Session", address: str) -> "User":
     from digest.editorial import users
 
-    found = users.find_user(session, address)
-    if found is None:
-        raise NotFound(f"nobody called {address.strip()} may come in; `digest people list` names who may")
-    return found
+    user = users.find_user(session, address)
+    if user is None:
+        raise NotFound(f"no user has the address {address.strip()}; `digest people list` lists all users")
+    return user
 
 
 def _dump(facts: Any) -> str:

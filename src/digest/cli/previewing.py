@@ -1,4 +1,4 @@
-"""An issue as the mail that nobody's reader would get: made by the press and the plate that make everybody's."""
+"""An issue as an email to a sample reader, rendered exactly as for real ones."""
 
 from pathlib import Path
 
@@ -14,13 +14,13 @@ from digest.tracking import links
 
 ADDRESS = "reader@example.org"
 MASKED = "r•••@example.org"
-TEST_SUBSCRIBER_ID = 0  # the subscriber of tokens that do nothing to anybody: pages say that this was a test
+TEST_SUBSCRIBER_ID = 0  # tokens for this subscriber change nothing; their pages say that it was a test
 FILES = ("index.html", "body.txt", "mail.eml")
 
 
 def render_preview(session: Session, signer: Signer, issue: Issue, base_url: str) -> bytes:
-    """The whole mail as it goes to the relay, to a reader who is nobody."""
-    plate = get_compiled_issue(session, issue, base_url).message_template()
+    """The complete message as the relay would get it, for a sample reader."""
+    template = get_compiled_issue(session, issue, base_url).message_template()
     publication = issue.publication_id
     text, html = encode_masked_address(MASKED)
     reader = MergeFields(
@@ -32,14 +32,14 @@ def render_preview(session: Session, signer: Signer, issue: Issue, base_url: str
         masked_html=html,
         click=links.click_minter(signer).mint(issue.id, TEST_SUBSCRIBER_ID),
     )
-    return plate.fill(reader)
+    return template.fill(reader)
 
 
-def write_files(made: bytes, out: Path) -> list[Path]:
-    """Write index.html, body.txt and mail.eml into `out`, which is made when it is not there; return their paths."""
-    opened = parse_mail(made)
+def write_files(message: bytes, out: Path) -> list[Path]:
+    """Write index.html, body.txt and mail.eml into `out`, created if missing; return their paths. Raises OSError."""
+    parsed = parse_mail(message)
     out.mkdir(parents=True, exist_ok=True)
     paths = [out / name for name in FILES]
-    for path, data in zip(paths, (opened.html.encode(), opened.text.encode(), made), strict=True):
+    for path, data in zip(paths, (parsed.html.encode(), parsed.text.encode(), message), strict=True):
         path.write_bytes(data)
     return paths

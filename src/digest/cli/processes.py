@@ -21,9 +21,9 @@ from digest.errors import DigestError, Unavailable
 
 HOST = "127.0.0.1"
 WORKER_THREADS = (
-    6  # one sends, over as many connections as the relay may have: letters and the clock never wait for it
+    6  # one sends issues over all of the relay's connections; letters and scheduled tasks never wait for it
 )
-# Cleared, a proxy's visitors would all be 127.0.0.1: one limit for the world, and loopback pages open to it.
+# If these were cleared, every visitor behind a proxy would be 127.0.0.1: one shared limit, and open loopback pages.
 WAITRESS_OPTIONS = {"threads": 8, "ident": None, "clear_untrusted_proxy_headers": False}
 PORT = click.option(
     "--port", type=click.IntRange(1, 65535), default=8000, show_default=True, help="Web port."
@@ -37,47 +37,47 @@ PORT = click.option(
     type=click.IntRange(1, 16),
     default=1,
     show_default=True,
-    help="Worker processes: each uses one core to send, and they share the connections.",
+    help="Worker processes. Each uses one core; they share the connections.",
 )
 @click.pass_obj
-def up(house: AppContext, port: int, workers: int) -> None:
-    """Run all of it on this machine in the foreground; Ctrl-C ends it.
+def up(context: AppContext, port: int, workers: int) -> None:
+    """Run all servers on this machine in the foreground; press Ctrl-C to stop.
 
-    Starts what the settings do not name: a broker, a mailbox that shows what would have been sent, a worker,
-    the clock and the web server on 127.0.0.1.
+    Starts a worker, the scheduler and the web server on 127.0.0.1, and, unless configured
+    otherwise, a broker and a mailbox that shows what would have been sent.
     """
     from digest.cli.doctor import find_database_problem
     from digest.cli.setup import prepare_database
 
-    with hold_home_lock(house.settings().home):
-        ready = use_port(house, port)
-        own = ready.settings().is_embedded_database
-        link = prepare_database(ready) if own else None
-        # One that the operator named is theirs to upgrade, and may still be starting: say so, and come up.
-        if not own and (trouble := find_database_problem(ready)):
-            click.echo(f"look at it: {trouble}", err=True)
-        run_processes(ready, port, link, workers)
+    with hold_home_lock(context.settings().home):
+        context = use_port(context, port)
+        is_embedded = context.settings().is_embedded_database
+        link = prepare_database(context) if is_embedded else None
+        # Operators upgrade their own database, which may still be starting: warn, and start anyway.
+        if not is_embedded and (problem := find_database_problem(context)):
+            click.echo(f"warning: {problem}", err=True)
+        run_processes(context, port, link, workers)
 
 
 @click.command(hidden=True)
 @PORT
 @click.pass_obj
-def web(house: AppContext, port: int) -> None:
+def web(context: AppContext, port: int) -> None:
     """Serve the site, the desk and the embedded mailbox on 127.0.0.1."""
     import waitress
 
-    app = house.flask_app()
+    app = context.flask_app()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     waitress.serve(app, host=HOST, port=port, **WAITRESS_OPTIONS)
 
 
 @click.command(hidden=True)
 @click.pass_obj
-def worker(house: AppContext) -> None:
-    """Work: the clock's tasks, letters, and issues over as many connections as the relay allows."""
-    # Celery warns of root because of pickle; ours reads JSON only, and a container's root is no root.
+def worker(context: AppContext) -> None:
+    """Run scheduled tasks, send letters, and send issues over as many connections as the relay allows."""
+    # Celery warns about root because of pickle; digest accepts JSON only, and a container's root is not the host's.
     warnings.filterwarnings("ignore", message=".*superuser privileges", category=UserWarning)
-    house.celery_app().worker_main(
+    context.celery_app().worker_main(
         [
             *("--quiet", "worker", "--pool=threads", f"--concurrency={WORKER_THREADS}", "--loglevel=WARNING"),
             *("--without-gossip", "--without-mingle", "--without-heartbeat"),
@@ -87,91 +87,99 @@ def worker(house: AppContext) -> None:
 
 @click.command(hidden=True)
 @click.pass_obj
-def beat(house: AppContext) -> None:
-    """Tick. Two clocks at once do no harm."""
-    house.celery_app().Beat(quiet=True, loglevel="WARNING").run()
+def beat(context: AppContext) -> None:
+    """Enqueue scheduled tasks. Running two at once is safe."""
+    context.celery_app().Beat(quiet=True, loglevel="WARNING").run()
 
 
 @click.command(hidden=True)
 @click.pass_obj
-def mailbox(house: AppContext) -> None:
-    """Take every mail on loopback and keep it in the home."""
+def mailbox(context: AppContext) -> None:
+    """Accept every email on loopback and store it in the data directory."""
     from digest.embedded.mailbox import Maildir, start_server
 
-    settings = house.settings()
-    ended = threading.Event()
+    settings = context.settings()
+    stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
+        signal.signal(number, lambda *_: stop.set())
     try:
         server = start_server(Maildir(settings.home / "mailbox"), settings.mailbox_port)
     except OSError as error:
-        raise Unavailable(f"port {settings.mailbox_port} for the mailbox cannot be had: {error}") from None
-    ended.wait()
+        raise Unavailable(f"the mailbox cannot use port {settings.mailbox_port}: {error}") from None
+    stop.wait()
     server.stop()
 
 
 @contextmanager
 def hold_home_lock(home: Path) -> Iterator[None]:
-    """Hold the home for one `digest up`. Raises DigestError when another holds it."""
+    """Lock the data directory for one `digest up`. Raises DigestError when another process holds the lock."""
     with (home / "up.lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             lock.seek(0)
-            raise DigestError(f"digest is already up in {home} (process {lock.read().strip()})") from None
+            raise DigestError(
+                f"digest is already running in {home} (process {lock.read().strip()})"
+            ) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
         yield
 
 
-def use_port(house: AppContext, port: int) -> AppContext:
-    """The house as it stands at `port`: its address written down, a mailbox port that is free.
+def use_port(context: AppContext, port: int) -> AppContext:
+    """Store the site's address at `port` and choose a free mailbox port; return a context with both.
 
     Raises DigestError when the port is taken.
     """
     if not is_free(port):
         raise DigestError(f"port {port} on {HOST} is in use; choose another with --port")
-    settings = house.settings()
+    settings = context.settings()
     if settings.has_default_base_url:
         (settings.home / "base-url").write_text(f"http://{HOST}:{port}\n")
     if settings.is_embedded_mailbox and not is_free(settings.mailbox_port):
         (settings.home / "mailbox-port").unlink()
-    return house.with_settings()
+    return context.with_settings()
 
 
-def run_processes(house: AppContext, port: int, link: str | None = None, workers: int = 1) -> None:
-    """Start every part, say where to look, and stay until Ctrl-C or SIGTERM."""
-    settings = house.settings()
-    Supervisor(list(_process_specs(settings, port, workers)), _print_line).run(lambda late: _print_welcome(settings, link, late))
-    click.echo("digest has ended.")
+def run_processes(context: AppContext, port: int, link: str | None = None, workers: int = 1) -> None:
+    """Start every process, print the addresses, and run until Ctrl-C or SIGTERM."""
+    settings = context.settings()
+    Supervisor(list(_process_specs(settings, port, workers)), _print_line).run(
+        lambda not_ready: _print_welcome(settings, link, not_ready)
+    )
+    click.echo("digest stopped.")
 
 
 def _process_specs(settings: SettingsView, port: int, workers: int) -> Iterator[ProcessSpec]:
     if settings.is_embedded_broker:
-        at = settings.run_dir / "valkey.sock"
+        socket_path = settings.run_dir / "valkey.sock"
         yield ProcessSpec(
             "valkey",
-            valkey.command(at, settings.run_dir),
-            before_start=lambda: valkey.wait_for_previous(at),
-            is_ready=at.exists,
+            valkey.command(socket_path, settings.run_dir),
+            before_start=lambda: valkey.wait_for_previous(socket_path),
+            is_ready=socket_path.exists,
         )
     if settings.is_embedded_mailbox:
-        yield replace(_own_process("mailbox", settings), ready=lambda: _accepts_connections(settings.mailbox_port))
-    # A mail in flight is finished and written down before a worker ends.
+        yield replace(
+            _own_process("mailbox", settings), ready=lambda: _accepts_connections(settings.mailbox_port)
+        )
+    # A worker finishes and records the message in progress before it exits.
     for number in range(1, workers + 1):
         name = "worker" if number == 1 else f"worker {number}"
         yield replace(_own_process("worker", settings), name=name, grace=20.0)
     yield _own_process("beat", settings)
-    yield replace(_own_process("web", settings, f"--port={port}"), ready=lambda: _accepts_connections(port), grace=5.0)
+    yield replace(
+        _own_process("web", settings, f"--port={port}"), ready=lambda: _accepts_connections(port), grace=5.0
+    )
 
 
-def _own_process(name: str, settings: SettingsView, *words: str) -> ProcessSpec:
-    return ProcessSpec(name, [sys.executable, "-m", "digest.app", name, *words], settings.environment)
+def _own_process(name: str, settings: SettingsView, *arguments: str) -> ProcessSpec:
+    return ProcessSpec(name, [sys.executable, "-m", "digest.app", name, *arguments], settings.environment)
 
 
 def is_free(port: int) -> bool:
-    """Whether nobody listens on this port of loopback."""
+    """Whether no server listens on this loopback port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -191,12 +199,12 @@ def _print_line(name: str, line: str) -> None:
     click.echo(f"{name:<8}| {line}")
 
 
-def _print_welcome(settings: SettingsView, link: str | None, late: list[str]) -> None:
-    missing = f", but {' and '.join(late)} did not start: see above" if late else ""
-    click.echo(f"digest is up{missing}; Ctrl-C ends it.")
+def _print_welcome(settings: SettingsView, link: str | None, not_ready: list[str]) -> None:
+    missing = f", but {' and '.join(not_ready)} did not start (see above)" if not_ready else ""
+    click.echo(f"digest is running{missing}. Press Ctrl-C to stop.")
     click.echo(f"  site     {settings.base_url}/")
     click.echo(f"  desk     {link or settings.base_url + '/desk/'}")
     if settings.is_embedded_mailbox:
         click.echo(
-            f"  mailbox  {settings.base_url}/mailbox  (nobody is mailed: what would be sent is shown here)"
+            f"  mailbox  {settings.base_url}/mailbox  (no email leaves this machine: open sent emails here)"
         )

@@ -1,4 +1,4 @@
-"""What scheduling and sending have in common: look the issue over, put it on the calendar, say so, and wait."""
+"""Schedule, send and report on issues: check the issue, schedule it, print the forecast, and wait."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -27,7 +27,7 @@ PlaceOnCalendar = Callable[[Session, Issue, datetime], None]
 
 
 def schedule(
-    here: Services,
+    services: Services,
     number: int,
     slug: str | None,
     *,
@@ -36,93 +36,107 @@ def schedule(
     hold: int | None,
     as_json: bool,
 ) -> None:
-    """Put an issue on the calendar at the wall-clock time `at`, and print the sentence that says so.
+    """Schedule an issue for the local time `at`, and print the forecast sentence.
 
     `zone` None is the publication's, `hold` (minutes) None the issue's. Raises as `calendar.schedule`, and NotAllowed
     when a check blocks it.
     """
 
-    def put(session: Session, issue: Issue, now: datetime) -> None:
-        where = zone or issue.publication.zone
+    def apply(session: Session, issue: Issue, now: datetime) -> None:
+        time_zone = zone or issue.publication.zone
         calendar.schedule_issue(
-            session, issue, local_time=at, zone=where, hold_minutes=hold, now=now, actor=ACTOR
+            session, issue, local_time=at, zone=time_zone, hold_minutes=hold, now=now, actor=ACTOR
         )
-        record_issue(session, "schedule", issue, f"for {at} {where}")
+        record_issue(session, "schedule", issue, f"for {at} {time_zone}")
 
-    _place_on_calendar(here, number, slug, put, as_json=as_json)
+    _place_on_calendar(services, number, slug, apply, as_json=as_json)
 
 
-def send(here: Services, number: int, slug: str | None, *, hold: int, waits: bool, as_json: bool) -> None:
-    """Put an issue on the calendar for now, with a hold of so many minutes; `waits` until it is sent.
+def send(services: Services, number: int, slug: str | None, *, hold: int, wait: bool, as_json: bool) -> None:
+    """Schedule an issue for now, with a cancel window of `hold` minutes; `wait` until it is sent.
 
-    Raises as `schedule`; when it waits, also for what keeps the issue from being sent.
+    Raises as `schedule`; when it waits, also NotAllowed or Unavailable if the issue is not sent.
     """
 
-    def put(session: Session, issue: Issue, now: datetime) -> None:
+    def apply(session: Session, issue: Issue, now: datetime) -> None:
         calendar.send_now(session, issue, hold_minutes=hold, now=now, actor=ACTOR)
         record_issue(session, "send", issue, f"hold of {hold} minutes")
 
-    held = _place_on_calendar(here, number, slug, put, as_json=as_json, quiet=as_json and waits)
-    if waits and held:
-        raise NotAllowed(f"issue {number} waits for a second person to release it on the desk")
-    if waits:
-        _wait_until_sent(here, number, slug)
-        report(here, number, slug, as_json=as_json)
+    needs_approval = _place_on_calendar(
+        services, number, slug, apply, as_json=as_json, quiet=as_json and wait
+    )
+    if wait and needs_approval:
+        raise NotAllowed(f"issue {number} needs a second person's approval on the desk")
+    if wait:
+        _wait_until_sent(services, number, slug)
+        report(services, number, slug, as_json=as_json)
 
 
-def report(here: Services, number: int, slug: str | None, *, as_json: bool) -> None:
-    """Print what became of every reader, and what they did with the issue."""
-    with here.db.read() as session:
+def report(services: Services, number: int, slug: str | None, *, as_json: bool) -> None:
+    """Print the outcome for every reader, and what readers did with the issue."""
+    with services.db.read() as session:
         issue_id = get_issue(session, number, slug).id
-        found = delivery_report(session, issue_id, utcnow()) | issue_output.reader_activity(session, issue_id)
-    print_output(found, chain(issue_output.format_report(found), issue_output.format_reader_activity(found)), as_json)
+        facts = delivery_report(session, issue_id, utcnow()) | issue_output.reader_activity(session, issue_id)
+    print_output(
+        found, chain(issue_output.format_report(facts), issue_output.format_reader_activity(facts)), as_json
+    )
 
 
-def check_issue(session: Session, issue: Issue, here: Services) -> CheckReport:
-    """Press the issue and run every check on it."""
+def check_issue(session: Session, issue: Issue, services: Services) -> CheckReport:
+    """Compile the issue and run every check on it."""
     return findings.run_checks(
         session,
         issue,
-        base_url=here.base_url,
-        compiled=lambda: get_compiled_issue(session, issue, here.base_url),
+        base_url=services.base_url,
+        compiled=lambda: get_compiled_issue(session, issue, services.base_url),
     )
 
 
 def _place_on_calendar(
-    here: Services, number: int, slug: str | None, put: PlaceOnCalendar, *, as_json: bool, quiet: bool = False
+    services: Services,
+    number: int,
+    slug: str | None,
+    apply: PlaceOnCalendar,
+    *,
+    as_json: bool,
+    quiet: bool = False,
 ) -> bool:
-    """Put an issue on the calendar by `put`, and print the sentence that says so; gives whether it needs a release.
+    """Schedule an issue with `apply` and print the forecast sentence; return whether it needs approval.
 
-    In one transaction, and checked after it was put: what is checked is what will go out, and a check that blocks
-    takes it off again. What may be waived is said on stderr.
+    Checks run in the same transaction after scheduling, on exactly what will be sent: a blocking check rolls it
+    back. Warnings are printed on stderr.
     """
-    with here.db.begin() as session:
+    with services.db.begin() as session:
         issue, now = get_issue(session, number, slug), utcnow()
-        put(session, issue, now)
-        _refuse_blocked(issue, check_issue(session, issue, here))
-        expected = build_forecast(session, issue, base_url=here.base_url, throughput=here.throughput, now=now)
-        said, facts = expected.sentence(), issue_output.issue_summary(issue)
-        held = issues.is_awaiting_approval(session, issue)
+        apply(session, issue, now)
+        _require_no_blockers(issue, check_issue(session, issue, services))
+        forecast = build_forecast(
+            session, issue, base_url=services.base_url, throughput=services.throughput, now=now
+        )
+        sentence, facts = forecast.sentence(), issue_output.issue_summary(issue)
+        needs_approval = issues.is_awaiting_approval(session, issue)
         reminders.notify_approval_requested(session, issue, now, None)
-    here.enqueue_soon("calendar")
+    services.enqueue_soon("calendar")
     if not quiet:
-        print_output(facts | {"sentence": said, "needs_release": held}, [said], as_json)
-    if held:
-        here.enqueue_soon("letters")
-        click.echo("It waits for a second person to release it on the desk; the editors are asked.", err=True)
-    return held
+        print_output(facts | {"sentence": sentence, "needs_release": needs_approval}, [sentence], as_json)
+    if needs_approval:
+        services.enqueue_soon("letters")
+        click.echo(
+            "It needs a second person's approval on the desk; the editors have been notified.", err=True
+        )
+    return needs_approval
 
 
-def _wait_until_sent(here: Services, number: int, slug: str | None) -> None:
-    with here.db.read() as session:
+def _wait_until_sent(services: Services, number: int, slug: str | None) -> None:
+    with services.db.read() as session:
         issue_id = get_issue(session, number, slug).id
     try:
-        waiting.wait_until_sent(here.db, issue_id)
+        waiting.wait_until_sent(services.db, issue_id)
     except DigestError as refusal:
-        raise type(refusal)(f"issue {number}: {refusal}; `digest issues report {number}` says more") from None
+        raise type(refusal)(f"issue {number}: {refusal}; see `digest issues report {number}`") from None
 
 
-def _refuse_blocked(issue: Issue, found: CheckReport) -> None:
-    found.require_no_blockers(issue)
-    for check in found.waivable:
-        click.echo(f"look at it: {check.text} {check.fix}", err=True)
+def _require_no_blockers(issue: Issue, report: CheckReport) -> None:
+    report.require_no_blockers(issue)
+    for check in report.waivable:
+        click.echo(f"warning: {check.text} {check.fix}", err=True)

@@ -1,4 +1,4 @@
-"""`digest subscribers import`: a file, chunk by chunk, with progress on a terminal."""
+"""`digest subscribers import`: imports a file in chunks, with progress on a terminal."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +9,9 @@ from digest.db import utcnow
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from digest.audience.arrivals import Terms
-    from digest.audience.importing import Result
-    from digest.audience.upload import Chunk
+    from digest.audience.bulk_import import ImportTerms
+    from digest.audience.csv_file import RowChunk
+    from digest.audience.import_rules import ImportResult
     from digest.services import Services
 
 
@@ -19,28 +19,28 @@ def import_file(
     services: "Services",
     file: Path,
     slug: str | None,
-    ground: tuple[str, bool, bool],
-    names: tuple[str | None, str | None],
-) -> "Result":
-    """Import a file chunk by chunk, each in a transaction of its own.
+    consent: tuple[str, bool, bool],
+    column_names: tuple[str | None, str | None],
+) -> "ImportResult":
+    """Import a file in chunks, each in its own transaction.
 
-    `ground` is source, confirmed, invite; `names` the columns of address and status when they were named.
+    `consent` is (source, confirmed, invite); `column_names` the address and status columns, None to detect them.
     """
-    from digest.audience import importing, upload
-    from digest.audience.arrivals import Terms
+    from digest.audience import csv_file, import_rules
+    from digest.audience.bulk_import import ImportTerms
     from digest.cli.audit import record
     from digest.publications.publications import find
 
-    source, confirmed, invite = ground
+    source, confirmed, invite = consent
     with services.db.read() as session:
         publication_id = find(session, slug).id
-    sheet, chunks = upload.read(file, address=names[0], standing=names[1])
-    evidence = upload.evidence(sheet, "the operator", source)
-    terms = Terms(publication_id, utcnow(), source, evidence, confirmed, invite)
-    total = importing.Result()
+    sheet, chunks = csv_file.read_chunks(file, address=column_names[0], status=column_names[1])
+    evidence = csv_file.evidence(sheet, "the operator", source)
+    terms = ImportTerms(publication_id, utcnow(), source, evidence, confirmed, invite)
+    total = import_rules.ImportResult()
     for chunk in _with_progress(chunks, sheet.lines):
         with services.db.begin() as session:
-            done = importing.import_chunk(session, services.signer, chunk, terms)
+            done = import_rules.import_chunk(session, services.signer, chunk, terms)
             _invite(session, done.invited, terms)
         total.add(done)
     with services.db.begin() as session:
@@ -50,7 +50,7 @@ def import_file(
     return total
 
 
-def _invite(session: "Session", subscriber_ids: list[int], terms: "Terms") -> None:
+def _invite(session: "Session", subscriber_ids: list[int], terms: "ImportTerms") -> None:
     if not subscriber_ids:
         return
     from digest.delivery.letters import delivery
@@ -65,7 +65,7 @@ def _invite(session: "Session", subscriber_ids: list[int], terms: "Terms") -> No
         )
 
 
-def _with_progress(chunks: Iterator["Chunk"], lines: int) -> Iterator["Chunk"]:
+def _with_progress(chunks: Iterator["RowChunk"], lines: int) -> Iterator["RowChunk"]:
     from rich.console import Console
     from rich.progress import Progress
 

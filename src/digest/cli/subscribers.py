@@ -1,4 +1,4 @@
-"""`digest subscribers`: bring an audience in, look at it, give it out, and forget people."""
+"""`digest subscribers`: import, list, export, suppress and erase subscribers."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from digest.cli.existing_path import ExistingPath
-from digest.cli.subscriber_output import import_json, format_import, subscriber_json
+from digest.cli.subscriber_output import format_import, import_json, subscriber_json
 from digest.errors import BadInput
 
 if TYPE_CHECKING:
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from digest.cli import AppContext
 
-STANDINGS = ("active", "pending", "paused", "left", "suppressed")
+STATUSES = ("active", "pending", "paused", "left", "suppressed")
 
 _publication = click.option(
-    "--publication", "slug", metavar="SLUG", help="Which one, when there are several."
+    "--publication", "slug", metavar="SLUG", help="Publication to use. [default: the first one]"
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON only.")
 
@@ -31,20 +31,20 @@ def group() -> None:
 
 @group.command("import")
 @click.argument("file", type=ExistingPath(path_type=Path))
-@click.option("--confirmed", is_flag=True, help="They agreed elsewhere already; needs --source.")
+@click.option("--confirmed", is_flag=True, help="They have already consented elsewhere; requires --source.")
 @click.option(
-    "--source", metavar="TEXT", help='Why we may mail them: "double opt-in at our old tool, 2024 to 2026".'
+    "--source",
+    metavar="TEXT",
+    help='Source of their consent, such as "double opt-in with our old tool, 2024 to 2026".',
 )
-@click.option("--invite", is_flag=True, help="Mail a confirmation letter to those who are pending.")
-@click.option(
-    "--address-column", metavar="NAME", help="The column of addresses, when it is not found by itself."
-)
-@click.option("--status-column", metavar="NAME", help='The column that says who is subscribed; "-" for none.')
+@click.option("--invite", is_flag=True, help="Send a confirmation email to pending subscribers.")
+@click.option("--address-column", metavar="NAME", help="Name of the address column, if it is not detected.")
+@click.option("--status-column", metavar="NAME", help='Name of the subscription status column; "-" for none.')
 @_publication
 @_json
 @click.pass_obj
 def import_(
-    house: "AppContext",
+    context: "AppContext",
     *,
     file: Path,
     confirmed: bool,
@@ -55,18 +55,20 @@ def import_(
     slug: str | None,
     as_json: bool,
 ) -> None:
-    """Import a CSV file of another tool.
+    """Import subscribers from another tool's CSV file.
 
-    Every good row comes in, each bad one is listed with its line. Who left or is suppressed stays so. Without
-    --confirmed they are pending, and nobody is mailed unless you say --invite. Repeating it changes nothing.
+    Valid rows are imported and invalid ones listed by line. Unsubscribed and suppressed addresses stay so. Without
+    --confirmed, subscribers are pending and get no email unless you use --invite. Importing again changes nothing.
     """
     if confirmed and not (source or "").strip():
-        raise click.UsageError('--confirmed needs --source "why we may"')
+        raise click.UsageError('--confirmed requires --source "where they gave consent"')
     if confirmed and invite:
-        raise click.UsageError("--invite asks for a confirmation, and --confirmed says that there is one")
+        raise click.UsageError(
+            "--invite and --confirmed cannot be combined: confirmed subscribers need no confirmation email"
+        )
     from digest.cli.subscriber_import import import_file
 
-    services = house.services()
+    services = context.services()
     result = import_file(
         services,
         file,
@@ -78,33 +80,39 @@ def import_(
 
 
 @group.command("list")
-@click.option("--standing", type=click.Choice(STANDINGS), help="Only those who stand so.")
-@click.option("--addresses", is_flag=True, help="Show whole addresses.")
-@click.option("--above", type=click.IntRange(0), default=0, help="Go on after this subscriber number.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many.")
+@click.option("--status", type=click.Choice(STATUSES), help="Only subscribers with this status.")
+@click.option("--addresses", is_flag=True, help="Show full addresses.")
+@click.option("--above", type=click.IntRange(0), default=0, help="Only subscribers above this number.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=50,
+    show_default=True,
+    help="Maximum number of subscribers.",
+)
 @_publication
 @_json
 @click.pass_obj
 def list_(
-    house: "AppContext",
+    context: "AppContext",
     *,
-    standing: str | None,
+    status: str | None,
     addresses: bool,
     above: int,
     limit: int,
     slug: str | None,
     as_json: bool,
 ) -> None:
-    """List subscribers by number, their addresses masked."""
-    from digest.audience import export, reach
+    """List subscribers by number, with masked addresses."""
+    from digest.audience import eligibility, export
     from digest.db import utcnow
     from digest.publications.publications import find
 
     now = utcnow()
-    with house.services().db.read() as session:
+    with context.services().db.read() as session:
         publication = find(session, slug)
-        lines = export.page(session, publication.id, now, above=above, standing=standing, limit=limit)
-        seen = reach.count(session, publication.id, now)
+        lines = export.fetch_page(session, publication.id, now, above=above, status=status, limit=limit)
+        seen = eligibility.count(session, publication.id, now)
     facts = [subscriber_json(line, addresses) for line in lines]
     if as_json:
         click.echo(
@@ -119,29 +127,31 @@ def list_(
         )
         return
     for fact in facts:
-        click.echo(f"{fact['subscriber']:>9}  {fact['standing']:<10}  {fact['since']:<10}  {fact['address']}")
+        click.echo(f"{fact['subscriber']:>9}  {fact['status']:<10}  {fact['since']:<10}  {fact['address']}")
     others = "".join(f", {number:,} {why}" for why, number in sorted(seen.excluded.items()))
-    click.echo(f"{seen.reachable:,} readers can be mailed{others}", err=True)
+    click.echo(f"{seen.reachable:,} reachable readers{others}", err=True)
     if len(lines) == limit:
-        click.echo(f"more with --above {lines[-1].subscriber_id}", err=True)
+        click.echo(f"next page: --above {lines[-1].subscriber_id}", err=True)
 
 
 @group.command("export")
-@click.option("--csv", "as_csv", is_flag=True, help="CSV, the default; `subscribers import` reads it back.")
-@click.option("--address", metavar="A", help="Everything we hold about this one person, as JSON.")
+@click.option("--csv", "as_csv", is_flag=True, help="CSV (default), which `subscribers import` accepts.")
+@click.option("--address", metavar="A", help="Everything stored about this person, as JSON.")
 @_publication
 @_json
 @click.pass_obj
-def export_(house: "AppContext", as_csv: bool, address: str | None, slug: str | None, as_json: bool) -> None:
-    """Export all subscribers, or with --address everything about one, to the standard output."""
+def export_(
+    context: "AppContext", as_csv: bool, address: str | None, slug: str | None, as_json: bool
+) -> None:
+    """Export all subscribers to standard output, or everything about one with --address."""
     if as_csv and (as_json or address):
-        raise click.UsageError("--csv goes with neither --json nor --address")
-    from digest.cli.audit import record, find_subscriber_id
+        raise click.UsageError("--csv cannot be combined with --json or --address")
+    from digest.cli.audit import find_subscriber_id, record
     from digest.delivery.ledger.subject_access import export_personal_data
 
-    with house.services().db.begin() as session:
+    with context.services().db.begin() as session:
         record(session, "export", "subscriber", find_subscriber_id(session, address) if address else None)
-    with house.services().db.read() as session:
+    with context.services().db.read() as session:
         if address:
             click.echo(_dump(export_personal_data(session, address)))
         else:
@@ -156,7 +166,7 @@ def _export_all(session: "Session", slug: str | None, as_json: bool) -> None:
     publication_id, now, above, between = find(session, slug).id, utcnow(), 0, "["
     if not as_json:
         click.echo(export.csv_line(export.COLUMNS), nl=False)
-    while lines := export.page(session, publication_id, now, above=above):
+    while lines := export.fetch_page(session, publication_id, now, above=above):
         above = lines[-1].subscriber_id
         if not as_json:
             click.echo("".join(export.csv_lines(lines)), nl=False)
@@ -174,12 +184,12 @@ def _export_all(session: "Session", slug: str | None, as_json: bool) -> None:
 @click.argument("address")
 @_json
 @click.pass_obj
-def show(house: "AppContext", address: str, as_json: bool) -> None:
-    """Show one subscriber's standing and history."""
+def show(context: "AppContext", address: str, as_json: bool) -> None:
+    """Show one subscriber's status and history."""
     from digest.audience import export
 
-    with house.services().db.read() as session:
-        held = export.everything(session, address)
+    with context.services().db.read() as session:
+        held = export.export_subscriber(session, address)
     if as_json:
         click.echo(_dump(held))
         return
@@ -187,7 +197,7 @@ def show(house: "AppContext", address: str, as_json: bool) -> None:
     if held["suppressed_at"]:
         click.echo(f"suppressed since {held['suppressed_at']}: {held['suppressed_for']}")
     for one in held["subscriptions"]:
-        click.echo(f"publication {one['publication']}: {one['standing']}, source: {one['source']}")
+        click.echo(f"publication {one['publication']}: {one['status']}, source: {one['source']}")
     for event in held["consent"]:
         words = f', shown: "{event["words"]}"' if event["words"] else ""
         click.echo(f"{event['at']}  {event['what']:<10}  by {event['source']}{words}")
@@ -197,42 +207,42 @@ def show(house: "AppContext", address: str, as_json: bool) -> None:
 @click.argument("address")
 @click.option(
     "--reason", type=click.Choice(["request", "bounce", "complaint"]), default="request", show_default=True,
-    help="A complaint is for good.",
+    help="A complaint cannot be lifted.",
 )  # fmt: skip
 @click.pass_obj
-def suppress(house: "AppContext", address: str, reason: str) -> None:
-    """Never mail ADDRESS, known or not; only a fresh confirmed sign-up of theirs lifts it."""
+def suppress(context: "AppContext", address: str, reason: str) -> None:
+    """Never send email to ADDRESS, known or not; only a new confirmed sign-up lifts it."""
     from digest.audience import suppression
-    from digest.cli.audit import record, find_subscriber_id
+    from digest.cli.audit import find_subscriber_id, record
     from digest.db import utcnow
 
-    services = house.services()
+    services = context.services()
     with services.db.begin() as session:
         suppression.suppress(session, services.signer, address, reason, utcnow())
         record(session, "suppress", "subscriber", find_subscriber_id(session, address), reason)
-    click.echo(f"{address.strip()} will not be mailed")
+    click.echo(f"{address.strip()} is suppressed")
 
 
 @group.command("erase")
 @click.argument("address")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Skip the confirmation prompt.")
 @click.pass_obj
-def erase(house: "AppContext", address: str, yes: bool) -> None:
-    """Forget ADDRESS for good. A keyed hash stays, so that an import does not bring it back."""
-    from digest.cli.audit import record, find_subscriber_id
+def erase(context: "AppContext", address: str, yes: bool) -> None:
+    """Erase ADDRESS permanently. A keyed hash is kept so that an import does not add it again."""
+    from digest.cli.audit import find_subscriber_id, record
     from digest.db import utcnow
     from digest.delivery.ledger.retention import erase_person
 
     if not yes and sys.stdin.isatty():
-        click.confirm(f"Forget {address.strip()} for good?", abort=True)
-    services = house.services()
+        click.confirm(f"Erase {address.strip()} permanently?", abort=True)
+    services = context.services()
     with services.db.begin() as session:
         number = find_subscriber_id(session, address)
         known = erase_person(session, services.signer, address, utcnow())
         record(session, "erase", "subscriber", number)
     if not known:
-        raise BadInput(f"{address.strip()} was not held; it is suppressed now, should it be imported")
-    click.echo(f"{address.strip()} is forgotten")
+        raise BadInput(f"{address.strip()} was not found; it is now suppressed in case it is imported")
+    click.echo(f"{address.strip()} is erased")
 
 
 def _dump(facts: Any) -> str:

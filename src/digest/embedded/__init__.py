@@ -1,1 +1,1 @@
-"""Servers that a laptop runs by itself, and what keeps them running. Tools: no product words."""
+"""Servers that digest runs itself on one machine, and their supervisor."""

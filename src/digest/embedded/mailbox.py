@@ -1,4 +1,4 @@
-"""A mailbox of our own: SMTP on loopback into a Maildir, so that a laptop shows what would have been sent."""
+"""A local mailbox: SMTP on loopback into a Maildir, which shows what would have been sent."""
 
 import itertools
 import os
@@ -13,7 +13,7 @@ MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 
 
 class Maildir:
-    """Mails as files, newest last by name. Only what listing and keeping them needs."""
+    """Messages as files whose names sort by time. Only adding, listing, reading and clearing."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -22,21 +22,21 @@ class Maildir:
             (path / name).mkdir(parents=True, exist_ok=True)
 
     def add(self, mail: bytes) -> str:
-        """Store one mail as it came; gives its key. It appears at once and whole."""
+        """Store one message unchanged and return its key. It appears atomically."""
         key = f"{time.time_ns():020d}.{os.getpid()}_{next(self._count)}"
-        beside = self.path / "tmp" / key
-        beside.write_bytes(mail)
-        beside.rename(self.path / "new" / key)
+        temporary = self.path / "tmp" / key
+        temporary.write_bytes(mail)
+        temporary.rename(self.path / "new" / key)
         return key
 
     def keys(self) -> list[str]:
-        """The keys of all mails, newest first."""
+        """The keys of all messages, newest first."""
         return sorted(
             (entry.name for entry in os.scandir(self.path / "new") if entry.is_file()), reverse=True
         )
 
     def read(self, key: str) -> bytes | None:
-        """One mail's bytes, or None. A key is a plain name and leads nowhere else."""
+        """One message's bytes, or None. A key is a plain file name and cannot leave the folder."""
         if "/" in key or key.startswith("."):
             return None
         try:
@@ -45,21 +45,21 @@ class Maildir:
             return None
 
     def clear(self) -> None:
-        """Throw all mails away."""
+        """Delete all messages."""
         for key in self.keys():
             (self.path / "new" / key).unlink(missing_ok=True)
 
 
 class _MaildirHandler:
-    """What the SMTP server calls: every recipient is welcome."""
+    """Handler of the SMTP server: accepts every recipient."""
 
     def __init__(self, maildir: Maildir) -> None:
         self.maildir = maildir
 
-    async def handle_EHLO(  # noqa: N802  the server finds it by this name
+    async def handle_EHLO(  # noqa: N802  named by aiosmtpd
         self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
     ) -> list[str]:
-        """Offer pipelining (RFC 2920): the server reads command by command and loses none of those that wait."""
+        """Offer pipelining (RFC 2920): the server reads commands one by one and loses none that are queued."""
         del server, envelope
         session.host_name = hostname
         return [*responses[:-1], "250-PIPELINING", responses[-1]]
@@ -68,16 +68,18 @@ class _MaildirHandler:
         del server, session
         mail = envelope.content or b""
         key = self.maildir.add(mail if isinstance(mail, bytes) else mail.encode())
-        return f"250 2.0.0 kept as {key}"
+        return f"250 2.0.0 stored as {key}"
 
 
 class _Server(Controller):
     def factory(self) -> SMTP:
-        return SMTP(self.handler, ident="digest mailbox", enable_SMTPUTF8=True, data_size_limit=MAX_MESSAGE_BYTES)
+        return SMTP(
+            self.handler, ident="digest mailbox", enable_SMTPUTF8=True, data_size_limit=MAX_MESSAGE_BYTES
+        )
 
 
 def start_server(maildir: Maildir, port: int) -> Any:
-    """Start the server on a thread of its own; the answer's `stop()` ends it. Raises OSError when the port is taken."""
+    """Start the server on its own thread and return it; `stop()` ends it. Raises OSError when the port is in use."""
     server = _Server(_MaildirHandler(maildir), hostname="127.0.0.1", port=port, ready_timeout=10.0)
     server.start()
     return server

@@ -1,4 +1,4 @@
-"""Keeps a handful of child processes running in the foreground, and ends them all together."""
+"""Runs child processes in the foreground, restarts them when they exit, and stops them together."""
 
 import ctypes
 import io
@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import FrameType
 
-STABLE_SECONDS = 60.0  # a child that lived so long starts again with the shortest pause
+STABLE_SECONDS = 60.0  # a child that ran this long restarts with the shortest delay
 READY_TIMEOUT_SECONDS = 30.0
 RESTART_DELAYS = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)
 PR_SET_PDEATHSIG = 1
@@ -25,13 +25,15 @@ def _no_preparation() -> None:
 
 @dataclass(frozen=True)
 class ProcessSpec:
-    """One child: what to run, what must be true before it starts, and how long it may take to end."""
+    """One child process: its command, what to do before it starts, and how long it may take to stop."""
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
-    before_start: Callable[[], None] = _no_preparation  # called before each start; may raise, and is then tried again
-    is_ready: Callable[[], bool] = lambda: True  # the parts after it wait for this, a few seconds at most
+    before_start: Callable[[], None] = (
+        _no_preparation  # called before each start; if it raises, the start is retried
+    )
+    is_ready: Callable[[], bool] = lambda: True  # the next processes wait for this, for a limited time
     grace_seconds: float = 10.0  # seconds from SIGTERM to SIGKILL
 
 
@@ -40,27 +42,27 @@ class _Child:
     spec: ProcessSpec
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
-    restart_at: float = 0.0  # when to start it, if it is not running
+    restart_at: float = 0.0  # when to start it again, if it is not running
     failures: int = 0
 
 
 class Supervisor:
-    """Starts parts in order, restarts one that dies, stops them in the opposite order."""
+    """Starts processes in order, restarts those that exit, and stops them in reverse order."""
 
-    def __init__(self, parts: Sequence[ProcessSpec], say: Callable[[str, str], None]) -> None:
-        """`say(name, line)` gets every line that a child writes, and our own under the name `up`."""
+    def __init__(self, parts: Sequence[ProcessSpec], write_line: Callable[[str, str], None]) -> None:
+        """`write_line(name, line)` receives every line that a child prints, and messages about it."""
         self._children = [_Child(part) for part in parts]
-        self._write_line = say
+        self._write_line = write_line
         self._stopping = False
         self._pipes = selectors.DefaultSelector()
 
-    def run(self, started: Callable[[list[str]], None] = lambda _late: None) -> None:
-        """Run until SIGINT or SIGTERM; `started` is called once, with the names of parts that are not ready yet."""
+    def run(self, started: Callable[[list[str]], None] = lambda _not_ready: None) -> None:
+        """Run until SIGINT or SIGTERM; `started` is called once, with the names of processes that are not ready yet."""
         with _handle_signals(self._request_stop):
             try:
-                late = [child.spec.name for child in self._children if not self._start_and_wait(child)]
+                not_ready = [child.spec.name for child in self._children if not self._start_and_wait(child)]
                 if not self._stopping:
-                    started(late)
+                    started(not_ready)
                 while not self._stopping:
                     self._forward_output(0.2)
                     self._restart_ended()
@@ -75,17 +77,17 @@ class Supervisor:
             return
         try:
             child.spec.before_start()
-            child.process = subprocess.Popen(  # noqa: S603  the commands are our own
+            child.process = subprocess.Popen(  # noqa: S603  the commands are fixed
                 child.spec.command,
                 env={**os.environ, **child.spec.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                # A group of its own: Ctrl-C reaches only us, and we end the parts in order.
+                # Its own process group: Ctrl-C reaches only the supervisor, which stops the children in order.
                 start_new_session=True,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  we have one thread
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  the supervisor has one thread
             )
-        except Exception as error:  # noqa: BLE001  whatever it is, the others go on and this one is tried again
+        except Exception as error:  # noqa: BLE001  the others continue, and this one is retried
             self._write_line(child.spec.name, f"cannot start: {error}")
             self._schedule_restart(child)
             return
@@ -96,9 +98,12 @@ class Supervisor:
 
     def _start_and_wait(self, child: _Child) -> bool:
         self._start(child)
-        until = time.monotonic() + READY_TIMEOUT_SECONDS
+        deadline = time.monotonic() + READY_TIMEOUT_SECONDS
         while (
-            not self._stopping and child.process and child.process.poll() is None and time.monotonic() < until
+            not self._stopping
+            and child.process
+            and child.process.poll() is None
+            and time.monotonic() < deadline
         ):
             if child.spec.is_ready():
                 return True
@@ -108,29 +113,31 @@ class Supervisor:
     def _restart_ended(self) -> None:
         for child in self._children:
             if child.process is not None and child.process.poll() is not None:
-                self._write_line(child.spec.name, f"ended ({_describe_exit(child.process.returncode)}); starting it again")
+                self._write_line(
+                    child.spec.name, f"exited ({_describe_exit(child.process.returncode)}); restarting"
+                )
                 self._schedule_restart(child)
             if child.process is None and time.monotonic() >= child.restart_at:
                 self._start(child)
 
     def _schedule_restart(self, child: _Child) -> None:
-        lived = time.monotonic() - child.started_at if child.process else 0.0
-        child.failures = 0 if lived > STABLE_SECONDS else child.failures
+        uptime = time.monotonic() - child.started_at if child.process else 0.0
+        child.failures = 0 if uptime > STABLE_SECONDS else child.failures
         child.restart_at = time.monotonic() + RESTART_DELAYS[min(child.failures, len(RESTART_DELAYS) - 1)]
         child.failures += 1
         child.process = None
 
     def _forward_output(self, seconds: float) -> None:
         for key, _ in self._pipes.select(seconds):
-            name, rest = key.data
+            name, buffer = key.data
             chunk = b""
             with suppress(BlockingIOError):
                 chunk = os.read(key.fd, 65536)
             if not chunk:
                 self._close_pipe(key)
-            rest += chunk
-            *lines, last = bytes(rest).split(b"\n")
-            rest[:] = last if chunk else b""
+            buffer += chunk
+            *lines, last = bytes(buffer).split(b"\n")
+            buffer[:] = last if chunk else b""
             for line in lines if chunk else [*lines, last]:
                 if line.strip():
                     self._write_line(name, line.decode(errors="replace").rstrip())
@@ -141,11 +148,13 @@ class Supervisor:
             if process is None or process.poll() is not None:
                 continue
             process.terminate()
-            until = time.monotonic() + child.spec.grace_seconds
-            while process.poll() is None and time.monotonic() < until:
+            deadline = time.monotonic() + child.spec.grace_seconds
+            while process.poll() is None and time.monotonic() < deadline:
                 self._forward_output(0.05)
             if process.poll() is None:
-                self._write_line(child.spec.name, f"did not end within {child.spec.grace_seconds:.0f} s; killed")
+                self._write_line(
+                    child.spec.name, f"did not stop within {child.spec.grace_seconds:.0f} s; killed"
+                )
                 process.kill()
             process.wait()
         self._forward_output(0)
@@ -173,7 +182,7 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def _die_with_parent() -> None:
-    """In the child, before exec: be told to end when the supervisor dies, however it dies (prctl(2))."""
+    """In the child, before exec: request SIGTERM when the supervisor dies, however it dies (prctl(2))."""
     if _LIBC is not None:
         _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 

