@@ -41,7 +41,9 @@ def test_the_other_lines_go_on_while_another_process_has_the_lock_of_the_file(
     others_went_on = []
 
     async def query() -> int | None:
-        transaction = asyncio.create_task(queries.run_transaction(lambda session: session.scalar(text("SELECT 42"))))
+        transaction = asyncio.create_task(
+            queries.run_transaction(lambda session: session.scalar(text("SELECT 42")))
+        )
         await asyncio.sleep(0.05)
         others_went_on.append(not transaction.done())
         other.execute("COMMIT")

@@ -52,12 +52,12 @@ def test_what_was_saved_up_is_no_more_than_the_window(url: str | None) -> None:
     pace.acquire("a", 100, 1, WINDOW)
     later = SharedRateLimiter(url, clock_offset=3600) if url else pace
     later._local.clock_offset = 3600
-    assert 1 <= later.acquire("a", 100, 10_000, WINDOW).count <= 100 * WINDOW + 1
+    assert 1 <= later.acquire("a", 100, 10_000, WINDOW).granted <= 100 * WINDOW + 1
 
 
 def test_who_gets_nothing_hears_when(url: str | None) -> None:
     pace = SharedRateLimiter(url)
-    while pace.acquire("a", 0.5, 100, 2).count:
+    while pace.acquire("a", 0.5, 100, 2).granted:
         pass
     assert 0 < pace.acquire("a", 0.5, 1, 2).wait <= 2.1
 
@@ -66,7 +66,7 @@ def test_what_could_not_wait_is_paid_for_by_the_others(url: str | None) -> None:
     pace = SharedRateLimiter(url)
     pace.debit("a", 10, 50)
     found = pace.acquire("a", 10, 1, WINDOW)
-    assert found.count == 0
+    assert found.granted == 0
     assert found.wait > 3
 
 
@@ -76,7 +76,7 @@ def test_without_the_store_each_goes_on_with_a_part_and_comes_back(store: Valkey
     store.kill()
     began, number = time.monotonic(), 0
     while time.monotonic() < began + 0.5:
-        number += pace.acquire("a", 400, 400, WINDOW).count
+        number += pace.acquire("a", 400, 400, WINDOW).granted
     lasted = time.monotonic() - began
     assert 1 <= number <= 400 / 4 * lasted + 2
     store.start()
@@ -133,26 +133,26 @@ def today() -> date:
 
 def test_a_day_s_number_is_kept_and_grows(store: Valkey) -> None:
     limit = WarmUp(100, today(), 1.5)
-    assert SharedRateLimiter(store.url).acquire_from_quota("a", limit, 70, lambda _: 0).count == 70
+    assert SharedRateLimiter(store.url).acquire_from_quota("a", limit, 70, lambda _: 0).granted == 70
     found = SharedRateLimiter(store.url).acquire_from_quota(
         "a", limit, 70, lambda _: pytest.fail("the store knows")
     )
-    assert found.count == 30
+    assert found.granted == 30
     assert 0 < found.wait <= 86400
     tomorrow = SharedRateLimiter(store.url, clock_offset=86400)
-    assert tomorrow.acquire_from_quota("a", limit, 1000, lambda _: 0).count == 150
-    assert tomorrow.acquire_from_quota("a", limit, -20, lambda _: 0).count == -20
-    assert tomorrow.acquire_from_quota("a", limit, 1000, lambda _: 0).count == 20
+    assert tomorrow.acquire_from_quota("a", limit, 1000, lambda _: 0).granted == 150
+    assert tomorrow.acquire_from_quota("a", limit, -20, lambda _: 0).granted == -20
+    assert tomorrow.acquire_from_quota("a", limit, 1000, lambda _: 0).granted == 20
 
 
 def test_a_store_that_lost_its_memory_is_told(store: Valkey) -> None:
     limit = WarmUp(100, today())
     pace = SharedRateLimiter(store.url)
-    assert pace.acquire_from_quota("a", limit, 60, lambda _: 0).count == 60
+    assert pace.acquire_from_quota("a", limit, 60, lambda _: 0).granted == 60
     store.kill()
     store.start()
     asked: list[float] = []
-    assert pace.acquire_from_quota("a", limit, 60, lambda since: asked.append(since) or 60).count <= 40
+    assert pace.acquire_from_quota("a", limit, 60, lambda since: asked.append(since) or 60).granted <= 40
     assert all(since % 86400 == 0 for since in asked)
 
 
@@ -160,17 +160,17 @@ def test_without_the_store_a_day_has_less(store: Valkey) -> None:
     limit = WarmUp(100, today())
     pace = SharedRateLimiter(store.url)
     store.kill()
-    taken = sum(pace.acquire_from_quota("a", limit, 10, lambda _: 0).count for _ in range(20))
+    taken = sum(pace.acquire_from_quota("a", limit, 10, lambda _: 0).granted for _ in range(20))
     assert taken == 25
-    assert pace.acquire_from_quota("b", limit, 10, lambda _: 90).count == 0
+    assert pace.acquire_from_quota("b", limit, 10, lambda _: 90).granted == 0
     store.start()
     pace._away_until = 0.0
-    assert pace.acquire_from_quota("a", limit, 100, lambda _: 0).count == 75, "what it did alone was counted"
+    assert pace.acquire_from_quota("a", limit, 100, lambda _: 0).granted == 75, "what it did alone was counted"
 
 
 def test_a_ramp_that_ran_for_years_is_no_limit(url: str | None) -> None:
     limit = WarmUp(500, date(1990, 1, 1), 1.5)
-    assert SharedRateLimiter(url).acquire_from_quota("a", limit, 10_000, lambda _: 5).count == 10_000
+    assert SharedRateLimiter(url).acquire_from_quota("a", limit, 10_000, lambda _: 5).granted == 10_000
 
 
 def test_who_is_timed_out_is_left_alone_by_all_and_longer_each_time(store: Valkey) -> None:

@@ -29,7 +29,7 @@ ASSUMED_PROCESSES = 4  # while nobody can count the processes: so many are suppo
 class Permit(NamedTuple):
     """How many pieces may go now, and seconds until the next may."""
 
-    count: int
+    granted: int
     wait: float
 
 

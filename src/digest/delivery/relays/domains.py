@@ -64,7 +64,7 @@ class DomainThrottle:
             if domain:
                 free = self._rate_limiter.acquire(
                     _bucket_name(domain), slow[domain], len(group), WINDOW_SECONDS
-                ).count
+                ).granted
                 waiting += self._defer(domain, slow[domain], group[free:], now)
             going += group[:free]
         return sorted(going, key=_by_seq), waiting

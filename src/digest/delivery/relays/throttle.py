@@ -44,8 +44,8 @@ class TokenBucket:
             moment = time.monotonic()
             if self._remaining <= 0 or moment > self._until:
                 found = self._pace.acquire(self._name, self._rate, self._block, WINDOW_SECONDS)
-                self._remaining, self._until = found.count, moment + STALE_SECONDS
-                if not found.count:
+                self._remaining, self._until = found.granted, moment + STALE_SECONDS
+                if not found.granted:
                     return max(found.wait, MIN_WAIT_SECONDS)
             self._remaining -= 1
             return 0.0
@@ -91,8 +91,8 @@ class DailyQuota:
     def _fetch(self) -> int:
         if self._remaining <= 0 and time.monotonic() >= self._until:
             found = self._pace.acquire_from_quota(self._name, self._limit, self._block, self._so_far)
-            self._remaining = found.count
-            if found.count <= 0:
+            self._remaining = found.granted
+            if found.granted <= 0:
                 self._until, self._tomorrow = time.monotonic() + STALE_SECONDS, found.wait
         return self._remaining
 

@@ -49,7 +49,7 @@ class Connection:
             barren = 0
             while self._recorder.stop is None and (self._batch or (await self._claim())):
                 before = self._recorder.progress
-                if not (await self._use_connection()):
+                if not await self._use_connection():
                     break
                 barren = 0 if self._recorder.progress > before else barren + (not self._closed_by_choice)
                 if barren >= MAX_BARREN_CONNECTIONS and self._recorder.stop is None:
@@ -122,22 +122,30 @@ class Connection:
             if self._recorder.stop is not None or self._is_over() or not batch.revalidate():
                 return
             if batch.pending:
-                gate = self._account.rate_gate
-                wait = gate.acquire() if gate is not None else 0.0
-                if wait:
+                if wait := self._acquire_permit():
                     yield None
                     await self._wait_for_permit(wait)
-                elif (mail := batch.build(batch.pending.popleft())) is not None:
+                elif mail := self._build_next(batch):
                     yield mail
-                elif gate is not None:
-                    gate.release()
             elif batch.has_more:
-                if not (await batch.load_next_group()):
+                if not await batch.load_next_group():
                     return
             else:
                 yield None
-                if self._recorder.stop is not None or not (await self._next_batch()):
+                if not await self._next_batch():
                     return
+
+    def _acquire_permit(self) -> float:
+        """Seconds until the rate limit permits the next mail; 0 if it does now, and then the permit is taken."""
+        gate = self._account.rate_gate
+        return gate.acquire() if gate is not None else 0.0
+
+    def _build_next(self, batch: BatchInProgress) -> Mail | None:
+        """The next mail; None if its recipient is excluded, and then its permit is given back."""
+        mail = batch.build(batch.pending.popleft())
+        if mail is None and self._account.rate_gate is not None:
+            self._account.rate_gate.release()
+        return mail
 
     async def _wait_for_permit(self, seconds: float) -> None:
         """Wait for a permit; stop when there is none left today."""
@@ -146,8 +154,9 @@ class Connection:
             self._recorder.stop = RelayStop(ReplyMeaning.BUSY, spent, Stage.MAIL, daily_limit_reached=True)
         else:
             until = time.monotonic() + seconds
-            while not self._context.is_over() and (moment := time.monotonic()) < until:
-                await asyncio.sleep(min(until - moment, SLEEP_SECONDS))
+            # A run also ends by its deadline or a signal, so no event would tell.
+            while not self._context.is_over() and (seconds := until - time.monotonic()) > 0:  # noqa: ASYNC110
+                await asyncio.sleep(min(seconds, SLEEP_SECONDS))
 
     def before_body(self, mail: Mail) -> None:
         """Mark the journal first, check the lease second, so that a process that takes over sees the mark.
