@@ -71,4 +71,6 @@ def _frozen_picks(db: Session, issue: Issue, edition: Edition, number: int) -> t
     row = db.execute(mine).one_or_none()
     if row is None:
         return None
-    return tuple(edition.blocks[place].pick_id for place in topics.variant_positions(row[0], len(edition.blocks)))
+    return tuple(
+        edition.blocks[place].pick_id for place in topics.variant_positions(row[0], len(edition.blocks))
+    )

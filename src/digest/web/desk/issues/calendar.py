@@ -65,7 +65,7 @@ def calendar() -> str:
     with services().db.read() as db:
         current = current_publication.get(db)
         all_publications = bool(request.args.get("all"))
-        shown_publications = publications.listing(db) if all_publications else [current]
+        shown_publications = publications.list_publications(db) if all_publications else [current]
         first = _requested_month(request.args.get("month"), now, current.zone)
         days = _days_of_grid(first)
         entries: dict[date, list[CalendarEntry]] = defaultdict(list)

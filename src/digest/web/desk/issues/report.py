@@ -15,7 +15,7 @@ from digest.delivery.ledger.models import Delivery, Outcome
 from digest.delivery.release import control
 from digest.editorial import transitions
 from digest.editorial.models import Issue, State, User
-from digest.tracking.counts import counts as tracked
+from digest.tracking.counts import count_issue as tracked
 from digest.web.desk import current_publication
 from digest.web.desk.issues import blueprint, outcome_bar, report_charts
 from digest.web.desk.view_helpers import flash_done, redirect_to, render_page, services

@@ -55,8 +55,8 @@ def early_activity(db: Session, issue: Issue) -> EarlyActivity | None:
     """The first 48 hours of an issue; None before it has started."""
     if issue.started_at is None:
         return None
-    by_hour = tracking.by_hour(db, issue.id, issue.started_at, CHART_HOURS)
-    left = tracking.left(db, issue.id, issue.started_at)
+    by_hour = tracking.count_by_hour(db, issue.id, issue.started_at, CHART_HOURS)
+    left = tracking.count_unsubscribes(db, issue.id, issue.started_at)
     leaving = [left.by_hour.get(hour, 0) for hour in range(CHART_HOURS)]
     raw, human = [pair[0] for pair in by_hour], [pair[1] for pair in by_hour]
     return EarlyActivity(
@@ -106,7 +106,7 @@ def _recent_issues(db: Session, issue: Issue) -> list[Issue]:
 
 
 def _issue_metrics(db: Session, last: Sequence[Issue]) -> list[IssueMetrics]:
-    tracked = tracking.of_issues(db, [issue.id for issue in last])
+    tracked = tracking.count_issues(db, [issue.id for issue in last])
     finished = count_accepted_and_failed(db, [issue.id for issue in last if issue.state == State.SENT])
     rows = []
     for issue in last:
