@@ -177,7 +177,7 @@ def test_it_comes_back_from_the_record_as_it_was() -> None:
 
 
 def test_bytes_of_something_else_are_refused() -> None:
-    with pytest.raises(BadInput, match="no pressed issue"):
+    with pytest.raises(BadInput, match="not a compiled issue"):
         CompiledIssue.from_bytes(b"digest-pressed-0\n")
 
 
