@@ -6,28 +6,22 @@ costs one round trip; a relay that does not offer PIPELINING is spoken to one co
 
 import re
 import socket
-import ssl
-import time
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 
+from digest.smtp import event_loop
 from digest.smtp.mail import ConnectionLost, DeliveryObserver, Mail, MessageCancelled
 from digest.smtp.replies import CLOSING, START_MAIL_INPUT, Reply, Stage
-from digest.turns import Coroutine, Sleep, run_until_complete, wait_readable, wait_writable
+from digest.smtp.stream import MAX_LINE_BYTES, ProtocolError, SocketStream, WriteFailed
 
 # RFC 5321, 4.5.3.2. Waiting too briefly for the last reply is how mails get sent twice.
 COMMAND_SECONDS = 300.0
 DATA_SECONDS = 120.0
-WRITE_SECONDS = 180.0
 FINAL_SECONDS = 600.0
-STOP_SECONDS = 8.0  # for the mail in flight once this process is asked to stop
-MAX_LINE_BYTES = 4096  # RFC 5321 says 512; real relays write more
 MAX_REPLY_LINES = 100
 MAX_ADDRESS_BYTES = 254
 # No control character, space or bracket: nothing that could end the address or the line.
 _ADDRESS = re.compile(rb"[^\x00-\x20\x7f<>@]{1,64}@[A-Za-z0-9.\-\[\]:]{1,255}")
 _UTF8_ADDRESS = re.compile(rb"[^\x00-\x20\x7f<>@]+@[^\x00-\x20\x7f<>@]+")
-_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 _USUAL_REPLIES = (b"250 ", b"250 ", b"354 ")  # to MAIL, RCPT and DATA, as nearly always
@@ -44,53 +38,44 @@ class SmtpConnection:
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         """`features` are what EHLO offered, in lower case; `stopping` tells whether this process was asked to stop."""
-        self._sock, self._stopping = sock, stopping
+        self._stream = SocketStream(sock, stopping)
+        self._received_lines = self._stream.lines
         self._pipelining = "pipelining" in features
         self._size = "size" in features
         self._utf8 = "smtputf8" in features
-        self._received_lines: deque[bytes] = deque()
-        self._partial_line = b""
         self._checked_sender = b""  # validated already
         self._needs_reset = False  # RSET is due before the next MAIL
-        sock.setblocking(False)
-        self._readable, self._writable = wait_readable(sock.fileno()), wait_writable(sock.fileno())
-        # TLS may have buffered more than it returned; then the socket would not wake us.
-        self._reads_eagerly = isinstance(sock, ssl.SSLSocket)
 
-    def send_all_blocking(self, mails: Iterable[Mail | Sleep | None], observer: DeliveryObserver) -> None:
+    def send_all_blocking(self, mails: Iterable[Mail | None], observer: DeliveryObserver) -> None:
         """`send_all`, run to its end in this thread."""
-        run_until_complete(self.send_all(mails, observer))
+        event_loop.run(self.send_all(_each(mails), observer))
 
-    def send_all(self, mails: Iterable[Mail | Sleep | None], observer: DeliveryObserver) -> Coroutine[None]:
+    async def send_all(self, mails: AsyncIterable[Mail | None], observer: DeliveryObserver) -> None:
         """Send each of `mails`, in order. None among them means: finish what is in flight, more comes later.
 
-        A Sleep among them is waited for. Raises ConnectionLost when the relay closed the connection or it broke.
+        Raises ConnectionLost when the relay closed the connection or it broke.
         Whatever else `mails` or `observer` raises passes through; then, and after ConnectionLost, call `close`.
         """
-        ready: Mail | None = None  # the relay waits for this one's body
-        for mail in mails:
-            if isinstance(mail, Sleep):
-                yield mail
-                continue
-            if mail is not None and (wrong := self._reject_unwritable(mail)):
-                observer.answered(mail, Stage.RCPT, wrong)
-                continue
-            ready = yield from self._advance(ready, mail, observer)
-        if ready is not None:
-            yield from self._advance(ready, None, observer)
+        with self._stream.attached():
+            await self._send_all(mails, observer)
 
     def quit(self) -> None:
         """Send QUIT without waiting for the reply, and close."""
-        try:
-            self._sock.sendall(b"QUIT\r\n")
-        except OSError:
-            pass
-        finally:
-            self.close()
+        self._stream.send_and_close(b"QUIT\r\n")
 
     def close(self) -> None:
         """Drop the connection, whatever its state."""
-        self._sock.close()
+        self._stream.close()
+
+    async def _send_all(self, mails: AsyncIterable[Mail | None], observer: DeliveryObserver) -> None:
+        ready: Mail | None = None  # the relay waits for this one's body
+        async for mail in mails:
+            if mail is not None and (wrong := self._reject_unwritable(mail)):
+                observer.answered(mail, Stage.RCPT, wrong)
+                continue
+            ready = await self._advance(ready, mail, observer)
+        if ready is not None:
+            await self._advance(ready, None, observer)
 
     def _reject_unwritable(self, mail: Mail) -> Reply | None:
         if mail.utf8:
@@ -107,24 +92,24 @@ class SmtpConnection:
             self._checked_sender = mail.sender
         return None
 
-    def _advance(
+    async def _advance(
         self, ready: Mail | None, following: Mail | None, observer: DeliveryObserver
-    ) -> Coroutine[Mail | None]:
+    ) -> Mail | None:
         """Write the body of `ready` and the envelope of `following`; return `following` if its body may follow."""
         coming = (following,) if following is not None else ()
         together = self._pipelining and following is not None
         envelope = self._envelope_commands(following) if following is not None and together else b""
         if ready is not None:
-            yield from self._send_body(ready, envelope, coming, observer)
+            await self._send_body(ready, envelope, coming, observer)
             envelope = b""
         if following is None:
             return None
         try:
             if together:
-                stage, reply = yield from self._read_pipelined_replies(envelope)
+                stage, reply = await self._read_pipelined_replies(envelope)
             else:
-                stage, reply = yield from self._send_envelope_stepwise(following)
-        except (OSError, _ProtocolError) as error:
+                stage, reply = await self._send_envelope_stepwise(following)
+        except (OSError, ProtocolError) as error:
             raise ConnectionLost(_describe(error), unsent=coming) from None
         if reply.code == CLOSING or (stage is Stage.MAIL and reply.is_transient):
             raise ConnectionLost(f"the relay closes the connection: {reply}", reply, coming, stage)
@@ -133,9 +118,9 @@ class SmtpConnection:
         observer.answered(following, stage, reply)
         return None
 
-    def _send_body(
+    async def _send_body(
         self, mail: Mail, after: bytes, coming: tuple[Mail, ...], observer: DeliveryObserver
-    ) -> Coroutine[None]:
+    ) -> None:
         data = mail.data
         if not mail.no_dot_stuffing and (data[:1] == b"." or b"\r\n." in data):
             data = data.replace(b"\r\n.", b"\r\n..")
@@ -146,17 +131,17 @@ class SmtpConnection:
         except MessageCancelled as why:
             raise ConnectionLost(str(why), unsent=coming, cancelled=True) from None
         try:
-            written = self._send_now(out)
+            written = self._stream.send_now(out)
             if written < len(out):  # nearly always the kernel accepts it at once
-                yield from self._write_rest(out, written)
+                await self._stream.write_rest(out, written)
             observer.while_waiting_for_reply()
-            reply = yield from self._read_reply(FINAL_SECONDS)
-        except _WriteFailed as error:
+            reply = await self._read_reply(FINAL_SECONDS)
+        except WriteFailed as error:
             if error.written <= len(data):  # without its final dot no relay can have accepted it
                 raise ConnectionLost(_describe(error), unsent=(mail, *coming)) from None
             observer.lost(mail, _describe(error))
             raise ConnectionLost(_describe(error), unsent=coming) from None
-        except (OSError, _ProtocolError) as error:
+        except (OSError, ProtocolError) as error:
             observer.lost(mail, _describe(error))
             raise ConnectionLost(_describe(error), unsent=coming) from None
         observer.answered(mail, Stage.BODY, reply)
@@ -171,10 +156,10 @@ class SmtpConnection:
         size = b" SIZE=%d" % len(mail.data) if self._size else b""
         return b"MAIL FROM:<%s>%s%s\r\n" % (mail.sender, size, b" SMTPUTF8" if mail.utf8 else b"")
 
-    def _read_pipelined_replies(self, unwritten: bytes) -> Coroutine[tuple[Stage, Reply]]:
+    async def _read_pipelined_replies(self, unwritten: bytes) -> tuple[Stage, Reply]:
         """The reply that decides about an envelope, after reading every reply to it."""
         if unwritten:
-            yield from self._write(unwritten)
+            await self._stream.write(unwritten)
         if (
             not self._needs_reset
             and len(self._received_lines) >= len(_USUAL_REPLIES)
@@ -184,15 +169,15 @@ class SmtpConnection:
                 self._received_lines.popleft()
             return Stage.DATA, _CONTINUE
         if self._needs_reset:
-            yield from self._read_reply(COMMAND_SECONDS)
+            await self._read_reply(COMMAND_SECONDS)
             self._needs_reset = False
-        sender = yield from self._read_reply(COMMAND_SECONDS)
+        sender = await self._read_reply(COMMAND_SECONDS)
         if sender.code == CLOSING:
             return Stage.MAIL, sender
-        recipient = yield from self._read_reply(COMMAND_SECONDS)
+        recipient = await self._read_reply(COMMAND_SECONDS)
         if recipient.code == CLOSING:
             return Stage.RCPT, recipient
-        data = yield from self._read_reply(DATA_SECONDS)
+        data = await self._read_reply(DATA_SECONDS)
         refused = _first_refusal(sender, recipient)
         if refused is None:
             self._needs_reset = data.code != START_MAIL_INPUT
@@ -200,14 +185,14 @@ class SmtpConnection:
         if (
             data.code == START_MAIL_INPUT
         ):  # RFC 2920, 3.1: accepted without a recipient; it must be ended all the same
-            yield from self._write(b".\r\n")
-            yield from self._read_reply(FINAL_SECONDS)
+            await self._stream.write(b".\r\n")
+            await self._read_reply(FINAL_SECONDS)
         self._needs_reset = True
         return refused
 
-    def _send_envelope_stepwise(self, mail: Mail) -> Coroutine[tuple[Stage, Reply]]:
+    async def _send_envelope_stepwise(self, mail: Mail) -> tuple[Stage, Reply]:
         if self._needs_reset:
-            yield from self._command(b"RSET\r\n", COMMAND_SECONDS)
+            await self._command(b"RSET\r\n", COMMAND_SECONDS)
             self._needs_reset = False
         steps = (
             (Stage.MAIL, self._mail_command(mail), COMMAND_SECONDS),
@@ -215,104 +200,48 @@ class SmtpConnection:
             (Stage.DATA, b"DATA\r\n", DATA_SECONDS),
         )
         for stage, command, seconds in steps:
-            decided = stage, (yield from self._command(command, seconds))
+            decided = stage, (await self._command(command, seconds))
             if not decided[1].is_positive:
                 break
         self._needs_reset = decided[1].code != START_MAIL_INPUT
         return decided
 
-    def _command(self, command: bytes, seconds: float) -> Coroutine[Reply]:
-        yield from self._write(command)
-        return (yield from self._read_reply(seconds))
+    async def _command(self, command: bytes, seconds: float) -> Reply:
+        await self._stream.write(command)
+        return await self._read_reply(seconds)
 
-    def _write(self, data: bytes) -> Coroutine[None]:
-        written = self._send_now(data)
-        if written < len(data):
-            yield from self._write_rest(data, written)
-
-    def _send_now(self, data: bytes | memoryview, before: int = 0) -> int:
-        """Write what fits now. Raises _WriteFailed, which says how much was written before the connection broke."""
-        try:
-            return self._sock.send(data)
-        except _WOULD_BLOCK:
-            return 0
-        except OSError as error:
-            raise _WriteFailed(str(error), before) from None
-
-    def _write_rest(self, data: bytes, written: int) -> Coroutine[None]:
-        view, until = memoryview(data), time.monotonic() + WRITE_SECONDS
-        while written < len(data):
-            yield self._writable
-            more = self._send_now(view[written:], written)
-            if not more and time.monotonic() > (until := self._deadline(until)):
-                raise _WriteFailed("the relay stopped reading", written)
-            written += more
-
-    def _read_reply(self, seconds: float) -> Coroutine[Reply]:
-        line = (
-            self._received_lines.popleft() if self._received_lines else (yield from self._read_line(seconds))
-        )
+    async def _read_reply(self, seconds: float) -> Reply:
+        line = await self._next_line(seconds)
         if line[3:4] == b" " and line[:3].isdigit():  # a single line, as nearly always
             return Reply(int(line[:3]), _reply_text(line))
         self._received_lines.appendleft(line)
-        return (yield from self._read_multiline_reply(seconds))
+        return await self._read_multiline_reply(seconds)
 
-    def _read_multiline_reply(self, seconds: float) -> Coroutine[Reply]:
+    async def _read_multiline_reply(self, seconds: float) -> Reply:
         texts: list[str] = []
         while len(texts) < MAX_REPLY_LINES:
-            line = (
-                self._received_lines.popleft()
-                if self._received_lines
-                else (yield from self._read_line(seconds))
-            )
+            line = await self._next_line(seconds)
             head, mark = line[:3], line[3:4]
             if not head.isdigit() or mark not in {b" ", b"-", b""}:
-                raise _ProtocolError(f"the relay does not speak SMTP: {line[:60]!r}")
+                raise ProtocolError(f"the relay does not speak SMTP: {line[:60]!r}")
             texts.append(_reply_text(line))
             if mark != b"-":
                 return Reply(int(head), " ".join(texts))
-        raise _ProtocolError("a reply of the relay has no end")
+        raise ProtocolError("a reply of the relay has no end")
 
-    def _read_line(self, seconds: float) -> Coroutine[bytes]:
-        """Wait until the relay has sent a whole line."""
-        until = time.monotonic() + seconds
-        if not self._reads_eagerly:
-            yield self._readable
-        while not self._received_lines:
-            try:
-                data = self._sock.recv(65536)
-            except _WOULD_BLOCK as wait:
-                until = self._deadline(until)
-                if time.monotonic() > until:
-                    raise TimeoutError("the relay did not answer in time") from None
-                yield self._writable if isinstance(wait, ssl.SSLWantWriteError) else self._readable
-                continue
-            if not data:
-                raise ConnectionResetError("the relay closed the connection")
-            *whole, self._partial_line = (self._partial_line + data).replace(b"\r", b"").split(b"\n")
-            if len(self._partial_line) > MAX_LINE_BYTES:
-                raise _ProtocolError("a line of the relay has no end")
-            self._received_lines.extend(whole)
-        return self._received_lines.popleft()
+    async def _next_line(self, seconds: float) -> bytes:
+        lines = self._received_lines
+        return lines.popleft() if lines else await self._stream.read_line(seconds)
 
-    def _deadline(self, until: float) -> float:
-        """How long to go on waiting: a process that was asked to stop waits less."""
-        return min(until, time.monotonic() + STOP_SECONDS) if self._stopping() else until
+
+async def _each(mails: Iterable[Mail | None]) -> AsyncIterator[Mail | None]:
+    for mail in mails:
+        yield mail
 
 
 def _reply_text(line: bytes) -> str:
     """The text after the code."""
     return line[4:MAX_LINE_BYTES].decode("utf-8", "replace").replace("\0", " ")
-
-
-class _ProtocolError(Exception):
-    pass
-
-
-class _WriteFailed(OSError):
-    def __init__(self, why: str, written: int) -> None:
-        super().__init__(why)
-        self.written = written
 
 
 def _first_refusal(sender: Reply, recipient: Reply) -> tuple[Stage, Reply] | None:

@@ -10,11 +10,11 @@ from contextlib import contextmanager, suppress
 from functools import cache
 
 from digest.errors import DigestError
-from digest.smtp.client import STOP_SECONDS, SmtpConnection
+from digest.smtp.client import SmtpConnection
 from digest.smtp.mail import ConnectionLost
 from digest.smtp.replies import SERVICE_READY, Reply, Stage
+from digest.smtp.stream import STOP_SECONDS, WAKE_UP_SECONDS
 from digest.smtp.url import Relay
-from digest.turns import WAKE_UP_SECONDS
 
 CONNECT_SECONDS = 30.0  # from dialling to login: no mail is in flight, and another attempt costs nothing
 

@@ -19,7 +19,7 @@ from digest.delivery.sending.send_context import SendContext
 from digest.smtp.client import SmtpConnection
 from digest.smtp.connect import RelayRefused, connect
 from digest.smtp.mail import ConnectionLost, Mail, MessageCancelled
-from digest.smtp.replies import Reply, Stage
+from digest.smtp.replies import CLOSING, OK, Reply, Stage
 
 SLEEP_SECONDS = 0.2  # between two checks whether the run is over, while waiting for a permit
 MAX_BARREN_CONNECTIONS = 2  # connections in a row that broke before a single mail was accepted
@@ -39,9 +39,8 @@ class Connection:
         self._recorder, self._group_size = OutcomeRecorder(context), AdaptiveGroupSize()
         self._batch: BatchInProgress | None = None
         self._closed_by_choice = False  # the last connection was dropped over one recipient, who waits now
-        self._closed_over: tuple[int, int] | None = (
-            None  # batch and seq of the delivery at which the relay closed
-        )
+        # Batch and seq of the delivery at which the relay closed.
+        self._closed_over: tuple[int, int] | None = None
 
     async def run(self) -> None:
         """Send until nothing is due or the run is over. Raises what the database raises, without losing anything."""
@@ -83,7 +82,7 @@ class Connection:
             await line.send_all(self._mails(), self)
         except ConnectionLost as lost:
             self._requeue_unsent(lost)
-            if lost.reply.code and lost.reply.code != 421:  # noqa: PLR2004 a 4yz reply to MAIL: we have too many connections
+            if lost.reply.code not in {0, CLOSING}:  # 4yz to MAIL: we have too many connections
                 self._recorder.stop = self._recorder.stop or RelayStop(
                     ReplyMeaning.BUSY, lost.reply, Stage.MAIL
                 )
@@ -186,7 +185,7 @@ class Connection:
         batch = self._batch
         assert batch is not None
         row = batch.in_flight.pop(mail.token)
-        if reply.code == 250 and stage is Stage.BODY:  # noqa: PLR2004 the common case
+        if reply.code == OK and stage is Stage.BODY:  # the common case
             meaning, reason = ReplyMeaning.ACCEPTED, ""
         else:
             meaning, reason, _ = replies.classify_reply(stage, reply)
@@ -215,7 +214,9 @@ class Connection:
         return self._batch is not None
 
     async def _next_batch(self) -> bool:
-        """Release the batch, all of which is answered, and claim another for the same connection."""
+        """Release the batch, all of which is answered, and claim another for the same connection, unless it must stop."""
+        if self._recorder.stop is not None:
+            return False
         await self._release()
         return await self._claim()
 

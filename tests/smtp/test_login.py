@@ -10,8 +10,9 @@ import pytest
 from tests.relay import Relay, Script
 
 from digest.errors import BadSetting
-from digest.smtp.client import LineLost
-from digest.smtp.connect import Refused, connect, relay_from_url
+from digest.smtp.connect import RelayRefused, connect
+from digest.smtp.mail import ConnectionLost
+from digest.smtp.url import relay_from_url
 
 
 def url(relay: Relay, user: str, options: str) -> str:
@@ -22,14 +23,14 @@ def url(relay: Relay, user: str, options: str) -> str:
 def test_a_password_lets_in_and_a_wrong_one_does_not(how: str) -> None:
     with Relay(Script(users={"me": "se cret"})) as relay:
         connect(relay_from_url(url(relay, "me:se%20cret", f"auth={how}"))).close()
-        with pytest.raises(Refused, match="535"):
+        with pytest.raises(RelayRefused, match="535"):
             connect(relay_from_url(url(relay, "me:wrong", f"auth={how}")))
     assert relay.users == ["me"]
 
 
 def test_a_refusal_holds_no_null_character_for_a_database_would_not_take_it() -> None:
     script = Script(users={"me": "secret"}, greeting="554 go\0away")
-    with Relay(script) as relay, pytest.raises(Refused, match="554 go away") as refused:
+    with Relay(script) as relay, pytest.raises(RelayRefused, match="554 go away") as refused:
         connect(relay_from_url(url(relay, "me:secret", "")))
     assert "\0" not in refused.value.reply.text
 
@@ -45,10 +46,10 @@ def test_a_token_lets_in_and_is_read_anew_each_time(tmp_path: Path) -> None:
     file = tmp_path / "token"
     with Relay(Script(users={"me@example.org": "ya29.fresh"}, logins=("XOAUTH2",))) as relay:
         account = relay_from_url(url(relay, "me%40example.org", f"auth=xoauth2&token_file={file}"))
-        with pytest.raises(Refused, match="cannot be read"):
+        with pytest.raises(RelayRefused, match="cannot be read"):
             connect(account)
         file.write_text("ya29.stale\n")
-        with pytest.raises(Refused, match="535"):
+        with pytest.raises(RelayRefused, match="535"):
             connect(account)
         assert relay.users == []
         file.write_text("ya29.fresh\n")
@@ -61,18 +62,21 @@ def test_a_file_without_a_token_is_a_refusal(tmp_path: Path, token: str) -> None
     (tmp_path / "token").write_text(token)
     with (
         Relay(Script(users={"me": "x"}, logins=("XOAUTH2",))) as relay,
-        pytest.raises(Refused, match="no token"),
+        pytest.raises(RelayRefused, match="no token"),
     ):
         connect(relay_from_url(url(relay, "me", f"auth=xoauth2&token_file={tmp_path / 'token'}")))
 
 
 def test_a_way_in_that_is_not_offered_is_a_refusal() -> None:
-    with Relay(Script(users={"me": "x"}, logins=("LOGIN",))) as relay, pytest.raises(Refused, match="PLAIN"):
+    with (
+        Relay(Script(users={"me": "x"}, logins=("LOGIN",))) as relay,
+        pytest.raises(RelayRefused, match="PLAIN"),
+    ):
         connect(relay_from_url(url(relay, "me:x", "auth=plain")))
 
 
 def test_a_password_that_is_not_ascii_is_a_refusal() -> None:
-    with Relay(Script(users={"me": "x"})) as relay, pytest.raises(Refused, match="ASCII"):
+    with Relay(Script(users={"me": "x"})) as relay, pytest.raises(RelayRefused, match="ASCII"):
         connect(relay_from_url(url(relay, "me:%C3%A4", "auth=plain")))
 
 
@@ -170,7 +174,7 @@ def test_a_certificate_must_be_trusted_and_bear_the_name(
         if good:
             connect(account, context=context).close()
         else:
-            with pytest.raises(Refused, match="certificate"):
+            with pytest.raises(RelayRefused, match="certificate"):
                 connect(account, context=context)
         thread.join(10)
 
@@ -178,5 +182,5 @@ def test_a_certificate_must_be_trusted_and_bear_the_name(
 def test_a_relay_that_is_away_is_no_refusal() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with pytest.raises(LineLost):
+    with pytest.raises(ConnectionLost):
         connect(relay_from_url(f"smtp://127.0.0.1:{port}"))

@@ -5,8 +5,11 @@ from tests.relay import Relay, Script
 
 from digest.db import utcnow
 from digest.errors import BadSetting
-from digest.smtp.client import LineLost, Mail, Reply, Stage
-from digest.smtp.connect import Refused, compose, connect, relay_from_url
+from digest.render.compose import compose
+from digest.smtp.connect import RelayRefused, connect
+from digest.smtp.mail import ConnectionLost, Mail
+from digest.smtp.replies import Reply, Stage
+from digest.smtp.url import relay_from_url
 
 
 class Notes:
@@ -16,26 +19,26 @@ class Notes:
         self.said: list[tuple[int, Stage, Reply]] = []
         self.gone: list[int] = []
 
-    def handing_over(self, mail: Mail) -> None:
+    def before_body(self, mail: Mail) -> None:
         pass
 
-    def meanwhile(self) -> None: ...
+    def while_waiting_for_reply(self) -> None: ...
 
     def answered(self, mail: Mail, stage: Stage, reply: Reply) -> None:
-        self.said.append((mail.key, stage, reply))
+        self.said.append((mail.token, stage, reply))
 
     def lost(self, mail: Mail, why: str) -> None:
-        self.gone.append(mail.key)
+        self.gone.append(mail.token)
 
 
 def mail(key: int, to: bytes = b"", data: bytes = b"Subject: x\r\n\r\nhello\r\n") -> Mail:
-    return Mail(b"us@example.org", to or b"r%d@example.org" % key, data, key=key)
+    return Mail(b"us@example.org", to or b"r%d@example.org" % key, data, token=key)
 
 
 def talk(relay: Relay, mails: list[Mail | None]) -> Notes:
     notes, line = Notes(), connect(relay_from_url(relay.url))
     try:
-        line.converse(iter(mails), notes)
+        line.send_all_blocking(iter(mails), notes)
     finally:
         line.quit()
     return notes
@@ -121,7 +124,7 @@ def test_with_pipelining_a_mail_costs_one_round_trip() -> None:
 )
 def test_an_address_that_could_end_its_line_never_reaches_the_wire(to: bytes) -> None:
     with Relay() as relay:
-        broken = Mail(b"us@example.org", to, b"Subject: x\r\n\r\nx\r\n", key=1)
+        broken = Mail(b"us@example.org", to, b"Subject: x\r\n\r\nx\r\n", token=1)
         notes = talk(relay, [broken, mail(2)])
     assert [(key, reply.code) for key, _, reply in notes.said] == [(1, 553), (2, 250)]
     assert relay.recipients == ["r2@example.org"]
@@ -136,7 +139,7 @@ def test_a_reply_of_several_lines_is_one_reply() -> None:
 def test_a_server_that_does_not_speak_smtp_is_left() -> None:
     with (
         Relay(Script(every_mail="hello there")) as relay,
-        pytest.raises(LineLost, match="does not speak SMTP"),
+        pytest.raises(ConnectionLost, match="does not speak SMTP"),
     ):
         talk(relay, [mail(1)])
 
@@ -144,13 +147,13 @@ def test_a_server_that_does_not_speak_smtp_is_left() -> None:
 def test_a_server_that_never_ends_its_reply_is_left() -> None:
     with (
         Relay(Script(every_mail="\r\n".join(["250-more"] * 500))) as relay,
-        pytest.raises(LineLost, match="end"),
+        pytest.raises(ConnectionLost, match="end"),
     ):
         talk(relay, [mail(1)])
 
 
 def test_a_refused_login_is_final_and_a_put_off_one_is_not() -> None:
-    for reply, kind in (("535 5.7.8 no", Refused), ("454 4.7.0 later", LineLost)):
+    for reply, kind in (("535 5.7.8 no", RelayRefused), ("454 4.7.0 later", ConnectionLost)):
         with Relay(Script(login=reply)) as relay:
             url = f"smtp://me:secret@127.0.0.1:{relay.port}"
             with pytest.raises(kind) as caught:
@@ -159,14 +162,14 @@ def test_a_refused_login_is_final_and_a_put_off_one_is_not() -> None:
 
 
 def test_starttls_that_is_required_and_not_offered_is_a_refusal() -> None:
-    with Relay() as relay, pytest.raises(Refused, match="STARTTLS"):
+    with Relay() as relay, pytest.raises(RelayRefused, match="STARTTLS"):
         connect(relay_from_url(relay.url + "?starttls=required"))
 
 
 def test_a_relay_that_is_not_there_is_named_as_such() -> None:
     with Relay() as relay:
         port = relay.port
-    with pytest.raises(LineLost, match="cannot be reached"):
+    with pytest.raises(ConnectionLost, match="cannot be reached"):
         connect(relay_from_url(f"smtp://127.0.0.1:{port}"))
 
 

@@ -1,0 +1,169 @@
+"""The lines that a relay sends and the bytes that it is sent, on a non-blocking socket, with or without TLS.
+
+Not an asyncio transport: after an error the caller has to know how many bytes of a mail the kernel accepted, and a
+transport hides that. asyncio also cannot take over a socket on which smtplib has already started TLS.
+"""
+
+import asyncio
+import socket
+import ssl
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+WRITE_SECONDS = 180.0  # RFC 5321, 4.5.3.2
+STOP_SECONDS = 8.0  # for the mail in flight once this process is asked to stop
+WAKE_UP_SECONDS = 0.5  # between two checks of the deadline while waiting for the relay
+MAX_LINE_BYTES = 4096  # RFC 5321 says 512; real relays write more
+MAX_UNREAD_LINES = 1000
+_READ_BYTES: Final = 65536
+_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class ProtocolError(Exception):
+    """What the relay sends is not SMTP."""
+
+
+class WriteFailed(OSError):
+    """The connection broke after the kernel had accepted `written` bytes."""
+
+    def __init__(self, why: str, written: int) -> None:
+        super().__init__(why)
+        self.written = written
+
+
+class SocketStream:
+    """One connected socket; it reads ahead while attached to the running event loop."""
+
+    def __init__(self, sock: socket.socket, stopping: Callable[[], bool]) -> None:
+        """`stopping` tells whether this process was asked to stop."""
+        sock.setblocking(False)
+        self.lines: deque[bytes] = deque()  # received, without their line ends
+        self._sock, self._stopping = sock, stopping
+        self._partial_line = b""
+        self._waiter: asyncio.Future[None] | None = None
+        self._read_error: Exception | None = None
+        self._reading = False
+        self._loop: asyncio.AbstractEventLoop
+        self._timer: asyncio.TimerHandle
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """Read what the relay sends, for as long as this block runs, in the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._loop.call_soon(self._read)  # TLS may have buffered more than it returned
+        self._wake_up_regularly()
+        try:
+            yield
+        finally:
+            self._timer.cancel()
+            self._stop_reading()
+
+    def close(self) -> None:
+        """Drop the connection, whatever its state."""
+        self._sock.close()
+
+    def send_and_close(self, data: bytes) -> None:
+        """Write what fits now, and close."""
+        try:
+            self._sock.sendall(data)
+        except OSError:
+            pass
+        finally:
+            self.close()
+
+    async def read_line(self, seconds: float) -> bytes:
+        """The next line. Raises OSError when the connection broke or timed out, ProtocolError when it is not SMTP."""
+        deadline = time.monotonic() + seconds
+        while not self.lines:
+            if self._read_error is not None:
+                raise self._read_error
+            await self._wait()
+            if not self.lines and time.monotonic() > (deadline := self._shorten(deadline)):
+                raise TimeoutError("the relay did not answer in time")
+        return self.lines.popleft()
+
+    async def write(self, data: bytes) -> None:
+        """Write all of `data`. Raises WriteFailed."""
+        written = self.send_now(data)
+        if written < len(data):
+            await self.write_rest(data, written)
+
+    def send_now(self, data: bytes | memoryview, before: int = 0) -> int:
+        """Write what fits now; return the number of bytes. Raises WriteFailed, which adds `before` to them."""
+        if self._read_error is not None:  # the relay closed: it would accept the bytes and drop them
+            raise WriteFailed(str(self._read_error), before)
+        try:
+            return self._sock.send(data)
+        except _WOULD_BLOCK:
+            return 0
+        except OSError as error:
+            raise WriteFailed(str(error), before) from None
+
+    async def write_rest(self, data: bytes, written: int) -> None:
+        """Write the part of `data` that `send_now` left. Raises WriteFailed."""
+        view, deadline = memoryview(data), time.monotonic() + WRITE_SECONDS
+        self._loop.add_writer(self._sock, self._wake_up)
+        try:
+            while written < len(data):
+                await self._wait()
+                sent = self.send_now(view[written:], written)
+                if not sent and time.monotonic() > (deadline := self._shorten(deadline)):
+                    raise WriteFailed("the relay stopped reading", written)
+                written += sent
+        finally:
+            self._loop.remove_writer(self._sock)
+
+    def _read(self) -> None:
+        try:
+            if not self._reading:
+                self._loop.add_reader(self._sock, self._read)
+                self._reading = True
+            self._split(self._sock.recv(_READ_BYTES))
+            if isinstance(self._sock, ssl.SSLSocket) and self._sock.pending():
+                self._loop.call_soon(self._read)  # the socket itself may never become readable again
+        except ssl.SSLWantWriteError:
+            self._stop_reading()  # until the next regular wake-up; otherwise the loop would spin
+            return
+        except _WOULD_BLOCK:
+            return
+        except (OSError, ProtocolError, ValueError) as error:
+            self._read_error = error
+            self._stop_reading()
+        self._wake_up()
+
+    def _split(self, data: bytes) -> None:
+        if not data:
+            raise ConnectionResetError("the relay closed the connection")
+        *whole, self._partial_line = (self._partial_line + data).replace(b"\r", b"").split(b"\n")
+        if len(self._partial_line) > MAX_LINE_BYTES:
+            raise ProtocolError("a line of the relay has no end")
+        self.lines.extend(whole)
+        if len(self.lines) > MAX_UNREAD_LINES:
+            raise ProtocolError("the relay sends more lines than it was asked for")
+
+    def _stop_reading(self) -> None:
+        if self._reading:
+            self._loop.remove_reader(self._sock)
+            self._reading = False
+
+    async def _wait(self) -> None:
+        waiter = self._waiter = self._loop.create_future()
+        await waiter
+
+    def _wake_up(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _wake_up_regularly(self) -> None:
+        self._timer = self._loop.call_later(WAKE_UP_SECONDS, self._wake_up_regularly)
+        if not self._reading and self._read_error is None:
+            self._loop.call_soon(self._read)
+        self._wake_up()
+
+    def _shorten(self, deadline: float) -> float:
+        """How long to go on waiting: a process that was asked to stop waits less."""
+        return min(deadline, time.monotonic() + STOP_SECONDS) if self._stopping() else deadline
