@@ -1,4 +1,4 @@
-# The wheel is built in one image and installed in another: no compiler, no checkout, no root in what runs.
+# Built in one image and installed in another: the runtime has no compiler, no checkout and no root.
 FROM python:3.13-slim AS build
 RUN pip install --no-cache-dir 'uv>=0.9,<1'
 ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1

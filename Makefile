@@ -1,4 +1,4 @@
-# Every target sets up what it needs. `make help` lists them.
+# Every target installs what it needs. `make help` lists them.
 .DEFAULT_GOAL := help
 export UV_PYTHON_DOWNLOADS := never
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
@@ -7,12 +7,12 @@ WORKERS ?= 2
 
 .PHONY: help setup demo up test check bench format migration screenshots wheel clean
 
-help: ## say what each target does
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .venv/.ready ## make .venv with everything in it; needs Python 3.11 or newer and nothing else
+setup: .venv/.ready ## install everything into .venv; needs only Python 3.11 or newer
 
-# The first Python of 3.11 or newer that can make a venv: Debian packs that apart.
+# The first Python 3.11 or newer that can create a venv, which Debian packages separately.
 .tools/bin/uv:
 	@for python in $(PYTHON) python3 python3.13 python3.12 python3.11 python3.14 python; do \
 	  $$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
@@ -23,15 +23,15 @@ setup: .venv/.ready ## make .venv with everything in it; needs Python 3.11 or ne
 	@$(UV) sync --frozen --quiet
 	@touch $@
 
-demo: setup ## the whole job on sample data, served at http://127.0.0.1:8000 (PORT=…)
+demo: setup ## try digest on sample data at http://127.0.0.1:8000 (PORT=…)
 	@$(BIN)/digest demo $(if $(PORT),--port $(PORT))
 
 up: setup ## run digest on this machine (PORT=…)
 	@$(BIN)/digest up $(if $(PORT),--port $(PORT))
 
-test: setup ## every test, on both databases, with a real browser
+test: setup ## run all tests with branch coverage (ARGS="tests/web -k name" runs some, without coverage)
 	@.ci/tools $(BIN)/python
-	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(if $(ARGS),$(ARGS),--cov --cov-report=term:skip-covered)
 
 check: setup ## lint, format, types, import contracts, migrations
 	@$(BIN)/ruff check .
@@ -40,22 +40,22 @@ check: setup ## lint, format, types, import contracts, migrations
 	@$(BIN)/lint-imports
 	@$(BIN)/python .ci/migrations check
 
-bench: setup ## measure, each figure beside its bar and a reference (ONLY=send,slow,memory,freeze,letter,look,desk,import)
+bench: setup ## measure performance against targets and references (ONLY=send,slow,memory,freeze,letter,look,desk,import)
 	@$(BIN)/python -m bench
 
-format: setup ## put the code into its one shape
+format: setup ## fix lint and format the code
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
-migration: setup ## write a migration from the models (SAYS="what it does")
+migration: setup ## generate a migration from the models (SAYS="what it does")
 	@$(BIN)/python .ci/migrations write "$(SAYS)"
 
-screenshots: setup ## make the pictures in docs/pictures anew
+screenshots: setup ## regenerate the pictures in docs/pictures
 	@.ci/tools $(BIN)/python
 	@$(BIN)/python -m bench.pictures
 
 wheel: setup ## build the wheel into dist/
 	@$(UV) build --wheel --quiet
 
-clean: ## remove everything that was made
+clean: ## remove everything that was generated
 	@rm -rf .venv .tools var dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

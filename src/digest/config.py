@@ -132,7 +132,7 @@ class Settings(BaseSettings):
 
     @property
     def run_dir(self) -> Path:
-        """The folder for sockets and locks. A Unix socket's path is limited, so a deep home gets a short one in /tmp."""
+        """The folder for sockets and locks. A Unix socket's path is limited: a deep home gets one in /tmp."""
         inside = self.home / "run"
         if len(os.fsencode(inside / "valkey.sock")) <= SOCKET_PATH_BYTES:
             return inside

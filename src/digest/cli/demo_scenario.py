@@ -136,7 +136,7 @@ def _describe_outcomes(services: "Services", issue_id: int) -> str:
     from digest.delivery.ledger.counts import count_outcomes
 
     with services.db.read() as session:
-        found = count_outcomes(session, issue_id)
+        counts = count_outcomes(session, issue_id)
     return (
         f"{counts.planned} planned = {counts.accepted} accepted + {counts.excluded} excluded + {counts.failed} failed "
         f"+ {counts.unknown} unknown + {counts.remaining} remaining"

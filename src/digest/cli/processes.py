@@ -167,10 +167,10 @@ def _process_specs(settings: SettingsView, port: int, workers: int) -> Iterator[
     # A worker finishes and records the message in progress before it exits.
     for number in range(1, workers + 1):
         name = "worker" if number == 1 else f"worker {number}"
-        yield replace(_own_process("worker", settings), name=name, grace=20.0)
+        yield replace(_own_process("worker", settings), name=name, grace_seconds=20.0)
     yield _own_process("beat", settings)
     yield replace(
-        _own_process("web", settings, f"--port={port}"), ready=lambda: _accepts_connections(port), grace=5.0
+        _own_process("web", settings, f"--port={port}"), ready=lambda: _accepts_connections(port), grace_seconds=5.0
     )
 
 

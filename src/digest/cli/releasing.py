@@ -78,7 +78,7 @@ def report(services: Services, number: int, slug: str | None, *, as_json: bool) 
         issue_id = get_issue(session, number, slug).id
         facts = delivery_report(session, issue_id, utcnow()) | issue_output.reader_activity(session, issue_id)
     print_output(
-        found, chain(issue_output.format_report(facts), issue_output.format_reader_activity(facts)), as_json
+        facts, chain(issue_output.format_report(facts), issue_output.format_reader_activity(facts)), as_json
     )
 
 

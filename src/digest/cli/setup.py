@@ -76,7 +76,7 @@ def ensure_publication(session: "Session", fields: dict[str, Any]) -> tuple["Pub
         return publications.create(session, now=utcnow(), **{**defaults, **fields}), True
     if "name" in fields and publication.sender_name == publication.name:  # the sender name was never set
         fields["sender_name"] = fields["name"]
-    return (publications.update(session, found, **fields) if fields else found), False
+    return (publications.update(session, publication, **fields) if fields else publication), False
 
 
 def ensure_owner(session: "Session", address: str | None) -> "User":
@@ -106,7 +106,8 @@ def create_sign_in_link(services: "Services", user: "User") -> str:
     from digest.db import utcnow
     from digest.editorial import users
 
-    return f"{services.base_url}/desk/enter/{users.create_sign_in_token(services.signer, user, utcnow(), LINK_LIFETIME)}"
+    token = users.create_sign_in_token(services.signer, user, utcnow(), LINK_LIFETIME)
+    return f"{services.base_url}/desk/enter/{token}"
 
 
 def prepare_database(context: AppContext) -> str | None:
