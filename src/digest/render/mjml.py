@@ -11,6 +11,7 @@ MAX_DEPTH = 60  # mjml-python kills the process at some hundred levels on a thre
 
 _TAG = re.compile(r"<(/?)([a-zA-Z][\w-]*)[^<>]*?(/?)>")
 _VOID = frozenset({"br", "hr", "img", "input", "meta", "link", "wbr", "col"})
+_LAST_C1_CONTROL = 0x9F
 _REFERENCE = re.compile(r"&#(\d{3,7});")
 
 
@@ -38,7 +39,7 @@ def to_html(source: str) -> str:
 
 def _letter(match: re.Match[str]) -> str:
     number = int(match[1])
-    return chr(number) if number > 0x9F else match[0]  # noqa: PLR2004 below are markup and the C1 controls
+    return chr(number) if number > _LAST_C1_CONTROL else match[0]  # those below are markup and control characters
 
 
 def _depth(source: str) -> int:
