@@ -116,7 +116,7 @@ def test_a_sender_that_could_not_be_looked_at_is_not_said_to_lack_anything(sqlit
         ]
         external_check_queue.claim(session, [asked], NOW)
         external_check_queue.store_result(
-            session, asked, {"trouble": "looking failed here (KeyError)", "unsure": True}, NOW
+            session, asked, {"problem": "the check failed (KeyError)", "is_inconclusive": True}, NOW
         )
         found = external_check_results.collect_results(session, issue, made, OUTSIDE)
     assert [(check.name, check.level) for check in found.findings] == [("sender", Level.NOTE)]
@@ -131,7 +131,7 @@ def test_two_workers_do_not_look_at_the_same_thing(db: Database) -> None:
         assert external_check_queue.list_due(
             session, [one], NOW + external_check_queue.CLAIM_LEASE + timedelta(seconds=1)
         ) == [one]
-        external_check_queue.store_result(session, one, {"trouble": ""}, NOW)
+        external_check_queue.store_result(session, one, {"problem": ""}, NOW)
         assert external_check_queue.list_due(session, [one], NOW) == []
         external_check_queue.request_recheck(session, [one], NOW + timedelta(seconds=1))
         assert external_check_queue.fetch_results(session, [one])[0].checked_at is None
@@ -182,7 +182,7 @@ def test_what_the_dns_says_is_a_finding_with_the_record_to_add_and_on_trial_only
                 if one.kind == "sender"
             ]
             external_check_queue.claim(session, [asked], NOW)
-            external_check_queue.store_result(session, asked, {"proofs": proofs}, NOW)
+            external_check_queue.store_result(session, asked, {"sender_auth": proofs}, NOW)
             checks = {
                 check.name: check
                 for check in external_check_results.collect_results(session, issue, made, OUTSIDE).findings

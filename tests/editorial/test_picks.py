@@ -64,7 +64,7 @@ def test_every_candidate_is_in_or_out_and_never_both(found, wanted, pins, vetoes
     selection = select_picks(found, wanted, pins=pins, vetoes=vetoes)
     inside = [chosen.candidate.comparison_id for chosen in selection.picks]
     outside = [rejected.candidate.comparison_id for rejected in selection.rejected]
-    assert sorted(inside + outside) == sorted(c.comparison for c in found)
+    assert sorted(inside + outside) == sorted(c.comparison_id for c in found)
     assert all(chosen.reason for chosen in selection.picks)
     assert all(rejected.reason for rejected in selection.rejected)
 
@@ -73,7 +73,7 @@ def test_every_candidate_is_in_or_out_and_never_both(found, wanted, pins, vetoes
 def test_pins_stay_and_vetoes_stay_out(found, wanted, pins, vetoes) -> None:
     selection = select_picks(found, wanted, pins=pins, vetoes=vetoes - pins.keys())
     inside = {chosen.candidate.comparison_id for chosen in selection.picks}
-    there = {c.comparison for c in found}
+    there = {c.comparison_id for c in found}
     assert pins.keys() & there <= inside
     assert not inside & (vetoes - pins.keys())
     assert len(inside) <= max(wanted, len(pins.keys() & there))
@@ -82,7 +82,7 @@ def test_pins_stay_and_vetoes_stay_out(found, wanted, pins, vetoes) -> None:
 @given(candidates(), WANTED, IDS)
 def test_no_place_is_left_empty_while_there_is_something_for_it(found, wanted, vetoes) -> None:
     selection = select_picks(found, wanted, vetoes=vetoes)
-    assert len(selection.picks) == min(wanted, len({c.comparison for c in found} - vetoes))
+    assert len(selection.picks) == min(wanted, len({c.comparison_id for c in found} - vetoes))
 
 
 @given(candidates(), WANTED)
@@ -97,7 +97,7 @@ def test_a_tool_comes_twice_only_when_nothing_else_is_there(found, wanted) -> No
 def test_a_pin_keeps_its_place(found, wanted, place) -> None:
     if not found:
         return
-    pinned = found[0].comparison
+    pinned = found[0].comparison_id
     selection = select_picks(found, wanted, pins={pinned: place})
     places = [chosen.candidate.comparison_id for chosen in selection.picks]
     assert places.index(pinned) == min(place, len(places)) - 1
@@ -161,7 +161,7 @@ def test_a_rejected_one_says_where_its_tool_is_already() -> None:
 
 def test_the_reasons_name_what_an_editor_sees() -> None:
     assert reasons.selection_reason(candidate(1, side("X", 75), side("Y"))) == (
-        "The panel is split 3 to 1 on X; Y is 25 points ahead"
+        "The panel is split 3 to 1 on X; Y leads by 25 points"
     )
     assert (
         reasons.selection_reason(candidate(1, side("X"), side("Y")))
@@ -185,4 +185,4 @@ def test_of_one_comparison_in_two_versions_the_newest_counts() -> None:
 def test_one_that_must_give_way_to_a_pin_is_told_so() -> None:
     better, pinned = candidate(1, side("A", 50), side("B")), candidate(2, side("C"), side("D"), days=300)
     selection = select_picks([better, pinned], 1, pins={2: 1})
-    assert selection.rejected[0].reason == "Ranked 1 of 2, but what an editor pinned or noted keeps its place"
+    assert selection.rejected[0].reason == "Ranked 1 of 2, but pinned picks and picks with a note keep their places"

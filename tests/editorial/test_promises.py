@@ -18,7 +18,7 @@ BERLIN = "Europe/Berlin"
 def test_the_hold_and_what_a_machine_that_is_down_means_are_said_with_their_hours() -> None:
     held, late, checked = schedule_notes.schedule_notes("2026-12-01 09:00", BERLIN, 10)
     assert "10 minutes, until 09:10" in held
-    assert "If nothing runs here at 09:00, it goes out as soon as something does, until 15:00" in late
+    assert "If the server is down at 09:00, sending starts as soon as it is back, until 15:00" in late
     assert "checked once more" in checked
     assert len(schedule_notes.schedule_notes("2026-12-01 09:00", BERLIN, 0)) == 2
 
@@ -43,8 +43,8 @@ def test_the_promise_is_kept_to_the_minute(db: Database) -> None:
 @pytest.mark.parametrize(
     ("on", "says"),
     [
-        ("2027-03-28 02:30", "02:30 does not exist that day in Europe/Berlin: it goes out at 03:00."),
-        ("2026-10-25 02:30", "02:30 comes twice that day in Europe/Berlin: it goes out the first time."),
+        ("2027-03-28 02:30", "02:30 does not exist on that day in Europe/Berlin. The issue is sent at 03:00."),
+        ("2026-10-25 02:30", "02:30 happens twice on that day in Europe/Berlin. The issue is sent the first time."),
         ("2026-10-25 04:30", None),
     ],
 )
@@ -59,5 +59,5 @@ def test_an_hour_that_cannot_be_read_is_refused() -> None:
 
 
 def test_without_a_hold_nothing_takes_it_back_and_that_is_said() -> None:
-    assert "nothing takes it back" in schedule_notes.send_now_notes(0)[0]
+    assert "cannot be recalled" in schedule_notes.send_now_notes(0)[0]
     assert "1 minute everything" in schedule_notes.send_now_notes(1)[0]

@@ -64,4 +64,4 @@ def test_what_blocks_is_never_let_pass(sqlite: Database) -> None:
 def test_a_size_that_grows_by_a_word_is_the_same_finding() -> None:
     one = Finding("size", Level.WARNING, "91 kB", "Shorten it.", fingerprint_key="45")
     assert one.fingerprint == replace(one, text="91.4 kB").fingerprint
-    assert one.fingerprint != replace(one, bound="46").fingerprint
+    assert one.fingerprint != replace(one, fingerprint_key="46").fingerprint
