@@ -47,7 +47,7 @@ def test_an_edit_asks_for_a_new_look(room: Site) -> None:
     seen = load_issue(room).revision
     post(editor, PAGE, action="pin:1")
     said = post(owner, f"{PAGE}/approve", page=PAGE, revision=seen).get_data(as_text=True)
-    assert "was edited since" in said
+    assert "was edited after approval was requested" in said
     assert "it was edited after the request" in get(owner, PAGE)
     post(owner, f"{PAGE}/request-approval", page=PAGE)
     said = post(editor, f"{PAGE}/approve", page=PAGE, revision=load_issue(room).revision).get_data(
