@@ -17,11 +17,11 @@ from urllib.parse import urlsplit
 
 from flask.testing import FlaskClient
 from sqlalchemy import text
-from tests.delivery.factories import write_audience
 from tests.web.desk.clients import make_desk, signed_in
 from tests.web.factories import create_sent_issue
 
 from bench import looking, stock
+from bench.audience import write_audience
 from digest.catalog import importing
 from digest.catalog.comparison import ReviewerQuote, ToolReview
 from digest.catalog.comparison_input import ComparisonInput

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import text
-from tests.delivery.factories import write_audience
 
 from bench import stock
+from bench.audience import write_audience
 from digest.db import Database
 
 HERE = Path(__file__).parent

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable
 
 from sqlalchemy import text
-from tests.delivery.factories import write_audience
 
 from bench import stock
+from bench.audience import write_audience
 from digest.db import Database, utcnow
 from digest.delivery.ledger.counts import count_outcomes
 from digest.delivery.release.report import build_report
