@@ -62,7 +62,9 @@ class Connection:
     async def _use_connection(self) -> bool:
         """Open one connection and send over it. True when it broke and another may be tried."""
         try:
-            line = await asyncio.to_thread(connect, self._account.relay, stopping=self._context.stopping)
+            connection = await asyncio.to_thread(
+                connect, self._account.relay, stopping=self._context.stopping
+            )
         except RelayRefused as error:
             self._recorder.stop = RelayStop(ReplyMeaning.REFUSED, error.reply, error.stage)
             return False
@@ -72,14 +74,15 @@ class Connection:
             return False
         self._account.count_connection(+1)
         try:
-            return await self._send_over(line)
+            return await self._send_over(connection)
         finally:
             self._account.count_connection(-1)
-            line.close()
+            connection.close()
 
-    async def _send_over(self, line: SmtpConnection) -> bool:
+    async def _send_over(self, connection: SmtpConnection) -> bool:
         try:
-            await line.send_all(self._mails(), self)
+            if self._batch is None or self._batch.revalidate(force=True):
+                await connection.send_all(self._mails(), self)
         except ConnectionLost as lost:
             self._requeue_unsent(lost)
             if lost.reply.code not in {0, CLOSING}:  # 4yz to MAIL: we have too many connections
@@ -89,7 +92,7 @@ class Connection:
             return not self._is_over()
         except StopWriting:
             return False
-        line.quit()
+        connection.quit()
         return False
 
     def _requeue_unsent(self, lost: ConnectionLost) -> None:
@@ -113,8 +116,6 @@ class Connection:
 
     async def _mails(self) -> AsyncIterator[Mail | None]:
         """The mails to send, built at the last moment; None where the connection should not be kept waiting."""
-        if self._batch is not None and not self._batch.revalidate(force=True):
-            return
         while (batch := self._batch) is not None:
             while batch.requeued:
                 yield batch.requeued.popleft()
@@ -214,7 +215,7 @@ class Connection:
         return self._batch is not None
 
     async def _next_batch(self) -> bool:
-        """Release the batch, all of which is answered, and claim another for the same connection, unless it must stop."""
+        """Release the batch, all of which is answered, and claim another. False when there is none or we must stop."""
         if self._recorder.stop is not None:
             return False
         await self._release()
