@@ -165,7 +165,7 @@ def test_the_reasons_name_what_an_editor_sees() -> None:
     )
     assert (
         reasons.selection_reason(candidate(1, side("X"), side("Y")))
-        == "New, and the panel has both at 100% ship"
+        == "New: the panel gives both tools 100%"
     )
     assert (
         reasons.selection_reason(candidate(1, side("X", 95), side("Y")))

@@ -19,7 +19,7 @@ def test_the_hold_and_what_a_machine_that_is_down_means_are_said_with_their_hour
     held, late, checked = schedule_notes.schedule_notes("2026-12-01 09:00", BERLIN, 10)
     assert "10 minutes, until 09:10" in held
     assert "If the server is down at 09:00, sending starts as soon as it is back, until 15:00" in late
-    assert "checked once more" in checked
+    assert "The checks run again" in checked
     assert len(schedule_notes.schedule_notes("2026-12-01 09:00", BERLIN, 0)) == 2
 
 
@@ -60,4 +60,4 @@ def test_an_hour_that_cannot_be_read_is_refused() -> None:
 
 def test_without_a_hold_nothing_takes_it_back_and_that_is_said() -> None:
     assert "cannot be recalled" in schedule_notes.send_now_notes(0)[0]
-    assert "1 minute everything" in schedule_notes.send_now_notes(1)[0]
+    assert "No email is sent for 1 minute. Until then, Undo" in schedule_notes.send_now_notes(1)[0]
