@@ -172,7 +172,7 @@ def test_the_reasons_name_what_an_editor_sees() -> None:
         == "The panel is split on X, at 95% ship"
     )
     assert reasons.selection_reason(candidate(1, side("X", 100, 40), side("Y"))) == (
-        "The community is at 40% on X where the panel is at 100%"
+        "The community gives X 40%, the panel 100%"
     )
 
 
