@@ -213,7 +213,7 @@ def test_waiting_without_a_worker_ends_and_says_so(run: Run, sqlite: Database) -
     with sqlite.read() as session:
         issue_id = issues.get_by_number(session, 1).id
     with pytest.raises(Unavailable, match="is a worker running"):
-        waiting.wait_until_sent(sqlite, issue_id, still=0.0)
+        waiting.wait_until_sent(sqlite, issue_id, stalled_seconds=0.0)
 
 
 @pytest.fixture
@@ -231,7 +231,7 @@ def going(run: Run, full: None, sqlite: Database, signer: Signer) -> None:
 def test_an_issue_that_goes_out_is_paused_resumed_and_cancelled(run: Run, nudged: list[str]) -> None:
     assert run("pause", "1").exit_code == 0
     assert json.loads(run("report", "1", "--json").stdout)["status"] == "paused"
-    assert run("resume", "1").stdout == "Issue 1 goes on.\n"
+    assert run("resume", "1").stdout == "Issue 1 is resumed.\n"
     assert run("cancel", "1").exit_code == 0
     assert nudged[-2:] == ["calendar", "send"]
     assert run("resume", "1").exit_code == 1
@@ -337,7 +337,7 @@ def test_where_two_people_are_wanted_the_command_line_asks_and_does_not_wait(
         factories.drafted(session, two_people=True)
     result = run("send", "1", "--wait")
     assert result.exit_code == 1
-    assert "waits for a second person to release it on the desk" in result.stderr
+    assert "needs a second person's approval on the desk" in result.stderr
     assert json.loads(run("send", "1", "--json").stdout)["needs_release"] is True
     assert "letters" in nudged
     with sqlite.read() as session:
