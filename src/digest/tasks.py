@@ -19,10 +19,10 @@ from digest.audience import consent, erase
 from digest.db import utcnow
 from digest.delivery.ledger import retention
 from digest.delivery.letters import delivery, notices, reminders
-from digest.delivery.release import batches, completion, freeze, stalled
+from digest.delivery.release import freeze, stalled
 from digest.delivery.release.refusals import pause_unsendable
 from digest.delivery.sending import recovery
-from digest.delivery.sending.due import caution
+from digest.delivery.sending.reconciliation import reconcile_issues
 from digest.delivery.sending.worker import send_due_batches
 from digest.editorial import issues
 from digest.editorial.calendar import schedule
@@ -95,12 +95,9 @@ def reconcile() -> None:
     """Recover batches of dead workers, check refusals, queue due retries and complete finished issues."""
     with current_services().db.begin() as session:
         recovery.recover_batches(session, current_services().home, utcnow())
-        delivery.mark_abandoned_unknown(session, utcnow())
-        caution(session, utcnow())
-    _run_in_steps(lambda session: not batches.batch_retries(session, utcnow()))
+    for issue_id in reconcile_issues(current_services().db, utcnow(), _run_in_steps):
+        LOG.info("issue sent", extra={"issue": issue_id})
     with current_services().db.begin() as session:
-        for issue_id in completion.finish_issues(session, utcnow()):
-            LOG.info("issue sent", extra={"issue": issue_id})
         stalled.notify_stalled(session, utcnow())
 
 

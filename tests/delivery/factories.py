@@ -13,7 +13,8 @@ from digest.db import Database, utcnow
 from digest.delivery.ledger.counts import OutcomeCounts, count_outcomes, recount_outcomes
 from digest.delivery.ledger.models import Delivery
 from digest.delivery.release import freeze
-from digest.delivery.sending import due, worker
+from digest.delivery.sending import worker
+from digest.delivery.sending.reconciliation import reconcile_issues
 from digest.editorial.models import Issue, Pick, State
 from digest.publications import publications
 from digest.signing import Signer
@@ -116,20 +117,29 @@ def work(db: Database, home: Path, url: str, **given: object) -> worker.SendResu
     return worker.send_due_batches(db, **tools)  # type: ignore[arg-type]
 
 
+def reconcile(db: Database, now: datetime | None = None) -> list[int]:
+    """Reconcile as the clock does; the issues that ended just now."""
+
+    def run_in_steps(step: Callable[[Session], bool]) -> None:
+        done = False
+        while not done:
+            with db.begin() as session:
+                done = step(session)
+
+    return reconcile_issues(db, now or utcnow(), run_in_steps)
+
+
 def until_done(
     db: Database, home: Path, url: str, issue_id: int, runs: int = 30, **given: object
 ) -> OutcomeCounts:
     """Tick and work as the clock does, until nothing remains or so many runs are over; the sums hold in between."""
     found = tally(db, issue_id)
     for _ in range(runs):
-        with db.begin() as session:
-            due.tidy(session, utcnow())
+        reconcile(db)
         work(db, home, url, **given)
         found = tally(db, issue_id)
         assert adds_up(found)
-        with db.begin() as session:
-            ended = due.tidy(session, utcnow())
-        if ended or found.remaining == 0:
+        if reconcile(db) or found.remaining == 0:
             break
         impatient(db)
     return found

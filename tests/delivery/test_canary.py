@@ -10,7 +10,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import func, select, update
-from tests.delivery.factories import address, frozen, impatient, row, state, tally, until_done, work
+from tests.delivery.factories import (
+    address,
+    frozen,
+    impatient,
+    reconcile,
+    row,
+    state,
+    tally,
+    until_done,
+    work,
+)
 from tests.relay import Relay, Script, each
 
 from digest.audience.models import Subscription
@@ -18,7 +28,6 @@ from digest.db import Database, utcnow
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Letter
 from digest.delivery.release import canary, control, refusals
 from digest.delivery.release.report import build_report
-from digest.delivery.sending import due
 from digest.editorial import transitions, users
 from digest.editorial.models import Issue, Role
 
@@ -30,11 +39,6 @@ def first_ones(db: Database, issue_id: int) -> list[int]:
         mine = select(Batch.id).where(Batch.issue_id == issue_id, Batch.is_canary)
         rows = select(Delivery.subscriber_id).where(Delivery.batch_id.in_(mine))
         return sorted(session.scalars(rows))
-
-
-def tick(db: Database) -> None:
-    with db.begin() as session:
-        due.tidy(session, utcnow())
 
 
 def resume(db: Database, issue_id: int) -> None:
@@ -112,7 +116,7 @@ def test_a_refused_canary_pauses_the_issue_and_tells_the_editors(db: Database, t
             assert "3 of 20" in letters[-1].facts
         assert canary_of(db, number)["state"] == "stopped"
         for _ in range(3):
-            tick(db)
+            reconcile(db)
         work(db, tmp_path, relay.url)
         assert relay.count == 17
         resume(db, number)
@@ -149,7 +153,7 @@ def test_a_few_answers_that_are_all_refusals_stop_the_rest(
     script = each(first[:8], NO) | each(first[8:], "451 4.7.1 greylisted, come back later")
     with Relay(Script(rcpt=script)) as relay:
         work(db, tmp_path, relay.url)
-        tick(db)
+        reconcile(db)
         assert relay.count == 0
     paused = state(db, number)
     assert paused.state == "paused"
@@ -164,11 +168,11 @@ def test_the_rest_waits_for_the_second_try_of_a_canary_that_said_little(db: Data
     script = each(first[:1], NO) | each(first[1:], "451 4.7.1 greylisted, come back later")
     with Relay(Script(rcpt=script)) as relay:
         work(db, tmp_path, relay.url, retry_delay=timedelta(minutes=5))
-        tick(db)
+        reconcile(db)
         work(db, tmp_path, relay.url)
         assert (relay.count, canary_of(db, number)["state"]) == (0, "sending")
         impatient(db)
-        tick(db)
+        reconcile(db)
         with db.read() as session:
             alone = select(func.sum(Batch.size)).where(Batch.is_canary, Batch.done_at.is_(None))
             assert session.scalar(alone) == 19, "those of the canary, and no others"
@@ -206,7 +210,7 @@ def test_an_issue_paused_by_hand_amid_its_canary_goes_on_with_the_canary(
     number = frozen(sqlite, readers=300)
     with sqlite.begin() as session:
         control.pause(session, session.get_one(Issue, number), now=utcnow(), by="test")
-    tick(sqlite)
+    reconcile(sqlite)
     resume(sqlite, number)
     bad = each(map(address, first_ones(sqlite, number)[::5]), NO)
     with Relay(Script(rcpt=bad)) as relay:
@@ -220,7 +224,7 @@ def test_two_clocks_judge_a_canary_once(db: Database, tmp_path: Path) -> None:
     with Relay(Script(rcpt=each(map(address, first_ones(db, number)[::5]), NO))) as relay:
         work(db, tmp_path, relay.url)
         for _ in range(3):
-            tick(db)
+            reconcile(db)
     with db.read() as session:
         found = session.get_one(FrozenIssue, number)
         assert found.canary_judged_at is not None
@@ -238,7 +242,7 @@ def test_many_refusals_on_the_way_stop_an_issue_until_a_person_looked(db: Databa
     with Relay(Script(rcpt=each(bad, *[NO] * 9))) as relay:
         for upto in range(250, 1500, 250):
             work(db, tmp_path, relay.url, stopping=lambda upto=upto: relay.count >= upto)
-            tick(db)
+            reconcile(db)
             if state(db, number).state == "paused":
                 break
         stopped = state(db, number)

@@ -13,6 +13,7 @@ from tests.delivery.factories import (
     change,
     frozen,
     impatient,
+    reconcile,
     row,
     state,
     tally,
@@ -28,7 +29,6 @@ from digest.delivery.ledger.models import Delivery, FrozenIssue, Letter
 from digest.delivery.relays.accounts import SendLimits
 from digest.delivery.release import control, freeze
 from digest.delivery.release.report import build_report
-from digest.delivery.sending import due
 from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed, NotFound
 from digest.smtp.url import relay_from_url
@@ -69,8 +69,7 @@ def test_nothing_leaves_before_the_hold_is_over(db: Database, tmp_path: Path) ->
         assert relay.connections == 0
         with db.begin() as session:
             control.cancel(session, session.get_one(Issue, number), now=utcnow(), by="test")
-        with db.begin() as session:
-            due.tidy(session, utcnow())
+        reconcile(db)
         work(db, tmp_path, relay.url)
     assert relay.connections == 0
     found = tally(db, number)

@@ -23,14 +23,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from sqlalchemy import create_engine, select, text
-from tests.delivery.factories import BASE, KEYS, address, adds_up, issue
+from tests.delivery.factories import BASE, KEYS, address, adds_up, issue, reconcile
 
 from digest.audience import erase, suppression, unsubscribe
 from digest.db import Database, connect
 from digest.delivery.ledger.counts import OutcomeCounts, count_outcomes
 from digest.delivery.ledger.models import Delivery, FrozenIssue
 from digest.delivery.release import batches, canary, control, freeze
-from digest.delivery.sending import claim, connection, due, recovery, worker
+from digest.delivery.sending import claim, connection, recovery, worker
 from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed
 from digest.signing import Signer
@@ -175,9 +175,7 @@ class Ledger(RuleBasedStateMachine):
 
     @rule()
     def tidy(self) -> None:
-        with self.db.begin() as session:
-            ended = due.tidy(session, self.now)
-        if ended:
+        if reconcile(self.db, self.now):
             assert self.counts.remaining == 0
 
     @rule(home=st.integers(0, 1), dies=st.booleans())
