@@ -28,11 +28,11 @@ def url(request: pytest.FixtureRequest) -> str | None:
 
 GRAB = """
 import sys, time
-from digest.pace.pace import Pace
-pace, number = Pace(sys.argv[1]), 0
+from digest.rate_limit.shared import SharedRateLimiter
+pace, number = SharedRateLimiter(sys.argv[1]), 0
 until = time.monotonic() + 1
 while time.monotonic() < until:
-    number += pace.take("a", 200, 7, 0.1).number
+    number += pace.acquire("a", 200, 7, 0.1).granted
     time.sleep(0.001)
 print(number)
 """
@@ -165,7 +165,9 @@ def test_without_the_store_a_day_has_less(store: Valkey) -> None:
     assert pace.acquire_from_quota("b", limit, 10, lambda _: 90).granted == 0
     store.start()
     pace._away_until = 0.0
-    assert pace.acquire_from_quota("a", limit, 100, lambda _: 0).granted == 75, "what it did alone was counted"
+    assert pace.acquire_from_quota("a", limit, 100, lambda _: 0).granted == 75, (
+        "what it did alone was counted"
+    )
 
 
 def test_a_ramp_that_ran_for_years_is_no_limit(url: str | None) -> None:

@@ -137,7 +137,10 @@ class SharedRateLimiter:
             )
         except (redis.RedisError, OSError) as error:
             self._away_until = time.monotonic() + STORE_RETRY_SECONDS
-            LOG.warning("pace alone", extra={"error": type(error).__name__, "share": self.share})
+            LOG.warning(
+                "rate-limit store unreachable, using local limit",
+                extra={"error": type(error).__name__, "share": self.share},
+            )
             return None
 
 
