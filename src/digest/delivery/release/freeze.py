@@ -47,7 +47,7 @@ def freeze(
     frozen = FrozenIssue(
         issue_id=issue.id,
         edition=to_json(edition),
-        pressed=stored,
+        compiled=stored,
         sha256=hashlib.sha256(stored).hexdigest(),
         template_version=pressed.template_version,
         key_id=signer.newest_key_id,
