@@ -39,6 +39,7 @@ check: setup ## lint, format, types, import contracts, migrations
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python .ci/migrations check
+	@$(BIN)/python .ci/architecture check
 
 bench: setup ## measure performance against targets and references (ONLY=send,slow,memory,freeze,letter,look,desk,import)
 	@$(BIN)/python -m bench
@@ -49,6 +50,9 @@ format: setup ## fix lint and format the code
 
 migration: setup ## generate a migration from the models (SAYS="what it does")
 	@$(BIN)/python .ci/migrations write "$(SAYS)"
+
+drawing: setup ## redraw docs/pictures/architecture.svg from the import contracts
+	@$(BIN)/python .ci/architecture write
 
 screenshots: setup ## regenerate the pictures in docs/pictures
 	@.ci/tools $(BIN)/python

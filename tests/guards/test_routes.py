@@ -168,7 +168,7 @@ def test_each_limit_is_really_counted(room: Site) -> None:
         rate = getattr(room.app.view_functions[rule.endpoint], "rate", None)
         if rate is None:
             continue
-        room.app.extensions["digest"].limiter._own.storage.reset()
+        room.app.extensions["digest"].limiter._local.storage.reset()
         path = re.sub(r"<[^>]+>", "x", rule.rule)
         most = parse(rate).amount
         answers = [client.post(path, base_url=BASE, data={}).status_code for _ in range(most + 1)]

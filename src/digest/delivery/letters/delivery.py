@@ -64,7 +64,7 @@ def send_due_letters(
         try:
             line = _connect(accounts, run, stopping)
         except (RelayRefused, ConnectionLost) as error:
-            run.put_back(str(error))
+            run.requeue(str(error))
             return run.taken
         before = run.answers
         try:
@@ -74,11 +74,11 @@ def send_due_letters(
         except ConnectionLost as lost:
             again = list(lost.unsent)
             if run.answers == before:
-                run.put_back(str(lost))
+                run.requeue(str(lost))
                 return run.taken
         finally:
             line.close()
-    run.put_back("the process was asked to stop")
+    run.requeue("the process was asked to stop")
     return run.taken
 
 
@@ -162,7 +162,7 @@ class LetterRun:
     def lost(self, mail: Mail, why: str) -> None:
         self._end(mail.token, Outcome.UNKNOWN, why)
 
-    def put_back(self, why: str) -> None:
+    def requeue(self, why: str) -> None:
         """Free what was claimed and not handed over."""
         for letter_id, fence in [*self.waiting, *self._fences.items()]:
             self._fences[letter_id] = fence
