@@ -49,9 +49,9 @@ def test_what_is_ticked_is_kept_with_the_words(shop: Site, url: str) -> None:
     with shop.db.read() as session:
         words = select(Wording.text).join(ConsentEvent).where(ConsentEvent.kind == "topics")
         first, second = session.scalars(words.order_by(ConsentEvent.id))
-    assert first.startswith("Tick what you want to read about in Ship or Skip.")
-    assert first.endswith("Ticked: Models; Writing.")
-    assert second.endswith("Ticked: nothing.")
+    assert first.startswith("Choose what you want to read about in Ship or Skip.")
+    assert first.endswith("Chosen: Models; Writing.")
+    assert second.endswith("Chosen: nothing.")
 
 
 def test_looking_chooses_nothing(shop: Site, url: str) -> None:
