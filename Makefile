@@ -5,7 +5,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: help setup demo up test check bench format migration screenshots wheel clean
+.PHONY: help setup demo up test check bench format migration drawing screenshots wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
