@@ -12,9 +12,10 @@ from tests.relay import Relay, Script
 from digest import services, tasks
 from digest.db import Database, utcnow
 from digest.delivery.ledger import retention
+from digest.delivery.ledger.delivery_list import list_deliveries
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Outcome
 from digest.delivery.release import control
-from digest.delivery.release.report import build_report, by_name
+from digest.delivery.release.report import build_report
 from digest.editorial.models import Issue
 from digest.services import RateLimiter, Services
 from digest.signing import Signer
@@ -91,10 +92,10 @@ def test_old_words_go_and_every_count_stays(
     assert adds_up(tally(db, number))
     with db.read() as session:
         after = build_report(session, number, utcnow())
-        names = by_name(session, number, Outcome.FAILED)
+        names = list_deliveries(session, number, outcome=Outcome.FAILED)
     times = dict.fromkeys(("started_at", "finished_at"), None)
     assert after | times == before | times
-    assert [(row["reason"], row["reply"]) for row in names] == [("550 5.1.1", None)]
+    assert [(row.reason, row.reply) for row in names] == [("550 5.1.1", None)]
 
 
 def test_it_goes_in_steps_of_so_many_and_each_issue_once(db: Database, tmp_path: Path) -> None:

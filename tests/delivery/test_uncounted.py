@@ -35,7 +35,7 @@ def two_scheduled(db: Database, readers: int = 3) -> tuple[int, int]:
         session.flush()
         for pick in one.picks:
             copied = {
-                name: getattr(pick, name) for name in ("comparison_id", "version_id", "position", "why")
+                name: getattr(pick, name) for name in ("comparison_id", "version_id", "position", "reason")
             }
             two.picks.append(type(pick)(**copied))
         one.send_at = two.send_at = utcnow()

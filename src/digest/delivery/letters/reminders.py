@@ -54,7 +54,11 @@ def _drafts_due_soon(session: Session, now: datetime) -> list[tuple[Issue, datet
 
 def _record_first(session: Session, issue: Issue, kind: str, now: datetime) -> bool:
     """Whether this is the first time; of two clocks at once it is for one."""
-    row = upsert(session, SentReminder).values(issue_id=issue.id, kind=kind, at=now).on_conflict_do_nothing()
+    row = (
+        upsert(session, SentReminder)
+        .values(issue_id=issue.id, kind=kind, sent_at=now)
+        .on_conflict_do_nothing()
+    )
     return session.scalar(row.returning(SentReminder.issue_id)) is not None
 
 
