@@ -72,23 +72,16 @@ def closing_boundary(boundary: str) -> Piece:
 
 def list_id(mast: Masthead) -> str:
     """The publication's List-Id (RFC 2919): its slug below the sender's domain, which must never change."""
-    name, id_ = (
-        single_line(mast.name),
-        f"<{_label(mast.slug)}.{_address(mast.sender_address).rpartition('@')[2]}>",
-    )
-    return (
-        f"{h.phrase(name)} {id_}"
-        if name and name.isascii() and "=?" not in name and len(name) < MAX_LINE / 2
-        else id_
-    )
+    name = single_line(mast.name)
+    identifier = f"<{_label(mast.slug)}.{_address(mast.sender_address).rpartition('@')[2]}>"
+    fits = name and name.isascii() and "=?" not in name and len(name) < MAX_LINE / 2
+    return f"{h.phrase(name)} {identifier}" if fits else identifier
 
 
 def _sender_id(mast: Masthead) -> str:
     """Google's SenderId: 5 to 15 characters, the same for every mail of this publication."""
-    return (
-        "d"
-        + hashlib.sha256(f"{mast.slug}@{mast.sender_address.rpartition('@')[2]}".encode()).hexdigest()[:12]
-    )
+    source = f"{mast.slug}@{mast.sender_address.rpartition('@')[2]}"
+    return f"d{hashlib.sha256(source.encode()).hexdigest()[:12]}"
 
 
 def _label(slug: str) -> str:

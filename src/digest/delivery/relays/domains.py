@@ -13,9 +13,7 @@ from digest.delivery.relays.retry_policy import DOMAIN_LONGEST_WAIT_SECONDS
 from digest.rate_limit.shared import SharedRateLimiter
 from digest.smtp.replies import Reply, Stage
 
-WINDOW_SECONDS = (
-    6.0  # seconds that unused places are kept: those who wait come back with the clock, every five
-)
+WINDOW_SECONDS = 6.0  # how long unused permits are kept: deferred mails return with the clock, every five
 _RATE_WORDS = re.compile(
     r"\brate\b|rate.?limit|too (?:many|much|fast)|throttl|slow down|deferred|unusual|exceed", re.IGNORECASE
 )
