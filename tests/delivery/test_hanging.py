@@ -69,5 +69,5 @@ def test_a_relay_that_greets_nobody_is_left_when_the_time_for_all_of_it_is_up(
 
 def test_a_relay_that_greets_word_by_word_gets_no_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mail, "CONNECT_SECONDS", 1.0)
-    with Relay(Script(delay=0.7)) as relay, pytest.raises(ConnectionLost, match="did not let us in in time"):
+    with Relay(Script(delay=0.7)) as relay, pytest.raises(ConnectionLost, match="did not complete the login in time"):
         connect(relay_from_url(relay.url))

@@ -14,7 +14,7 @@ from tests.relay import Relay, Script
 
 from digest.db import Database
 from digest.delivery.release import canary
-from digest.smtp import client
+from digest.smtp import stream
 from digest.smtp.connect import connect
 from digest.smtp.mail import ConnectionLost, Mail
 from digest.smtp.replies import Reply, Stage
@@ -80,7 +80,7 @@ def test_a_mail_larger_than_any_buffer_arrives_whole(
 
 
 def test_a_relay_that_stops_reading_holds_up_no_process_that_stops(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "STOP_SECONDS", 0.5)
+    monkeypatch.setattr(stream, "STOP_SECONDS", 0.5)
     stop, watch = threading.Event(), Watch()
     with Relay(Script(deaf=True)) as relay:
         line = connect(relay_from_url(relay.url), stopping=stop.is_set)
