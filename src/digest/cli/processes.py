@@ -162,7 +162,7 @@ def _process_specs(settings: SettingsView, port: int, workers: int) -> Iterator[
         )
     if settings.is_embedded_mailbox:
         yield replace(
-            _own_process("mailbox", settings), ready=lambda: _accepts_connections(settings.mailbox_port)
+            _own_process("mailbox", settings), is_ready=lambda: _accepts_connections(settings.mailbox_port)
         )
     # A worker finishes and records the message in progress before it exits.
     for number in range(1, workers + 1):
@@ -170,7 +170,9 @@ def _process_specs(settings: SettingsView, port: int, workers: int) -> Iterator[
         yield replace(_own_process("worker", settings), name=name, grace_seconds=20.0)
     yield _own_process("beat", settings)
     yield replace(
-        _own_process("web", settings, f"--port={port}"), ready=lambda: _accepts_connections(port), grace_seconds=5.0
+        _own_process("web", settings, f"--port={port}"),
+        is_ready=lambda: _accepts_connections(port),
+        grace_seconds=5.0,
     )
 
 
