@@ -5,7 +5,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: help setup demo up test check bench format migration drawing screenshots wheel clean
+.PHONY: help setup demo up test coverage check bench format migration drawing screenshots wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,9 +29,13 @@ demo: setup ## try digest on sample data at http://127.0.0.1:8000 (PORT=…)
 up: setup ## run digest on this machine (PORT=…)
 	@$(BIN)/digest up $(if $(PORT),--port $(PORT))
 
-test: setup ## run all tests with branch coverage (ARGS="tests/web -k name" runs some, without coverage)
+test: setup ## run all tests (ARGS="tests/web -k name" runs some)
 	@.ci/tools $(BIN)/python
-	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(if $(ARGS),$(ARGS),--cov --cov-report=term:skip-covered)
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+coverage: setup ## run all tests and measure branch coverage, which takes half as long again
+	@.ci/tools $(BIN)/python
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term:skip-covered $(ARGS)
 
 check: setup ## lint, format, types, import contracts, migrations
 	@$(BIN)/ruff check .
