@@ -28,10 +28,10 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_comparison_added_at"), ["added_at"], unique=False)
 
     op.create_table(
-        "house_rule",
+        "security_policy",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("second_factor", sa.Boolean(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_house_rule")),
+        sa.Column("requires_second_factor", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_security_policy")),
     )
     op.create_table(
         "external_check",
@@ -165,7 +165,7 @@ def upgrade() -> None:
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("wording_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("network", sa.String(length=64), nullable=True),
-        sa.Column("agent", sa.String(length=200), nullable=True),
+        sa.Column("user_agent", sa.String(length=200), nullable=True),
         sa.Column("at", digest.db.UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(
             ["publication_id"], ["publication.id"], name=op.f("fk_consent_event_publication_id_publication")
@@ -237,9 +237,9 @@ def upgrade() -> None:
         sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("kind", sa.String(length=8), nullable=False),
         sa.Column("name", sa.String(length=60), nullable=False),
-        sa.Column("made_at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("created_at", digest.db.UtcDateTime(), nullable=False),
         sa.Column("used_at", digest.db.UtcDateTime(), nullable=True),
-        sa.Column("sealed", sa.Text(), nullable=True),
+        sa.Column("encrypted_secret", sa.Text(), nullable=True),
         sa.Column("last_step", sa.BigInteger(), nullable=False),
         sa.Column("credential", sa.String(length=1400), nullable=True),
         sa.Column("public_key", sa.LargeBinary(), nullable=True),
@@ -329,26 +329,26 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_letter_subscriber_id"), ["subscriber_id"], unique=False)
 
     op.create_table(
-        "log_entry",
+        "audit_log_entry",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("at", digest.db.UtcDateTime(), nullable=False),
         sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("door", sa.String(length=16), nullable=False),
+        sa.Column("channel", sa.String(length=16), nullable=False),
         sa.Column("verb", sa.String(length=32), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("number", sa.BigInteger(), nullable=True),
         sa.Column("publication_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("words", sa.String(length=200), nullable=False),
+        sa.Column("details", sa.String(length=200), nullable=False),
         sa.ForeignKeyConstraint(
-            ["publication_id"], ["publication.id"], name=op.f("fk_log_entry_publication_id_publication")
+            ["publication_id"], ["publication.id"], name=op.f("fk_audit_log_entry_publication_id_publication")
         ),
-        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_log_entry_user_id_user")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_log_entry")),
+        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_audit_log_entry_user_id_user")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_log_entry")),
     )
-    with op.batch_alter_table("log_entry", schema=None) as batch_op:
-        batch_op.create_index("ix_log_entry_kind", ["kind", "id"], unique=False)
-        batch_op.create_index("ix_log_entry_user_id", ["user_id", "id"], unique=False)
-        batch_op.create_index("ix_log_entry_user_id_kind", ["user_id", "kind", "id"], unique=False)
+    with op.batch_alter_table("audit_log_entry", schema=None) as batch_op:
+        batch_op.create_index("ix_audit_log_entry_kind", ["kind", "id"], unique=False)
+        batch_op.create_index("ix_audit_log_entry_user_id", ["user_id", "id"], unique=False)
+        batch_op.create_index("ix_audit_log_entry_user_id_kind", ["user_id", "kind", "id"], unique=False)
 
     op.create_table(
         "provider_account",
@@ -356,7 +356,7 @@ def upgrade() -> None:
         sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("issuer", sa.String(length=255), nullable=False),
         sa.Column("subject", sa.String(length=255), nullable=False),
-        sa.Column("bound_at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("linked_at", digest.db.UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_provider_account_user_id_user")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_provider_account")),
         sa.UniqueConstraint("issuer", "subject", name=op.f("uq_provider_account_issuer_subject")),
@@ -412,7 +412,7 @@ def upgrade() -> None:
         "subscription",
         sa.Column("subscriber_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("publication_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("standing", sa.String(length=8), nullable=False),
+        sa.Column("status", sa.String(length=8), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("requested_at", digest.db.UtcDateTime(), nullable=False),
         sa.Column("confirmation_sent_at", digest.db.UtcDateTime(), nullable=True),
@@ -421,8 +421,8 @@ def upgrade() -> None:
         sa.Column("unsubscribed_at", digest.db.UtcDateTime(), nullable=True),
         sa.Column("paused_until", digest.db.UtcDateTime(), nullable=True),
         sa.CheckConstraint(
-            "standing = 'pending' OR standing = 'active' OR standing = 'left'",
-            name=op.f("ck_subscription_standing"),
+            "status = 'pending' OR status = 'active' OR status = 'left'",
+            name=op.f("ck_subscription_status"),
         ),
         sa.ForeignKeyConstraint(
             ["publication_id"], ["publication.id"], name=op.f("fk_subscription_publication_id_publication")
@@ -434,7 +434,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("subscription", schema=None) as batch_op:
         batch_op.create_index(
-            "ix_subscription_audience", ["publication_id", "standing", "subscriber_id"], unique=False
+            "ix_subscription_audience", ["publication_id", "status", "subscriber_id"], unique=False
         )
         batch_op.create_index(
             "ix_subscription_paused",
@@ -462,26 +462,26 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_topic_choice_subscriber_id"), ["subscriber_id"], unique=False)
 
     op.create_table(
-        "visit",
+        "login_session",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("key_hash", sa.String(length=64), nullable=False),
         sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
-        sa.Column("begun_at", digest.db.UtcDateTime(), nullable=False),
-        sa.Column("seen_at", digest.db.UtcDateTime(), nullable=False),
-        sa.Column("proved_at", digest.db.UtcDateTime(), nullable=True),
-        sa.Column("way", sa.String(length=32), nullable=False),
-        sa.Column("agent", sa.String(length=60), nullable=False),
+        sa.Column("created_at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("last_seen_at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("verified_at", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("method", sa.String(length=32), nullable=False),
+        sa.Column("browser", sa.String(length=60), nullable=False),
         sa.Column("network", sa.String(length=43), nullable=False),
         sa.Column("challenge", sa.LargeBinary(), nullable=True),
         sa.Column("challenge_at", digest.db.UtcDateTime(), nullable=True),
-        sa.Column("draft_secret", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_visit_user_id_user")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_visit")),
-        sa.UniqueConstraint("key_hash", name=op.f("uq_visit_key_hash")),
+        sa.Column("pending_totp_secret", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_login_session_user_id_user")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_login_session")),
+        sa.UniqueConstraint("key_hash", name=op.f("uq_login_session_key_hash")),
     )
-    with op.batch_alter_table("visit", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_visit_user_id"), ["user_id"], unique=False)
+    with op.batch_alter_table("login_session", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_login_session_user_id"), ["user_id"], unique=False)
 
     op.create_table(
         "batch",
@@ -753,11 +753,11 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("link_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("subscriber_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("agent", sa.String(length=200), nullable=False),
-        sa.Column("machine", sa.Boolean(), nullable=False),
-        sa.Column("told", sa.Boolean(), nullable=False),
-        sa.Column("first", sa.Boolean(), nullable=False),
-        sa.Column("times", sa.Integer(), nullable=False),
+        sa.Column("user_agent", sa.String(length=200), nullable=False),
+        sa.Column("is_bot", sa.Boolean(), nullable=False),
+        sa.Column("is_declared_bot", sa.Boolean(), nullable=False),
+        sa.Column("is_first", sa.Boolean(), nullable=False),
+        sa.Column("click_count", sa.Integer(), nullable=False),
         sa.Column("at", digest.db.UtcDateTime(), nullable=False),
         sa.Column("last_at", digest.db.UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(["link_id"], ["link.id"], name=op.f("fk_click_link_id_link")),
@@ -771,15 +771,15 @@ def upgrade() -> None:
             "ix_click_human",
             ["link_id", "subscriber_id"],
             unique=False,
-            sqlite_where=sa.text("NOT machine"),
-            postgresql_where=sa.text("NOT machine"),
+            sqlite_where=sa.text("NOT is_bot"),
+            postgresql_where=sa.text("NOT is_bot"),
         )
         batch_op.create_index(
             "ix_click_named",
             ["at"],
             unique=False,
-            sqlite_where=sa.text("agent <> ''"),
-            postgresql_where=sa.text("agent <> ''"),
+            sqlite_where=sa.text("user_agent <> ''"),
+            postgresql_where=sa.text("user_agent <> ''"),
         )
         batch_op.create_index("ix_click_person", ["subscriber_id", "at"], unique=False)
 
@@ -802,10 +802,10 @@ def downgrade() -> None:
     with op.batch_alter_table("click", schema=None) as batch_op:
         batch_op.drop_index("ix_click_person")
         batch_op.drop_index(
-            "ix_click_named", sqlite_where=sa.text("agent <> ''"), postgresql_where=sa.text("agent <> ''")
+            "ix_click_named", sqlite_where=sa.text("user_agent <> ''"), postgresql_where=sa.text("user_agent <> ''")
         )
         batch_op.drop_index(
-            "ix_click_human", sqlite_where=sa.text("NOT machine"), postgresql_where=sa.text("NOT machine")
+            "ix_click_human", sqlite_where=sa.text("NOT is_bot"), postgresql_where=sa.text("NOT is_bot")
         )
 
     op.drop_table("click")
@@ -848,10 +848,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_batch_due")
 
     op.drop_table("batch")
-    with op.batch_alter_table("visit", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_visit_user_id"))
+    with op.batch_alter_table("login_session", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_login_session_user_id"))
 
-    op.drop_table("visit")
+    op.drop_table("login_session")
     with op.batch_alter_table("topic_choice", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_topic_choice_subscriber_id"))
 
@@ -875,12 +875,12 @@ def downgrade() -> None:
 
     op.drop_table("recovery_code")
     op.drop_table("provider_account")
-    with op.batch_alter_table("log_entry", schema=None) as batch_op:
-        batch_op.drop_index("ix_log_entry_user_id_kind")
-        batch_op.drop_index("ix_log_entry_user_id")
-        batch_op.drop_index("ix_log_entry_kind")
+    with op.batch_alter_table("audit_log_entry", schema=None) as batch_op:
+        batch_op.drop_index("ix_audit_log_entry_user_id_kind")
+        batch_op.drop_index("ix_audit_log_entry_user_id")
+        batch_op.drop_index("ix_audit_log_entry_kind")
 
-    op.drop_table("log_entry")
+    op.drop_table("audit_log_entry")
     with op.batch_alter_table("letter", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_letter_subscriber_id"))
         batch_op.drop_index("ix_letter_due")
@@ -938,7 +938,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_external_check_checked_at"))
 
     op.drop_table("external_check")
-    op.drop_table("house_rule")
+    op.drop_table("security_policy")
     with op.batch_alter_table("comparison", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_comparison_added_at"))
 

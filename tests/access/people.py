@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from sqlalchemy.orm import Session
 
 from digest.access import sessions
-from digest.access.sessions import Seen
+from digest.access.sessions import CurrentSession
 from digest.editorial import users
 from digest.editorial.models import User
 
@@ -13,15 +13,15 @@ NOW = datetime(2026, 10, 12, 8, 0, tzinfo=UTC)
 
 
 def user(session: Session, name: str = "ana", role: str = "editor") -> User:
-    return users.invite(session, f"{name}@example.org", role, NOW)
+    return users.invite_user(session, f"{name}@example.org", role, NOW)
 
 
 def come_in(session: Session, who: User, now: datetime = NOW) -> str:
     """A session of theirs; gives its key."""
-    return sessions.begin(session, who, now, way="letter", agent="Firefox on Linux", network="192.0.2.0/24")
+    return sessions.create(session, who, now, way="letter", agent="Firefox on Linux", network="192.0.2.0/24")
 
 
-def seen(session: Session, key: str, now: datetime = NOW) -> Seen:
+def seen(session: Session, key: str, now: datetime = NOW) -> CurrentSession:
     found = sessions.find(session, key, now)
     assert found is not None
     return found

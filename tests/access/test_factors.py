@@ -1,4 +1,4 @@
-"""A code works once and not for long, secrets at rest are sealed, and who lost all of it has a way back."""
+"""A code works once and not for long, secrets at rest are encrypted_secret, and who lost all of it has a way back."""
 
 import threading
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from tests.access.people import NOW, come_in, seen, user
 from tests.conftest import KEYS
 
-from digest.access import encryption, factors, provider, recovery_codes, totp
+from digest.access import encryption, factors, oidc_accounts, recovery_codes, totp
 from digest.access.models import Factor, RecoveryCode
 from digest.db import Database
 from digest.editorial import users
@@ -24,10 +24,10 @@ HALF_MINUTE = timedelta(seconds=30)
 def set_up(session: Session, signer: Signer, who: User, now: datetime = NOW) -> pyotp.TOTP:
     """An authenticator app of this user, which was set up half a minute before `now`."""
     visit = seen(session, come_in(session, who, now), now)
-    totp.start(session, signer, visit.id)
-    app = pyotp.TOTP(totp.drafted(session, signer, visit.id))
+    totp.begin_setup(session, signer, visit.id)
+    app = pyotp.TOTP(totp.pending_secret(session, signer, visit.id))
     before = now - HALF_MINUTE
-    totp.finish(session, signer, visit, code=app.at(before), name="", now=before)
+    totp.confirm_setup(session, signer, visit, code=app.at(before), name="", now=before)
     return app
 
 
@@ -36,18 +36,18 @@ def test_a_code_works_once(db: Database, signer: Signer) -> None:
         ana = user(session)
         app = set_up(session, signer, ana)
         code = app.at(NOW)
-        assert totp.check(session, signer, ana.id, f"{code[:3]} {code[3:]}", NOW)
-        assert totp.check(session, signer, ana.id, code, NOW) is None
+        assert totp.verify(session, signer, ana.id, f"{code[:3]} {code[3:]}", NOW)
+        assert totp.verify(session, signer, ana.id, code, NOW) is None
         later = NOW + HALF_MINUTE
-        assert totp.check(session, signer, ana.id, code, later) is None
-        assert totp.check(session, signer, ana.id, app.at(later), later)
+        assert totp.verify(session, signer, ana.id, code, later) is None
+        assert totp.verify(session, signer, ana.id, app.at(later), later)
 
 
 def test_the_code_that_set_the_app_up_signs_nobody_in(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         ana = user(session)
         app = set_up(session, signer, ana)
-        assert totp.check(session, signer, ana.id, app.at(NOW - HALF_MINUTE), NOW) is None
+        assert totp.verify(session, signer, ana.id, app.at(NOW - HALF_MINUTE), NOW) is None
 
 
 def test_a_code_may_be_one_step_old_and_no_older_and_not_of_the_future(db: Database, signer: Signer) -> None:
@@ -55,8 +55,8 @@ def test_a_code_may_be_one_step_old_and_no_older_and_not_of_the_future(db: Datab
         ana = user(session)
         app, now = set_up(session, signer, ana), NOW + timedelta(hours=1)
         for wrong in (app.at(now + HALF_MINUTE), app.at(now - 2 * HALF_MINUTE), "", "12345", "١٢٣٤٥٦"):
-            assert totp.check(session, signer, ana.id, wrong, now) is None
-        assert totp.check(session, signer, ana.id, app.at(now - HALF_MINUTE), now)
+            assert totp.verify(session, signer, ana.id, wrong, now) is None
+        assert totp.verify(session, signer, ana.id, app.at(now - HALF_MINUTE), now)
 
 
 def test_a_code_is_only_good_for_its_own_user(sqlite: Database, signer: Signer) -> None:
@@ -64,7 +64,7 @@ def test_a_code_is_only_good_for_its_own_user(sqlite: Database, signer: Signer) 
         ana, bob = user(session), user(session, "bob")
         app = set_up(session, signer, ana)
         set_up(session, signer, bob)
-        assert totp.check(session, signer, bob.id, app.at(NOW), NOW) is None
+        assert totp.verify(session, signer, bob.id, app.at(NOW), NOW) is None
 
 
 def test_of_two_who_type_the_same_code_at_once_one_comes_in(postgres: Database, signer: Signer) -> None:
@@ -76,7 +76,7 @@ def test_of_two_who_type_the_same_code_at_once_one_comes_in(postgres: Database, 
     def enter() -> None:
         with postgres.begin() as session:
             barrier.wait()
-            came.append(totp.check(session, signer, ana_id, app.at(NOW), NOW) is not None)
+            came.append(totp.verify(session, signer, ana_id, app.at(NOW), NOW) is not None)
 
     threads = [threading.Thread(target=enter) for _ in range(2)]
     for thread in threads:
@@ -91,15 +91,20 @@ def test_an_app_counts_only_after_its_first_right_code(db: Database, signer: Sig
         ana = user(session)
         visit = seen(session, come_in(session, ana))
         with pytest.raises(NotAllowed):
-            totp.finish(session, signer, visit, code="123456", name="", now=NOW)
-        totp.start(session, signer, visit.id)
-        app = pyotp.TOTP(totp.drafted(session, signer, visit.id))
+            totp.confirm_setup(session, signer, visit, code="123456", name="", now=NOW)
+        totp.begin_setup(session, signer, visit.id)
+        app = pyotp.TOTP(totp.pending_secret(session, signer, visit.id))
         with pytest.raises(BadInput):
-            totp.finish(session, signer, visit, code=app.at(NOW - timedelta(hours=1)), name="", now=NOW)
-        assert factors.listing(session, ana.id) == []
-        assert totp.finish(session, signer, visit, code=app.at(NOW), name="Phone", now=NOW).name == "Phone"
+            totp.confirm_setup(
+                session, signer, visit, code=app.at(NOW - timedelta(hours=1)), name="", now=NOW
+            )
+        assert factors.list_factors(session, ana.id) == []
+        assert (
+            totp.confirm_setup(session, signer, visit, code=app.at(NOW), name="Phone", now=NOW).name
+            == "Phone"
+        )
         with pytest.raises(NotAllowed):
-            totp.drafted(session, signer, visit.id)
+            totp.pending_secret(session, signer, visit.id)
 
 
 def test_a_secret_at_rest_is_sealed_and_moves_to_the_newest_key(db: Database) -> None:
@@ -109,11 +114,11 @@ def test_a_secret_at_rest_is_sealed_and_moves_to_the_newest_key(db: Database) ->
         app = set_up(session, Signer([older]), ana)
         row = session.scalars(select(Factor)).one()
         assert app.secret not in str(vars(row))
-        assert totp.check(session, Signer([newest, older]), ana.id, app.at(NOW), NOW)
+        assert totp.verify(session, Signer([newest, older]), ana.id, app.at(NOW), NOW)
         session.refresh(row)
-        assert encryption.unseal(Signer([newest]), str(row.sealed)) == app.secret
+        assert encryption.decrypt(Signer([newest]), str(row.encrypted_secret)) == app.secret
         with pytest.raises(NotAllowed, match="retired"):
-            encryption.unseal(Signer([older]), str(row.sealed))
+            encryption.decrypt(Signer([older]), str(row.encrypted_secret))
 
 
 def test_an_app_under_a_retired_key_locks_no_other_app_out(db: Database) -> None:
@@ -122,30 +127,30 @@ def test_an_app_under_a_retired_key_locks_no_other_app_out(db: Database) -> None
         ana = user(session)
         lost = set_up(session, Signer([older]), ana, NOW - timedelta(minutes=5))
         with pytest.raises(NotAllowed, match="retired"):
-            totp.check(session, Signer([newest]), ana.id, lost.at(NOW), NOW)
+            totp.verify(session, Signer([newest]), ana.id, lost.at(NOW), NOW)
         app = set_up(session, Signer([newest]), ana)
-        assert totp.check(session, Signer([newest]), ana.id, lost.at(NOW), NOW) is None
-        assert totp.check(session, Signer([newest]), ana.id, app.at(NOW), NOW)
+        assert totp.verify(session, Signer([newest]), ana.id, lost.at(NOW), NOW) is None
+        assert totp.verify(session, Signer([newest]), ana.id, app.at(NOW), NOW)
 
 
 def test_a_recovery_code_works_once_and_however_it_is_typed(db: Database) -> None:
     with db.begin() as session:
         ana, bob = user(session), user(session, "bob")
-        drawn = recovery_codes.draw(session, ana.id)
-        assert len(set(drawn)) == recovery_codes.HOW_MANY == recovery_codes.left(session, ana.id)
+        drawn = recovery_codes.generate(session, ana.id)
+        assert len(set(drawn)) == recovery_codes.HOW_MANY == recovery_codes.count_remaining(session, ana.id)
         assert not recovery_codes.use(session, bob.id, drawn[0], NOW)
         assert recovery_codes.use(session, ana.id, f" {drawn[0].upper().replace('-', ' ')} ", NOW)
         assert not recovery_codes.use(session, ana.id, drawn[0], NOW)
         assert not recovery_codes.use(session, ana.id, "aaaaa-aaaaa-aaaaa", NOW)
-        assert recovery_codes.left(session, ana.id) == recovery_codes.HOW_MANY - 1
-        again = recovery_codes.draw(session, ana.id)
+        assert recovery_codes.count_remaining(session, ana.id) == recovery_codes.HOW_MANY - 1
+        again = recovery_codes.generate(session, ana.id)
         assert not recovery_codes.use(session, ana.id, drawn[1], NOW)
         assert recovery_codes.use(session, ana.id, again[0], NOW)
 
 
 def test_no_recovery_code_is_kept_as_it_is(sqlite: Database) -> None:
     with sqlite.begin() as session:
-        drawn = recovery_codes.draw(session, user(session).id)
+        drawn = recovery_codes.generate(session, user(session).id)
         held = str([vars(row) for row in session.scalars(select(RecoveryCode))])
         assert not any(code in held or code.replace("-", "") in held for code in drawn)
 
@@ -155,7 +160,7 @@ def test_one_names_and_removes_only_one_s_own(db: Database) -> None:
         ana, bob = user(session), user(session, "bob")
         made = factors.add(session, ana.id, "app", " My   phone ", NOW)
         assert made.name == "My phone"
-        recovery_codes.draw(session, ana.id)
+        recovery_codes.generate(session, ana.id)
         for act in (factors.get, factors.remove):
             with pytest.raises(NotFound):
                 act(session, bob.id, made.id)
@@ -163,22 +168,22 @@ def test_one_names_and_removes_only_one_s_own(db: Database) -> None:
             factors.rename(session, ana.id, made.id, " ")
         assert factors.rename(session, ana.id, made.id, "Old phone").name == "Old phone"
         assert factors.remove(session, ana.id, made.id) == "Old phone"
-        assert recovery_codes.left(session, ana.id) == 0
+        assert recovery_codes.count_remaining(session, ana.id) == 0
 
 
 def test_where_a_second_factor_is_demanded_the_last_one_stays(db: Database) -> None:
     with db.begin() as session:
         owner = user(session, "owner", "owner")
         with pytest.raises(NotAllowed, match="of your own"):
-            factors.demand(session, owner, of_everybody=True)
+            factors.set_required(session, owner, of_everybody=True)
         made = factors.add(session, owner.id, "app", "", NOW)
-        factors.demand(session, owner, of_everybody=True)
-        assert factors.demanded(session)
+        factors.set_required(session, owner, of_everybody=True)
+        assert factors.is_required(session)
         with pytest.raises(NotAllowed):
             factors.remove(session, owner.id, made.id)
         assert seen(session, come_in(session, user(session))).owes_factor
-        factors.demand(session, owner, of_everybody=False)
-        assert not factors.demanded(session)
+        factors.set_required(session, owner, of_everybody=False)
+        assert not factors.is_required(session)
         factors.remove(session, owner.id, made.id)
 
 
@@ -186,11 +191,11 @@ def test_who_lost_everything_starts_anew(db: Database) -> None:
     with db.begin() as session:
         ana = user(session)
         factors.add(session, ana.id, "app", "", NOW)
-        recovery_codes.draw(session, ana.id)
+        recovery_codes.generate(session, ana.id)
         _vouched(session, "ana@example.org", "7")
-        assert factors.counts(session) == {ana.id: 1}
-        assert factors.forget_all(session, ana.id) == 1
-        assert (factors.counts(session), recovery_codes.left(session, ana.id)) == ({}, 0)
+        assert factors.count_by_user(session) == {ana.id: 1}
+        assert factors.remove_all(session, ana.id) == 1
+        assert (factors.count_by_user(session), recovery_codes.count_remaining(session, ana.id)) == ({}, 0)
         assert _vouched(session, "ana@example.org", "8").id == ana.id
 
 
@@ -210,14 +215,14 @@ def test_a_provider_vouches_for_invited_and_verified_people_only(db: Database) -
         ):
             with pytest.raises(NotAllowed):
                 _vouched(session, address, subject, verified=verified)
-        users.remove(session, ana.id, NOW)
+        users.remove_user(session, ana.id, NOW)
         with pytest.raises(NotAllowed):
             _vouched(session, "ana@example.org", "7")
         assert _vouched(session, "owner@example.org", "9").id == owner.id
 
 
 def _vouched(session: Session, address: str, subject: str, *, verified: bool = True) -> User:
-    return provider.user_of(
+    return oidc_accounts.resolve_user(
         session,
         issuer="https://login.example.org",
         subject=subject,

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from tests.access.people import NOW, come_in, seen, user
 
 from digest.access import factors, sessions
-from digest.access.models import Visit
+from digest.access.models import LoginSession
 from digest.db import Database
 from digest.editorial import users
 
@@ -17,7 +17,7 @@ SECOND = timedelta(seconds=1)
 def test_the_row_holds_no_key(db: Database) -> None:
     with db.begin() as session:
         key = come_in(session, user(session))
-        row = session.scalars(select(Visit)).one()
+        row = session.scalars(select(LoginSession)).one()
         assert len(key) >= 43
         assert key not in {str(value) for value in vars(row).values()}
         assert seen(session, key).address == "ana@example.org"
@@ -50,17 +50,17 @@ def test_with_a_second_factor_one_is_half_way_and_not_for_long(db: Database) -> 
         ana = user(session)
         factors.add(session, ana.id, "app", "Phone", NOW)
         key = come_in(session, ana)
-        assert seen(session, key).proved_at is None
+        assert seen(session, key).verified_at is None
         assert sessions.find(session, key, NOW + sessions.HALF_WAY) is None
 
 
 def test_a_proof_moves_the_session_to_a_new_key(db: Database) -> None:
     with db.begin() as session:
         key = come_in(session, user(session))
-        fresh = sessions.prove(session, seen(session, key).id, NOW + SECOND, by="app")
+        fresh = sessions.elevate(session, seen(session, key).id, NOW + SECOND, by="app")
         assert sessions.find(session, key, NOW + SECOND) is None
         found = seen(session, fresh, NOW + SECOND)
-        assert (found.proved_at, found.way) == (NOW + SECOND, "letter and app")
+        assert (found.verified_at, found.method) == (NOW + SECOND, "letter and app")
 
 
 def test_a_proof_is_fresh_for_an_hour(sqlite: Database) -> None:
@@ -80,9 +80,9 @@ def test_one_ends_one_all_others_or_all(db: Database) -> None:
         assert sessions.end(session, ana.id, first)
         assert sessions.find(session, keys[0], NOW) is None
         assert sessions.end_others(session, ana.id, second) == 2
-        assert [visit.id for visit in sessions.listing(session, ana.id, NOW)] == [second]
+        assert [visit.id for visit in sessions.list_sessions(session, ana.id, NOW)] == [second]
         sessions.end_all(session, ana)
-        assert sessions.listing(session, ana.id, NOW) == []
+        assert sessions.list_sessions(session, ana.id, NOW) == []
         assert sessions.find(session, other, NOW) is not None
 
 
@@ -91,7 +91,7 @@ def test_who_is_removed_is_out_everywhere_and_stays_out_when_invited_anew(db: Da
         user(session, "owner", "owner")
         ana = user(session)
         key = come_in(session, ana)
-        users.remove(session, ana.id, NOW)
+        users.remove_user(session, ana.id, NOW)
         assert sessions.find(session, key, NOW) is None
         user(session)
         assert sessions.find(session, key, NOW) is None
@@ -112,7 +112,7 @@ def test_what_is_over_is_removed_when_somebody_comes(sqlite: Database) -> None:
         ana = user(session)
         come_in(session, ana)
         come_in(session, ana, NOW + sessions.IDLE + SECOND)
-        assert len(session.scalars(select(Visit)).all()) == 1
+        assert len(session.scalars(select(LoginSession)).all()) == 1
 
 
 @pytest.mark.parametrize("role", ["owner", "viewer"])

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from digest.audience import confirm, reach, signup
-from digest.audience.address import normal
+from digest.audience import confirm, eligibility, signup
+from digest.audience.address import normalize
 from digest.audience.models import Subscriber
 from digest.publications.models import Publication
 from digest.signing import Signer
@@ -37,8 +37,8 @@ def publication(session: Session, slug: str = "verdicts") -> Publication:
 
 def ask(
     session: Session, signer: Signer, of: Publication, address: str, now: datetime = NOW
-) -> signup.Request:
-    return signup.request(
+) -> signup.SignUp:
+    return signup.request_signup(
         session,
         signer,
         publication=of,
@@ -51,7 +51,7 @@ def ask(
     )
 
 
-def press(session: Session, of: Publication, subscriber_id: int, now: datetime = NOW) -> confirm.Confirmed:
+def press(session: Session, of: Publication, subscriber_id: int, now: datetime = NOW) -> confirm.Confirmation:
     return confirm.confirm(
         session,
         of.id,
@@ -70,9 +70,9 @@ def reader(session: Session, signer: Signer, of: Publication, address: str, now:
 
 
 def reached(session: Session, of: Publication, now: datetime = NOW) -> set[int]:
-    rows = session.execute(reach.audience(of.id, now))
+    rows = session.execute(eligibility.audience(of.id, now))
     return {subscriber_id for subscriber_id, why_not in rows if why_not is None}
 
 
 def number_of(session: Session, address: str) -> int | None:
-    return session.scalar(select(Subscriber.id).where(Subscriber.address_key == normal(address).key))
+    return session.scalar(select(Subscriber.id).where(Subscriber.address_key == normalize(address).key))

@@ -7,7 +7,7 @@ from email_validator import EmailNotValidError, validate_email
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from digest.audience.address import REFUSED, _refuse_disguise, masked, normal, suggestion
+from digest.audience.address import REFUSED, _refuse_disguise, mask, normalize, suggest_correction
 from digest.errors import BadInput
 
 
@@ -27,7 +27,7 @@ from digest.errors import BadInput
 def test_an_address_is_mailed_as_typed_and_compared_as_one(
     typed: str, mailed: str | None, key: str | None
 ) -> None:
-    found = normal(typed)
+    found = normalize(typed)
     if mailed is not None:
         assert (found.address, found.key) == (mailed, key)
 
@@ -44,7 +44,7 @@ def test_an_address_is_mailed_as_typed_and_compared_as_one(
 )  # fmt: skip
 def test_what_cannot_be_mailed_is_refused_in_one_line(typed: str) -> None:
     with pytest.raises(BadInput) as caught:
-        normal(typed)
+        normalize(typed)
     assert "\n" not in str(caught.value)
 
 
@@ -52,20 +52,20 @@ def test_what_cannot_be_mailed_is_refused_in_one_line(typed: str) -> None:
 def test_mailboxes_that_no_reader_reads_are_refused_kindly(local: str) -> None:
     for typed in (local, local.upper(), f"{local}+news"):
         with pytest.raises(BadInput, match="not a person's mailbox"):
-            normal(f"{typed}@example.org")
+            normalize(f"{typed}@example.org")
 
 
 @pytest.mark.parametrize("domain", ["аpple.com", "gооgle.com", "раypal.com", "xn--pple-43d.com"])
 def test_a_domain_that_mixes_alphabets_is_refused(domain: str) -> None:
     with pytest.raises(BadInput, match="alphabets"):
-        normal(f"ada@{domain}")
+        normalize(f"ada@{domain}")
 
 
 @pytest.mark.parametrize(
     "domain", ["почта.example.org", "müller-straße.de", "東京abc.jp", "서울.kr", "кафе.com"]
 )
 def test_a_domain_in_one_alphabet_is_accepted(domain: str) -> None:
-    assert normal(f"ada@{domain}").address.isascii()
+    assert normalize(f"ada@{domain}").address.isascii()
 
 
 @pytest.mark.parametrize(
@@ -84,12 +84,12 @@ def test_a_domain_in_one_alphabet_is_accepted(domain: str) -> None:
     ],
 )
 def test_a_slip_of_the_finger_gets_a_hint(typed: str, meant: str | None) -> None:
-    assert suggestion(typed) == meant
+    assert suggest_correction(typed) == meant
 
 
 def test_a_page_shows_no_whole_address() -> None:
-    assert masked("ada@example.org") == "a•••@example.org"
-    assert masked(None) == "erased"
+    assert mask("ada@example.org") == "a•••@example.org"
+    assert mask(None) == "erased"
 
 
 def reference(text: str) -> tuple[str, str] | None:
@@ -140,7 +140,7 @@ domains = st.one_of(
 @settings(max_examples=600, deadline=None)
 def test_the_short_way_gives_the_library_s_answer(text: str) -> None:
     try:
-        found = normal(text)
+        found = normalize(text)
         ours = (found.address, found.key)
     except BadInput:
         ours = None

@@ -9,24 +9,24 @@ from click.testing import CliRunner, Result
 from tests.audience.readers import publication
 
 from digest.audience import suppression
-from digest.cli import House
+from digest.cli import AppContext
 from digest.cli.subscribers import group
 from digest.db import Database
 from digest.signing import Signer
 
 
 @pytest.fixture
-def house(sqlite: Database, signer: Signer) -> House:
+def house(sqlite: Database, signer: Signer) -> AppContext:
     with sqlite.begin() as session:
         publication(session)
-    return House(services=lambda: SimpleNamespace(db=sqlite, signer=signer, nudge=lambda _: None))
+    return AppContext(services=lambda: SimpleNamespace(db=sqlite, signer=signer, enqueue_soon=lambda _: None))
 
 
-def call(house: House, *words: str) -> Result:
+def call(house: AppContext, *words: str) -> Result:
     return CliRunner().invoke(group, list(words), obj=house, catch_exceptions=True)
 
 
-def test_an_audience_comes_in_is_listed_and_goes_out_again(house: House, tmp_path: Path) -> None:
+def test_an_audience_comes_in_is_listed_and_goes_out_again(house: AppContext, tmp_path: Path) -> None:
     path = tmp_path / "readers.csv"
     path.write_text("email,status\nada@example.org,active\nbob@example.org,left\nbad,active\n")
     done = json.loads(
@@ -45,13 +45,15 @@ def test_an_audience_comes_in_is_listed_and_goes_out_again(house: House, tmp_pat
     assert "imported" in call(house, "show", "ada@example.org").stdout
 
 
-def test_a_file_that_was_not_named_is_bad_usage(house: House) -> None:
+def test_a_file_that_was_not_named_is_bad_usage(house: AppContext) -> None:
     refused = call(house, "import", "", "--confirmed", "--source", "why")
     assert refused.exit_code == 2
     assert "the path is empty" in refused.stderr
 
 
-def test_forgetting_and_suppressing(house: House, tmp_path: Path, sqlite: Database, signer: Signer) -> None:
+def test_forgetting_and_suppressing(
+    house: AppContext, tmp_path: Path, sqlite: Database, signer: Signer
+) -> None:
     path = tmp_path / "readers.csv"
     path.write_text("ada@example.org\n")
     call(house, "import", str(path), "--confirmed", "--source", "why")
@@ -63,7 +65,7 @@ def test_forgetting_and_suppressing(house: House, tmp_path: Path, sqlite: Databa
         assert suppression.is_suppressed(session, signer, "bob@example.org")
 
 
-def test_what_is_held_about_one_person_names_the_letters_too(house: House, tmp_path: Path) -> None:
+def test_what_is_held_about_one_person_names_the_letters_too(house: AppContext, tmp_path: Path) -> None:
     path = tmp_path / "readers.csv"
     path.write_text("ada@example.org\n")
     call(house, "import", str(path), "--invite")
@@ -71,7 +73,7 @@ def test_what_is_held_about_one_person_names_the_letters_too(house: House, tmp_p
     assert [(letter["kind"], letter["said"]) for letter in held["letters"]] == [("confirm", {})]
 
 
-def test_confirmed_needs_a_reason(house: House, tmp_path: Path) -> None:
+def test_confirmed_needs_a_reason(house: AppContext, tmp_path: Path) -> None:
     done = call(house, "import", str(tmp_path / "x.csv"), "--confirmed")
     assert done.exit_code == 2
-    assert "why we may" in done.stderr
+    assert "where they gave consent" in done.stderr

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
-from tests.web.newsstand import publish
-from tests.web.readers import reader
+from tests.web.factories import create_publication
+from tests.web.subscribers import create_subscriber
 
-from digest.audience import find, growth, reach, standings, suppression
+from digest.audience import eligibility, growth, search, status_counts, suppression
 from digest.audience.consent import Kind, record
 from digest.audience.models import Subscriber, Subscription
 from digest.db import Database
@@ -17,12 +17,12 @@ NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 
 
 def crowd(session: Session, signer: Signer) -> int:
-    """Everybody who can be told apart: each standing, and each suppressed, erased, paused and no longer paused."""
-    publication = publish(session)
-    other = publish(session, name="Another", slug="another", sender_address="other@example.org")
-    for standing in ("active", "pending", "left"):
+    """Everybody who can be told apart: each status, and each suppressed, erased, paused and no longer paused."""
+    publication = create_publication(session)
+    other = create_publication(session, name="Another", slug="another", sender_address="other@example.org")
+    for status in ("active", "pending", "left"):
         for kind in ("plain", "suppressed", "erased", "paused", "awake", "suppressed-paused"):
-            number = reader(session, publication, f"{standing}-{kind}@example.org", standing)
+            number = create_subscriber(session, publication, f"{status}-{kind}@example.org", status)
             if "suppressed" in kind:
                 suppression.suppress_subscriber(session, signer, number, "bounce", NOW)
             if kind == "erased":
@@ -32,7 +32,7 @@ def crowd(session: Session, signer: Signer) -> int:
                 until = NOW + timedelta(days=-1 if kind == "awake" else 1)
                 mine = update(Subscription).where(Subscription.subscriber_id == number)
                 session.execute(mine.values(paused_until=until))
-        reader(session, other, f"{standing}@other.example", standing)
+        create_subscriber(session, other, f"{status}@other.example", status)
     return publication
 
 
@@ -40,34 +40,36 @@ def test_sums_of_an_index_are_the_sums_of_the_rows(db: Database, signer: Signer)
     with db.begin() as session:
         number = crowd(session, signer)
         for since in (None, datetime(2026, 8, 1, tzinfo=UTC), NOW):
-            rows = reach.audience(number, NOW, since).subquery()
+            rows = eligibility.audience(number, NOW, since).subquery()
             every = dict(session.execute(select(rows.c.reason, func.count()).group_by(rows.c.reason)).all())
-            assert reach.count(session, number, NOW, since) == reach.Reach(every.pop(None), every)
-        counts = standings.count(session, number, NOW)
-    assert counts == dict(zip(standings.NAMES, (2, 3, 1, 3, 6, 3), strict=True))
+            assert eligibility.count(session, number, NOW, since) == eligibility.EligibilityCounts(
+                every.pop(None), every
+            )
+        counts = status_counts.count(session, number, NOW)
+    assert counts == dict(zip(status_counts.NAMES, (2, 3, 1, 3, 6, 3), strict=True))
 
 
 def test_each_standing_lists_exactly_those_who_are_counted(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         number = crowd(session, signer)
-        counts = standings.count(session, number, NOW)
-        assert len(find.by_number(session, number, NOW)) == sum(counts.values())
-        for standing, many in counts.items():
-            by_number = find.by_number(session, number, NOW, standing=standing)
-            assert [one.standing for one in by_number] == [standing] * many
-            if standing == "erased":
+        counts = status_counts.count(session, number, NOW)
+        assert len(search.by_number(session, number, NOW)) == sum(counts.values())
+        for status, many in counts.items():
+            by_number = search.by_number(session, number, NOW, status=status)
+            assert [one.status for one in by_number] == [status] * many
+            if status == "erased":
                 continue
             by_address = [
                 one.id
                 for begins in ("active", "LEFT", "pending-")
-                for one in find.by_prefix(session, number, begins, NOW, standing=standing)
+                for one in search.by_prefix(session, number, begins, NOW, status=status)
             ]
             assert sorted(by_address) == [one.id for one in by_number]
 
 
 def test_a_beginning_is_found_in_any_script_and_is_no_pattern(db: Database) -> None:
     with db.begin() as session:
-        number = publish(session)
+        number = create_publication(session)
         for address in (
             "ä@example.org",
             "äb@example.org",
@@ -75,14 +77,14 @@ def test_a_beginning_is_found_in_any_script_and_is_no_pattern(db: Database) -> N
             "axb@example.org",
             "z@example.org",
         ):
-            reader(session, number, address)
-        assert [one.address for one in find.by_prefix(session, number, "Ä", NOW)] == [
+            create_subscriber(session, number, address)
+        assert [one.address for one in search.by_prefix(session, number, "Ä", NOW)] == [
             "ä@example.org",
             "äb@example.org",
         ]
-        assert [one.address for one in find.by_prefix(session, number, "a_", NOW)] == ["a_b@example.org"]
-        first = find.by_prefix(session, number, "", NOW, limit=2)
-        rest = find.by_prefix(session, number, "", NOW, after=first[-1].key or "")
+        assert [one.address for one in search.by_prefix(session, number, "a_", NOW)] == ["a_b@example.org"]
+        first = search.by_prefix(session, number, "", NOW, limit=2)
+        rest = search.by_prefix(session, number, "", NOW, after=first[-1].key or "")
         assert [one.address for one in (*first, *rest)] == sorted(
             ("a_b@example.org", "axb@example.org", "z@example.org", "ä@example.org", "äb@example.org")
         )
@@ -91,9 +93,11 @@ def test_a_beginning_is_found_in_any_script_and_is_no_pattern(db: Database) -> N
 def test_a_week_holds_what_happened_in_its_seven_days(db: Database) -> None:
     begin = datetime(2026, 10, 5, tzinfo=UTC)
     with db.begin() as session:
-        number = publish(session)
-        other = publish(session, name="Another", slug="another", sender_address="other@example.org")
-        ana = reader(session, number, "ana@example.org")
+        number = create_publication(session)
+        other = create_publication(
+            session, name="Another", slug="another", sender_address="other@example.org"
+        )
+        ana = create_subscriber(session, number, "ana@example.org")
         second = timedelta(seconds=1)
         for kind, at, where in (
             (Kind.REQUESTED, begin, number),

@@ -15,9 +15,18 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from tests.audience.readers import DAY, HOUR, NOW, ask, number_of, press, publication, reached, reader
 
-from digest.audience import columns, erase, export, importing, leave, spreadsheet, suppression, upload
-from digest.audience.arrivals import Terms
-from digest.audience.columns import Status
+from digest.audience import (
+    csv_columns,
+    csv_file,
+    csv_reader,
+    erase,
+    export,
+    import_rules,
+    suppression,
+    unsubscribe,
+)
+from digest.audience.bulk_import import ImportTerms
+from digest.audience.csv_columns import ImportStatus
 from digest.audience.models import ConsentEvent, Subscriber, Subscription, Wording
 from digest.db import Database
 from digest.errors import BadInput
@@ -37,12 +46,14 @@ def bring(
     invite: bool = False,
     size: int = 3,
     hours: int = 1,
-) -> importing.Result:
-    sheet, chunks = upload.read(path, size=size)
-    terms = Terms(of.id, NOW + hours * HOUR, WHY, upload.evidence(sheet, "cli", WHY), confirmed, invite)
-    total = importing.Result()
+) -> import_rules.ImportResult:
+    sheet, chunks = csv_file.read_chunks(path, size=size)
+    terms = ImportTerms(
+        of.id, NOW + hours * HOUR, WHY, csv_file.evidence(sheet, "cli", WHY), confirmed, invite
+    )
+    total = import_rules.ImportResult()
     for chunk in chunks:
-        total.add(importing.import_chunk(session, signer, chunk, terms))
+        total.add(import_rules.import_chunk(session, signer, chunk, terms))
     assert total.rows == sum(
         (
             total.added,
@@ -71,7 +82,7 @@ Write = Callable[[str | bytes], Path]
 
 
 def addresses(path: Path) -> list[str]:
-    _, chunks = upload.read(path)
+    _, chunks = csv_file.read_chunks(path)
     return [row.address for chunk in chunks for row in chunk.rows.values()]
 
 
@@ -92,20 +103,20 @@ def test_all_good_rows_come_in_and_bad_ones_are_told_by_line(
 def test_a_row_without_end_is_one_bad_row_and_never_held_whole(file: Write) -> None:
     path = file("email\nada@example.org\n" + "a@b," * 5_000_000 + "\r\nbob@example.org\n")
     tracemalloc.start()
-    _, chunks = upload.read(path)
+    _, chunks = csv_file.read_chunks(path)
     (chunk,) = chunks
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert [row.line for row in chunk.rows.values()] == [2, 4]
     assert [(bad.line, bad.reason) for bad in chunk.bad] == [(3, "the row is longer than 100,000 characters")]
-    assert peak < 8 * spreadsheet.BLOCK  # the row alone has twenty million
+    assert peak < 8 * csv_reader.BLOCK  # the row alone has twenty million
 
 
 def test_a_file_may_be_called_anything(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"r\xff\n.csv")
     path.write_text("ada@example.org\n")
-    sheet, _ = upload.read(path)
-    assert upload.evidence(sheet, "cli", WHY).encode().startswith(b"Imported from r??.csv (SHA-256 ")
+    sheet, _ = csv_file.read_chunks(path)
+    assert csv_file.evidence(sheet, "cli", WHY).encode().startswith(b"Imported from r??.csv (SHA-256 ")
 
 
 def test_importing_twice_changes_nothing(db: Database, signer: Signer, file: Write) -> None:
@@ -124,9 +135,9 @@ def test_a_run_cut_short_goes_on_where_it_stopped(db: Database, signer: Signer, 
     path = file("".join(f"r{n}@example.org\n" for n in range(10)))
     with db.begin() as session:
         of = publication(session)
-        sheet, chunks = upload.read(path, size=4)
-        terms = Terms(of.id, NOW, WHY, upload.evidence(sheet, "cli", WHY), confirmed=True)
-        importing.import_chunk(session, signer, next(chunks), terms)
+        sheet, chunks = csv_file.read_chunks(path, size=4)
+        terms = ImportTerms(of.id, NOW, WHY, csv_file.evidence(sheet, "cli", WHY), confirmed=True)
+        import_rules.import_chunk(session, signer, next(chunks), terms)
     with db.begin() as session:
         done = bring(session, signer, of, path, size=4)
         assert (done.added, done.known) == (6, 4)
@@ -140,7 +151,7 @@ def test_the_file_its_hash_and_the_reason_are_kept_as_proof(
         of = publication(session)
         bring(session, signer, of, path)
         words = session.scalars(select(Wording.text)).one()
-        assert spreadsheet.look(path).sha256 in words
+        assert csv_reader.inspect_file(path).sha256 in words
         assert WHY in words
         assert session.scalars(select(Subscription.source)).one() == WHY
         assert session.scalars(select(ConsentEvent.kind)).one() == "imported"
@@ -168,7 +179,7 @@ def test_nobody_who_left_complained_bounced_or_was_forgotten_is_revived(
     with db.begin() as session:
         of = publication(session)
         ids = {who: reader(session, signer, of, f"{who}@example.org") for who in people[:4]}
-        leave.leave(session, of.id, ids["left"], source="page", now=NOW)
+        unsubscribe.unsubscribe(session, of.id, ids["left"], source="page", now=NOW)
         suppression.suppress(session, signer, "complained@example.org", "complaint", NOW)
         suppression.suppress(session, signer, "bounced@example.org", "bounce", NOW)
         suppression.suppress(session, signer, "unknown@example.org", "request", NOW)
@@ -186,7 +197,7 @@ def test_one_who_left_and_asked_again_waits_for_the_button_whatever_is_imported(
     with db.begin() as session:
         of = publication(session)
         subscriber_id = reader(session, signer, of, "ada@example.org")
-        leave.leave(session, of.id, subscriber_id, source="page", now=NOW)
+        unsubscribe.unsubscribe(session, of.id, subscriber_id, source="page", now=NOW)
         ask(session, signer, of, "ada@example.org", NOW + HOUR)
         bring(session, signer, of, file("ada@example.org\n"), hours=2)
         assert reached(session, of, NOW + DAY) == set()
@@ -262,7 +273,7 @@ def test_a_line_that_names_the_separator_is_no_row(file: Write) -> None:
 
 def test_a_quote_that_is_never_closed_costs_one_row(file: Write) -> None:
     good = "".join(f"r{n}@example.org,x\n" for n in range(200))
-    _, chunks = upload.read(file('email,note\na@example.org,"open\n' + good))
+    _, chunks = csv_file.read_chunks(file('email,note\na@example.org,"open\n' + good))
     (chunk,) = chunks
     assert [(bad.line, "never closed" in bad.reason) for bad in chunk.bad] == [(2, True)]
     assert len(chunk.rows) == 200
@@ -270,7 +281,7 @@ def test_a_quote_that_is_never_closed_costs_one_row(file: Write) -> None:
 
 def test_quoted_newlines_ragged_rows_and_stray_quotes_are_read(file: Write) -> None:
     text = 'email,note\na@example.org,"two\nlines, ""quoted"""\nb@example.org\nc@example.org,5" pipe,more,cells\n"d@example.org"x,y\n'
-    _, chunks = upload.read(file(text))
+    _, chunks = csv_file.read_chunks(file(text))
     (chunk,) = chunks
     assert [(row.line, row.address) for row in chunk.rows.values()] == [
         (2, "a@example.org"), (4, "b@example.org"), (5, "c@example.org"),
@@ -302,38 +313,42 @@ def test_a_file_without_addresses_is_one_clear_line(file: Write, content: str | 
         assert addresses(path) == []
         return
     with pytest.raises(BadInput, match=r"readers\.csv") as caught:
-        upload.read(path)
+        csv_file.read_chunks(path)
     assert "\n" not in str(caught.value)
 
 
 def test_a_file_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"none\.csv"):
-        upload.read(tmp_path / "none.csv")
+        csv_file.read_chunks(tmp_path / "none.csv")
 
 
 def test_who_left_is_seen_even_without_a_header(file: Write) -> None:
-    _, chunks = upload.read(file("a@example.org,unsubscribed\nb@example.org,subscribed\n"))
+    _, chunks = csv_file.read_chunks(file("a@example.org,unsubscribed\nb@example.org,subscribed\n"))
     (chunk,) = chunks
-    assert [row.status for row in chunk.rows.values()] == [Status.LEFT, Status.SUBSCRIBED]
+    assert [row.status for row in chunk.rows.values()] == [ImportStatus.LEFT, ImportStatus.SUBSCRIBED]
 
 
 def test_a_date_in_a_column_of_leaving_means_that_they_left(file: Write) -> None:
-    _, chunks = upload.read(
+    _, chunks = csv_file.read_chunks(
         file("email,unsubscribed_at\na@example.org,2026-01-01\nb@example.org,\nc@example.org,NULL\n")
     )
     (chunk,) = chunks
-    assert [row.status for row in chunk.rows.values()] == [Status.LEFT, Status.SUBSCRIBED, Status.SUBSCRIBED]
+    assert [row.status for row in chunk.rows.values()] == [
+        ImportStatus.LEFT,
+        ImportStatus.SUBSCRIBED,
+        ImportStatus.SUBSCRIBED,
+    ]
 
 
 def test_the_operator_may_name_the_columns(file: Write) -> None:
     path = file("login,other,status\nx@example.org,a@example.org,vip\n")
-    _, chunks = upload.read(path, address="Other", standing="-")
+    _, chunks = csv_file.read_chunks(path, address="Other", status="-")
     (chunk,) = chunks
     assert [(row.address, row.status) for row in chunk.rows.values()] == [
-        ("a@example.org", Status.SUBSCRIBED)
+        ("a@example.org", ImportStatus.SUBSCRIBED)
     ]
     with pytest.raises(BadInput, match="nothing"):
-        upload.read(path, address="nothing")
+        csv_file.read_chunks(path, address="nothing")
 
 
 def test_an_export_read_back_changes_nothing_and_holds_no_formula(
@@ -352,9 +367,9 @@ def test_an_export_read_back_changes_nothing_and_holds_no_formula(
         for address in wild:
             reader(session, signer, of, address)
         left = reader(session, signer, of, "left@example.org")
-        leave.leave(session, of.id, left, source="page", now=NOW)
+        unsubscribe.unsubscribe(session, of.id, left, source="page", now=NOW)
         suppression.suppress(session, signer, "e@example.org", "bounce", NOW)
-        lines = export.page(session, of.id, NOW)
+        lines = export.fetch_page(session, of.id, NOW)
         text = export.csv_line(export.COLUMNS) + "".join(export.csv_lines(lines))
         cells = [row[0] for row in csv.reader(io.StringIO(text))]
         assert not [cell for cell in cells if cell[0] in "=+-@\t\r"]
@@ -369,22 +384,24 @@ def test_an_export_goes_page_by_page_and_by_standing(db: Database, signer: Signe
     with db.begin() as session:
         of = publication(session)
         ids = [reader(session, signer, of, f"r{n}@example.org") for n in range(5)]
-        leave.leave(session, of.id, ids[2], source="page", now=NOW)
-        first = export.page(session, of.id, NOW, limit=3)
-        rest = export.page(session, of.id, NOW, above=first[-1].subscriber_id, limit=3)
+        unsubscribe.unsubscribe(session, of.id, ids[2], source="page", now=NOW)
+        first = export.fetch_page(session, of.id, NOW, limit=3)
+        rest = export.fetch_page(session, of.id, NOW, above=first[-1].subscriber_id, limit=3)
         assert [line.subscriber_id for line in first + rest] == ids
-        assert [line.subscriber_id for line in export.page(session, of.id, NOW, standing="left")] == [ids[2]]
-        assert len(export.page(session, of.id, NOW, standing="active")) == 4
+        assert [line.subscriber_id for line in export.fetch_page(session, of.id, NOW, status="left")] == [
+            ids[2]
+        ]
+        assert len(export.fetch_page(session, of.id, NOW, status="active")) == 4
 
 
 def test_everything_about_one_person_is_theirs_to_have(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         of = publication(session)
         reader(session, signer, of, "ada@example.org")
-        held = export.everything(session, "ADA@example.org")
+        held = export.export_subscriber(session, "ADA@example.org")
     assert held["address"] == "ada@example.org"
     assert [event["what"] for event in held["consent"]] == ["requested", "confirmed"]
-    assert held["subscriptions"][0]["standing"] == "active"
+    assert held["subscriptions"][0]["status"] == "active"
 
 
 @pytest.mark.parametrize(
@@ -396,7 +413,7 @@ def test_a_workbook_or_a_picture_is_one_line_and_not_a_thousand_bad_rows(
     path = tmp_path / "readers.csv"
     path.write_bytes(content)
     with pytest.raises(BadInput, match="this is no text; save it as CSV"):
-        upload.read(path)
+        csv_file.read_chunks(path)
 
 
 wild_text = st.text(st.sampled_from("ab@.,;\t\"\r\n'=é \ufeff<>0"), max_size=120)
@@ -408,7 +425,7 @@ def test_no_file_whatever_breaks_the_reader(tmp_path_factory: pytest.TempPathFac
     path = tmp_path_factory.getbasetemp() / "fuzz.csv"
     path.write_bytes(content)
     with contextlib.suppress(BadInput):
-        _, chunks = upload.read(path, size=2)
+        _, chunks = csv_file.read_chunks(path, size=2)
         for chunk in chunks:
             assert chunk.read == len(chunk.rows) + len(chunk.bad) + chunk.repeated
             for row in chunk.rows.values():
@@ -425,13 +442,13 @@ def test_what_a_csv_writer_wrote_comes_back(rows: list[tuple[str, str]], separat
     out = io.StringIO()
     csv.writer(out, delimiter=separator, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(rows)
     lines = io.StringIO(out.getvalue(), newline="").readlines()
-    if spreadsheet._named_separator(lines[0]):
+    if csv_reader._named_separator(lines[0]):
         return
-    back = [tuple(record.cells) for record in spreadsheet.records(lines, separator)]
+    back = [tuple(record.cells) for record in csv_reader.records(lines, separator)]
     assert back == rows
 
 
 def test_every_known_word_has_one_meaning() -> None:
-    assert columns.status("Marked as SPAM") == Status.COMPLAINED
-    assert columns.status("non-subscribed") == Status.UNCLEAR
-    assert columns.status("définitivement") == Status.UNCLEAR
+    assert csv_columns.parse_status("Marked as SPAM") == ImportStatus.COMPLAINED
+    assert csv_columns.parse_status("non-subscribed") == ImportStatus.UNCLEAR
+    assert csv_columns.parse_status("définitivement") == ImportStatus.UNCLEAR

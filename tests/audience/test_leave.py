@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import select
 from tests.audience.readers import DAY, HOUR, NOW, ask, number_of, press, publication, reached, reader
 
-from digest.audience import consent, erase, leave, preferences, reach, suppression
+from digest.audience import consent, eligibility, erase, preferences, suppression, unsubscribe
 from digest.audience.models import ConsentEvent, Subscriber
 from digest.db import Database
 from digest.errors import BadInput, NotFound
@@ -17,14 +17,14 @@ def test_a_reader_who_left_is_not_mailed_and_may_take_it_back_for_thirty_days(
     with db.begin() as session:
         of = publication(session)
         subscriber_id = reader(session, signer, of, "ada@example.org")
-        assert leave.leave(session, of.id, subscriber_id, source="header", now=NOW + HOUR)
-        assert not leave.leave(session, of.id, subscriber_id, source="header", now=NOW + 2 * HOUR)
+        assert unsubscribe.unsubscribe(session, of.id, subscriber_id, source="header", now=NOW + HOUR)
+        assert not unsubscribe.unsubscribe(session, of.id, subscriber_id, source="header", now=NOW + 2 * HOUR)
         assert reached(session, of, NOW + DAY) == set()
-        assert leave.undo(session, of.id, subscriber_id, source="page", now=NOW + 29 * DAY)
-        assert not leave.undo(session, of.id, subscriber_id, source="page", now=NOW + 29 * DAY)
+        assert unsubscribe.resubscribe(session, of.id, subscriber_id, source="page", now=NOW + 29 * DAY)
+        assert not unsubscribe.resubscribe(session, of.id, subscriber_id, source="page", now=NOW + 29 * DAY)
         assert reached(session, of, NOW + 29 * DAY) == {subscriber_id}
-        leave.leave(session, of.id, subscriber_id, source="header", now=NOW + 30 * DAY)
-        assert not leave.undo(session, of.id, subscriber_id, source="page", now=NOW + 60 * DAY)
+        unsubscribe.unsubscribe(session, of.id, subscriber_id, source="header", now=NOW + 30 * DAY)
+        assert not unsubscribe.resubscribe(session, of.id, subscriber_id, source="page", now=NOW + 60 * DAY)
 
 
 def test_a_pending_sign_up_does_not_become_a_reader_by_leaving_and_undoing(
@@ -33,17 +33,17 @@ def test_a_pending_sign_up_does_not_become_a_reader_by_leaving_and_undoing(
     with db.begin() as session:
         of = publication(session)
         subscriber_id = ask(session, signer, of, "ada@example.org").subscriber_id
-        assert leave.leave(session, of.id, subscriber_id, source="page", now=NOW)
-        assert leave.undo(session, of.id, subscriber_id, source="page", now=NOW)
+        assert unsubscribe.unsubscribe(session, of.id, subscriber_id, source="page", now=NOW)
+        assert unsubscribe.resubscribe(session, of.id, subscriber_id, source="page", now=NOW)
         assert reached(session, of) == set()
-        assert preferences.read(session, of.id, subscriber_id, NOW).standing == "pending"
+        assert preferences.get_preferences(session, of.id, subscriber_id, NOW).status == "pending"
 
 
 def test_leaving_what_one_never_joined_is_no_error(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         of = publication(session)
-        assert not leave.leave(session, of.id, 0, source="header", now=NOW)
-        assert not leave.undo(session, of.id, 77, source="page", now=NOW)
+        assert not unsubscribe.unsubscribe(session, of.id, 0, source="header", now=NOW)
+        assert not unsubscribe.resubscribe(session, of.id, 77, source="page", now=NOW)
 
 
 @pytest.mark.parametrize("reason", ["complaint", "bounce", "request"])
@@ -51,25 +51,25 @@ def test_a_suppressed_reader_cannot_undo(db: Database, signer: Signer, reason: s
     with db.begin() as session:
         of = publication(session)
         subscriber_id = reader(session, signer, of, "ada@example.org")
-        leave.leave(session, of.id, subscriber_id, source="header", now=NOW)
+        unsubscribe.unsubscribe(session, of.id, subscriber_id, source="header", now=NOW)
         suppression.suppress(session, signer, "ada@example.org", reason, NOW)
-        assert not leave.undo(session, of.id, subscriber_id, source="page", now=NOW + HOUR)
+        assert not unsubscribe.resubscribe(session, of.id, subscriber_id, source="page", now=NOW + HOUR)
 
 
 def test_a_pause_ends_by_itself(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         of = publication(session)
         subscriber_id = reader(session, signer, of, "ada@example.org")
-        preferences.pause(session, of.id, subscriber_id, until=preferences.weeks(4, NOW), now=NOW)
-        seen = preferences.read(session, of.id, subscriber_id, NOW)
-        assert (seen.masked, seen.standing, seen.paused_until) == (
+        preferences.pause(session, of.id, subscriber_id, until=preferences.pause_weeks(4, NOW), now=NOW)
+        seen = preferences.get_preferences(session, of.id, subscriber_id, NOW)
+        assert (seen.masked, seen.status, seen.paused_until) == (
             "a•••@example.org",
             "paused",
             NOW + 28 * DAY,
         )
         assert reached(session, of, NOW + 27 * DAY) == set()
         assert reached(session, of, NOW + 28 * DAY) == {subscriber_id}
-        assert preferences.read(session, of.id, subscriber_id, NOW + 28 * DAY).standing == "active"
+        assert preferences.get_preferences(session, of.id, subscriber_id, NOW + 28 * DAY).status == "active"
 
 
 def test_a_pause_can_be_ended_and_has_bounds(db: Database, signer: Signer) -> None:
@@ -84,8 +84,8 @@ def test_a_pause_can_be_ended_and_has_bounds(db: Database, signer: Signer) -> No
             with pytest.raises(BadInput):
                 preferences.pause(session, of.id, subscriber_id, until=until, now=NOW)
         with pytest.raises(BadInput):
-            preferences.weeks(0, NOW)
-        leave.leave(session, of.id, subscriber_id, source="page", now=NOW)
+            preferences.pause_weeks(0, NOW)
+        unsubscribe.unsubscribe(session, of.id, subscriber_id, source="page", now=NOW)
         with pytest.raises(NotFound):
             preferences.pause(session, of.id, subscriber_id, until=NOW + DAY, now=NOW)
 
@@ -99,10 +99,10 @@ def test_erasure_empties_the_row_and_keeps_its_number(db: Database, signer: Sign
         row = session.execute(select(Subscriber.id, Subscriber.address, Subscriber.address_key)).one()
         assert row == (subscriber_id, None, None)
         assert suppression.is_suppressed(session, signer, "ada@example.org")
-        assert session.execute(select(ConsentEvent.network, ConsentEvent.agent).distinct()).all() == [
+        assert session.execute(select(ConsentEvent.network, ConsentEvent.user_agent).distinct()).all() == [
             (None, None)
         ]
-        assert session.execute(reach.audience(of.id, NOW + DAY)).all() == [(subscriber_id, "erased")]
+        assert session.execute(eligibility.audience(of.id, NOW + DAY)).all() == [(subscriber_id, "erased")]
         with pytest.raises(NotFound):
             press(session, of, subscriber_id, NOW + HOUR)
 
@@ -149,20 +149,22 @@ def test_every_reader_of_an_audience_has_one_reason_or_none(db: Database, signer
             for n in ("here", "left", "paused", "bounced", "old")
         }
         ask(session, signer, of, "pending@example.org")
-        leave.leave(session, of.id, ids["old"], source="page", now=NOW)
-        leave.leave(session, of.id, ids["left"], source="page", now=NOW + 2 * HOUR)
+        unsubscribe.unsubscribe(session, of.id, ids["old"], source="page", now=NOW)
+        unsubscribe.unsubscribe(session, of.id, ids["left"], source="page", now=NOW + 2 * HOUR)
         preferences.pause(session, of.id, ids["paused"], until=NOW + DAY, now=NOW)
         suppression.suppress_subscriber(session, signer, ids["bounced"], "bounce", NOW)
-        rows = dict(session.execute(reach.audience(of.id, NOW, NOW + HOUR)).all())
+        rows = dict(session.execute(eligibility.audience(of.id, NOW, NOW + HOUR)).all())
         assert rows == {
             ids["here"]: None, ids["left"]: "left", ids["paused"]: "paused", ids["bounced"]: "suppressed",
         }  # fmt: skip
-        seen = reach.count(session, of.id, NOW, NOW + HOUR)
+        seen = eligibility.count(session, of.id, NOW, NOW + HOUR)
         assert (seen.reachable, seen.excluded) == (1, {"left": 1, "paused": 1, "suppressed": 1})
-        now = dict(session.execute(reach.reachable_now(of.id, NOW, list(ids.values()))).all())
+        now = dict(session.execute(eligibility.eligible_now(of.id, NOW, list(ids.values()))).all())
         assert {number for number, why_not in now.items() if why_not is None} == {ids["here"]}
         pending = number_of(session, "pending@example.org")
-        assert session.execute(reach.reachable_now(of.id, NOW, [pending])).all() == [(pending, "pending")]
+        assert session.execute(eligibility.eligible_now(of.id, NOW, [pending])).all() == [
+            (pending, "pending")
+        ]
 
 
 def test_a_purge_spares_readers_and_those_who_left(db: Database, signer: Signer) -> None:
@@ -170,7 +172,7 @@ def test_a_purge_spares_readers_and_those_who_left(db: Database, signer: Signer)
         of, other = publication(session), publication(session, "prices")
         here = reader(session, signer, of, "here@example.org")
         gone = reader(session, signer, of, "gone@example.org")
-        leave.leave(session, of.id, gone, source="page", now=NOW + HOUR)
+        unsubscribe.unsubscribe(session, of.id, gone, source="page", now=NOW + HOUR)
         ask(session, signer, of, "gone@example.org", NOW + 2 * HOUR)
         both = reader(session, signer, of, "both@example.org")
         ask(session, signer, other, "both@example.org")
@@ -178,7 +180,7 @@ def test_a_purge_spares_readers_and_those_who_left(db: Database, signer: Signer)
         assert erase.purge(session, NOW + 29 * DAY) == 0
         assert erase.purge(session, NOW + 31 * DAY) == 2
         assert reached(session, of) == {here, both}
-        assert preferences.read(session, of.id, gone, NOW).standing == "left"
+        assert preferences.get_preferences(session, of.id, gone, NOW).status == "left"
         assert number_of(session, "never@example.org") is None
         assert number_of(session, "both@example.org") == both
 
@@ -189,8 +191,8 @@ def test_what_happened_is_told_in_order(db: Database, signer: Signer) -> None:
         subscriber_id = reader(session, signer, of, "ada@example.org")
         preferences.pause(session, of.id, subscriber_id, until=NOW + DAY, now=NOW)
         preferences.resume(session, of.id, subscriber_id, now=NOW)
-        leave.leave(session, of.id, subscriber_id, source="header", wording="one-click", now=NOW)
-        leave.undo(session, of.id, subscriber_id, source="page", now=NOW)
+        unsubscribe.unsubscribe(session, of.id, subscriber_id, source="header", wording="one-click", now=NOW)
+        unsubscribe.resubscribe(session, of.id, subscriber_id, source="page", now=NOW)
         suppression.suppress(session, signer, "ada@example.org", "bounce", NOW)
         kinds = [event.kind for event, _ in consent.history(session, subscriber_id)]
     assert kinds == ["requested", "confirmed", "paused", "resumed", "left", "returned", "suppressed"]

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from tests.audience.readers import NOW, ask, number_of, press, publication
 
-from digest.audience import erase, importing, leave, preferences, reach, suppression, upload
-from digest.audience.arrivals import Terms
-from digest.audience.columns import Status
+from digest.audience import csv_file, eligibility, erase, import_rules, preferences, suppression, unsubscribe
+from digest.audience.bulk_import import ImportTerms
+from digest.audience.csv_columns import ImportStatus
 from digest.audience.models import Subscriber, Subscription
 from digest.db import Database
 from digest.errors import DigestError
@@ -95,7 +95,9 @@ class Lifecycle(RuleBasedStateMachine):
         address, person = self.person(who)
         with self.db.begin() as session:
             number = number_of(session, address)
-            if number and leave.leave(session, self.publication.id, number, source="page", now=self.now):
+            if number and unsubscribe.unsubscribe(
+                session, self.publication.id, number, source="page", now=self.now
+            ):
                 person.out, person.asked = True, False
 
     @rule(who=PEOPLE, hours=HOURS)
@@ -104,7 +106,9 @@ class Lifecycle(RuleBasedStateMachine):
         address, person = self.person(who)
         with self.db.begin() as session:
             number = number_of(session, address)
-            if number and leave.undo(session, self.publication.id, number, source="page", now=self.now):
+            if number and unsubscribe.resubscribe(
+                session, self.publication.id, number, source="page", now=self.now
+            ):
                 assert person.out
                 assert not person.barred
                 person.out = False
@@ -116,7 +120,7 @@ class Lifecycle(RuleBasedStateMachine):
         address, person = self.person(who)
         with self.db.begin() as session:
             number = number_of(session, address) or 0
-            until = preferences.weeks(weeks, self.now)
+            until = preferences.pause_weeks(weeks, self.now)
             try:
                 preferences.pause(session, self.publication.id, number, until=until, now=self.now)
             except DigestError:
@@ -152,29 +156,29 @@ class Lifecycle(RuleBasedStateMachine):
             erase.erase(session, self.signer, address, self.now)
         self.people[address] = Person(barred=person.barred or "erased", ids=person.ids)
 
-    @rule(who=PEOPLE, confirmed=st.booleans(), status=st.sampled_from(Status))
-    def import_a_file(self, who: str, confirmed: bool, status: Status) -> None:
+    @rule(who=PEOPLE, confirmed=st.booleans(), status=st.sampled_from(ImportStatus))
+    def import_a_file(self, who: str, confirmed: bool, status: ImportStatus) -> None:
         self.step()
         address, person = self.person(who)
-        chunk = upload.Chunk(1, {address: upload.Row(2, address, address, status)}, (), 0)
-        terms = Terms(self.publication.id, self.now, "why we may", "a file", confirmed)
+        chunk = csv_file.RowChunk(1, {address: csv_file.ValidRow(2, address, address, status)}, (), 0)
+        terms = ImportTerms(self.publication.id, self.now, "why we may", "a file", confirmed)
         with self.db.begin() as session:
             before = number_of(session, address)
-            done = importing.import_chunk(session, self.signer, chunk, terms)
+            done = import_rules.import_chunk(session, self.signer, chunk, terms)
             number = number_of(session, address)
         if number:
             person.ids.append(number)
         if done.added:
-            assert status == Status.SUBSCRIBED
+            assert status == ImportStatus.SUBSCRIBED
             assert not person.out
             assert not person.barred
             person.confirmed, person.asked = confirmed, not confirmed
-        if done.left and (status == Status.LEFT or before is None):
+        if done.left and (status == ImportStatus.LEFT or before is None):
             # Who had left and has asked anew is still asked: a file knows nothing newer than that.
             person.out, person.asked = True, person.asked and person.out
-        if status == Status.COMPLAINED:
+        if status == ImportStatus.COMPLAINED:
             person.barred, person.asked = "complaint", False
-        elif status == Status.BOUNCED and done.suppressed and not person.barred:
+        elif status == ImportStatus.BOUNCED and done.suppressed and not person.barred:
             person.barred, person.asked = "bounce", False
 
     @rule(days=st.integers(1, 60))
@@ -189,11 +193,11 @@ class Lifecycle(RuleBasedStateMachine):
     @invariant()
     def nobody_is_reached_who_should_not_be(self) -> None:
         with self.db.read() as session:
-            rows = session.execute(reach.audience(self.publication.id, self.now))
+            rows = session.execute(eligibility.audience(self.publication.id, self.now))
             numbers = {number for number, why_not in rows if why_not is None}
             reached = {address for address in self.people if number_of(session, address) in numbers}
             assert len(reached) == len(numbers)
-            again = session.execute(reach.reachable_now(self.publication.id, self.now, sorted(numbers)))
+            again = session.execute(eligibility.eligible_now(self.publication.id, self.now, sorted(numbers)))
             assert {number for number, why_not in again if why_not is None} == numbers
         assert reached == {address for address, person in self.people.items() if person.reachable(self.now)}
 

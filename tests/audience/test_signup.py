@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select
 from tests.audience.readers import DAY, HOUR, NOW, WORDS, ask, number_of, press, publication, reached, reader
 
-from digest.audience import consent, erase, leave, signup, suppression, tokens
+from digest.audience import consent, erase, signup, suppression, tokens, unsubscribe
 from digest.audience.models import Subscriber, Subscription
 from digest.db import Database
 from digest.errors import BadInput, BadToken, NotAllowed, NotFound
@@ -75,7 +75,7 @@ def test_a_complaint_is_never_written_to_again(db: Database, signer: Signer) -> 
         subscriber_id = reader(session, signer, of, "ada@example.org")
         suppression.suppress(session, signer, "ada@example.org", "complaint", NOW + HOUR)
         suppression.suppress(session, signer, "ada@example.org", "bounce", NOW + 2 * HOUR)
-        assert ask(session, signer, of, "ada@example.org", NOW + 9 * DAY) == signup.Request(0, None)
+        assert ask(session, signer, of, "ada@example.org", NOW + 9 * DAY) == signup.SignUp(0, None)
         with pytest.raises(NotAllowed):
             press(session, of, subscriber_id, NOW + 9 * DAY)
         assert reached(session, of, NOW + 9 * DAY) == set()
@@ -109,7 +109,7 @@ def test_one_who_left_comes_back_by_a_new_request_and_not_by_an_old_link(
     with db.begin() as session:
         of = publication(session)
         subscriber_id = reader(session, signer, of, "ada@example.org")
-        leave.leave(session, of.id, subscriber_id, source="page", now=NOW + HOUR)
+        unsubscribe.unsubscribe(session, of.id, subscriber_id, source="page", now=NOW + HOUR)
         with pytest.raises(NotAllowed):
             press(session, of, subscriber_id, NOW + 2 * HOUR)
         assert ask(session, signer, of, "ada@example.org", NOW + 3 * HOUR).letter == "confirm"
@@ -122,7 +122,9 @@ def test_the_words_the_coarse_network_and_the_browser_are_kept_as_proof(db: Data
     with db.begin() as session:
         of = publication(session)
         subscriber_id = reader(session, signer, of, "ada@example.org")
-        events = [(e.kind, words, e.network, e.agent) for e, words in consent.history(session, subscriber_id)]
+        events = [
+            (e.kind, words, e.network, e.user_agent) for e, words in consent.history(session, subscriber_id)
+        ]
     assert events == [
         ("requested", WORDS, "203.0.113.0/24", "Firefox"),
         ("confirmed", "Yes, subscribe me", "2001:db8:1::/48", "Firefox"),
@@ -133,11 +135,11 @@ def test_network_and_browser_are_forgotten_after_a_year(db: Database, signer: Si
     with db.begin() as session:
         of = publication(session)
         subscriber_id = reader(session, signer, of, "ada@example.org")
-        assert consent.forget_traces(session, NOW + 364 * DAY) == 0
-        assert consent.forget_traces(session, NOW + 366 * DAY) == 2
-        assert consent.forget_traces(session, NOW + 366 * DAY) == 0
+        assert consent.delete_traces(session, NOW + 364 * DAY) == 0
+        assert consent.delete_traces(session, NOW + 366 * DAY) == 2
+        assert consent.delete_traces(session, NOW + 366 * DAY) == 0
         (event, words), _ = consent.history(session, subscriber_id)
-        assert (event.network, event.agent, words) == (None, None, WORDS)
+        assert (event.network, event.user_agent, words) == (None, None, WORDS)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +155,7 @@ def test_network_and_browser_are_forgotten_after_a_year(db: Database, signer: Si
     ],
 )
 def test_a_network_is_kept_as_a_neighbourhood(network: str | None, coarse: str | None) -> None:
-    assert consent.coarse(network) == coarse
+    assert consent.coarsen_network(network) == coarse
 
 
 def test_a_sign_up_that_is_gone_says_so(db: Database, signer: Signer) -> None:
@@ -166,7 +168,7 @@ def test_a_sign_up_that_is_gone_says_so(db: Database, signer: Signer) -> None:
 def test_a_link_confirms_for_three_days_and_an_earlier_one_still_works(signer: Signer) -> None:
     first = tokens.confirm_token(signer, 1, 7, NOW)
     tokens.confirm_token(signer, 1, 7, NOW + DAY)
-    assert tokens.read_confirm(signer, first, NOW + 71 * HOUR) == tokens.Reader(1, 7)
+    assert tokens.read_confirm(signer, first, NOW + 71 * HOUR) == tokens.SubscriberToken(1, 7)
     with pytest.raises(BadToken, match="three days"):
         tokens.read_confirm(signer, first, NOW + 72 * HOUR)
 
@@ -181,7 +183,7 @@ def test_no_token_does_the_work_of_another(signer: Signer) -> None:
             if other is not read:
                 with pytest.raises(BadToken):
                     read(signer, token)
-    assert tokens.read_unsubscribe(signer, minted[tokens.read_unsubscribe]) == tokens.Reader(1, 7, 3)
+    assert tokens.read_unsubscribe(signer, minted[tokens.read_unsubscribe]) == tokens.SubscriberToken(1, 7, 3)
 
 
 def test_the_send_loop_mints_the_same_tokens(signer: Signer) -> None:
@@ -213,7 +215,7 @@ def test_a_second_publication_is_a_choice_of_its_own(db: Database, signer: Signe
         subscriber_id = reader(session, signer, one, "ada@example.org")
         assert ask(session, signer, two, "ada@example.org").letter == "confirm"
         press(session, two, subscriber_id)
-        leave.leave(session, one.id, subscriber_id, source="header", now=NOW + HOUR)
+        unsubscribe.unsubscribe(session, one.id, subscriber_id, source="header", now=NOW + HOUR)
         assert reached(session, one) == set()
         assert reached(session, two) == {subscriber_id}
         assert session.scalar(select(func.count()).select_from(Subscription)) == 2

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select
 from tests.audience.readers import NOW, publication, reader
 
-from digest.audience import consent, erase, export, leave, reach, topics
+from digest.audience import consent, eligibility, erase, export, topics, unsubscribe
 from digest.audience.models import Subscriber, Subscription, TopicChoice
 from digest.db import Database
 from digest.errors import BadInput, NotFound
@@ -47,14 +47,14 @@ def test_who_gets_which_blocks_is_what_a_plain_model_says(
         ]
         if rows:
             session.execute(insert(TopicChoice), rows)
-        wanted = topics.variants(of.id, blocks)
-        found = session.execute(topics.narrowed(reach.audience(of.id, NOW), wanted, len(blocks)))
+        wanted = topics.variant_query(of.id, blocks)
+        found = session.execute(topics.narrow_audience(eligibility.audience(of.id, NOW), wanted, len(blocks)))
         got = {one: (reason, variant) for one, reason, variant in found}
-        counted = reach.count(session, of.id, NOW, blocks=blocks)
+        counted = eligibility.count(session, of.id, NOW, blocks=blocks)
     for one, choice in zip(ids, choices, strict=True):
         variant = topics.variant_of(choice, blocks)
         assert got[one] == ("nothing for you" if variant == 0 else None, variant)
-        kept = [blocks[place] for place in topics.places(variant, len(blocks))]
+        kept = [blocks[place] for place in topics.variant_positions(variant, len(blocks))]
         assert kept == [block for block in blocks if not choice or block & choice]
     nothing = sum(reason is not None for reason, _ in got.values())
     assert (counted.reachable, sum(counted.excluded.values())) == (READERS - nothing, nothing)
@@ -63,55 +63,57 @@ def test_who_gets_which_blocks_is_what_a_plain_model_says(
 def test_a_choice_is_kept_with_the_words_and_an_equal_one_is_no_news(db: Database, of: Publication) -> None:
     with db.begin() as session:
         for _ in range(2):
-            topics.choose(
+            topics.set_topics(
                 session, of.id, 1, ["Writing", "Models"], offered=OFFERED, now=NOW, wording="Only: …"
             )
-        assert topics.chosen(session, of.id, 1) == ("Models", "Writing")
+        assert topics.chosen_topics(session, of.id, 1) == ("Models", "Writing")
         events = [(event.kind, words) for event, words in consent.history(session, 1)]
         assert events.count(("topics", "Only: …")) == 1
-        assert topics.choose(session, of.id, 1, [], offered=OFFERED, now=NOW, wording="Everything")
-        assert topics.chosen(session, of.id, 1) == ()
+        assert topics.set_topics(session, of.id, 1, [], offered=OFFERED, now=NOW, wording="Everything")
+        assert topics.chosen_topics(session, of.id, 1) == ()
 
 
 def test_a_topic_that_is_gone_from_the_catalog_may_be_kept_and_not_chosen_anew(
     db: Database, of: Publication
 ) -> None:
     with db.begin() as session:
-        topics.choose(session, of.id, 1, ["Models"], offered=OFFERED, now=NOW)
-        topics.choose(session, of.id, 1, ["Models", "Writing"], offered=["Writing"], now=NOW)
-        assert topics.chosen(session, of.id, 1) == ("Models", "Writing")
+        topics.set_topics(session, of.id, 1, ["Models"], offered=OFFERED, now=NOW)
+        topics.set_topics(session, of.id, 1, ["Models", "Writing"], offered=["Writing"], now=NOW)
+        assert topics.chosen_topics(session, of.id, 1) == ("Models", "Writing")
         with pytest.raises(BadInput, match="no topic 'Models'"):
-            topics.choose(session, of.id, 2, ["Models"], offered=["Writing"], now=NOW)
+            topics.set_topics(session, of.id, 2, ["Models"], offered=["Writing"], now=NOW)
 
 
 def test_who_left_chooses_nothing(db: Database, of: Publication) -> None:
     with db.begin() as session:
-        leave.leave(session, of.id, 1, source="page", wording="x", now=NOW)
+        unsubscribe.unsubscribe(session, of.id, 1, source="page", wording="x", now=NOW)
         with pytest.raises(NotFound):
-            topics.choose(session, of.id, 1, ["Models"], offered=OFFERED, now=NOW)
+            topics.set_topics(session, of.id, 1, ["Models"], offered=OFFERED, now=NOW)
 
 
 def test_a_paused_reader_may_choose(db: Database, of: Publication) -> None:
     with db.begin() as session:
         session.get_one(Subscription, (1, of.id)).paused_until = NOW.replace(year=2027)
-        assert topics.choose(session, of.id, 1, ["Models"], offered=OFFERED, now=NOW)
+        assert topics.set_topics(session, of.id, 1, ["Models"], offered=OFFERED, now=NOW)
 
 
 def test_more_topics_than_can_be_kept_are_refused(db: Database, of: Publication) -> None:
     many = [f"Topic {number}" for number in range(topics.MOST + 1)]
     with db.begin() as session, pytest.raises(BadInput, match="more than can be kept"):
-        topics.choose(session, of.id, 1, many, offered=many, now=NOW)
+        topics.set_topics(session, of.id, 1, many, offered=many, now=NOW)
 
 
 def test_choices_are_given_out_and_erased(db: Database, of: Publication, signer: Signer) -> None:
     with db.begin() as session:
-        topics.choose(session, of.id, 1, ["Models"], offered=OFFERED, now=NOW)
-        topics.choose(session, of.id, 2, ["Writing"], offered=OFFERED, now=NOW)
-        assert export.everything(session, "reader0@example.org")["subscriptions"][0]["topics"] == ["Models"]
+        topics.set_topics(session, of.id, 1, ["Models"], offered=OFFERED, now=NOW)
+        topics.set_topics(session, of.id, 2, ["Writing"], offered=OFFERED, now=NOW)
+        assert export.export_subscriber(session, "reader0@example.org")["subscriptions"][0]["topics"] == [
+            "Models"
+        ]
         erase.erase(session, signer, "reader0@example.org", NOW)
         assert session.scalars(select(TopicChoice.topic)).all() == ["Writing"]
 
 
 def test_an_issue_of_more_blocks_than_bits_is_refused() -> None:
     with pytest.raises(BadInput, match="62 picks"):
-        topics.variants(1, [frozenset({"Models"})] * 63)
+        topics.variant_query(1, [frozenset({"Models"})] * 63)

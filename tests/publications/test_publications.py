@@ -34,7 +34,10 @@ def test_the_first_one_is_meant_when_none_is_named(db: Database) -> None:
         first = publications.create(session, now=NOW, **GOOD)
         publications.create(session, now=NOW, **(GOOD | {"name": "A second"}))
         assert publications.find(session) is first
-        assert [paper.slug for paper in publications.listing(session)] == ["weekly-verdicts", "a-second"]
+        assert [paper.slug for paper in publications.list_publications(session)] == [
+            "weekly-verdicts",
+            "a-second",
+        ]
         with pytest.raises(NotFound, match="'third'"):
             publications.find(session, "third")
         with pytest.raises(BadInput, match="weekly-verdicts already"):
@@ -86,7 +89,7 @@ def test_what_cannot_be_used_is_one_line_that_names_the_field(
             publications.create(session, now=NOW, **(GOOD | {field: value}))
         assert str(caught.value).startswith(field)
         assert "\n" not in str(caught.value)
-        assert publications.listing(session) == []
+        assert publications.list_publications(session) == []
 
 
 def test_what_people_write_is_understood(db: Database) -> None:
@@ -109,10 +112,10 @@ def test_what_people_write_is_understood(db: Database) -> None:
 def test_a_change_is_checked_as_a_whole_and_changes_nothing_else(db: Database) -> None:
     with db.begin() as session:
         paper = publications.create(session, now=NOW, **GOOD)
-        publications.change(session, paper, zone="Europe/Berlin", fewest_picks=5)
+        publications.update(session, paper, zone="Europe/Berlin", fewest_picks=5)
         assert (paper.zone, paper.fewest_picks, paper.at) == ("Europe/Berlin", 5, "09:00")
         with pytest.raises(BadInput, match="fewest_picks: 5 is more than wanted_picks, which is 4"):
-            publications.change(session, paper, wanted_picks=4, zone="UTC")
+            publications.update(session, paper, wanted_picks=4, zone="UTC")
         assert (paper.wanted_picks, paper.zone) == (5, "Europe/Berlin")
         with pytest.raises(BadInput, match="slug"):
-            publications.change(session, paper, slug="another")
+            publications.update(session, paper, slug="another")

@@ -5,14 +5,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
-from tests.web.newsstand import compare, publish, send
-from tests.web.readers import reader
+from tests.web.factories import create_comparison, create_publication, create_sent_issue
+from tests.web.subscribers import create_subscriber
 
 from digest.db import Database
 from digest.errors import BadInput, BadToken
 from digest.signing import Signer
 from digest.tracking import clicks, counts, links, unsubscribes
-from digest.tracking.machines import looks_like_machine
+from digest.tracking.bots import looks_like_machine
 from digest.tracking.models import Click, Link
 
 NOW = datetime(2026, 10, 6, 12, 0, tzinfo=UTC)
@@ -20,9 +20,15 @@ FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.
 
 
 def issue(session: Session) -> int:
-    publication_id = publish(session)
-    return send(
-        session, publication_id, [compare(session, 0, 1), compare(session, 2, 3), compare(session, 4, 5)]
+    publication_id = create_publication(session)
+    return create_sent_issue(
+        session,
+        publication_id,
+        [
+            create_comparison(session, 0, 1),
+            create_comparison(session, 2, 3),
+            create_comparison(session, 4, 5),
+        ],
     )
 
 
@@ -30,17 +36,19 @@ def click(
     session: Session, signer: Signer, who: int, number: int, after: float = 0.0, *, machine: bool = False
 ) -> None:
     token = links.click_token(signer, 1, number, who)
-    links.follow(session, signer, token, agent=FIREFOX, machine=machine, now=NOW + timedelta(seconds=after))
+    links.resolve_and_record(
+        session, signer, token, agent=FIREFOX, machine=machine, now=NOW + timedelta(seconds=after)
+    )
 
 
 def test_a_person_who_follows_two_links_is_one_reader_and_two_clicks(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         issue(session)
-        ada = reader(session, 1, "ada@example.org")
+        ada = create_subscriber(session, 1, "ada@example.org")
         click(session, signer, ada, 0)
         click(session, signer, ada, 1, 3)
         click(session, signer, ada, 0, 600)
-        found = counts.counts(session, 1)
+        found = counts.count_issue(session, 1)
     assert (found.clicks_raw, found.clicks_human, found.readers_clicked) == (3, 3, 1)
     assert [(pick.clicks_raw, pick.clicks_human, pick.readers) for pick in found.per_pick] == [
         (2, 2, 1),
@@ -54,12 +62,15 @@ def test_many_links_within_seconds_are_a_scanner_and_stay_in_the_raw_count(
 ) -> None:
     with db.begin() as session:
         issue(session)
-        ada, bob = reader(session, 1, "ada@example.org"), reader(session, 1, "bob@example.org")
+        ada, bob = (
+            create_subscriber(session, 1, "ada@example.org"),
+            create_subscriber(session, 1, "bob@example.org"),
+        )
         for number in range(3):
             click(session, signer, ada, number, number * 1.5)
         click(session, signer, ada, 1, 3600)
         click(session, signer, bob, 0, 1)
-        found = counts.counts(session, 1)
+        found = counts.count_issue(session, 1)
     assert (found.clicks_raw, found.clicks_human, found.readers_clicked) == (5, 2, 2)
 
 
@@ -67,17 +78,17 @@ def test_several_readers_at_once_are_no_scanner(db: Database, signer: Signer) ->
     with db.begin() as session:
         issue(session)
         for number, name in enumerate(("ada", "bob", "eve")):
-            click(session, signer, reader(session, 1, f"{name}@example.org"), number)
-        assert counts.counts(session, 1).clicks_human == 3
+            click(session, signer, create_subscriber(session, 1, f"{name}@example.org"), number)
+        assert counts.count_issue(session, 1).clicks_human == 3
 
 
 def test_pressing_one_link_again_and_again_is_no_scanner(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         issue(session)
-        ada = reader(session, 1, "ada@example.org")
+        ada = create_subscriber(session, 1, "ada@example.org")
         for again in range(5):
             click(session, signer, ada, 0, again)
-        assert counts.counts(session, 1).clicks_human == 5
+        assert counts.count_issue(session, 1).clicks_human == 5
 
 
 def test_however_often_one_presses_there_is_a_handful_of_rows_and_every_press_counts(
@@ -85,26 +96,26 @@ def test_however_often_one_presses_there_is_a_handful_of_rows_and_every_press_co
 ) -> None:
     with db.begin() as session:
         issue(session)
-        ada = reader(session, 1, "ada@example.org")
+        ada = create_subscriber(session, 1, "ada@example.org")
         for again in range(40):
             click(session, signer, ada, 0, again * 60)
             click(session, signer, ada, 0, again * 60 + 1, machine=True)
-        found = counts.counts(session, 1)
+        found = counts.count_issue(session, 1)
         rows = session.scalars(select(Click)).all()
     assert (found.clicks_raw, found.clicks_human, found.readers_clicked) == (80, 40, 1)
     assert len(rows) == 2 * clicks.MOST_VISITS
-    assert sum(row.times for row in rows) == 80
+    assert sum(row.click_count for row in rows) == 80
 
 
 def test_a_scanner_before_the_person_does_not_hide_the_person(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         issue(session)
-        ada = reader(session, 1, "ada@example.org")
+        ada = create_subscriber(session, 1, "ada@example.org")
         for again in range(2):  # each link twice, as some do
             for number in range(3):
                 click(session, signer, ada, number, again + number * 0.5)
         click(session, signer, ada, 2, 30)
-        found = counts.counts(session, 1)
+        found = counts.count_issue(session, 1)
     assert (found.clicks_raw, found.clicks_human, found.readers_clicked) == (7, 1, 1)
     assert [link.readers for link in found.per_link] == [0, 0, 1]
 
@@ -112,22 +123,22 @@ def test_a_scanner_before_the_person_does_not_hide_the_person(db: Database, sign
 def test_a_person_before_the_scanner_stays_counted(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         issue(session)
-        ada = reader(session, 1, "ada@example.org")
+        ada = create_subscriber(session, 1, "ada@example.org")
         click(session, signer, ada, 0, -7200)
         for number in range(3):
             click(session, signer, ada, number, number)
-        found = counts.counts(session, 1)
+        found = counts.count_issue(session, 1)
     assert (found.clicks_raw, found.clicks_human, found.readers_clicked) == (4, 1, 1)
 
 
 def test_the_sums_by_the_hour_are_the_rows(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         issue(session)
-        people = [reader(session, 1, f"r{number}@example.org") for number in range(3)]
+        people = [create_subscriber(session, 1, f"r{number}@example.org") for number in range(3)]
         for place, seconds in enumerate((-600, 3599, 3601, 3602, 3603, 7300, 7301, 90_000, 90_001)):
             click(session, signer, people[place % 3], place % 2, seconds)
-        by_hour = counts.by_hour(session, 1, NOW, 48)
-        total = counts.counts(session, 1)
+        by_hour = counts.count_by_hour(session, 1, NOW, 48)
+        total = counts.count_issue(session, 1)
         rows = session.scalars(select(Click)).all()
     assert [(hour, *found) for hour, found in enumerate(by_hour) if found[0]] == [
         (0, 2, 2),
@@ -135,76 +146,85 @@ def test_the_sums_by_the_hour_are_the_rows(db: Database, signer: Signer) -> None
         (2, 2, 2),
         (25, 2, 2),
     ]
-    assert total.clicks_raw == sum(row.times for row in rows) == 9
-    assert total.clicks_human == sum(row.times for row in rows if not row.machine)
-    assert total.readers_clicked == len({row.subscriber_id for row in rows if not row.machine})
+    assert total.clicks_raw == sum(row.click_count for row in rows) == 9
+    assert total.clicks_human == sum(row.click_count for row in rows if not row.is_bot)
+    assert total.readers_clicked == len({row.subscriber_id for row in rows if not row.is_bot})
 
 
 def test_a_burst_over_the_full_hour_takes_back_what_it_gave(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         issue(session)
-        ada = reader(session, 1, "ada@example.org")
+        ada = create_subscriber(session, 1, "ada@example.org")
         for seconds, number in ((3598, 0), (3601, 0), (3601.5, 1), (3602, 2)):
             click(session, signer, ada, number, seconds)
-        assert counts.by_hour(session, 1, NOW, 2) == [(2, 0), (2, 0)]
-        assert counts.counts(session, 1).readers_clicked == 0
+        assert counts.count_by_hour(session, 1, NOW, 2) == [(2, 0), (2, 0)]
+        assert counts.count_issue(session, 1).readers_clicked == 0
 
 
 def test_what_gave_itself_away_is_a_machine(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         issue(session)
-        click(session, signer, reader(session, 1, "ada@example.org"), 0, machine=True)
-        found = counts.counts(session, 1)
+        click(session, signer, create_subscriber(session, 1, "ada@example.org"), 0, machine=True)
+        found = counts.count_issue(session, 1)
     assert (found.clicks_raw, found.clicks_human, found.readers_clicked) == (1, 0, 0)
 
 
 def test_another_issue_is_not_counted_here(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         first = issue(session)
-        send(session, 1, [], number=42)
-        click(session, signer, reader(session, 1, "ada@example.org"), 0)
-        assert counts.counts(session, first).clicks_raw == 1
-        assert counts.counts(session, first + 1) == counts.Counts(0, 0, 0, 0, 0, 0, (), ())
+        create_sent_issue(session, 1, [], number=42)
+        click(session, signer, create_subscriber(session, 1, "ada@example.org"), 0)
+        assert counts.count_issue(session, first).clicks_raw == 1
+        assert counts.count_issue(session, first + 1) == counts.TrackingCounts(0, 0, 0, 0, 0, 0, (), ())
 
 
 def test_unsubscribes_are_counted_once_and_an_undo_takes_them_back(db: Database) -> None:
     with db.begin() as session:
         issue(session)
-        ada, bob, eve = (reader(session, 1, f"{name}@example.org") for name in ("ada", "bob", "eve"))
+        ada, bob, eve = (
+            create_subscriber(session, 1, f"{name}@example.org") for name in ("ada", "bob", "eve")
+        )
         for who, source in ((ada, "header"), (ada, "header"), (bob, "page"), (eve, "page")):
             unsubscribes.record(session, 1, who, source, NOW)
         unsubscribes.undo(session, 1, eve, NOW)
         unsubscribes.undo(session, 1, eve, NOW)
-        found = counts.counts(session, 1)
+        found = counts.count_issue(session, 1)
     assert (found.unsubscribes, found.unsubscribes_by_header, found.unsubscribes_undone) == (2, 1, 1)
 
 
 def test_the_first_way_of_leaving_stands(db: Database) -> None:
     with db.begin() as session:
         issue(session)
-        ada = reader(session, 1, "ada@example.org")
+        ada = create_subscriber(session, 1, "ada@example.org")
         unsubscribes.record(session, 1, ada, "header", NOW)
         unsubscribes.record(session, 1, ada, "page", NOW + timedelta(hours=1))
-        assert counts.counts(session, 1).unsubscribes_by_header == 1
+        assert counts.count_issue(session, 1).unsubscribes_by_header == 1
 
 
 def test_a_reason_is_kept_with_the_leaving_and_goes_with_it(db: Database) -> None:
     with db.begin() as session:
         issue(session)
-        ada, bob, eve = (reader(session, 1, f"{name}@example.org") for name in ("ada", "bob", "eve"))
-        unsubscribes.explain(session, 1, ada, "often")
+        ada, bob, eve = (
+            create_subscriber(session, 1, f"{name}@example.org") for name in ("ada", "bob", "eve")
+        )
+        unsubscribes.set_reason(session, 1, ada, "often")
         for who in (ada, bob, eve):
             unsubscribes.record(session, 1, who, "page", NOW)
-        unsubscribes.explain(session, 1, ada, "often")
-        unsubscribes.explain(session, 1, bob, "dull")
+        unsubscribes.set_reason(session, 1, ada, "often")
+        unsubscribes.set_reason(session, 1, bob, "dull")
         unsubscribes.undo(session, 1, bob, NOW)
-        unsubscribes.explain(session, 1, bob, "long")
-        assert counts.left(session, 1, NOW) == counts.Left({0: 2}, {"often": 1, "": 1})
+        unsubscribes.set_reason(session, 1, bob, "long")
+        assert counts.count_unsubscribes(session, 1, NOW) == counts.Unsubscribes({0: 2}, {"often": 1, "": 1})
         unsubscribes.record(session, 1, bob, "page", NOW + timedelta(hours=3))
-        assert counts.left(session, 1, NOW) == counts.Left({0: 2, 3: 1}, {"often": 1, "": 2})
-        assert counts.of_issues(session, [1, 2]) == {1: counts.Done(0, 3), 2: counts.Done(0, 0)}
+        assert counts.count_unsubscribes(session, 1, NOW) == counts.Unsubscribes(
+            {0: 2, 3: 1}, {"often": 1, "": 2}
+        )
+        assert counts.count_issues(session, [1, 2]) == {
+            1: counts.ReaderActions(0, 3),
+            2: counts.ReaderActions(0, 0),
+        }
         with pytest.raises(BadInput):
-            unsubscribes.explain(session, 1, eve, "because")
+            unsubscribes.set_reason(session, 1, eve, "because")
 
 
 def test_nobody_and_no_issue_leave_no_trace(db: Database, signer: Signer) -> None:

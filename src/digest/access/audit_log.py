@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session, aliased
 
-from digest.access.models import Entry
+from digest.access.models import AuditLogEntry
 from digest.editorial.models import User
 from digest.publications.models import Publication
 
@@ -24,26 +24,26 @@ _SECRETS: Final = re.compile(r"\S*@\S+|(?=[a-z0-9_-]*[A-Z])[A-Za-z0-9_-]{30,}")
 
 
 @dataclass(frozen=True)
-class Who:
+class Actor:
     """Who does it, and by what door: "desk" with a user, or "command line" without one."""
 
-    door: str
+    channel: str
     user_id: int | None = None
 
 
 @dataclass(frozen=True)
-class Line:
+class AuditLogLine:
     """An entry as a page shows it."""
 
-    entry: Entry
+    entry: AuditLogEntry
     address: str | None  # of the user; None for the command line
     slug: str | None  # of the publication, for what belongs to one
     whom: str | None  # the address of the person it is about
 
 
-def write(
+def record(
     session: Session,
-    who: Who,
+    who: Actor,
     verb: str,
     kind: str,
     number: int | None = None,
@@ -59,44 +59,44 @@ def write(
     if kind not in KINDS:
         raise ValueError(f"the log has no kind {kind!r}")
     session.add(
-        Entry(
+        AuditLogEntry(
             at=now,
             user_id=who.user_id,
-            door=who.door,
+            channel=who.channel,
             verb=verb[:32],
             kind=kind,
             number=number,
             publication_id=publication_id,
-            words=_plain(words),
+            details=_plain(words),
         )
     )
 
 
-def page(
+def list_entries(
     session: Session, *, before: int | None = None, kind: str | None = None, user_id: int | None = None
-) -> Sequence[Line]:
+) -> Sequence[AuditLogLine]:
     """Up to 50 lines before the one numbered `before`, the newest first.
 
     `kind` and `user_id` keep those lines only; user 0 is the command line.
     """
     whom = aliased(User)
-    rows = select(Entry, User.address, Publication.slug, whom.address)
-    rows = rows.outerjoin(User, User.id == Entry.user_id)
-    rows = rows.outerjoin(Publication, Publication.id == Entry.publication_id)
-    rows = rows.outerjoin(whom, and_(whom.id == Entry.number, Entry.kind == "person"))
+    rows = select(AuditLogEntry, User.address, Publication.slug, whom.address)
+    rows = rows.outerjoin(User, User.id == AuditLogEntry.user_id)
+    rows = rows.outerjoin(Publication, Publication.id == AuditLogEntry.publication_id)
+    rows = rows.outerjoin(whom, and_(whom.id == AuditLogEntry.number, AuditLogEntry.kind == "person"))
     if before is not None:
-        rows = rows.where(Entry.id < before)
+        rows = rows.where(AuditLogEntry.id < before)
     if kind is not None:
-        rows = rows.where(Entry.kind == kind)
+        rows = rows.where(AuditLogEntry.kind == kind)
     if user_id is not None:
-        rows = rows.where(Entry.user_id == user_id if user_id else Entry.user_id.is_(None))
-    found = session.execute(rows.order_by(Entry.id.desc()).limit(AT_ONCE)).all()
-    return [Line(*row) for row in found]
+        rows = rows.where(AuditLogEntry.user_id == user_id if user_id else AuditLogEntry.user_id.is_(None))
+    found = session.execute(rows.order_by(AuditLogEntry.id.desc()).limit(AT_ONCE)).all()
+    return [AuditLogLine(*row) for row in found]
 
 
-def lately(
+def has_recent(
     session: Session,
-    who: Who,
+    who: Actor,
     since: datetime,
     verb: str,
     kind: str,
@@ -111,11 +111,16 @@ def lately(
     """
     if kind == "setting":
         return False
-    rows = select(Entry).where(Entry.user_id == who.user_id).order_by(Entry.id.desc()).limit(1)
+    rows = (
+        select(AuditLogEntry)
+        .where(AuditLogEntry.user_id == who.user_id)
+        .order_by(AuditLogEntry.id.desc())
+        .limit(1)
+    )
     last = session.scalars(rows).one_or_none()
     if last is None or last.at <= since:
         return False
-    said = (last.verb, last.kind, last.number, last.words, last.publication_id)
+    said = (last.verb, last.kind, last.number, last.details, last.publication_id)
     return said == (verb, kind, number, _plain(words), publication_id)
 
 

@@ -8,26 +8,26 @@ from digest.errors import NotAllowed
 from digest.signing import Signer
 
 
-def seal(signer: Signer, secret: str) -> str:
+def encrypt(signer: Signer, secret: str) -> str:
     """The secret as text that only this ring of keys opens; the newest key seals."""
-    return _ring(signer).encrypt(secret.encode()).decode()
+    return _fernet(signer).encrypt(secret.encode()).decode()
 
 
-def unseal(signer: Signer, sealed: str) -> str:
-    """The secret again. Raises NotAllowed when the key that sealed it was retired."""
+def decrypt(signer: Signer, encrypted_secret: str) -> str:
+    """The secret again. Raises NotAllowed when the key that encrypted it was retired."""
     try:
-        return _ring(signer).decrypt(sealed.encode()).decode()
+        return _fernet(signer).decrypt(encrypted_secret.encode()).decode()
     except InvalidToken:
         raise NotAllowed(
-            "the key that this secret was sealed with was retired; set the second factor up anew"
+            "the key that encrypted this secret was retired; set up two-factor authentication again"
         ) from None
 
 
-def reseal(signer: Signer, sealed: str) -> str:
+def reencrypt(signer: Signer, encrypted_secret: str) -> str:
     """The same secret under the newest key, so that old keys can be retired."""
-    return _ring(signer).rotate(sealed.encode()).decode()
+    return _fernet(signer).rotate(encrypted_secret.encode()).decode()
 
 
-def _ring(signer: Signer) -> MultiFernet:
-    keys = signer.hashes("seal of second factors", "")
+def _fernet(signer: Signer) -> MultiFernet:
+    keys = signer.keyed_hashes("seal of second factors", "")
     return MultiFernet([Fernet(base64.urlsafe_b64encode(bytes.fromhex(key))) for key in keys])

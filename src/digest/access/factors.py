@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import delete, exists, func, select
 from sqlalchemy.orm import Session
 
-from digest.access.models import Factor, HouseRule, ProviderAccount, RecoveryCode
+from digest.access.models import Factor, ProviderAccount, RecoveryCode, SecurityPolicy
 from digest.editorial.models import User
 from digest.errors import BadInput, NotAllowed, NotFound
 
@@ -15,17 +15,17 @@ NAME_CHARS: Final = 60
 MOST: Final = 10  # of one user
 
 
-def listing(session: Session, user_id: int) -> Sequence[Factor]:
+def list_factors(session: Session, user_id: int) -> Sequence[Factor]:
     """The user's second factors, the oldest first."""
     return session.scalars(select(Factor).where(Factor.user_id == user_id).order_by(Factor.id)).all()
 
 
 def add(session: Session, user_id: int, kind: str, name: str, now: datetime, **facts: object) -> Factor:
     """Keep a new factor ("app" or "passkey") that was just proved. Raises BadInput, NotAllowed."""
-    if len(listing(session, user_id)) >= MOST:
+    if len(list_factors(session, user_id)) >= MOST:
         raise NotAllowed(f"{MOST} second factors are the most; remove one first")
     usual = "Authenticator app" if kind == "app" else "Passkey"
-    made = Factor(user_id=user_id, kind=kind, name=_name(name or usual), made_at=now, used_at=now, **facts)
+    made = Factor(user_id=user_id, kind=kind, name=_name(name or usual), created_at=now, used_at=now, **facts)
     session.add(made)
     session.flush()
     return made
@@ -50,7 +50,7 @@ def remove(session: Session, user_id: int, factor_id: int) -> str:
     """Take a factor away, and with the last one the recovery codes; gives its name. Raises NotFound, NotAllowed."""
     found = get(session, user_id, factor_id)
     left = session.scalar(select(func.count()).where(Factor.user_id == user_id)) or 0
-    if left == 1 and demanded(session):
+    if left == 1 and is_required(session):
         raise NotAllowed("everybody here needs a second factor; set up another one before you remove this")
     session.delete(found)
     session.flush()
@@ -59,7 +59,7 @@ def remove(session: Session, user_id: int, factor_id: int) -> str:
     return found.name
 
 
-def forget_all(session: Session, user_id: int) -> int:
+def remove_all(session: Session, user_id: int) -> int:
     """Take away all that a user proves themselves with beside the letter, who lost it; gives how many factors."""
     gone = session.scalars(delete(Factor).where(Factor.user_id == user_id).returning(Factor.id)).all()
     for table in (RecoveryCode, ProviderAccount):
@@ -67,22 +67,22 @@ def forget_all(session: Session, user_id: int) -> int:
     return len(gone)
 
 
-def counts(session: Session) -> dict[int, int]:
+def count_by_user(session: Session) -> dict[int, int]:
     """How many second factors each user has, by user id; who has none is not in it."""
     rows = select(Factor.user_id, func.count()).group_by(Factor.user_id)
     return {user_id: number for user_id, number in session.execute(rows)}  # noqa: C416  a row is no pair to mypy
 
 
-def demanded(session: Session) -> bool:
+def is_required(session: Session) -> bool:
     """Whether everybody needs a second factor."""
-    return bool(session.scalar(select(HouseRule.second_factor).where(HouseRule.id == 1)))
+    return bool(session.scalar(select(SecurityPolicy.requires_second_factor).where(SecurityPolicy.id == 1)))
 
 
-def demand(session: Session, user: User, *, of_everybody: bool) -> None:
+def set_required(session: Session, user: User, *, of_everybody: bool) -> None:
     """Ask everybody for a second factor, or no longer. Raises NotAllowed when the one who asks has none."""
     if of_everybody and not session.scalar(select(exists().where(Factor.user_id == user.id))):
         raise NotAllowed("set up a second factor of your own first; then you may ask it of everybody")
-    session.merge(HouseRule(id=1, second_factor=of_everybody))
+    session.merge(SecurityPolicy(id=1, requires_second_factor=of_everybody))
     session.flush()
 
 

@@ -20,8 +20,8 @@ from webauthn.helpers.structs import (
 )
 
 from digest.access import factors
-from digest.access.models import Factor, Visit
-from digest.access.sessions import Seen
+from digest.access.models import Factor, LoginSession
+from digest.access.sessions import CurrentSession
 from digest.errors import BadInput
 
 CHALLENGE_BYTES: Final = 32
@@ -29,7 +29,7 @@ ANSWER_WITHIN: Final = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
-class Party:
+class RelyingParty:
     """The site as a passkey knows it (the relying party)."""
 
     id: str  # the host
@@ -37,16 +37,16 @@ class Party:
     name: str
 
 
-def party(base_url: str, name: str) -> Party | None:
+def relying_party(base_url: str, name: str) -> RelyingParty | None:
     """The site at `base_url`; None where no browser has passkeys: at a bare IP address, or without https."""
     parts = urlsplit(base_url)
     host = parts.hostname or ""
     if _is_ip(host) or (parts.scheme != "https" and host != "localhost"):
         return None
-    return Party(host, f"{parts.scheme}://{parts.netloc}", name)
+    return RelyingParty(host, f"{parts.scheme}://{parts.netloc}", name)
 
 
-def ask_new(session: Session, visit: Seen, to: Party, now: datetime) -> str:
+def registration_options(session: Session, visit: CurrentSession, to: RelyingParty, now: datetime) -> str:
     """What the browser needs to make a passkey, as JSON."""
     options = webauthn.generate_registration_options(
         rp_id=to.id,
@@ -54,7 +54,7 @@ def ask_new(session: Session, visit: Seen, to: Party, now: datetime) -> str:
         user_id=f"digest-{visit.user_id}".encode(),  # no address: the authenticator may tell it (WebAuthn, 14.6.1)
         user_name=visit.address,
         challenge=_challenge(session, visit.id, now),
-        exclude_credentials=_known(session, visit.user_id),
+        exclude_credentials=_find_credential(session, visit.user_id),
         authenticator_selection=AuthenticatorSelectionCriteria(
             resident_key=ResidentKeyRequirement.PREFERRED,
             user_verification=UserVerificationRequirement.PREFERRED,
@@ -63,7 +63,9 @@ def ask_new(session: Session, visit: Seen, to: Party, now: datetime) -> str:
     return webauthn.options_to_json(options)
 
 
-def keep_new(session: Session, visit: Seen, answer: str, name: str, *, to: Party, now: datetime) -> Factor:
+def verify_registration(
+    session: Session, visit: CurrentSession, answer: str, name: str, *, to: RelyingParty, now: datetime
+) -> Factor:
     """Keep the passkey that the browser made for our challenge. Raises BadInput."""
     try:
         made = webauthn.verify_registration_response(
@@ -81,23 +83,25 @@ def keep_new(session: Session, visit: Seen, answer: str, name: str, *, to: Party
     return factors.add(session, visit.user_id, "passkey", name, now, credential=credential, **facts)
 
 
-def ask(session: Session, visit: Seen, to: Party, now: datetime) -> str:
+def authentication_options(session: Session, visit: CurrentSession, to: RelyingParty, now: datetime) -> str:
     """What the browser needs to use a passkey of this user, as JSON."""
     options = webauthn.generate_authentication_options(
         rp_id=to.id,
         challenge=_challenge(session, visit.id, now),
-        allow_credentials=_known(session, visit.user_id),
+        allow_credentials=_find_credential(session, visit.user_id),
         user_verification=UserVerificationRequirement.PREFERRED,
     )
     return webauthn.options_to_json(options)
 
 
-def check(session: Session, visit: Seen, answer: str, *, to: Party, now: datetime) -> Factor | None:
+def verify_authentication(
+    session: Session, visit: CurrentSession, answer: str, *, to: RelyingParty, now: datetime
+) -> Factor | None:
     """The user's passkey that answered our challenge; None when it did not, or its counter did not go on."""
     challenge = _answered(session, visit.id, now)
     try:
         credential = webauthn.helpers.parse_authentication_credential_json(answer)
-        found = _mine(session, visit.user_id, bytes_to_base64url(credential.raw_id))
+        found = _credentials_of(session, visit.user_id, bytes_to_base64url(credential.raw_id))
         if found is None or found.public_key is None:
             return None
         said = webauthn.verify_authentication_response(
@@ -115,25 +119,27 @@ def check(session: Session, visit: Seen, answer: str, *, to: Party, now: datetim
     return found
 
 
-def _mine(session: Session, user_id: int, credential: str) -> Factor | None:
+def _credentials_of(session: Session, user_id: int, credential: str) -> Factor | None:
     rows = select(Factor).where(Factor.user_id == user_id, Factor.credential == credential)
     return session.scalars(rows.with_for_update()).one_or_none()
 
 
-def _known(session: Session, user_id: int) -> list[PublicKeyCredentialDescriptor]:
-    mine = (found.credential for found in factors.listing(session, user_id))
+def _find_credential(session: Session, user_id: int) -> list[PublicKeyCredentialDescriptor]:
+    mine = (found.credential for found in factors.list_factors(session, user_id))
     return [PublicKeyCredentialDescriptor(id=webauthn.base64url_to_bytes(each)) for each in mine if each]
 
 
 def _challenge(session: Session, visit_id: int, now: datetime) -> bytes:
     fresh = secrets.token_bytes(CHALLENGE_BYTES)
-    session.execute(update(Visit).where(Visit.id == visit_id).values(challenge=fresh, challenge_at=now))
+    session.execute(
+        update(LoginSession).where(LoginSession.id == visit_id).values(challenge=fresh, challenge_at=now)
+    )
     return fresh
 
 
 def _answered(session: Session, visit_id: int, now: datetime) -> bytes:
     """The challenge that waits for an answer in this session; it waits no longer. Random bytes when there is none."""
-    visit = session.get_one(Visit, visit_id, with_for_update=True)
+    visit = session.get_one(LoginSession, visit_id, with_for_update=True)
     waits, since = visit.challenge, visit.challenge_at
     visit.challenge = visit.challenge_at = None
     session.flush()

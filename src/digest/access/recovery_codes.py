@@ -18,7 +18,7 @@ SALT_BYTES: Final = 16
 COST: Final = {"n": 2**12, "r": 8, "p": 1, "dklen": 32}
 
 
-def draw(session: Session, user_id: int) -> list[str]:
+def generate(session: Session, user_id: int) -> list[str]:
     """A new set for the user, as it is shown once; the old set is void."""
     session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
     salt = secrets.token_bytes(SALT_BYTES)
@@ -43,7 +43,7 @@ def use(session: Session, user_id: int, typed: str, now: datetime) -> bool:
     return session.scalar(used.execution_options(synchronize_session=False)) is not None
 
 
-def left(session: Session, user_id: int) -> int:
+def count_remaining(session: Session, user_id: int) -> int:
     """How many codes are still good."""
     rows = select(func.count()).select_from(RecoveryCode)
     return session.scalar(rows.where(RecoveryCode.user_id == user_id, RecoveryCode.used_at.is_(None))) or 0

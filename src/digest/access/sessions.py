@@ -14,7 +14,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, and_, delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
-from digest.access.models import Factor, HouseRule, Visit
+from digest.access.models import Factor, LoginSession, SecurityPolicy
 from digest.editorial import users
 from digest.editorial.models import User
 
@@ -28,16 +28,16 @@ KEY_BYTES: Final = 32
 
 
 @dataclass(frozen=True)
-class Seen:
+class CurrentSession:
     """A session that holds right now, and whose it is."""
 
     id: int
     user_id: int
     address: str
     role: str
-    proved_at: datetime | None
-    seen_at: datetime
-    way: str
+    verified_at: datetime | None
+    last_seen_at: datetime
+    method: str
     has_factor: bool
     factor_demanded: bool  # of everybody, by the house
 
@@ -48,113 +48,129 @@ class Seen:
 
     def is_fresh(self, now: datetime) -> bool:
         """Whether they proved who they are lately enough to change how they sign in."""
-        return self.proved_at is not None and now - self.proved_at < FRESH
+        return self.verified_at is not None and now - self.verified_at < FRESH
 
 
-def begin(session: Session, user: User, now: datetime, *, way: str, agent: str, network: str) -> str:
+def create(session: Session, user: User, now: datetime, *, way: str, agent: str, network: str) -> str:
     """A session for a user whose letter or provider was right; gives back the key for the cookie.
 
     With a second factor it is only half-way until `prove`.
     """
-    session.execute(delete(Visit).where(~_alive(now)))
+    session.execute(delete(LoginSession).where(~_is_active(now)))
     key = secrets.token_urlsafe(KEY_BYTES)
     owed = session.scalar(select(exists().where(Factor.user_id == user.id)))
     session.add(
-        Visit(
+        LoginSession(
             key_hash=_hash(key),
             user_id=user.id,
             epoch=user.session_epoch,
-            begun_at=now,
-            seen_at=now,
-            proved_at=None if owed else now,
-            way=way[:32],
-            agent=agent[:60],
+            created_at=now,
+            last_seen_at=now,
+            verified_at=None if owed else now,
+            method=way[:32],
+            browser=agent[:60],
             network=network,
         )
     )
     session.flush()
-    surplus = select(Visit.id).where(Visit.user_id == user.id).order_by(Visit.seen_at.desc(), Visit.id.desc())
-    session.execute(delete(Visit).where(Visit.id.in_(session.scalars(surplus.offset(AT_ONCE)).all())))
+    surplus = (
+        select(LoginSession.id)
+        .where(LoginSession.user_id == user.id)
+        .order_by(LoginSession.last_seen_at.desc(), LoginSession.id.desc())
+    )
+    session.execute(
+        delete(LoginSession).where(LoginSession.id.in_(session.scalars(surplus.offset(AT_ONCE)).all()))
+    )
     return key
 
 
-def find(session: Session, key: str, now: datetime) -> Seen | None:
+def find(session: Session, key: str, now: datetime) -> CurrentSession | None:
     """The session that a cookie's key names, in one query; None when it ended, or its user may not come in."""
     rows = (
         select(
-            Visit,
+            LoginSession,
             User,
             exists().where(Factor.user_id == User.id).label("has_factor"),
-            exists().where(HouseRule.second_factor).label("demanded"),
+            exists().where(SecurityPolicy.requires_second_factor).label("demanded"),
         )
-        .join(User, User.id == Visit.user_id)
-        .where(Visit.key_hash == _hash(key), _alive(now))
-        .where(User.removed_at.is_(None), User.session_epoch == Visit.epoch)
+        .join(User, User.id == LoginSession.user_id)
+        .where(LoginSession.key_hash == _hash(key), _is_active(now))
+        .where(User.removed_at.is_(None), User.session_epoch == LoginSession.epoch)
     )
     found = session.execute(rows).one_or_none()
     if found is None:
         return None
     visit, user, has_factor, demanded = found
-    return Seen(
+    return CurrentSession(
         id=visit.id,
         user_id=user.id,
         address=user.address,
         role=user.role,
-        proved_at=visit.proved_at,
-        seen_at=visit.seen_at,
-        way=visit.way,
+        verified_at=visit.verified_at,
+        last_seen_at=visit.last_seen_at,
+        method=visit.method,
         has_factor=has_factor,
         factor_demanded=demanded,
     )
 
 
-def prove(session: Session, visit_id: int, now: datetime, *, by: str) -> str:
+def elevate(session: Session, visit_id: int, now: datetime, *, by: str) -> str:
     """The second factor was right: the session holds, under a new key, which is given back."""
     key = secrets.token_urlsafe(KEY_BYTES)
-    visit = session.get_one(Visit, visit_id, with_for_update=True)
-    visit.way = f"{visit.way.partition(' and ')[0]} and {by}"[:32]
-    visit.key_hash, visit.proved_at, visit.seen_at = _hash(key), now, now
+    visit = session.get_one(LoginSession, visit_id, with_for_update=True)
+    visit.method = f"{visit.method.partition(' and ')[0]} and {by}"[:32]
+    visit.key_hash, visit.verified_at, visit.last_seen_at = _hash(key), now, now
     visit.challenge = visit.challenge_at = None
     session.flush()
     return key
 
 
-def touch(session: Session, visit: Seen, now: datetime) -> None:
+def touch(session: Session, visit: CurrentSession, now: datetime) -> None:
     """Note that the session was used."""
-    session.execute(update(Visit).where(Visit.id == visit.id).values(seen_at=now))
+    session.execute(update(LoginSession).where(LoginSession.id == visit.id).values(last_seen_at=now))
     session.execute(update(User).where(User.id == visit.user_id).values(last_seen_at=now))
 
 
-def listing(session: Session, user_id: int, now: datetime) -> Sequence[Visit]:
+def list_sessions(session: Session, user_id: int, now: datetime) -> Sequence[LoginSession]:
     """The user's sessions, the last used first."""
-    rows = select(Visit).join(User, User.id == Visit.user_id)
-    rows = rows.where(Visit.user_id == user_id, _alive(now), User.session_epoch == Visit.epoch)
-    return session.scalars(rows.order_by(Visit.seen_at.desc(), Visit.id.desc())).all()
+    rows = select(LoginSession).join(User, User.id == LoginSession.user_id)
+    rows = rows.where(
+        LoginSession.user_id == user_id, _is_active(now), User.session_epoch == LoginSession.epoch
+    )
+    return session.scalars(rows.order_by(LoginSession.last_seen_at.desc(), LoginSession.id.desc())).all()
 
 
 def end(session: Session, user_id: int, visit_id: int) -> bool:
     """End one session of this user; False when there is none of that number."""
-    rows = delete(Visit).where(Visit.id == visit_id, Visit.user_id == user_id).returning(Visit.id)
+    rows = (
+        delete(LoginSession)
+        .where(LoginSession.id == visit_id, LoginSession.user_id == user_id)
+        .returning(LoginSession.id)
+    )
     return session.scalar(rows) is not None
 
 
 def end_others(session: Session, user_id: int, keep: int) -> int:
     """End every session of the user but one; gives back how many."""
-    gone = delete(Visit).where(Visit.user_id == user_id, Visit.id != keep).returning(Visit.id)
+    gone = (
+        delete(LoginSession)
+        .where(LoginSession.user_id == user_id, LoginSession.id != keep)
+        .returning(LoginSession.id)
+    )
     return len(session.scalars(gone).all())
 
 
 def end_all(session: Session, user: User) -> None:
     """End every session of the user, and every sign-in link that is under way."""
     users.end_sessions(session, user)
-    session.execute(delete(Visit).where(Visit.user_id == user.id))
+    session.execute(delete(LoginSession).where(LoginSession.user_id == user.id))
 
 
-def _alive(now: datetime) -> ColumnElement[bool]:
+def _is_active(now: datetime) -> ColumnElement[bool]:
     return and_(
-        Visit.begun_at > now - LONGEST,
-        Visit.seen_at > now - IDLE,
-        or_(Visit.proved_at.is_not(None), Visit.begun_at > now - HALF_WAY),
+        LoginSession.created_at > now - LONGEST,
+        LoginSession.last_seen_at > now - IDLE,
+        or_(LoginSession.verified_at.is_not(None), LoginSession.created_at > now - HALF_WAY),
     )
 
 

@@ -11,6 +11,7 @@ from email_validator.rfc_constants import CASE_INSENSITIVE_MAILBOX_NAMES
 
 from digest.errors import BadInput
 
+MAX_LOCAL_PART = 64  # octets, RFC 5321 4.5.3.1.1
 MAX_ADDRESS = 254  # octets, RFC 5321 4.5.3.1.3 less the angle brackets
 # Nobody reads news there: RFC 2142 gives the first two to complaints, the others bounce or loop.
 REFUSED = frozenset(
@@ -44,7 +45,7 @@ class Address:
     key: str
 
 
-def normal(address: str) -> Address:
+def normalize(address: str) -> Address:
     """Check an address as typed or imported; no DNS. Dots and plus-tags stay: they may be another mailbox.
 
     The key is NFC, case-folded before the @ and the ASCII domain after it.
@@ -52,14 +53,14 @@ def normal(address: str) -> Address:
     """
     text = address.strip()
     plain = _PLAIN.fullmatch(text) if len(text) <= MAX_ADDRESS else None
-    if plain and len(plain[1]) <= 64:  # noqa: PLR2004  RFC 5321 4.5.3.1.1
+    if plain and len(plain[1]) <= MAX_LOCAL_PART:
         domain = plain[2].lower()
         if "xn--" not in domain and plain[1].lower() not in CASE_INSENSITIVE_MAILBOX_NAMES:
             return _made(plain[1], _plain_domain(domain))
-    return _thorough(text)
+    return _validate_full(text)
 
 
-def masked(address: str | None) -> str:
+def mask(address: str | None) -> str:
     """The address as a page or a log may show it: `a•••@example.org`; "erased" when there is none any more."""
     if not address:
         return "erased"
@@ -67,7 +68,7 @@ def masked(address: str | None) -> str:
     return f"{local[:1]}•••@{domain}"
 
 
-def suggestion(address: str) -> str | None:
+def suggest_correction(address: str) -> str | None:
     """A likelier spelling of a well-known provider (gmial.com), as a hint only; None when there is none."""
     local, _, domain = address.strip().rpartition("@")
     domain = domain.lower()
@@ -79,13 +80,13 @@ def suggestion(address: str) -> str | None:
     return None
 
 
-def _thorough(text: str) -> Address:
-    valid = _checked(text)
+def _validate_full(text: str) -> Address:
+    valid = _validate(text)
     _refuse_disguise(valid.ascii_domain)
     return _made(valid.local_part, valid.ascii_domain)
 
 
-def _checked(text: str) -> ValidatedEmail:
+def _validate(text: str) -> ValidatedEmail:
     # The library's time grows with the length, so the limit comes first.
     if len(text) > MAX_ADDRESS:
         raise BadInput("this address is too long: an e-mail address has at most 254 characters")
@@ -98,7 +99,7 @@ def _checked(text: str) -> ValidatedEmail:
 @lru_cache(maxsize=20_000)
 def _plain_domain(domain: str) -> str:
     """The domain's own checks do not depend on what stands before the @, and most readers share few domains."""
-    return _checked(f"a@{domain}").ascii_domain
+    return _validate(f"a@{domain}").ascii_domain
 
 
 def _made(local: str, domain: str) -> Address:

@@ -7,12 +7,12 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from digest.audience import consent, suppression
-from digest.audience.models import Standing, Subscriber, Subscription
+from digest.audience.models import Subscriber, Subscription, SubscriptionStatus
 from digest.errors import NotAllowed, NotFound
 
 
 @dataclass(frozen=True)
-class Confirmed:
+class Confirmation:
     """`first` is False when nothing was left to do: the door posts the welcome letter only when it is True."""
 
     first: bool
@@ -28,7 +28,7 @@ def confirm(
     agent: str | None,
     now: datetime,
     source: str = "letter",
-) -> Confirmed:
+) -> Confirmation:
     """Make a pending sign-up active; once or ten times, it is the same. `tokens.read_confirm` proves who asks.
 
     A reader who left or was suppressed comes back only by a request that is younger than that; a complaint
@@ -37,19 +37,19 @@ def confirm(
     """
     subscription, subscriber = _one(session, publication_id, subscriber_id, lock=True)
     _refuse_stale(subscription, subscriber)
-    if subscription.standing == Standing.ACTIVE and subscriber.suppressed_at is None:
-        return Confirmed(first=False)
+    if subscription.status == SubscriptionStatus.ACTIVE and subscriber.suppressed_at is None:
+        return Confirmation(first=False)
     suppression.lift(session, subscriber_id, publication_id, source, now)
     session.execute(
         update(Subscription)
         .where(Subscription.subscriber_id == subscriber_id, Subscription.publication_id == publication_id)
         .values(
-            standing=Standing.ACTIVE.value,
+            status=SubscriptionStatus.ACTIVE.value,
             confirmed_at=now,
-            left_at=None,
+            unsubscribed_at=None,
             paused_until=None,
-            confirm_mails=0,
-            confirm_mailed_at=None,
+            confirmation_count=0,
+            confirmation_sent_at=None,
         )
     )
     consent.record(
@@ -63,7 +63,7 @@ def confirm(
         agent=agent,
         now=now,
     )
-    return Confirmed(first=True)
+    return Confirmation(first=True)
 
 
 def check(session: Session, publication_id: int, subscriber_id: int) -> None:
@@ -87,11 +87,11 @@ def _one(
 
 
 def _refuse_stale(subscription: Subscription, subscriber: Subscriber) -> None:
-    if subscriber.suppressed_for == suppression.Reason.COMPLAINT:
+    if subscriber.suppressed_for == suppression.SuppressionReason.COMPLAINT:
         raise NotAllowed("this address once reported our mail as unwanted, so we do not write to it again")
     asked = subscription.requested_at
-    if subscription.standing == Standing.LEFT and (
-        subscription.left_at is None or asked <= subscription.left_at
+    if subscription.status == SubscriptionStatus.UNSUBSCRIBED and (
+        subscription.unsubscribed_at is None or asked <= subscription.unsubscribed_at
     ):
         raise NotAllowed("you left after this link was mailed; to come back, please sign up again")
     if subscriber.suppressed_at is not None and asked <= subscriber.suppressed_at:

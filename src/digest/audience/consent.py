@@ -13,6 +13,7 @@ from digest.audience.models import ConsentEvent, Wording
 from digest.db import upsert
 
 AGENT_CHARS = 200
+IPV4_PREFIX, IPV6_PREFIX = 24, 48
 TRACES_FOR = timedelta(days=365)  # then the network and the browser are forgotten; what was agreed to stays
 
 
@@ -52,8 +53,8 @@ def record(
             kind=kind,
             source=source,
             wording_id=wording_id(session, wording),
-            network=coarse(network),
-            agent=_clean(agent),
+            network=coarsen_network(network),
+            user_agent=_clean(agent),
             at=now,
         )
     )
@@ -72,7 +73,7 @@ def wording_id(session: Session, text: str) -> int | None:
     return known
 
 
-def coarse(network: str | None) -> str | None:
+def coarsen_network(network: str | None) -> str | None:
     """An IP address as its neighbourhood, /24 or /48: enough to see a flood, too little to find a person."""
     if not network:
         return None
@@ -82,7 +83,8 @@ def coarse(network: str | None) -> str | None:
         return None
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
         ip = ip.ipv4_mapped
-    return str(ipaddress.ip_network((ip, 24 if ip.version == 4 else 48), strict=False))  # noqa: PLR2004
+    prefix = IPV4_PREFIX if isinstance(ip, ipaddress.IPv4Address) else IPV6_PREFIX
+    return str(ipaddress.ip_network((ip, prefix), strict=False))
 
 
 def history(session: Session, subscriber_id: int) -> Sequence[tuple[ConsentEvent, str | None]]:
@@ -96,24 +98,24 @@ def history(session: Session, subscriber_id: int) -> Sequence[tuple[ConsentEvent
     return [(event, text) for event, text in found]
 
 
-def forget_traces(session: Session, now: datetime) -> int:
+def delete_traces(session: Session, now: datetime) -> int:
     """Drop network and browser from events older than a year; gives back how many. Run it daily."""
-    traced = or_(ConsentEvent.network.is_not(None), ConsentEvent.agent.is_not(None))
+    traced = or_(ConsentEvent.network.is_not(None), ConsentEvent.user_agent.is_not(None))
     done = session.execute(
         update(ConsentEvent)
         .where(traced, ConsentEvent.at < now - TRACES_FOR)
-        .values(network=None, agent=None)
+        .values(network=None, user_agent=None)
         .returning(ConsentEvent.id)
     )
     return len(done.all())
 
 
-def forget_traces_of(session: Session, subscriber_ids: Sequence[int]) -> None:
+def delete_traces_of(session: Session, subscriber_ids: Sequence[int]) -> None:
     """Drop network and browser from all events of these subscribers at once."""
     session.execute(
         update(ConsentEvent)
         .where(ConsentEvent.subscriber_id.in_(subscriber_ids))
-        .values(network=None, agent=None)
+        .values(network=None, user_agent=None)
     )
 
 

@@ -7,8 +7,8 @@ from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from digest.audience import consent, suppression, topics
-from digest.audience.address import normal
-from digest.audience.models import Standing, Subscriber, Subscription
+from digest.audience.address import normalize
+from digest.audience.models import Subscriber, Subscription, SubscriptionStatus
 from digest.signing import Signer
 
 UNCONFIRMED_FOR = timedelta(days=30)
@@ -19,10 +19,10 @@ def erase(session: Session, signer: Signer, address: str, now: datetime, source:
 
     Old counts still add up, because the emptied row keeps its number. Raises BadInput when it is no address.
     """
-    key = normal(address).key
+    key = normalize(address).key
     subscriber_id = session.scalar(select(Subscriber.id).where(Subscriber.address_key == key))
     if not suppression.find(session, signer, [key]):
-        suppression.suppress_keys(session, signer, [key], suppression.Reason.ERASED, now)
+        suppression.suppress_keys(session, signer, [key], suppression.SuppressionReason.ERASED, now)
     if subscriber_id is None:
         return False
     _end_subscriptions(session, subscriber_id, now)
@@ -46,7 +46,8 @@ def purge(session: Session, now: datetime) -> int:
     stale = session.execute(
         delete(Subscription)
         .where(
-            Subscription.standing == Standing.PENDING.value, Subscription.requested_at < now - UNCONFIRMED_FOR
+            Subscription.status == SubscriptionStatus.PENDING.value,
+            Subscription.requested_at < now - UNCONFIRMED_FOR,
         )
         .returning(Subscription.subscriber_id)
     ).scalars()
@@ -70,8 +71,8 @@ def _end_subscriptions(session: Session, subscriber_id: int, now: datetime) -> N
         update(Subscription)
         .where(Subscription.subscriber_id == subscriber_id)
         .values(
-            standing=Standing.LEFT.value,
-            left_at=func.coalesce(Subscription.left_at, now),
+            status=SubscriptionStatus.UNSUBSCRIBED.value,
+            unsubscribed_at=func.coalesce(Subscription.unsubscribed_at, now),
             paused_until=None,
         )
         .execution_options(synchronize_session="fetch")
@@ -91,5 +92,5 @@ def _empty(session: Session, subscriber_ids: Sequence[int], now: datetime) -> No
             erased_at=now,
         )
     )
-    consent.forget_traces_of(session, subscriber_ids)
-    topics.forget(session, subscriber_ids)
+    consent.delete_traces_of(session, subscriber_ids)
+    topics.delete_topics(session, subscriber_ids)

@@ -1,4 +1,4 @@
-"""Giving out what we hold: everybody's standing as CSV, or everything about one person as data (GDPR 15 and 20)."""
+"""Giving out what we hold: everybody's status as CSV, or everything about one person as data (GDPR 15 and 20)."""
 
 import csv
 import io
@@ -11,41 +11,41 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from digest.audience import consent, reach, topics
-from digest.audience.address import normal
+from digest.audience import consent, eligibility, topics
+from digest.audience.address import normalize
 from digest.audience.models import Subscriber, Subscription
 from digest.errors import NotFound
 
 PAGE = 1000
-COLUMNS = ("address", "status", "source", "requested_at", "confirmed_at", "left_at", "paused_until")
+COLUMNS = ("address", "status", "source", "requested_at", "confirmed_at", "unsubscribed_at", "paused_until")
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")  # the quotes too, so that taking one off again is exact
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One subscriber's standing with one publication."""
+class ExportRow:
+    """One subscriber's status with one publication."""
 
     subscriber_id: int
     address: str
-    standing: str  # active, pending, paused, left or suppressed
+    status: str  # active, pending, paused, left or suppressed
     source: str
     requested_at: datetime
     confirmed_at: datetime | None
-    left_at: datetime | None
+    unsubscribed_at: datetime | None
     paused_until: datetime | None
 
 
-def page(
+def fetch_page(
     session: Session,
     publication_id: int,
     now: datetime,
     *,
     above: int = 0,
-    standing: str | None = None,
+    status: str | None = None,
     limit: int = PAGE,
-) -> list[Line]:
+) -> list[ExportRow]:
     """Up to `limit` subscribers whose number is above `above`, by number; erased ones are not among them."""
-    why_not = reach.reason(now)
+    why_not = eligibility.exclusion_reason(now)
     wanted = (
         select(
             Subscriber.id,
@@ -54,7 +54,7 @@ def page(
             Subscription.source,
             Subscription.requested_at,
             Subscription.confirmed_at,
-            Subscription.left_at,
+            Subscription.unsubscribed_at,
             Subscription.paused_until,
         )
         .join(Subscription, Subscription.subscriber_id == Subscriber.id)
@@ -66,38 +66,38 @@ def page(
         .order_by(Subscription.subscriber_id)
         .limit(limit)
     )
-    if standing is not None:
-        wanted = wanted.where(why_not.is_(None) if standing == "active" else why_not == standing)
+    if status is not None:
+        wanted = wanted.where(why_not.is_(None) if status == "active" else why_not == status)
     found: Iterable[Any] = session.execute(wanted)  # a row's own type is lost once it is taken apart
-    return [Line(n, address or "", why or "active", *rest) for n, address, why, *rest in found]
+    return [ExportRow(n, address or "", why or "active", *rest) for n, address, why, *rest in found]
 
 
 def csv_line(cells: Sequence[object]) -> str:
     """One line of CSV with CRLF (RFC 4180) in which no spreadsheet finds a formula."""
     out = io.StringIO()
-    csv.writer(out).writerow([_harmless(cell) for cell in cells])
+    csv.writer(out).writerow([_escape_formula(cell) for cell in cells])
     return out.getvalue()
 
 
-def csv_lines(lines: Sequence[Line]) -> Iterator[str]:
+def csv_lines(lines: Sequence[ExportRow]) -> Iterator[str]:
     """These subscribers as lines of CSV; COLUMNS is the header. `digest subscribers import` reads them back."""
     for line in lines:
         yield csv_line(
             (
                 line.address,
-                line.standing,
+                line.status,
                 line.source,
                 *(
                     _moment(at)
-                    for at in (line.requested_at, line.confirmed_at, line.left_at, line.paused_until)
+                    for at in (line.requested_at, line.confirmed_at, line.unsubscribed_at, line.paused_until)
                 ),
             )
         )
 
 
-def everything(session: Session, address: str) -> dict[str, Any]:
+def export_subscriber(session: Session, address: str) -> dict[str, Any]:
     """All that the audience holds about one person, ready for JSON. Raises NotFound, BadInput."""
-    key = normal(address).key
+    key = normalize(address).key
     person = session.scalars(select(Subscriber).where(Subscriber.address_key == key)).one_or_none()
     if person is None:
         raise NotFound(f"{address.strip()} is not a subscriber")
@@ -113,7 +113,8 @@ def everything(session: Session, address: str) -> dict[str, Any]:
         "suppressed_at": _moment(person.suppressed_at),
         "suppressed_for": person.suppressed_for,
         "subscriptions": [
-            _subscription(one) | {"topics": list(topics.chosen(session, one.publication_id, person.id))}
+            _subscription(one)
+            | {"topics": list(topics.chosen_topics(session, one.publication_id, person.id))}
             for one in subscriptions
         ],
         "consent": [_event(event, words) for event, words in consent.history(session, person.id)],
@@ -121,10 +122,10 @@ def everything(session: Session, address: str) -> dict[str, Any]:
 
 
 def _subscription(one: Subscription) -> dict[str, Any]:
-    times = ("requested_at", "confirm_mailed_at", "confirmed_at", "left_at", "paused_until")
+    times = ("requested_at", "confirmation_sent_at", "confirmed_at", "unsubscribed_at", "paused_until")
     return {
         "publication": one.publication_id,
-        "standing": one.standing,
+        "status": one.status,
         "source": one.source,
         **{name: _moment(getattr(one, name)) for name in times},
     }
@@ -138,7 +139,7 @@ def _event(event: Any, words: str | None) -> dict[str, Any]:
         "source": event.source,
         "words": words,
         "network": event.network,
-        "agent": event.agent,
+        "agent": event.user_agent,
     }
 
 
@@ -146,6 +147,6 @@ def _moment(at: datetime | None) -> str | None:
     return at.isoformat(timespec="seconds") if at else None
 
 
-def _harmless(cell: object) -> str:
+def _escape_formula(cell: object) -> str:
     text = "" if cell is None else str(cell)
     return f"'{text}" if _FORMULA.match(text) else text

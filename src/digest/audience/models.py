@@ -6,22 +6,22 @@ from enum import StrEnum
 from sqlalchemy import ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from digest.db import Base, Key, one_of
+from digest.db import Base, BigIntKey, check_one_of
 from digest.publications.models import Publication
 
 # Searched by how it begins, which an index can only serve where text is ordered by its bytes.
 ByteWise = String(320).with_variant(String(320, collation="C"), "postgresql")
 
-_BARRED = text("suppressed_at IS NOT NULL OR address IS NULL")
+_NOT_MAILABLE = text("suppressed_at IS NOT NULL OR address IS NULL")
 _PAUSED = text("paused_until IS NOT NULL")
 
 
-class Standing(StrEnum):
+class SubscriptionStatus(StrEnum):
     """Where a subscriber stands with one publication. Pausing is a date beside ACTIVE, for it ends by itself."""
 
     PENDING = "pending"  # asked, and has not confirmed
     ACTIVE = "active"
-    LEFT = "left"
+    UNSUBSCRIBED = "left"
 
 
 class Subscriber(Base):
@@ -29,11 +29,11 @@ class Subscriber(Base):
 
     __tablename__ = "subscriber"
     __table_args__ = (
-        # The few who are not as their standing says, for counts that need not look at everybody.
-        Index("ix_subscriber_barred", "id", sqlite_where=_BARRED, postgresql_where=_BARRED),
+        # The few who are not as their status says, for counts that need not look at everybody.
+        Index("ix_subscriber_barred", "id", sqlite_where=_NOT_MAILABLE, postgresql_where=_NOT_MAILABLE),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     address: Mapped[str | None] = mapped_column(String(320))  # as it is mailed; NULL once erased
     address_key: Mapped[str | None] = mapped_column(ByteWise, unique=True)  # as it is compared
     created_at: Mapped[datetime]
@@ -52,8 +52,8 @@ class Subscription(Base):
 
     __tablename__ = "subscription"
     __table_args__ = (
-        one_of("standing", "pending", "active", "left"),
-        Index("ix_subscription_audience", "publication_id", "standing", "subscriber_id"),
+        check_one_of("status", "pending", "active", "left"),
+        Index("ix_subscription_audience", "publication_id", "status", "subscriber_id"),
         Index(
             "ix_subscription_paused",
             "publication_id",
@@ -65,15 +65,15 @@ class Subscription(Base):
 
     subscriber_id: Mapped[int] = mapped_column(ForeignKey(Subscriber.id), primary_key=True)
     publication_id: Mapped[int] = mapped_column(ForeignKey(Publication.id), primary_key=True)
-    standing: Mapped[str] = mapped_column(String(8))
+    status: Mapped[str] = mapped_column(String(8))
     source: Mapped[str] = mapped_column(Text)  # "form", or what the importer wrote as "why we may"
     requested_at: Mapped[datetime]
-    confirm_mailed_at: Mapped[
+    confirmation_sent_at: Mapped[
         datetime | None
     ]  # the last confirmation letter, to keep the form from being a cannon
-    confirm_mails: Mapped[int] = mapped_column(default=0)
+    confirmation_count: Mapped[int] = mapped_column(default=0)
     confirmed_at: Mapped[datetime | None]
-    left_at: Mapped[datetime | None]
+    unsubscribed_at: Mapped[datetime | None]
     paused_until: Mapped[datetime | None]
     subscriber: Mapped[Subscriber] = relationship()
 
@@ -97,7 +97,7 @@ class Wording(Base):
 
     __tablename__ = "wording"
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     sha256: Mapped[str] = mapped_column(String(64), unique=True)
     text: Mapped[str] = mapped_column(Text)
 
@@ -111,14 +111,14 @@ class ConsentEvent(Base):
         Index("ix_consent_event_growth", "kind", "at", "publication_id"),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     subscriber_id: Mapped[int] = mapped_column(ForeignKey(Subscriber.id))
     publication_id: Mapped[int | None] = mapped_column(ForeignKey(Publication.id))  # NULL: about all of them
     kind: Mapped[str] = mapped_column(String(16))
     source: Mapped[str] = mapped_column(Text)
     wording_id: Mapped[int | None] = mapped_column(ForeignKey(Wording.id))
     network: Mapped[str | None] = mapped_column(String(64))  # coarse: /24 or /48
-    agent: Mapped[str | None] = mapped_column(String(200))
+    user_agent: Mapped[str | None] = mapped_column(String(200))
     at: Mapped[datetime]
 
 

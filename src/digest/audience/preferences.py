@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from digest.audience import consent, reach
-from digest.audience.address import masked
-from digest.audience.models import Standing, Subscriber, Subscription
+from digest.audience import consent, eligibility
+from digest.audience.address import mask
+from digest.audience.models import Subscriber, Subscription, SubscriptionStatus
 from digest.errors import BadInput, NotFound
 
-LONGEST_PAUSE = timedelta(weeks=52)
+MAX_PAUSE_WEEKS = 52
+LONGEST_PAUSE = timedelta(weeks=MAX_PAUSE_WEEKS)
 
 
 @dataclass(frozen=True)
@@ -19,16 +20,16 @@ class Preferences:
     """What the page shows. The address is masked, because mails are forwarded."""
 
     masked: str
-    standing: str  # active, pending, left, paused, suppressed or erased
+    status: str  # active, pending, left, paused, suppressed or erased
     since: datetime | None  # when they confirmed
     paused_until: datetime | None
-    left_at: datetime | None
+    unsubscribed_at: datetime | None
 
 
-def read(session: Session, publication_id: int, subscriber_id: int, now: datetime) -> Preferences:
+def get_preferences(session: Session, publication_id: int, subscriber_id: int, now: datetime) -> Preferences:
     """How a subscriber stands with a publication. Raises NotFound when there is no such subscription."""
     found = session.execute(
-        select(Subscriber.address, Subscription, reach.reason(now))
+        select(Subscriber.address, Subscription, eligibility.exclusion_reason(now))
         .join(Subscription, Subscription.subscriber_id == Subscriber.id)
         .where(Subscriber.id == subscriber_id, Subscription.publication_id == publication_id)
         .execution_options(populate_existing=True)
@@ -38,14 +39,14 @@ def read(session: Session, publication_id: int, subscriber_id: int, now: datetim
     address, subscription, why_not = found
     paused = subscription.paused_until if why_not == "paused" else None
     return Preferences(
-        masked(address), why_not or "active", subscription.confirmed_at, paused, subscription.left_at
+        mask(address), why_not or "active", subscription.confirmed_at, paused, subscription.unsubscribed_at
     )
 
 
-def weeks(number: int, now: datetime) -> datetime:
+def pause_weeks(number: int, now: datetime) -> datetime:
     """The end of a pause of so many weeks. Raises BadInput outside 1 to 52."""
-    if not 1 <= number <= 52:  # noqa: PLR2004  LONGEST_PAUSE
-        raise BadInput("a pause lasts from 1 to 52 weeks")
+    if not 1 <= number <= MAX_PAUSE_WEEKS:
+        raise BadInput(f"a pause lasts from 1 to {MAX_PAUSE_WEEKS} weeks")
     return now + timedelta(weeks=number)
 
 
@@ -110,7 +111,7 @@ def _change(
     mine = (Subscription.subscriber_id == subscriber_id, Subscription.publication_id == publication_id)
     before = session.execute(
         select(Subscription.paused_until)
-        .where(*mine, Subscription.standing == Standing.ACTIVE.value)
+        .where(*mine, Subscription.status == SubscriptionStatus.ACTIVE.value)
         .with_for_update()
     ).one_or_none()
     if before is None:

@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, and_, case, or_, select, update
 from sqlalchemy.orm import Session
 
 from digest.audience import consent, suppression
-from digest.audience.address import Address, normal
-from digest.audience.models import Standing, Subscriber, Subscription
+from digest.audience.address import Address, normalize
+from digest.audience.models import Subscriber, Subscription, SubscriptionStatus
 from digest.db import upsert
 from digest.errors import BadInput
 from digest.publications.models import Publication
@@ -26,14 +26,14 @@ Letter = Literal["confirm", "known"]
 
 
 @dataclass(frozen=True)
-class Request:
+class SignUp:
     """For the door alone: which letter to post, and to whom. What the visitor sees is always the same."""
 
     subscriber_id: int  # 0: nobody is to hear of this
     letter: Letter | None
 
 
-def request(
+def request_signup(
     session: Session,
     signer: Signer,
     *,
@@ -44,23 +44,23 @@ def request(
     agent: str | None,
     source: str,
     now: datetime,
-) -> Request:
+) -> SignUp:
     """Take a sign-up. A letter goes out at most once in 24 hours, and three times in all while it is pending.
 
     A reader who left or is suppressed stays so until the letter's button is pressed; a complaint is never
     written to again. Raises BadInput when the address cannot be mailed.
     """
-    wanted = normal(address)
+    wanted = normalize(address)
     found = suppression.find(session, signer, [wanted.key]).get(wanted.key)
-    if found and found.reason == suppression.Reason.COMPLAINT:
-        return Request(0, None)
+    if found and found.reason == suppression.SuppressionReason.COMPLAINT:
+        return SignUp(0, None)
     subscriber_id = _subscriber(session, wanted, found, now)
     _subscription(session, subscriber_id, publication.id, source, now)
-    standing = _take_letter(session, subscriber_id, publication.id, now)
-    if standing is None:
-        return Request(subscriber_id, None)
-    if standing == Standing.ACTIVE and not found:
-        return Request(subscriber_id, "known")
+    status = _claim_letter(session, subscriber_id, publication.id, now)
+    if status is None:
+        return SignUp(subscriber_id, None)
+    if status == SubscriptionStatus.ACTIVE and not found:
+        return SignUp(subscriber_id, "known")
     consent.record(
         session,
         subscriber_id=subscriber_id,
@@ -72,7 +72,7 @@ def request(
         agent=agent,
         now=now,
     )
-    return Request(subscriber_id, "confirm")
+    return SignUp(subscriber_id, "confirm")
 
 
 def form_token(signer: Signer, now: datetime) -> str:
@@ -82,7 +82,7 @@ def form_token(signer: Signer, now: datetime) -> str:
 
 def check_form(signer: Signer, token: str, now: datetime) -> None:
     """Refuse a form that came back in under two seconds or after a day (BadInput), or was not ours (BadToken)."""
-    numbers = signer.read(Purpose.FORM, token)
+    numbers = signer.verify(Purpose.FORM, token)
     # The token holds whole seconds: what is left of them is the visitor's.
     age = timedelta(seconds=int(now.timestamp()) - numbers[0]) if len(numbers) == 1 else FORM_FOR
     if age < FASTEST:
@@ -91,56 +91,58 @@ def check_form(signer: Signer, token: str, now: datetime) -> None:
         raise BadInput("this page was open for more than a day; please send the form once more")
 
 
-def letter_due(now: datetime) -> ColumnElement[bool]:
+def next_letter(now: datetime) -> ColumnElement[bool]:
     """Whether a subscription may be sent a letter that it did not surely ask for: the form is no cannon."""
-    old = Subscription.confirm_mailed_at <= now - COUNT_ANEW_AFTER
+    old = Subscription.confirmation_sent_at <= now - COUNT_ANEW_AFTER
     return or_(
-        Subscription.confirm_mailed_at.is_(None),
+        Subscription.confirmation_sent_at.is_(None),
         and_(
-            Subscription.confirm_mailed_at <= now - LETTER_EVERY,
+            Subscription.confirmation_sent_at <= now - LETTER_EVERY,
             or_(
-                Subscription.confirm_mails < MOST_LETTERS,
-                and_(Subscription.standing != Standing.PENDING.value, old),
+                Subscription.confirmation_count < MOST_LETTERS,
+                and_(Subscription.status != SubscriptionStatus.PENDING.value, old),
             ),
         ),
     )
 
 
-def take_letters(
+def claim_letters(
     session: Session, subscriber_ids: Sequence[int], publication_id: int, now: datetime
 ) -> dict[int, str]:
-    """Count a letter for each of these that is due one; gives back their standings by subscriber id.
+    """Count a letter for each of these that is due one; gives back their status_counts by subscriber id.
 
     `requested_at` moves with the letter, so that repeating a form neither keeps a pending sign-up alive for
     ever nor makes an old request look fresh.
     """
     start_anew = and_(
-        Subscription.standing != Standing.PENDING.value,
-        Subscription.confirm_mailed_at <= now - COUNT_ANEW_AFTER,
+        Subscription.status != SubscriptionStatus.PENDING.value,
+        Subscription.confirmation_sent_at <= now - COUNT_ANEW_AFTER,
     )
     taken = session.execute(
         update(Subscription)
         .where(
             Subscription.subscriber_id.in_(subscriber_ids),
             Subscription.publication_id == publication_id,
-            letter_due(now),
+            next_letter(now),
         )
         .values(
-            confirm_mailed_at=now,
-            confirm_mails=case((start_anew, 1), else_=Subscription.confirm_mails + 1),
+            confirmation_sent_at=now,
+            confirmation_count=case((start_anew, 1), else_=Subscription.confirmation_count + 1),
             requested_at=now,
         )
-        .returning(Subscription.subscriber_id, Subscription.standing)
+        .returning(Subscription.subscriber_id, Subscription.status)
         .execution_options(synchronize_session=False)
     )
     return dict(taken.all())
 
 
-def _take_letter(session: Session, subscriber_id: int, publication_id: int, now: datetime) -> str | None:
-    return take_letters(session, [subscriber_id], publication_id, now).get(subscriber_id)
+def _claim_letter(session: Session, subscriber_id: int, publication_id: int, now: datetime) -> str | None:
+    return claim_letters(session, [subscriber_id], publication_id, now).get(subscriber_id)
 
 
-def _subscriber(session: Session, wanted: Address, found: suppression.Found | None, now: datetime) -> int:
+def _subscriber(
+    session: Session, wanted: Address, found: suppression.SuppressionMatch | None, now: datetime
+) -> int:
     session.execute(
         upsert(session, Subscriber)
         .values(
@@ -164,10 +166,10 @@ def _subscription(
         .values(
             subscriber_id=subscriber_id,
             publication_id=publication_id,
-            standing=Standing.PENDING.value,
+            status=SubscriptionStatus.PENDING.value,
             source=source,
             requested_at=now,
-            confirm_mails=0,
+            confirmation_count=0,
         )
         .on_conflict_do_nothing()
     )

@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import bindparam, case, delete, insert, literal, select, update
 from sqlalchemy.orm import Session
 
-from digest.audience import consent, rows
-from digest.audience.address import normal
+from digest.audience import consent, value_tables
+from digest.audience.address import normalize
 from digest.audience.models import ConsentEvent, Subscriber, Suppression
 from digest.db import upsert
 from digest.signing import Signer
@@ -22,7 +22,7 @@ from digest.signing import Signer
 PURPOSE = "suppression"
 
 
-class Reason(StrEnum):
+class SuppressionReason(StrEnum):
     """Why an address must not be mailed."""
 
     COMPLAINT = "complaint"  # never lifted
@@ -32,7 +32,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SuppressionMatch:
     """A suppression as it is stored."""
 
     hash: str
@@ -40,38 +40,46 @@ class Found:
     at: datetime
 
 
-def suppress(session: Session, signer: Signer, address: str, reason: Reason | str, now: datetime) -> None:
+def suppress(
+    session: Session, signer: Signer, address: str, reason: SuppressionReason | str, now: datetime
+) -> None:
     """Never mail this address again. Known or not, suppressed or not: the end is the same; a complaint stays one.
 
     Raises BadInput when it is no address.
     """
-    suppress_keys(session, signer, [normal(address).key], Reason(reason), now)
+    suppress_keys(session, signer, [normalize(address).key], SuppressionReason(reason), now)
 
 
 def suppress_subscriber(
-    session: Session, signer: Signer, subscriber_id: int, reason: Reason | str, now: datetime
+    session: Session, signer: Signer, subscriber_id: int, reason: SuppressionReason | str, now: datetime
 ) -> bool:
     """The same, for a bounce or complaint that names the subscriber; False when the address is erased already."""
     key = session.scalar(select(Subscriber.address_key).where(Subscriber.id == subscriber_id))
     if key is None:
         return False
-    suppress_keys(session, signer, [key], Reason(reason), now)
+    suppress_keys(session, signer, [key], SuppressionReason(reason), now)
     return True
 
 
 def suppress_keys(
-    session: Session, signer: Signer, keys: Sequence[str], reason: Reason, now: datetime, *, source: str = ""
+    session: Session,
+    signer: Signer,
+    keys: Sequence[str],
+    reason: SuppressionReason,
+    now: datetime,
+    *,
+    source: str = "",
 ) -> None:
     """The same, for up to some thousands of address keys at once."""
     if not keys:
         return
     found = find(session, signer, keys)
     marked = [
-        {"key": key, "hash": found[key].hash if key in found else signer.hashes(PURPOSE, key)[0]}
+        {"key": key, "hash": found[key].hash if key in found else signer.keyed_hashes(PURPOSE, key)[0]}
         for key in dict.fromkeys(keys)
     ]
     _store(session, [row["hash"] for row in marked], reason, now)
-    _mark(session, marked, reason, now)
+    _hash_address(session, marked, reason, now)
     session.execute(
         insert(ConsentEvent).from_select(
             ["subscriber_id", "kind", "source", "at"],
@@ -87,22 +95,22 @@ def suppress_keys(
 
 def is_suppressed(session: Session, signer: Signer, address: str) -> bool:
     """Whether this address must not be mailed. Raises BadInput when it is no address."""
-    return bool(find(session, signer, [normal(address).key]))
+    return bool(find(session, signer, [normalize(address).key]))
 
 
-def find(session: Session, signer: Signer, keys: Iterable[str]) -> dict[str, Found]:
+def find(session: Session, signer: Signer, keys: Iterable[str]) -> dict[str, SuppressionMatch]:
     """The suppressions among these address keys, whichever key of the ring hashed them."""
     keys = list(keys)
     if not keys or session.scalar(select(Suppression.address_hash).limit(1)) is None:
         return {}
-    key_of = {digest: key for key in keys for digest in signer.hashes(PURPOSE, key)}
-    asked = rows.table(session, {"address_hash": list(key_of)})
+    key_of = {digest: key for key in keys for digest in signer.keyed_hashes(PURPOSE, key)}
+    asked = value_tables.values_table(session, {"address_hash": list(key_of)})
     stored = session.execute(
         select(Suppression.address_hash, Suppression.reason, Suppression.at).join(
             asked, asked.c.address_hash == Suppression.address_hash
         )
     )
-    return {key_of[digest]: Found(digest, reason, at) for digest, reason, at in stored}
+    return {key_of[digest]: SuppressionMatch(digest, reason, at) for digest, reason, at in stored}
 
 
 def lift(session: Session, subscriber_id: int, publication_id: int, source: str, now: datetime) -> None:
@@ -111,7 +119,7 @@ def lift(session: Session, subscriber_id: int, publication_id: int, source: str,
         select(Subscriber.suppression).where(
             Subscriber.id == subscriber_id,
             Subscriber.suppressed_at.is_not(None),
-            Subscriber.suppressed_for.is_distinct_from(Reason.COMPLAINT.value),
+            Subscriber.suppressed_for.is_distinct_from(SuppressionReason.COMPLAINT.value),
         )
     ).all()
     if not lifted:
@@ -132,7 +140,7 @@ def lift(session: Session, subscriber_id: int, publication_id: int, source: str,
     )
 
 
-def _store(session: Session, hashes: Sequence[str], reason: Reason, now: datetime) -> None:
+def _store(session: Session, hashes: Sequence[str], reason: SuppressionReason, now: datetime) -> None:
     statement = upsert(session, Suppression)
     statement = statement.on_conflict_do_update(
         index_elements=[Suppression.address_hash],
@@ -143,7 +151,9 @@ def _store(session: Session, hashes: Sequence[str], reason: Reason, now: datetim
     )
 
 
-def _mark(session: Session, marked: Sequence[dict[str, str]], reason: Reason, now: datetime) -> None:
+def _hash_address(
+    session: Session, marked: Sequence[dict[str, str]], reason: SuppressionReason, now: datetime
+) -> None:
     table = Subscriber.__table__
     session.connection().execute(
         update(Subscriber)
@@ -158,4 +168,4 @@ def _mark(session: Session, marked: Sequence[dict[str, str]], reason: Reason, no
 
 
 def _unless_complaint(old: Any, new: Any) -> Any:
-    return case((old == Reason.COMPLAINT.value, old), else_=new)
+    return case((old == SuppressionReason.COMPLAINT.value, old), else_=new)

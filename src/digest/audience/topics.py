@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, ColumnElement, Select, case, delete, func, in
 from sqlalchemy.orm import Session
 
 from digest.audience import consent
-from digest.audience.models import Standing, Subscription, TopicChoice
+from digest.audience.models import Subscription, SubscriptionStatus, TopicChoice
 from digest.errors import BadInput, NotFound
 
 MOST = 100
@@ -16,7 +16,7 @@ MOST_BLOCKS = 62  # bits of a variant, with room for the sign
 NOTHING = "nothing for you"
 
 
-def chosen(session: Session, publication_id: int, subscriber_id: int) -> tuple[str, ...]:
+def chosen_topics(session: Session, publication_id: int, subscriber_id: int) -> tuple[str, ...]:
     """The topics that a subscriber chose, by name; none: everything is wanted."""
     mine = select(TopicChoice.topic).where(
         TopicChoice.publication_id == publication_id, TopicChoice.subscriber_id == subscriber_id
@@ -24,7 +24,7 @@ def chosen(session: Session, publication_id: int, subscriber_id: int) -> tuple[s
     return tuple(sorted(session.scalars(mine)))
 
 
-def choose(
+def set_topics(
     session: Session,
     publication_id: int,
     subscriber_id: int,
@@ -42,7 +42,7 @@ def choose(
     """
     wanted = set(topics)
     _hold(session, publication_id, subscriber_id)
-    before = set(chosen(session, publication_id, subscriber_id))
+    before = set(chosen_topics(session, publication_id, subscriber_id))
     if wanted == before:
         return False
     if unknown := sorted(wanted - before - set(offered)):
@@ -60,18 +60,18 @@ def choose(
     return True
 
 
-def forget(session: Session, subscriber_ids: Sequence[int]) -> None:
+def delete_topics(session: Session, subscriber_ids: Sequence[int]) -> None:
     """Drop every choice of these subscribers."""
     session.execute(delete(TopicChoice).where(TopicChoice.subscriber_id.in_(subscriber_ids)))
 
 
-def anybody_chose(session: Session, publication_id: int) -> bool:
+def has_any_choices(session: Session, publication_id: int) -> bool:
     """Whether any subscriber of a publication chose at all: if not, no audience needs to be narrowed."""
     any_ = select(TopicChoice.topic).where(TopicChoice.publication_id == publication_id)
     return session.scalar(any_.limit(1)) is not None
 
 
-def variants(publication_id: int, blocks: Sequence[Collection[str]]) -> Select[int, int]:
+def variant_query(publication_id: int, blocks: Sequence[Collection[str]]) -> Select[int, int]:
     """(subscriber_id, variant) of each subscriber who chose: bit n is set when block n, from 0, has a topic of theirs.
 
     `blocks` are the topics of an issue's blocks in order. A choice that no block has sets no bit. For a part of the
@@ -87,7 +87,7 @@ def variants(publication_id: int, blocks: Sequence[Collection[str]]) -> Select[i
     )
 
 
-def narrowed(
+def narrow_audience(
     readers: Select[int, str | None], wanted: Select[int, int], blocks: int
 ) -> Select[int, str | None, int | None]:
     """`reach.audience` and `variants` as one: (subscriber_id, reason, variant).
@@ -104,7 +104,7 @@ def narrowed(
     )
 
 
-def places(variant: int | None, blocks: int) -> tuple[int, ...]:
+def variant_positions(variant: int | None, blocks: int) -> tuple[int, ...]:
     """The numbers, from 0, of the blocks that a variant holds; None: all of them."""
     return tuple(n for n in range(blocks) if variant is None or variant >> n & 1)
 
@@ -127,7 +127,7 @@ def _hold(session: Session, publication_id: int, subscriber_id: int) -> None:
     active = select(Subscription.subscriber_id).where(
         Subscription.subscriber_id == subscriber_id,
         Subscription.publication_id == publication_id,
-        Subscription.standing == Standing.ACTIVE.value,
+        Subscription.status == SubscriptionStatus.ACTIVE.value,
     )
     if session.scalar(active.with_for_update()) is None:
         raise NotFound("this subscription is not active; you can sign up again at any time")

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from digest.db import Base, Key
+from digest.db import Base, BigIntKey
 
 
 class Publication(Base):
@@ -18,7 +18,7 @@ class Publication(Base):
         CheckConstraint("fewest_picks BETWEEN 1 AND wanted_picks", name="fewest_picks"),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     slug: Mapped[str] = mapped_column(String(64), unique=True)
     name: Mapped[str] = mapped_column(String(120))
     tagline: Mapped[str] = mapped_column(String(200))

@@ -51,12 +51,12 @@ def find(session: Session, slug: str | None = None) -> Publication:
     return publication
 
 
-def listing(session: Session) -> list[Publication]:
+def list_publications(session: Session) -> list[Publication]:
     """All publications, the first made first."""
     return list(session.scalars(select(Publication).order_by(Publication.id)))
 
 
-def path(session: Session, publication: Publication) -> str:
+def public_path(session: Session, publication: Publication) -> str:
     """Where its own pages stand below the base URL: "" for the first publication, "/p/<slug>" for every other."""
     first = session.scalar(select(func.min(Publication.id)))
     return "" if publication.id == first else f"/p/{publication.slug}"
@@ -81,7 +81,7 @@ def create(session: Session, *, now: datetime, **fields: object) -> Publication:
     return publication
 
 
-def change(session: Session, publication: Publication, **fields: object) -> Publication:
+def update(session: Session, publication: Publication, **fields: object) -> Publication:
     """Change the given fields and no other. Raises BadInput, naming the field; then nothing is changed."""
     if "slug" in fields and fields["slug"] != publication.slug:
         raise BadInput("slug: it is in the addresses of pages that readers know, and cannot change")

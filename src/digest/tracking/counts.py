@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Select, and_, case, distinct, func, select
 from sqlalchemy.orm import Session
 
-from digest.tracking.clicks import hour_of
+from digest.tracking.clicks import hour_start
 from digest.tracking.models import Click, ClickHour, Link, Unsubscribe
 
 
@@ -39,7 +39,7 @@ class PickCounts:
 
 
 @dataclass(frozen=True)
-class Counts:
+class TrackingCounts:
     """One issue. `unsubscribes` are those not undone; `by_header` is the part that came by RFC 8058."""
 
     clicks_raw: int
@@ -53,7 +53,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Done:
+class ReaderActions:
     """What readers did with one of several issues."""
 
     readers_clicked: int
@@ -61,7 +61,7 @@ class Done:
 
 
 @dataclass(frozen=True)
-class Left:
+class Unsubscribes:
     """Those who left by an issue: by whole hours since `since` (what is earlier counts as the first), and why."""
 
     by_hour: dict[int, int]
@@ -74,12 +74,12 @@ _RAW, _HUMAN, _READERS = (
 )
 
 
-def counts(session: Session, issue_id: int) -> Counts:
+def count_issue(session: Session, issue_id: int) -> TrackingCounts:
     """What was clicked in an issue and who left because of it; zeros for an issue that was never sent."""
     raw, human, readers = session.execute(_sums(_RAW, _HUMAN, _READERS, issue_id=issue_id)).one()
     left, header, undone = session.execute(_left(issue_id)).one()
     links = _per_link(session, issue_id)
-    return Counts(
+    return TrackingCounts(
         clicks_raw=raw,
         clicks_human=human,
         readers_clicked=readers,
@@ -91,26 +91,26 @@ def counts(session: Session, issue_id: int) -> Counts:
     )
 
 
-def by_hour(session: Session, issue_id: int, since: datetime, hours: int) -> list[tuple[int, int]]:
+def count_by_hour(session: Session, issue_id: int, since: datetime, hours: int) -> list[tuple[int, int]]:
     """(raw, human) clicks of each of the first `hours` hours after `since`; the first holds what came before too."""
-    start = hour_of(since)
+    start = hour_start(since)
     hour = case((ClickHour.hour < start, start), else_=ClickHour.hour)
     rows = _sums(hour.label("at"), _RAW, _HUMAN, issue_id=issue_id).where(ClickHour.hour < start + hours)
     found = {row.at - start: (row[1], row[2]) for row in session.execute(rows.group_by(hour))}
     return [found.get(place, (0, 0)) for place in range(hours)]
 
 
-def of_issues(session: Session, issue_ids: Collection[int]) -> dict[int, Done]:
+def count_issues(session: Session, issue_ids: Collection[int]) -> dict[int, ReaderActions]:
     """How many readers followed a link of each of these issues, and how many left by it."""
     readers = select(Link.issue_id, _READERS).join(ClickHour, ClickHour.link_id == Link.id)
     clicked = dict(session.execute(readers.where(Link.issue_id.in_(issue_ids)).group_by(Link.issue_id)).all())
     gone = select(Unsubscribe.issue_id, func.count()).where(Unsubscribe.issue_id.in_(issue_ids))
     gone = gone.where(Unsubscribe.undone_at.is_(None)).group_by(Unsubscribe.issue_id)
     left = dict(session.execute(gone).all())
-    return {number: Done(clicked.get(number, 0), left.get(number, 0)) for number in issue_ids}
+    return {number: ReaderActions(clicked.get(number, 0), left.get(number, 0)) for number in issue_ids}
 
 
-def left(session: Session, issue_id: int, since: datetime) -> Left:
+def count_unsubscribes(session: Session, issue_id: int, since: datetime) -> Unsubscribes:
     """When and why readers left by an issue and stayed away; who said nothing is under ""."""
     rows = select(Unsubscribe.at, Unsubscribe.reason)
     rows = rows.where(Unsubscribe.issue_id == issue_id, Unsubscribe.undone_at.is_(None))
@@ -120,7 +120,7 @@ def left(session: Session, issue_id: int, since: datetime) -> Left:
         hour = max(0, (at - since) // timedelta(hours=1))
         hours[hour] = hours.get(hour, 0) + 1
         reasons[reason or ""] = reasons.get(reason or "", 0) + 1
-    return Left(hours, reasons)
+    return Unsubscribes(hours, reasons)
 
 
 def _sums(*columns: Any, issue_id: int) -> Select[Any]:
@@ -139,7 +139,7 @@ def _people(column: Any, issue_id: int) -> Select[Any]:
         select(column, func.count(distinct(Click.subscriber_id)))
         .select_from(Link)
         .join(Click, Click.link_id == Link.id)
-        .where(Link.issue_id == issue_id, Click.human())
+        .where(Link.issue_id == issue_id, Click.is_human())
         .group_by(column)
     )
 

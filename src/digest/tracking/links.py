@@ -10,7 +10,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from digest.errors import BadInput, BadToken
-from digest.signing import Minter, Purpose, Signer
+from digest.signing import Purpose, Signer, TokenMinter
 from digest.tracking import clicks
 from digest.tracking.models import Link
 
@@ -20,7 +20,7 @@ _LINK = re.compile(r"0|[1-9][0-9]{0,3}", re.ASCII)  # one number has one spellin
 
 
 @dataclass(frozen=True)
-class Target:
+class LinkTarget:
     """Where a click token leads, and who holds it; subscriber 0 is nobody."""
 
     issue_id: int
@@ -55,15 +55,15 @@ def click_token(signer: Signer, issue_id: int, number: int, subscriber_id: int) 
     return f"{signer.mint(Purpose.CLICK, issue_id, subscriber_id)}-{number}"
 
 
-def click_minter(signer: Signer, key_id: str | None = None) -> Minter:
+def click_minter(signer: Signer, key_id: str | None = None) -> TokenMinter:
     """For the send loop, with the key named: `mint(issue_id, subscriber_id)` begins every click token of a mail."""
     return signer.minter(Purpose.CLICK, key_id)
 
 
-def find(session: Session, signer: Signer, token: str) -> Target:
+def find(session: Session, signer: Signer, token: str) -> LinkTarget:
     """Where `token` leads. Raises BadToken when it is not ours or its issue has no such link."""
     signed, _, link = token.rpartition("-")
-    numbers = signer.read(Purpose.CLICK, signed)
+    numbers = signer.verify(Purpose.CLICK, signed)
     if len(numbers) != NUMBERS or not _LINK.fullmatch(link):
         raise BadToken("this link is not complete")
     (issue_id, subscriber_id), number = numbers, int(link)
@@ -72,20 +72,24 @@ def find(session: Session, signer: Signer, token: str) -> Target:
     ).one_or_none()
     if row is None:
         raise BadToken("this link leads nowhere any more")
-    return Target(issue_id, row.id, row.url, subscriber_id)
+    return LinkTarget(issue_id, row.id, row.url, subscriber_id)
 
 
-def record(session: Session, target: Target, *, agent: str, machine: bool, now: datetime) -> None:
+def record(session: Session, target: LinkTarget, *, agent: str, machine: bool, now: datetime) -> None:
     """Count one click, unless nobody in particular holds the link (a test mail).
 
-    `machine` is what the request itself gave away; clicks.count sees the rest.
+    `machine` is what the request itself gave away; `clicks.record_click` finds the rest.
     """
     if target.subscriber_id:
-        visit = clicks.Visit(target.issue_id, target.link_id, target.subscriber_id, agent, machine, now)
-        clicks.count(session, visit)
+        visit = clicks.ClickContext(
+            target.issue_id, target.link_id, target.subscriber_id, agent, machine, now
+        )
+        clicks.record_click(session, visit)
 
 
-def follow(session: Session, signer: Signer, token: str, *, agent: str, machine: bool, now: datetime) -> str:
+def resolve_and_record(
+    session: Session, signer: Signer, token: str, *, agent: str, machine: bool, now: datetime
+) -> str:
     """Count one click and give the URL to go to. Raises BadToken as `find` does."""
     target = find(session, signer, token)
     record(session, target, agent=agent, machine=machine, now=now)

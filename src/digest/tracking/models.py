@@ -6,11 +6,11 @@ from sqlalchemy import ForeignKey, Index, String, Text, TextClause, UniqueConstr
 from sqlalchemy.orm import Mapped, mapped_column
 
 from digest.audience.models import Subscriber
-from digest.db import Base, Key
+from digest.db import Base, BigIntKey
 from digest.editorial.models import Issue, Pick
 
-_HUMAN = text("NOT machine")
-_NAMED = text("agent <> ''")
+_HUMAN = text("NOT is_bot")
+_NAMED = text("user_agent <> ''")
 
 
 class Link(Base):
@@ -19,7 +19,7 @@ class Link(Base):
     __tablename__ = "link"
     __table_args__ = (UniqueConstraint("issue_id", "number"),)
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id))
     number: Mapped[int]  # from 0, in the order of the mail
     pick_id: Mapped[int | None] = mapped_column(ForeignKey(Pick.id))
@@ -39,26 +39,28 @@ class Click(Base):
         Index("ix_click_human", "link_id", "subscriber_id", sqlite_where=_HUMAN, postgresql_where=_HUMAN),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     link_id: Mapped[int] = mapped_column(ForeignKey(Link.id))
     subscriber_id: Mapped[int] = mapped_column(ForeignKey(Subscriber.id))
-    agent: Mapped[str] = mapped_column(String(200))
-    machine: Mapped[bool]  # the request itself said so, or it came in a burst
-    told: Mapped[bool] = mapped_column(default=False)  # the request itself said so
-    first: Mapped[bool] = mapped_column(default=False)  # the reader's first in this issue that a person made
-    times: Mapped[int] = mapped_column(default=1)
+    user_agent: Mapped[str] = mapped_column(String(200))
+    is_bot: Mapped[bool]  # the request itself said so, or it came in a burst
+    is_declared_bot: Mapped[bool] = mapped_column(default=False)  # the request itself said so
+    is_first: Mapped[bool] = mapped_column(
+        default=False
+    )  # the reader's first in this issue that a person made
+    click_count: Mapped[int] = mapped_column(default=1)
     at: Mapped[datetime]  # of the first of them
     last_at: Mapped[datetime]
 
     @staticmethod
-    def named() -> TextClause:
+    def has_user_agent() -> TextClause:
         """With the program it came from, in the very words of the index."""
-        return text("agent <> ''")
+        return text("user_agent <> ''")
 
     @staticmethod
-    def human() -> TextClause:
+    def is_human() -> TextClause:
         """A person's, in the very words of the index: else it is not used."""
-        return text("NOT machine")
+        return text("NOT is_bot")
 
 
 class ClickHour(Base):

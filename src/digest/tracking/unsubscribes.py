@@ -54,7 +54,7 @@ def undo(session: Session, issue_id: int, subscriber_id: int, now: datetime) -> 
     )
 
 
-def explain(session: Session, issue_id: int, subscriber_id: int, reason: str) -> None:
+def set_reason(session: Session, issue_id: int, subscriber_id: int, reason: str) -> None:
     """Keep why a reader left; another word later replaces it. Nothing happens unless they have left by this issue.
 
     Raises BadInput for a word that is not one of REASONS.
@@ -65,7 +65,7 @@ def explain(session: Session, issue_id: int, subscriber_id: int, reason: str) ->
     session.execute(update(Unsubscribe).where(*gone, Unsubscribe.undone_at.is_(None)).values(reason=reason))
 
 
-def left(session: Session, issue_id: int, subscriber_id: int) -> Unsubscribe | None:
+def list_unsubscribes(session: Session, issue_id: int, subscriber_id: int) -> Unsubscribe | None:
     """The reader's leaving because of this issue, if they did and have not come back."""
     gone = (Unsubscribe.issue_id == issue_id, Unsubscribe.subscriber_id == subscriber_id)
     return session.scalars(select(Unsubscribe).where(*gone, Unsubscribe.undone_at.is_(None))).one_or_none()

@@ -48,7 +48,7 @@ def export_personal_data(session: Session, address: str) -> dict[str, Any]:
 
 def list_clicks(session: Session, subscriber_id: int, issue_ids: Sequence[int]) -> list[LinkClick]:
     """The reader's latest clicks in these issues, the latest first."""
-    columns = (Link.issue_id, Link.label, Link.url, Click.count, Click.is_bot, Click.at)
+    columns = (Link.issue_id, Link.label, Link.url, Click.click_count, Click.is_bot, Click.at)
     found = session.execute(
         select(*columns)
         .join(Click, Click.link_id == Link.id)
@@ -97,7 +97,7 @@ def _export_letters(session: Session, number: int) -> list[dict[str, Any]]:
 
 def _export_clicks(session: Session, number: int) -> list[dict[str, Any]]:
     found = session.execute(
-        select(Link.url, Click.user_agent, Click.count, Click.is_bot, Click.at)
+        select(Link.url, Click.user_agent, Click.click_count, Click.is_bot, Click.at)
         .join(Click, Click.link_id == Link.id)
         .where(Click.subscriber_id == number)
         .order_by(Click.at)

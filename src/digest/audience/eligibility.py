@@ -8,24 +8,24 @@ from sqlalchemy import ColumnElement, Select, case, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from digest.audience import topics
-from digest.audience.models import Standing, Subscriber, Subscription
+from digest.audience.models import Subscriber, Subscription, SubscriptionStatus
 
 
 @dataclass(frozen=True)
-class Reach:
+class EligibilityCounts:
     """How many an issue would go to now, and how many not, by reason."""
 
     reachable: int
     excluded: dict[str, int]
 
 
-def reason(now: datetime) -> ColumnElement[str | None]:
+def exclusion_reason(now: datetime) -> ColumnElement[str | None]:
     """Why this subscription may not be mailed at `now`: erased, suppressed, pending, left, paused; NULL: it may."""
     return case(
         (or_(Subscriber.erased_at.is_not(None), Subscriber.address.is_(None)), "erased"),
         (Subscriber.suppressed_at.is_not(None), "suppressed"),
-        (Subscription.standing == Standing.PENDING.value, "pending"),
-        (Subscription.standing != Standing.ACTIVE.value, "left"),
+        (Subscription.status == SubscriptionStatus.PENDING.value, "pending"),
+        (Subscription.status != SubscriptionStatus.ACTIVE.value, "left"),
         (Subscription.paused_until > now, "paused"),
         else_=None,
     )
@@ -43,15 +43,18 @@ def audience(
     never are. A freeze goes through it in runs: those behind the first subscriber id, up to the second.
     """
     rows = _rows(publication_id, now) if run is None else _run(publication_id, now, *run)
-    rows = rows.where(Subscription.standing != Standing.PENDING.value)
+    rows = rows.where(Subscription.status != SubscriptionStatus.PENDING.value)
     if left_since is not None:
         rows = rows.where(
-            or_(Subscription.standing != Standing.LEFT.value, Subscription.left_at >= left_since)
+            or_(
+                Subscription.status != SubscriptionStatus.UNSUBSCRIBED.value,
+                Subscription.unsubscribed_at >= left_since,
+            )
         )
     return rows
 
 
-def reachable_now(
+def eligible_now(
     publication_id: int, now: datetime, subscriber_ids: Sequence[int] | None = None
 ) -> Select[int, str | None]:
     """The same rule for those who are about to be mailed: (subscriber_id, reason) for each that has a row.
@@ -68,18 +71,20 @@ def count(
     now: datetime,
     left_since: datetime | None = None,
     blocks: Sequence[Collection[str]] = (),
-) -> Reach:
+) -> EligibilityCounts:
     """The sums of `audience`; with the topics of an issue's `blocks` also those who would get none of them."""
-    if not blocks or not topics.anybody_chose(session, publication_id):
+    if not blocks or not topics.has_any_choices(session, publication_id):
         return _counted(session, publication_id, now, left_since)
     readers = audience(publication_id, now, left_since)
-    rows = topics.narrowed(readers, topics.variants(publication_id, blocks), len(blocks)).subquery()
+    rows = topics.narrow_audience(
+        readers, topics.variant_query(publication_id, blocks), len(blocks)
+    ).subquery()
     found = session.execute(select(rows.c.reason, func.count()).group_by(rows.c.reason))
     return _reach(dict(found.all()))
 
 
 def exceptions(publication_id: int, now: datetime) -> Select[str, str | None, int]:
-    """(standing, reason, how many) of those who are perhaps not as their standing says: suppressed, erased, paused.
+    """(status, reason, how many) of those who are perhaps not as their status says: suppressed, erased, paused.
 
     Two small indexes name them, so that a count of a million reads an index and these few rows.
     """
@@ -87,37 +92,44 @@ def exceptions(publication_id: int, now: datetime) -> Select[str, str | None, in
     paused = select(Subscription.subscriber_id).where(
         Subscription.publication_id == publication_id, text("paused_until IS NOT NULL")
     )
-    why = reason(now)
+    why = exclusion_reason(now)
     return (
-        select(Subscription.standing, why, func.count())
+        select(Subscription.status, why, func.count())
         .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
         .where(
             Subscription.publication_id + 0 == publication_id,  # the few lead, not the index of everybody
             Subscription.subscriber_id.in_(barred.union(paused)),
         )
-        .group_by(Subscription.standing, why)
+        .group_by(Subscription.status, why)
     )
 
 
-def _counted(session: Session, publication_id: int, now: datetime, left_since: datetime | None) -> Reach:
+def _counted(
+    session: Session, publication_id: int, now: datetime, left_since: datetime | None
+) -> EligibilityCounts:
     """`audience` in sums, without a look at each of its rows."""
     here = select(func.count()).where(Subscription.publication_id == publication_id)
-    gone = here.where(Subscription.standing == Standing.LEFT.value)
-    few = exceptions(publication_id, now).where(Subscription.standing != Standing.PENDING.value)
+    gone = here.where(Subscription.status == SubscriptionStatus.UNSUBSCRIBED.value)
+    few = exceptions(publication_id, now).where(Subscription.status != SubscriptionStatus.PENDING.value)
     if left_since is not None:
-        gone = gone.where(Subscription.left_at >= left_since)
-        few = few.where(or_(Subscription.standing != Standing.LEFT.value, Subscription.left_at >= left_since))
-    active = session.scalar(here.where(Subscription.standing == Standing.ACTIVE.value))
+        gone = gone.where(Subscription.unsubscribed_at >= left_since)
+        few = few.where(
+            or_(
+                Subscription.status != SubscriptionStatus.UNSUBSCRIBED.value,
+                Subscription.unsubscribed_at >= left_since,
+            )
+        )
+    active = session.scalar(here.where(Subscription.status == SubscriptionStatus.ACTIVE.value))
     sums: dict[str | None, int] = {None: active or 0, "left": session.scalar(gone) or 0}
-    for standing, why, many in session.execute(few):
-        sums[None if standing == Standing.ACTIVE else "left"] -= many
+    for status, why, many in session.execute(few):
+        sums[None if status == SubscriptionStatus.ACTIVE else "left"] -= many
         sums[why] = sums.get(why, 0) + many
     return _reach(sums)
 
 
-def _reach(sums: dict[str | None, int]) -> Reach:
+def _reach(sums: dict[str | None, int]) -> EligibilityCounts:
     excluded = {why: many for why, many in sums.items() if why is not None and many}
-    return Reach(sums.get(None, 0), excluded)
+    return EligibilityCounts(sums.get(None, 0), excluded)
 
 
 def _rows(publication_id: int, now: datetime) -> Select[int, str | None]:
@@ -131,6 +143,6 @@ def _run(publication_id: int, now: datetime, after: int, upto: int) -> Select[in
 
 
 def _all(now: datetime) -> Select[int, str | None]:
-    return select(Subscription.subscriber_id, reason(now).label("reason")).join(
+    return select(Subscription.subscriber_id, exclusion_reason(now).label("reason")).join(
         Subscriber, Subscriber.id == Subscription.subscriber_id
     )

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 
-from digest.audience.spreadsheet import Record
+from digest.audience.csv_reader import CsvRecord
 from digest.errors import BadInput
 
 
-class Status(IntEnum):
+class ImportStatus(IntEnum):
     """What a row says of its address. The greater one wins where two contradict each other."""
 
     SUBSCRIBED = 0
@@ -33,35 +33,35 @@ STATUS_NAMES = frozenset(
     }
 )  # fmt: skip
 # A date or a yes in one of these means that the person is out.
-OUT_NAMES: dict[str, Status] = {
+OUT_NAMES: dict[str, ImportStatus] = {
     **dict.fromkeys(
         (
             "unsubscribed", "unsubscribedat", "unsubscribedate", "unsubscribedon", "unsubtime", "optout", "optedout",
             "deletedat", "blocked", "blocklisted", "blacklisted", "leftat", "donotemail", "emaildisabled",
         ),
-        Status.LEFT,
+        ImportStatus.LEFT,
     ),
-    **dict.fromkeys(("bounced", "bouncedat", "cleantime"), Status.BOUNCED),
-    **dict.fromkeys(("complained", "complainedat", "complaint", "spam"), Status.COMPLAINED),
+    **dict.fromkeys(("bounced", "bouncedat", "cleantime"), ImportStatus.BOUNCED),
+    **dict.fromkeys(("complained", "complainedat", "complaint", "spam"), ImportStatus.COMPLAINED),
 }  # fmt: skip
-WORDS: dict[str, Status] = {
+WORDS: dict[str, ImportStatus] = {
     **dict.fromkeys(
         (
             "subscribed", "subscriber", "active", "confirmed", "enabled", "optedin", "optin", "true", "yes", "y", "1",
             "on", "regular", "premium", "free", "paid", "comped",
         ),
-        Status.SUBSCRIBED,
+        ImportStatus.SUBSCRIBED,
     ),
     **dict.fromkeys(
         (
             "unsubscribed", "left", "optedout", "optout", "removed", "cancelled", "canceled", "deleted", "blocklisted",
             "blacklisted", "blocked", "suppressed", "erased", "disabled", "unsub", "archived",
         ),
-        Status.LEFT,
+        ImportStatus.LEFT,
     ),
-    **dict.fromkeys(("bounced", "cleaned", "hardbounced", "undeliverable", "invalid"), Status.BOUNCED),
+    **dict.fromkeys(("bounced", "cleaned", "hardbounced", "undeliverable", "invalid"), ImportStatus.BOUNCED),
     **dict.fromkeys(
-        ("complained", "complaint", "spam", "spammy", "markedasspam", "abuse", "junk"), Status.COMPLAINED
+        ("complained", "complaint", "spam", "spammy", "markedasspam", "abuse", "junk"), ImportStatus.COMPLAINED
     ),
 }  # fmt: skip
 NO = frozenset(
@@ -72,19 +72,19 @@ VAGUE = frozenset({"true", "yes", "y", "1", "on", "free", "paid", "regular", "pr
 
 
 @dataclass(frozen=True)
-class Layout:
+class ColumnLayout:
     """Where things are in a row, counted from 0."""
 
     header: bool
     address: int
     statuses: tuple[int, ...] = ()
-    outs: tuple[tuple[int, Status], ...] = ()
+    outs: tuple[tuple[int, ImportStatus], ...] = ()
 
-    def status(self, cells: Sequence[str]) -> Status:
+    def status(self, cells: Sequence[str]) -> ImportStatus:
         """What a row says; a status cell that is missing or unknown says "not subscribed"."""
-        worst = Status.SUBSCRIBED
+        worst = ImportStatus.SUBSCRIBED
         for n in self.statuses:
-            worst = max(worst, status(cells[n]) if n < len(cells) else Status.UNCLEAR)
+            worst = max(worst, parse_status(cells[n]) if n < len(cells) else ImportStatus.UNCLEAR)
         for n, meaning in self.outs:
             if n < len(cells) and _plain(cells[n]) not in NO:
                 worst = max(worst, meaning)
@@ -92,15 +92,17 @@ class Layout:
 
 
 @lru_cache(maxsize=1000)
-def status(word: str) -> Status:
+def parse_status(word: str) -> ImportStatus:
     """What one word of another tool means; one that we do not know means "not subscribed"."""
-    return WORDS.get(_plain(word), Status.UNCLEAR)
+    return WORDS.get(_plain(word), ImportStatus.UNCLEAR)
 
 
-def layout(sample: Sequence[Record], address: str | None = None, standing: str | None = None) -> Layout:
+def detect_layout(
+    sample: Sequence[CsvRecord], address: str | None = None, status: str | None = None
+) -> ColumnLayout:
     """Find the columns from the first rows of a file.
 
-    `address` and `standing` name them when the operator knows better; `standing="-"` says that there is none.
+    `address` and `status` name them when the operator knows better; `status="-"` says that there is none.
     Raises BadInput when no column holds addresses.
     """
     rows = [record.cells for record in sample if not record.fault]
@@ -108,19 +110,19 @@ def layout(sample: Sequence[Record], address: str | None = None, standing: str |
         raise BadInput("the file holds no row that can be read")
     header = not any("@" in cell for cell in rows[0])
     if not header:
-        if address or standing not in (None, "-"):
+        if address or status not in (None, "-"):
             raise BadInput(
                 "the first row holds an address, so there is no header in which to look for that column"
             )
-        return Layout(False, _by_content(rows), () if standing else _status_by_content(rows))
+        return ColumnLayout(False, _by_content(rows), () if status else _status_by_content(rows))
     names = [_plain(cell) for cell in rows[0]]
     at = (
         names.index(_plain(address))
         if address and _plain(address) in names
         else _by_name(names, rows[1:], address)
     )
-    statuses, outs = _status_by_name(names, standing, at)
-    return Layout(True, at, statuses, outs)
+    statuses, outs = _status_by_name(names, status, at)
+    return ColumnLayout(True, at, statuses, outs)
 
 
 def _by_name(names: Sequence[str], rows: Sequence[Sequence[str]], wanted: str | None) -> int:
@@ -147,16 +149,14 @@ def _by_content(rows: Sequence[Sequence[str]]) -> int:
 
 
 def _status_by_name(
-    names: Sequence[str], standing: str | None, address: int
-) -> tuple[tuple[int, ...], tuple[tuple[int, Status], ...]]:
-    if standing == "-":
+    names: Sequence[str], status: str | None, address: int
+) -> tuple[tuple[int, ...], tuple[tuple[int, ImportStatus], ...]]:
+    if status == "-":
         return (), ()
-    if standing:
-        if _plain(standing) not in names:
-            raise BadInput(
-                f"there is no column called {standing!r}; the header says: {', '.join(names)[:200]}"
-            )
-        return (names.index(_plain(standing)),), ()
+    if status:
+        if _plain(status) not in names:
+            raise BadInput(f"there is no column called {status!r}; the header says: {', '.join(names)[:200]}")
+        return (names.index(_plain(status)),), ()
     statuses = tuple(n for n, name in enumerate(names) if name in STATUS_NAMES and n != address)
     outs = tuple((n, OUT_NAMES[name]) for n, name in enumerate(names) if name in OUT_NAMES and n != address)
     return statuses, outs

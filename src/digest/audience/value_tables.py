@@ -7,13 +7,13 @@ from sqlalchemy import BigInteger, FromClause, Integer, String, Text, cast, colu
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
-from digest.db import on_postgres
+from digest.db import is_postgresql
 
 
-def table(session: Session, columns: Mapping[str, Sequence[str | None]]) -> FromClause:
+def values_table(session: Session, columns: Mapping[str, Sequence[str | None]]) -> FromClause:
     """Texts as a table that a statement can join: one bound value per column or for all, so it is parsed once."""
     names = list(columns)
-    if on_postgres(session):
+    if is_postgresql(session):
         arrays = [literal(list(values), postgresql.ARRAY(Text)) for values in columns.values()]
         return (
             func.unnest(*arrays).table_valued(*(column(name, Text) for name in names)).render_derived("given")
@@ -27,7 +27,7 @@ def table(session: Session, columns: Mapping[str, Sequence[str | None]]) -> From
 
 def numbers(session: Session, values: Sequence[int]) -> FromClause:
     """Ids as a table of one column, `id`."""
-    if on_postgres(session):
+    if is_postgresql(session):
         array = literal(list(values), postgresql.ARRAY(BigInteger))
         return func.unnest(array).table_valued(column("id", BigInteger)).render_derived("given")
     each = func.json_each(literal(json.dumps(list(values)), String)).table_valued("value")

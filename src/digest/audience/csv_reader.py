@@ -12,6 +12,8 @@ from typing import TextIO
 from digest.errors import BadInput
 
 BLOCK = 1 << 20
+UTF16_SAMPLE = 4  # octets: two characters
+SEPARATOR_LINE = "sep="  # Excel writes it, with one separator behind it, as the first line
 MOST_LINES = 50  # of one quoted cell: a quote that is never closed must not swallow the rest of the file
 MOST_CHARS = 100_000  # of one row
 STRANGE = 0.05  # the part of control characters from which on a file is no text
@@ -26,7 +28,7 @@ BOMS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class CsvRecord:
     """One row as it stands in the file, and the line (from 1) at which it begins."""
 
     line: int
@@ -35,7 +37,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class CsvSheet:
     """A file that was looked through once: how to read it, and what proves which file it was."""
 
     path: Path
@@ -44,13 +46,13 @@ class Sheet:
     lines: int  # about, for a progress bar
     separator: str = field(default=",")
 
-    def records(self) -> Iterator[Record]:
+    def records(self) -> Iterator[CsvRecord]:
         """Every row that is not blank, one at a time, however large the file."""
         with self.path.open(encoding=self.encoding, errors="replace", newline="") as file:
             yield from records(_bounded(file), self.separator)
 
 
-def look(path: Path) -> Sheet:
+def inspect_file(path: Path) -> CsvSheet:
     """Find out encoding and separator. Raises BadInput when the file is missing, empty or no text."""
     try:
         encoding, sha256, lines = _examined(path)
@@ -64,21 +66,21 @@ def look(path: Path) -> Sheet:
         raise BadInput(
             f"{path}: this is no text; save it as CSV (a spreadsheet can: “Save as”, or “Download”)"
         )
-    return Sheet(path, encoding, sha256, lines, _separator(head))
+    return CsvSheet(path, encoding, sha256, lines, _separator(head))
 
 
-def records(lines: Iterable[str], separator: str) -> Iterator[Record]:
+def records(lines: Iterable[str], separator: str) -> Iterator[CsvRecord]:
     """Parse lines into rows. A row that cannot be read is given with its fault, and reading goes on after it."""
-    source = _Lines(lines)
+    source = _LineReader(lines)
     for number, line in source:
         if number == 1 and _named_separator(line):
             continue
         if len(line) > MOST_CHARS:
-            yield Record(number, [line[:200]], f"the row is longer than {MOST_CHARS:,} characters")
+            yield CsvRecord(number, [line[:200]], f"the row is longer than {MOST_CHARS:,} characters")
         elif '"' in line:
             yield _quoted(number, line, source, separator)
         elif line.strip(" \t\r\n,;"):
-            yield Record(number, line.rstrip("\r\n").split(separator))
+            yield CsvRecord(number, line.rstrip("\r\n").split(separator))
 
 
 def _bounded(file: TextIO) -> Iterator[str]:
@@ -91,7 +93,7 @@ def _bounded(file: TextIO) -> Iterator[str]:
                 return
 
 
-class _Lines:
+class _LineReader:
     """Numbered lines of which some may be put back."""
 
     def __init__(self, lines: Iterable[str]) -> None:
@@ -108,22 +110,22 @@ class _Lines:
         self._number += line is not None
         return line
 
-    def put_back(self, lines: list[str]) -> None:
+    def push_back(self, lines: list[str]) -> None:
         self._back += reversed(lines)
         self._number -= len(lines)
 
 
-def _quoted(number: int, first: str, source: _Lines, separator: str) -> Record:
+def _quoted(number: int, first: str, source: _LineReader, separator: str) -> CsvRecord:
     """A row with quotes, which may go on over more lines."""
     text, more = first, list[str]()
     while True:
         cells = _parsed(text, separator)
         if cells is not None:
-            return Record(number, cells)
+            return CsvRecord(number, cells)
         line = source.next() if len(more) < MOST_LINES and len(text) < MOST_CHARS else None
         if line is None:
-            source.put_back(more)
-            return Record(number, [first[:200]], "a quote is opened and never closed")
+            source.push_back(more)
+            return CsvRecord(number, [first[:200]], "a quote is opened and never closed")
         more.append(line)
         text += line
 
@@ -165,9 +167,9 @@ def _examined(path: Path) -> tuple[str, str, int]:
 
 def _without_mark(head: bytes) -> str:
     """UTF-16 of Latin text has a NUL in every pair, and no CSV file has one otherwise."""
-    if len(head) == 4 and head[1::2] == b"\0\0":  # noqa: PLR2004  two pairs
+    if len(head) == UTF16_SAMPLE and head[1::2] == b"\0\0":
         return "utf-16-le"
-    if len(head) == 4 and head[::2] == b"\0\0":  # noqa: PLR2004
+    if len(head) == UTF16_SAMPLE and head[::2] == b"\0\0":
         return "utf-16-be"
     return ""
 
@@ -182,7 +184,8 @@ def _strange(head: Iterable[str]) -> bool:
 def _named_separator(line: str) -> str:
     """`sep=;`, which Excel writes and reads as the first line."""
     text = line.lstrip("\ufeff").strip("\r\n").strip('"')
-    return text[4:5] if text[:4].lower() == "sep=" and len(text) == 5 else ""  # noqa: PLR2004
+    separator = text[len(SEPARATOR_LINE) :]
+    return separator if text.lower().startswith(SEPARATOR_LINE) and len(separator) == 1 else ""
 
 
 def _separator(head: list[str]) -> str:

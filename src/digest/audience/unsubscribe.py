@@ -6,12 +6,12 @@ from sqlalchemy import case, exists, select, update
 from sqlalchemy.orm import Session
 
 from digest.audience import consent
-from digest.audience.models import Standing, Subscriber, Subscription
+from digest.audience.models import Subscriber, Subscription, SubscriptionStatus
 
 UNDO_FOR = timedelta(days=30)
 
 
-def leave(
+def unsubscribe(
     session: Session,
     publication_id: int,
     subscriber_id: int,
@@ -29,9 +29,9 @@ def leave(
         .where(
             Subscription.subscriber_id == subscriber_id,
             Subscription.publication_id == publication_id,
-            Subscription.standing != Standing.LEFT.value,
+            Subscription.status != SubscriptionStatus.UNSUBSCRIBED.value,
         )
-        .values(standing=Standing.LEFT.value, left_at=now)
+        .values(status=SubscriptionStatus.UNSUBSCRIBED.value, unsubscribed_at=now)
         .returning(Subscription.subscriber_id)
     ).all()
     if left:
@@ -47,7 +47,7 @@ def leave(
     return bool(left)
 
 
-def undo(
+def resubscribe(
     session: Session,
     publication_id: int,
     subscriber_id: int,
@@ -71,15 +71,16 @@ def undo(
         .where(
             Subscription.subscriber_id == subscriber_id,
             Subscription.publication_id == publication_id,
-            Subscription.standing == Standing.LEFT.value,
-            Subscription.left_at > now - UNDO_FOR,
+            Subscription.status == SubscriptionStatus.UNSUBSCRIBED.value,
+            Subscription.unsubscribed_at > now - UNDO_FOR,
             mailable,
         )
         .values(
-            standing=case(
-                (Subscription.confirmed_at.is_(None), Standing.PENDING.value), else_=Standing.ACTIVE.value
+            status=case(
+                (Subscription.confirmed_at.is_(None), SubscriptionStatus.PENDING.value),
+                else_=SubscriptionStatus.ACTIVE.value,
             ),
-            left_at=None,
+            unsubscribed_at=None,
         )
         .returning(Subscription.subscriber_id)
         .execution_options(synchronize_session="fetch")

@@ -8,14 +8,14 @@ from typing import Any
 from sqlalchemy import exists, insert, literal, select, true, update
 from sqlalchemy.orm import Session
 
-from digest.audience import consent, rows
-from digest.audience.models import ConsentEvent, Standing, Subscriber, Subscription
-from digest.audience.upload import Row
+from digest.audience import consent, value_tables
+from digest.audience.csv_file import ValidRow
+from digest.audience.models import ConsentEvent, Subscriber, Subscription, SubscriptionStatus
 from digest.db import UtcDateTime, upsert
 
 
 @dataclass(frozen=True)
-class Terms:
+class ImportTerms:
     """Where to, when and on what ground rows come in. `evidence` is kept with each event: which file, by whom."""
 
     publication_id: int
@@ -27,18 +27,20 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Prior:
+class ExistingSubscriber:
     """What we know of an address already."""
 
     subscriber_id: int
     suppressed_for: str | None
-    standing: str | None  # None: no subscription to this publication
+    status: str | None  # None: no subscription to this publication
     own: bool  # they confirmed here themselves: a file does not take that away
 
 
-def known(session: Session, publication_id: int, keys: Iterable[str]) -> dict[str, Prior]:
+def fetch_existing(
+    session: Session, publication_id: int, keys: Iterable[str]
+) -> dict[str, ExistingSubscriber]:
     """Those of these address keys that we hold, by key."""
-    given = rows.table(session, {"address_key": list(keys)})
+    given = value_tables.values_table(session, {"address_key": list(keys)})
     own = exists().where(
         ConsentEvent.subscriber_id == Subscriber.id,
         ConsentEvent.publication_id == publication_id,
@@ -50,7 +52,7 @@ def known(session: Session, publication_id: int, keys: Iterable[str]) -> dict[st
             Subscriber.id,
             Subscriber.suppressed_at,
             Subscriber.suppressed_for,
-            Subscription.standing,
+            Subscription.status,
             own,
         )
         .select_from(given)
@@ -61,37 +63,44 @@ def known(session: Session, publication_id: int, keys: Iterable[str]) -> dict[st
         )
     )
     return {
-        str(key): Prior(number, (why or "request") if at else None, standing, mine)
-        for key, number, at, why, standing, mine in found
+        str(key): ExistingSubscriber(number, (why or "request") if at else None, status, mine)
+        for key, number, at, why, status, mine in found
     }
 
 
-def add(session: Session, new: Sequence[Row], standing: Standing, terms: Terms) -> None:
-    """Store new subscribers with one standing, and the proof of why we may. Who is there by now stays as they are."""
+def insert_subscribers(
+    session: Session, new: Sequence[ValidRow], status: SubscriptionStatus, terms: ImportTerms
+) -> None:
+    """Store new subscribers with one status, and the proof of why we may. Who is there by now stays as they are."""
     if not new:
         return
     at = literal(terms.now, UtcDateTime())
-    moment = {Standing.ACTIVE: {"confirmed_at": at}, Standing.LEFT: {"left_at": at}}.get(standing, {})
+    moment = {
+        SubscriptionStatus.ACTIVE: {"confirmed_at": at},
+        SubscriptionStatus.UNSUBSCRIBED: {"unsubscribed_at": at},
+    }.get(status, {})
     values: dict[str, Any] = {
         "publication_id": literal(terms.publication_id),
-        "standing": literal(standing.value),
+        "status": literal(status.value),
         "source": literal(terms.source),
         "requested_at": at,
-        "confirm_mails": literal(0),
+        "confirmation_count": literal(0),
         **moment,
     }
-    given = rows.numbers(session, _subscribers(session, new, terms))
+    given = value_tables.numbers(session, _subscribers(session, new, terms))
     begun = session.scalars(
         upsert(session, Subscription)
         .from_select(["subscriber_id", *values], select(given.c.id, *values.values()).where(true()))
         .on_conflict_do_nothing()
         .returning(Subscription.subscriber_id)
     ).all()
-    _remember(session, begun, standing, terms)
+    _remember(session, begun, status, terms)
 
 
-def _subscribers(session: Session, new: Sequence[Row], terms: Terms) -> Sequence[int]:
-    given = rows.table(session, {"address": [r.address for r in new], "address_key": [r.key for r in new]})
+def _subscribers(session: Session, new: Sequence[ValidRow], terms: ImportTerms) -> Sequence[int]:
+    given = value_tables.values_table(
+        session, {"address": [r.address for r in new], "address_key": [r.key for r in new]}
+    )
     stored = session.scalars(
         upsert(session, Subscriber)
         .from_select(
@@ -108,38 +117,44 @@ def _subscribers(session: Session, new: Sequence[Row], terms: Terms) -> Sequence
     ).all()
 
 
-def move(
+def update_statuses(
     session: Session,
     subscriber_ids: Sequence[int],
-    standing: Standing,
-    terms: Terms,
+    status: SubscriptionStatus,
+    terms: ImportTerms,
 ) -> None:
-    """Give subscribers another standing: pending ones become active, any become left."""
+    """Give subscribers another status: pending ones become active, any become left."""
     if not subscriber_ids:
         return
-    active = standing == Standing.ACTIVE
+    active = status == SubscriptionStatus.ACTIVE
     moved = session.scalars(
         update(Subscription)
         .where(
             Subscription.subscriber_id.in_(subscriber_ids),
             Subscription.publication_id == terms.publication_id,
-            Subscription.standing == Standing.PENDING.value
+            Subscription.status == SubscriptionStatus.PENDING.value
             if active
-            else Subscription.standing != standing.value,
+            else Subscription.status != status.value,
         )
         .values(
-            standing=standing.value,
-            **({"confirmed_at": terms.now, "source": terms.source} if active else {"left_at": terms.now}),
+            status=status.value,
+            **(
+                {"confirmed_at": terms.now, "source": terms.source}
+                if active
+                else {"unsubscribed_at": terms.now}
+            ),
         )
         .returning(Subscription.subscriber_id)
         .execution_options(synchronize_session=False)
     ).all()
-    _remember(session, moved, standing, terms)
+    _remember(session, moved, status, terms)
 
 
-def _remember(session: Session, subscriber_ids: Sequence[int], standing: Standing, terms: Terms) -> None:
-    given = rows.numbers(session, subscriber_ids)
-    event = {name: literal(value) for name, value in _event(session, standing, terms).items()}
+def _remember(
+    session: Session, subscriber_ids: Sequence[int], status: SubscriptionStatus, terms: ImportTerms
+) -> None:
+    given = value_tables.numbers(session, subscriber_ids)
+    event = {name: literal(value) for name, value in _event(session, status, terms).items()}
     session.execute(
         insert(ConsentEvent).from_select(
             ["subscriber_id", *event, "at"],
@@ -148,8 +163,8 @@ def _remember(session: Session, subscriber_ids: Sequence[int], standing: Standin
     )
 
 
-def _event(session: Session, standing: Standing, terms: Terms) -> dict[str, Any]:
-    kind = consent.Kind.LEFT if standing == Standing.LEFT else consent.Kind.IMPORTED
+def _event(session: Session, status: SubscriptionStatus, terms: ImportTerms) -> dict[str, Any]:
+    kind = consent.Kind.LEFT if status == SubscriptionStatus.UNSUBSCRIBED else consent.Kind.IMPORTED
     return {
         "publication_id": terms.publication_id,
         "kind": kind.value,

@@ -14,7 +14,7 @@ MOST_CHARS = 255  # of a subject (OpenID Connect Core, 2)
 NOBODY = "the provider knows you, but nobody here invited that address, or the provider has not verified it"
 
 
-def user_of(
+def resolve_user(
     session: Session, *, issuer: str, subject: str, address: str, verified: bool, now: datetime
 ) -> User:
     """The invited user whom the provider vouches for; the account is bound to them the first time.
@@ -22,14 +22,14 @@ def user_of(
     Raises NotAllowed. An address alone is not enough after that: a provider may give it to somebody else, who has
     another subject.
     """
-    user = users.find(session, address) if address and verified else None
+    user = users.find_user(session, address) if address and verified else None
     if user is None or not 0 < len(subject) <= MOST_CHARS:
         raise NotAllowed(NOBODY)
     rows = select(ProviderAccount).where(ProviderAccount.issuer == issuer)
     either = or_(ProviderAccount.subject == subject, ProviderAccount.user_id == user.id)
     known = session.scalars(rows.where(either)).all()
     if not known:
-        session.add(ProviderAccount(user_id=user.id, issuer=issuer, subject=subject, bound_at=now))
+        session.add(ProviderAccount(user_id=user.id, issuer=issuer, subject=subject, linked_at=now))
         session.flush()
     elif any((each.user_id, each.subject) != (user.id, subject) for each in known):
         raise NotAllowed(

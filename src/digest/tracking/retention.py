@@ -5,16 +5,16 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from digest.db import PLAIN
+from digest.db import WITHOUT_SYNC
 from digest.tracking.models import Click
 
 CHUNK = 20_000
 
 
-def agents(session: Session, before: datetime, limit: int = CHUNK) -> bool:
+def delete_user_agents(session: Session, before: datetime, limit: int = CHUNK) -> bool:
     """Empty the browser's name in up to `limit` clicks older than `before`; True when none is left."""
-    old = select(Click.id).where(Click.named(), Click.at < before).order_by(Click.at).limit(limit)
-    emptied = update(Click).where(Click.id.in_(old)).values(agent="")
-    done = session.execute(emptied, execution_options=PLAIN)
+    old = select(Click.id).where(Click.has_user_agent(), Click.at < before).order_by(Click.at).limit(limit)
+    emptied = update(Click).where(Click.id.in_(old)).values(user_agent="")
+    done = session.execute(emptied, execution_options=WITHOUT_SYNC)
     number: int = done.rowcount  # type: ignore[attr-defined] # an UPDATE gives a cursor's result
     return number < limit

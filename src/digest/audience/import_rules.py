@@ -1,0 +1,165 @@
+"""Bringing in an audience: every good row of a CSV file, and nobody who left, complained or was forgotten.
+
+The door reads chunks and gives each to `import_chunk` in a transaction of its own. A run that was cut short is
+simply repeated: what is there already is known, and changes nothing.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from sqlalchemy.orm import Session
+
+from digest.audience import bulk_import, signup, suppression
+from digest.audience.bulk_import import ExistingSubscriber, ImportTerms
+from digest.audience.csv_columns import ImportStatus
+from digest.audience.csv_file import InvalidRow, RowChunk, ValidRow
+from digest.audience.models import SubscriptionStatus
+from digest.signing import Signer
+
+
+@dataclass
+class ImportResult:
+    """What became of the rows: rows = added + known + left + suppressed + not_subscribed + repeated + bad."""
+
+    rows: int = 0
+    added: int = 0  # with --confirmed readers, else pending
+    known: int = 0
+    left: int = 0
+    suppressed: int = 0
+    not_subscribed: int = 0
+    repeated: int = 0
+    bad: int = 0
+    bad_rows: list[InvalidRow] = field(default_factory=list)
+    invited: list[int] = field(default_factory=list)  # subscriber ids: post each a confirmation letter
+
+    def add(self, other: "ImportResult") -> None:
+        """Take in what became of another chunk."""
+        for name in ("rows", "added", "known", "left", "suppressed", "not_subscribed", "repeated", "bad"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.bad_rows += other.bad_rows
+        self.invited += other.invited
+
+
+class ImportAction(Enum):
+    """What is done about a row."""
+
+    ADD = auto()
+    ACTIVATE = auto()
+    INVITE = auto()
+    ADD_LEFT = auto()
+    LEAVE = auto()
+    SUPPRESS = auto()
+    KNOWN = auto()
+    STAYS_LEFT = auto()
+    STAYS_SUPPRESSED = auto()
+    UNCLEAR = auto()
+
+
+COUNTED = {
+    ImportAction.ADD: "added",
+    ImportAction.ACTIVATE: "added",
+    ImportAction.INVITE: "known",
+    ImportAction.ADD_LEFT: "left",
+    ImportAction.LEAVE: "left",
+    ImportAction.SUPPRESS: "suppressed",
+    ImportAction.KNOWN: "known",
+    ImportAction.STAYS_LEFT: "left",
+    ImportAction.STAYS_SUPPRESSED: "suppressed",
+    ImportAction.UNCLEAR: "not_subscribed",
+}
+
+
+def import_chunk(session: Session, signer: Signer, chunk: RowChunk, terms: ImportTerms) -> ImportResult:
+    """Import one chunk. Doing it again changes nothing.
+
+    Nobody who left or is suppressed is revived. A file may take out whom a file brought, never one who
+    confirmed here. Without `terms.confirmed` new ones are pending, and only `terms.invite` has them written to.
+    """
+    prior = bulk_import.fetch_existing(session, terms.publication_id, chunk.rows)
+    hashed = suppression.find(session, signer, chunk.rows.keys() - prior.keys())
+    acts: dict[ImportAction, list[ValidRow]] = {act: [] for act in ImportAction}
+    for key, row in chunk.rows.items():
+        forgotten = hashed[key].reason if key in hashed else None
+        acts[decide(row.status, prior.get(key), forgotten, terms)].append(row)
+    _write(session, signer, acts, prior, terms)
+    counts = Counter({COUNTED[act]: 0 for act in ImportAction})
+    for act, done in acts.items():
+        counts[COUNTED[act]] += len(done)
+    return ImportResult(
+        rows=chunk.read,
+        repeated=chunk.repeated,
+        bad=len(chunk.bad),
+        bad_rows=list(chunk.bad),
+        invited=_invited(session, acts, terms) if terms.invite and not terms.confirmed else [],
+        **counts,
+    )
+
+
+def decide(
+    status: ImportStatus, prior: ExistingSubscriber | None, forgotten: str | None, terms: ImportTerms
+) -> ImportAction:
+    """What to do about a row, by what the file says and what we know. `forgotten`: why its hash is suppressed."""
+    barred = forgotten or (prior and prior.suppressed_for)
+    own = prior is not None and prior.own
+    if status == ImportStatus.COMPLAINED and barred != suppression.SuppressionReason.COMPLAINT:
+        return ImportAction.SUPPRESS
+    if barred:
+        return ImportAction.STAYS_SUPPRESSED
+    if status == ImportStatus.BOUNCED:
+        return ImportAction.KNOWN if own else ImportAction.SUPPRESS
+    if status == ImportStatus.UNCLEAR:
+        return ImportAction.UNCLEAR
+    return _choice(status, prior.status if prior else None, own, terms)
+
+
+def _choice(imported: ImportStatus, current: str | None, own: bool, terms: ImportTerms) -> ImportAction:
+    if current == SubscriptionStatus.UNSUBSCRIBED:
+        return ImportAction.STAYS_LEFT
+    if imported == ImportStatus.LEFT:
+        return ImportAction.ADD_LEFT if current is None else ImportAction.KNOWN if own else ImportAction.LEAVE
+    if current == SubscriptionStatus.PENDING:
+        return ImportAction.ACTIVATE if terms.confirmed else ImportAction.INVITE
+    return ImportAction.ADD if current is None else ImportAction.KNOWN
+
+
+def _write(
+    session: Session,
+    signer: Signer,
+    acts: dict[ImportAction, list[ValidRow]],
+    prior: dict[str, ExistingSubscriber],
+    terms: ImportTerms,
+) -> None:
+    complaints = [row.key for row in acts[ImportAction.SUPPRESS] if row.status == ImportStatus.COMPLAINED]
+    bounces = [row.key for row in acts[ImportAction.SUPPRESS] if row.status == ImportStatus.BOUNCED]
+    suppression.suppress_keys(
+        session, signer, complaints, suppression.SuppressionReason.COMPLAINT, terms.now, source=terms.source
+    )
+    suppression.suppress_keys(
+        session, signer, bounces, suppression.SuppressionReason.BOUNCE, terms.now, source=terms.source
+    )
+    status = SubscriptionStatus.ACTIVE if terms.confirmed else SubscriptionStatus.PENDING
+    bulk_import.insert_subscribers(session, acts[ImportAction.ADD], status, terms)
+    bulk_import.insert_subscribers(
+        session, acts[ImportAction.ADD_LEFT], SubscriptionStatus.UNSUBSCRIBED, terms
+    )
+    bulk_import.update_statuses(
+        session, _ids(acts[ImportAction.ACTIVATE], prior), SubscriptionStatus.ACTIVE, terms
+    )
+    bulk_import.update_statuses(
+        session, _ids(acts[ImportAction.LEAVE], prior), SubscriptionStatus.UNSUBSCRIBED, terms
+    )
+
+
+def _ids(some: list[ValidRow], prior: dict[str, ExistingSubscriber]) -> list[int]:
+    return [prior[row.key].subscriber_id for row in some]
+
+
+def _invited(session: Session, acts: dict[ImportAction, list[ValidRow]], terms: ImportTerms) -> list[int]:
+    """Those who are pending and due a letter; the same bounds hold as for the form."""
+    keys = [row.key for act in (ImportAction.ADD, ImportAction.INVITE) for row in acts[act]]
+    ids = [
+        prior.subscriber_id
+        for prior in bulk_import.fetch_existing(session, terms.publication_id, keys).values()
+    ]
+    return sorted(signup.claim_letters(session, ids, terms.publication_id, terms.now))
