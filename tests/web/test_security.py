@@ -71,7 +71,7 @@ def test_a_session_is_no_text_that_a_browser_can_write(room: Site) -> None:
 def test_nobody_s_proof_works_in_another_session(room: Site) -> None:
     other = csrf_token(signed_in(room, "viewer"), "/desk/account")
     editor = signed_in(room)
-    answer = editor.post("/desk/issues/1", base_url=BASE, data={"csrf_token": other, "do": "save"})
+    answer = editor.post("/desk/issues/1", base_url=BASE, data={"csrf_token": other, "action": "save"})
     assert answer.status_code == 400
 
 
@@ -183,7 +183,7 @@ def test_who_is_turned_away_leaves_a_trace_and_nothing_of_what_they_sent(
 ) -> None:
     caplog.set_level(logging.WARNING)
     viewer = signed_in(room, "viewer")
-    post(viewer, "/desk/issues/1", page="/desk/", do="save", intro="a secret sentence")
+    post(viewer, "/desk/issues/1", page="/desk/", action="save", intro="a secret sentence")
     viewer.post("/desk/issues/1", base_url=BASE, data={"csrf_token": "forged"})
     told = [
         record

@@ -67,12 +67,12 @@ def test_after_the_letter_the_app_is_asked(room: Site, clock: time_machine.Trave
     assert "Two-factor authentication" in get(client, SECOND)
     assert "desk-nav" not in get(client, SECOND)
     assert client.get("/desk/issues/1/schedule", base_url=BASE).status_code == 303
-    data = {"csrf_token": csrf_token(client, SECOND), "do": "save"}
+    data = {"csrf_token": csrf_token(client, SECOND), "action": "save"}
     assert client.post("/desk/issues/1", base_url=BASE, data=data).status_code == 401
     assert "That code is wrong" in post(client, SECOND, code="000000").text
     answer = post(client, SECOND, code=app.at(utcnow()))
     assert answer.request.path == "/desk/issues/1/schedule"
-    assert "App" in get(client, ACCOUNT)
+    assert "Authenticator app" in get(client, ACCOUNT)
     assert verbs(room)[-2:] == ["fail second factor", "sign in"]
 
 
@@ -188,7 +188,7 @@ def test_a_factor_is_renamed_codes_are_drawn_anew_and_all_of_it_is_logged(
 ) -> None:
     client = signed_in(room)
     _, codes = enrol(client, clock)
-    assert "It is called Old phone now" in post(
+    assert "Renamed to Old phone." in post(
         client, f"{ACCOUNT}/factors/1/name", page=ACCOUNT, name="Old phone"
     ).get_data(as_text=True)
     page = post(client, f"{ACCOUNT}/codes", page=ACCOUNT).text
@@ -214,7 +214,7 @@ def test_where_everybody_needs_one_nobody_works_without(room: Site, clock: time_
     page = post(owner, "/desk/team/second-factor", page="/desk/team", required="yes").text
     assert "Two-factor authentication is now required" in page
     assert editor.get("/desk/", base_url=BASE).headers["Location"] == ACCOUNT
-    assert post(editor, "/desk/issues/1", page=ACCOUNT, do="save").status_code == 403
+    assert post(editor, "/desk/issues/1", page=ACCOUNT, action="save").status_code == 403
     enrol(editor, clock)
     get(editor, "/desk/")
 
@@ -242,7 +242,7 @@ def test_one_sees_and_ends_one_s_own_sessions(room: Site) -> None:
     other = signed_in(room, "viewer")
     page = get(here, ACCOUNT)
     assert page.count("network 127.0.0.0/24") == 3
-    assert page.count("This one") == 1
+    assert page.count("This session") == 1
     numbers = re.findall(r"/account/sessions/(\d+)/end", page)
     assert len(numbers) == 2
     post(here, f"{ACCOUNT}/sessions/{numbers[0]}/end", page=ACCOUNT)
@@ -316,7 +316,7 @@ def test_a_retired_signing_key_locks_nobody_out_of_help(room: Site, clock: time_
     with room.db.begin() as session:
         session.execute(update(Factor).values(encrypted_secret="gAAAAABrubbish"))
     client = come_in(room)
-    assert "Set the second factor up anew" in post(client, SECOND, code="123456").text.replace("set", "Set")
+    assert "set up two-factor authentication again" in post(client, SECOND, code="123456").text
     post(client, SECOND, code=codes[0])
     get(client, "/desk/")
 

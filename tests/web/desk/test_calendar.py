@@ -47,7 +47,7 @@ def test_the_coming_runs_say_their_deadline_and_their_cut_off(db: Database, tmp_
     assert "Draft and content cutoff:" in page
     assert "Times are in Europe/Berlin" in page
     assert "Skip" not in page.replace("Skipped", "").replace("Ship or Skip", "").replace(
-        "Skip to the page", ""
+        "Skip to content", ""
     )
 
 

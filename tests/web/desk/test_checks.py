@@ -46,19 +46,19 @@ def test_a_finding_is_let_pass_by_name_and_asks_again_when_that_is_taken_back(ba
     assert "Ignored by" not in get(editor, DRAFT)
     with bare.db.read() as session:
         whys = [line.reason for line in session.scalars(select(Transition).order_by(Transition.id))]
-        assert any("Because: it follows" in why for why in whys)
-        assert whys[-1].startswith("no longer let pass")
+        assert any("Reason: it follows" in why for why in whys)
+        assert whys[-1].startswith("restored a warning: ")
 
 
 def test_without_a_reason_or_for_something_else_nothing_passes(bare: Site) -> None:
     editor = signed_in(bare)
     mark = finding(get(editor, DRAFT))
     assert (
-        "say in a few words"
+        "enter a reason for ignoring this warning"
         in post(editor, CHECKS, page=DRAFT, action="waive", finding=mark, reason=" ").text.lower()
     )
     assert (
-        "changed meanwhile"
+        "These warnings have changed or were fixed; review the current ones."
         in post(editor, CHECKS, page=DRAFT, action="waive", finding="0" * 16, reason="x").text
     )
     assert post(editor, CHECKS, page=DRAFT, action="withdraw", waiver="x").status_code == 400
@@ -78,7 +78,7 @@ def test_what_is_open_holds_the_schedule_until_somebody_says_why_it_may_go(bare:
     page = get(editor, plan)
     assert "1 warning" in page
     refused = post(editor, plan, action="schedule", finding=finding(page), reason="", **HOUR).text
-    assert "waits for a word of yours" in refused
+    assert "Issue 1 has unresolved warnings: " in refused
     assert load_issue(bare).state == State.DRAFT
     post(editor, plan, action="schedule", finding=finding(page), reason="a trial among us", **HOUR)
     assert load_issue(bare).state == State.SCHEDULED
@@ -102,15 +102,15 @@ def test_the_live_part_reloads_after_a_save_and_often_while_workers_look(room: S
         )
         external_check_queue.claim(session, things, utcnow() - external_check_queue.SPAM_SETTLE_TIME)
         answers = {
-            "link": {"trouble": "the page is gone for good (410)"},
-            "sender": {"proofs": []},
-            "spam": {"absent": True},
+            "link": {"problem": "the page is gone for good (410)"},
+            "sender": {"sender_auth": []},
+            "spam": {"is_missing": True},
         }
         for one in things:
             external_check_queue.store_result(session, one, answers[one.kind], utcnow())
     part = get(editor, CHECKS)
     assert "every 60s" in part
-    assert "The intro links to https://fine.dev/a, and the page is gone for good (410)." in part
+    assert "The intro links to https://fine.dev/a, but the page is gone for good (410)." in part
     assert f'href="{DRAFT}#intro"' in part
     before = room.count_rows()
     get(editor, CHECKS)

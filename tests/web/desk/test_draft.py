@@ -306,6 +306,6 @@ def test_words_that_come_after_the_freeze_are_given_back(room: Site) -> None:
         session.execute(update(Issue).values(state=State.SENDING, release_at=utcnow(), started_at=utcnow()))
     answer = post(editor, DRAFT, page="/desk/", **begun | {"intro": "An hour of work", "action": "save"})
     assert answer.status_code == 409
-    assert "That came too late" in answer.text
+    assert "Issue 1 is sending and can no longer be edited." in answer.text
     assert "An hour of work" in answer.text
     assert load_issue(room).intro == ""
