@@ -86,7 +86,7 @@ def test_one_that_nobody_foresaw_keeps_no_other_back_and_is_told_once(clock: Dat
     with clock.read() as session:
         issue = session.get_one(Issue, first)
         assert (issue.state, session.get_one(Issue, second).state) == (State.PAUSED, State.SENDING)
-        why = "an unforeseen fault (IntegrityError) keeps it back; the log says more"
+        why = "unexpected error (IntegrityError); see the server log"
         assert issue.pause_reason == why
         letters = session.scalars(select(Letter)).all()
         assert [why in letter.facts for letter in letters] == [True, True], "its owner and its editor"
