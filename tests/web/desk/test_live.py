@@ -191,7 +191,7 @@ def test_a_page_that_is_left_open_keeps_no_session_alive(room: Site) -> None:
     editor, yesterday = signed_in(room), utcnow() - timedelta(days=1)
     proof = csrf_token(editor, DRAFT)
     with room.db.begin() as session:
-        session.execute(update(LoginSession).values(seen_at=yesterday))
+        session.execute(update(LoginSession).values(last_seen_at=yesterday))
 
     def seen() -> bool:
         with room.db.read() as session:
