@@ -1,0 +1,44 @@
+"""Each thing that makes a comparison worth reading moves it up on its own, whatever the others say."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from tests.editorial.factories import NOW
+
+from digest.editorial.selection.candidate import Candidate, CandidateSide, PreviousVerdict
+from digest.editorial.selection.ranking import rank_candidates
+
+# Both panels agree with themselves: the split is the same on every side.
+SHIPS, SKIPS = CandidateSide("A", "a", 100, None, 5), CandidateSide("B", "b", 0, None, 5)
+PLAIN = Candidate(
+    comparison_id=1,
+    version_id=1,
+    slug="a-first",
+    left=replace(SHIPS, tool="C", tool_slug="c"),
+    right=replace(SHIPS, tool="D", tool_slug="d"),
+    published_at=NOW,
+    last_issue_number=None,
+    previous_verdict=None,
+)
+OTHER = replace(PLAIN, comparison_id=2, version_id=2, slug="b-second", left=SHIPS)
+
+
+@pytest.mark.parametrize(
+    ("better", "clicks"),
+    [
+        pytest.param(replace(OTHER, right=SKIPS), {}, id="the two sides are far apart"),
+        pytest.param(replace(OTHER, right=replace(SHIPS, panel_ship=50)), {}, id="the panel is split"),
+        pytest.param(replace(OTHER, left=replace(SHIPS, community_ship=100)), {}, id="the community voted"),
+        pytest.param(OTHER, {"a": 10}, id="readers clicked the tool"),
+        pytest.param(
+            replace(OTHER, last_issue_number=1, previous_verdict=PreviousVerdict(1, 0, 100)),
+            {},
+            id="its verdict changed",
+        ),
+        pytest.param(replace(OTHER, published_at=NOW + timedelta(days=7)), {}, id="it is newer"),
+    ],
+)
+def test_it_ranks_above_an_equal_one(better: Candidate, clicks: dict[str, int]) -> None:
+    assert rank_candidates([PLAIN, OTHER], {})[0] == PLAIN  # nothing but the slug decides
+    assert rank_candidates([PLAIN, better], clicks)[0] == better
