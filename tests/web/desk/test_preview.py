@@ -11,7 +11,7 @@ from tests.web.subscribers import create_subscriber
 
 from digest.audience.models import Subscriber, TopicChoice
 from digest.db import utcnow
-from digest.delivery.ledger.models import Letter, TestSend
+from digest.delivery.ledger import models
 from digest.editorial import issues
 from digest.editorial.drafts import pick_edits
 from digest.editorial.models import State
@@ -106,8 +106,8 @@ def test_one_is_told_what_changed_since_one_s_own_last_look(room: Site) -> None:
         editor, DRAFT, **draft_form(editor) | {f"note-{pick_order(room)[0]}": "Look again.", "action": "save"}
     )
     page = get(editor, PREVIEW)
-    assert "was dropped." in page
-    assert "was written: “Look again.”" in page
+    assert "was removed." in page
+    assert "was added: “Look again.”" in page
     marked = get(editor, f"{PREVIEW}/body?light=light&marks=1")
     assert marked.count("Changed since your last review") == 1
     assert "Changed since" not in get(editor, f"{PREVIEW}/mail.eml?marks=1")
@@ -122,16 +122,12 @@ def test_tests_go_to_oneself_to_all_editors_and_to_anybody_in_any_variant(room: 
     post(editor, tests, page=PREVIEW, to="editors")
     post(editor, tests, page=PREVIEW, to="address", address="friend@example.net")
     with room.db.begin() as session:
-        letters = session.scalars(select(Letter).order_by(Letter.id)).all()
+        letters = session.scalars(select(models.Letter).order_by(models.Letter.id)).all()
         assert [letter.address for letter in letters] == [
             *("editor@verdicts.io", "editor@verdicts.io", "owner@verdicts.io", "friend@example.net")
         ]
-        assert [trial.profile for trial in session.scalars(select(TestSend).order_by(TestSend.letter_id))][
-            :2
-        ] == [
-            "Infrastructure",
-            "everything",
-        ]
+        test_sends = session.scalars(select(models.TestSend).order_by(models.TestSend.letter_id)).all()
+        assert [test_send.profile for test_send in test_sends][:2] == ["Infrastructure", "everything"]
         letters[0].outcome, letters[0].reply = "accepted", "250 2.0.0 Ok: queued as 7A1B"
     part = get(editor, tests)
     assert "250 2.0.0 Ok: queued as 7A1B" in part
@@ -151,7 +147,7 @@ def test_send_now_can_be_undone_before_and_in_its_hold(room: Site) -> None:
     editor = signed_in(room)
     path, fields = undo_button(post(editor, f"{DRAFT}/schedule", action="send_now", hold="5").text)
     assert path == f"{DRAFT}/return-to-draft"
-    assert "it is a draft again" in post(editor, path, page=DRAFT, **fields).text
+    assert "Issue 1 is a draft again. Nothing was sent." in post(editor, path, page=DRAFT, **fields).text
     assert load_issue(room).state == State.DRAFT
     start_sending(room, hold_minutes=5)
     with room.db.begin() as session:
@@ -169,6 +165,6 @@ def test_the_hour_is_spoken_of_live_with_what_is_promised(room: Site) -> None:
     part = viewer.get(asked, base_url=BASE, headers=live).text
     assert "<html" not in part
     assert "to 2 readers" in part or "to 1 reader" in part
-    assert "02:30 does not exist that day in Europe/Berlin: it goes out at 03:00." in part
-    assert "If nothing runs here at 03:00" in part
-    assert "held for 15 minutes, until 03:15" in part
+    assert "02:30 does not exist on that day in Europe/Berlin. The issue is sent at 03:00." in part
+    assert "If the server is down at 03:00, sending starts as soon as it is back" in part
+    assert "No email is sent for another 15 minutes, until 03:15." in part

@@ -54,7 +54,7 @@ def test_a_blocking_check_stops_it_and_says_why(room: Site) -> None:
     page = get(editor, PLAN)
     assert "This issue cannot be sent yet" in page
     page = post(editor, PLAN, action="schedule", **HOUR).get_data(as_text=True)
-    assert "cannot be sent: The subject holds {{ name }}" in page
+    assert "cannot be sent: The subject contains {{ name }}, which readers would see as it is." in page
     post(editor, PLAN, action="send_now", hold="0")
     assert load_issue(room).state == State.DRAFT
 

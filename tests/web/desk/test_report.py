@@ -141,8 +141,8 @@ def test_the_year_of_an_audience_is_counted_by_the_week(room: Site) -> None:
             )
     page = get(signed_in(room, "viewer"), "/desk/audience")
     assert words(page) == [
-        "Readers by the week, 52 weeks: 1 confirmed, 1 left, 1 were suppressed",
-        "Sign-ups by the week: 2 asked, 1 confirmed",
+        "Readers per week, 52 weeks: 1 confirmed, 1 unsubscribed, 1 suppressed",
+        "Sign-ups per week: 2 signed up, 1 confirmed",
     ]
     assert "50%" in page
     assert page.count('<tr><th scope="row">') == 52

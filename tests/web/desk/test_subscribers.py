@@ -43,7 +43,9 @@ def test_a_whole_address_leads_to_its_reader_and_a_beginning_lists_them(room: Si
     assert listed(post(viewer, "/desk/subscribers", address="an", status="left").text) == [
         "anatol@example.org"
     ]
-    assert "begins with “zoe”" in post(viewer, "/desk/subscribers", address="zoe").text
+    assert (
+        "No readers whose address starts with “zoe”." in post(viewer, "/desk/subscribers", address="zoe").text
+    )
     for odd in ("an_%", "\0zz", "\ud7ff\U0010ffff", "x" * 999):
         assert listed(post(viewer, "/desk/subscribers", address=odd).text) == []
     assert viewer.get("/desk/issues/1/deliveries?domain=%00&reason=%00", base_url=BASE).status_code == 200
@@ -83,9 +85,10 @@ def test_counts_by_standing_add_up(room: Site) -> None:
 def test_where_a_reader_stands_is_one_word_in_the_list_and_on_their_page(room: Site) -> None:
     given = (("ana@example.org", "active"), ("bob@example.org", "pending"), ("cas@example.org", "left"))
     viewer = signed_in(room, "viewer")
-    for number, word in zip(people(room, *given), ("Subscribed", "Pending", "Unsubscribed"), strict=True):
-        assert f"<td>{word}</td>" in get(viewer, f"/desk/subscribers?status={word.lower()}")
-        assert f"<dt>Stands</dt><dd>{word}" in get(viewer, f"/desk/subscribers/{number}")
+    statuses = (("reachable", "Subscribed"), ("pending", "Pending confirmation"), ("left", "Unsubscribed"))
+    for number, (status, label) in zip(people(room, *given), statuses, strict=True):
+        assert f"<td>{label}</td>" in get(viewer, f"/desk/subscribers?status={status}")
+        assert f"<dt>Status</dt><dd>{label}</dd>" in get(viewer, f"/desk/subscribers/{number}")
 
 
 def test_the_whole_history_of_one_reader_is_on_one_page(room: Site) -> None:
@@ -120,8 +123,8 @@ def test_everything_about_a_reader_is_handed_out_as_json(room: Site) -> None:
 def test_suppressing_is_asked_first_and_holds(room: Site) -> None:
     (number,) = people(room, ("ana@example.org", "active"))
     editor, path = signed_in(room), f"/desk/subscribers/{number}/suppress"
-    assert "Never mail" in get(editor, path)
-    assert "no more emails" in post(editor, path).text
+    assert "This address will get no more emails, even if it is imported again." in get(editor, path)
+    assert "Reader suppressed. They will get no more emails." in post(editor, path).text
     with room.db.read() as session:
         assert suppression.is_suppressed(session, room.signer, "ana@example.org")
         told = list(session.scalars(select(AuditLogEntry.number).where(AuditLogEntry.kind == "subscriber")))
@@ -139,7 +142,7 @@ def test_erasing_wants_the_address_typed_and_leaves_nothing(room: Site) -> None:
     assert "Erased reader" in page
     assert "ana@" not in page
     again = post(editor, path, page="/desk/subscribers", address="ana@example.org")
-    assert "erased already" in again.text
+    assert "This reader has already been erased" in again.text
 
 
 def test_an_erased_reader_s_clicks_say_nothing_of_their_browser(room: Site) -> None:

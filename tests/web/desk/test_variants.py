@@ -46,7 +46,7 @@ def test_an_editor_sends_one_readers_copy_again(room: Site) -> None:
     editor = signed_in(room)
     history = f"/desk/subscribers/{numbers['accepted']}"
     page = post(editor, f"{history}/issues/1/resend", page=history)
-    assert "on its way once more" in page.get_data(as_text=True)
+    assert "Issue 1 will be sent to them again." in page.get_data(as_text=True)
     with room.db.read() as session:
         letter = session.scalars(select(Letter).where(Letter.kind == "copy")).one()
         assert letter.subscriber_id == numbers["accepted"]

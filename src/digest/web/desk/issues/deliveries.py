@@ -23,7 +23,7 @@ MAX_FILTER_LENGTH: Final = 300
 @blueprint.get("/issues/<int:number>/deliveries")
 def deliveries(number: int) -> str:
     """The deliveries, optionally of one outcome, reason or receiving domain, fifty at a time."""
-    asked = {
+    filters = {
         name: request.args.get(name, "").replace("\0", "").strip()[:MAX_FILTER_LENGTH]
         for name in ("outcome", "reason", "domain")
     }
@@ -31,12 +31,12 @@ def deliveries(number: int) -> str:
     with services().db.read() as db:
         issue = current_publication.get_issue(db, number)
         found = count_outcomes(db, issue.id)
-        none = asked["outcome"] in OUTCOMES and not getattr(found, asked["outcome"])
+        none = filters["outcome"] in OUTCOMES and not getattr(found, filters["outcome"])
         rows = (
             []
             if none
             else delivery_list.list_deliveries(
-                db, issue.id, **asked, after=after, limit=delivery_list.PAGE_SIZE + 1
+                db, issue.id, **filters, after=after, limit=delivery_list.PAGE_SIZE + 1
             )
         )
         return render_page(
@@ -45,7 +45,7 @@ def deliveries(number: int) -> str:
             zone=issue.publication.zone,
             counts=found,
             outcomes=OUTCOMES,
-            asked=asked,
+            filters=filters,
             after=after,
             rows=rows[: delivery_list.PAGE_SIZE],
             next=rows[delivery_list.PAGE_SIZE - 1].subscriber_id
