@@ -191,7 +191,7 @@ def test_a_factor_is_renamed_codes_are_drawn_anew_and_all_of_it_is_logged(
     assert "Renamed to Old phone." in post(
         client, f"{ACCOUNT}/factors/1/name", page=ACCOUNT, name="Old phone"
     ).get_data(as_text=True)
-    page = post(client, f"{ACCOUNT}/codes", page=ACCOUNT).text
+    page = post(client, f"{ACCOUNT}/recovery-codes", page=ACCOUNT).text
     assert "be shown again" in page
     assert codes[0] not in page
     assert codes[0] not in get(client, ACCOUNT)
