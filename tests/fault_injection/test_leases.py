@@ -119,7 +119,7 @@ def test_evidence_that_cannot_be_written_holds_nothing_up(
     home = field.home()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(progress_journal.os, "write", lambda _file, data: len(data) // 2)
-        with pytest.raises(OSError, match="evidence cannot be kept"):
+        with pytest.raises(OSError, match="cannot write the progress journal"):
             progress_journal.ProgressJournal(home, 7, 1, 500)
     assert not progress_journal.is_held(home, 7, 1)
     assert progress_journal.read_marks(home, 7, 1) is None
