@@ -35,17 +35,17 @@ def test_words_are_told_by_the_run_that_differs(sqlite: Database) -> None:
         made = replace(edition(session), subject="Ship it", intro="A quiet week, and a good one.")
         after = replace(made, subject="Skip it", intro="A loud week, and a good one.")
         assert told(made, after) == [
-            "Subject: “Ship it” became “Skip it”.",
-            "The intro was changed: “quiet” became “loud”.",
+            "Subject changed from “Ship it” to “Skip it”.",
+            "The intro changed: “quiet” became “loud”.",
         ]
         assert told(made, replace(made, intro="")) == [
-            "The intro was taken out; it said “A quiet week, and a good one.”."
+            "The intro was removed; it said “A quiet week, and a good one.”."
         ]
         longer = replace(made, intro=made.intro + " See you.")
-        assert told(made, longer) == ["The intro was changed: “See you.” is new."]
-        assert told(longer, made) == ["The intro was changed: “See you.” is gone."]
+        assert told(made, longer) == ["The intro changed: “See you.” was added."]
+        assert told(longer, made) == ["The intro changed: “See you.” was removed."]
         assert told(made, replace(made, intro="A quiet week,\n\nand a good one.")) == [
-            "The intro was changed: its line breaks."
+            "The intro changed: only line breaks."
         ]
 
 
@@ -54,17 +54,17 @@ def test_verdicts_that_came_went_moved_and_changed_are_told_by_name(sqlite: Data
         made = edition(session)
         one, two, three, four = made.blocks
         moved = replace(made, blocks=(four, one, two, three))
-        assert told(made, moved) == ["Tool6 vs Tool7 moved from 4 to 1."]
-        assert told(made, replace(made, blocks=(one, two, four))) == ["Tool4 vs Tool5 was dropped."]
+        assert told(made, moved) == ["Tool6 vs Tool7 moved from position 4 to 1."]
+        assert told(made, replace(made, blocks=(one, two, four))) == ["Tool4 vs Tool5 was removed."]
         added = diff_editions(replace(made, blocks=(one, two)), replace(made, blocks=(one, three, two)))
         assert [(change.text, change.slug) for change in added] == [
-            ("Tool4 vs Tool5 was added as number 2.", three.slug)
+            ("Tool4 vs Tool5 was added as pick 2.", three.slug)
         ]
         corrected = replace(one, left=replace(one.left, panel_ship=25, entry_price="$5"), note="Look again.")
         assert told(made, replace(made, blocks=(corrected, two, three, four))) == [
-            "Tool0: the panel's verdict went from 75 % to 25 %.",
-            "Tool0: the entry price went from Free to $5.",
-            "The note on Tool0 vs Tool1 was written: “Look again.”.",
+            "Tool0: the panel verdict changed from 75% to 25%.",
+            "Tool0: the entry price changed from Free to $5.",
+            "The note on Tool0 vs Tool1 was added: “Look again.”.",
         ]
 
 

@@ -43,7 +43,7 @@ def test_an_empty_issue_is_blocked(db: Database) -> None:
 def test_a_thin_week_is_a_warning(db: Database) -> None:
     with db.begin() as session:
         check = found(session, factories.drafted(session, 2, **GOOD))["thin week"]
-        assert (check.level, check.text) == (Level.WARNING, "It has 2 of at least 3 picks.")
+        assert (check.level, check.text) == (Level.WARNING, "This issue has 2 of at least 3 picks.")
 
 
 @pytest.mark.parametrize(

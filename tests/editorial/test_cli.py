@@ -130,16 +130,16 @@ def test_scheduling_says_what_will_happen_in_one_sentence(run: Run, nudged: list
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["schedule", "1", "--at", "soon"], 1, "'soon' is not a time; write it like 2026-12-01 09:00"),
-        (["schedule", "1", "--at", "2001-01-01 09:00"], 1, "is past"),
+        (["schedule", "1", "--at", "soon"], 1, "'soon' is not a valid time; write it like 2026-12-01 09:00"),
+        (["schedule", "1", "--at", "2001-01-01 09:00"], 1, "is in the past"),
         (
             ["schedule", "1", "--at", "2099-01-01 09:00", "--tz", "Mars/Base"],
             1,
             "'Mars/Base' is not a time zone",
         ),
         (["send", "1", "--hold", "10"], 2, "'10' has no unit; write it like 10m, 1h or 1h30m"),
-        (["send", "1", "--hold", "ages"], 2, "'ages' is not a length of time"),
-        (["send", "1", "--hold", "90s"], 2, "not in whole minutes"),
+        (["send", "1", "--hold", "ages"], 2, "'ages' is not a duration"),
+        (["send", "1", "--hold", "90s"], 2, "not a whole number of minutes"),
         (["send", "1", "--hold", "2d"], 2, "more than a day"),
         (["send", "9"], 1, "has no issue 9"),
         (["send", "none"], 2, "'none'"),
@@ -164,7 +164,7 @@ def test_an_issue_with_a_blocking_check_is_not_scheduled(run: Run, sqlite: Datab
         )
     result = run("send", "1")
     assert result.exit_code == 1
-    assert "issue 1 cannot go out" in result.stderr
+    assert "issue 1 cannot be sent" in result.stderr
     assert "{{name}}" in result.stderr
     assert json.loads(run("list", "--json").stdout)[0]["status"] == "draft"
 
@@ -187,7 +187,7 @@ def test_a_scheduled_issue_can_be_cancelled_and_stays_so(run: Run) -> None:
     run("send", "1")
     assert run("cancel", "1").stdout == "Issue 1 is cancelled.\n"
     again = run("cancel", "1")
-    assert (again.exit_code, again.stderr) == (1, "digest: issue 1 is cancelled already\n")
+    assert (again.exit_code, again.stderr) == (1, "digest: issue 1 is already cancelled\n")
     assert run("send", "1").exit_code == 1
 
 
@@ -259,7 +259,7 @@ def test_the_report_says_who_left_by_the_issue_and_by_which_way(run: Run, sqlite
     found = json.loads(run("report", "1", "--json").stdout)
     assert (found["unsubscribes"], found["unsubscribes_by_header"]) == (3, 2)
     assert (found["clicks_raw"], found["clicks_human"], found["readers_clicked"]) == (0, 0, 0)
-    assert "unsubscribed: 3 readers, 2 of them in their mail program" in run("report", "1").stdout
+    assert "unsubscribed: 3 readers, 2 of them from their email app" in run("report", "1").stdout
 
 
 @pytest.mark.usefixtures("going")
@@ -285,7 +285,7 @@ def test_one_that_missed_its_hour_goes_out_only_when_somebody_says_so(run: Run, 
     run("send", "1")
     with sqlite.begin() as session:
         schedule.pause_missed(session, utcnow() + timedelta(hours=7))
-    assert "missed its hour" in run("show", "1").stdout
+    assert "missed its send time" in run("show", "1").stdout
     refused = run("resume", "1")
     assert refused.exit_code == 1
     assert "send it now, or schedule it for another hour" in refused.stderr
@@ -305,7 +305,7 @@ def test_one_that_was_never_frozen_goes_back_to_its_hour_when_it_is_resumed(
         transitions.change_state(
             session, issues.get_by_number(session, 1), State.PAUSED, now=utcnow(), actor="test"
         )
-    assert run("resume", "1").stdout == "Issue 1 is scheduled again, for 2099-12-01 09:00 Europe/Berlin.\n"
+    assert run("resume", "1").stdout == "Issue 1 is scheduled again for 2099-12-01 09:00 Europe/Berlin.\n"
     found = json.loads(run("list", "--json").stdout)[0]
     assert (found["status"], found["send_on"]) == ("scheduled", "2099-12-01 09:00")
 
@@ -321,8 +321,8 @@ def test_the_report_tells_a_person_how_the_canary_went() -> None:
     report |= dict.fromkeys(("planned", *issue_output.OUTCOMES), 5_000)
     stopped = {"state": "stopped", "size": 50, "answered": 48, "refused": 9}
     lines = list(issue_output.format_report(report | {"canary": stopped}))
-    assert "  waits: paused by the clock" in lines
-    assert "  canary: 48 of 50 mails answered, 9 refused; stopped, the rest waits until you resume" in lines
+    assert "  on hold: paused by the clock" in lines
+    assert "  canary: 48 of 50 emails answered, 9 refused; stopped; resume the issue to send the rest" in lines
     passed = stopped | {"state": "passed", "refused": 1}
     assert any(
         "1 refused; passed" in line for line in issue_output.format_report(report | {"canary": passed})

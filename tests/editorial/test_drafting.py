@@ -23,7 +23,7 @@ def test_the_first_draft_is_issue_1_with_picks_reasons_and_texts(db: Database) -
         assert (issue.number, issue.state, issue.is_thin) == (1, State.DRAFT, False)
         assert factories.names(issue) == [f"tool{2 * n}-vs-tool{2 * n + 1}" for n in range(5)]
         assert [pick.position for pick in issue.picks] == [1, 2, 3, 4, 5]
-        assert issue.picks[0].reason == "The panel is split 2 to 2 on Tool1; Tool0 is 25 points ahead"
+        assert issue.picks[0].reason == "The panel is split 2 to 2 on Tool1; Tool0 leads by 25 points"
         assert issue.subject == "Tool0 or Tool1? and 4 more verdicts"
         assert issue.preheader.startswith("Also: Tool2 vs Tool3")
         assert [r.rank for r in issue.rejections] == [1, 2]
@@ -96,7 +96,7 @@ def test_a_vote_that_moved_is_a_verdict_that_changed(db: Database) -> None:
         factories.release(session, first)
         factories.compare(session, "Tool0", "Tool1", community=(40, None))
         second = drafting.draft_issue(session, first.publication, NOW, actor="test")
-        assert second.picks[0].reason.startswith("The verdict changed since issue 1: the community moved")
+        assert second.picks[0].reason.startswith("The verdict changed since issue 1: the community vote moved")
 
 
 def test_an_issue_cancelled_in_its_hold_gives_its_picks_back(db: Database) -> None:

@@ -22,7 +22,7 @@ def test_a_correction_says_what_it_corrects(db: Database) -> None:
         issue = factories.drafted(session, 3)
         factories.compare(session, "Tool0", "Tool1", panel=(25, 50))
         check = found(session, issue)["newer version"]
-        assert "Tool0's verdict went from 75 % to 25 %" in check.text
+        assert "Tool0's panel verdict changed from 75% to 25%" in check.text
         assert check.text.startswith("Tool0 vs Tool1 has a newer version")
         assert check.location == f"pick-{issue.picks[0].comparison_id}"
 
@@ -38,7 +38,7 @@ def test_a_later_comparison_with_another_price_or_the_other_verdict_is_told(db: 
         assert set(names) == {"stale price", "stale verdict"}
         assert (
             names["stale price"].text
-            == "Tool2 costs $9/mo in Tool2 vs Newcomer, which is newer, and Free here."
+            == "The entry price of Tool2 is $9/mo in Tool2 vs Newcomer, which is newer, and Free here."
         )
         assert names["stale price"].level == Level.WARNING
 
@@ -47,7 +47,7 @@ def test_old_verdicts_are_only_worth_knowing(sqlite: Database) -> None:
     with sqlite.begin() as session:
         issue = factories.drafted(session, 2)
         check = found(session, issue, timedelta(days=70))["old verdict"]
-        assert (check.level, "judged 7" in check.text) == (Level.NOTE, True)
+        assert (check.level, check.text.startswith("The verdict on Tool0 vs Tool1 is 7")) == (Level.NOTE, True)
 
 
 def test_a_preheader_that_says_nothing_is_told(sqlite: Database) -> None:

@@ -80,9 +80,9 @@ def test_links_are_looked_at_once_an_hour_and_what_is_dead_is_said(db: Database)
         found = sight(db, issue_id)
         assert found.progress["link"] == (3, 3)
         assert [(check.level, check.location) for check in found.findings] == [(Level.WARNING, "intro")] * 2
-        assert "no such page (404)" in found.findings[0].text
+        assert "the page was not found (404)" in found.findings[0].text
         assert "private network" in found.findings[1].text or "port 80" in found.findings[1].text
-        assert found.summaries["link"] == "1 of 3 leads to a page"
+        assert found.summaries["link"] == "1 of 3 works"
         assert not look()
         with db.read() as session:
             links = [CheckRequest("link", f"{url}/there")]
@@ -99,12 +99,12 @@ def test_what_fails_about_one_thing_keeps_no_other_from_being_written_down(sqlit
 
     with site() as (url, allowed):
         issue_id = drafted(sqlite, intro=f"[a]({url}/there), [b]({url}/there?again)")
-        options = {"base_url": BASE, "outside": OUTSIDE, "allowed": allowed, "clock": lambda: NOW}
+        options = {"base_url": BASE, "mail_setup": OUTSIDE, "host_policy": allowed, "clock": lambda: NOW}
         assert external_check_worker.run_due_checks(sqlite, is_stopping=stopping, **options)
     found = sight(sqlite, issue_id)
     assert found.progress["link"] == (2, 2)
     assert [check.level for check in found.findings].count(Level.NOTE) == 1
-    assert any("could not be looked at" in check.text for check in found.findings)
+    assert any("could not be checked" in check.text for check in found.findings)
 
 
 def test_a_sender_that_could_not_be_looked_at_is_not_said_to_lack_anything(sqlite: Database) -> None:
@@ -120,7 +120,7 @@ def test_a_sender_that_could_not_be_looked_at_is_not_said_to_lack_anything(sqlit
         )
         found = external_check_results.collect_results(session, issue, made, OUTSIDE)
     assert [(check.name, check.level) for check in found.findings] == [("sender", Level.NOTE)]
-    assert found.summaries["sender"] == "verdicts.io could not be looked at"
+    assert found.summaries["sender"] == "verdicts.io could not be checked"
 
 
 def test_two_workers_do_not_look_at_the_same_thing(db: Database) -> None:

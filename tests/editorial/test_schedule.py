@@ -165,7 +165,7 @@ def test_an_issue_on_its_way_does_not_come_off_the_calendar(db: Database) -> Non
         issue = factories.drafted(session, 5)
         schedule.send_now(session, issue, now=NOW, actor="desk")
         transitions.change_state(session, issue, State.SENDING, now=NOW, actor="clock")
-        with pytest.raises(NotAllowed, match="is sending, and only what is scheduled"):
+        with pytest.raises(NotAllowed, match="is sending; only a scheduled issue can be unscheduled"):
             schedule.unschedule(session, issue, now=NOW, actor="desk")
         assert (issue.state, issue.send_at) == (State.SENDING, NOW)
 
@@ -177,7 +177,7 @@ def test_an_issue_does_not_come_back_to_the_drafts_beside_another(db: Database) 
             session, first, local_time="2026-12-01 09:00", zone="UTC", now=NOW, actor="desk"
         )
         drafting.draft_issue(session, first.publication, NOW, actor="desk")
-        with pytest.raises(NotAllowed, match="issue 2 is open as the draft"):
+        with pytest.raises(NotAllowed, match="issue 2 is the current draft"):
             schedule.unschedule(session, first, now=NOW, actor="desk")
 
 
@@ -233,7 +233,7 @@ def test_a_missed_issue_is_paused_and_waits_for_a_person(db: Database) -> None:
         assert schedule.pause_missed(session, late) == []
         assert schedule.is_missed(issue)
         assert issue.pause_reason is not None
-        assert issue.pause_reason.startswith("missed its hour, 2026-10-12 12:00 UTC")
+        assert issue.pause_reason.startswith("missed its send time, 2026-10-12 12:00 UTC")
         schedule.send_now(session, issue, now=late, actor="desk")
         assert schedule.list_due(session, late) == [issue.id]
         assert issue.pause_reason is None
@@ -255,7 +255,7 @@ def test_an_hour_cannot_change_once_the_freeze_was_faster(db: Database) -> None:
     with db.begin() as slow:
         mine = issues.get_by_number(slow, 1)
         slow.execute(Issue.__table__.update().values(state="sending"))
-        with pytest.raises(NotAllowed, match="is sending by now"):
+        with pytest.raises(NotAllowed, match="is sending now and can no longer be rescheduled"):
             schedule.schedule_issue(
                 slow, mine, local_time="2026-12-02 09:00", zone="UTC", now=NOW, actor="desk"
             )

@@ -20,7 +20,7 @@ def test_a_link_signs_in_once(db: Database, signer: Signer) -> None:
         assert users.check_sign_in_token(session, signer, first, NOW).id == user.id
         assert users.sign_in(session, signer, first, NOW).last_seen_at == NOW
         for token in (first, second):
-            with pytest.raises(BadToken, match="used already"):
+            with pytest.raises(BadToken, match="was already used"):
                 users.sign_in(session, signer, token, NOW)
             with pytest.raises(BadToken):
                 users.check_sign_in_token(session, signer, token, NOW)

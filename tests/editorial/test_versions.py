@@ -36,8 +36,8 @@ def issue(db: Database) -> Database:
     return db
 
 
-def write(session: Session, one: Issue, who: EditContext, *, folds: bool = True, **texts: str) -> None:
-    with versions.record_edit(session, one, who, folds=folds):
+def write(session: Session, one: Issue, who: EditContext, *, autosave: bool = True, **texts: str) -> None:
+    with versions.record_edit(session, one, who, autosave=autosave):
         text_edits.update_texts(session, one, one.revision, **texts)
 
 
@@ -52,7 +52,7 @@ def test_a_draft_begins_with_a_version_and_each_edit_adds_one(issue: Database) -
         with versions.record_edit(session, one, ANA) as edit:
             pick_edits.drop_pick(session, one, one.picks[0].comparison_id)
             edit.summary = "The lead dropped"
-        assert told(session, one) == ["The lead dropped", "the intro", "Drafted"]
+        assert told(session, one) == ["The lead dropped", "intro edited", "Drafted"]
 
 
 def test_an_edit_that_changes_nothing_is_no_version(issue: Database) -> None:
@@ -71,7 +71,7 @@ def test_drafting_anew_is_a_version_when_it_changes_something(issue: Database) -
         assert told(session, one) == ["Drafted"]
         factories.compare(session, "Fresh", "Fresher", days_ago=-1, panel=(50, 51))
         drafting.draft_issue(session, one.publication, NOW, actor="clock")
-        assert told(session, one) == ["Drafted anew", "Drafted"]
+        assert told(session, one) == ["Regenerated", "Drafted"]
 
 
 def test_what_one_person_writes_within_minutes_is_one_version(issue: Database) -> None:
@@ -82,10 +82,10 @@ def test_what_one_person_writes_within_minutes_is_one_version(issue: Database) -
             session, one, replace(ANA, now=NOW + timedelta(minutes=4)), intro="Good morning", subject="Hello"
         )
         last = versions.list_versions(session, one.id)[0]
-        assert (last.version.summary, last.snapshot.intro) == ("the subject, the intro", "Good morning")
+        assert (last.version.summary, last.snapshot.intro) == ("subject and intro edited", "Good morning")
         assert last.version.saved_at == NOW + timedelta(minutes=4)
         write(session, one, replace(ANA, now=NOW + timedelta(minutes=6)), intro="Good morning!")
-        assert told(session, one) == ["the intro", "the subject, the intro", "Drafted"]
+        assert told(session, one) == ["intro edited", "subject and intro edited", "Drafted"]
 
 
 def test_two_people_never_fold_into_one_version(issue: Database) -> None:
@@ -107,7 +107,7 @@ def test_an_edit_that_nobody_kept_shows_as_what_was_there_before(issue: Database
         one = issues.get_by_number(session, 1)
         text_edits.update_texts(session, one, one.revision, intro="By another door")
         write(session, one, ANA, subject="Mine")
-        assert told(session, one) == ["the subject", "As it was", "Drafted"]
+        assert told(session, one) == ["subject edited", "Earlier changes", "Drafted"]
         assert versions.list_versions(session, one.id)[1].snapshot.intro == "By another door"
 
 
@@ -119,7 +119,7 @@ def test_two_edits_at_once_are_two_versions_and_neither_is_called_the_other_s(po
         with postgres.begin() as other:
             write(other, issues.get_by_number(other, 1), BOB, intro="Bob's")
         write(mine, one, ANA, subject="Ana's")
-        assert told(mine, one) == ["the subject", "the intro", "Drafted"]
+        assert told(mine, one) == ["subject edited", "intro edited", "Drafted"]
         assert (one.subject, one.intro) == ("Ana's", "Bob's")
 
 
@@ -170,7 +170,7 @@ def test_a_rival_takes_the_place_of_a_pick_in_one_act(issue: Database) -> None:
             pick_edits.swap_pick(session, one, one.picks[0].comparison_id, rival)
         pick_edits.lift_veto(session, one, out)
         assert not [row for row in one.rejections if row.vetoed]
-        with pytest.raises(NotFound, match="was not dropped"):
+        with pytest.raises(NotFound, match="is not excluded"):
             pick_edits.lift_veto(session, one, out)
 
 
@@ -178,14 +178,14 @@ def test_what_is_fixed_is_not_brought_back_and_a_version_of_another_issue_is_non
     with issue.begin() as session:
         one = issues.get_by_number(session, 1)
         begin = versions.find_latest(session, one.id)
-        with pytest.raises(NotFound, match="no such version"):
+        with pytest.raises(NotFound, match="has no version"):
             versions.restore_version(session, one, begin.id + 99, ANA)
-        with pytest.raises(NotAllowed, match="nothing before"):
+        with pytest.raises(NotAllowed, match="cannot be undone"):
             versions.undo_version(session, one, begin.id, ANA)
         write(session, one, ANA, intro="Good morning")
         session.execute(Issue.__table__.update().values(state=State.SENDING, release_at=NOW))
         session.expire(one)
-        with pytest.raises(NotAllowed, match="fixed"):
+        with pytest.raises(NotAllowed, match="can no longer be edited"):
             versions.restore_version(session, one, begin.id, ANA)
 
 
@@ -193,7 +193,7 @@ def test_versions_are_read_page_by_page(issue: Database) -> None:
     with issue.begin() as session:
         one = issues.get_by_number(session, 1)
         for number in range(5):
-            write(session, one, ANA, folds=False, intro=f"Draft {number}")
+            write(session, one, ANA, autosave=False, intro=f"Draft {number}")
         page = versions.list_versions(session, one.id, limit=2)
         assert [told.snapshot.intro for told in page] == ["Draft 4", "Draft 3"]
         assert page[-1].previous.intro == "Draft 2"

@@ -13,7 +13,7 @@ from digest.editorial.checks.finding import Finding, Level
 from digest.editorial.checks.report import CheckReport
 from digest.errors import BadInput, NotAllowed, NotFound
 
-THIN = Finding("thin week", Level.WARNING, "It has 2 of at least 3 picks.", "Add one.")
+THIN = Finding("thin week", Level.WARNING, "This issue has 2 of at least 3 picks.", "Add one.")
 
 
 def test_a_waiver_holds_for_what_it_was_given_for_and_stands_in_the_history(db: Database) -> None:
@@ -34,11 +34,11 @@ def test_a_waiver_holds_for_what_it_was_given_for_and_stands_in_the_history(db: 
             "a quiet week",
             NOW,
         )
-        fewer = replace(passed, checks=(replace(THIN, text="It has 1 of at least 3 picks."),))
+        fewer = replace(passed, checks=(replace(THIN, text="This issue has 1 of at least 3 picks."),))
         assert fewer.open == list(fewer.findings)
         said = transitions.list_transitions(session, issue.id)[-1]
         assert (said.user_id, said.from_state, said.to_state) == (me, "draft", "draft")
-        assert "let pass: It has 2 of at least 3 picks. Because: a quiet week" in said.reason
+        assert "let pass: This issue has 2 of at least 3 picks. Because: a quiet week" in said.reason
         waivers.withdraw_waivers(session, issue, [made.id], now=NOW, user_id=me)
         assert waivers.list_active(session, issue.id) == {}
         with pytest.raises(NotFound):
