@@ -38,7 +38,7 @@ WITHOUT_LIMIT = {
     "reader.confirm": "a tag of 128 bits is guessed by nobody, and a second press changes nothing",
     "reader.update_preferences": "as confirm",
     "reader.unsubscribe": "as confirm; mail programs press it for thousands of readers from one network",
-    "site.subscribe": "counts by network, address and domain itself: tests/web/test_site.py",
+    "site.subscribe": "counts by network, address and domain itself: tests/web/test_signup.py",
     "mailbox.clear": "answers on loopback only, without a proxy: tests/ops/test_mailbox.py",
 }
 # Desk routes for people who are not signed in, and why. Each has a limit.
@@ -66,9 +66,7 @@ FRESH = {f"desk.access.{name}" for name in (
     "change_role", "remove_user",
 )}  # fmt: skip
 # Changes of the people's page that ask for none, and why.
-WITHOUT_FRESH = {
-    "desk.access.end_user_sessions": "gives nobody anything; whoever is signed out signs in anew"
-}
+WITHOUT_FRESH = {"desk.access.end_user_sessions": "gives no access; users who are signed out sign in again"}
 
 
 def changing(app: Flask) -> Iterator[tuple[Rule, str]]:
@@ -116,7 +114,7 @@ def test_every_changing_route_has_its_guards(room: Site) -> None:
     assert faults(room.app) == []
 
 
-def test_no_exception_outlives_its_route(room: Site) -> None:
+def test_every_exception_belongs_to_a_route(room: Site) -> None:
     there = set(room.app.view_functions)
     for names in (WITHOUT_PROOF, WITHOUT_LIMIT, FOR_OUTSIDERS, OF_VIEWERS, FRESH, WITHOUT_FRESH):
         assert set(names) <= there
@@ -161,7 +159,7 @@ def test_a_new_route_without_guards_is_found() -> None:
         csrf._exempt_views.discard(f"{open_view.__module__}.{open_view.__name__}")
 
 
-def test_each_limit_is_really_counted(room: Site) -> None:
+def test_every_rate_limit_is_enforced(room: Site) -> None:
     room.app.config["WTF_CSRF_ENABLED"] = False
     client = room.app.test_client()
     for rule, _ in changing(room.app):
@@ -175,7 +173,7 @@ def test_each_limit_is_really_counted(room: Site) -> None:
         assert answers[-1] == 429, rule.rule
 
 
-def test_networks_are_counted_apart(room: Site) -> None:
+def test_networks_are_limited_separately(room: Site) -> None:
     room.app.config["WTF_CSRF_ENABLED"] = False
     client = room.app.test_client()
     asked = count()

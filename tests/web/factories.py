@@ -1,4 +1,4 @@
-"""Builders for the tests of the pages: services on a real database, a publication, comparisons, an issue that was sent."""
+"""Factories for the web tests: services on a real database, a publication, comparisons and a sent issue."""
 
 from collections.abc import Sequence
 from copy import copy

@@ -1,4 +1,4 @@
-"""The app as a browser sees it: on a port of its own."""
+"""The app on a real port, for tests that need a browser."""
 
 import threading
 from collections.abc import Iterator

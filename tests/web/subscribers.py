@@ -1,4 +1,4 @@
-"""Readers in any status, made straight in the tables."""
+"""Create subscribers in any status, directly in the tables."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""What anybody may read: comparisons, issues, the feed."""
+"""The public pages: comparisons, issues and the feed."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -40,7 +40,7 @@ def test_a_comparison_shows_both_sides_and_every_quote(shop: Site) -> None:
     assert all(page.count(quote) == 2 for quote in QUOTES)
 
 
-def test_hostile_text_is_text(db: Database, tmp_path: Path) -> None:
+def test_hostile_text_is_escaped(db: Database, tmp_path: Path) -> None:
     made = make_site(db, tmp_path)
     with db.begin() as session:
         publication_id = create_publication(session, name="A <b>bold</b> name")
@@ -64,7 +64,7 @@ def test_hostile_text_is_text(db: Database, tmp_path: Path) -> None:
         assert "{{ 7 * 7 }}" in answer.text or "Parsnip" in answer.text
 
 
-def test_an_issue_says_what_was_sent_whatever_is_edited_afterwards(shop: Site) -> None:
+def test_an_issue_shows_what_was_sent_even_after_later_edits(shop: Site) -> None:
     with shop.db.begin() as session:
         session.scalars(select(Issue)).one().subject = "Edited"
     page = shop.app.test_client().get("/issues/41").text
@@ -85,7 +85,7 @@ def test_an_issue_says_what_was_sent_whatever_is_edited_afterwards(shop: Site) -
         (State.DRAFT, None, False, False),
     ],
 )
-def test_an_issue_is_public_from_its_first_mail_and_not_while_it_can_be_taken_back(
+def test_an_issue_is_public_from_its_first_mail_and_not_while_it_can_be_cancelled(
     shop: Site, state: State, release: int | None, started: bool, public: bool
 ) -> None:
     now = utcnow()
@@ -129,7 +129,7 @@ def test_the_feed_is_valid_atom_and_its_ids_stay(shop: Site) -> None:
     assert f"{ATOM}author" in {child.tag for child in feed}
 
 
-def test_a_text_that_xml_cannot_hold_does_not_break_the_feed(db: Database, tmp_path: Path) -> None:
+def test_characters_that_xml_forbids_do_not_break_the_feed(db: Database, tmp_path: Path) -> None:
     made = make_site(db, tmp_path)
     with db.begin() as session:
         create_sent_issue(
@@ -139,7 +139,7 @@ def test_a_text_that_xml_cannot_hold_does_not_break_the_feed(db: Database, tmp_p
     assert feed.findtext(f"{ATOM}entry/{ATOM}title") == "abc ]]> & <"
 
 
-def test_a_publication_without_anything_still_has_its_pages(db: Database, tmp_path: Path) -> None:
+def test_an_empty_publication_still_has_its_pages(db: Database, tmp_path: Path) -> None:
     made = make_site(db, tmp_path)
     with db.begin() as session:
         create_publication(session, tagline="")
@@ -167,14 +167,14 @@ def test_before_the_first_publication_the_site_says_so(db: Database, tmp_path: P
         "/static/../guards.py",
     ],
 )
-def test_what_is_not_there_is_a_plain_404(shop: Site, path: str) -> None:
+def test_unknown_pages_return_a_plain_404(shop: Site, path: str) -> None:
     answer = shop.app.test_client().get(path)
     assert answer.status_code == 404
     assert "<h1>" in answer.text
     assert "Traceback" not in answer.text
 
 
-def test_pages_of_the_list_lead_to_each_other(shop: Site) -> None:
+def test_the_pages_of_a_list_link_to_each_other(shop: Site) -> None:
     from digest.web.public import archive
 
     client = shop.app.test_client()
@@ -189,7 +189,7 @@ def test_pages_of_the_list_lead_to_each_other(shop: Site) -> None:
     assert 'rel="next"' not in second
 
 
-def test_every_public_page_is_light(shop: Site) -> None:
+def test_every_public_page_is_small(shop: Site) -> None:
     client = shop.app.test_client()
     for path in ("/", "/comparisons", "/comparisons/parsnip-vs-lantern-db", "/issues", "/issues/41"):
         assert len(client.get(path).data) < 60_000

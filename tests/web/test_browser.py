@@ -1,4 +1,4 @@
-"""What only a browser sees: contrast, names, focus, and whether a page fits its screen. Nothing leaves this machine."""
+"""What only a browser can test: contrast, labels, focus and layout. Nothing leaves this machine."""
 
 import shutil
 from collections.abc import Iterator
@@ -98,7 +98,9 @@ def show(page: Page, served: tuple[Site, str], name: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
-def test_axe_finds_nothing(served: tuple[Site, str], browser: Browser, name: str, scheme: str) -> None:
+def test_axe_finds_no_accessibility_problem(
+    served: tuple[Site, str], browser: Browser, name: str, scheme: str
+) -> None:
     # axe measures through a script of its own, which our policy rightly refuses.
     context = browser.new_context(
         color_scheme=scheme, viewport={"width": 1024, "height": 768}, bypass_csp=True
@@ -122,7 +124,7 @@ def test_no_page_is_wider_than_its_screen(served: tuple[Site, str], browser: Bro
     context.close()
 
 
-def test_no_page_breaks_its_own_policy_or_asks_anybody_else(
+def test_no_page_violates_its_content_security_policy_or_calls_third_parties(
     served: tuple[Site, str], browser: Browser
 ) -> None:
     page = browser.new_page()
@@ -138,7 +140,7 @@ def test_no_page_breaks_its_own_policy_or_asks_anybody_else(
     assert all(url.startswith(served[1]) for url in asked)
 
 
-def test_every_target_is_as_tall_as_a_finger(served: tuple[Site, str], browser: Browser) -> None:
+def test_every_touch_target_is_tall_enough(served: tuple[Site, str], browser: Browser) -> None:
     context = browser.new_context(viewport={"width": 360, "height": 700})
     page = context.new_page()
     for name in ("front", "unsubscribe", "preferences", "confirm"):
@@ -153,7 +155,7 @@ def test_every_target_is_as_tall_as_a_finger(served: tuple[Site, str], browser: 
     context.close()
 
 
-def test_the_keyboard_meets_the_skip_link_first_and_then_sees_where_it_is(
+def test_the_skip_link_comes_first_and_keyboard_focus_is_visible(
     served: tuple[Site, str], browser: Browser
 ) -> None:
     page = browser.new_page()
@@ -168,7 +170,7 @@ def test_the_keyboard_meets_the_skip_link_first_and_then_sees_where_it_is(
     page.close()
 
 
-def test_leaving_and_saying_why_takes_three_keys_and_no_script(
+def test_unsubscribing_with_a_reason_takes_three_keys_and_no_script(
     served: tuple[Site, str], browser: Browser
 ) -> None:
     shop, base = served

@@ -1,4 +1,4 @@
-"""What every route promises, asked of the URL map itself."""
+"""Rules that hold for every route, tested against the URL map."""
 
 import hashlib
 import re
@@ -74,7 +74,7 @@ def test_no_get_and_no_head_changes_anything_but_raw_clicks(shop: Site) -> None:
     assert all(one != other for one, other in clicks)
 
 
-def test_every_answer_carries_the_headers(shop: Site) -> None:
+def test_every_response_has_the_security_headers(shop: Site) -> None:
     client = shop.app.test_client()
     for path in (
         "/",
@@ -98,12 +98,12 @@ def test_every_answer_carries_the_headers(shop: Site) -> None:
         assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
 
 
-def test_a_laptop_on_http_is_not_nailed_to_https(sqlite: Database, tmp_path: Path) -> None:
+def test_plain_http_sends_no_hsts_header(sqlite: Database, tmp_path: Path) -> None:
     answer = make_site(sqlite, tmp_path, "http://127.0.0.1:8000").app.test_client().get("/healthz")
     assert "Strict-Transport-Security" not in answer.headers
 
 
-def test_no_page_of_ours_holds_what_its_policy_forbids() -> None:
+def test_no_template_contains_what_the_policy_forbids() -> None:
     folder = Path(__file__).parents[2] / "src/digest/web/templates"
     for page in folder.rglob("*.html"):
         found = re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:|<script(?![^>]*\ssrc=)", page.read_text())
@@ -111,7 +111,7 @@ def test_no_page_of_ours_holds_what_its_policy_forbids() -> None:
     assert not any("<script" in page.read_text() for page in folder.glob("*.html"))
 
 
-def test_what_breaks_is_one_calm_page_without_a_trace(shop: Site) -> None:
+def test_an_unexpected_error_shows_a_plain_page_without_a_traceback(shop: Site) -> None:
     shop.app.view_functions["archive.issues"] = lambda: 1 / 0  # type: ignore[return-value]  # it never returns
     answer = shop.app.test_client().get("/issues")
     assert answer.status_code == 500
@@ -119,7 +119,7 @@ def test_what_breaks_is_one_calm_page_without_a_trace(shop: Site) -> None:
     assert "ZeroDivision" not in answer.text
 
 
-def test_a_database_that_is_away_is_said_plainly(shop: Site) -> None:
+def test_an_unreachable_database_is_reported_plainly(shop: Site) -> None:
     def away() -> str:
         raise OperationalError("SELECT secret", None, Exception("host=10.1.2.3 refused"))
 
@@ -130,7 +130,7 @@ def test_a_database_that_is_away_is_said_plainly(shop: Site) -> None:
     assert "secret" not in answer.text
 
 
-def test_a_program_gets_its_problem_as_json(shop: Site) -> None:
+def test_an_api_client_gets_errors_as_json(shop: Site) -> None:
     answer = shop.app.test_client().get("/issues/7", headers={"Accept": "application/json"})
     assert (answer.status_code, answer.mimetype) == (404, "application/json")
     assert answer.get_json()["status"] == "error"

@@ -1,4 +1,4 @@
-"""What operators look at."""
+"""Liveness, readiness and metrics."""
 
 from datetime import timedelta
 
@@ -10,11 +10,11 @@ from digest.db import utcnow
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Letter
 
 
-def test_alive_asks_nothing(shop: Site) -> None:
+def test_liveness_depends_on_nothing(shop: Site) -> None:
     assert shop.app.test_client().get("/healthz").text == "ok\n"
 
 
-def test_not_ready_names_what_does_not_answer_and_nothing_more(shop: Site) -> None:
+def test_readiness_names_only_what_does_not_answer(shop: Site) -> None:
     def broken() -> None:
         raise ConnectionError("redis://secret@host is gone")
 
@@ -26,7 +26,7 @@ def test_not_ready_names_what_does_not_answer_and_nothing_more(shop: Site) -> No
     assert "secret" not in answer.text
 
 
-def test_the_figures_add_up(shop: Site) -> None:
+def test_the_metrics_add_up(shop: Site) -> None:
     with shop.db.begin() as session:
         readers = [create_subscriber(session, 1, f"reader{n}@example.org") for n in range(6)]
         outcomes = ["accepted", "accepted", "accepted", "failed", "excluded", None]
@@ -51,7 +51,7 @@ def test_the_figures_add_up(shop: Site) -> None:
     assert 299 < age < 400
 
 
-def test_the_figures_are_not_for_strangers(shop: Site) -> None:
+def test_the_metrics_are_not_public(shop: Site) -> None:
     client = shop.app.test_client()
     assert client.get("/metrics", environ_base={"REMOTE_ADDR": "9.9.9.9"}).status_code == 404
     assert client.get("/metrics", headers={"X-Forwarded-For": "9.9.9.9"}).status_code == 404

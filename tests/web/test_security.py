@@ -1,4 +1,4 @@
-"""What docs/security.md promises and no test of a single page holds. Each name there is held against the tests here."""
+"""Promises of docs/security.md that belong to no single page; each test named there must exist."""
 
 import logging
 import re
@@ -40,7 +40,7 @@ def desk_pages(room: Site) -> Iterator[str]:
             yield re.sub(r"<[^>]+>", "1", rule.rule)
 
 
-def test_the_cookie_is_ours_alone(room: Site) -> None:
+def test_the_session_cookie_is_host_only_http_only_and_secure(room: Site) -> None:
     client = room.app.test_client()
     said = client.get("/desk/sign-in", base_url=BASE).headers["Set-Cookie"]
     assert said.startswith(f"{COOKIE}=")
@@ -49,7 +49,7 @@ def test_the_cookie_is_ours_alone(room: Site) -> None:
     assert "domain=" not in said.lower()
 
 
-def test_a_planted_session_is_worth_nothing_after_signing_in(room: Site) -> None:
+def test_a_planted_session_is_replaced_at_sign_in(room: Site) -> None:
     attacker, victim = signed_in(room, "viewer"), room.app.test_client()
     planted = cookie(attacker)
     victim.set_cookie(COOKIE, planted, domain=HOST, secure=True)
@@ -59,7 +59,7 @@ def test_a_planted_session_is_worth_nothing_after_signing_in(room: Site) -> None
     assert attacker.get("/desk/", base_url=BASE).status_code == 303
 
 
-def test_a_session_is_no_text_that_a_browser_can_write(room: Site) -> None:
+def test_a_browser_cannot_forge_a_session(room: Site) -> None:
     client = signed_in(room)
     value = cookie(client)
     for forged in (value[:-3] + "AAA", "eyJrZXkiOiJ4In0.aaaa.bbbb", ""):
@@ -68,7 +68,7 @@ def test_a_session_is_no_text_that_a_browser_can_write(room: Site) -> None:
         assert thief.get("/desk/", base_url=BASE).status_code == 303
 
 
-def test_nobody_s_proof_works_in_another_session(room: Site) -> None:
+def test_a_csrf_token_works_only_in_its_own_session(room: Site) -> None:
     other = csrf_token(signed_in(room, "viewer"), "/desk/account")
     editor = signed_in(room)
     answer = editor.post("/desk/issues/1", base_url=BASE, data={"csrf_token": other, "action": "save"})
@@ -84,7 +84,7 @@ def test_nobody_s_proof_works_in_another_session(room: Site) -> None:
         "/desk/@evil.example",
     ],
 )
-def test_signing_in_leads_nowhere_but_to_the_desk(room: Site, asked: str) -> None:
+def test_sign_in_redirects_only_within_the_desk(room: Site, asked: str) -> None:
     client = room.app.test_client()
     client.get(asked, base_url=BASE)
     path = link(room)
@@ -99,7 +99,7 @@ def test_signing_in_leads_nowhere_but_to_the_desk(room: Site, asked: str) -> Non
 @pytest.mark.parametrize(
     "came_from", ["https://evil.example/desk/issues/1", "//evil.example/desk", "javascript:alert(1)"]
 )
-def test_a_refusal_leads_back_to_our_own_page_only(room: Site, came_from: str) -> None:
+def test_a_refused_change_redirects_only_to_our_own_pages(room: Site, came_from: str) -> None:
     editor = signed_in(room)
     data = {"csrf_token": csrf_token(editor, "/desk/issues/1")}
     answer = editor.post("/desk/issues/1/pause", base_url=BASE, data=data, headers={"Referer": came_from})
@@ -117,13 +117,13 @@ def test_a_sign_in_link_works_once_even_when_pressed_twice_at_once(room: Site) -
     assert codes == [303, 400]
 
 
-def test_the_page_with_the_sign_in_token_tells_it_to_nobody(room: Site) -> None:
+def test_the_page_with_the_sign_in_token_does_not_leak_it(room: Site) -> None:
     answer = room.app.test_client().get(link(room), base_url=BASE)
     assert answer.headers["Referrer-Policy"] == "no-referrer"
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_no_cache_keeps_a_page_of_the_desk(room: Site) -> None:
+def test_desk_pages_are_not_cached(room: Site) -> None:
     owner, seen = signed_in(room, "owner"), 0
     for path in desk_pages(room):
         with owner.get(path, base_url=BASE) as answer:
@@ -137,7 +137,7 @@ def test_no_cache_keeps_a_page_of_the_desk(room: Site) -> None:
     assert seen > 20
 
 
-def test_https_is_held_for_a_year(room: Site) -> None:
+def test_hsts_lasts_a_year(room: Site) -> None:
     said = room.app.test_client().get("/healthz", base_url=BASE).headers["Strict-Transport-Security"]
     assert said == "max-age=31536000"
 
@@ -150,18 +150,18 @@ def test_other_methods_are_refused(room: Site, method: str) -> None:
 @pytest.mark.parametrize(
     "path", ["/static/", "/static/../config.py", "/static/%2e%2e/config.py", "/.git/config"]
 )
-def test_nothing_is_served_but_what_is_meant_to_be(room: Site, path: str) -> None:
+def test_only_intended_files_are_served(room: Site, path: str) -> None:
     assert room.app.test_client().get(path, base_url=BASE).status_code == 404
 
 
-def test_a_strange_host_header_is_not_written_into_links(room: Site) -> None:
+def test_an_unknown_host_header_does_not_end_up_in_links(room: Site) -> None:
     client = room.app.test_client()
     page = client.get("/desk/sign-in", base_url="https://evil.example")
     assert "evil.example" not in page.text
     assert "evil.example" not in client.get("/", base_url="https://evil.example").text
 
 
-def test_what_is_uploaded_never_chooses_where_it_is_written(room: Site, tmp_path: Path) -> None:
+def test_an_upload_never_chooses_where_it_is_written(room: Site, tmp_path: Path) -> None:
     import io
 
     editor = signed_in(room)
@@ -178,7 +178,7 @@ def test_what_is_uploaded_never_chooses_where_it_is_written(room: Site, tmp_path
     ]
 
 
-def test_who_is_turned_away_leaves_a_trace_and_nothing_of_what_they_sent(
+def test_a_refused_request_is_logged_without_its_content(
     room: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
@@ -202,13 +202,13 @@ def test_signing_out_is_on_every_page(room: Site) -> None:
         assert 'action="/desk/sign-out' in get(editor, path)
 
 
-def test_a_debugger_is_never_on(room: Site) -> None:
+def test_the_debugger_is_never_on(room: Site) -> None:
     assert not room.app.debug
     assert not room.app.testing
     assert not any("app.run(" in path.read_text() for path in (ROOT / "src").rglob("*.py"))
 
 
-def test_no_dangerous_call_is_in_our_code() -> None:
+def test_our_code_contains_no_dangerous_calls() -> None:
     dangerous = r"\b(eval|exec|pickle\.loads?|yaml\.load|os\.system|marshal\.loads?)\(|shell=True|verify=False|\bmd5\b"
     for path in (ROOT / "src").rglob("*.py"):
         found = re.search(dangerous, path.read_text())

@@ -1,4 +1,4 @@
-"""Topics on the preferences page: plain checkboxes, and only a POST chooses."""
+"""Topics on the preferences page: plain checkboxes, changed only by a POST."""
 
 import re
 
@@ -28,7 +28,7 @@ def ticked(page: str) -> list[str]:
     return re.findall(r'name="topic" value="([^"]+)" checked', page)
 
 
-def test_the_page_offers_the_categories_of_what_there_is(shop: Site, url: str) -> None:
+def test_the_page_offers_the_categories_of_the_catalog(shop: Site, url: str) -> None:
     page = shop.app.test_client().get(url).text
     offered = re.findall(r'type="checkbox" name="topic" value="([^"]+)"', page)
     assert offered == ["Developer Tools", "Infrastructure", "Models", "Project Management", "Writing"]
@@ -37,7 +37,7 @@ def test_the_page_offers_the_categories_of_what_there_is(shop: Site, url: str) -
     assert not ticked(page)
 
 
-def test_what_is_ticked_is_kept_with_the_words(shop: Site, url: str) -> None:
+def test_the_chosen_topics_are_stored_with_the_consent_text(shop: Site, url: str) -> None:
     client = shop.app.test_client()
     page = client.post(url, data={"action": "topics", "topic": ["Writing", "Models"]}).text
     assert "You’ll get issues about Models, Writing." in page
@@ -54,7 +54,7 @@ def test_what_is_ticked_is_kept_with_the_words(shop: Site, url: str) -> None:
     assert second.endswith("Chosen: nothing.")
 
 
-def test_looking_chooses_nothing(shop: Site, url: str) -> None:
+def test_a_get_chooses_no_topics(shop: Site, url: str) -> None:
     shop.app.test_client().get(url + "?action=topics&topic=Writing")
     assert chosen(shop) == ()
 
@@ -66,7 +66,7 @@ def test_a_topic_that_was_never_offered_is_refused(shop: Site, url: str) -> None
     assert chosen(shop) == ()
 
 
-def test_a_paused_reader_may_choose_too(shop: Site, url: str) -> None:
+def test_a_paused_reader_may_choose_topics(shop: Site, url: str) -> None:
     client = shop.app.test_client()
     client.post(url, data={"action": "pause", "weeks": "2"})
     page = client.post(url, data={"action": "topics", "topic": "Models"}).text

@@ -1,4 +1,4 @@
-"""Signing in with a second factor, and where one is signed in."""
+"""Two-factor authentication and login sessions."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -61,7 +61,9 @@ def verbs(room: Site) -> list[str]:
         return list(session.scalars(select(AuditLogEntry.verb).order_by(AuditLogEntry.id)))
 
 
-def test_after_the_letter_the_app_is_asked(room: Site, clock: time_machine.Traveller) -> None:
+def test_the_authenticator_app_is_asked_after_the_sign_in_link(
+    room: Site, clock: time_machine.Traveller
+) -> None:
     app, _ = enrol(signed_in(room), clock)
     client = come_in(room)
     assert "Two-factor authentication" in get(client, SECOND)
@@ -76,9 +78,7 @@ def test_after_the_letter_the_app_is_asked(room: Site, clock: time_machine.Trave
     assert verbs(room)[-2:] == ["fail second factor", "sign in"]
 
 
-def test_a_code_that_was_seen_over_the_shoulder_is_worth_nothing(
-    room: Site, clock: time_machine.Traveller
-) -> None:
+def test_an_app_code_works_only_once(room: Site, clock: time_machine.Traveller) -> None:
     app, _ = enrol(signed_in(room), clock)
     code = app.at(utcnow())
     post(come_in(room), SECOND, code=code)
@@ -87,7 +87,7 @@ def test_a_code_that_was_seen_over_the_shoulder_is_worth_nothing(
     assert thief.get("/desk/", base_url=BASE).status_code == 303
 
 
-def test_a_recovery_code_lets_in_once(room: Site, clock: time_machine.Traveller) -> None:
+def test_a_recovery_code_works_only_once(room: Site, clock: time_machine.Traveller) -> None:
     _, codes = enrol(signed_in(room), clock)
     page = post(come_in(room), SECOND, code=codes[0].upper()).text
     assert "recovery code; 9 left" in page
@@ -95,7 +95,7 @@ def test_a_recovery_code_lets_in_once(room: Site, clock: time_machine.Traveller)
     assert "That code is wrong" in post(client, SECOND, code=codes[0]).text
 
 
-def test_guessing_ends_soon_and_for_the_one_person_only(room: Site, clock: time_machine.Traveller) -> None:
+def test_guessing_is_limited_for_that_user_only(room: Site, clock: time_machine.Traveller) -> None:
     app, _ = enrol(signed_in(room), clock)
     client = come_in(room)
     codes = [post(client, SECOND, code=f"{n:06}").status_code for n in range(7)]
@@ -107,7 +107,9 @@ def test_guessing_ends_soon_and_for_the_one_person_only(room: Site, clock: time_
     assert post(come_in(room), SECOND, code=app.at(utcnow())).status_code == 200
 
 
-def test_half_way_in_is_over_after_a_quarter_of_an_hour(room: Site, clock: time_machine.Traveller) -> None:
+def test_a_pending_second_factor_expires_after_fifteen_minutes(
+    room: Site, clock: time_machine.Traveller
+) -> None:
     app, _ = enrol(signed_in(room), clock)
     client = come_in(room)
     proof = csrf_token(client, SECOND)
@@ -116,7 +118,7 @@ def test_half_way_in_is_over_after_a_quarter_of_an_hour(room: Site, clock: time_
     assert client.post(SECOND, base_url=BASE, data=data).status_code == 401
 
 
-def test_each_proof_gives_the_browser_a_new_key(room: Site, clock: time_machine.Traveller) -> None:
+def test_each_verification_renews_the_session_key(room: Site, clock: time_machine.Traveller) -> None:
     app, _ = enrol(signed_in(room), clock)
     client = come_in(room)
     stolen = client.get_cookie("__Host-digest", domain="news.example.org")
@@ -127,7 +129,7 @@ def test_each_proof_gives_the_browser_a_new_key(room: Site, clock: time_machine.
     assert thief.get("/desk/", base_url=BASE).headers["Location"] == "/desk/sign-in"
 
 
-def test_the_first_second_factor_ends_what_was_signed_in_without_one(
+def test_the_first_second_factor_ends_sessions_that_began_without_one(
     room: Site, clock: time_machine.Traveller
 ) -> None:
     elsewhere, here = signed_in(room), signed_in(room)
@@ -136,7 +138,9 @@ def test_the_first_second_factor_ends_what_was_signed_in_without_one(
     assert elsewhere.get("/desk/", base_url=BASE).status_code == 303
 
 
-def test_how_one_signs_in_changes_only_after_a_fresh_proof(room: Site, clock: time_machine.Traveller) -> None:
+def test_sign_in_methods_change_only_after_a_recent_verification(
+    room: Site, clock: time_machine.Traveller
+) -> None:
     client = signed_in(room)
     app, _ = enrol(client, clock)
     clock.shift(60 * 60)
@@ -150,7 +154,7 @@ def test_how_one_signs_in_changes_only_after_a_fresh_proof(room: Site, clock: ti
     assert "Phone is removed" in post(client, f"{ACCOUNT}/factors/1/remove", page=ACCOUNT).text
 
 
-def test_who_comes_in_changes_only_after_a_fresh_proof(room: Site, clock: time_machine.Traveller) -> None:
+def test_the_team_changes_only_after_a_recent_verification(room: Site, clock: time_machine.Traveller) -> None:
     owner, people = signed_in(room, "owner"), "/desk/team"
     app, _ = enrol(owner, clock)
     clock.shift(60 * 60)
@@ -168,7 +172,9 @@ def test_who_comes_in_changes_only_after_a_fresh_proof(room: Site, clock: time_m
     assert verbs(room)[-1] == "change the role"
 
 
-def test_without_a_second_factor_the_proof_is_a_letter(room: Site, clock: time_machine.Traveller) -> None:
+def test_without_a_second_factor_a_new_link_verifies_the_user(
+    room: Site, clock: time_machine.Traveller
+) -> None:
     client = signed_in(room)
     clock.shift(60 * 60)
     assert post(client, f"{ACCOUNT}/app", page=ACCOUNT).request.path == SECOND
@@ -183,7 +189,7 @@ def test_without_a_second_factor_the_proof_is_a_letter(room: Site, clock: time_m
     enrol(client, clock)
 
 
-def test_a_factor_is_renamed_codes_are_drawn_anew_and_all_of_it_is_logged(
+def test_renaming_a_factor_and_generating_new_codes_are_logged(
     room: Site, clock: time_machine.Traveller
 ) -> None:
     client = signed_in(room)
@@ -198,7 +204,7 @@ def test_a_factor_is_renamed_codes_are_drawn_anew_and_all_of_it_is_logged(
     assert verbs(room) == ["sign in", "set up an app", "rename a second factor", "generate recovery codes"]
 
 
-def test_a_wrong_first_code_keeps_the_picture(room: Site, clock: time_machine.Traveller) -> None:
+def test_a_wrong_first_code_keeps_the_qr_code(room: Site, clock: time_machine.Traveller) -> None:
     client = signed_in(room)
     first = post(client, f"{ACCOUNT}/app", page=ACCOUNT).text
     again = post(client, f"{ACCOUNT}/app/confirm", page=f"{ACCOUNT}/app", code="000000", name="").text
@@ -206,7 +212,9 @@ def test_a_wrong_first_code_keeps_the_picture(room: Site, clock: time_machine.Tr
     assert re.search(r'class="key">[^<]+', first)[0] == re.search(r'class="key">[^<]+', again)[0]
 
 
-def test_where_everybody_needs_one_nobody_works_without(room: Site, clock: time_machine.Traveller) -> None:
+def test_where_a_second_factor_is_required_nobody_works_without_one(
+    room: Site, clock: time_machine.Traveller
+) -> None:
     owner, editor = signed_in(room, "owner"), signed_in(room)
     refused = post(owner, "/desk/team/second-factor", page="/desk/team", required="yes").text
     assert "of your own first" in refused
@@ -219,7 +227,7 @@ def test_where_everybody_needs_one_nobody_works_without(room: Site, clock: time_
     get(editor, "/desk/")
 
 
-def test_an_owner_helps_somebody_who_lost_a_phone(room: Site, clock: time_machine.Traveller) -> None:
+def test_an_owner_can_reset_another_user_s_second_factor(room: Site, clock: time_machine.Traveller) -> None:
     owner, editor = signed_in(room, "owner"), signed_in(room)
     enrol(editor, clock)
     number = person(room, "editor")
@@ -229,14 +237,14 @@ def test_an_owner_helps_somebody_who_lost_a_phone(room: Site, clock: time_machin
     get(signed_in(room), "/desk/")
 
 
-def test_an_owner_ends_somebody_s_sessions(room: Site) -> None:
+def test_an_owner_can_end_another_user_s_sessions(room: Site) -> None:
     owner, editor = signed_in(room, "owner"), signed_in(room)
     post(owner, f"/desk/team/{person(room, 'editor')}/end-sessions", page="/desk/team")
     assert editor.get("/desk/", base_url=BASE).status_code == 303
     get(owner, "/desk/")
 
 
-def test_one_sees_and_ends_one_s_own_sessions(room: Site) -> None:
+def test_a_user_sees_and_ends_only_their_own_sessions(room: Site) -> None:
     first = room.app.test_client()
     here, there, third = signed_in(room), signed_in(room), signed_in(room)
     other = signed_in(room, "viewer")
@@ -256,7 +264,7 @@ def test_one_sees_and_ends_one_s_own_sessions(room: Site) -> None:
     assert first.get(ACCOUNT, base_url=BASE).status_code == 303
 
 
-def test_signing_out_ends_the_row_and_not_only_the_cookie(room: Site) -> None:
+def test_signing_out_deletes_the_session_and_not_only_the_cookie(room: Site) -> None:
     client = signed_in(room)
     kept = client.get_cookie("__Host-digest", domain="news.example.org")
     post(client, "/desk/sign-out", page="/desk/")
@@ -266,7 +274,7 @@ def test_signing_out_ends_the_row_and_not_only_the_cookie(room: Site) -> None:
         assert session.scalars(select(LoginSession)).all() == []
 
 
-def test_the_last_visit_is_noted_once_a_minute_and_after_the_answer(
+def test_the_last_activity_is_recorded_once_a_minute_and_after_the_response(
     room: Site, clock: time_machine.Traveller
 ) -> None:
     client = signed_in(room)
@@ -283,13 +291,15 @@ def test_the_last_visit_is_noted_once_a_minute_and_after_the_answer(
             assert session.scalar(select(User.last_seen_at).where(User.role == "editor")) == noted
 
 
-def test_a_session_ends_after_three_days_without_a_visit(room: Site, clock: time_machine.Traveller) -> None:
+def test_a_session_expires_after_three_days_without_activity(
+    room: Site, clock: time_machine.Traveller
+) -> None:
     client = signed_in(room)
     clock.shift(sessions.IDLE)
     assert client.get("/desk/", base_url=BASE).headers["Location"] == "/desk/sign-in"
 
 
-def test_no_whole_ip_and_no_fingerprint_is_kept(room: Site) -> None:
+def test_no_full_ip_address_and_no_fingerprint_is_stored(room: Site) -> None:
     with room.db.read() as session:
         token = users.create_sign_in_token(
             room.signer, users.find_user(session, "editor@verdicts.io"), utcnow()
@@ -303,7 +313,7 @@ def test_no_whole_ip_and_no_fingerprint_is_kept(room: Site) -> None:
     assert tuple(visit) == ("81.2.69.0/24", "Firefox on Linux")
 
 
-def test_a_key_that_is_no_text_signs_nobody_in(room: Site) -> None:
+def test_a_malformed_session_key_signs_nobody_in(room: Site) -> None:
     client = room.app.test_client()
     for key in (None, 7, ["x"], "x" * 5000):
         with client.session_transaction(base_url=BASE) as session:
@@ -311,7 +321,7 @@ def test_a_key_that_is_no_text_signs_nobody_in(room: Site) -> None:
         assert client.get("/desk/", base_url=BASE).status_code == 303
 
 
-def test_a_retired_signing_key_locks_nobody_out_of_help(room: Site, clock: time_machine.Traveller) -> None:
+def test_a_retired_signing_key_locks_nobody_out(room: Site, clock: time_machine.Traveller) -> None:
     _, codes = enrol(signed_in(room), clock)
     with room.db.begin() as session:
         session.execute(update(Factor).values(encrypted_secret="gAAAAABrubbish"))

@@ -1,4 +1,4 @@
-"""The calendar shows what was, what comes and what is skipped, each by a word, in the publication's own zone."""
+"""The calendar shows past, upcoming and skipped issues, each with a label, in the publication's time zone."""
 
 import re
 from datetime import date, datetime, timedelta
@@ -40,7 +40,7 @@ def words(page: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
 
 
-def test_the_coming_runs_say_their_deadline_and_their_cut_off(db: Database, tmp_path: Path) -> None:
+def test_upcoming_issues_show_their_deadline_and_content_cutoff(db: Database, tmp_path: Path) -> None:
     room = berlin(db, tmp_path)
     page = words(get(signed_in(room, "viewer"), PAGE))
     assert "is a draft. Schedule it by" in page
@@ -51,7 +51,7 @@ def test_the_coming_runs_say_their_deadline_and_their_cut_off(db: Database, tmp_
     )
 
 
-def test_from_its_cut_off_until_it_is_there_a_draft_is_said_to_be_made(
+def test_from_the_cutoff_until_it_exists_a_draft_is_shown_as_being_created(
     sqlite: Database, tmp_path: Path
 ) -> None:
     tomorrow = (utcnow().astimezone(ZoneInfo("Europe/Berlin")) + timedelta(days=1)).weekday()
@@ -71,7 +71,7 @@ def test_from_its_cut_off_until_it_is_there_a_draft_is_said_to_be_made(
     assert "being created now" not in get(editor, PAGE) + get(editor, "/desk/")
 
 
-def test_a_week_is_skipped_and_taken_back(room: Site) -> None:
+def test_a_week_can_be_skipped_and_unskipped(room: Site) -> None:
     editor, day = signed_in(room), coming(room).local_date
     post(editor, f"{PAGE}/skip", page=PAGE, day=day)
     page = get(editor, PAGE)
@@ -85,7 +85,7 @@ def test_a_week_is_skipped_and_taken_back(room: Site) -> None:
         assert not slots.is_skipped(session, publications.find(session), day)
 
 
-def test_a_skipped_week_is_not_what_the_schedule_proposes(room: Site) -> None:
+def test_the_schedule_never_proposes_a_skipped_week(room: Site) -> None:
     editor = signed_in(room)
     with room.db.begin() as session:
         paper = publications.find(session)
@@ -112,7 +112,7 @@ def cell(client: FlaskClient, day: str) -> str:
     return rest[: rest.index("</li>")]
 
 
-def test_past_months_show_what_went_out_by_its_local_day(room: Site) -> None:
+def test_past_months_show_sent_issues_on_their_local_day(room: Site) -> None:
     with room.db.begin() as session:
         issue = issues.get_by_number(session, 1)
         issue.state = State.SENT
@@ -124,7 +124,7 @@ def test_past_months_show_what_went_out_by_its_local_day(room: Site) -> None:
     assert "00:30" in day[: day.index("</li>")]
 
 
-def test_all_publications_stand_on_one_calendar(room: Site) -> None:
+def test_one_calendar_shows_all_publications(room: Site) -> None:
     with room.db.begin() as session:
         paper = publications.create(
             session, now=utcnow(), name="Daily Parsers", sender_address="d@verdicts.io", zone="Asia/Tokyo"
@@ -154,11 +154,11 @@ def test_all_publications_stand_on_one_calendar(room: Site) -> None:
 
 
 @pytest.mark.parametrize("month", ["2026-13", "0001-01", "9999-12", "soon"])
-def test_a_month_that_there_is_not_is_no_page(room: Site, month: str) -> None:
+def test_an_invalid_month_is_not_found(room: Site, month: str) -> None:
     get(signed_in(room), f"{PAGE}?month={month}", 404)
 
 
-def test_a_scheduled_issue_stands_on_its_day_and_keeps_it_from_being_skipped(room: Site) -> None:
+def test_a_scheduled_issue_is_shown_on_its_day_which_cannot_be_skipped(room: Site) -> None:
     day = coming(room)
     with room.db.begin() as session:
         schedule.schedule_issue(
@@ -177,7 +177,7 @@ def test_a_scheduled_issue_stands_on_its_day_and_keeps_it_from_being_skipped(roo
     assert "Issue 1 is on the calendar for" in said
 
 
-def test_letters_can_be_turned_off_and_on_again(room: Site) -> None:
+def test_reminders_can_be_turned_off_and_on(room: Site) -> None:
     editor = signed_in(room)
     said = post(editor, "/desk/reminders", page=PAGE, enabled="").get_data(as_text=True)
     assert "Reminder emails turned off" in said
@@ -189,7 +189,7 @@ def test_letters_can_be_turned_off_and_on_again(room: Site) -> None:
         assert users.find_user(session, "editor@verdicts.io").wants_reminders is True
 
 
-def test_the_grid_holds_whole_weeks(room: Site) -> None:
+def test_the_grid_shows_whole_weeks(room: Site) -> None:
     page = get(signed_in(room), f"{PAGE}?month=2026-11")
     days = re.findall(r'<p class="day-name">.*?datetime="([^"]+)"', page)
     assert (days[0], days[-1], len(days)) == ("2026-10-26", "2026-12-06", 42)

@@ -1,4 +1,4 @@
-"""The canary on the page that watches an issue go out."""
+"""The canary on the progress page of an issue."""
 
 from datetime import timedelta
 
@@ -19,7 +19,7 @@ from digest.delivery.ledger.models import FrozenIssue
         (True, True, "Canary passed"),
     ],
 )
-def test_the_watch_page_says_how_the_canary_stands(
+def test_the_progress_page_shows_the_state_of_the_canary(
     room: Site, looked: bool, passed: bool, words: str
 ) -> None:
     start_sending(room)
@@ -31,12 +31,12 @@ def test_the_watch_page_says_how_the_canary_stands(
     assert words in get(signed_in(room), "/desk/issues/1")
 
 
-def test_without_a_canary_nothing_is_said_of_one(room: Site) -> None:
+def test_without_a_canary_the_page_does_not_mention_one(room: Site) -> None:
     start_sending(room)
     assert "anary" not in get(signed_in(room), "/desk/issues/1")
 
 
-def test_the_watch_page_says_why_it_waits_and_until_when(room: Site) -> None:
+def test_the_progress_page_says_why_sending_waits_and_until_when(room: Site) -> None:
     start_sending(room)
     editor = signed_in(room)
     assert "Waiting until" not in get(editor, "/desk/issues/1")

@@ -1,4 +1,4 @@
-"""Comparisons at the desk: found, brought in after a look, written and corrected by hand, and never half-made."""
+"""Comparisons at the desk: searched, imported after a review, written and corrected by hand."""
 
 import json
 import re
@@ -53,7 +53,7 @@ def planned(page: str) -> list[str]:
     return re.findall(r'<li><span class="tag(?: tag-good)?">([^<]+)</span>', page)
 
 
-def test_what_was_sent_is_shown_first_and_made_with_a_second_press(both: Site) -> None:
+def test_an_upload_is_reviewed_first_and_imported_on_confirmation(both: Site) -> None:
     room = both
     editor, before = signed_in(room), count(room)
     first, other = unparse(draft("Larkspur", "Harrow")), unparse(draft("Quince", "Harrow"))
@@ -66,7 +66,9 @@ def test_what_was_sent_is_shown_first_and_made_with_a_second_press(both: Site) -
     assert get(editor, shown.request.path).count("New</span>") == 2
     assert "Import finished: 2 new comparisons, 1 unchanged." in make(editor, shown).text
     assert count(room) == before + 2
-    assert "This upload is gone: it was imported or discarded, or a day has passed." in make(editor, shown).text
+    assert (
+        "This upload is gone: it was imported or discarded, or a day has passed." in make(editor, shown).text
+    )
     changed = bring(editor, ("one.txt", first.replace("does one thing well", "does two")))
     assert planned(changed.text) == ["Version 2"]
     assert "Larkspur" in make(editor, changed).text
@@ -74,7 +76,7 @@ def test_what_was_sent_is_shown_first_and_made_with_a_second_press(both: Site) -
     assert "Nothing to import" in again.text
 
 
-def test_problems_are_named_with_file_and_line_and_the_rest_is_made(room: Site) -> None:
+def test_problems_are_shown_with_file_and_line_and_the_rest_is_imported(room: Site) -> None:
     editor, before = signed_in(room), count(room)
     good = unparse(draft("Larkspur", "Harrow"))
     broken = good.replace("75%", "175%", 1)
@@ -90,7 +92,7 @@ def test_problems_are_named_with_file_and_line_and_the_rest_is_made(room: Site) 
     assert "Nothing to import" in bring(editor, pasted="no page").text
 
 
-def test_a_proposal_is_its_sender_s_and_goes_after_a_day(room: Site) -> None:
+def test_an_upload_is_private_to_its_user_and_expires_after_a_day(room: Site) -> None:
     editor = signed_in(room)
     shown = bring(editor, pasted=unparse(draft("Larkspur", "Harrow")))
     owner = signed_in(room, "owner")
@@ -105,7 +107,7 @@ def test_a_proposal_is_its_sender_s_and_goes_after_a_day(room: Site) -> None:
     get(editor, dropped.request.path, status=404)
 
 
-def test_what_somebody_else_changed_meanwhile_is_shown_anew(both: Site) -> None:
+def test_an_upload_is_reviewed_again_when_someone_changed_the_same_comparison(both: Site) -> None:
     room = both
     editor, text = signed_in(room), unparse(draft("Larkspur", "Harrow"))
     shown = bring(editor, pasted=text)
@@ -120,7 +122,7 @@ def test_what_somebody_else_changed_meanwhile_is_shown_anew(both: Site) -> None:
     assert count(room) == before + 1
 
 
-def test_too_much_at_once_is_refused_whole(room: Site) -> None:
+def test_an_upload_that_is_too_large_is_refused_whole(room: Site) -> None:
     editor, before = signed_in(room), count(room)
     one = '{"left": 1}'
     assert "too many" in bring(editor, *((f"{n}.json", _many(1001)) for n in range(2))).text
@@ -130,7 +132,7 @@ def test_too_much_at_once_is_refused_whole(room: Site) -> None:
     assert count(room) == before
 
 
-def test_a_comparison_is_written_by_hand(room: Site) -> None:
+def test_a_comparison_can_be_written_by_hand(room: Site) -> None:
     editor = signed_in(room)
     fields = draft_form(editor, "/desk/comparisons/new")
     assert "Add reviewer" in get(editor, "/desk/comparisons/new")
@@ -153,7 +155,7 @@ def test_a_comparison_is_written_by_hand(room: Site) -> None:
     assert "On the left." in more
 
 
-def test_a_correction_is_a_new_version_and_sent_issues_keep_theirs(room: Site) -> None:
+def test_a_correction_creates_a_new_version_and_sent_issues_keep_theirs(room: Site) -> None:
     editor, path = signed_in(room), f"/desk/comparisons/{SLUG}/correct"
     with room.db.read() as session:
         old = queries.get_by_slug(session, SLUG)
@@ -195,7 +197,7 @@ def test_two_corrections_at_once_lose_nothing(room: Site) -> None:
     assert "version 2" in late.text
 
 
-def test_the_version_that_stands_is_marked_and_not_the_one_that_came_last(room: Site) -> None:
+def test_the_current_version_is_marked_even_if_it_is_not_the_latest(room: Site) -> None:
     with room.db.begin() as session:
         first = session.scalars(
             select(ComparisonVersion).join(Comparison).where(Comparison.slug == SLUG)
@@ -208,7 +210,7 @@ def test_the_version_that_stands_is_marked_and_not_the_one_that_came_last(room: 
     assert re.findall(r'Version (\d) <span class="tag tag-good">Current', page) == ["1"]
 
 
-def test_the_catalog_is_paged_by_key_and_so_is_a_search(both: Site) -> None:
+def test_the_catalog_and_its_search_are_paged_by_key(both: Site) -> None:
     room = both
     with room.db.begin() as session:
         day = utcnow()
@@ -230,7 +232,7 @@ def test_the_catalog_is_paged_by_key_and_so_is_a_search(both: Site) -> None:
     get(viewer, "/desk/comparisons?before=999999", status=404)
 
 
-def test_a_tool_s_verdicts_are_a_curve_and_a_list(room: Site) -> None:
+def test_a_tool_page_shows_its_verdicts_as_a_chart_and_a_list(room: Site) -> None:
     with room.db.begin() as session:
         for panel, community in ((75, None), (50, 40), (100, 61)):
             one = draft(side("Larkspur", panel_ship=panel, community_ship=community), "Harrow")

@@ -1,4 +1,4 @@
-"""Pictures stay inside their frame, whatever the numbers are, and one among a million is still seen."""
+"""Charts stay within their frame, and one in a million is still visible."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +19,7 @@ def inside(chart: charts.Chart) -> bool:
 
 
 @given(numbers)
-def test_columns_fill_their_frame_and_no_more(values: list[int]) -> None:
+def test_columns_stay_within_their_frame(values: list[int]) -> None:
     chart = charts.columns((("back", values), ("front", [value // 2 for value in values])), "words")
     assert inside(chart)
     assert chart.top == max(values)
@@ -28,7 +28,7 @@ def test_columns_fill_their_frame_and_no_more(values: list[int]) -> None:
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 10**9)] * 3), min_size=1, max_size=60))
-def test_what_came_stands_on_the_line_and_what_went_hangs_from_it(rows: list[tuple[int, int, int]]) -> None:
+def test_gains_are_drawn_above_the_line_and_losses_below(rows: list[tuple[int, int, int]]) -> None:
     came, left, barred = zip(*rows, strict=True)
     chart = charts.mirrored(("came", came), (("left", left), ("barred", barred)), "words")
     assert 0 <= chart.base <= charts.HEIGHT
@@ -37,20 +37,20 @@ def test_what_came_stands_on_the_line_and_what_went_hangs_from_it(rows: list[tup
         assert above if bar.kind == "came" else bar.y >= chart.base - 0.02
 
 
-def test_one_among_a_million_is_seen_and_nothing_is_not() -> None:
+def test_one_in_a_million_is_visible_and_zero_is_not() -> None:
     chart = charts.columns((("one", [1_000_000, 1, 0]),), "words")
     assert [(bar.x, bar.height) for bar in chart.bars] == [(1.0, 100.0), (11.0, charts.LEAST)]
     assert charts.columns((("one", [0, 0]),), "words").bars == ()
     assert charts.columns((), "words").width == 0
 
 
-def test_the_median_lies_where_half_are_above() -> None:
+def test_the_median_is_where_half_are_above() -> None:
     chart = charts.small([10, 40, 20], "words", "kind", here=1)
     assert chart.mark == 50.0
     assert [bar.kind for bar in chart.bars] == ["c-past", "kind", "c-past"]
     assert charts.small([0, 0], "words", "kind", here=0).mark is None
 
 
-def test_a_curve_bridges_what_nobody_said() -> None:
+def test_a_curve_bridges_missing_values() -> None:
     line = charts.percentages("panel", [0, None, 100])
     assert line.dots == ((5.0, 100), (25.0, 0))

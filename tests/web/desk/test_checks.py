@@ -1,4 +1,4 @@
-"""The checks beside the draft: they reload, are let pass by name, and hold the schedule until they are."""
+"""The checks beside the draft: they reload, can be ignored with a reason, and block scheduling until they are."""
 
 import re
 from pathlib import Path
@@ -32,7 +32,7 @@ def finding(page: str) -> str:
     return found[1]
 
 
-def test_a_finding_is_let_pass_by_name_and_asks_again_when_that_is_taken_back(bare: Site) -> None:
+def test_a_warning_can_be_ignored_with_a_name_and_reason_and_restored(bare: Site) -> None:
     editor = signed_in(bare)
     page = get(editor, DRAFT)
     assert "no postal address" in page
@@ -50,7 +50,7 @@ def test_a_finding_is_let_pass_by_name_and_asks_again_when_that_is_taken_back(ba
         assert whys[-1].startswith("restored a warning: ")
 
 
-def test_without_a_reason_or_for_something_else_nothing_passes(bare: Site) -> None:
+def test_a_warning_is_ignored_only_with_a_reason_and_only_while_it_is_current(bare: Site) -> None:
     editor = signed_in(bare)
     mark = finding(get(editor, DRAFT))
     assert (
@@ -72,7 +72,7 @@ def test_without_a_reason_or_for_something_else_nothing_passes(bare: Site) -> No
         assert session.scalars(select(Waiver)).all() == []
 
 
-def test_what_is_open_holds_the_schedule_until_somebody_says_why_it_may_go(bare: Site) -> None:
+def test_open_warnings_block_scheduling_until_somebody_gives_a_reason(bare: Site) -> None:
     editor = signed_in(bare)
     plan = f"{DRAFT}/schedule"
     page = get(editor, plan)
@@ -87,7 +87,7 @@ def test_what_is_open_holds_the_schedule_until_somebody_says_why_it_may_go(bare:
         assert (waiver.check_name, waiver.reason) == ("postal address", "a trial among us")
 
 
-def test_the_live_part_reloads_after_a_save_and_often_while_workers_look(room: Site) -> None:
+def test_the_checks_reload_after_a_save_and_often_while_external_checks_run(room: Site) -> None:
     editor = signed_in(room)
     post(editor, DRAFT, **draft_form(editor) | {"intro": "See [this](https://fine.dev/a).", "action": "save"})
     part = editor.get(CHECKS, base_url="https://news.example.org", headers=LIVE).text

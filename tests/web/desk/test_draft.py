@@ -1,4 +1,4 @@
-"""What an editor may rely on at a draft."""
+"""Editing a draft."""
 
 import re
 
@@ -34,7 +34,7 @@ def test_a_pick_moves_up_and_down_with_a_button(room: Site) -> None:
     assert pick_order(room) == before
 
 
-def test_every_button_keeps_the_words_that_were_not_saved_yet(room: Site) -> None:
+def test_every_button_saves_unsaved_texts(room: Site) -> None:
     editor = signed_in(room)
     first, *_ = before = pick_order(room)
     typed = draft_form(editor) | {
@@ -48,7 +48,7 @@ def test_every_button_keeps_the_words_that_were_not_saved_yet(room: Site) -> Non
     assert "Mind the price." in [pick.note for pick in load_picks(room)]
 
 
-def test_a_dropped_pick_comes_back_where_it_was_with_its_note(room: Site) -> None:
+def test_a_removed_pick_is_restored_in_place_with_its_note(room: Site) -> None:
     editor = signed_in(room)
     before = pick_order(room)
     post(editor, DRAFT, **draft_form(editor) | {f"note-{before[1]}": "A note & more", "action": "save"})
@@ -61,7 +61,7 @@ def test_a_dropped_pick_comes_back_where_it_was_with_its_note(room: Site) -> Non
     assert (back.note, back.pinned) == ("A note & more", False)
 
 
-def test_a_pinned_pick_survives_a_new_draft_and_a_dropped_one_stays_out(room: Site) -> None:
+def test_a_pinned_pick_survives_a_new_draft_and_an_excluded_one_stays_out(room: Site) -> None:
     editor = signed_in(room)
     *_, before, last = pick_order(room)
     post(editor, DRAFT, action=f"pin:{last}")
@@ -73,7 +73,7 @@ def test_a_pinned_pick_survives_a_new_draft_and_a_dropped_one_stays_out(room: Si
     assert "Excluded" in page
 
 
-def test_any_comparison_is_found_and_added(room: Site) -> None:
+def test_any_comparison_can_be_found_and_added(room: Site) -> None:
     editor = signed_in(room)
     with room.db.read() as session:
         left_out = session.scalars(select(Rejection.comparison_id)).first()
@@ -86,7 +86,7 @@ def test_any_comparison_is_found_and_added(room: Site) -> None:
     assert "was added as the last pick" in page
 
 
-def test_a_rival_is_swapped_in_and_back(room: Site) -> None:
+def test_an_alternative_is_swapped_in_and_back(room: Site) -> None:
     editor, before = signed_in(room), pick_order(room)
     page = get(editor, DRAFT)
     swap = re.search(r'value="swap:(\d+)-(\d+)"', page)
@@ -100,7 +100,7 @@ def test_a_rival_is_swapped_in_and_back(room: Site) -> None:
     assert pick_order(room) == before
 
 
-def test_a_dragged_order_names_every_pick_or_is_refused(room: Site) -> None:
+def test_a_dragged_order_that_misses_a_pick_is_refused(room: Site) -> None:
     editor, before = signed_in(room), pick_order(room)
     wanted = [*before[1:], before[0]]
     page = post(editor, DRAFT, action=f"reorder:{before[0]}", order=",".join(map(str, wanted))).get_data(
@@ -114,7 +114,7 @@ def test_a_dragged_order_names_every_pick_or_is_refused(room: Site) -> None:
     assert pick_order(room) == wanted
 
 
-def test_an_order_that_was_dragged_just_before_a_button_is_kept(room: Site) -> None:
+def test_an_order_dragged_just_before_a_button_is_kept(room: Site) -> None:
     editor, before = signed_in(room), pick_order(room)
     wanted = [*before[1:], before[0]]
     post(editor, DRAFT, action=f"remove:{before[1]}", order=",".join(map(str, wanted)))
@@ -123,7 +123,7 @@ def test_an_order_that_was_dragged_just_before_a_button_is_kept(room: Site) -> N
     assert pick_order(room) == wanted[1:]
 
 
-def test_a_veto_is_given_and_taken_back(room: Site) -> None:
+def test_a_comparison_can_be_excluded_and_restored(room: Site) -> None:
     editor = signed_in(room)
     with room.db.read() as session:
         left_out = session.scalars(select(Rejection.comparison_id)).first()
@@ -131,7 +131,7 @@ def test_a_veto_is_given_and_taken_back(room: Site) -> None:
     assert "Excluded" not in post(editor, DRAFT, action=f"restore:{left_out}").get_data(as_text=True)
 
 
-def test_every_act_can_be_taken_back(room: Site) -> None:
+def test_every_action_can_be_undone(room: Site) -> None:
     editor, (first, second, *_) = signed_in(room), pick_order(room)
     for action in (f"move_down:{first}", f"pin:{second}", f"remove:{first}", f"move_up:{second}"):
         before = [(pick.comparison_id, pick.pinned) for pick in load_picks(room)]
@@ -142,7 +142,7 @@ def test_every_act_can_be_taken_back(room: Site) -> None:
         assert [(pick.comparison_id, pick.pinned) for pick in load_picks(room)] == before, action
 
 
-def test_taking_an_add_back_leaves_no_veto(room: Site) -> None:
+def test_undoing_an_added_pick_does_not_exclude_it(room: Site) -> None:
     def left_out() -> list[tuple[int, bool, str]]:
         with room.db.read() as session:
             columns = (Rejection.comparison_id, Rejection.vetoed, Rejection.reason)
@@ -154,7 +154,7 @@ def test_taking_an_add_back_leaves_no_veto(room: Site) -> None:
     assert (left_out(), pick_order(room)) == (before, picked)
 
 
-def test_an_add_that_somebody_else_made_first_is_a_pin_whose_undo_drops_nothing(room: Site) -> None:
+def test_adding_a_pick_that_is_already_there_pins_it_and_undo_does_not_remove_it(room: Site) -> None:
     editor, (first, *rest) = signed_in(room), pick_order(room)
     page = post(editor, DRAFT, action=f"add:{first}").get_data(as_text=True)
     assert "is pinned" in page
@@ -163,7 +163,7 @@ def test_an_add_that_somebody_else_made_first_is_a_pin_whose_undo_drops_nothing(
     assert pick_order(room) == [first, *rest]
 
 
-def test_the_longest_note_comes_back_with_its_pick(room: Site) -> None:
+def test_the_longest_note_is_restored_with_its_pick(room: Site) -> None:
     editor, (first, *_) = signed_in(room), pick_order(room)
     post(editor, DRAFT, **draft_form(editor) | {f"note-{first}": "long " * 900, "action": "save"})
     path, fields = undo_button(post(editor, DRAFT, action=f"remove:{first}").get_data(as_text=True))
@@ -207,13 +207,13 @@ def settle(client: FlaskClient, page: str, choice: str, **fields: str) -> TestRe
 @pytest.mark.parametrize(
     ("choice", "kept"), [("mine", "Mine"), ("theirs", "Theirs"), ("merged", "Written by both")]
 )
-def test_after_a_clash_the_issue_says_what_was_chosen(room: Site, choice: str, kept: str) -> None:
+def test_after_an_edit_conflict_the_issue_has_the_chosen_texts(room: Site, choice: str, kept: str) -> None:
     one, page = clashing(room, "", "Mine", "Theirs")
     settle(one, page, choice, **{"merged-intro": "Written by both"})
     assert load_issue(room).intro == kept
 
 
-def test_changes_that_do_not_touch_come_joined(room: Site) -> None:
+def test_changes_that_do_not_overlap_are_merged(room: Site) -> None:
     _, page = clashing(
         room, "A good week. And a long one.", "A quiet week. And a long one.", "A good week. And a short one."
     )
@@ -221,7 +221,7 @@ def test_changes_that_do_not_touch_come_joined(room: Site) -> None:
     assert 'value="merged" checked' in page
 
 
-def test_a_third_change_while_one_chooses_is_shown_again(room: Site) -> None:
+def test_a_third_change_during_an_edit_conflict_is_shown_again(room: Site) -> None:
     one, page = clashing(room, "", "Mine", "Theirs")
     owner = signed_in(room, "owner")
     post(owner, DRAFT, **draft_form(owner) | {"intro": "Theirs, once more", "action": "save"})
@@ -231,7 +231,7 @@ def test_a_third_change_while_one_chooses_is_shown_again(room: Site) -> None:
     assert load_issue(room).intro == "Mine"
 
 
-def test_a_note_on_a_pick_that_was_dropped_meanwhile_is_not_lost(room: Site) -> None:
+def test_a_note_on_a_pick_that_someone_removed_is_not_lost(room: Site) -> None:
     one, other, (first, *_) = signed_in(room), signed_in(room, "owner"), pick_order(room)
     begun = draft_form(one)
     post(other, DRAFT, action=f"remove:{first}")
@@ -245,7 +245,7 @@ def test_a_note_on_a_pick_that_was_dropped_meanwhile_is_not_lost(room: Site) -> 
     assert load_picks(room)[-1].note == "An hour of work"
 
 
-def test_two_editors_on_different_texts_do_not_disturb_each_other(room: Site) -> None:
+def test_two_editors_can_change_different_texts_at_once(room: Site) -> None:
     one, other = signed_in(room), signed_in(room, "owner")
     mine, theirs = draft_form(one), draft_form(other)
     post(other, DRAFT, **theirs | {"intro": "The owner's intro", "action": "save"})
@@ -254,7 +254,7 @@ def test_two_editors_on_different_texts_do_not_disturb_each_other(room: Site) ->
     assert (stored.intro, stored.subject) == ("The owner's intro", "The editor's subject")
 
 
-def test_a_text_that_is_too_long_is_told_and_kept_in_the_form(room: Site) -> None:
+def test_a_text_that_is_too_long_is_reported_and_kept_in_the_form(room: Site) -> None:
     editor = signed_in(room)
     answer = post(
         editor, DRAFT, **draft_form(editor) | {"intro": "x" * 20_001, "subject": "Fine", "action": "save"}
@@ -266,7 +266,7 @@ def test_a_text_that_is_too_long_is_told_and_kept_in_the_form(room: Site) -> Non
     assert 'value="Fine"' in page
 
 
-def test_markdown_is_shown_as_it_will_look_and_nothing_of_it_runs(room: Site) -> None:
+def test_markdown_is_previewed_and_its_scripts_never_run(room: Site) -> None:
     editor = signed_in(room)
     hostile = "A *good* week <script>alert(1)</script> [x](javascript:alert(1))"
     page = post(editor, DRAFT, **draft_form(editor) | {"intro": hostile, "action": "save"}).get_data(
@@ -278,7 +278,7 @@ def test_markdown_is_shown_as_it_will_look_and_nothing_of_it_runs(room: Site) ->
     assert "style=" not in page
 
 
-def test_the_words_of_an_ended_session_are_given_back(room: Site) -> None:
+def test_texts_submitted_after_the_session_ended_are_returned(room: Site) -> None:
     editor = signed_in(room)
     typed = draft_form(editor) | {"intro": "An hour of work", "action": "save"}
     post(editor, "/desk/end-sessions", page="/desk/")
@@ -289,7 +289,7 @@ def test_the_words_of_an_ended_session_are_given_back(room: Site) -> None:
     assert "An hour of work" in answer.get_data(as_text=True)
 
 
-def test_each_pick_says_why_and_each_rejected_one_why_not(room: Site) -> None:
+def test_every_pick_and_every_rejected_comparison_shows_its_reason(room: Site) -> None:
     page = get(signed_in(room, "viewer"), DRAFT)
     for pick in load_picks(room):
         assert str(escape(pick.reason)) in page
@@ -299,7 +299,7 @@ def test_each_pick_says_why_and_each_rejected_one_why_not(room: Site) -> None:
     assert all(str(escape(reason)) in page for reason in reasons)
 
 
-def test_words_that_come_after_the_freeze_are_given_back(room: Site) -> None:
+def test_texts_submitted_after_sending_started_are_returned(room: Site) -> None:
     editor = signed_in(room)
     begun = draft_form(editor)
     with room.db.begin() as session:

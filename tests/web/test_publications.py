@@ -40,7 +40,7 @@ def two(sqlite: Database, tmp_path: Path) -> Site:
 PAGES = ("/", "/issues", "/issues/41", "/issues.atom", "/comparisons", "/comparisons/parsnip-vs-lantern-db")
 
 
-def test_the_second_publication_has_every_page_and_none_of_them_leads_astray(two: Site) -> None:
+def test_the_second_publication_has_every_page_and_its_links_stay_within_it(two: Site) -> None:
     client = two.app.test_client()
     for path in PAGES:
         answer = client.get(f"/p/parsers{path}")
@@ -53,7 +53,7 @@ def test_the_second_publication_has_every_page_and_none_of_them_leads_astray(two
             assert link.startswith(("/p/parsers/", "/static/", "/favicon")) or canonical, (path, link)
 
 
-def test_the_first_publication_stays_where_it_was(two: Site) -> None:
+def test_the_first_publication_keeps_its_addresses(two: Site) -> None:
     client = two.app.test_client()
     for path in PAGES:
         page, named = client.get(path).text, client.get(f"/p/ship-or-skip{path}").text
@@ -64,7 +64,7 @@ def test_the_first_publication_stays_where_it_was(two: Site) -> None:
     assert "/p/nobody" not in client.get("/p/nobody/issues").text
 
 
-def test_a_sign_up_is_for_the_publication_whose_form_it_was(two: Site) -> None:
+def test_a_sign_up_is_for_the_publication_whose_form_was_used(two: Site) -> None:
     client = two.app.test_client()
     answer = client.post("/p/parsers/subscribe", json={"address": "ada@example.org"})
     assert answer.status_code == 200
@@ -83,7 +83,7 @@ def test_the_pages_behind_a_reader_s_link_belong_to_their_publication(two: Site)
     assert 'href="/p/parsers/issues"' in page
 
 
-def test_a_mail_leads_to_the_pages_of_its_own_publication(two: Site) -> None:
+def test_a_mail_links_to_the_pages_of_its_own_publication(two: Site) -> None:
     with two.db.begin() as session:
         for slug, site in (("parsers", f"{BASE}/p/parsers"), ("ship-or-skip", BASE)):
             issue = drafting.draft_issue(session, publications.find(session, slug), utcnow(), actor="test")

@@ -1,4 +1,4 @@
-"""The reader's own pages: confirm, preferences, leave."""
+"""Readers' own pages: confirm, preferences and unsubscribe."""
 
 import html
 import re
@@ -45,7 +45,7 @@ def preferences_url(shop: Site, subscriber_id: int) -> str:
     return f"/preferences/{tokens.preferences_token(shop.signer, 1, subscriber_id)}"
 
 
-def test_only_the_button_confirms_and_the_first_press_welcomes(shop: Site) -> None:
+def test_only_the_button_confirms_and_the_first_click_sends_the_welcome(shop: Site) -> None:
     with shop.db.begin() as session:
         bob = create_subscriber(session, 1, "bob@example.org", status="pending")
     url = f"/confirm/{tokens.confirm_token(shop.signer, 1, bob, utcnow())}"
@@ -67,7 +67,7 @@ def test_only_the_button_confirms_and_the_first_press_welcomes(shop: Site) -> No
     assert "You are subscribed" in client.get(url).text
 
 
-def test_a_confirm_link_from_before_one_left_shows_no_button_that_would_refuse(shop: Site, ada: int) -> None:
+def test_a_confirm_link_from_before_unsubscribing_shows_no_button(shop: Site, ada: int) -> None:
     client = shop.app.test_client()
     url = f"/confirm/{tokens.confirm_token(shop.signer, 1, ada, utcnow())}"
     client.post(leave_url(shop, ada), data={"List-Unsubscribe": "One-Click"})
@@ -102,7 +102,7 @@ def test_an_old_confirm_link_says_what_to_do(shop: Site) -> None:
         ("", ""),
     ],
 )
-def test_one_click_leaves_at_once_to_the_letter_of_rfc_8058(
+def test_one_click_unsubscribes_at_once_as_rfc_8058_demands(
     shop: Site, ada: int, body: str, kind: str
 ) -> None:
     url = leave_url(shop, ada)
@@ -124,7 +124,7 @@ def test_one_click_leaves_at_once_to_the_letter_of_rfc_8058(
         assert [event.kind for event in session.scalars(select(ConsentEvent))] == ["left"]
 
 
-def test_a_slash_too_many_is_no_redirect(shop: Site, ada: int) -> None:
+def test_a_trailing_slash_does_not_redirect(shop: Site, ada: int) -> None:
     answer = shop.app.test_client().post(
         leave_url(shop, ada) + "/", data=ONE_CLICK, content_type="application/x-www-form-urlencoded"
     )
@@ -132,7 +132,7 @@ def test_a_slash_too_many_is_no_redirect(shop: Site, ada: int) -> None:
     assert status(shop, ada) == "left"
 
 
-def test_one_click_for_a_reader_who_is_long_gone_is_still_fine(shop: Site) -> None:
+def test_one_click_for_an_unknown_reader_still_succeeds(shop: Site) -> None:
     answer = shop.app.test_client().post(leave_url(shop, 4711), data={"List-Unsubscribe": "One-Click"})
     assert answer.status_code == 200
 
@@ -156,13 +156,15 @@ def test_a_forged_token_is_not_found_and_changes_nothing(shop: Site, ada: int, k
     assert status(shop, ada) == "active"
 
 
-def test_a_token_of_one_page_opens_no_other(shop: Site, ada: int) -> None:
+def test_a_token_works_only_on_its_own_page(shop: Site, ada: int) -> None:
     token = preferences_url(shop, ada).rpartition("/")[2]
     assert shop.app.test_client().post(f"/unsubscribe/{token}").status_code == 404
     assert status(shop, ada) == "active"
 
 
-def test_the_page_leaves_with_one_button_and_takes_it_back(shop: Site, ada: int) -> None:
+def test_the_unsubscribe_page_unsubscribes_and_resubscribes_with_one_button_each(
+    shop: Site, ada: int
+) -> None:
     client, url = shop.app.test_client(), leave_url(shop, ada)
     asked = client.get(url)
     assert "ada@" not in asked.text
@@ -181,7 +183,9 @@ def test_the_page_leaves_with_one_button_and_takes_it_back(shop: Site, ada: int)
 
 
 @pytest.mark.parametrize("page", ["unsubscribe", "preferences"])
-def test_the_words_beside_each_button_are_kept_with_its_press(shop: Site, ada: int, page: str) -> None:
+def test_the_text_beside_each_button_is_stored_with_the_consent_event(
+    shop: Site, ada: int, page: str
+) -> None:
     client = shop.app.test_client()
     url = leave_url(shop, ada) if page == "unsubscribe" else preferences_url(shop, ada)
     shown = [client.get(url).text, client.post(url, data={"action": "unsubscribe"}).text]
@@ -194,7 +198,7 @@ def test_the_words_beside_each_button_are_kept_with_its_press(shop: Site, ada: i
         assert words in html.unescape(text)
 
 
-def test_after_thirty_days_the_way_back_is_the_front_page(shop: Site, ada: int) -> None:
+def test_after_thirty_days_resubscribing_takes_a_new_sign_up(shop: Site, ada: int) -> None:
     with shop.db.begin() as session:
         unsubscribe.unsubscribe(session, 1, ada, source="page", now=utcnow() - unsubscribe.UNDO_FOR)
     for url in (leave_url(shop, ada), preferences_url(shop, ada)):
@@ -220,7 +224,7 @@ def test_the_links_of_an_erased_reader_say_so_and_do_nothing(shop: Site, ada: in
     assert shop.count_rows() == before
 
 
-def test_leaving_again_after_an_undo_counts_once_more(shop: Site, ada: int) -> None:
+def test_unsubscribing_again_after_resubscribing_is_counted_again(shop: Site, ada: int) -> None:
     client, url = shop.app.test_client(), leave_url(shop, ada)
     for action in ("unsubscribe", "resubscribe", "unsubscribe"):
         assert client.post(url, data={"action": action}).status_code == 200
@@ -228,7 +232,7 @@ def test_leaving_again_after_an_undo_counts_once_more(shop: Site, ada: int) -> N
         assert session.scalars(select(Unsubscribe.undone_at)).one() is None
 
 
-def test_a_pause_is_offered_beside_leaving_and_ends_by_itself(shop: Site, ada: int) -> None:
+def test_pausing_is_offered_beside_unsubscribing_and_ends_by_itself(shop: Site, ada: int) -> None:
     client, url = shop.app.test_client(), leave_url(shop, ada)
     assert 'value="4"' in client.get(url).text
     page = client.post(url, data={"action": "pause", "weeks": "4"})
@@ -239,7 +243,7 @@ def test_a_pause_is_offered_beside_leaving_and_ends_by_itself(shop: Site, ada: i
     assert timedelta(days=27) < until - utcnow() <= timedelta(days=28)
 
 
-def test_preferences_pause_resume_leave_and_come_back(shop: Site, ada: int) -> None:
+def test_preferences_can_pause_resume_unsubscribe_and_resubscribe(shop: Site, ada: int) -> None:
     client, url = shop.app.test_client(), preferences_url(shop, ada)
     assert "ada@" not in client.get(url).text
     assert "paused until" in client.post(url, data={"action": "pause", "weeks": "2"}).text
@@ -253,13 +257,13 @@ def test_preferences_pause_resume_leave_and_come_back(shop: Site, ada: int) -> N
 @pytest.mark.parametrize(
     "sent", [{"action": "explode"}, {"action": "pause"}, {"action": "pause", "weeks": "999999999"}]
 )
-def test_a_button_that_is_not_there_is_refused(shop: Site, ada: int, sent: dict[str, str]) -> None:
+def test_an_unknown_action_is_refused(shop: Site, ada: int, sent: dict[str, str]) -> None:
     assert shop.app.test_client().post(preferences_url(shop, ada), data=sent).status_code == 400
     assert shop.app.test_client().post(leave_url(shop, ada), data=sent).status_code == 400
     assert status(shop, ada) == "active"
 
 
-def test_a_link_of_a_test_mail_is_met_kindly_and_does_nothing(shop: Site) -> None:
+def test_a_link_from_a_test_mail_explains_itself_and_does_nothing(shop: Site) -> None:
     client, before = shop.app.test_client(), shop.count_rows()
     confirm = f"/confirm/{tokens.confirm_token(shop.signer, 1, 0, utcnow())}"
     for url in (confirm, leave_url(shop, 0), preferences_url(shop, 0)):
@@ -269,19 +273,19 @@ def test_a_link_of_a_test_mail_is_met_kindly_and_does_nothing(shop: Site) -> Non
     assert shop.count_rows() == before
 
 
-def test_a_reader_page_is_told_to_nobody(shop: Site, ada: int) -> None:
+def test_a_reader_page_sends_no_referrer_and_is_not_cached(shop: Site, ada: int) -> None:
     for url in (leave_url(shop, ada), preferences_url(shop, ada), "/unsubscribe/forged"):
         headers = shop.app.test_client().get(url).headers
         assert headers["Referrer-Policy"] == "no-referrer"
         assert headers["Cache-Control"] == "no-store"
 
 
-def test_a_body_of_megabytes_is_not_read(shop: Site, ada: int) -> None:
+def test_an_oversized_body_is_refused(shop: Site, ada: int) -> None:
     answer = shop.app.test_client().post(leave_url(shop, ada), data={"action": "x" * 100_000})
     assert answer.status_code == 413
 
 
-def test_why_is_asked_only_after_leaving_and_one_press_answers(shop: Site, ada: int) -> None:
+def test_the_reason_is_asked_only_after_unsubscribing_and_takes_one_click(shop: Site, ada: int) -> None:
     client, url = shop.app.test_client(), leave_url(shop, ada)
     assert "Mind telling us why?" not in client.get(url).text
     client.post(url, data={"action": "reason", "reason": "often"})
@@ -302,7 +306,7 @@ def test_why_is_asked_only_after_leaving_and_one_press_answers(shop: Site, ada: 
     assert reason(shop, ada) is None
 
 
-def test_one_click_is_never_asked_anything(shop: Site, ada: int) -> None:
+def test_one_click_is_never_asked_for_a_reason(shop: Site, ada: int) -> None:
     client, url = shop.app.test_client(), leave_url(shop, ada)
     answer = client.post(url, data={"List-Unsubscribe": "One-Click", "reason": "often"})
     assert answer.text == "You are unsubscribed.\n"

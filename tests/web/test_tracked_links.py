@@ -1,4 +1,4 @@
-"""The tracked link."""
+"""Tracked links: they redirect, and count clicks."""
 
 import time
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ def follow(shop: Site, url: str, headers: Mapping[str, str] = BROWSER) -> TestRe
     return answer
 
 
-def test_a_click_leads_on_and_is_counted(shop: Site, url: str) -> None:
+def test_a_click_redirects_and_is_counted(shop: Site, url: str) -> None:
     answer = follow(shop, url)
     assert answer.status_code == 302
     assert answer.headers["Location"] == f"{BASE}/comparisons/parsnip-vs-lantern-db"
@@ -49,7 +49,7 @@ def test_a_click_leads_on_and_is_counted(shop: Site, url: str) -> None:
     assert clicks(shop) == [False]
 
 
-def test_a_head_leads_on_and_counts_nothing(shop: Site, url: str) -> None:
+def test_a_head_request_redirects_and_is_not_counted(shop: Site, url: str) -> None:
     assert shop.app.test_client().head(url).status_code == 302
     assert clicks(shop) == []
 
@@ -64,12 +64,14 @@ def test_a_head_leads_on_and_counts_nothing(shop: Site, url: str) -> None:
         BROWSER | {"Sec-Purpose": "prefetch;prerender"},
     ],
 )
-def test_a_request_that_gives_itself_away_is_a_machine(shop: Site, url: str, headers: dict[str, str]) -> None:
+def test_a_request_that_identifies_itself_as_a_bot_is_recorded_as_one(
+    shop: Site, url: str, headers: dict[str, str]
+) -> None:
     follow(shop, url, {"User-Agent": ""} | headers)
     assert clicks(shop) == [True]
 
 
-def test_the_reader_gets_there_even_if_nothing_can_be_counted(shop: Site, url: str) -> None:
+def test_the_redirect_works_even_if_the_click_cannot_be_counted(shop: Site, url: str) -> None:
     def broken(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
         if statement.startswith("INSERT INTO click"):
             raise OperationalError(statement, None, Exception("disk full"))
@@ -80,32 +82,32 @@ def test_the_reader_gets_there_even_if_nothing_can_be_counted(shop: Site, url: s
     assert clicks(shop) == []
 
 
-def test_a_link_of_a_mail_to_nobody_leads_on_uncounted(shop: Site) -> None:
+def test_a_link_from_a_test_mail_redirects_and_is_not_counted(shop: Site) -> None:
     assert follow(shop, f"/go/{click_token(shop.signer, 1, 0, 0)}").status_code == 302
     assert clicks(shop) == []
 
 
-def test_no_url_in_a_query_is_followed(shop: Site, url: str) -> None:
+def test_a_url_in_the_query_is_never_followed(shop: Site, url: str) -> None:
     answer = shop.app.test_client().get(
         url + "?url=https://evil.example/&next=//evil.example", headers=BROWSER
     )
     assert answer.headers["Location"].startswith(BASE)
 
 
-def test_a_forged_or_dead_link_is_not_found(shop: Site) -> None:
+def test_a_forged_or_unknown_link_is_not_found(shop: Site) -> None:
     client = shop.app.test_client()
     for token in ("x", click_token(shop.signer, 1, 999, 1), click_token(shop.signer, 77, 0, 1)):
         assert client.get(f"/go/{token}").status_code == 404
 
 
-def test_a_reader_whose_row_is_gone_still_gets_there(shop: Site) -> None:
+def test_the_link_of_an_erased_reader_still_redirects(shop: Site) -> None:
     answer = follow(shop, f"/go/{click_token(shop.signer, 1, 0, 987654)}")
     assert answer.status_code == 302
     with shop.db.read() as session:
         assert session.scalar(text("SELECT count(*) FROM click")) == 0
 
 
-def test_the_reader_is_sent_on_before_the_click_is_counted(shop: Site, url: str) -> None:
+def test_the_redirect_is_sent_before_the_click_is_counted(shop: Site, url: str) -> None:
     answer = shop.app.test_client().get(url, headers=BROWSER)
     assert answer.status_code == 302
     assert clicks(shop) == []
@@ -113,7 +115,7 @@ def test_the_reader_is_sent_on_before_the_click_is_counted(shop: Site, url: str)
     assert clicks(shop) == [False]
 
 
-def test_a_writer_who_holds_the_lock_is_waited_for_a_little_and_no_longer(
+def test_counting_waits_only_briefly_for_a_locked_database(
     sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracked_links, "LOCK_TIMEOUT_SECONDS", 0.2)

@@ -1,4 +1,4 @@
-"""The front page, its form and the sign-up."""
+"""The front page and its sign-up form."""
 
 import html
 import re
@@ -31,7 +31,7 @@ def letters(shop: Site) -> list[str]:
         return list(session.scalars(select(Letter.kind).order_by(Letter.id)))
 
 
-def test_a_sign_up_posts_one_letter_keeps_the_words_and_nudges(shop: Site) -> None:
+def test_a_sign_up_queues_one_letter_stores_the_consent_text_and_wakes_a_worker(shop: Site) -> None:
     page = shop.app.test_client().post("/subscribe", data=form(shop, "Ada@Example.org"))
     assert page.status_code == 200
     assert "Check your inbox" in page.text
@@ -44,7 +44,7 @@ def test_a_sign_up_posts_one_letter_keeps_the_words_and_nudges(shop: Site) -> No
     assert words in html.unescape(shop.app.test_client().get("/").text)
 
 
-def test_the_answer_is_the_same_for_every_kind_of_address(shop: Site) -> None:
+def test_the_response_is_the_same_for_every_address(shop: Site) -> None:
     with shop.db.begin() as session:
         create_subscriber(session, 1, "known@example.org")
         left = create_subscriber(session, 1, "left@example.org", status="left")
@@ -66,7 +66,7 @@ def test_the_answer_is_the_same_for_every_kind_of_address(shop: Site) -> None:
     assert len({tuple(sorted(page.headers.keys())) for page in pages}) == 1
 
 
-def test_a_program_signs_up_with_json(shop: Site) -> None:
+def test_an_api_client_signs_up_with_json(shop: Site) -> None:
     answer = shop.app.test_client().post("/subscribe", json={"address": "ada@example.org"})
     assert (answer.status_code, answer.get_json()["status"]) == (200, "ok")
     assert letters(shop) == ["confirm"]
@@ -75,7 +75,7 @@ def test_a_program_signs_up_with_json(shop: Site) -> None:
         assert (event.source, event.wording_id) == ("json", None)  # nobody knows what the program showed
 
 
-def test_a_worker_is_nudged_whether_or_not_there_is_a_letter(shop: Site) -> None:
+def test_a_worker_is_woken_whether_or_not_there_is_a_letter(shop: Site) -> None:
     for _ in range(3):
         shop.app.test_client().post("/subscribe", data=form(shop, "ada@example.org"))
     assert letters(shop) == ["confirm"]
@@ -83,7 +83,7 @@ def test_a_worker_is_nudged_whether_or_not_there_is_a_letter(shop: Site) -> None
 
 
 @pytest.mark.parametrize("body", [[], "text", {"address": 5}, {"address": ["a@example.org"]}, {}])
-def test_json_that_makes_no_sense_is_told_so_in_json(shop: Site, body: object) -> None:
+def test_invalid_json_is_refused_in_json(shop: Site, body: object) -> None:
     answer = shop.app.test_client().post("/subscribe", json=body)
     assert (answer.status_code, answer.get_json()["status"]) == (400, "error")
     assert letters(shop) == []
@@ -92,7 +92,7 @@ def test_json_that_makes_no_sense_is_told_so_in_json(shop: Site, body: object) -
 @pytest.mark.parametrize(
     "address", ["", "   ", "no at sign", "a@b", "x" * 300 + "@example.org", "abuse@example.org"]
 )
-def test_a_bad_address_comes_back_with_its_reason_tied_to_the_field(shop: Site, address: str) -> None:
+def test_an_invalid_address_is_shown_again_with_the_reason_beside_the_field(shop: Site, address: str) -> None:
     page = shop.app.test_client().post("/subscribe", data=form(shop, address))
     assert page.status_code == 400
     assert 'aria-invalid="true"' in page.text
@@ -101,19 +101,19 @@ def test_a_bad_address_comes_back_with_its_reason_tied_to_the_field(shop: Site, 
     assert letters(shop) == []
 
 
-def test_what_was_typed_stays_and_comes_back_as_text(shop: Site) -> None:
+def test_what_was_typed_is_kept_and_escaped(shop: Site) -> None:
     page = shop.app.test_client().post("/subscribe", data=form(shop, '"><script>alert(1)</script>'))
     assert "<script" not in page.text
     assert "&gt;&lt;script&gt;" in page.text
 
 
-def test_a_likely_slip_is_named(shop: Site) -> None:
+def test_a_likely_typo_is_pointed_out(shop: Site) -> None:
     page = shop.app.test_client().post("/subscribe", data=form(shop, "ada@gmial.com"))
     assert "Did you mean <strong>ada@gmail.com</strong>?" in page.text
     assert letters(shop) == ["confirm"]  # it may be right as it is
 
 
-def test_a_robot_that_fills_in_everything_gets_the_same_answer_and_no_letter(shop: Site) -> None:
+def test_a_bot_that_fills_in_the_honeypot_gets_the_same_response_and_no_letter(shop: Site) -> None:
     client = shop.app.test_client()
     real = client.post("/subscribe", data=form(shop, "ada@example.org"))
     robot = client.post("/subscribe", data=form(shop, "bob@example.org", website="https://spam.example"))
@@ -121,7 +121,7 @@ def test_a_robot_that_fills_in_everything_gets_the_same_answer_and_no_letter(sho
     assert letters(shop) == ["confirm"]
 
 
-def test_a_form_that_is_not_ours_or_too_fast_or_too_old_is_shown_again(shop: Site) -> None:
+def test_a_form_that_is_forged_too_fast_or_too_old_is_shown_again(shop: Site) -> None:
     client = shop.app.test_client()
     fast = {"address": "ada@example.org", "form": signup.form_token(shop.signer, utcnow())}
     for sent in ({"address": "ada@example.org"}, fast, fast | {"form": "forged"}):
@@ -131,7 +131,7 @@ def test_a_form_that_is_not_ours_or_too_fast_or_too_old_is_shown_again(shop: Sit
     assert letters(shop) == []
 
 
-def test_many_sign_ups_from_one_network_are_stopped_without_a_word_about_anybody(shop: Site) -> None:
+def test_too_many_sign_ups_from_one_network_are_refused_without_revealing_subscribers(shop: Site) -> None:
     client = shop.app.test_client()
     pages = [client.post("/subscribe", data=form(shop, f"reader{n}@example.org")) for n in range(25)]
     assert [page.status_code for page in pages] == [200] * 20 + [429] * 5
@@ -139,7 +139,7 @@ def test_many_sign_ups_from_one_network_are_stopped_without_a_word_about_anybody
     assert len(letters(shop)) == 20
 
 
-def test_a_proxy_that_is_trusted_says_who_asks_and_nobody_else_can(shop: Site) -> None:
+def test_only_a_trusted_proxy_sets_the_client_address(shop: Site) -> None:
     def ask(peer: str, forwarded: str, n: int) -> int:
         return (
             shop.app.test_client()
@@ -174,7 +174,7 @@ def test_a_proxy_that_is_trusted_says_who_asks_and_nobody_else_can(shop: Site) -
         ("8.8.8.8", "9.9.9.9", "8.8.8.8"),
     ],
 )
-def test_the_visitor_is_who_the_nearest_trusted_proxy_saw(
+def test_the_client_address_is_the_one_the_nearest_trusted_proxy_saw(
     shop: Site, peer: str, forwarded: str, visitor: str
 ) -> None:
     headers = {"X-Forwarded-For": forwarded} if forwarded else {}
@@ -182,7 +182,7 @@ def test_the_visitor_is_who_the_nearest_trusted_proxy_saw(
         assert request_limits.client_address() == visitor
 
 
-def test_a_proxy_on_a_unix_socket_says_who_asks_too(shop: Site) -> None:
+def test_a_proxy_on_a_unix_socket_sets_the_client_address(shop: Site) -> None:
     client = shop.app.test_client()
     asks = {"environ_base": {"REMOTE_ADDR": ""}, "headers": {"X-Forwarded-For": "9.9.9.9"}}
     codes = [
@@ -222,7 +222,7 @@ def test_a_sign_up_stays_pending_until_it_is_confirmed(shop: Site) -> None:
         ("", "Ship or Skip"),
     ],
 )
-def test_the_foot_names_the_publisher_once(shop: Site, address: str, shown: str) -> None:
+def test_the_footer_names_the_publisher_once(shop: Site, address: str, shown: str) -> None:
     with shop.db.begin() as session:
         publications.find(session).postal_address = address
     page = shop.app.test_client().get("/").get_data(as_text=True)

@@ -1,4 +1,4 @@
-"""With several publications every page, form and link says which one it is about."""
+"""With several publications, every page, form and link names its publication."""
 
 import re
 from pathlib import Path
@@ -25,7 +25,7 @@ def two(sqlite: Database, tmp_path: Path) -> Site:
     return made
 
 
-def test_one_publication_is_never_named(sqlite: Database, tmp_path: Path) -> None:
+def test_a_single_publication_is_not_named(sqlite: Database, tmp_path: Path) -> None:
     editor = signed_in(make_desk(sqlite, tmp_path))
     assert "Switch<span" not in get(editor, "/desk/")
     found = re.search(r'/desk/comparisons/(?!new)[^"/?#]+', get(editor, "/desk/comparisons"))
@@ -34,7 +34,7 @@ def test_one_publication_is_never_named(sqlite: Database, tmp_path: Path) -> Non
         assert "publication=" not in get(editor, path), path
 
 
-def test_the_switcher_puts_another_publication_on_the_desk(two: Site) -> None:
+def test_the_switcher_changes_the_current_publication(two: Site) -> None:
     editor = signed_in(two)
     assert "Only parsers" not in get(editor, "/desk/")
     page = post(editor, "/desk/publication", page="/desk/", slug="daily-parsers").get_data(as_text=True)
@@ -54,7 +54,7 @@ def test_every_link_and_form_of_the_desk_carries_the_publication(two: Site) -> N
             assert "publication=daily-parsers" in url, (path, url)
 
 
-def test_a_form_of_one_tab_is_not_about_what_another_tab_chose(two: Site) -> None:
+def test_a_form_keeps_its_publication_when_another_tab_switches(two: Site) -> None:
     editor = signed_in(two)
     first = "/desk/issues/1?publication=ship-or-skip"
     fields = draft_form(editor, first) | {"subject": "Written in the first tab", "action": "save"}
@@ -68,7 +68,7 @@ def test_a_form_of_one_tab_is_not_about_what_another_tab_chose(two: Site) -> Non
     assert words == {"ship-or-skip": "Written in the first tab", "daily-parsers": "Only parsers"}
 
 
-def test_a_form_that_only_looks_keeps_the_publication() -> None:
+def test_every_get_form_keeps_the_publication() -> None:
     folder = Path(__file__).parents[3] / "src/digest/web/templates/desk"
     found = []
     for template in folder.rglob("*.html"):
@@ -80,12 +80,12 @@ def test_a_form_that_only_looks_keeps_the_publication() -> None:
     assert "comparisons.html" in found
 
 
-def test_looking_at_another_publication_changes_nothing(two: Site) -> None:
+def test_viewing_another_publication_changes_nothing(two: Site) -> None:
     editor, before = signed_in(two), two.count_rows()
     get(editor, "/desk/?publication=daily-parsers")
     assert "Only parsers" not in get(editor, "/desk/")
     assert two.count_rows() == before
 
 
-def test_a_publication_that_there_is_not_is_no_page(two: Site) -> None:
+def test_an_unknown_publication_is_not_found(two: Site) -> None:
     get(signed_in(two), "/desk/?publication=weekly-lies", 404)
