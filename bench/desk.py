@@ -1,6 +1,6 @@
-"""How long a page of the desk takes: every page that can be reached by links, with a publication that is years old.
+"""Measures how long each desk page takes, following every link of a publication that is years old.
 
-100,000 readers, 5,000 comparisons, 200 issues that were sent, one of them with a row for every reader, and a draft.
+It has 100,000 readers, 5,000 comparisons, 200 sent issues, an issue half-way through sending, and a draft.
 """
 
 import re
@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from flask.testing import FlaskClient
 from sqlalchemy import text
+from tests.delivery.factories import BASE
 from tests.web.desk.clients import make_desk, signed_in
 from tests.web.factories import create_sent_issue
 
@@ -31,6 +32,7 @@ from digest.delivery.release import freeze
 from digest.editorial.drafts import drafting
 from digest.editorial.models import Issue, State
 from digest.publications import publications
+from digest.signing import Signer
 
 ISSUES, COMPARISONS = 200, 5_000
 PAGES_OF_A_KIND, TIMES = 3, 7
@@ -72,13 +74,13 @@ def _filled(db: Database, readers: int) -> Iterator[FlaskClient]:
         yield signed_in(room, "owner")
 
 
-def _mailed(db: Database, signer: stock.Signer, readers: int) -> None:
+def _mailed(db: Database, signer: Signer, readers: int) -> None:
     """Issue 1 on its way to everybody, half of it gone, and a new draft."""
     with db.begin() as session:
         issue = session.query(Issue).filter(Issue.number == 1).one()
         issue.state, issue.send_at = State.SCHEDULED, utcnow()
         session.flush()
-        freeze.freeze(session, issue, signer=signer, base_url=stock.BASE, now=utcnow())
+        freeze.freeze(session, issue, signer=signer, base_url=BASE, now=utcnow())
         number = issue.id
     write_audience(db, number)
     looking.half(db, number, readers)
@@ -119,7 +121,7 @@ def _look(editor: FlaskClient, path: str) -> tuple[str, list[float]]:
     seconds, page = [], ""
     for _ in range(TIMES):
         begun = time.monotonic()
-        answer = editor.get(path, base_url=stock.BASE)
+        answer = editor.get(path, base_url=BASE)
         page = answer.get_data(as_text=True) if answer.mimetype == "text/html" else ""
         seconds.append(time.monotonic() - begun)
         answer.close()

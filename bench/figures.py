@@ -236,10 +236,14 @@ def _sent(
     return found
 
 
+def _start(command: list[str]) -> subprocess.Popen[str]:
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=HERE.parent)
+
+
 def _together(command: list[str], workers: int) -> dict[str, float]:
     with ExitStack() as stack:
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": HERE.parent}
-        crew = [stack.enter_context(subprocess.Popen(command, **pipes)) for _ in range(workers)]
+        crew = [stack.enter_context(_start(command)) for _ in range(workers)]
         for one in crew:
             one.stdout.readline()
         begun = time.monotonic()

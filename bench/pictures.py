@@ -1,6 +1,7 @@
-"""`make screenshots`: runs a demo of its own and takes the pictures of docs/pictures from it with Chromium.
+"""Take the screenshots in docs/pictures from a demo with Chromium (`make screenshots`).
 
-Names are place-width-scheme. What no run of a demo shows by itself (a letter, an issue on its way) is not taken anew.
+Files are named page-width-scheme. Pictures of what a demo
+does not show by itself (such as a confirmation mail) stay as they are.
 """
 
 import base64
@@ -14,6 +15,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -22,8 +24,8 @@ from digest.config import free_port
 HERE = Path(__file__).parent.parent
 FOLDER = HERE / "docs" / "pictures"
 HEIGHT, MOST = 900, 2200
-ONLY = sys.argv[1:]  # names of pages of the desk; none: everything
-PLACES = {  # name: where, widths, schemes, whether an editor is signed in
+ONLY = sys.argv[1:]  # names of desk pages; without names, everything
+PLACES = {  # name: path, widths, color schemes, whether an editor is signed in
     "site-front": ("/", (360, 1280), ("light", "dark"), False),
     "site-comparisons": ("/comparisons", (1280,), ("dark",), False),
     "site-comparison": ("first comparison", (1280,), ("light",), False),
@@ -31,29 +33,35 @@ PLACES = {  # name: where, widths, schemes, whether an editor is signed in
 }
 
 SIGN_IN, HELD = "/desk/sign-in", "held"
-DESK = {  # name: (where, what one does there); what begins with "first" is the first link of that kind
-    "sign-in": (SIGN_IN, "Sign in with a link by mail"),
-    "set-up": ("/desk/setup", "The first time: from an empty install to a first draft"),
-    "front": ("/desk/", "What is open, what went out, and the one thing to do next"),
-    "calendar": ("/desk/calendar", "What went out and what will; skip a week"),
-    "draft": ("/desk/issues/2", "The draft: picks with reasons and rivals, words, checks"),
-    "versions": ("/desk/issues/2/versions", "Every edit, and the way back"),
-    "preview": ("/desk/issues/2/preview", "The mail itself, through anybody's eyes"),
-    "schedule": ("/desk/issues/2/schedule", "When, to how many, for how long: one sentence"),
-    "watch": (HELD, "The hold, and then the numbers as they come"),
-    "report": ("/desk/issues/1/report", "What became of an issue, beside the last twelve"),
-    "deliveries": ("/desk/issues/1/deliveries", "Who got it, when, and what the provider said"),
-    "audience": ("/desk/audience", "A year of readers"),
-    "subscribers": ("/desk/subscribers", "Find a reader"),
-    "subscriber": ("first /desk/subscribers /desk/subscribers/", "One reader, whole"),
-    "comparisons": ("/desk/comparisons", "Browse, bring in, write"),
-    "comparison": ("first /desk/comparisons /desk/comparisons/", "Both tools, all quotes, every version"),
-    "writing": ("/desk/comparisons/new", "Write a comparison by hand"),
-    "tool": ("first tool /desk/tools/", "A tool's verdicts over time"),
-    "people": ("/desk/team", "Who comes in, and as what"),
-    "account": ("/desk/account", "Second factors and sessions"),
-    "log": ("/desk/audit-log", "Who did what to what"),
-    "settings": ("/desk/settings", "The publication"),
+DESK = {  # name: (path, heading in the gallery); "first" means the first link of that kind
+    "sign-in": (SIGN_IN, "Sign in with an emailed link"),
+    "set-up": ("/desk/setup", "Set up: from an empty installation to the first draft"),
+    "overview": ("/desk/", "Overview: open issues, sent issues and the next step"),
+    "calendar": ("/desk/calendar", "Calendar: sent and planned issues; skip a date"),
+    "draft": ("/desk/issues/2", "Draft: picks with reasons and alternatives, texts, checks"),
+    "versions": ("/desk/issues/2/versions", "Versions: every edit, and restoring one"),
+    "preview": ("/desk/issues/2/preview", "Preview: the email as any reader sees it"),
+    "schedule": ("/desk/issues/2/schedule", "Schedule: when, to how many readers, and for how long"),
+    "progress": (HELD, "Progress: the cancel window, then live numbers"),
+    "report": ("/desk/issues/1/report", "Report: an issue's results beside the last twelve"),
+    "deliveries": (
+        "/desk/issues/1/deliveries",
+        "Deliveries: recipients, times and the mail server's replies",
+    ),
+    "audience": ("/desk/audience", "Audience: a year of readers"),
+    "subscribers": ("/desk/subscribers", "Subscribers: search"),
+    "subscriber": ("first /desk/subscribers /desk/subscribers/", "Subscriber: everything about one reader"),
+    "comparisons": ("/desk/comparisons", "Comparisons: browse, import, write"),
+    "comparison": (
+        "first /desk/comparisons /desk/comparisons/",
+        "Comparison: both tools, all quotes, every version",
+    ),
+    "comparison-form": ("/desk/comparisons/new", "Write a comparison"),
+    "tool": ("first tool /desk/tools/", "Tool: its verdicts over time"),
+    "team": ("/desk/team", "Team: users and their roles"),
+    "account": ("/desk/account", "Account: two-factor authentication and sessions"),
+    "audit-log": ("/desk/audit-log", "Audit log: who changed what, and when"),
+    "settings": ("/desk/settings", "Settings: the publication"),
 }
 
 
@@ -74,11 +82,11 @@ def main() -> int:
 
 
 def _desk(browser: Browser, site: str, link: str) -> None:
-    """Every page of the desk on a phone and on a desk, by day and by night, and the page that shows them all."""
+    """Every desk page at phone and desktop width, light and dark, and the gallery of them all."""
     (FOLDER / "desk").mkdir(exist_ok=True)
     with _page(browser, 1280, "light", link) as page:
         _edit(page, site)
-    for name, (where, _) in sorted(DESK.items(), key=lambda one: one[1][0] == HELD):
+    for name, (where, _) in sorted(DESK.items(), key=lambda page: page[1][0] == HELD):
         if ONLY and name not in ONLY:
             continue
         for width in (360, 1280):
@@ -90,10 +98,10 @@ def _desk(browser: Browser, site: str, link: str) -> None:
 
 
 def _edit(page: Page, site: str) -> None:
-    """A draft for next week, with a few words of its editor's."""
+    """Draft next week's issue and write its introduction."""
     page.goto(f"{site}/desk/")
-    button = page.get_by_role("button", name="Draft an issue now")
-    if button.count():  # the clock may have been faster
+    button = page.get_by_role("button", name="Draft issue now")
+    if button.count():  # absent if the scheduler has already drafted it
         button.click()
     page.goto(f"{site}/desk/issues/2")
     page.locator("textarea[name=intro]").fill("A quiet week, and a **good** one: two verdicts surprised us.")
@@ -109,9 +117,9 @@ def _open(page: Page, site: str, where: str) -> None:
             for reason in page.locator("textarea[name^=reason], input[name^=reason]").all():
                 reason.fill("This is a demo.")
             page.get_by_role("button", name="Send now").click()
-        for _ in range(40):  # until the clock has frozen it
+        for _ in range(40):  # until the scheduler has frozen it
             page.goto(f"{site}/desk/issues/2")
-            if page.get_by_role("button", name="Take it back").count():
+            if page.get_by_role("button", name="Return to draft").count():
                 break
             page.wait_for_timeout(1000)
     elif first == "first":
@@ -137,26 +145,26 @@ def _gallery() -> Iterator[str]:
             f"![](desk/{name}-{width}-{scheme}.png)" for width in (360, 1280) for scheme in ("light", "dark")
         ]
         yield f"\n## {words}\n"
-        yield "| phone, day | phone, night | desk, day | desk, night |\n|---|---|---|---|"
+        yield "| phone, light | phone, dark | desktop, light | desktop, dark |\n|---|---|---|---|"
         yield f"| {' | '.join(shots)} |"
 
 
 @contextmanager
 def _demo() -> Iterator[tuple[str, str]]:
-    """(site, sign-in link) of a running demo."""
+    """Run a demo and yield (site, sign-in link)."""
     with tempfile.TemporaryDirectory(prefix="digest-pictures-", ignore_cleanup_errors=True) as home:
         command = [sys.executable, "-u", "-m", "digest.app", "demo", "--port", str(free_port())]
         with subprocess.Popen([*command, "--home", home], stdout=subprocess.PIPE, text=True) as process:
             try:
                 assert process.stdout is not None
-                said = ""
+                output = ""
                 for line in process.stdout:
-                    said += line
+                    output += line
                     if "Press Ctrl-C to stop" in line:
                         break
-                site, link = re.search(r"site +(\S+)/\n", said), re.search(r"desk +(\S+)", said)
+                site, link = re.search(r"site +(\S+)/\n", output), re.search(r"desk +(\S+)", output)
                 if site is None or link is None:
-                    raise SystemExit(f"the demo did not come up:\n{said}")
+                    raise SystemExit(f"the demo did not start:\n{output}")
                 yield site[1], link[1]
             finally:
                 process.terminate()
@@ -164,7 +172,7 @@ def _demo() -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def _page(browser: Browser, width: int, scheme: str, link: str | None) -> Iterator[Page]:
-    dark = "dark" if scheme == "dark" else "light"
+    dark: Literal["dark", "light"] = "dark" if scheme == "dark" else "light"
     context = browser.new_context(viewport={"width": width, "height": HEIGHT}, color_scheme=dark)
     page = context.new_page()
     try:
@@ -176,7 +184,7 @@ def _page(browser: Browser, width: int, scheme: str, link: str | None) -> Iterat
 
 
 def _sign_in(page: Page, link: str) -> None:
-    """With one link once; afterwards with its cookie, for a link works once."""
+    """Sign in with the link the first time and with its cookies afterwards, as a link works only once."""
     if _cookies:
         page.context.add_cookies(_cookies)  # type: ignore[arg-type]
         return
@@ -225,7 +233,7 @@ def _png(width: int, height: int, palette: bytes, dots: bytes) -> bytes:
     )
 
 
-# The browser knows how to read its picture: the 256 most used colours stay, the rest becomes the nearest of them.
+# Runs in the browser, which can decode a PNG: keeps the 256 most used colors, and maps others to the nearest of them.
 QUANTISE = """async (shot) => {
   const image = new Image(); image.src = 'data:image/png;base64,' + shot; await image.decode();
   const canvas = document.createElement('canvas'); canvas.width = image.width; canvas.height = image.height;

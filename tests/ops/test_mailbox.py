@@ -89,7 +89,7 @@ def test_a_thousand_mails_are_listed_by_page(maildir: Maildir, client: FlaskClie
     for _ in range(1_000):
         maildir.add(raw)
     page = client.get("/mailbox").text
-    assert "1,000 mails" in page
+    assert "1,000 emails" in page
     assert page.count("ana@example.org") == 50
     assert client.get("/mailbox?page=20").text.count("ana@example.org") == 50
     assert "No emails yet" in client.get("/mailbox?page=21").text

@@ -42,7 +42,7 @@ def test_what_is_no_rate_is_refused_in_one_line(tmp_path: Path, name: str, writt
 
 def test_the_doctor_looks_at_each_account() -> None:
     class Summary:
-        own_mailbox = False
+        is_embedded_mailbox = False
 
     with Relay() as good, Relay(Script(login="535 5.7.8 no")) as shut:
         relay = relay_from_url(f"{good.url}?name=first smtp://me:x@127.0.0.1:{shut.port}?name=second")
