@@ -47,7 +47,7 @@ def test_old_verdicts_are_only_worth_knowing(sqlite: Database) -> None:
     with sqlite.begin() as session:
         issue = factories.drafted(session, 2)
         check = found(session, issue, timedelta(days=70))["old verdict"]
-        assert (check.level, check.text.startswith("The verdict on Tool0 vs Tool1 is 7")) == (Level.NOTE, True)
+        assert (check.level, check.text.startswith("The verdict on Tool2 vs Tool3 is 7")) == (Level.NOTE, True)
 
 
 def test_a_preheader_that_says_nothing_is_told(sqlite: Database) -> None:

@@ -25,7 +25,7 @@ def test_a_waiver_holds_for_what_it_was_given_for_and_stands_in_the_history(db: 
             found.require_resolved(issue)
         (made,) = waivers.waive_findings(session, issue, [THIN], reason="a  quiet\nweek", now=NOW, user_id=me)
         assert waivers.waive_findings(session, issue, [THIN], reason="again", now=NOW, user_id=me) == []
-        passed = replace(found, waived=waivers.list_active(session, issue.id))
+        passed = replace(found, active_waivers=waivers.list_active(session, issue.id))
         passed.require_resolved(issue)
         ((check, waiver),) = passed.waived
         assert (check, waiver.waived_by, waiver.reason, waiver.waived_at) == (
@@ -34,11 +34,11 @@ def test_a_waiver_holds_for_what_it_was_given_for_and_stands_in_the_history(db: 
             "a quiet week",
             NOW,
         )
-        fewer = replace(passed, checks=(replace(THIN, text="This issue has 1 of at least 3 picks."),))
+        fewer = replace(passed, findings=(replace(THIN, text="This issue has 1 of at least 3 picks."),))
         assert fewer.open == list(fewer.findings)
         said = transitions.list_transitions(session, issue.id)[-1]
         assert (said.user_id, said.from_state, said.to_state) == (me, "draft", "draft")
-        assert "let pass: This issue has 2 of at least 3 picks. Because: a quiet week" in said.reason
+        assert "ignored a warning: This issue has 2 of at least 3 picks. Reason: a quiet week" in said.reason
         waivers.withdraw_waivers(session, issue, [made.id], now=NOW, user_id=me)
         assert waivers.list_active(session, issue.id) == {}
         with pytest.raises(NotFound):
@@ -54,7 +54,7 @@ def test_a_waiver_says_why_in_a_few_words(sqlite: Database, reason: str) -> None
 
 
 def test_what_blocks_is_never_let_pass(sqlite: Database) -> None:
-    with sqlite.begin() as session, pytest.raises(BadInput, match="cannot be waived"):
+    with sqlite.begin() as session, pytest.raises(BadInput, match="cannot be ignored"):
         blocks = replace(THIN, level=Level.BLOCKING)
         waivers.waive_findings(
             session, factories.drafted(session, 2), [blocks], reason="please", now=NOW, user_id=1
