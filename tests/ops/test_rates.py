@@ -47,5 +47,5 @@ def test_the_doctor_looks_at_each_account() -> None:
     with Relay() as good, Relay(Script(login="535 5.7.8 no")) as shut:
         relay = relay_from_url(f"{good.url}?name=first smtp://me:x@127.0.0.1:{shut.port}?name=second")
         found = _combine([_check_account(one, Summary()) for one in relay.accounts])
-        assert (found.state, "first" in found.summary, "535" in found.summary) == ("warn", True, True)
-        assert _combine([_check_account(relay.accounts[1], Summary())]).state == "bad"
+        assert (found.status, "first" in found.summary, "535" in found.summary) == ("warn", True, True)
+        assert _combine([_check_account(relay.accounts[1], Summary())]).status == "bad"
