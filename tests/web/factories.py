@@ -47,7 +47,7 @@ QUOTES = (
 
 @dataclass
 class Site:
-    """An app on a database, and everything it was made with."""
+    """An app, its database and its signer; `nudges` are the tasks it enqueued."""
 
     db: Database
     signer: Signer
@@ -55,13 +55,13 @@ class Site:
     nudges: list[str] = field(default_factory=list)
 
     def count_rows(self) -> dict[str, int]:
-        """How many rows each table holds."""
+        """The number of rows by table."""
         with self.db.read() as session:
             return {name: _count(session, name) for name in Base.metadata.tables}
 
 
 def make_site(db: Database, home: Path, base_url: str = BASE) -> Site:
-    """The whole app, with a limiter of its own."""
+    """The whole app, with its own rate limiter."""
     nudges: list[str] = []
     signer = Signer(KEYS)
     services = Services(
@@ -82,7 +82,7 @@ _MADE: dict[bool, Flask] = {}
 
 
 def _app(services: Services) -> Flask:
-    """An app of its own, but for routes and templates: to put all of them together takes longer than most tests."""
+    """A separate app that shares routes and templates: building those takes longer than most tests."""
     secure = services.base_url.startswith("https://")
     if secure not in _MADE:
         _MADE[secure] = make_app(services, secret_keys=KEYS, mailbox=False)
@@ -93,7 +93,7 @@ def _app(services: Services) -> Flask:
 
 
 def create_publication(session: Session, **fields: object) -> int:
-    """A publication; gives back its id."""
+    """Create a publication and return its id."""
     given = {
         "name": "Ship or Skip",
         "tagline": "Two tools, one panel, one verdict. Every Tuesday.",
@@ -107,7 +107,7 @@ def create_publication(session: Session, **fields: object) -> int:
 def create_comparison(
     session: Session, first: int, second: int, *, quotes: Sequence[str] = QUOTES, days_ago: int = 0
 ) -> int:
-    """A comparison of two of TOOLS, by their places; gives back its version's id."""
+    """Create a comparison of two of TOOLS, by index, and return the id of its version."""
     at = SENT_AT - timedelta(days=days_ago)
     left, right = (_review(session, place, at) for place in (first, second))
     slug = f"{_slug(TOOLS[first][0])}-vs-{_slug(TOOLS[second][0])}"
@@ -135,7 +135,7 @@ def create_comparison(
 def create_sent_issue(
     session: Session, publication_id: int, version_ids: Sequence[int], number: int = 41, **fields: object
 ) -> int:
-    """An issue that was sent, frozen with its links; gives back its id."""
+    """Create a sent issue, frozen with its links, and return its id."""
     given = {
         "state": State.SENT,
         "release_at": SENT_AT + timedelta(days=7 * (number - 41)),

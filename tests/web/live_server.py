@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def serve(app: "WSGIApplication", host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
-    """Serve it in a thread of this process; gives the address of its front."""
+    """Serve the app in a thread of this process; yields its base URL."""
     server = make_server(host, port, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

@@ -10,7 +10,7 @@ SUBSCRIBED_AT = datetime(2026, 9, 1, tzinfo=UTC)
 
 
 def create_subscriber(session: Session, publication_id: int, address: str, status: str = "active") -> int:
-    """A subscriber with one subscription; gives back their id."""
+    """Create a subscriber with one subscription and return their id."""
     made = Subscriber(address=address, address_key=address, created_at=SUBSCRIBED_AT)
     session.add(made)
     session.flush()

@@ -47,7 +47,7 @@ def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
         create_subscriber(session, 1, "ada@example.org")
         create_subscriber(session, 1, "bob@example.org", "pending")
         eve = create_subscriber(session, 1, "eve@example.org", "left")
-        unsubscribes.record(session, 1, eve, "page", utcnow())  # so that she is asked why
+        unsubscribes.record(session, 1, eve, "page", utcnow())  # so that the page asks for the reason
         paused = create_subscriber(
             session, 1, "a-name-that-is-very-long-indeed-and-goes-on-and-on@subdomain.example.org"
         )
@@ -90,7 +90,7 @@ def show(page: Page, served: tuple[Site, str], name: str) -> None:
         page.goto(base + "/")
         page.fill("#address", "ada@@gmial.com" if name == "typo" else "ada@example.org")
         if name == "inbox":
-            page.wait_for_timeout(2100)  # the form takes no answer that is faster than a person
+            page.wait_for_timeout(2100)  # the form refuses answers that come faster than a person types
         page.click("form.sign-up button")
     else:
         page.goto(base + paths(shop)[name])
@@ -101,7 +101,7 @@ def show(page: Page, served: tuple[Site, str], name: str) -> None:
 def test_axe_finds_no_accessibility_problem(
     served: tuple[Site, str], browser: Browser, name: str, scheme: str
 ) -> None:
-    # axe measures through a script of its own, which our policy rightly refuses.
+    # axe injects a script, which our policy rightly refuses.
     context = browser.new_context(
         color_scheme=scheme, viewport={"width": 1024, "height": 768}, bypass_csp=True
     )  # type: ignore[arg-type]
@@ -148,7 +148,7 @@ def test_every_touch_target_is_tall_enough(served: tuple[Site, str], browser: Br
         small = page.evaluate(
             "[...document.querySelectorAll('button, nav a, input:not([type=hidden])')]"
             ".filter(e => !e.closest('.trap'))"
-            # A box to tick is pressed by its label too, when it stands inside of it.
+            # A label that wraps its checkbox is a target too.
             ".filter(e => (e.closest('label') || e).getBoundingClientRect().height < 44).map(e => e.outerHTML)"
         )
         assert small == [], name

@@ -148,7 +148,7 @@ def contents(shop: Site) -> dict[str, str]:
 
 
 def fill(rule: Rule, shop: Site) -> str:
-    """A path of that rule with real values in it."""
+    """A path for this rule, with real values."""
     token = {
         "/confirm/<token>": tokens.confirm_token(shop.signer, 1, 2, utcnow()),
         "/preferences/<token>": tokens.preferences_token(shop.signer, 1, 1),

@@ -57,7 +57,7 @@ def test_the_metrics_are_not_public(shop: Site) -> None:
     assert client.get("/metrics", headers={"X-Forwarded-For": "9.9.9.9"}).status_code == 404
     near = {"REMOTE_ADDR": "10.0.0.7"}
     assert client.get("/metrics", environ_base=near).status_code == 200
-    # A proxy nearby that nobody told us of brings all of the world, and says that it is its own neighbour.
+    # An unconfigured proxy on the local network forwards everybody, and claims to be local itself.
     claim = {"X-Forwarded-For": "10.0.0.8"}
     assert client.get("/metrics", environ_base=near, headers=claim).status_code == 404
     assert client.get("/metrics", headers={"X-Forwarded-For": "9.9.9.9, 10.0.0.7"}).status_code == 404

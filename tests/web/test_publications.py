@@ -27,7 +27,7 @@ from digest.web.desk.drafts.sample_email import render_sample
 
 @pytest.fixture
 def two(sqlite: Database, tmp_path: Path) -> Site:
-    """Beside the usual one a second publication, with an issue 41 of its own."""
+    """A second publication beside the usual one, with its own issue 41."""
     made = fill(make_site(sqlite, tmp_path))
     with made.db.begin() as session:
         number = create_publication(
@@ -59,7 +59,7 @@ def test_the_first_publication_keeps_its_addresses(two: Site) -> None:
         page, named = client.get(path).text, client.get(f"/p/ship-or-skip{path}").text
         assert "/p/" not in page
         assert "Ship or Skip" in page
-        assert "/p/" not in named  # its long name leads to the short one
+        assert "/p/" not in named  # its full name links to the short address
     assert client.get("/p/nobody/issues").status_code == 404
     assert "/p/nobody" not in client.get("/p/nobody/issues").text
 

@@ -37,7 +37,7 @@ def issue_id(shop: Site) -> int:
         return session.scalars(select(Issue.id)).one()
 
 
-def leave_url(shop: Site, subscriber_id: int) -> str:
+def unsubscribe_url(shop: Site, subscriber_id: int) -> str:
     return f"/unsubscribe/{tokens.unsubscribe_token(shop.signer, 1, subscriber_id, issue_id(shop))}"
 
 
@@ -70,7 +70,7 @@ def test_only_the_button_confirms_and_the_first_click_sends_the_welcome(shop: Si
 def test_a_confirm_link_from_before_unsubscribing_shows_no_button(shop: Site, ada: int) -> None:
     client = shop.app.test_client()
     url = f"/confirm/{tokens.confirm_token(shop.signer, 1, ada, utcnow())}"
-    client.post(leave_url(shop, ada), data={"List-Unsubscribe": "One-Click"})
+    client.post(unsubscribe_url(shop, ada), data={"List-Unsubscribe": "One-Click"})
     for page in (client.get(url), client.post(url)):
         assert page.status_code == 409
         assert "to come back, please sign up again" in page.text
@@ -105,9 +105,9 @@ def test_an_old_confirm_link_says_what_to_do(shop: Site) -> None:
 def test_one_click_unsubscribes_at_once_as_rfc_8058_demands(
     shop: Site, ada: int, body: str, kind: str
 ) -> None:
-    url = leave_url(shop, ada)
+    url = unsubscribe_url(shop, ada)
     for _ in range(2):
-        # No cookies, no Origin, no Referer: what a mail provider sends.
+        # No cookies, no Origin, no Referer: like a mail provider.
         answer = shop.app.test_client(use_cookies=False).post(url, data=body, content_type=kind)
         assert answer.status_code == 200
         assert "Location" not in answer.headers
@@ -126,21 +126,21 @@ def test_one_click_unsubscribes_at_once_as_rfc_8058_demands(
 
 def test_a_trailing_slash_does_not_redirect(shop: Site, ada: int) -> None:
     answer = shop.app.test_client().post(
-        leave_url(shop, ada) + "/", data=ONE_CLICK, content_type="application/x-www-form-urlencoded"
+        unsubscribe_url(shop, ada) + "/", data=ONE_CLICK, content_type="application/x-www-form-urlencoded"
     )
     assert answer.status_code == 200
     assert status(shop, ada) == "left"
 
 
 def test_one_click_for_an_unknown_reader_still_succeeds(shop: Site) -> None:
-    answer = shop.app.test_client().post(leave_url(shop, 4711), data={"List-Unsubscribe": "One-Click"})
+    answer = shop.app.test_client().post(unsubscribe_url(shop, 4711), data={"List-Unsubscribe": "One-Click"})
     assert answer.status_code == 200
 
 
 @pytest.mark.parametrize("kind", ["unsubscribe", "preferences", "confirm"])
 def test_a_forged_token_is_not_found_and_changes_nothing(shop: Site, ada: int, kind: str) -> None:
     click = shop.app.test_client()
-    good = leave_url(shop, ada).rpartition("/")[2]
+    good = unsubscribe_url(shop, ada).rpartition("/")[2]
     for token in (
         "x",
         good[:-1] + ("A" if good[-1] != "A" else "B"),
@@ -165,7 +165,7 @@ def test_a_token_works_only_on_its_own_page(shop: Site, ada: int) -> None:
 def test_the_unsubscribe_page_unsubscribes_and_resubscribes_with_one_button_each(
     shop: Site, ada: int
 ) -> None:
-    client, url = shop.app.test_client(), leave_url(shop, ada)
+    client, url = shop.app.test_client(), unsubscribe_url(shop, ada)
     asked = client.get(url)
     assert "ada@" not in asked.text
     assert "a•••@example.org" in asked.text
@@ -187,7 +187,7 @@ def test_the_text_beside_each_button_is_stored_with_the_consent_event(
     shop: Site, ada: int, page: str
 ) -> None:
     client = shop.app.test_client()
-    url = leave_url(shop, ada) if page == "unsubscribe" else preferences_url(shop, ada)
+    url = unsubscribe_url(shop, ada) if page == "unsubscribe" else preferences_url(shop, ada)
     shown = [client.get(url).text, client.post(url, data={"action": "unsubscribe"}).text]
     client.post(url, data={"action": "resubscribe"})
     with shop.db.read() as session:
@@ -201,7 +201,7 @@ def test_the_text_beside_each_button_is_stored_with_the_consent_event(
 def test_after_thirty_days_resubscribing_takes_a_new_sign_up(shop: Site, ada: int) -> None:
     with shop.db.begin() as session:
         unsubscribe.unsubscribe(session, 1, ada, source="page", now=utcnow() - unsubscribe.UNDO_FOR)
-    for url in (leave_url(shop, ada), preferences_url(shop, ada)):
+    for url in (unsubscribe_url(shop, ada), preferences_url(shop, ada)):
         for page in (
             shop.app.test_client().get(url),
             shop.app.test_client().post(url, data={"action": "resubscribe"}),
@@ -217,7 +217,7 @@ def test_the_links_of_an_erased_reader_say_so_and_do_nothing(shop: Site, ada: in
     confirm = f"/confirm/{tokens.confirm_token(shop.signer, 1, ada, utcnow())}"
     for method in ("GET", "POST"):
         assert client.open(confirm, method=method).status_code == 404
-    for url in (leave_url(shop, ada), preferences_url(shop, ada)):
+    for url in (unsubscribe_url(shop, ada), preferences_url(shop, ada)):
         assert "sign up again" in client.get(url).text
         for action in ("unsubscribe", "resubscribe"):
             assert client.post(url, data={"action": action}).status_code == 200
@@ -225,7 +225,7 @@ def test_the_links_of_an_erased_reader_say_so_and_do_nothing(shop: Site, ada: in
 
 
 def test_unsubscribing_again_after_resubscribing_is_counted_again(shop: Site, ada: int) -> None:
-    client, url = shop.app.test_client(), leave_url(shop, ada)
+    client, url = shop.app.test_client(), unsubscribe_url(shop, ada)
     for action in ("unsubscribe", "resubscribe", "unsubscribe"):
         assert client.post(url, data={"action": action}).status_code == 200
     with shop.db.read() as session:
@@ -233,7 +233,7 @@ def test_unsubscribing_again_after_resubscribing_is_counted_again(shop: Site, ad
 
 
 def test_pausing_is_offered_beside_unsubscribing_and_ends_by_itself(shop: Site, ada: int) -> None:
-    client, url = shop.app.test_client(), leave_url(shop, ada)
+    client, url = shop.app.test_client(), unsubscribe_url(shop, ada)
     assert 'value="4"' in client.get(url).text
     page = client.post(url, data={"action": "pause", "weeks": "4"})
     assert "Paused until" in page.text
@@ -259,34 +259,34 @@ def test_preferences_can_pause_resume_unsubscribe_and_resubscribe(shop: Site, ad
 )
 def test_an_unknown_action_is_refused(shop: Site, ada: int, sent: dict[str, str]) -> None:
     assert shop.app.test_client().post(preferences_url(shop, ada), data=sent).status_code == 400
-    assert shop.app.test_client().post(leave_url(shop, ada), data=sent).status_code == 400
+    assert shop.app.test_client().post(unsubscribe_url(shop, ada), data=sent).status_code == 400
     assert status(shop, ada) == "active"
 
 
 def test_a_link_from_a_test_mail_explains_itself_and_does_nothing(shop: Site) -> None:
     client, before = shop.app.test_client(), shop.count_rows()
     confirm = f"/confirm/{tokens.confirm_token(shop.signer, 1, 0, utcnow())}"
-    for url in (confirm, leave_url(shop, 0), preferences_url(shop, 0)):
+    for url in (confirm, unsubscribe_url(shop, 0), preferences_url(shop, 0)):
         assert "This link is from a test email" in client.get(url).text
         assert client.post(url, data={"action": "unsubscribe"}).status_code == 200
-    assert client.post(leave_url(shop, 0), data={"List-Unsubscribe": "One-Click"}).status_code == 200
+    assert client.post(unsubscribe_url(shop, 0), data={"List-Unsubscribe": "One-Click"}).status_code == 200
     assert shop.count_rows() == before
 
 
 def test_a_reader_page_sends_no_referrer_and_is_not_cached(shop: Site, ada: int) -> None:
-    for url in (leave_url(shop, ada), preferences_url(shop, ada), "/unsubscribe/forged"):
+    for url in (unsubscribe_url(shop, ada), preferences_url(shop, ada), "/unsubscribe/forged"):
         headers = shop.app.test_client().get(url).headers
         assert headers["Referrer-Policy"] == "no-referrer"
         assert headers["Cache-Control"] == "no-store"
 
 
 def test_an_oversized_body_is_refused(shop: Site, ada: int) -> None:
-    answer = shop.app.test_client().post(leave_url(shop, ada), data={"action": "x" * 100_000})
+    answer = shop.app.test_client().post(unsubscribe_url(shop, ada), data={"action": "x" * 100_000})
     assert answer.status_code == 413
 
 
 def test_the_reason_is_asked_only_after_unsubscribing_and_takes_one_click(shop: Site, ada: int) -> None:
-    client, url = shop.app.test_client(), leave_url(shop, ada)
+    client, url = shop.app.test_client(), unsubscribe_url(shop, ada)
     assert "Mind telling us why?" not in client.get(url).text
     client.post(url, data={"action": "reason", "reason": "often"})
     assert reason(shop, ada) is None
@@ -307,7 +307,7 @@ def test_the_reason_is_asked_only_after_unsubscribing_and_takes_one_click(shop: 
 
 
 def test_one_click_is_never_asked_for_a_reason(shop: Site, ada: int) -> None:
-    client, url = shop.app.test_client(), leave_url(shop, ada)
+    client, url = shop.app.test_client(), unsubscribe_url(shop, ada)
     answer = client.post(url, data={"List-Unsubscribe": "One-Click", "reason": "often"})
     assert answer.text == "You are unsubscribed.\n"
     assert reason(shop, ada) is None

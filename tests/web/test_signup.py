@@ -19,7 +19,7 @@ from digest.web import request_limits
 
 
 def form(shop: Site, address: str, **more: str) -> dict[str, str]:
-    """The form as it stood open for a minute."""
+    """The form after it was open for a minute."""
     return {
         "address": address,
         "form": signup.form_token(shop.signer, utcnow() - timedelta(minutes=1)),
@@ -72,7 +72,10 @@ def test_an_api_client_signs_up_with_json(shop: Site) -> None:
     assert letters(shop) == ["confirm"]
     with shop.db.read() as session:
         event = session.scalars(select(ConsentEvent)).one()
-        assert (event.source, event.wording_id) == ("json", None)  # nobody knows what the program showed
+        assert (event.source, event.wording_id) == (
+            "json",
+            None,
+        )  # the text that the client showed is unknown
 
 
 def test_a_worker_is_woken_whether_or_not_there_is_a_letter(shop: Site) -> None:
@@ -110,7 +113,7 @@ def test_what_was_typed_is_kept_and_escaped(shop: Site) -> None:
 def test_a_likely_typo_is_pointed_out(shop: Site) -> None:
     page = shop.app.test_client().post("/subscribe", data=form(shop, "ada@gmial.com"))
     assert "Did you mean <strong>ada@gmail.com</strong>?" in page.text
-    assert letters(shop) == ["confirm"]  # it may be right as it is
+    assert letters(shop) == ["confirm"]  # the address may be correct as typed
 
 
 def test_a_bot_that_fills_in_the_honeypot_gets_the_same_response_and_no_letter(shop: Site) -> None:
@@ -155,7 +158,7 @@ def test_only_a_trusted_proxy_sets_the_client_address(shop: Site) -> None:
     request_limits.trust_proxies(shop.app, [ip_network("127.0.0.0/8"), ip_network("10.0.0.0/30")])
     proxied = [ask("10.0.0.1", f"1.1.1.1, 9.9.{n}.9, 10.0.0.2", n) for n in range(21)]
     assert 429 not in proxied
-    for peer in ("8.8.8.8", "10.0.0.5"):  # a neighbour is no proxy
+    for peer in ("8.8.8.8", "10.0.0.5"):  # an unconfigured peer is not a proxy
         lying = [ask(peer, f"9.9.{n}.9", 100 + n) for n in range(21)]
         assert lying[-1] == 429
 
@@ -166,7 +169,7 @@ def test_only_a_trusted_proxy_sets_the_client_address(shop: Site) -> None:
         ("127.0.0.1", "", "127.0.0.1"),
         ("127.0.0.1", "9.9.9.9", "9.9.9.9"),
         ("::1", "2001:db8::9", "2001:db8::9"),
-        ("127.0.0.1", "6.6.6.6, 9.9.9.9", "9.9.9.9"),  # what a visitor wrote himself stands before
+        ("127.0.0.1", "6.6.6.6, 9.9.9.9", "9.9.9.9"),  # what the visitor wrote comes first
         ("127.0.0.1", "6.6.6.6, 10.0.0.7", "10.0.0.7"),
         ("127.0.0.1", "9.9.9.9, 127.0.0.1", "9.9.9.9"),
         ("127.0.0.1", "9.9.9.9, rubbish", "127.0.0.1"),

@@ -33,7 +33,7 @@ def clicks(shop: Site) -> list[bool]:
 
 
 def follow(shop: Site, url: str, headers: Mapping[str, str] = BROWSER) -> TestResponse:
-    """Follow a link to the end of its request: the click is counted after the answer is out."""
+    """Follow a link until its request has ended: the click is counted after the response is sent."""
     answer = shop.app.test_client().get(url, headers=headers)
     answer.close()
     return answer
@@ -131,5 +131,5 @@ def test_counting_waits_only_briefly_for_a_locked_database(
     assert clicks(shop) == []
     follow(shop, url)
     assert clicks(shop) == [False]
-    with shop.db.begin() as session:  # and whoever comes next is as patient as ever
+    with shop.db.begin() as session:  # the usual lock timeout is back for the next request
         assert session.connection().exec_driver_sql("pragma busy_timeout").scalar() == 30_000

@@ -24,7 +24,7 @@ START = datetime(2026, 11, 24, 9, 0, 0, tzinfo=UTC)
 
 @pytest.fixture
 def room(sqlite: Database, tmp_path: Path) -> Site:
-    """What the pages do does not depend on the kind of database; what the room does is tested on both."""
+    """The pages do not depend on the kind of database; digest.access is tested on both."""
     return make_desk(sqlite, tmp_path)
 
 
@@ -34,8 +34,8 @@ def clock() -> time_machine.Traveller:
         yield moved
 
 
-def enrol(client: FlaskClient, clock: time_machine.Traveller) -> tuple[pyotp.TOTP, list[str]]:
-    """Set an app up as a person would; gives it and the recovery codes."""
+def set_up_app(client: FlaskClient, clock: time_machine.Traveller) -> tuple[pyotp.TOTP, list[str]]:
+    """Set up an authenticator app through the pages; returns it and the recovery codes."""
     page = post(client, f"{ACCOUNT}/app", page=ACCOUNT).get_data(as_text=True)
     key = re.search(r'<code class="key">([A-Z2-7 ]+)</code>', page)
     assert key, page
@@ -49,8 +49,8 @@ def enrol(client: FlaskClient, clock: time_machine.Traveller) -> tuple[pyotp.TOT
     return app, codes
 
 
-def come_in(room: Site, role: str = "editor") -> FlaskClient:
-    """Press the letter's button; a second factor is still owed."""
+def sign_in_with_link(room: Site, role: str = "editor") -> FlaskClient:
+    """Sign in with the emailed link; the second factor is still pending."""
     client = signed_in(room, role)
     assert client.get("/desk/", base_url=BASE).headers["Location"] == SECOND
     return client
@@ -64,8 +64,8 @@ def verbs(room: Site) -> list[str]:
 def test_the_authenticator_app_is_asked_after_the_sign_in_link(
     room: Site, clock: time_machine.Traveller
 ) -> None:
-    app, _ = enrol(signed_in(room), clock)
-    client = come_in(room)
+    app, _ = set_up_app(signed_in(room), clock)
+    client = sign_in_with_link(room)
     assert "Two-factor authentication" in get(client, SECOND)
     assert "desk-nav" not in get(client, SECOND)
     assert client.get("/desk/issues/1/schedule", base_url=BASE).status_code == 303
@@ -79,39 +79,39 @@ def test_the_authenticator_app_is_asked_after_the_sign_in_link(
 
 
 def test_an_app_code_works_only_once(room: Site, clock: time_machine.Traveller) -> None:
-    app, _ = enrol(signed_in(room), clock)
+    app, _ = set_up_app(signed_in(room), clock)
     code = app.at(utcnow())
-    post(come_in(room), SECOND, code=code)
-    thief = come_in(room)
+    post(sign_in_with_link(room), SECOND, code=code)
+    thief = sign_in_with_link(room)
     post(thief, SECOND, code=code)
     assert thief.get("/desk/", base_url=BASE).status_code == 303
 
 
 def test_a_recovery_code_works_only_once(room: Site, clock: time_machine.Traveller) -> None:
-    _, codes = enrol(signed_in(room), clock)
-    page = post(come_in(room), SECOND, code=codes[0].upper()).text
+    _, codes = set_up_app(signed_in(room), clock)
+    page = post(sign_in_with_link(room), SECOND, code=codes[0].upper()).text
     assert "recovery code; 9 left" in page
-    client = come_in(room)
+    client = sign_in_with_link(room)
     assert "That code is wrong" in post(client, SECOND, code=codes[0]).text
 
 
 def test_guessing_is_limited_for_that_user_only(room: Site, clock: time_machine.Traveller) -> None:
-    app, _ = enrol(signed_in(room), clock)
-    client = come_in(room)
+    app, _ = set_up_app(signed_in(room), clock)
+    client = sign_in_with_link(room)
     codes = [post(client, SECOND, code=f"{n:06}").status_code for n in range(7)]
     assert codes == [200] * 6 + [429]
-    again = come_in(room)
+    again = sign_in_with_link(room)
     assert post(again, SECOND, code=app.at(utcnow())).status_code == 429
     get(signed_in(room, "viewer"), "/desk/")
     clock.shift(15 * 60)
-    assert post(come_in(room), SECOND, code=app.at(utcnow())).status_code == 200
+    assert post(sign_in_with_link(room), SECOND, code=app.at(utcnow())).status_code == 200
 
 
 def test_a_pending_second_factor_expires_after_fifteen_minutes(
     room: Site, clock: time_machine.Traveller
 ) -> None:
-    app, _ = enrol(signed_in(room), clock)
-    client = come_in(room)
+    app, _ = set_up_app(signed_in(room), clock)
+    client = sign_in_with_link(room)
     proof = csrf_token(client, SECOND)
     clock.shift(15 * 60)
     data = {"csrf_token": proof, "code": app.at(utcnow())}
@@ -119,8 +119,8 @@ def test_a_pending_second_factor_expires_after_fifteen_minutes(
 
 
 def test_each_verification_renews_the_session_key(room: Site, clock: time_machine.Traveller) -> None:
-    app, _ = enrol(signed_in(room), clock)
-    client = come_in(room)
+    app, _ = set_up_app(signed_in(room), clock)
+    client = sign_in_with_link(room)
     stolen = client.get_cookie("__Host-digest", domain="news.example.org")
     post(client, SECOND, code=app.at(utcnow()))
     get(client, "/desk/")
@@ -133,7 +133,7 @@ def test_the_first_second_factor_ends_sessions_that_began_without_one(
     room: Site, clock: time_machine.Traveller
 ) -> None:
     elsewhere, here = signed_in(room), signed_in(room)
-    enrol(here, clock)
+    set_up_app(here, clock)
     get(here, "/desk/")
     assert elsewhere.get("/desk/", base_url=BASE).status_code == 303
 
@@ -142,7 +142,7 @@ def test_sign_in_methods_change_only_after_a_recent_verification(
     room: Site, clock: time_machine.Traveller
 ) -> None:
     client = signed_in(room)
-    app, _ = enrol(client, clock)
+    app, _ = set_up_app(client, clock)
     clock.shift(60 * 60)
     page = get(client, ACCOUNT)
     assert "Confirm it’s me" in page
@@ -156,7 +156,7 @@ def test_sign_in_methods_change_only_after_a_recent_verification(
 
 def test_the_team_changes_only_after_a_recent_verification(room: Site, clock: time_machine.Traveller) -> None:
     owner, people = signed_in(room, "owner"), "/desk/team"
-    app, _ = enrol(owner, clock)
+    app, _ = set_up_app(owner, clock)
     clock.shift(60 * 60)
     told = verbs(room)
     for path, fields in (
@@ -186,14 +186,14 @@ def test_without_a_second_factor_a_new_link_verifies_the_user(
     post(client, f"/desk/enter/{token}")
     with room.db.read() as session:
         assert len(session.scalars(select(LoginSession)).all()) == 1  # this browser's old session is gone
-    enrol(client, clock)
+    set_up_app(client, clock)
 
 
 def test_renaming_a_factor_and_generating_new_codes_are_logged(
     room: Site, clock: time_machine.Traveller
 ) -> None:
     client = signed_in(room)
-    _, codes = enrol(client, clock)
+    _, codes = set_up_app(client, clock)
     assert "Renamed to Old phone." in post(
         client, f"{ACCOUNT}/factors/1/name", page=ACCOUNT, name="Old phone"
     ).get_data(as_text=True)
@@ -218,19 +218,19 @@ def test_where_a_second_factor_is_required_nobody_works_without_one(
     owner, editor = signed_in(room, "owner"), signed_in(room)
     refused = post(owner, "/desk/team/second-factor", page="/desk/team", required="yes").text
     assert "of your own first" in refused
-    enrol(owner, clock)
+    set_up_app(owner, clock)
     page = post(owner, "/desk/team/second-factor", page="/desk/team", required="yes").text
     assert "Two-factor authentication is now required" in page
     assert editor.get("/desk/", base_url=BASE).headers["Location"] == ACCOUNT
     assert post(editor, "/desk/issues/1", page=ACCOUNT, action="save").status_code == 403
-    enrol(editor, clock)
+    set_up_app(editor, clock)
     get(editor, "/desk/")
 
 
 def test_an_owner_can_reset_another_user_s_second_factor(room: Site, clock: time_machine.Traveller) -> None:
     owner, editor = signed_in(room, "owner"), signed_in(room)
-    enrol(editor, clock)
-    number = person(room, "editor")
+    set_up_app(editor, clock)
+    number = user_id(room, "editor")
     page = post(owner, f"/desk/team/{number}/reset-second-factor", page="/desk/team").text
     assert "can now sign in with a link alone" in page
     assert editor.get("/desk/", base_url=BASE).status_code == 303
@@ -239,7 +239,7 @@ def test_an_owner_can_reset_another_user_s_second_factor(room: Site, clock: time
 
 def test_an_owner_can_end_another_user_s_sessions(room: Site) -> None:
     owner, editor = signed_in(room, "owner"), signed_in(room)
-    post(owner, f"/desk/team/{person(room, 'editor')}/end-sessions", page="/desk/team")
+    post(owner, f"/desk/team/{user_id(room, 'editor')}/end-sessions", page="/desk/team")
     assert editor.get("/desk/", base_url=BASE).status_code == 303
     get(owner, "/desk/")
 
@@ -322,15 +322,15 @@ def test_a_malformed_session_key_signs_nobody_in(room: Site) -> None:
 
 
 def test_a_retired_signing_key_locks_nobody_out(room: Site, clock: time_machine.Traveller) -> None:
-    _, codes = enrol(signed_in(room), clock)
+    _, codes = set_up_app(signed_in(room), clock)
     with room.db.begin() as session:
         session.execute(update(Factor).values(encrypted_secret="gAAAAABrubbish"))
-    client = come_in(room)
+    client = sign_in_with_link(room)
     assert "set up two-factor authentication again" in post(client, SECOND, code="123456").text
     post(client, SECOND, code=codes[0])
     get(client, "/desk/")
 
 
-def person(room: Site, role: str) -> int:
+def user_id(room: Site, role: str) -> int:
     with room.db.read() as session:
         return users.find_user(session, f"{role}@verdicts.io").id

@@ -22,7 +22,7 @@ PAGE = "/desk/calendar"
 
 @pytest.fixture
 def room(sqlite: Database, tmp_path: Path) -> Site:
-    """A publication of Berlin whose next day is between five and six days away."""
+    """A publication in Berlin whose next issue is five to six days away."""
     return berlin(sqlite, tmp_path)
 
 
@@ -31,18 +31,18 @@ def berlin(db: Database, home: Path) -> Site:
     return make_desk(db, home, zone="Europe/Berlin", weekday=weekday, draft_days_before=1)
 
 
-def coming(made: Site) -> slots.Slot:
+def next_slot(made: Site) -> slots.Slot:
     with made.db.read() as session:
         return slots.list_upcoming(session, publications.find(session), utcnow(), 2)[1]
 
 
-def words(page: str) -> str:
+def visible_text(page: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
 
 
 def test_upcoming_issues_show_their_deadline_and_content_cutoff(db: Database, tmp_path: Path) -> None:
     room = berlin(db, tmp_path)
-    page = words(get(signed_in(room, "viewer"), PAGE))
+    page = visible_text(get(signed_in(room, "viewer"), PAGE))
     assert "is a draft. Schedule it by" in page
     assert "Draft and content cutoff:" in page
     assert "Times are in Europe/Berlin" in page
@@ -60,7 +60,7 @@ def test_from_the_cutoff_until_it_exists_a_draft_is_shown_as_being_created(
     assert "being created now" not in get(editor, PAGE) + get(editor, "/desk/")
     with room.db.begin() as session:
         issues.get_by_number(session, 1).state = State.CANCELLED
-    front, page = words(get(editor, "/desk/")), words(get(editor, PAGE))
+    front, page = visible_text(get(editor, "/desk/")), visible_text(get(editor, PAGE))
     assert "Its draft is being created now." in front
     assert "Nothing to do" not in front
     assert "Drafting" in page
@@ -72,11 +72,11 @@ def test_from_the_cutoff_until_it_exists_a_draft_is_shown_as_being_created(
 
 
 def test_a_week_can_be_skipped_and_unskipped(room: Site) -> None:
-    editor, day = signed_in(room), coming(room).local_date
+    editor, day = signed_in(room), next_slot(room).local_date
     post(editor, f"{PAGE}/skip", page=PAGE, day=day)
     page = get(editor, PAGE)
-    assert "skipped. No draft will be created." not in page  # it was said once
-    assert "Skipped: nothing will be drafted or sent." in words(page)
+    assert "skipped. No draft will be created." not in page  # a message is shown once
+    assert "Skipped: nothing will be drafted or sent." in visible_text(page)
     said = post(editor, f"{PAGE}/skip", page=PAGE, day=day).get_data(as_text=True)
     url, fields = undo_button(said)
     answer = post(editor, url, page=PAGE, **fields).get_data(as_text=True)
@@ -132,7 +132,7 @@ def test_one_calendar_shows_all_publications(room: Site) -> None:
         drafting.draft_issue(session, paper, utcnow(), actor="test").subject = "Only parsers"
     editor = signed_in(room)
     assert "Only parsers" not in get(editor, PAGE)
-    page = words(get(editor, f"{PAGE}?all=1"))
+    page = visible_text(get(editor, f"{PAGE}?all=1"))
     assert "Only parsers" in page
     assert "Asia/Tokyo and Europe/Berlin" in page
     with room.db.read() as session:
@@ -159,7 +159,7 @@ def test_an_invalid_month_is_not_found(room: Site, month: str) -> None:
 
 
 def test_a_scheduled_issue_is_shown_on_its_day_which_cannot_be_skipped(room: Site) -> None:
-    day = coming(room)
+    day = next_slot(room)
     with room.db.begin() as session:
         schedule.schedule_issue(
             session,

@@ -30,79 +30,80 @@ def both(db: Database, tmp_path: Path) -> Site:
 
 @pytest.fixture
 def room(sqlite: Database, tmp_path: Path) -> Site:
-    """What forms do does not depend on the kind of database."""
+    """Forms do not depend on the kind of database."""
     return make_desk(sqlite, tmp_path)
 
 
-def count(room: Site) -> int:
+def count_versions(room: Site) -> int:
     with room.db.read() as session:
         return session.scalar(select(func.count()).select_from(ComparisonVersion)) or 0
 
 
-def bring(editor: FlaskClient, *pages: tuple[str, str], pasted: str = "") -> TestResponse:
+def upload_pages(editor: FlaskClient, *pages: tuple[str, str], pasted: str = "") -> TestResponse:
     files = [(BytesIO(text.encode()), name) for name, text in pages]
     data = {"csrf_token": csrf_token(editor, "/desk/comparisons"), "files": files, "page": pasted}
     return editor.post("/desk/comparisons", data=data, base_url=BASE, follow_redirects=True)
 
 
-def make(editor: FlaskClient, shown: TestResponse) -> TestResponse:
+def confirm(editor: FlaskClient, shown: TestResponse) -> TestResponse:
     return post(editor, shown.request.path)
 
 
-def planned(page: str) -> list[str]:
+def planned_changes(page: str) -> list[str]:
     return re.findall(r'<li><span class="tag(?: tag-good)?">([^<]+)</span>', page)
 
 
 def test_an_upload_is_reviewed_first_and_imported_on_confirmation(both: Site) -> None:
     room = both
-    editor, before = signed_in(room), count(room)
+    editor, before = signed_in(room), count_versions(room)
     first, other = unparse(draft("Larkspur", "Harrow")), unparse(draft("Quince", "Harrow"))
-    shown = bring(editor, ("one.txt", first), ("two.txt", first), pasted=other)
-    assert planned(shown.text) == ["New", "New", "Unchanged"]
+    shown = upload_pages(editor, ("one.txt", first), ("two.txt", first), pasted=other)
+    assert planned_changes(shown.text) == ["New", "New", "Unchanged"]
     assert re.search(
         r"<p class=.small.>Larkspur: panel \d+% ship, community .+, Free, \d quotes</p>", shown.text
     )
-    assert count(room) == before
+    assert count_versions(room) == before
     assert get(editor, shown.request.path).count("New</span>") == 2
-    assert "Import finished: 2 new comparisons, 1 unchanged." in make(editor, shown).text
-    assert count(room) == before + 2
+    assert "Import finished: 2 new comparisons, 1 unchanged." in confirm(editor, shown).text
+    assert count_versions(room) == before + 2
     assert (
-        "This upload is gone: it was imported or discarded, or a day has passed." in make(editor, shown).text
+        "This upload is gone: it was imported or discarded, or a day has passed."
+        in confirm(editor, shown).text
     )
-    changed = bring(editor, ("one.txt", first.replace("does one thing well", "does two")))
-    assert planned(changed.text) == ["Version 2"]
-    assert "Larkspur" in make(editor, changed).text
-    again = bring(editor, ("one.txt", first))
+    changed = upload_pages(editor, ("one.txt", first.replace("does one thing well", "does two")))
+    assert planned_changes(changed.text) == ["Version 2"]
+    assert "Larkspur" in confirm(editor, changed).text
+    again = upload_pages(editor, ("one.txt", first))
     assert "Nothing to import" in again.text
 
 
 def test_problems_are_shown_with_file_and_line_and_the_rest_is_imported(room: Site) -> None:
-    editor, before = signed_in(room), count(room)
+    editor, before = signed_in(room), count_versions(room)
     good = unparse(draft("Larkspur", "Harrow"))
     broken = good.replace("75%", "175%", 1)
-    shown = bring(
+    shown = upload_pages(
         editor, ("bad.txt", broken), ("../../two.json", "[]{"), ("\\\\c\\good.txt", good), pasted="no page"
     )
     assert shown.text.count("tag-bad") == 4 - 1
     assert re.search(r"bad\.txt:\d+", shown.text)
     assert "pasted.txt:1" in shown.text
     assert "../" not in shown.text
-    make(editor, shown)
-    assert count(room) == before + 1
-    assert "Nothing to import" in bring(editor, pasted="no page").text
+    confirm(editor, shown)
+    assert count_versions(room) == before + 1
+    assert "Nothing to import" in upload_pages(editor, pasted="no page").text
 
 
 def test_an_upload_is_private_to_its_user_and_expires_after_a_day(room: Site) -> None:
     editor = signed_in(room)
-    shown = bring(editor, pasted=unparse(draft("Larkspur", "Harrow")))
+    shown = upload_pages(editor, pasted=unparse(draft("Larkspur", "Harrow")))
     owner = signed_in(room, "owner")
     get(owner, shown.request.path, status=404)
     assert post(owner, shown.request.path, page="/desk/comparisons").status_code == 404
     with room.db.begin() as session:
         session.scalars(select(Upload)).one().created_at = utcnow() - timedelta(days=2)
-    bring(owner, pasted=unparse(draft("Quince", "Harrow")))
+    upload_pages(owner, pasted=unparse(draft("Quince", "Harrow")))
     get(editor, shown.request.path, status=404)
-    dropped = bring(editor, pasted=unparse(draft("Quince", "Harrow")))
+    dropped = upload_pages(editor, pasted=unparse(draft("Quince", "Harrow")))
     assert "Import discarded" in post(editor, f"{dropped.request.path}/drop", page=dropped.request.path).text
     get(editor, dropped.request.path, status=404)
 
@@ -110,26 +111,26 @@ def test_an_upload_is_private_to_its_user_and_expires_after_a_day(room: Site) ->
 def test_an_upload_is_reviewed_again_when_someone_changed_the_same_comparison(both: Site) -> None:
     room = both
     editor, text = signed_in(room), unparse(draft("Larkspur", "Harrow"))
-    shown = bring(editor, pasted=text)
+    shown = upload_pages(editor, pasted=text)
     with room.db.begin() as session:
         importing.import_comparisons(session, [draft("Larkspur", "Harrow", reviewers=3)], utcnow())
-    before = count(room)
-    page = make(editor, shown).text
+    before = count_versions(room)
+    page = confirm(editor, shown).text
     assert "nothing was imported" in page
-    assert planned(page) == ["Version 2"]
-    assert count(room) == before
-    make(editor, shown)
-    assert count(room) == before + 1
+    assert planned_changes(page) == ["Version 2"]
+    assert count_versions(room) == before
+    confirm(editor, shown)
+    assert count_versions(room) == before + 1
 
 
 def test_an_upload_that_is_too_large_is_refused_whole(room: Site) -> None:
-    editor, before = signed_in(room), count(room)
+    editor, before = signed_in(room), count_versions(room)
     one = '{"left": 1}'
-    assert "too many" in bring(editor, *((f"{n}.json", _many(1001)) for n in range(2))).text
-    assert bring(editor, *((f"{n}.json", one) for n in range(501))).status_code == 413
-    assert "1 MB" in bring(editor, ("big.txt", "x" * 1_000_001)).text
-    assert "Choose files or paste a page first." in bring(editor).text
-    assert count(room) == before
+    assert "too many" in upload_pages(editor, *((f"{n}.json", _many(1001)) for n in range(2))).text
+    assert upload_pages(editor, *((f"{n}.json", one) for n in range(501))).status_code == 413
+    assert "1 MB" in upload_pages(editor, ("big.txt", "x" * 1_000_001)).text
+    assert "Choose files or paste a page first." in upload_pages(editor).text
+    assert count_versions(room) == before
 
 
 def test_a_comparison_can_be_written_by_hand(room: Site) -> None:
@@ -148,8 +149,8 @@ def test_a_comparison_can_be_written_by_hand(room: Site) -> None:
         fields |= {f"{which}-panel_ship": "75 %", f"{which}-community_ship": ""}
         fields |= {f"quote-2-{which}": f"On the {which}."}
     shown = post(editor, "/desk/comparisons/new", **fields)
-    assert planned(shown.text) == ["New"]
-    assert "On the left." in make(editor, shown).text
+    assert planned_changes(shown.text) == ["New"]
+    assert "On the left." in confirm(editor, shown).text
     more = post(editor, "/desk/comparisons/new", **{**fields, "do": "more"}).text
     assert "Reviewer 5" in more
     assert "On the left." in more
@@ -159,12 +160,12 @@ def test_a_correction_creates_a_new_version_and_sent_issues_keep_theirs(room: Si
     editor, path = signed_in(room), f"/desk/comparisons/{SLUG}/correct"
     with room.db.read() as session:
         old = queries.get_by_slug(session, SLUG)
-    held = picked(room, old.id)
+    held = picked_versions(room, old.id)
     fields = {**draft_form(editor, path), "left-entry_price": "$1/mo"}
     shown = post(editor, path, **fields)
-    assert planned(shown.text) == ["Version 2"]
+    assert planned_changes(shown.text) == ["Version 2"]
     assert "entry price</dt><dd><del>Free</del><ins>$1/mo</ins>" in shown.text
-    page = make(editor, shown).text
+    page = confirm(editor, shown).text
     assert "<del>Free</del><ins>$1/mo</ins>" in page
     with room.db.read() as session:
         new = queries.get_by_slug(session, SLUG)
@@ -179,9 +180,9 @@ def test_a_correction_creates_a_new_version_and_sent_issues_keep_theirs(room: Si
     assert {name: changed[name] for name in same} == {
         name: public_json.comparison_json(old)[name] for name in same
     }
-    assert picked(room, old.id) == held
+    assert picked_versions(room, old.id) == held
     back = {**draft_form(editor, path), "left-entry_price": "Free"}
-    make(editor, post(editor, path, **back))
+    confirm(editor, post(editor, path, **back))
     with room.db.read() as session:
         assert queries.get_by_slug(session, SLUG).left.entry_price == "Free"
 
@@ -190,7 +191,7 @@ def test_two_corrections_at_once_lose_nothing(room: Site) -> None:
     editor, path = signed_in(room), f"/desk/comparisons/{SLUG}/correct"
     mine = {**draft_form(editor, path), "left-tagline": "Mine"}
     theirs = {**draft_form(editor, path), "left-tagline": "Theirs"}
-    make(editor, post(editor, path, **theirs))
+    confirm(editor, post(editor, path, **theirs))
     late = post(editor, path, **mine)
     assert late.status_code == 409
     assert 'value="Mine"' in late.text
@@ -244,7 +245,7 @@ def test_a_tool_page_shows_its_verdicts_as_a_chart_and_a_list(room: Site) -> Non
     get(signed_in(room), "/desk/tools/nothing", status=404)
 
 
-def picked(room: Site, comparison_id: int) -> list[int]:
+def picked_versions(room: Site, comparison_id: int) -> list[int]:
     with room.db.read() as session:
         return list(session.scalars(select(Pick.version_id).where(Pick.comparison_id == comparison_id)))
 

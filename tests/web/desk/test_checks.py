@@ -22,7 +22,7 @@ LIVE = {"HX-Request": "true", "HX-Current-URL": f"https://news.example.org{DRAFT
 
 @pytest.fixture
 def bare(sqlite: Database, tmp_path: Path) -> Site:
-    """A newsroom whose publication has no postal address: one finding that waits for a word."""
+    """A desk whose publication has no postal address: one open warning."""
     return make_desk(sqlite, tmp_path, postal_address="")
 
 

@@ -15,7 +15,7 @@ from digest.publications import publications
 
 @pytest.fixture
 def two(sqlite: Database, tmp_path: Path) -> Site:
-    """A second publication, "Daily Parsers", with an issue 1 of its own."""
+    """A second publication, "Daily Parsers", with its own issue 1."""
     made = make_desk(sqlite, tmp_path)
     with made.db.begin() as session:
         paper = publications.create(
@@ -39,7 +39,7 @@ def test_the_switcher_changes_the_current_publication(two: Site) -> None:
     assert "Only parsers" not in get(editor, "/desk/")
     page = post(editor, "/desk/publication", page="/desk/", slug="daily-parsers").get_data(as_text=True)
     assert "Only parsers" in page
-    assert "Only parsers" in get(editor, "/desk/")  # and it stays
+    assert "Only parsers" in get(editor, "/desk/")  # and it stays selected
     assert "Only parsers" in get(editor, "/desk/issues/1")
     assert "Only parsers" not in get(editor, "/desk/issues/1?publication=ship-or-skip")
 

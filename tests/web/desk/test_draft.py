@@ -187,7 +187,7 @@ def test_two_editors_at_once_lose_nothing(room: Site) -> None:
 
 
 def clashing(room: Site, base: str, mine: str, theirs: str) -> tuple[FlaskClient, str]:
-    """Two editors begin with `base` as the intro and write over each other; the one who is told, and the page."""
+    """Two editors start from `base` as the intro and edit it at once; the one with the conflict, and their page."""
     one, other = signed_in(room), signed_in(room, "owner")
     post(one, DRAFT, **draft_form(one) | {"intro": base, "action": "save"})
     begun, theirs_begun = draft_form(one), draft_form(other)
