@@ -1,4 +1,4 @@
-"""Pages of our own in the shape of the real ones, and the strategies that make them up."""
+"""Invented pages in the shape of real ones, and Hypothesis strategies that generate them."""
 
 from hypothesis import strategies as st
 

@@ -1,4 +1,4 @@
-"""Cleaning takes out what nobody can see, and nothing else."""
+"""Cleaning removes invisible control characters, and nothing else."""
 
 import sys
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from digest.catalog import clean
 
 
-def test_every_character_that_is_no_control_stays() -> None:
+def test_every_character_but_controls_stays() -> None:
     gone = {
         char
         for char in map(chr, range(sys.maxunicode + 1))
@@ -32,10 +32,10 @@ def test_emoji_joiners_and_direction_marks_stay() -> None:
 
 
 @given(st.text())
-def test_what_is_clean_stays_as_it_is(text: str) -> None:
+def test_clean_text_stays_unchanged(text: str) -> None:
     assert clean.multiline(clean.multiline(text)) == clean.multiline(text)
     assert clean.single_line(clean.single_line(text)) == clean.single_line(text)
 
 
-def test_what_is_no_text_is_left_to_the_validator() -> None:
+def test_anything_but_text_is_left_to_the_validator() -> None:
     assert clean.single_line(7) == clean.multiline(7) == 7

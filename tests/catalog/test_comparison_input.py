@@ -34,13 +34,13 @@ def refusal(data: str) -> str:
 
 
 @given(drafts())
-def test_a_comparison_comes_back_from_json_as_it_was(comparison: ComparisonInput) -> None:
+def test_a_comparison_survives_json_unchanged(comparison: ComparisonInput) -> None:
     data = comparison.model_dump_json()
     assert from_json(data, "a.json") == [comparison]
     assert from_json(f"[{data}, {data}]", "a.json") == [comparison, comparison]
 
 
-def test_the_schema_in_the_repository_is_that_of_the_models() -> None:
+def test_the_schema_in_the_repository_matches_the_models() -> None:
     kept = (files("digest.catalog") / "comparison.schema.json").read_text(encoding="utf-8")
     assert json.loads(kept) == json_schema()
     assert json_schema()["$schema"] == "https://json-schema.org/draft/2020-12/schema"
@@ -72,13 +72,13 @@ def test_the_schema_in_the_repository_is_that_of_the_models() -> None:
         ("right.tool", "LARKSPUR", "both sides are Larkspur"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_place(path: str, value: Any, says: str) -> None:
+def test_errors_name_their_place(path: str, value: Any, says: str) -> None:
     said = refusal(changed(path, value))
     assert said.startswith("a.json: $")
     assert says in said
 
 
-def test_a_wrong_one_in_a_list_is_told_by_its_number() -> None:
+def test_an_error_in_a_list_names_the_item_by_number() -> None:
     data = f"[{json.dumps(FACTS)}, {changed('left.panel_ship', None)}]"
     assert refusal(data).startswith("a.json: $[1].left.panel_ship")
 
@@ -86,7 +86,7 @@ def test_a_wrong_one_in_a_list_is_told_by_its_number() -> None:
 @pytest.mark.parametrize(
     "data", ["", "{", "null", "7", '"text"', "[" * 100_000, '{"left": "\\ud800"}', "[null]"]
 )
-def test_what_is_no_comparison_is_one_line(data: str) -> None:
+def test_anything_but_a_comparison_gets_a_one_line_error(data: str) -> None:
     assert refusal(data).startswith("a.json: ")
 
 
@@ -95,7 +95,7 @@ def test_what_is_no_comparison_is_one_line(data: str) -> None:
         st.none() | st.booleans() | st.text(), lambda some: st.lists(some) | st.dictionaries(st.text(), some)
     )
 )
-def test_any_other_json_is_one_line(value: Any) -> None:
+def test_any_other_json_gets_a_one_line_error(value: Any) -> None:
     if value != []:
         refusal(json.dumps(value))
 
@@ -108,11 +108,11 @@ def test_any_other_json_is_one_line(value: Any) -> None:
         ("2026-12-01T09:00:00Z", datetime(2026, 12, 1, 9, tzinfo=UTC)),
     ],
 )
-def test_a_date_is_its_midnight_in_utc_and_a_time_has_a_zone(text: str, is_: datetime) -> None:
+def test_a_date_means_midnight_in_utc_and_a_time_needs_a_zone(text: str, is_: datetime) -> None:
     assert from_json(changed("published_at", text), "a.json")[0].published_at == is_
 
 
-def test_the_order_of_quotes_date_and_source_make_no_other_version() -> None:
+def test_quote_order_date_and_source_do_not_make_a_new_version() -> None:
     one = draft()
     other = draft(quotes=one.quotes[::-1], source="elsewhere", published_at="2026-01-01")
     assert version_fingerprint(one) == version_fingerprint(other)

@@ -19,8 +19,8 @@ from digest.errors import BadInput, NotFound
 
 
 def run(db: Database, *words: str) -> Result:
-    house = SimpleNamespace(services=lambda: SimpleNamespace(db=db))
-    return CliRunner().invoke(group, words, obj=house)
+    context = SimpleNamespace(services=lambda: SimpleNamespace(db=db))
+    return CliRunner().invoke(group, words, obj=context)
 
 
 @pytest.fixture
@@ -51,15 +51,15 @@ def test_import_then_list_then_show(sqlite: Database, page: Path) -> None:
     assert "Reviewer 2: Reviewer 2 on the right." in shown
 
 
-def test_what_is_listed_can_be_imported_again(sqlite: Database, page: Path, tmp_path: Path) -> None:
+def test_listed_comparisons_can_be_imported_again(sqlite: Database, page: Path, tmp_path: Path) -> None:
     run(sqlite, "import", str(page))
     kept = tmp_path / "all.json"
     kept.write_text(run(sqlite, "list", "--json").stdout, encoding="utf-8")
-    told = json.loads(run(sqlite, "import", str(kept), "--json").stdout)
-    assert (told["new"], told["changed"], told["unchanged"], told["refused"]) == (0, 0, 1, [])
+    report = json.loads(run(sqlite, "import", str(kept), "--json").stdout)
+    assert (report["new"], report["changed"], report["unchanged"], report["refused"]) == (0, 0, 1, [])
 
 
-def test_a_bad_file_ends_in_exit_code_1_and_the_others_are_in(sqlite: Database, page: Path) -> None:
+def test_a_bad_file_gives_exit_code_1_and_the_others_are_imported(sqlite: Database, page: Path) -> None:
     bad = page.with_name("bad.txt")
     bad.write_text("nonsense", encoding="utf-8")
     result = run(sqlite, "import", str(page.parent))
@@ -80,7 +80,7 @@ def test_bad_usage_is_exit_code_2(sqlite: Database, words: list[str]) -> None:
     assert run(sqlite, *words).exit_code == 2
 
 
-def test_a_path_that_is_empty_is_not_the_folder_that_one_stands_in(
+def test_an_empty_path_is_not_the_current_folder(
     sqlite: Database, page: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(page.parent)
@@ -91,7 +91,7 @@ def test_a_path_that_is_empty_is_not_the_folder_that_one_stands_in(
     assert run(sqlite, "import", ".").exit_code == 0
 
 
-def test_a_file_that_holds_nothing_new_says_so(sqlite: Database, tmp_path: Path) -> None:
+def test_a_file_with_nothing_new_is_reported_as_such(sqlite: Database, tmp_path: Path) -> None:
     (tmp_path / "none.json").write_text("[]")
     assert run(sqlite, "import", str(tmp_path)).stdout == "0 new, 0 changed, 0 unchanged\n"
 
@@ -105,11 +105,11 @@ def test_an_empty_catalog_lists_nothing(sqlite: Database) -> None:
     assert run(sqlite, "list").stdout == ""
 
 
-def test_more_files_than_one_transaction_takes_are_all_in(sqlite: Database, tmp_path: Path) -> None:
+def test_more_files_than_one_transaction_takes_are_all_imported(sqlite: Database, tmp_path: Path) -> None:
     for one in range(203):
         (tmp_path / f"{one}.txt").write_text(unparse(draft(f"Tool {one}")), encoding="utf-8")
-    told = json.loads(run(sqlite, "import", str(tmp_path), "--json").stdout)
-    assert (told["new"], len(told["comparisons"])) == (203, 203)
+    report = json.loads(run(sqlite, "import", str(tmp_path), "--json").stdout)
+    assert (report["new"], len(report["comparisons"])) == (203, 203)
     assert len(run(sqlite, "list", "--limit", "7").stdout.splitlines()) == 7
     assert len(run(sqlite, "list", "--search", "Tool 17").stdout.splitlines()) > 0
 

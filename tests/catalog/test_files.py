@@ -1,4 +1,4 @@
-"""Whatever a file holds, reading it gives comparisons or one line."""
+"""Reading any file gives comparisons or a one-line error."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +23,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     st.binary() | st.tuples(st.integers(0, len(PAGE)), st.binary(max_size=3)),
     st.sampled_from([".txt", ".json"]),
 )
-def test_any_bytes_are_a_comparison_or_one_line(
+def test_any_bytes_give_a_comparison_or_a_one_line_error(
     place: Path, wild: bytes | tuple[int, bytes], kind: str
 ) -> None:
     path = place / f"wild{kind}"
@@ -43,7 +43,7 @@ def test_a_file_named_twice_is_read_once(tmp_path: Path) -> None:
     assert files.find_files([page, tmp_path, page]).files == (page,)
 
 
-def test_a_folder_that_holds_too_many_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_with_too_many_files_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "MAX_FILES", 2)
     for name in "abc":
         (tmp_path / f"{name}.txt").write_bytes(PAGE)

@@ -1,4 +1,4 @@
-"""What comes in is recognised, a change is a new version, and nothing is overwritten."""
+"""An import recognises known comparisons, stores a change as a new version, and overwrites nothing."""
 
 import os
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ def folder(tmp_path: Path) -> Path:
     return home
 
 
-def test_a_folder_is_imported_and_twice_is_once(db: Database, folder: Path) -> None:
+def test_importing_a_folder_twice_adds_nothing(db: Database, folder: Path) -> None:
     first = take(db, folder)
     assert [(one.source, one.slug, one.change, one.version) for one in first.imported] == [
         ("a.txt", "larkspur-vs-harrow", "new", 1),
@@ -71,7 +71,7 @@ def test_a_folder_is_imported_and_twice_is_once(db: Database, folder: Path) -> N
     assert counts(db) == before
 
 
-def test_a_changed_page_is_the_next_version_and_the_old_one_stays(db: Database) -> None:
+def test_a_changed_page_adds_a_version_and_keeps_the_old_one(db: Database) -> None:
     with db.begin() as session:
         import_comparisons(session, [draft()], NOW)
     corrected = draft(left=side("Larkspur", panel_ship=25))
@@ -111,7 +111,7 @@ def test_the_same_tool_with_other_figures_has_another_review(db: Database) -> No
     }
 
 
-def test_a_bad_file_is_told_and_hinders_no_other(db: Database, folder: Path) -> None:
+def test_a_bad_file_is_reported_and_the_others_are_imported(db: Database, folder: Path) -> None:
     (folder / "aa.txt").write_text("nonsense", encoding="utf-8")
     (folder / "ab.txt").write_bytes(b"AI tool comparison\n\xff\xfe")
     (folder / "ac.txt").write_text("x" * 1_000_001, encoding="utf-8")
@@ -119,28 +119,28 @@ def test_a_bad_file_is_told_and_hinders_no_other(db: Database, folder: Path) -> 
     (folder / "empty.txt").touch()
     result = take(db, folder, folder / "missing.txt", Path("/dev/null"))
     assert len(result.imported) == 3
-    told = "\n".join(result.refused)
-    assert len(result.refused) == len(told.split("\n")) == 7
+    report = "\n".join(result.refused)
+    assert len(result.refused) == len(report.split("\n")) == 7
     for says in (
         "aa.txt:1: this is not a comp",
         "ab.txt:2: not UTF-8",
         "ac.txt: larger than 1 MB",
         "ad.json: $.",
     ):
-        assert says in told
+        assert says in report
     for says in (
         "empty.txt:1: the file is empty",
         "missing.txt: there is no such file",
         "/dev/null: is neither",
     ):
-        assert says in told
+        assert says in report
 
 
-def test_an_empty_folder_is_told(db: Database, tmp_path: Path) -> None:
+def test_an_empty_folder_is_reported(db: Database, tmp_path: Path) -> None:
     assert "no comparisons in this folder" in take(db, tmp_path).refused[0]
 
 
-def test_a_file_of_any_name_can_be_imported_and_told(db: Database, tmp_path: Path) -> None:
+def test_a_file_with_any_name_can_be_imported_and_reported(db: Database, tmp_path: Path) -> None:
     odd = tmp_path / os.fsdecode(b"pa\nge \xff.txt")
     odd.write_text(unparse(draft()), encoding="utf-8")
     assert [one.source for one in take(db, odd).imported] == ["pa ge \ufffd.txt"]
@@ -159,7 +159,7 @@ def test_a_date_is_the_drafts_own_then_the_one_given_then_now(db: Database) -> N
         ]
 
 
-def test_hostile_text_comes_out_as_it_went_in(db: Database) -> None:
+def test_hostile_text_is_stored_unchanged(db: Database) -> None:
     hostile = "{{ name }} <script>alert(1)</script> 👩‍👩‍👧 سلام नमस्ते ' \" \\ %s --"
     with db.begin() as session:
         import_comparisons(session, [draft(left=side("Larkspur", description=hostile, tagline=hostile))], NOW)
@@ -205,7 +205,7 @@ def test_two_corrections_at_once_are_two_versions(db: Database) -> None:
         assert sorted(session.scalars(select(ComparisonVersion.number))) == [1, 2, 3]
 
 
-def test_an_import_takes_few_statements_however_many_there_are(db: Database) -> None:
+def test_an_import_takes_few_statements_for_any_number_of_files(db: Database) -> None:
     def spent(drafts: int, name: str) -> int:
         with statements(db) as seen, db.begin() as session:
             import_comparisons(session, [draft(f"{name} {one}", "Harrow") for one in range(drafts)], NOW)
@@ -214,7 +214,7 @@ def test_an_import_takes_few_statements_however_many_there_are(db: Database) -> 
     assert spent(200, "Many") <= spent(2, "Few") + 8  # wide inserts are split
 
 
-def test_nothing_to_store_is_nothing(db: Database) -> None:
+def test_storing_nothing_does_nothing(db: Database) -> None:
     with db.begin() as session:
         assert import_comparisons(session, [], NOW) == []
 
@@ -232,7 +232,7 @@ def test_the_real_pages_are_five_comparisons_of_six_tools(db: Database) -> None:
     assert counts(db) == [6, 7, 5, 5, 40]
 
 
-def test_the_number_of_values_in_one_statement_has_no_bound(
+def test_an_import_may_exceed_the_values_of_one_statement(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importing, "CHUNK", 3)
@@ -245,7 +245,7 @@ def stated(panel: int, day: str) -> ComparisonInput:
     return draft(side("Larkspur", panel_ship=panel), published_at=day)
 
 
-def test_a_comparison_can_go_back_to_what_it_said_and_importing_it_all_again_changes_nothing(
+def test_a_comparison_can_return_to_an_earlier_text_and_reimporting_changes_nothing(
     db: Database,
 ) -> None:
     course = [stated(75, "2026-01-01"), stated(50, "2026-02-01"), stated(75, "2026-03-01")]
@@ -257,7 +257,7 @@ def test_a_comparison_can_go_back_to_what_it_said_and_importing_it_all_again_cha
         assert {one.change for one in again} == {"unchanged"}
 
 
-def test_an_older_page_that_comes_in_late_corrects_nothing(db: Database) -> None:
+def test_an_older_page_imported_late_replaces_nothing(db: Database) -> None:
     with db.begin() as session:
         importing.import_comparisons(session, [stated(50, "2026-02-01"), stated(75, "2026-01-01")], NOW)
         assert queries.list_newest(session)[0].left.panel_ship == 50

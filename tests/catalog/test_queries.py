@@ -1,4 +1,4 @@
-"""The views hold all that was imported, in few statements."""
+"""Views hold everything that was imported, in few statements."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -60,7 +60,7 @@ def test_a_page_of_views_takes_two_statements(filled: Database) -> None:
         assert len([one for one in seen if one.startswith("SELECT")]) == 2
 
 
-def test_what_is_not_there_is_not_found(filled: Database) -> None:
+def test_a_missing_comparison_is_not_found(filled: Database) -> None:
     with filled.read() as session:
         with pytest.raises(NotFound, match="no comparison nope"):
             queries.get_by_slug(session, "nope\x00")
@@ -73,7 +73,7 @@ def test_what_is_not_there_is_not_found(filled: Database) -> None:
 @pytest.mark.parametrize(
     ("text", "found"), [("tool 7", 1), ("HARROW", 12), ("tool absent", 0), ("%", 0), ("", 0), ("\x00", 0)]
 )
-def test_a_search_finds_what_holds_every_word(filled: Database, text: str, found: int) -> None:
+def test_a_search_finds_comparisons_with_every_word(filled: Database, text: str, found: int) -> None:
     with filled.read() as session:
         assert len(queries.search(session, text)) == found
 
@@ -92,7 +92,7 @@ def test_a_tools_history_is_the_oldest_first(db: Database) -> None:
         ]
 
 
-def test_a_list_holds_just_the_versions_that_stand(db: Database) -> None:
+def test_a_list_holds_only_current_versions(db: Database) -> None:
     with db.begin() as session:
         for place, days in enumerate(((1, 2, 3), (3, 2, 1), (2, 2, 2), (1, 3, 2))):
             for price, ago in zip(("one", "two", "three"), days, strict=True):

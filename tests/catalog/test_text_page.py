@@ -1,4 +1,4 @@
-"""A page is read without losing a word, or refused with the line where it is wrong."""
+"""A page is parsed completely, or refused with the line number of the error."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -28,12 +28,12 @@ def refusal(text: str) -> str:
 
 
 @given(drafts())
-def test_a_page_is_read_as_it_was_written(comparison: ComparisonInput) -> None:
+def test_a_page_is_parsed_as_written(comparison: ComparisonInput) -> None:
     assert parse_page(unparse(comparison), "a.txt") == comparison
 
 
 @given(drafts(), st.data())
-def test_a_page_cut_off_anywhere_is_refused_or_whole(
+def test_a_page_cut_off_anywhere_is_refused_or_complete(
     comparison: ComparisonInput, data: st.DataObject
 ) -> None:
     page = unparse(comparison)
@@ -45,7 +45,7 @@ def test_a_page_cut_off_anywhere_is_refused_or_whole(
         refusal(page[:at])
 
 
-def test_a_page_cut_off_at_each_single_character_is_refused_or_whole() -> None:
+def test_a_page_cut_off_at_any_character_is_refused_or_complete() -> None:
     end = PAGE.index(SIGN_UP) + len(SIGN_UP)
     for at in range(end):
         refusal(PAGE[:at])
@@ -54,12 +54,12 @@ def test_a_page_cut_off_at_each_single_character_is_refused_or_whole() -> None:
 
 
 @given(st.text())
-def test_any_text_is_a_comparison_or_one_line_of_refusal(text: str) -> None:
+def test_any_text_gives_a_comparison_or_a_one_line_error(text: str) -> None:
     refusal(text)
 
 
 @given(st.lists(st.sampled_from([*LINES, "“", "”", "101%", "%"]), max_size=40))
-def test_any_shuffling_of_a_page_is_a_comparison_or_one_line_of_refusal(lines: list[str]) -> None:
+def test_any_shuffled_page_gives_a_comparison_or_a_one_line_error(lines: list[str]) -> None:
     page = "\n".join(lines)
     with suppress(BadInput):
         assert isinstance(parse_page(page, "a.txt"), ComparisonInput)
@@ -72,17 +72,17 @@ def test_a_page_that_lacks_a_line_is_refused(gone: int) -> None:
     refusal("\n".join(LINES[:gone] + LINES[gone + 1 :]))
 
 
-def test_blanks_marks_and_foreign_line_ends_change_nothing() -> None:
+def test_blanks_byte_order_marks_and_other_line_endings_change_nothing() -> None:
     page = "\ufeff\r\n" + "\r\n\u00a0\r\n".join(f" {line}\u00a0 " for line in LINES) + "\r\n"
     assert parse_page(page, "a.txt") == draft()
     assert parse_page(PAGE.replace("\n", "\r"), "a.txt") == draft()
 
 
-def test_control_characters_go_and_the_text_stays() -> None:
+def test_control_characters_are_removed_and_the_text_stays() -> None:
     assert parse_page(PAGE.replace("does one", "do\x00es\x1b \x08one"), "a.txt") == draft()
 
 
-def test_a_dash_is_no_votes_yet_and_zero_is_zero() -> None:
+def test_a_dash_means_no_votes_yet_and_zero_means_zero() -> None:
     page = unparse(draft(left=side("Larkspur", community_ship=0)))
     assert parse_page(page, "a.txt").left.community_ship == 0
     assert parse_page(page, "a.txt").right.community_ship is None
@@ -128,19 +128,19 @@ def test_a_description_may_have_several_lines() -> None:
         ("Developer Tools", "D" * 121, 4, "120"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line(old: str, new: str, line: int, says: str) -> None:
+def test_errors_name_their_line(old: str, new: str, line: int, says: str) -> None:
     count = -1 if "Harrow" in old and "!" in new else 1
     said = refusal(PAGE.replace(old, new, count))
     assert says in said
     assert said.startswith(f"{line}:")
 
 
-def test_a_name_that_is_too_long_is_counted_in_characters() -> None:
+def test_the_length_of_a_name_is_counted_in_characters() -> None:
     assert "at most 200 characters" in refusal(PAGE.replace("Larkspur", "L" * 201))
 
 
 @pytest.mark.parametrize("nothing", ["", " \n\t\n"])
-def test_an_empty_file_is_called_empty(nothing: str) -> None:
+def test_an_empty_file_is_reported_as_empty(nothing: str) -> None:
     assert "the file is empty" in refusal(nothing)
 
 
@@ -151,7 +151,7 @@ def test_a_page_without_quotes_is_refused() -> None:
 @pytest.mark.skipif(
     not SEEDS.is_dir(), reason="the real pages lie beside the checkout on the build machine only"
 )
-def test_the_real_pages_say_what_they_say() -> None:
+def test_the_real_pages_are_parsed_correctly() -> None:
     figures = {}
     for path in sorted(SEEDS.glob("*.txt")):
         page = parse_page(path.read_text(encoding="utf-8"), path.name)

@@ -1,4 +1,4 @@
-"""What two versions say differently is told, each thing once, and nothing else."""
+"""A diff names every difference between two versions once, and nothing else."""
 
 from datetime import UTC, datetime
 
@@ -22,7 +22,7 @@ def view(session: Session, wanted: ComparisonInput) -> ComparisonView:
     return queries.get_by_slug(session, wanted.identity)
 
 
-def test_every_difference_is_named_by_what_it_is_about(sqlite: Database) -> None:
+def test_every_difference_is_named_by_its_subject(sqlite: Database) -> None:
     with sqlite.begin() as session:
         old = view(session, draft("Larkspur", "Harrow", reviewers=2))
         new = view(
@@ -39,7 +39,10 @@ def test_every_difference_is_named_by_what_it_is_about(sqlite: Database) -> None
         ("Reviewer 3 on Harrow", "", "Reviewer 3 on the right."),
     ]
     assert diff_versions(old, old) == []
-    assert [(one.version, len(told)) for one, told in version_history([old, new])] == [(2, 5), (1, 0)]
+    assert [(version.version, len(changes)) for version, changes in version_history([old, new])] == [
+        (2, 5),
+        (1, 0),
+    ]
 
 
 words = st.text("ab \n", max_size=40)

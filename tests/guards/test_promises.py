@@ -30,7 +30,7 @@ def empty_postgres(url: str) -> Database:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
-def test_the_migrations_make_what_the_models_say(
+def test_migrations_create_what_the_models_declare(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     if kind == "sqlite":
@@ -61,7 +61,7 @@ def test_every_enqueued_task_exists() -> None:
     assert enqueued <= set(tasks.SCHEDULE)
 
 
-def test_a_task_is_a_few_lines() -> None:
+def test_every_task_is_a_few_lines() -> None:
     for task in tasks.TASKS:
         lines = {line for _, _, line in task.__code__.co_lines() if line}
         assert len(lines) <= 10, task.__name__
@@ -87,7 +87,7 @@ def test_every_make_target_is_in_the_help() -> None:
     assert {line.split()[1] for line in said.splitlines() if line.startswith("  make")} == set(targets)
 
 
-def test_what_the_pages_tell_people_to_type_exists() -> None:
+def test_commands_in_the_docs_exist() -> None:
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for page in pages:
@@ -108,7 +108,7 @@ def known(words: list[str]) -> bool:
     return found is not None
 
 
-def test_every_command_can_be_imported_and_says_what_it_does() -> None:
+def test_every_command_can_be_imported_and_has_help() -> None:
     assert isinstance(command, Commands)
     context = click.Context(command)
     for name in [*COMMANDS, *HIDDEN]:

@@ -1,4 +1,4 @@
-"""docs/security.md answers every requirement of ASVS 5.0.0, level 1 and 2, and names only tests that there are."""
+"""docs/security.md answers every requirement of ASVS 5.0.0, level 1 and 2, and names only tests that exist."""
 
 import re
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_every_requirement_of_level_1_and_2_is_answered_once() -> None:
     assert set(answered) - asked == set()
 
 
-def test_every_test_that_the_page_names_is_there() -> None:
+def test_every_test_named_on_the_page_exists() -> None:
     named = re.findall(r"`(?!tests/)(\w+/(?:\w+/)?test_\w+\.py)(?:::(\w+))?`", PAGE)
     assert len(named) > 90
     for path, name in named:
@@ -55,7 +55,7 @@ def test_every_test_that_the_page_names_is_there() -> None:
         assert not name or f"def {name}(" in file.read_text(), f"{path}::{name}"
 
 
-def test_what_falls_short_is_said_above() -> None:
+def test_every_shortfall_is_explained_at_the_top() -> None:
     above = PAGE.split("## Where we fall short")[1].split("## V1 ")[0]
     for row in re.findall(r"^\| ([\d., ]+) \|.*[Ff]alls short", PAGE, re.MULTILINE):
         for number in row.split(", "):

@@ -1,4 +1,4 @@
-"""Editions to press: tools of nobody, quotes of our own, in the shape that comparisons have."""
+"""Sample editions, with invented tools and quotes in the shape of real comparisons."""
 
 from dataclasses import replace
 from datetime import date
@@ -102,8 +102,8 @@ def reader(*, address: str = "ada@example.com", length: int = 43) -> MergeFields
 
 
 def mail(content: Edition, order: tuple[int, ...] | None = None, *, test: bool = False) -> bytes:
-    plate = compile_issue(content, test=test).message_template(order)
-    return plate.fill(reader())
+    template = compile_issue(content, test=test).message_template(order)
+    return template.fill(reader())
 
 
 def opened(content: Edition, order: tuple[int, ...] | None = None, *, test: bool = False) -> ParsedMail:

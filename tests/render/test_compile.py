@@ -29,7 +29,7 @@ def test_the_mail_says_everything_in_both_parts() -> None:
             assert words in part
 
 
-def test_every_header_a_bulk_mail_needs_once() -> None:
+def test_every_bulk_mail_header_is_present_once() -> None:
     headers = opened(edition()).headers
     names = [name for name, _ in headers]
     assert len(names) == len(set(names))
@@ -56,9 +56,9 @@ def test_no_list_header_is_folded_or_encoded() -> None:
     assert not re.search(rb"(List-[^\r\n]*|Message-ID[^\r\n]*)\r\n[ \t]", head)
 
 
-def test_the_date_is_the_one_it_was_frozen_with() -> None:
-    plate = compile_issue(edition(), dated=datetime(2026, 11, 24, 8, 30, tzinfo=UTC)).message_template()
-    assert b"\r\nDate: Tue, 24 Nov 2026 08:30:00 +0000\r\n" in plate.fill(reader())
+def test_the_date_is_that_of_the_freeze() -> None:
+    template = compile_issue(edition(), dated=datetime(2026, 11, 24, 8, 30, tzinfo=UTC)).message_template()
+    assert b"\r\nDate: Tue, 24 Nov 2026 08:30:00 +0000\r\n" in template.fill(reader())
 
 
 def test_text_comes_first_and_both_are_quoted_printable() -> None:
@@ -82,8 +82,8 @@ def test_the_wire_is_ascii_in_short_lines_that_need_no_dot_stuffing() -> None:
 
 
 def test_a_token_of_sixty_characters_keeps_lines_short() -> None:
-    plate = compile_issue(edition()).message_template()
-    wire = plate.fill(reader(length=60))
+    template = compile_issue(edition()).message_template()
+    wire = template.fill(reader(length=60))
     assert all(len(row) <= 76 for row in wire.partition(b"\r\n\r\n")[2].split(b"\r\n"))
 
 
@@ -92,7 +92,7 @@ def followed(part: str) -> set[int]:
     return {int(number) for number in re.findall(rf"{BASE}/go/C+-([0-9]+)", part)}
 
 
-def test_nothing_private_is_left_over() -> None:
+def test_no_private_mark_remains() -> None:
     content = edition()
     mark = slots_for(to_json(content)).mark
     made = opened(content)
@@ -100,49 +100,49 @@ def test_nothing_private_is_left_over() -> None:
     assert mark not in body
 
 
-def test_a_content_that_holds_its_own_mark_gets_another() -> None:
+def test_content_that_contains_the_slot_mark_gets_another_mark() -> None:
     first = slots_for("some text").mark
     assert first != slots_for("some text" + first).mark
     assert slots_for("some text") == slots_for("some text")
 
 
 def test_any_blocks_in_any_order_close_what_they_open() -> None:
-    pressed = compile_issue(edition(4))
+    compiled = compile_issue(edition(4))
     for size in range(5):
-        for order in itertools.permutations(pressed.picks, size):
-            plate = pressed.message_template(order)
-            made = parse_mail(plate.fill(reader()))
+        for order in itertools.permutations(compiled.picks, size):
+            template = compiled.message_template(order)
+            made = parse_mail(template.fill(reader()))
             assert faults(made.html) == []
-            wanted = {link.number for link in pressed.links if link.pick_id in {None, *order}}
+            wanted = {link.number for link in compiled.links if link.pick_id in {None, *order}}
             assert followed(made.html) == followed(made.text) == wanted
 
 
-def test_a_block_left_out_leaves_no_trace_in_either_part() -> None:
-    pressed = compile_issue(edition(3))
-    plate = pressed.message_template((3, 1))
-    made = parse_mail(plate.fill(reader()))
+def test_an_omitted_block_leaves_no_trace_in_either_part() -> None:
+    compiled = compile_issue(edition(3))
+    template = compiled.message_template((3, 1))
+    made = parse_mail(template.fill(reader()))
     for part in (made.html, made.text):
         assert part.index("Lantern DB vs Marmalade 70B") < part.index("Quillet Mini vs Tinwhistle")
         assert "Orrery 3 vs Halyard" not in part
-    left_out = {link.number for link in pressed.links if link.pick_id == 2}
-    assert not left_out & (followed(made.html) | followed(made.text))
+    omitted = {link.number for link in compiled.links if link.pick_id == 2}
+    assert not omitted & (followed(made.html) | followed(made.text))
 
 
-def test_a_pick_that_is_not_there_is_refused() -> None:
+def test_a_missing_pick_is_refused() -> None:
     with pytest.raises(BadInput, match="each at most once"):
         compile_issue(edition(2)).message_template((1, 9))
     with pytest.raises(BadInput, match="each at most once"):
         compile_issue(edition(2)).message_template((1, 1))
 
 
-def test_every_link_goes_by_way_of_us_and_says_where() -> None:
+def test_every_link_is_tracked_and_shows_its_target() -> None:
     content = edition(2)
-    pressed = compile_issue(content)
-    assert [link.number for link in pressed.links] == [1, 2, 3]
-    assert pressed.links[0] == type(pressed.links[0])(
-        1, None, "https://example.net/primer", pressed.links[0].label
+    compiled = compile_issue(content)
+    assert [link.number for link in compiled.links] == [1, 2, 3]
+    assert compiled.links[0] == type(compiled.links[0])(
+        1, None, "https://example.net/primer", compiled.links[0].label
     )
-    assert {link.url for link in pressed.links[1:]} == {one.url for one in content.blocks}
+    assert {link.url for link in compiled.links[1:]} == {one.url for one in content.blocks}
     made = opened(content)
     direct = {f"{BASE}/issues/41", f"{BASE}/unsubscribe/{'U' * 43}", f"{BASE}/preferences/{'P' * 43}"}
     for tag, attributes in Shape(made.html).tags:
@@ -152,10 +152,10 @@ def test_every_link_goes_by_way_of_us_and_says_where() -> None:
 
 
 def test_a_test_mail_is_marked_and_its_links_record_nothing() -> None:
-    pressed = compile_issue(edition(2), test=True)
+    compiled = compile_issue(edition(2), test=True)
     made = opened(edition(2), test=True)
     assert made.subject == "[Test] Parsnip against Tinwhistle, and more"
-    assert pressed.links == ()
+    assert compiled.links == ()
     assert "/go/" not in made.html + made.text
     assert "https://example.net/primer" in made.html
     assert "This is a test." in made.html
@@ -168,15 +168,15 @@ def test_the_same_issue_gives_the_same_bytes() -> None:
     assert compile_issue(edition()).to_bytes() != compile_issue(edition(subject="Another")).to_bytes()
 
 
-def test_it_comes_back_from_the_record_as_it_was() -> None:
-    pressed = compile_issue(edition())
-    again = CompiledIssue.from_bytes(pressed.to_bytes())
-    assert again == pressed
-    plate, other = pressed.message_template(), again.message_template()
-    assert plate.fill(reader()) == other.fill(reader())
+def test_a_compiled_issue_survives_serialization() -> None:
+    compiled = compile_issue(edition())
+    again = CompiledIssue.from_bytes(compiled.to_bytes())
+    assert again == compiled
+    template, other = compiled.message_template(), again.message_template()
+    assert template.fill(reader()) == other.fill(reader())
 
 
-def test_bytes_of_something_else_are_refused() -> None:
+def test_unrelated_bytes_are_refused() -> None:
     with pytest.raises(BadInput, match="not a compiled issue"):
         CompiledIssue.from_bytes(b"digest-pressed-0\n")
 
@@ -203,35 +203,35 @@ def test_a_damaged_byte_is_refused_or_does_no_harm(place: int, flip: int) -> Non
 
 
 @given(JSON)
-def test_another_record_behind_the_right_mark_is_bad_input_and_nothing_worse(record: object) -> None:
+def test_a_wrong_record_with_the_right_mark_is_bad_input(record: object) -> None:
     with suppress(BadInput):
         CompiledIssue.from_bytes(MAGIC + zlib.compress(json.dumps(record).encode()))
 
 
 @pytest.mark.parametrize("record", [b"[" * 100_000, b"\xff", b"", b"{}"])
-def test_what_is_no_record_is_refused(record: bytes) -> None:
+def test_anything_but_a_record_is_refused(record: bytes) -> None:
     with pytest.raises(BadInput, match="damaged"):
         CompiledIssue.from_bytes(MAGIC + zlib.compress(record))
 
 
 def test_an_address_cannot_break_out_of_its_header() -> None:
-    plate = compile_issue(edition(1)).message_template()
+    template = compile_issue(edition(1)).message_template()
     with pytest.raises(ValueError, match="line break"):
-        plate.fill(reader(address="a@example.org>\r\nBcc: all@example.org"))
+        template.fill(reader(address="a@example.org>\r\nBcc: all@example.org"))
 
 
 @pytest.mark.parametrize(
     "base", ["https://e.org/\r\nX: y", "ftp://e.org", "https:// e.org", "verdicts.example.org"]
 )
-def test_a_base_url_that_is_none_is_refused(base: str) -> None:
+def test_an_invalid_base_url_is_refused(base: str) -> None:
     with pytest.raises(BadInput, match="no web address"):
         compile_issue(edition(base_url=base))
 
 
 def test_five_picks_stay_far_below_what_gmail_clips() -> None:
-    pressed = compile_issue(edition(5))
-    assert abs(pressed.html_bytes - len(opened(edition(5)).html.encode())) < 400
-    assert pressed.html_bytes < 60_000
+    compiled = compile_issue(edition(5))
+    assert abs(compiled.html_bytes - len(opened(edition(5)).html.encode())) < 400
+    assert compiled.html_bytes < 60_000
     assert compile_issue(edition(12)).html_bytes < 90_000
 
 
@@ -241,7 +241,7 @@ def test_an_issue_without_picks_intro_or_reply_address_is_still_a_mail() -> None
     assert "Reply-To" not in dict(made.headers)
 
 
-def test_right_to_left_languages_read_from_the_right() -> None:
+def test_right_to_left_languages_are_marked_as_such() -> None:
     html = opened(edition(1, masthead=replace(MASTHEAD, language="ar"))).html
     tag, attributes = Shape(html).tags[0]
     assert (tag, attributes["lang"], attributes["dir"]) == ("html", "ar", "rtl")
@@ -278,7 +278,9 @@ def _words_of(content: Edition) -> list[str]:
         ("http://verdicts.dev", False),
     ],
 )
-def test_one_click_is_claimed_only_over_https_or_on_this_machine(base: str, claimed: bool) -> None:
+def test_one_click_unsubscribe_is_offered_only_over_https_or_on_this_machine(
+    base: str, claimed: bool
+) -> None:
     headers = dict(opened(edition(1, base_url=base)).headers)
     assert headers["List-Unsubscribe"] == f"<{base}/unsubscribe/{'U' * 43}>"
     assert ("List-Unsubscribe-Post" in headers) == claimed

@@ -1,4 +1,4 @@
-"""A reader sees once who sent a mail, and from where."""
+"""The footer names the sender and its address once."""
 
 from dataclasses import replace
 
@@ -25,12 +25,12 @@ def test_an_address_that_begins_with_the_name_has_it_once(address: str, rows: tu
     assert footer_address("Weekly", address) == rows
 
 
-def test_a_name_of_marks_is_a_name() -> None:
+def test_a_name_of_punctuation_is_a_name() -> None:
     assert footer_address("C++ (beta)", "C++ (beta)\nStreet") == ("C++ (beta)", "Street")
     assert footer_address("+", "7 Street") == ("+", "7 Street")
 
 
-def test_an_issue_and_a_letter_end_alike() -> None:
+def test_an_issue_and_a_letter_have_the_same_footer() -> None:
     name = MASTHEAD.name
     content = edition(1, masthead=replace(MASTHEAD, postal_address=f"{name}\n1 Main Street"))
     rows = render_letter(

@@ -10,7 +10,7 @@ from digest.render.clean import single_line
 WORDS = st.text(st.characters(exclude_categories=["Cs", "Cn", "Co"]), max_size=150)
 
 
-def test_a_plain_subject_stays_as_it_is() -> None:
+def test_a_plain_subject_stays_unchanged() -> None:
     assert headers.unstructured("Subject", "Parsnip, at last") == "Subject: Parsnip, at last"
 
 
@@ -23,7 +23,7 @@ def test_a_line_break_in_a_subject_becomes_a_blank() -> None:
 @pytest.mark.parametrize(
     "subject", ["Größer", "एआई समाचार", "👩‍👩‍👧 says hi", "=?utf-8?q?not=20ours?=", "x" * 400]
 )
-def test_any_subject_comes_back(subject: str) -> None:
+def test_any_subject_decodes_to_itself(subject: str) -> None:
     assert parsed("Subject", headers.unstructured("Subject", subject)) == subject
 
 

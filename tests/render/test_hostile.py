@@ -37,7 +37,7 @@ TRICKS = [
 
 
 @pytest.mark.parametrize("trick", TRICKS)
-def test_it_is_shown_as_it_was_written(trick: str) -> None:
+def test_hostile_text_is_shown_as_written(trick: str) -> None:
     hostile = replace(
         block(1, left=side(tool=trick, tagline=trick, category=trick, entry_price=trick)),
         quotes=(ReviewerQuote("left", 1, trick), ReviewerQuote("right", 2, "Plain.")),
@@ -62,7 +62,7 @@ def test_it_is_shown_as_it_was_written(trick: str) -> None:
     assert label == trick
 
 
-def test_control_characters_are_gone_and_the_rest_stays() -> None:
+def test_control_characters_are_removed_and_the_rest_stays() -> None:
     name = "a\x00b\x07c\x1bd\ufffee\u2028f\x85g\tg"
     assert single_line(name) == "abcde f g g"
     made = opened(edition(blocks=(block(1, left=side(tool=name)),)))
@@ -90,7 +90,7 @@ def test_a_word_of_ten_thousand_characters_passes() -> None:
     assert word in made.text
 
 
-def test_deep_markdown_kills_nothing() -> None:
+def test_deeply_nested_markdown_does_no_harm() -> None:
     deep = "> " * 4000 + "end"
     made = opened(edition(intro=deep, blocks=(block(1, note="*" * 8000 + "x" + "*" * 8000),)))
     assert "end" in made.html

@@ -19,7 +19,7 @@ NODE = shutil.which("node")
 @pytest.mark.skipif(
     NODE is None or not PROGRAM.exists(), reason="needs node, and `npm ci` in tests/render/html_validate"
 )
-def test_the_html_is_sound(tmp_path: Path) -> None:
+def test_the_html_is_valid(tmp_path: Path) -> None:
     issue = edition(blocks=(block(1, note="A *note* with [a link](https://example.org).\n\n- one"), block(2)))
     (tmp_path / "issue.html").write_text(opened(issue).html)
     for kind in KINDS:

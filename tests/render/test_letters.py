@@ -48,11 +48,11 @@ def test_no_letter_tracks_or_loads_anything(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_machine_is_to_answer_it(kind: str) -> None:
+def test_letters_ask_for_no_automatic_replies(kind: str) -> None:
     assert ("Auto-Submitted", "auto-generated") in made(kind).headers
 
 
-def test_who_asked_and_when_stands_in_the_confirmation() -> None:
+def test_the_confirmation_says_who_asked_and_when() -> None:
     one = made("confirm", network="203.0.113.0/24")
     for part in (one.html, one.text):
         assert "22 November 2026, 09:14 UTC" in part
@@ -61,7 +61,7 @@ def test_who_asked_and_when_stands_in_the_confirmation() -> None:
         assert "ignore this email" in part
 
 
-def test_only_letters_to_subscribers_can_be_left_in_one_click() -> None:
+def test_only_letters_to_subscribers_offer_one_click_unsubscribe() -> None:
     leaving = {kind for kind in KINDS if "List-Unsubscribe-Post" in dict(made(kind).headers)}
     assert leaving == {"welcome", "known"}
     assert dict(made("welcome").headers)["List-Unsubscribe"] == f"<{U}/unsubscribe/U>"

@@ -1,4 +1,4 @@
-"""What a reader sees, in a real browser: nothing too wide, nothing too pale, nothing without a name."""
+"""The mail in a real browser: nothing is too wide, too pale or without an accessible name."""
 
 from dataclasses import replace
 
@@ -46,7 +46,7 @@ PAGES = {
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
-def test_it_fits_and_can_be_read_by_everyone(browser: Browser, name: str, scheme: str) -> None:
+def test_the_mail_fits_its_screen_and_is_accessible(browser: Browser, name: str, scheme: str) -> None:
     html = PAGES[name]()
     context = browser.new_context(color_scheme=scheme, offline=True)
     page = context.new_page()

@@ -8,7 +8,7 @@ from digest.render import markdown
 from digest.render.mjml import to_html as mjml_to_html
 
 
-def test_what_editors_write() -> None:
+def test_common_markdown_is_rendered() -> None:
     html = markdown.to_html("A **bold** word, *a soft one*, `code`.\n\n- one\n- two\n\n> said")
     assert html.startswith("<p>A <strong>bold</strong> word, <em>a soft one</em>, <code>code</code>.</p>")
     assert "<li>one</li>" in html
@@ -22,7 +22,7 @@ def test_the_plain_text_keeps_links_on_their_own_lines() -> None:
     assert text == "See the primer and this.\nhttps://example.net/p\n\n1. one\n2. two\n\n> said so"
 
 
-def test_raw_html_is_shown_as_it_was_typed() -> None:
+def test_raw_html_is_shown_as_text() -> None:
     html = markdown.to_html('<script>alert(1)</script> <b onclick="x">b</b> <!-- c -->')
     assert {tag for tag, _ in Shape(html).tags} == {"p"}
     assert Shape(html).text == '<script>alert(1)</script> <b onclick="x">b</b> <!-- c -->'
@@ -35,7 +35,7 @@ def test_a_dangerous_link_leads_nowhere(url: str) -> None:
     assert "href" not in markdown.to_html(f"[x]({url})")
 
 
-def test_links_go_by_way_of_us_but_not_addresses() -> None:
+def test_web_links_are_tracked_and_mail_addresses_are_not() -> None:
     seen: list[str] = []
 
     def link(url: str, _label: str) -> str:
@@ -48,34 +48,34 @@ def test_links_go_by_way_of_us_but_not_addresses() -> None:
     assert 'href="mailto:a@example.org"' in html
 
 
-def test_a_mail_has_the_headings_that_it_has_itself() -> None:
+def test_headings_in_a_note_do_not_become_headings_of_the_mail() -> None:
     assert markdown.to_html("# One").startswith("<h3>One")
     assert "font-weight:bold" in markdown.RenderedMarkdown("# One").html
     assert "<h" not in markdown.RenderedMarkdown("# One\n\n## Two").html
 
 
-def test_pictures_are_left_out() -> None:
+def test_images_are_removed() -> None:
     assert "<img" not in markdown.to_html("![alt](https://example.net/p.png)")
 
 
 @pytest.mark.parametrize(
     "deep", ["> " * 4000 + "x", "*" * 9000 + "x" + "*" * 9000, "- " * 4000 + "x", "[" * 9000]
 )
-def test_deep_nesting_is_shown_flat(deep: str) -> None:
+def test_deep_nesting_is_flattened(deep: str) -> None:
     html = markdown.to_html(deep)
     assert "x" in html or "[" in html
     assert "x" in mjml_to_html(_mail(html)) or "[" in html
     assert markdown.to_text(deep)
 
 
-def test_a_text_that_is_too_long_says_so() -> None:
+def test_a_text_that_is_too_long_is_reported() -> None:
     with pytest.raises(BadInput, match="20,000 are the most"):
         markdown.to_html("x" * 20_001)
 
 
 @settings(deadline=None)
 @given(st.text(st.sampled_from("ab *_`[]()<>!#&-+1.\n\"'\\{}%|~:/\u200d\u202e\x00é"), max_size=200))
-def test_any_markdown_makes_sound_html_and_a_mail(text: str) -> None:
+def test_any_markdown_gives_valid_html_and_a_mail(text: str) -> None:
     html = markdown.to_html(text)
     assert Shape(html).faults == []
     mjml_to_html(_mail(markdown.RenderedMarkdown(text).html))

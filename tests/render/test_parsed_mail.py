@@ -5,7 +5,7 @@ from digest.errors import BadInput
 from digest.render.parsed_mail import parse_mail
 
 
-def test_what_is_previewed_is_what_is_sent() -> None:
+def test_the_preview_shows_exactly_the_sent_mail() -> None:
     made = parse_mail(mail(edition()))
     assert made.subject == edition().subject
     assert made.html.startswith("<!doctype html>")

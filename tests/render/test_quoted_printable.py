@@ -24,7 +24,7 @@ def test_no_line_begins_with_a_dot() -> None:
     assert joined(quoted_printable.encode([".first\n..\n" + "a" * 75 + ".next"]), b"").count(b"=2E") == 3
 
 
-def test_mailbox_files_need_not_escape_it() -> None:
+def test_mailbox_files_need_no_from_escaping() -> None:
     assert joined(quoted_printable.encode(["From here on"]), b"") == b"=46rom here on"
 
 
@@ -33,7 +33,7 @@ def test_mailbox_files_need_not_escape_it() -> None:
     st.lists(st.one_of(TEXT, st.integers(0, 40)), max_size=8),
     st.from_regex(r"[A-Za-z0-9_-]{0,60}", fullmatch=True),
 )
-def test_whatever_is_encoded_comes_back(parts: list[str | int], token: str) -> None:
+def test_any_encoded_text_decodes_to_itself(parts: list[str | int], token: str) -> None:
     wire = joined(quoted_printable.encode(parts), token.encode())
     lines = wire.split(b"\r\n")
     assert all(len(line) <= 76 and not line.startswith(b".") for line in lines)

@@ -14,13 +14,13 @@ def test_one_excerpt_per_side_and_two_voices() -> None:
     assert left.reviewer != right.reviewer
 
 
-def test_a_verdict_goes_before_a_description() -> None:
+def test_a_verdict_is_preferred_to_a_description() -> None:
     (only,) = select_excerpts([ReviewerQuote("left", 1, QUOTES[0])], limit=120)
     assert only.text == "Until then it earns the ship for teams that cannot upload their files."
     assert (only.has_before, only.has_after) == (True, False)
 
 
-def test_it_ends_where_a_sentence_ends() -> None:
+def test_an_excerpt_ends_where_a_sentence_ends() -> None:
     for excerpt in select_excerpts(quotes()):
         assert len(excerpt.text) <= 280
         assert excerpt.text.endswith(".")
@@ -31,7 +31,7 @@ def test_a_short_quote_is_shown_whole() -> None:
     assert (only.text, only.has_before, only.has_after) == ("Skip it.", False, False)
 
 
-def test_what_the_issue_shows_already_is_not_shown_again() -> None:
+def test_an_excerpt_never_repeats_what_the_issue_shows() -> None:
     said = [
         ReviewerQuote("left", 1, "Skip it, it breaks."),
         ReviewerQuote("left", 2, "A good tool for a quiet day."),
@@ -68,14 +68,14 @@ def _kept(text: str) -> str:
     return single_line(text)
 
 
-def test_a_quote_of_thousands_of_sentences_is_weighed_at_once() -> None:
+def test_a_quote_of_thousands_of_sentences_is_ranked_quickly() -> None:
     began = time.monotonic()
     (found,) = select_excerpts([ReviewerQuote("left", 1, "It is. " * 2_800)])
     assert time.monotonic() - began < 1
     assert found.has_after
 
 
-def test_the_two_sides_do_not_say_the_same() -> None:
+def test_the_two_sides_get_different_excerpts() -> None:
     both = "Skip it: this falls apart and breaks. It never pays."
     said = [
         ReviewerQuote("left", 1, both),

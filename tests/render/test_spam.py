@@ -9,7 +9,7 @@ PROGRAM = shutil.which("spamassassin")
 
 
 @pytest.mark.skipif(PROGRAM is None, reason="needs the spamassassin program (Debian: spamassassin)")
-def test_a_content_filter_does_not_mind() -> None:
+def test_a_spam_filter_accepts_the_mail() -> None:
     run = subprocess.run(
         [str(PROGRAM), "-L", "-t"], input=mail(edition()), capture_output=True, timeout=110, check=True
     )

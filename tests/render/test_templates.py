@@ -1,4 +1,4 @@
-"""mjml-python takes unknown tags and attributes without a word: here they are counted."""
+"""mjml-python silently accepts unknown tags and attributes, so these tests look for them."""
 
 import re
 from pathlib import Path
@@ -56,24 +56,24 @@ def test_markup_is_escaped_and_text_is_not() -> None:
     assert [made.autoescape(f"issue/{part}") for part in environment.PARTS] == [True, False, False]  # type: ignore[operator]
 
 
-def test_a_name_that_is_not_there_is_an_error() -> None:
+def test_an_undefined_variable_is_an_error() -> None:
     with pytest.raises(UndefinedError):
         environment.render_template("issue", "subject.txt")
 
 
-def test_attributes_keep_their_letters() -> None:
+def test_attributes_keep_their_characters() -> None:
     html = mjml.to_html(
         "<mjml><mj-head><mj-title>é 👩\u200d👧 \\n क्ष</mj-title></mj-head><mj-body></mj-body></mjml>"
     )
     assert 'aria-label="é 👩\u200d👧 &#92;n क्ष"' in html
 
 
-def test_a_line_break_in_an_attribute_is_a_fault_of_the_template() -> None:
+def test_a_line_break_in_an_attribute_is_a_template_error() -> None:
     with pytest.raises(BadInput, match="inside an attribute"):
         mjml.to_html('<mjml><mj-body css-class="a\nb"></mj-body></mjml>')
 
 
-def test_what_is_not_well_formed_or_too_deep_is_refused() -> None:
+def test_malformed_or_deeply_nested_markup_is_refused() -> None:
     with pytest.raises(BadInput, match="well-formed"):
         mjml.to_html("<mjml><mj-body><p></mj-body></mjml>")
     with pytest.raises(BadInput, match="deep"):
@@ -90,7 +90,7 @@ def test_nothing_is_fetched_and_nothing_runs() -> None:
     assert "\\" not in html
 
 
-def test_the_mail_knows_night_from_day() -> None:
+def test_the_mail_supports_dark_mode() -> None:
     html = opened(edition()).html
     for mark in ('name="color-scheme" content="light dark"', "prefers-color-scheme:dark", "[data-ogsc]"):
         assert mark in html
