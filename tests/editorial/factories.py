@@ -1,4 +1,4 @@
-"""Small publications, comparisons and issues for the tests of this room."""
+"""Small publications, comparisons and issues for the editorial tests."""
 
 from datetime import UTC, datetime, timedelta
 

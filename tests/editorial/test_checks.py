@@ -1,4 +1,4 @@
-"""What is wrong with an issue is said before it goes out, with a way to mend it."""
+"""Problems of an issue are reported before it is sent, each with a way to fix it."""
 
 import time
 
@@ -25,7 +25,7 @@ def found(
     }
 
 
-def test_a_good_draft_has_nothing_to_mend(db: Database) -> None:
+def test_a_good_draft_has_no_findings(db: Database) -> None:
     with db.begin() as session:
         assert found(session, factories.drafted(session, 6, **GOOD)) == {}
 
@@ -49,7 +49,7 @@ def test_a_thin_week_is_a_warning(db: Database) -> None:
 @pytest.mark.parametrize(
     ("size", "level"), [(89_999, None), (90_000, "warning"), (101_999, "warning"), (102_000, "blocking")]
 )
-def test_what_gmail_would_clip_is_said_before(sqlite: Database, size: int, level: str | None) -> None:
+def test_an_issue_that_gmail_would_clip_is_a_finding(sqlite: Database, size: int, level: str | None) -> None:
     with sqlite.begin() as session:
         check = found(session, factories.drafted(session, 5, **GOOD), size).get("size")
         assert (check.level if check else None) == level
@@ -58,7 +58,7 @@ def test_what_gmail_would_clip_is_said_before(sqlite: Database, size: int, level
 @pytest.mark.parametrize(
     "url", ["javascript:alert(1)", "mailto:nobody", "/relative", "ftp://host/x", "http://", "data:x"]
 )
-def test_a_link_that_is_no_web_address_is_blocked(sqlite: Database, url: str) -> None:
+def test_a_link_that_is_not_a_web_address_blocks_the_issue(sqlite: Database, url: str) -> None:
     with sqlite.begin() as session:
         issue = factories.drafted(session, 5, **GOOD)
         text_edits.update_texts(
@@ -73,7 +73,7 @@ def test_a_link_that_is_no_web_address_is_blocked(sqlite: Database, url: str) ->
 @pytest.mark.parametrize(
     "field", ["{{name}}", "{{ first_name | default }}", "*|FNAME|*", "{% if x %}", "%%name%%", "[[name]]"]
 )
-def test_a_merge_field_that_nothing_fills_is_blocked(sqlite: Database, field: str) -> None:
+def test_an_unfilled_merge_field_blocks_the_issue(sqlite: Database, field: str) -> None:
     with sqlite.begin() as session:
         issue = factories.drafted(session, 5, **GOOD)
         text_edits.update_texts(session, issue, issue.revision, subject=f"For {field}")
@@ -89,7 +89,7 @@ def test_a_long_subject_is_a_warning(db: Database) -> None:
         assert found(session, issue)["long subject"].level == Level.WARNING
 
 
-def test_a_pick_that_was_sent_is_named_with_its_issue_unless_its_verdict_changed(db: Database) -> None:
+def test_a_pick_sent_before_is_named_with_its_issue_unless_its_verdict_changed(db: Database) -> None:
     with db.begin() as session:
         first = factories.drafted(session, 6, **GOOD)
         again, changed = first.picks[0].comparison_id, first.picks[1].comparison_id
@@ -113,7 +113,7 @@ def test_a_pick_that_was_sent_is_named_with_its_issue_unless_its_verdict_changed
         )
 
 
-def test_a_pick_with_a_newer_version_is_a_warning_until_it_is_drafted_anew(db: Database) -> None:
+def test_a_pick_with_a_newer_version_is_a_warning_until_the_draft_is_regenerated(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 5, **GOOD)
         factories.compare(session, "Tool0", "Tool1", panel=(10, 90))
@@ -125,7 +125,7 @@ def test_a_pick_with_a_newer_version_is_a_warning_until_it_is_drafted_anew(db: D
 @pytest.mark.parametrize(
     "address", ["digest@localhost", "digest@mail.example", "digest@example.org", "d@a.example.com"]
 )
-def test_a_sender_for_examples_is_a_warning(sqlite: Database, address: str) -> None:
+def test_a_sender_at_an_example_domain_is_a_warning(sqlite: Database, address: str) -> None:
     with sqlite.begin() as session:
         issue = factories.drafted(session, 5, sender_address=address, postal_address="")
         names = found(session, issue, base_url="http://127.0.0.1:8000")
@@ -134,7 +134,7 @@ def test_a_sender_for_examples_is_a_warning(sqlite: Database, address: str) -> N
 
 
 @pytest.mark.parametrize("address", ["digest@notexample.com", "d@examples.org"])
-def test_a_domain_that_only_sounds_like_an_example_is_fine(sqlite: Database, address: str) -> None:
+def test_a_domain_that_only_resembles_an_example_domain_is_fine(sqlite: Database, address: str) -> None:
     with sqlite.begin() as session:
         assert found(session, factories.drafted(session, 5, **(GOOD | {"sender_address": address}))) == {}
 
@@ -154,14 +154,14 @@ def test_without_https_the_editor_is_warned(sqlite: Database, url: str, level: s
 
 
 @pytest.mark.parametrize("text", ["[[1]](https://fine.dev/1)", "[us](mailto:us@verdicts.dev)"])
-def test_what_an_editor_may_write_is_not_in_the_way(sqlite: Database, text: str) -> None:
+def test_allowed_markdown_has_no_findings(sqlite: Database, text: str) -> None:
     with sqlite.begin() as session:
         issue = factories.drafted(session, 5, **GOOD)
         text_edits.update_texts(session, issue, issue.revision, intro=f"See {text}.")
         assert found(session, issue) == {}
 
 
-def test_a_text_full_of_openings_is_looked_through_at_once(sqlite: Database) -> None:
+def test_a_text_full_of_opening_brackets_is_checked_quickly(sqlite: Database) -> None:
     with sqlite.begin() as session:
         issue = factories.drafted(session, 5, **GOOD)
         text_edits.update_texts(session, issue, issue.revision, intro="{{" * 9_999)

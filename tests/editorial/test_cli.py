@@ -1,4 +1,4 @@
-"""The command line over the issues, up to where the delivery room takes over."""
+"""The command line for issues, up to the point where delivery takes over."""
 
 import json
 from collections.abc import Callable
@@ -60,7 +60,7 @@ def full(sqlite: Database) -> None:
 
 
 @pytest.mark.usefixtures("full")
-def test_a_draft_as_json_has_the_names_that_others_depend_on(run: Run) -> None:
+def test_a_draft_as_json_has_its_documented_names(run: Run) -> None:
     result = run("draft", "--json")
     assert result.exit_code == 0, repr(result.exception)
     facts = json.loads(result.stdout)
@@ -87,7 +87,9 @@ def test_without_a_publication_one_line_says_what_to_do(run: Run) -> None:
     assert result.stderr == "digest: there is no publication yet; `digest init` creates the first\n"
 
 
-def test_without_news_no_issue_is_made_and_the_exit_code_says_so(run: Run, sqlite: Database) -> None:
+def test_without_new_verdicts_no_issue_is_created_and_the_exit_code_says_so(
+    run: Run, sqlite: Database
+) -> None:
     with sqlite.begin() as session:
         factories.publication(session)
     result = run("draft")
@@ -97,7 +99,7 @@ def test_without_news_no_issue_is_made_and_the_exit_code_says_so(run: Run, sqlit
 
 
 @pytest.mark.usefixtures("full")
-def test_a_publication_that_is_not_there_is_named(run: Run) -> None:
+def test_a_missing_publication_is_named(run: Run) -> None:
     result = run("list", "--publication", "another")
     assert result.exit_code == 1
     assert "'another'" in result.stderr
@@ -146,7 +148,9 @@ def test_scheduling_says_what_will_happen_in_one_sentence(run: Run, nudged: list
         (["preview", "1"], 2, "--out"),
     ],
 )
-def test_what_cannot_be_done_is_one_clear_line(run: Run, arguments: list[str], code: int, words: str) -> None:
+def test_an_impossible_command_fails_with_one_clear_line(
+    run: Run, arguments: list[str], code: int, words: str
+) -> None:
     run("draft")
     result = run(*arguments)
     assert result.exit_code == code
@@ -170,7 +174,7 @@ def test_an_issue_with_a_blocking_check_is_not_scheduled(run: Run, sqlite: Datab
 
 
 @pytest.mark.usefixtures("full")
-def test_sending_puts_it_on_the_calendar_for_now(run: Run, nudged: list[str], sqlite: Database) -> None:
+def test_sending_schedules_the_issue_for_now(run: Run, nudged: list[str], sqlite: Database) -> None:
     run("draft")
     assert run("send", "1", "--hold", "10m").exit_code == 0
     assert nudged == ["calendar"]
@@ -182,7 +186,7 @@ def test_sending_puts_it_on_the_calendar_for_now(run: Run, nudged: list[str], sq
 
 
 @pytest.mark.usefixtures("full")
-def test_a_scheduled_issue_can_be_cancelled_and_stays_so(run: Run) -> None:
+def test_a_cancelled_issue_stays_cancelled(run: Run) -> None:
     run("draft")
     run("send", "1")
     assert run("cancel", "1").stdout == "Issue 1 is cancelled.\n"
@@ -228,7 +232,7 @@ def going(run: Run, full: None, sqlite: Database, signer: Signer) -> None:
 
 
 @pytest.mark.usefixtures("going")
-def test_an_issue_that_goes_out_is_paused_resumed_and_cancelled(run: Run, nudged: list[str]) -> None:
+def test_an_issue_being_sent_can_be_paused_resumed_and_cancelled(run: Run, nudged: list[str]) -> None:
     assert run("pause", "1").exit_code == 0
     assert json.loads(run("report", "1", "--json").stdout)["status"] == "paused"
     assert run("resume", "1").stdout == "Issue 1 is resumed.\n"
@@ -249,7 +253,7 @@ def test_the_report_has_its_fixed_names_and_adds_up(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("going")
-def test_the_report_says_who_left_by_the_issue_and_by_which_way(run: Run, sqlite: Database) -> None:
+def test_the_report_counts_unsubscribes_by_source(run: Run, sqlite: Database) -> None:
     with sqlite.begin() as session:
         issue = issues.get_by_number(session, 1)
         ways: tuple[unsubscribes.Source, ...] = ("header", "header", "page")
@@ -272,7 +276,7 @@ def test_the_preview_of_a_frozen_issue_is_what_was_frozen(run: Run, sqlite: Data
 
 
 @pytest.mark.usefixtures("full")
-def test_a_test_is_posted_to_any_address(run: Run, nudged: list[str]) -> None:
+def test_a_test_mail_is_sent_to_any_address(run: Run, nudged: list[str]) -> None:
     run("draft")
     assert run("test", "1", "--to", "somebody@verdicts.dev").exit_code == 0
     assert nudged == ["letters"]
@@ -280,7 +284,7 @@ def test_a_test_is_posted_to_any_address(run: Run, nudged: list[str]) -> None:
 
 
 @pytest.mark.usefixtures("full")
-def test_one_that_missed_its_hour_goes_out_only_when_somebody_says_so(run: Run, sqlite: Database) -> None:
+def test_a_missed_issue_is_sent_only_on_request(run: Run, sqlite: Database) -> None:
     run("draft")
     run("send", "1")
     with sqlite.begin() as session:
@@ -294,7 +298,7 @@ def test_one_that_missed_its_hour_goes_out_only_when_somebody_says_so(run: Run, 
 
 
 @pytest.mark.usefixtures("full")
-def test_one_that_was_never_frozen_goes_back_to_its_hour_when_it_is_resumed(
+def test_an_issue_paused_before_its_freeze_is_scheduled_again_when_resumed(
     run: Run, sqlite: Database
 ) -> None:
     run("draft")
@@ -310,7 +314,7 @@ def test_one_that_was_never_frozen_goes_back_to_its_hour_when_it_is_resumed(
     assert (found["status"], found["send_on"]) == ("scheduled", "2099-12-01 09:00")
 
 
-def test_the_report_tells_a_person_how_the_canary_went() -> None:
+def test_the_report_describes_the_canary_outcome() -> None:
     report = {
         "issue": 1,
         "status": "paused",
@@ -322,7 +326,9 @@ def test_the_report_tells_a_person_how_the_canary_went() -> None:
     stopped = {"state": "stopped", "size": 50, "answered": 48, "refused": 9}
     lines = list(issue_output.format_report(report | {"canary": stopped}))
     assert "  on hold: paused by the clock" in lines
-    assert "  canary: 48 of 50 emails answered, 9 refused; stopped; resume the issue to send the rest" in lines
+    assert (
+        "  canary: 48 of 50 emails answered, 9 refused; stopped; resume the issue to send the rest" in lines
+    )
     passed = stopped | {"state": "passed", "refused": 1}
     assert any(
         "1 refused; passed" in line for line in issue_output.format_report(report | {"canary": passed})
@@ -330,7 +336,7 @@ def test_the_report_tells_a_person_how_the_canary_went() -> None:
     assert not any("canary" in line for line in issue_output.format_report(report | {"canary": None}))
 
 
-def test_where_two_people_are_wanted_the_command_line_asks_and_does_not_wait(
+def test_sending_without_the_required_approval_does_not_wait(
     run: Run, sqlite: Database, nudged: list[str]
 ) -> None:
     with sqlite.begin() as session:

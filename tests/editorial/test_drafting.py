@@ -1,4 +1,4 @@
-"""A draft is good before anybody touches it, and never loses what somebody did to it."""
+"""A generated draft is ready to send, and regenerating it never loses an edit."""
 
 import threading
 from datetime import timedelta
@@ -61,7 +61,7 @@ def test_pins_vetoes_notes_and_texts_survive_a_new_draft(db: Database) -> None:
         assert len(issue.picks) == 5
 
 
-def test_a_subject_that_nobody_wrote_follows_the_picks(db: Database) -> None:
+def test_a_default_subject_follows_the_picks(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 3)
         pick_edits.drop_pick(session, issue, issue.picks[0].comparison_id)
@@ -70,7 +70,7 @@ def test_a_subject_that_nobody_wrote_follows_the_picks(db: Database) -> None:
         assert issue.subject == "Tool4 or Tool5? and 1 more verdict"
 
 
-def test_what_was_sent_is_not_sent_again_unless_its_verdict_changed(db: Database) -> None:
+def test_a_sent_comparison_is_not_picked_again_unless_its_verdict_changed(db: Database) -> None:
     with db.begin() as session:
         first = factories.drafted(session, 5)
         factories.release(session, first)
@@ -90,16 +90,18 @@ def test_what_was_sent_is_not_sent_again_unless_its_verdict_changed(db: Database
             drafting.draft_issue(session, first.publication, NOW, actor="test")
 
 
-def test_a_vote_that_moved_is_a_verdict_that_changed(db: Database) -> None:
+def test_a_moved_community_vote_counts_as_a_changed_verdict(db: Database) -> None:
     with db.begin() as session:
         first = factories.drafted(session, 5)
         factories.release(session, first)
         factories.compare(session, "Tool0", "Tool1", community=(40, None))
         second = drafting.draft_issue(session, first.publication, NOW, actor="test")
-        assert second.picks[0].reason.startswith("The verdict changed since issue 1: the community vote moved")
+        assert second.picks[0].reason.startswith(
+            "The verdict changed since issue 1: the community vote moved"
+        )
 
 
-def test_an_issue_cancelled_in_its_hold_gives_its_picks_back(db: Database) -> None:
+def test_an_issue_cancelled_in_its_cancel_window_frees_its_picks(db: Database) -> None:
     with db.begin() as session:
         first = factories.drafted(session, 4)
         schedule.send_now(session, first, now=NOW, actor="test")
@@ -122,7 +124,7 @@ def test_a_scheduled_issue_keeps_its_picks_from_the_next_draft(db: Database) -> 
         assert second.is_thin
 
 
-def test_each_publication_has_its_own_numbers_and_its_own_news(db: Database) -> None:
+def test_each_publication_has_its_own_issue_numbers_and_new_verdicts(db: Database) -> None:
     with db.begin() as session:
         factories.release(session, factories.drafted(session, 5))
         other = factories.publication(session, name="Another")
@@ -130,7 +132,7 @@ def test_each_publication_has_its_own_numbers_and_its_own_news(db: Database) -> 
         assert (issue.number, len(issue.picks)) == (1, 5)
 
 
-def test_two_drafts_at_once_make_one(db: Database) -> None:
+def test_two_simultaneous_drafts_create_one_issue(db: Database) -> None:
     with db.begin() as session:
         paper = factories.publication(session)
         factories.week(session, 5)
@@ -153,7 +155,7 @@ def test_two_drafts_at_once_make_one(db: Database) -> None:
         assert len(issues.get_by_number(session, 1, paper).picks) == 5
 
 
-def test_the_weekly_draft_is_made_two_days_before_and_once(db: Database) -> None:
+def test_the_weekly_draft_is_created_once_two_days_before(db: Database) -> None:
     with db.begin() as session:
         paper = factories.publication(session, weekday="thursday", at="09:00")
         factories.week(session, 5)
@@ -170,7 +172,7 @@ def test_the_weekly_draft_is_made_two_days_before_and_once(db: Database) -> None
         assert drafting.draft_due_issue(session, paper.id, on_time) is None
 
 
-def test_a_week_without_news_makes_no_issue_and_says_so_once(db: Database) -> None:
+def test_a_week_without_new_verdicts_creates_no_issue_and_is_reported_once(db: Database) -> None:
     with db.begin() as session:
         paper = factories.publication(session, weekday="tuesday")
         made = drafting.draft_due_issue(session, paper.id, NOW)
@@ -180,7 +182,7 @@ def test_a_week_without_news_makes_no_issue_and_says_so_once(db: Database) -> No
         assert issues.list_issues(session, paper) == []
 
 
-def test_a_thin_week_is_drafted_and_says_that_it_is_thin(db: Database) -> None:
+def test_a_thin_week_is_drafted_and_marked_as_thin(db: Database) -> None:
     with db.begin() as session:
         paper = factories.publication(session, weekday="tuesday")
         factories.week(session, 2)
@@ -191,7 +193,7 @@ def test_a_thin_week_is_drafted_and_says_that_it_is_thin(db: Database) -> None:
         assert made.issue.state == State.DRAFT
 
 
-def test_the_clock_leaves_a_draft_alone_that_was_begun_by_hand(db: Database) -> None:
+def test_the_clock_does_not_touch_a_draft_started_by_hand(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 3, weekday="tuesday")
         factories.compare(session, "Late", "Later", panel=(50, 100), days_ago=-1)
@@ -201,7 +203,7 @@ def test_the_clock_leaves_a_draft_alone_that_was_begun_by_hand(db: Database) -> 
         assert len(issue.picks) == 3
 
 
-def test_a_draft_left_over_from_last_week_is_drafted_anew(db: Database) -> None:
+def test_last_weeks_unsent_draft_is_regenerated(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 2, weekday="tuesday")
         drafting.draft_due_issue(session, issue.publication_id, NOW)
@@ -212,7 +214,7 @@ def test_a_draft_left_over_from_last_week_is_drafted_anew(db: Database) -> None:
         assert (issue.slot_date, len(issue.picks)) == ("2026-10-20", 3)
 
 
-def test_a_draft_anew_sees_what_an_editor_did_a_moment_ago(postgres: Database) -> None:
+def test_regenerating_a_draft_keeps_a_concurrent_edit(postgres: Database) -> None:
     with postgres.begin() as session:
         issue = factories.drafted(session, 7)
         lead, last = issue.picks[0].comparison_id, issue.picks[4].comparison_id
@@ -233,7 +235,7 @@ def test_a_draft_anew_sees_what_an_editor_did_a_moment_ago(postgres: Database) -
         assert lead not in {pick.comparison_id for pick in issue.picks}
 
 
-def test_a_draft_anew_leaves_an_issue_alone_that_was_scheduled_a_moment_ago(postgres: Database) -> None:
+def test_regenerating_does_not_touch_an_issue_that_was_just_scheduled(postgres: Database) -> None:
     with postgres.begin() as session:
         before = factories.names(factories.drafted(session, 7))
     with postgres.begin() as clock:
@@ -247,7 +249,7 @@ def test_a_draft_anew_leaves_an_issue_alone_that_was_scheduled_a_moment_ago(post
         assert factories.names(issues.get_by_number(session, 1)) == before
 
 
-def test_an_older_verdict_that_comes_in_late_is_no_news(db: Database) -> None:
+def test_an_older_verdict_imported_late_is_not_new(db: Database) -> None:
     with db.begin() as session:
         first = factories.drafted(session, 5)
         factories.compare(session, "Tool0", "Tool1", panel=(0, 0), days_ago=30)

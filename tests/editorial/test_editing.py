@@ -24,7 +24,7 @@ def issue(db: Database) -> Database:
     return db
 
 
-def test_of_two_editors_the_second_is_told_what_changed_and_by_whom(issue: Database) -> None:
+def test_a_conflicting_edit_is_refused_with_what_changed_and_by_whom(issue: Database) -> None:
     with issue.read() as session:
         seen = issues.get_by_number(session, 1).revision
     with issue.begin() as session:
@@ -38,7 +38,7 @@ def test_of_two_editors_the_second_is_told_what_changed_and_by_whom(issue: Datab
         assert issues.get_by_number(session, 1).subject == "First"
 
 
-def test_texts_are_kept_as_written_but_for_what_would_break_a_mail(issue: Database) -> None:
+def test_texts_are_saved_as_written_except_for_what_would_break_a_mail(issue: Database) -> None:
     with issue.begin() as session:
         one = issues.get_by_number(session, 1)
         text_edits.update_texts(
@@ -60,7 +60,7 @@ def test_a_text_that_is_too_long_is_refused_by_name(issue: Database, field: str,
             text_edits.update_texts(session, one, one.revision, **{field: "x" * (most + 1)})
 
 
-def test_writing_nothing_changes_nothing(issue: Database) -> None:
+def test_an_update_without_texts_changes_nothing(issue: Database) -> None:
     with issue.begin() as session:
         one = issues.get_by_number(session, 1)
         assert text_edits.update_texts(session, one, 0) == one.revision
@@ -78,7 +78,7 @@ def test_an_order_must_name_each_pick_once(issue: Database) -> None:
         assert [pick.position for pick in one.picks] == [1, 2, 3, 4, 5]
 
 
-def test_a_dropped_pick_is_a_rejection_and_can_be_put_back(issue: Database) -> None:
+def test_a_dropped_pick_becomes_a_rejection_and_can_be_added_again(issue: Database) -> None:
     with issue.begin() as session:
         one = issues.get_by_number(session, 1)
         gone = one.picks[1].comparison_id
@@ -93,7 +93,7 @@ def test_a_dropped_pick_is_a_rejection_and_can_be_put_back(issue: Database) -> N
         assert one.picks[-1].reason.startswith("Added by an editor. ")
 
 
-def test_a_rejected_one_can_be_kept_out_for_good(issue: Database) -> None:
+def test_a_rejected_comparison_can_be_excluded_permanently(issue: Database) -> None:
     with issue.begin() as session:
         one = issues.get_by_number(session, 1)
         nearly = one.rejections[0].comparison_id
@@ -104,7 +104,7 @@ def test_a_rejected_one_can_be_kept_out_for_good(issue: Database) -> None:
         assert len([r for r in one.rejections if r.vetoed]) == 2
 
 
-def test_a_pin_can_be_taken_away(issue: Database) -> None:
+def test_a_pick_can_be_unpinned(issue: Database) -> None:
     with issue.begin() as session:
         one = issues.get_by_number(session, 1)
         pick_edits.pin_pick(session, one, one.picks[0].comparison_id)
@@ -112,7 +112,7 @@ def test_a_pin_can_be_taken_away(issue: Database) -> None:
         assert not one.picks[0].pinned
 
 
-def test_what_is_not_there_is_named(issue: Database) -> None:
+def test_an_unknown_comparison_is_named_in_the_error(issue: Database) -> None:
     with issue.begin() as session:
         one = issues.get_by_number(session, 1)
         for act in (pick_edits.pin_pick, pick_edits.unpin_pick, pick_edits.add_pick, pick_edits.drop_pick):
@@ -122,7 +122,7 @@ def test_what_is_not_there_is_named(issue: Database) -> None:
             text_edits.update_note(session, one, 999, "a note")
 
 
-def test_one_that_was_sent_may_be_added_again_by_hand(issue: Database) -> None:
+def test_a_sent_comparison_may_be_added_again_by_hand(issue: Database) -> None:
     with issue.begin() as session:
         first = issues.get_by_number(session, 1)
         sent = first.picks[0].comparison_id
@@ -162,7 +162,7 @@ def _lead(issue: Issue) -> int:
         lambda session, one: text_edits.reorder_picks(session, one, [pick.id for pick in one.picks]),
     ],
 )
-def test_what_somebody_dropped_a_moment_ago_is_refused_in_words(postgres: Database, act: Act) -> None:
+def test_an_edit_to_a_pick_that_was_just_dropped_is_refused(postgres: Database, act: Act) -> None:
     with postgres.begin() as session:
         factories.drafted(session, 7)
     with postgres.begin() as mine, pytest.raises((NotFound, BadInput)):
@@ -198,7 +198,7 @@ def test_two_editors_who_add_the_same_comparison_add_it_once(postgres: Database)
         assert [pick.position for pick in one.picks] == [1, 2, 3, 4, 5, 6]
 
 
-def test_an_issue_on_the_calendar_keeps_a_subject_and_a_pick(issue: Database) -> None:
+def test_a_scheduled_issue_keeps_a_subject_and_a_pick(issue: Database) -> None:
     def empty(session: Session, one: Issue) -> None:
         for pick in list(one.picks):
             pick_edits.drop_pick(session, one, pick.comparison_id)
@@ -214,7 +214,7 @@ def test_an_issue_on_the_calendar_keeps_a_subject_and_a_pick(issue: Database) ->
         assert (one.subject, len(one.picks)) == ("Tool0 or Tool1? and 4 more verdicts", 5)
 
 
-def test_text_that_no_database_takes_is_left_out(issue: Database) -> None:
+def test_characters_that_no_database_accepts_are_removed(issue: Database) -> None:
     with issue.begin() as session:
         one = issues.get_by_number(session, 1)
         text_edits.update_texts(

@@ -1,4 +1,4 @@
-"""A price or a verdict that no longer holds is said before it is mailed."""
+"""Outdated prices and verdicts are reported before an issue is sent."""
 
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ def found(session, issue: Issue, later: timedelta = timedelta()) -> dict[str, Fi
     return {check.name: check for check in freshness_checks.check_freshness(session, issue, NOW + later)}
 
 
-def test_a_correction_says_what_it_corrects(db: Database) -> None:
+def test_a_newer_version_is_reported_with_what_it_corrects(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 3)
         factories.compare(session, "Tool0", "Tool1", panel=(25, 50))
@@ -27,7 +27,7 @@ def test_a_correction_says_what_it_corrects(db: Database) -> None:
         assert check.location == f"pick-{issue.picks[0].comparison_id}"
 
 
-def test_a_later_comparison_with_another_price_or_the_other_verdict_is_told(db: Database) -> None:
+def test_a_later_comparison_with_another_price_or_verdict_is_a_finding(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 3)
         assert found(session, issue) == {}
@@ -43,14 +43,17 @@ def test_a_later_comparison_with_another_price_or_the_other_verdict_is_told(db: 
         assert names["stale price"].level == Level.WARNING
 
 
-def test_old_verdicts_are_only_worth_knowing(sqlite: Database) -> None:
+def test_old_verdicts_are_only_a_note(sqlite: Database) -> None:
     with sqlite.begin() as session:
         issue = factories.drafted(session, 2)
         check = found(session, issue, timedelta(days=70))["old verdict"]
-        assert (check.level, check.text.startswith("The verdict on Tool2 vs Tool3 is 7")) == (Level.NOTE, True)
+        assert (check.level, check.text.startswith("The verdict on Tool2 vs Tool3 is 7")) == (
+            Level.NOTE,
+            True,
+        )
 
 
-def test_a_preheader_that_says_nothing_is_told(sqlite: Database) -> None:
+def test_an_unhelpful_preheader_is_a_finding(sqlite: Database) -> None:
     with sqlite.begin() as session:
         issue = factories.drafted(session, 5, sender_address="d@verdicts.dev")
 

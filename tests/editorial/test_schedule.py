@@ -1,4 +1,4 @@
-"""The calendar keeps wall-clock promises through every clock change, and asks before it mails old news."""
+"""The calendar keeps local times through every clock change, and asks before it sends a missed issue."""
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
@@ -31,7 +31,7 @@ def form(wall: datetime) -> str:
 
 
 @given(WALLS, ZONES)
-def test_a_wall_clock_time_comes_back_unless_the_clock_skips_it(wall: datetime, zone: str) -> None:
+def test_a_local_time_survives_the_round_trip_unless_the_clock_skips_it(wall: datetime, zone: str) -> None:
     moment = local_time.to_utc(form(wall), zone)
     back = moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
     assert moment.tzinfo is UTC
@@ -44,7 +44,7 @@ def test_a_wall_clock_time_comes_back_unless_the_clock_skips_it(wall: datetime, 
 
 
 @given(WALLS, ZONES)
-def test_of_a_time_that_comes_twice_the_first_is_meant(wall: datetime, zone: str) -> None:
+def test_a_repeated_local_time_means_the_first(wall: datetime, zone: str) -> None:
     moment = local_time.to_utc(form(wall), zone)
     earlier = moment - timedelta(hours=3)
     while earlier < moment:
@@ -70,14 +70,14 @@ def test_known_clock_changes(local: str, zone: str, utc: str) -> None:
 @pytest.mark.parametrize(
     "local", ["", "tomorrow", "2026-02-30 09:00", "2026-12-01 25:00", "0001-01-01 00:00", "2026-12-01"]
 )
-def test_what_is_no_time_is_one_clear_line(local: str) -> None:
+def test_an_invalid_time_is_one_clear_error(local: str) -> None:
     with pytest.raises(BadInput) as caught:
         local_time.to_utc(local, "UTC")
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("zone", ["", "Mars/Base", "../etc/passwd", "/etc/passwd", "Europe", "a\0b"])
-def test_what_is_no_zone_is_one_clear_line(zone: str) -> None:
+def test_an_invalid_zone_is_one_clear_error(zone: str) -> None:
     with pytest.raises(BadInput, match="is not a time zone"):
         local_time.to_utc("2026-12-01 09:00", zone)
 
@@ -88,7 +88,7 @@ def test_what_is_no_zone_is_one_clear_line(zone: str) -> None:
     st.times().map(lambda t: f"{t:%H:%M}"),
     st.datetimes(_wall(2005), _wall(2090)).map(lambda d: d.replace(tzinfo=UTC)),
 )
-def test_the_next_run_is_to_come_within_eight_days_on_its_weekday(
+def test_the_next_send_day_is_within_eight_days_on_its_weekday(
     zone: str, weekday: int, at: str, after: datetime
 ) -> None:
     paper = Publication(zone=zone, weekday=weekday, at=at, name="Any")
@@ -99,14 +99,14 @@ def test_the_next_run_is_to_come_within_eight_days_on_its_weekday(
     assert local_time.next_send_time(paper, run) > run + timedelta(days=5)
 
 
-def test_nine_in_the_morning_stays_nine_in_the_morning() -> None:
+def test_nine_in_the_morning_stays_nine_over_clock_changes() -> None:
     paper = Publication(zone="Europe/Berlin", weekday=1, at="09:00", name="Any")
     summer = local_time.next_send_time(paper, datetime(2026, 10, 20, tzinfo=UTC))
     winter = local_time.next_send_time(paper, summer)
     assert [form(summer), form(winter)] == ["2026-10-20 07:00", "2026-10-27 08:00"]
 
 
-def test_the_sentence_says_all_of_it(db: Database) -> None:
+def test_the_send_sentence_has_every_detail(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 5)
         issue.number = 41
@@ -124,7 +124,7 @@ def test_the_sentence_says_all_of_it(db: Database) -> None:
         assert send_sentence.describe_send(issue, readers=8312, minutes=8000).endswith("about 6 days.")
 
 
-def test_scheduling_keeps_the_wall_clock_and_works_out_utc(db: Database) -> None:
+def test_scheduling_stores_the_local_time_and_utc(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 5)
         schedule.schedule_issue(
@@ -146,7 +146,7 @@ def test_scheduling_keeps_the_wall_clock_and_works_out_utc(db: Database) -> None
         assert (issue.send_at, issue.hold_minutes) == (datetime(2026, 12, 1, 8, tzinfo=UTC), 5)
 
 
-def test_a_scheduled_issue_moves_to_another_hour_and_back_to_the_drafts(db: Database) -> None:
+def test_a_scheduled_issue_can_be_rescheduled_and_unscheduled(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 5)
         schedule.schedule_issue(
@@ -160,7 +160,7 @@ def test_a_scheduled_issue_moves_to_another_hour_and_back_to_the_drafts(db: Data
         assert (issue.state, issue.send_at, issue.send_on, issue.zone) == (State.DRAFT, None, None, None)
 
 
-def test_an_issue_on_its_way_does_not_come_off_the_calendar(db: Database) -> None:
+def test_an_issue_being_sent_cannot_be_unscheduled(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 5)
         schedule.send_now(session, issue, now=NOW, actor="desk")
@@ -170,7 +170,7 @@ def test_an_issue_on_its_way_does_not_come_off_the_calendar(db: Database) -> Non
         assert (issue.state, issue.send_at) == (State.SENDING, NOW)
 
 
-def test_an_issue_does_not_come_back_to_the_drafts_beside_another(db: Database) -> None:
+def test_an_issue_cannot_be_unscheduled_while_another_draft_is_open(db: Database) -> None:
     with db.begin() as session:
         first = factories.drafted(session, 7)
         schedule.schedule_issue(
@@ -184,7 +184,7 @@ def test_an_issue_does_not_come_back_to_the_drafts_beside_another(db: Database) 
 @pytest.mark.parametrize(
     ("hold", "on"), [(-1, "2026-12-01 09:00"), (1441, "2026-12-01 09:00"), (0, "2026-10-12 07:54")]
 )
-def test_a_time_that_is_past_and_a_hold_without_measure_are_refused(db: Database, hold: int, on: str) -> None:
+def test_a_past_time_and_an_invalid_cancel_window_are_refused(db: Database, hold: int, on: str) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 5)
         with pytest.raises(BadInput):
@@ -208,7 +208,7 @@ def test_an_issue_without_picks_or_subject_is_not_scheduled(db: Database) -> Non
             schedule.send_now(session, issue, now=NOW, actor="desk")
 
 
-def test_due_is_what_has_come_and_was_not_missed(db: Database) -> None:
+def test_an_issue_is_due_from_its_send_time_until_it_is_missed(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 5)
         schedule.schedule_issue(
@@ -239,7 +239,7 @@ def test_a_missed_issue_is_paused_and_waits_for_a_person(db: Database) -> None:
         assert issue.pause_reason is None
 
 
-def test_one_that_began_to_go_out_is_resumed_and_not_scheduled_anew(db: Database) -> None:
+def test_an_issue_paused_while_sending_cannot_be_rescheduled(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 5)
         issue.state, issue.release_at = State.PAUSED, NOW
@@ -248,7 +248,7 @@ def test_one_that_began_to_go_out_is_resumed_and_not_scheduled_anew(db: Database
             schedule.send_now(session, issue, now=NOW, actor="desk")
 
 
-def test_an_hour_cannot_change_once_the_freeze_was_faster(db: Database) -> None:
+def test_an_issue_frozen_in_the_meantime_cannot_be_rescheduled(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 5)
         schedule.send_now(session, issue, now=NOW, actor="desk")
@@ -261,7 +261,7 @@ def test_an_hour_cannot_change_once_the_freeze_was_faster(db: Database) -> None:
             )
 
 
-def test_an_issue_emptied_a_moment_ago_does_not_go_on_the_calendar(postgres: Database) -> None:
+def test_an_issue_emptied_in_the_meantime_is_not_scheduled(postgres: Database) -> None:
     with postgres.begin() as session:
         factories.drafted(session, 3)
     with postgres.begin() as mine, pytest.raises(NotAllowed, match="no picks"):

@@ -1,4 +1,4 @@
-"""An issue is in one state, everybody can see how it came there, and of two who move it at once one wins."""
+"""An issue is in one state, its history shows how it got there, and one of two simultaneous changes wins."""
 
 import itertools
 import threading
@@ -16,14 +16,14 @@ from digest.errors import NotAllowed
 EVERY = list(itertools.product(State, State))
 
 
-def test_the_table_speaks_of_every_state() -> None:
+def test_the_transition_table_covers_every_state() -> None:
     assert set(transitions.ALLOWED_TRANSITIONS) == set(State)
     assert all(State.CANCELLED in after for was, after in transitions.ALLOWED_TRANSITIONS.items() if after)
     assert not transitions.ALLOWED_TRANSITIONS[State.SENT]
 
 
 @pytest.mark.parametrize(("was", "to"), EVERY)
-def test_only_what_the_table_allows_happens(sqlite: Database, was: State, to: State) -> None:
+def test_only_allowed_transitions_happen(sqlite: Database, was: State, to: State) -> None:
     with sqlite.begin() as session:
         issue = factories.drafted(session, 1)
         issue.state = was
@@ -37,7 +37,7 @@ def test_only_what_the_table_allows_happens(sqlite: Database, was: State, to: St
             assert issue.state == was
 
 
-def test_only_who_takes_an_issue_back_makes_a_draft_of_what_is_being_sent(sqlite: Database) -> None:
+def test_only_recalling_an_issue_turns_it_back_into_a_draft(sqlite: Database) -> None:
     with sqlite.begin() as session:
         issue = factories.drafted(session, 1)
         for was in set(State) - {State.SENDING, State.SCHEDULED}:
@@ -51,7 +51,7 @@ def test_only_who_takes_an_issue_back_makes_a_draft_of_what_is_being_sent(sqlite
         assert issue.state == State.DRAFT
 
 
-def test_each_change_says_who_when_and_why(db: Database) -> None:
+def test_each_transition_records_who_when_and_why(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 1)
         issue.state = State.SENDING
@@ -75,7 +75,7 @@ def test_each_change_says_who_when_and_why(db: Database) -> None:
         ]
 
 
-def test_of_two_at_once_one_wins(db: Database) -> None:
+def test_only_one_of_two_simultaneous_transitions_wins(db: Database) -> None:
     with db.begin() as session:
         factories.drafted(session, 3)
     barrier, won, lost = threading.Barrier(2), list[str](), list[str]()
@@ -106,7 +106,7 @@ def test_of_two_at_once_one_wins(db: Database) -> None:
         assert len(transitions.list_transitions(session, issue.id)) == 2
 
 
-def test_a_freeze_that_waited_for_an_edit_sends_what_was_edited(db: Database) -> None:
+def test_a_freeze_that_waits_for_an_edit_sends_the_edited_text(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 3)
         schedule.send_now(session, issue, now=NOW, actor="test")

@@ -1,4 +1,4 @@
-"""A sign-in link works once and not for long, and a way in that is taken is taken everywhere."""
+"""A sign-in link works once and for a short time, and removing access removes it everywhere."""
 
 import threading
 from datetime import timedelta
@@ -13,7 +13,7 @@ from digest.errors import BadInput, BadToken, NotAllowed, NotFound
 from digest.signing import Purpose, Signer
 
 
-def test_a_link_signs_in_once(db: Database, signer: Signer) -> None:
+def test_a_sign_in_link_works_once(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         user = users.invite_user(session, "Ana@Example.org", Role.EDITOR, NOW)
         first, second = (users.create_sign_in_token(signer, user, NOW) for _ in range(2))
@@ -27,7 +27,7 @@ def test_a_link_signs_in_once(db: Database, signer: Signer) -> None:
 
 
 @pytest.mark.parametrize("lifetime", [users.EMAIL_LINK_LIFETIME, users.SETUP_LINK_LIFETIME])
-def test_a_link_expires(db: Database, signer: Signer, lifetime: timedelta) -> None:
+def test_a_sign_in_link_expires(db: Database, signer: Signer, lifetime: timedelta) -> None:
     with db.begin() as session:
         user = users.invite_user(session, "ana@example.org", Role.OWNER, NOW)
         token = users.create_sign_in_token(signer, user, NOW, lifetime)
@@ -36,7 +36,7 @@ def test_a_link_expires(db: Database, signer: Signer, lifetime: timedelta) -> No
         users.sign_in(session, signer, token, NOW + lifetime)
 
 
-def test_a_token_of_another_kind_or_nobody_signs_nobody_in(db: Database, signer: Signer) -> None:
+def test_a_token_for_another_purpose_or_an_unknown_user_is_refused(db: Database, signer: Signer) -> None:
     later = int(NOW.timestamp()) + 600
     with db.begin() as session:
         users.invite_user(session, "ana@example.org", Role.OWNER, NOW)
@@ -50,7 +50,7 @@ def test_a_token_of_another_kind_or_nobody_signs_nobody_in(db: Database, signer:
                 users.sign_in(session, signer, token, NOW)
 
 
-def test_ending_the_sessions_ends_all_and_every_link_under_way(db: Database, signer: Signer) -> None:
+def test_ending_sessions_also_voids_every_unused_link(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         user = users.invite_user(session, "ana@example.org", Role.OWNER, NOW)
         token, epoch = users.create_sign_in_token(signer, user, NOW), user.session_epoch
@@ -61,7 +61,7 @@ def test_ending_the_sessions_ends_all_and_every_link_under_way(db: Database, sig
             users.sign_in(session, signer, token, NOW)
 
 
-def test_one_person_is_one_user_however_they_write_themselves(db: Database) -> None:
+def test_an_address_is_one_user_in_any_spelling(db: Database) -> None:
     with db.begin() as session:
         first = users.invite_user(session, " Ana@Example.org", "viewer", NOW)
         again = users.invite_user(session, "ana@EXAMPLE.org", "owner", NOW)
@@ -71,13 +71,13 @@ def test_one_person_is_one_user_however_they_write_themselves(db: Database) -> N
 
 
 @pytest.mark.parametrize(("address", "role"), [("nobody", "owner"), ("", "owner"), ("a@b.example", "king")])
-def test_a_bad_invitation_is_one_line(sqlite: Database, address: str, role: str) -> None:
+def test_an_invalid_invitation_is_one_clear_error(sqlite: Database, address: str, role: str) -> None:
     with sqlite.begin() as session, pytest.raises(BadInput) as caught:
         users.invite_user(session, address, role, NOW)
     assert "\n" not in str(caught.value)
 
 
-def test_who_is_removed_cannot_come_in_and_can_be_invited_again(db: Database, signer: Signer) -> None:
+def test_a_removed_user_cannot_sign_in_and_can_be_invited_again(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         owner = users.invite_user(session, "owner@example.org", Role.OWNER, NOW)
         user = users.invite_user(session, "ana@example.org", Role.EDITOR, NOW)
@@ -96,7 +96,7 @@ def test_who_is_removed_cannot_come_in_and_can_be_invited_again(db: Database, si
         assert len(users.list_users(session)) == 2
 
 
-def test_the_last_owner_stays(db: Database) -> None:
+def test_the_only_owner_cannot_be_removed(db: Database) -> None:
     with db.begin() as session:
         owner = users.invite_user(session, "owner@example.org", Role.OWNER, NOW)
         users.invite_user(session, "ana@example.org", Role.EDITOR, NOW)
@@ -104,7 +104,7 @@ def test_the_last_owner_stays(db: Database) -> None:
             users.remove_user(session, owner.id, NOW)
 
 
-def test_each_role_may_what_the_next_may(sqlite: Database) -> None:
+def test_each_role_includes_the_roles_below_it(sqlite: Database) -> None:
     with sqlite.begin() as session:
         user = users.invite_user(session, "ana@example.org", Role.EDITOR, NOW)
         assert [users.has_role(user, role) for role in (Role.OWNER, Role.EDITOR, Role.VIEWER)] == [
@@ -114,7 +114,7 @@ def test_each_role_may_what_the_next_may(sqlite: Database) -> None:
         ]
 
 
-def test_the_last_owner_stays_one(db: Database) -> None:
+def test_the_only_owner_cannot_become_an_editor(db: Database) -> None:
     with db.begin() as session:
         users.invite_user(session, "owner@verdicts.dev", Role.OWNER, NOW)
         with pytest.raises(NotAllowed, match="only owner"):
@@ -123,7 +123,7 @@ def test_the_last_owner_stays_one(db: Database) -> None:
         assert users.invite_user(session, "owner@verdicts.dev", Role.EDITOR, NOW).role == Role.EDITOR
 
 
-def test_two_owners_who_remove_each_other_at_once_leave_one(postgres: Database) -> None:
+def test_two_owners_removing_each_other_at_once_leave_one_owner(postgres: Database) -> None:
     with postgres.begin() as session:
         ids = [users.invite_user(session, f"{name}@verdicts.dev", Role.OWNER, NOW).id for name in ("a", "b")]
     told = list[str]()

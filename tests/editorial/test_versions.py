@@ -1,4 +1,4 @@
-"""Every edit is kept, told, and can be taken back, alone or with all that came after it."""
+"""Every edit is kept with a summary, and can be undone alone or together with all later ones."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -41,8 +41,8 @@ def write(session: Session, one: Issue, who: EditContext, *, autosave: bool = Tr
         text_edits.update_texts(session, one, one.revision, **texts)
 
 
-def told(session: Session, one: Issue) -> list[str]:
-    return [one.version.summary for one in versions.list_versions(session, one.id)]
+def summaries(session: Session, one: Issue) -> list[str]:
+    return [details.version.summary for details in versions.list_versions(session, one.id)]
 
 
 def test_a_draft_begins_with_a_version_and_each_edit_adds_one(issue: Database) -> None:
@@ -52,29 +52,29 @@ def test_a_draft_begins_with_a_version_and_each_edit_adds_one(issue: Database) -
         with versions.record_edit(session, one, ANA) as edit:
             pick_edits.drop_pick(session, one, one.picks[0].comparison_id)
             edit.summary = "The lead dropped"
-        assert told(session, one) == ["The lead dropped", "intro edited", "Drafted"]
+        assert summaries(session, one) == ["The lead dropped", "intro edited", "Drafted"]
 
 
-def test_an_edit_that_changes_nothing_is_no_version(issue: Database) -> None:
+def test_an_edit_that_changes_nothing_creates_no_version(issue: Database) -> None:
     with issue.begin() as session:
         one = issues.get_by_number(session, 1)
         with versions.record_edit(session, one, ANA) as edit:
             text_edits.reorder_picks(session, one, [pick.id for pick in one.picks])
         assert edit.version is None
-        assert told(session, one) == ["Drafted"]
+        assert summaries(session, one) == ["Drafted"]
 
 
-def test_drafting_anew_is_a_version_when_it_changes_something(issue: Database) -> None:
+def test_regenerating_creates_a_version_only_when_something_changes(issue: Database) -> None:
     with issue.begin() as session:
         one = issues.get_by_number(session, 1)
         drafting.draft_issue(session, one.publication, NOW, actor="clock")
-        assert told(session, one) == ["Drafted"]
+        assert summaries(session, one) == ["Drafted"]
         factories.compare(session, "Fresh", "Fresher", days_ago=-1, panel=(50, 51))
         drafting.draft_issue(session, one.publication, NOW, actor="clock")
-        assert told(session, one) == ["Regenerated", "Drafted"]
+        assert summaries(session, one) == ["Regenerated", "Drafted"]
 
 
-def test_what_one_person_writes_within_minutes_is_one_version(issue: Database) -> None:
+def test_autosaves_by_one_person_within_minutes_are_one_version(issue: Database) -> None:
     with issue.begin() as session:
         one = issues.get_by_number(session, 1)
         write(session, one, ANA, intro="Good")
@@ -85,33 +85,34 @@ def test_what_one_person_writes_within_minutes_is_one_version(issue: Database) -
         assert (last.version.summary, last.snapshot.intro) == ("subject and intro edited", "Good morning")
         assert last.version.saved_at == NOW + timedelta(minutes=4)
         write(session, one, replace(ANA, now=NOW + timedelta(minutes=6)), intro="Good morning!")
-        assert told(session, one) == ["intro edited", "subject and intro edited", "Drafted"]
+        assert summaries(session, one) == ["intro edited", "subject and intro edited", "Drafted"]
 
 
-def test_two_people_never_fold_into_one_version(issue: Database) -> None:
+def test_edits_by_two_people_are_never_one_version(issue: Database) -> None:
     with issue.begin() as session:
         one = issues.get_by_number(session, 1)
         ids = [users.invite_user(session, who.author, "editor", NOW).id for who in (ANA, BOB)]
         write(session, one, replace(ANA, user_id=ids[0]), intro="Ana's")
         write(session, one, replace(BOB, user_id=ids[1]), intro="Bob's")
         assert [
-            (told.version.author, told.snapshot.intro) for told in versions.list_versions(session, one.id)
+            (details.version.author, details.snapshot.intro)
+            for details in versions.list_versions(session, one.id)
         ][:2] == [
             (BOB.author, "Bob's"),
             (ANA.author, "Ana's"),
         ]
 
 
-def test_an_edit_that_nobody_kept_shows_as_what_was_there_before(issue: Database) -> None:
+def test_an_unrecorded_edit_appears_as_earlier_changes(issue: Database) -> None:
     with issue.begin() as session:
         one = issues.get_by_number(session, 1)
         text_edits.update_texts(session, one, one.revision, intro="By another door")
         write(session, one, ANA, subject="Mine")
-        assert told(session, one) == ["subject edited", "Earlier changes", "Drafted"]
+        assert summaries(session, one) == ["subject edited", "Earlier changes", "Drafted"]
         assert versions.list_versions(session, one.id)[1].snapshot.intro == "By another door"
 
 
-def test_two_edits_at_once_are_two_versions_and_neither_is_called_the_other_s(postgres: Database) -> None:
+def test_simultaneous_edits_are_two_versions_with_their_own_summaries(postgres: Database) -> None:
     with postgres.begin() as session:
         factories.drafted(session, 7)
     with postgres.begin() as mine:
@@ -119,11 +120,11 @@ def test_two_edits_at_once_are_two_versions_and_neither_is_called_the_other_s(po
         with postgres.begin() as other:
             write(other, issues.get_by_number(other, 1), BOB, intro="Bob's")
         write(mine, one, ANA, subject="Ana's")
-        assert told(mine, one) == ["subject edited", "intro edited", "Drafted"]
+        assert summaries(mine, one) == ["subject edited", "intro edited", "Drafted"]
         assert (one.subject, one.intro) == ("Ana's", "Bob's")
 
 
-def test_an_old_version_is_brought_back_whole_and_that_can_be_undone(issue: Database) -> None:
+def test_restoring_a_version_restores_everything_and_can_be_undone(issue: Database) -> None:
     with issue.begin() as session:
         one = issues.get_by_number(session, 1)
         begin = versions.find_latest(session, one.id)
@@ -141,7 +142,7 @@ def test_an_old_version_is_brought_back_whole_and_that_can_be_undone(issue: Data
         assert snapshot.take_snapshot(one) == after
 
 
-def test_an_undo_takes_back_one_edit_and_leaves_what_others_did_since(issue: Database) -> None:
+def test_undoing_an_edit_keeps_all_later_edits(issue: Database) -> None:
     with issue.begin() as session:
         one = issues.get_by_number(session, 1)
         lead, second, *_ = order = [pick.comparison_id for pick in one.picks]
@@ -158,7 +159,7 @@ def test_an_undo_takes_back_one_edit_and_leaves_what_others_did_since(issue: Dat
         assert lead not in {row.comparison_id for row in one.rejections}
 
 
-def test_a_rival_takes_the_place_of_a_pick_in_one_act(issue: Database) -> None:
+def test_a_pick_can_be_swapped_in_one_edit(issue: Database) -> None:
     with issue.begin() as session:
         one = issues.get_by_number(session, 1)
         out, rival = one.picks[2].comparison_id, one.rejections[0].comparison_id
@@ -174,7 +175,7 @@ def test_a_rival_takes_the_place_of_a_pick_in_one_act(issue: Database) -> None:
             pick_edits.lift_veto(session, one, out)
 
 
-def test_what_is_fixed_is_not_brought_back_and_a_version_of_another_issue_is_none(issue: Database) -> None:
+def test_restoring_and_undoing_are_refused_when_impossible(issue: Database) -> None:
     with issue.begin() as session:
         one = issues.get_by_number(session, 1)
         begin = versions.find_latest(session, one.id)
@@ -189,19 +190,19 @@ def test_what_is_fixed_is_not_brought_back_and_a_version_of_another_issue_is_non
             versions.restore_version(session, one, begin.id, ANA)
 
 
-def test_versions_are_read_page_by_page(issue: Database) -> None:
+def test_versions_are_listed_in_pages(issue: Database) -> None:
     with issue.begin() as session:
         one = issues.get_by_number(session, 1)
         for number in range(5):
             write(session, one, ANA, autosave=False, intro=f"Draft {number}")
         page = versions.list_versions(session, one.id, limit=2)
-        assert [told.snapshot.intro for told in page] == ["Draft 4", "Draft 3"]
+        assert [details.snapshot.intro for details in page] == ["Draft 4", "Draft 3"]
         assert page[-1].previous.intro == "Draft 2"
         rest = versions.list_versions(session, one.id, before=page[-1].version.id)
-        assert [told.previous is None for told in rest] == [False, False, False, True]
+        assert [details.previous is None for details in rest] == [False, False, False, True]
 
 
-def test_who_has_the_draft_open_sees_who_else_has(issue: Database) -> None:
+def test_editors_see_who_else_has_the_draft_open(issue: Database) -> None:
     with issue.begin() as session:
         one = issues.get_by_number(session, 1)
         ana, bob = (users.invite_user(session, who.author, "editor", NOW).id for who in (ANA, BOB))
@@ -230,7 +231,7 @@ def scripts(draw: st.DrawFn) -> IssueSnapshot:
 
 
 @given(scripts(), scripts())
-def test_taking_back_the_last_edit_gives_exactly_what_was_before(
+def test_undoing_the_last_edit_restores_the_exact_content_before_it(
     before: IssueSnapshot, after: IssueSnapshot
 ) -> None:
     assert snapshot_diff.revert_edit(after, before, after) == before
@@ -238,7 +239,7 @@ def test_taking_back_the_last_edit_gives_exactly_what_was_before(
 
 
 @given(scripts(), scripts(), scripts())
-def test_taking_back_an_older_edit_never_doubles_a_comparison(
+def test_undoing_an_older_edit_never_duplicates_a_comparison(
     before: IssueSnapshot, after: IssueSnapshot, now: IssueSnapshot
 ) -> None:
     found = snapshot_diff.revert_edit(now, before, after)
@@ -249,7 +250,7 @@ def test_taking_back_an_older_edit_never_doubles_a_comparison(
     )
 
 
-def test_a_pick_has_moved_only_when_it_left_the_order_of_the_others() -> None:
+def test_a_pick_has_moved_only_when_its_relative_order_changed() -> None:
     picks = tuple(PickSnapshot(n, n, "", "", False) for n in (1, 2, 3, 4))
     before = IssueSnapshot("", "", "", picks, ())
     after = replace(before, picks=(picks[3], *picks[:3]))

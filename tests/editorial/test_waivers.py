@@ -1,4 +1,4 @@
-"""A finding is let pass by a person, with a reason; another finding, or the same one changed, asks anew."""
+"""A person can ignore a warning with a reason; another warning, or the same one changed, is open again."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ from digest.errors import BadInput, NotAllowed, NotFound
 THIN = Finding("thin week", Level.WARNING, "This issue has 2 of at least 3 picks.", "Add one.")
 
 
-def test_a_waiver_holds_for_what_it_was_given_for_and_stands_in_the_history(db: Database) -> None:
+def test_a_waiver_covers_only_its_own_finding_and_is_in_the_history(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 2)
         me = users.invite_user(session, "me@verdicts.dev", "editor", NOW).id
@@ -46,14 +46,14 @@ def test_a_waiver_holds_for_what_it_was_given_for_and_stands_in_the_history(db: 
 
 
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 501])
-def test_a_waiver_says_why_in_a_few_words(sqlite: Database, reason: str) -> None:
+def test_a_waiver_needs_a_short_reason(sqlite: Database, reason: str) -> None:
     with sqlite.begin() as session, pytest.raises(BadInput):
         waivers.waive_findings(
             session, factories.drafted(session, 2), [THIN], reason=reason, now=NOW, user_id=1
         )
 
 
-def test_what_blocks_is_never_let_pass(sqlite: Database) -> None:
+def test_a_blocking_finding_cannot_be_waived(sqlite: Database) -> None:
     with sqlite.begin() as session, pytest.raises(BadInput, match="cannot be ignored"):
         blocks = replace(THIN, level=Level.BLOCKING)
         waivers.waive_findings(
@@ -61,7 +61,7 @@ def test_what_blocks_is_never_let_pass(sqlite: Database) -> None:
         )
 
 
-def test_a_size_that_grows_by_a_word_is_the_same_finding() -> None:
+def test_a_slightly_larger_size_is_the_same_finding() -> None:
     one = Finding("size", Level.WARNING, "91 kB", "Shorten it.", fingerprint_key="45")
     assert one.fingerprint == replace(one, text="91.4 kB").fingerprint
     assert one.fingerprint != replace(one, fingerprint_key="46").fingerprint

@@ -1,4 +1,4 @@
-"""An issue becomes one plain Edition, from which everything that readers see is made."""
+"""An issue becomes one Edition, from which everything that readers see is rendered."""
 
 from datetime import date
 
@@ -12,7 +12,7 @@ from digest.editorial.drafts import default_texts, drafting, text_edits
 from digest.render.content import from_json, to_json
 
 
-def test_an_edition_holds_all_that_the_issue_says(db: Database) -> None:
+def test_an_edition_contains_the_whole_issue(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 3)
         factories.compare(session, "Left", "Right", panel=(75, 100), community=(None, 60), days_ago=-2)
@@ -30,14 +30,14 @@ def test_an_edition_holds_all_that_the_issue_says(db: Database) -> None:
     assert from_json(to_json(made)) == made
 
 
-def test_a_pick_says_what_was_picked_and_not_what_came_later(db: Database) -> None:
+def test_a_pick_shows_the_version_that_was_picked_not_a_later_one(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 3)
         factories.compare(session, "Tool0", "Tool1", panel=(1, 2))
         assert editions.build_edition(session, issue, "https://x.dev").blocks[0].left.panel_ship == 75
 
 
-def test_an_issue_bears_the_local_date_of_its_hour(db: Database) -> None:
+def test_an_issue_carries_the_local_date_of_its_send_time(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 3, zone="Pacific/Auckland")
         assert editions.issue_date(issue) == date(2026, 10, 12)
@@ -51,7 +51,7 @@ def test_an_issue_bears_the_local_date_of_its_hour(db: Database) -> None:
         assert editions.issue_date(issue) == date(2026, 12, 1)
 
 
-def test_default_texts_fit_whatever_the_names() -> None:
+def test_default_texts_fit_their_limits_for_any_names() -> None:
     long = [("A" * 90, "B" * 90)] * 12
     assert len(default_texts.default_subject(long)) <= 60
     assert default_texts.default_subject(long).endswith(" and 11 more verdicts")

@@ -1,4 +1,4 @@
-"""A worker looks outside once, writes down what is there, and the checks say it."""
+"""A worker runs each external check once, records its result, and the check report shows it."""
 
 import threading
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from digest.external_checks import spam
 from digest.external_checks.ssrf import HostPolicy
 
 BASE = "https://verdicts.dev"
-OUTSIDE = MailSetup("mail.verdicts.dev")
+MAIL_SETUP = MailSetup("mail.verdicts.dev")
 
 
 class Site(BaseHTTPRequestHandler):
@@ -55,41 +55,41 @@ def drafted(db: Database, **words: str) -> int:
         return issue.id
 
 
-def sight(db: Database, issue_id: int) -> external_check_results.CheckResults:
+def check_results(db: Database, issue_id: int) -> external_check_results.CheckResults:
     with db.read() as session:
         issue = session.get_one(Issue, issue_id)
         return external_check_results.collect_results(
-            session, issue, editions.build_edition(session, issue, BASE), OUTSIDE
+            session, issue, editions.build_edition(session, issue, BASE), MAIL_SETUP
         )
 
 
-def test_links_are_looked_at_once_an_hour_and_what_is_dead_is_said(db: Database) -> None:
+def test_links_are_checked_once_an_hour_and_dead_links_are_reported(db: Database) -> None:
     now = NOW
     with site() as (url, allowed):
         intro = f"[a]({url}/there), [b]({url}/gone), [c](http://10.0.0.1/), [us]({BASE}/x)"
         issue_id = drafted(db, intro=intro.replace(f", [us]({BASE}/x)", ""))
 
-        def look() -> bool:
+        def run() -> bool:
             return external_check_worker.run_due_checks(
-                db, base_url=BASE, mail_setup=OUTSIDE, host_policy=allowed, clock=lambda: now
+                db, base_url=BASE, mail_setup=MAIL_SETUP, host_policy=allowed, clock=lambda: now
             )
 
-        assert sight(db, issue_id).progress["link"] == (0, 3)
-        assert sight(db, issue_id).is_pending
-        assert look()
-        found = sight(db, issue_id)
+        assert check_results(db, issue_id).progress["link"] == (0, 3)
+        assert check_results(db, issue_id).is_pending
+        assert run()
+        found = check_results(db, issue_id)
         assert found.progress["link"] == (3, 3)
         assert [(check.level, check.location) for check in found.findings] == [(Level.WARNING, "intro")] * 2
         assert "the page was not found (404)" in found.findings[0].text
         assert "private network" in found.findings[1].text or "port 80" in found.findings[1].text
         assert found.summaries["link"] == "1 of 3 works"
-        assert not look()
+        assert not run()
         with db.read() as session:
             links = [CheckRequest("link", f"{url}/there")]
             assert external_check_queue.list_due(session, links, now + timedelta(minutes=61)) == links
 
 
-def test_what_fails_about_one_thing_keeps_no_other_from_being_written_down(sqlite: Database) -> None:
+def test_one_failing_check_does_not_lose_the_results_of_others(sqlite: Database) -> None:
     failures: list[Exception] = [RuntimeError("a fault of ours")]
 
     def stopping() -> bool:  # asked before each look
@@ -99,31 +99,31 @@ def test_what_fails_about_one_thing_keeps_no_other_from_being_written_down(sqlit
 
     with site() as (url, allowed):
         issue_id = drafted(sqlite, intro=f"[a]({url}/there), [b]({url}/there?again)")
-        options = {"base_url": BASE, "mail_setup": OUTSIDE, "host_policy": allowed, "clock": lambda: NOW}
+        options = {"base_url": BASE, "mail_setup": MAIL_SETUP, "host_policy": allowed, "clock": lambda: NOW}
         assert external_check_worker.run_due_checks(sqlite, is_stopping=stopping, **options)
-    found = sight(sqlite, issue_id)
+    found = check_results(sqlite, issue_id)
     assert found.progress["link"] == (2, 2)
     assert [check.level for check in found.findings].count(Level.NOTE) == 1
     assert any("could not be checked" in check.text for check in found.findings)
 
 
-def test_a_sender_that_could_not_be_looked_at_is_not_said_to_lack_anything(sqlite: Database) -> None:
+def test_an_inconclusive_sender_check_reports_no_missing_records(sqlite: Database) -> None:
     with sqlite.begin() as session:
         issue = factories.drafted(session, 3, sender_address="news@verdicts.io")
         made = editions.build_edition(session, issue, BASE)
         (asked,) = [
-            one for one in external_check_queue.list_requests(issue, made, OUTSIDE) if one.kind == "sender"
+            one for one in external_check_queue.list_requests(issue, made, MAIL_SETUP) if one.kind == "sender"
         ]
         external_check_queue.claim(session, [asked], NOW)
         external_check_queue.store_result(
             session, asked, {"problem": "the check failed (KeyError)", "is_inconclusive": True}, NOW
         )
-        found = external_check_results.collect_results(session, issue, made, OUTSIDE)
+        found = external_check_results.collect_results(session, issue, made, MAIL_SETUP)
     assert [(check.name, check.level) for check in found.findings] == [("sender", Level.NOTE)]
     assert found.summaries["sender"] == "verdicts.io could not be checked"
 
 
-def test_two_workers_do_not_look_at_the_same_thing(db: Database) -> None:
+def test_two_workers_do_not_run_the_same_check(db: Database) -> None:
     one = CheckRequest("link", "https://fine.dev/")
     with db.begin() as session:
         assert external_check_queue.claim(session, [one], NOW) == [one]
@@ -140,7 +140,7 @@ def test_two_workers_do_not_look_at_the_same_thing(db: Database) -> None:
         assert session.scalar(select(func.count()).select_from(ExternalCheck)) == 0
 
 
-def test_a_text_that_is_being_written_is_not_shown_to_the_filter(sqlite: Database) -> None:
+def test_a_text_still_being_written_is_not_scored_for_spam(sqlite: Database) -> None:
     one = CheckRequest("spam", "0" * 64)
     with sqlite.begin() as session:
         assert external_check_queue.claim(session, [one], NOW) == []
@@ -151,19 +151,19 @@ def test_a_text_that_is_being_written_is_not_shown_to_the_filter(sqlite: Databas
 
 
 @pytest.mark.skipif(not spam.is_installed(), reason="SpamAssassin is not installed here")
-def test_the_mail_itself_gets_a_score_and_a_good_one(sqlite: Database) -> None:
+def test_the_sample_mail_gets_a_good_spam_score(sqlite: Database) -> None:
     issue_id = drafted(sqlite)
     for now in (NOW, NOW + external_check_queue.SPAM_SETTLE_TIME):
         external_check_worker.run_due_checks(
-            sqlite, base_url=BASE, mail_setup=OUTSIDE, clock=lambda at=now: at
+            sqlite, base_url=BASE, mail_setup=MAIL_SETUP, clock=lambda at=now: at
         )
-    found = sight(sqlite, issue_id)
+    found = check_results(sqlite, issue_id)
     assert found.progress["spam"] == (1, 1)
     assert "of 5 points" in found.summaries["spam"]
     assert found.findings == ()
 
 
-def test_what_the_dns_says_is_a_finding_with_the_record_to_add_and_on_trial_only_a_note(
+def test_missing_dns_records_are_warnings_with_the_record_to_add_and_only_notes_on_a_trial(
     sqlite: Database,
 ) -> None:
     from digest.external_checks import sender_auth
@@ -178,14 +178,14 @@ def test_what_the_dns_says_is_a_finding_with_the_record_to_add_and_on_trial_only
             made = editions.build_edition(session, issue, base)
             (asked,) = [
                 one
-                for one in external_check_queue.list_requests(issue, made, OUTSIDE)
+                for one in external_check_queue.list_requests(issue, made, MAIL_SETUP)
                 if one.kind == "sender"
             ]
             external_check_queue.claim(session, [asked], NOW)
             external_check_queue.store_result(session, asked, {"sender_auth": proofs}, NOW)
             checks = {
                 check.name: check
-                for check in external_check_results.collect_results(session, issue, made, OUTSIDE).findings
+                for check in external_check_results.collect_results(session, issue, made, MAIL_SETUP).findings
             }
             assert checks["sender SPF"].level == checks["sender DMARC"].level == level
             assert checks["sender DKIM"].level == Level.NOTE

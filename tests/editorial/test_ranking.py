@@ -1,4 +1,4 @@
-"""The ranking, over wild input: the same candidates always make the same issue, and a good one."""
+"""The ranking, with generated input: the same candidates always make the same issue, and a good one."""
 
 from collections import Counter
 from datetime import timedelta
@@ -50,9 +50,7 @@ CLICKS = st.dictionaries(TOOLS, st.integers(0, 10**6))
 
 
 @given(candidates(), WANTED, PINS, IDS, CLICKS, st.randoms(use_true_random=False))
-def test_the_order_in_which_candidates_come_does_not_matter(
-    found, wanted, pins, vetoes, clicks, random
-) -> None:
+def test_the_order_of_the_candidates_does_not_matter(found, wanted, pins, vetoes, clicks, random) -> None:
     shuffled = list(found)
     random.shuffle(shuffled)
     first = select_picks(found, wanted, pins=pins, vetoes=vetoes, clicks=clicks)
@@ -60,7 +58,7 @@ def test_the_order_in_which_candidates_come_does_not_matter(
 
 
 @given(candidates(), WANTED, PINS, IDS)
-def test_every_candidate_is_in_or_out_and_never_both(found, wanted, pins, vetoes) -> None:
+def test_every_candidate_is_either_picked_or_rejected(found, wanted, pins, vetoes) -> None:
     selection = select_picks(found, wanted, pins=pins, vetoes=vetoes)
     inside = [chosen.candidate.comparison_id for chosen in selection.picks]
     outside = [rejected.candidate.comparison_id for rejected in selection.rejected]
@@ -80,13 +78,13 @@ def test_pins_stay_and_vetoes_stay_out(found, wanted, pins, vetoes) -> None:
 
 
 @given(candidates(), WANTED, IDS)
-def test_no_place_is_left_empty_while_there_is_something_for_it(found, wanted, vetoes) -> None:
+def test_no_position_stays_empty_while_a_candidate_fits(found, wanted, vetoes) -> None:
     selection = select_picks(found, wanted, vetoes=vetoes)
     assert len(selection.picks) == min(wanted, len({c.comparison_id for c in found} - vetoes))
 
 
 @given(candidates(), WANTED)
-def test_a_tool_comes_twice_only_when_nothing_else_is_there(found, wanted) -> None:
+def test_a_tool_appears_twice_only_when_there_is_nothing_else(found, wanted) -> None:
     selection = select_picks(found, wanted)
     shown = Counter(tool for chosen in selection.picks for tool in chosen.candidate.tool_slugs)
     if any(count > 1 for count in shown.values()):
@@ -94,7 +92,7 @@ def test_a_tool_comes_twice_only_when_nothing_else_is_there(found, wanted) -> No
 
 
 @given(candidates(), WANTED, st.integers(1, 5))
-def test_a_pin_keeps_its_place(found, wanted, place) -> None:
+def test_a_pinned_pick_keeps_its_position(found, wanted, place) -> None:
     if not found:
         return
     pinned = found[0].comparison_id
@@ -126,17 +124,17 @@ def order(selection: Selection) -> list[int]:
     return [chosen.candidate.comparison_id for chosen in selection.picks]
 
 
-def test_the_fresher_leads_when_all_else_is_equal() -> None:
+def test_the_newer_comparison_leads_when_all_else_is_equal() -> None:
     old, new = candidate(1, side("A"), side("B"), days=7), candidate(2, side("C"), side("D"))
     assert order(select_picks([old, new], 2)) == [2, 1]
 
 
-def test_the_disputed_leads_over_the_unanimous() -> None:
+def test_a_disputed_verdict_ranks_above_a_unanimous_one() -> None:
     calm, split = candidate(1, side("A"), side("B")), candidate(2, side("C", 50), side("D"))
     assert order(select_picks([calm, split], 2)) == [2, 1]
 
 
-def test_what_readers_voted_on_and_followed_leads() -> None:
+def test_a_comparison_with_votes_and_clicks_leads() -> None:
     plain, voted = candidate(1, side("A"), side("B")), candidate(2, side("C", 100, 100), side("D"))
     assert order(select_picks([plain, voted], 2)) == [2, 1]
     assert order(select_picks([plain, voted], 2, clicks={"a": 50, "c": 1})) == [1, 2]
@@ -150,7 +148,7 @@ def test_a_changed_verdict_leads() -> None:
     assert selection.picks[0].reason == "The verdict changed since issue 3: C went from 75% to 100%"
 
 
-def test_a_rejected_one_says_where_its_tool_is_already() -> None:
+def test_a_rejection_names_the_pick_that_has_its_tool() -> None:
     first = candidate(1, side("SmolLM3", 50), side("B"))
     again = candidate(2, side("SmolLM3", 50), side("C"), days=1)
     other = candidate(3, side("D"), side("E"), days=30)
@@ -164,8 +162,7 @@ def test_the_reasons_name_what_an_editor_sees() -> None:
         "The panel is split 3 to 1 on X; Y leads by 25 points"
     )
     assert (
-        reasons.selection_reason(candidate(1, side("X"), side("Y")))
-        == "New: the panel gives both tools 100%"
+        reasons.selection_reason(candidate(1, side("X"), side("Y"))) == "New: the panel gives both tools 100%"
     )
     assert (
         reasons.selection_reason(candidate(1, side("X", 95), side("Y")))
@@ -176,13 +173,16 @@ def test_the_reasons_name_what_an_editor_sees() -> None:
     )
 
 
-def test_of_one_comparison_in_two_versions_the_newest_counts() -> None:
+def test_only_the_newest_version_of_a_comparison_counts() -> None:
     old = Candidate(1, 1, "a", side("A"), side("B"), NOW)
     new = Candidate(1, 2, "a", side("A", 50), side("B"), NOW)
     assert rank_candidates([new, old], {}) == [new]
 
 
-def test_one_that_must_give_way_to_a_pin_is_told_so() -> None:
+def test_a_candidate_displaced_by_a_pin_says_so() -> None:
     better, pinned = candidate(1, side("A", 50), side("B")), candidate(2, side("C"), side("D"), days=300)
     selection = select_picks([better, pinned], 1, pins={2: 1})
-    assert selection.rejected[0].reason == "Ranked 1 of 2, but pinned picks and picks with a note keep their places"
+    assert (
+        selection.rejected[0].reason
+        == "Ranked 1 of 2, but pinned picks and picks with a note keep their places"
+    )

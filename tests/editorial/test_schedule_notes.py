@@ -1,4 +1,4 @@
-"""What is promised about an hour is said before, and the clock keeps it."""
+"""What is announced about a send time is what the clock then does."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ from digest.errors import BadInput
 BERLIN = "Europe/Berlin"
 
 
-def test_the_hold_and_what_a_machine_that_is_down_means_are_said_with_their_hours() -> None:
+def test_the_cancel_window_and_the_latest_send_time_are_announced() -> None:
     held, late, checked = schedule_notes.schedule_notes("2026-12-01 09:00", BERLIN, 10)
     assert "10 minutes, until 09:10" in held
     assert "If the server is down at 09:00, sending starts as soon as it is back, until 15:00" in late
@@ -23,7 +23,7 @@ def test_the_hold_and_what_a_machine_that_is_down_means_are_said_with_their_hour
     assert len(schedule_notes.schedule_notes("2026-12-01 09:00", BERLIN, 0)) == 2
 
 
-def test_the_promise_is_kept_to_the_minute(db: Database) -> None:
+def test_the_announced_times_are_kept_to_the_minute(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 5)
         schedule.schedule_issue(
@@ -43,21 +43,27 @@ def test_the_promise_is_kept_to_the_minute(db: Database) -> None:
 @pytest.mark.parametrize(
     ("on", "says"),
     [
-        ("2027-03-28 02:30", "02:30 does not exist on that day in Europe/Berlin. The issue is sent at 03:00."),
-        ("2026-10-25 02:30", "02:30 happens twice on that day in Europe/Berlin. The issue is sent the first time."),
+        (
+            "2027-03-28 02:30",
+            "02:30 does not exist on that day in Europe/Berlin. The issue is sent at 03:00.",
+        ),
+        (
+            "2026-10-25 02:30",
+            "02:30 happens twice on that day in Europe/Berlin. The issue is sent the first time.",
+        ),
         ("2026-10-25 04:30", None),
     ],
 )
-def test_an_hour_that_a_clock_change_takes_or_doubles_is_told(on: str, says: str | None) -> None:
+def test_a_time_that_a_clock_change_skips_or_repeats_is_announced(on: str, says: str | None) -> None:
     told = schedule_notes.schedule_notes(on, BERLIN, 0)
     assert (told[0] if len(told) > 2 else None) == says
 
 
-def test_an_hour_that_cannot_be_read_is_refused() -> None:
+def test_an_unreadable_time_is_refused() -> None:
     with pytest.raises(BadInput):
         schedule_notes.schedule_notes("2026-13-01 09:00", BERLIN, 0)
 
 
-def test_without_a_hold_nothing_takes_it_back_and_that_is_said() -> None:
+def test_without_a_cancel_window_the_notes_say_that_sending_is_final() -> None:
     assert "cannot be recalled" in schedule_notes.send_now_notes(0)[0]
     assert "No email is sent for 1 minute. Until then, Undo" in schedule_notes.send_now_notes(1)[0]

@@ -1,4 +1,4 @@
-"""A week may be skipped and taken back, and every regular day knows its hours in its own zone."""
+"""A week may be skipped and the skip undone, and every send day has its times in its own time zone."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -14,7 +14,7 @@ from digest.errors import BadInput, NotAllowed
 TUESDAY = "2026-10-13"
 
 
-def test_the_clock_drafts_nothing_for_a_skipped_day_and_catches_up_when_it_is_taken_back(
+def test_the_clock_drafts_nothing_for_a_skipped_day_until_the_skip_is_undone(
     db: Database,
 ) -> None:
     with db.begin() as session:
@@ -33,7 +33,7 @@ def test_the_clock_drafts_nothing_for_a_skipped_day_and_catches_up_when_it_is_ta
         assert made.slot_date == TUESDAY
 
 
-def test_the_week_after_a_skipped_one_is_drafted_as_ever(sqlite: Database) -> None:
+def test_the_week_after_a_skipped_one_is_drafted_as_usual(sqlite: Database) -> None:
     with sqlite.begin() as session:
         paper = factories.publication(session, weekday="tuesday")
         factories.week(session)
@@ -42,7 +42,7 @@ def test_the_week_after_a_skipped_one_is_drafted_as_ever(sqlite: Database) -> No
         assert drafting.list_publications_due(session, NOW + timedelta(days=7)) == [paper.id]
 
 
-def test_a_day_on_which_an_issue_goes_out_is_not_skipped(db: Database) -> None:
+def test_a_day_with_a_scheduled_issue_cannot_be_skipped(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, weekday="tuesday")
         paper = issue.publication
@@ -56,14 +56,14 @@ def test_a_day_on_which_an_issue_goes_out_is_not_skipped(db: Database) -> None:
 
 
 @pytest.mark.parametrize("day", ["2026-10-14", "2026-10-06", "20261013", "soon", ""])
-def test_only_a_coming_regular_day_can_be_skipped(sqlite: Database, day: str) -> None:
+def test_only_a_future_send_day_can_be_skipped(sqlite: Database, day: str) -> None:
     with sqlite.begin() as session:
         paper = factories.publication(session, weekday="tuesday")
         with pytest.raises(BadInput):
             slots.skip_slot(session, paper, day, now=NOW, user_id=None)
 
 
-def test_the_hours_of_a_day_keep_the_wall_clock_over_a_clock_change(sqlite: Database) -> None:
+def test_slot_times_keep_the_wall_clock_over_a_clock_change(sqlite: Database) -> None:
     with sqlite.begin() as session:
         paper = factories.publication(session, weekday="monday", zone="Europe/Berlin", draft_days_before=2)
         days = slots.list_slots(session, paper, date(2026, 10, 13), date(2026, 10, 31))
@@ -73,7 +73,7 @@ def test_the_hours_of_a_day_keep_the_wall_clock_over_a_clock_change(sqlite: Data
     assert days[1].send_at == datetime(2026, 10, 26, 8, 0, tzinfo=UTC)
 
 
-def test_days_before_the_publication_was_made_are_none_of_its_days(sqlite: Database) -> None:
+def test_days_before_the_publication_was_created_are_not_slots(sqlite: Database) -> None:
     with sqlite.begin() as session:
         paper = factories.publication(session, weekday="tuesday")
         days = slots.list_slots(session, paper, date(2026, 9, 1), date(2026, 10, 20))
