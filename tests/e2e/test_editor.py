@@ -20,7 +20,7 @@ def test_an_editor_makes_an_issue_her_own_and_schedules_it(
     running.home.digest("comparisons", "import", write_pages(tmp_path / "pages", slice(7)))
     page = editor.new_page()
     come_in(page, running)
-    press(page, "Draft an issue now")
+    press(page, "Draft issue now")
     expect(page.locator(".picks h3")).to_have_count(5)
     reorder(page)
     drop_and_take_back(page)
@@ -41,7 +41,8 @@ def come_in(page: Page, running: Up) -> None:
     page.goto(link[0])
     see(page, "Finish signing in")
     press(page, "Sign in")
-    see(page, "On the desk")
+    see(page, "Verdicts")
+    see(page, "Open issues")
 
 
 def picks(page: Page) -> list[str]:
@@ -50,22 +51,22 @@ def picks(page: Page) -> list[str]:
 
 def reorder(page: Page) -> None:
     first, second, *rest = picks(page)
-    press(page, f"Down {first}")
+    press(page, f"Move down {first}")
     expect(page.locator(".picks h3").first).to_have_text(second)
     assert picks(page) == [second, first, *rest]
-    press(page, f"Up {first}")
+    press(page, f"Move up {first}")
     expect(page.locator(".picks h3").first).to_have_text(first)
-    press(page, f"Down {first}")
+    press(page, f"Move down {first}")
     expect(page.locator(".picks h3").first).to_have_text(second)
 
 
 def drop_and_take_back(page: Page) -> None:
     before = picks(page)
-    press(page, f"Drop {before[2]}")
-    expect(page.get_by_role("status")).to_contain_text("is dropped")
+    press(page, f"Remove {before[2]}")
+    expect(page.get_by_role("status")).to_contain_text(f"{before[2]} was removed.")
     assert picks(page) == [*before[:2], *before[3:]]
     press(page, "Undo")
-    expect(page.get_by_role("status")).to_contain_text("Taken back")
+    expect(page.get_by_role("status")).to_contain_text(f"Undone: {before[2]} removed.")
     assert picks(page) == before
 
 
@@ -90,8 +91,8 @@ def preview(page: Page) -> None:
 
 
 def try_out(page: Page, running: Up) -> None:
-    press(page, "Send the test")
-    expect(page.get_by_role("status")).to_have_text(f"A test is on its way to {EDITOR}.")
+    press(page, "Send test")
+    expect(page.get_by_role("status")).to_have_text(f"Test email on the way to {EDITOR}.")
     mail = running.home.mail(EDITOR, f"[Test] {SUBJECT}")
     assert "/go/" not in body(mail, "html")
     look = page.context.new_page()
@@ -102,19 +103,19 @@ def try_out(page: Page, running: Up) -> None:
 
 def plan(page: Page) -> None:
     press(page, "Schedule…")
-    see(page, "When does it go out?")
+    see(page, "Schedule")
     page.get_by_label("Day").fill("2030-01-01")
     page.get_by_label("Time", exact=True).fill("09:00")
-    page.get_by_label("Zone").fill("Europe/Berlin")
-    press(page, "See what would happen")
+    page.get_by_label("Time zone").fill("Europe/Berlin")
+    press(page, "Update summary")
     expect(page.locator(".sentence")).to_contain_text(
         "Tuesday 1 January, 09:00 Europe/Berlin, issue 1, 5 verdicts, to 0 readers"
     )
-    press(page, "Schedule it")
+    press(page, "Schedule")
     expect(page.get_by_role("alert")).to_contain_text("The publication has no postal address")
-    page.get_by_label("Why may it go out so?").fill("It goes to nobody yet")
-    press(page, "Schedule it")
-    expect(page.get_by_role("status")).to_contain_text("Issue 1 is on the calendar.")
-    expect(page.get_by_text("Goes out")).to_be_visible()
+    page.get_by_label("Reason").fill("It goes to nobody yet")
+    press(page, "Schedule")
+    expect(page.get_by_role("status")).to_contain_text("Issue 1 scheduled.")
+    expect(page.get_by_text("Scheduled for")).to_be_visible()
     press(page, "Unschedule")
     expect(page.get_by_role("status")).to_contain_text("Issue 1 is a draft again.")

@@ -28,7 +28,7 @@ def empty(tmp_path: Path) -> Iterator[Up]:
 def test_a_newcomer_gets_from_nothing_to_a_scheduled_issue(empty: Up, editor: BrowserContext) -> None:
     page = editor.new_page()
     come_in(page, empty)
-    follow_next(page, "Set this publication up. Next: name and sender.", "Go on with the set-up")
+    follow_next(page, "Finish setting up this publication. Next: name and sender.", "Continue setup")
     set_up(page, empty)
     try_out(page, empty)
     plan(page, empty)
@@ -60,32 +60,32 @@ def set_up(page: Page, running: Up) -> None:
     press(page, "Save and continue")
     see(page, "Calendar")
     page.get_by_label("Day", exact=True).select_option("Friday")
-    page.get_by_label("Zone").fill("Europe/Berlin")
+    page.get_by_label("Time zone").fill("Europe/Berlin")
     press(page, "Preview dates")
     expect(page.locator(".sentence")).to_contain_text(
         re.compile(r"Friday \d+ \w+, 09:00; .*\(Europe/Berlin\)")
     )
     press(page, "Save and continue")
-    see(page, "A test mail")
+    see(page, "Test email")
     press(page, "Send test email")
-    expect(page.locator(".step .notice-good")).to_contain_text("It took the test mail.")
-    assert "the relay takes our mail" in body(running.home.mail(OWNER, "[Test]"), "plain")
-    page.get_by_role("link", name="Go on").click()
+    expect(page.locator(".step .notice-good")).to_contain_text("The mail server accepted the test email.")
+    assert "the mail server accepts our email" in body(running.home.mail(OWNER, "[Test]"), "plain")
+    page.get_by_role("link", name="Continue").click()
     see(page, "First comparisons")
     press(page, "Import sample")
     see(page, "First draft")
     press(page, "Create first draft")
-    expect(page.locator("#flashes")).to_contain_text("Issue 1 is drafted.")
+    expect(page.locator("#flashes")).to_contain_text("Issue 1 drafted.")
 
 
 def try_out(page: Page, running: Up) -> None:
-    page.get_by_role("link", name="The desk").click()
+    page.get_by_role("link", name="Desk", exact=True).click()
     follow_next(
-        page, "Issue 1 is drafted. Look it over, send yourself a test, then schedule it.", "Open issue 1"
+        page, "Issue 1 is drafted. Review it, send yourself a test, then schedule it.", "Open issue 1"
     )
     subject = page.locator("h1").inner_text()
-    press(page, "Send the test")
-    expect(page.get_by_text(f"A test is on its way to {OWNER}.")).to_be_visible()
+    press(page, "Send test")
+    expect(page.get_by_text(f"Test email on the way to {OWNER}.")).to_be_visible()
     look = page.context.new_page()
     frame = open_mail(look, running.url, OWNER, f"[Test] {subject}")
     expect(frame.get_by_text("This is a test.")).to_be_visible()
@@ -94,14 +94,14 @@ def try_out(page: Page, running: Up) -> None:
 
 def plan(page: Page, running: Up) -> None:
     press(page, "Schedule…")
-    see(page, "When does it go out?")
+    see(page, "Schedule")
     expect(page.locator(".sentence")).to_contain_text(
         re.compile(r"Friday \d+ \w+, 09:00 Europe/Berlin, issue 1")
     )
-    press(page, "Schedule it")
-    expect(page.locator("#flashes")).to_contain_text("Issue 1 is on the calendar.")
-    page.get_by_role("link", name="The desk").click()
-    expect(page.locator(".next-step")).to_contain_text("Nothing to do. Issue 1 goes out by itself")
+    press(page, "Schedule")
+    expect(page.locator("#flashes")).to_contain_text("Issue 1 scheduled.")
+    page.get_by_role("link", name="Desk", exact=True).click()
+    expect(page.locator(".next-step")).to_contain_text("Nothing to do. Issue 1 will be sent")
     page.get_by_role("link", name="Calendar").click()
     expect(page.locator(".entry-scheduled")).to_contain_text("09:00")
     assert running.home.json("issues", "show", 1)["status"] == "scheduled"
