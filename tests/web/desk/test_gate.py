@@ -206,7 +206,7 @@ def test_an_owner_invites_promotes_and_removes(room: Site) -> None:
         number = users.find_user(session, "new@verdicts.io").id
     newcomer = signed_in(room, "new")
     post(owner, f"/desk/team/{number}/role", page="/desk/team", role="editor")
-    assert post(newcomer, "/desk/issues/1", do="save").status_code == 200
+    assert post(newcomer, "/desk/issues/1", action="save").status_code == 200
     post(owner, f"/desk/team/{number}/remove", page="/desk/team")
     assert newcomer.get("/desk/", base_url=BASE).status_code == 303
 
@@ -305,14 +305,15 @@ def test_a_number_that_no_row_has_breaks_nothing(room: Site, path: str) -> None:
 
 def test_buttons_with_odd_numbers_break_nothing(room: Site) -> None:
     editor = signed_in(room)
-    for action in ("add:" + "9" * 30, "drop:٣", "up:-1", "letback:0", "swap:1-x"):
-        assert post(editor, "/desk/issues/1", action=action).status_code == 404, do
-    for action in ("undo:²", "order:²", "swap:", "nothing"):
-        assert post(editor, "/desk/issues/1", do=do, order="²").status_code < 500, do
+    for action in ("add:" + "9" * 30, "remove:٣", "exclude:٣", "move_up:-1", "restore:0", "swap:1-x"):
+        assert post(editor, "/desk/issues/1", action=action).status_code == 404, action
+    for action in ("undo:²", "reorder:²", "swap:", "nothing"):
+        assert post(editor, "/desk/issues/1", action=action, order="²").status_code < 500, action
 
 
 @pytest.mark.parametrize("path", ["/desk/issues/99", "/desk/comparisons/nothing", "/desk/subscribers/99"])
 def test_what_is_not_there_is_told_in_the_frame_of_the_desk(room: Site, path: str) -> None:
     page = get(signed_in(room), path, 404)
     assert "Page not found" in page
-    assert "The desk" in page
+    assert "<title>Page not found · Desk</title>" in page
+    assert '<nav aria-label="Desk">' in page

@@ -72,7 +72,7 @@ def test_words_save_themselves_with_a_quiet_line(room: Site) -> None:
     assert ask(editor, f"{DRAFT}/autosave", **draft_form(editor)).status_code == 204
     with room.db.read() as session:
         told = versions.list_versions(session, issues.get_by_number(session, 1).id)
-        assert [one.version.summary for one in told] == ["the subject, the intro", "Drafted"]
+        assert [one.version.summary for one in told] == ["subject and intro edited", "Drafted"]
 
 
 def test_a_clash_saves_what_does_not_clash_and_says_the_rest(room: Site) -> None:
@@ -180,7 +180,7 @@ def test_two_editors_see_each_other_and_what_changed(room: Site) -> None:
     post(other, DRAFT, action=f"pin:{pick_order(room)[0]}")
     told = ask(one, f"{DRAFT}/presence", revision=seen).text
     assert "owner@verdicts.io is also here" in told
-    assert "Changed by somebody else: a pin, by owner@verdicts.io" in told
+    assert "Changed by somebody else: pick pinned by owner@verdicts.io." in told
     with room.db.begin() as session:
         for row in session.query(Presence):
             row.last_seen_at = utcnow() - timedelta(minutes=2)

@@ -39,11 +39,11 @@ def test_what_an_editor_does_to_an_issue_is_told_once(room: Site) -> None:
     editor = signed_in(room)
     first = pick_order(room)[0]
     post(editor, "/desk/issues/1", action=f"pin:{first}")
-    post(editor, "/desk/issues/1", do=f"unpin:{first}")
+    post(editor, "/desk/issues/1", action=f"unpin:{first}")
     told = lines(room)
     assert told == [("edit", "issue", 1)] * 2
     for _ in range(2):
-        post(editor, "/desk/issues/1", do="save")
+        post(editor, "/desk/issues/1", action="save")
     assert len(lines(room)) <= len(told) + 1  # saving nothing new, over and over, is one line at most
 
 
@@ -51,9 +51,9 @@ def test_what_was_refused_or_only_looked_at_is_not_told(room: Site) -> None:
     editor, viewer = signed_in(room), signed_in(room, "viewer")
     get(editor, "/desk/issues/1/preview")
     post(editor, "/desk/subscribers", address="nobody@example.org")
-    post(viewer, "/desk/issues/1", page="/desk/", do="save")
+    post(viewer, "/desk/issues/1", page="/desk/", action="save")
     post(editor, "/desk/issues/1/pause", page="/desk/issues/1")
-    post(editor, "/desk/issues/99", page="/desk/", do="save")
+    post(editor, "/desk/issues/99", page="/desk/", action="save")
     assert lines(room) == []
 
 
@@ -94,9 +94,9 @@ def test_the_page_is_for_owners_and_is_filtered(room: Site) -> None:
     post(editor, "/desk/issues/1", action="regenerate")
     get(editor, "/desk/audit-log", 403)
     page = get(owner, "/desk/audit-log?kind=issue")
-    assert "redraft" in page
+    assert "Draft regenerated" in page
     assert "sign in" not in page.split('<ol class="log')[1]
-    assert "redraft" not in get(owner, "/desk/audit-log?user=1")
+    assert "Draft regenerated" not in get(owner, "/desk/audit-log?user=1")
     assert "No matching entries" in get(owner, "/desk/audit-log?kind=comparison")
     for odd in ("?kind=x", "?user=9999999999999999", "?before=0", "?before=x", "?user=%D9%A3"):
         get(owner, f"/desk/audit-log{odd}")
@@ -127,7 +127,7 @@ def test_the_command_line_reads_the_log_and_helps_who_is_locked_out(room: Site) 
     assert f"{BASE}/desk/enter/" in said
     assert editor.get("/desk/", base_url=BASE).status_code == 303
     assert (
-        "command line: take second factors away, person 2"
+        "command line: reset two-factor authentication, person 2"
         in CliRunner().invoke(people, ["log"], obj=house).output
     )
     assert '"role": "owner"' in CliRunner().invoke(people, ["list", "--json"], obj=house).output

@@ -77,7 +77,7 @@ def is_in(client: FlaskClient) -> bool:
 def test_an_invited_address_comes_in(room: Site, provider: OpenIdProvider) -> None:
     client, _ = sign_in(room)
     assert is_in(client)
-    assert f"By {urlsplit(provider.issuer).netloc}" in get(client, "/desk/account")
+    assert f"signed in by {urlsplit(provider.issuer).netloc}" in get(client, "/desk/account")
     with room.db.read() as session:
         assert session.scalars(select(AuditLogEntry.verb)).all() == ["sign in"]
         assert session.scalars(select(ProviderAccount.subject)).all() == ["user-7"]
@@ -227,13 +227,13 @@ def test_a_provider_that_is_away_is_said_plainly(sqlite: Database, tmp_path: Pat
 
 
 def test_the_doctor_knows_a_provider_by_its_own_name(provider: OpenIdProvider) -> None:
-    assert _check_provider(provider.issuer).state == "ok"
+    assert _check_provider(provider.issuer).status == "ok"
     slip = _check_provider(f"{provider.issuer}/")
-    assert (slip.state, slip.fix) == (
+    assert (slip.status, slip.fix) == (
         "bad",
-        f"set DIGEST_OIDC_ISSUER to {provider.issuer}, letter by letter",
+        f"set DIGEST_OIDC_ISSUER to exactly {provider.issuer}",
     )
-    assert "404 as nobody" in _check_provider(f"{provider.issuer}/realm").summary
+    assert "answered 404, issuer missing" in _check_provider(f"{provider.issuer}/realm").summary
 
 
 def test_a_stranger_s_session_is_not_carried_over(room: Site) -> None:

@@ -143,7 +143,7 @@ def test_an_answer_to_no_challenge_of_ours_is_refused(sqlite: Database, tmp_path
         json.dumps({"id": "x", "rawId": "x", "type": "public-key", "response": {}}),
     ):
         page = post(client, "/desk/account/passkey", page="/desk/account", credential=answer, name="Key").text
-        assert "The passkey was not made" in page, answer
+        assert "The passkey was not created" in page, answer
     with sqlite.read() as session:
         assert session.scalars(select(Factor)).all() == []
 
@@ -152,7 +152,7 @@ def test_a_bad_answer_at_the_door_lets_nobody_in(sqlite: Database, tmp_path: Pat
     room = make_desk(sqlite, tmp_path)
     with sqlite.begin() as session:
         editor = users.find_user(session, "editor@verdicts.io")
-        facts = {"name": "Key", "made_at": utcnow(), "credential": "a2V5", "public_key": b"no key"}
+        facts = {"name": "Key", "created_at": utcnow(), "credential": "a2V5", "public_key": b"no key"}
         session.add(Factor(user_id=editor.id, kind="passkey", **facts))
     client = signed_in(room)
     proof = {"csrf_token": csrf_token(client, "/desk/second-factor")}
