@@ -18,7 +18,9 @@ def user(session: Session, name: str = "ana", role: str = "editor") -> User:
 
 def come_in(session: Session, who: User, now: datetime = NOW) -> str:
     """A session of theirs; gives its key."""
-    return sessions.create(session, who, now, way="letter", agent="Firefox on Linux", network="192.0.2.0/24")
+    return sessions.create(
+        session, who, now, method="letter", browser="Firefox on Linux", network="192.0.2.0/24"
+    )
 
 
 def seen(session: Session, key: str, now: datetime = NOW) -> CurrentSession:

@@ -46,7 +46,7 @@ def test_it_is_read_a_page_at_a_time_by_kind_and_by_person(db: Database) -> None
 )
 def test_no_address_and_no_token_comes_into_it(sqlite: Database, words: str) -> None:
     with sqlite.begin() as session:
-        audit_log.record(session, Actor("command line"), "resend", "subscriber", 1, now=NOW, words=words)
+        audit_log.record(session, Actor("command line"), "resend", "subscriber", 1, now=NOW, details=words)
         session.flush()
         kept = session.scalars(select(AuditLogEntry.details)).one()
         assert "@" not in kept
@@ -56,14 +56,14 @@ def test_no_address_and_no_token_comes_into_it(sqlite: Database, words: str) -> 
 def test_a_slug_is_no_token(sqlite: Database) -> None:
     slug = "a-very-long-name-of-a-tool-vs-another-very-long-name-9"
     with sqlite.begin() as session:
-        audit_log.record(session, Actor("desk"), "correct", "comparison", now=NOW, words=slug)
+        audit_log.record(session, Actor("desk"), "correct", "comparison", now=NOW, details=slug)
         session.flush()
         assert session.scalars(select(AuditLogEntry.details)).one() == slug
 
 
 def test_a_long_story_is_cut_and_an_unknown_kind_is_refused(sqlite: Database) -> None:
     with sqlite.begin() as session:
-        audit_log.record(session, Actor("desk"), "write" * 20, "issue", now=NOW, words="word " * 100)
+        audit_log.record(session, Actor("desk"), "write" * 20, "issue", now=NOW, details="word " * 100)
         session.flush()
         entry = session.scalars(select(AuditLogEntry)).one()
         assert (len(entry.verb), len(entry.details)) == (32, 200)
@@ -81,15 +81,15 @@ def test_the_same_again_is_noticed_for_a_while(db: Database) -> None:
         assert not audit_log.has_recent(session, who, NOW + timedelta(minutes=1), "save", "issue", number=1)
         assert not audit_log.has_recent(session, who, NOW - timedelta(minutes=1), "save", "issue", number=2)
         assert not audit_log.has_recent(
-            session, who, NOW - timedelta(minutes=1), "save", "issue", number=1, words="of another"
+            session, who, NOW - timedelta(minutes=1), "save", "issue", number=1, details="of another"
         )
         assert not audit_log.has_recent(
             session, who, NOW - timedelta(minutes=1), "save", "issue", number=1, publication_id=2
         )
-        audit_log.record(session, who, "save", "setting", now=NOW, words="picks")
+        audit_log.record(session, who, "save", "setting", now=NOW, details="picks")
         session.flush()
         assert not audit_log.has_recent(
-            session, who, NOW - timedelta(minutes=1), "save", "setting", number=None, words="picks"
+            session, who, NOW - timedelta(minutes=1), "save", "setting", number=None, details="picks"
         )
 
 

@@ -57,7 +57,7 @@ def test_with_a_second_factor_one_is_half_way_and_not_for_long(db: Database) -> 
 def test_a_proof_moves_the_session_to_a_new_key(db: Database) -> None:
     with db.begin() as session:
         key = come_in(session, user(session))
-        fresh = sessions.elevate(session, seen(session, key).id, NOW + SECOND, by="app")
+        fresh = sessions.elevate(session, seen(session, key).id, NOW + SECOND, method="app")
         assert sessions.find(session, key, NOW + SECOND) is None
         found = seen(session, fresh, NOW + SECOND)
         assert (found.verified_at, found.method) == (NOW + SECOND, "letter and app")

@@ -1,1 +1,1 @@
-"""Who comes in and by what: sessions, second factors, a provider's accounts, and the log of what was done."""
+"""Signing in: login sessions, second factors, OpenID accounts, and the audit log."""

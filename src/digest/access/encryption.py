@@ -1,4 +1,4 @@
-"""Secrets at rest: Fernet (AES-128-CBC with HMAC-SHA256) under keys that are derived from the signing keys' ring."""
+"""Encryption of secrets at rest: Fernet (AES-128-CBC with HMAC-SHA256), with keys derived from the signing keys."""
 
 import base64
 
@@ -9,22 +9,22 @@ from digest.signing import Signer
 
 
 def encrypt(signer: Signer, secret: str) -> str:
-    """The secret as text that only this ring of keys opens; the newest key seals."""
+    """Encrypt a secret with the newest key; any key in the ring can decrypt it."""
     return _fernet(signer).encrypt(secret.encode()).decode()
 
 
 def decrypt(signer: Signer, encrypted_secret: str) -> str:
-    """The secret again. Raises NotAllowed when the key that encrypted it was retired."""
+    """Decrypt a secret. Raises NotAllowed when the key that encrypted it has been retired."""
     try:
         return _fernet(signer).decrypt(encrypted_secret.encode()).decode()
     except InvalidToken:
         raise NotAllowed(
-            "the key that encrypted this secret was retired; set up two-factor authentication again"
+            "the key that encrypted this secret has been retired; set up two-factor authentication again"
         ) from None
 
 
 def reencrypt(signer: Signer, encrypted_secret: str) -> str:
-    """The same secret under the newest key, so that old keys can be retired."""
+    """Encrypt the secret again with the newest key, so that old keys can be retired."""
     return _fernet(signer).rotate(encrypted_secret.encode()).decode()
 
 

@@ -1,4 +1,4 @@
-"""The tables of coming in and of what was done."""
+"""Tables for signing in and for the audit log."""
 
 from datetime import datetime
 
@@ -19,27 +19,25 @@ from digest.publications.models import Publication
 
 
 class LoginSession(Base):
-    """One browser that is signed in, or half-way there. The row is the session; the cookie only names it."""
+    """One browser that is signed in, or still owes the second factor. The cookie only holds the key to this row."""
 
     __tablename__ = "login_session"
 
     id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
-    key_hash: Mapped[str] = mapped_column(String(64), unique=True)  # of what the cookie holds
+    key_hash: Mapped[str] = mapped_column(String(64), unique=True)  # of the key in the cookie
     user_id: Mapped[int] = mapped_column(ForeignKey(User.id), index=True)
-    epoch: Mapped[int]  # the user's, when it began: raising that ends all
+    epoch: Mapped[int]  # the user's epoch at sign-in: raising the user's ends all their sessions
     created_at: Mapped[datetime]
     last_seen_at: Mapped[datetime]  # to the minute
-    verified_at: Mapped[
-        datetime | None
-    ]  # when they last proved who they are; NULL while the second factor is owed
+    # When the user last proved who they are; NULL while the second factor is owed.
+    verified_at: Mapped[datetime | None]
     method: Mapped[str] = mapped_column(String(32))  # "letter", "letter and code", "Example Ltd and passkey"
-    browser: Mapped[str] = mapped_column(String(60))  # rough words: "Firefox on Linux"
-    network: Mapped[str] = mapped_column(String(43))  # /24 or /48, never a whole address
-    challenge: Mapped[bytes | None] = mapped_column(LargeBinary)  # of a passkey, for one answer
+    browser: Mapped[str] = mapped_column(String(60))  # a rough description: "Firefox on Linux"
+    network: Mapped[str] = mapped_column(String(43))  # a /24 or /48, never a full IP address
+    challenge: Mapped[bytes | None] = mapped_column(LargeBinary)  # WebAuthn challenge, valid for one response
     challenge_at: Mapped[datetime | None]
-    pending_totp_secret: Mapped[str | None] = mapped_column(
-        Text
-    )  # encrypted; of an authenticator app that is being set up
+    # Encrypted secret of an authenticator app that is being set up.
+    pending_totp_secret: Mapped[str | None] = mapped_column(Text)
 
 
 class Factor(Base):
@@ -54,29 +52,30 @@ class Factor(Base):
     name: Mapped[str] = mapped_column(String(60))
     created_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
-    encrypted_secret: Mapped[str | None] = mapped_column(Text)  # app: the secret, under the ring of keys
-    last_step: Mapped[int] = mapped_column(
-        BigInteger, default=0
-    )  # app: no code of this or an earlier step works
-    credential: Mapped[str | None] = mapped_column(String(1400), unique=True)  # passkey: its id, base64url
+    encrypted_secret: Mapped[str | None] = mapped_column(Text)  # app: the TOTP secret
+    # app: codes of this time step or an earlier one are refused.
+    last_step: Mapped[int] = mapped_column(BigInteger, default=0)
+    credential: Mapped[str | None] = mapped_column(
+        String(1400), unique=True
+    )  # passkey: credential id, base64url
     public_key: Mapped[bytes | None] = mapped_column(LargeBinary)
     sign_count: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
 class RecoveryCode(Base):
-    """A code that stands in for a lost second factor, once. Only its scrypt hash is kept."""
+    """A single-use code that replaces a lost second factor. Only its scrypt hash is stored."""
 
     __tablename__ = "recovery_code"
 
     id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey(User.id), index=True)
-    salt: Mapped[bytes] = mapped_column(LargeBinary)  # one for a set of codes
+    salt: Mapped[bytes] = mapped_column(LargeBinary)  # shared by a set of codes
     hash: Mapped[str] = mapped_column(String(64))
     used_at: Mapped[datetime | None]
 
 
 class ProviderAccount(Base):
-    """A user's account at the team's OpenID provider, by the subject that is never given to anybody else."""
+    """A user's account at the team's OpenID provider, named by its subject, which is never reassigned."""
 
     __tablename__ = "provider_account"
     __table_args__ = (UniqueConstraint("issuer", "subject"), UniqueConstraint("user_id", "issuer"))
@@ -89,16 +88,16 @@ class ProviderAccount(Base):
 
 
 class SecurityPolicy(Base):
-    """What holds for everybody who comes in: one row, numbered 1."""
+    """The sign-in rules for everyone: a single row with id 1."""
 
     __tablename__ = "security_policy"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    requires_second_factor: Mapped[bool] = mapped_column(default=False)  # nobody works without one
+    requires_second_factor: Mapped[bool] = mapped_column(default=False)  # of every user
 
 
 class AuditLogEntry(Base):
-    """One line of the log: who did what to which thing. Append-only, and without addresses."""
+    """One entry of the audit log: who did what to which object. Append-only, and without addresses."""
 
     __tablename__ = "audit_log_entry"
     __table_args__ = (
@@ -109,10 +108,12 @@ class AuditLogEntry(Base):
 
     id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     at: Mapped[datetime]
-    user_id: Mapped[int | None] = mapped_column(ForeignKey(User.id))  # NULL: whoever was at the command line
+    user_id: Mapped[int | None] = mapped_column(ForeignKey(User.id))  # NULL: the command line
     channel: Mapped[str] = mapped_column(String(16))  # "desk", "command line"
     verb: Mapped[str] = mapped_column(String(32))
     kind: Mapped[str] = mapped_column(String(16))  # issue, subscriber, comparison, person, setting
-    number: Mapped[int | None] = mapped_column(BigInteger)  # the thing's, as its page's address says it
-    publication_id: Mapped[int | None] = mapped_column(ForeignKey(Publication.id))  # whose issue it is
+    number: Mapped[int | None] = mapped_column(BigInteger)  # the object's number, as in the URL of its page
+    publication_id: Mapped[int | None] = mapped_column(
+        ForeignKey(Publication.id)
+    )  # that the object belongs to
     details: Mapped[str] = mapped_column(String(200), default="")

@@ -1,4 +1,4 @@
-"""Passkeys and security keys (WebAuthn 2) as a second factor. Each challenge is a row, and good for one answer."""
+"""Passkeys and security keys (WebAuthn 2) as a second factor. A challenge is stored and valid for one response."""
 
 import secrets
 from dataclasses import dataclass
@@ -30,15 +30,18 @@ ANSWER_WITHIN: Final = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class RelyingParty:
-    """The site as a passkey knows it (the relying party)."""
+    """The site, as passkeys identify it."""
 
-    id: str  # the host
+    id: str  # the host name
     origin: str
     name: str
 
 
 def relying_party(base_url: str, name: str) -> RelyingParty | None:
-    """The site at `base_url`; None where no browser has passkeys: at a bare IP address, or without https."""
+    """Return the relying party for `base_url`.
+
+    None where browsers do not offer passkeys: at a bare IP address, or without https unless the host is localhost.
+    """
     parts = urlsplit(base_url)
     host = parts.hostname or ""
     if _is_ip(host) or (parts.scheme != "https" and host != "localhost"):
@@ -46,15 +49,18 @@ def relying_party(base_url: str, name: str) -> RelyingParty | None:
     return RelyingParty(host, f"{parts.scheme}://{parts.netloc}", name)
 
 
-def registration_options(session: Session, visit: CurrentSession, to: RelyingParty, now: datetime) -> str:
-    """What the browser needs to make a passkey, as JSON."""
+def registration_options(
+    session: Session, login_session: CurrentSession, to: RelyingParty, now: datetime
+) -> str:
+    """Return the options with which the browser creates a passkey, as JSON."""
     options = webauthn.generate_registration_options(
         rp_id=to.id,
         rp_name=to.name,
-        user_id=f"digest-{visit.user_id}".encode(),  # no address: the authenticator may tell it (WebAuthn, 14.6.1)
-        user_name=visit.address,
-        challenge=_challenge(session, visit.id, now),
-        exclude_credentials=_find_credential(session, visit.user_id),
+        # Not the address: an authenticator may reveal the user handle (WebAuthn, 14.6.1).
+        user_id=f"digest-{login_session.user_id}".encode(),
+        user_name=login_session.address,
+        challenge=_create_challenge(session, login_session.id, now),
+        exclude_credentials=_list_credentials(session, login_session.user_id),
         authenticator_selection=AuthenticatorSelectionCriteria(
             resident_key=ResidentKeyRequirement.PREFERRED,
             user_verification=UserVerificationRequirement.PREFERRED,
@@ -64,87 +70,105 @@ def registration_options(session: Session, visit: CurrentSession, to: RelyingPar
 
 
 def verify_registration(
-    session: Session, visit: CurrentSession, answer: str, name: str, *, to: RelyingParty, now: datetime
+    session: Session,
+    login_session: CurrentSession,
+    answer: str,
+    name: str,
+    *,
+    to: RelyingParty,
+    now: datetime,
 ) -> Factor:
-    """Keep the passkey that the browser made for our challenge. Raises BadInput."""
+    """Store the passkey that the browser created for our challenge. Raises BadInput, NotAllowed."""
     try:
-        made = webauthn.verify_registration_response(
+        registration = webauthn.verify_registration_response(
             credential=answer,
-            expected_challenge=_answered(session, visit.id, now),
+            expected_challenge=_take_challenge(session, login_session.id, now),
             expected_rp_id=to.id,
             expected_origin=to.origin,
         )
     except (WebAuthnException, ValueError, KeyError):
-        raise BadInput("the passkey was not made; try once more") from None
-    credential = bytes_to_base64url(made.credential_id)
+        raise BadInput("the passkey was not created; try again") from None
+    credential = bytes_to_base64url(registration.credential_id)
     if session.scalar(select(Factor.id).where(Factor.credential == credential)) is not None:
-        raise BadInput("this passkey is set up already")
-    facts = {"public_key": made.credential_public_key, "sign_count": made.sign_count}
-    return factors.add(session, visit.user_id, "passkey", name, now, credential=credential, **facts)
+        raise BadInput("this passkey is already set up")
+    return factors.add(
+        session,
+        login_session.user_id,
+        "passkey",
+        name,
+        now,
+        credential=credential,
+        public_key=registration.credential_public_key,
+        sign_count=registration.sign_count,
+    )
 
 
-def authentication_options(session: Session, visit: CurrentSession, to: RelyingParty, now: datetime) -> str:
-    """What the browser needs to use a passkey of this user, as JSON."""
+def authentication_options(
+    session: Session, login_session: CurrentSession, to: RelyingParty, now: datetime
+) -> str:
+    """Return the options with which the browser uses one of this user's passkeys, as JSON."""
     options = webauthn.generate_authentication_options(
         rp_id=to.id,
-        challenge=_challenge(session, visit.id, now),
-        allow_credentials=_find_credential(session, visit.user_id),
+        challenge=_create_challenge(session, login_session.id, now),
+        allow_credentials=_list_credentials(session, login_session.user_id),
         user_verification=UserVerificationRequirement.PREFERRED,
     )
     return webauthn.options_to_json(options)
 
 
 def verify_authentication(
-    session: Session, visit: CurrentSession, answer: str, *, to: RelyingParty, now: datetime
+    session: Session, login_session: CurrentSession, answer: str, *, to: RelyingParty, now: datetime
 ) -> Factor | None:
-    """The user's passkey that answered our challenge; None when it did not, or its counter did not go on."""
-    challenge = _answered(session, visit.id, now)
+    """Return the user's passkey that answered our challenge; None for an invalid response or a stale counter."""
+    challenge = _take_challenge(session, login_session.id, now)
     try:
         credential = webauthn.helpers.parse_authentication_credential_json(answer)
-        found = _credentials_of(session, visit.user_id, bytes_to_base64url(credential.raw_id))
-        if found is None or found.public_key is None:
+        factor = _find_passkey(session, login_session.user_id, bytes_to_base64url(credential.raw_id))
+        if factor is None or factor.public_key is None:
             return None
-        said = webauthn.verify_authentication_response(
+        response = webauthn.verify_authentication_response(
             credential=credential,
             expected_challenge=challenge,
             expected_rp_id=to.id,
             expected_origin=to.origin,
-            credential_public_key=found.public_key,
-            credential_current_sign_count=found.sign_count,
+            credential_public_key=factor.public_key,
+            credential_current_sign_count=factor.sign_count,
         )
     except (WebAuthnException, ValueError, KeyError):
         return None
-    found.sign_count, found.used_at = said.new_sign_count, now
+    factor.sign_count, factor.used_at = response.new_sign_count, now
     session.flush()
-    return found
+    return factor
 
 
-def _credentials_of(session: Session, user_id: int, credential: str) -> Factor | None:
+def _find_passkey(session: Session, user_id: int, credential: str) -> Factor | None:
     rows = select(Factor).where(Factor.user_id == user_id, Factor.credential == credential)
     return session.scalars(rows.with_for_update()).one_or_none()
 
 
-def _find_credential(session: Session, user_id: int) -> list[PublicKeyCredentialDescriptor]:
-    mine = (found.credential for found in factors.list_factors(session, user_id))
-    return [PublicKeyCredentialDescriptor(id=webauthn.base64url_to_bytes(each)) for each in mine if each]
+def _list_credentials(session: Session, user_id: int) -> list[PublicKeyCredentialDescriptor]:
+    ids = (factor.credential for factor in factors.list_factors(session, user_id))
+    return [PublicKeyCredentialDescriptor(id=webauthn.base64url_to_bytes(id_)) for id_ in ids if id_]
 
 
-def _challenge(session: Session, visit_id: int, now: datetime) -> bytes:
-    fresh = secrets.token_bytes(CHALLENGE_BYTES)
+def _create_challenge(session: Session, session_id: int, now: datetime) -> bytes:
+    challenge = secrets.token_bytes(CHALLENGE_BYTES)
     session.execute(
-        update(LoginSession).where(LoginSession.id == visit_id).values(challenge=fresh, challenge_at=now)
+        update(LoginSession)
+        .where(LoginSession.id == session_id)
+        .values(challenge=challenge, challenge_at=now)
     )
-    return fresh
+    return challenge
 
 
-def _answered(session: Session, visit_id: int, now: datetime) -> bytes:
-    """The challenge that waits for an answer in this session; it waits no longer. Random bytes when there is none."""
-    visit = session.get_one(LoginSession, visit_id, with_for_update=True)
-    waits, since = visit.challenge, visit.challenge_at
-    visit.challenge = visit.challenge_at = None
+def _take_challenge(session: Session, session_id: int, now: datetime) -> bytes:
+    """Return this session's pending challenge and clear it; random bytes when there is none or it has expired."""
+    login_session = session.get_one(LoginSession, session_id, with_for_update=True)
+    challenge, created_at = login_session.challenge, login_session.challenge_at
+    login_session.challenge = login_session.challenge_at = None
     session.flush()
-    in_time = since is not None and now - since < ANSWER_WITHIN
-    return waits if waits and in_time else secrets.token_bytes(CHALLENGE_BYTES)
+    is_valid = created_at is not None and now - created_at < ANSWER_WITHIN
+    return challenge if challenge and is_valid else secrets.token_bytes(CHALLENGE_BYTES)
 
 
 def _is_ip(host: str) -> bool:

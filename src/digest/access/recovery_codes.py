@@ -1,4 +1,4 @@
-"""Recovery codes: ten words on paper that each stand in once for a lost second factor."""
+"""Recovery codes: ten single-use codes that replace a lost second factor."""
 
 import hashlib
 import secrets
@@ -11,15 +11,15 @@ from sqlalchemy.orm import Session
 from digest.access.models import RecoveryCode
 
 HOW_MANY: Final = 10
-LETTERS: Final = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is taken for another
+LETTERS: Final = "abcdefghjkmnpqrstuvwxyz23456789"  # no characters that look alike
 GROUPS, GROUP_LETTERS = 3, 5  # 74 bits
 SALT_BYTES: Final = 16
-# scrypt of 4 MiB, some 15 ms, once for a try because a set shares its salt (RFC 7914). The codes are random already.
+# scrypt (RFC 7914) with 4 MiB, about 15 ms, once per attempt: a set shares its salt. The codes are random anyway.
 COST: Final = {"n": 2**12, "r": 8, "p": 1, "dklen": 32}
 
 
 def generate(session: Session, user_id: int) -> list[str]:
-    """A new set for the user, as it is shown once; the old set is void."""
+    """Create a new set for the user and return it, to be shown once; the old set becomes invalid."""
     session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
     salt = secrets.token_bytes(SALT_BYTES)
     codes = [_code() for _ in range(HOW_MANY)]
@@ -29,7 +29,7 @@ def generate(session: Session, user_id: int) -> list[str]:
 
 
 def use(session: Session, user_id: int, typed: str, now: datetime) -> bool:
-    """Use a code up; False when it is none of this user's, or was used before."""
+    """Redeem a code; False when it is not one of this user's or was used before."""
     salt = session.scalar(select(RecoveryCode.salt).where(RecoveryCode.user_id == user_id).limit(1))
     if salt is None:
         return False
@@ -44,7 +44,7 @@ def use(session: Session, user_id: int, typed: str, now: datetime) -> bool:
 
 
 def count_remaining(session: Session, user_id: int) -> int:
-    """How many codes are still good."""
+    """Count the codes that are still unused."""
     rows = select(func.count()).select_from(RecoveryCode)
     return session.scalar(rows.where(RecoveryCode.user_id == user_id, RecoveryCode.used_at.is_(None))) or 0
 
@@ -54,5 +54,5 @@ def _code() -> str:
 
 
 def _hash(code: str, salt: bytes) -> str:
-    plain = "".join(letter for letter in code.lower() if letter.isalnum())
+    plain = "".join(char for char in code.lower() if char.isalnum())
     return hashlib.scrypt(plain.encode(), salt=salt, maxmem=64 * 2**20, **COST).hex()

@@ -1,7 +1,7 @@
-"""Sessions as rows: begun, looked up at each page, moved on by a proof, ended by the one or by an owner.
+"""Login sessions, stored as rows: created at sign-in, looked up on each request, ended by the user or an owner.
 
-They end after 3 days without a visit and after 30 days in any case. A half-way one, whose second factor is owed, lives
-15 minutes. How one signs in can only be changed within an hour of a proof (docs/security.md says why).
+A session ends after 3 days without use and after 30 days in any case; one that still owes the second factor ends after
+15 minutes. Users can change how they sign in only within an hour of proving who they are (docs/security.md says why).
 """
 
 import hashlib
@@ -23,13 +23,13 @@ LONGEST: Final = timedelta(days=30)
 HALF_WAY: Final = timedelta(minutes=15)
 FRESH: Final = timedelta(hours=1)
 SEEN_EVERY: Final = timedelta(minutes=1)
-AT_ONCE: Final = 20  # of one user; beyond that, the one that was idle longest ends
+AT_ONCE: Final = 20  # per user; beyond that, the session idle the longest ends
 KEY_BYTES: Final = 32
 
 
 @dataclass(frozen=True)
 class CurrentSession:
-    """A session that holds right now, and whose it is."""
+    """An active session and its user."""
 
     id: int
     user_id: int
@@ -39,22 +39,22 @@ class CurrentSession:
     last_seen_at: datetime
     method: str
     has_factor: bool
-    factor_demanded: bool  # of everybody, by the house
+    factor_demanded: bool  # of everyone, by the security policy
 
     @property
     def owes_factor(self) -> bool:
-        """Whether the house demands a second factor which this user has still to set up."""
+        """Whether the security policy demands a second factor that this user has not set up yet."""
         return self.factor_demanded and not self.has_factor
 
     def is_fresh(self, now: datetime) -> bool:
-        """Whether they proved who they are lately enough to change how they sign in."""
+        """Return whether the user proved who they are recently enough to change how they sign in."""
         return self.verified_at is not None and now - self.verified_at < FRESH
 
 
-def create(session: Session, user: User, now: datetime, *, way: str, agent: str, network: str) -> str:
-    """A session for a user whose letter or provider was right; gives back the key for the cookie.
+def create(session: Session, user: User, now: datetime, *, method: str, browser: str, network: str) -> str:
+    """Create a session for a user who signed in by email or provider; return the key for the cookie.
 
-    With a second factor it is only half-way until `prove`.
+    If the user has a second factor, the session becomes active only with `elevate`.
     """
     session.execute(delete(LoginSession).where(~_is_active(now)))
     key = secrets.token_urlsafe(KEY_BYTES)
@@ -67,8 +67,8 @@ def create(session: Session, user: User, now: datetime, *, way: str, agent: str,
             created_at=now,
             last_seen_at=now,
             verified_at=None if owed else now,
-            method=way[:32],
-            browser=agent[:60],
+            method=method[:32],
+            browser=browser[:60],
             network=network,
         )
     )
@@ -85,54 +85,54 @@ def create(session: Session, user: User, now: datetime, *, way: str, agent: str,
 
 
 def find(session: Session, key: str, now: datetime) -> CurrentSession | None:
-    """The session that a cookie's key names, in one query; None when it ended, or its user may not come in."""
+    """Return the session for a cookie's key, in one query; None when it has ended or its user may not sign in."""
     rows = (
         select(
             LoginSession,
             User,
             exists().where(Factor.user_id == User.id).label("has_factor"),
-            exists().where(SecurityPolicy.requires_second_factor).label("demanded"),
+            exists().where(SecurityPolicy.requires_second_factor).label("factor_demanded"),
         )
         .join(User, User.id == LoginSession.user_id)
         .where(LoginSession.key_hash == _hash(key), _is_active(now))
         .where(User.removed_at.is_(None), User.session_epoch == LoginSession.epoch)
     )
-    found = session.execute(rows).one_or_none()
-    if found is None:
+    row = session.execute(rows).one_or_none()
+    if row is None:
         return None
-    visit, user, has_factor, demanded = found
+    login_session, user, has_factor, factor_demanded = row
     return CurrentSession(
-        id=visit.id,
+        id=login_session.id,
         user_id=user.id,
         address=user.address,
         role=user.role,
-        verified_at=visit.verified_at,
-        last_seen_at=visit.last_seen_at,
-        method=visit.method,
+        verified_at=login_session.verified_at,
+        last_seen_at=login_session.last_seen_at,
+        method=login_session.method,
         has_factor=has_factor,
-        factor_demanded=demanded,
+        factor_demanded=factor_demanded,
     )
 
 
-def elevate(session: Session, visit_id: int, now: datetime, *, by: str) -> str:
-    """The second factor was right: the session holds, under a new key, which is given back."""
+def elevate(session: Session, session_id: int, now: datetime, *, method: str) -> str:
+    """Activate a session whose second factor was verified; return its new key."""
     key = secrets.token_urlsafe(KEY_BYTES)
-    visit = session.get_one(LoginSession, visit_id, with_for_update=True)
-    visit.method = f"{visit.method.partition(' and ')[0]} and {by}"[:32]
-    visit.key_hash, visit.verified_at, visit.last_seen_at = _hash(key), now, now
-    visit.challenge = visit.challenge_at = None
+    login_session = session.get_one(LoginSession, session_id, with_for_update=True)
+    login_session.method = f"{login_session.method.partition(' and ')[0]} and {method}"[:32]
+    login_session.key_hash, login_session.verified_at, login_session.last_seen_at = _hash(key), now, now
+    login_session.challenge = login_session.challenge_at = None
     session.flush()
     return key
 
 
-def touch(session: Session, visit: CurrentSession, now: datetime) -> None:
-    """Note that the session was used."""
-    session.execute(update(LoginSession).where(LoginSession.id == visit.id).values(last_seen_at=now))
-    session.execute(update(User).where(User.id == visit.user_id).values(last_seen_at=now))
+def touch(session: Session, login_session: CurrentSession, now: datetime) -> None:
+    """Record that the session was used."""
+    session.execute(update(LoginSession).where(LoginSession.id == login_session.id).values(last_seen_at=now))
+    session.execute(update(User).where(User.id == login_session.user_id).values(last_seen_at=now))
 
 
 def list_sessions(session: Session, user_id: int, now: datetime) -> Sequence[LoginSession]:
-    """The user's sessions, the last used first."""
+    """Return the user's active sessions, most recently used first."""
     rows = select(LoginSession).join(User, User.id == LoginSession.user_id)
     rows = rows.where(
         LoginSession.user_id == user_id, _is_active(now), User.session_epoch == LoginSession.epoch
@@ -140,28 +140,28 @@ def list_sessions(session: Session, user_id: int, now: datetime) -> Sequence[Log
     return session.scalars(rows.order_by(LoginSession.last_seen_at.desc(), LoginSession.id.desc())).all()
 
 
-def end(session: Session, user_id: int, visit_id: int) -> bool:
-    """End one session of this user; False when there is none of that number."""
+def end(session: Session, user_id: int, session_id: int) -> bool:
+    """End one of this user's sessions; False when there is no such session."""
     rows = (
         delete(LoginSession)
-        .where(LoginSession.id == visit_id, LoginSession.user_id == user_id)
+        .where(LoginSession.id == session_id, LoginSession.user_id == user_id)
         .returning(LoginSession.id)
     )
     return session.scalar(rows) is not None
 
 
-def end_others(session: Session, user_id: int, keep: int) -> int:
-    """End every session of the user but one; gives back how many."""
-    gone = (
+def end_others(session: Session, user_id: int, kept_id: int) -> int:
+    """End every session of the user except `keep`; return how many ended."""
+    ended = (
         delete(LoginSession)
-        .where(LoginSession.user_id == user_id, LoginSession.id != keep)
+        .where(LoginSession.user_id == user_id, LoginSession.id != kept_id)
         .returning(LoginSession.id)
     )
-    return len(session.scalars(gone).all())
+    return len(session.scalars(ended).all())
 
 
 def end_all(session: Session, user: User) -> None:
-    """End every session of the user, and every sign-in link that is under way."""
+    """End every session of the user and invalidate every outstanding sign-in link."""
     users.end_sessions(session, user)
     session.execute(delete(LoginSession).where(LoginSession.user_id == user.id))
 
@@ -175,5 +175,5 @@ def _is_active(now: datetime) -> ColumnElement[bool]:
 
 
 def _hash(key: str) -> str:
-    """The key has 256 random bits, so a plain hash keeps it."""
+    """Hash a key. It has 256 random bits, so a plain hash is enough."""
     return hashlib.sha256(key.encode()).hexdigest()

@@ -15,7 +15,7 @@ ACTOR = Actor("command line")
 
 def record(session: Session, verb: str, kind: str, number: int | None = None, words: str = "") -> None:
     """Record an action on anything but an issue; `kind` is one of `audit_log.KINDS`."""
-    audit_log.record(session, ACTOR, verb, kind, number, now=utcnow(), words=words)
+    audit_log.record(session, ACTOR, verb, kind, number, now=utcnow(), details=words)
 
 
 def record_issue(session: Session, verb: str, issue: Issue, words: str = "") -> None:
@@ -27,7 +27,7 @@ def record_issue(session: Session, verb: str, issue: Issue, words: str = "") -> 
         "issue",
         issue.number,
         now=utcnow(),
-        words=words,
+        details=words,
         publication_id=issue.publication_id,
     )
 

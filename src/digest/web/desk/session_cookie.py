@@ -42,12 +42,11 @@ def find_session() -> CurrentSession | None:
 
 def begin(db: Session, user: User, way: str) -> str:
     """Replace this browser's login session by a new one; returns its key, for `store_key` after the commit."""
-    old = find_session()
-    if old is not None:
+    if (old := find_session()) is not None:
         sessions.end(db, old.user_id, old.id)
     network = request_limits.network_of(request_limits.client_address())
     return sessions.create(
-        db, user, utcnow(), way=way, agent=describe_browser(request.user_agent.string), network=network
+        db, user, utcnow(), method=way, browser=describe_browser(request.user_agent.string), network=network
     )
 
 

@@ -50,7 +50,7 @@ def record(
         kind,
         number,
         now=utcnow(),
-        words=words,
+        details=words,
         publication_id=publication_id,
     )
     g.is_recorded = True
@@ -147,7 +147,7 @@ def _was_just_recorded(verb: str, kind: str, number: int | None, words: str) -> 
     with services().db.read() as db:
         publication_id = _publication_id(db, kind)
         return audit_log.has_recent(
-            db, actor, since, verb, kind, number=number, words=words, publication_id=publication_id
+            db, actor, since, verb, kind, number=number, details=words, publication_id=publication_id
         )
 
 

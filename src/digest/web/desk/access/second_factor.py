@@ -139,7 +139,7 @@ def _elevate(db: Session, visit: CurrentSession, by: str) -> str:
     record(
         db, verb, "person", visit.user_id, f"{visit.method.partition(' and ')[0]} and {by}", by=visit.user_id
     )
-    return visits.elevate(db, visit.id, utcnow(), by=by)
+    return visits.elevate(db, visit.id, utcnow(), method=by)
 
 
 def _record_failure(db: Session, visit: CurrentSession) -> str:
