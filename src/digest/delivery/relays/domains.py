@@ -1,71 +1,72 @@
-"""Receiving domains that want it slower: who of them is mailed now, and who a little later.
+"""Throttle receiving domains that complain about our rate: mail some of their readers now, and defer the others.
 
-A domain is what stands behind the @: which of them share a receiver is not asked. Nothing is done per mail while no
-domain is slowed.
+A domain is the part after the @; whether several domains share a receiver is not considered. While no domain is
+throttled, no work is done per mail.
 """
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 from digest.delivery.ledger.outcomes import OutcomeRecord, PendingDelivery
 from digest.delivery.relays.retry_policy import DOMAIN_LONGEST_WAIT_SECONDS
 from digest.rate_limit.shared import SharedRateLimiter
-from digest.smtp.replies import Reply, Stage
+from digest.smtp.replies import CLOSING, Reply, Stage
 
-WINDOW_SECONDS = 6.0  # how long unused permits are kept: deferred mails return with the clock, every five
+WINDOW_SECONDS = 6.0  # how long unused permits are kept: the clock brings deferred mails back every five
 _RATE_WORDS = re.compile(
     r"\brate\b|rate.?limit|too (?:many|much|fast)|throttl|slow down|deferred|unusual|exceed", re.IGNORECASE
 )
-# First-time visitors are put off once, and mailboxes may be full: neither asks us to slow down.
+# Greylisting and a full mailbox do not ask us to slow down.
 _OTHER_CAUSES = re.compile(r"gr[ae]y|come back|first time|mailbox|quota|storage|disk", re.IGNORECASE)
 
 
 def is_rate_complaint(stage: Stage, reply: Reply) -> bool:
-    """Whether a reply to a recipient says that we are too fast for their domain (421, 4.7.x, words about rates)."""
-    if reply.code // 100 != 4 or stage not in {Stage.RCPT, Stage.DATA, Stage.BODY}:  # noqa: PLR2004 RFC 5321
+    """Whether a reply says that we send too fast for the recipient's domain (421, 4.7.x, or words about rates)."""
+    if not reply.is_transient or stage not in {Stage.RCPT, Stage.DATA, Stage.BODY}:
         return False
     if _OTHER_CAUSES.search(reply.text) or reply.enhanced.startswith(("4.2.", "4.3.", "4.1.")):
         return False
-    return reply.code == 421 or reply.enhanced.startswith("4.7.") or bool(_RATE_WORDS.search(reply.text))  # noqa: PLR2004 RFC 5321
+    return reply.code == CLOSING or reply.enhanced.startswith("4.7.") or bool(_RATE_WORDS.search(reply.text))
 
 
 class DomainThrottle:
-    """What is known of receiving domains, in one run."""
+    """The rates of receiving domains during one run."""
 
-    def __init__(self, pace: SharedRateLimiter, fixed: Mapping[str, float]) -> None:
-        """`fixed` are rates that an operator set, in mails a second."""
-        self._rate_limiter, self._fixed = pace, fixed
+    def __init__(self, rate_limiter: SharedRateLimiter, fixed: Mapping[str, float]) -> None:
+        """`fixed` are the rates that the operator set, in mails a second."""
+        self._rate_limiter, self._fixed = rate_limiter, fixed
 
     def record_complaint(self, address: str) -> float:
-        """A domain said that we are too fast: slower from now on, for everybody. Gives its mails a second."""
+        """Throttle the domain of `address`, for all workers; returns its new rate in mails a second."""
         domain = domain_of(address)
         rate = self._rate_limiter.throttle(domain)
-        self._rate_limiter.debit(_bucket_name(domain), rate, 1)  # nothing is saved up for it
+        self._rate_limiter.debit(_bucket_name(domain), rate, 1)  # discard unused permits
         return rate
 
     def split_by_rate(
         self, rows: Sequence[PendingDelivery], now: datetime
     ) -> tuple[Sequence[PendingDelivery], list[OutcomeRecord]]:
-        """Those who may be mailed now, and for the others when it is their turn; that is no try."""
-        slow = self._limited_rates()
-        if not slow:
+        """Split `rows` into those to mail now and records that defer the rest; that is not an attempt."""
+        rates = self._limited_rates()
+        if not rates:
             return rows, []
-        going: list[PendingDelivery] = []
-        waiting: list[OutcomeRecord] = []
+        allowed: list[PendingDelivery] = []
+        deferred: list[OutcomeRecord] = []
         groups: dict[str, list[PendingDelivery]] = {}
         for row in rows:
             domain = domain_of(row.address) if row.address and row.reason is None else ""
-            groups.setdefault(domain if domain in slow else "", []).append(row)
+            groups.setdefault(domain if domain in rates else "", []).append(row)
         for domain, group in groups.items():
-            free = len(group)
+            permits = len(group)
             if domain:
-                free = self._rate_limiter.acquire(
-                    _bucket_name(domain), slow[domain], len(group), WINDOW_SECONDS
+                permits = self._rate_limiter.acquire(
+                    _bucket_name(domain), rates[domain], len(group), WINDOW_SECONDS
                 ).granted
-                waiting += self._defer(domain, slow[domain], group[free:], now)
-            going += group[:free]
-        return sorted(going, key=_by_seq), waiting
+                deferred += self._defer(domain, rates[domain], group[permits:], now)
+            allowed += group[:permits]
+        return sorted(allowed, key=attrgetter("seq")), deferred
 
     def _defer(
         self, domain: str, rate: float, rows: Sequence[PendingDelivery], now: datetime
@@ -75,21 +76,21 @@ class DomainThrottle:
         first = 1 + self._rate_limiter.reserve(
             _bucket_name(domain), rate, len(rows), DOMAIN_LONGEST_WAIT_SECONDS
         )
-        dues = (
+        due_times = (
             now + timedelta(seconds=min(first + n / rate, DOMAIN_LONGEST_WAIT_SECONDS))
             for n in range(len(rows))
         )
         return [
             OutcomeRecord(row.subscriber_id, None, row.previous_reason, row.reply, 0, due)
-            for row, due in zip(rows, dues, strict=True)
+            for row, due in zip(rows, due_times, strict=True)
         ]
 
     def _limited_rates(self) -> Mapping[str, float]:
-        slowed = self._rate_limiter.throttled_rates()
-        if not self._fixed or not slowed:
-            return slowed or self._fixed
-        both = {**slowed, **self._fixed}
-        return {domain: min(rate, slowed.get(domain, rate)) for domain, rate in both.items()}
+        throttled = self._rate_limiter.throttled_rates()
+        if not self._fixed or not throttled:
+            return throttled or self._fixed
+        both = {**throttled, **self._fixed}
+        return {domain: min(rate, throttled.get(domain, rate)) for domain, rate in both.items()}
 
 
 def domain_of(address: str) -> str:
@@ -99,7 +100,3 @@ def domain_of(address: str) -> str:
 
 def _bucket_name(domain: str) -> str:
     return f"to {domain}"
-
-
-def _by_seq(row: PendingDelivery) -> int:
-    return row.seq
