@@ -94,9 +94,9 @@ def test_the_page_is_for_owners_and_is_filtered(room: Site) -> None:
     post(editor, "/desk/issues/1", action="regenerate")
     get(editor, "/desk/audit-log", 403)
     page = get(owner, "/desk/audit-log?kind=issue")
-    assert "Draft regenerated" in page
+    assert "regenerate" in page
     assert "sign in" not in page.split('<ol class="log')[1]
-    assert "Draft regenerated" not in get(owner, "/desk/audit-log?user=1")
+    assert "regenerate" not in get(owner, "/desk/audit-log?user=1")
     assert "No matching entries" in get(owner, "/desk/audit-log?kind=comparison")
     for odd in ("?kind=x", "?user=9999999999999999", "?before=0", "?before=x", "?user=%D9%A3"):
         get(owner, f"/desk/audit-log{odd}")

@@ -63,7 +63,7 @@ def test_the_set_up_leads_from_nothing_to_a_draft(empty: Site) -> None:
     assert "12 sample comparisons imported." in save(owner, "comparisons")
     page = post(owner, "/desk/", page="/desk/setup").get_data(as_text=True)
     assert "Issue 1 drafted." in page
-    assert "Issue 1 is drafted. Look it over" in next_words(owner)
+    assert "Issue 1 is drafted. Review it" in next_words(owner)
     assert "Setup complete" in get(owner, "/desk/setup")
     found = paper(empty)
     assert (found.name, found.at, found.zone, found.weekday) == ("Verdicts", "08:30", "Europe/Berlin", 3)

@@ -12,7 +12,7 @@ from digest.web.desk import (  # noqa: F401  registers their hooks and error han
 )
 from digest.web.desk.auth import blueprint
 
-for area in (drafts, issues, catalog, audience, access, settings):
+for area in (issues, drafts, catalog, audience, access, settings):
     blueprint.register_blueprint(area.blueprint)
 
 __all__ = ["blueprint"]
