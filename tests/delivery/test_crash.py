@@ -96,7 +96,7 @@ def test_a_killed_sender_leaves_one_unknown_per_connection_at_most(
     _nobody_twice_nobody_lost(db, number, relay)
 
 
-def test_without_its_evidence_what_may_be_out_is_unknown_and_never_sent_again(
+def test_without_its_journal_what_may_have_been_sent_is_unknown_and_never_sent_again(
     db: Database, tmp_path: Path
 ) -> None:
     points = [400, 1500]
@@ -107,7 +107,7 @@ def test_without_its_evidence_what_may_be_out_is_unknown_and_never_sent_again(
     _nobody_twice_nobody_lost(db, number, relay)
 
 
-def test_evidence_of_another_boot_is_not_believed(sqlite: Database, tmp_path: Path) -> None:
+def test_a_journal_from_another_boot_is_not_trusted(sqlite: Database, tmp_path: Path) -> None:
     def reboot() -> None:
         for path in (tmp_path / "evidence").iterdir():
             if path.name != "id":
@@ -144,7 +144,7 @@ def test_a_killed_holder_is_taken_over_at_once_and_a_living_one_never(
         assert session.scalars(select(Batch.started_upto)).one() == 1
 
 
-def test_a_stopped_process_that_wakes_up_late_sends_nothing_of_what_was_taken_over(
+def test_a_suspended_process_that_wakes_up_late_sends_nothing_that_was_taken_over(
     sqlite: Database, tmp_path: Path
 ) -> None:
     """Two homes, as on two machines: the first is stopped, its lease runs out, the second sends, the first wakes."""

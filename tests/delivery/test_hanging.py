@@ -19,7 +19,7 @@ from digest.smtp.mail import ConnectionLost
 from digest.smtp.url import relay_from_url
 
 
-def test_while_one_line_hangs_the_others_go_on_beyond_the_end_of_the_run(
+def test_while_one_connection_hangs_the_others_go_on_beyond_the_end_of_the_run(
     db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(canary, "MAX_WITHOUT_CANARY", 10_000)
@@ -56,7 +56,7 @@ def test_a_process_that_stops_does_not_wait_for_a_greeting(sqlite: Database, tmp
 
 
 @pytest.mark.parametrize("scheme", ["smtp", "smtps"])
-def test_a_relay_that_greets_nobody_is_left_when_the_time_for_all_of_it_is_up(
+def test_a_relay_that_never_greets_is_abandoned_at_the_deadline(
     scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mail, "CONNECT_SECONDS", 1.0)
@@ -67,7 +67,10 @@ def test_a_relay_that_greets_nobody_is_left_when_the_time_for_all_of_it_is_up(
         assert time.monotonic() - began < 4
 
 
-def test_a_relay_that_greets_word_by_word_gets_no_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relay_that_greets_byte_by_byte_gets_no_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mail, "CONNECT_SECONDS", 1.0)
-    with Relay(Script(delay=0.7)) as relay, pytest.raises(ConnectionLost, match="did not complete the login in time"):
+    with (
+        Relay(Script(delay=0.7)) as relay,
+        pytest.raises(ConnectionLost, match="did not complete the login in time"),
+    ):
         connect(relay_from_url(relay.url))

@@ -92,7 +92,7 @@ def waiting(db: Database) -> int:
 @pytest.mark.parametrize(
     "reply", ["421 4.7.28 too fast for us", "450 4.7.1 rate limited", "451 too many mails"]
 )
-def test_a_domain_that_complains_is_slowed_alone_and_recovers(
+def test_only_the_domain_that_complains_is_throttled_and_it_recovers(
     sqlite: Database, tmp_path: Path, reply: str
 ) -> None:
     limits = SendLimits()
@@ -115,7 +115,7 @@ def test_a_domain_that_complains_is_slowed_alone_and_recovers(
     assert sorted(relay.recipients) == sorted({*SLOW, *others})
 
 
-def test_a_domain_s_rate_is_kept_and_the_others_go_on(sqlite: Database, tmp_path: Path) -> None:
+def test_a_domain_rate_is_kept_and_other_domains_go_on(sqlite: Database, tmp_path: Path) -> None:
     frozen(sqlite, readers=400)
     slow_ones(sqlite)
     limits = SendLimits(domains={"slow.example": 5.0})
@@ -147,7 +147,7 @@ def test_a_domain_s_rate_is_kept_and_the_others_go_on(sqlite: Database, tmp_path
         (Stage.RCPT, 550, "5.7.1 rate exceeded", False),
     ],
 )
-def test_what_is_a_complaint_about_haste(stage: Stage, code: int, text: str, haste: bool) -> None:
+def test_rate_complaints_are_recognized(stage: Stage, code: int, text: str, haste: bool) -> None:
     assert domains.is_rate_complaint(stage, Reply(code, text)) is haste
 
 
@@ -160,7 +160,7 @@ def test_an_account_that_refuses_us_is_set_aside_and_another_goes_on(db: Databas
     assert state(db, number).state == "sent"
 
 
-def test_an_account_that_is_blocked_half_way_hands_over(sqlite: Database, tmp_path: Path) -> None:
+def test_an_account_blocked_halfway_hands_over_to_another(sqlite: Database, tmp_path: Path) -> None:
     number = frozen(sqlite, readers=600)
     limits = SendLimits()
 
@@ -191,7 +191,7 @@ def test_only_when_all_accounts_refuse_the_issue_pauses_and_names_one(
     assert tally(sqlite, number).remaining == 20
 
 
-def test_an_account_has_no_more_connections_than_it_may(sqlite: Database, tmp_path: Path) -> None:
+def test_an_account_keeps_its_connection_limit(sqlite: Database, tmp_path: Path) -> None:
     number = frozen(sqlite, readers=4000)
     with Relay(Script(delay=0.001)) as one, Relay(Script(delay=0.001)) as two:
         both = f"{one.url}?connections=1 {two.url}?connections=3"
@@ -211,7 +211,7 @@ def test_connections_are_shared_out_by_weight() -> None:
 
 
 @pytest.mark.parametrize("shared", [True, False])
-def test_a_warm_up_sends_the_day_s_number_and_the_rest_tomorrow(
+def test_a_warm_up_sends_its_daily_number_and_the_rest_tomorrow(
     sqlite: Database, tmp_path: Path, store: Valkey, shared: bool
 ) -> None:
     number = frozen(sqlite, readers=100)
@@ -237,7 +237,7 @@ def test_a_warm_up_sends_the_day_s_number_and_the_rest_tomorrow(
     assert (found.accepted, found.failed, relay.count) == (100, 0, 100)
 
 
-def test_a_warm_up_that_nobody_remembers_is_counted_from_the_ledger(sqlite: Database, tmp_path: Path) -> None:
+def test_a_forgotten_warm_up_is_counted_from_the_ledger(sqlite: Database, tmp_path: Path) -> None:
     frozen(sqlite, readers=100)
     warm_up = WarmUp(40, datetime.now(UTC).date())
     with Relay() as relay:

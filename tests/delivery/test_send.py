@@ -49,7 +49,7 @@ def test_every_reader_gets_one_mail_and_the_counts_add_up(db: Database, tmp_path
     assert not [path for path in (tmp_path / "evidence").iterdir() if path.name != "id"]
 
 
-def test_each_mail_is_the_readers_own(sqlite: Database, tmp_path: Path) -> None:
+def test_each_mail_is_personal(sqlite: Database, tmp_path: Path) -> None:
     with Relay() as relay:
         number = frozen(sqlite, readers=3)
         until_done(sqlite, tmp_path, relay.url, number)
@@ -62,7 +62,7 @@ def test_each_mail_is_the_readers_own(sqlite: Database, tmp_path: Path) -> None:
         assert text.count("\r\nList-Unsubscribe: <https://news.example.org/unsubscribe/") == 1
 
 
-def test_nothing_leaves_before_the_hold_is_over(db: Database, tmp_path: Path) -> None:
+def test_nothing_is_sent_before_the_hold_ends(db: Database, tmp_path: Path) -> None:
     with Relay() as relay:
         number = frozen(db, readers=5, hold=10)
         work(db, tmp_path, relay.url)
@@ -76,7 +76,7 @@ def test_nothing_leaves_before_the_hold_is_over(db: Database, tmp_path: Path) ->
     assert (found.planned, found.excluded, found.reasons) == (5, 5, {"excluded": {"cancelled": 5}})
 
 
-def test_a_reader_who_left_after_the_freeze_is_not_mailed(db: Database, tmp_path: Path) -> None:
+def test_a_reader_who_unsubscribes_after_the_freeze_is_not_mailed(db: Database, tmp_path: Path) -> None:
     number = frozen(db, readers=6)
     with db.begin() as session:
         issue = session.get_one(Issue, number)
@@ -94,7 +94,7 @@ def test_a_reader_who_left_after_the_freeze_is_not_mailed(db: Database, tmp_path
     assert found.reasons["excluded"] == {"left": 1, "suppressed": 1, "erased": 1, "paused": 1}
 
 
-def test_those_who_are_excluded_at_the_freeze_are_counted(db: Database, tmp_path: Path) -> None:
+def test_readers_excluded_at_the_freeze_are_counted(db: Database, tmp_path: Path) -> None:
     from tests.delivery.factories import BASE, KEYS, issue
 
     from digest.signing import Signer
@@ -113,7 +113,9 @@ def test_those_who_are_excluded_at_the_freeze_are_counted(db: Database, tmp_path
     assert (found.planned, found.accepted, found.excluded) == (50, 40, 10)
 
 
-def test_a_reader_who_comes_after_the_freeze_waits_for_the_next_issue(db: Database, tmp_path: Path) -> None:
+def test_a_reader_who_subscribes_after_the_freeze_waits_for_the_next_issue(
+    db: Database, tmp_path: Path
+) -> None:
     from tests.delivery.factories import add_readers
 
     number = frozen(db, readers=3)
@@ -123,7 +125,7 @@ def test_a_reader_who_comes_after_the_freeze_waits_for_the_next_issue(db: Databa
     assert len(relay.mails) == 3
 
 
-def test_a_greylisted_reader_is_tried_again(db: Database, tmp_path: Path) -> None:
+def test_a_greylisted_recipient_is_retried(db: Database, tmp_path: Path) -> None:
     grey = [address(n) for n in range(1, 41, 4)]
     with Relay(Script(rcpt=each(grey, "451 4.7.1 come back later"))) as relay:
         number = frozen(db, readers=40)
@@ -133,7 +135,7 @@ def test_a_greylisted_reader_is_tried_again(db: Database, tmp_path: Path) -> Non
     assert row(db, number, 1).attempts == 2
 
 
-def test_a_body_that_is_put_off_is_tried_again(sqlite: Database, tmp_path: Path) -> None:
+def test_a_deferred_body_is_retried(sqlite: Database, tmp_path: Path) -> None:
     with Relay(Script(body=each([address(3)], "452 4.3.1 full", "421 4.3.2 going down"))) as relay:
         number = frozen(sqlite, readers=6)
         found = until_done(sqlite, tmp_path, relay.url, number)
@@ -141,7 +143,7 @@ def test_a_body_that_is_put_off_is_tried_again(sqlite: Database, tmp_path: Path)
     assert found.accepted == 6
 
 
-def test_a_reader_who_is_put_off_for_two_days_has_failed(sqlite: Database, tmp_path: Path) -> None:
+def test_a_recipient_deferred_for_two_days_has_failed(sqlite: Database, tmp_path: Path) -> None:
     script = Script(rcpt=each([address(2)], *["451 4.2.1 not now"] * 60))
     with Relay(script) as relay:
         number = frozen(sqlite, readers=3)
@@ -170,7 +172,7 @@ def test_a_refused_recipient_fails_alone(
     assert relay.connections <= 4
 
 
-def test_a_relay_without_pipelining_is_spoken_to_step_by_step(db: Database, tmp_path: Path) -> None:
+def test_a_relay_without_pipelining_gets_one_command_at_a_time(db: Database, tmp_path: Path) -> None:
     with Relay(Script(pipelining=False)) as relay:
         number = frozen(db, readers=60)
         found = until_done(db, tmp_path, relay.url, number)
@@ -179,9 +181,7 @@ def test_a_relay_without_pipelining_is_spoken_to_step_by_step(db: Database, tmp_
 
 
 @pytest.mark.parametrize("silently", [True, False])
-def test_a_relay_that_closes_after_ten_mails_is_no_trouble(
-    db: Database, tmp_path: Path, silently: bool
-) -> None:
+def test_a_relay_may_close_after_ten_mails(db: Database, tmp_path: Path, silently: bool) -> None:
     with Relay(Script(close_after=10, close_silently=silently)) as relay:
         number = frozen(db, readers=55)
         found = until_done(db, tmp_path, relay.url + "?connections=1", number, runs=1)
@@ -190,7 +190,7 @@ def test_a_relay_that_closes_after_ten_mails_is_no_trouble(
     assert relay.connections == 6
 
 
-def test_a_line_that_dies_after_the_dot_makes_one_unknown_and_no_second_mail(
+def test_a_connection_lost_after_the_dot_makes_one_unknown_and_no_second_mail(
     db: Database, tmp_path: Path
 ) -> None:
     with Relay(Script(drop_after_dot=Counter({address(4): 1}))) as relay:
@@ -201,7 +201,7 @@ def test_a_line_that_dies_after_the_dot_makes_one_unknown_and_no_second_mail(
     assert state(db, number).state == "sent"
 
 
-def test_a_line_that_dies_in_the_body_makes_at_most_one_unknown(db: Database, tmp_path: Path) -> None:
+def test_a_connection_lost_in_the_body_makes_at_most_one_unknown(db: Database, tmp_path: Path) -> None:
     with Relay(Script(drop_mid_data={address(4)})) as relay:
         number = frozen(db, readers=12)
         found = until_done(db, tmp_path, relay.url, number)
@@ -210,9 +210,7 @@ def test_a_line_that_dies_in_the_body_makes_at_most_one_unknown(db: Database, tm
     assert len(relay.recipients) == len(set(relay.recipients)) == found.accepted
 
 
-def test_a_relay_that_drops_every_mail_pauses_the_issue_before_it_eats_the_readers(
-    sqlite: Database, tmp_path: Path
-) -> None:
+def test_a_relay_that_drops_every_mail_pauses_the_issue_early(sqlite: Database, tmp_path: Path) -> None:
     with Relay(Script(drop_after_dot=Counter({address(n): 9 for n in range(1, 101)}))) as relay:
         number = frozen(sqlite, readers=100)
         found = until_done(sqlite, tmp_path, relay.url + "?connections=1", number, runs=5)
@@ -233,7 +231,7 @@ def test_a_relay_that_drops_every_mail_pauses_the_issue_before_it_eats_the_reade
     ],
     ids=["login", "greeting", "sender", "mail", "dmarc", "spam", "530"],
 )
-def test_a_relay_that_refuses_us_pauses_the_issue_and_burns_nobody(
+def test_a_relay_that_refuses_us_pauses_the_issue_and_fails_no_delivery(
     db: Database, tmp_path: Path, behaviour: dict[str, str]
 ) -> None:
     script = Script(**behaviour)
@@ -258,7 +256,7 @@ def test_a_relay_that_refuses_us_pauses_the_issue_and_burns_nobody(
     assert sorted(relay.recipients) == everybody(30)
 
 
-def test_one_reader_whom_the_relay_dislikes_does_not_hold_up_the_issue_for_ever(
+def test_one_recipient_the_relay_refuses_does_not_block_the_issue_forever(
     sqlite: Database, tmp_path: Path
 ) -> None:
     with Relay(Script(rcpt=each([address(3)], *["550 5.7.1 not to this one"] * 9))) as relay:
@@ -292,7 +290,9 @@ def test_a_run_of_refusals_pauses_before_the_whole_audience_has_failed(
     "script",
     [Script(every_rcpt="454 4.7.0 busy"), Script(greeting="421 too busy"), Script(every_mail="451 no")],
 )
-def test_a_relay_that_puts_all_off_loses_nobody(sqlite: Database, tmp_path: Path, script: Script) -> None:
+def test_a_relay_that_defers_everything_loses_nobody(
+    sqlite: Database, tmp_path: Path, script: Script
+) -> None:
     with Relay(script) as relay:
         number = frozen(sqlite, readers=300)
         found = until_done(sqlite, tmp_path, relay.url, number, runs=2)
@@ -303,7 +303,7 @@ def test_a_relay_that_puts_all_off_loses_nobody(sqlite: Database, tmp_path: Path
     assert sorted(relay.recipients) == everybody(300)
 
 
-def test_a_relay_that_cannot_be_reached_is_asked_again_later(sqlite: Database, tmp_path: Path) -> None:
+def test_an_unreachable_relay_is_tried_again_later(sqlite: Database, tmp_path: Path) -> None:
     number = frozen(sqlite, readers=5)
     with Relay() as relay:
         port = relay.port
@@ -318,7 +318,7 @@ def test_a_relay_that_cannot_be_reached_is_asked_again_later(sqlite: Database, t
         assert until_done(sqlite, tmp_path, relay.url, number).accepted == 5
 
 
-def test_pause_stops_and_resume_goes_on_without_a_second_mail(db: Database, tmp_path: Path) -> None:
+def test_pause_stops_and_resume_continues_without_a_second_mail(db: Database, tmp_path: Path) -> None:
     number = frozen(db, readers=1500)
     stopped = threading.Event()
 
@@ -363,7 +363,7 @@ def test_two_workers_at_once_send_no_mail_twice(db: Database, tmp_path: Path) ->
     assert relay.most_open <= 4 + 1  # one that was let go is still closing
 
 
-def test_a_process_that_is_asked_to_stop_leaves_nothing_unknown(db: Database, tmp_path: Path) -> None:
+def test_a_process_asked_to_stop_leaves_nothing_unknown(db: Database, tmp_path: Path) -> None:
     number = frozen(db, readers=2000)
     stop = threading.Event()
     with Relay(Script(on_taken=lambda count: stop.set() if count == 500 else None)) as relay:
@@ -384,7 +384,7 @@ def test_a_rate_is_kept(sqlite: Database, tmp_path: Path) -> None:
     assert 0.4 < (utcnow() - begun).total_seconds() < 5
 
 
-def test_an_unknown_one_is_settled_by_a_person_only(sqlite: Database, tmp_path: Path) -> None:
+def test_only_a_person_settles_an_unknown_delivery(sqlite: Database, tmp_path: Path) -> None:
     script = Script(drop_after_dot=Counter({address(2): 1, address(4): 1}))
     with Relay(script) as relay:
         number = frozen(sqlite, readers=5)
@@ -401,7 +401,7 @@ def test_an_unknown_one_is_settled_by_a_person_only(sqlite: Database, tmp_path: 
     assert twice[0] == twice[1]
 
 
-def test_an_address_beyond_ascii_needs_a_relay_that_knows_it(sqlite: Database, tmp_path: Path) -> None:
+def test_an_address_beyond_ascii_needs_smtputf8(sqlite: Database, tmp_path: Path) -> None:
     number = frozen(sqlite, readers=3)
     with sqlite.begin() as session:
         for key, value in (

@@ -20,7 +20,7 @@ def url(relay: Relay, user: str, options: str) -> str:
 
 
 @pytest.mark.parametrize("how", ["plain", "login"])
-def test_a_password_lets_in_and_a_wrong_one_does_not(how: str) -> None:
+def test_a_right_password_logs_in_and_a_wrong_one_does_not(how: str) -> None:
     with Relay(Script(users={"me": "se cret"})) as relay:
         connect(relay_from_url(url(relay, "me:se%20cret", f"auth={how}"))).close()
         with pytest.raises(RelayRefused, match="535"):
@@ -28,7 +28,7 @@ def test_a_password_lets_in_and_a_wrong_one_does_not(how: str) -> None:
     assert relay.users == ["me"]
 
 
-def test_a_refusal_holds_no_null_character_for_a_database_would_not_take_it() -> None:
+def test_a_refusal_holds_no_null_character_because_databases_reject_it() -> None:
     script = Script(users={"me": "secret"}, greeting="554 go\0away")
     with Relay(script) as relay, pytest.raises(RelayRefused, match="554 go away") as refused:
         connect(relay_from_url(url(relay, "me:secret", "")))
@@ -36,13 +36,13 @@ def test_a_refusal_holds_no_null_character_for_a_database_would_not_take_it() ->
 
 
 @pytest.mark.parametrize("offered", [("PLAIN",), ("LOGIN",), ("LOGIN", "PLAIN", "XOAUTH2")])
-def test_without_a_choice_what_is_offered_is_used(offered: tuple[str, ...]) -> None:
+def test_without_a_choice_an_offered_mechanism_is_used(offered: tuple[str, ...]) -> None:
     with Relay(Script(users={"me": "secret"}, logins=offered)) as relay:
         connect(relay_from_url(url(relay, "me:secret", ""))).close()
     assert relay.users == ["me"]
 
 
-def test_a_token_lets_in_and_is_read_anew_each_time(tmp_path: Path) -> None:
+def test_a_token_logs_in_and_is_read_again_each_time(tmp_path: Path) -> None:
     file = tmp_path / "token"
     with Relay(Script(users={"me@example.org": "ya29.fresh"}, logins=("XOAUTH2",))) as relay:
         account = relay_from_url(url(relay, "me%40example.org", f"auth=xoauth2&token_file={file}"))
@@ -67,7 +67,7 @@ def test_a_file_without_a_token_is_a_refusal(tmp_path: Path, token: str) -> None
         connect(relay_from_url(url(relay, "me", f"auth=xoauth2&token_file={tmp_path / 'token'}")))
 
 
-def test_a_way_in_that_is_not_offered_is_a_refusal() -> None:
+def test_a_mechanism_that_is_not_offered_is_a_refusal() -> None:
     with (
         Relay(Script(users={"me": "x"}, logins=("LOGIN",))) as relay,
         pytest.raises(RelayRefused, match="PLAIN"),
@@ -93,13 +93,13 @@ def test_a_password_that_is_not_ascii_is_a_refusal() -> None:
         "  ",
     ],
 )
-def test_a_wrong_account_is_one_line(wrong: str) -> None:
+def test_an_invalid_account_is_reported_in_one_line(wrong: str) -> None:
     with pytest.raises(BadSetting, match="DIGEST_SMTP_URL") as caught:
         relay_from_url(wrong)
     assert "\n" not in str(caught.value)
 
 
-def test_several_accounts_are_read() -> None:
+def test_several_accounts_are_parsed() -> None:
     relay = relay_from_url(
         "smtps://a:x@one.example?weight=3&rate=50/s&name=first smtps://b:y@two.example?connections=9"
     )
@@ -151,7 +151,7 @@ def serve(path: Path, listener: socket.socket, *, starttls: bool) -> None:
     ("trusted", "name", "good"),
     [(True, "relay.test", True), (True, "other.test", False), (False, "relay.test", False)],
 )
-def test_a_certificate_must_be_trusted_and_bear_the_name(
+def test_a_certificate_must_be_trusted_and_match_the_name(
     certificate: Path,
     monkeypatch: pytest.MonkeyPatch,
     *,
@@ -179,7 +179,7 @@ def test_a_certificate_must_be_trusted_and_bear_the_name(
         thread.join(10)
 
 
-def test_a_relay_that_is_away_is_no_refusal() -> None:
+def test_an_unreachable_relay_is_no_refusal() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(ConnectionLost):

@@ -54,12 +54,12 @@ def talk(relay: Relay, mails: list[Mail | None]) -> Notes:
         ("smtp://relay.example.org?starttls=auto&connections=9", 587, "auto"),
     ],
 )
-def test_a_url_says_where_and_how(url: str, port: int, security: str) -> None:
+def test_a_url_holds_host_port_and_security(url: str, port: int, security: str) -> None:
     relay = relay_from_url(url)
     assert (relay.port, relay.security) == (port, security)
 
 
-def test_a_password_may_hold_anything_and_is_never_shown() -> None:
+def test_a_password_may_contain_anything_and_is_never_shown() -> None:
     relay = relay_from_url("smtps://me%40x:p%2Fa%3As%40s@relay.example.org")
     assert (relay.user, relay.password) == ("me@x", "p/a:s@s")
     assert "p/a" not in repr(relay)
@@ -80,7 +80,7 @@ def test_a_password_may_hold_anything_and_is_never_shown() -> None:
         "smtp://me:secret@relay.example.org?starttls=off",
     ],
 )
-def test_a_bad_url_is_one_line_that_names_the_setting(url: str) -> None:
+def test_a_bad_url_is_reported_in_one_line_that_names_the_setting(url: str) -> None:
     with pytest.raises(BadSetting, match="DIGEST_SMTP_URL") as caught:
         relay_from_url(url)
     assert "\n" not in str(caught.value)
@@ -136,7 +136,7 @@ def test_a_reply_of_several_lines_is_one_reply() -> None:
     assert [reply.text for _, _, reply in notes.said] == ["one two three"] * 2
 
 
-def test_a_server_that_does_not_speak_smtp_is_left() -> None:
+def test_a_server_that_does_not_speak_smtp_is_abandoned() -> None:
     with (
         Relay(Script(every_mail="hello there")) as relay,
         pytest.raises(ConnectionLost, match="does not speak SMTP"),
@@ -144,7 +144,7 @@ def test_a_server_that_does_not_speak_smtp_is_left() -> None:
         talk(relay, [mail(1)])
 
 
-def test_a_server_that_never_ends_its_reply_is_left() -> None:
+def test_a_server_that_never_ends_its_reply_is_abandoned() -> None:
     with (
         Relay(Script(every_mail="\r\n".join(["250-more"] * 500))) as relay,
         pytest.raises(ConnectionLost, match="end"),
@@ -152,7 +152,7 @@ def test_a_server_that_never_ends_its_reply_is_left() -> None:
         talk(relay, [mail(1)])
 
 
-def test_a_refused_login_is_final_and_a_put_off_one_is_not() -> None:
+def test_a_refused_login_is_final_and_a_deferred_one_is_not() -> None:
     for reply, kind in (("535 5.7.8 no", RelayRefused), ("454 4.7.0 later", ConnectionLost)):
         with Relay(Script(login=reply)) as relay:
             url = f"smtp://me:secret@127.0.0.1:{relay.port}"
@@ -161,12 +161,12 @@ def test_a_refused_login_is_final_and_a_put_off_one_is_not() -> None:
         assert "secret" not in str(caught.value)
 
 
-def test_starttls_that_is_required_and_not_offered_is_a_refusal() -> None:
+def test_required_starttls_that_is_not_offered_is_a_refusal() -> None:
     with Relay() as relay, pytest.raises(RelayRefused, match="STARTTLS"):
         connect(relay_from_url(relay.url + "?starttls=required"))
 
 
-def test_a_relay_that_is_not_there_is_named_as_such() -> None:
+def test_an_unreachable_relay_is_reported_as_such() -> None:
     with Relay() as relay:
         port = relay.port
     with pytest.raises(ConnectionLost, match="cannot be reached"):
@@ -174,7 +174,7 @@ def test_a_relay_that_is_not_there_is_named_as_such() -> None:
 
 
 @pytest.mark.parametrize("text", ["a\r\nBcc: x@y.z", "a\nb", "a\rb"])
-def test_a_header_with_a_line_break_is_never_made(text: str) -> None:
+def test_a_header_with_a_line_break_is_rejected(text: str) -> None:
     given = {
         "sender": ("Us", "us@example.org"),
         "to": "r@example.org",

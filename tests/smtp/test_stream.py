@@ -89,7 +89,7 @@ def test_lines_that_arrived_before_the_connection_broke_are_still_read() -> None
     ours.close()
 
 
-def test_a_relay_that_talks_without_being_asked_is_not_listened_to_for_ever(
+def test_a_relay_that_floods_us_with_lines_is_abandoned(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(stream, "MAX_UNREAD_LINES", 3)
