@@ -25,26 +25,34 @@ def test_a_marked_mail_arrives_and_the_relay_s_words_are_shown(sqlite: Database)
         assert answer.reply.startswith("250")
         (mail,) = relay.mails
     assert mail.recipient == "ana@example.org"
-    assert b"Subject: [Test] Weekly Verdicts: the relay takes our mail" in mail.data
+    assert b"Subject: [Test] Weekly Verdicts: the mail server accepts our email" in mail.data
 
 
 @pytest.mark.parametrize(
     ("script", "words", "mend"),
     [
-        (Script(every_mail="553 5.7.1 sender not verified"), "does not let us send", "Verify the sender"),
+        (
+            Script(every_mail="553 5.7.1 sender not verified"),
+            "does not let us send from this address",
+            "Verify the sender",
+        ),
         (
             Script(every_rcpt="550 5.1.1 sandbox"),
-            "for this recipient",
+            "rejected this recipient",
             "only to addresses that were verified",
         ),
-        (Script(every_body="554 5.7.1 no DKIM"), "read the mail and refused", "DKIM, SPF or DMARC"),
-        (Script(every_rcpt="451 4.7.1 greylisted"), "It says: later", "Try again in some minutes"),
+        (Script(every_body="554 5.7.1 no DKIM"), "read the email and refused it", "DKIM, SPF or DMARC"),
+        (
+            Script(every_rcpt="451 4.7.1 greylisted"),
+            "asks us to try again later",
+            "Try again in a few minutes",
+        ),
         (
             Script(every_mail="530 5.7.0 must issue a STARTTLS command first"),
-            "encrypted line",
+            "encrypted connection",
             "starttls=required",
         ),
-        (Script(greeting="554 no"), "does not want to talk", "Check host, port and encryption"),
+        (Script(greeting="554 no"), "refused the connection", "Check host, port and encryption"),
     ],
 )
 def test_each_refusal_says_what_is_wrong_and_how_to_mend_it(
@@ -61,7 +69,7 @@ def test_each_refusal_says_what_is_wrong_and_how_to_mend_it(
 def test_a_wrong_password_is_called_one(sqlite: Database) -> None:
     with sqlite.begin() as session, Relay(Script(users={"me": "secret"})) as relay:
         answer = one(session, f"smtp://me:wrong@127.0.0.1:{relay.port}?auth=plain")
-    assert "user or the password" in answer.summary
+    assert "user name or password" in answer.summary
     assert "wrong" not in answer.reply
 
 

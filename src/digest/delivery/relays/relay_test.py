@@ -1,4 +1,4 @@
-"""One marked test mail, sent while the operator looks on, and what the relay answered in words that help."""
+"""Send one marked test mail while the operator waits, and explain the relay's answer."""
 
 import time
 from collections.abc import Mapping
@@ -15,56 +15,57 @@ from digest.smtp.mail import ConnectionLost, Mail
 from digest.smtp.replies import Reply, Stage
 from digest.smtp.url import Relay
 
-TIMEOUT_SECONDS: Final = 15.0  # seconds; the one who asked sits and waits
+TIMEOUT_SECONDS: Final = 15.0  # the operator is waiting for the result
+_STARTTLS_REQUIRED: Final = 530  # RFC 3207, 4
 
-# What usually stands behind a refusal at each stage, and what mends it.
+# The usual cause of a refusal at each stage, and how to fix it.
 _REFUSED: Final[Mapping[Stage, tuple[str, str]]] = {
     Stage.CONNECT: (
-        "It does not want to talk to us.",
+        "The mail server refused the connection.",
         "Check host, port and encryption in DIGEST_SMTP_URL: smtp://host:587 with STARTTLS, or smtps://host:465.",
     ),
     Stage.LOGIN: (
-        "It does not accept the user or the password.",
-        "Check user and password in DIGEST_SMTP_URL: often an API key, with %40 for @ and %2F for / in it.",
+        "The mail server rejected the user name or password.",
+        "Check both in DIGEST_SMTP_URL. The password is often an API key. Write @ as %40 and / as %2F.",
     ),
     Stage.MAIL: (
-        "It does not let us send from this sender.",
-        "Verify the sender's address or domain with the provider, or use a sender that is verified there.",
+        "The mail server does not let us send from this address.",
+        "Verify the sender's address or domain with the provider, or use a sender that is already verified.",
     ),
     Stage.RCPT: (
-        "It does not take mail for this recipient.",
-        "Check the address. A new account often may write only to addresses that were verified with the provider.",
+        "The mail server rejected this recipient.",
+        "Check the address. Providers often let a new account send only to addresses that were verified.",
     ),
     Stage.DATA: (
-        "It takes no mail from us now.",
-        "Look at the account with the provider: it may be limited.",
+        "The mail server is not accepting email from us right now.",
+        "Check the account with the provider: it may be restricted.",
     ),
     Stage.BODY: (
-        "It read the mail and refused it.",
-        "The provider's words say why: often the sender's domain lacks DKIM, SPF or DMARC, or the account is limited.",
+        "The mail server read the email and refused it.",
+        "The reply says why. Often the sender's domain lacks DKIM, SPF or DMARC, or the account is restricted.",
     ),
 }
 _ENCRYPT: Final = (
-    "It wants an encrypted line first.",
-    "Write smtps:// or add ?starttls=required to DIGEST_SMTP_URL.",
+    "The mail server requires an encrypted connection.",
+    "Use smtps:// or add ?starttls=required to DIGEST_SMTP_URL.",
 )
 _CERTIFICATE: Final = (
-    "Its certificate is not good for this host.",
-    "Use the host name that the provider names; the certificate must be for it.",
+    "The mail server's certificate is not valid for this host.",
+    "Use the host name that the provider gives; the certificate must match it.",
 )
 _LATER: Final = (
-    "It says: later.",
-    "Try again in some minutes. If it goes on, ask the provider whether the account is limited.",
+    "The mail server asks us to try again later.",
+    "Try again in a few minutes. If it keeps happening, ask the provider whether the account is restricted.",
 )
 _SILENT: Final = (
-    "It cannot be reached.",
-    "Check host and port in DIGEST_SMTP_URL. Where 25 and 587 are blocked, providers offer 2525 or 465.",
+    "The mail server cannot be reached.",
+    "Check the host and port in DIGEST_SMTP_URL. If ports 25 and 587 are blocked, try 2525 or 465.",
 )
 
 
 @dataclass(frozen=True)
 class RelayTestResult:
-    """What came of a test over one account: `said` are the relay's own words, the others ours."""
+    """The result of a test through one account. `reply` quotes the relay; `summary` and `fix` are our words."""
 
     server: str
     is_ok: bool
@@ -74,16 +75,16 @@ class RelayTestResult:
 
 
 class LastReplyObserver:
-    """Keeps the one reply that decides."""
+    """Keeps the reply that decides the result."""
 
     def __init__(self) -> None:
-        self.stage, self.reply = Stage.CONNECT, Reply(0, "nothing was answered")
+        self.stage, self.reply = Stage.CONNECT, Reply(0, "no reply")
 
     def while_waiting_for_reply(self) -> None:
-        """There is but one mail."""
+        """Nothing to do: there is only one mail."""
 
     def before_body(self, mail: Mail) -> None:
-        """Nothing is to be written down: a test may be sent twice."""
+        """Nothing to record: a test may be sent twice."""
 
     def answered(self, _mail: Mail, stage: Stage, reply: Reply) -> None:
         self.stage, self.reply = stage, reply
@@ -100,50 +101,48 @@ def send_relay_test(
     now: datetime,
     timeout: float = TIMEOUT_SECONDS,
 ) -> list[RelayTestResult]:
-    """Send a test to `to` over each account of the relay; never raises for what a relay does, and soon comes back."""
+    """Send a test to `to` through each account of the relay within `timeout` seconds; relay errors are never raised."""
     mail = _build_test_mail(publication, to, now)
     return [_test_account(account, mail, timeout) for account in relay.accounts]
 
 
-def _test_account(account: Relay, mail: Mail, patience: float) -> RelayTestResult:
-    where = f"{account.host}:{account.port}"
-    until = time.monotonic() + patience
-    watch = LastReplyObserver()
+def _test_account(account: Relay, mail: Mail, timeout: float) -> RelayTestResult:
+    server = f"{account.host}:{account.port}"
+    deadline = time.monotonic() + timeout
+    observer = LastReplyObserver()
     try:
-        line = connect(account, stopping=lambda: time.monotonic() > until)
+        connection = connect(account, stopping=lambda: time.monotonic() > deadline)
     except RelayRefused as refusal:
-        return _refused_result(where, refusal.stage, refusal.reply)
+        return _refused_result(server, refusal.stage, refusal.reply)
     except ConnectionLost as lost:
-        slow = time.monotonic() > until
-        return _unreachable_result(
-            where, f"no answer within {patience:.0f} s" if slow else str(lost), lost.reply
-        )
+        why = f"no reply within {timeout:.0f} s" if time.monotonic() > deadline else str(lost)
+        return _unreachable_result(server, why, lost.reply)
     try:
-        line.send_all_blocking([mail], watch)
-        line.quit()
+        connection.send_all_blocking([mail], observer)
+        connection.quit()
     except ConnectionLost as lost:
-        line.close()
-        return _unreachable_result(where, str(lost), lost.reply)
-    if watch.reply.code // 100 == 2:  # noqa: PLR2004  RFC 5321: taken
-        return RelayTestResult(where, True, "It took the test mail.", str(watch.reply))
-    return _refused_result(where, watch.stage, watch.reply)
+        connection.close()
+        return _unreachable_result(server, str(lost), lost.reply)
+    if observer.reply.is_positive:
+        return RelayTestResult(server, True, "The mail server accepted the test email.", str(observer.reply))
+    return _refused_result(server, observer.stage, observer.reply)
 
 
-def _refused_result(where: str, stage: Stage, reply: Reply) -> RelayTestResult:
-    words, mend = _REFUSED[stage]
+def _refused_result(server: str, stage: Stage, reply: Reply) -> RelayTestResult:
+    summary, fix = _REFUSED[stage]
     text = reply.text.lower()
     if "certificate" in text:
-        words, mend = _CERTIFICATE
-    elif "starttls" in text or (reply.code == 530 and "auth" not in text):  # noqa: PLR2004  RFC 3207, 4
-        words, mend = _ENCRYPT
-    elif 400 <= reply.code < 500:  # noqa: PLR2004  RFC 5321: not now
-        words, mend = _LATER
-    return RelayTestResult(where, False, words, str(reply), mend)
+        summary, fix = _CERTIFICATE
+    elif "starttls" in text or (reply.code == _STARTTLS_REQUIRED and "auth" not in text):
+        summary, fix = _ENCRYPT
+    elif reply.is_transient:
+        summary, fix = _LATER
+    return RelayTestResult(server, False, summary, str(reply), fix)
 
 
-def _unreachable_result(where: str, why: str, reply: Reply) -> RelayTestResult:
-    words, mend = _LATER if 400 <= reply.code < 500 else _SILENT  # noqa: PLR2004  RFC 5321: not now
-    return RelayTestResult(where, False, words, why, mend)
+def _unreachable_result(server: str, why: str, reply: Reply) -> RelayTestResult:
+    summary, fix = _LATER if reply.is_transient else _SILENT
+    return RelayTestResult(server, False, summary, why, fix)
 
 
 def _build_test_mail(publication: Publication, to: str, now: datetime) -> Mail:
@@ -151,21 +150,21 @@ def _build_test_mail(publication: Publication, to: str, now: datetime) -> Mail:
         "publication": publication.name,
         "postal_address": publication.postal_address,
         "language": publication.language,
-        "heading": "the relay takes our mail",
-        "paragraphs": ["This is a test from the set-up. If you can read it, issues can go out this way."],
+        "heading": "the mail server accepts our email",
+        "paragraphs": ["This is a test from the setup. If you can read it, issues can be sent this way."],
     }
-    made, sender = render_letter("notice", facts), publication.sender_address
+    letter, sender = render_letter("notice", facts), publication.sender_address
     try:
         data = compose(
             sender=(publication.sender_name, sender),
             to=to,
-            subject=f"[Test] {made.subject}",
-            text=made.text,
-            html=made.html,
+            subject=f"[Test] {letter.subject}",
+            text=letter.text,
+            html=letter.html,
             message_id=f"test.{now.timestamp():.0f}@{sender.rpartition('@')[2]}",
             date=now,
-            headers=dict(made.headers),
+            headers=dict(letter.headers),
         )
         return Mail(sender.encode("ascii"), to.encode("ascii"), data)
     except ValueError as error:
-        raise DigestError(f"the test cannot be written: {error}") from None
+        raise DigestError(f"the test email cannot be written: {error}") from None

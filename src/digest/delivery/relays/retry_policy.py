@@ -1,6 +1,6 @@
-"""When to try again: every delay, limit and jitter of retrying in one place, each with its source.
+"""When to retry: every delay, limit and jitter in one place, each with its source.
 
-How far a receiving domain or an account is slowed down is arithmetic of the store: see `rate_limit/local.py`.
+How much a receiving domain or an account is slowed down is computed in `rate_limit/local.py`.
 """
 
 import random
@@ -8,18 +8,16 @@ from datetime import timedelta
 
 # RFC 5321, 4.5.4.1: give up after four or five days. A newsletter is stale sooner: two days.
 GIVE_UP_AFTER = timedelta(hours=48)
-# RFC 5321, 4.5.4.1: at least 30 minutes between two tries, and longer as a message gets older.
+# RFC 5321, 4.5.4.1: at least 30 minutes between attempts, and longer as a message gets older.
 LONGEST_WAIT = timedelta(hours=4)
-JITTER = 0.2  # of each wait, so that a thousand readers do not come back at once
+JITTER = 0.2  # share of each wait, so that a thousand readers are not retried at once
 LETTER_FIRST_WAIT = timedelta(seconds=30)  # someone is waiting for this email: shorter than RFC 5321 asks for
-# A relay that refuses all of an issue "for now" (421, or 4yz to MAIL FROM): RFC 5321, 3.8 and 4.2.1.
+# A relay that defers a whole issue (421, or 4yz to MAIL FROM): RFC 5321, 3.8 and 4.2.1.
 RELAY_FIRST_WAIT = timedelta(seconds=15)
 RELAY_LONGEST_WAIT = timedelta(hours=1)
-ACCOUNT_FIRST_WAIT_SECONDS = 15.0  # an account that refuses us, while another one works; doubles each time
-DOMAIN_LONGEST_WAIT_SECONDS = (
-    900.0  # a reader whose domain is slowed down: look again after this at the latest
-)
-_MAX_DOUBLINGS = 30  # so that 2.0 ** n stays a number
+ACCOUNT_FIRST_WAIT_SECONDS = 15.0  # for an account that refuses us while another one works; doubles each time
+DOMAIN_LONGEST_WAIT_SECONDS = 900.0  # a mail to a throttled domain is retried after this at the latest
+_MAX_DOUBLINGS = 30  # keeps 2.0 ** n from overflowing
 
 
 def next_wait(attempts: int, first: timedelta) -> timedelta | None:
@@ -35,7 +33,7 @@ def next_wait(attempts: int, first: timedelta) -> timedelta | None:
 
 
 def relay_wait(times: int, retry_delay: timedelta) -> timedelta:
-    """The wait after the mail server deferred a whole issue `times` times in a row before this."""
+    """The wait after the relay deferred a whole issue, having already done so `times` times in a row."""
     first = min(RELAY_FIRST_WAIT, retry_delay)
     return _vary(min(first * 2.0 ** min(times, _MAX_DOUBLINGS), RELAY_LONGEST_WAIT))
 

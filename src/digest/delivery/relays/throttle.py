@@ -1,4 +1,4 @@
-"""How fast mails may leave: places that all workers share, fetched in blocks so that one of them costs nothing."""
+"""Permits to send, shared by all workers and fetched in blocks so that a single permit costs almost nothing."""
 
 import math
 import threading
@@ -10,43 +10,43 @@ from digest.rate_limit.local import daily_limit
 from digest.rate_limit.shared import SharedRateLimiter
 from digest.rates import WarmUp
 
-WINDOW_SECONDS = 0.1  # seconds' worth that is fetched at once, and saved up at most
-STALE_SECONDS = 1.0  # seconds after which what was fetched and not used is thrown away
-MIN_WAIT_SECONDS = 0.02  # so that who waits finds a few places, not one
-ALL_ACCOUNTS = "all"  # the bucket of all accounts together
-_MAX_QUOTA_BLOCK = 50  # mails of a day's number fetched at once, at most
+WINDOW_SECONDS = 0.1  # seconds' worth of permits fetched at once, and the most that is saved up
+STALE_SECONDS = 1.0  # seconds after which unused permits are discarded
+MIN_WAIT_SECONDS = 0.02  # so that a waiting caller finds several permits, not one
+ALL_ACCOUNTS = "all"  # the bucket that all accounts share
+_MAX_QUOTA_BLOCK = 50  # the most permits of a daily quota fetched at once
 
 
 class Throttle(Protocol):
-    """Something that says how long the next mail has to wait."""
+    """A limit that says how long the next mail has to wait."""
 
     def acquire(self) -> float:
-        """0 when a place was taken, else seconds after which to ask again; infinite: not today."""
+        """Take a permit: returns 0, or the seconds after which to ask again (infinite: not today)."""
 
     def release(self) -> None:
-        """The place just taken was not needed."""
+        """Return the permit just taken."""
 
     def debit(self, mails: int) -> None:
-        """Count mails that did not wait for a place."""
+        """Count mails that were sent without a permit."""
 
 
 class TokenBucket:
     """`rate` mails a second over all workers."""
 
-    def __init__(self, pace: SharedRateLimiter, name: str, rate: float) -> None:
-        self._pace, self._name, self._rate = pace, name, rate
+    def __init__(self, limiter: SharedRateLimiter, name: str, rate: float) -> None:
+        self._limiter, self._name, self._rate = limiter, name, rate
         self._block = max(1, int(rate * WINDOW_SECONDS))
         self._remaining, self._until = 0, 0.0
         self._lock = threading.Lock()
 
     def acquire(self) -> float:
         with self._lock:
-            moment = time.monotonic()
-            if self._remaining <= 0 or moment > self._until:
-                found = self._pace.acquire(self._name, self._rate, self._block, WINDOW_SECONDS)
-                self._remaining, self._until = found.granted, moment + STALE_SECONDS
-                if not found.granted:
-                    return max(found.wait, MIN_WAIT_SECONDS)
+            monotonic = time.monotonic()
+            if self._remaining <= 0 or monotonic > self._until:
+                permit = self._limiter.acquire(self._name, self._rate, self._block, WINDOW_SECONDS)
+                self._remaining, self._until = permit.granted, monotonic + STALE_SECONDS
+                if not permit.granted:
+                    return max(permit.wait, MIN_WAIT_SECONDS)
             self._remaining -= 1
             return 0.0
 
@@ -55,26 +55,26 @@ class TokenBucket:
             self._remaining += 1
 
     def debit(self, mails: int) -> None:
-        self._pace.debit(self._name, self._rate, mails)
+        self._limiter.debit(self._name, self._rate, mails)
 
 
 class DailyQuota:
-    """An account's number of mails for today (UTC), which grows from day to day."""
+    """How many mails an account may still send today (UTC); the quota grows from day to day."""
 
     def __init__(
-        self, pace: SharedRateLimiter, name: str, limit: WarmUp, so_far: Callable[[float], int]
+        self, limiter: SharedRateLimiter, name: str, limit: WarmUp, so_far: Callable[[float], int]
     ) -> None:
-        """`so_far` tells how many mails of issues went since an epoch second, as the ledger knows it."""
-        self._pace, self._name, self._limit, self._so_far = pace, name, limit, so_far
+        """`so_far` returns how many mails of issues were sent since an epoch second, according to the ledger."""
+        self._limiter, self._name, self._limit, self._so_far = limiter, name, limit, so_far
         today = daily_limit(limit, int(time.time() // 86400))
         self._block = max(1, min(_MAX_QUOTA_BLOCK, today // 100))
         self._remaining, self._until = 0, 0.0
         self._lock = threading.Lock()
-        self._tomorrow = 0.0  # seconds until then, once nothing is left of today
+        self._tomorrow = 0.0  # seconds until tomorrow, once today's quota is used up
 
     def open(self) -> None:
-        """Have the number of today ready before anything is under way, so that it is counted from what went."""
-        self._pace.acquire_from_quota(self._name, self._limit, 0, self._so_far)
+        """Start today's count before any mail is in flight, so that it is taken from what was actually sent."""
+        self._limiter.acquire_from_quota(self._name, self._limit, 0, self._so_far)
 
     def acquire(self) -> float:
         with self._lock:
@@ -84,16 +84,16 @@ class DailyQuota:
             return 0.0
 
     def seconds_until_available(self) -> float:
-        """0 while there is a place today, else seconds until tomorrow."""
+        """0 while today's quota lasts, else seconds until tomorrow."""
         with self._lock:
             return 0.0 if self._fetch() > 0 else self._tomorrow
 
     def _fetch(self) -> int:
         if self._remaining <= 0 and time.monotonic() >= self._until:
-            found = self._pace.acquire_from_quota(self._name, self._limit, self._block, self._so_far)
-            self._remaining = found.granted
-            if found.granted <= 0:
-                self._until, self._tomorrow = time.monotonic() + STALE_SECONDS, found.wait
+            permit = self._limiter.acquire_from_quota(self._name, self._limit, self._block, self._so_far)
+            self._remaining = permit.granted
+            if permit.granted <= 0:
+                self._until, self._tomorrow = time.monotonic() + STALE_SECONDS, permit.wait
         return self._remaining
 
     def release(self) -> None:
@@ -101,18 +101,18 @@ class DailyQuota:
             self._remaining += 1
 
     def debit(self, mails: int) -> None:
-        """Letters are not of the day's number: who asked for one sits and waits."""
+        """Letters do not count towards the quota: somebody is waiting for each of them."""
 
     def close(self) -> None:
-        """Give back what was fetched and not used."""
+        """Return unused permits."""
         with self._lock:
             if self._remaining > 0:
-                self._pace.acquire_from_quota(self._name, self._limit, -self._remaining, self._so_far)
+                self._limiter.acquire_from_quota(self._name, self._limit, -self._remaining, self._so_far)
                 self._remaining = 0
 
 
 class RateGate:
-    """Several limits at once: a mail takes a place of each, or of none."""
+    """Several limits at once: a mail takes a permit from each, or from none."""
 
     def __init__(self, limits: Sequence[Throttle]) -> None:
         self._limits = limits
