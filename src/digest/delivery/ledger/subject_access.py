@@ -25,8 +25,8 @@ class LinkClick:
     issue_id: int
     label: str
     url: str
-    times: int
-    machine: bool
+    click_count: int
+    is_bot: bool
     at: datetime
 
 
