@@ -46,7 +46,7 @@ def test_a_draft_near_its_deadline_is_told_once_to_those_who_want_it(db: Databas
         assert reminders.send_reminders(session, early) == 0
         assert reminders.send_reminders(session, NOW) == 1
         assert reminders.send_reminders(session, NOW) == 0
-        heading, link = "Issue 1 waits for you", "/desk/issues/1?publication=weekly-verdicts"
+        heading, link = "Issue 1 is not scheduled yet", "/desk/issues/1?publication=weekly-verdicts"
         assert letters(session) == [("ana", heading, link), ("ben", heading, link)]
         facts = session.scalars(select(Letter.facts)).first()
         assert "by Tuesday 13 October, 09:00 Europe/Berlin" in str(facts)
@@ -92,7 +92,7 @@ def test_who_is_asked_for_a_release_hears_of_it_and_who_asked_does_not(db: Datab
         for _ in range(2):
             reminders.notify_approval_requested(session, issue, NOW, ids["ana"])
         assert [(who, heading) for who, heading, _ in letters(session)] == [
-            ("ben", "Issue 1 wants a second person")
+            ("ben", "Issue 1 needs your approval")
         ]
         assert reminders.send_reminders(session, NOW) == 0
         assert reminders.send_reminders(session, NOW + timedelta(days=7)) == 1

@@ -1,4 +1,4 @@
-"""One reader's copy of an issue, made again from what was frozen: byte for byte what the relay was given."""
+"""Rebuild one reader's copy of an issue from the frozen issue, byte for byte as the relay received it."""
 
 from datetime import datetime
 
@@ -18,61 +18,61 @@ _MAILED_OUTCOMES = (Outcome.ACCEPTED, Outcome.FAILED, Outcome.UNKNOWN)
 
 
 def rebuild_mail(session: Session, issue_id: int, subscriber_id: int, signer: Signer) -> bytes:
-    """The exact mail (RFC 5322, CRLF) of this reader, whatever was edited since.
+    """The exact mail (RFC 5322, CRLF) that this reader got or will get, whatever was edited since the freeze.
 
-    Raises NotFound when the issue was not to be mailed to them or they were erased since, NotAllowed before its first
-    mail leaves, BadSetting when the key that signed it is gone.
+    Raises NotFound when the reader was excluded from the issue or has been erased, NotAllowed before the issue's first
+    mail is sent, BadSetting when the signing key is gone.
     """
-    found = session.execute(
+    delivery = session.execute(
         select(Delivery.outcome, Delivery.variant, Subscriber.address, Issue.started_at)
         .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
         .join(Issue, Issue.id == Delivery.issue_id)
         .where(Delivery.issue_id == issue_id, Delivery.subscriber_id == subscriber_id)
     ).one_or_none()
-    if found is None or found.outcome == Outcome.EXCLUDED:
-        raise NotFound("this reader was not to get this issue, so there is no copy of it")
-    if found.address is None:
-        raise NotFound("this reader was erased, and with the address the copy is gone")
-    if found.started_at is None:  # it can still be taken back, and its links with it
-        raise NotAllowed("no mail of this issue has left yet, so there is no copy of it")
-    maker = MessageFactory.load(session, issue_id, signer)
-    return maker.build(subscriber_id, found.address, variant=found.variant).data
+    if delivery is None or delivery.outcome == Outcome.EXCLUDED:
+        raise NotFound("this issue was not sent to this reader, so there is no copy")
+    if delivery.address is None:
+        raise NotFound("this reader was erased, so their copy can no longer be rebuilt")
+    if delivery.started_at is None:  # the issue, and its links, can still be recalled
+        raise NotAllowed("no email of this issue has been sent yet, so there is no copy")
+    factory = MessageFactory.load(session, issue_id, signer)
+    return factory.build(subscriber_id, delivery.address, variant=delivery.variant).data
 
 
 def send_copy(session: Session, issue: Issue, subscriber_id: int, *, now: datetime) -> int:
-    """Post one reader's copy once more, beside the ledger, which keeps what became of the first; gives the letter.
+    """Send one reader's copy once more; returns the letter's id. The ledger keeps the outcome of the first delivery.
 
-    Raises NotFound as `again`, NotAllowed while the first is still to be sent or when they left or are suppressed.
+    Raises NotFound when the issue was not sent to this reader, NotAllowed while their delivery is pending, or when they
+    unsubscribed or are suppressed.
     """
     delivery = session.get(Delivery, (issue.id, subscriber_id))
     if delivery is None or delivery.outcome == Outcome.EXCLUDED:
-        raise NotFound(f"issue {issue.number} did not go to this reader, so there is no copy to send again")
+        raise NotFound(f"issue {issue.number} was not sent to this reader, so there is no copy to send again")
     if delivery.outcome not in _MAILED_OUTCOMES:
-        raise NotAllowed(f"issue {issue.number} is still on its way to this reader")
+        raise NotAllowed(f"issue {issue.number} is still being sent to this reader")
     choice = session.get(Subscription, (subscriber_id, issue.publication_id))
     if not may_receive_copy(session.get_one(Subscriber, subscriber_id), choice):
-        raise NotAllowed("this reader left or must not be mailed; nothing is sent to them any more")
-    facts, publication = {"issue_id": issue.id}, issue.publication_id
+        raise NotAllowed("this reader has unsubscribed or is suppressed, so no more email is sent to them")
     return outbox.enqueue_letter(
         session,
         outbox.COPY_KIND,
         now=now,
-        publication_id=publication,
+        publication_id=issue.publication_id,
         subscriber_id=subscriber_id,
-        facts=facts,
+        facts={"issue_id": issue.id},
     )
 
 
 def may_receive_copy(subscriber: Subscriber, choice: Subscription | None) -> bool:
-    """Whether a reader may be sent a copy: they are here, and nothing forbids their address. A pause does not."""
-    free = subscriber.suppressed_at is None and subscriber.erased_at is None
-    return free and choice is not None and choice.status == SubscriptionStatus.ACTIVE
+    """Whether a reader may be sent a copy: subscribed, and neither suppressed nor erased. They may be paused."""
+    is_mailable = subscriber.suppressed_at is None and subscriber.erased_at is None
+    return is_mailable and choice is not None and choice.status == SubscriptionStatus.ACTIVE
 
 
 def get_subscriber_id(session: Session, address: str) -> int:
-    """The number of the subscriber with this address. Raises NotFound, BadInput."""
+    """The id of the subscriber with this address. Raises NotFound, BadInput."""
     key = normalize(address).key
-    found = session.scalar(select(Subscriber.id).where(Subscriber.address_key == key))
-    if found is None:
+    subscriber_id = session.scalar(select(Subscriber.id).where(Subscriber.address_key == key))
+    if subscriber_id is None:
         raise NotFound(f"{address.strip()} is not a subscriber")
-    return found
+    return subscriber_id

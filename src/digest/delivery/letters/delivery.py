@@ -1,7 +1,7 @@
-"""Letters: single mails to one person, out of the outbox. The same rules of claiming, with a row for a batch.
+"""Send letters (single mails to one person) from the outbox. They are claimed like batches, one row at a time.
 
-A letter was asked for by the person it goes to, so one that was under way when the process died is sent once more
-(with the same Message-ID, so that a mailbox can tell), and only after that it is unknown.
+The recipient is waiting for a letter, so one that was in flight when the process died is sent once more, with the same
+Message-ID so that mailboxes can recognise the duplicate. If that fails too, its outcome is unknown.
 """
 
 import logging
@@ -30,11 +30,11 @@ from digest.smtp.url import Relay
 LOG = logging.getLogger(__name__)
 LEASE = timedelta(seconds=60)
 IN_FLIGHT_LEASE = timedelta(minutes=12)  # longer than the longest wait for a reply (RFC 5321: ten minutes)
-MAX_CRASHES = 2  # a letter that two processes died with is not tried a third time
+MAX_CRASHES = 2  # a letter that crashed two processes is not tried again
 
 
 def has_due_letter(session: Session, now: datetime) -> bool:
-    """Whether a letter waits to be sent."""
+    """Whether a letter is due."""
     return session.scalar(_due_statement(now).limit(1)) is not None
 
 
@@ -50,59 +50,59 @@ def send_due_letters(
     stopping: Callable[[], bool] = lambda: False,
     clock: Callable[[], datetime] = utcnow,
 ) -> int:
-    """Send up to `limit` letters that are due over one connection; gives how many the relay took.
+    """Send up to `limit` due letters over one connection; returns how many the relay accepted.
 
-    Opens its own transactions: each letter is marked before it is handed over. Its line is beside those of issues,
-    waits for no rate and is counted by it: issues give way. A relay of which no account lets us in leaves every
-    letter where it is, for a later try.
+    Opens its own transactions, and marks each letter before handing it over. The connection is separate from those of
+    issues. It does not wait for the rate limit but counts towards it, so issues give way. If no account of the relay
+    lets us in, all letters stay in the outbox for a later attempt.
     """
     run = LetterRun(db, signer, base_url, min(retry_delay, retry_policy.LETTER_FIRST_WAIT), clock, [])
     run.claim(limit)
-    again: list[Mail] = []
+    unsent: list[Mail] = []
     accounts = SmtpAccounts(relay, limits or SendLimits())
-    while run.waiting or again:
+    while run.waiting or unsent:
         try:
-            line = _connect(accounts, run, stopping)
+            connection = _connect(accounts, run, stopping)
         except (RelayRefused, ConnectionLost) as error:
             run.requeue(str(error))
             return run.taken
-        before = run.answers
+        replies_before = run.answers
         try:
-            line.send_all_blocking(run.mails(again, stopping), run)
-            line.quit()
+            connection.send_all_blocking(run.mails(unsent, stopping), run)
+            connection.quit()
             break
         except ConnectionLost as lost:
-            again = list(lost.unsent)
-            if run.answers == before:
+            unsent = list(lost.unsent)
+            if run.answers == replies_before:
                 run.requeue(str(lost))
                 return run.taken
         finally:
-            line.close()
-    run.requeue("the process was asked to stop")
+            connection.close()
+    run.requeue("the process is shutting down")
     return run.taken
 
 
 def _connect(accounts: SmtpAccounts, run: "LetterRun", stopping: Callable[[], bool]) -> SmtpConnection:
-    """A line over any account that works. Raises what the last of them said when none does."""
-    trouble: RelayRefused | ConnectionLost | None = None
+    """A connection to any account that works. When none does, raises the error of the last one."""
+    last_error: RelayRefused | ConnectionLost | None = None
     for account in accounts.by_availability():
         try:
-            line = connect(account.relay, stopping=stopping)
+            connection = connect(account.relay, stopping=stopping)
         except (RelayRefused, ConnectionLost) as error:
             if stopping():
                 raise
             accounts.back_off(account)
-            trouble = error
+            last_error = error
         else:
             accounts.debit(account, len(run.waiting))
-            return line
-    assert trouble is not None
-    raise trouble
+            return connection
+    assert last_error is not None
+    raise last_error
 
 
 @dataclass
 class LetterRun:
-    """The letters in hand: (id, attempts), where the number of attempts is the fence of the claim."""
+    """The claimed letters as (id, attempts); the number of attempts is the fence of the claim."""
 
     db: Database
     signer: Signer
@@ -124,8 +124,8 @@ class LetterRun:
             )
             self.waiting = sorted((letter_id, attempts) for letter_id, attempts in rows)
 
-    def mails(self, again: list[Mail], stopping: Callable[[], bool]) -> Iterator[Mail | None]:
-        yield from again
+    def mails(self, unsent: list[Mail], stopping: Callable[[], bool]) -> Iterator[Mail | None]:
+        yield from unsent
         while self.waiting and not stopping():
             letter_id, fence = self.waiting.pop(0)
             mail = self._write(letter_id, fence)
@@ -137,16 +137,16 @@ class LetterRun:
         self._fences: dict[int, int] = {}
 
     def before_body(self, mail: Mail) -> None:
-        """Commit that it may be out before it is."""
+        """Commit that the letter may have been sent before sending it."""
         now = self.clock()
         with self.db.begin() as session:
             ours = self._ours(mail.token).where(Letter.claimed_until > now)
             mark = ours.values(handed_over=True, claimed_until=now + IN_FLIGHT_LEASE).returning(Letter.id)
             if session.scalar(mark, execution_options=WITHOUT_SYNC) is None:
-                raise ConnectionLost("the claim on a letter ran out")
+                raise ConnectionLost("the claim on a letter expired")
 
     def while_waiting_for_reply(self) -> None:
-        """A letter is made in its turn."""
+        """Nothing to do: each letter is built when its turn comes."""
 
     def answered(self, mail: Mail, stage: Stage, reply: Reply) -> None:
         verdict = replies.classify_reply(stage, reply)
@@ -163,7 +163,7 @@ class LetterRun:
         self._end(mail.token, Outcome.UNKNOWN, why)
 
     def requeue(self, why: str) -> None:
-        """Free what was claimed and not handed over."""
+        """Release the letters that were claimed but not handed over."""
         for letter_id, fence in [*self.waiting, *self._fences.items()]:
             self._fences[letter_id] = fence
             self._later(letter_id, why)
@@ -177,37 +177,37 @@ class LetterRun:
                 return build_mail(
                     session, letter, signer=self.signer, base_url=self.base_url, now=self.clock()
                 )
-            except LetterNotWanted as why:
-                outcome, words = Outcome.EXCLUDED, str(why)
+            except LetterNotWanted as error:
+                outcome, reply = Outcome.EXCLUDED, str(error)
             except OperationalError:
                 raise
-            except Exception as error:  # whatever it is: the letters behind this one go on
-                LOG.exception("letter cannot be written", extra={"letter": letter_id})
-                outcome, words = Outcome.FAILED, str(error)
-        self._end(letter_id, outcome, words)
+            except Exception as error:  # one bad letter must not stop the others
+                LOG.exception("letter cannot be built", extra={"letter": letter_id})
+                outcome, reply = Outcome.FAILED, str(error)
+        self._end(letter_id, outcome, reply)
         return None
 
-    def _end(self, letter_id: int, outcome: Outcome, words: str) -> None:
+    def _end(self, letter_id: int, outcome: Outcome, reply: str) -> None:
         now = self.clock()
-        ended = {"outcome": outcome.value, "reply": words[:500], "ended_at": now, "claimed_until": None}
+        ended = {"outcome": outcome.value, "reply": reply[:500], "ended_at": now, "claimed_until": None}
         with self.db.begin() as session:
             session.execute(self._ours(letter_id).values(ended), execution_options=WITHOUT_SYNC)
         self._fences.pop(letter_id, None)
 
-    def _later(self, letter_id: int, words: str) -> None:
-        """Give it back; after 48 hours of that it has failed."""
+    def _later(self, letter_id: int, reply: str) -> None:
+        """Schedule a retry; after 48 hours of retries the letter has failed."""
         wait = retry_policy.next_wait(self._fences[letter_id], self.first_wait)
         if wait is None:
-            self._end(letter_id, Outcome.FAILED, f"gave up: {words}")
+            self._end(letter_id, Outcome.FAILED, f"gave up: {reply}")
             return
-        back = {
+        requeued = {
             "due_at": self.clock() + wait,
             "claimed_until": None,
             "handed_over": False,
-            "reply": words[:500],
+            "reply": reply[:500],
         }
         with self.db.begin() as session:
-            session.execute(self._ours(letter_id).values(back), execution_options=WITHOUT_SYNC)
+            session.execute(self._ours(letter_id).values(requeued), execution_options=WITHOUT_SYNC)
         self._fences.pop(letter_id, None)
 
     def _ours(self, letter_id: int) -> Update:
@@ -218,15 +218,15 @@ class LetterRun:
 
 
 def mark_abandoned_unknown(session: Session, now: datetime) -> int:
-    """Letters that two processes died with end as unknown; gives how many."""
-    gone = update(Letter).where(Letter.outcome.is_(None), Letter.handed_over, Letter.claimed_until < now)
-    gone = gone.where(Letter.attempts >= MAX_CRASHES)
+    """End letters that crashed two processes as unknown; returns how many."""
+    abandoned = update(Letter).where(Letter.outcome.is_(None), Letter.handed_over, Letter.claimed_until < now)
+    abandoned = abandoned.where(Letter.attempts >= MAX_CRASHES)
     ended = {
         "outcome": Outcome.UNKNOWN.value,
-        "reply": "the process ended while it was under way",
+        "reply": "the process ended while the email was being sent",
         "ended_at": now,
     }
-    rows = session.scalars(gone.values(ended).returning(Letter.id), execution_options=WITHOUT_SYNC).all()
+    rows = session.scalars(abandoned.values(ended).returning(Letter.id), execution_options=WITHOUT_SYNC).all()
     return len(rows)
 
 
@@ -235,11 +235,11 @@ def _is_unclaimed(now: datetime) -> ColumnElement[bool]:
 
 
 def _due_statement(now: datetime) -> Select[int]:
-    spent = Letter.handed_over & (Letter.attempts >= MAX_CRASHES)
-    waiting = select(Letter.id).where(
-        Letter.outcome.is_(None), Letter.due_at <= now, _is_unclaimed(now), ~spent
+    abandoned = Letter.handed_over & (Letter.attempts >= MAX_CRASHES)
+    due = select(Letter.id).where(
+        Letter.outcome.is_(None), Letter.due_at <= now, _is_unclaimed(now), ~abandoned
     )
-    return waiting.order_by(Letter.due_at, Letter.id)
+    return due.order_by(Letter.due_at, Letter.id)
 
 
 __all__ = ["enqueue_letter", "has_due_letter", "mark_abandoned_unknown", "send_due_letters"]

@@ -1,4 +1,4 @@
-"""From a row of the outbox to a mail: the facts, the links with their tokens minted now, and the addressee."""
+"""Build a mail from an outbox row: the stored facts, links with freshly minted tokens, and the current recipient."""
 
 import json
 from datetime import UTC, datetime
@@ -29,13 +29,14 @@ SIGN_IN_MINUTES = f"{int(users.EMAIL_LINK_LIFETIME.total_seconds()) // 60} minut
 
 
 class LetterNotWanted(Exception):
-    """The letter must not be sent any more; the text says why: left, suppressed, erased."""
+    """The letter must no longer be sent. The message says why, for example left, suppressed or erased."""
 
 
 def build_mail(session: Session, letter: Letter, *, signer: Signer, base_url: str, now: datetime) -> Mail:
-    """The mail of a letter. The same letter has the same Message-ID each time.
+    """Build the mail of a letter. The Message-ID is the same each time.
 
-    Raises Unwanted when its reader left, is suppressed or erased, and DigestError when it cannot be written.
+    Raises LetterNotWanted when the reader unsubscribed, is suppressed or was erased, and DigestError when the mail
+    cannot be built.
     """
     publication = _publication(session, letter)
     to = find_recipient(session, letter, publication.id)
@@ -66,13 +67,13 @@ def build_mail(session: Session, letter: Letter, *, signer: Signer, base_url: st
         headers=dict(rendered.headers),
         wide=wide,
     )
-    # What nobody asked for (a notice) is sent from nobody, so that its bounce goes nowhere and cannot loop.
+    # A notice has a null sender (RFC 5321, 4.5.5), because nobody asked for it: its bounce cannot loop.
     envelope_sender = b"" if letter.kind == "notice" else sender.encode("ascii")
     return Mail(envelope_sender, recipient, data, wide, letter.id)
 
 
 def find_recipient(session: Session, letter: Letter, publication_id: int) -> str:
-    """Whom the letter goes to, as things stand now. Raises Unwanted."""
+    """The address that the letter goes to now. Raises LetterNotWanted."""
     if letter.address is not None:
         return letter.address
     if letter.user_id is not None:
@@ -83,7 +84,7 @@ def find_recipient(session: Session, letter: Letter, publication_id: int) -> str
     subscriber = session.get(Subscriber, letter.subscriber_id)
     if subscriber is None or subscriber.address is None or subscriber.erased_at is not None:
         raise LetterNotWanted("erased")
-    # Whoever asks to be let in again may be written to once more; whoever complained never.
+    # A suppressed reader who signs up again may get a confirmation, unless they once complained.
     if subscriber.suppressed_at is not None and (
         letter.kind != "confirm" or subscriber.suppressed_for == "complaint"
     ):
@@ -138,11 +139,11 @@ def _link_variables(
             token = tokens.confirm_token(signer, publication_id, reader, now)
             return {"confirm_url": f"{base_url}/confirm/{token}"}
         case "welcome" | "known" if reader:
-            leave = tokens.unsubscribe_token(signer, publication_id, reader)
-            choose = tokens.preferences_token(signer, publication_id, reader)
+            unsubscribe = tokens.unsubscribe_token(signer, publication_id, reader)
+            preferences = tokens.preferences_token(signer, publication_id, reader)
             return {
-                "unsubscribe_url": f"{base_url}/unsubscribe/{leave}",
-                "preferences_url": f"{base_url}/preferences/{choose}",
+                "unsubscribe_url": f"{base_url}/unsubscribe/{unsubscribe}",
+                "preferences_url": f"{base_url}/preferences/{preferences}",
             }
         case "sign_in" if letter.user_id:
             token = users.create_sign_in_token(signer, session.get_one(User, letter.user_id), now)
@@ -156,19 +157,21 @@ def _build_test_send(
     facts = json.loads(letter.facts)
     issue = issues.get_by_id(session, int(facts["issue_id"]))
     plain, escaped = encode_masked_address(addresses.mask(str(letter.address)))
-    leave = tokens.unsubscribe_token(signer, issue.publication_id, 0)
-    choose = tokens.preferences_token(signer, issue.publication_id, 0)
+    unsubscribe = tokens.unsubscribe_token(signer, issue.publication_id, 0)
+    preferences = tokens.preferences_token(signer, issue.publication_id, 0)
     edition = editions.build_edition(session, issue, base_url)
-    plate = compile_issue(edition, test=True).message_template(
+    template = compile_issue(edition, test=True).message_template(
         pick_ids_for_topics(edition, facts.get("topics", ()))
     )
-    return plate.fill(MergeFields(to, message_id, leave.encode(), choose.encode(), plain, escaped, click=b""))
+    return template.fill(
+        MergeFields(to, message_id, unsubscribe.encode(), preferences.encode(), plain, escaped, click=b"")
+    )
 
 
-def _format_time(given: object, otherwise: datetime) -> str:
-    """A time as a person reads it; doors give it in ISO 8601."""
+def _format_time(given: object, default: datetime) -> str:
+    """`given` (ISO 8601) or else `default` in a readable form."""
     try:
-        at = datetime.fromisoformat(str(given)) if given else otherwise
+        at = datetime.fromisoformat(str(given)) if given else default
     except ValueError:
         return str(given)
     at = at.astimezone(UTC)

@@ -1,4 +1,4 @@
-"""The outbox: a letter that is to be sent is a row, written in the same transaction as what it is about."""
+"""The outbox: each letter to be sent is a row, written in the same transaction as the change it reports."""
 
 import json
 from collections.abc import Mapping
@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 from digest.delivery.ledger.models import Letter
 from digest.errors import BadInput
 
-TEST_KIND = "test"  # a marked mail of an issue, to anybody
-COPY_KIND = "copy"  # a reader's own mail of an issue once more
+TEST_KIND = "test"  # a test send of an issue, to any address
+COPY_KIND = "copy"  # a reader's own copy of an issue, sent again
 
 
 def enqueue_letter(
@@ -24,13 +24,13 @@ def enqueue_letter(
     address: str | None = None,
     facts: Mapping[str, object] | None = None,
 ) -> int:
-    """Put a letter of this kind (render.letters, "test" or "copy") into the outbox; gives its row.
+    """Put a letter of this kind (see render.letters; also "test" and "copy") into the outbox; returns its id.
 
-    To a subscriber, a user or a bare `address`: one of the three. `facts` are what the letter says besides links,
-    never a token: tokens are minted when it is sent. Raises BadInput when there is not exactly one addressee.
+    It goes to exactly one of: a subscriber, a user, or a bare `address`; BadInput is raised otherwise. `facts` are the
+    letter's contents except links. They never hold tokens, which are minted when the letter is sent.
     """
-    if sum(one is not None for one in (subscriber_id, user_id, address)) != 1:
-        raise BadInput(f"a letter {kind} goes to one subscriber, one user or one address")
+    if sum(recipient is not None for recipient in (subscriber_id, user_id, address)) != 1:
+        raise BadInput(f"a {kind} letter needs exactly one subscriber, user or address")
     letter = Letter(
         kind=kind,
         publication_id=publication_id,

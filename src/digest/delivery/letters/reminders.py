@@ -1,4 +1,4 @@
-"""What the editors are reminded of, once each: a draft near its deadline, and an issue that wants a second person."""
+"""Remind editors, once each, of a draft near its deadline and of an issue that awaits approval."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,45 +15,44 @@ REMIND_BEFORE: Final = timedelta(hours=24)
 
 
 def send_reminders(session: Session, now: datetime) -> int:
-    """Write to the editors about what waits for them and goes out, or should, within a day; gives how many issues."""
-    near = _drafts_due_soon(session, now)
-    late = [(issue, run) for issue, run in near if _record_first(session, issue, "deadline", now)]
-    for issue, run in late:
-        _notify_deadline(session, issue, run, now)
-    waiting = approvals.list_awaiting_approval(session, now + REMIND_BEFORE)
-    held = [issue for issue in waiting if _record_first(session, issue, "release", now)]
-    for issue in held:
+    """Remind the editors of issues that are due within a day and still need them; returns how many issues."""
+    due_soon = _drafts_due_soon(session, now)
+    drafts = [(issue, at) for issue, at in due_soon if _record_first(session, issue, "deadline", now)]
+    for issue, send_at in drafts:
+        _notify_deadline(session, issue, send_at, now)
+    awaiting = approvals.list_awaiting_approval(session, now + REMIND_BEFORE)
+    unapproved = [issue for issue in awaiting if _record_first(session, issue, "release", now)]
+    for issue in unapproved:
         _notify_awaiting_approval(
-            session, issue, f"It goes out {_send_time(issue)}, or not at all.", now, None
+            session, issue, f"Without approval it will not be sent {_send_time(issue)}.", now, None
         )
-    return len(late) + len(held)
+    return len(drafts) + len(unapproved)
 
 
 def notify_approval_requested(session: Session, issue: Issue, now: datetime, user_id: int | None) -> None:
-    """Write to the other editors that somebody asks them to release an issue; once for each thing that was asked."""
+    """Ask the other editors, once per revision, to approve an issue for which approval was requested."""
     status = approvals.find_status(session, issue)
     if status is None or not (status.is_missing and status.is_requested):
         return
     if _record_first(session, issue, f"asked {issue.revision}", now):
-        who = status.requester or "Somebody on the command line"
-        _notify_awaiting_approval(
-            session, issue, f"{who} wants it to go out {_send_time(issue)}.", now, user_id
-        )
+        requester = status.requester or "Someone using the command line"
+        why = f"{requester} wants to send it {_send_time(issue)}."
+        _notify_awaiting_approval(session, issue, why, now, user_id)
 
 
 def _drafts_due_soon(session: Session, now: datetime) -> list[tuple[Issue, datetime]]:
-    """Drafts, with their hour, whose regular hour is less than a day away; there is at most one per publication."""
+    """(draft, send time) for drafts whose regular slot is less than a day away; at most one per publication."""
     drafts = session.scalars(select(Issue).where(Issue.state == State.DRAFT, Issue.slot_date.is_not(None)))
-    found = [(issue, slots.find_issue_slot(session, issue)) for issue in drafts]
+    with_slots = [(issue, slots.find_issue_slot(session, issue)) for issue in drafts]
     return [
-        (issue, day.send_at)
-        for issue, day in found
-        if day and day.send_at - REMIND_BEFORE <= now < day.send_at
+        (issue, slot.send_at)
+        for issue, slot in with_slots
+        if slot and slot.send_at - REMIND_BEFORE <= now < slot.send_at
     ]
 
 
 def _record_first(session: Session, issue: Issue, kind: str, now: datetime) -> bool:
-    """Whether this is the first time; of two clocks at once it is for one."""
+    """Record a reminder; True the first time. Of two clocks that do so at once, only one gets True."""
     row = (
         upsert(session, SentReminder)
         .values(issue_id=issue.id, kind=kind, sent_at=now)
@@ -62,25 +61,24 @@ def _record_first(session: Session, issue: Issue, kind: str, now: datetime) -> b
     return session.scalar(row.returning(SentReminder.issue_id)) is not None
 
 
-def _notify_deadline(session: Session, issue: Issue, run: datetime, now: datetime) -> None:
-    by = notices.format_local_time(run, issue.publication.zone)
-    said = [
-        f"“{issue.subject}” is a draft still. Schedule it by {by}, and it goes out on time.",
-        "If this week is to be without one, skip it on the calendar.",
+def _notify_deadline(session: Session, issue: Issue, send_at: datetime, now: datetime) -> None:
+    by = notices.format_local_time(send_at, issue.publication.zone)
+    paragraphs = [
+        f"“{issue.subject}” is still a draft. Schedule it by {by} to send it on time.",
+        "To send nothing this week, skip it on the calendar.",
     ]
-    notices.notify_editors(session, issue, now, f"Issue {issue.number} waits for you", said)
+    notices.notify_editors(session, issue, now, f"Issue {issue.number} is not scheduled yet", paragraphs)
 
 
 def _notify_awaiting_approval(
-    session: Session, issue: Issue, why: str, now: datetime, but: int | None
+    session: Session, issue: Issue, why: str, now: datetime, except_user_id: int | None
 ) -> None:
-    said = [
-        f"“{issue.subject}” waits for a second person to release it. {why}",
-        "Look at it, then release it.",
+    paragraphs = [
+        f"“{issue.subject}” needs approval from a second person. {why}",
+        "Review it, then approve it.",
     ]
-    notices.notify_editors(
-        session, issue, now, f"Issue {issue.number} wants a second person", said, except_user_id=but
-    )
+    heading = f"Issue {issue.number} needs your approval"
+    notices.notify_editors(session, issue, now, heading, paragraphs, except_user_id=except_user_id)
 
 
 def _send_time(issue: Issue) -> str:

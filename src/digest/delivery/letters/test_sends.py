@@ -1,4 +1,4 @@
-"""Tests of an issue: marked, with links that record nothing, through anybody's eyes; and what became of them."""
+"""Test sends of an issue, marked as tests, as a reader with any topics gets it; their links record nothing."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ ALL_TOPICS = "everything"
 
 @dataclass(frozen=True)
 class TestSendStatus:
-    """A test as it stands: to whom, through whose eyes, and what the relay said (outcome None: it is on its way)."""
+    """A test send: its address, the topics it shows, and the relay's reply (outcome None: still being sent)."""
 
     address: str
     profile: str
@@ -42,59 +42,59 @@ def enqueue_test_send(
     user_id: int | None = None,
     topics_wanted: Collection[str] = (),
 ) -> int:
-    """Post a test of the issue as it stands, as a reader with the topics `wanted` gets it; gives the letter's row.
+    """Queue a test of the issue as a reader with `topics_wanted` would get it now; returns the letter's id.
 
-    Raises BadInput for an address that cannot be mailed or an issue that cannot be pressed, NotAllowed without picks.
+    Raises BadInput for an address that cannot be mailed or an issue that cannot be compiled, NotAllowed without picks.
     """
     to = addresses.normalize(address).address
     edition = editions.build_edition(session, issue, base_url)
     if not edition.blocks:
-        raise NotAllowed(f"issue {issue.number} has no picks yet; there is nothing to test")
-    compile_issue(edition, test=True)  # whoever asks hears at once what is wrong with it
-    choice = sorted(set(topics_wanted))
-    facts: dict[str, object] = {"issue_id": issue.id} | ({"topics": choice} if choice else {})
-    publication = issue.publication_id
-    letter = outbox.enqueue_letter(
-        session, outbox.TEST_KIND, now=now, publication_id=publication, address=to, facts=facts
+        raise NotAllowed(f"issue {issue.number} has no picks yet, so there is nothing to test")
+    compile_issue(edition, test=True)  # report errors now, not when the letter is sent
+    wanted = sorted(set(topics_wanted))
+    facts: dict[str, object] = {"issue_id": issue.id} | ({"topics": wanted} if wanted else {})
+    publication_id = issue.publication_id
+    letter_id = outbox.enqueue_letter(
+        session, outbox.TEST_KIND, now=now, publication_id=publication_id, address=to, facts=facts
     )
-    profile = ", ".join(choice) or ALL_TOPICS
-    session.add(TestSend(letter_id=letter, issue_id=issue.id, user_id=user_id, profile=profile, at=now))
+    profile = ", ".join(wanted) or ALL_TOPICS
+    session.add(TestSend(letter_id=letter_id, issue_id=issue.id, user_id=user_id, profile=profile, at=now))
     session.flush()
-    return letter
+    return letter_id
 
 
 def pick_ids_for_topics(edition: Edition, wanted: Collection[str]) -> tuple[int, ...] | None:
-    """The picks that a reader with these topics gets; None: all of them, also where there would be none."""
+    """The picks that a reader with these topics gets; None: all of them, which also stands in for no picks at all."""
     blocks = [block.topics for block in edition.blocks]
-    held = topics.variant_positions(topics.variant_of(wanted, blocks), len(blocks))
-    return tuple(edition.blocks[place].pick_id for place in held) or None
+    positions = topics.variant_positions(topics.variant_of(wanted, blocks), len(blocks))
+    return tuple(edition.blocks[position].pick_id for position in positions) or None
 
 
-def list_test_sends(session: Session, issue: Issue, most: int = 8) -> list[TestSendStatus]:
-    """The latest tests of an issue, the newest first."""
+def list_test_sends(session: Session, issue: Issue, limit: int = 8) -> list[TestSendStatus]:
+    """The latest test sends of an issue, newest first."""
     rows = (
         select(TestSend, Letter, User.address)
         .join(Letter, Letter.id == TestSend.letter_id)
         .outerjoin(User, User.id == TestSend.user_id)
         .where(TestSend.issue_id == issue.id)
         .order_by(TestSend.letter_id.desc())
-        .limit(most)
+        .limit(limit)
     )
     return [
         TestSendStatus(
-            address=letter.address or "somebody who was forgotten",
-            profile=trial.profile,
-            requested_by=by or "the command line",
-            requested_at=trial.at,
+            address=letter.address or "an erased address",
+            profile=test_send.profile,
+            requested_by=user_address or "the command line",
+            requested_at=test_send.at,
             outcome=letter.outcome,
             reply=letter.reply or "",
         )
-        for trial, letter, by in session.execute(rows)
+        for test_send, letter, user_address in session.execute(rows)
     ]
 
 
 def list_editor_addresses(session: Session) -> Sequence[str]:
-    """The addresses of all who may edit."""
+    """The addresses of all owners and editors."""
     roles = (Role.OWNER.value, Role.EDITOR.value)
-    whom = select(User.address).where(User.role.in_(roles), User.removed_at.is_(None))
-    return session.scalars(whom.order_by(User.address)).all()
+    addresses_of_editors = select(User.address).where(User.role.in_(roles), User.removed_at.is_(None))
+    return session.scalars(addresses_of_editors.order_by(User.address)).all()
