@@ -109,7 +109,7 @@ def test_a_refused_canary_pauses_the_issue_and_tells_the_editors(db: Database, t
         assert tally(db, number).remaining == 480
         paused = state(db, number)
         assert paused.state == "paused"
-        assert paused.pause_reason == f"3 of 20 canary mails were refused: {NO}; look, then resume"
+        assert paused.pause_reason == f"3 of 20 canary emails were refused: {NO}; review, then resume"
         with db.read() as session:
             letters = session.scalars(select(Letter).where(Letter.kind == "notice")).all()
             assert len(letters) == posted + 1
@@ -157,7 +157,7 @@ def test_a_few_answers_that_are_all_refusals_stop_the_rest(
         assert relay.count == 0
     paused = state(db, number)
     assert paused.state == "paused"
-    assert (paused.pause_reason or "").startswith("8 of 8 canary mails were refused")
+    assert (paused.pause_reason or "").startswith("8 of 8 canary emails were refused")
     [line] = [line for line in caplog.records if line.getMessage() == "canary stopped"]
     assert (line.issue, line.answered, line.refused) == (number, 8, 8)  # type: ignore[attr-defined] # extra facts
 
@@ -247,7 +247,7 @@ def test_many_refusals_on_the_way_stop_an_issue_until_a_person_looked(db: Databa
                 break
         stopped = state(db, number)
         assert stopped.state == "paused"
-        assert "mails were refused: 550 5.1.1" in (stopped.pause_reason or "")
+        assert "emails were refused: 550 5.1.1" in (stopped.pause_reason or "")
         assert tally(db, number).remaining > 0
         resume(db, number)
         until_done(db, tmp_path, relay.url, number)

@@ -62,13 +62,13 @@ def test_a_click_on_a_copy_in_the_hold_goes_with_its_link(db: Database) -> None:
 
 def test_an_issue_of_which_mails_leave_cannot_be_taken_back(sqlite: Database, tmp_path: Path) -> None:
     issue_id = factories.frozen(sqlite, readers=3)
-    with pytest.raises(NotAllowed, match="not in its hold"):
+    with pytest.raises(NotAllowed, match="no longer in its cancel window"):
         take_back(sqlite, issue_id)
     with sqlite.begin() as session:
         made = session.get_one(Issue, issue_id)
         made.release_at = utcnow().replace(year=2099)
         session.scalars(select(Batch)).one().fence = 1
-    with pytest.raises(NotAllowed, match="begun to leave"):
+    with pytest.raises(NotAllowed, match="already being sent"):
         take_back(sqlite, issue_id)
     assert factories.state(sqlite, issue_id).state == State.SENDING
     assert factories.tally(sqlite, issue_id).remaining == 3
@@ -81,4 +81,4 @@ def test_where_another_draft_is_open_it_waits_for_its_hour(sqlite: Database) -> 
         session.add(Issue(publication_id=made.publication_id, number=2, drafted_at=utcnow()))
     assert take_back(sqlite, issue_id) == State.PAUSED
     made = factories.state(sqlite, issue_id)
-    assert (made.release_at, made.pause_reason) == (None, "taken back in its hold")
+    assert (made.release_at, made.pause_reason) == (None, "recalled during its cancel window")

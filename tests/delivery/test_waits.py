@@ -30,7 +30,7 @@ def test_each_thing_that_keeps_an_issue_is_named(db: Database) -> None:
     number = frozen(db, readers=300, hold=10)
     held = seen(db, number)
     assert held is not None
-    assert held.reason.startswith("on hold")
+    assert held.reason.startswith("in its cancel window")
     assert held.until is not None
     with db.begin() as session:
         session.get_one(Issue, number).release_at = EARLIER
@@ -42,12 +42,12 @@ def test_each_thing_that_keeps_an_issue_is_named(db: Database) -> None:
         found.audience_done_at, found.backoff_until, found.backoff_reason = (
             EARLIER,
             later,
-            "the relay says later: 421",
+            "the mail server asked us to wait: 421",
         )
-    assert seen(db, number) == HoldReason("the relay says later: 421", later)
+    assert seen(db, number) == HoldReason("the mail server asked us to wait: 421", later)
     with db.begin() as session:
         session.get_one(FrozenIssue, number).backoff_until = EARLIER
-    assert "canary: the first 20 mails" in str(seen(db, number))
+    assert "canary: the rest is sent once the first 20 emails" in str(seen(db, number))
     with db.begin() as session:
         session.get_one(FrozenIssue, number).canary_passed_at = EARLIER
     assert seen(db, number) is None
@@ -61,7 +61,7 @@ def test_readers_who_were_all_put_off_are_waited_for(db: Database) -> None:
     found = seen(db, number)
     assert found is not None
     assert found.until == later
-    assert "said later" in found.reason
+    assert "all remaining emails were deferred" in found.reason
 
 
 def test_a_pause_says_whose_it_is(db: Database) -> None:
@@ -70,7 +70,7 @@ def test_a_pause_says_whose_it_is(db: Database) -> None:
         owner = users.invite_user(session, "owner@verdicts.io", "owner", EARLIER)
         issue = session.get_one(Issue, number)
         control.pause(session, issue, now=utcnow(), by="desk", user_id=owner.id)
-    assert seen(db, number) == HoldReason("paused by owner@verdicts.io, until somebody resumes it")
+    assert seen(db, number) == HoldReason("paused by owner@verdicts.io, until someone resumes it")
     with db.begin() as session:
         issue = session.get_one(Issue, number)
         control.resume(session, issue, now=utcnow(), by="desk")

@@ -58,7 +58,10 @@ def test_every_number_leads_to_its_readers(room: Site) -> None:
         assert page.count('class="address"') == len(wanted)
     assert get(editor, "/desk/issues/1/deliveries").count('class="address"') == len(OUTCOMES)
     assert get(editor, "/desk/issues/1/deliveries?outcome=failed&reason=other").count('class="address"') == 0
-    assert "no delivery ends as" in get(editor, "/desk/issues/1/deliveries?outcome=eaten", status=400).lower()
+    assert (
+        "there is no delivery outcome called"
+        in get(editor, "/desk/issues/1/deliveries?outcome=eaten", status=400).lower()
+    )
 
 
 def test_lists_are_paged_by_reader(room: Site) -> None:

@@ -1,4 +1,4 @@
-"""The pressed issue, whether it is frozen or not: previews, sizes and checks look at what would be sent."""
+"""The compiled issue, frozen or not, so that previews, sizes and checks use exactly what would be sent."""
 
 from functools import lru_cache
 
@@ -10,11 +10,11 @@ from digest.editorial.models import Issue
 from digest.render.compile import CompiledIssue, compile_issue
 from digest.render.content import Edition
 
-CACHE_SIZE = 8  # issues, of some 200 kB each: checks and previews ask for the same one again and again
+CACHE_SIZE = 8  # issues of about 200 kB each; checks and previews request the same one repeatedly
 
 
 def get_compiled_issue(session: Session, issue: Issue, base_url: str) -> CompiledIssue:
-    """The issue as it was frozen, else pressed as it stands now. Raises BadInput for a text that cannot be."""
+    """The frozen issue, else the issue compiled as it is now. Raises BadInput when it cannot be compiled."""
     frozen = session.get(FrozenIssue, issue.id)
     if frozen is not None:
         return CompiledIssue.from_bytes(frozen.compiled)
@@ -23,5 +23,5 @@ def get_compiled_issue(session: Session, issue: Issue, base_url: str) -> Compile
 
 @lru_cache(CACHE_SIZE)
 def _compile_cached(edition: Edition) -> CompiledIssue:
-    """The same edition gives the same bytes."""
+    """Safe to cache: the same edition always compiles to the same bytes."""
     return compile_issue(edition)

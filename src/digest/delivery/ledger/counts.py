@@ -1,7 +1,7 @@
-"""What became of an issue, in numbers that always add up.
+"""Count the outcomes of an issue; the numbers always add up.
 
-A look must stay cheap with a million rows, so `counts` reads what is short: the batches, those that wait, and those
-that ended otherwise than accepted, each by its index. `recount` reads every row and says the same.
+Counting must stay cheap with a million rows, so `count_outcomes` reads only the batches, the deferred deliveries and
+those that were not simply accepted, each by an index. `recount_outcomes` reads every row and gives the same result.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -29,7 +29,7 @@ from sqlalchemy.orm import Session
 
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Outcome
 
-EXACT_BATCHES = 40  # batches whose rows are looked at one by one; of more, their sizes say enough
+EXACT_BATCHES = 40  # up to this many batches are counted row by row; beyond, their sizes are accurate enough
 
 
 @dataclass(frozen=True)
@@ -46,19 +46,19 @@ class OutcomeCounts:
 
 
 def count_outcomes(session: Session, issue_id: int) -> OutcomeCounts:
-    """The counts of an issue as they stand; all zero before its freeze."""
+    """The current counts of an issue; all zero before it is frozen."""
     rows = session.connection().execute(_count_statement(), {"issue": issue_id}).all()
     sums, reasons = _sum_rows(rows)
-    total, left = sums.pop("planned", 0), sums.pop("remaining", 0)
-    is_exception = sum(number for outcome, number in sums.items() if outcome != Outcome.ACCEPTED)
-    sums[Outcome.ACCEPTED.value] = total - left - is_exception
-    return _build_counts(total, left, sums, reasons)
+    total, remaining = sums.pop("planned", 0), sums.pop("remaining", 0)
+    exceptions = sum(number for outcome, number in sums.items() if outcome != Outcome.ACCEPTED)
+    sums[Outcome.ACCEPTED.value] = total - remaining - exceptions
+    return _build_counts(total, remaining, sums, reasons)
 
 
 def count_accepted_and_failed(session: Session, issue_ids: Collection[int]) -> dict[int, tuple[int, int]]:
-    """(accepted, failed) of issues that are over, in a few statements for all of them.
+    """(accepted, failed) per finished issue, in a few statements for all of them.
 
-    What is sent again after the end waits by its index; nothing else remains of such an issue.
+    Only deliveries that are being retried by hand can remain of such an issue, and those have an index.
     """
     of_these = Delivery.issue_id.in_(issue_ids)
     others = (
@@ -78,7 +78,7 @@ def count_accepted_and_failed(session: Session, issue_ids: Collection[int]) -> d
 
 
 def recount_outcomes(session: Session, issue_id: int) -> OutcomeCounts:
-    """The same from every single row: half a second for a million."""
+    """The same counts from every row: half a second for a million."""
     rows = session.execute(
         select(Delivery.outcome, Delivery.reason, func.count())
         .where(Delivery.issue_id == issue_id)
@@ -89,7 +89,7 @@ def recount_outcomes(session: Session, issue_id: int) -> OutcomeCounts:
 
 
 def count_ended_since(session: Session, issue_id: int, since: datetime) -> int:
-    """About how many mails ended after `since`: exact while that is a few batches, else by the sizes of batches."""
+    """About how many mails ended after `since`: exact for up to EXACT_BATCHES batches, else by batch sizes."""
     recent = (Batch.issue_id == issue_id, or_(Batch.done_at > since, and_(*_is_claimed_and_open())))
     batches = session.execute(
         select(Batch.id, Batch.size, Batch.done_at).where(*recent).order_by(Batch.id)
@@ -109,10 +109,10 @@ _ISSUE: Any = bindparam("issue", type_=Integer())
 
 @cache
 def _count_statement() -> Any:
-    """One statement, so that all of it is of one moment; built once, for a page may show twenty issues."""
-    words = (cast(Delivery.outcome, String), cast(Delivery.reason, String))
+    """A single statement, for a consistent snapshot; built once, because a page may show twenty issues."""
+    columns = (cast(Delivery.outcome, String), cast(Delivery.reason, String))
     others = (
-        select(*words, func.count())
+        select(*columns, func.count())
         .where(Delivery.issue_id == _ISSUE, Delivery.outcome.is_not(None), Delivery.is_exception)
         .group_by(Delivery.outcome, Delivery.reason)
     )
@@ -121,20 +121,20 @@ def _count_statement() -> Any:
 
 
 def _remaining_count() -> ColumnElement[int]:
-    """Whole batches that nobody began, what is open in those that somebody did, and who waits for another try."""
-    whole = select(func.coalesce(func.sum(Batch.size - Batch.vacated), 0)).where(
+    """Unclaimed batches as a whole, pending deliveries of claimed ones, and deferred deliveries."""
+    unclaimed = select(func.coalesce(func.sum(Batch.size - Batch.vacated), 0)).where(
         Batch.issue_id == _ISSUE, Batch.done_at.is_(None), Batch.fence == 0
     )
-    begun = select(Batch.id).where(Batch.issue_id == _ISSUE, *_is_claimed_and_open())
+    claimed = select(Batch.id).where(Batch.issue_id == _ISSUE, *_is_claimed_and_open())
     open_ = select(func.count()).where(
-        Delivery.batch_id.in_(begun), Delivery.outcome.is_(None), Delivery.due_at.is_(None)
+        Delivery.batch_id.in_(claimed), Delivery.outcome.is_(None), Delivery.due_at.is_(None)
     )
     waiting = select(func.count()).where(Delivery.issue_id == _ISSUE, Delivery.due_at.is_not(None))
-    return whole.scalar_subquery() + open_.scalar_subquery() + waiting.scalar_subquery()
+    return unclaimed.scalar_subquery() + open_.scalar_subquery() + waiting.scalar_subquery()
 
 
 def _is_claimed_and_open() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    # Each claim raises the fence; `started` may have gone back to 0 behind outcomes that were written.
+    # Each claim raises the fence; `started_upto` may be back at 0 although outcomes were written.
     return Batch.done_at.is_(None), Batch.fence > 0
 
 

@@ -1,4 +1,4 @@
-"""Who got an issue, when, and what the provider said: lists by key, and refusals by receiving domain."""
+"""List who got an issue, when, and the relay's replies; and summarise refusals by receiving domain."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,14 +16,14 @@ from digest.errors import BadInput
 
 PAGE_SIZE: Final = 50
 EXPORT_CHUNK: Final = 2000
-MAX_GROUPS: Final = 2000  # pairs of domain and reason that are looked at, the most frequent ones
+MAX_GROUPS: Final = 2000  # the most frequent pairs of domain and reason; rarer ones are ignored
 CSV_COLUMNS: Final = ("subscriber", "address", "outcome", "reason", "reply", "attempts", "ended_at")
 REMAINING: Final = "remaining"
 
 
 @dataclass(frozen=True)
 class DeliveryRow:
-    """One delivery as a list shows it."""
+    """One delivery in a list."""
 
     subscriber_id: int
     address: str | None
@@ -36,7 +36,7 @@ class DeliveryRow:
 
 @dataclass
 class DomainRefusals:
-    """A receiving domain that refused mails of an issue: how many for good, how many for now, and why."""
+    """A domain that refused mails of an issue: how many permanently, how many for now, and why."""
 
     name: str
     failed: int = 0
@@ -45,7 +45,7 @@ class DomainRefusals:
 
     @property
     def refused(self) -> int:
-        """For good and for now."""
+        """Failed and deferred together."""
         return self.failed + self.deferred
 
 
@@ -59,26 +59,26 @@ def list_deliveries(
     after: int = 0,
     limit: int = PAGE_SIZE,
 ) -> list[DeliveryRow]:
-    """Deliveries of an issue by subscriber, behind subscriber `after`: of an outcome, a reason, a domain, or all.
+    """Deliveries of an issue, ordered by subscriber, after subscriber `after`, filtered by outcome, reason or domain.
 
-    Raises BadInput for an outcome there is none of.
+    Raises BadInput when there is no such outcome.
     """
-    # The unknown are few, and the sum leads to their index; all others come along the primary key.
-    number = Delivery.subscriber_id + 0 if outcome == Outcome.UNKNOWN else Delivery.subscriber_id
+    # Unknown deliveries are few: "+ 0" makes the planner use their index instead of the primary key.
+    order = Delivery.subscriber_id + 0 if outcome == Outcome.UNKNOWN else Delivery.subscriber_id
     rows = (
         _select_deliveries(issue_id, after)
         .where(*_filters(session, outcome, reason, domain))
-        .order_by(number)
+        .order_by(order)
         .limit(limit)
     )
     return [
-        DeliveryRow(n, address, ended or REMAINING, *rest)
-        for n, address, ended, *rest in session.execute(rows)
+        DeliveryRow(subscriber_id, address, ended or REMAINING, *rest)
+        for subscriber_id, address, ended, *rest in session.execute(rows)
     ]
 
 
 def list_refusals_by_domain(session: Session, issue_id: int, limit: int = 12) -> list[DomainRefusals]:
-    """The receiving domains that refused most. Only what did not simply go is looked at, by its index."""
+    """The receiving domains with the most refusals. Reads only deliveries that were not simply accepted, by index."""
     domain = domain_expression(session)
     rows = (
         select(domain, Delivery.outcome, Delivery.reason, func.count().label("many"))
@@ -88,29 +88,29 @@ def list_refusals_by_domain(session: Session, issue_id: int, limit: int = 12) ->
         .order_by(func.count().desc())
         .limit(MAX_GROUPS)
     )
-    found: dict[str, DomainRefusals] = {}
+    by_domain: dict[str, DomainRefusals] = {}
     for name, outcome, reason, many in session.execute(rows):
-        one = found.setdefault(name or "", DomainRefusals(name or ""))
-        one.failed += many if outcome else 0
-        one.deferred += 0 if outcome else many
-        one.reasons[reason or ""] = one.reasons.get(reason or "", 0) + many
-    return sorted(found.values(), key=lambda one: (-one.refused, one.name))[:limit]
+        refusals = by_domain.setdefault(name or "", DomainRefusals(name or ""))
+        refusals.failed += many if outcome else 0
+        refusals.deferred += 0 if outcome else many
+        refusals.reasons[reason or ""] = refusals.reasons.get(reason or "", 0) + many
+    return sorted(by_domain.values(), key=lambda domain: (-domain.refused, domain.name))[:limit]
 
 
 def domain_expression(session: Session) -> ColumnElement[str | None]:
-    """What stands behind the @ of a subscriber's address; NULL of an erased one."""
+    """The domain of a subscriber's address; NULL after erasure."""
     if is_postgresql(session):
         return func.split_part(Subscriber.address_key, "@", 2)
     return func.substr(Subscriber.address_key, func.instr(Subscriber.address_key, "@") + 1)
 
 
 def csv_header() -> str:
-    """The first line of `csv_lines`."""
+    """The header line for `csv_lines`."""
     return export.csv_line(CSV_COLUMNS)
 
 
 def csv_lines(rows: list[DeliveryRow]) -> Iterator[str]:
-    """These deliveries as CSV (RFC 4180, times in UTC) in which no spreadsheet finds a formula."""
+    """These deliveries as CSV (RFC 4180, times in UTC), escaped so that spreadsheets run no formulas."""
     for row in rows:
         ended = row.ended_at.isoformat(timespec="seconds") if row.ended_at else None
         cells = (row.subscriber_id, row.address, row.outcome, row.reason, row.reply, row.attempts, ended)
@@ -127,29 +127,29 @@ def _select_deliveries(issue_id: int, after: int) -> Any:
 
 
 def _filters(session: Session, outcome: str, reason: str, domain: str) -> list[Any]:
-    wanted: list[Any] = []
+    conditions: list[Any] = []
     if outcome == REMAINING:
-        wanted.append(Delivery.outcome.is_(None))
+        conditions.append(Delivery.outcome.is_(None))
     elif outcome:
-        wanted.append(Delivery.outcome == _parse_outcome(outcome).value)
+        conditions.append(Delivery.outcome == _parse_outcome(outcome).value)
         if outcome != Outcome.ACCEPTED:
-            wanted.append(Delivery.is_exception)
+            conditions.append(Delivery.is_exception)
     if reason:
-        wanted.append(Delivery.reason == reason)
+        conditions.append(Delivery.reason == reason)
     if domain:
-        wanted += [domain_expression(session) == domain.lower(), _is_refused(), Delivery.is_exception]
-    return wanted
+        conditions += [domain_expression(session) == domain.lower(), _is_refused(), Delivery.is_exception]
+    return conditions
 
 
 def _parse_outcome(name: str) -> Outcome:
     try:
         return Outcome(name)
     except ValueError:
-        raise BadInput(f"no delivery ends as {name[:20]}") from None
+        raise BadInput(f"there is no delivery outcome called {name[:20]}") from None
 
 
 def _is_refused() -> ColumnElement[bool]:
-    """For good, or for now: an outcome that is still to come has a reason only when somebody said "later"."""
+    """Failed or deferred: a delivery without an outcome has a reason only after a temporary refusal."""
     return or_(
         Delivery.outcome == Outcome.FAILED.value,
         Delivery.outcome.is_(None) & Delivery.reason.is_not(None),

@@ -1,9 +1,9 @@
-"""What the relay says, without whom it says it of: for words that stand longer than a reader's row."""
+"""Mask email addresses in relay replies that are kept longer than the reader's own data."""
 
 import re
 
 MASK = "•••"
-# What ends an address on either side. Each run is read once, whoever wrote it.
+# Characters that delimit an address. The patterns scan each run only once, even in hostile input.
 _END = r"\s<>()\[\]{}|,;:\"`@\\"
 _IN_LINK = _END + "/?&="
 _LOCAL = re.compile(
@@ -13,6 +13,6 @@ _LOCAL = re.compile(
 )
 
 
-def mask_addresses(words: str) -> str:
-    """`words` with nothing left of any address but its domain: `550 5.1.1 <•••@example.org> unknown`."""
-    return _LOCAL.sub(MASK, words)
+def mask_addresses(text: str) -> str:
+    """`text` with every address reduced to its domain: `550 5.1.1 <•••@example.org> unknown`."""
+    return _LOCAL.sub(MASK, text)

@@ -1,4 +1,4 @@
-"""Mails of a frozen issue, one per reader, made from the frozen bytes alone: the same delivery gives the same mail."""
+"""Build the mails of a frozen issue from its stored bytes alone, so a delivery always gives the same mail."""
 
 import re
 from functools import lru_cache
@@ -19,17 +19,17 @@ from digest.signing import Purpose, Signer, encode_numbers
 from digest.smtp.mail import Mail
 from digest.tracking import links
 
-MAX_TEMPLATES = 64  # plates in memory, some 100 kB each; a freeze puts readers of one kind beside each other
+MAX_TEMPLATES = 64  # templates in memory, about 100 kB each; a freeze puts readers of one variant together
 _ASCII_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}", re.ASCII)
 _UTF8_LOCAL_PART = re.compile(r"[^\x00-\x20\x7f<>()\[\]:;@\\,\"]{1,64}")
 
 
 class MessageFactory:
-    """Makes the mails of one frozen issue."""
+    """Builds the mails of one frozen issue."""
 
     def __init__(self, publication_id: int, frozen: FrozenIssue, signer: Signer) -> None:
-        """Take what was frozen. Raises BadSetting when the signing key is gone, BadInput when the bytes are damaged."""
-        # Packed once: every token of every mail holds them.
+        """Raises BadSetting when the signing key is gone, BadInput when the stored bytes are damaged."""
+        # Encode these once: every token of every mail contains them.
         self._publication, self._issue = encode_numbers(publication_id), encode_numbers(frozen.issue_id)
         self._compiled = CompiledIssue.from_bytes(frozen.compiled)
         self._template = lru_cache(maxsize=MAX_TEMPLATES)(self._build_template)
@@ -39,22 +39,22 @@ class MessageFactory:
         self._sign_unsubscribe = tokens.unsubscribe_minter(signer, key).sign
         self._sign_preferences = tokens.preferences_minter(signer, key).sign
         self._sign_click = links.click_minter(signer, key).sign
-        # Not the unsubscribe token: a Message-ID travels on in the References of every answer.
+        # Not the unsubscribe token: replies carry the Message-ID on in their References header.
         self._sign_message_id = signer.minter(Purpose.BOUNCE, key).sign
 
     @classmethod
     def load(cls, session: Session, issue_id: int, signer: Signer) -> "MessageFactory":
-        """The maker for the issue in this row."""
+        """The factory for this issue."""
         frozen = session.get_one(FrozenIssue, issue_id)
         publication = session.scalars(select(Issue.publication_id).where(Issue.id == issue_id)).one()
         return cls(publication, frozen, signer)
 
     def build(self, subscriber_id: int, address: str, key: int = 0, variant: int | None = None) -> Mail:
-        """The reader's mail, ready for the wire, with the picks of `variant` (its bits; None: all of them).
+        """The reader's mail, ready to send, with the picks of `variant` (a bit mask; None: all of them).
 
-        Raises BadInput when no envelope can hold the address.
+        Raises BadInput when the address cannot be used in an SMTP envelope.
         """
-        plate = self._template(variant)
+        template = self._template(variant)
         to, wide = encode_recipient(address)
         plain, escaped = _encode_masked(addresses.mask(address))
         publication, issue, packed = self._publication, self._issue, encode_numbers(subscriber_id)
@@ -67,28 +67,28 @@ class MessageFactory:
             escaped,
             self._sign_click(issue + packed),
         )
-        return Mail(self._sender, to, plate.fill(reader), wide, key, no_dot_stuffing=True)
+        return Mail(self._sender, to, template.fill(reader), wide, key, no_dot_stuffing=True)
 
     def _build_template(self, variant: int | None) -> MessageTemplate:
         picks = self._compiled.picks
-        order = tuple(picks[place] for place in topics.variant_positions(variant, len(picks)))
+        order = tuple(picks[position] for position in topics.variant_positions(variant, len(picks)))
         return self._compiled.message_template(order)
 
     def check_line_endings(self) -> None:
-        """Make one mail and look at its lines: what is not CRLF on the wire could be read as two mails."""
+        """Check the line endings of a sample mail, since a bare CR or LF allows SMTP smuggling. Raises BadInput."""
         data = self.build(0, "reader@example.org").data
         if data.count(b"\n") != data.count(b"\r\n") or data.count(b"\r") != data.count(b"\r\n"):
-            raise BadInput("the pressed issue holds a bare line break")
+            raise BadInput("the compiled issue contains a bare line break")
         if data[:1] == b"." or b"\r\n." in data:
-            raise BadInput("the pressed issue has a line that starts with a dot")
+            raise BadInput("the compiled issue has a line that starts with a dot")
         if not data.endswith(b"\r\n"):
-            raise BadInput("the pressed issue does not end with a whole line")
+            raise BadInput("the compiled issue does not end with a line break")
 
 
 def encode_recipient(address: str) -> tuple[bytes, bool]:
-    """The address as the wire takes it, and whether that needs SMTPUTF8 (RFC 6531). Raises BadInput.
+    """The address for the SMTP envelope, and whether it needs SMTPUTF8 (RFC 6531). Raises BadInput.
 
-    A domain in another script goes as Punycode and needs nothing; a local part in another script does.
+    A non-ASCII domain is sent as Punycode and needs no extension; a non-ASCII local part needs SMTPUTF8.
     """
     if _ASCII_ADDRESS.fullmatch(address):
         return address.encode("ascii"), False
@@ -96,11 +96,11 @@ def encode_recipient(address: str) -> tuple[bytes, bool]:
     try:
         domain = idna.encode(domain, uts46=True).decode("ascii")
     except idna.IDNAError:
-        raise BadInput("5.1.3 the domain of this address cannot be written on an envelope") from None
+        raise BadInput("5.1.3 the domain of this address is not valid") from None
     if _ASCII_ADDRESS.fullmatch(f"{local}@{domain}"):
         return f"{local}@{domain}".encode("ascii"), False
     if local.isascii() or not _UTF8_LOCAL_PART.fullmatch(local):
-        raise BadInput("5.1.3 this address cannot be written on an envelope")
+        raise BadInput("5.1.3 this address is not valid")
     return f"{local}@{domain}".encode(), True
 
 

@@ -1,4 +1,4 @@
-"""The ledger: outcomes are written and the next readers are read here, many at a time and without an object per row."""
+"""Read pending deliveries from the ledger and record outcomes, in bulk and without an ORM object per row."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,18 +18,18 @@ MAX_REPLY_CHARS = 500
 
 
 class OutcomeRecord(NamedTuple):
-    """What became of one delivery in one try. `outcome` None with a `due_at`: it is tried again then."""
+    """The result of one attempt at a delivery. With `outcome` None, it is retried at `due_at`."""
 
     subscriber_id: int
     outcome: str | None
     reason: str | None
     reply: str | None
-    tried: int = 1  # 0: nothing was handed to the relay
+    tried: int = 1  # attempts to add; 0: nothing was handed to the relay
     due_at: datetime | None = None
 
 
 class PendingDelivery(NamedTuple):
-    """A reader whose turn it is. `reason` says why the mail is not sent after all, `noted` what happened before."""
+    """A delivery to send now. `reason` says why not to send it after all, `previous_reason` what happened before."""
 
     subscriber_id: int
     seq: int
@@ -44,19 +44,18 @@ class PendingDelivery(NamedTuple):
 def fetch_pending(
     session: Session, batch_id: int, start: int, stop: int, now: datetime
 ) -> Sequence[PendingDelivery]:
-    """The deliveries of a batch from place `first` to before `behind` that have not ended, as things stand now.
+    """The pending deliveries of a batch with `start` <= seq < `stop`.
 
-    The rule of who may be mailed is asked anew: who left, was suppressed or erased after the freeze is excluded.
+    Eligibility is checked again: readers who unsubscribed, or were suppressed or erased since the freeze get a reason.
     """
-    given = {"batch": batch_id, "first": start, "behind": stop, "now": now}
-    rows = session.connection().execute(
-        _pending_statement(), given
-    )  # the session would look for objects in it
+    parameters = {"batch": batch_id, "first": start, "behind": stop, "now": now}
+    # On the connection, because the session would spend time looking for ORM objects.
+    rows = session.connection().execute(_pending_statement(), parameters)
     return [tuple.__new__(PendingDelivery, row) for row in rows.all()]
 
 
 def record_outcomes(session: Session, issue_id: int, ends: Sequence[OutcomeRecord], now: datetime) -> None:
-    """Write outcomes down. A delivery that has ended keeps its outcome, but what was unknown may become known."""
+    """Record outcomes. A delivery that has ended keeps its outcome, except that an unknown one may become known."""
     if not ends:
         return
     if is_postgresql(session):
@@ -67,7 +66,7 @@ def record_outcomes(session: Session, issue_id: int, ends: Sequence[OutcomeRecor
 
 @cache
 def _pending_statement() -> Select[*tuple[Any, ...]]:
-    """Built once: putting the statement together would cost as much as running it."""
+    """Built once: building the statement costs as much as running it."""
     now: Any = bindparam("now", type_=UtcDateTime())
     reason = case((Subscription.subscriber_id.is_(None), "left"), else_=eligibility.exclusion_reason(now))
     return (
@@ -96,22 +95,22 @@ def _pending_statement() -> Select[*tuple[Any, ...]]:
 
 
 def fetch_unresolved(session: Session, batch: Batch) -> list[tuple[int, int]]:
-    """(subscriber_id, place) of those that may have been handed over and of whom the ledger knows nothing."""
+    """(subscriber_id, seq) of deliveries that may have been handed over but have no outcome."""
     rows = (
         select(Delivery.subscriber_id, Delivery.seq)
         .where(Delivery.batch_id == batch.id, Delivery.seq < batch.started_upto)
         .where(Delivery.outcome.is_(None), Delivery.due_at.is_(None))
         .order_by(Delivery.seq)
     )
-    return [(subscriber_id, place) for subscriber_id, place in session.execute(rows) if place is not None]
+    return [(subscriber_id, seq) for subscriber_id, seq in session.execute(rows) if seq is not None]
 
 
 def fetch_unknown(session: Session, batch_id: int) -> list[tuple[int, int]]:
-    """(subscriber_id, place) of those in a batch of whom nobody knows since a crash."""
+    """(subscriber_id, seq) of deliveries in a batch that are unknown since a crash."""
     rows = select(Delivery.subscriber_id, Delivery.seq).where(
         Delivery.batch_id == batch_id, Delivery.outcome == Outcome.UNKNOWN.value, Delivery.reason == "crash"
     )
-    return [(subscriber_id, place) for subscriber_id, place in session.execute(rows) if place is not None]
+    return [(subscriber_id, seq) for subscriber_id, seq in session.execute(rows) if seq is not None]
 
 
 _SQLITE_ACCEPTED = """
@@ -122,8 +121,8 @@ _SQLITE_UPDATE = """
 UPDATE delivery SET outcome = ?, reason = ?, reply = ?, attempts = attempts + ?, due_at = ?, ended_at = ?
 WHERE issue_id = ? AND subscriber_id = ? AND (outcome IS NULL OR outcome = 'unknown')
 """
-# Row by row along a key, whatever the planner believes of an issue that its statistics do not know yet: it would read
-# the whole table for each group. And as a constant it would take the issue for one row, and try these on all of it.
+# Force index lookups: without statistics for a new issue, the planner would scan the whole table for each group. The
+# issue id is passed per row, since given a constant the planner may expect one row and try each on the whole issue.
 _FORCE_INDEX_SCAN = (
     "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true)"
 )
@@ -138,19 +137,19 @@ WHERE delivery.issue_id = e.issue_id AND delivery.subscriber_id = e.subscriber_i
 
 
 def _update_sqlite(session: Session, issue_id: int, ends: Sequence[OutcomeRecord], now: datetime) -> None:
-    # The driver's own executemany: a statement object and a dict per row would cost more than the update.
+    # Use the driver's executemany: a statement object and a dict per row cost more than the update.
     at, connection = _sqlite_datetime(now), session.connection()
-    taken: list[tuple[Any, ...]] = []
+    accepted: list[tuple[Any, ...]] = []
     others: list[tuple[Any, ...]] = []
     for end in ends:
-        whom = issue_id, end.subscriber_id
+        key = issue_id, end.subscriber_id
         if end.outcome == Outcome.ACCEPTED.value and end.reason is None and end.tried == 1:
-            # Nearly all are, and the driver takes its time over each NULL.
-            taken.append((end.reply, at, *whom))
+            # The common case has its own statement, because the driver is slow at binding NULLs.
+            accepted.append((end.reply, at, *key))
         else:
             due, ended = _sqlite_datetime(end.due_at) if end.due_at else None, at if end.outcome else None
-            others.append((end.outcome, end.reason, end.reply, end.tried, due, ended, *whom))
-    for statement, rows in ((_SQLITE_ACCEPTED, taken), (_SQLITE_UPDATE, others)):
+            others.append((end.outcome, end.reason, end.reply, end.tried, due, ended, *key))
+    for statement, rows in ((_SQLITE_ACCEPTED, accepted), (_SQLITE_UPDATE, others)):
         if rows:
             connection.exec_driver_sql(statement, rows)
 
@@ -173,5 +172,5 @@ def _update_postgres(session: Session, issue_id: int, ends: Sequence[OutcomeReco
 
 
 def _sqlite_datetime(at: datetime) -> str:
-    """As SQLAlchemy writes a time into SQLite."""
+    """A time in the format that SQLAlchemy uses for SQLite."""
     return at.strftime("%Y-%m-%d %H:%M:%S.%f")

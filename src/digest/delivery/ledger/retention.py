@@ -1,8 +1,7 @@
-"""Forgetting: a person everywhere, on their wish, and the relay's words about everybody after their time.
+"""Erase a person at their request, and delete everybody's relay replies after the retention period.
 
-Of a person the audience empties its row, and here go the letters and the relay's replies.
-
-A relay likes to echo the address in its reply, and a letter's facts hold the network that asked for it.
+`digest.audience` clears a person's own row; this module clears letters and replies. Relays often repeat the address in
+their replies, and a letter's facts hold the network that it was requested from.
 """
 
 from datetime import datetime
@@ -23,53 +22,59 @@ CHUNK = 20_000  # deliveries in one transaction
 
 
 def erase_person(session: Session, signer: Signer, address: str, now: datetime) -> bool:
-    """Forget this address for good, in every room; False when no subscriber had it. It is suppressed either way.
+    """Erase this address everywhere; False when no subscriber had it. It is suppressed either way.
 
-    Raises BadInput when it is no address.
+    Raises BadInput when it is not an address.
     """
-    known = erase.erase(session, signer, address, now)
+    was_subscriber = erase.erase(session, signer, address, now)
     _blank_letters(session, func.lower(Letter.address) == normalize(address).address.lower(), now)
     purge_erased(session, now)
-    return known
+    return was_subscriber
 
 
 def purge_erased(session: Session, now: datetime) -> None:
-    """Empty what mails, letters and clicks still say of erased subscribers; what was under way may have come in later.
+    """Clear personal data of erased subscribers from deliveries, letters and clicks.
 
-    Run it after each purge of the audience.
+    Run it after each purge of the audience: mails in flight at the time of erasure may have added data since.
     """
     erased = select(Subscriber.id).where(Subscriber.erased_at.is_not(None))
     _blank_letters(session, Letter.subscriber_id.in_(erased), now)
-    told = and_(Delivery.subscriber_id.in_(erased), Delivery.reply.is_not(None))
-    session.execute(update(Delivery).where(told).values(reply=None), execution_options=WITHOUT_SYNC)
-    browsed = and_(Click.subscriber_id.in_(erased), Click.user_agent != "")
-    session.execute(update(Click).where(browsed).values(user_agent=""), execution_options=WITHOUT_SYNC)
+    with_reply = and_(Delivery.subscriber_id.in_(erased), Delivery.reply.is_not(None))
+    session.execute(update(Delivery).where(with_reply).values(reply=None), execution_options=WITHOUT_SYNC)
+    with_user_agent = and_(Click.subscriber_id.in_(erased), Click.user_agent != "")
+    session.execute(
+        update(Click).where(with_user_agent).values(user_agent=""), execution_options=WITHOUT_SYNC
+    )
 
 
 def purge_replies(session: Session, before: datetime, now: datetime, limit: int = CHUNK) -> bool:
-    """Forget what the relay said of the next `limit` readers of issues that ended before then; True: nothing is left.
+    """Delete the replies for the next `limit` readers of issues that ended before `before`; True when none remain.
 
-    What became of each, and the code that says why, stays: no count and no report changes.
+    Outcomes and their reason codes stay, so no count and no report changes.
     """
     frozen = session.scalars(_select_purgeable(before).limit(1).with_for_update(of=FrozenIssue)).one_or_none()
     if frozen is None:
         return True
-    mine = Delivery.issue_id == frozen.issue_id
-    beyond = select(Delivery.subscriber_id).where(mine, Delivery.subscriber_id > frozen.replies_purged_upto)
-    run = beyond.order_by(Delivery.subscriber_id).limit(limit).subquery()
+    of_issue = Delivery.issue_id == frozen.issue_id
+    following = select(Delivery.subscriber_id).where(
+        of_issue, Delivery.subscriber_id > frozen.replies_purged_upto
+    )
+    run = following.order_by(Delivery.subscriber_id).limit(limit).subquery()
     last = session.scalar(select(func.max(run.c.subscriber_id)))
     if last is None:
         frozen.replies_purged_at = now
         return False
-    said = update(Delivery).where(mine, Delivery.reply.is_not(None))
-    said = said.where(Delivery.subscriber_id > frozen.replies_purged_upto, Delivery.subscriber_id <= last)
-    session.execute(said.values(reply=None), execution_options=WITHOUT_SYNC)
+    with_reply = update(Delivery).where(of_issue, Delivery.reply.is_not(None))
+    with_reply = with_reply.where(
+        Delivery.subscriber_id > frozen.replies_purged_upto, Delivery.subscriber_id <= last
+    )
+    session.execute(with_reply.values(reply=None), execution_options=WITHOUT_SYNC)
     frozen.replies_purged_upto = last
     return False
 
 
 def _select_purgeable(before: datetime) -> Select[FrozenIssue]:
-    """The issues whose words are still there and old, the oldest first: the last mail of them is as old."""
+    """Issues with replies to delete, oldest first: all their mails ended before `before`."""
     late = select(Batch.id).where(Batch.issue_id == FrozenIssue.issue_id, Batch.done_at >= before)
     open_ = select(Batch.id).where(Batch.issue_id == FrozenIssue.issue_id, Batch.done_at.is_(None))
     return (
@@ -86,14 +91,14 @@ def _select_purgeable(before: datetime) -> Select[FrozenIssue]:
     )
 
 
-def _blank_letters(session: Session, whose: ColumnElement[bool], now: datetime) -> None:
-    """The rows stay, so that old counts add up; one that has not left yet ends here."""
-    says = or_(Letter.address.is_not(None), Letter.facts != "{}", Letter.reply.is_not(None))
+def _blank_letters(session: Session, condition: ColumnElement[bool], now: datetime) -> None:
+    """Clear letters but keep their rows, so that old counts add up; a letter not yet sent is excluded."""
+    has_content = or_(Letter.address.is_not(None), Letter.facts != "{}", Letter.reply.is_not(None))
     ended = {
         "outcome": func.coalesce(Letter.outcome, "excluded"),
         "ended_at": func.coalesce(Letter.ended_at, now),
     }
     session.execute(
-        update(Letter).where(whose, says).values(address=None, facts="{}", reply=None, **ended),
+        update(Letter).where(condition, has_content).values(address=None, facts="{}", reply=None, **ended),
         execution_options=WITHOUT_SYNC,
     )

@@ -1,4 +1,4 @@
-"""How much was mailed, asked of the ledger: what a day's limit goes by when its store knows nothing."""
+"""Count sent mails in the ledger, for the daily quota when the rate-limit store has no count."""
 
 from datetime import datetime
 
@@ -10,17 +10,17 @@ from digest.editorial.models import Issue
 
 
 def count_sent_since(session: Session, since: datetime) -> int:
-    """How many mails of issues were handed to a relay since then: as far as they ended, or may be under way."""
+    """How many mails of issues were handed to a relay since `since`, including those that may be in flight."""
     recent = select(Issue.id).where(Issue.started_at.is_not(None))
     recent = recent.where(or_(Issue.finished_at.is_(None), Issue.finished_at >= since))
     ended = select(func.count()).where(
         Delivery.issue_id.in_(recent), Delivery.ended_at >= since, Delivery.attempts > 0
     )
-    under_way = (
+    in_flight = (
         select(func.count())
         .select_from(Delivery)
         .join(Batch, Batch.id == Delivery.batch_id)
         .where(Batch.holder.is_not(None), Batch.done_at.is_(None), Delivery.seq < Batch.started_upto)
         .where(Delivery.outcome.is_(None), Delivery.due_at.is_(None))
     )
-    return (session.scalar(ended) or 0) + (session.scalar(under_way) or 0)
+    return (session.scalar(ended) or 0) + (session.scalar(in_flight) or 0)

@@ -1,4 +1,4 @@
-"""Everything that all rooms hold about one person: for their own request (GDPR 15 and 20) and for the desk."""
+"""All data stored about one person, for their own request (GDPR Articles 15 and 20) and for the desk."""
 
 import json
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ MAX_CLICKS: Final = 200
 
 @dataclass(frozen=True)
 class LinkClick:
-    """One reader's visit of one link: how often it was pressed, and whether a person seems to have done it."""
+    """One reader's clicks on one link: how many, and whether they seem to come from a bot."""
 
     issue_id: int
     label: str
@@ -31,14 +31,14 @@ class LinkClick:
 
 
 def export_personal_data(session: Session, address: str) -> dict[str, Any]:
-    """The audience's part, and the mails, letters, clicks and leavings that name the subscriber's number, for JSON.
+    """The subscriber's data with their deliveries, letters, clicks and unsubscribes, for JSON.
 
     Raises NotFound, BadInput.
     """
-    held = export.export_subscriber(session, address)
-    number = held["subscriber"]
+    data = export.export_subscriber(session, address)
+    number = data["subscriber"]
     return {
-        **held,
+        **data,
         "deliveries": _export_deliveries(session, number),
         "letters": _export_letters(session, number),
         "clicks": _export_clicks(session, number),
@@ -47,56 +47,56 @@ def export_personal_data(session: Session, address: str) -> dict[str, Any]:
 
 
 def list_clicks(session: Session, subscriber_id: int, issue_ids: Sequence[int]) -> list[LinkClick]:
-    """The reader's latest clicks in these issues, the latest first."""
+    """The reader's latest clicks in these issues, newest first."""
     columns = (Link.issue_id, Link.label, Link.url, Click.click_count, Click.is_bot, Click.at)
-    found = session.execute(
+    rows = session.execute(
         select(*columns)
         .join(Click, Click.link_id == Link.id)
         .where(Click.subscriber_id == subscriber_id, Link.issue_id.in_(issue_ids))
         .order_by(Click.at.desc(), Click.id.desc())
         .limit(MAX_CLICKS)
     )
-    return [LinkClick(*row) for row in found]
+    return [LinkClick(*row) for row in rows]
 
 
 def list_letters(session: Session, subscriber_id: int) -> Sequence[Letter]:
-    """The single mails to this reader, the latest first; the last fifty."""
+    """The last 50 letters to this reader, newest first."""
     rows = select(Letter).where(Letter.subscriber_id == subscriber_id)
     return session.scalars(rows.order_by(Letter.id.desc()).limit(MAX_LETTERS)).all()
 
 
 def find_unsubscribes(session: Session, subscriber_id: int) -> dict[int, Unsubscribe]:
-    """By which issues this reader left, and why if they said so."""
+    """The issues from which this reader unsubscribed, with the reason if they gave one."""
     rows = select(Unsubscribe).where(Unsubscribe.subscriber_id == subscriber_id)
-    return {one.issue_id: one for one in session.scalars(rows)}
+    return {unsubscribe.issue_id: unsubscribe for unsubscribe in session.scalars(rows)}
 
 
 def _export_deliveries(session: Session, number: int) -> list[dict[str, Any]]:
     columns = (Delivery.outcome, Delivery.reason, Delivery.reply, Delivery.attempts, Delivery.ended_at)
-    found = session.execute(
+    rows = session.execute(
         select(Issue.number, *columns)
         .join(Delivery, Delivery.issue_id == Issue.id)
         .where(Delivery.subscriber_id == number)
         .order_by(Issue.number)
     )
     names = ("issue", "outcome", "reason", "reply", "attempts")
-    return [{**dict(zip(names, row, strict=False)), "at": _iso(row[-1])} for row in found]
+    return [{**dict(zip(names, row, strict=False)), "at": _iso(row[-1])} for row in rows]
 
 
 def _export_letters(session: Session, number: int) -> list[dict[str, Any]]:
-    found = session.execute(
+    rows = session.execute(
         select(Letter.kind, Letter.facts, Letter.outcome, Letter.created_at)
         .where(Letter.subscriber_id == number)
         .order_by(Letter.id)
     )
     return [
         {"kind": kind, "said": json.loads(facts), "outcome": outcome, "at": _iso(at)}
-        for kind, facts, outcome, at in found
+        for kind, facts, outcome, at in rows
     ]
 
 
 def _export_clicks(session: Session, number: int) -> list[dict[str, Any]]:
-    found = session.execute(
+    rows = session.execute(
         select(Link.url, Click.user_agent, Click.click_count, Click.is_bot, Click.at)
         .join(Click, Click.link_id == Link.id)
         .where(Click.subscriber_id == number)
@@ -104,13 +104,13 @@ def _export_clicks(session: Session, number: int) -> list[dict[str, Any]]:
     )
     return [
         {"url": url, "agent": agent, "times": times, "machine": machine, "at": _iso(at)}
-        for url, agent, times, machine, at in found
+        for url, agent, times, machine, at in rows
     ]
 
 
 def _export_unsubscribes(session: Session, number: int) -> list[dict[str, Any]]:
     columns = (Unsubscribe.source, Unsubscribe.reason, Unsubscribe.at, Unsubscribe.undone_at)
-    found = session.execute(
+    rows = session.execute(
         select(Issue.number, *columns)
         .join(Unsubscribe, Unsubscribe.issue_id == Issue.id)
         .where(Unsubscribe.subscriber_id == number)
@@ -118,7 +118,7 @@ def _export_unsubscribes(session: Session, number: int) -> list[dict[str, Any]]:
     )
     return [
         {"issue": issue, "source": source, "reason": why, "at": _iso(at), "undone_at": _iso(undone)}
-        for issue, source, why, at, undone in found
+        for issue, source, why, at, undone in rows
     ]
 
 

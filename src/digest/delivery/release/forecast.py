@@ -1,4 +1,4 @@
-"""What sending an issue would come to if it were frozen now: to how many, to how many not and why, and how long."""
+"""Forecast an issue as if frozen now: how many readers get it, how many do not and why, and how long it takes."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
@@ -16,56 +16,56 @@ from digest.editorial.calendar import local_time, send_sentence
 from digest.editorial.models import Issue
 
 UNLIMITED = Throughput()
-MIN_MEASURED_MAILS = 100  # mails: fewer say nothing of a rate
-MAX_MEASURED_SECONDS = 12 * 3600  # seconds
+MIN_MEASURED_MAILS = 100  # fewer mails say nothing about a rate
+MAX_MEASURED_SECONDS = 12 * 3600
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """How many it would go to, how many not by reason, and how long it takes."""
+    """How many readers would get the issue, how many would not by reason, and how long sending takes."""
 
     issue: Issue
     reachable: int
     excluded: dict[str, int]
     throughput: Throughput
-    measured_rate: float | None  # mails a second of the last issue; None: nothing was measured
+    measured_rate: float | None  # mails a second of the last issue; None: not measured
     now: datetime
-    sent_today: int  # mails of today's warm-up that are gone already
+    sent_today: int  # mails already counted towards today's warm-up
 
     def minutes(self, on: str | None = None, zone: str | None = None) -> float | None:
-        """From the first mail to the last one, at the issue's own hour or at one that is proposed; None: unknown."""
+        """Minutes from the first to the last mail, at the issue's send time or a proposed one; None: unknown."""
         planned = local_time.to_utc(on, zone) if on and zone else self.issue.send_at
         start = max(planned or self.now, self.now) + timedelta(minutes=self.issue.hold_minutes)
         today = start.astimezone(UTC).date() == self.now.astimezone(UTC).date()
-        went = self.sent_today if today else 0
+        already_sent = self.sent_today if today else 0
         end = self.throughput.estimate_end(
-            self.reachable, start, measured_rate=self.measured_rate, already_sent=went
+            self.reachable, start, measured_rate=self.measured_rate, already_sent=already_sent
         )
         return None if end is None else (end - start).total_seconds() / 60
 
     def sentence(self, on: str | None = None, zone: str | None = None) -> str:
-        """What is about to happen, in one line; `on` and `zone` are a time that is only proposed."""
-        out, minutes = sum(self.excluded.values()), self.minutes(on, zone)
+        """The forecast in one sentence; `on` and `zone` are a proposed time."""
+        excluded, minutes = sum(self.excluded.values()), self.minutes(on, zone)
         return send_sentence.describe_send(
-            self.issue, readers=self.reachable, excluded=out, minutes=minutes, local_time=on, zone=zone
+            self.issue, readers=self.reachable, excluded=excluded, minutes=minutes, local_time=on, zone=zone
         )
 
 
 def build_forecast(
     session: Session, issue: Issue, *, base_url: str, throughput: Throughput = UNLIMITED, now: datetime
 ) -> Forecast:
-    """Count by the rules of the freeze, topics too; `allowed` is what the operator's limits let through."""
+    """Count readers by the rules of the freeze, topics included; `throughput` is what the operator's limits allow."""
     blocks = [block.topics for block in editions.build_edition(session, issue, base_url).blocks]
     since = unsubscribed_since(session, issue, now)
-    found = eligibility.count(session, issue.publication_id, now, since, blocks)
+    audience = eligibility.count(session, issue.publication_id, now, since, blocks)
     measured = _measured_rate(session, issue.publication_id)
     midnight = datetime.combine(now.astimezone(UTC).date(), time(), UTC)
-    went = sent_count.count_sent_since(session, midnight) if throughput.warm_up else 0
-    return Forecast(issue, found.reachable, found.excluded, throughput, measured, now, went)
+    sent_today = sent_count.count_sent_since(session, midnight) if throughput.warm_up else 0
+    return Forecast(issue, audience.reachable, audience.excluded, throughput, measured, now, sent_today)
 
 
 def unsubscribed_since(session: Session, issue: Issue, before: datetime) -> datetime | None:
-    """When the publication's last issue before `before` was frozen: who left earlier is of no interest to this one."""
+    """When the publication's last issue before `before` was frozen; earlier unsubscribes are not reported again."""
     earlier = (
         select(func.max(FrozenIssue.frozen_at))
         .join(Issue, Issue.id == FrozenIssue.issue_id)
@@ -76,9 +76,9 @@ def unsubscribed_since(session: Session, issue: Issue, before: datetime) -> date
 
 
 def _measured_rate(session: Session, publication_id: int) -> float | None:
-    """Mails a second of the last issue that was sent to its end, as far as it says anything.
+    """Mails a second of the last issue that was sent; None when that says nothing.
 
-    One that took longer than half a day was waiting for something: a person, the relay, a new day's warm-up.
+    An issue that took more than half a day was held up by something: a person, the relay, or the warm-up.
     """
     last = issues.find_latest_sent(session, publication_id)
     if last is None or last.started_at is None or last.finished_at is None:

@@ -1,4 +1,4 @@
-"""Freezing an issue: what it says, then to whom. Nothing is sent before both are written down and counted."""
+"""Freeze an issue: first its content, then its audience. Nothing is sent until both are stored and verified."""
 
 import hashlib
 from datetime import datetime, timedelta
@@ -32,24 +32,24 @@ def freeze(
     by: str = "clock",
     user_id: int | None = None,
 ) -> None:
-    """Fix what a scheduled issue says, and bring it into `sending`; its mails leave when its hold is over.
+    """Freeze the content of a scheduled issue and start sending; its mails leave when its hold is over.
 
-    Raises NotAllowed when it is not scheduled (any more) or a check blocks it, for it may have been edited since it was
-    put on the calendar; BadInput when it cannot be pressed.
+    Raises NotAllowed when it is not scheduled (any more) or a check blocks it, since it may have been edited after it
+    was scheduled; BadInput when it cannot be compiled.
     """
     transitions.change_state(session, issue, State.SENDING, now=now, actor=by, user_id=user_id)
     issue.release_at = now + timedelta(minutes=issue.hold_minutes)
     issues.require_sendable(issue)
     edition = editions.build_edition(session, issue, base_url)
-    pressed = compile_issue(edition, dated=issue.release_at)
-    run_checks(session, issue, base_url=base_url, compiled=pressed).require_no_blockers(issue)
-    stored = pressed.to_bytes()
+    compiled = compile_issue(edition, dated=issue.release_at)
+    run_checks(session, issue, base_url=base_url, compiled=compiled).require_no_blockers(issue)
+    stored = compiled.to_bytes()
     frozen = FrozenIssue(
         issue_id=issue.id,
         edition=to_json(edition),
         compiled=stored,
         sha256=hashlib.sha256(stored).hexdigest(),
-        template_version=pressed.template_version,
+        template_version=compiled.template_version,
         key_id=signer.newest_key_id,
         frozen_at=now,
     )
@@ -57,65 +57,65 @@ def freeze(
     session.flush()
     MessageFactory.load(session, issue.id, signer).check_line_endings()
     links.store(
-        session, issue.id, [(link.number, link.pick_id, link.url, link.label) for link in pressed.links]
+        session, issue.id, [(link.number, link.pick_id, link.url, link.label) for link in compiled.links]
     )
 
 
 def write_next_audience(
     session: Session, issue_id: int, now: datetime, limit: int = batches.CHUNK_SIZE
 ) -> bool:
-    """Write the next readers of the audience down; True when all are, and the count is right.
+    """Write deliveries for the next readers; True when all are written and the count is right.
 
-    Goes through `limit` subscriptions, whoever they belong to. May be called again after any crash and by two at
-    once: it goes on behind the last reader that was committed.
+    Reads `limit` subscriptions of any publication. Safe to call concurrently and after a crash: it continues after the
+    last reader that was committed.
     """
-    mine = select(FrozenIssue).where(FrozenIssue.issue_id == issue_id).options(defer(FrozenIssue.compiled))
-    frozen = session.scalars(mine.with_for_update()).one_or_none()
-    if frozen is None or frozen.audience_done_at is not None:  # taken back in its hold, or all there
+    locked = select(FrozenIssue).where(FrozenIssue.issue_id == issue_id).options(defer(FrozenIssue.compiled))
+    frozen = session.scalars(locked.with_for_update()).one_or_none()
+    if frozen is None or frozen.audience_done_at is not None:  # recalled, or complete
         return True
     issue = session.get_one(Issue, issue_id, populate_existing=True)
     if issue.state not in {State.SENDING, State.PAUSED}:
         return True
-    last, most = _next_range(session, frozen.audience_upto, limit)
+    last, count = _next_range(session, frozen.audience_upto, limit)
     if last is None:
         return _verify_audience(session, frozen, now)
-    frozen.planned += _write_deliveries(session, issue, frozen, last=last, most=most, now=now)
+    frozen.planned += _write_deliveries(session, issue, frozen, last=last, max_mails=count, now=now)
     frozen.audience_upto = last
     return False
 
 
 def list_unfinished(session: Session) -> list[int]:
-    """The issues on their way out whose audience is not all written down; one that is paused waits."""
-    open_ = select(FrozenIssue.issue_id).join(Issue, Issue.id == FrozenIssue.issue_id)
-    going = open_.where(FrozenIssue.audience_done_at.is_(None), Issue.state == State.SENDING)
-    return list(session.scalars(going.order_by(FrozenIssue.frozen_at, FrozenIssue.issue_id)))
+    """The issues being sent whose audience is not complete. Paused ones are left out."""
+    sending = select(FrozenIssue.issue_id).join(Issue, Issue.id == FrozenIssue.issue_id)
+    incomplete = sending.where(FrozenIssue.audience_done_at.is_(None), Issue.state == State.SENDING)
+    return list(session.scalars(incomplete.order_by(FrozenIssue.frozen_at, FrozenIssue.issue_id)))
 
 
 def _next_range(session: Session, upto: int, limit: int) -> tuple[int | None, int]:
-    """The last of the next `limit` subscriptions behind subscriber `upto`, and how many there are."""
+    """The last subscriber id and the count of the next `limit` subscriptions after subscriber `upto`."""
     ids = select(Subscription.subscriber_id).where(Subscription.subscriber_id > upto)
     run = ids.order_by(Subscription.subscriber_id).limit(limit).subquery()
-    last, most = session.execute(select(func.max(run.c.subscriber_id), func.count()).select_from(run)).one()
-    return last, most
+    last, count = session.execute(select(func.max(run.c.subscriber_id), func.count()).select_from(run)).one()
+    return last, count
 
 
 def _write_deliveries(
-    session: Session, issue: Issue, frozen: FrozenIssue, *, last: int, most: int, now: datetime
+    session: Session, issue: Issue, frozen: FrozenIssue, *, last: int, max_mails: int, now: datetime
 ) -> int:
-    """A row per reader up to `last`: those to be mailed in batches, the others with their outcome; gives how many."""
-    ids = batches.create_batches(session, issue.id, most, now)
-    seats = _numbered_readers(session, issue, frozen, last)
-    free = seats.c.reason.is_(None)
+    """Write a row per reader up to `last`, in a batch or excluded with a reason; returns how many."""
+    ids = batches.create_batches(session, issue.id, max_mails, now)
+    readers = _numbered_readers(session, issue, frozen, last)
+    is_mailable = readers.c.reason.is_(None)
     values = {
         Delivery.issue_id: literal(issue.id),
-        Delivery.subscriber_id: seats.c.subscriber_id,
-        Delivery.batch_id: batches.batch_expression(ids, seats.c.seat),
-        Delivery.seq: seats.c.seat % batches.BATCH_SIZE,
-        Delivery.variant: seats.c.variant,
-        Delivery.outcome: case((free, None), else_=Outcome.EXCLUDED.value),
-        Delivery.reason: seats.c.reason,
+        Delivery.subscriber_id: readers.c.subscriber_id,
+        Delivery.batch_id: batches.batch_expression(ids, readers.c.position),
+        Delivery.seq: readers.c.position % batches.BATCH_SIZE,
+        Delivery.variant: readers.c.variant,
+        Delivery.outcome: case((is_mailable, None), else_=Outcome.EXCLUDED.value),
+        Delivery.reason: readers.c.reason,
         Delivery.attempts: literal(0),
-        Delivery.ended_at: case((free, None), else_=literal(now, Delivery.ended_at.type)),
+        Delivery.ended_at: case((is_mailable, None), else_=literal(now, Delivery.ended_at.type)),
     }
     written = session.execute(
         insert(Delivery).from_select(list(values), select(*values.values()), include_defaults=False),
@@ -126,28 +126,33 @@ def _write_deliveries(
 
 
 def _numbered_readers(session: Session, issue: Issue, frozen: FrozenIssue, last: int) -> Subquery:
-    """The readers up to `last` (subscriber_id, reason, variant) with a seat, from 0, for each who is to be mailed."""
+    """The readers up to `last` (subscriber_id, reason, variant), with a position from 0 for each one to be mailed."""
     run = (frozen.audience_upto, last)
     since = unsubscribed_since(session, issue, frozen.frozen_at)
     readers = eligibility.audience(issue.publication_id, frozen.frozen_at, since, run)
-    chose = topics.has_any_choices(session, issue.publication_id)
+    has_choices = topics.has_any_choices(session, issue.publication_id)
     rows = (
         _with_variants(readers, frozen, issue.publication_id, run)
-        if chose
+        if has_choices
         else readers.add_columns(cast(null(), BigInteger).label("variant"))
     ).subquery("readers")
-    free = rows.c.reason.is_(None)
-    # Who gets the same blocks stands together, so that the sender has few of the many kinds in hand at a time.
-    order = (rows.c.variant, rows.c.subscriber_id) if chose else (rows.c.subscriber_id,)
-    seat = func.count().filter(free).over(order_by=order, rows=(None, 0)) - 1
-    columns = (rows.c.subscriber_id, rows.c.reason, rows.c.variant, case((free, seat)).label("seat"))
-    return select(*columns).subquery("seats")
+    is_mailable = rows.c.reason.is_(None)
+    # Readers of the same variant go together, so that the sender needs few message templates at a time.
+    order = (rows.c.variant, rows.c.subscriber_id) if has_choices else (rows.c.subscriber_id,)
+    position = func.count().filter(is_mailable).over(order_by=order, rows=(None, 0)) - 1
+    columns = (
+        rows.c.subscriber_id,
+        rows.c.reason,
+        rows.c.variant,
+        case((is_mailable, position)).label("position"),
+    )
+    return select(*columns).subquery("numbered_readers")
 
 
 def _with_variants(
     readers: Select[int, str | None], frozen: FrozenIssue, publication_id: int, run: tuple[int, int]
 ) -> Select[int, str | None, int | None]:
-    """The readers of a run with the blocks that each wants, by the topics they chose."""
+    """The readers of a range of subscribers, with each one's variant by the topics they chose."""
     blocks = [block.topics for block in from_json(frozen.edition).blocks]
     chosen = TopicChoice.subscriber_id
     wanted = topics.variant_query(publication_id, blocks).where(chosen > run[0], chosen <= run[1])
@@ -155,21 +160,21 @@ def _with_variants(
 
 
 def _verify_audience(session: Session, frozen: FrozenIssue, now: datetime) -> bool:
-    """Count anew what was written, batch by batch and row by row, before anything may be sent."""
-    of_issue, open_here = Delivery.issue_id == frozen.issue_id, Delivery.outcome.is_(None)
-    loose_here = open_here & Delivery.batch_id.is_(None)
-    sums = (func.count(), func.count().filter(open_here), func.count().filter(loose_here))
-    rows, open_, loose = session.execute(select(*sums).where(of_issue)).one()
-    if loose:
+    """Recount the rows and the batches before anything may be sent; False while some rows had no batch."""
+    of_issue, is_open = Delivery.issue_id == frozen.issue_id, Delivery.outcome.is_(None)
+    is_unassigned = is_open & Delivery.batch_id.is_(None)
+    sums = (func.count(), func.count().filter(is_open), func.count().filter(is_unassigned))
+    rows, open_, unassigned = session.execute(select(*sums).where(of_issue)).one()
+    if unassigned:
         batches.batch_unassigned(session, frozen.issue_id, now)
         return False
-    room = session.scalar(
+    batched = session.scalar(
         select(func.coalesce(func.sum(Batch.size), 0)).where(Batch.issue_id == frozen.issue_id)
     )
-    if rows != frozen.planned or open_ != room:
+    if rows != frozen.planned or open_ != batched:
         raise DigestError(
             f"the audience of issue row {frozen.issue_id} does not add up: {frozen.planned} planned, {rows} written, "
-            f"{open_} to be mailed, {room} in batches; nothing was sent"
+            f"{open_} to be mailed, {batched} in batches; nothing was sent"
         )
     canary.create_canary(session, frozen, open_, now)
     frozen.audience_done_at = now

@@ -1,4 +1,4 @@
-"""Why an issue that is on its way stands still just now, in words for whoever watches it."""
+"""Explain to people why an issue being sent makes no progress right now."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -11,17 +11,17 @@ from digest.editorial.models import Issue, State, Transition, User
 
 
 class HoldReason(NamedTuple):
-    """What keeps it, and until when; no time where a person or something unforeseen ends it."""
+    """Why an issue waits, and until when; no time when a person or an event has to end it."""
 
     reason: str
     until: datetime | None = None
 
 
 def find_hold_reason(session: Session, issue: Issue, now: datetime) -> HoldReason | None:
-    """What keeps all of an issue that goes out or is paused; None when nothing does.
+    """What holds back all of an issue that is being sent or is paused; None when nothing does.
 
-    A person's pause, the count of its audience, its hold, the relay or a warm-up, its canary, or receivers who put
-    all that remain off.
+    A pause, its hold, the count of its audience, the relay or a warm-up, its canary, or receivers that deferred all
+    remaining mails.
     """
     if issue.state == State.PAUSED:
         return HoldReason(_pause_reason(session, issue))
@@ -33,14 +33,16 @@ def find_hold_reason(session: Session, issue: Issue, now: datetime) -> HoldReaso
 
 def _sending_hold_reason(issue: Issue, frozen: FrozenIssue, now: datetime) -> HoldReason | None:
     if issue.release_at is not None and issue.release_at > now:
-        return HoldReason("on hold: no mail has left, and it can still be cancelled", issue.release_at)
+        return HoldReason(
+            "in its cancel window: no email has been sent, and it can still be cancelled", issue.release_at
+        )
     if frozen.audience_done_at is None:
-        return HoldReason("its audience is being counted: nothing leaves before everybody has a row")
+        return HoldReason("its audience is being counted: sending starts when the count is complete")
     if frozen.backoff_until is not None and frozen.backoff_until > now:
-        return HoldReason(frozen.backoff_reason or "the relay says later", frozen.backoff_until)
+        return HoldReason(frozen.backoff_reason or "the mail server asked us to wait", frozen.backoff_until)
     if frozen.canary_size and frozen.canary_passed_at is None:
         return HoldReason(
-            f"for its canary: the first {frozen.canary_size:,} mails have to be answered, then the rest goes"
+            f"waiting for its canary: the rest is sent once the first {frozen.canary_size:,} emails are answered"
         )
     return None
 
@@ -54,12 +56,12 @@ def _pause_reason(session: Session, issue: Issue) -> str:
         .limit(1)
     )
     by, user = session.execute(last).one_or_none() or ("", None)
-    whom = f"paused by {user or f'the {by}'}" if user or by else "paused"
-    return f"{whom}: {issue.pause_reason}" if issue.pause_reason else f"{whom}, until somebody resumes it"
+    paused = f"paused by {user or f'the {by}'}" if user or by else "paused"
+    return f"{paused}: {issue.pause_reason}" if issue.pause_reason else f"{paused}, until someone resumes it"
 
 
 def _all_deferred(session: Session, issue_id: int, now: datetime) -> HoldReason | None:
-    """No batch is open and the next try is still to come: all who remain were told "later"."""
+    """The reason when no batch is open and all remaining mails were deferred to a later time; else None."""
     batch = select(Batch.id).where(Batch.issue_id == issue_id, Batch.done_at.is_(None)).limit(1)
     if session.scalar(batch) is not None:
         return None
@@ -69,4 +71,4 @@ def _all_deferred(session: Session, issue_id: int, now: datetime) -> HoldReason 
     next_try = session.scalar(waiting)
     if next_try is None or next_try <= now:
         return None
-    return HoldReason("the receivers of all that remain said later; the next of them is tried then", next_try)
+    return HoldReason("all remaining emails were deferred by their recipients' mail servers", next_try)

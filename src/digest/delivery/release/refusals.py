@@ -1,4 +1,4 @@
-"""Too many readers refused: no bad address but a bad list, or a relay that turned. The issue stops for a person."""
+"""Pause an issue when too many mails are refused: the list is bad or the relay has blocked us, so a person decides."""
 
 import logging
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed
 
 LOG = logging.getLogger(__name__)
-MIN_ANSWERS = 1000  # mails that ended, at least: fewer say nothing
-MAX_REFUSED_SHARE = 0.10  # of them refused
+MIN_ANSWERS = 1000  # fewer mails that ended say nothing
+MAX_REFUSED_SHARE = 0.10  # of those answers
 _MAX_BATCHES = 64
-# Waiting in vain says something of a receiver and nothing of our list.
+# Giving up after retries says something about the receiver and nothing about our list.
 _IS_REFUSED = (Delivery.outcome == Outcome.FAILED.value) & ~func.coalesce(Delivery.reason, "").startswith(
     "gave up"
 )
@@ -27,7 +27,7 @@ _IS_REFUSED = (Delivery.outcome == Outcome.FAILED.value) & ~func.coalesce(Delive
 
 @dataclass(frozen=True)
 class RefusalCounts:
-    """Of so many mails that the relay answered, so many recipients were refused."""
+    """How many mails the relay answered, and how many of them it refused."""
 
     answered: int
     refused: int
@@ -38,19 +38,19 @@ class RefusalCounts:
 
 
 def pause_refused_issues(session: Session, now: datetime) -> list[int]:
-    """Stop every issue of whose latest 1,000 or so mails more than a tenth were refused; gives those issues' rows.
+    """Pause every issue of whose latest 1,000 or so mails more than 10% were refused; returns the ids of those issues.
 
-    Reads a few thousand rows by their index, however large the audience is. What ended before a person resumed the
-    issue is not held against it again.
+    Reads a few thousand rows by index, however large the audience is. Refusals from before a person resumed the issue
+    do not count again.
     """
-    going = (
+    sending = (
         select(FrozenIssue.issue_id, FrozenIssue.refusals_counted_from)
         .join(Issue, Issue.id == FrozenIssue.issue_id)
         .where(Issue.state == State.SENDING, FrozenIssue.audience_done_at.is_not(None))
     )
     return [
         issue_id
-        for issue_id, since in session.execute(going).all()
+        for issue_id, since in session.execute(sending).all()
         if _pause_if_refused(session, issue_id, since, now)
     ]
 
@@ -58,7 +58,7 @@ def pause_refused_issues(session: Session, now: datetime) -> list[int]:
 def count_refusals(
     session: Session, batch_ids: Sequence[int], since: datetime | None = None
 ) -> RefusalCounts:
-    """Count the answers in these batches, those after `since` alone when it is given."""
+    """Count the answers in these batches, only those after `since` when it is given."""
     ended = Delivery.outcome.in_((Outcome.ACCEPTED.value, Outcome.FAILED.value))
     rows = select(func.count(), func.count().filter(_IS_REFUSED)).where(
         Delivery.batch_id.in_(batch_ids), ended
@@ -70,14 +70,14 @@ def count_refusals(
 
 
 def most_common_reply(session: Session, batch_ids: Sequence[int]) -> str:
-    """What the relay said most often when it refused readers of these batches, without their addresses."""
+    """The relay's most common refusal in these batches, with addresses masked."""
     rows = select(Delivery.reply).where(Delivery.batch_id.in_(batch_ids), _IS_REFUSED)
     most = rows.group_by(Delivery.reply).order_by(func.count().desc(), Delivery.reply).limit(1)
     return mask_addresses(session.scalar(most) or "")
 
 
 def pause_and_notify(session: Session, issue_id: int, why: str, now: datetime) -> bool:
-    """Pause a going issue and tell the editors why; False when somebody else stopped it first."""
+    """Pause an issue being sent and tell its editors why; False when somebody else stopped it first."""
     issue = session.get_one(Issue, issue_id, populate_existing=True)
     if issue.state != State.SENDING:
         return False
@@ -90,7 +90,7 @@ def pause_and_notify(session: Session, issue_id: int, why: str, now: datetime) -
 
 
 def pause_unsendable(session: Session, issue_id: int, was: State, why: str, now: datetime) -> None:
-    """Pause an issue that cannot be frozen (`was` scheduled) or counted (`was` sending), and tell whom it concerns."""
+    """Pause an issue that cannot be frozen (`was` scheduled) or counted (`was` sending), and notify people."""
     issue = session.get_one(Issue, issue_id, populate_existing=True)
     if issue.state != was:  # another clock or a person was faster
         return
@@ -98,33 +98,33 @@ def pause_unsendable(session: Session, issue_id: int, was: State, why: str, now:
         transitions.change_state(session, issue, State.PAUSED, now=now, actor="clock", reason=why)
     except NotAllowed:
         return
-    tell = notices.notify_not_sent if was == State.SCHEDULED else notices.notify_audience_error
-    tell(session, issue, now)
+    notify = notices.notify_not_sent if was == State.SCHEDULED else notices.notify_audience_error
+    notify(session, issue, now)
 
 
 def _pause_if_refused(session: Session, issue_id: int, since: datetime | None, now: datetime) -> bool:
     batch_ids = _latest_batches(session, issue_id)
-    found = count_refusals(session, batch_ids, since)
-    if found.answered < MIN_ANSWERS or not found.exceeds(MAX_REFUSED_SHARE):
+    counts = count_refusals(session, batch_ids, since)
+    if counts.answered < MIN_ANSWERS or not counts.exceeds(MAX_REFUSED_SHARE):
         return False
-    said = most_common_reply(session, batch_ids)
-    why = f"{found.refused:,} of the last {found.answered:,} mails were refused: {said}; look, then resume"
-    halted = pause_and_notify(session, issue_id, why, now)
-    if halted:
-        LOG.warning("issue stopped by refusals", extra={"issue": issue_id, **vars(found)})
-    return halted
+    reply = most_common_reply(session, batch_ids)
+    why = f"{counts.refused:,} of the last {counts.answered:,} emails were refused: {reply}; review, then resume"
+    paused = pause_and_notify(session, issue_id, why, now)
+    if paused:
+        LOG.warning("issue paused by refusals", extra={"issue": issue_id, **vars(counts)})
+    return paused
 
 
 def _latest_batches(session: Session, issue_id: int) -> list[int]:
-    """The batches under way and the last ones that ended, until they hold twice the window."""
-    begun = select(Batch.id, Batch.started_upto).where(Batch.issue_id == issue_id, Batch.started_upto > 0)
+    """The batches in progress and the latest finished ones, up to twice MIN_ANSWERS mails."""
+    started = select(Batch.id, Batch.started_upto).where(Batch.issue_id == issue_id, Batch.started_upto > 0)
     rows = session.execute(
-        begun.order_by(Batch.done_at.is_not(None), Batch.done_at.desc()).limit(_MAX_BATCHES)
+        started.order_by(Batch.done_at.is_not(None), Batch.done_at.desc()).limit(_MAX_BATCHES)
     )
-    taken, total = [], 0
-    for batch_id, started in rows:
+    batch_ids, total = [], 0
+    for batch_id, mails in rows:
         if total >= 2 * MIN_ANSWERS:
             break
-        taken.append(batch_id)
-        total += started
-    return taken
+        batch_ids.append(batch_id)
+        total += mails
+    return batch_ids

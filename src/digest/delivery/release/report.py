@@ -1,4 +1,4 @@
-"""The report of an issue, under the fixed names that tools outside depend on."""
+"""The report of an issue. Its field names are fixed, because external tools depend on them."""
 
 from datetime import UTC, datetime
 
@@ -14,17 +14,17 @@ from digest.editorial.models import Issue
 def build_report(session: Session, issue_id: int, now: datetime) -> dict[str, object]:
     """The issue's number, state, counts and times (ISO 8601, UTC), as of `now`, for JSON. Raises NotFound."""
     issue = issues.get_by_id(session, issue_id)
-    found = count_outcomes(session, issue_id)
+    counts = count_outcomes(session, issue_id)
     return {
         "issue": issue.number,
         "status": str(issue.state),
-        "planned": found.planned,
-        "accepted": found.accepted,
-        "excluded": found.excluded,
-        "failed": found.failed,
-        "unknown": found.unknown,
-        "remaining": found.remaining,
-        "reasons": {outcome: dict(reasons) for outcome, reasons in found.reasons.items()},
+        "planned": counts.planned,
+        "accepted": counts.accepted,
+        "excluded": counts.excluded,
+        "failed": counts.failed,
+        "unknown": counts.unknown,
+        "remaining": counts.remaining,
+        "reasons": {outcome: dict(reasons) for outcome, reasons in counts.reasons.items()},
         "pause_reason": issue.pause_reason,
         **_hold_fields(session, issue, now),
         "canary": _canary_fields(session, issue_id),
@@ -35,16 +35,16 @@ def build_report(session: Session, issue_id: int, now: datetime) -> dict[str, ob
 
 
 def _hold_fields(session: Session, issue: Issue, now: datetime) -> dict[str, object]:
-    """Until when all of an issue waits, and why; two times nothing when it does not."""
-    found = find_hold_reason(session, issue, now)
-    return {"waits_until": _iso(found.until) if found else None, "waits_why": found.reason if found else None}
+    """Until when all of an issue waits, and why; both None when it does not wait."""
+    hold = find_hold_reason(session, issue, now)
+    return {"waits_until": _iso(hold.until) if hold else None, "waits_why": hold.reason if hold else None}
 
 
 def _canary_fields(session: Session, issue_id: int) -> dict[str, object] | None:
-    found = canary.find_canary(session, issue_id)
-    if found is None:
+    status = canary.find_canary(session, issue_id)
+    if status is None:
         return None
-    return {**vars(found), "judged_at": _iso(found.judged_at), "passed_at": _iso(found.passed_at)}
+    return {**vars(status), "judged_at": _iso(status.judged_at), "passed_at": _iso(status.passed_at)}
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -1,4 +1,4 @@
-"""An issue that should move and does not: its owners are told, once until it moves again."""
+"""Notify owners of a stalled issue, once until it moves again."""
 
 import logging
 from datetime import datetime, timedelta
@@ -17,19 +17,21 @@ STALLED_AFTER = timedelta(minutes=10)
 
 
 def notify_stalled(session: Session, now: datetime) -> list[int]:
-    """Look at every issue that is being sent; gives the rows of those whose owners were told just now.
+    """Check every issue being sent; returns the ids of those whose owners were notified just now.
 
-    It stalls when mails are due, nothing keeps them back (a hold, a wait that the relay asked for), and nothing has
-    ended for ten minutes: no worker runs, or none gets through.
+    An issue is stalled when mails are due, nothing holds them back (such as its hold or a wait that the relay asked
+    for), and no delivery has ended for ten minutes: no worker is running, or none gets through.
     """
-    going = select(FrozenIssue).join(Issue, Issue.id == FrozenIssue.issue_id)
-    going = (
-        going.where(Issue.state == State.SENDING)
+    sending = select(FrozenIssue).join(Issue, Issue.id == FrozenIssue.issue_id)
+    sending = (
+        sending.where(Issue.state == State.SENDING)
         .options(*FrozenIssue.without_content())
         .with_for_update(of=FrozenIssue)
     )
     return [
-        frozen.issue_id for frozen in session.scalars(going).all() if _notify_if_stalled(session, frozen, now)
+        frozen.issue_id
+        for frozen in session.scalars(sending).all()
+        if _notify_if_stalled(session, frozen, now)
     ]
 
 
@@ -45,16 +47,16 @@ def _notify_if_stalled(session: Session, frozen: FrozenIssue, now: datetime) -> 
     if frozen.stall_notified_at is not None or now - frozen.unchanged_since < STALLED_AFTER:
         return False
     frozen.stall_notified_at = now
-    LOG.warning("issue stalls", extra={"issue": frozen.issue_id, "remaining": remaining})
+    LOG.warning("issue stalled", extra={"issue": frozen.issue_id, "remaining": remaining})
     notices.notify_stalled(session, session.get_one(Issue, frozen.issue_id), remaining, now)
     return True
 
 
 def _is_due(session: Session, frozen: FrozenIssue, now: datetime) -> bool:
-    """Whether a batch is in somebody's hand, or could be."""
+    """Whether a batch is claimed, or could be claimed now."""
     if frozen.backoff_until is not None and frozen.backoff_until > now:
         return False
-    waits = (
+    due = (
         select(Batch.id)
         .join(Issue, Issue.id == Batch.issue_id)
         .join(FrozenIssue, FrozenIssue.issue_id == Batch.issue_id)
@@ -62,4 +64,4 @@ def _is_due(session: Session, frozen: FrozenIssue, now: datetime) -> bool:
         .where(Issue.release_at <= now, FrozenIssue.audience_done_at.is_not(None))
         .where(or_(Batch.holder.is_not(None), canary.is_released()))
     )
-    return session.scalar(waits.limit(1)) is not None
+    return session.scalar(due.limit(1)) is not None
