@@ -1,4 +1,4 @@
-"""How fast, in words that an operator writes: `50/s`, `gmail.com=20/s`, `500@2026-11-22 x1.5`."""
+"""Parse rates as an operator writes them: `50/s`, `gmail.com=20/s`, `500@2026-11-22 x1.5`."""
 
 import re
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ class WarmUp(NamedTuple):
 
 
 def parse_rate(words: str) -> float:
-    """`50/s`, `600/m` or `20000/h` in pieces a second. Raises ValueError."""
+    """`50/s`, `600/m` or `20000/h` as mails a second. Raises ValueError."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*/\s*([smh])[a-z]*", words.strip().lower())
     if not match or float(match[1]) <= 0:
         raise ValueError("is not a rate; write 50/s, 600/m or 20000/h")
@@ -32,9 +32,9 @@ def parse_rate(words: str) -> float:
 
 
 def parse_domain_rates(words: str) -> Mapping[str, float]:
-    """`gmail.com=20/s, yahoo.com=5/s` as a rate per domain, in pieces a second. Raises ValueError."""
+    """`gmail.com=20/s, yahoo.com=5/s` as a rate per domain, in mails a second. Raises ValueError."""
     rates: dict[str, float] = {}
-    for pair in filter(None, (one.strip() for one in words.split(","))):
+    for pair in filter(None, (part.strip() for part in words.split(","))):
         domain, found, each = pair.partition("=")
         domain = domain.strip().lower()
         if not found or not _DOMAIN.fullmatch(domain):

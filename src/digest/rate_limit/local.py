@@ -1,4 +1,4 @@
-"""What one process decides by itself: while the store is away, or where there is none."""
+"""Rate limiting within one process, while the shared store is unreachable or not configured."""
 
 import threading
 import time
@@ -6,23 +6,27 @@ from collections.abc import Callable, Mapping
 
 from digest.rates import WarmUp
 
-FLOOR, CEILING, FIRST = 1.0, 1000.0, 20.0  # a second: the slowest, what is free again, the first slow-down
-DOUBLES = 60.0  # seconds without a complaint after which what was slowed goes twice as fast
-DEAF = 2.0  # seconds after a slow-down in which more complaints are about the same haste
+FLOOR, CEILING, FIRST = (
+    1.0,
+    1000.0,
+    20.0,
+)  # mails a second: the minimum, the rate that counts as unthrottled, the first throttled rate
+DOUBLES = 60.0  # seconds without a complaint after which a throttled rate doubles
+DEAF = 2.0  # seconds after throttling in which further complaints are ignored
 LONGEST_OUT = 3600.0  # seconds
 DAY = 86400
 
 
 class LocalRateLimiter:
-    """The same questions as to the store. `ahead` moves its clock by so many seconds."""
+    """The same operations as the shared store. `clock_offset` shifts its clock, in seconds."""
 
     def __init__(self, clock_offset: float = 0.0) -> None:
         self.clock_offset = clock_offset
         self._lock = threading.RLock()
-        self._due: dict[str, float] = {}  # bucket or line -> the moment of its next piece
-        self._throttled: dict[str, tuple[float, float]] = {}  # name -> rate, and at which moment it was that
-        self._backoffs: dict[str, tuple[float, int]] = {}  # name -> until which moment, how often
-        self._quotas: dict[str, tuple[int, int, int]] = {}  # name -> day, pieces told of, pieces counted here
+        self._due: dict[str, float] = {}  # bucket or line -> when its next permit is due
+        self._throttled: dict[str, tuple[float, float]] = {}  # name -> rate, and when it was set
+        self._backoffs: dict[str, tuple[float, int]] = {}  # name -> end of the backoff, how many in a row
+        self._quotas: dict[str, tuple[int, int, int]] = {}  # name -> day, count from elsewhere, count here
 
     def acquire(self, name: str, rate: float, wanted: int, window: float) -> tuple[int, float]:
         with self._lock:
@@ -53,11 +57,11 @@ class LocalRateLimiter:
             return self._recovered_rate(name)[0]
 
     def set_rate(self, name: str, rate: float) -> None:
-        """`name` goes at `rate` as of now, as the store says."""
+        """Set the current rate of `name`, as the store reports it."""
         self._throttled[name] = rate, self._monotonic()
 
     def set_rates(self, rates: Mapping[str, float]) -> None:
-        """These are slowed and no others."""
+        """Replace all throttled rates."""
         moment = self._monotonic()
         self._throttled = {name: (rate, moment) for name, rate in rates.items()}
 
@@ -83,12 +87,12 @@ class LocalRateLimiter:
         return number, (day + 1) * DAY - now
 
     def unreported(self, name: str) -> int:
-        """What was counted here today and the store does not know."""
+        """How many permits were taken here today that the store has not counted."""
         day, _, own = self._quotas.get(name, (-1, 0, 0))
         return own if day == int(self.now() // DAY) else 0
 
     def mark_reported(self, name: str) -> None:
-        """The store knows."""
+        """Note that the store has counted them."""
         self._quotas.pop(name, None)
 
     def back_off(self, name: str, first: float) -> float:
@@ -121,7 +125,7 @@ class LocalRateLimiter:
 
 
 def daily_limit(limit: WarmUp, day: int) -> int:
-    """How many pieces a day (counted since 1970) may have."""
+    """How many mails may be sent on a day, counted since 1970."""
     days = max(0, day - limit.start_day)
     try:
         return int(min(limit.first * limit.growth**days, 1e9))

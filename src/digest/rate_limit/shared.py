@@ -1,7 +1,7 @@
-"""How fast, agreed among all processes through Redis or Valkey: rates, slow-downs that pass, days' counts, time-outs.
+"""Rate limits, throttling, daily quotas and backoffs that all processes share through Redis or Valkey.
 
-While the store is away each process goes on at once, alone, with a share that is smaller than what it had, never
-larger; it asks again every second, and comes back by itself.
+While the store is unreachable, each process continues at once with a share that is smaller than what it had, never
+larger. It retries the store every second and recovers by itself.
 """
 
 import logging
@@ -23,21 +23,21 @@ STORE_TIMEOUT_SECONDS = 0.25  # seconds that the store may take to answer
 STORE_RETRY_SECONDS = (
     1.0  # seconds between two questions to a store that is away, and between two about what is slowed
 )
-ASSUMED_PROCESSES = 4  # while nobody can count the processes: so many are supposed, or twice those last seen
+ASSUMED_PROCESSES = 4  # assumed while processes cannot be counted, or twice the last count if more
 
 
 class Permit(NamedTuple):
-    """How many pieces may go now, and seconds until the next may."""
+    """How many permits were granted, and the seconds until the next."""
 
     granted: int
     wait: float
 
 
 class SharedRateLimiter:
-    """One store for all processes, or none: then this process is the only one there is."""
+    """Limits shared by all processes; without a store, this process is taken to be the only one."""
 
     def __init__(self, url: str | None = None, *, clock_offset: float = 0.0) -> None:
-        """`url` as DIGEST_BROKER_URL; nothing connects yet. `ahead` moves every clock by so many seconds."""
+        """`url` is like DIGEST_BROKER_URL; nothing connects yet. `clock_offset` shifts all clocks, in seconds."""
         self._clock_offset, self._local = clock_offset, LocalRateLimiter(clock_offset)
         self._store = _client(url) if url and not url.startswith("memory") else None
         self._away_until = self._slowed_at = 0.0
@@ -45,11 +45,11 @@ class SharedRateLimiter:
 
     @property
     def share(self) -> float:
-        """The part of a limit that this process may use up by itself just now."""
+        """The share of a limit that this process may use by itself right now."""
         return 1.0 / self._process_count if self._store is not None else 1.0
 
     def acquire(self, name: str, rate: float, wanted: int, window: float) -> Permit:
-        """Up to `wanted` pieces at `rate` a second; those that nobody took are saved up for `window` seconds."""
+        """Take up to `wanted` permits at `rate` a second; unused ones accumulate for up to `window` seconds."""
         answer = self._run_script(
             scripts.ACQUIRE, (f"rate:{name}", "who"), rate, window, wanted, 0, self._process_id
         )
@@ -60,7 +60,7 @@ class SharedRateLimiter:
         return Permit(int(answer[0]), float(answer[1]))
 
     def debit(self, name: str, rate: float, number: int) -> None:
-        """Count `number` pieces that could not wait; others wait for them. A negative number gives pieces back."""
+        """Count `number` mails that could not wait; others then wait longer. A negative number returns permits."""
         answer = self._run_script(
             scripts.ACQUIRE, (f"rate:{name}", "who"), rate, 0.1, number, 1, self._process_id
         )
@@ -68,14 +68,14 @@ class SharedRateLimiter:
             self._local.debit(name, rate * self.share, number)
 
     def reserve(self, name: str, rate: float, number: int, longest: float) -> float:
-        """Seconds, `longest` at most, until the turn of the first of `number` pieces that come at `rate` a second."""
+        """Reserve `number` permits at `rate` a second; returns the seconds until the first, at most `longest`."""
         answer = self._run_script(scripts.RESERVE, (f"line:{name}",), rate, number, longest)
         if answer is None:
             return self._local.reserve(name, rate, number, longest)
         return float(answer)
 
     def throttle(self, name: str) -> float:
-        """Somebody complained about our haste: `name` goes half as fast from now on. Gives the new rate."""
+        """Halve the rate of `name` after a complaint; returns the new rate."""
         numbers = (local.FIRST, local.FLOOR, local.CEILING, local.DOUBLES, local.DEAF)
         answer = self._run_script(scripts.THROTTLE, ("slow",), name, *numbers)
         if answer is None:
@@ -84,7 +84,7 @@ class SharedRateLimiter:
         return float(answer)
 
     def throttled_rates(self) -> Mapping[str, float]:
-        """What is slowed, each with its rate as of now; what has recovered is not. Asks the store once a second."""
+        """The current rate of each throttled name, without recovered ones. Asks the store at most once a second."""
         if self._store is not None and time.monotonic() >= self._slowed_at + STORE_RETRY_SECONDS:
             self._slowed_at = time.monotonic()
             answer = self._run_script(scripts.THROTTLED, ("slow",), local.DOUBLES, local.CEILING)
@@ -112,22 +112,22 @@ class SharedRateLimiter:
         return Permit(int(answer[0]), float(answer[1]))
 
     def back_off(self, name: str, first: float) -> float:
-        """Leave `name` alone for `first` seconds, twice as long each time in a row, an hour at most; gives how long."""
+        """Back off from `name` for `first` seconds, doubling each time in a row up to an hour; returns the seconds."""
         answer = self._run_script(scripts.BACK_OFF, (f"out:{name}",), first, local.LONGEST_OUT)
         return self._local.back_off(name, first) if answer is None else float(answer)
 
     def backoff_remaining(self, name: str) -> float:
-        """Seconds for which `name` is still to be left alone; 0 when it is not."""
+        """The seconds that remain of the backoff from `name`; 0 when there is none."""
         answer = self._run_script(scripts.BACKOFF_REMAINING, (f"out:{name}",))
         return self._local.backoff_remaining(name) if answer is None else float(answer)
 
     def reset_backoff(self, name: str) -> None:
-        """It works again: forget its time-outs."""
+        """Clear the backoff of `name`, which works again."""
         self._local.reset_backoff(name)
         self._run_script(scripts.RESET, (f"out:{name}",))
 
     def _run_script(self, script: str, names: tuple[str, ...], *args: object) -> Any:
-        """The store's answer; None when it is away, or there is none."""
+        """The store's answer; None when it is unreachable or not configured."""
         if self._store is None or time.monotonic() < self._away_until:
             return None
         keys = [f"digest:pace:{name}" for name in names]
@@ -145,7 +145,7 @@ class SharedRateLimiter:
 
 
 def _client(url: str) -> "redis.Redis":
-    """A client that never makes anybody wait: one short try."""
+    """A client that fails fast: one short attempt."""
     return redis.Redis.from_url(
         url.replace("redis+socket://", "unix://"),
         decode_responses=True,
