@@ -802,7 +802,9 @@ def downgrade() -> None:
     with op.batch_alter_table("click", schema=None) as batch_op:
         batch_op.drop_index("ix_click_person")
         batch_op.drop_index(
-            "ix_click_named", sqlite_where=sa.text("user_agent <> ''"), postgresql_where=sa.text("user_agent <> ''")
+            "ix_click_named",
+            sqlite_where=sa.text("user_agent <> ''"),
+            postgresql_where=sa.text("user_agent <> ''"),
         )
         batch_op.drop_index(
             "ix_click_human", sqlite_where=sa.text("NOT is_bot"), postgresql_where=sa.text("NOT is_bot")

@@ -39,7 +39,9 @@ def to_html(source: str) -> str:
 
 def _letter(match: re.Match[str]) -> str:
     number = int(match[1])
-    return chr(number) if number > _LAST_C1_CONTROL else match[0]  # those below are markup and control characters
+    return (
+        chr(number) if number > _LAST_C1_CONTROL else match[0]
+    )  # those below are markup and control characters
 
 
 def _depth(source: str) -> int:

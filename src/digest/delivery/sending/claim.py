@@ -77,7 +77,9 @@ def claim(
         return None
     connection.execute(_issue_start_statement(), {"issue": claimed.issue_id, "now": now})
     until = _claim_deadline(claimed_at)
-    return Claim(claimed.id, claimed.issue_id, claimed.fence, claimed.size, claimed.started_upto, until, lease)
+    return Claim(
+        claimed.id, claimed.issue_id, claimed.fence, claimed.size, claimed.started_upto, until, lease
+    )
 
 
 def has_due_batch(session: Session, now: datetime) -> bool:

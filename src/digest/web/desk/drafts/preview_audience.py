@@ -58,7 +58,7 @@ def _load_subscriber(db: Session, issue: Issue, edition: Edition, number: int) -
     why = rows[0][1] if rows else _NOT_SUBSCRIBED
     blocks = [block.topics for block in edition.blocks]
     if why is None and topics.variant_of(chosen, blocks) == 0:
-        why = topics.NOTHING
+        why = topics.NO_TOPIC_MATCHES
     frozen = _frozen_picks(db, issue, edition, number)
     return PreviewReader(chosen, number, found.address, mask(found.address), why or "", frozen)
 
