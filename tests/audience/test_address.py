@@ -7,7 +7,13 @@ from email_validator import EmailNotValidError, validate_email
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from digest.audience.address import REFUSED, _refuse_disguise, mask, normalize, suggest_correction
+from digest.audience.address import (
+    REFUSED_LOCAL_PARTS,
+    _refuse_mixed_scripts,
+    mask,
+    normalize,
+    suggest_correction,
+)
 from digest.errors import BadInput
 
 
@@ -48,7 +54,7 @@ def test_what_cannot_be_mailed_is_refused_in_one_line(typed: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("local", sorted(REFUSED))
+@pytest.mark.parametrize("local", sorted(REFUSED_LOCAL_PARTS))
 def test_mailboxes_that_no_reader_reads_are_refused_kindly(local: str) -> None:
     for typed in (local, local.upper(), f"{local}+news"):
         with pytest.raises(BadInput, match="not a person's mailbox"):
@@ -99,9 +105,9 @@ def reference(text: str) -> tuple[str, str] | None:
         if len(text) > 254:
             return None
         valid = validate_email(text, strict=True, check_deliverability=False)
-        if valid.local_part.partition("+")[0].casefold() in REFUSED:
+        if valid.local_part.partition("+")[0].casefold() in REFUSED_LOCAL_PARTS:
             return None
-        _refuse_disguise(valid.ascii_domain)
+        _refuse_mixed_scripts(valid.ascii_domain)
     except (EmailNotValidError, BadInput):
         return None
     key = unicodedata.normalize("NFC", valid.local_part.casefold())

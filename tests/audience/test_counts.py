@@ -102,10 +102,10 @@ def test_a_week_holds_what_happened_in_its_seven_days(db: Database) -> None:
         for kind, at, where in (
             (Kind.REQUESTED, begin, number),
             (Kind.CONFIRMED, begin + growth.WEEK - second, number),
-            (Kind.LEFT, begin + growth.WEEK, number),
+            (Kind.UNSUBSCRIBED, begin + growth.WEEK, number),
             (Kind.SUPPRESSED, begin + growth.WEEK, None),
-            (Kind.LEFT, begin - second, number),
-            (Kind.LEFT, begin, other),
+            (Kind.UNSUBSCRIBED, begin - second, number),
+            (Kind.UNSUBSCRIBED, begin, other),
         ):
             record(session, subscriber_id=ana, publication_id=where, kind=kind, source="test", now=at)
         found = growth.by_week(session, number, begin, 2)

@@ -325,7 +325,7 @@ def test_a_file_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
 def test_who_left_is_seen_even_without_a_header(file: Write) -> None:
     _, chunks = csv_file.read_chunks(file("a@example.org,unsubscribed\nb@example.org,subscribed\n"))
     (chunk,) = chunks
-    assert [row.status for row in chunk.rows.values()] == [ImportStatus.LEFT, ImportStatus.SUBSCRIBED]
+    assert [row.status for row in chunk.rows.values()] == [ImportStatus.UNSUBSCRIBED, ImportStatus.SUBSCRIBED]
 
 
 def test_a_date_in_a_column_of_leaving_means_that_they_left(file: Write) -> None:
@@ -334,7 +334,7 @@ def test_a_date_in_a_column_of_leaving_means_that_they_left(file: Write) -> None
     )
     (chunk,) = chunks
     assert [row.status for row in chunk.rows.values()] == [
-        ImportStatus.LEFT,
+        ImportStatus.UNSUBSCRIBED,
         ImportStatus.SUBSCRIBED,
         ImportStatus.SUBSCRIBED,
     ]
@@ -442,7 +442,7 @@ def test_what_a_csv_writer_wrote_comes_back(rows: list[tuple[str, str]], separat
     out = io.StringIO()
     csv.writer(out, delimiter=separator, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(rows)
     lines = io.StringIO(out.getvalue(), newline="").readlines()
-    if csv_reader._named_separator(lines[0]):
+    if csv_reader._declared_separator(lines[0]):
         return
     back = [tuple(record.cells) for record in csv_reader.records(lines, separator)]
     assert back == rows

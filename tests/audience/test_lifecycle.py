@@ -173,7 +173,7 @@ class Lifecycle(RuleBasedStateMachine):
             assert not person.out
             assert not person.barred
             person.confirmed, person.asked = confirmed, not confirmed
-        if done.left and (status == ImportStatus.LEFT or before is None):
+        if done.left and (status == ImportStatus.UNSUBSCRIBED or before is None):
             # Who had left and has asked anew is still asked: a file knows nothing newer than that.
             person.out, person.asked = True, person.asked and person.out
         if status == ImportStatus.COMPLAINED:

@@ -98,7 +98,7 @@ def test_a_paused_reader_may_choose(db: Database, of: Publication) -> None:
 
 
 def test_more_topics_than_can_be_kept_are_refused(db: Database, of: Publication) -> None:
-    many = [f"Topic {number}" for number in range(topics.MOST + 1)]
+    many = [f"Topic {number}" for number in range(topics.MAX_TOPICS + 1)]
     with db.begin() as session, pytest.raises(BadInput, match="more than can be kept"):
         topics.set_topics(session, of.id, 1, many, offered=many, now=NOW)
 

@@ -82,7 +82,7 @@ def test_a_copy_is_byte_for_byte_what_the_relay_got(db: Database, tmp_path: Path
         for mail in relay.mails:
             reader = copies.get_subscriber_id(session, mail.recipient)
             assert copies.rebuild_mail(session, number, reader, rotated) == mail.data
-        with pytest.raises(NotFound, match="was not to get"):
+        with pytest.raises(NotFound, match="was not sent to this reader"):
             copies.rebuild_mail(session, number, 5, rotated)
 
 
@@ -125,7 +125,7 @@ def test_who_left_or_was_erased_gets_no_copy(db: Database, tmp_path: Path) -> No
             for reader in (2, 3):
                 with pytest.raises(NotAllowed, match="has unsubscribed or is suppressed"):
                     copies.send_copy(session, made, reader, now=utcnow())
-            with pytest.raises(NotFound, match="did not go"):
+            with pytest.raises(NotFound, match="was not sent to this reader"):
                 copies.send_copy(session, made, 5, now=utcnow())
             with pytest.raises(NotFound, match="erased"):
                 copies.rebuild_mail(session, number, 3, Signer(KEYS))
@@ -142,7 +142,7 @@ def test_a_copy_is_not_sent_before_the_first(db: Database) -> None:
     with db.begin() as session:
         made = session.get_one(Issue, number)
         assert session.get_one(Delivery, (number, 1)).outcome is None
-        with pytest.raises(NotAllowed, match="has left yet"):
+        with pytest.raises(NotAllowed, match="has been sent yet"):
             copies.rebuild_mail(session, number, 1, Signer(KEYS))
         with pytest.raises(NotAllowed, match="still being sent to this reader"):
             copies.send_copy(session, made, 1, now=utcnow())

@@ -47,7 +47,7 @@ def test_each_thing_that_keeps_an_issue_is_named(db: Database) -> None:
     assert seen(db, number) == HoldReason("the mail server asked us to wait: 421", later)
     with db.begin() as session:
         session.get_one(FrozenIssue, number).backoff_until = EARLIER
-    assert "canary: the rest is sent once the first 20 emails" in str(seen(db, number))
+    assert "canary: the rest is sent once 20 emails are answered" in str(seen(db, number))
     with db.begin() as session:
         session.get_one(FrozenIssue, number).canary_passed_at = EARLIER
     assert seen(db, number) is None

@@ -14,7 +14,7 @@ from digest.errors import BadInput
 MAX_LOCAL_PART = 64  # octets, RFC 5321 4.5.3.1.1
 MAX_ADDRESS = 254  # octets, RFC 5321 4.5.3.1.3 less the angle brackets
 # Nobody reads news there: RFC 2142 gives the first two to complaints, the others bounce or loop.
-REFUSED = frozenset(
+REFUSED_LOCAL_PARTS = frozenset(
     {"abuse", "postmaster", "noreply", "no-reply", "donotreply", "do-not-reply", "mailer-daemon"}
 )
 PROVIDERS = (
@@ -30,7 +30,7 @@ _PLAIN = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 # Scripts that are written together; any other mixture within one label is a disguise (UTS 39, 5.2).
-_TOGETHER = (
+_COMPATIBLE_SCRIPTS = (
     frozenset({"LATIN", "CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "IDEOGRAPHIC"}),
     frozenset({"LATIN", "CJK", "HANGUL"}),
     frozenset({"LATIN", "CJK", "BOPOMOFO"}),
@@ -56,7 +56,7 @@ def normalize(address: str) -> Address:
     if plain and len(plain[1]) <= MAX_LOCAL_PART:
         domain = plain[2].lower()
         if "xn--" not in domain and plain[1].lower() not in CASE_INSENSITIVE_MAILBOX_NAMES:
-            return _made(plain[1], _plain_domain(domain))
+            return _build_address(plain[1], _plain_domain(domain))
     return _validate_full(text)
 
 
@@ -75,15 +75,15 @@ def suggest_correction(address: str) -> str | None:
     if not local or domain in PROVIDERS or domain in NOT_TYPOS:
         return None
     for provider in PROVIDERS:
-        if _one_slip(domain, provider):
+        if _is_one_typo_apart(domain, provider):
             return f"{local}@{provider}"
     return None
 
 
 def _validate_full(text: str) -> Address:
     valid = _validate(text)
-    _refuse_disguise(valid.ascii_domain)
-    return _made(valid.local_part, valid.ascii_domain)
+    _refuse_mixed_scripts(valid.ascii_domain)
+    return _build_address(valid.local_part, valid.ascii_domain)
 
 
 def _validate(text: str) -> ValidatedEmail:
@@ -102,21 +102,21 @@ def _plain_domain(domain: str) -> str:
     return _validate(f"a@{domain}").ascii_domain
 
 
-def _made(local: str, domain: str) -> Address:
-    if local.partition("+")[0].casefold() in REFUSED:
+def _build_address(local: str, domain: str) -> Address:
+    if local.partition("+")[0].casefold() in REFUSED_LOCAL_PARTS:
         raise BadInput(f"{local}@ is not a person's mailbox; please give an address that somebody reads")
     # Case-folding may undo the composition, so the form is taken last.
     key = local.lower() if local.isascii() else unicodedata.normalize("NFC", local.casefold())
     return Address(f"{local}@{domain}", f"{key}@{domain}")
 
 
-def _refuse_disguise(ascii_domain: str) -> None:
+def _refuse_mixed_scripts(ascii_domain: str) -> None:
     for label in ascii_domain.split("."):
         if not label.startswith("xn--"):
             continue
         shown = idna.decode(label)
         scripts = {unicodedata.name(c, "?").split()[0] for c in shown if c.isalpha()}
-        if len(scripts) > 1 and not any(scripts <= family for family in _TOGETHER):
+        if len(scripts) > 1 and not any(scripts <= family for family in _COMPATIBLE_SCRIPTS):
             raise BadInput(f'"{shown}" mixes alphabets that look alike; please check the part after the @')
 
 
@@ -124,7 +124,7 @@ def _one_line(error: EmailNotValidError) -> str:
     return " ".join(str(error).split())[:300]
 
 
-def _one_slip(typed: str, meant: str) -> bool:
+def _is_one_typo_apart(typed: str, meant: str) -> bool:
     """One letter too many, too few, wrong, or two swapped."""
     if typed == meant or abs(len(typed) - len(meant)) > 1:
         return False

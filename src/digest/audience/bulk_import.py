@@ -33,7 +33,7 @@ class ExistingSubscriber:
     subscriber_id: int
     suppressed_for: str | None
     status: str | None  # None: no subscription to this publication
-    own: bool  # they confirmed here themselves: a file does not take that away
+    has_confirmed: bool  # they confirmed here themselves: a file does not take that away
 
 
 def fetch_existing(
@@ -41,7 +41,7 @@ def fetch_existing(
 ) -> dict[str, ExistingSubscriber]:
     """Those of these address keys that we hold, by key."""
     given = value_tables.values_table(session, {"address_key": list(keys)})
-    own = exists().where(
+    has_confirmed = exists().where(
         ConsentEvent.subscriber_id == Subscriber.id,
         ConsentEvent.publication_id == publication_id,
         ConsentEvent.kind == consent.Kind.CONFIRMED.value,
@@ -53,7 +53,7 @@ def fetch_existing(
             Subscriber.suppressed_at,
             Subscriber.suppressed_for,
             Subscription.status,
-            own,
+            has_confirmed,
         )
         .select_from(given)
         .join(Subscriber, Subscriber.address_key == given.c.address_key)
@@ -87,17 +87,17 @@ def insert_subscribers(
         "confirmation_count": literal(0),
         **moment,
     }
-    given = value_tables.numbers(session, _subscribers(session, new, terms))
+    given = value_tables.numbers(session, _insert_subscriber_rows(session, new, terms))
     begun = session.scalars(
         upsert(session, Subscription)
         .from_select(["subscriber_id", *values], select(given.c.id, *values.values()).where(true()))
         .on_conflict_do_nothing()
         .returning(Subscription.subscriber_id)
     ).all()
-    _remember(session, begun, status, terms)
+    _record_events(session, begun, status, terms)
 
 
-def _subscribers(session: Session, new: Sequence[ValidRow], terms: ImportTerms) -> Sequence[int]:
+def _insert_subscriber_rows(session: Session, new: Sequence[ValidRow], terms: ImportTerms) -> Sequence[int]:
     given = value_tables.values_table(
         session, {"address": [r.address for r in new], "address_key": [r.key for r in new]}
     )
@@ -147,10 +147,10 @@ def update_statuses(
         .returning(Subscription.subscriber_id)
         .execution_options(synchronize_session=False)
     ).all()
-    _remember(session, moved, status, terms)
+    _record_events(session, moved, status, terms)
 
 
-def _remember(
+def _record_events(
     session: Session, subscriber_ids: Sequence[int], status: SubscriptionStatus, terms: ImportTerms
 ) -> None:
     given = value_tables.numbers(session, subscriber_ids)
@@ -164,7 +164,7 @@ def _remember(
 
 
 def _event(session: Session, status: SubscriptionStatus, terms: ImportTerms) -> dict[str, Any]:
-    kind = consent.Kind.LEFT if status == SubscriptionStatus.UNSUBSCRIBED else consent.Kind.IMPORTED
+    kind = consent.Kind.UNSUBSCRIBED if status == SubscriptionStatus.UNSUBSCRIBED else consent.Kind.IMPORTED
     return {
         "publication_id": terms.publication_id,
         "kind": kind.value,

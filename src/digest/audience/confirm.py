@@ -35,7 +35,7 @@ def confirm(
     stays. Raises NotFound when the sign-up is gone (never confirmed in 30 days, or erased), NotAllowed when
     the link is older than the reader's last word.
     """
-    subscription, subscriber = _one(session, publication_id, subscriber_id, lock=True)
+    subscription, subscriber = _get_subscription(session, publication_id, subscriber_id, lock=True)
     _refuse_stale(subscription, subscriber)
     if subscription.status == SubscriptionStatus.ACTIVE and subscriber.suppressed_at is None:
         return Confirmation(first=False)
@@ -68,10 +68,10 @@ def confirm(
 
 def check(session: Session, publication_id: int, subscriber_id: int) -> None:
     """Raise what `confirm` would, and change nothing: no page may show a button that will refuse."""
-    _refuse_stale(*_one(session, publication_id, subscriber_id, lock=False))
+    _refuse_stale(*_get_subscription(session, publication_id, subscriber_id, lock=False))
 
 
-def _one(
+def _get_subscription(
     session: Session, publication_id: int, subscriber_id: int, *, lock: bool
 ) -> tuple[Subscription, Subscriber]:
     wanted = (

@@ -25,8 +25,8 @@ class Kind(StrEnum):
     IMPORTED = "imported"
     PAUSED = "paused"
     RESUMED = "resumed"
-    LEFT = "left"
-    RETURNED = "returned"  # an undo of leaving
+    UNSUBSCRIBED = "left"
+    RESUBSCRIBED = "returned"  # an undo of leaving
     SUPPRESSED = "suppressed"
     LIFTED = "lifted"
     ERASED = "erased"

@@ -15,7 +15,7 @@ class ImportStatus(IntEnum):
 
     SUBSCRIBED = 0
     UNCLEAR = 1  # unknown words, not confirmed, inactive: not subscribed
-    LEFT = 2
+    UNSUBSCRIBED = 2
     BOUNCED = 3
     COMPLAINED = 4
 
@@ -33,18 +33,18 @@ STATUS_NAMES = frozenset(
     }
 )  # fmt: skip
 # A date or a yes in one of these means that the person is out.
-OUT_NAMES: dict[str, ImportStatus] = {
+OPT_OUT_NAMES: dict[str, ImportStatus] = {
     **dict.fromkeys(
         (
             "unsubscribed", "unsubscribedat", "unsubscribedate", "unsubscribedon", "unsubtime", "optout", "optedout",
             "deletedat", "blocked", "blocklisted", "blacklisted", "leftat", "donotemail", "emaildisabled",
         ),
-        ImportStatus.LEFT,
+        ImportStatus.UNSUBSCRIBED,
     ),
     **dict.fromkeys(("bounced", "bouncedat", "cleantime"), ImportStatus.BOUNCED),
     **dict.fromkeys(("complained", "complainedat", "complaint", "spam"), ImportStatus.COMPLAINED),
 }  # fmt: skip
-WORDS: dict[str, ImportStatus] = {
+STATUS_WORDS: dict[str, ImportStatus] = {
     **dict.fromkeys(
         (
             "subscribed", "subscriber", "active", "confirmed", "enabled", "optedin", "optin", "true", "yes", "y", "1",
@@ -57,18 +57,18 @@ WORDS: dict[str, ImportStatus] = {
             "unsubscribed", "left", "optedout", "optout", "removed", "cancelled", "canceled", "deleted", "blocklisted",
             "blacklisted", "blocked", "suppressed", "erased", "disabled", "unsub", "archived",
         ),
-        ImportStatus.LEFT,
+        ImportStatus.UNSUBSCRIBED,
     ),
     **dict.fromkeys(("bounced", "cleaned", "hardbounced", "undeliverable", "invalid"), ImportStatus.BOUNCED),
     **dict.fromkeys(
         ("complained", "complaint", "spam", "spammy", "markedasspam", "abuse", "junk"), ImportStatus.COMPLAINED
     ),
 }  # fmt: skip
-NO = frozenset(
+NEGATIVE_WORDS = frozenset(
     {"", "0", "false", "no", "n", "off", "null", "none", "nil", "na", "never", "00000000000000", "00000000"}
 )
 # Words that could be anything in a file without a header.
-VAGUE = frozenset({"true", "yes", "y", "1", "on", "free", "paid", "regular", "premium"})
+AMBIGUOUS_WORDS = frozenset({"true", "yes", "y", "1", "on", "free", "paid", "regular", "premium"})
 
 
 @dataclass(frozen=True)
@@ -78,15 +78,15 @@ class ColumnLayout:
     header: bool
     address: int
     statuses: tuple[int, ...] = ()
-    outs: tuple[tuple[int, ImportStatus], ...] = ()
+    opt_outs: tuple[tuple[int, ImportStatus], ...] = ()
 
     def status(self, cells: Sequence[str]) -> ImportStatus:
         """What a row says; a status cell that is missing or unknown says "not subscribed"."""
         worst = ImportStatus.SUBSCRIBED
         for n in self.statuses:
             worst = max(worst, parse_status(cells[n]) if n < len(cells) else ImportStatus.UNCLEAR)
-        for n, meaning in self.outs:
-            if n < len(cells) and _plain(cells[n]) not in NO:
+        for n, meaning in self.opt_outs:
+            if n < len(cells) and _plain(cells[n]) not in NEGATIVE_WORDS:
                 worst = max(worst, meaning)
         return worst
 
@@ -94,7 +94,7 @@ class ColumnLayout:
 @lru_cache(maxsize=1000)
 def parse_status(word: str) -> ImportStatus:
     """What one word of another tool means; one that we do not know means "not subscribed"."""
-    return WORDS.get(_plain(word), ImportStatus.UNCLEAR)
+    return STATUS_WORDS.get(_plain(word), ImportStatus.UNCLEAR)
 
 
 def detect_layout(
@@ -158,7 +158,9 @@ def _status_by_name(
             raise BadInput(f"there is no column called {status!r}; the header says: {', '.join(names)[:200]}")
         return (names.index(_plain(status)),), ()
     statuses = tuple(n for n, name in enumerate(names) if name in STATUS_NAMES and n != address)
-    outs = tuple((n, OUT_NAMES[name]) for n, name in enumerate(names) if name in OUT_NAMES and n != address)
+    outs = tuple(
+        (n, OPT_OUT_NAMES[name]) for n, name in enumerate(names) if name in OPT_OUT_NAMES and n != address
+    )
     return statuses, outs
 
 
@@ -167,7 +169,7 @@ def _status_by_content(rows: Sequence[Sequence[str]]) -> tuple[int, ...]:
     found = []
     for n in range(max(map(len, rows))):
         words = {_plain(row[n]) for row in rows if n < len(row)} - {""}
-        if words and words <= WORDS.keys() and not words <= VAGUE:
+        if words and words <= STATUS_WORDS.keys() and not words <= AMBIGUOUS_WORDS:
             found.append(n)
     return tuple(found)
 

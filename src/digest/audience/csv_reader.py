@@ -14,9 +14,9 @@ from digest.errors import BadInput
 BLOCK = 1 << 20
 UTF16_SAMPLE = 4  # octets: two characters
 SEPARATOR_LINE = "sep="  # Excel writes it, with one separator behind it, as the first line
-MOST_LINES = 50  # of one quoted cell: a quote that is never closed must not swallow the rest of the file
-MOST_CHARS = 100_000  # of one row
-STRANGE = 0.05  # the part of control characters from which on a file is no text
+MAX_CELL_LINES = 50  # of one quoted cell: a quote that is never closed must not swallow the rest of the file
+MAX_ROW_CHARS = 100_000  # of one row
+MAX_CONTROL_SHARE = 0.05  # the part of control characters from which on a file is no text
 SEPARATORS = ",;\t"
 BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -49,20 +49,20 @@ class CsvSheet:
     def records(self) -> Iterator[CsvRecord]:
         """Every row that is not blank, one at a time, however large the file."""
         with self.path.open(encoding=self.encoding, errors="replace", newline="") as file:
-            yield from records(_bounded(file), self.separator)
+            yield from records(_read_bounded(file), self.separator)
 
 
 def inspect_file(path: Path) -> CsvSheet:
     """Find out encoding and separator. Raises BadInput when the file is missing, empty or no text."""
     try:
-        encoding, sha256, lines = _examined(path)
+        encoding, sha256, lines = _examine(path)
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
     with path.open(encoding=encoding, errors="replace", newline="") as file:
-        head = [line for line in (file.readline(MOST_CHARS) for _ in range(20)) if line]
+        head = [line for line in (file.readline(MAX_ROW_CHARS) for _ in range(20)) if line]
     if not "".join(head).strip():
         raise BadInput(f"{path}: the file is empty")
-    if _strange(head):
+    if _is_binary(head):
         raise BadInput(
             f"{path}: this is no text; save it as CSV (a spreadsheet can: “Save as”, or “Download”)"
         )
@@ -73,22 +73,22 @@ def records(lines: Iterable[str], separator: str) -> Iterator[CsvRecord]:
     """Parse lines into rows. A row that cannot be read is given with its fault, and reading goes on after it."""
     source = _LineReader(lines)
     for number, line in source:
-        if number == 1 and _named_separator(line):
+        if number == 1 and _declared_separator(line):
             continue
-        if len(line) > MOST_CHARS:
-            yield CsvRecord(number, [line[:200]], f"the row is longer than {MOST_CHARS:,} characters")
+        if len(line) > MAX_ROW_CHARS:
+            yield CsvRecord(number, [line[:200]], f"the row is longer than {MAX_ROW_CHARS:,} characters")
         elif '"' in line:
-            yield _quoted(number, line, source, separator)
+            yield _read_quoted(number, line, source, separator)
         elif line.strip(" \t\r\n,;"):
             yield CsvRecord(number, line.rstrip("\r\n").split(separator))
 
 
-def _bounded(file: TextIO) -> Iterator[str]:
+def _read_bounded(file: TextIO) -> Iterator[str]:
     """The lines of a file, of each a little more than MOST_CHARS at most: a file may be one line of gigabytes."""
-    while line := file.readline(MOST_CHARS + 1):
+    while line := file.readline(MAX_ROW_CHARS + 1):
         yield line
-        while len(line) > MOST_CHARS and line[-1] not in "\r\n":
-            line = file.readline(MOST_CHARS + 1)
+        while len(line) > MAX_ROW_CHARS and line[-1] not in "\r\n":
+            line = file.readline(MAX_ROW_CHARS + 1)
             if not line:
                 return
 
@@ -115,14 +115,14 @@ class _LineReader:
         self._number -= len(lines)
 
 
-def _quoted(number: int, first: str, source: _LineReader, separator: str) -> CsvRecord:
+def _read_quoted(number: int, first: str, source: _LineReader, separator: str) -> CsvRecord:
     """A row with quotes, which may go on over more lines."""
     text, more = first, list[str]()
     while True:
-        cells = _parsed(text, separator)
+        cells = _parse(text, separator)
         if cells is not None:
             return CsvRecord(number, cells)
-        line = source.next() if len(more) < MOST_LINES and len(text) < MOST_CHARS else None
+        line = source.next() if len(more) < MAX_CELL_LINES and len(text) < MAX_ROW_CHARS else None
         if line is None:
             source.push_back(more)
             return CsvRecord(number, [first[:200]], "a quote is opened and never closed")
@@ -130,7 +130,7 @@ def _quoted(number: int, first: str, source: _LineReader, separator: str) -> Csv
         text += line
 
 
-def _parsed(text: str, separator: str) -> list[str] | None:
+def _parse(text: str, separator: str) -> list[str] | None:
     """The cells, or None while a quote is open."""
     try:
         return next(csv.reader([text], delimiter=separator, strict=True), [])
@@ -143,11 +143,11 @@ def _parsed(text: str, separator: str) -> list[str] | None:
         return text.rstrip("\r\n").split(separator)
 
 
-def _examined(path: Path) -> tuple[str, str, int]:
+def _examine(path: Path) -> tuple[str, str, int]:
     digest, lines, utf8 = hashlib.sha256(), 0, codecs.getincrementaldecoder("utf-8")()
     with path.open("rb") as file:
         head = file.read(4)
-        encoding = next((name for mark, name in BOMS if head.startswith(mark)), "") or _without_mark(head)
+        encoding = next((name for mark, name in BOMS if head.startswith(mark)), "") or _guess_utf16(head)
         file.seek(0)
         while block := file.read(BLOCK):
             digest.update(block)
@@ -165,7 +165,7 @@ def _examined(path: Path) -> tuple[str, str, int]:
     return encoding or "utf-8", digest.hexdigest(), lines
 
 
-def _without_mark(head: bytes) -> str:
+def _guess_utf16(head: bytes) -> str:
     """UTF-16 of Latin text has a NUL in every pair, and no CSV file has one otherwise."""
     if len(head) == UTF16_SAMPLE and head[1::2] == b"\0\0":
         return "utf-16-le"
@@ -174,14 +174,14 @@ def _without_mark(head: bytes) -> str:
     return ""
 
 
-def _strange(head: Iterable[str]) -> bool:
+def _is_binary(head: Iterable[str]) -> bool:
     """Whether this is a workbook, a picture or the like: text has next to no control characters."""
     text = "".join(head)
     controls = sum(c < " " and c not in "\t\r\n\f" for c in text)
-    return controls > len(text) * STRANGE
+    return controls > len(text) * MAX_CONTROL_SHARE
 
 
-def _named_separator(line: str) -> str:
+def _declared_separator(line: str) -> str:
     """`sep=;`, which Excel writes and reads as the first line."""
     text = line.lstrip("\ufeff").strip("\r\n").strip('"')
     separator = text[len(SEPARATOR_LINE) :]
@@ -189,7 +189,7 @@ def _named_separator(line: str) -> str:
 
 
 def _separator(head: list[str]) -> str:
-    named = _named_separator(head[0])
+    named = _declared_separator(head[0])
     if named:
         return named
     lines = [line for line in head if line.strip()]

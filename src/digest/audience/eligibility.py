@@ -34,21 +34,21 @@ def exclusion_reason(now: datetime) -> ColumnElement[str | None]:
 def audience(
     publication_id: int,
     now: datetime,
-    left_since: datetime | None = None,
-    run: tuple[int, int] | None = None,
+    unsubscribed_since: datetime | None = None,
+    id_range: tuple[int, int] | None = None,
 ) -> Select[int, str | None]:
     """One row (subscriber_id, reason) per subscriber of a publication who has confirmed; reason NULL: mail them.
 
     Those who left before `left_since` (the last issue) are not in it; None leaves nobody out. Pending sign-ups
     never are. A freeze goes through it in runs: those behind the first subscriber id, up to the second.
     """
-    rows = _rows(publication_id, now) if run is None else _run(publication_id, now, *run)
+    rows = _rows(publication_id, now) if id_range is None else _rows_in_range(publication_id, now, *id_range)
     rows = rows.where(Subscription.status != SubscriptionStatus.PENDING.value)
-    if left_since is not None:
+    if unsubscribed_since is not None:
         rows = rows.where(
             or_(
                 Subscription.status != SubscriptionStatus.UNSUBSCRIBED.value,
-                Subscription.unsubscribed_at >= left_since,
+                Subscription.unsubscribed_at >= unsubscribed_since,
             )
         )
     return rows
@@ -69,18 +69,18 @@ def count(
     session: Session,
     publication_id: int,
     now: datetime,
-    left_since: datetime | None = None,
+    unsubscribed_since: datetime | None = None,
     blocks: Sequence[Collection[str]] = (),
 ) -> EligibilityCounts:
     """The sums of `audience`; with the topics of an issue's `blocks` also those who would get none of them."""
     if not blocks or not topics.has_any_choices(session, publication_id):
-        return _counted(session, publication_id, now, left_since)
-    readers = audience(publication_id, now, left_since)
+        return _count_by_index(session, publication_id, now, unsubscribed_since)
+    readers = audience(publication_id, now, unsubscribed_since)
     rows = topics.narrow_audience(
         readers, topics.variant_query(publication_id, blocks), len(blocks)
     ).subquery()
     found = session.execute(select(rows.c.reason, func.count()).group_by(rows.c.reason))
-    return _reach(dict(found.all()))
+    return _eligibility_counts(dict(found.all()))
 
 
 def exceptions(publication_id: int, now: datetime) -> Select[str, str | None, int]:
@@ -104,19 +104,19 @@ def exceptions(publication_id: int, now: datetime) -> Select[str, str | None, in
     )
 
 
-def _counted(
-    session: Session, publication_id: int, now: datetime, left_since: datetime | None
+def _count_by_index(
+    session: Session, publication_id: int, now: datetime, unsubscribed_since: datetime | None
 ) -> EligibilityCounts:
     """`audience` in sums, without a look at each of its rows."""
     here = select(func.count()).where(Subscription.publication_id == publication_id)
     gone = here.where(Subscription.status == SubscriptionStatus.UNSUBSCRIBED.value)
     few = exceptions(publication_id, now).where(Subscription.status != SubscriptionStatus.PENDING.value)
-    if left_since is not None:
-        gone = gone.where(Subscription.unsubscribed_at >= left_since)
+    if unsubscribed_since is not None:
+        gone = gone.where(Subscription.unsubscribed_at >= unsubscribed_since)
         few = few.where(
             or_(
                 Subscription.status != SubscriptionStatus.UNSUBSCRIBED.value,
-                Subscription.unsubscribed_at >= left_since,
+                Subscription.unsubscribed_at >= unsubscribed_since,
             )
         )
     active = session.scalar(here.where(Subscription.status == SubscriptionStatus.ACTIVE.value))
@@ -124,10 +124,10 @@ def _counted(
     for status, why, many in session.execute(few):
         sums[None if status == SubscriptionStatus.ACTIVE else "left"] -= many
         sums[why] = sums.get(why, 0) + many
-    return _reach(sums)
+    return _eligibility_counts(sums)
 
 
-def _reach(sums: dict[str | None, int]) -> EligibilityCounts:
+def _eligibility_counts(sums: dict[str | None, int]) -> EligibilityCounts:
     excluded = {why: many for why, many in sums.items() if why is not None and many}
     return EligibilityCounts(sums.get(None, 0), excluded)
 
@@ -136,7 +136,7 @@ def _rows(publication_id: int, now: datetime) -> Select[int, str | None]:
     return _all(now).where(Subscription.publication_id == publication_id)
 
 
-def _run(publication_id: int, now: datetime, after: int, upto: int) -> Select[int, str | None]:
+def _rows_in_range(publication_id: int, now: datetime, after: int, upto: int) -> Select[int, str | None]:
     """Along the primary key: without statistics SQLite would read the publication's whole index for each run."""
     mine = Subscription.publication_id + 0 == publication_id  # the sum keeps that index out of it
     return _all(now).where(mine, Subscription.subscriber_id > after, Subscription.subscriber_id <= upto)

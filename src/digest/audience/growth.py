@@ -16,8 +16,8 @@ KINDS: Final = (
     Kind.REQUESTED,
     Kind.CONFIRMED,
     Kind.IMPORTED,
-    Kind.LEFT,
-    Kind.RETURNED,
+    Kind.UNSUBSCRIBED,
+    Kind.RESUBSCRIBED,
     Kind.SUPPRESSED,
     Kind.ERASED,
 )

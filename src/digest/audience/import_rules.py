@@ -47,11 +47,11 @@ class ImportAction(Enum):
     ADD = auto()
     ACTIVATE = auto()
     INVITE = auto()
-    ADD_LEFT = auto()
-    LEAVE = auto()
+    ADD_UNSUBSCRIBED = auto()
+    UNSUBSCRIBE = auto()
     SUPPRESS = auto()
     KNOWN = auto()
-    STAYS_LEFT = auto()
+    STAYS_UNSUBSCRIBED = auto()
     STAYS_SUPPRESSED = auto()
     UNCLEAR = auto()
 
@@ -60,11 +60,11 @@ COUNTED = {
     ImportAction.ADD: "added",
     ImportAction.ACTIVATE: "added",
     ImportAction.INVITE: "known",
-    ImportAction.ADD_LEFT: "left",
-    ImportAction.LEAVE: "left",
+    ImportAction.ADD_UNSUBSCRIBED: "left",
+    ImportAction.UNSUBSCRIBE: "left",
     ImportAction.SUPPRESS: "suppressed",
     ImportAction.KNOWN: "known",
-    ImportAction.STAYS_LEFT: "left",
+    ImportAction.STAYS_UNSUBSCRIBED: "left",
     ImportAction.STAYS_SUPPRESSED: "suppressed",
     ImportAction.UNCLEAR: "not_subscribed",
 }
@@ -101,7 +101,7 @@ def decide(
 ) -> ImportAction:
     """What to do about a row, by what the file says and what we know. `forgotten`: why its hash is suppressed."""
     barred = forgotten or (prior and prior.suppressed_for)
-    own = prior is not None and prior.own
+    own = prior is not None and prior.has_confirmed
     if status == ImportStatus.COMPLAINED and barred != suppression.SuppressionReason.COMPLAINT:
         return ImportAction.SUPPRESS
     if barred:
@@ -115,9 +115,15 @@ def decide(
 
 def _choice(imported: ImportStatus, current: str | None, own: bool, terms: ImportTerms) -> ImportAction:
     if current == SubscriptionStatus.UNSUBSCRIBED:
-        return ImportAction.STAYS_LEFT
-    if imported == ImportStatus.LEFT:
-        return ImportAction.ADD_LEFT if current is None else ImportAction.KNOWN if own else ImportAction.LEAVE
+        return ImportAction.STAYS_UNSUBSCRIBED
+    if imported == ImportStatus.UNSUBSCRIBED:
+        return (
+            ImportAction.ADD_UNSUBSCRIBED
+            if current is None
+            else ImportAction.KNOWN
+            if own
+            else ImportAction.UNSUBSCRIBE
+        )
     if current == SubscriptionStatus.PENDING:
         return ImportAction.ACTIVATE if terms.confirmed else ImportAction.INVITE
     return ImportAction.ADD if current is None else ImportAction.KNOWN
@@ -141,13 +147,13 @@ def _write(
     status = SubscriptionStatus.ACTIVE if terms.confirmed else SubscriptionStatus.PENDING
     bulk_import.insert_subscribers(session, acts[ImportAction.ADD], status, terms)
     bulk_import.insert_subscribers(
-        session, acts[ImportAction.ADD_LEFT], SubscriptionStatus.UNSUBSCRIBED, terms
+        session, acts[ImportAction.ADD_UNSUBSCRIBED], SubscriptionStatus.UNSUBSCRIBED, terms
     )
     bulk_import.update_statuses(
         session, _ids(acts[ImportAction.ACTIVATE], prior), SubscriptionStatus.ACTIVE, terms
     )
     bulk_import.update_statuses(
-        session, _ids(acts[ImportAction.LEAVE], prior), SubscriptionStatus.UNSUBSCRIBED, terms
+        session, _ids(acts[ImportAction.UNSUBSCRIBE], prior), SubscriptionStatus.UNSUBSCRIBED, terms
     )
 
 

@@ -13,8 +13,8 @@ from digest.audience.status_counts import REACHABLE
 from digest.errors import BadInput
 
 PAGE: Final = 50
-_LAST = "\U0010ffff"  # stands behind every character an address can hold
-_WHERE: Final = {
+_HIGHEST_CHAR = "\U0010ffff"  # stands behind every character an address can hold
+_STATUSES: Final = {
     "pending": SubscriptionStatus.PENDING,
     "left": SubscriptionStatus.UNSUBSCRIBED,
     REACHABLE: SubscriptionStatus.ACTIVE,
@@ -47,10 +47,10 @@ def by_prefix(
     rows = _rows(now, status).where(
         _in_publication(publication_id),
         Subscriber.address_key >= begins,
-        Subscriber.address_key < begins + _LAST,
+        Subscriber.address_key < begins + _HIGHEST_CHAR,
         Subscriber.address_key > after,
     )
-    return _read(session, rows.order_by(Subscriber.address_key).limit(limit))
+    return _fetch(session, rows.order_by(Subscriber.address_key).limit(limit))
 
 
 def by_number(
@@ -69,7 +69,7 @@ def by_number(
         number = Subscription.subscriber_id
         here = Subscription.publication_id == publication_id if status else _in_publication(publication_id)
     rows = _rows(now, status).where(here, number > after)
-    return _read(session, rows.order_by(number).limit(limit))
+    return _fetch(session, rows.order_by(number).limit(limit))
 
 
 def _in_publication(publication_id: int) -> ColumnElement[bool]:
@@ -88,16 +88,16 @@ def _rows(now: datetime, status: str) -> Any:
         Subscription.confirmed_at,
         Subscription.unsubscribed_at,
     ).join(Subscription, Subscription.subscriber_id == Subscriber.id)
-    return rows.where(*_only(why, status))
+    return rows.where(*_status_filter(why, status))
 
 
-def _only(why: ColumnElement[str | None], status: str) -> list[ColumnElement[bool]]:
+def _status_filter(why: ColumnElement[str | None], status: str) -> list[ColumnElement[bool]]:
     """The rule itself, and beside it what an index can tell, so that few among many are found without a walk."""
     if not status:
         return []
     exactly = why.is_(None) if status == REACHABLE else why == status
-    if status in _WHERE:
-        return [exactly, Subscription.status == _WHERE[status].value]
+    if status in _STATUSES:
+        return [exactly, Subscription.status == _STATUSES[status].value]
     if status == "paused":
         return [exactly, text("paused_until IS NOT NULL")]  # type: ignore[list-item]
     if status in {"suppressed", "erased"}:
@@ -105,7 +105,7 @@ def _only(why: ColumnElement[str | None], status: str) -> list[ColumnElement[boo
     raise BadInput(f"nobody can stand as {status[:20]}")
 
 
-def _read(session: Session, rows: Any) -> list[SearchResult]:
+def _fetch(session: Session, rows: Any) -> list[SearchResult]:
     return [
         SearchResult(number, address, key, why or REACHABLE, left or confirmed or asked)
         for number, address, key, why, asked, confirmed, left in session.execute(rows)

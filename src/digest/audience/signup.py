@@ -16,11 +16,11 @@ from digest.errors import BadInput
 from digest.publications.models import Publication
 from digest.signing import Purpose, Signer
 
-FASTEST = timedelta(seconds=2)  # nobody reads the words and types an address sooner
-FORM_FOR = timedelta(hours=24)
-LETTER_EVERY = timedelta(hours=24)
-MOST_LETTERS = 3
-COUNT_ANEW_AFTER = timedelta(days=30)
+MIN_FORM_AGE = timedelta(seconds=2)  # nobody reads the words and types an address sooner
+MAX_FORM_AGE = timedelta(hours=24)
+LETTER_INTERVAL = timedelta(hours=24)
+MAX_LETTERS = 3
+COUNT_RESET_AFTER = timedelta(days=30)
 
 Letter = Literal["confirm", "known"]
 
@@ -84,22 +84,22 @@ def check_form(signer: Signer, token: str, now: datetime) -> None:
     """Refuse a form that came back in under two seconds or after a day (BadInput), or was not ours (BadToken)."""
     numbers = signer.verify(Purpose.FORM, token)
     # The token holds whole seconds: what is left of them is the visitor's.
-    age = timedelta(seconds=int(now.timestamp()) - numbers[0]) if len(numbers) == 1 else FORM_FOR
-    if age < FASTEST:
+    age = timedelta(seconds=int(now.timestamp()) - numbers[0]) if len(numbers) == 1 else MAX_FORM_AGE
+    if age < MIN_FORM_AGE:
         raise BadInput("that was faster than a person can type; please press the button once more")
-    if age >= FORM_FOR:
+    if age >= MAX_FORM_AGE:
         raise BadInput("this page was open for more than a day; please send the form once more")
 
 
 def next_letter(now: datetime) -> ColumnElement[bool]:
     """Whether a subscription may be sent a letter that it did not surely ask for: the form is no cannon."""
-    old = Subscription.confirmation_sent_at <= now - COUNT_ANEW_AFTER
+    old = Subscription.confirmation_sent_at <= now - COUNT_RESET_AFTER
     return or_(
         Subscription.confirmation_sent_at.is_(None),
         and_(
-            Subscription.confirmation_sent_at <= now - LETTER_EVERY,
+            Subscription.confirmation_sent_at <= now - LETTER_INTERVAL,
             or_(
-                Subscription.confirmation_count < MOST_LETTERS,
+                Subscription.confirmation_count < MAX_LETTERS,
                 and_(Subscription.status != SubscriptionStatus.PENDING.value, old),
             ),
         ),
@@ -116,7 +116,7 @@ def claim_letters(
     """
     start_anew = and_(
         Subscription.status != SubscriptionStatus.PENDING.value,
-        Subscription.confirmation_sent_at <= now - COUNT_ANEW_AFTER,
+        Subscription.confirmation_sent_at <= now - COUNT_RESET_AFTER,
     )
     taken = session.execute(
         update(Subscription)

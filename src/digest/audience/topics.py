@@ -11,9 +11,9 @@ from digest.audience import consent
 from digest.audience.models import Subscription, SubscriptionStatus, TopicChoice
 from digest.errors import BadInput, NotFound
 
-MOST = 100
-MOST_BLOCKS = 62  # bits of a variant, with room for the sign
-NOTHING = "nothing for you"
+MAX_TOPICS = 100
+MAX_BLOCKS = 62  # bits of a variant, with room for the sign
+NO_TOPIC_MATCHES = "nothing for you"
 
 
 def chosen_topics(session: Session, publication_id: int, subscriber_id: int) -> tuple[str, ...]:
@@ -41,15 +41,15 @@ def set_topics(
     active.
     """
     wanted = set(topics)
-    _hold(session, publication_id, subscriber_id)
+    _lock_subscription(session, publication_id, subscriber_id)
     before = set(chosen_topics(session, publication_id, subscriber_id))
     if wanted == before:
         return False
     if unknown := sorted(wanted - before - set(offered)):
         raise BadInput(f"there is no topic {unknown[0][:60]!r}; please go back and choose among those shown")
-    if len(wanted) > MOST:
+    if len(wanted) > MAX_TOPICS:
         raise BadInput(
-            f"{len(wanted)} topics are more than can be kept; choose up to {MOST}, or none for all"
+            f"{len(wanted)} topics are more than can be kept; choose up to {MAX_TOPICS}, or none for all"
         )
     mine: dict[str, Any] = {"publication_id": publication_id, "subscriber_id": subscriber_id}
     session.execute(delete(TopicChoice).filter_by(**mine))
@@ -77,8 +77,8 @@ def variant_query(publication_id: int, blocks: Sequence[Collection[str]]) -> Sel
     `blocks` are the topics of an issue's blocks in order. A choice that no block has sets no bit. For a part of the
     audience add `.where(TopicChoice.subscriber_id …)`: the primary key serves it. Raises BadInput beyond 62 blocks.
     """
-    if len(blocks) > MOST_BLOCKS:
-        raise BadInput(f"an issue with topics holds up to {MOST_BLOCKS} picks, and this one {len(blocks)}")
+    if len(blocks) > MAX_BLOCKS:
+        raise BadInput(f"an issue with topics holds up to {MAX_BLOCKS} picks, and this one {len(blocks)}")
     bits = [_bit(number, topics) for number, topics in enumerate(blocks)]
     return (
         select(TopicChoice.subscriber_id, sum(bits, literal(0, BigInteger)).label("variant"))
@@ -96,7 +96,7 @@ def narrow_audience(
     """
     rows, choices = readers.subquery("readers"), wanted.subquery("choices")
     reason: ColumnElement[str | None] = func.coalesce(
-        rows.c.reason, case((choices.c.variant == 0, NOTHING), else_=None)
+        rows.c.reason, case((choices.c.variant == 0, NO_TOPIC_MATCHES), else_=None)
     )
     variant = func.nullif(choices.c.variant, literal((1 << blocks) - 1, BigInteger))
     return select(rows.c.subscriber_id, reason.label("reason"), variant.label("variant")).select_from(
@@ -122,7 +122,7 @@ def _bit(number: int, topics: Collection[str]) -> ColumnElement[int]:
     return func.max(case((has, literal(1 << number, BigInteger)), else_=literal(0, BigInteger)))
 
 
-def _hold(session: Session, publication_id: int, subscriber_id: int) -> None:
+def _lock_subscription(session: Session, publication_id: int, subscriber_id: int) -> None:
     """Take the subscription's row, so that two pages at once do not mix their choices."""
     active = select(Subscription.subscriber_id).where(
         Subscription.subscriber_id == subscriber_id,

@@ -57,7 +57,7 @@ def notify_audience_error(session: Session, issue: Issue, now: datetime) -> None
     """Tell the owners that an issue was paused before its first mail because its audience could not be counted."""
     paragraphs = [
         f"{issue.pause_reason}.",
-        "No email was sent. Resume the issue to count its audience again, or cancel it. Other issues are not affected.",
+        "No email was sent. Resume the issue to count again, or cancel it. Other issues are not affected.",
     ]
     facts = _notice(f"Issue {issue.number} is paused", paragraphs, f"/desk/issues/{issue.number}")
     _enqueue_notices(session, issue.publication_id, now, facts, (Role.OWNER,))
@@ -67,7 +67,7 @@ def notify_stalled(session: Session, issue: Issue, remaining: int, now: datetime
     """Tell the owners that an issue makes no progress although nothing holds it."""
     paragraphs = [
         f"No email has been sent for ten minutes, and {remaining:,} remain.",
-        "No reader got it twice and none was skipped. Sending continues by itself once a worker gets through.",
+        "No reader got it twice or was skipped. Sending continues by itself once a worker gets through.",
         "Check that a worker is running and can reach the mail server; `digest doctor` tells you more.",
     ]
     facts = _notice(f"Issue {issue.number} is stalled", paragraphs, f"/desk/issues/{issue.number}")

@@ -42,7 +42,7 @@ _REFUSED: Final[Mapping[Stage, tuple[str, str]]] = {
     ),
     Stage.BODY: (
         "The mail server read the email and refused it.",
-        "The reply says why. Often the sender's domain lacks DKIM, SPF or DMARC, or the account is restricted.",
+        "The reply says why. Often the domain lacks DKIM, SPF or DMARC, or the account is restricted.",
     ),
 }
 _ENCRYPT: Final = (

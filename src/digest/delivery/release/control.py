@@ -92,7 +92,7 @@ def _reschedule(
             else "it has no send time"
         )
         raise NotAllowed(
-            f"issue {issue.number} was never frozen and {missed}: send it now, or schedule it for another time "
+            f"issue {issue.number} was never frozen and {missed}: send it now, or reschedule it "
             f"(`digest issues send {issue.number}`, `digest issues schedule {issue.number} --at …`)"
         )
     transitions.change_state(session, issue, State.SCHEDULED, now=now, actor=by, user_id=user_id, reason=why)

@@ -42,7 +42,7 @@ def _sending_hold_reason(issue: Issue, frozen: FrozenIssue, now: datetime) -> Ho
         return HoldReason(frozen.backoff_reason or "the mail server asked us to wait", frozen.backoff_until)
     if frozen.canary_size and frozen.canary_passed_at is None:
         return HoldReason(
-            f"waiting for its canary: the rest is sent once the first {frozen.canary_size:,} emails are answered"
+            f"waiting for its canary: the rest is sent once {frozen.canary_size:,} emails are answered"
         )
     return None
 

@@ -108,7 +108,8 @@ def _pause_if_refused(session: Session, issue_id: int, since: datetime | None, n
     if counts.answered < MIN_ANSWERS or not counts.exceeds(MAX_REFUSED_SHARE):
         return False
     reply = most_common_reply(session, batch_ids)
-    why = f"{counts.refused:,} of the last {counts.answered:,} emails were refused: {reply}; review, then resume"
+    share = f"{counts.refused:,} of the last {counts.answered:,} emails"
+    why = f"{share} were refused: {reply}; review, then resume"
     paused = pause_and_notify(session, issue_id, why, now)
     if paused:
         LOG.warning("issue paused by refusals", extra={"issue": issue_id, **vars(counts)})
