@@ -71,7 +71,7 @@ def drop_and_take_back(page: Page) -> None:
 
 
 def write(page: Page) -> None:
-    page.get_by_label("Subject").fill(SUBJECT)
+    page.get_by_label("Subject", exact=True).fill(SUBJECT)
     page.get_by_label("Intro", exact=True).fill(INTRO)
     press(page, "Save")
     expect(page.get_by_role("status")).to_have_text("Saved.")
