@@ -412,7 +412,7 @@ def test_a_workbook_or_a_picture_is_one_line_and_not_a_thousand_bad_rows(
 ) -> None:
     path = tmp_path / "readers.csv"
     path.write_bytes(content)
-    with pytest.raises(BadInput, match="this is no text; save it as CSV"):
+    with pytest.raises(BadInput, match="this is not a text file; save it as CSV"):
         csv_file.read_chunks(path)
 
 

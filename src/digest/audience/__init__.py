@@ -1,1 +1,1 @@
-"""The readers: who signed up, what they agreed to, how they leave, and who may be mailed."""
+"""Subscribers: sign-up, consent, preferences, unsubscribing, import and export, and who may be mailed."""

@@ -1,4 +1,4 @@
-"""What counts as an address: what is mailed, what is compared, and what is shown."""
+"""Email addresses: validation, normalization for comparison, and masking for display."""
 
 import re
 import unicodedata
@@ -13,7 +13,7 @@ from digest.errors import BadInput
 
 MAX_LOCAL_PART = 64  # octets, RFC 5321 4.5.3.1.1
 MAX_ADDRESS = 254  # octets, RFC 5321 4.5.3.1.3 less the angle brackets
-# Nobody reads news there: RFC 2142 gives the first two to complaints, the others bounce or loop.
+# Not mailboxes of readers: RFC 2142 reserves the first two for complaints, the others bounce or loop.
 REFUSED_LOCAL_PARTS = frozenset(
     {"abuse", "postmaster", "noreply", "no-reply", "donotreply", "do-not-reply", "mailer-daemon"}
 )
@@ -24,12 +24,12 @@ PROVIDERS = (
 NOT_TYPOS = frozenset(
     {"ymail.com", "mail.com", "email.com", "gmx.com", "hushmail.com", "aol.com", "live.com"}
 )
-# What nearly every address looks like: nothing here needs Unicode, quoting or Punycode.
+# The fast path for nearly every address: no Unicode, quoting or Punycode.
 _PLAIN = re.compile(
     r"([a-z0-9_!#$%&'*+\-/=?^`{|}~]+(?:\.[a-z0-9_!#$%&'*+\-/=?^`{|}~]+)*)@([a-z0-9.\-]+)",
     re.ASCII | re.IGNORECASE,
 )
-# Scripts that are written together; any other mixture within one label is a disguise (UTS 39, 5.2).
+# Scripts that are commonly mixed; any other mixture within a label suggests spoofing (UTS 39, 5.2).
 _COMPATIBLE_SCRIPTS = (
     frozenset({"LATIN", "CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "IDEOGRAPHIC"}),
     frozenset({"LATIN", "CJK", "HANGUL"}),
@@ -39,17 +39,17 @@ _COMPATIBLE_SCRIPTS = (
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An address as it is mailed (ASCII domain), and the key by which two spellings are one mailbox."""
+    """An address as it is mailed (ASCII domain), and the key that is equal for two spellings of one mailbox."""
 
     address: str
     key: str
 
 
 def normalize(address: str) -> Address:
-    """Check an address as typed or imported; no DNS. Dots and plus-tags stay: they may be another mailbox.
+    """Validate a typed or imported address, without DNS. Dots and plus tags stay: they may name another mailbox.
 
-    The key is NFC, case-folded before the @ and the ASCII domain after it.
-    Raises BadInput with one friendly line when it cannot be mailed (RFC 5321, 5322, 6531; RFC 2142 for roles).
+    The key is the case-folded local part in NFC, and the ASCII domain.
+    Raises BadInput with a one-line message when it cannot be mailed (RFC 5321, 5322, 6531; RFC 2142 for roles).
     """
     text = address.strip()
     plain = _PLAIN.fullmatch(text) if len(text) <= MAX_ADDRESS else None
@@ -61,7 +61,7 @@ def normalize(address: str) -> Address:
 
 
 def mask(address: str | None) -> str:
-    """The address as a page or a log may show it: `a•••@example.org`; "erased" when there is none any more."""
+    """Mask an address for pages and logs: `a•••@example.org`; "erased" for an erased one."""
     if not address:
         return "erased"
     local, _, domain = address.rpartition("@")
@@ -69,7 +69,7 @@ def mask(address: str | None) -> str:
 
 
 def suggest_correction(address: str) -> str | None:
-    """A likelier spelling of a well-known provider (gmial.com), as a hint only; None when there is none."""
+    """Suggest a correction for a provider's misspelt domain (gmial.com), as a hint; None when it looks right."""
     local, _, domain = address.strip().rpartition("@")
     domain = domain.lower()
     if not local or domain in PROVIDERS or domain in NOT_TYPOS:
@@ -87,9 +87,9 @@ def _validate_full(text: str) -> Address:
 
 
 def _validate(text: str) -> ValidatedEmail:
-    # The library's time grows with the length, so the limit comes first.
+    # Check the length first: the library's running time grows with it.
     if len(text) > MAX_ADDRESS:
-        raise BadInput("this address is too long: an e-mail address has at most 254 characters")
+        raise BadInput("this address is too long: an email address has at most 254 characters")
     try:
         return validate_email(text, strict=True, check_deliverability=False)
     except EmailNotValidError as error:
@@ -98,14 +98,14 @@ def _validate(text: str) -> ValidatedEmail:
 
 @lru_cache(maxsize=20_000)
 def _plain_domain(domain: str) -> str:
-    """The domain's own checks do not depend on what stands before the @, and most readers share few domains."""
+    """Validate a domain. Cached, because most readers share a few domains and the local part does not matter here."""
     return _validate(f"a@{domain}").ascii_domain
 
 
 def _build_address(local: str, domain: str) -> Address:
     if local.partition("+")[0].casefold() in REFUSED_LOCAL_PARTS:
-        raise BadInput(f"{local}@ is not a person's mailbox; please give an address that somebody reads")
-    # Case-folding may undo the composition, so the form is taken last.
+        raise BadInput(f"{local}@ is not a person's mailbox; please enter an address that somebody reads")
+    # Normalize last: case-folding may undo the composition.
     key = local.lower() if local.isascii() else unicodedata.normalize("NFC", local.casefold())
     return Address(f"{local}@{domain}", f"{key}@{domain}")
 
@@ -125,7 +125,7 @@ def _one_line(error: EmailNotValidError) -> str:
 
 
 def _is_one_typo_apart(typed: str, meant: str) -> bool:
-    """One letter too many, too few, wrong, or two swapped."""
+    """Return whether one letter was added, left out or replaced, or two neighbors swapped."""
     if typed == meant or abs(len(typed) - len(meant)) > 1:
         return False
     at = next(

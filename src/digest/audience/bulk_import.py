@@ -1,4 +1,4 @@
-"""Writing down many arrivals at once: a few statements per chunk, however many rows it has."""
+"""Storing many imported subscribers at once: a few statements per chunk, however many rows it has."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from digest.db import UtcDateTime, upsert
 
 @dataclass(frozen=True)
 class ImportTerms:
-    """Where to, when and on what ground rows come in. `evidence` is kept with each event: which file, by whom."""
+    """Target, time and legal basis of an import. `evidence` (file and importer) is stored with each event."""
 
     publication_id: int
     now: datetime
@@ -28,25 +28,25 @@ class ImportTerms:
 
 @dataclass(frozen=True, slots=True)
 class ExistingSubscriber:
-    """What we know of an address already."""
+    """What is stored about an address before the import."""
 
     subscriber_id: int
     suppressed_for: str | None
     status: str | None  # None: no subscription to this publication
-    has_confirmed: bool  # they confirmed here themselves: a file does not take that away
+    has_confirmed: bool  # they confirmed here themselves, which no file overrides
 
 
 def fetch_existing(
     session: Session, publication_id: int, keys: Iterable[str]
 ) -> dict[str, ExistingSubscriber]:
-    """Those of these address keys that we hold, by key."""
+    """Return what is stored about these address keys, by key; unknown keys are omitted."""
     given = value_tables.values_table(session, {"address_key": list(keys)})
     has_confirmed = exists().where(
         ConsentEvent.subscriber_id == Subscriber.id,
         ConsentEvent.publication_id == publication_id,
         ConsentEvent.kind == consent.Kind.CONFIRMED.value,
     )
-    found = session.execute(
+    rows = session.execute(
         select(
             Subscriber.address_key,
             Subscriber.id,
@@ -63,19 +63,19 @@ def fetch_existing(
         )
     )
     return {
-        str(key): ExistingSubscriber(number, (why or "request") if at else None, status, mine)
-        for key, number, at, why, status, mine in found
+        str(key): ExistingSubscriber(id_, (reason or "request") if at else None, status, confirmed)
+        for key, id_, at, reason, status, confirmed in rows
     }
 
 
 def insert_subscribers(
     session: Session, new: Sequence[ValidRow], status: SubscriptionStatus, terms: ImportTerms
 ) -> None:
-    """Store new subscribers with one status, and the proof of why we may. Who is there by now stays as they are."""
+    """Store new subscribers with one status and a consent event each; existing subscriptions stay unchanged."""
     if not new:
         return
     at = literal(terms.now, UtcDateTime())
-    moment = {
+    timestamps = {
         SubscriptionStatus.ACTIVE: {"confirmed_at": at},
         SubscriptionStatus.UNSUBSCRIBED: {"unsubscribed_at": at},
     }.get(status, {})
@@ -85,16 +85,16 @@ def insert_subscribers(
         "source": literal(terms.source),
         "requested_at": at,
         "confirmation_count": literal(0),
-        **moment,
+        **timestamps,
     }
     given = value_tables.numbers(session, _insert_subscriber_rows(session, new, terms))
-    begun = session.scalars(
+    inserted = session.scalars(
         upsert(session, Subscription)
         .from_select(["subscriber_id", *values], select(given.c.id, *values.values()).where(true()))
         .on_conflict_do_nothing()
         .returning(Subscription.subscriber_id)
     ).all()
-    _record_events(session, begun, status, terms)
+    _record_events(session, inserted, status, terms)
 
 
 def _insert_subscriber_rows(session: Session, new: Sequence[ValidRow], terms: ImportTerms) -> Sequence[int]:
@@ -123,11 +123,11 @@ def update_statuses(
     status: SubscriptionStatus,
     terms: ImportTerms,
 ) -> None:
-    """Give subscribers another status: pending ones become active, any become left."""
+    """Change subscribers' status: to active from pending only, to unsubscribed from any other."""
     if not subscriber_ids:
         return
     active = status == SubscriptionStatus.ACTIVE
-    moved = session.scalars(
+    updated = session.scalars(
         update(Subscription)
         .where(
             Subscription.subscriber_id.in_(subscriber_ids),
@@ -147,7 +147,7 @@ def update_statuses(
         .returning(Subscription.subscriber_id)
         .execution_options(synchronize_session=False)
     ).all()
-    _record_events(session, moved, status, terms)
+    _record_events(session, updated, status, terms)
 
 
 def _record_events(

@@ -1,4 +1,4 @@
-"""Confirming: the press of a button on a page that only the mailbox's owner was sent to."""
+"""Double opt-in: confirming a sign-up with a button on a page that only the mailbox's owner was sent."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ from digest.errors import NotAllowed, NotFound
 
 @dataclass(frozen=True)
 class Confirmation:
-    """`first` is False when nothing was left to do: the door posts the welcome letter only when it is True."""
+    """`first` is False when the sign-up was confirmed before; the welcome letter is sent only when it is True."""
 
     first: bool
 
@@ -29,11 +29,11 @@ def confirm(
     now: datetime,
     source: str = "letter",
 ) -> Confirmation:
-    """Make a pending sign-up active; once or ten times, it is the same. `tokens.read_confirm` proves who asks.
+    """Activate a pending sign-up; idempotent. The caller has authenticated the reader with `tokens.read_confirm`.
 
-    A reader who left or was suppressed comes back only by a request that is younger than that; a complaint
-    stays. Raises NotFound when the sign-up is gone (never confirmed in 30 days, or erased), NotAllowed when
-    the link is older than the reader's last word.
+    A reader who unsubscribed or was suppressed is reactivated only by a later request; never after a complaint.
+    Raises NotFound when the sign-up no longer exists (unconfirmed for 30 days, or erased), NotAllowed when the
+    request is older than the reader's unsubscribing or suppression.
     """
     subscription, subscriber = _get_subscription(session, publication_id, subscriber_id, lock=True)
     _refuse_stale(subscription, subscriber)
@@ -67,32 +67,34 @@ def confirm(
 
 
 def check(session: Session, publication_id: int, subscriber_id: int) -> None:
-    """Raise what `confirm` would, and change nothing: no page may show a button that will refuse."""
+    """Raise what `confirm` would raise, without changing anything, so that no page shows a button that cannot work."""
     _refuse_stale(*_get_subscription(session, publication_id, subscriber_id, lock=False))
 
 
 def _get_subscription(
     session: Session, publication_id: int, subscriber_id: int, *, lock: bool
 ) -> tuple[Subscription, Subscriber]:
-    wanted = (
+    rows = (
         select(Subscription, Subscriber)
         .join(Subscriber)
         .where(Subscription.subscriber_id == subscriber_id, Subscription.publication_id == publication_id)
         .execution_options(populate_existing=True)
     )
-    found = session.execute(wanted.with_for_update() if lock else wanted).one_or_none()
-    if found is None or found[1].erased_at is not None:
-        raise NotFound("this sign-up is no longer here; please sign up again")
-    return found[0], found[1]
+    row = session.execute(rows.with_for_update() if lock else rows).one_or_none()
+    if row is None or row[1].erased_at is not None:
+        raise NotFound("this sign-up no longer exists; please sign up again")
+    return row[0], row[1]
 
 
 def _refuse_stale(subscription: Subscription, subscriber: Subscriber) -> None:
     if subscriber.suppressed_for == suppression.SuppressionReason.COMPLAINT:
-        raise NotAllowed("this address once reported our mail as unwanted, so we do not write to it again")
-    asked = subscription.requested_at
+        raise NotAllowed("this address once reported our mail as spam, so we no longer write to it")
+    requested_at = subscription.requested_at
     if subscription.status == SubscriptionStatus.UNSUBSCRIBED and (
-        subscription.unsubscribed_at is None or asked <= subscription.unsubscribed_at
+        subscription.unsubscribed_at is None or requested_at <= subscription.unsubscribed_at
     ):
-        raise NotAllowed("you left after this link was mailed; to come back, please sign up again")
-    if subscriber.suppressed_at is not None and asked <= subscriber.suppressed_at:
-        raise NotAllowed("this address was taken off after this link was mailed; please sign up again")
+        raise NotAllowed(
+            "you unsubscribed after this link was sent; to subscribe again, please sign up once more"
+        )
+    if subscriber.suppressed_at is not None and requested_at <= subscriber.suppressed_at:
+        raise NotAllowed("this address was removed after this link was sent; please sign up again")

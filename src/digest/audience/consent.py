@@ -1,4 +1,4 @@
-"""What a subscriber agreed to or withdrew: written once, with the words shown, and kept as proof (GDPR 7(1))."""
+"""The consent log: what a subscriber agreed to or withdrew, with the wording shown, kept as proof (GDPR 7(1))."""
 
 import hashlib
 import ipaddress
@@ -14,11 +14,11 @@ from digest.db import upsert
 
 AGENT_CHARS = 200
 IPV4_PREFIX, IPV6_PREFIX = 24, 48
-TRACES_FOR = timedelta(days=365)  # then the network and the browser are forgotten; what was agreed to stays
+TRACES_FOR = timedelta(days=365)  # then network and browser are deleted; the consent itself stays
 
 
 class Kind(StrEnum):
-    """What happened. The words stand in the database for good: add, never rename."""
+    """What happened. The values are stored in the database for good: add new ones, never rename."""
 
     REQUESTED = "requested"
     CONFIRMED = "confirmed"
@@ -26,7 +26,7 @@ class Kind(StrEnum):
     PAUSED = "paused"
     RESUMED = "resumed"
     UNSUBSCRIBED = "left"
-    RESUBSCRIBED = "returned"  # an undo of leaving
+    RESUBSCRIBED = "returned"  # undid unsubscribing
     SUPPRESSED = "suppressed"
     LIFTED = "lifted"
     ERASED = "erased"
@@ -45,7 +45,7 @@ def record(
     network: str | None = None,
     agent: str | None = None,
 ) -> None:
-    """Append one event. `network` is an IP address, kept as /24 or /48; `agent` is cut to 200 characters."""
+    """Append an event. `network` is an IP address, stored as /24 or /48; `agent` is cut to 200 characters."""
     session.execute(
         insert(ConsentEvent).values(
             subscriber_id=subscriber_id,
@@ -61,20 +61,20 @@ def record(
 
 
 def wording_id(session: Session, text: str) -> int | None:
-    """The number of these exact words, stored once; None for no words."""
+    """Return the id of this exact wording, storing it on first use; None for an empty text."""
     if not text:
         return None
     text = text.replace("\0", "")
     digest = hashlib.sha256(text.encode()).hexdigest()
-    known = session.scalar(select(Wording.id).where(Wording.sha256 == digest))
-    if known is None:
+    id_ = session.scalar(select(Wording.id).where(Wording.sha256 == digest))
+    if id_ is None:
         session.execute(upsert(session, Wording).values(sha256=digest, text=text).on_conflict_do_nothing())
-        known = session.scalars(select(Wording.id).where(Wording.sha256 == digest)).one()
-    return known
+        id_ = session.scalars(select(Wording.id).where(Wording.sha256 == digest)).one()
+    return id_
 
 
 def coarsen_network(network: str | None) -> str | None:
-    """An IP address as its neighbourhood, /24 or /48: enough to see a flood, too little to find a person."""
+    """Reduce an IP address to its /24 or /48: enough to recognize a flood, too little to identify a person."""
     if not network:
         return None
     try:
@@ -88,30 +88,30 @@ def coarsen_network(network: str | None) -> str | None:
 
 
 def history(session: Session, subscriber_id: int) -> Sequence[tuple[ConsentEvent, str | None]]:
-    """Every event of one subscriber with the words that were shown, oldest first."""
-    found = session.execute(
+    """Return a subscriber's events with the wording shown, oldest first."""
+    rows = session.execute(
         select(ConsentEvent, Wording.text)
         .outerjoin(Wording, Wording.id == ConsentEvent.wording_id)
         .where(ConsentEvent.subscriber_id == subscriber_id)
         .order_by(ConsentEvent.id)
     )
-    return [(event, text) for event, text in found]
+    return [(event, text) for event, text in rows]
 
 
 def delete_traces(session: Session, now: datetime) -> int:
-    """Drop network and browser from events older than a year; gives back how many. Run it daily."""
+    """Delete network and browser from events older than a year; return how many. Run daily."""
     traced = or_(ConsentEvent.network.is_not(None), ConsentEvent.user_agent.is_not(None))
-    done = session.execute(
+    cleared = session.execute(
         update(ConsentEvent)
         .where(traced, ConsentEvent.at < now - TRACES_FOR)
         .values(network=None, user_agent=None)
         .returning(ConsentEvent.id)
     )
-    return len(done.all())
+    return len(cleared.all())
 
 
 def delete_traces_of(session: Session, subscriber_ids: Sequence[int]) -> None:
-    """Drop network and browser from all events of these subscribers at once."""
+    """Delete network and browser from all events of these subscribers, whatever their age."""
     session.execute(
         update(ConsentEvent)
         .where(ConsentEvent.subscriber_id.in_(subscriber_ids))

@@ -1,4 +1,4 @@
-"""Which column holds the address, and what other tools' words say about whether somebody wants our mail."""
+"""Detecting the address and status columns of a CSV file, and translating other tools' status words."""
 
 import re
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from digest.errors import BadInput
 
 
 class ImportStatus(IntEnum):
-    """What a row says of its address. The greater one wins where two contradict each other."""
+    """The status of an address according to its row. Where two conflict, the greater one wins."""
 
     SUBSCRIBED = 0
-    UNCLEAR = 1  # unknown words, not confirmed, inactive: not subscribed
+    UNCLEAR = 1  # unknown word, not confirmed, inactive: treated as not subscribed
     UNSUBSCRIBED = 2
     BOUNCED = 3
     COMPLAINED = 4
@@ -32,7 +32,7 @@ STATUS_NAMES = frozenset(
         "acceptsmarketing", "acceptsemailmarketing", "confirmed", "active", "enabled",
     }
 )  # fmt: skip
-# A date or a yes in one of these means that the person is out.
+# A date or a yes in one of these columns means that the person must not be mailed.
 OPT_OUT_NAMES: dict[str, ImportStatus] = {
     **dict.fromkeys(
         (
@@ -67,13 +67,13 @@ STATUS_WORDS: dict[str, ImportStatus] = {
 NEGATIVE_WORDS = frozenset(
     {"", "0", "false", "no", "n", "off", "null", "none", "nil", "na", "never", "00000000000000", "00000000"}
 )
-# Words that could be anything in a file without a header.
+# Words that may mean anything in a file without a header.
 AMBIGUOUS_WORDS = frozenset({"true", "yes", "y", "1", "on", "free", "paid", "regular", "premium"})
 
 
 @dataclass(frozen=True)
 class ColumnLayout:
-    """Where things are in a row, counted from 0."""
+    """The positions of the columns, from 0."""
 
     header: bool
     address: int
@@ -81,7 +81,7 @@ class ColumnLayout:
     opt_outs: tuple[tuple[int, ImportStatus], ...] = ()
 
     def status(self, cells: Sequence[str]) -> ImportStatus:
-        """What a row says; a status cell that is missing or unknown says "not subscribed"."""
+        """Return the status of a row; a missing or unknown status cell counts as "not subscribed"."""
         worst = ImportStatus.SUBSCRIBED
         for n in self.statuses:
             worst = max(worst, parse_status(cells[n]) if n < len(cells) else ImportStatus.UNCLEAR)
@@ -100,19 +100,19 @@ def parse_status(word: str) -> ImportStatus:
 def detect_layout(
     sample: Sequence[CsvRecord], address: str | None = None, status: str | None = None
 ) -> ColumnLayout:
-    """Find the columns from the first rows of a file.
+    """Detect the columns from the first rows of a file.
 
-    `address` and `status` name them when the operator knows better; `status="-"` says that there is none.
-    Raises BadInput when no column holds addresses.
+    `address` and `status` name the columns explicitly; `status="-"` means that there is no status column.
+    Raises BadInput when a named column is missing or no column holds addresses.
     """
     rows = [record.cells for record in sample if not record.fault]
     if not rows:
-        raise BadInput("the file holds no row that can be read")
+        raise BadInput("the file has no readable row")
     header = not any("@" in cell for cell in rows[0])
     if not header:
         if address or status not in (None, "-"):
             raise BadInput(
-                "the first row holds an address, so there is no header in which to look for that column"
+                "the first row holds an address, so the file has no header that could name that column"
             )
         return ColumnLayout(False, _by_content(rows), () if status else _status_by_content(rows))
     names = [_plain(cell) for cell in rows[0]]
@@ -144,7 +144,7 @@ def _by_content(rows: Sequence[Sequence[str]]) -> int:
             counts[n] = counts.get(n, 0) + ("@" in cell)
     best = max(counts, key=lambda n: (counts[n], -n), default=0)
     if not counts.get(best):
-        raise BadInput("no column holds e-mail addresses; give the first line a column called email")
+        raise BadInput("no column holds email addresses; name the address column “email” in the first line")
     return best
 
 
@@ -165,13 +165,13 @@ def _status_by_name(
 
 
 def _status_by_content(rows: Sequence[Sequence[str]]) -> tuple[int, ...]:
-    """A column of nothing but status words: without a header it may still say who left."""
-    found = []
+    """Find columns of nothing but status words, which show who unsubscribed even without a header."""
+    columns = []
     for n in range(max(map(len, rows))):
         words = {_plain(row[n]) for row in rows if n < len(row)} - {""}
         if words and words <= STATUS_WORDS.keys() and not words <= AMBIGUOUS_WORDS:
-            found.append(n)
-    return tuple(found)
+            columns.append(n)
+    return tuple(columns)
 
 
 def _plain(text: str) -> str:

@@ -1,4 +1,4 @@
-"""An audience as a file: which rows hold an address that can be mailed, and which do not and why."""
+"""Reading subscribers from a CSV file: rows with a valid address, and rejected rows with the reason."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -14,12 +14,12 @@ from digest.errors import BadInput
 CHUNK = 5000
 SAMPLE = 50
 _NAMED = re.compile(r"[^<>]*<([^<>]+)>\s*")  # "Ada Lovelace <ada@example.org>"
-_GUARDED = re.compile(r"'+[=+\-@\t\r]")  # as export.py writes what a spreadsheet would take for a formula
+_GUARDED = re.compile(r"'+[=+\-@\t\r]")  # how export.py escapes what a spreadsheet would take for a formula
 
 
 @dataclass(frozen=True, slots=True)
 class ValidRow:
-    """A good row: a mailable address and what the file says of it."""
+    """A valid row: a mailable address and its status in the file."""
 
     line: int
     address: str
@@ -29,7 +29,7 @@ class ValidRow:
 
 @dataclass(frozen=True, slots=True)
 class InvalidRow:
-    """A row that was not imported, and why."""
+    """A rejected row, and why."""
 
     line: int
     reason: str
@@ -38,7 +38,7 @@ class InvalidRow:
 
 @dataclass(frozen=True)
 class RowChunk:
-    """Some rows of the file: good ones by address key, bad ones, and how many were read in all."""
+    """Some rows of the file: valid rows by address key, invalid rows, and how many were read."""
 
     read: int
     rows: dict[str, ValidRow]
@@ -49,9 +49,10 @@ class RowChunk:
 def read_chunks(
     path: Path, *, address: str | None = None, status: str | None = None, size: int = CHUNK
 ) -> tuple[csv_reader.CsvSheet, Iterator[RowChunk]]:
-    """Look at a file and give its rows in chunks. `address` and `status` name columns, "-" for no such one.
+    """Inspect a file and return it with its rows in chunks of `size`.
 
-    Raises BadInput when it is no CSV file or holds no addresses, before anything is imported.
+    `address` and `status` name columns; status "-" means none. Raises BadInput, before any row is imported, when the
+    file is not CSV or holds no addresses.
     """
     sheet = csv_reader.inspect_file(path)
     records = sheet.records()
@@ -64,16 +65,17 @@ def read_chunks(
 
 
 def evidence(sheet: csv_reader.CsvSheet, by: str, why: str) -> str:
-    """The words kept as proof of an import: file, its hash, who brought it, and why we may."""
-    name = "".join(c if c.isprintable() else "?" for c in sheet.path.name)  # a file's name may be any bytes
+    """Return the text stored as proof of an import: file name, hash, who imported it, and the legal basis."""
+    # A file name may contain any bytes.
+    name = "".join(c if c.isprintable() else "?" for c in sheet.path.name)
     return f"Imported from {name} (SHA-256 {sheet.sha256}) by {by}: {why}"
 
 
 def _chunks(
     records: Iterator[csv_reader.CsvRecord], layout: csv_columns.ColumnLayout, size: int
 ) -> Iterator[RowChunk]:
-    while some := list(islice(records, size)):
-        yield _chunk(some, layout)
+    while batch := list(islice(records, size)):
+        yield _chunk(batch, layout)
 
 
 def _chunk(records: Sequence[csv_reader.CsvRecord], layout: csv_columns.ColumnLayout) -> RowChunk:
@@ -82,16 +84,16 @@ def _chunk(records: Sequence[csv_reader.CsvRecord], layout: csv_columns.ColumnLa
     repeated = 0
     for record in records:
         try:
-            found = _address(record, layout.address)
+            address = _address(record, layout.address)
         except BadInput as error:
             bad.append(_bad(record, layout.address, str(error)))
             continue
-        row = ValidRow(record.line, found.address, found.key, layout.status(record.cells))
-        before = good.setdefault(found.key, row)
+        row = ValidRow(record.line, address.address, address.key, layout.status(record.cells))
+        before = good.setdefault(address.key, row)
         if before is not row:
             repeated += 1
             if row.status > before.status:
-                good[found.key] = row
+                good[address.key] = row
     return RowChunk(len(records), good, tuple(bad), repeated)
 
 
@@ -100,7 +102,7 @@ def _address(record: csv_reader.CsvRecord, at: int) -> Address:
         raise BadInput(record.fault)
     text = record.cells[at].strip() if at < len(record.cells) else ""
     if not text:
-        raise BadInput("there is no address in this row")
+        raise BadInput("this row has no address")
     if _GUARDED.match(text):
         text = text[1:]
     named = _NAMED.fullmatch(text)

@@ -1,4 +1,4 @@
-"""Reading the CSV files that other tools and spreadsheets write, whatever encoding, separator or line end they have."""
+"""Reading CSV files from other tools and spreadsheets, in any common encoding, separator and line ending."""
 
 import codecs
 import csv
@@ -13,14 +13,14 @@ from digest.errors import BadInput
 
 BLOCK = 1 << 20
 UTF16_SAMPLE = 4  # octets: two characters
-SEPARATOR_LINE = "sep="  # Excel writes it, with one separator behind it, as the first line
-MAX_CELL_LINES = 50  # of one quoted cell: a quote that is never closed must not swallow the rest of the file
-MAX_ROW_CHARS = 100_000  # of one row
-MAX_CONTROL_SHARE = 0.05  # the part of control characters from which on a file is no text
+SEPARATOR_LINE = "sep="  # Excel's first line: this and one separator
+MAX_CELL_LINES = 50  # of a quoted cell: an unclosed quote must not swallow the rest of the file
+MAX_ROW_CHARS = 100_000  # per row
+MAX_CONTROL_SHARE = 0.05  # a file with a larger share of control characters is not text
 SEPARATORS = ",;\t"
 BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose byte order mark is a prefix of it
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
@@ -29,31 +29,31 @@ BOMS = (
 
 @dataclass(frozen=True, slots=True)
 class CsvRecord:
-    """One row as it stands in the file, and the line (from 1) at which it begins."""
+    """One row of the file, and the line (from 1) where it begins."""
 
     line: int
     cells: list[str]
-    fault: str = ""  # why it cannot be read
+    fault: str = ""  # why the row cannot be read
 
 
 @dataclass(frozen=True)
 class CsvSheet:
-    """A file that was looked through once: how to read it, and what proves which file it was."""
+    """An inspected file: how to read it, and the hash that identifies it."""
 
     path: Path
     encoding: str
     sha256: str
-    lines: int  # about, for a progress bar
+    lines: int  # approximate, for a progress bar
     separator: str = field(default=",")
 
     def records(self) -> Iterator[CsvRecord]:
-        """Every row that is not blank, one at a time, however large the file."""
+        """Yield the rows that are not blank, one at a time, however large the file."""
         with self.path.open(encoding=self.encoding, errors="replace", newline="") as file:
             yield from records(_read_bounded(file), self.separator)
 
 
 def inspect_file(path: Path) -> CsvSheet:
-    """Find out encoding and separator. Raises BadInput when the file is missing, empty or no text."""
+    """Detect encoding and separator. Raises BadInput when the file is missing, empty or not text."""
     try:
         encoding, sha256, lines = _examine(path)
     except OSError as error:
@@ -64,13 +64,13 @@ def inspect_file(path: Path) -> CsvSheet:
         raise BadInput(f"{path}: the file is empty")
     if _is_binary(head):
         raise BadInput(
-            f"{path}: this is no text; save it as CSV (a spreadsheet can: “Save as”, or “Download”)"
+            f"{path}: this is not a text file; save it as CSV (in a spreadsheet: “Save as” or “Download”)"
         )
     return CsvSheet(path, encoding, sha256, lines, _separator(head))
 
 
 def records(lines: Iterable[str], separator: str) -> Iterator[CsvRecord]:
-    """Parse lines into rows. A row that cannot be read is given with its fault, and reading goes on after it."""
+    """Parse lines into rows. An unreadable row is yielded with its fault, and parsing continues after it."""
     source = _LineReader(lines)
     for number, line in source:
         if number == 1 and _declared_separator(line):
@@ -84,7 +84,7 @@ def records(lines: Iterable[str], separator: str) -> Iterator[CsvRecord]:
 
 
 def _read_bounded(file: TextIO) -> Iterator[str]:
-    """The lines of a file, of each a little more than MOST_CHARS at most: a file may be one line of gigabytes."""
+    """Yield the lines of a file, each cut just above MAX_ROW_CHARS: a file may be a single line of gigabytes."""
     while line := file.readline(MAX_ROW_CHARS + 1):
         yield line
         while len(line) > MAX_ROW_CHARS and line[-1] not in "\r\n":
@@ -94,7 +94,7 @@ def _read_bounded(file: TextIO) -> Iterator[str]:
 
 
 class _LineReader:
-    """Numbered lines of which some may be put back."""
+    """Numbered lines, with push-back."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._lines = iter(lines)
@@ -116,7 +116,7 @@ class _LineReader:
 
 
 def _read_quoted(number: int, first: str, source: _LineReader, separator: str) -> CsvRecord:
-    """A row with quotes, which may go on over more lines."""
+    """Read a row with quotes, which may span several lines."""
     text, more = first, list[str]()
     while True:
         cells = _parse(text, separator)
@@ -125,19 +125,19 @@ def _read_quoted(number: int, first: str, source: _LineReader, separator: str) -
         line = source.next() if len(more) < MAX_CELL_LINES and len(text) < MAX_ROW_CHARS else None
         if line is None:
             source.push_back(more)
-            return CsvRecord(number, [first[:200]], "a quote is opened and never closed")
+            return CsvRecord(number, [first[:200]], "a quote is never closed")
         more.append(line)
         text += line
 
 
 def _parse(text: str, separator: str) -> list[str] | None:
-    """The cells, or None while a quote is open."""
+    """Return the cells, or None while a quote is still open."""
     try:
         return next(csv.reader([text], delimiter=separator, strict=True), [])
     except csv.Error as error:
         if "unexpected end" in str(error):
             return None
-    try:  # a quote where none may stand: take it as it is
+    try:  # a stray quote: keep it as it is
         return next(csv.reader([text.rstrip("\r\n")], delimiter=separator, quoting=csv.QUOTE_NONE), [])
     except csv.Error:
         return text.rstrip("\r\n").split(separator)
@@ -166,7 +166,7 @@ def _examine(path: Path) -> tuple[str, str, int]:
 
 
 def _guess_utf16(head: bytes) -> str:
-    """UTF-16 of Latin text has a NUL in every pair, and no CSV file has one otherwise."""
+    """Recognize UTF-16 without a byte order mark: Latin text then has a NUL in every pair, which no other CSV has."""
     if len(head) == UTF16_SAMPLE and head[1::2] == b"\0\0":
         return "utf-16-le"
     if len(head) == UTF16_SAMPLE and head[::2] == b"\0\0":
@@ -175,14 +175,14 @@ def _guess_utf16(head: bytes) -> str:
 
 
 def _is_binary(head: Iterable[str]) -> bool:
-    """Whether this is a workbook, a picture or the like: text has next to no control characters."""
+    """Return whether this is a workbook, an image or the like: text has hardly any control characters."""
     text = "".join(head)
     controls = sum(c < " " and c not in "\t\r\n\f" for c in text)
     return controls > len(text) * MAX_CONTROL_SHARE
 
 
 def _declared_separator(line: str) -> str:
-    """`sep=;`, which Excel writes and reads as the first line."""
+    """Return the separator declared in a first line like `sep=;`, as Excel writes it; empty when there is none."""
     text = line.lstrip("\ufeff").strip("\r\n").strip('"')
     separator = text[len(SEPARATOR_LINE) :]
     return separator if text.lower().startswith(SEPARATOR_LINE) and len(separator) == 1 else ""

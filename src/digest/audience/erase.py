@@ -1,4 +1,4 @@
-"""Forgetting a person (GDPR 17): the row is emptied, its number stays, and a hash keeps them from coming back."""
+"""Erasing a person's data (GDPR 17): the row is emptied but keeps its id, and a hash prevents a re-import."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -15,9 +15,9 @@ UNCONFIRMED_FOR = timedelta(days=30)
 
 
 def erase(session: Session, signer: Signer, address: str, now: datetime, source: str = "request") -> bool:
-    """Forget this address for good; False when we do not hold it. It is suppressed either way.
+    """Erase an address for good and suppress it; False when it was not stored (it is suppressed either way).
 
-    Old counts still add up, because the emptied row keeps its number. Raises BadInput when it is no address.
+    The emptied row keeps its id, so that old counts still add up. Raises BadInput for an invalid address.
     """
     key = normalize(address).key
     subscriber_id = session.scalar(select(Subscriber.id).where(Subscriber.address_key == key))
@@ -39,9 +39,9 @@ def erase(session: Session, signer: Signer, address: str, now: datetime, source:
 
 
 def purge(session: Session, now: datetime) -> int:
-    """Forget sign-ups that nobody confirmed within 30 days; gives back how many. Run it daily.
+    """Erase sign-ups that were not confirmed within 30 days; return how many. Run daily.
 
-    No suppression is kept: they never were readers, and may sign up again.
+    They are not suppressed: they never were readers, and may sign up again.
     """
     stale = session.execute(
         delete(Subscription)
@@ -51,10 +51,10 @@ def purge(session: Session, now: datetime) -> int:
         )
         .returning(Subscription.subscriber_id)
     ).scalars()
-    gone = list(stale)
-    for start in range(0, len(gone), 5000):
-        _empty(session, _without_subscription(session, gone[start : start + 5000]), now)
-    return len(gone)
+    subscriber_ids = list(stale)
+    for start in range(0, len(subscriber_ids), 5000):
+        _empty(session, _without_subscription(session, subscriber_ids[start : start + 5000]), now)
+    return len(subscriber_ids)
 
 
 def _without_subscription(session: Session, subscriber_ids: Sequence[int]) -> Sequence[int]:

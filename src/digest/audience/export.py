@@ -1,4 +1,4 @@
-"""Giving out what we hold: everybody's status as CSV, or everything about one person as data (GDPR 15 and 20)."""
+"""Exports: all subscribers' status as CSV, or all data about one person (GDPR 15 and 20)."""
 
 import csv
 import io
@@ -18,12 +18,12 @@ from digest.errors import NotFound
 
 PAGE = 1000
 COLUMNS = ("address", "status", "source", "requested_at", "confirmed_at", "unsubscribed_at", "paused_until")
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")  # the quotes too, so that taking one off again is exact
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")  # leading quotes too, so that removing one restores the cell
 
 
 @dataclass(frozen=True, slots=True)
 class ExportRow:
-    """One subscriber's status with one publication."""
+    """A subscriber's status with a publication."""
 
     subscriber_id: int
     address: str
@@ -44,7 +44,7 @@ def fetch_page(
     status: str | None = None,
     limit: int = PAGE,
 ) -> list[ExportRow]:
-    """Up to `limit` subscribers whose number is above `above`, by number; erased ones are not among them."""
+    """Return up to `limit` subscribers with an id greater than `above`, by id; erased ones are omitted."""
     why_not = eligibility.exclusion_reason(now)
     wanted = (
         select(
@@ -68,19 +68,19 @@ def fetch_page(
     )
     if status is not None:
         wanted = wanted.where(why_not.is_(None) if status == "active" else why_not == status)
-    found: Iterable[Any] = session.execute(wanted)  # a row's own type is lost once it is taken apart
-    return [ExportRow(n, address or "", why or "active", *rest) for n, address, why, *rest in found]
+    rows: Iterable[Any] = session.execute(wanted)  # Any: unpacking a Row loses its column types
+    return [ExportRow(id_, address or "", why or "active", *rest) for id_, address, why, *rest in rows]
 
 
 def csv_line(cells: Sequence[object]) -> str:
-    """One line of CSV with CRLF (RFC 4180) in which no spreadsheet finds a formula."""
+    """Return a line of CSV with CRLF (RFC 4180), escaped so that no spreadsheet evaluates a cell as a formula."""
     out = io.StringIO()
     csv.writer(out).writerow([_escape_formula(cell) for cell in cells])
     return out.getvalue()
 
 
 def csv_lines(lines: Sequence[ExportRow]) -> Iterator[str]:
-    """These subscribers as lines of CSV; COLUMNS is the header. `digest subscribers import` reads them back."""
+    """Yield subscribers as CSV lines, without the header (COLUMNS). `digest subscribers import` reads them back."""
     for line in lines:
         yield csv_line(
             (
@@ -96,7 +96,7 @@ def csv_lines(lines: Sequence[ExportRow]) -> Iterator[str]:
 
 
 def export_subscriber(session: Session, address: str) -> dict[str, Any]:
-    """All that the audience holds about one person, ready for JSON. Raises NotFound, BadInput."""
+    """Return all subscriber data about one person, ready for JSON. Raises NotFound, BadInput."""
     key = normalize(address).key
     person = session.scalars(select(Subscriber).where(Subscriber.address_key == key)).one_or_none()
     if person is None:
@@ -113,21 +113,21 @@ def export_subscriber(session: Session, address: str) -> dict[str, Any]:
         "suppressed_at": _moment(person.suppressed_at),
         "suppressed_for": person.suppressed_for,
         "subscriptions": [
-            _subscription(one)
-            | {"topics": list(topics.chosen_topics(session, one.publication_id, person.id))}
-            for one in subscriptions
+            _subscription(subscription)
+            | {"topics": list(topics.chosen_topics(session, subscription.publication_id, person.id))}
+            for subscription in subscriptions
         ],
         "consent": [_event(event, words) for event, words in consent.history(session, person.id)],
     }
 
 
-def _subscription(one: Subscription) -> dict[str, Any]:
+def _subscription(subscription: Subscription) -> dict[str, Any]:
     times = ("requested_at", "confirmation_sent_at", "confirmed_at", "unsubscribed_at", "paused_until")
     return {
-        "publication": one.publication_id,
-        "status": one.status,
-        "source": one.source,
-        **{name: _moment(getattr(one, name)) for name in times},
+        "publication": subscription.publication_id,
+        "status": subscription.status,
+        "source": subscription.source,
+        **{name: _moment(getattr(subscription, name)) for name in times},
     }
 
 

@@ -1,4 +1,4 @@
-"""How an audience grew: what its readers did, week by week, out of the consent events themselves."""
+"""Audience growth: consent events counted by week."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ KINDS: Final = (
 
 @dataclass
 class Week:
-    """The events of seven days from `begin` on. One person may stand for several of them."""
+    """The events of the seven days from `begin`. One person may account for several."""
 
     begin: datetime
     counts: dict[str, int] = field(default_factory=lambda: {kind.value: 0 for kind in KINDS})
@@ -35,9 +35,9 @@ class Week:
 
 
 def by_week(session: Session, publication_id: int, begin: datetime, weeks: int) -> list[Week]:
-    """Each of so many weeks from `begin` on. Suppressions and erasures concern every publication.
+    """Count events for each of `weeks` weeks from `begin`. Suppressions and erasures count for every publication.
 
-    Each number is one walk along the index of kind and time, so that a million events are counted, not fetched.
+    Each count is one range scan of the index on kind and time, so a million events are counted without being fetched.
     """
     spans = [Week(begin + place * WEEK) for place in range(weeks)]
     columns = (column("place", Integer), column("begun", UtcDateTime), column("ended", UtcDateTime))
@@ -49,7 +49,7 @@ def by_week(session: Session, publication_id: int, begin: datetime, weeks: int) 
     many = select(func.count()).where(
         event.kind == kind.c.kind, event.at >= week.c.begun, event.at < week.c.ended, ours
     )
-    # A count of its own for each week: SQLite would sort a million events to group them.
+    # One subquery per week: to group them, SQLite would sort a million events.
     rows = select(week.c.place, kind.c.kind, many.scalar_subquery()).join(kind, true())
     for place, name, number in session.execute(rows):
         spans[place].counts[name] = number

@@ -1,7 +1,7 @@
-"""Bringing in an audience: every good row of a CSV file, and nobody who left, complained or was forgotten.
+"""Import rules: every valid row of a CSV file is added, except readers who unsubscribed, complained or were erased.
 
-The door reads chunks and gives each to `import_chunk` in a transaction of its own. A run that was cut short is
-simply repeated: what is there already is known, and changes nothing.
+The caller passes each chunk to `import_chunk` in its own transaction. An interrupted import can simply be repeated:
+rows already imported change nothing.
 """
 
 from collections import Counter
@@ -20,10 +20,10 @@ from digest.signing import Signer
 
 @dataclass
 class ImportResult:
-    """What became of the rows: rows = added + known + left + suppressed + not_subscribed + repeated + bad."""
+    """The number of rows by result: rows = added + known + left + suppressed + not_subscribed + repeated + bad."""
 
     rows: int = 0
-    added: int = 0  # with --confirmed readers, else pending
+    added: int = 0  # as active with --confirmed, else as pending
     known: int = 0
     left: int = 0
     suppressed: int = 0
@@ -31,10 +31,10 @@ class ImportResult:
     repeated: int = 0
     bad: int = 0
     bad_rows: list[InvalidRow] = field(default_factory=list)
-    invited: list[int] = field(default_factory=list)  # subscriber ids: post each a confirmation letter
+    invited: list[int] = field(default_factory=list)  # ids of subscribers to send a confirmation letter
 
     def add(self, other: "ImportResult") -> None:
-        """Take in what became of another chunk."""
+        """Add the result of another chunk."""
         for name in ("rows", "added", "known", "left", "suppressed", "not_subscribed", "repeated", "bad"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.bad_rows += other.bad_rows
@@ -42,7 +42,7 @@ class ImportResult:
 
 
 class ImportAction(Enum):
-    """What is done about a row."""
+    """What to do with a row."""
 
     ADD = auto()
     ACTIVATE = auto()
@@ -71,27 +71,28 @@ COUNTED = {
 
 
 def import_chunk(session: Session, signer: Signer, chunk: RowChunk, terms: ImportTerms) -> ImportResult:
-    """Import one chunk. Doing it again changes nothing.
+    """Import one chunk; idempotent.
 
-    Nobody who left or is suppressed is revived. A file may take out whom a file brought, never one who
-    confirmed here. Without `terms.confirmed` new ones are pending, and only `terms.invite` has them written to.
+    Readers who unsubscribed or are suppressed stay so. A file can unsubscribe imported readers, but never those who
+    confirmed here. Without `terms.confirmed` new subscribers are pending, and get a confirmation letter only with
+    `terms.invite`.
     """
     prior = bulk_import.fetch_existing(session, terms.publication_id, chunk.rows)
     hashed = suppression.find(session, signer, chunk.rows.keys() - prior.keys())
-    acts: dict[ImportAction, list[ValidRow]] = {act: [] for act in ImportAction}
+    rows_by_action: dict[ImportAction, list[ValidRow]] = {action: [] for action in ImportAction}
     for key, row in chunk.rows.items():
         forgotten = hashed[key].reason if key in hashed else None
-        acts[decide(row.status, prior.get(key), forgotten, terms)].append(row)
-    _write(session, signer, acts, prior, terms)
-    counts = Counter({COUNTED[act]: 0 for act in ImportAction})
-    for act, done in acts.items():
-        counts[COUNTED[act]] += len(done)
+        rows_by_action[decide(row.status, prior.get(key), forgotten, terms)].append(row)
+    _write(session, signer, rows_by_action, prior, terms)
+    counts = Counter({COUNTED[action]: 0 for action in ImportAction})
+    for action, rows in rows_by_action.items():
+        counts[COUNTED[action]] += len(rows)
     return ImportResult(
         rows=chunk.read,
         repeated=chunk.repeated,
         bad=len(chunk.bad),
         bad_rows=list(chunk.bad),
-        invited=_invited(session, acts, terms) if terms.invite and not terms.confirmed else [],
+        invited=_invited(session, rows_by_action, terms) if terms.invite and not terms.confirmed else [],
         **counts,
     )
 
@@ -99,7 +100,7 @@ def import_chunk(session: Session, signer: Signer, chunk: RowChunk, terms: Impor
 def decide(
     status: ImportStatus, prior: ExistingSubscriber | None, forgotten: str | None, terms: ImportTerms
 ) -> ImportAction:
-    """What to do about a row, by what the file says and what we know. `forgotten`: why its hash is suppressed."""
+    """Decide what to do with a row, from the file and what is stored. `forgotten`: why its hash is suppressed."""
     barred = forgotten or (prior and prior.suppressed_for)
     own = prior is not None and prior.has_confirmed
     if status == ImportStatus.COMPLAINED and barred != suppression.SuppressionReason.COMPLAINT:
@@ -132,12 +133,14 @@ def _choice(imported: ImportStatus, current: str | None, own: bool, terms: Impor
 def _write(
     session: Session,
     signer: Signer,
-    acts: dict[ImportAction, list[ValidRow]],
+    rows_by_action: dict[ImportAction, list[ValidRow]],
     prior: dict[str, ExistingSubscriber],
     terms: ImportTerms,
 ) -> None:
-    complaints = [row.key for row in acts[ImportAction.SUPPRESS] if row.status == ImportStatus.COMPLAINED]
-    bounces = [row.key for row in acts[ImportAction.SUPPRESS] if row.status == ImportStatus.BOUNCED]
+    complaints = [
+        row.key for row in rows_by_action[ImportAction.SUPPRESS] if row.status == ImportStatus.COMPLAINED
+    ]
+    bounces = [row.key for row in rows_by_action[ImportAction.SUPPRESS] if row.status == ImportStatus.BOUNCED]
     suppression.suppress_keys(
         session, signer, complaints, suppression.SuppressionReason.COMPLAINT, terms.now, source=terms.source
     )
@@ -145,25 +148,27 @@ def _write(
         session, signer, bounces, suppression.SuppressionReason.BOUNCE, terms.now, source=terms.source
     )
     status = SubscriptionStatus.ACTIVE if terms.confirmed else SubscriptionStatus.PENDING
-    bulk_import.insert_subscribers(session, acts[ImportAction.ADD], status, terms)
+    bulk_import.insert_subscribers(session, rows_by_action[ImportAction.ADD], status, terms)
     bulk_import.insert_subscribers(
-        session, acts[ImportAction.ADD_UNSUBSCRIBED], SubscriptionStatus.UNSUBSCRIBED, terms
+        session, rows_by_action[ImportAction.ADD_UNSUBSCRIBED], SubscriptionStatus.UNSUBSCRIBED, terms
     )
     bulk_import.update_statuses(
-        session, _ids(acts[ImportAction.ACTIVATE], prior), SubscriptionStatus.ACTIVE, terms
+        session, _ids(rows_by_action[ImportAction.ACTIVATE], prior), SubscriptionStatus.ACTIVE, terms
     )
     bulk_import.update_statuses(
-        session, _ids(acts[ImportAction.UNSUBSCRIBE], prior), SubscriptionStatus.UNSUBSCRIBED, terms
+        session, _ids(rows_by_action[ImportAction.UNSUBSCRIBE], prior), SubscriptionStatus.UNSUBSCRIBED, terms
     )
 
 
-def _ids(some: list[ValidRow], prior: dict[str, ExistingSubscriber]) -> list[int]:
-    return [prior[row.key].subscriber_id for row in some]
+def _ids(rows: list[ValidRow], prior: dict[str, ExistingSubscriber]) -> list[int]:
+    return [prior[row.key].subscriber_id for row in rows]
 
 
-def _invited(session: Session, acts: dict[ImportAction, list[ValidRow]], terms: ImportTerms) -> list[int]:
-    """Those who are pending and due a letter; the same bounds hold as for the form."""
-    keys = [row.key for act in (ImportAction.ADD, ImportAction.INVITE) for row in acts[act]]
+def _invited(
+    session: Session, rows_by_action: dict[ImportAction, list[ValidRow]], terms: ImportTerms
+) -> list[int]:
+    """Return the ids of pending subscribers who are due a letter, within the limits that also apply to the form."""
+    keys = [row.key for action in (ImportAction.ADD, ImportAction.INVITE) for row in rows_by_action[action]]
     ids = [
         prior.subscriber_id
         for prior in bulk_import.fetch_existing(session, terms.publication_id, keys).values()

@@ -1,4 +1,4 @@
-"""The audience's tables."""
+"""Tables for subscribers, subscriptions and consent."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from digest.db import Base, BigIntKey, check_one_of
 from digest.publications.models import Publication
 
-# Searched by how it begins, which an index can only serve where text is ordered by its bytes.
+# Searched by prefix, which an index supports only if text is ordered bytewise.
 ByteWise = String(320).with_variant(String(320, collation="C"), "postgresql")
 
 _NOT_MAILABLE = text("suppressed_at IS NOT NULL OR address IS NULL")
@@ -17,19 +17,19 @@ _PAUSED = text("paused_until IS NOT NULL")
 
 
 class SubscriptionStatus(StrEnum):
-    """Where a subscriber stands with one publication. Pausing is a date beside ACTIVE, for it ends by itself."""
+    """The status of a subscription. A pause is a date on an ACTIVE one, because it ends by itself."""
 
-    PENDING = "pending"  # asked, and has not confirmed
+    PENDING = "pending"  # signed up, but not confirmed yet
     ACTIVE = "active"
     UNSUBSCRIBED = "left"
 
 
 class Subscriber(Base):
-    """One person's address. Erasure empties the row and keeps its number, so that old counts still add up."""
+    """One person's address. Erasure empties the row but keeps its id, so that old counts still add up."""
 
     __tablename__ = "subscriber"
     __table_args__ = (
-        # The few who are not as their status says, for counts that need not look at everybody.
+        # The few who may not be mailed whatever their status, so that counts need not read every row.
         Index("ix_subscriber_barred", "id", sqlite_where=_NOT_MAILABLE, postgresql_where=_NOT_MAILABLE),
     )
 
@@ -37,18 +37,16 @@ class Subscriber(Base):
     address: Mapped[str | None] = mapped_column(String(320))  # as it is mailed; NULL once erased
     address_key: Mapped[str | None] = mapped_column(ByteWise, unique=True)  # as it is compared
     created_at: Mapped[datetime]
-    suppressed_at: Mapped[
-        datetime | None
-    ]  # set together with a Suppression, so that a freeze needs no hashing
+    # Set together with a Suppression, so that a freeze needs no hashing.
+    suppressed_at: Mapped[datetime | None]
     suppressed_for: Mapped[str | None] = mapped_column(String(32))
-    suppression: Mapped[str | None] = mapped_column(
-        String(64)
-    )  # which Suppression it is, to lift it without a key
+    # The hash of the Suppression, so that it can be lifted without the key.
+    suppression: Mapped[str | None] = mapped_column(String(64))
     erased_at: Mapped[datetime | None]
 
 
 class Subscription(Base):
-    """One subscriber's choice about one publication."""
+    """A subscriber's subscription to a publication."""
 
     __tablename__ = "subscription"
     __table_args__ = (
@@ -66,11 +64,10 @@ class Subscription(Base):
     subscriber_id: Mapped[int] = mapped_column(ForeignKey(Subscriber.id), primary_key=True)
     publication_id: Mapped[int] = mapped_column(ForeignKey(Publication.id), primary_key=True)
     status: Mapped[str] = mapped_column(String(8))
-    source: Mapped[str] = mapped_column(Text)  # "form", or what the importer wrote as "why we may"
+    source: Mapped[str] = mapped_column(Text)  # "form", or the legal basis that the importer stated
     requested_at: Mapped[datetime]
-    confirmation_sent_at: Mapped[
-        datetime | None
-    ]  # the last confirmation letter, to keep the form from being a cannon
+    # When the last confirmation letter was sent; limits how often the form can make us mail an address.
+    confirmation_sent_at: Mapped[datetime | None]
     confirmation_count: Mapped[int] = mapped_column(default=0)
     confirmed_at: Mapped[datetime | None]
     unsubscribed_at: Mapped[datetime | None]
@@ -79,21 +76,20 @@ class Subscription(Base):
 
 
 class TopicChoice(Base):
-    """One topic that a subscriber wants of a publication; somebody with no such row wants everything."""
+    """A topic that a subscriber chose; a subscriber without rows gets everything."""
 
     __tablename__ = "topic_choice"
     __table_args__ = ({"sqlite_with_rowid": False},)
 
-    # In this order: a freeze reads them along the audience, a run of subscribers at a time.
+    # In this order because a freeze reads them along the audience, a range of subscribers at a time.
     publication_id: Mapped[int] = mapped_column(ForeignKey(Publication.id), primary_key=True)
     subscriber_id: Mapped[int] = mapped_column(ForeignKey(Subscriber.id), primary_key=True, index=True)
-    topic: Mapped[str] = mapped_column(
-        String(120), primary_key=True
-    )  # a category, as the comparisons carry it
+    # A category, as named in the comparisons.
+    topic: Mapped[str] = mapped_column(String(120), primary_key=True)
 
 
 class Wording(Base):
-    """The exact words that a reader was shown; many events share one."""
+    """The exact wording that a reader was shown; shared by many events."""
 
     __tablename__ = "wording"
 
@@ -103,7 +99,7 @@ class Wording(Base):
 
 
 class ConsentEvent(Base):
-    """What a subscriber agreed to or withdrew, when, and the words shown. Append-only: nothing here is changed."""
+    """What a subscriber agreed to or withdrew, when, and the wording shown. Append-only."""
 
     __tablename__ = "consent_event"
     __table_args__ = (
@@ -113,17 +109,17 @@ class ConsentEvent(Base):
 
     id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     subscriber_id: Mapped[int] = mapped_column(ForeignKey(Subscriber.id))
-    publication_id: Mapped[int | None] = mapped_column(ForeignKey(Publication.id))  # NULL: about all of them
+    publication_id: Mapped[int | None] = mapped_column(ForeignKey(Publication.id))  # NULL: all publications
     kind: Mapped[str] = mapped_column(String(16))
     source: Mapped[str] = mapped_column(Text)
     wording_id: Mapped[int | None] = mapped_column(ForeignKey(Wording.id))
-    network: Mapped[str | None] = mapped_column(String(64))  # coarse: /24 or /48
+    network: Mapped[str | None] = mapped_column(String(64))  # /24 or /48, never a full IP address
     user_agent: Mapped[str | None] = mapped_column(String(200))
     at: Mapped[datetime]
 
 
 class Suppression(Base):
-    """An address that must not be mailed, as a keyed hash: it outlives erasure and tells nothing to a thief."""
+    """An address that must not be mailed, as a keyed hash: it survives erasure and is useless to a thief."""
 
     __tablename__ = "suppression"
 

@@ -1,4 +1,4 @@
-"""The reader's own page: where they stand, a pause that ends by itself, and the way back."""
+"""The reader's preferences page: status, and pausing and resuming a subscription."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ LONGEST_PAUSE = timedelta(weeks=MAX_PAUSE_WEEKS)
 
 @dataclass(frozen=True)
 class Preferences:
-    """What the page shows. The address is masked, because mails are forwarded."""
+    """What the preferences page shows. The address is masked, because mails get forwarded."""
 
     masked: str
     status: str  # active, pending, left, paused, suppressed or erased
@@ -27,16 +27,16 @@ class Preferences:
 
 
 def get_preferences(session: Session, publication_id: int, subscriber_id: int, now: datetime) -> Preferences:
-    """How a subscriber stands with a publication. Raises NotFound when there is no such subscription."""
-    found = session.execute(
+    """Return a subscriber's preferences. Raises NotFound when there is no such subscription."""
+    row = session.execute(
         select(Subscriber.address, Subscription, eligibility.exclusion_reason(now))
         .join(Subscription, Subscription.subscriber_id == Subscriber.id)
         .where(Subscriber.id == subscriber_id, Subscription.publication_id == publication_id)
         .execution_options(populate_existing=True)
     ).one_or_none()
-    if found is None:
-        raise NotFound("this subscription is no longer here; you can sign up again at any time")
-    address, subscription, why_not = found
+    if row is None:
+        raise NotFound("this subscription no longer exists; you can sign up again at any time")
+    address, subscription, why_not = row
     paused = subscription.paused_until if why_not == "paused" else None
     return Preferences(
         mask(address), why_not or "active", subscription.confirmed_at, paused, subscription.unsubscribed_at
@@ -44,9 +44,9 @@ def get_preferences(session: Session, publication_id: int, subscriber_id: int, n
 
 
 def pause_weeks(number: int, now: datetime) -> datetime:
-    """The end of a pause of so many weeks. Raises BadInput outside 1 to 52."""
+    """Return when a pause of `number` weeks ends. Raises BadInput outside 1 to 52."""
     if not 1 <= number <= MAX_PAUSE_WEEKS:
-        raise BadInput(f"a pause lasts from 1 to {MAX_PAUSE_WEEKS} weeks")
+        raise BadInput(f"a pause must last 1 to {MAX_PAUSE_WEEKS} weeks")
     return now + timedelta(weeks=number)
 
 
@@ -60,9 +60,9 @@ def pause(
     source: str = "page",
     wording: str = "",
 ) -> None:
-    """Send nothing until then. Raises BadInput when that is past or over a year away, NotFound unless active."""
+    """Pause a subscription. Raises BadInput when `until` is past or over a year away, NotFound unless it is active."""
     if not now < until <= now + LONGEST_PAUSE:
-        raise BadInput("a pause ends in the future, at most a year from now")
+        raise BadInput("a pause must end in the future, at most a year from now")
     _change(
         session,
         publication_id,
@@ -84,7 +84,7 @@ def resume(
     source: str = "page",
     wording: str = "",
 ) -> None:
-    """End a pause now; without one it changes nothing. Raises NotFound unless the subscription is active."""
+    """End a pause now; does nothing without one. Raises NotFound unless the subscription is active."""
     _change(
         session,
         publication_id,
@@ -108,17 +108,17 @@ def _change(
     wording: str,
     now: datetime,
 ) -> None:
-    mine = (Subscription.subscriber_id == subscriber_id, Subscription.publication_id == publication_id)
+    criteria = (Subscription.subscriber_id == subscriber_id, Subscription.publication_id == publication_id)
     before = session.execute(
         select(Subscription.paused_until)
-        .where(*mine, Subscription.status == SubscriptionStatus.ACTIVE.value)
+        .where(*criteria, Subscription.status == SubscriptionStatus.ACTIVE.value)
         .with_for_update()
     ).one_or_none()
     if before is None:
         raise NotFound("this subscription is not active; you can sign up again at any time")
     if before[0] == until:
         return
-    session.execute(update(Subscription).where(*mine).values(paused_until=until))
+    session.execute(update(Subscription).where(*criteria).values(paused_until=until))
     consent.record(
         session,
         subscriber_id=subscriber_id,

@@ -1,4 +1,4 @@
-"""Finding subscribers among a million: by how an address begins and by where they stand, a page at a time."""
+"""Searching up to a million subscribers by address prefix and status, a page at a time."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ from digest.audience.status_counts import REACHABLE
 from digest.errors import BadInput
 
 PAGE: Final = 50
-_HIGHEST_CHAR = "\U0010ffff"  # stands behind every character an address can hold
+_HIGHEST_CHAR = "\U0010ffff"  # sorts after every character an address can hold
 _STATUSES: Final = {
     "pending": SubscriptionStatus.PENDING,
     "left": SubscriptionStatus.UNSUBSCRIBED,
@@ -23,11 +23,11 @@ _STATUSES: Final = {
 
 @dataclass(frozen=True)
 class SearchResult:
-    """One subscriber in a list."""
+    """A subscriber in a list of results."""
 
     id: int
     address: str | None
-    key: str | None  # the address as it is compared, which is where a page by address ends
+    key: str | None  # the normalized address: the cursor for pages by address
     status: str  # one of status_counts.NAMES
     since: datetime | None
 
@@ -42,7 +42,7 @@ def by_prefix(
     after: str = "",
     limit: int = PAGE,
 ) -> list[SearchResult]:
-    """Those whose address begins so, by address, behind the key `after`; only of this `status` when it is given."""
+    """Return subscribers whose address begins with `prefix`, by address, after the key `after`."""
     begins, after = (text.strip().replace("\0", "") for text in (prefix.casefold(), after))
     rows = _rows(now, status).where(
         _in_publication(publication_id),
@@ -62,7 +62,10 @@ def by_number(
     after: int = 0,
     limit: int = PAGE,
 ) -> list[SearchResult]:
-    """All of a status (one of status_counts.NAMES, "": any), by number, behind subscriber `after`."""
+    """Return subscribers with a status (one of status_counts.NAMES; "": any), by id, after the id `after`.
+
+    Raises BadInput for an unknown status.
+    """
     if status in {"suppressed", "erased"}:
         number, here = Subscriber.id, _in_publication(publication_id)
     else:
@@ -73,7 +76,7 @@ def by_number(
 
 
 def _in_publication(publication_id: int) -> ColumnElement[bool]:
-    """Of this publication, said so that no index offers itself: the walk is to go along the address or the number."""
+    """Match this publication; the + 0 keeps its index unused, so that the scan follows the address or the id."""
     return Subscription.publication_id + 0 == publication_id
 
 
@@ -92,7 +95,7 @@ def _rows(now: datetime, status: str) -> Any:
 
 
 def _status_filter(why: ColumnElement[str | None], status: str) -> list[ColumnElement[bool]]:
-    """The rule itself, and beside it what an index can tell, so that few among many are found without a walk."""
+    """Filter by the eligibility rule, plus a condition that an index serves, to avoid a full scan for few rows."""
     if not status:
         return []
     exactly = why.is_(None) if status == REACHABLE else why == status
@@ -102,7 +105,7 @@ def _status_filter(why: ColumnElement[str | None], status: str) -> list[ColumnEl
         return [exactly, text("paused_until IS NOT NULL")]  # type: ignore[list-item]
     if status in {"suppressed", "erased"}:
         return [exactly, text("(suppressed_at IS NOT NULL OR address IS NULL)")]  # type: ignore[list-item]
-    raise BadInput(f"nobody can stand as {status[:20]}")
+    raise BadInput(f"there is no status {status[:20]}")
 
 
 def _fetch(session: Session, rows: Any) -> list[SearchResult]:

@@ -1,4 +1,4 @@
-"""Signing up: one answer for everybody, and a letter that says the rest to the person alone."""
+"""Signing up: every visitor sees the same answer; only the letter to the address says more."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from digest.errors import BadInput
 from digest.publications.models import Publication
 from digest.signing import Purpose, Signer
 
-MIN_FORM_AGE = timedelta(seconds=2)  # nobody reads the words and types an address sooner
+MIN_FORM_AGE = timedelta(seconds=2)  # nobody reads the form and types an address faster
 MAX_FORM_AGE = timedelta(hours=24)
 LETTER_INTERVAL = timedelta(hours=24)
 MAX_LETTERS = 3
@@ -27,9 +27,9 @@ Letter = Literal["confirm", "known"]
 
 @dataclass(frozen=True)
 class SignUp:
-    """For the door alone: which letter to post, and to whom. What the visitor sees is always the same."""
+    """Which letter to send, and to which subscriber. For the caller only: the visitor always sees the same answer."""
 
-    subscriber_id: int  # 0: nobody is to hear of this
+    subscriber_id: int  # 0: nobody; the address must not be mailed
     letter: Letter | None
 
 
@@ -45,21 +45,21 @@ def request_signup(
     source: str,
     now: datetime,
 ) -> SignUp:
-    """Take a sign-up. A letter goes out at most once in 24 hours, and three times in all while it is pending.
+    """Record a sign-up. At most one letter is sent in 24 hours, and three in all while the sign-up is pending.
 
-    A reader who left or is suppressed stays so until the letter's button is pressed; a complaint is never
-    written to again. Raises BadInput when the address cannot be mailed.
+    A reader who unsubscribed or is suppressed stays so until they confirm; one who complained is never mailed again.
+    Raises BadInput when the address cannot be mailed.
     """
-    wanted = normalize(address)
-    found = suppression.find(session, signer, [wanted.key]).get(wanted.key)
-    if found and found.reason == suppression.SuppressionReason.COMPLAINT:
+    normalized = normalize(address)
+    suppressed = suppression.find(session, signer, [normalized.key]).get(normalized.key)
+    if suppressed and suppressed.reason == suppression.SuppressionReason.COMPLAINT:
         return SignUp(0, None)
-    subscriber_id = _subscriber(session, wanted, found, now)
+    subscriber_id = _subscriber(session, normalized, suppressed, now)
     _subscription(session, subscriber_id, publication.id, source, now)
     status = _claim_letter(session, subscriber_id, publication.id, now)
     if status is None:
         return SignUp(subscriber_id, None)
-    if status == SubscriptionStatus.ACTIVE and not found:
+    if status == SubscriptionStatus.ACTIVE and not suppressed:
         return SignUp(subscriber_id, "known")
     consent.record(
         session,
@@ -76,23 +76,23 @@ def request_signup(
 
 
 def form_token(signer: Signer, now: datetime) -> str:
-    """When the form was shown, signed: for a hidden field."""
+    """Return a signed token with the time the form was shown, for a hidden field."""
     return signer.mint(Purpose.FORM, int(now.timestamp()))
 
 
 def check_form(signer: Signer, token: str, now: datetime) -> None:
-    """Refuse a form that came back in under two seconds or after a day (BadInput), or was not ours (BadToken)."""
+    """Check a form's age. Raises BadInput under two seconds or after a day, BadToken for a token that is not ours."""
     numbers = signer.verify(Purpose.FORM, token)
-    # The token holds whole seconds: what is left of them is the visitor's.
+    # The token holds whole seconds; rounding is in the visitor's favor.
     age = timedelta(seconds=int(now.timestamp()) - numbers[0]) if len(numbers) == 1 else MAX_FORM_AGE
     if age < MIN_FORM_AGE:
-        raise BadInput("that was faster than a person can type; please press the button once more")
+        raise BadInput("that was faster than a person can type; please press the button again")
     if age >= MAX_FORM_AGE:
-        raise BadInput("this page was open for more than a day; please send the form once more")
+        raise BadInput("this page was open for more than a day; please send the form again")
 
 
 def next_letter(now: datetime) -> ColumnElement[bool]:
-    """Whether a subscription may be sent a letter that it did not surely ask for: the form is no cannon."""
+    """Whether a subscription may be sent another letter; limits abuse of the form to flood an address."""
     old = Subscription.confirmation_sent_at <= now - COUNT_RESET_AFTER
     return or_(
         Subscription.confirmation_sent_at.is_(None),
@@ -109,16 +109,16 @@ def next_letter(now: datetime) -> ColumnElement[bool]:
 def claim_letters(
     session: Session, subscriber_ids: Sequence[int], publication_id: int, now: datetime
 ) -> dict[int, str]:
-    """Count a letter for each of these that is due one; gives back their status_counts by subscriber id.
+    """Count a letter for each of these subscribers who is due one; return their statuses by subscriber id.
 
-    `requested_at` moves with the letter, so that repeating a form neither keeps a pending sign-up alive for
-    ever nor makes an old request look fresh.
+    `requested_at` changes only with the letter, so that repeating the form neither keeps a pending sign-up alive
+    forever nor makes an old request look new.
     """
     start_anew = and_(
         Subscription.status != SubscriptionStatus.PENDING.value,
         Subscription.confirmation_sent_at <= now - COUNT_RESET_AFTER,
     )
-    taken = session.execute(
+    claimed = session.execute(
         update(Subscription)
         .where(
             Subscription.subscriber_id.in_(subscriber_ids),
@@ -133,7 +133,7 @@ def claim_letters(
         .returning(Subscription.subscriber_id, Subscription.status)
         .execution_options(synchronize_session=False)
     )
-    return dict(taken.all())
+    return dict(claimed.all())
 
 
 def _claim_letter(session: Session, subscriber_id: int, publication_id: int, now: datetime) -> str | None:
@@ -141,21 +141,21 @@ def _claim_letter(session: Session, subscriber_id: int, publication_id: int, now
 
 
 def _subscriber(
-    session: Session, wanted: Address, found: suppression.SuppressionMatch | None, now: datetime
+    session: Session, normalized: Address, suppressed: suppression.SuppressionMatch | None, now: datetime
 ) -> int:
     session.execute(
         upsert(session, Subscriber)
         .values(
-            address=wanted.address,
-            address_key=wanted.key,
+            address=normalized.address,
+            address_key=normalized.key,
             created_at=now,
-            suppressed_at=found.at if found else None,
-            suppressed_for=found.reason if found else None,
-            suppression=found.hash if found else None,
+            suppressed_at=suppressed.at if suppressed else None,
+            suppressed_for=suppressed.reason if suppressed else None,
+            suppression=suppressed.hash if suppressed else None,
         )
         .on_conflict_do_nothing()
     )
-    return session.scalars(select(Subscriber.id).where(Subscriber.address_key == wanted.key)).one()
+    return session.scalars(select(Subscriber.id).where(Subscriber.address_key == normalized.key)).one()
 
 
 def _subscription(

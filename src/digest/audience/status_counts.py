@@ -1,4 +1,4 @@
-"""How many subscribers stand where: counted by an index, and only the few exceptions one by one."""
+"""Subscribers by status: counted from an index, and corrected by the few exceptions."""
 
 from datetime import datetime
 from typing import Final
@@ -19,13 +19,13 @@ _PLAIN: Final = {
 
 
 def count(session: Session, publication_id: int, now: datetime) -> dict[str, int]:
-    """How many of a publication's subscribers stand where, in the order of NAMES; each is in exactly one."""
+    """Count a publication's subscribers by status, in the order of NAMES; each subscriber counts once."""
     rows = select(Subscription.status, func.count()).where(Subscription.publication_id == publication_id)
-    by_standing: dict[str, int] = dict(session.execute(rows.group_by(Subscription.status)).all())
-    found = dict.fromkeys(NAMES, 0)
-    for status, many in by_standing.items():
-        found[_PLAIN[SubscriptionStatus(status)]] += many
-    for status, why, many in session.execute(eligibility.exceptions(publication_id, now)):
-        found[_PLAIN[SubscriptionStatus(status)]] -= many
-        found[why or REACHABLE] += many
-    return found
+    by_status: dict[str, int] = dict(session.execute(rows.group_by(Subscription.status)).all())
+    counts = dict.fromkeys(NAMES, 0)
+    for status, number in by_status.items():
+        counts[_PLAIN[SubscriptionStatus(status)]] += number
+    for status, reason, number in session.execute(eligibility.exceptions(publication_id, now)):
+        counts[_PLAIN[SubscriptionStatus(status)]] -= number
+        counts[reason or REACHABLE] += number
+    return counts

@@ -1,7 +1,7 @@
-"""Addresses that must not be mailed, kept as keyed hashes: they outlive erasure, and a re-import revives nobody.
+"""The suppression list: addresses that must not be mailed, as keyed hashes that survive erasure and re-imports.
 
-An old hash is found only while its key is in the ring: take a key out of DIGEST_SECRET_KEYS and its
-suppressions of erased addresses are forgotten with it.
+A hash is only found while its key is in the ring: removing a key from DIGEST_SECRET_KEYS also loses its suppressions
+of erased addresses.
 """
 
 from collections.abc import Iterable, Sequence
@@ -43,9 +43,9 @@ class SuppressionMatch:
 def suppress(
     session: Session, signer: Signer, address: str, reason: SuppressionReason | str, now: datetime
 ) -> None:
-    """Never mail this address again. Known or not, suppressed or not: the end is the same; a complaint stays one.
+    """Suppress an address, whether it is stored or not; idempotent. The reason "complaint" is never replaced.
 
-    Raises BadInput when it is no address.
+    Raises BadInput for an invalid address.
     """
     suppress_keys(session, signer, [normalize(address).key], SuppressionReason(reason), now)
 
@@ -53,7 +53,7 @@ def suppress(
 def suppress_subscriber(
     session: Session, signer: Signer, subscriber_id: int, reason: SuppressionReason | str, now: datetime
 ) -> bool:
-    """The same, for a bounce or complaint that names the subscriber; False when the address is erased already."""
+    """Suppress a subscriber's address after a bounce or complaint; False when it has been erased."""
     key = session.scalar(select(Subscriber.address_key).where(Subscriber.id == subscriber_id))
     if key is None:
         return False
@@ -70,12 +70,12 @@ def suppress_keys(
     *,
     source: str = "",
 ) -> None:
-    """The same, for up to some thousands of address keys at once."""
+    """Suppress up to a few thousand address keys at once."""
     if not keys:
         return
-    found = find(session, signer, keys)
+    existing = find(session, signer, keys)
     marked = [
-        {"key": key, "hash": found[key].hash if key in found else signer.keyed_hashes(PURPOSE, key)[0]}
+        {"key": key, "hash": existing[key].hash if key in existing else signer.keyed_hashes(PURPOSE, key)[0]}
         for key in dict.fromkeys(keys)
     ]
     _store(session, [row["hash"] for row in marked], reason, now)
@@ -94,12 +94,12 @@ def suppress_keys(
 
 
 def is_suppressed(session: Session, signer: Signer, address: str) -> bool:
-    """Whether this address must not be mailed. Raises BadInput when it is no address."""
+    """Return whether this address must not be mailed. Raises BadInput for an invalid address."""
     return bool(find(session, signer, [normalize(address).key]))
 
 
 def find(session: Session, signer: Signer, keys: Iterable[str]) -> dict[str, SuppressionMatch]:
-    """The suppressions among these address keys, whichever key of the ring hashed them."""
+    """Return the suppressions of these address keys, by address key, whichever key of the ring hashed them."""
     keys = list(keys)
     if not keys or session.scalar(select(Suppression.address_hash).limit(1)) is None:
         return {}
@@ -114,7 +114,7 @@ def find(session: Session, signer: Signer, keys: Iterable[str]) -> dict[str, Sup
 
 
 def lift(session: Session, subscriber_id: int, publication_id: int, source: str, now: datetime) -> None:
-    """Forget a suppression after a fresh confirmed opt-in, and for nothing less; never a complaint."""
+    """Lift a suppression. Only for a new confirmed opt-in; a complaint is never lifted."""
     lifted = session.execute(
         select(Subscriber.suppression).where(
             Subscriber.id == subscriber_id,

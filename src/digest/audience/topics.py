@@ -1,4 +1,4 @@
-"""What a subscriber wants to read of: the topics they chose, and what that leaves of an issue."""
+"""The topics a subscriber chose, and the variant of an issue that they get."""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
@@ -17,11 +17,11 @@ NO_TOPIC_MATCHES = "nothing for you"
 
 
 def chosen_topics(session: Session, publication_id: int, subscriber_id: int) -> tuple[str, ...]:
-    """The topics that a subscriber chose, by name; none: everything is wanted."""
-    mine = select(TopicChoice.topic).where(
+    """Return the topics that a subscriber chose, sorted; empty means everything."""
+    rows = select(TopicChoice.topic).where(
         TopicChoice.publication_id == publication_id, TopicChoice.subscriber_id == subscriber_id
     )
-    return tuple(sorted(session.scalars(mine)))
+    return tuple(sorted(session.scalars(rows)))
 
 
 def set_topics(
@@ -35,9 +35,9 @@ def set_topics(
     source: str = "page",
     wording: str = "",
 ) -> bool:
-    """Want these topics alone; none: everything. False when that was so before, and nothing is recorded.
+    """Store a subscriber's topics (none: everything). Returns False, recording nothing, when they are unchanged.
 
-    Raises BadInput for a topic that is neither `offered` nor chosen already, NotFound unless the subscription is
+    Raises BadInput for a topic that is neither `offered` nor already chosen, NotFound unless the subscription is
     active.
     """
     wanted = set(topics)
@@ -46,39 +46,40 @@ def set_topics(
     if wanted == before:
         return False
     if unknown := sorted(wanted - before - set(offered)):
-        raise BadInput(f"there is no topic {unknown[0][:60]!r}; please go back and choose among those shown")
+        raise BadInput(f"there is no topic {unknown[0][:60]!r}; please go back and choose from those shown")
     if len(wanted) > MAX_TOPICS:
         raise BadInput(
             f"{len(wanted)} topics are more than can be kept; choose up to {MAX_TOPICS}, or none for all"
         )
-    mine: dict[str, Any] = {"publication_id": publication_id, "subscriber_id": subscriber_id}
-    session.execute(delete(TopicChoice).filter_by(**mine))
+    key: dict[str, Any] = {"publication_id": publication_id, "subscriber_id": subscriber_id}
+    session.execute(delete(TopicChoice).filter_by(**key))
     if wanted:
-        session.execute(insert(TopicChoice), [{**mine, "topic": topic} for topic in sorted(wanted)])
+        session.execute(insert(TopicChoice), [{**key, "topic": topic} for topic in sorted(wanted)])
     kind = consent.Kind.TOPICS
-    consent.record(session, **mine, kind=kind, source=source, wording=wording, now=now)
+    consent.record(session, **key, kind=kind, source=source, wording=wording, now=now)
     return True
 
 
 def delete_topics(session: Session, subscriber_ids: Sequence[int]) -> None:
-    """Drop every choice of these subscribers."""
+    """Delete all topic choices of these subscribers."""
     session.execute(delete(TopicChoice).where(TopicChoice.subscriber_id.in_(subscriber_ids)))
 
 
 def has_any_choices(session: Session, publication_id: int) -> bool:
-    """Whether any subscriber of a publication chose at all: if not, no audience needs to be narrowed."""
+    """Return whether any subscriber chose topics; if not, the audience need not be narrowed."""
     any_ = select(TopicChoice.topic).where(TopicChoice.publication_id == publication_id)
     return session.scalar(any_.limit(1)) is not None
 
 
 def variant_query(publication_id: int, blocks: Sequence[Collection[str]]) -> Select[int, int]:
-    """(subscriber_id, variant) of each subscriber who chose: bit n is set when block n, from 0, has a topic of theirs.
+    """Return a query for (subscriber_id, variant) of subscribers who chose topics.
 
-    `blocks` are the topics of an issue's blocks in order. A choice that no block has sets no bit. For a part of the
-    audience add `.where(TopicChoice.subscriber_id …)`: the primary key serves it. Raises BadInput beyond 62 blocks.
+    `blocks` are the topics of an issue's blocks in order. Bit n of the variant is set when block n, from 0, has a topic
+    that they chose. For part of the audience add `.where(TopicChoice.subscriber_id …)`: the primary key serves it.
+    Raises BadInput beyond 62 blocks.
     """
     if len(blocks) > MAX_BLOCKS:
-        raise BadInput(f"an issue with topics holds up to {MAX_BLOCKS} picks, and this one {len(blocks)}")
+        raise BadInput(f"an issue with topics can have up to {MAX_BLOCKS} picks; this one has {len(blocks)}")
     bits = [_bit(number, topics) for number, topics in enumerate(blocks)]
     return (
         select(TopicChoice.subscriber_id, sum(bits, literal(0, BigInteger)).label("variant"))
@@ -90,9 +91,9 @@ def variant_query(publication_id: int, blocks: Sequence[Collection[str]]) -> Sel
 def narrow_audience(
     readers: Select[int, str | None], wanted: Select[int, int], blocks: int
 ) -> Select[int, str | None, int | None]:
-    """`reach.audience` and `variants` as one: (subscriber_id, reason, variant).
+    """Join `eligibility.audience` and `variant_query` into (subscriber_id, reason, variant).
 
-    Variant NULL is all `blocks`. Who may be mailed and wants none of them has the reason "nothing for you".
+    Variant NULL means all `blocks`. Mailable readers who chose none of them get the reason "nothing for you".
     """
     rows, choices = readers.subquery("readers"), wanted.subquery("choices")
     reason: ColumnElement[str | None] = func.coalesce(
@@ -105,12 +106,12 @@ def narrow_audience(
 
 
 def variant_positions(variant: int | None, blocks: int) -> tuple[int, ...]:
-    """The numbers, from 0, of the blocks that a variant holds; None: all of them."""
+    """Return the positions, from 0, of the blocks in a variant; variant None means all."""
     return tuple(n for n in range(blocks) if variant is None or variant >> n & 1)
 
 
 def variant_of(wanted: Collection[str], blocks: Sequence[Collection[str]]) -> int | None:
-    """The same rule for one who wants these topics, without a database: None for all, 0 for nothing."""
+    """Return the variant for these topics, by the same rule without a database: None for all blocks, 0 for none."""
     if not wanted:
         return None
     mask = sum(1 << number for number, topics in enumerate(blocks) if set(topics) & set(wanted))
@@ -123,7 +124,7 @@ def _bit(number: int, topics: Collection[str]) -> ColumnElement[int]:
 
 
 def _lock_subscription(session: Session, publication_id: int, subscriber_id: int) -> None:
-    """Take the subscription's row, so that two pages at once do not mix their choices."""
+    """Lock the subscription's row, so that two pages saved at once do not mix their choices."""
     active = select(Subscription.subscriber_id).where(
         Subscription.subscriber_id == subscriber_id,
         Subscription.publication_id == publication_id,

@@ -1,4 +1,4 @@
-"""Leaving, at once and without a question; and taking it back within thirty days."""
+"""Unsubscribing, at once and without questions, and undoing it within 30 days."""
 
 from datetime import datetime, timedelta
 
@@ -20,11 +20,11 @@ def unsubscribe(
     now: datetime,
     wording: str = "",
 ) -> bool:
-    """Take a reader out of one publication. True when they were in it until now; asking again is no error.
+    """Unsubscribe a reader from a publication; False when they already were unsubscribed, which is no error.
 
-    `source` says how: "header" (RFC 8058), "page", "desk", "cli".
+    `source` is the channel: "header" (RFC 8058), "page", "desk", "cli".
     """
-    left = session.execute(
+    updated = session.execute(
         update(Subscription)
         .where(
             Subscription.subscriber_id == subscriber_id,
@@ -34,7 +34,7 @@ def unsubscribe(
         .values(status=SubscriptionStatus.UNSUBSCRIBED.value, unsubscribed_at=now)
         .returning(Subscription.subscriber_id)
     ).all()
-    if left:
+    if updated:
         consent.record(
             session,
             subscriber_id=subscriber_id,
@@ -44,7 +44,7 @@ def unsubscribe(
             wording=wording,
             now=now,
         )
-    return bool(left)
+    return bool(updated)
 
 
 def resubscribe(
@@ -56,17 +56,16 @@ def resubscribe(
     now: datetime,
     wording: str = "",
 ) -> bool:
-    """Take a leaving back within thirty days; the reader stands as before, a pending sign-up as pending.
+    """Undo unsubscribing within 30 days; the status becomes active again, or pending if it was never confirmed.
 
-    True when it was taken back; False when there was nothing to take back, it is too late, or the address is
-    suppressed or erased.
+    False when the reader is not unsubscribed, the 30 days have passed, or the address is suppressed or erased.
     """
     mailable = exists(
         select(Subscriber.id).where(
             Subscriber.id == subscriber_id, Subscriber.suppressed_at.is_(None), Subscriber.erased_at.is_(None)
         )
     )
-    back = session.execute(
+    updated = session.execute(
         update(Subscription)
         .where(
             Subscription.subscriber_id == subscriber_id,
@@ -85,7 +84,7 @@ def resubscribe(
         .returning(Subscription.subscriber_id)
         .execution_options(synchronize_session="fetch")
     ).all()
-    if back:
+    if updated:
         consent.record(
             session,
             subscriber_id=subscriber_id,
@@ -95,4 +94,4 @@ def resubscribe(
             wording=wording,
             now=now,
         )
-    return bool(back)
+    return bool(updated)

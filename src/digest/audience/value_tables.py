@@ -1,4 +1,4 @@
-"""Many values as one table, which two databases spell differently."""
+"""Many values as one table expression, which SQLite and PostgreSQL write differently."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from digest.db import is_postgresql
 
 
 def values_table(session: Session, columns: Mapping[str, Sequence[str | None]]) -> FromClause:
-    """Texts as a table that a statement can join: one bound value per column or for all, so it is parsed once."""
+    """Return texts as a table to join. One bound value per column, or for all, so the statement is parsed only once."""
     names = list(columns)
     if is_postgresql(session):
         arrays = [literal(list(values), postgresql.ARRAY(Text)) for values in columns.values()]
@@ -26,7 +26,7 @@ def values_table(session: Session, columns: Mapping[str, Sequence[str | None]]) 
 
 
 def numbers(session: Session, values: Sequence[int]) -> FromClause:
-    """Ids as a table of one column, `id`."""
+    """Return ids as a table with one column, `id`."""
     if is_postgresql(session):
         array = literal(list(values), postgresql.ARRAY(BigInteger))
         return func.unnest(array).table_valued(column("id", BigInteger)).render_derived("given")
