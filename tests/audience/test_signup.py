@@ -197,7 +197,7 @@ def test_the_send_loop_mints_the_same_tokens(signer: Signer) -> None:
     "age", [timedelta(seconds=-60), timedelta(seconds=1), timedelta(hours=24), timedelta(days=9)]
 )
 def test_a_form_that_is_too_fast_or_too_old_is_refused_kindly(signer: Signer, age: timedelta) -> None:
-    with pytest.raises(BadInput, match="please (press the button|send the form) again"):
+    with pytest.raises(BadInput, match=r"please (press the button|send the form) again"):
         signup.check_form(signer, signup.form_token(signer, NOW), NOW + age)
 
 
