@@ -14,6 +14,7 @@ from digest.delivery.relays.accounts import SendLimits, SmtpAccounts
 from digest.delivery.relays.domains import DomainThrottle
 from digest.delivery.sending.send_context import SendContext
 from digest.signing import Signer
+from digest.smtp import event_loop
 from digest.smtp.url import relay_from_url
 
 
@@ -49,7 +50,7 @@ def test_other_connections_go_on_while_another_process_locks_the_file(
         other.execute("COMMIT")
         return await transaction
 
-    assert asyncio.run(query()) == 42
+    assert event_loop.run(query()) == 42
     assert others_went_on == [True]
     other.close()
 
@@ -62,5 +63,5 @@ def test_an_error_in_the_work_itself_is_not_retried(db: Database, tmp_path: Path
         raise LookupError("not there")
 
     with pytest.raises(LookupError):
-        asyncio.run(shift(db, tmp_path).run_transaction(act))
+        event_loop.run(shift(db, tmp_path).run_transaction(act))
     assert len(times) == 1

@@ -1,6 +1,5 @@
 """Single rules of the send path that no larger test would miss: each guards against one small change of the code."""
 
-import asyncio
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -26,6 +25,7 @@ from digest.editorial.calendar import schedule
 from digest.editorial.models import Issue
 from digest.errors import DigestError
 from digest.signing import Signer
+from digest.smtp import event_loop
 from digest.smtp.mail import Mail
 from digest.smtp.replies import Reply, Stage
 from digest.smtp.stream import STOP_SECONDS
@@ -155,7 +155,7 @@ def connection(sqlite: Database, tmp_path: Path) -> Connection:
         deadline=time.monotonic() + 60,
     )
     made = Connection(context, context.accounts.all[0], "home:1")
-    assert asyncio.run(made._claim())
+    assert event_loop.run(made._claim())
     return made
 
 
@@ -170,7 +170,7 @@ def marks_of(connection: Connection, home: Path) -> list[int]:
 def build_first(connection: Connection) -> Mail:
     batch = connection._batch
     assert batch is not None
-    assert asyncio.run(batch.load_next_group())
+    assert event_loop.run(batch.load_next_group())
     mail = batch.build(batch.pending.popleft())
     assert mail is not None
     return mail

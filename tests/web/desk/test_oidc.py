@@ -118,7 +118,7 @@ def test_nobody_else_comes_in(room: Site, provider: OpenIdProvider, account: dic
         setattr(provider.account, name, value)
     client, page = sign_in(room)
     assert not is_in(client)
-    assert "nobody here invited that address" in page
+    assert "that address has not been invited here" in page
 
 
 @pytest.mark.parametrize(
