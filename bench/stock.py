@@ -133,7 +133,7 @@ def _shrink(session: Session, number: int) -> None:
     frozen.sha256 = hashlib.sha256(frozen.compiled).hexdigest()
 
 
-def _small(pressed: CompiledIssue) -> CompiledIssue:
+def _small(compiled: CompiledIssue) -> CompiledIssue:
     """The same headers around a short text and an HTML part that fills the mail up."""
     links = [part for n in range(LINKS) for part in (f"\n{WORDS}\n{BASE}/go/", CLICK, f"-{n + 1}")]
     foot: list[str | int] = [
@@ -155,4 +155,4 @@ def _small(pressed: CompiledIssue) -> CompiledIssue:
         quoted_printable.encode(foot),
     )
     targets = tuple(LinkTarget(n + 1, None, f"{BASE}/{n + 1}", "more") for n in range(LINKS))
-    return replace(pressed, links=targets, text=plain, html=html)
+    return replace(compiled, links=targets, text=plain, html=html)

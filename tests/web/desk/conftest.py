@@ -1,4 +1,4 @@
-"""A newsroom with the draft of issue 1."""
+"""A desk with the draft of issue 1."""
 
 from pathlib import Path
 

@@ -27,12 +27,12 @@ def start_sending(made: Site, state: State = State.SENDING, hold_minutes: int = 
         )
         issue.state, issue.started_at = state, now - timedelta(seconds=20)
         issue.release_at = now + timedelta(minutes=hold_minutes)
-        pressed = compile_issue(editions.build_edition(session, issue, "https://news.example.org")).to_bytes()
+        compiled = compile_issue(editions.build_edition(session, issue, "https://news.example.org")).to_bytes()
         session.add(
             FrozenIssue(
                 issue_id=issue.id,
                 edition="{}",
-                compiled=pressed,
+                compiled=compiled,
                 sha256="0" * 64,
                 template_version="test",
                 key_id="0000",

@@ -28,7 +28,7 @@ def render_sample(
     shown: str = "r•••@example.org",
 ) -> bytes:
     """The whole email as it would be sent, with these picks (ids); None or empty means all of them."""
-    plate = made.message_template(picks or None)
+    template = made.message_template(picks or None)
     text, html = encode_masked_address(shown)
     reader = MergeFields(
         to=to.encode("ascii", "replace"),
@@ -39,7 +39,7 @@ def render_sample(
         masked_html=html,
         click=b"preview-link",
     )
-    return plate.fill(reader)
+    return template.fill(reader)
 
 
 def mark_changes(made: CompiledIssue, picks: frozenset[int]) -> CompiledIssue:
