@@ -36,7 +36,7 @@ def shift(db: Database, home: Path) -> SendContext:
 def test_other_connections_go_on_while_another_process_locks_the_file(
     sqlite: Database, tmp_path: Path
 ) -> None:
-    other = sqlite3.connect(str(sqlite.engine.url.database), isolation_level=None)
+    other = sqlite3.connect(str(sqlite.engine.url.database), isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
     queries = shift(sqlite, tmp_path)
     others_went_on = []

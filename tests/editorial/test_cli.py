@@ -292,7 +292,7 @@ def test_a_missed_issue_is_sent_only_on_request(run: Run, sqlite: Database) -> N
     assert "missed its send time" in run("show", "1").stdout
     refused = run("resume", "1")
     assert refused.exit_code == 1
-    assert "send it now, or schedule it for another hour" in refused.stderr
+    assert "send it now, or reschedule it" in refused.stderr
     assert run("send", "1").exit_code == 0
     assert json.loads(run("list", "--json").stdout)[0]["status"] == "scheduled"
 

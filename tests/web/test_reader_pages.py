@@ -73,7 +73,7 @@ def test_a_confirm_link_from_before_unsubscribing_shows_no_button(shop: Site, ad
     client.post(unsubscribe_url(shop, ada), data={"List-Unsubscribe": "One-Click"})
     for page in (client.get(url), client.post(url)):
         assert page.status_code == 409
-        assert "to come back, please sign up again" in page.text
+        assert "unsubscribed after this link was sent; please sign up again to come back" in page.text
         assert "<button" not in page.text
     assert status(shop, ada) == "left"
 

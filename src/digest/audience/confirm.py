@@ -93,8 +93,6 @@ def _refuse_stale(subscription: Subscription, subscriber: Subscriber) -> None:
     if subscription.status == SubscriptionStatus.UNSUBSCRIBED and (
         subscription.unsubscribed_at is None or requested_at <= subscription.unsubscribed_at
     ):
-        raise NotAllowed(
-            "you unsubscribed after this link was sent; to subscribe again, please sign up once more"
-        )
+        raise NotAllowed("you unsubscribed after this link was sent; please sign up again to come back")
     if subscriber.suppressed_at is not None and requested_at <= subscriber.suppressed_at:
         raise NotAllowed("this address was removed after this link was sent; please sign up again")

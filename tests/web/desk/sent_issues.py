@@ -27,7 +27,9 @@ def start_sending(made: Site, state: State = State.SENDING, hold_minutes: int = 
         )
         issue.state, issue.started_at = state, now - timedelta(seconds=20)
         issue.release_at = now + timedelta(minutes=hold_minutes)
-        compiled = compile_issue(editions.build_edition(session, issue, "https://news.example.org")).to_bytes()
+        compiled = compile_issue(
+            editions.build_edition(session, issue, "https://news.example.org")
+        ).to_bytes()
         session.add(
             FrozenIssue(
                 issue_id=issue.id,
