@@ -15,13 +15,6 @@ def test_common_markdown_is_rendered() -> None:
     assert "<blockquote>" in html
 
 
-def test_the_plain_text_keeps_links_on_their_own_lines() -> None:
-    text = markdown.to_text(
-        "See [the primer](https://example.net/p) and *this*.\n\n1. one\n2. two\n\n> said\n> so"
-    )
-    assert text == "See the primer and this.\nhttps://example.net/p\n\n1. one\n2. two\n\n> said so"
-
-
 def test_raw_html_is_shown_as_text() -> None:
     html = markdown.to_html('<script>alert(1)</script> <b onclick="x">b</b> <!-- c -->')
     assert {tag for tag, _ in Shape(html).tags} == {"p"}
@@ -46,6 +39,31 @@ def test_web_links_are_tracked_and_mail_addresses_are_not() -> None:
     assert seen == ["https://example.net/a"]
     assert 'href="https://example.org/go/1"' in html
     assert 'href="mailto:a@example.org"' in html
+
+
+@pytest.mark.parametrize(
+    ("link", "is_tracked"),
+    [
+        ("[the primer](https://example.net/p)", True),
+        ("[Node.js](https://nodejs.example)", True),
+        ("<https://example.net/p?a=1&b=2>", False),
+        ("[https://example.net/p](https://example.net/p)", False),
+        ("[**https://example.net**](https://example.net/p)", False),
+        ("[www.example.net](https://example.net/p)", False),
+        ("[`example.net/docs`](https://www.example.net/p)", False),
+        ("[https://example.net](https://other.example)", False),
+    ],
+)
+def test_a_link_that_shows_an_address_leads_there_without_a_detour(link: str, is_tracked: bool) -> None:
+    seen: list[str] = []
+
+    def track(url: str, _label: str) -> str:
+        seen.append(url)
+        return "https://example.org/go/1"
+
+    both = markdown.RenderedMarkdown(link, track)
+    assert bool(seen) == is_tracked
+    assert ("/go/" in both.html, "/go/" in both.text) == (is_tracked, is_tracked)
 
 
 def test_headings_in_a_note_do_not_become_headings_of_the_mail() -> None:

@@ -11,7 +11,7 @@ from markdown_it.token import Token
 from markupsafe import Markup
 
 from digest.errors import BadInput
-from digest.render import wrap
+from digest.render import markdown_text, wrap
 from digest.render.clean import multiline
 
 MAX_CHARS = 20_000
@@ -26,7 +26,6 @@ _STYLES = {
     "ol": "margin:0 0 12px;padding:0 0 0 24px",
 }
 _LINK: dict[str, str | int | float] = {"class": "a", "style": "color:#1f4fa3"}
-_ITEM = re.compile(r" *(?:-|\d+[.)]) ")
 _SCHEMES = {"http", "https", "mailto"}
 
 
@@ -51,7 +50,9 @@ def to_html(md: str, link: Link | None = None, *, styled: bool = False) -> str:
     if _depth(tokens) > MAX_DEPTH:
         return "".join(f"<p>{_html.escape(part)}</p>" for part in multiline(md).split("\n\n"))
     for token in _all(tokens):
-        _dress(token, link, styled=styled)
+        _dress(token, styled=styled)
+    for token in tokens:
+        _link(token.children or (), link, styled=styled)
     parser = _parser()
     raw = parser.renderer.render(tokens, parser.options, {})
     attributes = {"a": {"href", "style", "class"}, "p": {"style"}, "ul": {"style"}, "ol": {"style", "start"}}
@@ -64,8 +65,7 @@ def to_text(md: str, link: Link | None = None) -> str:
     tokens = _tokens(md)
     if _depth(tokens) > MAX_DEPTH:
         return "\n\n".join(wrap.paragraph(part) for part in multiline(md).split("\n\n"))
-    blocks = _text_blocks(tokens, link)
-    return "".join(part for place, block in enumerate(blocks) for part in (_gap(blocks, place), block))
+    return markdown_text.to_text(tokens, lambda url, words: _target(url, words, link))
 
 
 def _parser() -> MarkdownIt:
@@ -92,20 +92,42 @@ def _depth(tokens: Sequence[Token]) -> int:
     return deepest
 
 
-def _dress(token: Token, link: Link | None, *, styled: bool) -> None:
-    """A token as we show it: headings below our own (a mail's are bold lines), links by way of `link`."""
+def _dress(token: Token, *, styled: bool) -> None:
+    """A token as we show it: headings below our own (a mail's are bold lines)."""
     if token.type.startswith("heading"):
         token.tag = "p" if styled else "h3"
     if styled and token.nesting == 1 and token.tag in _STYLES:
         bold = ";font-weight:bold" if token.type == "heading_open" else ""
         token.attrSet("style", _STYLES[token.tag] + bold)
-    if token.type == "link_open":
-        href = str(token.attrGet("href") or "")
-        token.attrs = {"href": _target(href, link), **(_LINK if styled else {})}
 
 
-def _target(url: str, link: Link | None) -> str:
-    return link(url, url) if link and is_trackable(url) else url
+def _link(children: Sequence[Token], link: Link | None, *, styled: bool) -> None:
+    """Lead the links of a paragraph where `link` says."""
+    words, opened = "", None
+    for token in children:
+        if token.type == "link_open":
+            words, opened = "", token
+        elif token.type == "link_close" and opened is not None:
+            href = str(opened.attrGet("href") or "")
+            opened.attrs = {"href": _target(href, words, link), **(_LINK if styled else {})}
+        else:
+            words += token.content
+
+
+def _target(url: str, words: str, link: Link | None) -> str:
+    return link(url, url) if link and is_trackable(url) and not shows_address(words, url) else url
+
+
+def shows_address(words: str, url: str) -> bool:
+    """Whether a link's visible words are an address themselves.
+
+    Behind such words stands what they say and no redirect of ours: a name that leads elsewhere is how phishing looks.
+    """
+    words = words.strip(" `").casefold()
+    if re.match(r"(?:https?://|www\.)\S+$", words):
+        return True
+    host = (urlsplit(url).hostname or "").removeprefix("www.")
+    return bool(host) and re.split("[/?#:]", words, maxsplit=1)[0].removeprefix("www.") == host
 
 
 def is_trackable(url: str) -> bool:
@@ -115,49 +137,3 @@ def is_trackable(url: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in {"http", "https"} and bool(parts.netloc)
-
-
-def _text_blocks(tokens: Sequence[Token], link: Link | None) -> list[str]:
-    """Paragraphs, items and rules in order; an item keeps its mark, a quotation its `>`."""
-    blocks: list[str] = []
-    marks: list[str] = []
-    for token in tokens:
-        if token.type in {"bullet_list_open", "ordered_list_open", "blockquote_open"}:
-            marks.append({"b": "- ", "o": "1. "}[token.type[0]] if "list" in token.type else "> ")
-        elif token.type in {"bullet_list_close", "ordered_list_close", "blockquote_close"}:
-            marks.pop()
-        elif token.type == "list_item_open" and token.info:
-            marks[-1] = f"{token.info}{token.markup} "
-        elif token.type == "inline":
-            blocks.append(_text_paragraph(token, marks, link))
-        elif token.type in {"fence", "code_block"}:
-            blocks.append("\n".join(f"    {row}" for row in token.content.rstrip().split("\n")))
-        elif token.type == "hr":
-            blocks.append("* * *")
-    return blocks
-
-
-def _gap(blocks: Sequence[str], place: int) -> str:
-    """Nothing before the first block, a line break between two items of a list, a blank line elsewhere."""
-    if not place:
-        return ""
-    return "\n" if all(_ITEM.match(block) for block in blocks[place - 1 : place + 1]) else "\n\n"
-
-
-def _text_paragraph(token: Token, marks: Sequence[str], link: Link | None) -> str:
-    first = "".join(marks)
-    rest = "".join(mark if mark == "> " else " " * len(mark) for mark in marks)
-    words, links = _inline(token.children or (), link)
-    return "\n".join([wrap.paragraph(words, first=first, rest=rest), *(f"{rest}{url}" for url in links)])
-
-
-def _inline(children: Sequence[Token], link: Link | None) -> tuple[str, list[str]]:
-    words, links = "", []
-    for child in children:
-        if child.type in {"softbreak", "hardbreak"}:
-            words += " "
-        elif child.type == "link_open":
-            links.append(_target(str(child.attrGet("href") or ""), link))
-        else:
-            words += child.content
-    return words, links

@@ -113,7 +113,7 @@ def sent_issues(session: Session, publication: PublicationContext, limit: int) -
 def render_markdown(text: str) -> Markup:
     """An editor's Markdown as HTML for our pages: sanitized, without the style attributes that mail needs."""
     html = markdown.to_html(text) if text.strip() else ""
-    return Markup(nh3.clean(html, tags=INTRO_TAGS, attributes={"a": {"href"}}))  # noqa: S704  nh3 cleaned it
+    return Markup(nh3.clean(html, tags=INTRO_TAGS, attributes={"a": {"href"}, "ol": {"start"}}))  # noqa: S704  nh3 cleaned it
 
 
 def _public_issues(publication: PublicationContext) -> Select[str, datetime | None]:
