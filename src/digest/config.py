@@ -19,6 +19,7 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from digest import loopback, rates
+from digest.base_url import LOCAL_PORT, parse_base_url
 from digest.errors import BadSetting
 
 SOCKET_PATH_BYTES = 100  # the kernel takes 107, and a server appends to it while it starts
@@ -100,12 +101,7 @@ class Settings(BaseSettings):
     @field_validator("base_url")
     @classmethod
     def _web_address(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError("is not a web address; use https://news.example.org")
-        return value.rstrip("/")
+        return None if value is None else parse_base_url(value)
 
     @field_validator("oidc_issuer")
     @classmethod
@@ -148,11 +144,16 @@ class Settings(BaseSettings):
         return self.broker_url or f"redis+socket://{self.run_dir / 'valkey.sock'}"
 
     def site(self) -> str:
-        """The public site's URL; by default the one where `digest up` ran last."""
+        """The public site's URL; by default the one where `digest up` ran last. Raises BadSetting."""
         if self.base_url:
             return self.base_url
         path = self.home / "base-url"
-        return path.read_text().strip() if path.exists() else "http://127.0.0.1:8000"
+        if not path.exists():
+            return f"http://127.0.0.1:{LOCAL_PORT}"
+        try:
+            return parse_base_url(path.read_text())
+        except ValueError as error:
+            raise BadSetting(f"{path} {error}") from None
 
     def smtp(self) -> str:
         """The relay's URL; by default the embedded mailbox's."""
@@ -233,7 +234,8 @@ def _refuse_misspelt(environment: Mapping[str, str]) -> None:
 def _sentence(fault: dict[str, Any]) -> str:
     name = "DIGEST_" + str(fault["loc"][0]).upper()
     message = str(fault["msg"]).removeprefix("Value error, ")
-    return f"{name} {message}" if message.startswith("is ") else f"{name} is invalid: {message}"
+    is_sentence = message.startswith(("is ", "has ", "contains "))  # those of our own validators
+    return f"{name} {message}" if is_sentence else f"{name} is invalid: {message}"
 
 
 def _write_once(path: Path, text: str) -> None:

@@ -28,6 +28,7 @@ def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DIGEST_RETRY_DELAY", "-3m"),
         ("DIGEST_BASE_URL", "news.example.org"),
         ("DIGEST_BASE_URL", "https://news.example.org/?a=1"),
+        ("DIGEST_BASE_URL", "https://example.org/news"),
         ("DIGEST_BROKER_URL", "amqp://rabbit"),
         ("DIGEST_LOG", "loud"),
         ("DIGEST_TRUSTED_PROXIES", "the proxy"),

@@ -47,6 +47,13 @@ def test_the_first_one_is_meant_when_none_is_named(db: Database) -> None:
 BAD = [
     ("zone", "Mars/Base"),
     ("zone", ""),
+    ("zone", "localtime"),
+    ("zone", "posixrules"),
+    ("zone", "Factory"),
+    ("zone", "posix/Europe/Berlin"),
+    ("zone", "right/Europe/Berlin"),
+    ("zone", "europe/berlin"),
+    ("zone", "../zoneinfo/UTC"),
     ("at", "9:00"),
     ("at", "24:00"),
     ("at", "09:00\n10:00"),

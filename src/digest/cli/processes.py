@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
+from digest.base_url import DEFAULT_PORTS, LOCAL_PORT
 from digest.cli import AppContext, SettingsView
 from digest.embedded import valkey
 from digest.embedded.supervise import ProcessSpec, Supervisor
@@ -25,13 +27,11 @@ WORKER_THREADS = (
 )
 # If these were cleared, every visitor behind a proxy would be 127.0.0.1: one shared limit, and open loopback pages.
 WAITRESS_OPTIONS = {"threads": 8, "ident": None, "clear_untrusted_proxy_headers": False}
-PORT = click.option(
-    "--port", type=click.IntRange(1, 65535), default=8000, show_default=True, help="Web port."
-)
+PORT = click.IntRange(1, 65535)
 
 
 @click.command()
-@PORT
+@click.option("--port", type=PORT, help=f"Web port. [default: the last one used here, at first {LOCAL_PORT}]")
 @click.option(
     "--workers",
     type=click.IntRange(1, 16),
@@ -40,7 +40,7 @@ PORT = click.option(
     help="Worker processes. Each uses one core; they share the connections.",
 )
 @click.pass_obj
-def up(context: AppContext, port: int, workers: int) -> None:
+def up(context: AppContext, port: int | None, workers: int) -> None:
     """Run all servers on this machine in the foreground; press Ctrl-C to stop.
 
     Starts a worker, the scheduler and the web server on 127.0.0.1, and, unless configured
@@ -50,6 +50,7 @@ def up(context: AppContext, port: int, workers: int) -> None:
     from digest.cli.setup import prepare_database
 
     with hold_home_lock(context.settings().home):
+        port = port or last_port(context.settings())
         context = use_port(context, port)
         is_embedded = context.settings().is_embedded_database
         link = prepare_database(context) if is_embedded else None
@@ -60,7 +61,7 @@ def up(context: AppContext, port: int, workers: int) -> None:
 
 
 @click.command(hidden=True)
-@PORT
+@click.option("--port", type=PORT, default=LOCAL_PORT, show_default=True, help="Web port.")
 @click.pass_obj
 def web(context: AppContext, port: int) -> None:
     """Serve the site, the desk and the embedded mailbox on 127.0.0.1."""
@@ -127,6 +128,18 @@ def hold_home_lock(home: Path) -> Iterator[None]:
         yield
 
 
+def last_port(settings: SettingsView) -> int:
+    """The port of the last `digest up` or `digest init --port` here, so that links sent before keep working."""
+    if not settings.has_default_base_url:
+        return LOCAL_PORT
+    return urlsplit(settings.base_url).port or DEFAULT_PORTS["http"]
+
+
+def store_port(settings: SettingsView, port: int) -> None:
+    """Make the site's URL the one at this port of this machine, from the next `settings()` on."""
+    (settings.home / "base-url").write_text(f"http://{HOST}:{port}\n")
+
+
 def use_port(context: AppContext, port: int) -> AppContext:
     """Store the site's address at `port` and choose a free mailbox port; return a context with both.
 
@@ -136,7 +149,7 @@ def use_port(context: AppContext, port: int) -> AppContext:
         raise DigestError(f"port {port} on {HOST} is in use; choose another with --port")
     settings = context.settings()
     if settings.has_default_base_url:
-        (settings.home / "base-url").write_text(f"http://{HOST}:{port}\n")
+        store_port(settings, port)
     if settings.is_embedded_mailbox and not is_free(settings.mailbox_port):
         (settings.home / "mailbox-port").unlink()
     return context.with_settings()

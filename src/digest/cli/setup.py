@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from digest.cli import AppContext
+from digest.cli.processes import PORT, store_port
+from digest.errors import BadInput
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -27,15 +29,16 @@ NAME, SENDER, OWNER = "Ship or Skip", "digest@localhost.localdomain", "owner@loc
 )
 @click.option("--tz", "zone", help="Time zone of its schedule, such as Europe/Berlin. [default: UTC]")
 @click.option("--owner", help=f"Email address of the desk's owner. [default: {OWNER}]")
+@click.option("--port", type=PORT, help="Web port of `digest up`, for the link. [default: as last time]")
 @click.pass_obj
-def init(context: AppContext, /, owner: str | None, **fields: str | None) -> None:
+def init(context: AppContext, /, owner: str | None, port: int | None, **fields: str | None) -> None:
     """Create or upgrade the database, the first publication and its owner; print a sign-in link.
 
     Safe to run again: only the options you give are changed.
     """
     from digest.cli.audit import record
 
-    services = context.services()
+    services = (_with_port(context, port) if port else context).services()
     click.echo(f"database\n  {_database_line(*migrate(services))}")
     with services.db.begin() as session:
         publication, created = ensure_publication(
@@ -48,6 +51,15 @@ def init(context: AppContext, /, owner: str | None, **fields: str | None) -> Non
     click.echo(f"publication\n  {name} ({'created' if created else 'exists'})")
     click.echo(f"owner\n  {address}")
     click.echo(f"one-time sign-in link, valid for 24 hours (start `digest up` first)\n  {link}")
+
+
+def _with_port(context: AppContext, port: int) -> AppContext:
+    """The context whose links, and whose next `digest up`, use this port. Raises BadInput with a base URL set."""
+    settings = context.settings()
+    if not settings.has_default_base_url:
+        raise BadInput(f"--port does nothing here: links follow DIGEST_BASE_URL, {settings.base_url}")
+    store_port(settings, port)
+    return context.with_settings()
 
 
 def migrate(services: "Services") -> tuple[str | None, str | None]:

@@ -4,13 +4,13 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from digest.errors import BadInput, NotFound
+from digest.publications import time_zones
 from digest.publications.models import Publication
 
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -96,16 +96,6 @@ def update(session: Session, publication: Publication, **fields: object) -> Publ
 def check(fields: Mapping[str, object]) -> dict[str, object]:
     """The fields as they would be stored, with nothing changed. Raises BadInput, naming the field."""
     return _checked(fields)
-
-
-def zone(name: object, field: str = "zone") -> str:
-    """`name` when it is an IANA zone, such as Europe/Berlin. Raises BadInput."""
-    text = str(name or "").strip()
-    try:
-        ZoneInfo(text)
-    except (KeyError, ValueError, OSError):
-        raise BadInput(f"{field}: {text!r} is not a time zone; write one like Europe/Berlin or UTC") from None
-    return text
 
 
 def _checked(fields: Mapping[str, object]) -> dict[str, object]:
@@ -194,7 +184,7 @@ _RULES: Mapping[str, Callable[[object], object]] = {
     "reply_to": lambda v: _address(v, "reply_to") if v else None,
     "postal_address": lambda v: _text(v, "postal_address", 500, lines=True),
     "language": lambda v: _text(_matching(v, "language", _LANGUAGE, "en or pt-BR"), "language", 16),
-    "zone": zone,
+    "zone": time_zones.parse,
     "weekday": _weekday,
     "at": lambda v: _matching(v, "at", _CLOCK, "09:00"),
     # 0 would make the draft at the moment it goes out, and 7 before the last one has.

@@ -4,8 +4,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from digest.errors import BadInput
+from digest.publications import time_zones
 from digest.publications.models import Publication
-from digest.publications.publications import zone as checked_zone
 
 LOCAL_FORMAT = "%Y-%m-%d %H:%M"
 _DAY = timedelta(days=1)
@@ -19,7 +19,7 @@ def to_utc(local: str, zone: str) -> datetime:
     A time that a clock change skips becomes the first minute after the gap; of one that happens twice the first
     counts. Raises BadInput when either cannot be read.
     """
-    written, region = parse_local_time(local), ZoneInfo(checked_zone(zone, "time zone"))
+    written, region = parse_local_time(local), ZoneInfo(time_zones.parse(zone, "time zone"))
     for minutes in range(_MINUTES_PER_DAY + 1):  # the longest known gap is a whole day, at the date line
         candidate = written + timedelta(minutes=minutes)
         instant = candidate.replace(tzinfo=region, fold=0).astimezone(UTC)

@@ -1,19 +1,7 @@
-"""Which addresses are only for trials: a site on this machine, and domains reserved for examples and tests."""
-
-from ipaddress import ip_address
-from urllib.parse import urlsplit
+"""Which sender addresses are only for trials: those in domains reserved for examples and tests."""
 
 _RESERVED_TOP_LEVEL = ("example", "test", "invalid", "localhost", "local")
 _RESERVED_SECOND_LEVEL = ("example.com", "example.net", "example.org")
-
-
-def is_local_site(base_url: str) -> bool:
-    """Return whether the public site can be opened on this machine only, so that no reader can follow a link."""
-    host = urlsplit(base_url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def is_reserved_domain(domain: str) -> bool:

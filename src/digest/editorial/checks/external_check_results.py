@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from digest.editorial.checks import external_check_queue
-from digest.editorial.checks.addresses import is_local_site
 from digest.editorial.checks.external_check_queue import CheckResult, MailSetup
 from digest.editorial.checks.finding import Finding, Level, note, warning
 from digest.editorial.checks.texts import editor_texts, extract_links
 from digest.editorial.models import Issue
+from digest.loopback import is_loopback_url
 from digest.render.content import Edition
 
 ACCEPTABLE_SPAM_SCORE = 1.0
@@ -45,7 +45,7 @@ def collect_results(session: Session, issue: Issue, edition: Edition, mail_setup
     results = [result for result in every if result.checked_at is not None]
     findings = (
         *_link_findings(issue, _of_kind(results, "link")),
-        *_sender_findings(_of_kind(results, "sender"), is_local=is_local_site(edition.base_url)),
+        *_sender_findings(_of_kind(results, "sender"), is_local=is_loopback_url(edition.base_url)),
         *_spam_findings(_of_kind(results, "spam")),
     )
     return CheckResults(findings, _summarize(results), _count_progress(every))

@@ -6,12 +6,13 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from digest.editorial.checks import freshness_checks
-from digest.editorial.checks.addresses import is_local_site, is_reserved_domain
+from digest.editorial.checks.addresses import is_reserved_domain
 from digest.editorial.checks.finding import Finding, Level, blocker, note, sort_by_level, warning
 from digest.editorial.checks.texts import editor_texts, extract_links, find_merge_fields, is_followable
 from digest.editorial.drafts.default_texts import MAX_PREHEADER_CHARS, MAX_SUBJECT_CHARS
 from digest.editorial.models import Issue
 from digest.editorial.selection import candidates
+from digest.loopback import is_loopback_url
 
 # Gmail clips HTML beyond about 102 kB, and the unsubscribe link with it.
 WARN_BYTES, GMAIL_CLIP_BYTES = 90_000, 102_000
@@ -41,7 +42,7 @@ def check_issue(
             *_check_size(html_bytes),
             *_check_links(issue),
             *_check_merge_fields(issue),
-            *_check_publication(issue, is_local=is_local_site(base_url)),
+            *_check_publication(issue, is_local=is_loopback_url(base_url)),
             *_check_base_url(base_url),
         )
     )
@@ -128,7 +129,7 @@ def _check_publication(issue: Issue, *, is_local: bool) -> Iterator[Finding]:
 def _check_base_url(base_url: str) -> Iterator[Finding]:
     if base_url.startswith("https://"):
         return
-    if is_local_site(base_url):
+    if is_loopback_url(base_url):
         text = f"Links lead to {base_url}, which only this machine can open. Fine for a trial."
         fix = "Set DIGEST_BASE_URL to the public https:// address before you email readers."
         yield note("base URL", text, fix)

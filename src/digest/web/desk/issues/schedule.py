@@ -16,11 +16,11 @@ from digest.editorial.calendar import schedule_notes, slots
 from digest.editorial.drafts import text_edits
 from digest.editorial.models import Issue, State
 from digest.errors import BadInput, NotAllowed
+from digest.publications import time_zones
 from digest.web.desk import current_publication
 from digest.web.desk.access.audit_log import record
 from digest.web.desk.drafts.checks import run_checks, waive_submitted
 from digest.web.desk.issues import approval, blueprint
-from digest.web.desk.settings import settings_forms
 from digest.web.desk.view_helpers import (
     Undo,
     flash_done,
@@ -43,7 +43,7 @@ def schedule_form(number: int) -> str:
             return render_page("schedule_summary.html", **context)
         return render_page(
             "schedule.html",
-            zones=settings_forms.zone_names(),
+            zones=sorted(time_zones.names()),
             checks=run_checks(db, issue),
             is_schedulable=_is_schedulable(issue),
             **context,

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
 from typing import Final
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from flask import request
 from sqlalchemy import func, select
@@ -15,7 +14,7 @@ from digest.db import utcnow
 from digest.editorial.calendar import local_time
 from digest.editorial.models import Role, User
 from digest.errors import BadInput
-from digest.publications import publications
+from digest.publications import publications, time_zones
 from digest.publications.models import Publication
 from digest.web.desk import current_publication
 from digest.web.desk.view_helpers import form_field as sent
@@ -82,15 +81,9 @@ def form_choices(db: Session) -> dict[str, object]:
     editors = select(func.count()).where(User.role != Role.VIEWER, User.removed_at.is_(None))
     return {
         "weekdays": WEEKDAYS,
-        "zones": zone_names(),
+        "zones": sorted(time_zones.names()),
         "editors": db.scalar(editors.select_from(User)) or 0,
     }
-
-
-@cache
-def zone_names() -> list[str]:
-    """All time zone names; cached, because it reads hundreds of files."""
-    return sorted(available_timezones())
 
 
 def mark_step(publication: Publication, step: str) -> None:
