@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from digest.audience.address import (
     REFUSED_LOCAL_PARTS,
     _refuse_mixed_scripts,
+    clean,
     mask,
     normalize,
     suggest_correction,
@@ -43,15 +44,26 @@ def test_an_address_is_mailed_as_typed_and_compared_as_one(
     [
         "", "@", "ada", "ada@", "@example.org", "a b@example.org", "a@b@example.org", "ada@example", "ada@localhost",
         "ada@[127.0.0.1]", '"ada lovelace"@example.org', "ada@example.org\nbcc: x@example.org", "ada..b@example.org",
-        ".ada@example.org", "ada@-example.org", "ada@example.org.", "x" * 65 + "@example.org",
-        "a@" + "b" * 63 + "." + "c" * 63 + "." + "d" * 63 + "." + "e" * 63 + ".org", "a\u202e@example.org", "a\0@example.org",
-        "Ada <ada@example.org>",
+        ".ada@example.org", "ada@-example.org", "x" * 65 + "@example.org",
+        "a@" + "b" * 63 + "." + "c" * 63 + "." + "d" * 63 + "." + "e" * 63 + ".org", "a\0@example.org",
     ],
 )  # fmt: skip
 def test_what_cannot_be_mailed_is_refused_in_one_line(typed: str) -> None:
     with pytest.raises(BadInput) as caught:
         normalize(typed)
     assert "\n" not in str(caught.value)
+
+
+def test_what_was_copied_along_with_an_address_is_dropped() -> None:
+    copied = [
+        "\u200bada@example.org", "ada@example.org\u200b", "\ufeffada@example.org", "a\u200dda@exam\u00adple.org",
+        "ada@example.org\u00a0", "\u202aada@example.org\u202c", "\u2066ada@example.org\u2069", "mailto:ada@example.org",
+        "MAILTO:ada@example.org?subject=Hello", "Ada Lovelace <ada@example.org>", '"Lovelace, Ada" <ada@example.org>,',
+        "<ada@example.org>", "<mailto:ada@example.org>", "ada@example.org,", "ada@example.org;", "ada@example.org.",
+        "; ada@example.org ,", "ada\uff20example.org", "\u3000ada@example.org\u2003", "Ada\u00a0<\u200bada@example.org>;",
+    ]  # fmt: skip
+    assert {text: normalize(text).address for text in copied} == dict.fromkeys(copied, "ada@example.org")
+    assert suggest_correction("Ada <ada@gmial.com>,") == "ada@gmail.com"
 
 
 @pytest.mark.parametrize("local", sorted(REFUSED_LOCAL_PARTS))
@@ -100,7 +112,7 @@ def test_a_page_shows_no_whole_address() -> None:
 
 def reference(text: str) -> tuple[str, str] | None:
     """The long way: the library's answer for every address, and what we ask beyond it."""
-    text = text.strip()
+    text = clean(text)
     try:
         if len(text) > 254:
             return None
@@ -139,6 +151,8 @@ domains = st.one_of(
 
 @given(st.one_of(st.builds("{}@{}".format, locals_, domains), st.text(max_size=30)))
 @example("A@Example.org")
+@example("a@example.org.")
+@example("mailto:a@example.org")
 @example("a" * 64 + "@example.org")
 @example("a" * 65 + "@example.org")
 @example("a@" + ".".join(["b" * 63] * 3) + "." + "c" * 58 + ".org")

@@ -29,6 +29,14 @@ _PLAIN = re.compile(
     r"([a-z0-9_!#$%&'*+\-/=?^`{|}~]+(?:\.[a-z0-9_!#$%&'*+\-/=?^`{|}~]+)*)@([a-z0-9.\-]+)",
     re.ASCII | re.IGNORECASE,
 )
+# "Ada Lovelace <ada@example.org>", as mail programs copy it.
+_DISPLAY_NAME = re.compile(r"[^<>]*<([^<>]+)>")
+# Characters of Unicode's category Cf show nothing, but travel with text copied from web pages and mail programs.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
+)
+_SCHEME = "mailto:"
+_AROUND = " \t\r\n,;"  # what separates addresses in a list, and may be copied along
 # Scripts that are commonly mixed; any other mixture within a label suggests spoofing (UTS 39, 5.2).
 _COMPATIBLE_SCRIPTS = (
     frozenset({"LATIN", "CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "IDEOGRAPHIC"}),
@@ -51,13 +59,28 @@ def normalize(address: str) -> Address:
     The key is the case-folded local part in NFC, and the ASCII domain.
     Raises BadInput with a one-line message when it cannot be mailed (RFC 5321, 5322, 6531; RFC 2142 for roles).
     """
-    text = address.strip()
-    plain = _PLAIN.fullmatch(text) if len(text) <= MAX_ADDRESS else None
+    plain = _PLAIN.fullmatch(address) if len(address) <= MAX_ADDRESS else None
+    if plain is None or address[-1] == ".":
+        address = clean(address)
+        plain = _PLAIN.fullmatch(address) if len(address) <= MAX_ADDRESS else None
     if plain and len(plain[1]) <= MAX_LOCAL_PART:
         domain = plain[2].lower()
         if "xn--" not in domain and plain[1].lower() not in CASE_INSENSITIVE_MAILBOX_NAMES:
             return _build_address(plain[1], _plain_domain(domain))
-    return _validate_full(text)
+    return _validate_full(address)
+
+
+def clean(typed: str) -> str:
+    """Return the address without what was copied along: invisible characters, `mailto:`, a display name, separators.
+
+    What is left may still be no address; `normalize` decides.
+    """
+    text = _INVISIBLE.sub("", typed).replace("\uff20", "@").strip()
+    if named := _DISPLAY_NAME.fullmatch(text.rstrip(_AROUND + ".")):
+        text = named[1].strip()
+    if text[: len(_SCHEME)].lower() == _SCHEME:
+        text = text[len(_SCHEME) :].partition("?")[0]
+    return text.strip(_AROUND).rstrip(_AROUND + ".").strip()
 
 
 def mask(address: str | None) -> str:
@@ -70,7 +93,7 @@ def mask(address: str | None) -> str:
 
 def suggest_correction(address: str) -> str | None:
     """Suggest a correction for a provider's misspelt domain (gmial.com), as a hint; None when it looks right."""
-    local, _, domain = address.strip().rpartition("@")
+    local, _, domain = clean(address).rpartition("@")
     domain = domain.lower()
     if not local or domain in PROVIDERS or domain in NOT_TYPOS:
         return None
