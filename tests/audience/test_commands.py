@@ -6,9 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.audience.readers import publication
+from tests.audience.subscribers import create_publication, is_suppressed
 
-from digest.audience import suppression
 from digest.cli import AppContext
 from digest.cli.subscribers import group
 from digest.db import Database
@@ -18,7 +17,7 @@ from digest.signing import Signer
 @pytest.fixture
 def house(sqlite: Database, signer: Signer) -> AppContext:
     with sqlite.begin() as session:
-        publication(session)
+        create_publication(session)
     return AppContext(services=lambda: SimpleNamespace(db=sqlite, signer=signer, enqueue_soon=lambda _: None))
 
 
@@ -62,7 +61,7 @@ def test_forgetting_and_suppressing(
     again = json.loads(call(house, "import", str(path), "--confirmed", "--source", "why", "--json").stdout)
     assert (again["added"], again["suppressed"]) == (0, 1)
     with sqlite.read() as session:
-        assert suppression.is_suppressed(session, signer, "bob@example.org")
+        assert is_suppressed(session, signer, "bob@example.org")
 
 
 def test_what_is_held_about_one_person_names_the_letters_too(house: AppContext, tmp_path: Path) -> None:

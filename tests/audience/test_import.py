@@ -13,7 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
-from tests.audience.readers import DAY, HOUR, NOW, ask, number_of, press, publication, reached, reader
+from tests.audience.subscribers import (
+    DAY,
+    HOUR,
+    NOW,
+    create_publication,
+    create_reader,
+    is_suppressed,
+    press_confirm,
+    reachable_ids,
+    sign_up,
+    subscriber_id_of,
+)
 
 from digest.audience import (
     csv_columns,
@@ -93,11 +104,11 @@ def test_all_good_rows_come_in_and_bad_ones_are_told_by_line(
         "email,name\nada@example.org,Ada\nnot an address,Bob\n\nx@example.org\n,nobody\ncleo@example.org,C\n"
     )
     with db.begin() as session:
-        of = publication(session)
+        of = create_publication(session)
         done = bring(session, signer, of, path)
         assert (done.added, done.bad) == (3, 2)
         assert [(bad.line, bad.text) for bad in done.bad_rows] == [(3, "not an address"), (6, "")]
-        assert len(reached(session, of)) == 3
+        assert len(reachable_ids(session, of)) == 3
 
 
 def test_a_row_without_end_is_one_bad_row_and_never_held_whole(file: Write) -> None:
@@ -122,7 +133,7 @@ def test_a_file_may_be_called_anything(tmp_path: Path) -> None:
 def test_importing_twice_changes_nothing(db: Database, signer: Signer, file: Write) -> None:
     path = file("".join(f"r{n}@example.org\n" for n in range(10)) + "R3@Example.org\n")
     with db.begin() as session:
-        of = publication(session)
+        of = create_publication(session)
         first = bring(session, signer, of, path)
         again = bring(session, signer, of, path)
         assert (first.added, first.known + first.repeated) == (10, 1)
@@ -134,7 +145,7 @@ def test_importing_twice_changes_nothing(db: Database, signer: Signer, file: Wri
 def test_a_run_cut_short_goes_on_where_it_stopped(db: Database, signer: Signer, file: Write) -> None:
     path = file("".join(f"r{n}@example.org\n" for n in range(10)))
     with db.begin() as session:
-        of = publication(session)
+        of = create_publication(session)
         sheet, chunks = csv_file.read_chunks(path, size=4)
         terms = ImportTerms(of.id, NOW, WHY, csv_file.evidence(sheet, "cli", WHY), confirmed=True)
         import_rules.import_chunk(session, signer, next(chunks), terms)
@@ -148,7 +159,7 @@ def test_the_file_its_hash_and_the_reason_are_kept_as_proof(
 ) -> None:
     path = file("email\nada@example.org\n")
     with db.begin() as session:
-        of = publication(session)
+        of = create_publication(session)
         bring(session, signer, of, path)
         words = session.scalars(select(Wording.text)).one()
         assert csv_reader.inspect_file(path).sha256 in words
@@ -162,14 +173,14 @@ def test_without_confirmation_they_are_pending_and_nobody_is_written_to(
 ) -> None:
     path = file("email\nada@example.org\nbob@example.org\n")
     with db.begin() as session:
-        of = publication(session)
+        of = create_publication(session)
         assert bring(session, signer, of, path, confirmed=False).invited == []
-        assert reached(session, of) == set()
+        assert reachable_ids(session, of) == set()
         invited = bring(session, signer, of, path, confirmed=False, invite=True, hours=2).invited
         assert len(invited) == 2
         assert bring(session, signer, of, path, confirmed=False, invite=True, hours=3).invited == []
-        press(session, of, invited[0], NOW + 4 * HOUR)
-        assert reached(session, of) == {invited[0]}
+        press_confirm(session, of, invited[0], NOW + 4 * HOUR)
+        assert reachable_ids(session, of) == {invited[0]}
 
 
 def test_nobody_who_left_complained_bounced_or_was_forgotten_is_revived(
@@ -177,8 +188,8 @@ def test_nobody_who_left_complained_bounced_or_was_forgotten_is_revived(
 ) -> None:
     people = ["left", "complained", "bounced", "erased", "unknown"]
     with db.begin() as session:
-        of = publication(session)
-        ids = {who: reader(session, signer, of, f"{who}@example.org") for who in people[:4]}
+        of = create_publication(session)
+        ids = {who: create_reader(session, signer, of, f"{who}@example.org") for who in people[:4]}
         unsubscribe.unsubscribe(session, of.id, ids["left"], source="page", now=NOW)
         suppression.suppress(session, signer, "complained@example.org", "complaint", NOW)
         suppression.suppress(session, signer, "bounced@example.org", "bounce", NOW)
@@ -186,21 +197,21 @@ def test_nobody_who_left_complained_bounced_or_was_forgotten_is_revived(
         erase.erase(session, signer, "erased@example.org", NOW)
         done = bring(session, signer, of, file("email\n" + "".join(f"{who}@example.org\n" for who in people)))
         assert (done.added, done.left, done.suppressed) == (0, 1, 4)
-        assert reached(session, of, NOW + DAY) == set()
-        assert number_of(session, "erased@example.org") is None
-        assert number_of(session, "unknown@example.org") is None
+        assert reachable_ids(session, of, NOW + DAY) == set()
+        assert subscriber_id_of(session, "erased@example.org") is None
+        assert subscriber_id_of(session, "unknown@example.org") is None
 
 
 def test_one_who_left_and_asked_again_waits_for_the_button_whatever_is_imported(
     db: Database, signer: Signer, file: Write
 ) -> None:
     with db.begin() as session:
-        of = publication(session)
-        subscriber_id = reader(session, signer, of, "ada@example.org")
+        of = create_publication(session)
+        subscriber_id = create_reader(session, signer, of, "ada@example.org")
         unsubscribe.unsubscribe(session, of.id, subscriber_id, source="page", now=NOW)
-        ask(session, signer, of, "ada@example.org", NOW + HOUR)
+        sign_up(session, signer, of, "ada@example.org", NOW + HOUR)
         bring(session, signer, of, file("ada@example.org\n"), hours=2)
-        assert reached(session, of, NOW + DAY) == set()
+        assert reachable_ids(session, of, NOW + DAY) == set()
 
 
 def test_other_tools_words_are_honoured_and_unknown_ones_mean_no(
@@ -212,13 +223,13 @@ def test_other_tools_words_are_honoured_and_unknown_ones_mean_no(
     }  # fmt: skip
     path = file("E-Mail;Status\n" + "".join(f"{who}@example.org;{word}\n" for who, word in rows.items()))
     with db.begin() as session:
-        of = publication(session)
+        of = create_publication(session)
         done = bring(session, signer, of, path)
         assert (done.added, done.left, done.suppressed, done.not_subscribed) == (2, 1, 2, 3)
-        here = {number_of(session, "a@example.org"), number_of(session, "h@example.org")}
-        assert reached(session, of) == here
-        assert suppression.is_suppressed(session, signer, "d@example.org")
-        assert number_of(session, "d@example.org") is None
+        here = {subscriber_id_of(session, "a@example.org"), subscriber_id_of(session, "h@example.org")}
+        assert reachable_ids(session, of) == here
+        assert is_suppressed(session, signer, "d@example.org")
+        assert subscriber_id_of(session, "d@example.org") is None
         assert bring(session, signer, of, path, hours=2).added == 0
 
 
@@ -226,23 +237,23 @@ def test_a_file_takes_out_whom_a_file_brought_and_not_who_confirmed_here(
     db: Database, signer: Signer, file: Write
 ) -> None:
     with db.begin() as session:
-        of = publication(session)
-        own = reader(session, signer, of, "own@example.org")
+        of = create_publication(session)
+        own = create_reader(session, signer, of, "own@example.org")
         bring(session, signer, of, file("brought@example.org\n"))
         done = bring(
             session, signer, of, file("email,status\nown@example.org,left\nbrought@example.org,left\n")
         )
         assert (done.known, done.left) == (1, 1)
-        assert reached(session, of) == {own}
+        assert reachable_ids(session, of) == {own}
 
 
 def test_the_worse_of_two_words_about_one_address_counts(db: Database, signer: Signer, file: Write) -> None:
     for text in ("a@example.org,active\na@example.org,left\n", "a@example.org,left\na@example.org,active\n"):
         with db.begin() as session:
-            of = publication(session, f"p{hash(text) % 1000}")
+            of = create_publication(session, f"p{hash(text) % 1000}")
             for size in (1, 5):
                 bring(session, signer, of, file("email,status\n" + text), size=size)
-                assert reached(session, of) == set()
+                assert reachable_ids(session, of) == set()
 
 
 @pytest.mark.parametrize(
@@ -363,10 +374,10 @@ def test_an_export_read_back_changes_nothing_and_holds_no_formula(
         "e@example.org",
     ]
     with db.begin() as session:
-        of, other = publication(session), publication(session, "other")
+        of, other = create_publication(session), create_publication(session, "other")
         for address in wild:
-            reader(session, signer, of, address)
-        left = reader(session, signer, of, "left@example.org")
+            create_reader(session, signer, of, address)
+        left = create_reader(session, signer, of, "left@example.org")
         unsubscribe.unsubscribe(session, of.id, left, source="page", now=NOW)
         suppression.suppress(session, signer, "e@example.org", "bounce", NOW)
         lines = export.fetch_page(session, of.id, NOW)
@@ -377,13 +388,13 @@ def test_an_export_read_back_changes_nothing_and_holds_no_formula(
         path.write_text(text, newline="")
         assert addresses(path) == [line.address for line in lines]
         bring(session, signer, other, path)
-        assert reached(session, other) == reached(session, of)
+        assert reachable_ids(session, other) == reachable_ids(session, of)
 
 
 def test_an_export_goes_page_by_page_and_by_standing(db: Database, signer: Signer) -> None:
     with db.begin() as session:
-        of = publication(session)
-        ids = [reader(session, signer, of, f"r{n}@example.org") for n in range(5)]
+        of = create_publication(session)
+        ids = [create_reader(session, signer, of, f"r{n}@example.org") for n in range(5)]
         unsubscribe.unsubscribe(session, of.id, ids[2], source="page", now=NOW)
         first = export.fetch_page(session, of.id, NOW, limit=3)
         rest = export.fetch_page(session, of.id, NOW, above=first[-1].subscriber_id, limit=3)
@@ -396,8 +407,8 @@ def test_an_export_goes_page_by_page_and_by_standing(db: Database, signer: Signe
 
 def test_everything_about_one_person_is_theirs_to_have(db: Database, signer: Signer) -> None:
     with db.begin() as session:
-        of = publication(session)
-        reader(session, signer, of, "ada@example.org")
+        of = create_publication(session)
+        create_reader(session, signer, of, "ada@example.org")
         held = export.export_subscriber(session, "ADA@example.org")
     assert held["address"] == "ada@example.org"
     assert [event["what"] for event in held["consent"]] == ["requested", "confirmed"]

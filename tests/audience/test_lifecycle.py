@@ -8,7 +8,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
-from tests.audience.readers import NOW, ask, number_of, press, publication
+from tests.audience.subscribers import (
+    NOW,
+    create_publication,
+    is_suppressed,
+    press_confirm,
+    sign_up,
+    subscriber_id_of,
+)
 
 from digest.audience import csv_file, eligibility, erase, import_rules, preferences, suppression, unsubscribe
 from digest.audience.bulk_import import ImportTerms
@@ -49,7 +56,7 @@ class Lifecycle(RuleBasedStateMachine):
         with self.db.begin() as session:
             # Everyone starts as a stranger: addresses belong to this run alone.
             self.prefix = f"run{Lifecycle.runs}."
-            self.publication = publication(session, f"run{Lifecycle.runs}")
+            self.publication = create_publication(session, f"run{Lifecycle.runs}")
         self.people: dict[str, Person] = {}
 
     def person(self, who: str) -> tuple[str, Person]:
@@ -64,7 +71,7 @@ class Lifecycle(RuleBasedStateMachine):
         self.step(hours)
         address, person = self.person(who)
         with self.db.begin() as session:
-            done = ask(session, self.signer, self.publication, address, self.now)
+            done = sign_up(session, self.signer, self.publication, address, self.now)
         if person.barred == "complaint":
             assert done.letter is None
         if done.letter == "confirm":
@@ -81,7 +88,7 @@ class Lifecycle(RuleBasedStateMachine):
         subscriber_id = person.ids[-1 if newest else 0]
         try:
             with self.db.begin() as session:
-                first = press(session, self.publication, subscriber_id, self.now).first
+                first = press_confirm(session, self.publication, subscriber_id, self.now).first
         except DigestError:
             return
         if first:
@@ -94,7 +101,7 @@ class Lifecycle(RuleBasedStateMachine):
         self.step()
         address, person = self.person(who)
         with self.db.begin() as session:
-            number = number_of(session, address)
+            number = subscriber_id_of(session, address)
             if number and unsubscribe.unsubscribe(
                 session, self.publication.id, number, source="page", now=self.now
             ):
@@ -105,7 +112,7 @@ class Lifecycle(RuleBasedStateMachine):
         self.step(hours)
         address, person = self.person(who)
         with self.db.begin() as session:
-            number = number_of(session, address)
+            number = subscriber_id_of(session, address)
             if number and unsubscribe.resubscribe(
                 session, self.publication.id, number, source="page", now=self.now
             ):
@@ -119,7 +126,7 @@ class Lifecycle(RuleBasedStateMachine):
         self.step()
         address, person = self.person(who)
         with self.db.begin() as session:
-            number = number_of(session, address) or 0
+            number = subscriber_id_of(session, address) or 0
             until = preferences.pause_weeks(weeks, self.now)
             try:
                 preferences.pause(session, self.publication.id, number, until=until, now=self.now)
@@ -134,7 +141,7 @@ class Lifecycle(RuleBasedStateMachine):
         with self.db.begin() as session:
             try:
                 preferences.resume(
-                    session, self.publication.id, number_of(session, address) or 0, now=self.now
+                    session, self.publication.id, subscriber_id_of(session, address) or 0, now=self.now
                 )
             except DigestError:
                 return
@@ -163,9 +170,9 @@ class Lifecycle(RuleBasedStateMachine):
         chunk = csv_file.RowChunk(1, {address: csv_file.ValidRow(2, address, address, status)}, (), 0)
         terms = ImportTerms(self.publication.id, self.now, "why we may", "a file", confirmed)
         with self.db.begin() as session:
-            before = number_of(session, address)
+            before = subscriber_id_of(session, address)
             done = import_rules.import_chunk(session, self.signer, chunk, terms)
-            number = number_of(session, address)
+            number = subscriber_id_of(session, address)
         if number:
             person.ids.append(number)
         if done.added:
@@ -187,7 +194,7 @@ class Lifecycle(RuleBasedStateMachine):
         with self.db.begin() as session:
             erase.purge(session, self.now)
             for address, person in self.people.items():
-                if not number_of(session, address) and not person.barred:
+                if not subscriber_id_of(session, address) and not person.barred:
                     self.people[address] = Person(ids=person.ids)
 
     @invariant()
@@ -195,7 +202,7 @@ class Lifecycle(RuleBasedStateMachine):
         with self.db.read() as session:
             rows = session.execute(eligibility.audience(self.publication.id, self.now))
             numbers = {number for number, why_not in rows if why_not is None}
-            reached = {address for address in self.people if number_of(session, address) in numbers}
+            reached = {address for address in self.people if subscriber_id_of(session, address) in numbers}
             assert len(reached) == len(numbers)
             again = session.execute(eligibility.eligible_now(self.publication.id, self.now, sorted(numbers)))
             assert {number for number, why_not in again if why_not is None} == numbers
@@ -205,8 +212,8 @@ class Lifecycle(RuleBasedStateMachine):
     def a_mark_and_a_hash_go_together(self) -> None:
         with self.db.read() as session:
             for address, person in self.people.items():
-                assert suppression.is_suppressed(session, self.signer, address) == bool(person.barred)
-                row = session.get(Subscriber, number_of(session, address) or 0)
+                assert is_suppressed(session, self.signer, address) == bool(person.barred)
+                row = session.get(Subscriber, subscriber_id_of(session, address) or 0)
                 if row is not None:
                     assert (row.suppressed_at is not None) == bool(person.barred)
                     assert session.get(Subscription, (row.id, self.publication.id)) is not None

@@ -4,7 +4,19 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
-from tests.audience.readers import DAY, HOUR, NOW, WORDS, ask, number_of, press, publication, reached, reader
+from tests.audience.subscribers import (
+    DAY,
+    HOUR,
+    NOW,
+    WORDS,
+    create_publication,
+    create_reader,
+    is_suppressed,
+    press_confirm,
+    reachable_ids,
+    sign_up,
+    subscriber_id_of,
+)
 
 from digest.audience import consent, erase, signup, suppression, tokens, unsubscribe
 from digest.audience.models import Subscriber, Subscription
@@ -15,54 +27,58 @@ from digest.signing import Signer
 
 def test_nobody_is_mailed_before_the_button_is_pressed(db: Database, signer: Signer) -> None:
     with db.begin() as session:
-        of = publication(session)
-        asked = ask(session, signer, of, "ada@example.org")
+        of = create_publication(session)
+        asked = sign_up(session, signer, of, "ada@example.org")
         assert asked.letter == "confirm"
-        assert reached(session, of) == set()
-        assert press(session, of, asked.subscriber_id).first
-        assert reached(session, of) == {asked.subscriber_id}
+        assert reachable_ids(session, of) == set()
+        assert press_confirm(session, of, asked.subscriber_id).first
+        assert reachable_ids(session, of) == {asked.subscriber_id}
 
 
 def test_pressing_twice_is_no_error_and_welcomes_once(db: Database, signer: Signer) -> None:
     with db.begin() as session:
-        of = publication(session)
-        subscriber_id = reader(session, signer, of, "ada@example.org")
-        assert not press(session, of, subscriber_id, NOW + HOUR).first
+        of = create_publication(session)
+        subscriber_id = create_reader(session, signer, of, "ada@example.org")
+        assert not press_confirm(session, of, subscriber_id, NOW + HOUR).first
 
 
 def test_the_form_is_no_cannon(db: Database, signer: Signer) -> None:
     with db.begin() as session:
-        of = publication(session)
-        letters = [ask(session, signer, of, "ada@example.org", NOW + n * HOUR).letter for n in range(24 * 20)]
+        of = create_publication(session)
+        letters = [
+            sign_up(session, signer, of, "ada@example.org", NOW + n * HOUR).letter for n in range(24 * 20)
+        ]
         assert [n for n, letter in enumerate(letters) if letter] == [0, 24, 48]
         assert session.scalar(select(func.count()).select_from(Subscriber)) == 1
 
 
 def test_a_pending_sign_up_is_not_kept_alive_by_repeating_the_form(db: Database, signer: Signer) -> None:
     with db.begin() as session:
-        of = publication(session)
+        of = create_publication(session)
         for day in range(40):
-            ask(session, signer, of, "ada@example.org", NOW + day * DAY)
+            sign_up(session, signer, of, "ada@example.org", NOW + day * DAY)
         assert erase.purge(session, NOW + 40 * DAY) == 1
-        assert number_of(session, "ada@example.org") is None
-        assert ask(session, signer, of, "ada@example.org", NOW + 41 * DAY).letter == "confirm"
+        assert subscriber_id_of(session, "ada@example.org") is None
+        assert sign_up(session, signer, of, "ada@example.org", NOW + 41 * DAY).letter == "confirm"
 
 
 def test_a_reader_hears_that_they_are_one_already_and_not_each_hour(db: Database, signer: Signer) -> None:
     with db.begin() as session:
-        of = publication(session)
-        reader(session, signer, of, "ada@example.org")
-        letters = [ask(session, signer, of, "ADA@example.org", NOW + n * HOUR).letter for n in range(1, 200)]
+        of = create_publication(session)
+        create_reader(session, signer, of, "ada@example.org")
+        letters = [
+            sign_up(session, signer, of, "ADA@example.org", NOW + n * HOUR).letter for n in range(1, 200)
+        ]
         assert [letter for letter in letters if letter] == ["known"] * 3
-        assert ask(session, signer, of, "ada@example.org", NOW + 60 * DAY).letter == "known"
+        assert sign_up(session, signer, of, "ada@example.org", NOW + 60 * DAY).letter == "known"
 
 
 def test_two_spellings_are_one_reader_and_a_plus_tag_is_another(db: Database, signer: Signer) -> None:
     with db.begin() as session:
-        of = publication(session)
-        ask(session, signer, of, "Ada@Example.org")
-        ask(session, signer, of, " ada@EXAMPLE.ORG ")
-        ask(session, signer, of, "ada+news@example.org")
+        of = create_publication(session)
+        sign_up(session, signer, of, "Ada@Example.org")
+        sign_up(session, signer, of, " ada@EXAMPLE.ORG ")
+        sign_up(session, signer, of, "ada+news@example.org")
         assert sorted(session.scalars(select(Subscriber.address))) == [
             "Ada@example.org",
             "ada+news@example.org",
@@ -71,57 +87,57 @@ def test_two_spellings_are_one_reader_and_a_plus_tag_is_another(db: Database, si
 
 def test_a_complaint_is_never_written_to_again(db: Database, signer: Signer) -> None:
     with db.begin() as session:
-        of = publication(session)
-        subscriber_id = reader(session, signer, of, "ada@example.org")
+        of = create_publication(session)
+        subscriber_id = create_reader(session, signer, of, "ada@example.org")
         suppression.suppress(session, signer, "ada@example.org", "complaint", NOW + HOUR)
         suppression.suppress(session, signer, "ada@example.org", "bounce", NOW + 2 * HOUR)
-        assert ask(session, signer, of, "ada@example.org", NOW + 9 * DAY) == signup.SignUp(0, None)
+        assert sign_up(session, signer, of, "ada@example.org", NOW + 9 * DAY) == signup.SignUp(0, None)
         with pytest.raises(NotAllowed):
-            press(session, of, subscriber_id, NOW + 9 * DAY)
-        assert reached(session, of, NOW + 9 * DAY) == set()
+            press_confirm(session, of, subscriber_id, NOW + 9 * DAY)
+        assert reachable_ids(session, of, NOW + 9 * DAY) == set()
 
 
 def test_an_unknown_address_that_complained_is_not_stored(db: Database, signer: Signer) -> None:
     with db.begin() as session:
-        of = publication(session)
+        of = create_publication(session)
         suppression.suppress(session, signer, "ada@example.org", "complaint", NOW)
-        ask(session, signer, of, "ada@example.org", NOW + HOUR)
-        assert number_of(session, "ada@example.org") is None
+        sign_up(session, signer, of, "ada@example.org", NOW + HOUR)
+        assert subscriber_id_of(session, "ada@example.org") is None
 
 
 def test_a_fresh_confirmed_sign_up_lifts_a_bounce(db: Database, signer: Signer) -> None:
     with db.begin() as session:
-        of = publication(session)
-        subscriber_id = reader(session, signer, of, "ada@example.org")
+        of = create_publication(session)
+        subscriber_id = create_reader(session, signer, of, "ada@example.org")
         suppression.suppress(session, signer, "ada@example.org", "bounce", NOW + HOUR)
         with pytest.raises(NotAllowed):
-            press(session, of, subscriber_id, NOW + 2 * HOUR)
-        assert ask(session, signer, of, "ada@example.org", NOW + 2 * DAY).letter == "confirm"
-        assert reached(session, of, NOW + 2 * DAY) == set()
-        assert press(session, of, subscriber_id, NOW + 2 * DAY).first
-        assert reached(session, of, NOW + 2 * DAY) == {subscriber_id}
-        assert not suppression.is_suppressed(session, signer, "ada@example.org")
+            press_confirm(session, of, subscriber_id, NOW + 2 * HOUR)
+        assert sign_up(session, signer, of, "ada@example.org", NOW + 2 * DAY).letter == "confirm"
+        assert reachable_ids(session, of, NOW + 2 * DAY) == set()
+        assert press_confirm(session, of, subscriber_id, NOW + 2 * DAY).first
+        assert reachable_ids(session, of, NOW + 2 * DAY) == {subscriber_id}
+        assert not is_suppressed(session, signer, "ada@example.org")
 
 
 def test_one_who_left_comes_back_by_a_new_request_and_not_by_an_old_link(
     db: Database, signer: Signer
 ) -> None:
     with db.begin() as session:
-        of = publication(session)
-        subscriber_id = reader(session, signer, of, "ada@example.org")
+        of = create_publication(session)
+        subscriber_id = create_reader(session, signer, of, "ada@example.org")
         unsubscribe.unsubscribe(session, of.id, subscriber_id, source="page", now=NOW + HOUR)
         with pytest.raises(NotAllowed):
-            press(session, of, subscriber_id, NOW + 2 * HOUR)
-        assert ask(session, signer, of, "ada@example.org", NOW + 3 * HOUR).letter == "confirm"
-        assert reached(session, of, NOW + 3 * HOUR) == set()
-        assert press(session, of, subscriber_id, NOW + 4 * HOUR).first
-        assert reached(session, of, NOW + 4 * HOUR) == {subscriber_id}
+            press_confirm(session, of, subscriber_id, NOW + 2 * HOUR)
+        assert sign_up(session, signer, of, "ada@example.org", NOW + 3 * HOUR).letter == "confirm"
+        assert reachable_ids(session, of, NOW + 3 * HOUR) == set()
+        assert press_confirm(session, of, subscriber_id, NOW + 4 * HOUR).first
+        assert reachable_ids(session, of, NOW + 4 * HOUR) == {subscriber_id}
 
 
 def test_the_words_the_coarse_network_and_the_browser_are_kept_as_proof(db: Database, signer: Signer) -> None:
     with db.begin() as session:
-        of = publication(session)
-        subscriber_id = reader(session, signer, of, "ada@example.org")
+        of = create_publication(session)
+        subscriber_id = create_reader(session, signer, of, "ada@example.org")
         events = [
             (e.kind, words, e.network, e.user_agent) for e, words in consent.history(session, subscriber_id)
         ]
@@ -133,8 +149,8 @@ def test_the_words_the_coarse_network_and_the_browser_are_kept_as_proof(db: Data
 
 def test_network_and_browser_are_forgotten_after_a_year(db: Database, signer: Signer) -> None:
     with db.begin() as session:
-        of = publication(session)
-        subscriber_id = reader(session, signer, of, "ada@example.org")
+        of = create_publication(session)
+        subscriber_id = create_reader(session, signer, of, "ada@example.org")
         assert consent.delete_traces(session, NOW + 364 * DAY) == 0
         assert consent.delete_traces(session, NOW + 366 * DAY) == 2
         assert consent.delete_traces(session, NOW + 366 * DAY) == 0
@@ -160,9 +176,9 @@ def test_a_network_is_kept_as_a_neighbourhood(network: str | None, coarse: str |
 
 def test_a_sign_up_that_is_gone_says_so(db: Database, signer: Signer) -> None:
     with db.begin() as session:
-        of = publication(session)
+        of = create_publication(session)
         with pytest.raises(NotFound):
-            press(session, of, 77)
+            press_confirm(session, of, 77)
 
 
 def test_a_link_confirms_for_three_days_and_an_earlier_one_still_works(signer: Signer) -> None:
@@ -211,11 +227,11 @@ def test_a_form_filled_by_a_person_passes(signer: Signer) -> None:
 
 def test_a_second_publication_is_a_choice_of_its_own(db: Database, signer: Signer) -> None:
     with db.begin() as session:
-        one, two = publication(session), publication(session, "prices")
-        subscriber_id = reader(session, signer, one, "ada@example.org")
-        assert ask(session, signer, two, "ada@example.org").letter == "confirm"
-        press(session, two, subscriber_id)
+        one, two = create_publication(session), create_publication(session, "prices")
+        subscriber_id = create_reader(session, signer, one, "ada@example.org")
+        assert sign_up(session, signer, two, "ada@example.org").letter == "confirm"
+        press_confirm(session, two, subscriber_id)
         unsubscribe.unsubscribe(session, one.id, subscriber_id, source="header", now=NOW + HOUR)
-        assert reached(session, one) == set()
-        assert reached(session, two) == {subscriber_id}
+        assert reachable_ids(session, one) == set()
+        assert reachable_ids(session, two) == {subscriber_id}
         assert session.scalar(select(func.count()).select_from(Subscription)) == 2

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select
-from tests.audience.readers import NOW, publication, reader
+from tests.audience.subscribers import NOW, create_publication, create_reader
 
 from digest.audience import consent, eligibility, erase, export, topics, unsubscribe
 from digest.audience.models import Subscriber, Subscription, TopicChoice
@@ -23,9 +23,9 @@ READERS = 8
 @pytest.fixture
 def of(db: Database, signer: Signer) -> Publication:
     with db.begin() as session:
-        made = publication(session)
+        made = create_publication(session)
         for number in range(READERS):
-            reader(session, signer, made, f"reader{number}@example.org")
+            create_reader(session, signer, made, f"reader{number}@example.org")
         return made
 
 

@@ -93,11 +93,6 @@ def suppress_keys(
     )
 
 
-def is_suppressed(session: Session, signer: Signer, address: str) -> bool:
-    """Return whether this address must not be mailed. Raises BadInput for an invalid address."""
-    return bool(find(session, signer, [normalize(address).key]))
-
-
 def find(session: Session, signer: Signer, keys: Iterable[str]) -> dict[str, SuppressionMatch]:
     """Return the suppressions of these address keys, by address key, whichever key of the ring hashed them."""
     keys = list(keys)

@@ -65,7 +65,7 @@ def set_reason(session: Session, issue_id: int, subscriber_id: int, reason: str)
     session.execute(update(Unsubscribe).where(*gone, Unsubscribe.undone_at.is_(None)).values(reason=reason))
 
 
-def list_unsubscribes(session: Session, issue_id: int, subscriber_id: int) -> Unsubscribe | None:
-    """The reader's leaving because of this issue, if they did and have not come back."""
+def find_unsubscribe(session: Session, issue_id: int, subscriber_id: int) -> Unsubscribe | None:
+    """The unsubscribe by this issue's link, or None when there is none or it was undone."""
     gone = (Unsubscribe.issue_id == issue_id, Unsubscribe.subscriber_id == subscriber_id)
     return session.scalars(select(Unsubscribe).where(*gone, Unsubscribe.undone_at.is_(None))).one_or_none()

@@ -126,7 +126,7 @@ def test_suppressing_is_asked_first_and_holds(room: Site) -> None:
     assert "This address will get no more emails, even if it is imported again." in get(editor, path)
     assert "Reader suppressed. They will get no more emails." in post(editor, path).text
     with room.db.read() as session:
-        assert suppression.is_suppressed(session, room.signer, "ana@example.org")
+        assert suppression.find(session, room.signer, ["ana@example.org"])
         told = list(session.scalars(select(AuditLogEntry.number).where(AuditLogEntry.kind == "subscriber")))
     assert told == [number]
     assert path not in get(editor, f"/desk/subscribers/{number}")

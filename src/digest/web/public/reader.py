@@ -217,7 +217,7 @@ def _render_unsubscribe(session: Session, who: SubscriberToken, done: str = "") 
     publication = load_publication(session, who.publication_id)
     if not who.subscriber_id:
         return render_private("test_link.html", publication=publication)
-    record = unsubscribes.list_unsubscribes(session, who.issue_id or 0, who.subscriber_id)
+    record = unsubscribes.find_unsubscribe(session, who.issue_id or 0, who.subscriber_id)
     return render_private(
         "unsubscribe.html",
         publication=publication,

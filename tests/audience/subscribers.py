@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from digest.audience import confirm, eligibility, signup
+from digest.audience import confirm, eligibility, signup, suppression
 from digest.audience.address import normalize
 from digest.audience.models import Subscriber
 from digest.publications.models import Publication
@@ -17,7 +17,7 @@ DAY = timedelta(days=1)
 WORDS = "Send me the weekly verdicts. I can leave at any time."
 
 
-def publication(session: Session, slug: str = "verdicts") -> Publication:
+def create_publication(session: Session, slug: str = "verdicts") -> Publication:
     made = Publication(
         slug=slug,
         name="The Verdict",
@@ -35,7 +35,7 @@ def publication(session: Session, slug: str = "verdicts") -> Publication:
     return made
 
 
-def ask(
+def sign_up(
     session: Session, signer: Signer, of: Publication, address: str, now: datetime = NOW
 ) -> signup.SignUp:
     return signup.request_signup(
@@ -51,7 +51,9 @@ def ask(
     )
 
 
-def press(session: Session, of: Publication, subscriber_id: int, now: datetime = NOW) -> confirm.Confirmation:
+def press_confirm(
+    session: Session, of: Publication, subscriber_id: int, now: datetime = NOW
+) -> confirm.Confirmation:
     return confirm.confirm(
         session,
         of.id,
@@ -63,16 +65,22 @@ def press(session: Session, of: Publication, subscriber_id: int, now: datetime =
     )
 
 
-def reader(session: Session, signer: Signer, of: Publication, address: str, now: datetime = NOW) -> int:
-    subscriber_id = ask(session, signer, of, address, now).subscriber_id
-    press(session, of, subscriber_id, now)
+def create_reader(
+    session: Session, signer: Signer, of: Publication, address: str, now: datetime = NOW
+) -> int:
+    subscriber_id = sign_up(session, signer, of, address, now).subscriber_id
+    press_confirm(session, of, subscriber_id, now)
     return subscriber_id
 
 
-def reached(session: Session, of: Publication, now: datetime = NOW) -> set[int]:
+def reachable_ids(session: Session, of: Publication, now: datetime = NOW) -> set[int]:
     rows = session.execute(eligibility.audience(of.id, now))
     return {subscriber_id for subscriber_id, why_not in rows if why_not is None}
 
 
-def number_of(session: Session, address: str) -> int | None:
+def subscriber_id_of(session: Session, address: str) -> int | None:
     return session.scalar(select(Subscriber.id).where(Subscriber.address_key == normalize(address).key))
+
+
+def is_suppressed(session: Session, signer: Signer, address: str) -> bool:
+    return bool(suppression.find(session, signer, [normalize(address).key]))

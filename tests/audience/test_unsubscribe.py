@@ -2,7 +2,18 @@
 
 import pytest
 from sqlalchemy import select
-from tests.audience.readers import DAY, HOUR, NOW, ask, number_of, press, publication, reached, reader
+from tests.audience.subscribers import (
+    DAY,
+    HOUR,
+    NOW,
+    create_publication,
+    create_reader,
+    is_suppressed,
+    press_confirm,
+    reachable_ids,
+    sign_up,
+    subscriber_id_of,
+)
 
 from digest.audience import consent, eligibility, erase, preferences, suppression, unsubscribe
 from digest.audience.models import ConsentEvent, Subscriber
@@ -15,14 +26,14 @@ def test_a_reader_who_left_is_not_mailed_and_may_take_it_back_for_thirty_days(
     db: Database, signer: Signer
 ) -> None:
     with db.begin() as session:
-        of = publication(session)
-        subscriber_id = reader(session, signer, of, "ada@example.org")
+        of = create_publication(session)
+        subscriber_id = create_reader(session, signer, of, "ada@example.org")
         assert unsubscribe.unsubscribe(session, of.id, subscriber_id, source="header", now=NOW + HOUR)
         assert not unsubscribe.unsubscribe(session, of.id, subscriber_id, source="header", now=NOW + 2 * HOUR)
-        assert reached(session, of, NOW + DAY) == set()
+        assert reachable_ids(session, of, NOW + DAY) == set()
         assert unsubscribe.resubscribe(session, of.id, subscriber_id, source="page", now=NOW + 29 * DAY)
         assert not unsubscribe.resubscribe(session, of.id, subscriber_id, source="page", now=NOW + 29 * DAY)
-        assert reached(session, of, NOW + 29 * DAY) == {subscriber_id}
+        assert reachable_ids(session, of, NOW + 29 * DAY) == {subscriber_id}
         unsubscribe.unsubscribe(session, of.id, subscriber_id, source="header", now=NOW + 30 * DAY)
         assert not unsubscribe.resubscribe(session, of.id, subscriber_id, source="page", now=NOW + 60 * DAY)
 
@@ -31,17 +42,17 @@ def test_a_pending_sign_up_does_not_become_a_reader_by_leaving_and_undoing(
     db: Database, signer: Signer
 ) -> None:
     with db.begin() as session:
-        of = publication(session)
-        subscriber_id = ask(session, signer, of, "ada@example.org").subscriber_id
+        of = create_publication(session)
+        subscriber_id = sign_up(session, signer, of, "ada@example.org").subscriber_id
         assert unsubscribe.unsubscribe(session, of.id, subscriber_id, source="page", now=NOW)
         assert unsubscribe.resubscribe(session, of.id, subscriber_id, source="page", now=NOW)
-        assert reached(session, of) == set()
+        assert reachable_ids(session, of) == set()
         assert preferences.get_preferences(session, of.id, subscriber_id, NOW).status == "pending"
 
 
 def test_leaving_what_one_never_joined_is_no_error(db: Database, signer: Signer) -> None:
     with db.begin() as session:
-        of = publication(session)
+        of = create_publication(session)
         assert not unsubscribe.unsubscribe(session, of.id, 0, source="header", now=NOW)
         assert not unsubscribe.resubscribe(session, of.id, 77, source="page", now=NOW)
 
@@ -49,8 +60,8 @@ def test_leaving_what_one_never_joined_is_no_error(db: Database, signer: Signer)
 @pytest.mark.parametrize("reason", ["complaint", "bounce", "request"])
 def test_a_suppressed_reader_cannot_undo(db: Database, signer: Signer, reason: str) -> None:
     with db.begin() as session:
-        of = publication(session)
-        subscriber_id = reader(session, signer, of, "ada@example.org")
+        of = create_publication(session)
+        subscriber_id = create_reader(session, signer, of, "ada@example.org")
         unsubscribe.unsubscribe(session, of.id, subscriber_id, source="header", now=NOW)
         suppression.suppress(session, signer, "ada@example.org", reason, NOW)
         assert not unsubscribe.resubscribe(session, of.id, subscriber_id, source="page", now=NOW + HOUR)
@@ -58,8 +69,8 @@ def test_a_suppressed_reader_cannot_undo(db: Database, signer: Signer, reason: s
 
 def test_a_pause_ends_by_itself(db: Database, signer: Signer) -> None:
     with db.begin() as session:
-        of = publication(session)
-        subscriber_id = reader(session, signer, of, "ada@example.org")
+        of = create_publication(session)
+        subscriber_id = create_reader(session, signer, of, "ada@example.org")
         preferences.pause(session, of.id, subscriber_id, until=preferences.pause_weeks(4, NOW), now=NOW)
         seen = preferences.get_preferences(session, of.id, subscriber_id, NOW)
         assert (seen.masked, seen.status, seen.paused_until) == (
@@ -67,19 +78,19 @@ def test_a_pause_ends_by_itself(db: Database, signer: Signer) -> None:
             "paused",
             NOW + 28 * DAY,
         )
-        assert reached(session, of, NOW + 27 * DAY) == set()
-        assert reached(session, of, NOW + 28 * DAY) == {subscriber_id}
+        assert reachable_ids(session, of, NOW + 27 * DAY) == set()
+        assert reachable_ids(session, of, NOW + 28 * DAY) == {subscriber_id}
         assert preferences.get_preferences(session, of.id, subscriber_id, NOW + 28 * DAY).status == "active"
 
 
 def test_a_pause_can_be_ended_and_has_bounds(db: Database, signer: Signer) -> None:
     with db.begin() as session:
-        of = publication(session)
-        subscriber_id = reader(session, signer, of, "ada@example.org")
+        of = create_publication(session)
+        subscriber_id = create_reader(session, signer, of, "ada@example.org")
         preferences.pause(session, of.id, subscriber_id, until=NOW + DAY, now=NOW)
         preferences.resume(session, of.id, subscriber_id, now=NOW)
         preferences.resume(session, of.id, subscriber_id, now=NOW)
-        assert reached(session, of) == {subscriber_id}
+        assert reachable_ids(session, of) == {subscriber_id}
         for until in (NOW, NOW - DAY, NOW + 366 * DAY):
             with pytest.raises(BadInput):
                 preferences.pause(session, of.id, subscriber_id, until=until, now=NOW)
@@ -92,48 +103,48 @@ def test_a_pause_can_be_ended_and_has_bounds(db: Database, signer: Signer) -> No
 
 def test_erasure_empties_the_row_and_keeps_its_number(db: Database, signer: Signer) -> None:
     with db.begin() as session:
-        of = publication(session)
-        subscriber_id = reader(session, signer, of, "ada@example.org")
+        of = create_publication(session)
+        subscriber_id = create_reader(session, signer, of, "ada@example.org")
         assert erase.erase(session, signer, "ADA@example.org", NOW + HOUR)
         assert not erase.erase(session, signer, "ada@example.org", NOW + HOUR)
         row = session.execute(select(Subscriber.id, Subscriber.address, Subscriber.address_key)).one()
         assert row == (subscriber_id, None, None)
-        assert suppression.is_suppressed(session, signer, "ada@example.org")
+        assert is_suppressed(session, signer, "ada@example.org")
         assert session.execute(select(ConsentEvent.network, ConsentEvent.user_agent).distinct()).all() == [
             (None, None)
         ]
         assert session.execute(eligibility.audience(of.id, NOW + DAY)).all() == [(subscriber_id, "erased")]
         with pytest.raises(NotFound):
-            press(session, of, subscriber_id, NOW + HOUR)
+            press_confirm(session, of, subscriber_id, NOW + HOUR)
 
 
 def test_one_who_was_erased_may_sign_up_anew(db: Database, signer: Signer) -> None:
     with db.begin() as session:
-        of = publication(session)
-        old = reader(session, signer, of, "ada@example.org")
+        of = create_publication(session)
+        old = create_reader(session, signer, of, "ada@example.org")
         erase.erase(session, signer, "ada@example.org", NOW + HOUR)
-        new = ask(session, signer, of, "ada@example.org", NOW + DAY)
+        new = sign_up(session, signer, of, "ada@example.org", NOW + DAY)
         assert new.letter == "confirm"
         assert new.subscriber_id != old
-        press(session, of, new.subscriber_id, NOW + DAY)
-        assert reached(session, of, NOW + DAY) == {new.subscriber_id}
-        assert not suppression.is_suppressed(session, signer, "ada@example.org")
+        press_confirm(session, of, new.subscriber_id, NOW + DAY)
+        assert reachable_ids(session, of, NOW + DAY) == {new.subscriber_id}
+        assert not is_suppressed(session, signer, "ada@example.org")
 
 
 def test_erasing_does_not_soften_a_complaint(db: Database, signer: Signer) -> None:
     with db.begin() as session:
-        of = publication(session)
-        reader(session, signer, of, "ada@example.org")
+        of = create_publication(session)
+        create_reader(session, signer, of, "ada@example.org")
         suppression.suppress(session, signer, "ada@example.org", "complaint", NOW + HOUR)
         erase.erase(session, signer, "ada@example.org", NOW + DAY)
-        assert ask(session, signer, of, "ada@example.org", NOW + 2 * DAY).letter is None
+        assert sign_up(session, signer, of, "ada@example.org", NOW + 2 * DAY).letter is None
 
 
 def test_a_suppression_is_found_after_the_keys_were_rotated(db: Database) -> None:
     old, new = "an-older-key-of-the-tests-0123456789abc", "a-brand-new-key-of-the-tests-0123456789"
     with db.begin() as session:
         suppression.suppress(session, Signer([old]), "ada@example.org", "bounce", NOW)
-        assert suppression.is_suppressed(session, Signer([new, old]), "Ada@example.org")
+        assert is_suppressed(session, Signer([new, old]), "Ada@example.org")
         suppression.suppress(session, Signer([new, old]), "ada@example.org", "complaint", NOW)
         assert (
             suppression.find(session, Signer([old]), ["ada@example.org"])["ada@example.org"].reason
@@ -143,12 +154,12 @@ def test_a_suppression_is_found_after_the_keys_were_rotated(db: Database) -> Non
 
 def test_every_reader_of_an_audience_has_one_reason_or_none(db: Database, signer: Signer) -> None:
     with db.begin() as session:
-        of = publication(session)
+        of = create_publication(session)
         ids = {
-            n: reader(session, signer, of, f"{n}@example.org")
+            n: create_reader(session, signer, of, f"{n}@example.org")
             for n in ("here", "left", "paused", "bounced", "old")
         }
-        ask(session, signer, of, "pending@example.org")
+        sign_up(session, signer, of, "pending@example.org")
         unsubscribe.unsubscribe(session, of.id, ids["old"], source="page", now=NOW)
         unsubscribe.unsubscribe(session, of.id, ids["left"], source="page", now=NOW + 2 * HOUR)
         preferences.pause(session, of.id, ids["paused"], until=NOW + DAY, now=NOW)
@@ -161,7 +172,7 @@ def test_every_reader_of_an_audience_has_one_reason_or_none(db: Database, signer
         assert (seen.reachable, seen.excluded) == (1, {"left": 1, "paused": 1, "suppressed": 1})
         now = dict(session.execute(eligibility.eligible_now(of.id, NOW, list(ids.values()))).all())
         assert {number for number, why_not in now.items() if why_not is None} == {ids["here"]}
-        pending = number_of(session, "pending@example.org")
+        pending = subscriber_id_of(session, "pending@example.org")
         assert session.execute(eligibility.eligible_now(of.id, NOW, [pending])).all() == [
             (pending, "pending")
         ]
@@ -169,26 +180,26 @@ def test_every_reader_of_an_audience_has_one_reason_or_none(db: Database, signer
 
 def test_a_purge_spares_readers_and_those_who_left(db: Database, signer: Signer) -> None:
     with db.begin() as session:
-        of, other = publication(session), publication(session, "prices")
-        here = reader(session, signer, of, "here@example.org")
-        gone = reader(session, signer, of, "gone@example.org")
+        of, other = create_publication(session), create_publication(session, "prices")
+        here = create_reader(session, signer, of, "here@example.org")
+        gone = create_reader(session, signer, of, "gone@example.org")
         unsubscribe.unsubscribe(session, of.id, gone, source="page", now=NOW + HOUR)
-        ask(session, signer, of, "gone@example.org", NOW + 2 * HOUR)
-        both = reader(session, signer, of, "both@example.org")
-        ask(session, signer, other, "both@example.org")
-        ask(session, signer, of, "never@example.org")
+        sign_up(session, signer, of, "gone@example.org", NOW + 2 * HOUR)
+        both = create_reader(session, signer, of, "both@example.org")
+        sign_up(session, signer, other, "both@example.org")
+        sign_up(session, signer, of, "never@example.org")
         assert erase.purge(session, NOW + 29 * DAY) == 0
         assert erase.purge(session, NOW + 31 * DAY) == 2
-        assert reached(session, of) == {here, both}
+        assert reachable_ids(session, of) == {here, both}
         assert preferences.get_preferences(session, of.id, gone, NOW).status == "left"
-        assert number_of(session, "never@example.org") is None
-        assert number_of(session, "both@example.org") == both
+        assert subscriber_id_of(session, "never@example.org") is None
+        assert subscriber_id_of(session, "both@example.org") == both
 
 
 def test_what_happened_is_told_in_order(db: Database, signer: Signer) -> None:
     with db.begin() as session:
-        of = publication(session)
-        subscriber_id = reader(session, signer, of, "ada@example.org")
+        of = create_publication(session)
+        subscriber_id = create_reader(session, signer, of, "ada@example.org")
         preferences.pause(session, of.id, subscriber_id, until=NOW + DAY, now=NOW)
         preferences.resume(session, of.id, subscriber_id, now=NOW)
         unsubscribe.unsubscribe(session, of.id, subscriber_id, source="header", wording="one-click", now=NOW)
