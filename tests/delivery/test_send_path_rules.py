@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Update, update
 from tests.delivery import factories
 
 from digest.db import Database, utcnow
 from digest.delivery.ledger import outcomes
-from digest.delivery.ledger.models import FrozenIssue
+from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue
 from digest.delivery.ledger.outcomes import OutcomeRecord
 from digest.delivery.relays import retry_policy
 from digest.delivery.relays.accounts import SendLimits, SmtpAccounts
@@ -110,20 +110,50 @@ def test_an_unknown_outcome_may_become_known(db: Database) -> None:
     assert factories.row(db, number, 1).outcome == "accepted"
 
 
-def test_an_audience_that_does_not_add_up_is_not_released(db: Database) -> None:
+@pytest.fixture
+def written(db: Database) -> int:
+    """A frozen issue for three readers whose rows are written but not yet counted."""
     with db.begin() as session:
         issue = factories.issue(session, readers=3)
         freeze.freeze(session, issue, signer=Signer(factories.KEYS), base_url=factories.BASE, now=utcnow())
         number = issue.id
     with db.begin() as session:
         assert not freeze.write_next_audience(session, number, utcnow())
+    return number
+
+
+@pytest.mark.parametrize(
+    "miscount",
+    [
+        pytest.param(update(FrozenIssue).values(planned=FrozenIssue.planned + 1), id="a row is missing"),
+        pytest.param(update(FrozenIssue).values(planned=FrozenIssue.planned - 1), id="a row is too many"),
+        pytest.param(update(Batch).values(size=Batch.size - 1), id="a batch is too small"),
+        pytest.param(update(Batch).values(size=Batch.size + 1), id="a batch is too large"),
+    ],
+)
+def test_an_audience_that_does_not_add_up_is_not_released(
+    db: Database, written: int, miscount: Update
+) -> None:
     with db.begin() as session:
-        session.execute(update(FrozenIssue).values(planned=FrozenIssue.planned + 1))
+        session.execute(miscount)
     with pytest.raises(DigestError, match="does not add up"), db.begin() as session:
-        freeze.write_next_audience(session, number, utcnow())
+        freeze.write_next_audience(session, written, utcnow())
     with db.read() as session:
-        assert session.get_one(FrozenIssue, number).audience_done_at is None
+        assert session.get_one(FrozenIssue, written).audience_done_at is None
     assert claim_batch(db) is None
+
+
+def test_a_reader_without_a_batch_is_batched_before_the_release(db: Database, written: int) -> None:
+    with db.begin() as session:
+        session.execute(update(Delivery).where(Delivery.subscriber_id == 2).values(batch_id=None, seq=None))
+        session.execute(update(Batch).values(size=2))
+    with db.begin() as session:
+        assert not freeze.write_next_audience(session, written, utcnow())
+    assert claim_batch(db) is None
+    with db.begin() as session:
+        assert freeze.write_next_audience(session, written, utcnow())
+    assert factories.row(db, written, 2).batch_id is not None
+    assert claim_batch(db) is not None
 
 
 def test_an_issue_scheduled_for_this_minute_is_due_now_and_not_in_the_past(sqlite: Database) -> None:

@@ -11,6 +11,7 @@ from digest.editorial.selection.ranking import rank_candidates
 
 # Both panels agree with themselves: the split is the same on every side.
 SHIPS, SKIPS = CandidateSide("A", "a", 100, None, 5), CandidateSide("B", "b", 0, None, 5)
+SPLIT = replace(SHIPS, panel_ship=50)
 PLAIN = Candidate(
     comparison_id=1,
     version_id=1,
@@ -28,7 +29,9 @@ OTHER = replace(PLAIN, comparison_id=2, version_id=2, slug="b-second", left=SHIP
     ("better", "clicks"),
     [
         pytest.param(replace(OTHER, right=SKIPS), {}, id="the two sides are far apart"),
-        pytest.param(replace(OTHER, right=replace(SHIPS, panel_ship=50)), {}, id="the panel is split"),
+        pytest.param(
+            replace(OTHER, left=SPLIT, right=replace(SPLIT, tool="B")), {}, id="the panels are split"
+        ),
         pytest.param(replace(OTHER, left=replace(SHIPS, community_ship=100)), {}, id="the community voted"),
         pytest.param(OTHER, {"a": 10}, id="readers clicked the tool"),
         pytest.param(
@@ -42,3 +45,9 @@ OTHER = replace(PLAIN, comparison_id=2, version_id=2, slug="b-second", left=SHIP
 def test_it_ranks_above_an_equal_one(better: Candidate, clicks: dict[str, int]) -> None:
     assert rank_candidates([PLAIN, OTHER], {})[0] == PLAIN  # nothing but the slug decides
     assert rank_candidates([PLAIN, better], clicks)[0] == better
+
+
+def test_a_community_that_disagrees_with_the_panel_weighs_more_than_one_that_agrees() -> None:
+    agrees = replace(PLAIN, left=replace(PLAIN.left, community_ship=100))
+    disagrees = replace(OTHER, left=replace(SHIPS, community_ship=0))
+    assert rank_candidates([agrees, disagrees], {})[0] == disagrees
