@@ -40,9 +40,9 @@ def blocker(name: str, text: str, fix: str, location: str = "") -> Finding:
     return Finding(name, Level.BLOCKING, text, fix, location)
 
 
-def warning(name: str, text: str, fix: str, location: str = "") -> Finding:
+def warning(name: str, text: str, fix: str, location: str = "", fingerprint_key: str = "") -> Finding:
     """Return a finding that must be fixed or waived before the issue is scheduled."""
-    return Finding(name, Level.WARNING, text, fix, location)
+    return Finding(name, Level.WARNING, text, fix, location, fingerprint_key)
 
 
 def note(name: str, text: str, fix: str, location: str = "") -> Finding:

@@ -5,10 +5,11 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from digest.editorial.checks import freshness_checks
+from digest.editorial import editions
+from digest.editorial.checks import absent_tool_checks, freshness_checks, markdown_checks, placeholder_checks
 from digest.editorial.checks.addresses import is_reserved_domain
 from digest.editorial.checks.finding import Finding, Level, blocker, note, sort_by_level, warning
-from digest.editorial.checks.texts import editor_texts, extract_links, find_merge_fields, is_followable
+from digest.editorial.checks.texts import editor_texts, extract_links, is_followable
 from digest.editorial.drafts.default_texts import MAX_PREHEADER_CHARS, MAX_SUBJECT_CHARS
 from digest.editorial.models import Issue
 from digest.editorial.selection import candidates
@@ -33,6 +34,7 @@ def check_issue(
     `html_bytes` is the size of the largest variant's HTML; None skips the size check. Without `now` nothing counts
     as too old.
     """
+    edition = editions.build_edition(session, issue, base_url)
     return sort_by_level(
         (
             *_check_picks(session, issue),
@@ -41,7 +43,10 @@ def check_issue(
             *_check_preheader(issue),
             *_check_size(html_bytes),
             *_check_links(issue),
-            *_check_merge_fields(issue),
+            *placeholder_checks.check_placeholders(issue),
+            *placeholder_checks.check_compared_texts(edition),
+            *markdown_checks.check_markdown(issue),
+            *absent_tool_checks.check_absent_tools(session, issue, edition),
             *_check_publication(issue, is_local=is_loopback_url(base_url)),
             *_check_base_url(base_url),
         )
@@ -102,16 +107,6 @@ def _check_links(issue: Issue) -> Iterator[Finding]:
                 target = repr(url[:_MAX_QUOTED_CHARS])
                 text = f"{source.label.capitalize()} links to {target}, which is not a web or email address."
                 yield blocker("link", text, "Start the link with https:// and a domain.", source.location)
-
-
-def _check_merge_fields(issue: Issue) -> Iterator[Finding]:
-    lines = (("the subject", "subject", issue.subject), ("the preheader", "preheader", issue.preheader))
-    sources = ((source.label, source.location, source.markdown) for source in editor_texts(issue))
-    for label, location, text in (*lines, *sources):
-        for field in find_merge_fields(text):
-            found = f"{label.capitalize()} contains {field[:_MAX_QUOTED_CHARS]}, which readers would see as it is."
-            fix = "Replace it with plain text: merge fields are not supported."
-            yield blocker("merge field", found, fix, location)
 
 
 def _check_publication(issue: Issue, *, is_local: bool) -> Iterator[Finding]:

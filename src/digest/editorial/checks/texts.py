@@ -1,34 +1,45 @@
-"""The texts that an editor wrote for an issue, and the links and merge fields in them."""
+"""The texts that an editor wrote for an issue, and the links in them."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from markdown_it import MarkdownIt
 
 from digest.editorial.models import Issue
 
-# Merge fields of any mail tool. Each is limited in length: a text full of opening brackets must not be searched to its
-# end from every one of them. `[[1]](url)` is a Markdown link and not a merge field.
-_MERGE_FIELD = re.compile(
-    r"\{\{.{0,200}?\}\}|\{%.{0,200}?%\}|\*\|.{0,200}?\|\*|%%\w{1,200}%%|\[\[[^\[\]]{0,200}\]\](?!\()",
-    re.DOTALL,
-)
 _MAX_NESTING = 20
+_INLINE_CODE = re.compile(r"(?<!`)(`{1,3})(?!`)[^`]{1,500}(?<!`)\1(?!`)")
+_NOT_A_LINE_BREAK = re.compile(r"[^\n]")
 
 
 @dataclass(frozen=True)
 class EditorText:
-    """One text of the issue: what it is called in a sentence, the form field that holds it, and its Markdown."""
+    """One text of the issue: what it is called in a sentence, the form field that holds it, and its content."""
 
     label: str
     location: str
     markdown: str
 
+    def describe_place(self, line: int) -> str:
+        """Return where a line is, to start a sentence: "Line 3 of the intro"; a text of one line is just named."""
+        if "\n" in self.markdown:
+            return f"Line {line} of {self.label}"
+        return self.label[:1].upper() + self.label[1:]
+
+
+def inbox_texts(issue: Issue) -> Sequence[EditorText]:
+    """Return the subject and the preheader, which are plain text."""
+    return [
+        EditorText("the subject", "subject", issue.subject),
+        EditorText("the preheader", "preheader", issue.preheader),
+    ]
+
 
 def editor_texts(issue: Issue) -> Sequence[EditorText]:
-    """Return the intro and the notes of the issue."""
+    """Return the intro and the notes of the issue, which are Markdown."""
     notes = [
         EditorText(f"the note on pick {pick.position}", f"note-{pick.comparison_id}", pick.note)
         for pick in issue.picks
@@ -37,18 +48,29 @@ def editor_texts(issue: Issue) -> Sequence[EditorText]:
     return [EditorText("the intro", "intro", issue.intro), *notes]
 
 
-def extract_links(markdown: str) -> list[str]:
+@lru_cache(maxsize=64)  # several checks read the same text
+def extract_links(markdown: str) -> tuple[str, ...]:
     """Return the link targets in a Markdown text, in order and without duplicates, also those a mail would omit."""
+    children = (child for token in make_parser().parse(markdown) for child in token.children or ())
+    links = (str(child.attrGet("href") or "") for child in children if child.type == "link_open")
+    return tuple(dict.fromkeys(links))
+
+
+def make_parser() -> MarkdownIt:
+    """Return a parser for the Markdown of a mail that also finds the links which the mail would omit."""
     parser = MarkdownIt("commonmark", {"html": False, "maxNesting": _MAX_NESTING})
     setattr(parser, "validateLink", lambda _url: True)  # noqa: B010  mypy: a method; report bad links, do not hide them
-    children = (child for token in parser.parse(markdown) for child in token.children or ())
-    links = (str(child.attrGet("href") or "") for child in children if child.type == "link_open")
-    return list(dict.fromkeys(links))
+    return parser
 
 
-def find_merge_fields(text: str) -> list[str]:
-    """Return the merge fields in a text, such as {{name}}, in order and without duplicates."""
-    return list(dict.fromkeys(_MERGE_FIELD.findall(text)))
+def blank_code(markdown: str) -> str:
+    """Return the text with its code blanked out, each line where it was: what is shown as code is meant as written."""
+    lines = markdown.split("\n")
+    for token in make_parser().disable("inline").parse(markdown):
+        if token.type in {"fence", "code_block"} and token.map:
+            start, end = token.map
+            lines[start:end] = [" " * len(line) for line in lines[start:end]]
+    return _INLINE_CODE.sub(lambda code: _NOT_A_LINE_BREAK.sub(" ", code.group()), "\n".join(lines))
 
 
 def is_followable(url: str) -> bool:
