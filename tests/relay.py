@@ -35,6 +35,20 @@ class Taken:
         return found[0].partition(b":")[2].strip().decode("ascii") if found else ""
 
 
+@dataclass(frozen=True)
+class Stray:
+    """A line that answers nothing, sent once: beside the reply to the `number`-th command of its kind.
+
+    `command` is a verb, or "greeting" or "body". A late one comes in a packet of its own.
+    """
+
+    command: str
+    line: str = "250 2.0.0 stray"
+    number: int = 1
+    before: bool = False
+    late: float = 0.0
+
+
 @dataclass
 class Script:
     """How the relay behaves. Replies are whole lines without CRLF; "drop" closes the line instead."""
@@ -68,6 +82,7 @@ class Script:
     on_taken: Callable[[int], None] | None = None  # told the number of mails so far
     deaf: bool = False  # reads nothing any more once a body comes
     tls: ssl.SSLContext | None = None  # from the first byte on
+    stray: Stray | None = None
 
 
 class Relay:
@@ -82,6 +97,7 @@ class Relay:
         self.most_open = 0
         self.commands: list[str] = []
         self.users: list[str] = []  # who logged in
+        self.said: Counter[str] = Counter()  # replies by command
         self.port = 0
         self.talks: set[Talk] = set()
         self._server: asyncio.AbstractServer | None = None
@@ -170,7 +186,7 @@ class Talk(asyncio.Protocol):
         self.number = self.relay.connections
         self.relay.open += 1
         self.relay.most_open = max(self.relay.most_open, self.relay.open)
-        self.say(self.script.greeting)
+        self.say(self.script.greeting, "greeting")
         if not self.script.greeting.startswith("220"):
             self.drop()
         self.flush()
@@ -212,9 +228,9 @@ class Talk(asyncio.Protocol):
             offered += ["AUTH " + " ".join(self.script.logins)] * bool(self.script.users)
             for text in offered[:-1]:
                 self.say("250-" + text)
-            self.say("250 " + offered[-1])
+            self.say("250 " + offered[-1], "EHLO")
         elif verb == "AUTH":
-            self.say(self.script.login or self.login(line))
+            self.say(self.script.login or self.login(line), "AUTH")
         elif verb == "MAIL":
             self.start(line)
         elif verb == "RCPT":
@@ -223,7 +239,7 @@ class Talk(asyncio.Protocol):
             self.begin()
         elif verb == "RSET":
             self.sender = self.recipient = ""
-            self.say("250 reset")
+            self.say("250 reset", "RSET")
         elif verb == "QUIT":
             self.say("221 bye")
             self.drop()
@@ -266,10 +282,10 @@ class Talk(asyncio.Protocol):
             self.drop()
             return
         if self.sender:
-            self.say("503 nested MAIL")
+            self.say("503 nested MAIL", "MAIL")
             return
         reply = self.script.mail.popleft() if self.script.mail else self.script.every_mail or "250 sender ok"
-        if self.say(reply):
+        if self.say(reply, "MAIL"):
             self.sender = _bracketed(line) or "<>"
 
     def to(self, line: str) -> None:
@@ -278,7 +294,7 @@ class Talk(asyncio.Protocol):
         reply = planned.popleft() if planned else self.script.every_rcpt or "250 recipient ok"
         if not self.sender:
             reply = "503 no MAIL"
-        self.refused = not self.say(reply)
+        self.refused = not self.say(reply, "RCPT")
         self.recipient = recipient
 
     def begin(self) -> None:
@@ -286,7 +302,7 @@ class Talk(asyncio.Protocol):
             reply = self.script.data_after_refused_rcpt if self.sender else "503 no MAIL"
         else:
             reply = self.script.data.popleft() if self.script.data else "354 go on"
-        self.say(reply)
+        self.say(reply, "DATA")
         if reply.startswith("354"):
             self.in_body, self.parts = True, []
 
@@ -315,7 +331,7 @@ class Talk(asyncio.Protocol):
     def taken(self, data: bytes) -> None:
         self.in_body = False
         if self.refused or not self.recipient:
-            self.say("554 no valid recipients")
+            self.say("554 no valid recipients", "body")
         else:
             planned = self.script.body.get(self.recipient)
             reply = planned.popleft() if planned else self.script.every_body or "250 2.0.0 taken"
@@ -328,7 +344,7 @@ class Talk(asyncio.Protocol):
                 self.out.clear()
                 self.drop()
             else:
-                self.say(reply)
+                self.say(reply, "body")
         self.sender = self.recipient = ""
         self.refused = False
 
@@ -340,11 +356,23 @@ class Talk(asyncio.Protocol):
         if self.script.on_taken is not None:
             self.script.on_taken(self.relay.count)
 
-    def say(self, reply: str) -> bool:
+    def say(self, reply: str, command: str = "") -> bool:
         if reply == "drop":
             self.drop()
             return False
+        self.relay.said[command] += 1
+        stray = self.script.stray
+        due = (
+            stray if stray and (stray.command, stray.number) == (command, self.relay.said[command]) else None
+        )
+        if due and due.before:
+            self.out.append(due.line.encode() + b"\r\n")
         self.out.append(reply.encode() + b"\r\n")
+        if due and due.late:
+            self.flush()
+            asyncio.get_running_loop().call_later(due.late, self.transport.write, due.line.encode() + b"\r\n")
+        elif due and not due.before:
+            self.out.append(due.line.encode() + b"\r\n")
         if reply.startswith("421"):
             self.drop()
         return reply.startswith(("2", "3"))

@@ -2,7 +2,6 @@
 
 import socket
 import ssl
-import subprocess
 import threading
 from pathlib import Path
 
@@ -108,18 +107,6 @@ def test_several_accounts_are_parsed() -> None:
         ("b@two.example:465", None, None, 9),
     ]
     assert "x@" not in repr(relay)
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("tls")
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=relay.test -addext subjectAltName=DNS:relay.test"
-    subprocess.run(
-        [*command.split(), "-keyout", path / "key.pem", "-out", path / "cert.pem"],
-        check=True,
-        capture_output=True,
-    )
-    return path
 
 
 def serve(path: Path, listener: socket.socket, *, starttls: bool) -> None:

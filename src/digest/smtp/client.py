@@ -1,7 +1,9 @@
 """The conversation with a relay after connect, TLS and login: pipelined where offered (RFC 2920), every reply counted.
 
 One mail is in flight at a time. The body of one mail and MAIL, RCPT and DATA of the next share a write, so that a mail
-costs one round trip; a relay that does not offer PIPELINING is spoken to one command at a time.
+costs one round trip; a relay that does not offer PIPELINING is spoken to one command at a time. Nothing is written
+while a reply is unread, and a reply counts only where it can belong to its command: after one reply too many the
+connection is closed, since every later reply would be taken for the next mail's.
 """
 
 import re
@@ -9,23 +11,23 @@ import socket
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 
 from digest.smtp import event_loop
+from digest.smtp.envelope import EnvelopeReply, read_pipelined
 from digest.smtp.mail import ConnectionLost, DeliveryObserver, Mail, MessageCancelled
 from digest.smtp.replies import CLOSING, START_MAIL_INPUT, Reply, Stage
-from digest.smtp.stream import MAX_LINE_BYTES, ProtocolError, SocketStream, WriteFailed
+from digest.smtp.reply_reader import (
+    COMMAND_SECONDS,
+    DATA_SECONDS,
+    FINAL_SECONDS,
+    RSET,
+    OutOfStep,
+    ReplyReader,
+)
+from digest.smtp.stream import ProtocolError, SocketStream, WriteFailed
 
-# RFC 5321, 4.5.3.2. Waiting too briefly for the last reply is how mails get sent twice.
-COMMAND_SECONDS = 300.0
-DATA_SECONDS = 120.0
-FINAL_SECONDS = 600.0
-MAX_REPLY_LINES = 100
 MAX_ADDRESS_BYTES = 254
 # No control character, space or bracket: nothing that could end the address or the line.
 _ADDRESS = re.compile(rb"[^\x00-\x20\x7f<>@]{1,64}@[A-Za-z0-9.\-\[\]:]{1,255}")
 _UTF8_ADDRESS = re.compile(rb"[^\x00-\x20\x7f<>@]+@[^\x00-\x20\x7f<>@]+")
-
-
-_USUAL_REPLIES = (b"250 ", b"250 ", b"354 ")  # to MAIL, RCPT and DATA, as nearly always
-_CONTINUE = Reply(START_MAIL_INPUT, "go on")
 
 
 class SmtpConnection:
@@ -39,7 +41,7 @@ class SmtpConnection:
     ) -> None:
         """`features` are what EHLO offered, in lower case; `stopping` tells whether this process was asked to stop."""
         self._stream = SocketStream(sock, stopping)
-        self._received_lines = self._stream.lines
+        self._replies = ReplyReader(self._stream)
         self._pipelining = "pipelining" in features
         self._size = "size" in features
         self._utf8 = "smtputf8" in features
@@ -96,31 +98,53 @@ class SmtpConnection:
         self, ready: Mail | None, following: Mail | None, observer: DeliveryObserver
     ) -> Mail | None:
         """Write the body of `ready` and the envelope of `following`; return `following` if its body may follow."""
-        coming = (following,) if following is not None else ()
-        together = self._pipelining and following is not None
-        envelope = self._envelope_commands(following) if following is not None and together else b""
-        if ready is not None:
-            await self._send_body(ready, envelope, coming, observer)
-            envelope = b""
+        if ready is not None and (following is None or not self._pipelining):
+            coming = () if following is None else (following,)
+            observer.answered(ready, Stage.BODY, await self._send_body(ready, b"", coming, observer))
+            ready = None
         if following is None:
             return None
         try:
-            if together:
-                stage, reply = await self._read_pipelined_replies(envelope)
+            if self._pipelining:
+                stage, reply, _ = await self._send_together(ready, following, observer)
             else:
-                stage, reply = await self._send_envelope_stepwise(following)
+                stage, reply, _ = await self._send_envelope_stepwise(following)
         except (OSError, ProtocolError) as error:
-            raise ConnectionLost(_describe(error), unsent=coming) from None
+            raise _connection_lost(error, following) from None
         if reply.code == CLOSING or (stage is Stage.MAIL and reply.is_transient):
-            raise ConnectionLost(f"the relay closes the connection: {reply}", reply, coming, stage)
+            raise ConnectionLost(f"the relay closes the connection: {reply}", reply, (following,), stage)
         if reply.code == START_MAIL_INPUT:
             return following
         observer.answered(following, stage, reply)
         return None
 
+    async def _send_together(
+        self, ready: Mail | None, following: Mail, observer: DeliveryObserver
+    ) -> EnvelopeReply:
+        """Write the body of `ready`, if there is one, and the envelope of `following`; read the replies to both.
+
+        The reply to the body counts once those to the envelope have shown that it was the body's.
+        """
+        commands = self._envelope_commands(following)
+        if ready is None:
+            await self._stream.write(commands)
+            return await self._read_envelope_replies()
+        reply = await self._send_body(ready, commands, (following,), observer)
+        try:
+            envelope = await self._read_envelope_replies()
+        except OutOfStep as error:
+            observer.lost(ready, str(error))
+            raise
+        except (OSError, ProtocolError):
+            observer.answered(ready, Stage.BODY, reply)
+            raise
+        observer.answered(ready, Stage.BODY, reply)
+        return envelope
+
     async def _send_body(
         self, mail: Mail, after: bytes, coming: tuple[Mail, ...], observer: DeliveryObserver
-    ) -> None:
+    ) -> Reply:
+        """Write the body of `mail` and the commands `after` it; return the reply to the body."""
         data = mail.data
         if not mail.no_dot_stuffing and (data[:1] == b"." or b"\r\n." in data):
             data = data.replace(b"\r\n.", b"\r\n..")
@@ -131,22 +155,25 @@ class SmtpConnection:
         except MessageCancelled as why:
             raise ConnectionLost(str(why), unsent=coming, cancelled=True) from None
         try:
+            if not after:
+                self._stream.read_arrived()
             written = self._stream.send_now(out)
             if written < len(out):  # nearly always the kernel accepts it at once
                 await self._stream.write_rest(out, written)
             observer.while_waiting_for_reply()
-            reply = await self._read_reply(FINAL_SECONDS)
-        except WriteFailed as error:
-            if error.written <= len(data):  # without its final dot no relay can have accepted it
-                raise ConnectionLost(_describe(error), unsent=(mail, *coming)) from None
-            observer.lost(mail, _describe(error))
-            raise ConnectionLost(_describe(error), unsent=coming) from None
+            reply = await self._replies.read(Stage.BODY, FINAL_SECONDS)
+            if not after:
+                self._replies.expect_nothing_more()
         except (OSError, ProtocolError) as error:
+            # Without its final dot no relay can have accepted it.
+            if isinstance(error, WriteFailed) and error.written <= len(data):
+                raise _connection_lost(error, mail, *coming) from None
             observer.lost(mail, _describe(error))
-            raise ConnectionLost(_describe(error), unsent=coming) from None
-        observer.answered(mail, Stage.BODY, reply)
+            raise _connection_lost(error, *coming) from None
         if reply.code == CLOSING:
+            observer.answered(mail, Stage.BODY, reply)
             raise ConnectionLost(f"the relay closes the connection: {reply}", reply, coming)
+        return reply
 
     def _envelope_commands(self, mail: Mail) -> bytes:
         reset = b"RSET\r\n" if self._needs_reset else b""
@@ -156,82 +183,38 @@ class SmtpConnection:
         size = b" SIZE=%d" % len(mail.data) if self._size else b""
         return b"MAIL FROM:<%s>%s%s\r\n" % (mail.sender, size, b" SMTPUTF8" if mail.utf8 else b"")
 
-    async def _read_pipelined_replies(self, unwritten: bytes) -> tuple[Stage, Reply]:
+    async def _read_envelope_replies(self) -> EnvelopeReply:
         """The reply that decides about an envelope, after reading every reply to it."""
-        if unwritten:
-            await self._stream.write(unwritten)
-        if (
-            not self._needs_reset
-            and len(self._received_lines) >= len(_USUAL_REPLIES)
-            and all(map(bytes.startswith, self._received_lines, _USUAL_REPLIES))
-        ):
-            for _ in _USUAL_REPLIES:
-                self._received_lines.popleft()
-            return Stage.DATA, _CONTINUE
-        if self._needs_reset:
-            await self._read_reply(COMMAND_SECONDS)
-            self._needs_reset = False
-        sender = await self._read_reply(COMMAND_SECONDS)
-        if sender.code == CLOSING:
-            return Stage.MAIL, sender
-        recipient = await self._read_reply(COMMAND_SECONDS)
-        if recipient.code == CLOSING:
-            return Stage.RCPT, recipient
-        data = await self._read_reply(DATA_SECONDS)
-        refused = _first_refusal(sender, recipient)
-        if refused is None:
-            self._needs_reset = data.code != START_MAIL_INPUT
-            return Stage.DATA, data
-        if (
-            data.code == START_MAIL_INPUT
-        ):  # RFC 2920, 3.1: accepted without a recipient; it must be ended all the same
+        found = await read_pipelined(self._replies, reset=self._needs_reset)
+        self._needs_reset = found.reply.code != START_MAIL_INPUT
+        if found.awaits_data:
             await self._stream.write(b".\r\n")
-            await self._read_reply(FINAL_SECONDS)
-        self._needs_reset = True
-        return refused
+            await self._replies.read(Stage.BODY, FINAL_SECONDS)
+            self._replies.expect_nothing_more()
+        return found
 
-    async def _send_envelope_stepwise(self, mail: Mail) -> tuple[Stage, Reply]:
+    async def _send_envelope_stepwise(self, mail: Mail) -> EnvelopeReply:
         if self._needs_reset:
-            await self._command(b"RSET\r\n", COMMAND_SECONDS)
-            self._needs_reset = False
+            done = await self._command(b"RSET\r\n", RSET, COMMAND_SECONDS)
+            if done.code == CLOSING:
+                return EnvelopeReply(Stage.MAIL, done)
         steps = (
             (Stage.MAIL, self._mail_command(mail), COMMAND_SECONDS),
             (Stage.RCPT, b"RCPT TO:<%s>\r\n" % mail.recipient, COMMAND_SECONDS),
             (Stage.DATA, b"DATA\r\n", DATA_SECONDS),
         )
         for stage, command, seconds in steps:
-            decided = stage, (await self._command(command, seconds))
-            if not decided[1].is_positive:
+            reply = await self._command(command, stage, seconds)
+            if not reply.is_positive:
                 break
-        self._needs_reset = decided[1].code != START_MAIL_INPUT
-        return decided
+        self._needs_reset = reply.code != START_MAIL_INPUT
+        return EnvelopeReply(stage, reply)
 
-    async def _command(self, command: bytes, seconds: float) -> Reply:
+    async def _command(self, command: bytes, stage: str, seconds: float) -> Reply:
         await self._stream.write(command)
-        return await self._read_reply(seconds)
-
-    async def _read_reply(self, seconds: float) -> Reply:
-        line = await self._next_line(seconds)
-        if line[3:4] == b" " and line[:3].isdigit():  # a single line, as nearly always
-            return Reply(int(line[:3]), _reply_text(line))
-        self._received_lines.appendleft(line)
-        return await self._read_multiline_reply(seconds)
-
-    async def _read_multiline_reply(self, seconds: float) -> Reply:
-        texts: list[str] = []
-        while len(texts) < MAX_REPLY_LINES:
-            line = await self._next_line(seconds)
-            head, mark = line[:3], line[3:4]
-            if not head.isdigit() or mark not in {b" ", b"-", b""}:
-                raise ProtocolError(f"the relay does not speak SMTP: {line[:60]!r}")
-            texts.append(_reply_text(line))
-            if mark != b"-":
-                return Reply(int(head), " ".join(texts))
-        raise ProtocolError("a reply of the relay has no end")
-
-    async def _next_line(self, seconds: float) -> bytes:
-        lines = self._received_lines
-        return lines.popleft() if lines else await self._stream.read_line(seconds)
+        reply = await self._replies.read(stage, seconds)
+        self._replies.expect_nothing_more()
+        return reply
 
 
 async def _each(mails: Iterable[Mail | None]) -> AsyncIterator[Mail | None]:
@@ -239,17 +222,8 @@ async def _each(mails: Iterable[Mail | None]) -> AsyncIterator[Mail | None]:
         yield mail
 
 
-def _reply_text(line: bytes) -> str:
-    """The text after the code."""
-    return line[4:MAX_LINE_BYTES].decode("utf-8", "replace").replace("\0", " ")
-
-
-def _first_refusal(sender: Reply, recipient: Reply) -> tuple[Stage, Reply] | None:
-    if not sender.is_positive:
-        return Stage.MAIL, sender
-    if not recipient.is_positive:
-        return Stage.RCPT, recipient
-    return None
+def _connection_lost(error: Exception, *unsent: Mail) -> ConnectionLost:
+    return ConnectionLost(_describe(error), error.reply if isinstance(error, WriteFailed) else None, unsent)
 
 
 def _describe(error: BaseException) -> str:

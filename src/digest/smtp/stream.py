@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from digest.smtp.replies import CLOSING, Reply
+
 WRITE_SECONDS = 180.0  # RFC 5321, 4.5.3.2
 STOP_SECONDS = 8.0  # for the mail in flight once this process is asked to stop
 WAKE_UP_SECONDS = 0.5  # between two checks of the deadline while waiting for the relay
@@ -27,11 +29,11 @@ class ProtocolError(Exception):
 
 
 class WriteFailed(OSError):
-    """The connection broke after the kernel had accepted `written` bytes."""
+    """Nothing more can be written; the kernel had accepted `written` bytes. `reply`: the relay's last word."""
 
-    def __init__(self, why: str, written: int) -> None:
+    def __init__(self, why: str, written: int, reply: Reply | None = None) -> None:
         super().__init__(why)
-        self.written = written
+        self.written, self.reply = written, reply
 
 
 class SocketStream:
@@ -53,8 +55,8 @@ class SocketStream:
     def attached(self) -> Iterator[None]:
         """Read what the relay sends, for as long as this block runs, in the running event loop."""
         self._loop = asyncio.get_running_loop()
-        self._loop.call_soon(self._read)  # TLS may have buffered more than it returned
         self._wake_up_regularly()
+        self.read_arrived()
         try:
             yield
         finally:
@@ -87,20 +89,35 @@ class SocketStream:
 
     async def write(self, data: bytes) -> None:
         """Write all of `data`. Raises WriteFailed."""
+        self.read_arrived()
         written = self.send_now(data)
         if written < len(data):
             await self.write_rest(data, written)
 
     def send_now(self, data: bytes | memoryview, before: int = 0) -> int:
-        """Write what fits now; return the number of bytes. Raises WriteFailed, which adds `before` to them."""
-        if self._read_error is not None:  # the relay closed: it would accept the bytes and drop them
-            raise WriteFailed(str(self._read_error), before)
+        """Write what fits now; return the number of bytes. Raises WriteFailed, which adds `before` to them.
+
+        Nothing is written while there is anything unread: the next reply would be taken for the answer to these bytes.
+        """
+        if self.lines or self._partial_line or self._read_error is not None:
+            raise self._explain_unwritable(before, self._read_error)
         try:
             return self._sock.send(data)
         except _WOULD_BLOCK:
             return 0
         except OSError as error:
-            raise WriteFailed(str(error), before) from None
+            self.read_arrived()  # the relay may have said why it closes
+            raise self._explain_unwritable(before, error) from None
+
+    @property
+    def first_unread(self) -> bytes:
+        """The first line that the relay sent and nobody has read; a part of one, or empty."""
+        return self.lines[0] if self.lines else self._partial_line
+
+    def read_arrived(self) -> None:
+        """Read what has arrived already, without waiting for the event loop to say so."""
+        if self._read_error is None:
+            self._read()
 
     async def write_rest(self, data: bytes, written: int) -> None:
         """Write the part of `data` that `send_now` left. Raises WriteFailed."""
@@ -143,6 +160,15 @@ class SocketStream:
         self.lines.extend(whole)
         if len(self.lines) > MAX_UNREAD_LINES:
             raise ProtocolError("the relay sends more lines than it was asked for")
+
+    def _explain_unwritable(self, written: int, error: Exception | None) -> WriteFailed:
+        if not self.first_unread:
+            return WriteFailed(str(error), written)
+        text = self.first_unread.decode("utf-8", "replace").replace("\0", " ")
+        if text.startswith(f"{CLOSING} "):  # RFC 5321, 3.8: allowed at any time
+            reply = Reply(CLOSING, text[4:])
+            return WriteFailed(f"the relay closes the connection: {reply}", written, reply)
+        return WriteFailed(f"the relay sent a reply that no command asked for: {text[:200]}", written)
 
     def _stop_reading(self) -> None:
         if self._reading:

@@ -1,0 +1,55 @@
+"""The replies to an envelope whose commands were written at once (RFC 2920), and what they decide."""
+
+from typing import NamedTuple
+
+from digest.smtp.replies import CLOSING, START_MAIL_INPUT, Reply, Stage
+from digest.smtp.reply_reader import COMMAND_SECONDS, DATA_SECONDS, RSET, OutOfStep, ReplyReader
+
+_USUAL_REPLIES = (b"250 ", b"250 ", b"354 ")  # to MAIL, RCPT and DATA, as nearly always
+
+
+class EnvelopeReply(NamedTuple):
+    """The reply that decides about an envelope, and where it was given."""
+
+    stage: Stage
+    reply: Reply
+    awaits_data: bool = False  # the relay accepted DATA for an envelope without a recipient (RFC 2920, 3.1)
+
+
+_ACCEPTED = EnvelopeReply(Stage.DATA, Reply(START_MAIL_INPUT, "go on"))
+
+
+async def read_pipelined(replies: ReplyReader, *, reset: bool) -> EnvelopeReply:
+    """Read the replies to MAIL, RCPT and DATA, and before them to RSET if there was one.
+
+    A 354 in its place proves that every reply before it was in its place, too; without one nothing more may have
+    arrived. Raises OSError, ProtocolError and OutOfStep as `ReplyReader.read` does.
+    """
+    lines = replies.lines
+    if not reset and len(lines) >= len(_USUAL_REPLIES) and all(map(bytes.startswith, lines, _USUAL_REPLIES)):
+        for _ in _USUAL_REPLIES:
+            lines.popleft()
+        return _ACCEPTED
+    if reset and (done := await replies.read(RSET, COMMAND_SECONDS)).code == CLOSING:
+        return EnvelopeReply(Stage.MAIL, done)
+    sender = await replies.read(Stage.MAIL, COMMAND_SECONDS)
+    if sender.code == CLOSING:
+        return EnvelopeReply(Stage.MAIL, sender)
+    recipient = await replies.read(Stage.RCPT, COMMAND_SECONDS)
+    if recipient.code == CLOSING:
+        return EnvelopeReply(Stage.RCPT, recipient)
+    data = await replies.read(Stage.DATA, DATA_SECONDS)
+    if recipient.is_positive and not sender.is_positive:
+        raise OutOfStep(f"RCPT was answered with {recipient} though MAIL was answered with {sender}")
+    if data.code != START_MAIL_INPUT:
+        replies.expect_nothing_more()
+    return _decide(sender, recipient, data)
+
+
+def _decide(sender: Reply, recipient: Reply, data: Reply) -> EnvelopeReply:
+    awaits_data = data.code == START_MAIL_INPUT
+    if not sender.is_positive:
+        return EnvelopeReply(Stage.MAIL, sender, awaits_data)
+    if not recipient.is_positive:
+        return EnvelopeReply(Stage.RCPT, recipient, awaits_data)
+    return EnvelopeReply(Stage.DATA, data)
