@@ -109,7 +109,7 @@ def plan(page: Page) -> None:
     page.get_by_label("Time zone").fill("Europe/Berlin")
     press(page, "Update summary")
     expect(page.locator(".sentence")).to_contain_text(
-        "Tuesday 1 January, 09:00 Europe/Berlin, issue 1, 5 verdicts, to 0 readers"
+        "Tuesday 1 January 2030, 09:00 Europe/Berlin, issue 1, 5 verdicts, to 0 readers"
     )
     press(page, "Schedule")
     expect(page.get_by_role("alert")).to_contain_text("The publication has no postal address")

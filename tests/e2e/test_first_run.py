@@ -63,7 +63,7 @@ def set_up(page: Page, running: Up) -> None:
     page.get_by_label("Time zone").fill("Europe/Berlin")
     press(page, "Preview dates")
     expect(page.locator(".sentence")).to_contain_text(
-        re.compile(r"Friday \d+ \w+, 09:00; .*\(Europe/Berlin\)")
+        re.compile(r"Friday \d+ \w+ \d{4}, 09:00; .*\(Europe/Berlin\)")
     )
     press(page, "Save and continue")
     see(page, "Test email")
@@ -96,7 +96,7 @@ def plan(page: Page, running: Up) -> None:
     press(page, "Schedule…")
     see(page, "Schedule")
     expect(page.locator(".sentence")).to_contain_text(
-        re.compile(r"Friday \d+ \w+, 09:00 Europe/Berlin, issue 1")
+        re.compile(r"Friday \d+ \w+ \d{4}, 09:00 Europe/Berlin, issue 1")
     )
     press(page, "Schedule")
     expect(page.locator("#flashes")).to_contain_text("Issue 1 scheduled.")

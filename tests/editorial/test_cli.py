@@ -46,8 +46,9 @@ def run(sqlite: Database, signer: Signer, tmp_path: Path, nudged: list[str]) -> 
         enqueue_soon=nudged.append,
     )
 
-    def call(*arguments: str) -> Result:
-        return CliRunner().invoke(main, ["issues", *arguments], obj=AppContext(services=lambda: services))
+    def call(*arguments: str, answer: str | None = None) -> Result:
+        context = AppContext(services=lambda: services)
+        return CliRunner().invoke(main, ["issues", *arguments], obj=context, input=answer)
 
     return call
 
@@ -122,10 +123,36 @@ def test_scheduling_says_what_will_happen_in_one_sentence(run: Run, nudged: list
     run("draft")
     result = run("schedule", "1", "--at", "2099-12-01 09:00", "--tz", "Europe/Berlin", "--hold", "1h")
     assert result.exit_code == 0, result.output
-    assert result.stdout == "Tuesday 1 December, 09:00 Europe/Berlin, issue 1, 5 verdicts, to 0 readers.\n"
+    assert (
+        result.stdout == "Tuesday 1 December 2099, 09:00 Europe/Berlin, issue 1, 5 verdicts, to 0 readers.\n"
+    )
     assert nudged == ["calendar"]
     facts = json.loads(run("list", "--json").stdout)[0]
     assert (facts["status"], facts["send_at"]) == ("scheduled", "2099-12-01T08:00:00+00:00")
+
+
+@pytest.mark.usefixtures("full")
+def test_a_person_is_asked_before_an_email_leaves_at_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("digest.cli.confirm_send.is_interactive", lambda: True)
+    run("draft")
+    refused = run("send", "1", answer="n\n")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "Europe/Berlin, issue 1, 5 verdicts, to 0 readers." in refused.stderr
+    assert "Send it now? Emails that were sent cannot be recalled. [y/N]" in refused.stderr
+    assert json.loads(run("list", "--json").stdout)[0]["status"] == "draft"
+    assert "Send it now?" not in run("send", "1", "--hold", "10m").stderr
+    assert run("send", "1", answer="y\n").exit_code == 0
+    assert json.loads(run("list", "--json").stdout)[0]["status"] == "scheduled"
+
+
+@pytest.mark.usefixtures("full")
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_script_is_not_asked(run: Run, monkeypatch: pytest.MonkeyPatch, is_terminal: bool) -> None:
+    monkeypatch.setattr("digest.cli.confirm_send.is_interactive", lambda: is_terminal)
+    run("draft")
+    result = run("send", "1", *(["--yes"] if is_terminal else []))
+    assert result.exit_code == 0
+    assert "Send it now?" not in result.stderr
 
 
 @pytest.mark.usefixtures("full")

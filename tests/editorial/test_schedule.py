@@ -115,14 +115,29 @@ def test_the_send_sentence_has_every_detail(db: Database) -> None:
             session, issue, local_time="2026-10-14 09:00", zone="Europe/Berlin", now=NOW, actor="test"
         )
         assert send_sentence.describe_send(issue, readers=8312, excluded=12, minutes=41.6) == (
-            "Wednesday 14 October, 09:00 Europe/Berlin, issue 41, 5 verdicts, to 8,312 readers (12 excluded), "
+            "Wednesday 14 October 2026, 09:00 Europe/Berlin, issue 41, 5 verdicts, to 8,312 readers (12 excluded), "
             "about 42 minutes."
         )
         assert send_sentence.describe_send(
-            issue, readers=1, minutes=0.2, local_time="2026-12-01 10:30", zone="UTC"
-        ) == ("Tuesday 1 December, 10:30 UTC, issue 41, 5 verdicts, to 1 reader, less than a minute.")
+            issue, readers=1, minutes=0.2, when="Tuesday 1 December 2026, 10:30 UTC"
+        ) == ("Tuesday 1 December 2026, 10:30 UTC, issue 41, 5 verdicts, to 1 reader, less than a minute.")
         assert send_sentence.describe_send(issue, readers=8312, minutes=200).endswith("about 3 hours.")
         assert send_sentence.describe_send(issue, readers=8312, minutes=8000).endswith("about 6 days.")
+
+
+@pytest.mark.parametrize(
+    ("local", "sentence"),
+    [
+        ("2027-03-28 02:30", "Sunday 28 March 2027, 03:00 Europe/Berlin (02:30 does not exist on that day)"),
+        (
+            "2026-10-25 02:30",
+            "Sunday 25 October 2026, 02:30 Europe/Berlin (the first of two: the clocks go back)",
+        ),
+        ("2026-10-25 03:00", "Sunday 25 October 2026, 03:00 Europe/Berlin"),
+    ],
+)
+def test_the_sentence_says_what_a_clock_change_does_to_the_time(local: str, sentence: str) -> None:
+    assert local_time.describe_local_time(local, "Europe/Berlin") == sentence
 
 
 def test_scheduling_stores_the_local_time_and_utc(db: Database) -> None:

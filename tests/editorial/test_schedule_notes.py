@@ -40,25 +40,6 @@ def test_the_announced_times_are_kept_to_the_minute(db: Database) -> None:
         schedule.send_now(session, issue, now=last + timedelta(hours=1), actor="desk")
 
 
-@pytest.mark.parametrize(
-    ("on", "says"),
-    [
-        (
-            "2027-03-28 02:30",
-            "02:30 does not exist on that day in Europe/Berlin. The issue is sent at 03:00.",
-        ),
-        (
-            "2026-10-25 02:30",
-            "02:30 happens twice on that day in Europe/Berlin. The issue is sent the first time.",
-        ),
-        ("2026-10-25 04:30", None),
-    ],
-)
-def test_a_time_that_a_clock_change_skips_or_repeats_is_announced(on: str, says: str | None) -> None:
-    told = schedule_notes.schedule_notes(on, BERLIN, 0)
-    assert (told[0] if len(told) > 2 else None) == says
-
-
 def test_an_unreadable_time_is_refused() -> None:
     with pytest.raises(BadInput):
         schedule_notes.schedule_notes("2026-13-01 09:00", BERLIN, 0)

@@ -19,6 +19,7 @@ _publication = click.option(
     "--publication", "slug", metavar="SLUG", help="Publication to use. [default: the first one]"
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON only.")
+_yes = click.option("--yes", is_flag=True, help="Do not ask before an email leaves at once.")
 _number = click.argument("number", metavar="N", type=click.IntRange(1))
 
 
@@ -118,6 +119,7 @@ def resend(context: "AppContext", number: int, address: str, slug: str | None) -
 @click.option(
     "--hold", type=Minutes(), metavar="10m", help="Cancel window before sending. [default: the publication's]"
 )
+@_yes
 @_publication
 @_json
 @click.pass_obj
@@ -128,14 +130,17 @@ def schedule(
     at: str,
     tz: str | None,
     hold: timedelta | None,
+    yes: bool,
     slug: str | None,
     as_json: bool,
 ) -> None:
-    """Schedule or reschedule an issue."""
+    """Schedule or reschedule an issue. On a terminal it asks first if the first email would leave at once."""
     from digest.cli import releasing
 
     hold_minutes = None if hold is None else minutes(hold)
-    releasing.schedule(context.services(), number, slug, at=at, zone=tz, hold=hold_minutes, as_json=as_json)
+    releasing.schedule(
+        context.services(), number, slug, at=at, zone=tz, hold=hold_minutes, yes=yes, as_json=as_json
+    )
 
 
 @group.command()
@@ -148,16 +153,27 @@ def schedule(
     help="Cancel window before sending. [default: none]",
 )
 @click.option("--wait", "wait", is_flag=True, help="Wait until it is sent, showing progress.")
+@_yes
 @_publication
 @_json
 @click.pass_obj
 def send(
-    context: "AppContext", *, number: int, hold: timedelta, wait: bool, slug: str | None, as_json: bool
+    context: "AppContext",
+    *,
+    number: int,
+    hold: timedelta,
+    wait: bool,
+    yes: bool,
+    slug: str | None,
+    as_json: bool,
 ) -> None:
-    """Send an issue now. With --wait, the exit code is 0 only if it was sent."""
+    """Send an issue now. With --wait, the exit code is 0 only if it was sent.
+
+    On a terminal and without a cancel window it asks first.
+    """
     from digest.cli import releasing
 
-    releasing.send(context.services(), number, slug, hold=minutes(hold), wait=wait, as_json=as_json)
+    releasing.send(context.services(), number, slug, hold=minutes(hold), wait=wait, yes=yes, as_json=as_json)
 
 
 @group.command()

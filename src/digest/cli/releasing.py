@@ -7,7 +7,7 @@ from itertools import chain
 import click
 from sqlalchemy.orm import Session
 
-from digest.cli import issue_output, waiting
+from digest.cli import confirm_send, issue_output, waiting
 from digest.cli.audit import record_issue
 from digest.cli.issue_output import ACTOR, get_issue, print_output
 from digest.db import utcnow
@@ -17,6 +17,7 @@ from digest.delivery.release.forecast import build_forecast
 from digest.delivery.release.report import build_report as delivery_report
 from digest.editorial import issues
 from digest.editorial.calendar import schedule as calendar
+from digest.editorial.calendar.local_time import to_utc
 from digest.editorial.checks import report as findings
 from digest.editorial.checks.report import CheckReport
 from digest.editorial.models import Issue
@@ -34,13 +35,17 @@ def schedule(
     at: str,
     zone: str | None,
     hold: int | None,
+    yes: bool,
     as_json: bool,
 ) -> None:
     """Schedule an issue for the local time `at`, and print the forecast sentence.
 
-    `zone` None is the publication's, `hold` (minutes) None the issue's. Raises as `calendar.schedule`, and NotAllowed
-    when a check blocks it.
+    `zone` None is the publication's, `hold` (minutes) None the issue's. Unless `yes`, asks before an email leaves at
+    once. Raises as `calendar.schedule`, and NotAllowed when a check blocks it.
     """
+
+    def plan(issue: Issue, _now: datetime) -> tuple[datetime, int]:
+        return to_utc(at, zone or issue.publication.zone), issue.hold_minutes if hold is None else hold
 
     def apply(session: Session, issue: Issue, now: datetime) -> None:
         time_zone = zone or issue.publication.zone
@@ -49,19 +54,26 @@ def schedule(
         )
         record_issue(session, "schedule", issue, f"for {at} {time_zone}")
 
+    if not yes:
+        confirm_send.confirm_send(services, number, slug, plan)
     _place_on_calendar(services, number, slug, apply, as_json=as_json)
 
 
-def send(services: Services, number: int, slug: str | None, *, hold: int, wait: bool, as_json: bool) -> None:
+def send(
+    services: Services, number: int, slug: str | None, *, hold: int, wait: bool, yes: bool, as_json: bool
+) -> None:
     """Schedule an issue for now, with a cancel window of `hold` minutes; `wait` until it is sent.
 
-    Raises as `schedule`; when it waits, also NotAllowed or Unavailable if the issue is not sent.
+    Unless `yes`, asks before an email leaves at once. Raises as `schedule`; when it waits, also NotAllowed or
+    Unavailable if the issue is not sent.
     """
 
     def apply(session: Session, issue: Issue, now: datetime) -> None:
         calendar.send_now(session, issue, hold_minutes=hold, now=now, actor=ACTOR)
         record_issue(session, "send", issue, f"hold of {hold} minutes")
 
+    if not yes:
+        confirm_send.confirm_send(services, number, slug, lambda _issue, now: (now, hold))
     needs_approval = _place_on_calendar(
         services, number, slug, apply, as_json=as_json, quiet=as_json and wait
     )

@@ -165,6 +165,6 @@ def test_the_hour_is_spoken_of_live_with_what_is_promised(room: Site) -> None:
     part = viewer.get(asked, base_url=BASE, headers=live).text
     assert "<html" not in part
     assert "to 2 readers" in part or "to 1 reader" in part
-    assert "02:30 does not exist on that day in Europe/Berlin. The issue is sent at 03:00." in part
+    assert "Sunday 28 March 2027, 03:00 Europe/Berlin (02:30 does not exist on that day), issue 1" in part
     assert "If the server is down at 03:00, sending starts as soon as it is back" in part
     assert "No email is sent for another 15 minutes, until 03:15." in part

@@ -22,7 +22,7 @@ HOUR = {"day": "2030-01-01", "clock": "09:00", "zone": "Europe/Berlin", "hold": 
 
 def test_the_last_look_is_one_sentence(room: Site) -> None:
     page = get(signed_in(room), f"{PLAN}?day=2030-01-01&clock=09:00&zone=Europe/Berlin")
-    assert "Tuesday 1 January, 09:00 Europe/Berlin, issue 1, 5 verdicts, to 0 readers" in page
+    assert "Tuesday 1 January 2030, 09:00 Europe/Berlin, issue 1, 5 verdicts, to 0 readers" in page
 
 
 def test_an_hour_can_be_looked_at_before_it_is_taken(room: Site) -> None:
@@ -82,6 +82,20 @@ def test_an_hour_that_cannot_be_is_refused_with_a_reason(room: Site, wrong: dict
     answer = post(signed_in(room), PLAN, action="schedule", **HOUR | wrong)
     assert "notice-bad" in answer.get_data(as_text=True) or answer.status_code == 400
     assert load_issue(room).state == State.DRAFT
+
+
+@pytest.mark.parametrize("action", ["send_now", "schedule"])
+def test_without_a_hold_an_issue_that_would_leave_at_once_is_asked_about(room: Site, action: str) -> None:
+    editor = signed_in(room)
+    this_minute = {"day": f"{utcnow():%Y-%m-%d}", "clock": f"{utcnow():%H:%M}", "zone": "UTC"}
+    asked = post(editor, PLAN, action=action, hold="0", **this_minute).text
+    assert "Send issue 1 now?" in asked
+    assert ", issue 1, 5 verdicts, to 0 readers" in asked
+    assert load_issue(room).state == State.DRAFT
+    fields = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', asked.split("</form>")[-3])
+    page = post(editor, PLAN, page=PLAN, action=action, **{k: v for k, v in fields if k != "csrf_token"}).text
+    assert "Sending issue 1 now." in page or "Issue 1 scheduled." in page
+    assert (load_issue(room).state, load_issue(room).hold_minutes) == (State.SCHEDULED, 0)
 
 
 def test_send_now_keeps_its_hold_and_wakes_the_clock(room: Site) -> None:

@@ -35,7 +35,10 @@ def test_what_one_sends_another_releases(room: Site) -> None:
     page = get(owner, PAGE)
     assert "editor@verdicts.io asked" in page
     revision = load_issue(room).revision
-    said = post(owner, f"{PAGE}/approve", page=PAGE, revision=revision).get_data(as_text=True)
+    asked = post(owner, f"{PAGE}/approve", page=PAGE, revision=revision).text
+    assert "Approve and send issue 1 now?" in asked
+    assert due(room) == []
+    said = post(owner, f"{PAGE}/approve", page=PAGE, revision=revision, confirmed="yes").text
     assert "Issue 1 approved." in said
     assert "owner@verdicts.io approved it" in said
     assert due(room) == [load_issue(room).id]
@@ -50,9 +53,9 @@ def test_an_edit_asks_for_a_new_look(room: Site) -> None:
     assert "was edited after approval was requested" in said
     assert "it was edited after the request" in get(owner, PAGE)
     post(owner, f"{PAGE}/request-approval", page=PAGE)
-    said = post(editor, f"{PAGE}/approve", page=PAGE, revision=load_issue(room).revision).get_data(
-        as_text=True
-    )
+    said = post(
+        editor, f"{PAGE}/approve", page=PAGE, revision=load_issue(room).revision, confirmed="yes"
+    ).text
     assert "Issue 1 approved." in said
 
 
@@ -66,6 +69,7 @@ def test_a_form_without_what_was_seen_releases_nothing(room: Site) -> None:
 def test_where_one_is_enough_nobody_is_asked(sqlite: Database, tmp_path: Path) -> None:
     room = make_desk(sqlite, tmp_path)
     editor = signed_in(room)
-    post(editor, f"{PAGE}/schedule", page=f"{PAGE}/schedule", action="send_now", hold="0")
+    fields = {"action": "send_now", "hold": "0", "confirmed": "yes"}
+    post(editor, f"{PAGE}/schedule", page=f"{PAGE}/schedule", **fields)
     assert "second person" not in get(editor, PAGE)
     assert due(room) == [load_issue(room).id]

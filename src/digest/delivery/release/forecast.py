@@ -45,9 +45,18 @@ class Forecast:
 
     def sentence(self, on: str | None = None, zone: str | None = None) -> str:
         """The forecast in one sentence; `on` and `zone` are a proposed time."""
-        excluded, minutes = sum(self.excluded.values()), self.minutes(on, zone)
+        when = local_time.describe_local_time(on, zone) if on and zone else None
+        return self._sentence(when, self.minutes(on, zone))
+
+    def sentence_now(self) -> str:
+        """The forecast in one sentence, if the issue is sent at once."""
+        when = local_time.describe_moment(self.now, self.issue.publication.zone)
+        return self._sentence(when, self.minutes())
+
+    def _sentence(self, when: str | None, minutes: float | None) -> str:
+        excluded = sum(self.excluded.values())
         return send_sentence.describe_send(
-            self.issue, readers=self.reachable, excluded=excluded, minutes=minutes, local_time=on, zone=zone
+            self.issue, readers=self.reachable, excluded=excluded, minutes=minutes, when=when
         )
 
 

@@ -28,6 +28,26 @@ def to_utc(local: str, zone: str) -> datetime:
     raise BadInput(f"{local} does not exist in {zone}")
 
 
+def describe_moment(moment: datetime, zone: str) -> str:
+    """Return a moment as the sentence of a schedule has it: "Tuesday 14 October 2026, 09:00 Europe/Berlin"."""
+    local = moment.astimezone(ZoneInfo(zone))
+    return f"{local:%A} {local.day} {local:%B %Y}, {local:%H:%M} {zone}"
+
+
+def describe_local_time(local: str, zone: str) -> str:
+    """Return when an issue for this wall-clock time is sent, and what a clock change on that day means for it.
+
+    Raises BadInput when either cannot be read.
+    """
+    written, sent_at = parse_local_time(local), to_utc(local, zone)
+    shown = describe_moment(sent_at, zone)
+    if sent_at.astimezone(ZoneInfo(zone)).replace(tzinfo=None) != written:
+        return f"{shown} ({written:%H:%M} does not exist on that day)"
+    if written.replace(tzinfo=ZoneInfo(zone), fold=1).astimezone(UTC) != sent_at:
+        return f"{shown} (the first of two: the clocks go back)"
+    return shown
+
+
 def next_send_time(publication: Publication, now: datetime) -> datetime:
     """Return the publication's first regular send time strictly after `now`, in UTC."""
     return to_utc(f"{next_slot_date(publication, now)} {publication.at}", publication.zone)

@@ -18,6 +18,7 @@ MAX_LATENESS = timedelta(
 )  # an issue is still sent this late; after that it is old, and a person decides
 PAST_GRACE = timedelta(minutes=5)  # a form that was filled in slowly may name a minute that has just passed
 MAX_HOLD_MINUTES = 24 * 60
+_AT_ONCE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,11 @@ def send_now(
     zone = issue.publication.zone
     when = _SendTime(now.astimezone(ZoneInfo(zone)).strftime(LOCAL_FORMAT), zone, now)
     _put_on_calendar(session, issue, when, hold_minutes, now=now, actor=actor, user_id=user_id)
+
+
+def starts_at_once(send_at: datetime, hold_minutes: int, now: datetime) -> bool:
+    """Return whether the first email leaves within a minute: a person should be asked before such an issue is sent."""
+    return send_at + timedelta(minutes=hold_minutes) <= now + _AT_ONCE
 
 
 def unschedule(

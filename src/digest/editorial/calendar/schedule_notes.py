@@ -1,9 +1,9 @@
-"""Notes shown before an issue is scheduled: the hold, what happens after downtime, and clock changes."""
+"""Notes shown before an issue is scheduled: the hold, and what happens after downtime."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from digest.editorial.calendar.local_time import LOCAL_FORMAT, parse_local_time, to_utc
+from digest.editorial.calendar.local_time import LOCAL_FORMAT, to_utc
 from digest.editorial.calendar.schedule import MAX_LATENESS
 
 
@@ -12,7 +12,6 @@ def schedule_notes(local_time: str, zone: str, hold_minutes: int) -> list[str]:
     send_at, hours = to_utc(local_time, zone), int(MAX_LATENESS / timedelta(hours=1))
     start, latest = _local_clock(send_at, zone), _local_clock(send_at + MAX_LATENESS, zone)
     return [
-        *_clock_change_notes(local_time, zone, send_at),
         *_hold_notes(hold_minutes, send_at, zone),
         (
             f"If the server is down at {start}, sending starts as soon as it is back, until {latest} ({hours} hours "
@@ -41,18 +40,6 @@ def _hold_notes(minutes: int, send_at: datetime, zone: str) -> list[str]:
     return [
         f"No email is sent for another {_minutes(minutes)}, until {end}. You can still undo it until then."
     ]
-
-
-def _clock_change_notes(local_time: str, zone: str, send_at: datetime) -> list[str]:
-    """When the clocks change: a time that does not exist, or one that happens twice."""
-    written, region = parse_local_time(local_time), ZoneInfo(zone)
-    if send_at.astimezone(region).replace(tzinfo=None) != written:
-        start = _local_clock(send_at, zone)
-        return [f"{written:%H:%M} does not exist on that day in {zone}. The issue is sent at {start}."]
-    second = written.replace(tzinfo=region, fold=1).astimezone(UTC)
-    if second != send_at:
-        return [f"{written:%H:%M} happens twice on that day in {zone}. The issue is sent the first time."]
-    return []
 
 
 def _local_clock(instant: datetime, zone: str) -> str:

@@ -1,6 +1,6 @@
 """The sentence that says what is about to be sent, when and to how many."""
 
-from digest.editorial.calendar.local_time import parse_local_time
+from digest.editorial.calendar.local_time import describe_local_time, describe_moment, to_utc
 from digest.editorial.models import Issue
 
 _MINUTES_PER_HOUR, _MINUTES_PER_DAY = 60, 24 * 60
@@ -12,18 +12,16 @@ def describe_send(
     readers: int,
     excluded: int = 0,
     minutes: float | None = None,
-    local_time: str | None = None,
-    zone: str | None = None,
+    when: str | None = None,
 ) -> str:
     """Return one sentence on what is about to happen.
 
-    "Tuesday 14 October, 09:00 Europe/Berlin, issue 41, 5 verdicts, to 8,312 readers (12 excluded), about 42 minutes."
-    `local_time` and `zone` are a proposed time; else the issue's own. `minutes` is how long sending takes.
+    "Wednesday 14 October 2026, 09:00 Europe/Berlin, issue 41, 5 verdicts, to 8,312 readers (12 excluded), about 42
+    minutes." `when` describes a proposed time; else the issue's own is used. `minutes` is how long sending takes.
     """
-    local_time, zone = local_time or issue.send_on, zone or issue.zone
     audience = f"to {_count(readers, 'reader')}" + (f" ({excluded:,} excluded)" if excluded else "")
     parts = [
-        *_describe_time(local_time, zone),
+        when or _describe_own_time(issue),
         f"issue {issue.number}",
         _count(len(issue.picks), "verdict"),
         audience,
@@ -32,11 +30,12 @@ def describe_send(
     return ", ".join(parts) + "."
 
 
-def _describe_time(local_time: str | None, zone: str | None) -> list[str]:
-    if not local_time or not zone:
-        return ["Not scheduled yet"]
-    when = parse_local_time(local_time)
-    return [f"{when:%A} {when.day} {when:%B}", f"{when:%H:%M} {zone}"]
+def _describe_own_time(issue: Issue) -> str:
+    if not issue.send_on or not issue.zone or not issue.send_at:
+        return "Not scheduled yet"
+    if issue.send_at == to_utc(issue.send_on, issue.zone):
+        return describe_local_time(issue.send_on, issue.zone)
+    return describe_moment(issue.send_at, issue.zone)  # it was sent at once, within that minute
 
 
 def _describe_duration(minutes: float) -> str:

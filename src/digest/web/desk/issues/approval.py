@@ -6,11 +6,11 @@ from werkzeug.wrappers import Response
 
 from digest.db import utcnow
 from digest.delivery.letters import reminders
-from digest.editorial.calendar import approvals, slots
+from digest.editorial.calendar import approvals, schedule, slots
 from digest.editorial.models import Issue
 from digest.errors import BadInput
 from digest.web.desk import current_publication
-from digest.web.desk.issues import blueprint
+from digest.web.desk.issues import blueprint, confirm_send
 from digest.web.desk.view_helpers import flash_done, form_field, redirect_to, services
 from digest.web.guards import parse_row_number
 
@@ -47,20 +47,33 @@ def request_approval(number: int) -> Response:
 
 
 @blueprint.post("/issues/<int:number>/approve")
-def approve(number: int) -> Response:
-    """Approve the issue at the revision that the page showed."""
+def approve(number: int) -> Response | str:
+    """Approve the issue at the revision that the page showed; ask first if that sends it at once."""
     try:
         revision = parse_row_number(form_field("revision"))
     except ValueError:
         raise BadInput(
             "the form did not say which revision you reviewed; reload the issue and try again"
         ) from None
+    if not confirm_send.is_confirmed() and (page := _ask_before_sending(number)):
+        return page
     with services().db.begin() as db:
         issue = current_publication.get_issue(db, number)
         approvals.approve(db, issue, revision, now=utcnow(), actor="desk", user_id=g.me.id)
     services().enqueue_soon("calendar")
     flash_done(f"Issue {number} approved.")
     return redirect_to("issues.show", number=number)
+
+
+def _ask_before_sending(number: int) -> str | None:
+    with services().db.read() as db:
+        issue, now = current_publication.get_issue(db, number), utcnow()
+        status = approvals.find_status(db, issue)
+        if issue.send_at is None or status is None or not status.may_approve(g.me.id):
+            return None  # approving it is refused, with the reason
+        if not schedule.starts_at_once(issue.send_at, issue.hold_minutes, now):
+            return None
+        return confirm_send.render_question(db, issue, now, "approve")
 
 
 def notify_approvers(db: Session, issue: Issue) -> bool:

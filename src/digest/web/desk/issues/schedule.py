@@ -10,9 +10,11 @@ from werkzeug.wrappers import Response
 
 from digest.db import utcnow
 from digest.delivery.release import unfreeze as recalling
-from digest.delivery.release.forecast import Forecast, build_forecast
+from digest.delivery.release.forecast import build_forecast
+from digest.editorial import issues
 from digest.editorial.calendar import schedule as calendar
 from digest.editorial.calendar import schedule_notes, slots
+from digest.editorial.calendar.local_time import to_utc
 from digest.editorial.drafts import text_edits
 from digest.editorial.models import Issue, State
 from digest.errors import BadInput, NotAllowed
@@ -20,7 +22,7 @@ from digest.publications import time_zones
 from digest.web.desk import current_publication
 from digest.web.desk.access.audit_log import record
 from digest.web.desk.drafts.checks import run_checks, waive_submitted
-from digest.web.desk.issues import approval, blueprint
+from digest.web.desk.issues import approval, blueprint, confirm_send
 from digest.web.desk.view_helpers import (
     Undo,
     flash_done,
@@ -51,8 +53,8 @@ def schedule_form(number: int) -> str:
 
 
 @blueprint.post("/issues/<int:number>/schedule")
-def schedule(number: int) -> Response:
-    """Schedule the issue, or send it now, unless a check blocks it."""
+def schedule(number: int) -> Response | str:
+    """Schedule the issue, or send it now, unless a check blocks it; ask first if an email would leave at once."""
     if form_field("action") == "update_summary":
         return redirect_to(
             "issues.schedule_form",
@@ -60,6 +62,8 @@ def schedule(number: int) -> Response:
             **{name: form_field(name) for name in ("day", "clock", "zone", "hold")},
         )
     at_once = form_field("action") == "send_now"
+    if not confirm_send.is_confirmed() and (page := _ask_before_sending(number, at_once=at_once)):
+        return page
     with services().db.begin() as db:
         issue = current_publication.get_issue(db, number)
         facts = {"hold_minutes": _submitted_hold(), "now": utcnow(), "actor": "desk", "user_id": g.me.id}
@@ -137,6 +141,22 @@ def return_to_draft(number: int) -> Response:
     return redirect_to("issues.show", number=number)
 
 
+def _ask_before_sending(number: int, *, at_once: bool) -> str | None:
+    """The page that asks before an email leaves at once. None when none does, or when the form will be refused."""
+    now, hold = utcnow(), _submitted_hold()
+    send_at = now if at_once else to_utc(f"{form_field('day')} {form_field('clock')}", form_field("zone"))
+    if send_at < now - calendar.PAST_GRACE or not calendar.starts_at_once(send_at, hold, now):
+        return None
+    with services().db.read() as db:
+        issue = current_publication.get_issue(db, number)
+        if not _is_schedulable(issue) or issues.is_awaiting_approval(db, issue):
+            return None
+        found = run_checks(db, issue)
+        if found.blocking or (found.open and not form_field("reason")):
+            return None
+        return confirm_send.render_question(db, issue, now, "send_now" if at_once else "schedule")
+
+
 def _undo_schedule(number: int) -> Undo:
     return Undo(url_for("desk.issues.unschedule", number=number), {})
 
@@ -177,16 +197,11 @@ def _forecast_context(db: Session, issue: Issue) -> dict[str, Any]:
         "summary": summary,
         "notes": notes,
         "problem": problem,
-        "send_now_summary": _send_now_summary(prediction),
+        "send_now_summary": prediction.sentence_now(),
         "send_now_notes": schedule_notes.send_now_notes(hold),
         "forecast": prediction,
         "counted_at": utcnow(),
     }
-
-
-def _send_now_summary(prediction: Forecast) -> str:
-    zone = prediction.issue.publication.zone
-    return prediction.sentence(utcnow().astimezone(ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M"), zone)
 
 
 def _is_schedulable(issue: Issue) -> bool:
