@@ -221,7 +221,7 @@ def _sent(
             issue = stock.fill(db, readers)
             stock.freeze_issue(db, issue)
             if not words.get("freeze"):
-                write_audience(db, issue)
+                write_audience(db, issue, connections)
         with sink(delay) as port:
             relay = f"smtp://127.0.0.1:{port}?starttls=off&connections={connections}"
             command = [sys.executable, "-m", "bench.sending", url, relay, str(issue)]

@@ -19,6 +19,7 @@ from digest.audience import consent, erase
 from digest.db import utcnow
 from digest.delivery.ledger import retention
 from digest.delivery.letters import delivery, notices, reminders
+from digest.delivery.relays.accounts import count_connections
 from digest.delivery.release import freeze, stalled
 from digest.delivery.release.refusals import pause_unsendable
 from digest.delivery.sending import recovery
@@ -95,7 +96,8 @@ def reconcile() -> None:
     """Recover batches of dead workers, check refusals, queue due retries and complete finished issues."""
     with current_services().db.begin() as session:
         recovery.recover_batches(session, current_services().home, utcnow())
-    for issue_id in reconcile_issues(current_services().db, utcnow(), _run_in_steps):
+    connections = count_connections(current_services().relay)
+    for issue_id in reconcile_issues(current_services().db, utcnow(), _run_in_steps, connections=connections):
         LOG.info("issue sent", extra={"issue": issue_id})
     with current_services().db.begin() as session:
         stalled.notify_stalled(session, utcnow())
@@ -220,8 +222,11 @@ def _freeze(issue_id: int) -> None:
 
 def _write_audience(issue_id: int) -> bool:
     """Continue writing one issue's audience; True when it is complete."""
+    connections = count_connections(current_services().relay)
     with _pausing_on_failure(issue_id, State.SENDING):
-        return _run_in_steps(lambda session: freeze.write_next_audience(session, issue_id, utcnow()))
+        return _run_in_steps(
+            lambda session: freeze.write_next_audience(session, issue_id, utcnow(), connections=connections)
+        )
     return False
 
 

@@ -87,22 +87,22 @@ def address(number: int) -> str:
     return f"reader{number}@example.org"
 
 
-def frozen(db: Database, *, readers: int, picks: int = 2, size: int | None = None, hold: int = 0) -> int:
+def frozen(db: Database, *, readers: int, picks: int = 2, hold: int = 0, connections: int = 1) -> int:
     """An issue whose audience is written down; gives its row."""
     with db.begin() as session:
         made = issue(session, readers=readers, picks=picks, hold=hold)
         freeze.freeze(session, made, signer=Signer(KEYS), base_url=BASE, now=utcnow())
         number = made.id
-    write_audience(db, number)
+    write_audience(db, number, connections)
     return number
 
 
-def write_audience(db: Database, issue_id: int) -> None:
+def write_audience(db: Database, issue_id: int, connections: int = 1) -> None:
     """Write down who is to get a frozen issue, as the clock does."""
     done = False
     while not done:
         with db.begin() as session:
-            done = freeze.write_next_audience(session, issue_id, utcnow())
+            done = freeze.write_next_audience(session, issue_id, utcnow(), connections=connections)
 
 
 def work(db: Database, home: Path, url: str, **given: object) -> worker.SendResult:
@@ -126,7 +126,7 @@ def reconcile(db: Database, now: datetime | None = None) -> list[int]:
             with db.begin() as session:
                 done = step(session)
 
-    return reconcile_issues(db, now or utcnow(), run_in_steps)
+    return reconcile_issues(db, now or utcnow(), run_in_steps, connections=1)
 
 
 def until_done(

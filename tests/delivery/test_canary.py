@@ -256,10 +256,10 @@ def test_many_refusals_on_the_way_stop_an_issue_until_a_person_looked(db: Databa
 
 
 def test_giving_up_on_a_slow_receiver_is_no_refusal(sqlite: Database) -> None:
-    number = frozen(sqlite, readers=30)
+    number = frozen(sqlite, readers=20)
     with sqlite.begin() as session:
         mine = update(Delivery).where(Delivery.issue_id == number)
         session.execute(mine.values(outcome="failed", reason="gave up after 451 4.2.1", ended_at=utcnow()))
         batch = row(sqlite, number, 1).batch_id
         assert batch is not None
-        assert refusals.count_refusals(session, [batch]) == refusals.RefusalCounts(answered=30, refused=0)
+        assert refusals.count_refusals(session, [batch]) == refusals.RefusalCounts(answered=20, refused=0)

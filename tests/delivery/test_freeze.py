@@ -192,7 +192,7 @@ def test_a_freeze_in_small_steps_takes_each_reader_of_its_publication_once_and_n
     done, steps = False, 0
     while not done:
         with db.begin() as session:
-            done = freeze.write_next_audience(session, number, utcnow(), limit=7)
+            done = freeze.write_next_audience(session, number, utcnow(), connections=1, limit=7)
             if steps == 2:
                 add_readers(session, publication, 1, first=41)
         steps += 1

@@ -38,11 +38,11 @@ def test_what_is_taken_back_leaves_nothing_behind_and_can_go_out_again(db: Datab
             assert session.scalar(select(func.count()).select_from(table)) == 0
         assert [line.to_state for line in transitions.list_transitions(session, issue_id)][-1] == "draft"
         # Whoever was writing the audience down finds nothing to go on with.
-        assert freeze.write_next_audience(session, issue_id, utcnow())
+        assert freeze.write_next_audience(session, issue_id, utcnow(), connections=1)
         transitions.change_state(session, made, State.SCHEDULED, now=utcnow(), actor="desk")
         made.hold_minutes = 0
         freeze.freeze(session, made, signer=Signer(factories.KEYS), base_url=factories.BASE, now=utcnow())
-        while not freeze.write_next_audience(session, issue_id, utcnow()):
+        while not freeze.write_next_audience(session, issue_id, utcnow(), connections=1):
             pass
     with Relay() as relay:
         found = factories.until_done(db, tmp_path, relay.url, issue_id)

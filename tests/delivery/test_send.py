@@ -105,7 +105,7 @@ def test_readers_excluded_at_the_freeze_are_counted(db: Database, tmp_path: Path
         freeze.freeze(session, made, signer=Signer(KEYS), base_url=BASE, now=utcnow())
     for _ in range(20):
         with db.begin() as session:
-            if freeze.write_next_audience(session, made.id, utcnow(), limit=7):
+            if freeze.write_next_audience(session, made.id, utcnow(), connections=1, limit=7):
                 break
     assert tally(db, made.id).excluded == 10
     with Relay() as relay:

@@ -118,7 +118,7 @@ def written(db: Database) -> int:
         freeze.freeze(session, issue, signer=Signer(factories.KEYS), base_url=factories.BASE, now=utcnow())
         number = issue.id
     with db.begin() as session:
-        assert not freeze.write_next_audience(session, number, utcnow())
+        assert not freeze.write_next_audience(session, number, utcnow(), connections=1)
     return number
 
 
@@ -137,7 +137,7 @@ def test_an_audience_that_does_not_add_up_is_not_released(
     with db.begin() as session:
         session.execute(miscount)
     with pytest.raises(DigestError, match="does not add up"), db.begin() as session:
-        freeze.write_next_audience(session, written, utcnow())
+        freeze.write_next_audience(session, written, utcnow(), connections=1)
     with db.read() as session:
         assert session.get_one(FrozenIssue, written).audience_done_at is None
     assert claim_batch(db) is None
@@ -148,10 +148,10 @@ def test_a_reader_without_a_batch_is_batched_before_the_release(db: Database, wr
         session.execute(update(Delivery).where(Delivery.subscriber_id == 2).values(batch_id=None, seq=None))
         session.execute(update(Batch).values(size=2))
     with db.begin() as session:
-        assert not freeze.write_next_audience(session, written, utcnow())
+        assert not freeze.write_next_audience(session, written, utcnow(), connections=1)
     assert claim_batch(db) is None
     with db.begin() as session:
-        assert freeze.write_next_audience(session, written, utcnow())
+        assert freeze.write_next_audience(session, written, utcnow(), connections=1)
     assert factories.row(db, written, 2).batch_id is not None
     assert claim_batch(db) is not None
 

@@ -20,11 +20,11 @@ READERS = 150
 
 
 def frozen_in_small_batches(db: Database) -> int:
-    size, batches.BATCH_SIZE = batches.BATCH_SIZE, 20
+    size, batches.MAX_BATCH_SIZE = batches.MAX_BATCH_SIZE, 20
     try:
         return frozen(db, readers=READERS)
     finally:
-        batches.BATCH_SIZE = size
+        batches.MAX_BATCH_SIZE = size
 
 
 def there(db: Database, names: Sequence[str], now: datetime, at: float = 0.0) -> None:

@@ -255,7 +255,7 @@ def going(run: Run, full: None, sqlite: Database, signer: Signer) -> None:
     with sqlite.begin() as session:
         issue = issues.get_by_number(session, 1)
         freeze.freeze(session, issue, signer=signer, base_url="https://verdicts.invalid", now=utcnow())
-        assert freeze.write_next_audience(session, issue.id, utcnow())
+        assert freeze.write_next_audience(session, issue.id, utcnow(), connections=1)
 
 
 @pytest.mark.usefixtures("going")

@@ -169,7 +169,7 @@ class Ledger(RuleBasedStateMachine):
     @rule(limit=st.integers(2, 9), dies=st.booleans())
     def freeze_step(self, limit: int, dies: bool) -> None:
         with suppress(Death), self.db.begin() as session:
-            freeze.write_next_audience(session, self.number, self.now, limit=limit)
+            freeze.write_next_audience(session, self.number, self.now, connections=1, limit=limit)
             if dies:
                 raise Death
 
@@ -394,7 +394,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Batches of five and a line that is none; one clock for the machine's own time."""
     machines: list[Ledger] = []
     began = claim.boot_time
-    monkeypatch.setattr(batches, "BATCH_SIZE", 5)
+    monkeypatch.setattr(batches, "MAX_BATCH_SIZE", 5)
     monkeypatch.setattr(canary, "MAX_WITHOUT_CANARY", 200)
     monkeypatch.setattr(canary, "MIN_CANARY", 3)
     plain = Ledger.__init__

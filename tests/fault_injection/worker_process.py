@@ -129,7 +129,7 @@ def _furnish(order: Order, db: databases.Database) -> None:
     if order.patience is not None:
         recovery.LIVENESS.patience = order.patience
     tasks.RUN_SECONDS = order.run
-    batches.BATCH_SIZE = order.batch
+    batches.MAX_BATCH_SIZE = order.batch
     if order.lease is not None:
         claim.LEASE = timedelta(seconds=order.lease)
         worker.RENEW_SECONDS = 0.2

@@ -114,6 +114,11 @@ class SmtpAccounts:
         )
 
 
+def count_connections(relay: Relay) -> int:
+    """How many connections all workers together open to the relay's accounts."""
+    return sum(distribute_connections(relay.accounts))
+
+
 def distribute_connections(relays: Sequence[Relay]) -> list[int]:
     """How many connections each account opens: its own number, or its share by weight if any account has a weight."""
     if all(relay.weight is None for relay in relays):

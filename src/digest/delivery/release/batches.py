@@ -11,29 +11,40 @@ from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue
 from digest.delivery.release import canary
 from digest.editorial.models import Issue, State
 
-BATCH_SIZE = 1000  # mails in a batch
+MIN_BATCH_SIZE, MAX_BATCH_SIZE = 25, 1000  # mails in a batch
+BATCHES_PER_CONNECTION = 4  # so that all connections have work until the end, and end at about the same time
 CHUNK_SIZE = 20_000  # deliveries batched in one transaction
 OPEN_STATES = (State.SENDING, State.SENT)  # in a sent issue, a person may have asked for a retry
 
 
+def batch_size(mails: int, connections: int) -> int:
+    """How many mails go into a batch when `mails` are sent over `connections`, those of all workers together.
+
+    A connection sends one batch at a time, so a few large batches would leave most connections without work.
+    """
+    return min(MAX_BATCH_SIZE, max(MIN_BATCH_SIZE, -(-mails // (BATCHES_PER_CONNECTION * connections))))
+
+
 def create_batches(
-    session: Session, issue_id: int, mails: int, now: datetime, *, is_canary: bool = False
+    session: Session, issue_id: int, mails: int, now: datetime, *, size: int, is_canary: bool = False
 ) -> list[int]:
-    """Create empty batches for `mails`, and one to spare; `finalize_batches` removes those that stay empty."""
+    """Create empty batches of `size` for `mails`, and one to spare; `finalize_batches` removes empty ones."""
     rows = [
         {"issue_id": issue_id, "due_at": now, "size": 0, "is_canary": is_canary}
-        for _ in range(-(-mails // BATCH_SIZE) + 1)
+        for _ in range(-(-mails // size) + 1)
     ]
     batch_ids = session.scalars(insert(Batch).returning(Batch.id, sort_by_parameter_order=True), rows)
     return sorted(batch_ids)
 
 
-def batch_expression(batch_ids: Sequence[int], position: ColumnElement[int]) -> ColumnElement[int | None]:
+def batch_expression(
+    batch_ids: Sequence[int], position: ColumnElement[int], size: int
+) -> ColumnElement[int | None]:
     """The batch of a position counted from 0 over all these batches; NULL for NULL, and when they are full.
 
     A CASE expression, because a join with the new batches costs a third of the whole freeze.
     """
-    return case(dict(enumerate(batch_ids)), value=position.op("/", return_type=BigInteger())(BATCH_SIZE))
+    return case(dict(enumerate(batch_ids)), value=position.op("/", return_type=BigInteger())(size))
 
 
 def finalize_batches(session: Session, batch_ids: list[int]) -> int:
@@ -47,7 +58,7 @@ def finalize_batches(session: Session, batch_ids: list[int]) -> int:
     return session.scalar(select(func.coalesce(func.sum(Batch.size), 0)).where(Batch.id.in_(batch_ids))) or 0
 
 
-def batch_retries(session: Session, now: datetime, limit: int = CHUNK_SIZE) -> int:
+def batch_retries(session: Session, now: datetime, *, connections: int, limit: int = CHUNK_SIZE) -> int:
     """Put deliveries whose retry is due into new batches, up to `limit` per issue; returns how many."""
     due = select(Delivery.issue_id).where(Delivery.due_at <= now, Delivery.outcome.is_(None))
     with_retries = select(Issue.id).where(Issue.state.in_(OPEN_STATES), Issue.id.in_(due))
@@ -58,17 +69,18 @@ def batch_retries(session: Session, now: datetime, limit: int = CHUNK_SIZE) -> i
     canaries = with_retries.where(Issue.id.in_(select(FrozenIssue.issue_id).where(canary.awaits_judgement())))
     others = with_retries.where(Issue.id.not_in(not_passed))
     count = sum(
-        _fill_batches(session, issue_id, now, limit, is_canary=True)
+        _fill_batches(session, issue_id, now, limit, connections=connections, is_canary=True)
         for issue_id in session.scalars(canaries).all()
     )
     return count + sum(
-        _fill_batches(session, issue_id, now, limit) for issue_id in session.scalars(others).all()
+        _fill_batches(session, issue_id, now, limit, connections=connections)
+        for issue_id in session.scalars(others).all()
     )
 
 
-def batch_unassigned(session: Session, issue_id: int, now: datetime) -> int:
+def batch_unassigned(session: Session, issue_id: int, now: datetime, *, connections: int) -> int:
     """Put up to one chunk of an issue's deliveries that have no batch into batches; returns how many."""
-    return _fill_batches(session, issue_id, now, CHUNK_SIZE, is_unassigned=True)
+    return _fill_batches(session, issue_id, now, CHUNK_SIZE, connections=connections, is_unassigned=True)
 
 
 def _fill_batches(
@@ -77,6 +89,7 @@ def _fill_batches(
     now: datetime,
     limit: int,
     *,
+    connections: int,
     is_unassigned: bool = False,
     is_canary: bool = False,
 ) -> int:
@@ -90,7 +103,8 @@ def _fill_batches(
     number = session.scalar(select(func.count()).select_from(chosen)) or 0
     if not number:
         return 0
-    ids = create_batches(session, issue_id, number, now, is_canary=is_canary)
+    size = batch_size(number, connections)
+    ids = create_batches(session, issue_id, number, now, size=size, is_canary=is_canary)
     position = (func.row_number().over(order_by=chosen.c.subscriber_id) - 1).label("number")
     ranked = select(chosen.c.issue_id, chosen.c.subscriber_id, position).subquery("ranked")
     session.execute(
@@ -98,7 +112,7 @@ def _fill_batches(
         # Join on the whole key: given a constant issue, PostgreSQL may expect one row and try each against all.
         .where(Delivery.issue_id == ranked.c.issue_id, Delivery.subscriber_id == ranked.c.subscriber_id)
         .values(
-            batch_id=batch_expression(ids, ranked.c.number), seq=ranked.c.number % BATCH_SIZE, due_at=None
+            batch_id=batch_expression(ids, ranked.c.number, size), seq=ranked.c.number % size, due_at=None
         ),
         execution_options=WITHOUT_SYNC,
     )

@@ -21,7 +21,8 @@ from digest.editorial.models import Issue, State
 LOG = logging.getLogger(__name__)
 MAX_WITHOUT_CANARY = 200  # an audience of up to this size is mailed at once
 CANARY_DIVISOR, MIN_CANARY, MAX_CANARY = 100, 20, 1000  # one reader in 100, within these bounds
-CANARY_BATCH_SIZE = 100  # small, so that the canary also uses several connections
+# Mails in a batch of a canary: small, so that it also uses several connections, and worth opening one.
+MIN_CANARY_BATCH_SIZE, MAX_CANARY_BATCH_SIZE = 5, 100
 MAX_REFUSED_SHARE = 0.05  # of the answers; with more refused, a person has to decide
 MIN_REFUSED = 2  # refusals, at least: one missing mailbox says nothing about the others
 MIN_ANSWERS = 10  # answers suffice to judge
@@ -46,10 +47,13 @@ def canary_size(mails: int) -> int:
     return 0 if mails <= MAX_WITHOUT_CANARY else min(max(mails // CANARY_DIVISOR, MIN_CANARY), MAX_CANARY)
 
 
-def create_canary(session: Session, frozen: FrozenIssue, mails: int, now: datetime) -> None:
+def create_canary(
+    session: Session, frozen: FrozenIssue, mails: int, now: datetime, *, connections: int
+) -> None:
     """Move the canary, spread evenly over the audience, from the issue's batches into its own batches.
 
-    `mails` is how many the batches hold. The positions that become vacant stay empty.
+    `mails` is how many the batches hold; the canary is sent over `connections`. The positions that become vacant stay
+    empty.
     """
     frozen.canary_size = canary_size(mails)
     if not frozen.canary_size:
@@ -61,22 +65,19 @@ def create_canary(session: Session, frozen: FrozenIssue, mails: int, now: dateti
             [(row.id, row.size) for row in session.execute(rows)], frozen.canary_size, _start_offset(issue_id)
         )
     )
+    part = -(-frozen.canary_size // connections)
+    size = min(MAX_CANARY_BATCH_SIZE, max(MIN_CANARY_BATCH_SIZE, part))
     new_batches = [
-        {
-            "issue_id": issue_id,
-            "due_at": now,
-            "size": min(CANARY_BATCH_SIZE, len(slots) - first),
-            "is_canary": True,
-        }
-        for first in range(0, len(slots), CANARY_BATCH_SIZE)
+        {"issue_id": issue_id, "due_at": now, "size": min(size, len(slots) - first), "is_canary": True}
+        for first in range(0, len(slots), size)
     ]
     ids = sorted(session.scalars(insert(Batch).returning(Batch.id), new_batches))
     moves = [
         {
             "old_batch": batch,
             "old_seq": seq,
-            "new_batch": ids[number // CANARY_BATCH_SIZE],
-            "new_seq": number % CANARY_BATCH_SIZE,
+            "new_batch": ids[number // size],
+            "new_seq": number % size,
         }
         for number, (batch, seq) in enumerate(slots)
     ]

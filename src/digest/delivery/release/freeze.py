@@ -62,10 +62,11 @@ def freeze(
 
 
 def write_next_audience(
-    session: Session, issue_id: int, now: datetime, limit: int = batches.CHUNK_SIZE
+    session: Session, issue_id: int, now: datetime, *, connections: int, limit: int = batches.CHUNK_SIZE
 ) -> bool:
     """Write deliveries for the next readers; True when all are written and the count is right.
 
+    `connections`: how many all workers together may open to the relay; batches are cut so that each has work.
     Reads `limit` subscriptions of any publication. Safe to call concurrently and after a crash: it continues after the
     last reader that was committed.
     """
@@ -78,8 +79,12 @@ def write_next_audience(
         return True
     last, count = _next_range(session, frozen.audience_upto, limit)
     if last is None:
-        return _verify_audience(session, frozen, now)
-    frozen.planned += _write_deliveries(session, issue, frozen, last=last, max_mails=count, now=now)
+        return _verify_audience(session, frozen, now, connections)
+    readers = _select_readers(session, issue, frozen, last)
+    size = _batch_size(session, issue_id, readers, count, connections)
+    ids = batches.create_batches(session, issue_id, count, now, size=size)
+    frozen.planned += _write_deliveries(session, issue_id, readers, ids, size=size, now=now)
+    batches.finalize_batches(session, ids)
     frozen.audience_upto = last
     return False
 
@@ -99,21 +104,35 @@ def _next_range(session: Session, upto: int, limit: int) -> tuple[int | None, in
     return last, count
 
 
+def _batch_size(session: Session, issue_id: int, readers: Subquery, max_mails: int, connections: int) -> int:
+    """The batch size for these readers, by how many mails are known by now, theirs included.
+
+    It grows from range to range, so that no audience has to be counted beforehand.
+    """
+    earlier = (
+        session.scalar(select(func.coalesce(func.sum(Batch.size), 0)).where(Batch.issue_id == issue_id)) or 0
+    )
+    least, most = (batches.batch_size(mails, connections) for mails in (earlier, earlier + max_mails))
+    if least == most:  # of a large audience only the first readers are counted
+        return most
+    mails = session.scalar(select(func.count()).select_from(readers).where(readers.c.reason.is_(None)))
+    return batches.batch_size(earlier + (mails or 0), connections)
+
+
 def _write_deliveries(
-    session: Session, issue: Issue, frozen: FrozenIssue, *, last: int, max_mails: int, now: datetime
+    session: Session, issue_id: int, readers: Subquery, batch_ids: list[int], *, size: int, now: datetime
 ) -> int:
-    """Write a row per reader up to `last`, in a batch or excluded with a reason; returns how many."""
-    ids = batches.create_batches(session, issue.id, max_mails, now)
-    readers = _numbered_readers(session, issue, frozen, last)
-    is_mailable = readers.c.reason.is_(None)
+    """Write a row per reader, in a batch of `size` or excluded with a reason; returns how many."""
+    numbered = _number_readers(readers)
+    is_mailable = numbered.c.reason.is_(None)
     values = {
-        Delivery.issue_id: literal(issue.id),
-        Delivery.subscriber_id: readers.c.subscriber_id,
-        Delivery.batch_id: batches.batch_expression(ids, readers.c.position),
-        Delivery.seq: readers.c.position % batches.BATCH_SIZE,
-        Delivery.variant: readers.c.variant,
+        Delivery.issue_id: literal(issue_id),
+        Delivery.subscriber_id: numbered.c.subscriber_id,
+        Delivery.batch_id: batches.batch_expression(batch_ids, numbered.c.position, size),
+        Delivery.seq: numbered.c.position % size,
+        Delivery.variant: numbered.c.variant,
         Delivery.outcome: case((is_mailable, None), else_=Outcome.EXCLUDED.value),
-        Delivery.reason: readers.c.reason,
+        Delivery.reason: numbered.c.reason,
         Delivery.attempts: literal(0),
         Delivery.ended_at: case((is_mailable, None), else_=literal(now, Delivery.ended_at.type)),
     }
@@ -121,52 +140,52 @@ def _write_deliveries(
         insert(Delivery).from_select(list(values), select(*values.values()), include_defaults=False),
         execution_options={"preserve_rowcount": True},
     )
-    batches.finalize_batches(session, ids)
     return written.rowcount  # type: ignore[attr-defined,no-any-return] # an INSERT gives a cursor's result
 
 
-def _numbered_readers(session: Session, issue: Issue, frozen: FrozenIssue, last: int) -> Subquery:
-    """The readers up to `last` (subscriber_id, reason, variant), with a position from 0 for each one to be mailed."""
-    run = (frozen.audience_upto, last)
+def _select_readers(session: Session, issue: Issue, frozen: FrozenIssue, last: int) -> Subquery:
+    """The readers up to `last`: subscriber_id, reason and, if any reader chose topics, variant."""
+    id_range = (frozen.audience_upto, last)
     since = unsubscribed_since(session, issue, frozen.frozen_at)
-    readers = eligibility.audience(issue.publication_id, frozen.frozen_at, since, run)
-    has_choices = topics.has_any_choices(session, issue.publication_id)
-    rows = (
-        _with_variants(readers, frozen, issue.publication_id, run)
-        if has_choices
-        else readers.add_columns(cast(null(), BigInteger).label("variant"))
-    ).subquery("readers")
-    is_mailable = rows.c.reason.is_(None)
+    readers = eligibility.audience(issue.publication_id, frozen.frozen_at, since, id_range)
+    if topics.has_any_choices(session, issue.publication_id):
+        return _with_variants(readers, frozen, issue.publication_id, id_range).subquery("readers")
+    return readers.subquery("readers")
+
+
+def _number_readers(readers: Subquery) -> Subquery:
+    """The readers with a variant, and a position from 0 for each one to be mailed."""
+    is_mailable, has_variants = readers.c.reason.is_(None), "variant" in readers.c
     # Readers of the same variant go together, so that the sender needs few message templates at a time.
-    order = (rows.c.variant, rows.c.subscriber_id) if has_choices else (rows.c.subscriber_id,)
+    order = (readers.c.variant, readers.c.subscriber_id) if has_variants else (readers.c.subscriber_id,)
     position = func.count().filter(is_mailable).over(order_by=order, rows=(None, 0)) - 1
     columns = (
-        rows.c.subscriber_id,
-        rows.c.reason,
-        rows.c.variant,
+        readers.c.subscriber_id,
+        readers.c.reason,
+        readers.c.variant if has_variants else cast(null(), BigInteger).label("variant"),
         case((is_mailable, position)).label("position"),
     )
     return select(*columns).subquery("numbered_readers")
 
 
 def _with_variants(
-    readers: Select[int, str | None], frozen: FrozenIssue, publication_id: int, run: tuple[int, int]
+    readers: Select[int, str | None], frozen: FrozenIssue, publication_id: int, id_range: tuple[int, int]
 ) -> Select[int, str | None, int | None]:
     """The readers of a range of subscribers, with each one's variant by the topics they chose."""
     blocks = [block.topics for block in from_json(frozen.edition).blocks]
     chosen = TopicChoice.subscriber_id
-    wanted = topics.variant_query(publication_id, blocks).where(chosen > run[0], chosen <= run[1])
+    wanted = topics.variant_query(publication_id, blocks).where(chosen > id_range[0], chosen <= id_range[1])
     return topics.narrow_audience(readers, wanted, len(blocks))
 
 
-def _verify_audience(session: Session, frozen: FrozenIssue, now: datetime) -> bool:
+def _verify_audience(session: Session, frozen: FrozenIssue, now: datetime, connections: int) -> bool:
     """Recount the rows and the batches before anything may be sent; False while some rows had no batch."""
     of_issue, is_open = Delivery.issue_id == frozen.issue_id, Delivery.outcome.is_(None)
     is_unassigned = is_open & Delivery.batch_id.is_(None)
     sums = (func.count(), func.count().filter(is_open), func.count().filter(is_unassigned))
     rows, open_, unassigned = session.execute(select(*sums).where(of_issue)).one()
     if unassigned:
-        batches.batch_unassigned(session, frozen.issue_id, now)
+        batches.batch_unassigned(session, frozen.issue_id, now, connections=connections)
         return False
     batched = session.scalar(
         select(func.coalesce(func.sum(Batch.size), 0)).where(Batch.issue_id == frozen.issue_id)
@@ -176,6 +195,6 @@ def _verify_audience(session: Session, frozen: FrozenIssue, now: datetime) -> bo
             f"the audience of issue row {frozen.issue_id} does not add up: {frozen.planned} planned, {rows} written, "
             f"{open_} to be mailed, {batched} in batches; nothing was sent"
         )
-    canary.create_canary(session, frozen, open_, now)
+    canary.create_canary(session, frozen, open_, now, connections=connections)
     frozen.audience_done_at = now
     return True

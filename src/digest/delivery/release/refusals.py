@@ -18,7 +18,7 @@ from digest.errors import NotAllowed
 LOG = logging.getLogger(__name__)
 MIN_ANSWERS = 1000  # fewer mails that ended say nothing
 MAX_REFUSED_SHARE = 0.10  # of those answers
-_MAX_BATCHES = 64
+_MAX_BATCHES = 512  # even if each holds few mails, and a hundred are in progress
 # Giving up after retries says something about the receiver and nothing about our list.
 _IS_REFUSED = (Delivery.outcome == Outcome.FAILED.value) & ~func.coalesce(Delivery.reason, "").startswith(
     "gave up"

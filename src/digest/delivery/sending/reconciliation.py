@@ -11,16 +11,21 @@ from digest.delivery.release import batches, canary, completion, refusals
 
 
 def reconcile_issues(
-    db: Database, now: datetime, run_in_steps: Callable[[Callable[[Session], bool]], object]
+    db: Database,
+    now: datetime,
+    run_in_steps: Callable[[Callable[[Session], bool]], object],
+    *,
+    connections: int,
 ) -> list[int]:
     """Check refusals and canaries, queue due retries and complete finished issues; return the ids of the latter.
 
     Commits each part by itself. `run_in_steps` calls a step in one transaction after another until it returns True.
+    `connections`: how many all workers together may open to the relay.
     """
     with db.begin() as session:
         delivery.mark_abandoned_unknown(session, now)
         refusals.pause_refused_issues(session, now)
         canary.judge_canaries(session, now)
-    run_in_steps(lambda session: not batches.batch_retries(session, now))
+    run_in_steps(lambda session: not batches.batch_retries(session, now, connections=connections))
     with db.begin() as session:
         return completion.finish_issues(session, now)
