@@ -8,7 +8,8 @@ from tests.editorial.factories import NOW
 from digest.db import Database
 from digest.editorial import editions
 from digest.editorial.calendar import schedule
-from digest.editorial.drafts import default_texts, drafting, text_edits
+from digest.editorial.drafts import drafting, text_edits
+from digest.render import inbox_lines
 from digest.render.content import from_json, to_json
 
 
@@ -53,13 +54,13 @@ def test_an_issue_carries_the_local_date_of_its_send_time(db: Database) -> None:
 
 def test_default_texts_fit_their_limits_for_any_names() -> None:
     long = [("A" * 90, "B" * 90)] * 12
-    assert len(default_texts.default_subject(long)) <= 60
-    assert default_texts.default_subject(long).endswith(" and 11 more verdicts")
-    assert len(default_texts.default_preheader(long)) <= 110
+    assert len(inbox_lines.default_subject(long)) <= 60
+    assert inbox_lines.default_subject(long).endswith(" and 11 more verdicts")
+    assert len(inbox_lines.default_preheader(long)) <= 110
     assert (
-        default_texts.default_subject([("SmolLM3", "Mistral Small")] * 5)
+        inbox_lines.default_subject([("SmolLM3", "Mistral Small")] * 5)
         == "SmolLM3 or Mistral Small? and 4 more verdicts"
     )
-    assert default_texts.default_subject([("A", "B")]) == "A or B?"
-    assert default_texts.default_preheader([("A", "B")]) == "The panel's verdict: A vs B"
-    assert default_texts.default_subject([]) == default_texts.default_preheader([]) == ""
+    assert inbox_lines.default_subject([("A", "B")]) == "A or B?"
+    assert inbox_lines.default_preheader([("A", "B")]) == "The panel's verdict: A vs B"
+    assert inbox_lines.default_subject([]) == inbox_lines.default_preheader([]) == ""

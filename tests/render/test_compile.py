@@ -14,7 +14,8 @@ from tests.render.balance import Shape, faults
 from tests.render.editions import BASE, MASTHEAD, block, edition, mail, opened, reader, side
 
 from digest.errors import BadInput
-from digest.render.compile import MAGIC, CompiledIssue, compile_issue
+from digest.render.compile import compile_issue
+from digest.render.compiled_issue import MAGIC, CompiledIssue
 from digest.render.content import Edition, to_json
 from digest.render.parsed_mail import parse_mail
 from digest.render.slots import slots_for
@@ -290,7 +291,7 @@ def test_one_click_unsubscribe_is_offered_only_over_https_or_on_this_machine(
 @pytest.mark.parametrize("order", [(1, 2, 3), (2, 3), (3, 1), (2,)])
 def test_whichever_pick_comes_first_one_hairline_stands_above_it(intro: str, order: tuple[int, ...]) -> None:
     html = opened(edition(3, intro=intro), order).html
-    head, *blocks = re.split(r'<div class="ln" style="border-top:1px solid #e2ddd2', html)
+    head, *blocks = re.split(r'<p style="border-top:solid 1px #e2ddd2', html)
     assert len(blocks) == len(order)
     assert ("border-bottom:1px solid" in head) == bool(intro)
 

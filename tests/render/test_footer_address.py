@@ -40,4 +40,4 @@ def test_an_issue_and_a_letter_have_the_same_footer() -> None:
     for text in (opened(content).text, rows.text):
         assert text.endswith(f"\n\n{name}\n1 Main Street\n")
     for html in (opened(content).html, rows.html):
-        assert f">{name}<br />1 Main Street<" in html
+        assert f"<bdi>{name}</bdi><br /><bdi>1 Main Street</bdi>" in html

@@ -23,7 +23,16 @@ KNOWN = {
     "mj-body": {"width", "background-color", "css-class"},
     "mj-section": {"padding", "css-class", "background-color", "direction"},
     "mj-column": {"padding", "css-class", "direction"},
-    "mj-text": {"padding", "css-class", "font-size", "line-height", "color", "align"},
+    "mj-text": {
+        "padding",
+        "css-class",
+        "font-size",
+        "line-height",
+        "color",
+        "align",
+        "container-background-color",
+    },
+    "mj-divider": {"padding", "css-class", "border-width", "border-color"},
 }
 
 

@@ -62,6 +62,7 @@ def _invite(session: "Session", subscriber_ids: list[int], terms: "ImportTerms")
             now=terms.now,
             publication_id=terms.publication_id,
             subscriber_id=subscriber_id,
+            facts={"imported_from": terms.source},
         )
 
 

@@ -1,175 +1,105 @@
 """Compiles an edition once into static bytes, already encoded, with slots for what differs between readers."""
 
-import json
 import re
-import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 from email.utils import format_datetime
-from typing import Any
 
 from digest.errors import BadInput
-from digest.render import environment, issue_headers, mjml, quoted_printable
+from digest.render import environment, inbox_lines, issue_headers, mjml, quoted_printable
+from digest.render.compiled_issue import WHOLE, CompiledIssue, Part, subject_form
 from digest.render.content import Edition, to_json
-from digest.render.linker import Linker, LinkTarget
-from digest.render.message_template import MessageTemplate
-from digest.render.slots import TYPICAL_TOKEN_CHARS, Piece, Slots, slots_for
+from digest.render.linker import Linker
+from digest.render.slots import TYPICAL_TOKEN_CHARS, Slots, slots_for
 from digest.render.template_context import build_context
-
-MAGIC = b"digest-pressed-2\n"
-
-
-@dataclass(frozen=True)
-class PartBlocks:
-    """One part of the mail in pieces: its head, a block per pick, its foot."""
-
-    head: Piece
-    blocks: dict[int, Piece]  # by pick id, in the order of the edition
-    foot: Piece
-
-    def in_order(self, order: Sequence[int]) -> list[Piece]:
-        return [self.head, *(self.blocks[pick] for pick in order), self.foot]
-
-
-@dataclass(frozen=True)
-class CompiledIssue:
-    """An issue after MJML: every mail of it is a join of these bytes."""
-
-    template_version: str
-    links: tuple[LinkTarget, ...]
-    html_bytes: int  # of the decoded HTML with all blocks and tokens of the usual length: what Gmail clips by
-    headers: Piece  # down to the boundary of the text part
-    text: PartBlocks
-    between: Piece  # from the text part to the HTML part
-    html: PartBlocks
-    end: Piece
-
-    @property
-    def picks(self) -> tuple[int, ...]:
-        """The pick ids, in the order of the edition."""
-        return tuple(self.html.blocks)
-
-    def message_template(self, order: tuple[int, ...] | None = None) -> MessageTemplate:
-        """The mail with these picks in this order; None: all in the editor's order. Raises BadInput for other picks."""
-        order = self.picks if order is None else order
-        if len(set(order)) != len(order) or not set(order) <= set(self.picks):
-            raise BadInput(f"this issue has the picks {self.picks}, each at most once; requested {order}")
-        return MessageTemplate(
-            [self.headers, *self.text.in_order(order), self.between, *self.html.in_order(order), self.end]
-        )
-
-    def to_bytes(self) -> bytes:
-        """What `from_bytes` reads: a version line and compressed JSON. The same issue gives the same bytes."""
-        fields = {
-            "version": self.template_version,
-            "links": [[link.number, link.pick_id, link.url, link.label] for link in self.links],
-            "html_bytes": self.html_bytes,
-            "headers": _plain(self.headers),
-            "text": _plain_cuts(self.text),
-            "between": _plain(self.between),
-            "html": _plain_cuts(self.html),
-            "end": _plain(self.end),
-        }
-        return MAGIC + zlib.compress(json.dumps(fields, separators=(",", ":")).encode(), 9)
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> "CompiledIssue":
-        """The issue that `to_bytes` wrote. Raises BadInput when the bytes are something else."""
-        if not data.startswith(MAGIC):
-            raise BadInput("these bytes are not a compiled issue, or one of another version of digest")
-        try:
-            return cls._read(json.loads(zlib.decompress(data[len(MAGIC) :])))
-        except (zlib.error, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            raise BadInput("this compiled issue is damaged, and no mail can be made from it") from None
-
-    @classmethod
-    def _read(cls, fields: Any) -> "CompiledIssue":
-        return cls(
-            template_version=fields["version"],
-            links=tuple(LinkTarget(*link) for link in fields["links"]),
-            html_bytes=fields["html_bytes"],
-            headers=_piece(fields["headers"]),
-            text=_cuts(fields["text"]),
-            between=_piece(fields["between"]),
-            html=_cuts(fields["html"]),
-            end=_piece(fields["end"]),
-        )
 
 
 def compile_issue(edition: Edition, *, dated: datetime | None = None, test: bool = False) -> CompiledIssue:
-    """Compile an edition: the three templates and MJML run once, here and never again.
+    """Compile an edition: the templates and MJML run once, here and never again.
 
     `dated` is the mail's Date (noon UTC of the edition's day when None). A `test` mail is marked, and its links lead
     straight to their targets. The same edition gives the same bytes. Raises BadInput when a text is too long or
     nests too deep, or two picks share an id.
     """
-    if len({block.pick_id for block in edition.blocks}) != len(edition.blocks):
+    picks = [block.pick_id for block in edition.blocks]
+    if len(set(picks)) != len(picks):
         raise BadInput("two picks of this edition share an id")
     issue_headers.check_addresses(edition)
-    if test:
-        edition = replace(edition, subject=f"[Test] {edition.subject}")
-    dated = dated or datetime.combine(edition.dated, time(12), UTC)
     slots = slots_for(to_json(edition))
     linker = Linker(edition.base_url, slots, direct=test)
     facts = vars(build_context(edition, slots, linker, test=test))
-    picks = [block.pick_id for block in edition.blocks]
-    html = mjml.to_html(environment.render_template("issue", "body.mjml", **facts))
-    text = environment.render_template("issue", "body.txt", **facts)
-    subject = environment.render_template("issue", "subject.txt", **facts)
+    html = _cut(
+        mjml.to_html(environment.render_template("issue", "body.mjml", **facts)), slots, _html_names(picks)
+    )
+    text = _cut(environment.render_template("issue", "body.txt", **facts), slots, _text_names(picks))
     boundary = f"={slots.mark}="
+    date = format_datetime(dated or datetime.combine(edition.dated, time(12), UTC))
     return CompiledIssue(
         template_version=environment.template_version("issue"),
         links=linker.targets,
-        html_bytes=_size(html, slots),
+        picks=tuple(picks),
+        sizes={name: _size(part, slots) for name, part in html.items()},
         headers=issue_headers.build_headers(
-            edition, slots, subject=subject, date=format_datetime(dated), boundary=boundary
+            edition, slots, subjects=_subjects(edition, test=test), date=date, boundary=boundary
         ),
-        text=_sliced(text, slots, picks),
+        text=_encoded(text, slots),
         between=issue_headers.html_part_start(boundary),
-        html=_sliced(html, slots, picks),
+        html=_encoded(html, slots),
         end=issue_headers.closing_boundary(boundary),
     )
 
 
-def _sliced(document: str, slots: Slots, picks: Sequence[int]) -> PartBlocks:
-    """A document cut at its markers and encoded. A missing marker is a fault of the template."""
-    parts, rest = [], document
-    names: list[str | int] = ["head", *picks]
-    for name in names:
-        part, mark, rest = rest.partition(slots.end_marker(name))
-        if not mark:
-            raise BadInput(f"the issue template has no marker after {name}; each pick must end with one")
-        parts.append(quoted_printable.end_line(quoted_printable.encode(slots.split(part))))
-    foot = quoted_printable.encode(slots.split(rest.rstrip() + "\n"))
-    pieces = [*parts, foot]
-    left = slots.mark.encode()
-    if any(left in part for piece in pieces for part in piece if isinstance(part, bytes)):
-        raise BadInput("the issue template breaks a slot or a marker apart")
-    return PartBlocks(parts[0], dict(zip(picks, parts[1:], strict=True)), foot)
+def _subjects(edition: Edition, *, test: bool) -> dict[str, str]:
+    """The subject of the whole issue and of every variant, by form."""
+    subjects = {WHOLE: inbox_lines.issue_subject(edition)}
+    for lead in edition.blocks:
+        for picks in range(1, len(edition.blocks)):
+            subject = inbox_lines.variant_subject(edition, lead, picks)
+            subjects[subject_form(lead.pick_id, picks)] = subject
+    filled = environment.render_template
+    marked = {form: f"[Test] {subject}" if test else subject for form, subject in subjects.items()}
+    return {form: filled("issue", "subject.txt", subject=subject) for form, subject in marked.items()}
 
 
-def _size(html: str, slots: Slots) -> int:
-    html = re.sub(f"<!-- {slots.mark}c[a-z0-9]+ -->", "", html)
-    return len(re.sub(slots.mark + "s[0-9]+e", "x" * TYPICAL_TOKEN_CHARS, html).encode())
-
-
-def _plain(piece: Piece) -> list[str | int]:
-    return [part if isinstance(part, int) else part.decode("ascii") for part in piece]
-
-
-def _piece(parts: list[str | int]) -> Piece:
-    return tuple(part if isinstance(part, int) else part.encode("ascii") for part in parts)
-
-
-def _plain_cuts(cuts: PartBlocks) -> list[object]:
+def _html_names(picks: Sequence[int]) -> list[str]:
+    """The pieces of the HTML part, in the order in which the template writes them."""
+    some = range(1, len(picks))
     return [
-        _plain(cuts.head),
-        [[pick, _plain(piece)] for pick, piece in cuts.blocks.items()],
-        _plain(cuts.foot),
+        "head",
+        "preheader",
+        *(f"preheader-{pick}" for pick in picks),
+        *(f"preheader-some-{many}" for many in some),
+        "masthead",
+        *(f"some-{many}" for many in some),
+        *(f"{form}-{pick}" for pick in picks for form in ("lead", "pick")),
     ]
 
 
-def _cuts(parts: list[list[str | int]]) -> PartBlocks:
-    head, blocks, foot = parts
-    return PartBlocks(_piece(head), {pick: _piece(piece) for pick, piece in blocks}, _piece(foot))  # type: ignore[arg-type,misc,str-unpack] # JSON has no types
+def _text_names(picks: Sequence[int]) -> list[str]:
+    some = [f"some-{many}" for many in range(1, len(picks))]
+    return ["head", *some, *(f"{form}-{pick}" for pick in picks for form in ("lead", "pick"))]
+
+
+def _cut(document: str, slots: Slots, names: Sequence[str]) -> dict[str, str]:
+    """A document in pieces, cut at its markers; what follows the last is the foot."""
+    pieces, rest = {}, document
+    for name in names:
+        pieces[name], mark, rest = rest.partition(slots.end_marker(name))
+        if not mark:
+            raise BadInput(f"the issue template has no marker after {name}; each piece must end with one")
+    return {**pieces, "foot": rest.rstrip() + "\n"}
+
+
+def _encoded(pieces: dict[str, str], slots: Slots) -> Part:
+    """The pieces as they are sent; each ends a line, so that any other may follow it."""
+    encoded = {name: quoted_printable.encode(slots.split(piece)) for name, piece in pieces.items()}
+    mark = slots.mark.encode()
+    if any(mark in part for piece in encoded.values() for part in piece if isinstance(part, bytes)):
+        raise BadInput("the issue template breaks a slot or a marker apart")
+    return {
+        name: piece if name == "foot" else quoted_printable.end_line(piece) for name, piece in encoded.items()
+    }
+
+
+def _size(piece: str, slots: Slots) -> int:
+    return len(re.sub(slots.mark + "s[0-9]+e", "x" * TYPICAL_TOKEN_CHARS, piece).encode())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from digest.render import wrap
+from digest.render import bidi, wrap
 
 PARTS = ("body.mjml", "body.txt", "subject.txt")
 
@@ -30,7 +30,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=False,
     )
-    made.filters["wrapped"] = wrap.paragraph
+    made.filters.update(wrapped=wrap.paragraph, isolated=bidi.isolate, bdi=bidi.isolate_html)
     made.globals.update(rule=wrap.rule, justify=wrap.justify, bar=wrap.bar)
     return made
 

@@ -2,11 +2,13 @@
 
 import hashlib
 import re
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from digest.errors import BadInput
 from digest.render import headers as h
 from digest.render.clean import single_line
+from digest.render.compiled_issue import Part
 from digest.render.content import Edition, Masthead
 from digest.render.slots import MESSAGE_ID, TO, UNSUBSCRIBE, Piece, Slots
 
@@ -27,18 +29,22 @@ def check_addresses(edition: Edition) -> None:
             _address(address)
 
 
-def build_headers(edition: Edition, slots: Slots, *, subject: str, date: str, boundary: str) -> Piece:
-    """Every header of an issue's mail, down to the first line of its text part.
+def build_headers(
+    edition: Edition, slots: Slots, *, subjects: Mapping[str, str], date: str, boundary: str
+) -> Part:
+    """Every header of an issue's mail, down to the first line of its text part; a piece for each form of the subject.
 
     One line per List-* header: a folded or encoded one breaks one-click unsubscribing. Auto-Submitted and
     Precedence keep holiday replies away (RFC 3834). Raises BadInput when an address cannot stand in a header.
     """
     mast, base = edition.masthead, _url(edition.base_url)
-    rows = [
+    lines = {form: h.unstructured("Subject", subject) for form, subject in subjects.items()}
+    head = [
         h.mailbox("From", mast.sender_name, _address(mast.sender_address)),
         f"To: <{slots[TO]}>",
         *([f"Reply-To: {_address(mast.reply_to)}"] if mast.reply_to else []),
-        h.unstructured("Subject", subject),
+    ]
+    foot = [
         f"Date: {date}",
         f"Message-ID: <{slots[MESSAGE_ID]}>",
         f"List-Id: {list_id(mast)}",
@@ -54,10 +60,20 @@ def build_headers(edition: Edition, slots: Slots, *, subject: str, date: str, bo
         "MIME-Version: 1.0",
         f'Content-Type: multipart/alternative; boundary="{boundary}"',
     ]
-    if any(len(row) > MAX_LINE for whole in rows for row in whole.split("\r\n")):
+    if any(len(row) > MAX_LINE for whole in [*head, *foot] for row in whole.split("\r\n")):
         raise BadInput("the base URL or a name is too long for a mail header")
-    text = "\r\n".join(rows) + f"\r\n\r\n--{boundary}\r\n{_TEXT_PART}"
-    return tuple(part if isinstance(part, int) else part.encode("ascii") for part in slots.split(text))
+    text_start = f"\r\n--{boundary}\r\n{_TEXT_PART}"
+    texts = {"head": _lines(head), **{form: _lines([line]) for form, line in lines.items()}}
+    texts["foot"] = _lines(foot) + text_start
+    return {name: _encoded(slots.split(text)) for name, text in texts.items()}
+
+
+def _lines(rows: Sequence[str]) -> str:
+    return "".join(f"{row}\r\n" for row in rows)
+
+
+def _encoded(parts: list[str | int]) -> Piece:
+    return tuple(part if isinstance(part, int) else part.encode("ascii") for part in parts)
 
 
 def html_part_start(boundary: str) -> Piece:

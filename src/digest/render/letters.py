@@ -7,7 +7,8 @@ Facts are strings, as they are shown; links come in as whole URLs, minted by who
 
 and besides (a fact marked ? may be left out):
 
-    confirm   confirm_url, asked_at ("22 November 2026, 09:14 UTC"), expires ("72 hours"), network? ("203.0.113.0/24")
+    confirm   confirm_url, asked_at ("22 November 2026, 09:14 UTC"), expires ("72 hours"), network? ("203.0.113.0/24"),
+              imported_from? (the source that an importer stated)
     welcome   tagline?, preferences_url, unsubscribe_url, next_issue? ("Tuesday, 24 November"), latest_url?
     known     preferences_url, unsubscribe_url, asked_at, network?     (signed up again with a subscribed address)
     sign_in   sign_in_url, expires ("10 minutes"), asked_at?
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 
 from digest.errors import BadInput
 from digest.render import environment, figures, mjml
+from digest.render.bidi import isolate
 from digest.render.clean import single_line
 from digest.render.footer_address import footer_address
 from digest.render.headers import list_unsubscribe
@@ -32,12 +34,13 @@ _NEEDED: dict[str, set[str]] = {
     "notice": {"heading", "paragraphs"},
 }
 _OPTIONAL: dict[str, set[str]] = {
-    "confirm": {"network"},
+    "confirm": {"network", "imported_from"},
     "welcome": {"tagline", "next_issue", "latest_url"},
     "known": {"network"},
     "sign_in": {"asked_at"},
     "notice": {"link_url", "link_label"},
 }
+_FOREIGN = {"publication", "imported_from"}  # they stand inside our sentences
 KINDS = tuple(_NEEDED)
 
 
@@ -70,6 +73,8 @@ def _checked(kind: str, facts: Mapping[str, object]) -> dict[str, object]:
     clean: dict[str, object] = {name: single_line(str(facts.get(name) or "")) for name in needed | optional}
     clean["language"] = clean["language"] or "en"
     clean["direction"] = figures.text_direction(str(clean["language"]))
+    for name in _FOREIGN & set(clean):
+        clean[name] = isolate(str(clean[name]))
     clean["footer_address"] = footer_address(str(facts["publication"]), str(facts["postal_address"]))
     if kind == "notice":
         clean["paragraphs"] = _paragraphs(facts["paragraphs"])

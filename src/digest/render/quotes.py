@@ -1,12 +1,15 @@
 """Selects the most pointed excerpt per side, cut at the end of a sentence."""
 
 import re
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from digest.catalog.comparison import ReviewerQuote
+from digest.render import figures
 from digest.render.clean import single_line
+from digest.render.content import PERCENT
+from digest.render.stance import read_stance
 
 LIMIT = 280
 SHORT = 140  # an excerpt below this is better with the sentence before it
@@ -39,33 +42,50 @@ _STOCK = (
 
 @dataclass(frozen=True)
 class Excerpt:
-    """Whole sentences of one quote, in a row. `before` and `after` say whether the reviewer said more."""
+    """Whole sentences of one quote, in a row. `has_before` and `has_after`: the reviewer said more."""
 
     side: str
     reviewer: int
     text: str
     has_before: bool
     has_after: bool
+    is_dissent: bool = False  # it plainly says the opposite of the panel's verdict
+
+    @property
+    def shown(self) -> str:
+        """The text, with an ellipsis where the reviewer said more."""
+        return f"{'… ' if self.has_before else ''}{self.text}{' …' if self.has_after else ''}"
 
 
 def select_excerpts(
-    quotes: Sequence[ReviewerQuote], *, limit: int = LIMIT, avoid: Collection[str] = ()
+    quotes: Sequence[ReviewerQuote],
+    *,
+    panel: Mapping[str, int] | None = None,
+    limit: int = LIMIT,
+    avoid: Collection[str] = (),
 ) -> tuple[Excerpt, ...]:
     """One excerpt per side that has quotes, left first, of at most `limit` characters each.
 
     Verdicts go before descriptions; two reviewers go before the same one twice; what repeats the other side's excerpt
-    or a text in `avoid` (those that the issue already shows) is taken only when there is nothing else. The same
-    quotes give the same excerpts.
+    or a text in `avoid` (those that the issue already shows) is taken only when there is nothing else. `panel` is the
+    share that says ship, by side: what contradicts its verdict goes last and is marked as a dissent, and what
+    contradicts all of the panel is never taken. The same quotes give the same excerpts.
     """
     chosen: list[Excerpt] = []
     for side in ("left", "right"):
         heard = {excerpt.reviewer for excerpt in chosen}
         shown = {*avoid, *(excerpt.text for excerpt in chosen)}
-        ranked = [
-            (_worth(one) - 3 * (one.reviewer in heard) - 100 * _repeats(one, shown), -one.reviewer, one)
+        candidates = [
+            replace(one, is_dissent=_contradicts(one, (panel or {}).get(side)))
             for quote in quotes
             if quote.side == side
             for one in _excerpts(quote, limit)
+        ]
+        if (panel or {}).get(side) in {0, PERCENT}:
+            candidates = [one for one in candidates if not one.is_dissent]
+        ranked = [
+            (_worth(one) - 3 * (one.reviewer in heard) - 100 * _repeats(one, shown), -one.reviewer, one)
+            for one in candidates
         ]
         if ranked:
             chosen.append(max(ranked, key=lambda entry: entry[:2])[2])
@@ -104,6 +124,11 @@ def _excerpts(quote: ReviewerQuote, limit: int) -> Iterator[Excerpt]:
         yield Excerpt(quote.side, quote.reviewer, shown, start > 0, end < len(every) or not whole)
 
 
+def _contradicts(excerpt: Excerpt, percent: int | None) -> bool:
+    verdict = None if percent is None else figures.verdict_word(percent)
+    return (verdict, read_stance(excerpt.text)) in {("ship", "skip"), ("skip", "ship")}
+
+
 def _length(parts: Sequence[str]) -> int:
     return sum(map(len, parts)) + len(parts) - 1
 
@@ -121,8 +146,15 @@ def _cut(text: str, limit: int) -> str:
 def _worth(excerpt: Excerpt) -> float:
     """How pointed it is: by its best sentence, for a third by its first one, which must stand alone."""
     points = [_points(part) for part in split_sentences(excerpt.text)]
+    dissent = 40 if excerpt.is_dissent else 0
     cut = 20 if excerpt.has_after and not _WHOLE.search(excerpt.text) else 0
-    return max(points, default=0) + min(points[:1], default=0) / 3 + min(len(excerpt.text), 200) / 100 - cut
+    return (
+        max(points, default=0)
+        + min(points[:1], default=0) / 3
+        + min(len(excerpt.text), 200) / 100
+        - cut
+        - dissent
+    )
 
 
 @lru_cache(maxsize=4096)

@@ -4,6 +4,8 @@ import re
 import unicodedata
 from functools import cache
 
+from digest.render.bidi import balance_lines
+
 COLUMNS = 72
 
 # Chinese and Japanese are written without spaces: a line may end behind each of these characters (UAX 14, ID).
@@ -17,7 +19,7 @@ _UNITS = re.compile(f"[ \t\n]+|[{_OPENING}]*(?:[{IDEOGRAPHS}]|{_WORD})[{_CLOSING
 def paragraph(text: str, *, first: str = "", rest: str | None = None) -> str:
     """One paragraph in lines of 72 columns; `first` and `rest` open its lines; a longer word is not cut."""
     rest = first if rest is None else rest
-    lines = to_columns(text, COLUMNS - max(display_width(first), display_width(rest)))
+    lines = balance_lines(to_columns(text, COLUMNS - max(display_width(first), display_width(rest))))
     return "\n".join(f"{rest if place else first}{line}" for place, line in enumerate(lines))
 
 

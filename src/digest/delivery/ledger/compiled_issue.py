@@ -7,7 +7,8 @@ from sqlalchemy.orm import Session
 from digest.delivery.ledger.models import FrozenIssue
 from digest.editorial import editions
 from digest.editorial.models import Issue
-from digest.render.compile import CompiledIssue, compile_issue
+from digest.render.compile import compile_issue
+from digest.render.compiled_issue import CompiledIssue
 from digest.render.content import Edition
 
 CACHE_SIZE = 8  # issues of about 200 kB each; checks and previews request the same one repeatedly

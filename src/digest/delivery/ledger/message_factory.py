@@ -12,7 +12,7 @@ from digest.audience import tokens, topics
 from digest.delivery.ledger.models import FrozenIssue
 from digest.editorial.models import Issue
 from digest.errors import BadInput
-from digest.render.compile import CompiledIssue
+from digest.render.compiled_issue import CompiledIssue
 from digest.render.content import from_json
 from digest.render.message_template import MergeFields, MessageTemplate, encode_masked_address
 from digest.signing import Purpose, Signer, encode_numbers
@@ -75,8 +75,12 @@ class MessageFactory:
         return self._compiled.message_template(order)
 
     def check_line_endings(self) -> None:
-        """Check the line endings of a sample mail, since a bare CR or LF allows SMTP smuggling. Raises BadInput."""
-        data = self.build(0, "reader@example.org").data
+        """Check the line endings of sample mails, since a bare CR or LF allows SMTP smuggling. Raises BadInput."""
+        blocks = range(len(self._compiled.picks))
+        for variant in (None, *(1 << block for block in blocks)):
+            self._check_line_endings(self.build(0, "reader@example.org", variant=variant).data)
+
+    def _check_line_endings(self, data: bytes) -> None:
         if data.count(b"\n") != data.count(b"\r\n") or data.count(b"\r") != data.count(b"\r\n"):
             raise BadInput("the compiled issue contains a bare line break")
         if data[:1] == b"." or b"\r\n." in data:

@@ -12,6 +12,7 @@ from digest.editorial.calendar.local_time import slot_send_time
 from digest.editorial.drafts.drafting import DraftResult
 from digest.editorial.models import Issue, Role, User
 from digest.publications.models import Publication
+from digest.render.bidi import isolate
 
 
 def notify_drafted(session: Session, publication_id: int, draft: DraftResult, now: datetime) -> None:
@@ -29,7 +30,7 @@ def notify_drafted(session: Session, publication_id: int, draft: DraftResult, no
     few = " That is fewer than your target." if draft.is_thin else ""
     by = format_local_time(slot_send_time(issue.publication, draft.slot_date), issue.publication.zone)
     paragraphs = [
-        f"“{issue.subject}” has {verdicts}.{few}",
+        f"“{isolate(issue.subject)}” has {verdicts}.{few}",
         f"It is sent only after you schedule it. Schedule it by {by} to send it on time.",
     ]
     status = "is short of verdicts" if draft.is_thin else "is drafted"

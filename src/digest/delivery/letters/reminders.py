@@ -10,6 +10,7 @@ from digest.db import upsert
 from digest.delivery.letters import notices
 from digest.editorial.calendar import approvals, slots
 from digest.editorial.models import Issue, SentReminder, State
+from digest.render.bidi import isolate
 
 REMIND_BEFORE: Final = timedelta(hours=24)
 
@@ -64,7 +65,7 @@ def _record_first(session: Session, issue: Issue, kind: str, now: datetime) -> b
 def _notify_deadline(session: Session, issue: Issue, send_at: datetime, now: datetime) -> None:
     by = notices.format_local_time(send_at, issue.publication.zone)
     paragraphs = [
-        f"“{issue.subject}” is still a draft. Schedule it by {by} to send it on time.",
+        f"“{isolate(issue.subject)}” is still a draft. Schedule it by {by} to send it on time.",
         "To send nothing this week, skip it on the calendar.",
     ]
     notices.notify_editors(session, issue, now, f"Issue {issue.number} is not scheduled yet", paragraphs)
@@ -74,7 +75,7 @@ def _notify_awaiting_approval(
     session: Session, issue: Issue, why: str, now: datetime, except_user_id: int | None
 ) -> None:
     paragraphs = [
-        f"“{issue.subject}” needs approval from a second person. {why}",
+        f"“{isolate(issue.subject)}” needs approval from a second person. {why}",
         "Review it, then approve it.",
     ]
     heading = f"Issue {issue.number} needs your approval"

@@ -10,10 +10,10 @@ from digest.editorial.checks import absent_tool_checks, freshness_checks, markdo
 from digest.editorial.checks.addresses import is_reserved_domain
 from digest.editorial.checks.finding import Finding, Level, blocker, note, sort_by_level, warning
 from digest.editorial.checks.texts import editor_texts, extract_links, is_followable
-from digest.editorial.drafts.default_texts import MAX_PREHEADER_CHARS, MAX_SUBJECT_CHARS
 from digest.editorial.models import Issue
 from digest.editorial.selection import candidates
 from digest.loopback import is_loopback_url
+from digest.render.inbox_lines import MAX_PREHEADER_CHARS, MAX_SUBJECT_CHARS
 
 # Gmail clips HTML beyond about 102 kB, and the unsubscribe link with it.
 WARN_BYTES, GMAIL_CLIP_BYTES = 90_000, 102_000

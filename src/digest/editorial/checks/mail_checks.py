@@ -1,12 +1,15 @@
-"""Checks of the finished mail: alt texts, the plain text part, and one-click unsubscribe."""
+"""Checks of the finished mail: alt texts, the plain text part, every subject, and one-click unsubscribe."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html.parser import HTMLParser
 
 from digest.editorial.checks.finding import Finding, blocker, warning
+from digest.editorial.checks.placeholders import find_merge_fields
 from digest.editorial.checks.sample_mail import render_sample_mail
-from digest.render.compile import CompiledIssue
+from digest.render.compiled_issue import CompiledIssue
 from digest.render.parsed_mail import ParsedMail, parse_mail
+
+_MAX_QUOTED_CHARS = 40
 
 
 def check_mail(compiled: CompiledIssue, base_url: str) -> Iterator[Finding]:
@@ -20,9 +23,19 @@ def check_mail(compiled: CompiledIssue, base_url: str) -> Iterator[Finding]:
         yield blocker(
             "no text part", "The email has no plain text version.", "Fix the template issue/body.txt."
         )
+    yield from _check_subjects(compiled.subjects[1:])
     if base_url.startswith("https://") and not _has_one_click_unsubscribe(mail):
         text = "The email has no one-click unsubscribe (RFC 8058), which Gmail and Yahoo require."
         yield blocker("one click", text, "Fix the email's List-Unsubscribe headers.")
+
+
+def _check_subjects(subjects: Sequence[str]) -> Iterator[Finding]:
+    """Readers with topics get other subjects than the editor's: those are generated, from the tools' names."""
+    fields = dict.fromkeys(match.found for subject in subjects for match in find_merge_fields(subject))
+    for field in fields:
+        text = f"Some readers would see {field[:_MAX_QUOTED_CHARS]} in their subject, which comes from a tool's name."
+        fix = "Correct the tool's name, or remove its pick."
+        yield warning("subject by topics", text, fix, "picks", field)
 
 
 def _has_one_click_unsubscribe(mail: ParsedMail) -> bool:

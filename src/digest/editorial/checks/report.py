@@ -13,7 +13,7 @@ from digest.editorial.checks.finding import Finding, Level, blocker, select_bloc
 from digest.editorial.checks.waivers import ActiveWaiver
 from digest.editorial.models import Issue
 from digest.errors import BadInput, NotAllowed
-from digest.render.compile import CompiledIssue
+from digest.render.compiled_issue import CompiledIssue
 
 
 @dataclass(frozen=True)

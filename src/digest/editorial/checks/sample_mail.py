@@ -1,6 +1,6 @@
 """A compiled issue as a complete mail to a made-up reader, for checks that read the mail itself."""
 
-from digest.render.compile import CompiledIssue
+from digest.render.compiled_issue import CompiledIssue
 from digest.render.message_template import MergeFields, encode_masked_address
 from digest.render.slots import TYPICAL_TOKEN_CHARS
 
@@ -14,4 +14,4 @@ def render_sample_mail(compiled: CompiledIssue, domain: str = "example.org") -> 
     token = b"x" * TYPICAL_TOKEN_CHARS
     message_id = token + b"@" + domain.encode()
     fields = MergeFields(_ADDRESS, message_id, token, token, masked_text, masked_html, token)
-    return compiled.message_template().fill(fields)
+    return compiled.message_template(compiled.largest).fill(fields)

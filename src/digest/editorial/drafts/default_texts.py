@@ -1,44 +1,13 @@
 """The subject and preheader of a draft until an editor writes better ones."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
-from digest.catalog.comparison import comparison_title
 from digest.catalog.models import ComparisonVersion, Review, Tool
 from digest.editorial.models import Issue, Pick
-
-MAX_SUBJECT_CHARS = 60  # what an inbox on a desktop shows; a phone shows less
-MAX_PREHEADER_CHARS = 110
-
-ToolPairs = Sequence[tuple[str, str]]  # the two tools of each pick, in order
-
-
-def default_subject(pairs: ToolPairs) -> str:
-    """Return a subject of at most 60 characters: a question about the lead, and how many more verdicts there are."""
-    if not pairs:
-        return ""
-    (left, right), others = pairs[0], len(pairs) - 1
-    suffix = f" and {others} more verdict{'s' if others > 1 else ''}" if others else ""
-    for question in (f"{left} or {right}?", f"Ship {left}?", f"Ship {right}?"):
-        if len(question + suffix) <= MAX_SUBJECT_CHARS:
-            return question + suffix
-    return _shorten(f"{left} or {right}?", MAX_SUBJECT_CHARS - len(suffix)) + suffix
-
-
-def default_preheader(pairs: ToolPairs) -> str:
-    """Return a preheader that names the other comparisons, as many as fit."""
-    titles = [comparison_title(left, right) for left, right in (pairs[1:] or pairs)]
-    if not titles:
-        return ""
-    prefix = "Also: " if len(pairs) > 1 else "The panel's verdict: "
-    fitting = len(titles)
-    while fitting and len(prefix + ", ".join(titles[:fitting])) > MAX_PREHEADER_CHARS:
-        fitting -= 1
-    if not fitting:
-        return _shorten(prefix + titles[0], MAX_PREHEADER_CHARS)
-    return prefix + ", ".join(titles[:fitting])
+from digest.render.inbox_lines import default_preheader, default_subject
 
 
 def change_picks(session: Session, issue: Issue, change: Callable[[], None]) -> None:
@@ -71,7 +40,3 @@ def _load_tool_pairs(session: Session, issue: Issue) -> list[tuple[str, str]]:
         .order_by(Pick.position)
     )
     return [(left_name, right_name) for left_name, right_name in rows]
-
-
-def _shorten(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: max(limit - 1, 0)].rstrip() + "…"

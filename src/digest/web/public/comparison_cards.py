@@ -61,6 +61,7 @@ class Teaser:
     text: str
     tool: str
     slug: str
+    is_dissent: bool
 
 
 def find_teaser(cards: Sequence[ComparisonCard]) -> Teaser | None:
@@ -69,7 +70,7 @@ def find_teaser(cards: Sequence[ComparisonCard]) -> Teaser | None:
     for card in cards:
         if best and best[0] in card.excerpts:
             side = card.left if best[0].side == "left" else card.right
-            return Teaser(best[0].text, side.tool, card.slug)
+            return Teaser(best[0].text, side.tool, card.slug, best[0].is_dissent)
     return None
 
 
@@ -93,7 +94,9 @@ def _card(
         right=_column(right),
         verdict=figures.verdict_sentence(left, right),
         reviewers=_reviewers(all_quotes),
-        excerpts=quotes.select_excerpts(all_quotes),
+        excerpts=quotes.select_excerpts(
+            all_quotes, panel={"left": left.panel_ship, "right": right.panel_ship}
+        ),
         note=note,
     )
 

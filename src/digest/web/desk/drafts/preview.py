@@ -18,7 +18,7 @@ from digest.editorial.drafts.review_markers import ReviewStatus
 from digest.editorial.models import Issue
 from digest.errors import BadInput, NotFound
 from digest.render import parsed_mail as opening
-from digest.render.compile import CompiledIssue
+from digest.render.compiled_issue import CompiledIssue
 from digest.render.content import Edition
 from digest.web.desk import current_publication
 from digest.web.desk.drafts import blueprint, email_source, sample_email, test_sends

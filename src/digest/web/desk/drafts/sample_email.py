@@ -8,7 +8,7 @@ from dataclasses import replace
 from html import escape
 
 from digest.render import quoted_printable
-from digest.render.compile import CompiledIssue
+from digest.render.compiled_issue import CompiledIssue
 from digest.render.message_template import MergeFields, encode_masked_address
 
 ADDRESS = "reader@example.org"
@@ -45,8 +45,9 @@ def render_sample(
 def mark_changes(made: CompiledIssue, picks: frozenset[int]) -> CompiledIssue:
     """The same issue with a marker above each of these picks. For previews only."""
     mark = quoted_printable.end_line(quoted_printable.encode([_CHANGE_MARKER]))
-    blocks = {pick: ((*mark, *piece) if pick in picks else piece) for pick, piece in made.html.blocks.items()}
-    return replace(made, html=replace(made.html, blocks=blocks))
+    changed = {f"{form}-{pick}" for pick in picks for form in ("lead", "pick")}
+    html = {name: ((*mark, *piece) if name in changed else piece) for name, piece in made.html.items()}
+    return replace(made, html=html)
 
 
 def prepare_for_iframe(html: str, made: CompiledIssue, *, unsubscribe: str, preferences: str) -> str:

@@ -9,7 +9,7 @@ from digest.audience import topics
 from digest.delivery.ledger.models import FrozenIssue
 from digest.editorial import editions
 from digest.editorial.models import Issue
-from digest.render.compile import CompiledIssue
+from digest.render.compiled_issue import CompiledIssue
 from digest.render.content import Edition, from_json
 from digest.web.desk.drafts.sample_email import render_sample
 
@@ -57,4 +57,9 @@ def find_variants(edition: Edition, made: CompiledIssue, wanted: Collection[str]
     # The smallest variant is always one with a single topic.
     smallest = min([every, *(variant([topic]) for topic in offered)], key=lambda candidate: candidate.bytes)
     # Topics that the issue does not offer are ignored, so a preview with none of its topics shows everything.
-    return Variants(tuple(offered), tuple(mine), variant(mine), every, smallest)
+    return Variants(tuple(offered), tuple(mine), variant(mine), _largest(made), smallest)
+
+
+def _largest(made: CompiledIssue) -> Variant:
+    size = len(render_sample(made, made.largest)) if made.picks else 0
+    return Variant(made.largest, len(made.picks), size)

@@ -1,0 +1,89 @@
+"""The subject and the preheader: what an inbox shows of an issue, for all of it and for each variant by topics."""
+
+from collections.abc import Sequence
+
+from digest.catalog.comparison import comparison_title
+from digest.render import figures
+from digest.render.bidi import isolate_names
+from digest.render.clean import single_line
+from digest.render.content import Block, Edition
+
+MAX_SUBJECT_CHARS = 60  # what an inbox on a desktop shows; a phone shows less
+MAX_PREHEADER_CHARS = 110
+
+ToolPair = tuple[str, str]
+
+
+def default_subject(pairs: Sequence[ToolPair]) -> str:
+    """A subject of at most 60 characters: a question about the lead, and how many more verdicts there are."""
+    return make_subject(pairs[0], len(pairs) - 1) if pairs else ""
+
+
+def make_subject(lead: ToolPair, others: int) -> str:
+    """The generated subject of an issue that begins with `lead` and holds `others` besides."""
+    left, right = lead
+    suffix = f" and {others} more verdict{'s' if others > 1 else ''}" if others else ""
+    for question in (f"{left} or {right}?", f"Ship {left}?", f"Ship {right}?"):
+        if len(question + suffix) <= MAX_SUBJECT_CHARS:
+            return question + suffix
+    return _shorten(f"{left} or {right}?", MAX_SUBJECT_CHARS - len(suffix)) + suffix
+
+
+def default_preheader(pairs: Sequence[ToolPair]) -> str:
+    """A preheader that names the other comparisons, as many as fit."""
+    titles = [comparison_title(left, right) for left, right in (pairs[1:] or pairs)]
+    if not titles:
+        return ""
+    prefix = "Also: " if len(pairs) > 1 else "The panel's verdict: "
+    fitting = len(titles)
+    while fitting and len(prefix + ", ".join(titles[:fitting])) > MAX_PREHEADER_CHARS:
+        fitting -= 1
+    if not fitting:
+        return _shorten(prefix + titles[0], MAX_PREHEADER_CHARS)
+    return prefix + ", ".join(titles[:fitting])
+
+
+def issue_subject(edition: Edition) -> str:
+    """The subject of the whole issue, as the editor left it."""
+    return isolate_names(single_line(edition.subject), _names(edition))
+
+
+def issue_preheader(edition: Edition) -> str:
+    """The preheader of the whole issue, as the editor left it."""
+    return isolate_names(single_line(edition.preheader), _names(edition))
+
+
+def variant_subject(edition: Edition, lead: Block, picks: int) -> str:
+    """The subject of a variant that begins with `lead` and has some of the picks.
+
+    An editor's own subject stays where the issue's lead does. A generated one would count verdicts that this reader
+    does not get, so it is generated again.
+    """
+    is_own = single_line(edition.subject) != single_line(
+        default_subject([_pair(block) for block in edition.blocks])
+    )
+    if is_own and lead == edition.blocks[0]:
+        return issue_subject(edition)
+    return isolate_names(single_line(make_subject(_pair(lead), picks - 1)), _names(edition))
+
+
+def variant_preheader(lead: Block) -> str:
+    """How the preheader of a variant begins: the editor's may name picks that this reader does not get."""
+    return figures.verdict_sentence(lead.left, lead.right)
+
+
+def topics_sentence(picks: int, total: int) -> str:
+    """How many of an issue's verdicts a variant has, and why."""
+    return f"{picks} of {total} verdicts, by your topics."
+
+
+def _pair(block: Block) -> ToolPair:
+    return block.left.tool, block.right.tool
+
+
+def _names(edition: Edition) -> list[str]:
+    return [single_line(name) for block in edition.blocks for name in _pair(block)]
+
+
+def _shorten(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: max(limit - 1, 0)].rstrip() + "…"
