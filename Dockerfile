@@ -15,7 +15,7 @@ RUN uv build --wheel --out-dir /wheels \
 
 FROM python:3.13-slim
 RUN useradd --system --uid 10001 --home-dir /srv --shell /usr/sbin/nologin digest \
- && mkdir -p /srv/var && chown digest /srv/var
+ && mkdir -m 700 /srv/var && chown digest /srv/var
 COPY --from=build /srv/venv /srv/venv
 COPY web.py worker.py /srv/
 ENV PATH=/srv/venv/bin:$PATH PYTHONUNBUFFERED=1 DIGEST_HOME=/srv/var

@@ -1,6 +1,7 @@
 """The composition root: turns settings into services, the Flask app, the Celery app and the command line."""
 
 import logging
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from digest.services import RateLimiter, Services
 
 LOG = logging.getLogger(__name__)
+PRIVATE_UMASK = 0o077  # databases, mail and keys are read by their owner alone
 ENQUEUE_TIMEOUT_SECONDS = 1.5  # a request waits no longer for the broker
 QUIET_SECONDS = 10.0  # without enqueueing after a failure; the schedule finds the rows meanwhile
 
@@ -27,6 +29,7 @@ def main() -> None:
     """The `digest` command."""
     from digest.cli import main as command
 
+    os.umask(PRIVATE_UMASK)
     command(obj=create_context())
 
 
@@ -146,6 +149,7 @@ def _load_settings(overrides: dict[str, Any]) -> "Settings":
 
 def _settings_or_exit() -> "Settings":
     """The settings, or one line and exit code 2, as servers started by other programs do not use the command line."""
+    os.umask(PRIVATE_UMASK)
     try:
         return _load_settings({})
     except DigestError as error:

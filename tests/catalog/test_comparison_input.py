@@ -1,6 +1,7 @@
 """The JSON form is strict, says where it is wrong, and its schema is the one in the repository."""
 
 import json
+import tracemalloc
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
@@ -120,3 +121,28 @@ def test_quote_order_date_and_source_do_not_make_a_new_version() -> None:
 
 def test_a_name_holds_no_line_break() -> None:
     assert from_json(changed("left.tool", " Lark\r\nspur\x07 "), "a.json")[0].left.tool == "Lark spur"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"[{','.join(['{}'] * 333_000)}]",
+        f"[{','.join(['[]'] * 333_000)}]",
+        f"{{{','.join(f'{chr(34)}k{n}{chr(34)}:0' for n in range(60_000))}}}",
+        f'{{"quotes":[{",".join(["{}"] * 300_000)}]}}',
+    ],
+    ids=["objects", "lists", "fields", "quotes"],
+)
+def test_json_of_many_values_is_refused_before_it_costs_memory(text: str) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadInput, match="more than 50,000 values"):
+            from_json(text, "page.json")
+        assert tracemalloc.get_traced_memory()[1] < 60_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_list_of_bad_comparisons_names_the_first() -> None:
+    with pytest.raises(BadInput, match=r"page.json: \$\[0\].left: Field required"):
+        from_json(f"[{','.join(['{}'] * 40_000)}]", "page.json")

@@ -5,6 +5,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -105,7 +106,7 @@ def site(sqlite: Database, tmp_path: Path) -> Site:
     """The complete app, with the mailbox and an identity provider."""
     made = make_desk(sqlite, tmp_path)
     known = Provider("http://127.0.0.1:9", CLIENT, SECRET)
-    services = made.app.extensions["digest"]
+    services = replace(made.app.extensions["digest"], base_url="http://127.0.0.1:8000")
     made.app = make_app(services, secret_keys=KEYS, mailbox=True, provider=known)
     return made
 

@@ -10,9 +10,12 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_wtf.csrf import CSRFProtect
+from tests.web.factories import KEYS, create_publication, make_site
 
+from digest.db import Database
 from digest.embedded.mailbox import Maildir, start_server
 from digest.web import mailbox as pages
+from digest.web import make_app
 
 HTML = "<html><head><title>x</title></head><body><script>alert(1)</script><p>Zoë ships</p></body></html>"
 
@@ -143,12 +146,35 @@ def test_a_garbled_mail_is_shown_all_the_same(maildir: Maildir, client: FlaskCli
         {"environ_base": {"REMOTE_ADDR": "192.0.2.7"}},
         {"headers": {"X-Forwarded-For": "127.0.0.1"}},
         {"headers": {"Host": "evil.example.org"}},
+        {"headers": {"Forwarded": "for=192.0.2.7"}},
+        {
+            "environ_overrides": {"SERVER_PROTOCOL": "HTTP/1.0"}
+        },  # nginx as it is installed: it says nothing of itself
     ],
 )
 def test_only_people_at_this_machine_see_it(
     client: FlaskClient, request_like: dict[str, dict[str, str]]
 ) -> None:
     assert client.get("/mailbox", **request_like).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("base_url", "status"),
+    [
+        ("http://127.0.0.1:8000", 200),
+        ("http://localhost:8000", 200),
+        ("https://news.example.org", 404),
+        ("http://192.168.1.2:8000", 404),
+    ],
+)
+def test_a_public_site_has_no_mailbox_pages(
+    sqlite: Database, tmp_path: Path, base_url: str, status: int
+) -> None:
+    services = make_site(sqlite, tmp_path, base_url).app.extensions["digest"]
+    with sqlite.begin() as session:
+        create_publication(session)
+    app = make_app(services, secret_keys=KEYS, mailbox=True)
+    assert app.test_client().get("/mailbox").status_code == status
 
 
 def test_emptying_needs_our_own_form(maildir: Maildir, client: FlaskClient) -> None:

@@ -111,6 +111,9 @@ def test_up_starts_everything_and_ends_without_a_trace(start: Callable[[], Up]) 
     elsewhere = digest(up.home.parent / "other", "up", f"--port={up.port}")
     assert elsewhere.returncode == 1
     assert f"port {up.port} on 127.0.0.1 is in use" in elsewhere.stderr
+    assert "/desk/enter/" not in up.log  # a log is kept and read by others; at a terminal the link is shown
+    shared = [path for path in up.home.rglob("*") if path.name != "up.log" and path.stat().st_mode & 0o077]
+    assert shared == []
     began = time.monotonic()
     up.process.send_signal(signal.SIGINT)
     assert up.process.wait(timeout=30) == 0, up.log
@@ -213,12 +216,22 @@ def test_a_database_without_tables_is_one_line_and_not_a_traceback(tmp_path: Pat
 def test_the_doctor_names_what_is_wrong_and_how_to_mend_it(tmp_path: Path) -> None:
     import json
 
+    tmp_path.chmod(0o755)
     done = digest(tmp_path, "doctor", "--json")
     assert done.returncode == 1
     found = {finding["check"]: finding for finding in json.loads(done.stdout)}
-    assert {"settings", "database", "migrations", "broker", "relay", "sender", "disk", "clock"} == set(found)
+    assert found["home"] == {
+        "check": "home",
+        "status": "warn",
+        "summary": f"other users of this machine can read {tmp_path}",
+        "fix": f"run `chmod -R go= {tmp_path}`",
+    }
+    assert {"settings", "database", "migrations", "broker", "relay", "sender", "disk", "clock"} <= set(found)
     assert found["migrations"]["status"] == "bad"
     assert "digest init" in found["migrations"]["fix"]
     assert found["database"]["status"] == "ok"
-    digest(tmp_path, "init")
-    assert digest(tmp_path, "doctor").returncode == 0
+    tmp_path.chmod(0o700)
+    assert "/desk/enter/" not in digest(tmp_path, "init", "--no-link").stdout
+    done = digest(tmp_path, "doctor", "--json")
+    assert done.returncode == 0
+    assert {finding["check"]: finding["status"] for finding in json.loads(done.stdout)}["home"] == "ok"

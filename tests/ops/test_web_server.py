@@ -1,10 +1,15 @@
 """The web server that `digest up` starts, as a proxy before it finds it."""
 
+import socket
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import pytest
 import waitress
 from tests.web.factories import create_publication, make_site
 
@@ -12,24 +17,50 @@ from digest.cli.processes import WAITRESS_OPTIONS
 from digest.db import Database
 
 
-def test_the_word_of_a_proxy_reaches_the_pages_that_are_for_this_machine_alone(
-    sqlite: Database, tmp_path: Path
-) -> None:
+@pytest.fixture
+def served(sqlite: Database, tmp_path: Path) -> Iterator[str]:
+    """The site on the server of `digest up`; yields its address."""
     app = make_site(sqlite, tmp_path).app
     with sqlite.begin() as session:
         create_publication(session)
     server = waitress.create_server(app, listen="127.0.0.1:0", **WAITRESS_OPTIONS)
     thread = threading.Thread(target=server.run)
     thread.start()
-    try:
-        metrics = f"http://127.0.0.1:{server.effective_port}/metrics"
-        assert _status(metrics) == 200
-        assert _status(metrics, {"X-Forwarded-For": "9.9.9.9"}) == 404
-    finally:
-        server.trigger.pull_trigger(server.close)  # closed by its own thread, or it selects on what is gone
-        thread.join(10)
-        server.task_dispatcher.shutdown()
+    yield f"http://127.0.0.1:{server.effective_port}"
+    server.trigger.pull_trigger(server.close)  # closed by its own thread, or it selects on what is gone
+    thread.join(10)
+    server.task_dispatcher.shutdown()
     assert not thread.is_alive()
+
+
+def test_the_word_of_a_proxy_reaches_the_pages_that_are_for_this_machine_alone(served: str) -> None:
+    assert _status(f"{served}/metrics") == 200
+    assert _status(f"{served}/metrics", {"X-Forwarded-For": "9.9.9.9"}) == 404
+
+
+def test_connections_that_never_finish_a_request_keep_nobody_out(served: str) -> None:
+    host, port = urlsplit(served).hostname, urlsplit(served).port
+    with ExitStack() as opened:
+        for number in range(150):
+            line = opened.enter_context(socket.create_connection((host, port), timeout=5))
+            line.sendall(b"POST /subscribe HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n"[: number % 70])
+        assert _status(f"{served}/healthz") == 200
+
+
+def test_connections_that_say_nothing_are_closed_within_half_a_minute() -> None:
+    waits = (WAITRESS_OPTIONS["channel_timeout"], WAITRESS_OPTIONS["cleanup_interval"])
+    assert sum(map(int, waits)) <= 30
+
+
+def test_a_body_or_a_header_without_bounds_is_refused_before_it_is_read(served: str) -> None:
+    host, port = urlsplit(served).hostname, urlsplit(served).port
+    for request in (
+        b"POST /subscribe HTTP/1.1\r\nHost: x\r\nContent-Length: 1073741824\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000,
+    ):
+        with socket.create_connection((host, port), timeout=5) as line, suppress(ConnectionError):
+            line.sendall(request)
+            assert line.recv(100).split()[1] in {b"413", b"431"}
 
 
 def _status(url: str, headers: dict[str, str] | None = None) -> int:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import insert
 from tests.web.factories import Site
 from tests.web.subscribers import create_subscriber
@@ -62,3 +63,20 @@ def test_the_metrics_are_not_public(shop: Site) -> None:
     assert client.get("/metrics", environ_base=near, headers=claim).status_code == 404
     assert client.get("/metrics", headers={"X-Forwarded-For": "9.9.9.9, 10.0.0.7"}).status_code == 404
     assert client.get("/metrics", headers={"X-Forwarded-For": "10.0.0.8, 10.0.0.7"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8000", 200),
+        ("10.1.2.3", 200),
+        ("[::1]:8000", 200),
+        ("web:8000", 200),  # a container's name
+        ("digest.internal", 200),
+        ("news.example.org", 200),  # the site's own
+        ("evil.example.org", 404),  # a page whose name now leads to us (DNS rebinding)
+        ("127.0.0.1.evil.example", 404),
+    ],
+)
+def test_metrics_answer_to_private_names_only(shop: Site, host: str, status: int) -> None:
+    assert shop.app.test_client().get("/metrics", headers={"Host": host}).status_code == status

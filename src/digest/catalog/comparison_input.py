@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Any, Final, Self
 
+import pydantic_core
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    FailFast,
     Field,
     StringConstraints,
     TypeAdapter,
@@ -25,6 +27,7 @@ from digest.catalog.slug import comparison_slug
 from digest.errors import BadInput
 
 MAX_SOURCE_CHARS: Final = 1000
+MAX_VALUES: Final = 50_000  # in one file; a megabyte of real comparisons has fewer
 MAX_VALUE_CHARS: Final = 60  # of a wrong value in an error
 ISO_DATE_CHARS: Final = len("2026-12-01")
 
@@ -80,7 +83,7 @@ class ComparisonInput(BaseModel):
     )
     left: Annotated[ToolReview, Checked()]
     right: Annotated[ToolReview, Checked()]
-    quotes: tuple[Annotated[ReviewerQuote, Checked()], ...] = Field(
+    quotes: Annotated[tuple[Annotated[ReviewerQuote, Checked()], ...], FailFast()] = Field(
         min_length=2, max_length=2 * MAX_REVIEWERS, description="One per reviewer and side, in any order."
     )
 
@@ -131,13 +134,16 @@ def _hash(content: Any) -> str:
 
 
 _ONE = TypeAdapter(ComparisonInput)
-_MANY = TypeAdapter(list[ComparisonInput])
+# A list is checked up to its first bad comparison: an error for each of many costs a thousand times their bytes.
+_MANY = TypeAdapter(Annotated[list[ComparisonInput], FailFast()])
 
 
 def from_json(data: str, name: str) -> list[ComparisonInput]:
     """The comparisons in the JSON text `data`: one or a list. Raises BadInput naming the file and the JSON path."""
     text = data.lstrip("\ufeff")
     try:
+        if _has_more_values(text, MAX_VALUES):
+            raise BadInput(f"{name}: more than {MAX_VALUES:,} values; split it into several files")
         return (
             _MANY.validate_json(text)
             if text.lstrip(" \t\r\n\ufeff").startswith("[")
@@ -145,6 +151,21 @@ def from_json(data: str, name: str) -> list[ComparisonInput]:
         )
     except Invalid as error:
         raise BadInput(f"{name}: {describe_error(error)}") from None
+
+
+def _has_more_values(text: str, limit: int) -> bool:
+    """Whether the JSON has more than `limit` objects, lists, texts and numbers. False for what is not JSON at all."""
+    try:
+        waiting = [pydantic_core.from_json(text)]
+    except ValueError:
+        return False
+    count = 0
+    while waiting and count <= limit:
+        value = waiting.pop()
+        count += 1
+        if isinstance(value, (dict, list)):
+            waiting.extend(value.values() if isinstance(value, dict) else value)
+    return count > limit
 
 
 def describe_error(error: Invalid) -> str:

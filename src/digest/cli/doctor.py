@@ -67,6 +67,7 @@ def _run_checks(context: AppContext) -> Iterator[Finding]:
     settings = context.settings()
     checks: list[tuple[str, Callable[[], Finding]]] = [
         ("settings", lambda: _check_settings(settings)),
+        ("home", lambda: _check_home(settings)),
         ("database", lambda: _check_database(context)),
         ("migrations", lambda: _check_migrations(context)),
         ("broker", lambda: _check_broker(context, settings)),
@@ -119,6 +120,15 @@ def _check_settings(settings: SettingsView) -> Finding:
             "set the same DIGEST_SECRET_KEYS on every machine",
         )
     return Finding("settings", "ok", f"home {settings.home}, site {settings.base_url}")
+
+
+def _check_home(settings: SettingsView) -> Finding:
+    from digest.cli.home_permissions import find_exposed
+
+    if exposed := find_exposed(settings.home, settings.database_url):
+        summary = f"other users of this machine can read {exposed}"
+        return Finding("home", "warn", summary, f"run `chmod -R go= {exposed}`")
+    return Finding("home", "ok", f"only you can read {settings.home}")
 
 
 def _check_database(context: AppContext) -> Finding:

@@ -20,13 +20,25 @@ from digest.cli import AppContext, SettingsView
 from digest.embedded import valkey
 from digest.embedded.supervise import ProcessSpec, Supervisor
 from digest.errors import DigestError, Unavailable
+from digest.loopback import is_loopback_url
 
 HOST = "127.0.0.1"
 WORKER_THREADS = (
     6  # one sends issues over all of the relay's connections; letters and scheduled tasks never wait for it
 )
-# If these were cleared, every visitor behind a proxy would be 127.0.0.1: one shared limit, and open loopback pages.
-WAITRESS_OPTIONS = {"threads": 8, "ident": None, "clear_untrusted_proxy_headers": False}
+WAITRESS_OPTIONS = {
+    "threads": 8,
+    "ident": None,
+    # If these were cleared, every visitor behind a proxy would be 127.0.0.1: one shared limit, and open loopback pages.
+    "clear_untrusted_proxy_headers": False,
+    # Connections that send nothing, or half a request, cost a descriptor until they are closed.
+    "asyncore_use_poll": True,
+    "connection_limit": 500,
+    "channel_timeout": 20,
+    "cleanup_interval": 5,
+    "max_request_header_size": 32 * 1024,
+    "max_request_body_size": 9 * 1024 * 1024,  # a little more than the app accepts, so that it can say why
+}
 PORT = click.IntRange(1, 65535)
 
 
@@ -215,11 +227,18 @@ def _print_line(name: str, line: str) -> None:
 
 
 def _print_welcome(settings: SettingsView, link: str | None, not_ready: list[str]) -> None:
+    """Print the addresses. A sign-in link is for a person at a terminal: output may be kept in a log."""
     missing = f", but {' and '.join(not_ready)} did not start (see above)" if not_ready else ""
     click.echo(f"digest is running{missing}. Press Ctrl-C to stop.")
     click.echo(f"  site     {settings.base_url}/")
-    click.echo(f"  desk     {link or settings.base_url + '/desk/'}")
-    if settings.is_embedded_mailbox:
+    if link and sys.stdout.isatty():
+        click.echo(f"  desk     {link}")
+    else:
+        hint = "  (`digest init` prints a sign-in link)" if link else ""
+        click.echo(f"  desk     {settings.base_url}/desk/{hint}")
+    if settings.is_embedded_mailbox and is_loopback_url(settings.base_url):
         click.echo(
             f"  mailbox  {settings.base_url}/mailbox  (no email leaves this machine: open sent emails here)"
         )
+    elif settings.is_embedded_mailbox:
+        click.echo(f"  mailbox  {settings.home / 'mailbox' / 'new'}  (no email leaves this machine)")

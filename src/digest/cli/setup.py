@@ -30,8 +30,11 @@ NAME, SENDER, OWNER = "Ship or Skip", "digest@localhost.localdomain", "owner@loc
 @click.option("--tz", "zone", help="Time zone of its schedule, such as Europe/Berlin. [default: UTC]")
 @click.option("--owner", help=f"Email address of the desk's owner. [default: {OWNER}]")
 @click.option("--port", type=PORT, help="Web port of `digest up`, for the link. [default: as last time]")
+@click.option("--no-link", is_flag=True, help="Print no sign-in link: for scripts whose output is logged.")
 @click.pass_obj
-def init(context: AppContext, /, owner: str | None, port: int | None, **fields: str | None) -> None:
+def init(
+    context: AppContext, /, owner: str | None, port: int | None, no_link: bool, **fields: str | None
+) -> None:
     """Create or upgrade the database, the first publication and its owner; print a sign-in link.
 
     Safe to run again: only the options you give are changed.
@@ -50,6 +53,8 @@ def init(context: AppContext, /, owner: str | None, port: int | None, **fields: 
         name, address = publication.name, user.address
     click.echo(f"publication\n  {name} ({'created' if created else 'exists'})")
     click.echo(f"owner\n  {address}")
+    if no_link:
+        return
     click.echo(f"one-time sign-in link, valid for 24 hours (start `digest up` first)\n  {link}")
 
 

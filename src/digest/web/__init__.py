@@ -8,7 +8,15 @@ from jinja2 import StrictUndefined
 
 from digest import loopback
 from digest.services import Services
-from digest.web import desk, error_pages, guards, health, publication_context, request_limits
+from digest.web import (
+    desk,
+    error_pages,
+    guards,
+    health,
+    input_characters,
+    publication_context,
+    request_limits,
+)
 from digest.web.desk.access import oidc
 from digest.web.desk.access.oidc import Provider
 from digest.web.public import archive, feed, front_page, reader, tracked_links
@@ -23,7 +31,9 @@ def make_app(
     proxies: Sequence[loopback.Network] = loopback.NETWORKS,
     ready: Mapping[str, Callable[[], object]] | None = None,
 ) -> Flask:
-    """The WSGI app. `secret_keys` sign the desk's cookies, newest first; `mailbox` adds the embedded mailbox's pages.
+    """The WSGI app. `secret_keys` sign the desk's cookies, newest first.
+
+    `mailbox` adds the embedded mailbox's pages, which show sign-in links: only if the site is for this machine alone.
 
     `provider` is the team's OpenID provider, if any; `proxies` are the networks whose `X-Forwarded-For` is trusted.
 
@@ -39,6 +49,7 @@ def make_app(
     app.url_map.strict_slashes = app.url_map.merge_slashes = False
     request_limits.trust_proxies(app, proxies)
     guards.register(app, secure=services.base_url.startswith("https://"))
+    input_characters.register(app)
     guards.register_static_versions(app)
     error_pages.register(app)
     publication_context.register_publication_urls(app)
@@ -46,7 +57,7 @@ def make_app(
         app.register_blueprint(area.blueprint)
     if provider is not None:
         oidc.register(app, provider)
-    if mailbox:
+    if mailbox and loopback.is_loopback_url(services.base_url):
         from digest.web import mailbox as mailbox_pages
 
         app.register_blueprint(mailbox_pages.blueprint)

@@ -4,6 +4,7 @@ from http import HTTPStatus
 from typing import Final
 
 from flask import Flask, Response, jsonify, make_response, render_template, request
+from flask.globals import request_ctx
 from sqlalchemy.exc import DataError, OperationalError
 from werkzeug.exceptions import HTTPException
 
@@ -54,6 +55,8 @@ def error_response(status: int, message: str) -> Response:
     message = as_sentence(message)
     if wants_json():
         response = jsonify(status="error", error=message)
+    elif request_ctx.url_adapter is None:  # the Host is malformed, so a page cannot link to anything
+        response = Response(f"{message}\n", mimetype="text/plain")
     else:
         response = make_response(render_template("error.html", title=title_of(status), message=message))
     response.status_code = status

@@ -17,7 +17,7 @@ from digest.delivery.ledger.models import Batch, FrozenIssue, Letter, Outcome
 from digest.editorial.models import Issue, State
 from digest.publications.models import Publication
 from digest.schema import is_outdated
-from digest.web import request_limits
+from digest.web import host_names, request_limits
 from digest.web.publication_context import services
 
 LOG = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def readyz() -> tuple[Response, int]:
 @blueprint.get("/metrics")
 def metrics() -> Response:
     """Metrics for Prometheus, on private networks only: the number of readers is not public."""
-    if not request_limits.is_private_client():
+    if not (request_limits.is_private_client() and host_names.is_private_host(services().base_url)):
         abort(404)
     with services().db.read() as session:
         return Response(render_metrics(session, utcnow()), content_type=CONTENT_TYPE_LATEST)

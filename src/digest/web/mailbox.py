@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from digest.embedded.mailbox import Maildir
 from digest.loopback import is_loopback
+from digest.web import host_names
 from digest.web.guards import content_security_policy
 
 PAGE_SIZE = 50
@@ -41,10 +42,13 @@ class MailSummary:
 
 @blueprint.before_request
 def _require_loopback() -> None:
-    """Answer loopback only, not through a proxy, and not under another host name (DNS rebinding)."""
-    host = request.host.rsplit(":", 1)[0]
-    is_local = is_loopback(request.remote_addr or "") and is_loopback(host)
-    if not is_local or any(name in request.headers for name in PROXY_HEADERS):
+    """Answer loopback only, not through a proxy, and not under another host name (DNS rebinding).
+
+    A proxy that says nothing of itself can only be told by its HTTP/1.0, which nginx speaks and no browser does.
+    """
+    is_local = is_loopback(request.remote_addr or "") and host_names.is_loopback_host()
+    has_proxy = any(name in request.headers for name in PROXY_HEADERS)
+    if not is_local or has_proxy or request.environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
         abort(HTTPStatus.NOT_FOUND)
 
 

@@ -12,7 +12,13 @@ from werkzeug.wrappers import Response as AnyResponse
 from digest.access.sessions import CurrentSession
 from digest.editorial.models import Role
 from digest.web.desk import session_cookie
-from digest.web.desk.view_helpers import SCRIPT_POLICY, CurrentUser, flash_problem, is_htmx_request
+from digest.web.desk.view_helpers import (
+    SCRIPT_POLICY,
+    CurrentUser,
+    flash_problem,
+    is_htmx_request,
+    split_header_url,
+)
 from digest.web.guards import content_security_policy
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -99,7 +105,7 @@ def _adapt_for_htmx(response: Response) -> Response:
     An error is a whole page, so htmx does not swap it in; static/desk.js shows it.
     """
     target = response.headers.get("Location")
-    if target and urlsplit(target).path != urlsplit(request.headers.get("HX-Current-URL", "")).path:
+    if target and urlsplit(target).path != split_header_url("HX-Current-URL").path:
         response = Response(headers={"HX-Redirect": target, "Cache-Control": "no-store"})
     elif response.status_code >= HTTPStatus.BAD_REQUEST and "HX-Retarget" not in response.headers:
         response.headers["HX-Reswap"] = "none"

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 from flask import redirect, request
 from flask_wtf.csrf import CSRFError
@@ -12,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from digest.errors import DigestError, NotFound, Unavailable
 from digest.web.desk.auth import blueprint
-from digest.web.desk.view_helpers import flash_problem, render_page
+from digest.web.desk.view_helpers import flash_problem, render_page, split_header_url
 from digest.web.error_pages import as_sentence, title_of
 
 LOG = logging.getLogger(__name__)
@@ -67,7 +66,7 @@ def _submitted_texts() -> dict[str, str]:
 
 def _return_url() -> str:
     """The desk page that the form was on; never another site's."""
-    referrer = urlsplit(request.referrer or "")
+    referrer = split_header_url("Referer")
     if referrer.netloc == request.host and referrer.path.startswith("/desk"):
         return referrer.path + (f"?{referrer.query}" if referrer.query else "")
     is_issue_page = "/issues/" in request.path and request.path.count("/") == _ISSUE_PATH_SLASHES

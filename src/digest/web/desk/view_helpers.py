@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
 from flask import Response as Answer
@@ -30,6 +31,7 @@ __all__ = [
     "render_page",
     "respond_with_policy",
     "services",
+    "split_header_url",
 ]
 
 EN_DASH = Markup("&ndash;")
@@ -135,3 +137,11 @@ def format_clock(moment: datetime, zone: str = "UTC") -> Markup:
 def form_field(name: str) -> str:
     """A form field's text with normalized line ends; empty when it was not submitted."""
     return request.form.get(name, "").replace("\r\n", "\n").strip()
+
+
+def split_header_url(name: str) -> SplitResult:
+    """The URL in a request header, in parts; all of them are empty when it is missing or malformed."""
+    try:
+        return urlsplit(request.headers.get(name, ""))
+    except ValueError:
+        return urlsplit("")
