@@ -59,12 +59,13 @@ def create_services(settings: "Settings") -> "Services":
     from digest.rate_limit.shared import SharedRateLimiter
     from digest.services import Services
     from digest.signing import Signer
+    from digest.smtp.helo import helo_from_url
     from digest.smtp.url import relay_from_url
 
     return Services(
         db=connect(settings.database),
         signer=Signer(settings.keys()),
-        relay=relay_from_url(settings.smtp()),
+        relay=relay_from_url(settings.smtp(), helo=helo_from_url(settings.site())),
         limiter=_limiter(settings.broker),
         base_url=settings.site(),
         home=settings.home,

@@ -5,7 +5,7 @@ import ssl
 import subprocess
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from pathlib import Path
 
 import pytest
@@ -63,6 +63,16 @@ def test_an_issue_is_sent_over_tls_on_several_connections(
     assert (found.accepted, found.unknown) == (2500, 0)
     assert sorted(relay.recipients) == sorted(address(n) for n in range(1, 2501))
     assert relay.most_open == 3
+
+
+def test_an_issue_keeps_to_the_mails_that_a_connection_may_take(db: Database, tmp_path: Path) -> None:
+    number = frozen(db, readers=130)
+    with Relay() as relay:
+        relay.script.rcpt[address(7)].append("550 5.1.1 nobody")
+        found = until_done(db, tmp_path, relay.url + "?connections=2&mails=25", number)
+    assert (found.accepted, found.failed, found.unknown, found.remaining) == (129, 1, 0, 0)
+    assert len(set(relay.recipients)) == len(relay.recipients) == 129
+    assert max(Counter(mail.connection for mail in relay.mails).values()) == 25
 
 
 @pytest.mark.parametrize("pipelining", [True, False])

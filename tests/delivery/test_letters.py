@@ -33,11 +33,11 @@ def post(db: Database, kind: str = "confirm", reader: int = 1) -> int:
         return delivery.enqueue_letter(session, kind, now=utcnow(), publication_id=1, subscriber_id=reader)
 
 
-def send(db: Database, relay: Relay, *, later: timedelta = timedelta()) -> int:
+def send(db: Database, relay: Relay, *, later: timedelta = timedelta(), option: str = "") -> int:
     return delivery.send_due_letters(
         db,
         signer=Signer(KEYS),
-        relay=relay_from_url(relay.url),
+        relay=relay_from_url(relay.url + option),
         base_url=BASE,
         clock=lambda: utcnow() + later,
     )
@@ -153,6 +153,15 @@ def test_a_test_is_marked_and_goes_to_anybody(db: Database, tmp_path: Path) -> N
     assert "/go/" not in mail.get_body(("html",)).get_content()
     with db.read() as session:
         assert session.scalars(select(Issue.state)).one() == "scheduled"
+
+
+def test_letters_keep_to_the_mails_that_a_connection_may_take(sqlite: Database) -> None:
+    readers(sqlite)
+    letters = [post(sqlite, reader=reader) for reader in (1, 2, 3)]
+    with Relay() as relay:
+        assert send(sqlite, relay, option="?mails=2") == 3
+    assert [mail.connection for mail in relay.mails] == [1, 1, 2]
+    assert [of(sqlite, letter).outcome for letter in letters] == ["accepted"] * 3
 
 
 def test_a_letter_goes_to_exactly_one(sqlite: Database) -> None:

@@ -47,7 +47,7 @@ REPLACED = {
     "charge": "debit",
     "charge_all": "debit",
     "converse": "send_all_blocking",
-    "dotless": "no_dot_stuffing",
+    "dotless": "is_wire_ready",
     "go_on": "extend",
     "handing_over": "before_body",
     "hurried": "is_rate_complaint",

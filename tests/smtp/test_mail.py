@@ -4,6 +4,7 @@ import pytest
 from tests.relay import Relay, Script
 
 from digest.db import utcnow
+from digest.delivery.relays.replies import ReplyMeaning, classify_reply
 from digest.errors import BadSetting
 from digest.render.compose import compose
 from digest.smtp.connect import RelayRefused, connect
@@ -85,6 +86,50 @@ def test_a_bad_url_is_reported_in_one_line_that_names_the_setting(url: str) -> N
         relay_from_url(url)
     assert "\n" not in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+@pytest.mark.parametrize(
+    ("end", "fault"),
+    [
+        (b"\n.\n", "LF"),
+        (b"\n.\r\n", "LF"),
+        (b"\r\n.\n", "LF"),
+        (b"\r.\r", "CR"),
+        (b"\r.\r\n", "CR"),
+        (b"\r\n.\r", "CR"),
+        (b"\r\r\n.\r\n", "CR"),
+        (b"\n\r.\n\r", "LF"),
+        (b"\r\n\x00.\r\n\r", "CR"),
+    ],
+)
+def test_what_another_server_could_take_for_the_end_of_a_mail_is_not_sent(
+    *, pipelining: bool, end: bytes, fault: str
+) -> None:
+    smuggled = b"Subject: x\r\n\r\nhello" + end + b"MAIL FROM:<evil@example.org>\r\n"
+    with Relay(Script(pipelining=pipelining)) as relay:
+        notes = talk(relay, [mail(1), mail(2, data=smuggled), mail(3)])
+    assert relay.recipients == ["r1@example.org", "r3@example.org"]
+    [(stage, reply)] = [(stage, reply) for key, stage, reply in notes.said if key == 2]
+    assert fault in reply.text
+    verdict = classify_reply(stage, reply)
+    assert (verdict.meaning, verdict.bad_address) == (ReplyMeaning.FAILED, False)
+
+
+def test_a_text_without_a_last_line_end_is_not_sent() -> None:
+    with Relay() as relay:
+        notes = talk(relay, [mail(1, data=b"Subject: x\r\n\r\nhello")])
+    assert [reply.code for _, _, reply in notes.said] == [554]
+    assert relay.mails == []
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+def test_the_end_of_a_mail_inside_its_text_ends_nothing(*, pipelining: bool) -> None:
+    text = b"Subject: x\r\n\r\nhello\r\n.\r\nMAIL FROM:<evil@example.org>\r\n.\r\n"
+    with Relay(Script(pipelining=pipelining)) as relay:
+        talk(relay, [mail(1, data=text), mail(2)])
+    assert (relay.mails[0].recipient, relay.mails[0].data) == ("r1@example.org", text)
+    assert relay.recipients == ["r1@example.org", "r2@example.org"]
 
 
 @pytest.mark.parametrize("pipelining", [True, False])

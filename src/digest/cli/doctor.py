@@ -36,7 +36,7 @@ class Finding:
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.pass_obj
 def doctor(context: AppContext, as_json: bool) -> None:
-    """Check database, migrations, broker, mail server, sender domain, disk and clock. Exits with 1 if a check fails."""
+    """Check database, migrations, broker, mail server, our name, sender domain, disk and clock; exit 1 if one fails."""
     findings = list(_run_checks(context))
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
@@ -72,6 +72,7 @@ def _run_checks(context: AppContext) -> Iterator[Finding]:
         ("migrations", lambda: _check_migrations(context)),
         ("broker", lambda: _check_broker(context, settings)),
         ("relay", lambda: _check_relay(context, settings)),
+        ("helo", lambda: _check_helo(context.services().relay, settings)),
         ("sender", lambda: _check_sender(context, settings)),
         ("disk", lambda: _check_disk(settings)),
         ("clock", lambda: _check_clock(context)),
@@ -187,7 +188,7 @@ def _check_account(relay: "Relay", settings: SettingsView) -> Finding:
 
     server = f"{relay.name} {relay.host}:{relay.port}".strip()
     try:
-        connect(relay).close()
+        connect(relay).quit()
     except (DigestError, OSError) as error:
         if settings.is_embedded_mailbox:
             return Finding("relay", "warn", "the embedded mailbox is not running", "run `digest up`")
@@ -200,6 +201,28 @@ def _check_account(relay: "Relay", settings: SettingsView) -> Finding:
     note = " (the embedded mailbox: no email leaves this machine)" if settings.is_embedded_mailbox else ""
     login = f", signed in as {relay.user}" if relay.user else ""
     return Finding("relay", "ok", f"{server} answers ({relay.security}){login}{note}")
+
+
+def _check_helo(relay: "Relay", settings: SettingsView) -> Finding:
+    """The name by which we introduce ourselves to each account: many servers refuse one that DNS does not know."""
+    from digest.external_checks.helo_name import check_helo_name
+    from digest.smtp.connect import connect
+
+    if settings.is_embedded_mailbox:
+        return Finding("helo", "ok", "not checked: no email leaves this machine")
+    names: set[str] = set()
+    for account in relay.accounts:
+        if account.helo:
+            names.add(account.helo)
+            continue
+        connection = connect(account)
+        names.add(connection.helo)
+        connection.quit()
+    results = [check_helo_name(name) for name in sorted(names)]
+    failing = next((result for result in results if not result.is_good), None)
+    if failing is not None:
+        return Finding("helo", "warn", failing.summary, failing.fix)
+    return Finding("helo", "ok", "; ".join(result.summary for result in results))
 
 
 def _check_sender(context: AppContext, settings: SettingsView) -> Finding:

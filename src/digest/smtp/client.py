@@ -6,12 +6,15 @@ while a reply is unread, and a reply counts only where it can belong to its comm
 connection is closed, since every later reply would be taken for the next mail's.
 """
 
+import math
 import re
 import socket
+import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 
 from digest.smtp import event_loop
 from digest.smtp.envelope import EnvelopeReply, read_pipelined
+from digest.smtp.lines import find_line_fault, stuff_dots
 from digest.smtp.mail import ConnectionLost, DeliveryObserver, Mail, MessageCancelled
 from digest.smtp.replies import CLOSING, START_MAIL_INPUT, Reply, Stage
 from digest.smtp.reply_reader import (
@@ -38,8 +41,14 @@ class SmtpConnection:
         sock: socket.socket,
         features: Mapping[str, str],
         stopping: Callable[[], bool] = lambda: False,
+        *,
+        helo: str = "",
     ) -> None:
-        """`features` are what EHLO offered, in lower case; `stopping` tells whether this process was asked to stop."""
+        """`features` are what EHLO offered, in lower case; `stopping` tells whether this process was asked to stop.
+
+        `helo` is the name by which we introduced ourselves.
+        """
+        self.helo = helo
         self._stream = SocketStream(sock, stopping)
         self._replies = ReplyReader(self._stream)
         self._pipelining = "pipelining" in features
@@ -47,19 +56,27 @@ class SmtpConnection:
         self._utf8 = "smtputf8" in features
         self._checked_sender = b""  # validated already
         self._needs_reset = False  # RSET is due before the next MAIL
+        self.limit(mails=None, minutes=None)
 
-    def send_all_blocking(self, mails: Iterable[Mail | None], observer: DeliveryObserver) -> None:
+    def send_all_blocking(self, mails: Iterable[Mail | None], observer: DeliveryObserver) -> bool:
         """`send_all`, run to its end in this thread."""
-        event_loop.run(self.send_all(_each(mails), observer))
+        return event_loop.run(self.send_all(_each(mails), observer))
 
-    async def send_all(self, mails: AsyncIterable[Mail | None], observer: DeliveryObserver) -> None:
+    def limit(self, *, mails: int | None, minutes: float | None) -> None:
+        """Begin at most so many mails on this connection, and none after so many minutes from now."""
+        self._is_limited = mails is not None or minutes is not None
+        self._mails_left = math.inf if mails is None else mails
+        self._begin_until = math.inf if minutes is None else time.monotonic() + minutes * 60
+
+    async def send_all(self, mails: AsyncIterable[Mail | None], observer: DeliveryObserver) -> bool:
         """Send each of `mails`, in order. None among them means: finish what is in flight, more comes later.
 
+        False when the connection has reached its limit: every mail taken is finished, and `mails` may hold more.
         Raises ConnectionLost when the relay closed the connection or it broke.
         Whatever else `mails` or `observer` raises passes through; then, and after ConnectionLost, call `close`.
         """
         with self._stream.attached():
-            await self._send_all(mails, observer)
+            return await self._send_all(mails, observer)
 
     def quit(self) -> None:
         """Send QUIT without waiting for the reply, and close."""
@@ -69,29 +86,43 @@ class SmtpConnection:
         """Drop the connection, whatever its state."""
         self._stream.close()
 
-    async def _send_all(self, mails: AsyncIterable[Mail | None], observer: DeliveryObserver) -> None:
+    async def _send_all(self, mails: AsyncIterable[Mail | None], observer: DeliveryObserver) -> bool:
         ready: Mail | None = None  # the relay waits for this one's body
+        used_up = False
         async for mail in mails:
-            if mail is not None and (wrong := self._reject_unwritable(mail)):
-                observer.answered(mail, Stage.RCPT, wrong)
+            if mail is not None and (refusal := self._reject_unwritable(mail)):
+                observer.answered(mail, *refusal)
                 continue
             ready = await self._advance(ready, mail, observer)
+            if self._is_limited and mail is not None and (used_up := self._count_down()):
+                break
         if ready is not None:
             await self._advance(ready, None, observer)
+        return not used_up
 
-    def _reject_unwritable(self, mail: Mail) -> Reply | None:
+    def _count_down(self) -> bool:
+        """Count a mail that was begun; True when no other may be begun on this connection."""
+        self._mails_left -= 1
+        return self._mails_left <= 0 or time.monotonic() >= self._begin_until
+
+    def _reject_unwritable(self, mail: Mail) -> tuple[Stage, Reply] | None:
+        """Why a mail must not be written, as if the relay had refused it there. Raises ValueError for a bad sender."""
         if mail.utf8:
             if not self._utf8:
-                return Reply(553, "5.6.7 the relay does not offer SMTPUTF8, which this address needs")
+                return Stage.RCPT, Reply(
+                    553, "5.6.7 the relay does not offer SMTPUTF8, which this address needs"
+                )
             fits = _UTF8_ADDRESS.fullmatch(mail.recipient)
         else:
             fits = _ADDRESS.fullmatch(mail.recipient)
         if not fits or len(mail.recipient) > MAX_ADDRESS_BYTES:
-            return Reply(553, "5.1.3 this address cannot be used in an SMTP envelope")
+            return Stage.RCPT, Reply(553, "5.1.3 this address cannot be used in an SMTP envelope")
         if mail.sender != self._checked_sender:
             if mail.sender and not (_UTF8_ADDRESS if mail.utf8 else _ADDRESS).fullmatch(mail.sender):
                 raise ValueError(f"not a sender's address: {mail.sender!r}")
             self._checked_sender = mail.sender
+        if not mail.is_wire_ready and (fault := find_line_fault(mail.data)):
+            return Stage.BODY, Reply(554, f"5.6.0 the email was not sent: {fault}")
         return None
 
     async def _advance(
@@ -145,10 +176,7 @@ class SmtpConnection:
         self, mail: Mail, after: bytes, coming: tuple[Mail, ...], observer: DeliveryObserver
     ) -> Reply:
         """Write the body of `mail` and the commands `after` it; return the reply to the body."""
-        data = mail.data
-        if not mail.no_dot_stuffing and (data[:1] == b"." or b"\r\n." in data):
-            data = data.replace(b"\r\n.", b"\r\n..")
-            data = b"." + data if data[:1] == b"." else data
+        data = mail.data if mail.is_wire_ready else stuff_dots(mail.data)
         out = b"".join((data, b".\r\n", after))
         try:
             observer.before_body(mail)

@@ -9,7 +9,8 @@ from digest.smtp.replies import Reply, Stage
 class Mail(NamedTuple):
     """One mail to one recipient: `data` is the whole RFC 5322 text with CRLF; `token` is the caller's own mark.
 
-    `no_dot_stuffing`: no line starts with a dot. Searching for one would cost as much as building the mail.
+    `is_wire_ready`: its lines were checked where they were made, and none starts with a dot. Looking at every byte of
+    every mail would cost as much as building it.
     """
 
     sender: bytes
@@ -17,7 +18,7 @@ class Mail(NamedTuple):
     data: bytes
     utf8: bool = False  # the address or a header needs SMTPUTF8 (RFC 6531)
     token: int = 0
-    no_dot_stuffing: bool = False
+    is_wire_ready: bool = False
 
 
 class DeliveryObserver(Protocol):

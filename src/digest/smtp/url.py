@@ -10,14 +10,19 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 from digest import rates
 from digest.errors import BadSetting
 from digest.loopback import is_loopback
+from digest.smtp.helo import is_helo_name
 
 MAX_CONNECTIONS = 100
 DEFAULT_CONNECTIONS = 4
 MAX_ACCOUNTS = 20
 MAX_WEIGHT = 1000
+MAX_MAILS = 1_000_000  # per connection
+MAX_MINUTES = 1440
 SETTING = "DIGEST_SMTP_URL"
 LOGINS = ("plain", "login", "xoauth2")
-_OPTIONS = frozenset({"starttls", "connections", "weight", "rate", "name", "auth", "token_file"})
+_OPTIONS = frozenset(
+    {"starttls", "connections", "weight", "rate", "name", "auth", "token_file", "helo", "mails", "minutes"}
+)
 _SHAPE = "write smtp://user:password@host:587 or smtps://host:465"
 
 
@@ -39,6 +44,9 @@ class Relay:
     rate: float | None = None  # mails a second over all workers
     login: str = ""  # plain, login or xoauth2; empty: the best that is offered
     token_file: Path | None = None  # read at each login with XOAUTH2
+    helo: str = ""  # our name for EHLO; empty: this machine's name or address
+    mails: int | None = None  # per connection, which is then closed and replaced
+    minutes: int | None = None  # the same
     others: tuple["Relay", ...] = ()
 
     @property
@@ -63,14 +71,15 @@ class Relay:
         return is_loopback(self.host)
 
 
-def relay_from_url(urls: str) -> Relay:
+def relay_from_url(urls: str, *, helo: str = "") -> Relay:
     """The relay at one URL, or at several with spaces between: then the first, with the `others`.
 
     `smtp://user:password@host:587` or `smtps://…`, with `?starttls=required|auto|off`, `connections=N`, `weight=N`,
-    `rate=50/s`, `name=…`, `auth=plain|login|xoauth2`, `token_file=/path`. STARTTLS is required by default, and not on
-    loopback. Raises BadSetting, one line that names DIGEST_SMTP_URL and never holds a password.
+    `rate=50/s`, `name=…`, `auth=plain|login|xoauth2`, `token_file=/path`, `helo=…` (else `helo`), `mails=N` and
+    `minutes=N` per connection. STARTTLS is required by default, and not on loopback.
+    Raises BadSetting, one line that names DIGEST_SMTP_URL and never holds a password.
     """
-    found = [_account(url) for url in urls.split()]
+    found = [_account(url, helo) for url in urls.split()]
     if not 1 <= len(found) <= MAX_ACCOUNTS:
         raise BadSetting(f"{SETTING} holds {len(found)} addresses; write 1 to {MAX_ACCOUNTS}, spaces between")
     labels = [account.label for account in found]
@@ -79,7 +88,7 @@ def relay_from_url(urls: str) -> Relay:
     return replace(found[0], others=tuple(found[1:]))
 
 
-def _account(url: str) -> Relay:
+def _account(url: str, helo: str) -> Relay:
     try:
         parts = urlsplit(url)
         port, host = parts.port, parts.hostname
@@ -97,6 +106,9 @@ def _account(url: str) -> Relay:
         name=asked.get("name", ""),
         weight=_number(asked, "weight", MAX_WEIGHT),
         rate=_rate(asked.get("rate")),
+        helo=_helo(asked.get("helo"), helo),
+        mails=_number(asked, "mails", MAX_MAILS),
+        minutes=_number(asked, "minutes", MAX_MINUTES),
         **_login(parts, asked),
     )
     if relay.user and relay.security in {"plain", "auto"} and not relay.local:
@@ -128,6 +140,14 @@ def _login(parts: SplitResult, asked: Mapping[str, str]) -> dict[str, Any]:
         "login": how,
         "token_file": Path(file) if file else None,
     }
+
+
+def _helo(asked: str | None, default: str) -> str:
+    if asked is not None and not is_helo_name(asked):
+        raise BadSetting(
+            f"{SETTING} has helo={asked}; it is a full host name such as mail.example.org, or [192.0.2.1]"
+        )
+    return asked or default
 
 
 def _security(asked: str | None, *, local: bool) -> str:

@@ -16,12 +16,14 @@ from digest.render.compiled_issue import CompiledIssue
 from digest.render.content import from_json
 from digest.render.message_template import MergeFields, MessageTemplate, encode_masked_address
 from digest.signing import Purpose, Signer, encode_numbers
+from digest.smtp.lines import find_line_fault, stuff_dots
 from digest.smtp.mail import Mail
 from digest.tracking import links
 
 MAX_TEMPLATES = 64  # templates in memory, about 100 kB each; a freeze puts readers of one variant together
 _ASCII_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}", re.ASCII)
 _UTF8_LOCAL_PART = re.compile(r"[^\x00-\x20\x7f<>()\[\]:;@\\,\"]{1,64}")
+_SAMPLE = MergeFields(b"reader@example.org", b"1@example.org", b"A", b"B", b"r@e", b"r@e", b"C")
 
 
 class MessageFactory:
@@ -67,26 +69,27 @@ class MessageFactory:
             escaped,
             self._sign_click(issue + packed),
         )
-        return Mail(self._sender, to, template.fill(reader), wide, key, no_dot_stuffing=True)
+        return Mail(self._sender, to, template.fill(reader), wide, key, is_wire_ready=True)
 
     def _build_template(self, variant: int | None) -> MessageTemplate:
         picks = self._compiled.picks
         order = tuple(picks[position] for position in topics.variant_positions(variant, len(picks)))
-        return self._compiled.message_template(order)
+        template = self._compiled.message_template(order)
+        _check_lines(template.fill(_SAMPLE))
+        return template
 
-    def check_line_endings(self) -> None:
-        """Check the line endings of sample mails, since a bare CR or LF allows SMTP smuggling. Raises BadInput."""
-        blocks = range(len(self._compiled.picks))
-        for variant in (None, *(1 << block for block in blocks)):
-            self._check_line_endings(self.build(0, "reader@example.org", variant=variant).data)
+    def check_lines(self) -> None:
+        """Check the lines of a mail with every block, and with each alone, before any is sent. Raises BadInput."""
+        for variant in (None, *(1 << block for block in range(len(self._compiled.picks)))):
+            self._template(variant)
 
-    def _check_line_endings(self, data: bytes) -> None:
-        if data.count(b"\n") != data.count(b"\r\n") or data.count(b"\r") != data.count(b"\r\n"):
-            raise BadInput("the compiled issue contains a bare line break")
-        if data[:1] == b"." or b"\r\n." in data:
-            raise BadInput("the compiled issue has a line that starts with a dot")
-        if not data.endswith(b"\r\n"):
-            raise BadInput("the compiled issue does not end with a line break")
+
+def _check_lines(mail: bytes) -> None:
+    """Check the lines of one mail, so that those of all others need not be. Raises BadInput."""
+    if fault := find_line_fault(mail):
+        raise BadInput(f"this issue cannot be sent: {fault}")
+    if stuff_dots(mail) != mail:
+        raise BadInput("this issue cannot be sent: one of its lines starts with a dot")
 
 
 def encode_recipient(address: str) -> tuple[bytes, bool]:

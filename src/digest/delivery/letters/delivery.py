@@ -68,9 +68,11 @@ def send_due_letters(
             return run.taken
         replies_before = run.answers
         try:
-            connection.send_all_blocking(run.mails(unsent, stopping), run)
+            finished = connection.send_all_blocking(run.mails(unsent, stopping), run)
             connection.quit()
-            break
+            if finished:
+                break
+            unsent = []  # the connection has reached its limit; the next one goes on
         except ConnectionLost as lost:
             unsent = list(lost.unsent)
             if run.answers == replies_before:

@@ -46,7 +46,7 @@ def build_mail(session: Session, letter: Letter, *, signer: Signer, base_url: st
         data = rebuild_mail(
             session, int(json.loads(letter.facts)["issue_id"]), letter.subscriber_id or 0, signer
         )
-        return Mail(sender.encode("ascii"), recipient, data, wide, letter.id, no_dot_stuffing=True)
+        return Mail(sender.encode("ascii"), recipient, data, wide, letter.id, is_wire_ready=True)
     name = signer.minter(Purpose.BOUNCE).mint(0, letter.id).decode("ascii")
     message_id = f"{name}@{sender.rpartition('@')[2]}"
     if letter.kind == TEST_KIND:

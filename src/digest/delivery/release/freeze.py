@@ -55,7 +55,7 @@ def freeze(
     )
     session.add(frozen)
     session.flush()
-    MessageFactory.load(session, issue.id, signer).check_line_endings()
+    MessageFactory.load(session, issue.id, signer).check_lines()
     links.store(
         session, issue.id, [(link.number, link.pick_id, link.url, link.label) for link in compiled.links]
     )

@@ -80,9 +80,10 @@ class Connection:
             connection.close()
 
     async def _send_over(self, connection: SmtpConnection) -> bool:
+        finished = True
         try:
             if self._batch is None or self._batch.revalidate(force=True):
-                await connection.send_all(self._mails(), self)
+                finished = await connection.send_all(self._mails(), self)
         except ConnectionLost as lost:
             self._requeue_unsent(lost)
             if lost.reply.code not in {0, CLOSING}:  # 4yz to MAIL: we have too many connections
@@ -93,7 +94,7 @@ class Connection:
         except StopWriting:
             return False
         connection.quit()
-        return False
+        return not finished and not self._is_over()
 
     def _requeue_unsent(self, lost: ConnectionLost) -> None:
         """Requeue what was certainly not handed over, except for the recipient over whom the relay closed."""

@@ -1,0 +1,55 @@
+"""A connection closes after so many mails or minutes, and the next one goes on where it ended."""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.relay import Relay, Script
+from tests.smtp.test_mail import Notes, mail
+
+from digest.smtp.connect import connect
+from digest.smtp.mail import Mail
+from digest.smtp.url import relay_from_url
+
+
+def send(relay: Relay, option: str, mails: Iterator[Mail | None]) -> tuple[Notes, int]:
+    """Send everything; returns what was said, and the number of connections it took."""
+    notes, connections = Notes(), 0
+    finished = False
+    while not finished:
+        connections += 1
+        connection = connect(relay_from_url(relay.url + option))
+        finished = connection.send_all_blocking(mails, notes)
+        connection.quit()
+    return notes, connections
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+@pytest.mark.parametrize(("limit", "connections"), [(1, 8), (2, 4), (3, 3), (7, 2), (8, 1)])
+def test_a_connection_takes_no_more_mails_than_it_may(
+    *, pipelining: bool, limit: int, connections: int
+) -> None:
+    with Relay(Script(pipelining=pipelining)) as relay:
+        refused = {"r2@example.org": "550 5.1.1 no"}
+        for reader, reply in refused.items():
+            relay.script.rcpt[reader].append(reply)
+        notes, opened = send(relay, f"?mails={limit}", iter([mail(n) for n in range(7)]))
+    # The last one may only find that nothing is left.
+    assert opened in {connections, connections - 1}
+    assert notes.gone == []
+    assert [(key, reply.code) for key, _, reply in notes.said] == [
+        (n, 550 if n == 2 else 250) for n in range(7)
+    ]
+    assert relay.recipients == [f"r{n}@example.org" for n in range(7) if n != 2]
+    per_connection = [taken.connection for taken in relay.mails]
+    assert max(map(per_connection.count, per_connection)) <= limit
+    assert sum(line == "QUIT" for line in relay.commands) == opened
+
+
+def test_a_connection_begins_no_mail_after_its_minutes() -> None:
+    with Relay() as relay:
+        connection, notes = connect(relay_from_url(relay.url)), Notes()
+        connection.limit(mails=None, minutes=0)
+        assert not connection.send_all_blocking(iter([mail(n) for n in range(9)]), notes)
+        connection.quit()
+        assert send(relay, "?minutes=9", iter([mail(9)]))[1] == 1
+    assert [(key, reply.code) for key, _, reply in notes.said] == [(0, 250)]
