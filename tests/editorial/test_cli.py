@@ -99,6 +99,21 @@ def test_without_new_verdicts_no_issue_is_created_and_the_exit_code_says_so(
     assert json.loads(run("list", "--json").stdout) == []
 
 
+def test_a_dry_run_says_what_drafting_would_do_and_changes_nothing(
+    run: Run, full: None, sqlite: Database
+) -> None:
+    assert len(json.loads(run("draft", "--dry-run", "--json").stdout)["added"]) == 5
+    assert json.loads(run("list", "--json").stdout) == []
+    run("draft")
+    assert "Nothing would change." in run("draft", "--dry-run").stdout
+    with sqlite.begin() as session:
+        factories.compare(session, "Fresh", "Fresher", panel=(50, 100), days_ago=-1)
+    facts = json.loads(run("draft", "--dry-run", "--json").stdout)
+    assert (facts["added"], facts["removed"][0]["comparison"]) == (["fresh-vs-fresher"], "tool8-vs-tool9")
+    assert "\n+ 5. fresh-vs-fresher\n" in run("draft", "--dry-run").stdout
+    assert "tool8-vs-tool9" in run("show", "1").stdout.split("  -  ")[0]
+
+
 @pytest.mark.usefixtures("full")
 def test_a_missing_publication_is_named(run: Run) -> None:
     result = run("list", "--publication", "another")

@@ -12,8 +12,10 @@ from digest.db import Database
 from digest.editorial import editions, issues, transitions
 from digest.editorial.calendar import schedule
 from digest.editorial.checks import issue_checks
-from digest.editorial.drafts import drafting, pick_edits, text_edits
+from digest.editorial.drafts import drafting, pick_edits, regeneration, text_edits
 from digest.editorial.models import Issue, State
+from digest.editorial.selection.newer_versions import find_newer_versions
+from digest.errors import NotAllowed
 from digest.publications import publications
 
 
@@ -59,6 +61,58 @@ def test_pins_vetoes_notes_and_texts_survive_a_new_draft(db: Database) -> None:
         assert (issue.intro, issue.subject) == ("Good morning", "A quiet week")
         assert [r.comparison_id for r in issue.rejections if r.vetoed] == [lead]
         assert len(issue.picks) == 5
+
+
+def test_regenerating_keeps_the_order_of_what_stays(db: Database) -> None:
+    with db.begin() as session:
+        issue = factories.drafted(session, 5)
+        text_edits.reorder_picks(session, issue, [pick.id for pick in reversed(issue.picks)])
+        before = factories.names(issue)
+        leaving = issue.picks[1]
+        pick_edits.drop_pick(session, issue, leaving.comparison_id)
+        factories.compare(session, "Fresh", "Fresher", panel=(50, 100), days_ago=-1)
+        drafting.draft_issue(session, issue.publication, NOW, actor="test")
+        assert factories.names(issue) == [name for name in before if name != before[1]] + ["fresh-vs-fresher"]
+        assert [pick.position for pick in issue.picks] == [1, 2, 3, 4, 5]
+
+
+def test_a_plan_says_what_leaves_comes_and_is_updated_before_anything_changes(db: Database) -> None:
+    with db.begin() as session:
+        issue = factories.drafted(session, 5)
+        before = factories.names(issue)
+        assert regeneration.plan_draft(session, issue.publication, issue).is_empty
+        factories.compare(session, "Tool2", "Tool3", panel=(10, 90))
+        factories.compare(session, "Fresh", "Fresher", panel=(50, 100), days_ago=-1)
+        plan = regeneration.plan_draft(session, issue.publication, issue)
+        assert [(entry.position, entry.selected.candidate.slug) for entry in plan.added] == [
+            (5, "fresh-vs-fresher")
+        ]
+        assert [entry.pick.version.comparison.slug for entry in plan.removed] == ["tool8-vs-tool9"]
+        assert plan.removed[0].reason.startswith("Ranked 6 of 6")
+        assert [pick.version.comparison.slug for pick in plan.updated] == ["tool2-vs-tool3"]
+        assert plan.summary == "Regenerated: 1 pick added, 1 removed, 1 updated"
+        assert factories.names(issue) == before
+        drafting.draft_issue(session, issue.publication, NOW, actor="test")
+        assert factories.names(issue) == [*before[:4], "fresh-vs-fresher"]
+        assert plan.fingerprint != regeneration.plan_draft(session, issue.publication, issue).fingerprint
+
+
+def test_a_pick_takes_a_corrected_comparison_by_itself(db: Database) -> None:
+    with db.begin() as session:
+        issue = factories.drafted(session, 5)
+        first, second = issue.picks[0].comparison_id, issue.picks[1].comparison_id
+        pick_edits.pin_pick(session, issue, first)
+        text_edits.update_note(session, issue, first, "A note")
+        factories.compare(session, "Tool0", "Tool1", panel=(10, 90))
+        factories.compare(session, "Tool2", "Tool3", panel=(10, 90))
+        assert find_newer_versions(session, issue).keys() == {first, second}
+        pick_edits.update_pick(session, issue, first)
+        assert find_newer_versions(session, issue).keys() == {second}
+        pick = issue.picks[0]
+        assert (pick.version.number, pick.position, pick.pinned, pick.note) == (2, 1, True, "A note")
+        assert "Tool1 leads by 80 points" in pick.reason
+        with pytest.raises(NotAllowed, match="newest version already"):
+            pick_edits.update_pick(session, issue, first)
 
 
 def test_a_default_subject_follows_the_picks(db: Database) -> None:

@@ -45,7 +45,7 @@ def candidates(draw: st.DrawFn, most: int = 15) -> list[Candidate]:
 
 WANTED = st.integers(1, 12)
 IDS = st.sets(st.integers(1, 60), max_size=6)
-PINS = st.dictionaries(st.integers(1, 60), st.integers(1, 14), max_size=5)
+PINS = st.sets(st.integers(1, 60), max_size=5)
 CLICKS = st.dictionaries(TOOLS, st.integers(0, 10**6))
 
 
@@ -69,12 +69,12 @@ def test_every_candidate_is_either_picked_or_rejected(found, wanted, pins, vetoe
 
 @given(candidates(), WANTED, PINS, IDS)
 def test_pins_stay_and_vetoes_stay_out(found, wanted, pins, vetoes) -> None:
-    selection = select_picks(found, wanted, pins=pins, vetoes=vetoes - pins.keys())
+    selection = select_picks(found, wanted, pins=pins, vetoes=vetoes - pins)
     inside = {chosen.candidate.comparison_id for chosen in selection.picks}
     there = {c.comparison_id for c in found}
-    assert pins.keys() & there <= inside
-    assert not inside & (vetoes - pins.keys())
-    assert len(inside) <= max(wanted, len(pins.keys() & there))
+    assert pins & there <= inside
+    assert not inside & (vetoes - pins)
+    assert len(inside) <= max(wanted, len(pins & there))
 
 
 @given(candidates(), WANTED, IDS)
@@ -91,21 +91,26 @@ def test_a_tool_appears_twice_only_when_there_is_nothing_else(found, wanted) -> 
         assert all(rejected.candidate.tool_slugs & shown.keys() for rejected in selection.rejected)
 
 
-@given(candidates(), WANTED, st.integers(1, 5))
-def test_a_pinned_pick_keeps_its_position(found, wanted, place) -> None:
-    if not found:
-        return
-    pinned = found[0].comparison_id
-    selection = select_picks(found, wanted, pins={pinned: place})
-    places = [chosen.candidate.comparison_id for chosen in selection.picks]
-    assert places.index(pinned) == min(place, len(places)) - 1
+@given(candidates(), WANTED, st.lists(st.integers(1, 30), unique=True), IDS)
+def test_what_stays_keeps_its_order_and_its_place_unless_the_issue_shrinks(
+    found, wanted, current, pins
+) -> None:
+    order = [
+        chosen.candidate.comparison_id
+        for chosen in select_picks(found, wanted, current=current, pins=pins).picks
+    ]
+    stays = [number for number in current if number in order]
+    assert [number for number in order if number in stays] == stays
+    if len(order) >= len(current):
+        assert all(order.index(number) == current.index(number) for number in stays)
 
 
 @given(candidates(), WANTED)
-def test_drafting_again_with_all_picks_pinned_changes_nothing(found, wanted) -> None:
+def test_drafting_again_changes_nothing(found, wanted) -> None:
     first = select_picks(found, wanted)
-    pins = {chosen.candidate.comparison_id: place for place, chosen in enumerate(first.picks, start=1)}
-    assert select_picks(found, wanted, pins=pins).picks == first.picks
+    current = [chosen.candidate.comparison_id for chosen in first.picks]
+    assert select_picks(found, wanted, current=current).picks == first.picks
+    assert select_picks(found, wanted, current=current, pins=current).picks == first.picks
 
 
 def candidate(
@@ -181,7 +186,7 @@ def test_only_the_newest_version_of_a_comparison_counts() -> None:
 
 def test_a_candidate_displaced_by_a_pin_says_so() -> None:
     better, pinned = candidate(1, side("A", 50), side("B")), candidate(2, side("C"), side("D"), days=300)
-    selection = select_picks([better, pinned], 1, pins={2: 1})
+    selection = select_picks([better, pinned], 1, pins={2})
     assert (
         selection.rejected[0].reason
         == "Ranked 1 of 2, but pinned picks and picks with a note keep their places"

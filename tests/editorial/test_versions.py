@@ -71,7 +71,7 @@ def test_regenerating_creates_a_version_only_when_something_changes(issue: Datab
         assert summaries(session, one) == ["Drafted"]
         factories.compare(session, "Fresh", "Fresher", days_ago=-1, panel=(50, 51))
         drafting.draft_issue(session, one.publication, NOW, actor="clock")
-        assert summaries(session, one) == ["Regenerated", "Drafted"]
+        assert summaries(session, one)[0].startswith("Regenerated: 1 pick added")
 
 
 def test_autosaves_by_one_person_within_minutes_are_one_version(issue: Database) -> None:

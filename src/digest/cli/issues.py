@@ -29,16 +29,20 @@ def group() -> None:
 
 
 @group.command()
+@click.option("--dry-run", is_flag=True, help="Print what would be picked and removed, and change nothing.")
 @_publication
 @_json
 @click.pass_obj
-def draft(context: "AppContext", slug: str | None, as_json: bool) -> None:
+def draft(context: "AppContext", dry_run: bool, slug: str | None, as_json: bool) -> None:
     """Draft the next issue from new comparisons, or regenerate the current draft.
 
-    Pins, excluded comparisons and edited texts are kept.
+    Pins, excluded comparisons, edited texts and the order of the picks that stay are kept.
     """
-    from digest.cli import issue_acts
+    from digest.cli import draft_plan, issue_acts
 
+    if dry_run:
+        draft_plan.show(context.services(), slug, as_json=as_json)
+        return
     issue_acts.draft(context.services(), slug, as_json=as_json)
 
 

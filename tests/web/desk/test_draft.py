@@ -16,13 +16,38 @@ from tests.web.desk.clients import (
     signed_in,
     undo_button,
 )
-from tests.web.factories import Site
+from tests.web.factories import Site, create_comparison
 from werkzeug.test import TestResponse
 
+from digest.catalog.models import ComparisonVersion, Review
 from digest.db import utcnow
 from digest.editorial.models import Issue, Rejection, State
 
 DRAFT = "/desk/issues/1"
+
+
+def add_comparison(room: Site) -> None:
+    with room.db.begin() as session:
+        create_comparison(session, 0, 4, days_ago=-1)
+
+
+def correct_comparison(room: Site, comparison_id: int) -> None:
+    with room.db.begin() as session:
+        old = session.scalars(select(ComparisonVersion).filter_by(comparison_id=comparison_id)).one()
+        columns = {column.key: getattr(old.left, column.key) for column in Review.__table__.columns}
+        review = Review(**columns | {"id": None, "fingerprint": "corrected", "entry_price": "$99/mo"})
+        session.add(
+            ComparisonVersion(
+                comparison_id=comparison_id,
+                number=2,
+                fingerprint="corrected",
+                left=review,
+                right=old.right,
+                source="test",
+                published_at=old.published_at,
+                imported_at=utcnow(),
+            )
+        )
 
 
 def test_a_pick_moves_up_and_down_with_a_button(room: Site) -> None:
@@ -66,11 +91,62 @@ def test_a_pinned_pick_survives_a_new_draft_and_an_excluded_one_stays_out(room: 
     *_, before, last = pick_order(room)
     post(editor, DRAFT, action=f"pin:{last}")
     post(editor, DRAFT, action=f"remove:{before}")
-    page = post(editor, DRAFT, action="regenerate").get_data(as_text=True)
-    assert "Draft regenerated" in page
+    page = regenerate(editor, post(editor, DRAFT, action="regenerate").text)
+    assert "Regenerated: 1 pick added." in page
     assert last in pick_order(room)
     assert before not in pick_order(room)
     assert "Excluded" in page
+
+
+def regenerate(editor: FlaskClient, preview: str) -> str:
+    plan = re.search(r'name="plan" value="(\w+)"', preview)
+    assert plan
+    return post(editor, f"{DRAFT}/regenerate", plan=plan[1]).text
+
+
+def test_regenerating_says_first_what_leaves_and_comes_and_can_be_undone(room: Site) -> None:
+    editor, before = signed_in(room), pick_order(room)
+    order = ",".join(map(str, reversed(before)))
+    post(editor, DRAFT, action=f"reorder:{before[0]}", order=order)
+    add_comparison(room)
+    preview = post(editor, DRAFT, action="regenerate").text
+    assert re.search(r"1 pick removed.*1 pick added.*4 picks stay", preview, re.DOTALL)
+    assert pick_order(room) == before[::-1]
+    page = regenerate(editor, preview)
+    assert "Regenerated: 1 pick added, 1 removed." in page
+    stays = [number for number in before[::-1] if number in pick_order(room)]
+    assert [number for number in pick_order(room) if number in stays] == stays
+    assert len(stays) == 4
+    path, fields = undo_button(page)
+    post(editor, path, **fields)
+    assert pick_order(room) == before[::-1]
+
+
+def test_only_what_was_shown_is_regenerated(room: Site) -> None:
+    editor, before = signed_in(room), pick_order(room)
+    assert "Nothing would change" in get(editor, f"{DRAFT}/regenerate")
+    add_comparison(room)
+    preview = get(editor, f"{DRAFT}/regenerate")
+    post(editor, DRAFT, action=f"remove:{before[0]}")
+    page = regenerate(editor, preview)
+    assert "Nothing was changed: the comparisons have changed since" in page
+    assert pick_order(room) == before[1:]
+
+
+def test_one_pick_takes_the_new_version_of_its_comparison_and_back(room: Site) -> None:
+    editor, lead = signed_in(room), load_picks(room)[0]
+    assert "A newer version is available" not in get(editor, DRAFT)
+    correct_comparison(room, lead.comparison_id)
+    page = get(editor, DRAFT)
+    assert page.count("A newer version is available") == 1
+    assert "<del>" in page
+    page = post(editor, DRAFT, action=f"use_new_version:{lead.comparison_id}").text
+    assert "now shows its newest version" in page
+    assert "A newer version is available" not in page
+    assert load_picks(room)[0].version_id != lead.version_id
+    path, fields = undo_button(page)
+    post(editor, path, **fields)
+    assert load_picks(room)[0].version_id == lead.version_id
 
 
 def test_any_comparison_can_be_found_and_added(room: Site) -> None:

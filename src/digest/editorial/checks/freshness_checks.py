@@ -9,9 +9,10 @@ from sqlalchemy.orm import Session, aliased
 
 from digest.catalog import queries
 from digest.catalog.comparison import ComparisonView, ToolReview, comparison_title
-from digest.catalog.models import Comparison, ComparisonVersion, Review, Tool
+from digest.catalog.models import ComparisonVersion, Review, Tool
 from digest.editorial.checks.finding import Finding, note, warning
-from digest.editorial.models import Issue, Pick
+from digest.editorial.models import Issue
+from digest.editorial.selection.newer_versions import find_newer_versions
 
 STALE_AFTER = timedelta(days=60)
 SHIP_THRESHOLD = 50  # percent of a panel from which its verdict is "ship"
@@ -33,7 +34,7 @@ def check_freshness(session: Session, issue: Issue, now: datetime | None) -> Ite
     if not issue.picks:
         return
     picked = queries.fetch_by_version(session, [pick.version_id for pick in issue.picks])
-    newer = _newer_versions(session, issue)
+    newer = find_newer_versions(session, issue)
     current = queries.fetch_by_version(session, newer.values())
     latest = _latest_reviews(session, picked.values())
     for pick in issue.picks:
@@ -75,7 +76,9 @@ def _outdated(view: ComparisonView, current: ComparisonView, location: str) -> F
     ]
     details = "; ".join(differences) or "only its texts changed"
     text = f"{view.title} has a newer version than the one in this issue: {details}."
-    return warning("newer version", text, "Regenerate the draft to use it.", location)
+    return warning(
+        "newer version", text, "Use the new version, or ignore this to keep the present one.", location
+    )
 
 
 def _contradictions(
@@ -97,17 +100,6 @@ def _contradictions(
             yield warning(
                 "stale verdict", text, "Explain in a note what changed, or remove the pick.", location
             )
-
-
-def _newer_versions(session: Session, issue: Issue) -> dict[int, int]:
-    """Comparison id -> current version id, of the picks that hold an older version."""
-    rows = (
-        select(Pick.comparison_id, ComparisonVersion.id)
-        .join(Comparison, Pick.comparison_id == Comparison.id)
-        .join(ComparisonVersion, ComparisonVersion.comparison_id == Comparison.id)
-        .where(Pick.issue_id == issue.id, queries.is_current(), ComparisonVersion.id != Pick.version_id)
-    )
-    return dict(session.execute(rows).all())
 
 
 def _latest_reviews(session: Session, views: Collection[ComparisonView]) -> dict[str, _LatestReview]:

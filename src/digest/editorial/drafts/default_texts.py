@@ -1,13 +1,13 @@
 """The subject and preheader of a draft until an editor writes better ones."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
 from digest.catalog.models import ComparisonVersion, Review, Tool
 from digest.editorial.models import Issue, Pick
-from digest.render.inbox_lines import default_preheader, default_subject
+from digest.render.inbox_lines import ToolPair, default_preheader, default_subject
 
 
 def change_picks(session: Session, issue: Issue, change: Callable[[], None]) -> None:
@@ -17,12 +17,23 @@ def change_picks(session: Session, issue: Issue, change: Callable[[], None]) -> 
     """
     before = _load_tool_pairs(session, issue)
     change()
-    after = _load_tool_pairs(session, issue)
-    if issue.subject in {"", default_subject(before)}:
-        issue.subject = default_subject(after)
-    if issue.preheader in {"", default_preheader(before)}:
-        issue.preheader = default_preheader(after)
+    for name, text in _updated_texts(issue, before, _load_tool_pairs(session, issue)).items():
+        setattr(issue, name, text)
     session.flush()
+
+
+def follow_picks(session: Session, issue: Issue, after: Sequence[ToolPair]) -> dict[str, str]:
+    """Return the texts that would change if the picks became `after`, by their names. Nothing is changed."""
+    return _updated_texts(issue, _load_tool_pairs(session, issue), after)
+
+
+def _updated_texts(issue: Issue, before: Sequence[ToolPair], after: Sequence[ToolPair]) -> dict[str, str]:
+    texts = {}
+    for name, default in (("subject", default_subject), ("preheader", default_preheader)):
+        text = getattr(issue, name)
+        if text in {"", default(before)} and text != default(after):
+            texts[name] = default(after)
+    return texts
 
 
 def _load_tool_pairs(session: Session, issue: Issue) -> list[tuple[str, str]]:

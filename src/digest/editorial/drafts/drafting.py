@@ -9,12 +9,11 @@ from sqlalchemy.orm import Session
 
 from digest.editorial import issues, transitions
 from digest.editorial.calendar import local_time, slots
-from digest.editorial.drafts import default_texts, versions
+from digest.editorial.drafts import default_texts, regeneration, versions
 from digest.editorial.drafts.snapshot import take_snapshot
 from digest.editorial.drafts.versions import EditContext
 from digest.editorial.models import Issue, Pick, Rejection, State
-from digest.editorial.selection import candidates
-from digest.editorial.selection.ranking import RejectedCandidate, SelectedCandidate, Selection, select_picks
+from digest.editorial.selection.ranking import RejectedCandidate, SelectedCandidate, Selection
 from digest.errors import NotAllowed
 from digest.publications.models import Publication
 
@@ -45,25 +44,25 @@ def draft_issue(
 ) -> Issue:
     """Create or regenerate the publication's open draft from what is new since its last released issue.
 
-    Pins, vetoes, picks with a note and every edited text are kept; `clicks` counts recent clicks by tool slug. The
-    issue's `is_thin` says that it has fewer picks than required. Raises NothingNew, and creates no issue, when there
-    is neither an open draft nor anything new.
+    Pins, vetoes, picks with a note, every edited text and the order of what stays are kept; `clicks` counts recent
+    clicks by tool slug. The issue's `is_thin` says that it has fewer picks than required. Raises NothingNew, and
+    creates no issue, when there is neither an open draft nor anything new.
     """
     _lock_publication(session, publication)
     issue = issues.find_open_draft(session, publication.id)
     if issue and not issues.lock_for_edit(session, issue, f"regenerated ({actor})", {State.DRAFT}):
         issue = None  # it was scheduled a moment ago
-    selection = _select(session, publication, issue, clicks)
+    plan = regeneration.plan_draft(session, publication, issue, clicks)
     before = take_snapshot(issue) if issue else None
     if issue is None:
-        if not selection.picks:
+        if not plan.selection.picks:
             raise NothingNew(
                 f"nothing is new since the last issue of {publication.name}; import comparisons first"
             )
         issue = _create_issue(session, publication, now, actor, user_id)
-    default_texts.change_picks(session, issue, lambda: _apply_selection(session, issue, selection))
+    default_texts.change_picks(session, issue, lambda: _apply_selection(session, issue, plan.selection))
     issue.drafted_at = now
-    summary = "Regenerated" if before else "Drafted"
+    summary = plan.summary if before else "Drafted"
     versions.save_version(session, issue, before, summary, EditContext(actor, now, user_id))
     return issue
 
@@ -144,22 +143,6 @@ def _create_issue(
         session, issue.id, "", State.DRAFT, now=now, actor=actor, user_id=user_id, reason="drafted"
     )
     return issue
-
-
-def _select(
-    session: Session, publication: Publication, issue: Issue | None, clicks: Mapping[str, int] | None
-) -> Selection:
-    kept = (
-        {pick.comparison_id: pick.position for pick in issue.picks if pick.pinned or pick.note}
-        if issue
-        else {}
-    )
-    vetoes = {row.comparison_id for row in issue.rejections if row.vetoed} if issue else set[int]()
-    found = candidates.list_new(session, publication.id)
-    found += candidates.list_by_ids(
-        session, publication.id, (kept.keys() | vetoes) - {candidate.comparison_id for candidate in found}
-    )
-    return select_picks(found, publication.wanted_picks, pins=kept, vetoes=vetoes, clicks=clicks)
 
 
 def _apply_selection(session: Session, issue: Issue, selection: Selection) -> None:

@@ -1,4 +1,4 @@
-"""Edits to which comparisons an issue holds: adding, dropping, swapping and pinning picks, and lifting vetoes.
+"""Edits to which comparisons an issue holds: adding, dropping, swapping, updating and pinning picks, lifting vetoes.
 
 As in text_edits.py, each locks the issue's row first, raises its revision, and is refused when it comes too late.
 """
@@ -83,6 +83,29 @@ def swap_pick(
     return issue.revision
 
 
+def update_pick(
+    session: Session, issue: Issue, comparison_id: int, *, revision: int | None = None, author: str = ""
+) -> int:
+    """Use the comparison's current version for a pick, and give its reason again. Returns the new revision.
+
+    Its place, pin and note stay. Raises NotFound when it is not a pick; NotAllowed when it is the current version.
+    """
+    candidate = _get_candidate(session, issue, comparison_id)
+    text_edits.begin_edit(session, issue, "pick updated", author, revision)
+    pick = text_edits.get_pick(issue, comparison_id)
+    if pick.version_id == candidate.version_id:
+        raise NotAllowed(f"{candidate.title} is in issue {issue.number} in its newest version already")
+
+    def apply() -> None:
+        was_added = pick.reason.startswith(reasons.ADDED)
+        pick.version_id, pick.reason = candidate.version_id, _reason(candidate, added=was_added)
+        session.flush()
+        session.expire(pick, ["version"])
+
+    default_texts.change_picks(session, issue, apply)
+    return issue.revision
+
+
 def lift_veto(session: Session, issue: Issue, comparison_id: int, *, author: str = "") -> int:
     """Lift a veto: the next draft may pick the comparison again. Returns the new revision.
 
@@ -125,9 +148,14 @@ def _make_pick(issue: Issue, candidate: Candidate, position: int) -> Pick:
         comparison_id=candidate.comparison_id,
         version_id=candidate.version_id,
         position=position,
-        reason=f"{reasons.ADDED}. {reasons.selection_reason(candidate)}",
+        reason=_reason(candidate, added=True),
         pinned=True,
     )
+
+
+def _reason(candidate: Candidate, *, added: bool) -> str:
+    reason = reasons.selection_reason(candidate)
+    return f"{reasons.ADDED}. {reason}" if added else reason
 
 
 def _remove(session: Session, issue: Issue, pick: Pick | None) -> None:

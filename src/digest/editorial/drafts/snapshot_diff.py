@@ -16,6 +16,7 @@ class SnapshotDiff:
     added: tuple[int, ...]
     removed: tuple[int, ...]
     moved: tuple[int, ...]
+    updated: tuple[int, ...]  # another version of the comparison
     noted: tuple[int, ...]
     pinned: tuple[int, ...]
     unpinned: tuple[int, ...]
@@ -33,6 +34,7 @@ def diff_snapshots(before: IssueSnapshot, after: IssueSnapshot) -> SnapshotDiff:
         added=tuple(number for number in new if number not in old),
         removed=tuple(number for number in old if number not in new),
         moved=tuple(_find_moved([number for number in old if number in new], common)),
+        updated=tuple(number for number in common if old[number].version_id != new[number].version_id),
         noted=tuple(number for number in common if old[number].note != new[number].note),
         pinned=tuple(number for number in common if new[number].pinned and not old[number].pinned),
         unpinned=tuple(number for number in common if old[number].pinned and not new[number].pinned),
@@ -47,6 +49,7 @@ def summarize_diff(diff: SnapshotDiff) -> str:
         (diff.added, "pick added", "picks added"),
         (diff.removed, "pick removed", "picks removed"),
         (diff.moved, "picks reordered", "picks reordered"),
+        (diff.updated, "pick updated", "picks updated"),
         (diff.pinned, "pick pinned", "picks pinned"),
         (diff.unpinned, "pick unpinned", "picks unpinned"),
     ):

@@ -48,16 +48,17 @@ def select_picks(
     candidates: Iterable[Candidate],
     pick_count: int,
     *,
-    pins: Mapping[int, int] | None = None,
+    current: Sequence[int] = (),
+    pins: Collection[int] = frozenset(),
     vetoes: Collection[int] = frozenset(),
     clicks: Mapping[str, int] | None = None,
 ) -> Selection:
     """Select up to `pick_count` candidates: the best by points, with a tool twice only when nothing else is there.
 
-    `pins` maps the ids of comparisons that stay to their positions (from 1); there may be more than `pick_count`.
-    `vetoes` are ids of those that stay out. `clicks` counts recent clicks by tool slug.
+    `current` are the comparisons of the draft in order: those that stay keep it. `pins` are the ids of those that must
+    stay; there may be more than `pick_count`. `vetoes` are ids of those that stay out. `clicks` counts recent clicks
+    by tool slug.
     """
-    pins = pins or {}
     ranked = rank_candidates(candidates, clicks or {})
     pinned = [candidate for candidate in ranked if candidate.comparison_id in pins]
     free = [
@@ -66,7 +67,7 @@ def select_picks(
         if candidate.comparison_id not in pins and candidate.comparison_id not in vetoes
     ]
     varied = _select_varied(free, pinned, pick_count - len(pinned))
-    picks = _insert_pinned(varied, pinned, pins)
+    picks = _keep_order([*pinned, *varied], current)
     return Selection(
         picks=tuple(SelectedCandidate(candidate, reasons.selection_reason(candidate)) for candidate in picks),
         rejected=tuple(_list_rejected(ranked, picks, vetoes)),
@@ -136,13 +137,17 @@ def _select_varied(free: Sequence[Candidate], pinned: Sequence[Candidate], count
     return selected
 
 
-def _insert_pinned(
-    selected: Sequence[Candidate], pinned: Sequence[Candidate], pins: Mapping[int, int]
-) -> list[Candidate]:
-    picks = list(selected)
-    for candidate in sorted(pinned, key=lambda c: (pins[c.comparison_id], c.slug, c.comparison_id)):
-        picks.insert(max(pins[candidate.comparison_id] - 1, 0), candidate)
-    return picks
+def _keep_order(selected: Sequence[Candidate], current: Sequence[int]) -> list[Candidate]:
+    """The selected in the order of `current`; new ones take the places of those that left, the rest comes last."""
+    by_id = {candidate.comparison_id: candidate for candidate in selected}
+    new = [candidate for candidate in selected if candidate.comparison_id not in current]
+    picks = []
+    for comparison_id in current:
+        if comparison_id in by_id:
+            picks.append(by_id[comparison_id])
+        elif new:
+            picks.append(new.pop(0))
+    return [*picks, *new]
 
 
 def _list_rejected(

@@ -5,6 +5,7 @@ from digest.editorial.selection.candidate import Candidate, CandidateSide
 VETOED = "Excluded by an editor"
 ADDED = "Added by an editor"
 RESTORED = "Restored by an editor: the next draft decides"
+NO_LONGER_NEW = "No longer new: another issue has it"
 MIN_SIDE_GAP = 10  # percentage points; a smaller lead is noise with a handful of reviewers
 MIN_COMMUNITY_GAP = 20  # percentage points
 MAX_REASONS = 2  # in one sentence

@@ -12,6 +12,7 @@ from digest.web.desk.drafts import (  # noqa: E402, F401
     draft_update,
     edit_conflict,
     preview,
+    regenerate,
     test_sends,
     versions,
 )

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from digest.db import utcnow
-from digest.editorial.drafts import drafting, pick_edits, text_edits, versions
+from digest.editorial.drafts import pick_edits, text_edits, versions
 from digest.editorial.drafts.versions import EditContext
 from digest.editorial.models import Issue, IssueVersion
 from digest.web.desk import current_publication
@@ -104,6 +104,16 @@ def _schedule(_db: Session, issue: Issue, _which: str) -> Response:
     return redirect_to("issues.schedule_form", number=issue.number)
 
 
+def _use_new_version(db: Session, issue: Issue, which: str) -> EditResult:
+    pick_edits.update_pick(db, issue, parse_number(which), author=g.me.address)
+    title = versus(db, parse_number(which))
+    return EditResult(f"{title} updated", f"{title} now shows its newest version.", f"pick-{which}")
+
+
+def _preview_regeneration(_db: Session, issue: Issue, _which: str) -> Response:
+    return redirect_to("drafts.preview_regeneration", number=issue.number)
+
+
 def _send_test(db: Session, issue: Issue, _which: str) -> Response:
     address = form_field("test-address") or g.me.address
     test_sends.send(db, issue, [address])
@@ -165,21 +175,12 @@ def _swap(db: Session, issue: Issue, which: str) -> EditResult:
     return EditResult(f"{old_title} replaced by {new_title}", message, f"pick-{replacement}")
 
 
-def _regenerate(db: Session, issue: Issue, _which: str) -> EditResult:
-    before = {pick.comparison_id for pick in issue.picks}
-    drafting.draft_issue(db, issue.publication, utcnow(), actor="desk", user_id=g.me.id)
-    db.expire(issue, ["picks"])
-    added = len({pick.comparison_id for pick in issue.picks} - before)
-    outcome = "The picks are still the best ones." if not added else f"New picks: {added}."
-    message = f"Draft regenerated. {outcome} Pinned picks, exclusions and your texts are unchanged."
-    return EditResult("Draft regenerated", message)
-
-
 FORM_ACTIONS: Final[Mapping[str, FormAction]] = {
     "save": _save,
     "find": _find,
     "preview_texts": _show_texts,
     "preview": _preview,
+    "regenerate": _preview_regeneration,
     "schedule": _schedule,
     "send_test": _send_test,
     "undo": _undo,
@@ -195,5 +196,5 @@ EDIT_ACTIONS: Final[Mapping[str, EditAction]] = {
     "restore": _restore,
     "add": _add,
     "swap": _swap,
-    "regenerate": _regenerate,
+    "use_new_version": _use_new_version,
 }

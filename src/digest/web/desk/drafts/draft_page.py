@@ -7,9 +7,12 @@ import nh3
 from flask import g, request
 from sqlalchemy.orm import Session
 
-from digest.catalog import queries
+from digest.catalog import queries, version_diff
+from digest.catalog.comparison import ComparisonView
+from digest.catalog.version_diff import FieldChange
 from digest.editorial.drafts import text_edits, versions
 from digest.editorial.models import Issue, Rejection
+from digest.editorial.selection.newer_versions import find_newer_versions
 from digest.render import markdown
 from digest.web.desk import current_publication, names
 from digest.web.desk.drafts import alternatives, blueprint, draft_fields
@@ -78,6 +81,7 @@ def draft_context(db: Session, issue: Issue) -> dict[str, Any]:
         "alternatives": {
             pick.id: alternatives.find_alternatives(views[pick.version_id], rejected) for pick in issue.picks
         },
+        "newer": _load_newer_versions(db, issue, views),
         "rejected": rejected,
         "more_rejected": max(0, len(issue.rejections) - len(rejected)),
         "intro_html": render_intro(issue.intro),
@@ -99,6 +103,19 @@ def _search_context(db: Session, issue: Issue) -> dict[str, Any]:
         "find": query,
         "results": queries.search(db, query, MAX_SEARCH_RESULTS) if query else None,
         "picked": {pick.comparison_id for pick in issue.picks},
+    }
+
+
+def _load_newer_versions(
+    db: Session, issue: Issue, views: Mapping[int, ComparisonView]
+) -> dict[int, list[FieldChange]]:
+    """What the newest version of each pick's comparison changes, by pick id; only for those that hold an older one."""
+    newer = find_newer_versions(db, issue)
+    current = queries.fetch_by_version(db, newer.values())
+    return {
+        pick.id: version_diff.diff_versions(views[pick.version_id], current[newer[pick.comparison_id]])
+        for pick in issue.picks
+        if pick.comparison_id in newer
     }
 
 
