@@ -13,8 +13,8 @@ from pathlib import Path
 from sqlalchemy import insert
 
 import digest.tracking.models  # noqa: F401  every table is known from here on
-from digest.audience import csv_file, import_rules
-from digest.audience.bulk_import import ImportTerms
+from digest.audience.importing import chunks, imports
+from digest.audience.importing.rows import CHUNK, open_file
 from digest.audience.models import ConsentEvent, Subscriber, Subscription
 from digest.db import Base, Database, connect, utcnow
 from digest.publications import publications
@@ -53,12 +53,15 @@ def _seconds(path: Path, work: Callable[[Database, int], None]) -> float:
 
 
 def _ours(db: Database, publication_id: int, file: Path) -> None:
-    _, chunks = csv_file.read_chunks(file)
-    terms = ImportTerms(publication_id, utcnow(), "bench", "bench", confirmed=True)
+    opened = open_file(file)
+    with db.begin() as session:
+        terms = imports.begin(
+            session, opened, publication_id=publication_id, source="bench", confirmed=True, now=utcnow()
+        )
     signer = Signer(["a-key-that-signs-nothing-0123456789"])
-    for chunk in chunks:
+    for chunk in opened.chunks():
         with db.begin() as session:
-            import_rules.import_chunk(session, signer, chunk, terms)
+            chunks.import_chunk(session, signer, chunk, terms)
 
 
 def _bare(db: Database, publication_id: int, rows: int) -> None:
@@ -66,8 +69,8 @@ def _bare(db: Database, publication_id: int, rows: int) -> None:
     now = utcnow()
     wish = {"publication_id": publication_id, "status": "active", "source": "bench", "confirmation_count": 0}
     event = {"publication_id": publication_id, "kind": "imported", "source": "bench", "at": now}
-    for start in range(0, rows, csv_file.CHUNK):
-        numbers = range(start, min(start + csv_file.CHUNK, rows))
+    for start in range(0, rows, CHUNK):
+        numbers = range(start, min(start + CHUNK, rows))
         with db.begin() as session:
             run = session.connection().execute
             run(

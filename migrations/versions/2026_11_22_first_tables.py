@@ -110,10 +110,39 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "subscriber_import",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("publication_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("file_name", sa.String(length=255), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("confirmed", sa.Boolean(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=True),
+        sa.Column("started_at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("finished_at", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("undone_at", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("counts", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["publication_id"],
+            ["publication.id"],
+            name=op.f("fk_subscriber_import_publication_id_publication"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_subscriber_import")),
+    )
+    with op.batch_alter_table("subscriber_import", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_subscriber_import_publication_id"), ["publication_id"], unique=False
+        )
+
+    op.create_table(
         "suppression",
         sa.Column("address_hash", sa.String(length=64), nullable=False),
         sa.Column("reason", sa.String(length=32), nullable=False),
         sa.Column("at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("import_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["import_id"], ["subscriber_import.id"], name=op.f("fk_suppression_import_id_subscriber_import")
+        ),
         sa.PrimaryKeyConstraint("address_hash", name=op.f("pk_suppression")),
     )
     op.create_table(
@@ -167,6 +196,12 @@ def upgrade() -> None:
         sa.Column("network", sa.String(length=64), nullable=True),
         sa.Column("user_agent", sa.String(length=200), nullable=True),
         sa.Column("at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("import_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("previous_status", sa.String(length=16), nullable=True),
+        sa.Column("original", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["import_id"], ["subscriber_import.id"], name=op.f("fk_consent_event_import_id_subscriber_import")
+        ),
         sa.ForeignKeyConstraint(
             ["publication_id"], ["publication.id"], name=op.f("fk_consent_event_publication_id_publication")
         ),
@@ -180,6 +215,13 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("consent_event", schema=None) as batch_op:
         batch_op.create_index("ix_consent_event_growth", ["kind", "at", "publication_id"], unique=False)
+        batch_op.create_index(
+            "ix_consent_event_import",
+            ["import_id", "id"],
+            unique=False,
+            sqlite_where=sa.text("import_id IS NOT NULL"),
+            postgresql_where=sa.text("import_id IS NOT NULL"),
+        )
         batch_op.create_index(
             "ix_consent_event_person", ["subscriber_id", "publication_id", "id"], unique=False
         )
@@ -420,9 +462,13 @@ def upgrade() -> None:
         sa.Column("confirmed_at", digest.db.UtcDateTime(), nullable=True),
         sa.Column("unsubscribed_at", digest.db.UtcDateTime(), nullable=True),
         sa.Column("paused_until", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("import_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.CheckConstraint(
             "status = 'pending' OR status = 'active' OR status = 'left'",
             name=op.f("ck_subscription_status"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["import_id"], ["subscriber_import.id"], name=op.f("fk_subscription_import_id_subscriber_import")
         ),
         sa.ForeignKeyConstraint(
             ["publication_id"], ["publication.id"], name=op.f("fk_subscription_publication_id_publication")
@@ -918,6 +964,11 @@ def downgrade() -> None:
     op.drop_table("delivery")
     with op.batch_alter_table("consent_event", schema=None) as batch_op:
         batch_op.drop_index("ix_consent_event_person")
+        batch_op.drop_index(
+            "ix_consent_event_import",
+            sqlite_where=sa.text("import_id IS NOT NULL"),
+            postgresql_where=sa.text("import_id IS NOT NULL"),
+        )
         batch_op.drop_index("ix_consent_event_growth")
 
     op.drop_table("consent_event")
@@ -926,6 +977,10 @@ def downgrade() -> None:
     op.drop_table("upload")
     op.drop_table("tool")
     op.drop_table("suppression")
+    with op.batch_alter_table("subscriber_import", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_subscriber_import_publication_id"))
+
+    op.drop_table("subscriber_import")
     with op.batch_alter_table("subscriber", schema=None) as batch_op:
         batch_op.drop_index(
             "ix_subscriber_barred",

@@ -31,7 +31,7 @@ def test_an_audience_comes_in_is_listed_and_goes_out_again(house: AppContext, tm
     done = json.loads(
         call(house, "import", str(path), "--confirmed", "--source", "why we may", "--json").stdout
     )
-    assert (done["rows"], done["added"], done["left"], done["bad"]) == (3, 1, 1, 1)
+    assert (done["rows"], done["added"], done["unsubscribed"], done["bad"]) == (3, 1, 1, 1)
     assert done["bad_rows"][0]["line"] == 4
     listed = call(house, "list")
     assert "a•••@example.org" in listed.stdout

@@ -27,17 +27,14 @@ from tests.audience.subscribers import (
 )
 
 from digest.audience import (
-    csv_columns,
-    csv_file,
-    csv_reader,
     erase,
     export,
-    import_rules,
     suppression,
     unsubscribe,
 )
-from digest.audience.bulk_import import ImportTerms
-from digest.audience.csv_columns import ImportStatus
+from digest.audience.importing import chunks, csv_reader, imports, rows
+from digest.audience.importing.results import ImportResult
+from digest.audience.importing.statuses import ImportStatus
 from digest.audience.models import ConsentEvent, Subscriber, Subscription, Wording
 from digest.db import Database
 from digest.errors import BadInput
@@ -47,35 +44,33 @@ from digest.signing import Signer
 WHY = "double opt-in at our old tool"
 
 
-def bring(
+def import_path(
     session: Session,
     signer: Signer,
-    of: Publication,
+    publication: Publication,
     path: Path,
     *,
     confirmed: bool = True,
     invite: bool = False,
     size: int = 3,
     hours: int = 1,
-) -> import_rules.ImportResult:
-    sheet, chunks = csv_file.read_chunks(path, size=size)
-    terms = ImportTerms(
-        of.id, NOW + hours * HOUR, WHY, csv_file.evidence(sheet, "cli", WHY), confirmed, invite
+    status: str | None = None,
+) -> ImportResult:
+    opened = rows.open_file(path, status=status)
+    terms = imports.begin(
+        session,
+        opened,
+        publication_id=publication.id,
+        source=WHY,
+        confirmed=confirmed,
+        invite=invite,
+        now=NOW + hours * HOUR,
     )
-    total = import_rules.ImportResult()
-    for chunk in chunks:
-        total.add(import_rules.import_chunk(session, signer, chunk, terms))
-    assert total.rows == sum(
-        (
-            total.added,
-            total.known,
-            total.left,
-            total.suppressed,
-            total.not_subscribed,
-            total.repeated,
-            total.bad,
-        )
-    )
+    total = ImportResult()
+    for chunk in opened.chunks(size):
+        total.add(chunks.import_chunk(session, signer, chunk, terms))
+    imports.finish(session, terms, total, NOW + hours * HOUR)
+    assert total.rows == sum(total.counts().values()) - total.rows
     return total
 
 
@@ -93,8 +88,7 @@ Write = Callable[[str | bytes], Path]
 
 
 def addresses(path: Path) -> list[str]:
-    _, chunks = csv_file.read_chunks(path)
-    return [row.address for chunk in chunks for row in chunk.rows.values()]
+    return [row.address for chunk in rows.open_file(path).chunks() for row in chunk.rows.values()]
 
 
 def test_all_good_rows_come_in_and_bad_ones_are_told_by_line(
@@ -105,17 +99,16 @@ def test_all_good_rows_come_in_and_bad_ones_are_told_by_line(
     )
     with db.begin() as session:
         of = create_publication(session)
-        done = bring(session, signer, of, path)
+        done = import_path(session, signer, of, path)
         assert (done.added, done.bad) == (3, 2)
-        assert [(bad.line, bad.text) for bad in done.bad_rows] == [(3, "not an address"), (6, "")]
+        assert [(bad.line, bad.text) for bad in done.rejected] == [(3, "not an address"), (6, "")]
         assert len(reachable_ids(session, of)) == 3
 
 
 def test_a_row_without_end_is_one_bad_row_and_never_held_whole(file: Write) -> None:
     path = file("email\nada@example.org\n" + "a@b," * 5_000_000 + "\r\nbob@example.org\n")
     tracemalloc.start()
-    _, chunks = csv_file.read_chunks(path)
-    (chunk,) = chunks
+    (chunk,) = rows.open_file(path).chunks()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert [row.line for row in chunk.rows.values()] == [2, 4]
@@ -126,16 +119,15 @@ def test_a_row_without_end_is_one_bad_row_and_never_held_whole(file: Write) -> N
 def test_a_file_may_be_called_anything(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"r\xff\n.csv")
     path.write_text("ada@example.org\n")
-    sheet, _ = csv_file.read_chunks(path)
-    assert csv_file.evidence(sheet, "cli", WHY).encode().startswith(b"Imported from r??.csv (SHA-256 ")
+    assert rows.open_file(path).evidence("cli", WHY).encode().startswith(b"Imported from r??.csv (SHA-256 ")
 
 
 def test_importing_twice_changes_nothing(db: Database, signer: Signer, file: Write) -> None:
     path = file("".join(f"r{n}@example.org\n" for n in range(10)) + "R3@Example.org\n")
     with db.begin() as session:
         of = create_publication(session)
-        first = bring(session, signer, of, path)
-        again = bring(session, signer, of, path)
+        first = import_path(session, signer, of, path)
+        again = import_path(session, signer, of, path)
         assert (first.added, first.known + first.repeated) == (10, 1)
         assert (again.added, again.known + again.repeated) == (0, 11)
         assert session.scalar(select(func.count()).select_from(ConsentEvent)) == 10
@@ -146,11 +138,11 @@ def test_a_run_cut_short_goes_on_where_it_stopped(db: Database, signer: Signer, 
     path = file("".join(f"r{n}@example.org\n" for n in range(10)))
     with db.begin() as session:
         of = create_publication(session)
-        sheet, chunks = csv_file.read_chunks(path, size=4)
-        terms = ImportTerms(of.id, NOW, WHY, csv_file.evidence(sheet, "cli", WHY), confirmed=True)
-        import_rules.import_chunk(session, signer, next(chunks), terms)
+        opened = rows.open_file(path)
+        terms = imports.begin(session, opened, publication_id=of.id, source=WHY, confirmed=True, now=NOW)
+        chunks.import_chunk(session, signer, next(opened.chunks(4)), terms)
     with db.begin() as session:
-        done = bring(session, signer, of, path, size=4)
+        done = import_path(session, signer, of, path, size=4)
         assert (done.added, done.known) == (6, 4)
 
 
@@ -160,7 +152,7 @@ def test_the_file_its_hash_and_the_reason_are_kept_as_proof(
     path = file("email\nada@example.org\n")
     with db.begin() as session:
         of = create_publication(session)
-        bring(session, signer, of, path)
+        import_path(session, signer, of, path)
         words = session.scalars(select(Wording.text)).one()
         assert csv_reader.inspect_file(path).sha256 in words
         assert WHY in words
@@ -174,11 +166,11 @@ def test_without_confirmation_they_are_pending_and_nobody_is_written_to(
     path = file("email\nada@example.org\nbob@example.org\n")
     with db.begin() as session:
         of = create_publication(session)
-        assert bring(session, signer, of, path, confirmed=False).invited == []
+        assert import_path(session, signer, of, path, confirmed=False).invited == []
         assert reachable_ids(session, of) == set()
-        invited = bring(session, signer, of, path, confirmed=False, invite=True, hours=2).invited
+        invited = import_path(session, signer, of, path, confirmed=False, invite=True, hours=2).invited
         assert len(invited) == 2
-        assert bring(session, signer, of, path, confirmed=False, invite=True, hours=3).invited == []
+        assert import_path(session, signer, of, path, confirmed=False, invite=True, hours=3).invited == []
         press_confirm(session, of, invited[0], NOW + 4 * HOUR)
         assert reachable_ids(session, of) == {invited[0]}
 
@@ -195,8 +187,10 @@ def test_nobody_who_left_complained_bounced_or_was_forgotten_is_revived(
         suppression.suppress(session, signer, "bounced@example.org", "bounce", NOW)
         suppression.suppress(session, signer, "unknown@example.org", "request", NOW)
         erase.erase(session, signer, "erased@example.org", NOW)
-        done = bring(session, signer, of, file("email\n" + "".join(f"{who}@example.org\n" for who in people)))
-        assert (done.added, done.left, done.suppressed) == (0, 1, 4)
+        done = import_path(
+            session, signer, of, file("email\n" + "".join(f"{who}@example.org\n" for who in people))
+        )
+        assert (done.added, done.unsubscribed, done.suppressed) == (0, 1, 4)
         assert reachable_ids(session, of, NOW + DAY) == set()
         assert subscriber_id_of(session, "erased@example.org") is None
         assert subscriber_id_of(session, "unknown@example.org") is None
@@ -210,11 +204,11 @@ def test_one_who_left_and_asked_again_waits_for_the_button_whatever_is_imported(
         subscriber_id = create_reader(session, signer, of, "ada@example.org")
         unsubscribe.unsubscribe(session, of.id, subscriber_id, source="page", now=NOW)
         sign_up(session, signer, of, "ada@example.org", NOW + HOUR)
-        bring(session, signer, of, file("ada@example.org\n"), hours=2)
+        import_path(session, signer, of, file("ada@example.org\n"), hours=2)
         assert reachable_ids(session, of, NOW + DAY) == set()
 
 
-def test_other_tools_words_are_honoured_and_unknown_ones_mean_no(
+def test_words_of_a_named_status_column_that_are_not_understood_mean_not_subscribed(
     db: Database, signer: Signer, file: Write
 ) -> None:
     rows = {
@@ -224,13 +218,13 @@ def test_other_tools_words_are_honoured_and_unknown_ones_mean_no(
     path = file("E-Mail;Status\n" + "".join(f"{who}@example.org;{word}\n" for who, word in rows.items()))
     with db.begin() as session:
         of = create_publication(session)
-        done = bring(session, signer, of, path)
-        assert (done.added, done.left, done.suppressed, done.not_subscribed) == (2, 1, 2, 3)
+        done = import_path(session, signer, of, path, status="Status")
+        assert (done.added, done.unsubscribed, done.suppressed, done.not_subscribed) == (2, 1, 2, 3)
         here = {subscriber_id_of(session, "a@example.org"), subscriber_id_of(session, "h@example.org")}
         assert reachable_ids(session, of) == here
         assert is_suppressed(session, signer, "d@example.org")
         assert subscriber_id_of(session, "d@example.org") is None
-        assert bring(session, signer, of, path, hours=2).added == 0
+        assert import_path(session, signer, of, path, hours=2, status="Status").added == 0
 
 
 def test_a_file_takes_out_whom_a_file_brought_and_not_who_confirmed_here(
@@ -239,11 +233,11 @@ def test_a_file_takes_out_whom_a_file_brought_and_not_who_confirmed_here(
     with db.begin() as session:
         of = create_publication(session)
         own = create_reader(session, signer, of, "own@example.org")
-        bring(session, signer, of, file("brought@example.org\n"))
-        done = bring(
+        import_path(session, signer, of, file("brought@example.org\n"))
+        done = import_path(
             session, signer, of, file("email,status\nown@example.org,left\nbrought@example.org,left\n")
         )
-        assert (done.known, done.left) == (1, 1)
+        assert (done.kept, done.unsubscribed) == (1, 1)
         assert reachable_ids(session, of) == {own}
 
 
@@ -252,7 +246,7 @@ def test_the_worse_of_two_words_about_one_address_counts(db: Database, signer: S
         with db.begin() as session:
             of = create_publication(session, f"p{hash(text) % 1000}")
             for size in (1, 5):
-                bring(session, signer, of, file("email,status\n" + text), size=size)
+                import_path(session, signer, of, file("email,status\n" + text), size=size)
                 assert reachable_ids(session, of) == set()
 
 
@@ -284,16 +278,14 @@ def test_a_line_that_names_the_separator_is_no_row(file: Write) -> None:
 
 def test_a_quote_that_is_never_closed_costs_one_row(file: Write) -> None:
     good = "".join(f"r{n}@example.org,x\n" for n in range(200))
-    _, chunks = csv_file.read_chunks(file('email,note\na@example.org,"open\n' + good))
-    (chunk,) = chunks
+    (chunk,) = rows.open_file(file('email,note\na@example.org,"open\n' + good)).chunks()
     assert [(bad.line, "never closed" in bad.reason) for bad in chunk.bad] == [(2, True)]
     assert len(chunk.rows) == 200
 
 
 def test_quoted_newlines_ragged_rows_and_stray_quotes_are_read(file: Write) -> None:
     text = 'email,note\na@example.org,"two\nlines, ""quoted"""\nb@example.org\nc@example.org,5" pipe,more,cells\n"d@example.org"x,y\n'
-    _, chunks = csv_file.read_chunks(file(text))
-    (chunk,) = chunks
+    (chunk,) = rows.open_file(file(text)).chunks()
     assert [(row.line, row.address) for row in chunk.rows.values()] == [
         (2, "a@example.org"), (4, "b@example.org"), (5, "c@example.org"),
     ]  # fmt: skip
@@ -324,26 +316,23 @@ def test_a_file_without_addresses_is_one_clear_line(file: Write, content: str | 
         assert addresses(path) == []
         return
     with pytest.raises(BadInput, match=r"readers\.csv") as caught:
-        csv_file.read_chunks(path)
+        rows.open_file(path)
     assert "\n" not in str(caught.value)
 
 
 def test_a_file_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"none\.csv"):
-        csv_file.read_chunks(tmp_path / "none.csv")
+        rows.open_file(tmp_path / "none.csv")
 
 
 def test_who_left_is_seen_even_without_a_header(file: Write) -> None:
-    _, chunks = csv_file.read_chunks(file("a@example.org,unsubscribed\nb@example.org,subscribed\n"))
-    (chunk,) = chunks
+    (chunk,) = rows.open_file(file("a@example.org,unsubscribed\nb@example.org,subscribed\n")).chunks()
     assert [row.status for row in chunk.rows.values()] == [ImportStatus.UNSUBSCRIBED, ImportStatus.SUBSCRIBED]
 
 
 def test_a_date_in_a_column_of_leaving_means_that_they_left(file: Write) -> None:
-    _, chunks = csv_file.read_chunks(
-        file("email,unsubscribed_at\na@example.org,2026-01-01\nb@example.org,\nc@example.org,NULL\n")
-    )
-    (chunk,) = chunks
+    path = file("email,unsubscribed_at\na@example.org,2026-01-01\nb@example.org,\nc@example.org,NULL\n")
+    (chunk,) = rows.open_file(path).chunks()
     assert [row.status for row in chunk.rows.values()] == [
         ImportStatus.UNSUBSCRIBED,
         ImportStatus.SUBSCRIBED,
@@ -353,13 +342,12 @@ def test_a_date_in_a_column_of_leaving_means_that_they_left(file: Write) -> None
 
 def test_the_operator_may_name_the_columns(file: Write) -> None:
     path = file("login,other,status\nx@example.org,a@example.org,vip\n")
-    _, chunks = csv_file.read_chunks(path, address="Other", status="-")
-    (chunk,) = chunks
+    (chunk,) = rows.open_file(path, address="Other", status="none").chunks()
     assert [(row.address, row.status) for row in chunk.rows.values()] == [
-        ("a@example.org", ImportStatus.SUBSCRIBED)
+        ("a@example.org", ImportStatus.UNSTATED)
     ]
     with pytest.raises(BadInput, match="nothing"):
-        csv_file.read_chunks(path, address="nothing")
+        rows.open_file(path, address="nothing")
 
 
 def test_an_export_read_back_changes_nothing_and_holds_no_formula(
@@ -387,7 +375,7 @@ def test_an_export_read_back_changes_nothing_and_holds_no_formula(
         path = tmp_path / "out.csv"
         path.write_text(text, newline="")
         assert addresses(path) == [line.address for line in lines]
-        bring(session, signer, other, path)
+        import_path(session, signer, other, path)
         assert reachable_ids(session, other) == reachable_ids(session, of)
 
 
@@ -424,7 +412,7 @@ def test_a_workbook_or_a_picture_is_one_line_and_not_a_thousand_bad_rows(
     path = tmp_path / "readers.csv"
     path.write_bytes(content)
     with pytest.raises(BadInput, match="this is not a text file; save it as CSV"):
-        csv_file.read_chunks(path)
+        rows.open_file(path)
 
 
 wild_text = st.text(st.sampled_from("ab@.,;\t\"\r\n'=é \ufeff<>0"), max_size=120)
@@ -436,9 +424,8 @@ def test_no_file_whatever_breaks_the_reader(tmp_path_factory: pytest.TempPathFac
     path = tmp_path_factory.getbasetemp() / "fuzz.csv"
     path.write_bytes(content)
     with contextlib.suppress(BadInput):
-        _, chunks = csv_file.read_chunks(path, size=2)
-        for chunk in chunks:
-            assert chunk.read == len(chunk.rows) + len(chunk.bad) + chunk.repeated
+        for chunk in rows.open_file(path).chunks(2):
+            assert chunk.read == len(chunk.rows) + len(chunk.bad) + len(chunk.repeated)
             for row in chunk.rows.values():
                 assert "\n" not in row.address
                 assert row.address.count("@") == 1
@@ -457,9 +444,3 @@ def test_what_a_csv_writer_wrote_comes_back(rows: list[tuple[str, str]], separat
         return
     back = [tuple(record.cells) for record in csv_reader.records(lines, separator)]
     assert back == rows
-
-
-def test_every_known_word_has_one_meaning() -> None:
-    assert csv_columns.parse_status("Marked as SPAM") == ImportStatus.COMPLAINED
-    assert csv_columns.parse_status("non-subscribed") == ImportStatus.UNCLEAR
-    assert csv_columns.parse_status("définitivement") == ImportStatus.UNCLEAR

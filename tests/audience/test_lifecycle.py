@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from sqlalchemy.orm import Session
 from tests.audience.subscribers import (
     NOW,
     create_publication,
@@ -17,10 +18,12 @@ from tests.audience.subscribers import (
     subscriber_id_of,
 )
 
-from digest.audience import csv_file, eligibility, erase, import_rules, preferences, suppression, unsubscribe
-from digest.audience.bulk_import import ImportTerms
-from digest.audience.csv_columns import ImportStatus
-from digest.audience.models import Subscriber, Subscription
+from digest.audience import eligibility, erase, preferences, suppression, unsubscribe
+from digest.audience.importing import chunks
+from digest.audience.importing.rows import RowChunk, ValidRow
+from digest.audience.importing.statuses import OPT_OUTS, ImportStatus
+from digest.audience.importing.store import ImportTerms
+from digest.audience.models import Subscriber, SubscriberImport, Subscription
 from digest.db import Database
 from digest.errors import DigestError
 from digest.signing import Signer
@@ -35,7 +38,9 @@ class Person:
 
     confirmed: bool = False
     out: bool = False  # left, and not come back
+    from_file: bool = False  # a file said last whether they are in or out
     barred: str = ""  # why suppressed
+    barred_by_file: bool = False
     paused_until: datetime = NOW
     asked: bool = False  # a letter went out since they last left or were barred
     ids: list[int] = field(default_factory=list)
@@ -94,6 +99,7 @@ class Lifecycle(RuleBasedStateMachine):
         if first:
             assert person.asked
             person.confirmed, person.out, person.barred, person.paused_until = True, False, "", NOW
+            person.from_file = person.barred_by_file = False
         person.asked = False
 
     @rule(who=PEOPLE)
@@ -105,7 +111,7 @@ class Lifecycle(RuleBasedStateMachine):
             if number and unsubscribe.unsubscribe(
                 session, self.publication.id, number, source="page", now=self.now
             ):
-                person.out, person.asked = True, False
+                person.out, person.asked, person.from_file = True, False, False
 
     @rule(who=PEOPLE, hours=HOURS)
     def take_it_back(self, who: str, hours: int) -> None:
@@ -118,7 +124,7 @@ class Lifecycle(RuleBasedStateMachine):
             ):
                 assert person.out
                 assert not person.barred
-                person.out = False
+                person.out = person.from_file = False
                 person.asked = True  # a pending sign-up is pending again
 
     @rule(who=PEOPLE, weeks=st.integers(1, 52))
@@ -153,7 +159,8 @@ class Lifecycle(RuleBasedStateMachine):
         address, person = self.person(who)
         with self.db.begin() as session:
             suppression.suppress(session, self.signer, address, reason, self.now)
-        person.barred, person.asked = "complaint" if person.barred == "complaint" else reason, False
+        stays = person.barred == "complaint" and not person.barred_by_file
+        person.barred, person.barred_by_file, person.asked = "complaint" if stays else reason, False, False
 
     @rule(who=PEOPLE)
     def erase(self, who: str) -> None:
@@ -165,28 +172,60 @@ class Lifecycle(RuleBasedStateMachine):
 
     @rule(who=PEOPLE, confirmed=st.booleans(), status=st.sampled_from(ImportStatus))
     def import_a_file(self, who: str, confirmed: bool, status: ImportStatus) -> None:
+        """Every import is of another file, which speaks of every opt-out."""
         self.step()
         address, person = self.person(who)
-        chunk = csv_file.RowChunk(1, {address: csv_file.ValidRow(2, address, address, status)}, (), 0)
-        terms = ImportTerms(self.publication.id, self.now, "why we may", "a file", confirmed)
+        chunk = RowChunk(1, {address: ValidRow(2, address, address, status)})
         with self.db.begin() as session:
-            before = subscriber_id_of(session, address)
-            done = import_rules.import_chunk(session, self.signer, chunk, terms)
+            known = subscriber_id_of(session, address) is not None
+            chunks.import_chunk(session, self.signer, chunk, self.terms(session, confirmed))
             number = subscriber_id_of(session, address)
         if number:
             person.ids.append(number)
-        if done.added:
-            assert status == ImportStatus.SUBSCRIBED
-            assert not person.out
-            assert not person.barred
-            person.confirmed, person.asked = confirmed, not confirmed
-        if done.left and (status == ImportStatus.UNSUBSCRIBED or before is None):
-            # Who had left and has asked anew is still asked: a file knows nothing newer than that.
-            person.out, person.asked = True, person.asked and person.out
-        if status == ImportStatus.COMPLAINED:
-            person.barred, person.asked = "complaint", False
-        elif status == ImportStatus.BOUNCED and done.suppressed and not person.barred:
-            person.barred, person.asked = "bounce", False
+        if self.stays_barred(person, status):
+            return
+        if status in {ImportStatus.BOUNCED, ImportStatus.COMPLAINED}:
+            if person.from_file or not (person.confirmed or person.out):
+                person.barred = "complaint" if status == ImportStatus.COMPLAINED else "bounce"
+                person.barred_by_file, person.asked = True, False
+        elif status in {ImportStatus.UNSUBSCRIBED, ImportStatus.NOT_SUBSCRIBED}:
+            self.import_opt_out(person, status, known)
+        elif not person.confirmed or person.out:
+            self.import_reader(person, status, confirmed, known)
+
+    def import_reader(self, person: Person, status: ImportStatus, confirmed: bool, known: bool) -> None:
+        if person.out and not (person.from_file and status == ImportStatus.SUBSCRIBED):
+            return
+        person.from_file = person.from_file or confirmed or person.out or not known
+        person.confirmed, person.asked, person.out = confirmed, not confirmed, False
+
+    def terms(self, session: Session, confirmed: bool) -> ImportTerms:
+        row = SubscriberImport(
+            publication_id=self.publication.id, file_name="f", sha256="", source="why", confirmed=confirmed,
+            started_at=self.now, counts="{}",
+        )  # fmt: skip
+        session.add(row)
+        session.flush()
+        return ImportTerms(
+            self.publication.id, row.id, self.now, "why we may", "a file", confirmed, speaks_of=OPT_OUTS
+        )
+
+    def stays_barred(self, person: Person, status: ImportStatus) -> bool:
+        can_be_corrected = person.barred_by_file and person.barred in {"bounce", "complaint"}
+        if person.barred and status == ImportStatus.SUBSCRIBED and can_be_corrected:
+            person.barred, person.barred_by_file = "", False
+            person.asked = not person.confirmed and not person.out
+        elif person.barred and status == ImportStatus.COMPLAINED:
+            person.barred = "complaint"
+        return bool(person.barred)
+
+    def import_opt_out(self, person: Person, status: ImportStatus, known: bool) -> None:
+        is_pending = known and not person.confirmed and not person.out
+        if person.out or (person.confirmed and not person.from_file) or (is_pending and not person.from_file):
+            return
+        if status == ImportStatus.NOT_SUBSCRIBED and not person.confirmed:
+            return
+        person.out, person.from_file, person.asked = True, True, False
 
     @rule(days=st.integers(1, 60))
     def purge(self, days: int) -> None:

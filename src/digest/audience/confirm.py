@@ -50,6 +50,7 @@ def confirm(
             paused_until=None,
             confirmation_count=0,
             confirmation_sent_at=None,
+            import_id=None,
         )
     )
     consent.record(

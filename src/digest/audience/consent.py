@@ -31,6 +31,7 @@ class Kind(StrEnum):
     LIFTED = "lifted"
     ERASED = "erased"
     TOPICS = "topics"
+    IMPORT_UNDONE = "import undone"
 
 
 def record(
@@ -111,11 +112,11 @@ def delete_traces(session: Session, now: datetime) -> int:
 
 
 def delete_traces_of(session: Session, subscriber_ids: Sequence[int]) -> None:
-    """Delete network and browser from all events of these subscribers, whatever their age."""
+    """Delete network, browser and imported details from all events of these subscribers, whatever their age."""
     session.execute(
         update(ConsentEvent)
         .where(ConsentEvent.subscriber_id.in_(subscriber_ids))
-        .values(network=None, user_agent=None)
+        .values(network=None, user_agent=None, original=None)
     )
 
 

@@ -21,8 +21,10 @@ def erase(session: Session, signer: Signer, address: str, now: datetime, source:
     """
     key = normalize(address).key
     subscriber_id = session.scalar(select(Subscriber.id).where(Subscriber.address_key == key))
-    if not suppression.find(session, signer, [key]):
-        suppression.suppress_keys(session, signer, [key], suppression.SuppressionReason.ERASED, now)
+    suppressed = suppression.find(session, signer, [key]).get(key)
+    if suppressed is None or suppressed.import_id is not None:  # a later file could lift what a file said
+        reason = suppression.SuppressionReason(suppressed.reason if suppressed else "erased")
+        suppression.suppress_keys(session, signer, [key], reason, now)
     if subscriber_id is None:
         return False
     _end_subscriptions(session, subscriber_id, now)

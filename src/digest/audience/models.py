@@ -13,6 +13,7 @@ from digest.publications.models import Publication
 ByteWise = String(320).with_variant(String(320, collation="C"), "postgresql")
 
 _NOT_MAILABLE = text("suppressed_at IS NOT NULL OR address IS NULL")
+_IMPORTED = text("import_id IS NOT NULL")
 _PAUSED = text("paused_until IS NOT NULL")
 
 
@@ -22,6 +23,25 @@ class SubscriptionStatus(StrEnum):
     PENDING = "pending"  # signed up, but not confirmed yet
     ACTIVE = "active"
     UNSUBSCRIBED = "left"
+
+
+class SubscriberImport(Base):
+    """One import of a file of subscribers, so that it can be shown, revised by a later file, and undone."""
+
+    __tablename__ = "subscriber_import"
+
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
+    publication_id: Mapped[int] = mapped_column(ForeignKey(Publication.id), index=True)
+    file_name: Mapped[str] = mapped_column(String(255))
+    sha256: Mapped[str] = mapped_column(String(64))
+    source: Mapped[str] = mapped_column(Text)  # the legal basis that the importer stated
+    confirmed: Mapped[bool]
+    user_id: Mapped[int | None]  # who imported it at the desk; NULL: on the command line
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    undone_at: Mapped[datetime | None]
+    # How many rows had which result, as JSON.
+    counts: Mapped[str] = mapped_column(Text, default="{}")
 
 
 class Subscriber(Base):
@@ -72,6 +92,8 @@ class Subscription(Base):
     confirmed_at: Mapped[datetime | None]
     unsubscribed_at: Mapped[datetime | None]
     paused_until: Mapped[datetime | None]
+    # The import that set the status; NULL once the reader or an editor did, which no file overrides.
+    import_id: Mapped[int | None] = mapped_column(ForeignKey(SubscriberImport.id))
     subscriber: Mapped[Subscriber] = relationship()
 
 
@@ -105,6 +127,13 @@ class ConsentEvent(Base):
     __table_args__ = (
         Index("ix_consent_event_person", "subscriber_id", "publication_id", "id"),
         Index("ix_consent_event_growth", "kind", "at", "publication_id"),
+        Index(
+            "ix_consent_event_import",
+            "import_id",
+            "id",
+            sqlite_where=_IMPORTED,
+            postgresql_where=_IMPORTED,
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
@@ -116,6 +145,11 @@ class ConsentEvent(Base):
     network: Mapped[str | None] = mapped_column(String(64))  # /24 or /48, never a full IP address
     user_agent: Mapped[str | None] = mapped_column(String(200))
     at: Mapped[datetime]
+    import_id: Mapped[int | None] = mapped_column(ForeignKey(SubscriberImport.id))
+    # Of an import: what it replaced, so that it can be undone; NULL when the subscription is new.
+    previous_status: Mapped[str | None] = mapped_column(String(16))
+    # Of an import: date, source and tags of the original consent as the file told them, as JSON.
+    original: Mapped[str | None] = mapped_column(Text)
 
 
 class Suppression(Base):
@@ -126,3 +160,5 @@ class Suppression(Base):
     address_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     reason: Mapped[str] = mapped_column(String(32))  # complaint, bounce, erased, request
     at: Mapped[datetime]
+    # The import whose file said so; NULL when it happened here, which no file overrides.
+    import_id: Mapped[int | None] = mapped_column(ForeignKey(SubscriberImport.id))

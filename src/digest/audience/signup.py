@@ -106,6 +106,19 @@ def next_letter(now: datetime) -> ColumnElement[bool]:
     )
 
 
+def due_letters(
+    session: Session, subscriber_ids: Sequence[int], publication_id: int, now: datetime
+) -> Sequence[int]:
+    """Return those of these subscribers whom `claim_letters` would claim."""
+    return session.scalars(
+        select(Subscription.subscriber_id).where(
+            Subscription.subscriber_id.in_(subscriber_ids),
+            Subscription.publication_id == publication_id,
+            next_letter(now),
+        )
+    ).all()
+
+
 def claim_letters(
     session: Session, subscriber_ids: Sequence[int], publication_id: int, now: datetime
 ) -> dict[int, str]:

@@ -8,15 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
-from sqlalchemy import bindparam, case, delete, insert, literal, select, update
+from sqlalchemy import BigInteger, bindparam, case, delete, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from digest.audience import consent, value_tables
 from digest.audience.address import normalize
 from digest.audience.models import ConsentEvent, Subscriber, Suppression
-from digest.db import upsert
+from digest.db import WITHOUT_SYNC, upsert
 from digest.signing import Signer
 
 PURPOSE = "suppression"
@@ -38,6 +37,7 @@ class SuppressionMatch:
     hash: str
     reason: str
     at: datetime
+    import_id: int | None = None  # the import whose file said so; None: it happened here
 
 
 def suppress(
@@ -69,8 +69,12 @@ def suppress_keys(
     now: datetime,
     *,
     source: str = "",
+    import_id: int | None = None,
 ) -> None:
-    """Suppress up to a few thousand address keys at once."""
+    """Suppress up to a few thousand address keys at once; `import_id` when a file says so.
+
+    What a file said is replaced by what happens here, and never the other way round.
+    """
     if not keys:
         return
     existing = find(session, signer, keys)
@@ -78,16 +82,17 @@ def suppress_keys(
         {"key": key, "hash": existing[key].hash if key in existing else signer.keyed_hashes(PURPOSE, key)[0]}
         for key in dict.fromkeys(keys)
     ]
-    _store(session, [row["hash"] for row in marked], reason, now)
-    _hash_address(session, marked, reason, now)
+    _store(session, [row["hash"] for row in marked], reason, now, import_id)
+    _mark_subscribers(session, marked, now)
     session.execute(
         insert(ConsentEvent).from_select(
-            ["subscriber_id", "kind", "source", "at"],
+            ["subscriber_id", "kind", "source", "at", "import_id"],
             select(
                 Subscriber.id,
                 literal(consent.Kind.SUPPRESSED.value),
                 literal(source or reason.value),
                 literal(now),
+                literal(import_id, BigInteger),
             ).where(Subscriber.address_key.in_([row["key"] for row in marked])),
         )
     )
@@ -101,11 +106,14 @@ def find(session: Session, signer: Signer, keys: Iterable[str]) -> dict[str, Sup
     key_of = {digest: key for key in keys for digest in signer.keyed_hashes(PURPOSE, key)}
     asked = value_tables.values_table(session, {"address_hash": list(key_of)})
     stored = session.execute(
-        select(Suppression.address_hash, Suppression.reason, Suppression.at).join(
+        select(Suppression.address_hash, Suppression.reason, Suppression.at, Suppression.import_id).join(
             asked, asked.c.address_hash == Suppression.address_hash
         )
     )
-    return {key_of[digest]: SuppressionMatch(digest, reason, at) for digest, reason, at in stored}
+    return {
+        key_of[digest]: SuppressionMatch(digest, reason, at, import_id)
+        for digest, reason, at, import_id in stored
+    }
 
 
 def lift(session: Session, subscriber_id: int, publication_id: int, source: str, now: datetime) -> None:
@@ -135,32 +143,48 @@ def lift(session: Session, subscriber_id: int, publication_id: int, source: str,
     )
 
 
-def _store(session: Session, hashes: Sequence[str], reason: SuppressionReason, now: datetime) -> None:
+def lift_imported(
+    session: Session, hashes: Sequence[str], import_id: int, source: str, now: datetime
+) -> None:
+    """Lift suppressions that an earlier file caused, because a later file (`import_id`) says otherwise."""
+    if not hashes:
+        return
+    imported = Suppression.address_hash.in_(hashes) & Suppression.import_id.is_not(None)
+    lifted = session.scalars(delete(Suppression).where(imported).returning(Suppression.address_hash)).all()
+    event = ["subscriber_id", "kind", "source", "at", "import_id", "previous_status"]
+    facts = (literal(consent.Kind.LIFTED.value), literal(source), literal(now), literal(import_id))
+    marked = Subscriber.suppression.in_(lifted)
+    rows = select(Subscriber.id, *facts, Subscriber.suppressed_for).where(marked)
+    session.execute(insert(ConsentEvent).from_select(event, rows))
+    cleared = {"suppressed_at": None, "suppressed_for": None, "suppression": None}
+    session.execute(update(Subscriber).where(marked).values(cleared), execution_options=WITHOUT_SYNC)
+
+
+def _store(
+    session: Session, hashes: Sequence[str], reason: SuppressionReason, now: datetime, import_id: int | None
+) -> None:
     statement = upsert(session, Suppression)
+    new = statement.excluded
+    here = Suppression.import_id.is_(None)  # what happened here outlives what a file says
+    stays = (Suppression.reason == SuppressionReason.COMPLAINT.value) & or_(here, new.import_id.is_not(None))
     statement = statement.on_conflict_do_update(
         index_elements=[Suppression.address_hash],
-        set_={"reason": _unless_complaint(Suppression.reason, statement.excluded.reason), "at": now},
+        set_={
+            "reason": case((stays, Suppression.reason), else_=new.reason),
+            "at": now,
+            "import_id": case((here, None), else_=new.import_id),
+        },
     )
-    session.execute(
-        statement, [{"address_hash": h, "reason": reason.value, "at": now} for h in sorted(hashes)]
-    )
+    facts = {"reason": reason.value, "at": now, "import_id": import_id}
+    session.execute(statement, [{"address_hash": digest, **facts} for digest in sorted(hashes)])
 
 
-def _hash_address(
-    session: Session, marked: Sequence[dict[str, str]], reason: SuppressionReason, now: datetime
-) -> None:
+def _mark_subscribers(session: Session, marked: Sequence[dict[str, str]], now: datetime) -> None:
     table = Subscriber.__table__
+    reason = select(Suppression.reason).where(Suppression.address_hash == bindparam("hash"))
     session.connection().execute(
         update(Subscriber)
         .where(table.c.address_key == bindparam("key"))
-        .values(
-            suppressed_at=now,
-            suppressed_for=_unless_complaint(table.c.suppressed_for, literal(reason.value)),
-            suppression=bindparam("hash"),
-        ),
+        .values(suppressed_at=now, suppressed_for=reason.scalar_subquery(), suppression=bindparam("hash")),
         marked,
     )
-
-
-def _unless_complaint(old: Any, new: Any) -> Any:
-    return case((old == SuppressionReason.COMPLAINT.value, old), else_=new)

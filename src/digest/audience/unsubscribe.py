@@ -94,7 +94,7 @@ def _change(
             Subscription.publication_id == publication_id,
             *conditions,
         )
-        .values(**values)
+        .values(**values, import_id=None)
         .returning(Subscription.subscriber_id)
         .execution_options(synchronize_session="fetch")
     ).all()

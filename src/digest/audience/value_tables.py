@@ -10,19 +10,22 @@ from sqlalchemy.orm import Session
 from digest.db import is_postgresql
 
 
-def values_table(session: Session, columns: Mapping[str, Sequence[str | None]]) -> FromClause:
+def values_table(
+    session: Session, columns: Mapping[str, Sequence[str | None]], name: str = "given"
+) -> FromClause:
     """Return texts as a table to join. One bound value per column, or for all, so the statement is parsed only once."""
     names = list(columns)
     if is_postgresql(session):
         arrays = [literal(list(values), postgresql.ARRAY(Text)) for values in columns.values()]
-        return (
-            func.unnest(*arrays).table_valued(*(column(name, Text) for name in names)).render_derived("given")
-        )
+        return func.unnest(*arrays).table_valued(*(column(each, Text) for each in names)).render_derived(name)
     rows = json.dumps(list(zip(*columns.values(), strict=True)), ensure_ascii=False)
     each = func.json_each(literal(rows, String)).table_valued("value")
     return select(
-        *(func.json_extract(each.c.value, f"$[{n}]", type_=Text).label(name) for n, name in enumerate(names))
-    ).subquery("given")
+        *(
+            func.json_extract(each.c.value, f"$[{n}]", type_=Text).label(label)
+            for n, label in enumerate(names)
+        )
+    ).subquery(name)
 
 
 def numbers(session: Session, values: Sequence[int]) -> FromClause:

@@ -1,53 +1,150 @@
 """`digest subscribers import`: imports a file in chunks, with progress on a terminal."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from digest.db import utcnow
+from digest.errors import BadInput
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy.orm import Session
 
-    from digest.audience.bulk_import import ImportTerms
-    from digest.audience.csv_file import RowChunk
-    from digest.audience.import_rules import ImportResult
+    from digest.audience.importing.report import FileReport
+    from digest.audience.importing.results import ImportResult
+    from digest.audience.importing.rows import RowChunk, SubscriberFile
+    from digest.audience.importing.store import ImportTerms
     from digest.services import Services
 
+UNCLEAR_HINT = (
+    'Use --status-column "NAME" for the column that says who is subscribed: rows with other words are then '
+    "not imported as subscribed. Use --status-column none if no column does"
+)
 
-def import_file(
-    services: "Services",
-    file: Path,
-    slug: str | None,
-    consent: tuple[str, bool, bool],
-    column_names: tuple[str | None, str | None],
-) -> "ImportResult":
-    """Import a file in chunks, each in its own transaction.
 
-    `consent` is (source, confirmed, invite); `column_names` the address and status columns, None to detect them.
-    """
-    from digest.audience import csv_file, import_rules
-    from digest.audience.bulk_import import ImportTerms
-    from digest.cli.audit import record
+@dataclass(frozen=True)
+class ImportOptions:
+    """What the operator asked for."""
+
+    slug: str | None
+    source: str
+    confirmed: bool
+    invite: bool
+    address_column: str | None
+    status_column: str | None
+    dry_run: bool = False
+    rejected: Path | None = None
+
+
+@dataclass(frozen=True)
+class ImportOutcome:
+    """How the file was read, and what came of it."""
+
+    report: "FileReport"
+    result: "ImportResult"
+    import_id: int | None  # None after a dry run
+
+
+def import_file(services: "Services", path: Path, options: ImportOptions) -> ImportOutcome:
+    """Import a file in chunks, each in its own transaction; with `dry_run`, only say what that would do."""
+    from digest.audience.importing.report import describe
+    from digest.audience.importing.results import ImportResult
+
+    file = _open(path, options)
+    total = ImportResult()
+    import_chunk, terms = (
+        _dry_run(services, file, options) if options.dry_run else _import(services, file, options)
+    )
+    with _rejected_rows(options.rejected) as write:
+        for chunk in _with_progress(file.chunks(), file.sheet.lines):
+            done = import_chunk(chunk)
+            write(done)
+            total.add(done)
+    if not options.dry_run:
+        _finish(services, terms, total)
+    return ImportOutcome(describe(file), total, None if options.dry_run else terms.import_id)
+
+
+def _open(path: Path, options: ImportOptions) -> "SubscriberFile":
+    from digest.audience.importing import rows, survey
+
+    try:
+        return rows.open_file(path, address=options.address_column, status=options.status_column)
+    except survey.UnclearColumns as error:
+        raise BadInput(f"{path}: {error}. {UNCLEAR_HINT}") from None
+
+
+def _begin(session: "Session", file: "SubscriberFile", options: ImportOptions) -> "ImportTerms":
+    from digest.audience.importing import imports
     from digest.publications.publications import find
 
-    source, confirmed, invite = consent
-    with services.db.read() as session:
-        publication_id = find(session, slug).id
-    sheet, chunks = csv_file.read_chunks(file, address=column_names[0], status=column_names[1])
-    evidence = csv_file.evidence(sheet, "the operator", source)
-    terms = ImportTerms(publication_id, utcnow(), source, evidence, confirmed, invite)
-    total = import_rules.ImportResult()
-    for chunk in _with_progress(chunks, sheet.lines):
-        with services.db.begin() as session:
-            done = import_rules.import_chunk(session, services.signer, chunk, terms)
-            _invite(session, done.invited, terms)
-        total.add(done)
+    return imports.begin(
+        session,
+        file,
+        publication_id=find(session, options.slug).id,
+        source=options.source,
+        confirmed=options.confirmed,
+        invite=options.invite,
+        now=utcnow(),
+    )
+
+
+def _import(
+    services: "Services", file: "SubscriberFile", options: ImportOptions
+) -> "tuple[Callable[[RowChunk], ImportResult], ImportTerms]":
+    from digest.audience.importing import chunks
+
     with services.db.begin() as session:
-        record(session, "import", "subscriber", None, f"{total.added:,} new, {total.known:,} known")
+        terms = _begin(session, file, options)
+
+    def import_chunk(chunk: "RowChunk") -> "ImportResult":
+        with services.db.begin() as session:
+            done = chunks.import_chunk(session, services.signer, chunk, terms)
+            _invite(session, done.invited, terms)
+        return done
+
+    return import_chunk, terms
+
+
+def _dry_run(
+    services: "Services", file: "SubscriberFile", options: ImportOptions
+) -> "tuple[Callable[[RowChunk], ImportResult], ImportTerms]":
+    from digest.audience.importing import imports
+    from digest.audience.importing.dry_run import DryRun
+    from digest.publications.publications import find
+
+    with services.db.read() as session:
+        terms = imports.hypothetical_terms(
+            session,
+            file,
+            publication_id=find(session, options.slug).id,
+            confirmed=options.confirmed,
+            invite=options.invite,
+            now=utcnow(),
+        )
+    run = DryRun(services.signer, terms)
+
+    def plan(chunk: "RowChunk") -> "ImportResult":
+        with services.db.read() as session:
+            return run.plan(session, chunk)
+
+    return plan, terms
+
+
+def _finish(services: "Services", terms: "ImportTerms", total: "ImportResult") -> None:
+    from digest.audience.importing import imports
+    from digest.cli.audit import record
+
+    with services.db.begin() as session:
+        imports.finish(session, terms, total, utcnow())
+        words = f"import {terms.import_id}: {total.added:,} new, {total.known:,} known"
+        record(session, "import", "subscriber", None, words)
     if total.invited:
         services.enqueue_soon("letters")
-    return total
 
 
 def _invite(session: "Session", subscriber_ids: list[int], terms: "ImportTerms") -> None:
@@ -63,6 +160,25 @@ def _invite(session: "Session", subscriber_ids: list[int], terms: "ImportTerms")
             publication_id=terms.publication_id,
             subscriber_id=subscriber_id,
             facts={"imported_from": terms.source},
+        )
+
+
+@contextmanager
+def _rejected_rows(path: Path | None) -> Iterator[Any]:
+    """A function that appends a chunk's rejected rows to the file, or does nothing without one."""
+    if path is None:
+        yield lambda _: None
+        return
+    from digest.audience.export import csv_line
+
+    try:
+        file = path.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be written: {error.strerror}") from None
+    with file:
+        file.write(csv_line(("line", "address", "result", "reason")))
+        yield lambda done: file.writelines(
+            csv_line((row.line, row.text, row.result.replace("_", " "), row.reason)) for row in done.rejected
         )
 
 

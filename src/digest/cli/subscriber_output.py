@@ -4,43 +4,89 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from digest.audience.export import ExportRow
-    from digest.audience.import_rules import ImportResult
+    from digest.audience.importing.report import FileReport
+    from digest.audience.importing.results import ImportResult
+    from digest.cli.subscriber_import import ImportOutcome
 
-MAX_BAD_ROWS = 20  # shown on a terminal; --json lists all
+MAX_BAD_ROWS = 20  # shown on a terminal
+MAX_WORDS = 8
 
 
-def import_json(result: "ImportResult") -> dict[str, Any]:
-    """The totals of an import and every bad row, for JSON."""
-    counts = ("rows", "added", "known", "left", "suppressed", "not_subscribed", "repeated", "bad")
-    bad_rows = [{"line": bad.line, "reason": bad.reason, "text": bad.text} for bad in result.bad_rows]
+def import_json(outcome: "ImportOutcome") -> dict[str, Any]:
+    """The totals of an import, how its columns were read, and the first thousand rejected rows, for JSON."""
+    result = outcome.result
+    rejected = [
+        {"line": row.line, "result": row.result, "reason": row.reason, "text": row.text}
+        for row in result.rejected
+    ]
     return {
-        **{name: getattr(result, name) for name in counts},
+        "import": outcome.import_id,
+        "dry_run": outcome.import_id is None,
+        **result.counts(),
         "invited": len(result.invited),
-        "bad_rows": bad_rows,
+        "bad_rows": [row for row in rejected if row["result"] == "bad"],
+        "rejected_rows": rejected,
+        **outcome.report.to_json(),
     }
 
 
-def format_import(result: "ImportResult", confirmed: bool) -> str:
+def format_import(outcome: "ImportOutcome", confirmed: bool) -> str:
     """The totals of an import and the first bad rows, as text."""
+    result, is_dry = outcome.result, outcome.import_id is None
+    lines = [*_format_columns(outcome.report), *_format_counts(result, confirmed)]
+    if result.invited:
+        lines.append(
+            f"{len(result.invited):>9,} {'would' if is_dry else 'will'} be sent a confirmation email"
+        )
+    bad = [row for row in result.rejected if row.result == "bad"][:MAX_BAD_ROWS]
+    lines += [f"line {row.line}: {row.reason} ({row.text})" for row in bad]
+    if result.bad > len(bad):
+        lines.append(f"and {result.bad - len(bad):,} more")
+    if is_dry:
+        lines.append("Dry run: nothing was imported.")
+    elif result.added or result.revised:
+        lines.append(f"To take this back: digest subscribers undo-import {outcome.import_id}")
+    return "\n".join(lines)
+
+
+def _format_columns(report: "FileReport") -> list[str]:
+    lines = [f"{'Written by':<16} {report.tool}"] if report.tool else []
+    lines.append(f"{'Address column':<16} {report.address_column}")
+    if report.whole_file:
+        lines.append(
+            f"{'Status':<16} {report.whole_file} in every row: {report.tool} exports them to a file of their own"
+        )
+    for column in report.status_columns:
+        words = [f"{word} {count:,}" for word, count in column.words.items()]
+        more = f", and {len(words) - MAX_WORDS} more words" if len(words) > MAX_WORDS else ""
+        lines.append(
+            f"{'Status column':<16} {column.name} ({column.role}): {', '.join(words[:MAX_WORDS])}{more}"
+        )
+    if not report.status_columns and not report.whole_file:
+        lines.append(f"{'Status column':<16} none: every row counts as subscribed")
+    if report.consent_columns:
+        lines.append(f"{'Kept as proof':<16} {', '.join(report.consent_columns)}")
+    if report.ignored_columns:
+        lines.append(f"{'Ignored':<16} {', '.join(report.ignored_columns)}")
+    return lines
+
+
+def _format_counts(result: "ImportResult", confirmed: bool) -> list[str]:
     lines = [
         f"{result.rows:,} row{'' if result.rows == 1 else 's'} read",
         f"{result.added:>9,} added as {'readers' if confirmed else 'pending'}",
         f"{result.known:>9,} already known",
     ]
-    skipped = {
-        "unsubscribed, skipped": result.left,
+    others = {
+        f"brought back as {'readers' if confirmed else 'pending'}: this file corrects an earlier one": result.revised,
+        "signed up here themselves: the file's opt-out does not count": result.kept,
+        "unsubscribed, skipped": result.unsubscribed,
         "suppressed, skipped": result.suppressed,
         "not subscribed according to the status column": result.not_subscribed,
         "repeated": result.repeated,
         "invalid": result.bad,
     }
-    lines += [f"{count:>9,} {reason}" for reason, count in skipped.items() if count]
-    if result.invited:
-        lines.append(f"{len(result.invited):>9,} will be sent a confirmation email")
-    lines += [f"line {bad.line}: {bad.reason} ({bad.text})" for bad in result.bad_rows[:MAX_BAD_ROWS]]
-    if result.bad > MAX_BAD_ROWS:
-        lines.append(f"and {result.bad - MAX_BAD_ROWS:,} more; --json lists them all")
-    return "\n".join(lines)
+    return lines + [f"{count:>9,} {reason}" for reason, count in others.items() if count]
 
 
 def subscriber_json(line: "ExportRow", addresses: bool) -> dict[str, Any]:

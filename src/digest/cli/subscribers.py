@@ -39,7 +39,18 @@ def group() -> None:
 )
 @click.option("--invite", is_flag=True, help="Send a confirmation email to pending subscribers.")
 @click.option("--address-column", metavar="NAME", help="Name of the address column, if it is not detected.")
-@click.option("--status-column", metavar="NAME", help='Name of the subscription status column; "-" for none.')
+@click.option(
+    "--status-column",
+    metavar="NAME",
+    help='Column that says who is subscribed, if it is not clear; "none" if none does.',
+)
+@click.option("--dry-run", is_flag=True, help="Say what the import would do, and change nothing.")
+@click.option(
+    "--rejected",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the rows that bring no reader to this CSV file, each with the reason.",
+)
 @_publication
 @_json
 @click.pass_obj
@@ -52,13 +63,17 @@ def import_(
     invite: bool,
     address_column: str | None,
     status_column: str | None,
+    dry_run: bool,
+    rejected: Path | None,
     slug: str | None,
     as_json: bool,
 ) -> None:
     """Import subscribers from another tool's CSV file.
 
-    Valid rows are imported and invalid ones listed by line. Unsubscribed and suppressed addresses stay so. Without
-    --confirmed, subscribers are pending and get no email unless you use --invite. Importing again changes nothing.
+    An opt-out in any column counts, and what readers did here is never changed by a file. A column that may say who
+    unsubscribed and is not understood stops the import. Without --confirmed, subscribers are pending and get no email
+    unless you use --invite. Importing again changes nothing, and an import can be undone. Exits with 1 when no row has
+    a valid address.
     """
     if confirmed and not (source or "").strip():
         raise click.UsageError('--confirmed requires --source "where they gave consent"')
@@ -66,17 +81,22 @@ def import_(
         raise click.UsageError(
             "--invite and --confirmed cannot be combined: confirmed subscribers need no confirmation email"
         )
-    from digest.cli.subscriber_import import import_file
+    from digest.cli.subscriber_import import ImportOptions, import_file
 
-    services = context.services()
-    result = import_file(
-        services,
-        file,
-        slug,
-        ((source or "").strip() or "import", confirmed, invite),
-        (address_column, status_column),
+    options = ImportOptions(
+        slug=slug,
+        source=(source or "").strip() or "import",
+        confirmed=confirmed,
+        invite=invite,
+        address_column=address_column,
+        status_column=status_column,
+        dry_run=dry_run,
+        rejected=rejected,
     )
-    click.echo(_dump(import_json(result)) if as_json else format_import(result, confirmed))
+    outcome = import_file(context.services(), file, options)
+    click.echo(_dump(import_json(outcome)) if as_json else format_import(outcome, confirmed))
+    if not outcome.result.usable:
+        raise BadInput(f"{file}: no row has a valid address")
 
 
 @group.command("list")

@@ -45,6 +45,12 @@ class CsvSheet:
     sha256: str
     lines: int  # approximate, for a progress bar
     separator: str = field(default=",")
+    name: str = ""  # where it came from; the path may be a copy
+
+    @property
+    def shown(self) -> str:
+        """The path, or the name of a copy, for messages."""
+        return str(self.path) if self.name == self.path.name else self.name
 
     def records(self) -> Iterator[CsvRecord]:
         """Yield the rows that are not blank, one at a time, however large the file."""
@@ -52,8 +58,11 @@ class CsvSheet:
             yield from records(_read_bounded(file), self.separator)
 
 
-def inspect_file(path: Path) -> CsvSheet:
-    """Detect encoding and separator. Raises BadInput when the file is missing, empty or not text."""
+def inspect_file(path: Path, name: str | None = None) -> CsvSheet:
+    """Detect encoding and separator. `name` is what the file was called, if `path` is a copy of it.
+
+    Raises BadInput when the file is missing, empty or not text.
+    """
     try:
         encoding, sha256, lines = _examine(path)
     except OSError as error:
@@ -66,7 +75,7 @@ def inspect_file(path: Path) -> CsvSheet:
         raise BadInput(
             f"{path}: this is not a text file; save it as CSV (in a spreadsheet: “Save as” or “Download”)"
         )
-    return CsvSheet(path, encoding, sha256, lines, _separator(head))
+    return CsvSheet(path, encoding, sha256, lines, _separator(head), name or path.name)
 
 
 def records(lines: Iterable[str], separator: str) -> Iterator[CsvRecord]:

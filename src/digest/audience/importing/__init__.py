@@ -1,0 +1,1 @@
+"""Importing subscribers from files of other tools and of spreadsheets."""

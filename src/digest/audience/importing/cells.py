@@ -1,0 +1,139 @@
+"""What one cell says about its row, given what its column is for."""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from digest.audience.importing import dates, phrases, vocabulary
+from digest.audience.importing.columns import Column
+from digest.audience.importing.folding import fold_word, fold_words
+from digest.audience.importing.statuses import OPT_OUTS, Answer, ImportStatus, Role
+
+MAX_CHARS: Final = 80  # a longer text is a note, no status
+_NUMBER: Final = re.compile(r"[+-]?\d{1,12}(?:[.,]\d{1,6})?")
+_DATED: Final = re.compile(r"(\D{3,40}?)[\s:,;(\[-]*(?:on |am |at |le |el |il |op )?\d[\d\s.:,/TZ+\-)\]]*")
+_TAGS: Final = re.compile(r'[,;|\[\]"]+')
+_SOFT: Final = frozenset({"soft", "transient", "temporary", "softbounce", "softbounced"})
+_CLEARLY_IN: Final = frozenset(
+    {"subscribed", "optedin", "optin", "abonniert", "angemeldet", "abonne", "suscrito"}
+)
+
+
+def interpret(column: Column, cell: str) -> ImportStatus | None:
+    """Return what a cell says, UNSTATED for nothing, None if it should say something but is not understood."""
+    text = cell.strip()
+    word = fold_word(text) if len(text) <= MAX_CHARS else text[:MAX_CHARS]
+    if word in column.words:
+        return column.words[word]
+    reader = _READERS.get(column.role)
+    return unmistakable(text) if reader is None else reader(column, text, word)
+
+
+def unmistakable(text: str) -> ImportStatus:
+    """Return the opt-out that a cell states in so many words, whatever its column; UNSTATED for anything else."""
+    if len(text) > MAX_CHARS or text.isdigit():
+        return ImportStatus.UNSTATED
+    found = vocabulary.UNMISTAKABLE.get(fold_word(text))
+    if found is None and (dated := _DATED.fullmatch(text.strip())):
+        found = vocabulary.UNMISTAKABLE.get(fold_word(dated[1]))
+    return found or ImportStatus.UNSTATED
+
+
+def answer(text: str, word: str) -> Answer | None:
+    """Return the cell's answer to a yes-or-no question; None for any other text."""
+    if word in vocabulary.ANSWER_OF:
+        return vocabulary.ANSWER_OF[word]
+    if dates.is_zero_date(text) and not text.isdigit():
+        return Answer.EMPTY
+    if word.isdigit() and not word.strip("0"):
+        return Answer.NO
+    if _NUMBER.fullmatch(text) and float(text.replace(",", ".")) == 1:
+        return Answer.YES
+    return Answer.DATE if dates.is_date(text) else None
+
+
+def _membership(column: Column, text: str, word: str) -> ImportStatus | None:
+    status = vocabulary.STATUS_OF.get(word)
+    if status is None and word in vocabulary.PLAN_WORDS:
+        status = ImportStatus.SUBSCRIBED
+    said = answer(text, word) if status is None else None
+    if column.is_negated and (status or said not in {None, Answer.EMPTY}):
+        return None
+    match said:
+        case Answer.YES:
+            return ImportStatus.SUBSCRIBED
+        case Answer.NO:
+            return ImportStatus.UNSUBSCRIBED
+        case Answer.EMPTY:
+            return column.empty
+        case Answer.DATE if column.role == Role.OPT_IN:
+            return ImportStatus.SUBSCRIBED
+    return status or _by_phrase(text)
+
+
+def _confirmation(column: Column, text: str, word: str) -> ImportStatus | None:
+    status = vocabulary.STATUS_OF.get(word)
+    if status is not None:
+        return ImportStatus.UNSTATED if status == ImportStatus.SUBSCRIBED else status
+    said = answer(text, word)
+    if said == Answer.EMPTY:
+        return column.empty
+    if said == Answer.NO:
+        return ImportStatus.NOT_SUBSCRIBED
+    return ImportStatus.UNSTATED if said else _by_phrase(text)
+
+
+def _opt_out(column: Column, text: str, word: str) -> ImportStatus | None:
+    said = answer(text, word)
+    if said == Answer.EMPTY:
+        return ImportStatus.UNSTATED if column.is_negated else ImportStatus.SUBSCRIBED
+    status = vocabulary.STATUS_OF.get(word)
+    if status in OPT_OUTS:
+        return column.outcome if status == ImportStatus.UNSUBSCRIBED else max(status, column.outcome)
+    if column.is_negated:
+        return None
+    is_soft = word in _SOFT and column.outcome == ImportStatus.BOUNCED
+    if said == Answer.NO or word in _CLEARLY_IN or is_soft:
+        return ImportStatus.SUBSCRIBED
+    return column.outcome if said or _is_evidence(column, text) else _by_phrase(text)
+
+
+def _is_evidence(column: Column, text: str) -> bool:
+    """Whether this text in an opt-out column can only be there because of the opt-out: a reason, a time, a count."""
+    if column.takes_text:
+        return True
+    if column.is_dated and any(map(str.isdigit, text)):
+        return True
+    return bool(_NUMBER.fullmatch(text)) and fold_words(column.name).split()[-1] in phrases.COUNT_WORDS
+
+
+def _tags(_: Column, text: str, __: str) -> ImportStatus:
+    return max(map(unmistakable, _TAGS.split(text)))
+
+
+def _date(_: Column, text: str, word: str) -> ImportStatus:
+    is_no = vocabulary.ANSWER_OF.get(word) == Answer.NO
+    return ImportStatus.UNSUBSCRIBED if is_no else unmistakable(text)
+
+
+def _by_phrase(text: str) -> ImportStatus | None:
+    """Read a status that is part of a longer text: "Unsubscribed by an admin", "Subscribed via the form"."""
+    if len(text) > MAX_CHARS:
+        return None
+    folded = fold_words(text)
+    for outcome, pattern in phrases.OPT_OUT.items():
+        match = pattern.search(folded)
+        if match and not phrases.NEGATION.search(folded[: match.start()]) and "soft" not in folded.split():
+            return outcome
+    first = folded.partition(" ")[0]
+    return ImportStatus.SUBSCRIBED if first in _CLEARLY_IN else None
+
+
+_READERS: Final[dict[Role, Callable[[Column, str, str], ImportStatus | None]]] = {
+    Role.STATUS: _membership,
+    Role.OPT_IN: _membership,
+    Role.CONFIRMED: _confirmation,
+    Role.OPT_OUT: _opt_out,
+    Role.TAGS: _tags,
+    Role.CONSENT_DATE: _date,
+}

@@ -1,0 +1,120 @@
+"""What a column is for, by its name alone."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from digest.audience.importing import phrases
+from digest.audience.importing.folding import fold_words
+from digest.audience.importing.statuses import ImportStatus, Role
+
+_BOTH: Final = re.compile(
+    r"(?<!\w)(?:opt(?:ed)? ?in|subscribed?|angemeldet|abonne|suscrit[oa]|iscritt[oa])(?!\w)"
+)
+_SENT_COUNT: Final = re.compile(r"e ?mails? (?:sent|delivered|opened|clicked|bounced|replied|received)")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the file."""
+
+    index: int
+    name: str
+    role: Role
+    outcome: ImportStatus = ImportStatus.UNSUBSCRIBED  # of a yes in an OPT_OUT column
+    is_weak: bool = False  # the name alone is no proof: the cells must be statuses too
+    is_negated: bool = False  # "not unsubscribed": a yes may mean either
+    is_dated: bool = False
+    takes_text: bool = False  # any text is a yes, as in "reason for unsubscribing"
+    empty: ImportStatus = ImportStatus.NOT_SUBSCRIBED  # what an empty cell says in a column of statuses
+    unknown: ImportStatus | None = None  # what other words say; None: the import asks
+    words: Mapping[str, ImportStatus] = field(default_factory=dict)  # what a known tool means by some words
+
+
+def classify(index: int, name: str) -> Column:
+    """Return what a column of this name is for."""
+    words = fold_words(name)
+    tokens = frozenset(words.split())
+    is_other_channel = tokens & phrases.OTHER_CHANNELS and not phrases.EMAIL.search(words)
+    if not words or is_other_channel or _SENT_COUNT.search(words) or "html" in tokens:
+        return Column(index, name, Role.IGNORED)
+    if tokens & phrases.LINK_WORDS and not tokens & {"reason", "status"}:
+        return Column(index, name, _proof_role(words, tokens) or Role.IGNORED)
+    return (
+        _as_opt_out(index, name, words, tokens)
+        or _as_status(index, name, words, tokens)
+        or _as_proof(index, name, words, tokens)
+        or _as_opt_in(index, name, words, tokens)
+        or Column(index, name, Role.IGNORED)
+    )
+
+
+def _as_opt_out(index: int, name: str, words: str, tokens: frozenset[str]) -> Column | None:
+    is_dated, takes_text = bool(tokens & phrases.DATE_WORDS), bool(tokens & phrases.REASON_WORDS)
+    for outcome, pattern in phrases.OPT_OUT.items():
+        match = pattern.search(words)
+        if match is None:
+            continue
+        if outcome == ImportStatus.BOUNCED and tokens & (phrases.COUNT_WORDS | {"soft", "bounces"}):
+            return Column(index, name, Role.IGNORED)
+        if _BOTH.search(words[: match.start()] + " " + words[match.end() :]) and not is_dated:
+            return Column(index, name, Role.STATUS)
+        is_negated = bool(phrases.NEGATION.search(words[: match.start()]))
+        return Column(
+            index,
+            name,
+            Role.OPT_OUT,
+            outcome,
+            is_negated=is_negated,
+            is_dated=is_dated,
+            takes_text=takes_text,
+        )
+    if tokens & phrases.OPT_OUT_VERBS and tokens <= phrases.PERSON_WORDS | phrases.OPT_OUT_VERBS:
+        return Column(index, name, Role.OPT_OUT, is_dated=is_dated, takes_text=takes_text)
+    return None
+
+
+def _as_status(index: int, name: str, words: str, tokens: frozenset[str]) -> Column | None:
+    match = phrases.STATUS.search(words)
+    if match is None:
+        return None
+    is_region = match[0] in {"state", "estado", "stato", "stand", "stav", "standing"}
+    is_about_mail = bool(phrases.OPT_IN.search(words) or phrases.EMAIL.search(words))
+    is_weak = bool(tokens & phrases.UNRELATED_WORDS) or (is_region and not is_about_mail)
+    return Column(index, name, Role.STATUS, is_weak=is_weak)
+
+
+def _as_proof(index: int, name: str, words: str, tokens: frozenset[str]) -> Column | None:
+    """What proves the original consent, and tags."""
+    role = _proof_role(words, tokens)
+    return None if role is None else Column(index, name, role, is_dated=True)
+
+
+def _proof_role(words: str, tokens: frozenset[str]) -> Role | None:
+    if phrases.TAGS.search(words):
+        return Role.TAGS
+    if tokens & {"ip", "ipaddress"}:
+        return Role.CONSENT_NETWORK
+    if phrases.SOURCE.search(words) and not tokens & phrases.DATE_WORDS:
+        return Role.CONSENT_SOURCE
+    if tokens & (phrases.DATE_WORDS | {"entered", "created", "joined"}) and phrases.SIGN_UP.search(words):
+        return Role.CONFIRMED if phrases.CONFIRMED.search(words) else Role.CONSENT_DATE
+    return None
+
+
+def _as_opt_in(index: int, name: str, words: str, tokens: frozenset[str]) -> Column | None:
+    if phrases.CONFIRMED.search(words) and "password" not in tokens:
+        return Column(index, name, Role.CONFIRMED)
+    if tokens & phrases.ACTIVE_WORDS and tokens <= phrases.PERSON_WORDS | phrases.ACTIVE_WORDS - {
+        "date",
+        "time",
+    }:
+        return Column(index, name, Role.OPT_IN)
+    match = phrases.OPT_IN.search(words)
+    if match is None:
+        is_plan = tokens & (phrases.PLAN_WORDS | {"newsletter", "newsletters", "member", "mailing"})
+        return Column(index, name, Role.OPT_IN, is_weak=True) if is_plan else None
+    is_weak = bool(tokens & phrases.PLAN_WORDS) or words in {"subscription", "subscribe"}
+    is_negated = bool(phrases.NEGATION.search(words[: match.start()]))
+    return Column(index, name, Role.OPT_IN, is_weak=is_weak, is_negated=is_negated)

@@ -1,0 +1,46 @@
+"""Finding what a column is for in its name, with regular expressions on folded words.
+
+A phrase begins at a word unless it starts with `*`, and ends with one unless it ends with `*`; a space may be missing.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from digest.audience.importing.folding import strip_accents
+from digest.audience.importing.vocabulary import entries, name_words, statuses
+
+
+def compile_phrases(phrases: Iterable[str]) -> re.Pattern[str]:
+    """Compile phrases into one expression for `fold_words` output."""
+    return re.compile("|".join(map(_expression, phrases)))
+
+
+def _expression(phrase: str) -> str:
+    words = [re.escape(part) for part in strip_accents(phrase.strip("*")).split()]
+    is_spaced = not re.search(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]", phrase)
+    begin = "" if phrase.startswith("*") or not is_spaced else r"(?<!\w)"
+    end = "" if phrase.endswith("*") or not is_spaced else r"(?!\w)"
+    return begin + " ?".join(words) + end
+
+
+OPT_OUT: Final = {status: compile_phrases(found) for status, found in statuses("opt_out_phrases").items()}
+OPT_IN: Final = compile_phrases(entries("phrases", "opt_in"))
+CONFIRMED: Final = compile_phrases(entries("phrases", "confirmed"))
+STATUS: Final = compile_phrases(entries("phrases", "status"))
+TAGS: Final = compile_phrases(entries("phrases", "tags"))
+SIGN_UP: Final = compile_phrases(entries("phrases", "sign_up"))
+SOURCE: Final = compile_phrases(entries("phrases", "source"))
+# Words that mean an opt-out only where nothing else in the name says what was removed or blocked.
+OPT_OUT_VERBS: Final = name_words("opt_out_verbs")
+ACTIVE_WORDS: Final = name_words("active")
+DATE_WORDS: Final = name_words("date")
+REASON_WORDS: Final = name_words("reason")
+COUNT_WORDS: Final = name_words("count")
+LINK_WORDS: Final = name_words("link")
+PLAN_WORDS: Final = name_words("plan")
+PERSON_WORDS: Final = name_words("person")
+UNRELATED_WORDS: Final = name_words("unrelated")
+OTHER_CHANNELS: Final = name_words("other_channel")
+EMAIL: Final = re.compile(r"(?<!\w)(?:e ?mails?|newsletters?)(?!\w)")
+NEGATION: Final = re.compile(r"(?<!\w)(?:not|never|non|nicht|nie|kein|no|isn t) (?:been )?$")

@@ -1,0 +1,44 @@
+"""The words of other tools' exports, from `vocabulary.toml`, folded so that they can be compared."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from typing import Any, Final
+
+from digest.audience.importing.folding import fold_word, fold_words, strip_accents
+from digest.audience.importing.statuses import Answer, ImportStatus
+
+_TABLES: Final[dict[str, Any]] = tomllib.loads(
+    resources.files(__package__).joinpath("vocabulary.toml").read_text("utf-8")
+)
+
+
+def entries(*path: str) -> list[str]:
+    """Return the comma-separated entries of one text, by its table and key."""
+    found: Any = _TABLES
+    for name in path:
+        found = found[name]
+    return [" ".join(entry.split()) for entry in found.split(",")]
+
+
+def statuses(table: str) -> dict[ImportStatus, list[str]]:
+    """Return a table of entries by status, in the file's order."""
+    return {ImportStatus[name.upper()]: entries(table, name) for name in _TABLES[table]}
+
+
+def name_words(key: str) -> frozenset[str]:
+    """Return single words of column names."""
+    return frozenset(strip_accents(word) for word in entries("name_words", key))
+
+
+def _by_word(tables: Iterable[Mapping[ImportStatus, list[str]]]) -> dict[str, ImportStatus]:
+    return {fold_word(word): status for table in tables for status, words in table.items() for word in words}
+
+
+UNMISTAKABLE: Final = _by_word([statuses("opt_out_words")])
+STATUS_OF: Final = _by_word([statuses("status_words"), statuses("opt_out_words")])
+PLAN_WORDS: Final = frozenset(map(fold_word, entries("plan_words")))
+ANSWER_OF: Final = {"": Answer.EMPTY} | {
+    fold_word(word): Answer[name.upper()] for name in _TABLES["answers"] for word in entries("answers", name)
+}
+ADDRESS_NAMES: Final = tuple(map(fold_words, entries("address_names")))
