@@ -10,9 +10,11 @@ from digest.render.mjml import to_html as mjml_to_html
 
 def test_common_markdown_is_rendered() -> None:
     html = markdown.to_html("A **bold** word, *a soft one*, `code`.\n\n- one\n- two\n\n> said")
-    assert html.startswith("<p>A <strong>bold</strong> word, <em>a soft one</em>, <code>code</code>.</p>")
+    assert html.startswith(
+        '<p dir="auto">A <strong>bold</strong> word, <em>a soft one</em>, <code>code</code>.</p>'
+    )
     assert "<li>one</li>" in html
-    assert "<blockquote>" in html
+    assert '<blockquote dir="auto">' in html
 
 
 def test_raw_html_is_shown_as_text() -> None:
@@ -67,7 +69,7 @@ def test_a_link_that_shows_an_address_leads_there_without_a_detour(link: str, is
 
 
 def test_headings_in_a_note_do_not_become_headings_of_the_mail() -> None:
-    assert markdown.to_html("# One").startswith("<h3>One")
+    assert markdown.to_html("# One").startswith('<h3 dir="auto">One')
     assert "font-weight:bold" in markdown.RenderedMarkdown("# One").html
     assert "<h" not in markdown.RenderedMarkdown("# One\n\n## Two").html
 

@@ -38,7 +38,7 @@ def isolate_html(text: str) -> Markup:
 def isolate_names(text: str, names: Iterable[str]) -> str:
     """A text of an editor, such as a subject, in which each of these names is isolated wherever it stands."""
     text = _ISOLATES.sub("", text)
-    foreign = sorted({name for name in names if has_rtl(name)}, key=len, reverse=True)
+    foreign = sorted({_ISOLATES.sub("", name) for name in names if has_rtl(name)}, key=len, reverse=True)
     if not foreign:
         return text
     return re.sub("|".join(map(re.escape, foreign)), lambda found: f"{FSI}{found[0]}{PDI}", text)

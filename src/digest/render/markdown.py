@@ -20,10 +20,11 @@ MAX_DEPTH = 20  # mjml-python kills the process on deep HTML
 Link = Callable[[str, str], str]  # (URL, label) -> the URL that the mail shows
 
 _TAGS = {"p", "br", "hr", "em", "strong", "code", "pre", "blockquote", "ul", "ol", "li", "a", "h3"}
+_DIRECTED = {"p", "ul", "ol", "blockquote", "h3"}
 _STYLES = {
     "p": "margin:0 0 12px",
-    "ul": "margin:0 0 12px;padding:0 0 0 24px",
-    "ol": "margin:0 0 12px;padding:0 0 0 24px",
+    "ul": "margin-top:0;margin-bottom:12px",  # the sides are left to the mail program, which knows the direction
+    "ol": "margin-top:0;margin-bottom:12px",
 }
 _LINK: dict[str, str | int | float] = {"class": "a", "style": "color:#1f4fa3"}
 _SCHEMES = {"http", "https", "mailto"}
@@ -55,7 +56,8 @@ def to_html(md: str, link: Link | None = None, *, styled: bool = False) -> str:
         _link(token.children or (), link, styled=styled)
     parser = _parser()
     raw = parser.renderer.render(tokens, parser.options, {})
-    attributes = {"a": {"href", "style", "class"}, "p": {"style"}, "ul": {"style"}, "ol": {"style", "start"}}
+    attributes = {"a": {"href", "style", "class"}, **{tag: {"dir", "style"} for tag in _DIRECTED}}
+    attributes["ol"].add("start")
     clean = nh3.clean(raw, tags=_TAGS, attributes=attributes, url_schemes=_SCHEMES, link_rel=None)
     return clean.strip()
 
@@ -93,9 +95,11 @@ def _depth(tokens: Sequence[Token]) -> int:
 
 
 def _dress(token: Token, *, styled: bool) -> None:
-    """A token as we show it: headings below our own (a mail's are bold lines)."""
+    """A token as we show it: headings below our own (a mail's are bold lines), each block in its own direction."""
     if token.type.startswith("heading"):
         token.tag = "p" if styled else "h3"
+    if token.nesting == 1 and token.tag in _DIRECTED:
+        token.attrSet("dir", "auto")
     if styled and token.nesting == 1 and token.tag in _STYLES:
         bold = ";font-weight:bold" if token.type == "heading_open" else ""
         token.attrSet("style", _STYLES[token.tag] + bold)

@@ -7,7 +7,7 @@ Stance = Literal["ship", "skip"]
 
 _I = r"\bI(?:'d|'m| would| will)?"
 _EARNS = r"\b(?:earn(?:s|ed)|gets?|deserves?) (?:the|a|its|an easy)"
-_ALONE = r"(?:^|[.,:;!?\u2014] ?)"
+_ALONE = r"(?:^|[.,:;!?\u2014] ?|\bor )"
 # "Skip it for invoices" or "skip it until it has tests" says when, and not that.
 _PLAIN = r"(?!\s+(?:if|for|unless|when|until|only|in|on|as|with)\b)"
 _SHIP = re.compile(

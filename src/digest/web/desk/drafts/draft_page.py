@@ -93,7 +93,9 @@ def draft_context(db: Session, issue: Issue) -> dict[str, Any]:
 def render_intro(text: str) -> str:
     """The intro's Markdown as HTML for the desk, without the email's inline styles, which our CSP forbids."""
     return nh3.clean(
-        markdown.to_html(text), attributes={"a": {"href"}, "ol": {"start"}}, link_rel="noopener noreferrer"
+        markdown.to_html(text),
+        attributes={"a": {"href"}, "ol": {"start"}, "*": {"dir"}},
+        link_rel="noopener noreferrer",
     )
 
 
