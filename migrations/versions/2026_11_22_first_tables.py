@@ -540,6 +540,7 @@ def upgrade() -> None:
         sa.Column("fence", sa.Integer(), nullable=False),
         sa.Column("vacated", sa.Integer(), nullable=False),
         sa.Column("holder", sa.String(length=64), nullable=True),
+        sa.Column("account", sa.String(length=8), nullable=True),
         sa.Column("lease_until", digest.db.UtcDateTime(), nullable=True),
         sa.Column("done_at", digest.db.UtcDateTime(), nullable=True),
         sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_batch_issue_id_issue")),

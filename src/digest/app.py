@@ -193,6 +193,7 @@ def _celery(settings: "Settings", *, socket_timeout: int) -> "Celery":
     from digest import tasks
 
     setup_logging.connect(_keep_logging)
+    _survive_broker_restart()
     app = Celery("digest", broker=settings.broker, set_as_current=False)
     app.conf.update(
         # A task may run twice: its work is claimed in the database and done once.
@@ -223,6 +224,25 @@ def _celery(settings: "Settings", *, socket_timeout: int) -> "Celery":
     )
     tasks.register(app)
     return app
+
+
+@cache
+def _survive_broker_restart() -> None:
+    """Make a closed channel of the broker say so by a connection error, which Celery expects, for it reconnects then.
+
+    When the broker restarts while a task runs, Celery closes the broken connection twice, and the task acknowledges its
+    message on the closed channel afterwards. Kombu 5.7 raises AttributeError in both cases, which ends the worker.
+    """
+    from kombu.transport import redis as transport
+    from redis.exceptions import ConnectionError as Disconnected
+
+    class Channel(transport.Channel):
+        def _connparams(self, *args: Any, **kwargs: Any) -> Any:
+            if self.connection is None or self.connection.client is None:
+                raise Disconnected("the channel to the broker is closed")
+            return super()._connparams(*args, **kwargs)  # type: ignore[no-untyped-call]  # kombu has no types
+
+    transport.Transport.Channel = Channel
 
 
 def _keep_logging(**_: Any) -> None:

@@ -168,8 +168,7 @@ def test_whatever_the_relay_does_nobody_is_lost(
     make, unknown = RELAYS[behaviour]
     database = BOTH[(number + killed) % 2]
     field = ground(request.getfixturevalue(database), make(dice(number)), readers=READERS)
-    # Two mails in a row whose line broke behind the dot pause an issue: a person lets it go on.
-    drive(field, [Life(at=100, hands=2)] if killed else [], resumes=3)
+    drive(field, [Life(at=100, hands=2)] if killed else [])
     found = verdict(field, unknown=unknown + killed * CONNECTIONS)
     if behaviour == "greylists":
         assert found.accepted + found.unknown == READERS

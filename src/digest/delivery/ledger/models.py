@@ -86,6 +86,7 @@ class Batch(Base):
     fence: Mapped[int] = mapped_column(default=0)  # raised by each claim, so that a stale holder cannot write
     vacated: Mapped[int] = mapped_column(default=0)  # positions without a mail, which moved to the canary
     holder: Mapped[str | None] = mapped_column(String(64))  # who has claimed it: home, process, connection
+    account: Mapped[str | None] = mapped_column(String(8))  # the SMTP account it was last sent over
     lease_until: Mapped[datetime | None]
     done_at: Mapped[datetime | None]
 

@@ -15,6 +15,7 @@ from digest.delivery.ledger.models import Batch, Delivery, Outcome
 from digest.editorial.models import Issue
 
 MAX_REPLY_CHARS = 500
+REPLY_LOST = "reply lost"  # why a delivery is unknown: the connection broke before the relay's reply
 
 
 class OutcomeRecord(NamedTuple):

@@ -16,6 +16,8 @@ LETTER_FIRST_WAIT = timedelta(seconds=30)  # someone is waiting for this email: 
 RELAY_FIRST_WAIT = timedelta(seconds=15)
 RELAY_LONGEST_WAIT = timedelta(hours=1)
 ACCOUNT_FIRST_WAIT_SECONDS = 15.0  # for an account that refuses us while another one works; doubles each time
+# Between two connections of which the earlier one brought nothing while others work. RFC 5321 has no rule for it.
+CONNECTION_FIRST_WAIT_SECONDS, CONNECTION_LONGEST_WAIT_SECONDS = 0.5, 60.0
 DOMAIN_LONGEST_WAIT_SECONDS = 900.0  # a mail to a throttled domain is retried after this at the latest
 _MAX_DOUBLINGS = 30  # keeps 2.0 ** n from overflowing
 
@@ -36,6 +38,12 @@ def relay_wait(times: int, retry_delay: timedelta) -> timedelta:
     """The wait after the relay deferred a whole issue, having already done so `times` times in a row."""
     first = min(RELAY_FIRST_WAIT, retry_delay)
     return _vary(min(first * 2.0 ** min(times, _MAX_DOUBLINGS), RELAY_LONGEST_WAIT))
+
+
+def connection_wait(times: int) -> float:
+    """Seconds that a connection rests after `times` (from 1) in a row were in vain, while others work."""
+    doubled: float = CONNECTION_FIRST_WAIT_SECONDS * 2.0 ** min(times - 1, _MAX_DOUBLINGS)
+    return _vary(timedelta(seconds=min(doubled, CONNECTION_LONGEST_WAIT_SECONDS))).total_seconds()
 
 
 def _wait_without_jitter(attempt: int, first: timedelta) -> timedelta:

@@ -19,11 +19,12 @@ from digest.delivery.ledger.models import Outcome
 from digest.delivery.ledger.outcomes import OutcomeRecord, PendingDelivery
 from digest.delivery.relays.accounts import SmtpAccount
 from digest.delivery.sending import claim as claims
-from digest.delivery.sending import progress_journal, relay_stop
+from digest.delivery.sending import progress_journal, relay_health, relay_stop
 from digest.delivery.sending.claim import Claim
 from digest.delivery.sending.group_size import AdaptiveGroupSize
 from digest.delivery.sending.outcome_recorder import OutcomeRecorder
 from digest.delivery.sending.progress_journal import ProgressJournal
+from digest.delivery.sending.relay_health import ReplyCounts
 from digest.delivery.sending.send_context import SendContext
 from digest.errors import BadInput
 from digest.smtp.mail import Mail
@@ -110,6 +111,18 @@ class BatchInProgress:
         if not claims.renew(session, self.claim, self._context.clock(), started_upto=behind):
             return None
         return outcomes.fetch_pending(session, self.claim.batch_id, first, behind, now)
+
+    async def record_and_count(self, account: str) -> ReplyCounts:
+        """Record the outcomes so far, and count the latest replies on all connections of the account."""
+        ends = self._recorder.drain()
+
+        def record(session: Session) -> ReplyCounts:
+            outcomes.record_outcomes(session, self.claim.issue_id, ends, self._context.clock())
+            return relay_health.count_latest_replies(session, self.claim.issue_id, account)
+
+        counts = await self._context.run_transaction(record)
+        self._count(ends)
+        return counts
 
     def revalidate(self, *, force: bool = False) -> bool:
         """Whether loaded deliveries may still be sent; after a slow reply the database is asked again.

@@ -72,7 +72,8 @@ def claim(
     if held >= connections or own >= math.ceil(connections / (1 + others)):
         return None
     lease = now + LEASE
-    claimed = connection.execute(_claim_statement(), {"now": now, "by": holder, "lease": lease}).one_or_none()
+    values = {"now": now, "by": holder, "lease": lease, "sent_over": worker_registry.account_key(holder)}
+    claimed = connection.execute(_claim_statement(), values).one_or_none()
     if claimed is None:
         return None
     connection.execute(_issue_start_statement(), {"issue": claimed.issue_id, "now": now})
@@ -159,7 +160,9 @@ def _claim_statement() -> Update:
     due = _due_batches_statement().limit(1).with_for_update(skip_locked=True, of=Batch).scalar_subquery()
     taken = update(_BATCH).where(Batch.id == due, Batch.holder.is_(None))
     lease = bindparam("lease", type_=UtcDateTime())
-    taken = taken.values(holder=bindparam("by"), fence=Batch.fence + 1, lease_until=lease)
+    taken = taken.values(
+        holder=bindparam("by"), account=bindparam("sent_over"), fence=Batch.fence + 1, lease_until=lease
+    )
     return taken.returning(Batch.id, Batch.issue_id, Batch.fence, Batch.size, Batch.started_upto)
 
 

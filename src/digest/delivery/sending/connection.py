@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 
-from digest.delivery.relays import domains, replies
+from digest.delivery.relays import domains, replies, retry_policy
 from digest.delivery.relays.accounts import SmtpAccount
 from digest.delivery.relays.replies import ReplyMeaning
 from digest.delivery.sending import claim as claims
@@ -47,17 +47,49 @@ class Connection:
         try:
             barren = 0
             while self._recorder.stop is None and (self._batch or (await self._claim())):
-                before = self._recorder.progress
+                progress, lost = self._recorder.progress, self._recorder.lost_count
                 if not await self._use_connection():
                     break
-                barren = 0 if self._recorder.progress > before else barren + (not self._closed_by_choice)
+                if self._recorder.lost_count > lost:
+                    await self._judge_lost_replies()
+                barren = 0 if self._recorder.progress > progress else barren + (not self._closed_by_choice)
                 if barren >= MAX_BARREN_CONNECTIONS and self._recorder.stop is None:
-                    closed = Reply(0, "the relay closes every connection")
-                    self._recorder.stop = RelayStop(ReplyMeaning.BUSY, closed, Stage.MAIL)
+                    await self._rest(barren)
             await self._release()
         finally:
             if self._batch is not None:
                 self._batch.abandon()
+
+    async def _rest(self, barren: int) -> None:
+        """After `barren` connections in a row: leave the batch to those that work and rest, or stop if none does."""
+        if not self._account.open_connections:
+            closed = Reply(0, "the relay closes every connection")
+            self._recorder.stop = RelayStop(ReplyMeaning.BUSY, closed, Stage.MAIL)
+            return
+        await self._release()
+        await self._sleep(retry_policy.connection_wait(barren - MAX_BARREN_CONNECTIONS + 1))
+
+    async def _judge_lost_replies(self) -> None:
+        """Stop if the relay loses replies as a habit, on whichever connection."""
+        assert self._batch is not None
+        counts = await self._batch.record_and_count(self._account.relay.key)
+        if counts.loses_replies:
+            why = Reply(0, self._recorder.last_error)
+            habit = f"did not reply to {counts.lost} of the last {counts.mails} emails"
+            self._recorder.stop = RelayStop(ReplyMeaning.REFUSED, why, Stage.BODY, habit=habit)
+
+    async def _judge_refusals(self) -> None:
+        """Stop if the relay refuses recipients on the other connections as well."""
+        assert self._batch is not None
+        counts, suspicion = (
+            await self._batch.record_and_count(self._account.relay.key),
+            self._recorder.suspicion,
+        )
+        if counts.refuses_recipients and suspicion is not None:
+            habit = f"refused {counts.failed} of the last {counts.mails} emails"
+            self._recorder.stop = suspicion._replace(habit=habit)
+        else:
+            self._recorder.clear_suspicion()
 
     async def _use_connection(self) -> bool:
         """Open one connection and send over it. True when it broke and another may be tried."""
@@ -120,7 +152,7 @@ class Connection:
         while (batch := self._batch) is not None:
             while batch.requeued:
                 yield batch.requeued.popleft()
-            if self._recorder.stop is not None or self._is_over() or not batch.revalidate():
+            if not await self._may_send(batch):
                 return
             if batch.pending:
                 if wait := self._acquire_permit():
@@ -135,6 +167,12 @@ class Connection:
                 yield None
                 if not await self._next_batch():
                     return
+
+    async def _may_send(self, batch: BatchInProgress) -> bool:
+        """Whether another mail of the batch may be sent."""
+        if self._recorder.suspicion is not None:
+            await self._judge_refusals()
+        return self._recorder.stop is None and not self._is_over() and batch.revalidate()
 
     def _acquire_permit(self) -> float:
         """Seconds until the rate limit permits the next mail; 0 if it does now, and then the permit is taken."""
@@ -154,10 +192,14 @@ class Connection:
             spent = Reply(0, f"{self._account.relay.label} has reached its warm-up limit for today")
             self._recorder.stop = RelayStop(ReplyMeaning.BUSY, spent, Stage.MAIL, daily_limit_reached=True)
         else:
-            until = time.monotonic() + seconds
-            # A run also ends by its deadline or a signal, so no event would tell.
-            while not self._context.is_over() and (seconds := until - time.monotonic()) > 0:  # noqa: ASYNC110
-                await asyncio.sleep(min(seconds, SLEEP_SECONDS))
+            await self._sleep(seconds)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleep until the seconds are over, or the run."""
+        end = time.monotonic() + seconds
+        # A run also ends by its deadline or a signal, so no event would tell.
+        while not self._is_over() and (seconds := end - time.monotonic()) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(min(seconds, SLEEP_SECONDS))
 
     def before_body(self, mail: Mail) -> None:
         """Mark the journal first, check the lease second, so that a process that takes over sees the mark.

@@ -1,4 +1,4 @@
-"""Keeps a connection's outcomes until they are committed, and stops the connection when too many fail."""
+"""Keeps a connection's outcomes until they are committed, and notices when the relay may be to blame for failures."""
 
 from collections import Counter
 from datetime import datetime
@@ -12,7 +12,8 @@ from digest.delivery.sending import relay_stop
 from digest.delivery.sending.send_context import SendContext
 from digest.smtp.replies import Reply, Stage
 
-LOST_IN_A_ROW, FAILED_IN_A_ROW, LATER_IN_A_ROW = 2, 20, 50  # then the relay is to blame, not the recipients
+FAILED_IN_A_ROW = 20  # then the relay may be to blame, not the recipients
+LATER_IN_A_ROW = 50  # then the relay is busy
 
 
 class OutcomeRecorder:
@@ -22,12 +23,11 @@ class OutcomeRecorder:
         self._context = context
         self.records: list[OutcomeRecord] = []
         self.accepted_count = 0
+        self.lost_count, self.last_error = 0, ""  # mails without a reply, and why the last one had none
         self._rate_complaints = 0  # of receiving domains, about our rate
-
         self.stop: relay_stop.RelayStop | None = None
+        self.suspicion: relay_stop.RelayStop | None = None  # a stop, if the other connections show the same
         self._streaks: Counter[ReplyMeaning] = Counter()  # replies in a row without an acceptance
-
-        self._lost_streak = 0
 
     @property
     def progress(self) -> int:
@@ -45,9 +45,8 @@ class OutcomeRecorder:
             OutcomeRecord(row.subscriber_id, "accepted", None, str(reply)[: outcomes.MAX_REPLY_CHARS])
         )
         self.accepted_count += 1
-        if self._streaks or self._lost_streak:
+        if self._streaks:
             self._streaks.clear()
-            self._lost_streak = 0
 
     def refused(
         self, row: PendingDelivery, stage: Stage, reply: Reply, meaning: ReplyMeaning, reason: str
@@ -58,8 +57,7 @@ class OutcomeRecorder:
         if meaning is ReplyMeaning.FAILED:
             self.records.append(OutcomeRecord(row.subscriber_id, Outcome.FAILED, reason, words))
             if self._streaks[meaning] >= FAILED_IN_A_ROW:
-                why = Reply(reply.code, f"{reply.text} ({FAILED_IN_A_ROW} recipients in a row were refused)")
-                self.stop = relay_stop.RelayStop(ReplyMeaning.REFUSED, why, stage)
+                self.suspicion = relay_stop.RelayStop(ReplyMeaning.REFUSED, reply, stage)
         elif meaning is ReplyMeaning.REFUSED:
             # Try it again after everybody else: if the relay accepts the others and not this one, it is this one.
             since = relay_stop.refused_since(row, reply, now)
@@ -73,12 +71,15 @@ class OutcomeRecorder:
         return False
 
     def lost(self, row: PendingDelivery, why: str) -> None:
-        """The connection broke before the reply: nobody can know. After two in a row the relay is to blame."""
-        self.records.append(OutcomeRecord(row.subscriber_id, Outcome.UNKNOWN, "line lost", why))
-        self._lost_streak += 1
-        if self._lost_streak >= LOST_IN_A_ROW:
-            words = Reply(0, f"the connection breaks after every mail, before the reply: {why}")
-            self.stop = relay_stop.RelayStop(ReplyMeaning.REFUSED, words, Stage.BODY)
+        """The connection broke before the reply: nobody can know."""
+        self.records.append(OutcomeRecord(row.subscriber_id, Outcome.UNKNOWN, outcomes.REPLY_LOST, why))
+        self.lost_count += 1
+        self.last_error = why
+
+    def clear_suspicion(self) -> None:
+        """The other connections show that the relay is not to blame."""
+        self.suspicion = None
+        self._streaks.clear()
 
     def _note_rate_complaint(self, row: PendingDelivery, stage: Stage, reply: Reply) -> bool:
         if row.address is None or not domains.is_rate_complaint(stage, reply):

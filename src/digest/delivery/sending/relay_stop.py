@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from digest.db import WITHOUT_SYNC
 from digest.delivery.ledger.masking import mask_addresses
-from digest.delivery.ledger.models import Delivery, FrozenIssue, Outcome
+from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Outcome
 from digest.delivery.ledger.outcomes import OutcomeRecord, PendingDelivery, record_outcomes
 from digest.delivery.letters import delivery
 from digest.delivery.relays import retry_policy
@@ -23,6 +23,17 @@ from digest.smtp.replies import Reply, Stage
 
 LOG = logging.getLogger(__name__)
 REFUSED_SINCE = "refused since "
+_LOST_ADVICE = (
+    "Nobody got it twice. Emails without a reply may have been delivered: they are listed as unknown, and are not sent "
+    "again by themselves. Check the mail server, then resume the issue."
+)
+_FAILED_ADVICE = (
+    "Nobody got it twice. The refused emails are listed as failed and can be sent again. Fix what the mail server "
+    "rejects, then resume the issue."
+)
+_REFUSED_ADVICE = (
+    "Nobody got it twice and nobody was skipped. Fix what the mail server rejects, then resume the issue."
+)
 
 
 class RelayStop(NamedTuple):
@@ -33,6 +44,19 @@ class RelayStop(NamedTuple):
     stage: Stage
     delivery: PendingDelivery | None = None
     daily_limit_reached: bool = False  # nothing is wrong: the account's warm-up allows no more today
+    habit: str = ""  # what the relay does again and again, with figures; empty: one reply is enough
+
+    @property
+    def advice(self) -> str:
+        """What people can do about it."""
+        if not self.habit:
+            return _REFUSED_ADVICE
+        return _FAILED_ADVICE if self.reply.code else _LOST_ADVICE
+
+    def describe(self, label: str) -> str:
+        """Why the issue stopped, for people; `label` names the account, or is empty."""
+        what = f"{self.habit}: {self.reply}" if self.habit else f"refuses us at {self.stage}: {self.reply}"
+        return mask_addresses(f"The mail server {label} {what}".replace("  ", " "))
 
 
 def apply_stop(
@@ -63,7 +87,8 @@ def apply_stop(
         _wait_until_tomorrow(session, issue_id, stop, context=context, account=account, now=now)
     elif stop.meaning is ReplyMeaning.BUSY:
         # If another connection is open and works, this one was only one too many.
-        if not account.open_connections and not context.accounts.back_off(account):
+        works = account.open_connections or _others_send(session, issue_id, context, account)
+        if not works and not context.accounts.back_off(account):
             context.relay_saturated = True
             _back_off(
                 session,
@@ -75,6 +100,13 @@ def apply_stop(
     elif not _blame_reader(session, issue_id, stop, now) and not context.accounts.back_off(account):
         context.relay_saturated = True
         _pause(session, issue_id, stop, now, account.relay.label if context.accounts.has_several else "")
+
+
+def _others_send(session: Session, issue_id: int, context: SendContext, account: SmtpAccount) -> bool:
+    """Whether another process sends this issue over the account."""
+    claimed = select(Batch.id).where(Batch.issue_id == issue_id, Batch.account == account.relay.key)
+    others = claimed.where(Batch.holder.is_not(None), Batch.id.not_in(list(context.claims)))
+    return session.scalar(others.limit(1)) is not None
 
 
 def _wait_until_tomorrow(
@@ -157,9 +189,7 @@ def _is_last_remaining(session: Session, issue_id: int, row: PendingDelivery) ->
 
 def _pause(session: Session, issue_id: int, stop: RelayStop, now: datetime, label: str) -> None:
     issue = session.get_one(Issue, issue_id, populate_existing=True)
-    reason = mask_addresses(
-        f"The mail server {label} refuses us at {stop.stage}: {stop.reply}".replace("  ", " ")
-    )
+    reason = stop.describe(label)
     if issue.state == State.SENT:  # a delivery is retried by hand: there is nothing to pause
         _back_off(session, issue_id, retry_policy.RELAY_LONGEST_WAIT, now, reason)
         return
@@ -172,7 +202,7 @@ def _pause(session: Session, issue_id: int, stop: RelayStop, now: datetime, labe
         "heading": f"Issue {issue.number} is paused",
         "paragraphs": [
             f"{reason}.",
-            "Nobody got it twice and nobody was skipped. Fix what the mail server rejects, then resume the issue.",
+            stop.advice,
         ],
         "link_path": f"/desk/issues/{issue.number}",
         "link_label": "Open the issue",

@@ -41,6 +41,11 @@ def worker_name(holder: str) -> str:
     return holder.rpartition(":")[0].rpartition(":")[0]
 
 
+def account_key(holder: str) -> str:
+    """The key of the SMTP account over which a batch's holder sends."""
+    return holder.rpartition(":")[0].rpartition(":")[2]
+
+
 def deregister(session: Session, name: str, now: datetime) -> None:
     """Remove this process, so that the others take its share at once. Also removes processes of yesterday."""
     session.execute(

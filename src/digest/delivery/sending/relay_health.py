@@ -1,0 +1,67 @@
+"""Whether a relay loses or refuses mail as a habit, judged by its latest replies on all connections of all workers.
+
+The ledger is asked, so that a single bad connection stops nobody, and a habit is seen by whichever worker looks.
+"""
+
+from typing import NamedTuple
+
+from sqlalchemy import and_, func, or_, select
+from sqlalchemy.orm import Session
+
+from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Outcome
+from digest.delivery.ledger.outcomes import REPLY_LOST
+from digest.delivery.sending.group_size import MAX_GROUP_SIZE
+
+LATEST_MAILS = 50  # how far back a relay is judged
+MIN_LOST, MAX_LOST_SHARE = 3, 0.2  # lost replies: fewer are chance
+MAX_FAILED_SHARE = 0.4  # refused recipients: a run of bad addresses on one connection is less
+_ANSWERED = (Outcome.ACCEPTED.value, Outcome.FAILED.value, Outcome.UNKNOWN.value)
+
+
+class ReplyCounts(NamedTuple):
+    """Of the latest mails of an issue over one account: how many, and how many of them without a reply or refused."""
+
+    mails: int
+    lost: int
+    failed: int
+
+    @property
+    def loses_replies(self) -> bool:
+        """Whether losing replies is the relay's habit."""
+        return self.lost >= MIN_LOST and self.lost > MAX_LOST_SHARE * self.mails
+
+    @property
+    def refuses_recipients(self) -> bool:
+        """Whether the relay refuses recipients whoever they are."""
+        return self.failed >= MAX_FAILED_SHARE * self.mails
+
+
+def count_latest_replies(session: Session, issue_id: int, account: str) -> ReplyCounts:
+    """Count the latest mails of an issue over an account since a person last resumed it; reads some thousand rows."""
+    groups = [
+        and_(Delivery.batch_id == batch_id, Delivery.seq >= started_upto - MAX_GROUP_SIZE - LATEST_MAILS)
+        for batch_id, started_upto in _latest_batches(session, issue_id, account)
+    ]
+    ended = select(Delivery.outcome, Delivery.reason).where(or_(*groups), Delivery.outcome.in_(_ANSWERED))
+    since = session.scalar(select(FrozenIssue.refusals_counted_from).where(FrozenIssue.issue_id == issue_id))
+    if since is not None:
+        ended = ended.where(Delivery.ended_at > since)
+    latest = ended.order_by(Delivery.ended_at.desc()).limit(LATEST_MAILS).subquery()
+    is_lost = (latest.c.outcome == Outcome.UNKNOWN.value) & (latest.c.reason == REPLY_LOST)
+    is_failed = latest.c.outcome == Outcome.FAILED.value
+    counts = select(func.count(), func.count().filter(is_lost), func.count().filter(is_failed))
+    return ReplyCounts(*session.execute(counts.select_from(latest)).one())
+
+
+def _latest_batches(session: Session, issue_id: int, account: str) -> list[tuple[int, int]]:
+    """(id, started_upto) of the batches in progress, and of as many finished ones as hold the latest mails."""
+    sent = select(Batch.id, Batch.started_upto).where(Batch.issue_id == issue_id, Batch.account == account)
+    in_progress = sent.where(Batch.done_at.is_(None))
+    finished = sent.where(Batch.done_at.is_not(None)).order_by(Batch.done_at.desc()).limit(LATEST_MAILS)
+    batches, mails = [(batch_id, upto) for batch_id, upto in session.execute(in_progress)], 0
+    for batch_id, started_upto in session.execute(finished):
+        if mails >= LATEST_MAILS:
+            break
+        batches.append((batch_id, started_upto))
+        mails += started_upto
+    return batches
