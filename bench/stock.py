@@ -23,9 +23,9 @@ from digest.delivery.ledger.models import FrozenIssue
 from digest.delivery.release import freeze
 from digest.editorial.models import Issue, State
 from digest.render import quoted_printable
-from digest.render.compile import CompiledIssue, PartBlocks
+from digest.render.compiled_issue import CompiledIssue
 from digest.render.linker import LinkTarget
-from digest.render.slots import CLICK, PREFERENCES, UNSUBSCRIBE
+from digest.render.slots import CLICK, PREFERENCES, UNSUBSCRIBE, Piece
 from digest.signing import Signer
 
 LINKS, MAIL_BYTES = 10, 10_000
@@ -144,15 +144,13 @@ def _small(compiled: CompiledIssue) -> CompiledIssue:
         "\n",
     ]
     room = MAIL_BYTES - 3 * len(WORDS) * LINKS - 2_100
-    plain = PartBlocks(
-        quoted_printable.end_line(quoted_printable.encode([*links, "\n"])), {}, quoted_printable.encode(foot)
-    )
-    html = PartBlocks(
-        quoted_printable.end_line(
-            quoted_printable.encode(["<p>" + WORDS * (room // len(WORDS)) + "</p>\n", *links, "\n"])
-        ),
-        {},
-        quoted_printable.encode(foot),
-    )
+    filler = ["<p>" + WORDS * (room // len(WORDS)) + "</p>\n", *links, "\n"]
+    end = quoted_printable.encode(foot)
+    plain = {"head": _lines([*links, "\n"]), "foot": end}
+    html = {"head": _lines(filler), "preheader": (), "masthead": (), "foot": end}
     targets = tuple(LinkTarget(n + 1, None, f"{BASE}/{n + 1}", "more") for n in range(LINKS))
-    return replace(compiled, links=targets, text=plain, html=html)
+    return replace(compiled, picks=(), links=targets, text=plain, html=html)
+
+
+def _lines(parts: list[str | int]) -> Piece:
+    return quoted_printable.end_line(quoted_printable.encode(parts))

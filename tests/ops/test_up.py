@@ -226,7 +226,17 @@ def test_the_doctor_names_what_is_wrong_and_how_to_mend_it(tmp_path: Path) -> No
         "summary": f"other users of this machine can read {tmp_path}",
         "fix": f"run `chmod -R go= {tmp_path}`",
     }
-    assert {"settings", "database", "migrations", "broker", "relay", "helo", "disk", "clock"} <= set(found)
+    assert {
+        "settings",
+        "database",
+        "migrations",
+        "broker",
+        "relay",
+        "helo",
+        "sender",
+        "disk",
+        "clock",
+    } <= set(found)
     assert found["migrations"]["status"] == "bad"
     assert "digest init" in found["migrations"]["fix"]
     assert found["database"]["status"] == "ok"

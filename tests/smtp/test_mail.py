@@ -3,10 +3,8 @@
 import pytest
 from tests.relay import Relay, Script
 
-from digest.db import utcnow
 from digest.delivery.relays.replies import ReplyMeaning, classify_reply
 from digest.errors import BadSetting
-from digest.render.compose import compose
 from digest.smtp.connect import RelayRefused, connect
 from digest.smtp.mail import ConnectionLost, Mail
 from digest.smtp.replies import Reply, Stage
@@ -216,16 +214,3 @@ def test_an_unreachable_relay_is_reported_as_such() -> None:
         port = relay.port
     with pytest.raises(ConnectionLost, match="cannot be reached"):
         connect(relay_from_url(f"smtp://127.0.0.1:{port}"))
-
-
-@pytest.mark.parametrize("text", ["a\r\nBcc: x@y.z", "a\nb", "a\rb"])
-def test_a_header_with_a_line_break_is_rejected(text: str) -> None:
-    given = {
-        "sender": ("Us", "us@example.org"),
-        "to": "r@example.org",
-        "text": "x",
-        "html": "<p>x",
-        "message_id": "1@x",
-    }
-    with pytest.raises(ValueError, match=r".*"):
-        compose(subject=text, date=utcnow(), **given)

@@ -63,6 +63,8 @@ def normalize(address: str) -> Address:
     if plain is None or address[-1] == ".":
         address = clean(address)
         plain = _PLAIN.fullmatch(address) if len(address) <= MAX_ADDRESS else None
+    if "=?" in address:  # mail programs may decode it as an encoded-word (RFC 2047)
+        raise BadInput("an email address must not contain =?")
     if plain and len(plain[1]) <= MAX_LOCAL_PART:
         domain = plain[2].lower()
         if "xn--" not in domain and plain[1].lower() not in CASE_INSENSITIVE_MAILBOX_NAMES:

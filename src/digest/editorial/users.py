@@ -134,6 +134,8 @@ def _parse_role(role: str) -> Role:
 
 
 def _normalize_address(address: str) -> str:
+    if "=?" in address:  # mail programs may decode it as an encoded-word (RFC 2047)
+        raise BadInput("an email address must not contain =?")
     try:
         validated = validate_email(
             address.strip(), check_deliverability=False, globally_deliverable=False, test_environment=True

@@ -133,6 +133,8 @@ def _address(value: object, field: str) -> str:
     text = str(value or "").strip()
     if not text:
         raise BadInput(f"{field}: it is missing; write an address like digest@example.org")
+    if "=?" in text:  # mail programs may decode it as an encoded-word (RFC 2047)
+        raise BadInput(f"{field}: an email address must not contain =?")
     local, _, domain = text.rpartition("@")
     # A laptop may send as digest@localhost to its own mailbox; checks.py warns of it before a real send.
     home = domain.lower() == "localhost"

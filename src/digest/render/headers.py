@@ -3,12 +3,17 @@
 import base64
 import re
 
+from digest.errors import BadInput
 from digest.loopback import is_loopback_url
 from digest.render.clean import single_line
 
 FOLD = 76
+MAX_LINE = 998  # RFC 5322, 2.1.1
 MAX_WORD = 60  # a longer run of letters cannot be folded: it goes as encoded-words
 
+_LOCAL_PART = re.compile(r"[!-;=?-~]+")
+_WIDE_LOCAL_PART = re.compile(r"[^\x00-\x20\x7f-\x9f<>\ud800-\udfff]+")
+_DOMAIN = re.compile(r"[A-Za-z0-9.-]+")
 _SPECIAL = re.compile(r"[^A-Za-z0-9 !#$%&\'*+/=?^_`{|}~-]")
 
 
@@ -26,6 +31,28 @@ def mailbox(name: str, display: str, address: str) -> str:
     if not _plain(display):
         return f"{name}: {encoded_words(display, len(name) + 2)}\r\n <{address}>"
     return f"{name}: {phrase(display)} <{address}>"
+
+
+def plain_address(address: str, *, wide: bool = False) -> str:
+    """The address as it is, when it can stand in a header: no blank, bracket, control character or encoded-word.
+
+    With `wide`, its local part may be UTF-8. Raises BadInput.
+    """
+    local, _, domain = address.rpartition("@")
+    fits = (_WIDE_LOCAL_PART if wide else _LOCAL_PART).fullmatch(local) and _DOMAIN.fullmatch(domain)
+    if not fits or "=?" in address:
+        raise BadInput(
+            f"{single_line(address)!r} cannot stand in a mail's header; give a plain address such as news@example.org"
+        )
+    return address
+
+
+def own_header(name: str, value: str) -> str:
+    """A header that is ours, on one line. Raises BadInput when it is not printable ASCII, or too long."""
+    line = f"{name}: {value}"
+    if not (line.isascii() and line.isprintable() and len(line) <= MAX_LINE) or "=?" in value:
+        raise BadInput(f"the header {name} cannot hold {single_line(value)[:FOLD]!r}")
+    return line
 
 
 def list_unsubscribe(url: str) -> list[tuple[str, str]]:

@@ -97,6 +97,8 @@ def encode_recipient(address: str) -> tuple[bytes, bool]:
 
     A non-ASCII domain is sent as Punycode and needs no extension; a non-ASCII local part needs SMTPUTF8.
     """
+    if "=?" in address:  # mail programs may decode it as an encoded-word (RFC 2047)
+        raise BadInput("5.1.3 this address is not valid")
     if _ASCII_ADDRESS.fullmatch(address):
         return address.encode("ascii"), False
     local, _, domain = address.rpartition("@")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from digest.errors import DigestError
+from digest.delivery.ledger.message_factory import encode_recipient
 from digest.publications.models import Publication
 from digest.render.compose import compose
 from digest.render.letters import render_letter
@@ -154,17 +154,16 @@ def _build_test_mail(publication: Publication, to: str, now: datetime) -> Mail:
         "paragraphs": ["This is a test from the setup. If you can read it, issues can be sent this way."],
     }
     letter, sender = render_letter("notice", facts), publication.sender_address
-    try:
-        data = compose(
-            sender=(publication.sender_name, sender),
-            to=to,
-            subject=f"[Test] {letter.subject}",
-            text=letter.text,
-            html=letter.html,
-            message_id=f"test.{now.timestamp():.0f}@{sender.rpartition('@')[2]}",
-            date=now,
-            headers=dict(letter.headers),
-        )
-        return Mail(sender.encode("ascii"), to.encode("ascii"), data)
-    except ValueError as error:
-        raise DigestError(f"the test email cannot be written: {error}") from None
+    recipient, wide = encode_recipient(to)
+    data = compose(
+        sender=(publication.sender_name, sender),
+        to=recipient.decode(),
+        subject=f"[Test] {letter.subject}",
+        text=letter.text,
+        html=letter.html,
+        message_id=f"test.{now.timestamp():.0f}@{sender.rpartition('@')[2]}",
+        date=now,
+        headers=dict(letter.headers),
+        wide=wide,
+    )
+    return Mail(sender.encode("ascii"), recipient, data, wide)
