@@ -239,6 +239,12 @@ def test_words_that_differ_are_marked_and_the_rest_of_a_long_text_is_left_out() 
     assert text_diff.merge("a b c d", "A b c d", "X b c d") is None
 
 
+def test_a_text_that_was_rewritten_is_shown_as_removed_and_added() -> None:
+    runs = text_diff.diff_words("Patchwise or Loomline? and 4 more", "Is Quillon still worth it? Yes")
+    assert [run.kind for run in runs] == ["removed", "added"]
+    assert [run.kind for run in text_diff.diff_words("", "new")] == ["added"]
+
+
 def test_htmx_is_the_file_that_was_published() -> None:
     _, _, published = (
         (Path(text_diff.__file__).parents[2] / "static/htmx.min.js").read_bytes().partition(b"\n")

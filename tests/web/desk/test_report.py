@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 
 from sqlalchemy import update
-from tests.web.desk.clients import get, signed_in
+from tests.web.desk.clients import get, post, signed_in
 from tests.web.desk.sent_issues import OUTCOMES, record_reactions, start_sending
 from tests.web.factories import Site
 
@@ -21,6 +21,25 @@ from digest.publications import publications
 
 def words(page: str) -> list[str]:
     return re.findall(r'<svg class="chart[^"]*"[^>]*aria-label="([^"]*)"', page)
+
+
+def test_the_activity_says_who_did_what(room: Site) -> None:
+    editor = signed_in(room)
+    hour = {"day": "2030-01-01", "clock": "09:00", "zone": "Europe/Berlin", "hold": "15"}
+    for _ in range(2):
+        post(editor, "/desk/issues/1/schedule", action="schedule", **hour)
+    post(editor, "/desk/issues/1/unschedule", page="/desk/issues/1")
+    start_sending(room, State.SENT)
+    page = get(editor, "/desk/issues/1/report").split('id="activity"')[1]
+    activity = [
+        re.sub("<[^>]+>", "", row) for row in re.findall(r"<span><strong>(.*?)</span></li>", page, re.DOTALL)
+    ]
+    assert activity[:4] == [
+        "Drafted by test",
+        "Scheduled by editor@verdicts.io · for 2030-01-01 09:00 Europe/Berlin",
+        "Rescheduled by editor@verdicts.io · for 2030-01-01 09:00 Europe/Berlin",
+        "Returned to draft by editor@verdicts.io · unscheduled",
+    ]
 
 
 def test_a_report_says_in_words_what_its_pictures_show(room: Site) -> None:

@@ -94,11 +94,16 @@ def _find_in_paragraph(paragraph: Token, first_line: int) -> Iterator[_Fault]:
                 first_line + offset, line, "is a table, which is not supported", "Write a list instead."
             )
             return
-        found = ((re.search(pattern, line), problem, fix) for pattern, problem, fix in _PATTERNS)
-        # The first fault of a line often causes the others.
-        first = next(((match.group(), problem, fix) for match, problem, fix in found if match), None)
-        if first:
-            yield _Fault(first_line + offset, *first)
+        yield from _find_in_line(line, first_line + offset)
+
+
+def _find_in_line(line: str, number: int) -> Iterator[_Fault]:
+    """Each kind of fault once. What one explains is blanked out: it is no fault of another kind too."""
+    for pattern, problem, fix in _PATTERNS:
+        match = re.search(pattern, line)
+        if match:
+            yield _Fault(number, match.group(), problem, fix)
+            line = f"{line[: match.start()]} {line[match.end() :]}"
 
 
 def _visible_lines(paragraph: Token) -> list[str]:

@@ -6,6 +6,7 @@ from difflib import SequenceMatcher
 from itertools import pairwise
 
 MAX_DIFF_WORDS = 3000  # in the differing middle; diffing takes quadratic time
+MIN_KEPT_SHARE = 0.4  # of the words; a text that kept less was rewritten, and is shown as removed and added
 CONTEXT_WORDS = 8  # around each change; the rest of a long text is collapsed
 
 _TOKENS = re.compile(r"\s+|\w+|[^\w\s]")
@@ -23,8 +24,11 @@ class DiffRun:
 def diff_words(before: str, after: str, *, shorten: bool = False) -> list[DiffRun]:
     """Both texts as runs of words in order. `shorten` skips unchanged words far from any change."""
     old, new = _TOKENS.findall(before), _TOKENS.findall(after)
+    codes = _opcodes(old, new)
+    if _is_rewritten(old, new, codes):
+        return [DiffRun(kind, text) for kind, text in (("removed", before), ("added", after)) if text]
     runs: list[DiffRun] = []
-    for kind, a, b, c, d in _opcodes(old, new):
+    for kind, a, b, c, d in codes:
         if kind == "equal":
             runs.append(DiffRun("same", "".join(old[a:b])))
             continue
@@ -61,6 +65,15 @@ def _opcodes(old: list[str], new: list[str]) -> list[OpCode]:
     found += [(kind, a + head, b + head, c + head, d + head) for kind, a, b, c, d in codes]
     found += [("equal", len(old) - tail, len(old), len(new) - tail, len(new))] if tail else []
     return found
+
+
+def _is_rewritten(old: list[str], new: list[str], codes: list[OpCode]) -> bool:
+    kept = sum(_count_words(old[a:b]) for kind, a, b, _, _ in codes if kind == "equal")
+    return kept < MIN_KEPT_SHARE * min(_count_words(old), _count_words(new))
+
+
+def _count_words(tokens: list[str]) -> int:
+    return sum(token.isalnum() for token in tokens)
 
 
 def _common_prefix_length(old: list[str], new: list[str]) -> int:

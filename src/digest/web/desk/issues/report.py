@@ -14,10 +14,11 @@ from digest.delivery.ledger.counts import OutcomeCounts, count_outcomes
 from digest.delivery.ledger.models import Delivery, Outcome
 from digest.delivery.release import control
 from digest.editorial import transitions
-from digest.editorial.models import Issue, State, User
+from digest.editorial.models import Issue, State
 from digest.tracking.counts import count_issue as tracked
 from digest.web.desk import current_publication
 from digest.web.desk.issues import blueprint, outcome_bar, report_charts
+from digest.web.desk.issues.activity import list_activity
 from digest.web.desk.view_helpers import flash_done, redirect_to, render_page, services
 
 MAX_UNKNOWN_SHOWN = 50
@@ -35,7 +36,6 @@ def render_report(db: Session, issue: Issue) -> str:
     """Outcomes, reasons, clicks, unsubscribes, and the issue's activity."""
     outcomes = count_outcomes(db, issue.id)
     tracking = tracked(db, issue.id)
-    activity = transitions.list_transitions(db, issue.id)
     trends, past = report_charts.compare_with_past(db, issue)
     return render_page(
         "report.html",
@@ -55,8 +55,7 @@ def render_report(db: Session, issue: Issue) -> str:
         trends=trends,
         past=past,
         views=queries.fetch_by_version(db, [pick.version_id for pick in issue.picks]),
-        activity=activity,
-        who=_user_addresses(db, {entry.user_id for entry in activity if entry.user_id}),
+        activity=list_activity(db, issue),
     )
 
 
@@ -124,7 +123,3 @@ def _unknown_deliveries(db: Session, issue: Issue) -> list[tuple[int, str, Deliv
         .limit(MAX_UNKNOWN_SHOWN)
     )
     return [(row.subscriber_id, mask(address), row) for row, address in db.execute(rows)]
-
-
-def _user_addresses(db: Session, numbers: set[int]) -> dict[int, str]:
-    return dict(db.execute(select(User.id, User.address).where(User.id.in_(numbers))).all())
