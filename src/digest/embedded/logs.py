@@ -6,6 +6,9 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
+from digest.embedded import token_masking
+from digest.embedded.token_masking import mask_tokens
+
 _STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "data"}
 
 
@@ -13,6 +16,7 @@ def configure_logging(log: str) -> None:
     """Log to stderr; `log` is the name of a level, or `json` for JSON lines at level info."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log == "json" else TextFormatter())
+    token_masking.mask_web_servers()
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO if log == "json" else log.upper())
@@ -28,7 +32,7 @@ class TextFormatter(logging.Formatter):
         line = (
             f"{_timestamp(record):%Y-%m-%d %H:%M:%S} {record.levelname.lower():<7} {_message(record)}{fields}"
         )
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        return mask_tokens(f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line)
 
 
 class JsonFormatter(logging.Formatter):
@@ -44,7 +48,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+        return mask_tokens(json.dumps(line, default=str, ensure_ascii=False))
 
 
 def _message(record: logging.LogRecord) -> str:

@@ -1,0 +1,88 @@
+"""No log holds a token of a personal link: neither ours nor those of the web servers."""
+
+import json
+import logging
+import re
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from tests.guards.test_routes import site  # noqa: F401  the complete app
+from tests.ops.test_up import environment, until
+from tests.web.factories import Site
+
+from digest.config import free_port
+from digest.embedded.logs import JsonFormatter, TextFormatter
+from digest.embedded.token_masking import mask_tokens
+
+TOKEN = "AwABcD_-9xYz012345678901234567890"
+
+
+def record(text: str, **fields: object) -> logging.LogRecord:
+    try:
+        raise ValueError(f"/confirm/{TOKEN}")
+    except ValueError:
+        found = logging.LogRecord("x", logging.ERROR, __file__, 1, text, (), sys.exc_info())
+    vars(found).update(fields)
+    return found
+
+
+def test_our_own_lines_hold_no_token() -> None:
+    for formatter in (TextFormatter(), JsonFormatter()):
+        line = formatter.format(record(f"Exception on /unsubscribe/{TOKEN} [POST]", path=f"/go/{TOKEN}"))
+        assert TOKEN not in line
+        assert "/unsubscribe/…" in line
+        assert "/go/…" in line
+    assert json.loads(JsonFormatter().format(record("x", path=f"/vote/{TOKEN}")))["path"] == "/vote/…"
+
+
+def test_every_route_with_a_token_is_masked(site: Site) -> None:  # noqa: F811  the fixture
+    paths = [rule.rule for rule in site.app.url_map.iter_rules() if "token" in rule.arguments]
+    assert len(paths) >= 5
+    for path in paths:
+        line = f'"GET {re.sub("<[^<>]*token>", TOKEN, path)} HTTP/1.1" 200'
+        assert TOKEN not in mask_tokens(line), path
+
+
+@pytest.mark.parametrize(
+    ("line", "masked"),
+    [
+        ("/desk/provider/back?code=abc&state=def HTTP/1.1", "/desk/provider/back?code=…&state=… HTTP/1.1"),
+        ("GET /mailbox?to=ada@example.org HTTP/1.1", "GET /mailbox?to=… HTTP/1.1"),
+        (
+            "GET /comparisons/parsnip-vs-lantern?page=2 HTTP/1.1",
+            "GET /comparisons/parsnip-vs-lantern?page=2 HTTP/1.1",
+        ),
+    ],
+)
+def test_queries_that_tell_something_are_masked_and_others_stay(line: str, masked: str) -> None:
+    assert mask_tokens(line) == masked
+
+
+@pytest.mark.crash
+def test_gunicorn_s_access_log_holds_no_token(tmp_path: Path) -> None:
+    port, log = free_port(), tmp_path / "gunicorn.log"
+    command = [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}", "--access-logfile=-", "web:app"]
+    with log.open("wb") as lines:
+        server = subprocess.Popen(
+            command,
+            env=environment(tmp_path / "home"),
+            cwd=Path(__file__).parents[2],
+            stdout=lines,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        assert until(lambda: b"Booting worker" in log.read_bytes())
+        for path in ("unsubscribe", "go", "desk/enter"):
+            with suppress(urllib.error.HTTPError):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}/{TOKEN}", timeout=30).close()
+        assert until(lambda: log.read_text().count(" HTTP/1.1") >= 3), log.read_text()
+        assert TOKEN not in log.read_text()
+        assert "GET /unsubscribe/… HTTP/1.1" in log.read_text()
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
