@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from digest.config import Settings
-    from digest.services import RateLimiter, Services
+    from digest.rate_limit.actions import RateLimiter
+    from digest.services import Services
+    from digest.signing import Signer
 
 LOG = logging.getLogger(__name__)
 PRIVATE_UMASK = 0o077  # databases, mail and keys are read by their owner alone
@@ -62,11 +64,12 @@ def create_services(settings: "Settings") -> "Services":
     from digest.smtp.helo import helo_from_url
     from digest.smtp.url import relay_from_url
 
+    signer = Signer(settings.keys())
     return Services(
         db=connect(settings.database),
-        signer=Signer(settings.keys()),
+        signer=signer,
         relay=relay_from_url(settings.smtp(), helo=helo_from_url(settings.site())),
-        limiter=_limiter(settings.broker),
+        limiter=_limiter(settings.limits_url, signer),
         base_url=settings.site(),
         home=settings.home,
         send_rate=settings.send_rate,
@@ -172,17 +175,19 @@ def _require_migrated(services: "Services") -> None:
             raise Unavailable("the database schema is out of date; run `digest init`")
 
 
-def _limiter(broker: str) -> "RateLimiter":
+def _limiter(url: str | None, signer: "Signer") -> "RateLimiter":
+    """A rate limiter with the store at `url`, or, without one, with the memory of this process."""
     from limits.storage import Storage, storage_from_string
 
-    from digest.services import RateLimiter
+    from digest.rate_limit.actions import RateLimiter
 
-    if broker.startswith("memory"):
+    if url is None:
         return RateLimiter()
     # One second: a form must not wait for a store that is down.
-    storage_url = broker.replace("redis+socket://", "redis+unix://")
+    storage_url = url.replace("redis+socket://", "redis+unix://")
     store = storage_from_string(storage_url, socket_timeout=1, socket_connect_timeout=1)
-    return RateLimiter(store if isinstance(store, Storage) else None)
+    keyed_hash = lambda text: signer.keyed_hashes("rate limit", text)[0]  # noqa: E731
+    return RateLimiter(store if isinstance(store, Storage) else None, keyed_hash)
 
 
 def _celery(settings: "Settings", *, socket_timeout: int) -> "Celery":

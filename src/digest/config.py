@@ -25,6 +25,7 @@ from digest.errors import BadSetting
 SOCKET_PATH_BYTES = 100  # the kernel takes 107, and a server appends to it while it starts
 LEVELS = ("debug", "info", "warning", "error")
 _PROVIDER = ("oidc_issuer", "oidc_client_id", "oidc_client_secret")
+REDIS_PORT = 6379
 BROKERS = ("redis", "rediss", "redis+socket", "memory")
 
 
@@ -74,6 +75,7 @@ class Settings(BaseSettings):
     home: Path = Field(Path("var"), validate_default=True)
     database_url: str | None = None
     broker_url: str | None = None
+    limits_url: str | None = None
     smtp_url: str | None = None
     base_url: str | None = None
     secret_keys: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_keys)] = ()
@@ -112,7 +114,7 @@ class Settings(BaseSettings):
             raise ValueError("is not the https address of a provider; use https://login.example.org")
         return value
 
-    @field_validator("broker_url")
+    @field_validator("broker_url", "limits_url")
     @classmethod
     def _broker(cls, value: str | None) -> str | None:
         if value and urlsplit(value).scheme not in BROKERS:
@@ -206,6 +208,10 @@ def load(**overrides: Any) -> Settings:
         settings = Settings(**overrides)
     except ValidationError as error:
         raise BadSetting("; ".join(_sentence(dict(fault)) for fault in error.errors())) from None
+    if settings.limits_url and _server(settings.limits_url) == _server(settings.broker):
+        raise BadSetting(
+            "DIGEST_LIMITS_URL is the broker's server, which requests must not fill; use one of its own or unset it"
+        )
     settings.provider()  # so that an incomplete provider fails at start, not at the first sign-in
     try:
         for path in (settings.home, settings.run_dir):
@@ -217,6 +223,12 @@ def load(**overrides: Any) -> Settings:
             f"DIGEST_HOME is too long for a socket, and {settings.run_dir} belongs to another user"
         )
     return settings
+
+
+def _server(url: str) -> tuple[str | None, int | str]:
+    """The server behind a Redis URL: host and port, or the socket's path. Its databases share one memory."""
+    parts = urlsplit(url)
+    return parts.hostname, parts.port or (REDIS_PORT if parts.hostname else parts.path)
 
 
 def _refuse_misspelt(environment: Mapping[str, str]) -> None:

@@ -1,58 +1,19 @@
 """Dependencies of web views, commands and tasks, which pass them on to the rooms as arguments."""
 
-import logging
 import os
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from limits import RateLimitItem, parse
-from limits.storage import MemoryStorage, Storage
-from limits.strategies import FixedWindowRateLimiter
-
 from digest.db import Database
 from digest.delivery.relays.accounts import SendLimits
 from digest.delivery.relays.throughput import Throughput, get_throughput
+from digest.rate_limit.actions import RateLimiter
 from digest.rate_limit.shared import SharedRateLimiter
 from digest.rates import WarmUp
 from digest.signing import Signer
 from digest.smtp.url import Relay
-
-LOG = logging.getLogger(__name__)
-FALLBACK_SECONDS = 10.0  # after the store failed, before it is tried again
-FALLBACK_DIVISOR = 4  # each process that counts locally gets a quarter of a limit, as several do
-
-
-class RateLimiter:
-    """Rate limits for actions, shared by all processes that use the same store."""
-
-    def __init__(self, store: Storage | None = None) -> None:
-        self._shared = FixedWindowRateLimiter(store) if store else None
-        self._local_until = 0.0
-        self._local = FixedWindowRateLimiter(MemoryStorage())
-
-    def allows(self, rate: str, *names: str) -> bool:
-        """Count one action for `names` (action, actor) and return whether `rate` ("5/minute") still allows it.
-
-        When the store cannot be reached, this process counts locally, with a quarter of the rate: requests are
-        neither all refused nor all allowed.
-        """
-        limit = parse(rate)
-        if self._shared is not None and time.monotonic() > self._local_until:
-            try:
-                return self._shared.hit(limit, *names)
-            except Exception as error:  # noqa: BLE001  a store fails in many ways, and none may refuse requests
-                self._local_until = time.monotonic() + FALLBACK_SECONDS
-                LOG.warning(
-                    "rate-limit store unreachable, using local limit", extra={"error": type(error).__name__}
-                )
-        return self._local.hit(limit if self._shared is None else _local_limit(limit), *names)
-
-
-def _local_limit(limit: RateLimitItem) -> RateLimitItem:
-    return type(limit)(max(1, limit.amount // FALLBACK_DIVISOR), limit.multiples)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ class Purpose(IntEnum):
     SIGN_IN = 7
     BOUNCE = 8
     FORM = 9
+    SIGN_UP_WAIT = 10
 
 
 @dataclass(frozen=True)

@@ -32,14 +32,14 @@ WITHOUT_PROOF = {
     "reader.confirm": "the token in the URL is the proof (RFC 8058 for unsubscribing): a mail program has no session",
     "reader.update_preferences": "as confirm",
     "reader.unsubscribe": "as confirm; a mail program posts it by itself (RFC 8058, 3.2)",
-    "site.subscribe": "a signed form of ours and three limits; programs may sign up with JSON",
+    "sign_up.subscribe": "a signed form of ours and limits; programs may sign up with JSON",
 }
 # Public routes without a limit per network, and why.
 WITHOUT_LIMIT = {
     "reader.confirm": "nobody can guess a 128-bit tag, and a second POST changes nothing",
     "reader.update_preferences": "as confirm",
     "reader.unsubscribe": "as confirm; mail programs send it for thousands of readers from one network",
-    "site.subscribe": "counts by network, address and domain itself: tests/web/test_signup.py",
+    "sign_up.subscribe": "counts by network and in all itself: tests/web/test_sign_up_price.py",
     "mailbox.clear": "answers on loopback only, without a proxy: tests/ops/test_mailbox.py",
 }
 # Desk routes for visitors who are not signed in, and why. Each has a limit.

@@ -194,3 +194,12 @@ def test_a_provider_is_https_and_whole(tmp_path: Path, given: dict[str, str], sa
     whole = {"oidc_issuer": "https://login.example.org", "oidc_client_id": "x", "oidc_client_secret": "y"}
     assert load(home=tmp_path, **whole).provider() == ("https://login.example.org", "x", "y")
     assert load(home=tmp_path).provider() is None
+
+
+def test_the_limits_are_kept_apart_from_the_broker(tmp_path: Path) -> None:
+    with pytest.raises(BadSetting, match="DIGEST_LIMITS_URL"):
+        load(home=tmp_path, broker_url="redis://valkey:6379/0", limits_url="redis://:secret@valkey/1")
+    with pytest.raises(BadSetting, match="DIGEST_LIMITS_URL"):
+        load(home=tmp_path, limits_url="amqp://rabbit")
+    settings = load(home=tmp_path, broker_url="redis://valkey:6379/0", limits_url="redis://limits:6379/0")
+    assert settings.limits_url == "redis://limits:6379/0"

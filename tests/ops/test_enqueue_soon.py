@@ -35,7 +35,7 @@ def test_a_deaf_broker_is_waited_for_a_moment_only_and_only_once(tmp_path: Path)
 
 
 def test_a_limit_still_holds_when_its_store_is_dead(tmp_path: Path) -> None:
-    limiter = create_services(load(home=tmp_path, broker_url=f"redis://127.0.0.1:{free_port()}/0")).limiter
+    limiter = create_services(load(home=tmp_path, limits_url=f"redis://127.0.0.1:{free_port()}/0")).limiter
     allowed = [limiter.allows("12/minute", "sign-up", "ana") for _ in range(5)]
     assert allowed == [True, True, True, False, False]  # a quarter: other processes count alone too
     assert limiter.allows("1/minute", "sign-up", "bob")

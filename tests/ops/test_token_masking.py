@@ -23,10 +23,8 @@ TOKEN = "AwABcD_-9xYz012345678901234567890"
 
 
 def record(text: str, **fields: object) -> logging.LogRecord:
-    try:
-        raise ValueError(f"/confirm/{TOKEN}")
-    except ValueError:
-        found = logging.LogRecord("x", logging.ERROR, __file__, 1, text, (), sys.exc_info())
+    error = ValueError(f"/confirm/{TOKEN}")
+    found = logging.LogRecord("x", logging.ERROR, __file__, 1, text, (), (ValueError, error, None))
     vars(found).update(fields)
     return found
 

@@ -108,7 +108,8 @@ def test_no_template_contains_what_the_policy_forbids() -> None:
     for page in folder.rglob("*.html"):
         found = re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:|<script(?![^>]*\ssrc=)", page.read_text())
         assert not found, page.name
-    assert not any("<script" in page.read_text() for page in folder.glob("*.html"))
+    with_script = [page.name for page in folder.glob("*.html") if "<script" in page.read_text()]
+    assert with_script == ["one_more_step.html"]  # shown only when many sign up; it works without
 
 
 def test_an_unexpected_error_shows_a_plain_page_without_a_traceback(shop: Site) -> None:

@@ -12,7 +12,7 @@ from digest.audience import consent, suppression
 from digest.audience.address import Address, normalize
 from digest.audience.models import Subscriber, Subscription, SubscriptionStatus
 from digest.db import upsert
-from digest.errors import BadInput
+from digest.errors import BadInput, BadToken
 from digest.publications.models import Publication
 from digest.signing import Purpose, Signer
 
@@ -78,6 +78,20 @@ def request_signup(
 def form_token(signer: Signer, now: datetime) -> str:
     """Return a signed token with the time the form was shown, for a hidden field."""
     return signer.mint(Purpose.FORM, int(now.timestamp()))
+
+
+def renew_form_token(signer: Signer, token: str, now: datetime) -> str:
+    """The token for a form that is shown again: the same, so that the time of typing counts; a new one for an old one.
+
+    A token that is not ours is replaced by one that counts from now.
+    """
+    try:
+        issued = signer.verify(Purpose.FORM, token)
+    except BadToken:
+        return form_token(signer, now)
+    if len(issued) == 1 and int(now.timestamp()) - issued[0] < MAX_FORM_AGE.total_seconds():
+        return token
+    return form_token(signer, now - MIN_FORM_AGE)
 
 
 def check_form(signer: Signer, token: str, now: datetime) -> None:

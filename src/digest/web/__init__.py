@@ -19,7 +19,7 @@ from digest.web import (
 )
 from digest.web.desk.access import oidc
 from digest.web.desk.access.oidc import Provider
-from digest.web.public import archive, feed, front_page, reader, tracked_links
+from digest.web.public import archive, feed, front_page, reader, sign_up, tracked_links
 
 
 def make_app(
@@ -53,7 +53,7 @@ def make_app(
     guards.register_static_versions(app)
     error_pages.register(app)
     publication_context.register_publication_urls(app)
-    for area in (front_page, archive, feed, reader, tracked_links, health, desk):
+    for area in (front_page, sign_up, archive, feed, reader, tracked_links, health, desk):
         app.register_blueprint(area.blueprint)
     if provider is not None:
         oidc.register(app, provider)

@@ -1,34 +1,35 @@
-"""Rate limits per network, and who the client is: a sign-up form must not become a way to flood strangers with mail."""
+"""Who the client is, and rate limits for what strangers may do. Nobody uses up the limit of somebody else's browser."""
 
 import ipaddress
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-from flask import Flask, current_app, request
+from flask import Flask, current_app, request, session
 from werkzeug.exceptions import TooManyRequests
 
 from digest import loopback
-from digest.services import RateLimiter
 from digest.web.publication_context import services
 
-SIGN_UPS_PER_NETWORK = "20/hour"
-SIGN_UPS_PER_ADDRESS = "5/hour"
-SIGN_UPS_PER_DOMAIN = "300/hour"
+DEVICE = "device"  # in the desk's cookie: a random id of a browser that signed in before
 View = TypeVar("View", bound=Callable[..., Any])
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-# Counting single addresses would be pointless: one person changes theirs easily within these prefixes.
-IPV4_PREFIX, IPV6_PREFIX = 24, 48
+# Counting single addresses would be pointless: one person changes theirs easily within these prefixes. Of IPv6 a
+# household has a /64 or some; providers give whole sites a /48.
+IPV4_PREFIX, IPV6_PREFIX, IPV6_SITE_PREFIX = 24, 64, 48
 
 
 def rate_limited(rate: str, bucket: str) -> Callable[[View], View]:
-    """Limit how often one network may call a view, as in "20/15 minutes"; views with the same `bucket` share it."""
+    """Limit how often one client may call a view, as in "20/15 minutes"; views with the same `bucket` share it.
+
+    A browser that signed in to the desk before is counted for itself, any other by its network.
+    """
 
     def mark(view: View) -> View:
         @wraps(view)
         def counted(*args: Any, **options: Any) -> Any:
-            if not services().limiter.allows(rate, bucket, "network", network_of(client_address())):
+            if not services().limiter.allows(rate, bucket, *_counted_as()):
                 raise TooManyRequests("Too many requests. Wait 15 minutes and try again.")
             return view(*args, **options)
 
@@ -80,29 +81,32 @@ def _is_trusted(address: Address) -> bool:
 
 
 def network_of(address: str) -> str:
-    """The network of an IP address, to count by: its /24 (IPv4) or /48 (IPv6)."""
+    """The network of an IP address, to store with what was done from there: its /24 (IPv4) or /48 (IPv6)."""
+    return _network(address, IPV6_SITE_PREFIX)
+
+
+def client_network() -> str:
+    """The client's network, to count by: its /24 (IPv4) or /64 (IPv6)."""
+    return _network(client_address(), IPV6_PREFIX)
+
+
+def known_device() -> str | None:
+    """The id of this browser if somebody signed in to the desk with it before."""
+    device = session.get(DEVICE)
+    return device if isinstance(device, str) else None
+
+
+def _counted_as() -> tuple[str, str]:
+    device = known_device()
+    return ("device", device) if device else ("network", client_network())
+
+
+def _network(address: str, ipv6_prefix: int) -> str:
     parsed = _parse_address(address)
     if parsed is None:
         return "unknown"
-    prefix = IPV4_PREFIX if isinstance(parsed, ipaddress.IPv4Address) else IPV6_PREFIX
+    prefix = IPV4_PREFIX if isinstance(parsed, ipaddress.IPv4Address) else ipv6_prefix
     return str(ipaddress.ip_network((parsed, prefix), strict=False))
-
-
-def count_sign_up(limiter: RateLimiter, key: str) -> None:
-    """Count a sign-up against the limits of the address with this key, its domain and the client's network.
-
-    Raises TooManyRequests for known and unknown addresses alike, so that the limit reveals nothing about anyone.
-    """
-    limits = (
-        (SIGN_UPS_PER_NETWORK, "network", network_of(client_address())),
-        (SIGN_UPS_PER_ADDRESS, "address", key),
-        (SIGN_UPS_PER_DOMAIN, "domain", key.rpartition("@")[2]),
-    )
-    allowed = [limiter.allows(rate, "sign-up", kind, name) for rate, kind, name in limits]  # counts all three
-    if not all(allowed):
-        raise TooManyRequests(
-            "Too many sign-ups from your network or for this address. Try again in an hour."
-        )
 
 
 def _parse_address(text: str) -> Address | None:

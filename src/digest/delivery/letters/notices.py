@@ -1,18 +1,21 @@
 """Notices to owners and editors: a draft is ready or short of verdicts, or an issue was not sent or has stopped."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from digest.delivery.ledger.models import Letter
 from digest.delivery.letters import delivery
 from digest.editorial.calendar.local_time import slot_send_time
 from digest.editorial.drafts.drafting import DraftResult
 from digest.editorial.models import Issue, Role, User
 from digest.publications.models import Publication
 from digest.render.bidi import isolate
+
+ALERT_INTERVAL = timedelta(days=1)
 
 
 def notify_drafted(session: Session, publication_id: int, draft: DraftResult, now: datetime) -> None:
@@ -73,6 +76,23 @@ def notify_stalled(session: Session, issue: Issue, remaining: int, now: datetime
     ]
     facts = _notice(f"Issue {issue.number} is stalled", paragraphs, f"/desk/issues/{issue.number}")
     _enqueue_notices(session, issue.publication_id, now, facts, (Role.OWNER,))
+
+
+def notify_many_sign_ups(session: Session, publication_id: int, now: datetime) -> None:
+    """Tell the owners, once a day, that sign-ups have become so many that each costs the visitor some seconds."""
+    heading = "Many people are signing up"
+    recent = select(Letter.id).where(
+        Letter.kind == "notice", Letter.created_at > now - ALERT_INTERVAL, Letter.facts.contains(heading)
+    )
+    if session.scalar(recent.limit(1)) is not None:
+        return
+    paragraphs = [
+        "More than 300 sign-ups came within an hour. Until it is quiet again, each takes a few seconds longer.",
+        "If you did not announce anything, someone may be entering addresses that are not theirs.",
+        "Nobody gets an issue without confirming, and no address gets more than one confirmation email a day.",
+    ]
+    facts = _notice(heading, paragraphs, "/desk/audience")
+    _enqueue_notices(session, publication_id, now, facts, (Role.OWNER,))
 
 
 def notify_editors(

@@ -1,6 +1,7 @@
 """The desk's cookie and the login session it names."""
 
 import logging
+import secrets
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Final, TypeVar, cast
@@ -18,6 +19,7 @@ from digest.web.desk.view_helpers import flash_problem, services
 
 LOG = logging.getLogger(__name__)
 KEY: Final = "key"  # in the cookie; the row holds its hash
+DEVICE_BYTES: Final = 16
 NEXT_URL: Final = "next"  # in the cookie: the page that was requested before signing in
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -51,13 +53,22 @@ def begin(db: Session, user: User, way: str) -> str:
 
 
 def store_key(key: str) -> None:
-    """Put a login session's key into the cookie; of its old content only the requested page is kept."""
+    """Put a login session's key into the cookie; of its old content only the requested page and the device are kept."""
     aim = session.get(NEXT_URL)
-    session.clear()
+    clear()
     session[KEY] = key
+    session.setdefault(request_limits.DEVICE, secrets.token_urlsafe(DEVICE_BYTES))
     if aim:
         session[NEXT_URL] = aim
+
+
+def clear() -> None:
+    """Empty the cookie but for the device's id, which lets this browser ask for a new sign-in link in any case."""
+    device = request_limits.known_device()
+    session.clear()
     session.permanent = True
+    if device:
+        session[request_limits.DEVICE] = device
 
 
 def landing_url() -> str:

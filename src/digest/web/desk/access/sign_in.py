@@ -1,11 +1,11 @@
 """Signing in by an emailed link, and out. The response is the same for every address, so that it reveals no users."""
 
 import logging
+from typing import Final
 
 from flask import Response as Answer
-from flask import current_app, g, redirect, session
+from flask import current_app, g, redirect
 from sqlalchemy.orm import Session
-from werkzeug.exceptions import TooManyRequests
 from werkzeug.wrappers import Response
 
 from digest.access import sessions as visits
@@ -22,6 +22,8 @@ from digest.web.desk.auth import allow_anonymous, allow_without_second_factor, r
 from digest.web.desk.view_helpers import flash_done, form_field, redirect_to, render_page, services
 
 LOG = logging.getLogger(__name__)
+EMAILS_PER_DEVICE: Final = "5/10 minutes"
+EMAILS_PER_USER: Final = "2/5 minutes"  # from all browsers that nobody signed in with yet
 
 
 @blueprint.get("/sign-in")
@@ -35,16 +37,25 @@ def sign_in() -> str:
 @allow_anonymous
 @request_limits.rate_limited("20/15 minutes", "desk sign-in")
 def request_link() -> str:
-    """Send a sign-in link to a user's address; respond the same whether or not there is such a user."""
-    address = form_field("address")
-    if not services().limiter.allows("5/15 minutes", "desk sign-in", "address", address.lower()):
-        raise TooManyRequests("Too many requests. Wait 15 minutes and try again.")
+    """Send a sign-in link to a user's address; respond the same whether or not there is such a user.
+
+    Strangers who ask for it again and again neither flood the user nor lock them out: what they asked for is a valid
+    link in the user's own inbox, and the browsers that the user signed in with are counted apart.
+    """
     with services().db.begin() as db:
-        user = users.find_user(db, address)
-        if user is not None:
+        user = users.find_user(db, form_field("address"))
+        if user is not None and _may_email(user.id):
             delivery.enqueue_letter(db, "sign_in", now=utcnow(), user_id=user.id)
     services().enqueue_soon("letters")
     return render_page("sign_in.html", sent=True, provider=None)
+
+
+def _may_email(user_id: int) -> bool:
+    """Whether another sign-in email may go to this user; each link is valid for longer than the wait for the next."""
+    limiter, device = services().limiter, request_limits.known_device()
+    if device:
+        return limiter.allows(EMAILS_PER_DEVICE, "sign-in email", str(user_id), device)
+    return limiter.allows(EMAILS_PER_USER, "sign-in email", str(user_id))
 
 
 @blueprint.get("/enter/<token>")
@@ -107,7 +118,7 @@ def sign_out() -> Response:
     with services().db.begin() as db:
         visits.end(db, g.me.id, g.login_session.id)
         record(db, "sign out", "person", g.me.id)
-    session.clear()
+    session_cookie.clear()
     return redirect_to("access.sign_in")
 
 
@@ -119,7 +130,7 @@ def end_all_sessions() -> Response:
     with services().db.begin() as db:
         visits.end_all(db, db.get_one(User, g.me.id))
         record(db, "end all sessions", "person", g.me.id)
-    session.clear()
+    session_cookie.clear()
     flash_done("You are signed out everywhere.")
     return redirect_to("access.sign_in")
 
