@@ -31,11 +31,10 @@ up: setup ## run digest on this machine (PORT=…)
 
 test: setup ## run all tests (ARGS="tests/web -k name" runs some)
 	@.ci/tools $(BIN)/python
-	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(if $(ARGS),$(ARGS),--cov --cov-report=)
 
-coverage: setup ## run all tests and measure branch coverage, which takes half as long again
-	@.ci/tools $(BIN)/python
-	@$(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term:skip-covered $(ARGS)
+coverage: setup ## list the lines and branches that the last `make test` did not run
+	@$(BIN)/coverage report
 
 check: setup ## lint, format, types, import contracts, migrations
 	@$(BIN)/ruff check .
