@@ -69,10 +69,65 @@ def test_what_is_held_about_one_person_names_the_letters_too(house: AppContext, 
     path.write_text("ada@example.org\n")
     call(house, "import", str(path), "--invite")
     held = json.loads(call(house, "export", "--address", "ada@example.org").stdout)
-    assert [(letter["kind"], letter["said"]) for letter in held["letters"]] == [("confirm", {})]
+    assert [(letter["kind"], letter["said"]) for letter in held["letters"]] == [
+        ("confirm", {"imported_from": "import"})
+    ]
 
 
 def test_confirmed_needs_a_reason(house: AppContext, tmp_path: Path) -> None:
     done = call(house, "import", str(tmp_path / "x.csv"), "--confirmed")
     assert done.exit_code == 2
     assert "where they gave consent" in done.stderr
+
+
+def test_a_dry_run_says_what_an_import_would_do_and_changes_nothing(
+    house: AppContext, tmp_path: Path
+) -> None:
+    path, rejected = tmp_path / "readers.csv", tmp_path / "rejected.csv"
+    path.write_text(
+        "email,name,Unsubscribed\nada@example.org,Ada,no\nbob@example.org,Bob,yes\nbad,Eve,no\nADA@example.org,Ada,no\n"
+    )
+    words = ("import", str(path), "--confirmed", "--source", "why", "--json")
+    dry = json.loads(call(house, *words, "--dry-run").stdout)
+    assert json.loads(call(house, "list", "--json").stdout)["reachable"] == 0
+    assert json.loads(call(house, "imports", "--json").stdout) == []
+    done = json.loads(call(house, *words, "--rejected", str(rejected)).stdout)
+    assert {**dry, "import": done["import"], "dry_run": False} == done
+    assert (done["address_column"], done["ignored_columns"]) == ("email", ["name"])
+    assert done["status_columns"] == [
+        {"name": "Unsubscribed", "kind": "opt-out", "words": {"no": 2, "yes": 1}}
+    ]
+    assert rejected.read_text().splitlines() == [
+        "line,address,result,reason",
+        "3,bob@example.org,unsubscribed,Unsubscribed: yes",
+        "4,bad,bad,An email address must have an @-sign.",
+        "5,ADA@example.org,repeated,the same address as line 2",
+    ]
+
+
+def test_an_import_is_listed_and_can_be_undone(house: AppContext, tmp_path: Path) -> None:
+    path = tmp_path / "readers.csv"
+    path.write_text("email\nada@example.org\nbob@example.org\n")
+    said = call(house, "import", str(path), "--confirmed", "--source", "why").stdout
+    assert "undo-import 1" in said
+    assert "2 of 2 rows added" in call(house, "imports").stdout
+    assert "2 removed" in call(house, "undo-import", "1", "--yes").stdout
+    assert json.loads(call(house, "imports", "--json").stdout)[0]["status"] == "undone"
+    assert json.loads(call(house, "list", "--json").stdout)["reachable"] == 0
+    assert "already been undone" in str(call(house, "undo-import", "1", "--yes").exception)
+
+
+def test_a_file_without_a_usable_row_fails(house: AppContext, tmp_path: Path) -> None:
+    path = tmp_path / "readers.csv"
+    path.write_text("email\nada\nbob\n")
+    refused = call(house, "import", str(path), "--json")
+    assert json.loads(refused.stdout)["bad"] == 2
+    assert "no row has a valid address" in str(refused.exception)
+
+
+def test_a_column_that_is_not_understood_is_named_with_what_to_do(house: AppContext, tmp_path: Path) -> None:
+    path = tmp_path / "readers.csv"
+    path.write_text("email,Status\nada@example.org,VIP\n")
+    refused = str(call(house, "import", str(path)).exception)
+    assert "the column “Status” says “VIP”" in refused
+    assert "--status-column" in refused

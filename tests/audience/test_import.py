@@ -5,14 +5,13 @@ import csv
 import io
 import os
 import tracemalloc
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from tests.audience.import_files import WHY, Write, import_path
 from tests.audience.subscribers import (
     DAY,
     HOUR,
@@ -33,58 +32,11 @@ from digest.audience import (
     unsubscribe,
 )
 from digest.audience.importing import chunks, csv_reader, imports, rows
-from digest.audience.importing.results import ImportResult
 from digest.audience.importing.statuses import ImportStatus
 from digest.audience.models import ConsentEvent, Subscriber, Subscription, Wording
 from digest.db import Database
 from digest.errors import BadInput
-from digest.publications.models import Publication
 from digest.signing import Signer
-
-WHY = "double opt-in at our old tool"
-
-
-def import_path(
-    session: Session,
-    signer: Signer,
-    publication: Publication,
-    path: Path,
-    *,
-    confirmed: bool = True,
-    invite: bool = False,
-    size: int = 3,
-    hours: int = 1,
-    status: str | None = None,
-) -> ImportResult:
-    opened = rows.open_file(path, status=status)
-    terms = imports.begin(
-        session,
-        opened,
-        publication_id=publication.id,
-        source=WHY,
-        confirmed=confirmed,
-        invite=invite,
-        now=NOW + hours * HOUR,
-    )
-    total = ImportResult()
-    for chunk in opened.chunks(size):
-        total.add(chunks.import_chunk(session, signer, chunk, terms))
-    imports.finish(session, terms, total, NOW + hours * HOUR)
-    assert total.rows == sum(total.counts().values()) - total.rows
-    return total
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Callable[[str | bytes], Path]:
-    def write(content: str | bytes) -> Path:
-        path = tmp_path / "readers.csv"
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return write
-
-
-Write = Callable[[str | bytes], Path]
 
 
 def addresses(path: Path) -> list[str]:

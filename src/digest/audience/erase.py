@@ -55,8 +55,13 @@ def purge(session: Session, now: datetime) -> int:
     ).scalars()
     subscriber_ids = list(stale)
     for start in range(0, len(subscriber_ids), 5000):
-        _empty(session, _without_subscription(session, subscriber_ids[start : start + 5000]), now)
+        empty_without_subscription(session, subscriber_ids[start : start + 5000], now)
     return len(subscriber_ids)
+
+
+def empty_without_subscription(session: Session, subscriber_ids: Sequence[int], now: datetime) -> None:
+    """Erase those of these subscribers who have no subscription left, without suppressing them."""
+    _empty(session, _without_subscription(session, subscriber_ids), now)
 
 
 def _without_subscription(session: Session, subscriber_ids: Sequence[int]) -> Sequence[int]:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -140,6 +141,7 @@ def _event(event: Any, words: str | None) -> dict[str, Any]:
         "words": words,
         "network": event.network,
         "agent": event.user_agent,
+        "original": json.loads(event.original) if event.original else None,
     }
 
 

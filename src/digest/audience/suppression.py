@@ -171,7 +171,8 @@ def _store(
         index_elements=[Suppression.address_hash],
         set_={
             "reason": case((stays, Suppression.reason), else_=new.reason),
-            "at": now,
+            # Said again by a file: the time stays, so that undoing that import does not lift it.
+            "at": case((~here & new.import_id.is_not(None), Suppression.at), else_=new.at),
             "import_id": case((here, None), else_=new.import_id),
         },
     )

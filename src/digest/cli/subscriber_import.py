@@ -96,13 +96,14 @@ def _begin(session: "Session", file: "SubscriberFile", options: ImportOptions) -
 def _import(
     services: "Services", file: "SubscriberFile", options: ImportOptions
 ) -> "tuple[Callable[[RowChunk], ImportResult], ImportTerms]":
-    from digest.audience.importing import chunks
+    from digest.audience.importing import chunks, imports
 
     with services.db.begin() as session:
         terms = _begin(session, file, options)
 
     def import_chunk(chunk: "RowChunk") -> "ImportResult":
         with services.db.begin() as session:
+            imports.check_not_undone(session, terms.import_id)
             done = chunks.import_chunk(session, services.signer, chunk, terms)
             _invite(session, done.invited, terms)
         return done

@@ -6,6 +6,8 @@ if TYPE_CHECKING:
     from digest.audience.export import ExportRow
     from digest.audience.importing.report import FileReport
     from digest.audience.importing.results import ImportResult
+    from digest.audience.importing.undo import UndoResult
+    from digest.audience.models import SubscriberImport
     from digest.cli.subscriber_import import ImportOutcome
 
 MAX_BAD_ROWS = 20  # shown on a terminal
@@ -57,7 +59,9 @@ def _format_columns(report: "FileReport") -> list[str]:
             f"{'Status':<16} {report.whole_file} in every row: {report.tool} exports them to a file of their own"
         )
     for column in report.status_columns:
-        words = [f"{word} {count:,}" for word, count in column.words.items()]
+        words = [
+            f"{word if word[0] == '(' else f'“{word}”'} {count:,}" for word, count in column.words.items()
+        ]
         more = f", and {len(words) - MAX_WORDS} more words" if len(words) > MAX_WORDS else ""
         lines.append(
             f"{'Status column':<16} {column.name} ({column.role}): {', '.join(words[:MAX_WORDS])}{more}"
@@ -101,3 +105,39 @@ def subscriber_json(line: "ExportRow", addresses: bool) -> dict[str, Any]:
         "since": since.date().isoformat(),
         "source": line.source,
     }
+
+
+def import_row_json(row: "SubscriberImport") -> dict[str, Any]:
+    """One import of the list."""
+    from digest.audience.importing import imports
+
+    return {
+        "import": row.id,
+        "file": row.file_name,
+        "started_at": row.started_at.isoformat(timespec="seconds"),
+        "status": imports.status(row),
+        "confirmed": row.confirmed,
+        "source": row.source,
+        "counts": imports.counts(row),
+    }
+
+
+def format_import_row(fact: dict[str, Any]) -> str:
+    """One import of the list, as text."""
+    counts = fact["counts"]
+    added = f"{counts['added']:,} of {counts['rows']:,} rows added" if "rows" in counts else "not complete"
+    return (
+        f"{fact['import']:>6}  {fact['started_at'][:16]}  {fact['status']:<12}  {added:<28}  {fact['file']}"
+    )
+
+
+def format_undo(import_id: int, result: "UndoResult") -> str:
+    """What an undo did, as text."""
+    lines = {
+        "removed": result.removed,
+        "as they were before": result.restored,
+        "unsubscribed: they have been sent an issue": result.unsubscribed,
+        "kept: they acted since, or a later import changed them": result.kept,
+    }
+    told = [f"{count:>9,} {words}" for words, count in lines.items() if count]
+    return "\n".join([f"Import {import_id} is undone", *told])

@@ -2,13 +2,21 @@
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from digest.cli.existing_path import ExistingPath
-from digest.cli.subscriber_output import format_import, import_json, subscriber_json
+from digest.cli.subscriber_output import (
+    format_import,
+    format_import_row,
+    format_undo,
+    import_json,
+    import_row_json,
+    subscriber_json,
+)
 from digest.errors import BadInput
 
 if TYPE_CHECKING:
@@ -97,6 +105,40 @@ def import_(
     click.echo(_dump(import_json(outcome)) if as_json else format_import(outcome, confirmed))
     if not outcome.result.usable:
         raise BadInput(f"{file}: no row has a valid address")
+
+
+@group.command("imports")
+@_publication
+@_json
+@click.pass_obj
+def imports_(context: "AppContext", slug: str | None, as_json: bool) -> None:
+    """List the imports, newest first."""
+    from digest.audience.importing import imports
+    from digest.publications.publications import find
+
+    with context.services().db.read() as session:
+        facts = [import_row_json(row) for row in imports.list_imports(session, find(session, slug).id)]
+    click.echo(_dump(facts) if as_json else "\n".join(map(format_import_row, facts)) or "no imports yet")
+
+
+@group.command("undo-import")
+@click.argument("number", type=click.IntRange(1))
+@click.option("--yes", is_flag=True, help="Skip the confirmation prompt.")
+@_publication
+@_json
+@click.pass_obj
+def undo_import(context: "AppContext", number: int, yes: bool, slug: str | None, as_json: bool) -> None:
+    """Undo the import NUMBER (see `digest subscribers imports`).
+
+    Whom it added is removed, and whom it changed is as before. Readers who acted since, or whom a later import changed,
+    stay. Readers who were sent an issue are unsubscribed instead of removed, so that the links in it keep working.
+    """
+    from digest.cli.undo_import import undo
+
+    if not yes and sys.stdin.isatty():
+        click.confirm(f"Undo import {number}?", abort=True)
+    result = undo(context.services(), slug, number)
+    click.echo(_dump({"import": number, **asdict(result)}) if as_json else format_undo(number, result))
 
 
 @group.command("list")

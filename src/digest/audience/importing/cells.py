@@ -13,6 +13,9 @@ MAX_CHARS: Final = 80  # a longer text is a note, no status
 _NUMBER: Final = re.compile(r"[+-]?\d{1,12}(?:[.,]\d{1,6})?")
 _DATED: Final = re.compile(r"(\D{3,40}?)[\s:,;(\[-]*(?:on |am |at |le |el |il |op )?\d[\d\s.:,/TZ+\-)\]]*")
 _TAGS: Final = re.compile(r'[,;|\[\]"]+')
+_HEADS: Final = frozenset(
+    word[:2] for word in vocabulary.UNMISTAKABLE
+)  # most cells are ruled out by two letters
 _SOFT: Final = frozenset({"soft", "transient", "temporary", "softbounce", "softbounced"})
 _CLEARLY_IN: Final = frozenset(
     {"subscribed", "optedin", "optin", "abonniert", "angemeldet", "abonne", "suscrito"}
@@ -22,16 +25,17 @@ _CLEARLY_IN: Final = frozenset(
 def interpret(column: Column, cell: str) -> ImportStatus | None:
     """Return what a cell says, UNSTATED for nothing, None if it should say something but is not understood."""
     text = cell.strip()
-    word = fold_word(text) if len(text) <= MAX_CHARS else text[:MAX_CHARS]
-    if word in column.words:
-        return column.words[word]
     reader = _READERS.get(column.role)
-    return unmistakable(text) if reader is None else reader(column, text, word)
+    if reader is None:
+        return unmistakable(text)
+    word = fold_word(text) if len(text) <= MAX_CHARS else text[:MAX_CHARS]
+    return column.words[word] if word in column.words else reader(column, text, word)
 
 
 def unmistakable(text: str) -> ImportStatus:
     """Return the opt-out that a cell states in so many words, whatever its column; UNSTATED for anything else."""
-    if len(text) > MAX_CHARS or text.isdigit():
+    head = text[:2].lower()
+    if len(text) > MAX_CHARS or (text.isascii() and head.isalnum() and head not in _HEADS):
         return ImportStatus.UNSTATED
     found = vocabulary.UNMISTAKABLE.get(fold_word(text))
     if found is None and (dated := _DATED.fullmatch(text.strip())):

@@ -107,7 +107,8 @@ def _write(session: Session, signer: Signer, plan: Plan) -> None:
     suppression.lift_imported(session, hashes, terms.import_id, terms.source, terms.now)
     joined = SubscriptionStatus.ACTIVE if terms.confirmed else SubscriptionStatus.PENDING
     gone = SubscriptionStatus.UNSUBSCRIBED
-    store.insert_subscribers(session, rows[ImportAction.ADD], joined, terms)
+    for reason, added in _by_suppression(plan).items():
+        store.insert_subscribers(session, added, joined, terms, suppressed_for=reason)
     store.insert_subscribers(session, rows[ImportAction.ADD_UNSUBSCRIBED], gone, terms)
     changes = (
         (ImportAction.ACTIVATE, SubscriptionStatus.ACTIVE),
@@ -130,6 +131,16 @@ def _suppress(session: Session, signer: Signer, rows: Sequence[ValidRow], terms:
         suppression.suppress_keys(
             session, signer, keys, reason, terms.now, source=terms.source, import_id=terms.import_id
         )
+
+
+def _by_suppression(plan: Plan) -> dict[str | None, list[ValidRow]]:
+    """The rows to add, by why an earlier file had them suppressed."""
+    lifted = {row.key for row in plan.lifts}
+    found: dict[str | None, list[ValidRow]] = {}
+    for row in plan.rows[ImportAction.ADD]:
+        reason = plan.suppressed[row.key].reason if row.key in lifted else None
+        found.setdefault(reason, []).append(row)
+    return found
 
 
 def _by_status(

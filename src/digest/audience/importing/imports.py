@@ -13,7 +13,7 @@ from digest.audience.importing.results import ImportResult
 from digest.audience.importing.rows import SubscriberFile
 from digest.audience.importing.store import ImportTerms
 from digest.audience.models import SubscriberImport
-from digest.errors import NotFound
+from digest.errors import NotAllowed, NotFound
 
 AT_ONCE = 100
 
@@ -83,23 +83,32 @@ def hypothetical_terms(
 
 
 def _imports_of(session: Session, file: SubscriberFile, publication_id: int) -> Sequence[SubscriberImport]:
-    """Return the earlier imports of this very file, newest first."""
+    """Return the earlier imports of this very file that stand, newest first."""
     return session.scalars(
         select(SubscriberImport)
         .where(
-            SubscriberImport.publication_id == publication_id, SubscriberImport.sha256 == file.sheet.sha256
+            SubscriberImport.publication_id == publication_id,
+            SubscriberImport.sha256 == file.sheet.sha256,
+            SubscriberImport.undone_at.is_(None),
         )
         .order_by(SubscriberImport.id.desc())
     ).all()
 
 
 def _is_interrupted(row: SubscriberImport, source: str, confirmed: bool) -> bool:
-    is_open = row.finished_at is None and row.undone_at is None
-    return is_open and (row.source, row.confirmed) == (source, confirmed)
+    return row.finished_at is None and (row.source, row.confirmed) == (source, confirmed)
+
+
+def check_not_undone(session: Session, import_id: int) -> None:
+    """Raise NotAllowed when somebody undid this import while it is running."""
+    undone = select(SubscriberImport.undone_at).where(SubscriberImport.id == import_id)
+    if session.scalar(undone) is not None:
+        raise NotAllowed(f"import {import_id} was undone while it was running")
 
 
 def finish(session: Session, terms: ImportTerms, result: ImportResult, now: datetime) -> None:
     """Record that an import is complete, with its counts."""
+    check_not_undone(session, terms.import_id)
     session.execute(
         update(SubscriberImport)
         .where(SubscriberImport.id == terms.import_id)
@@ -129,3 +138,10 @@ def counts(row: SubscriberImport) -> dict[str, Any]:
     """Return the number of rows by result; empty until the import is finished."""
     found: dict[str, Any] = json.loads(row.counts)
     return found
+
+
+def status(row: SubscriberImport) -> str:
+    """Return where an import stands: complete, not complete, being undone or undone."""
+    if row.undone_at is not None:
+        return "undone" if "undone" in counts(row) else "being undone"
+    return "complete" if row.finished_at else "not complete"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from digest.audience.importing import dates
+from digest.audience.importing.columns import Column
 from digest.audience.importing.layout import Layout
 from digest.audience.importing.rows import OTHER_WORDS, SubscriberFile
 from digest.audience.importing.statuses import OPT_OUTS, ImportStatus, Role
@@ -57,15 +58,19 @@ def describe(file: SubscriberFile) -> FileReport:
     return FileReport(
         layout.tool.name if layout.tool else None,
         max(0, layout.first_row - 1) if layout.has_header else 0,
-        " or ".join(layout.columns[n].name for n in layout.addresses),
+        " or ".join(dict.fromkeys(layout.columns[n].name for n in layout.addresses)),
         tuple(
-            StatusColumn(column.name, column.role.value, _words(file.words.get(column.name, Counter())))
+            StatusColumn(column.name, _role(column), _words(file.words.get(column.name, Counter())))
             for column in layout.with_role(*SPEAKING)
         ),
         tuple(column.name for column in proof),
         tuple(column.name for column in layout.with_role(Role.IGNORED) if column.name),
         layout.whole_file.name.lower().replace("_", " ") if layout.whole_file else None,
     )
+
+
+def _role(column: Column) -> str:
+    return "only opt-outs count" if column.unknown == ImportStatus.UNSTATED else column.role.value
 
 
 def speaks_of(layout: Layout) -> frozenset[ImportStatus]:

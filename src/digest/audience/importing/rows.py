@@ -101,7 +101,7 @@ def open_file(
         raise BadInput(f"{sheet.shown}: {error}") from None
     has_status = found.with_role(*survey.SPEAKING) or found.whole_file
     if not status and not has_status and survey.is_named_for_opt_outs(sheet.name):
-        raise survey.UnclearColumns({"the file's name": [sheet.name]})
+        raise survey.UnclearColumns({})
     return SubscriberFile(sheet, found)
 
 

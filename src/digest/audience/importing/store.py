@@ -74,9 +74,17 @@ def fetch_existing(
 
 
 def insert_subscribers(
-    session: Session, new: Sequence[ValidRow], status: SubscriptionStatus, terms: ImportTerms
+    session: Session,
+    new: Sequence[ValidRow],
+    status: SubscriptionStatus,
+    terms: ImportTerms,
+    *,
+    suppressed_for: str | None = None,
 ) -> None:
-    """Store new subscribers with one status and a consent event each; existing subscriptions stay unchanged."""
+    """Store new subscribers with one status and a consent event each; existing subscriptions stay unchanged.
+
+    `suppressed_for` is why an earlier file had them suppressed.
+    """
     if not new:
         return
     at = literal(terms.now, UtcDateTime())
@@ -100,7 +108,7 @@ def insert_subscribers(
         .on_conflict_do_nothing()
         .returning(Subscription.subscriber_id)
     ).all()
-    _record_events(session, inserted, status, terms, previous=None, rows=new)
+    _record_events(session, inserted, status, terms, previous=suppressed_for, rows=new)
 
 
 def _insert_subscriber_rows(session: Session, new: Sequence[ValidRow], terms: ImportTerms) -> Sequence[int]:
@@ -164,7 +172,7 @@ def update_statuses(
         .returning(Subscription.subscriber_id)
         .execution_options(synchronize_session=False)
     ).all()
-    _record_events(session, updated, status, terms, previous=previous, rows=[row for _, row in rows])
+    _record_events(session, updated, status, terms, previous=previous.value, rows=[row for _, row in rows])
 
 
 def _record_events(
@@ -173,7 +181,7 @@ def _record_events(
     status: SubscriptionStatus,
     terms: ImportTerms,
     *,
-    previous: SubscriptionStatus | None,
+    previous: str | None,
     rows: Sequence[ValidRow],
 ) -> None:
     event = _event(session, status, terms, previous)
@@ -198,7 +206,7 @@ def _record_events(
 
 
 def _event(
-    session: Session, status: SubscriptionStatus, terms: ImportTerms, previous: SubscriptionStatus | None
+    session: Session, status: SubscriptionStatus, terms: ImportTerms, previous: str | None
 ) -> dict[str, Any]:
     is_opt_out = status == SubscriptionStatus.UNSUBSCRIBED
     kind = consent.Kind.UNSUBSCRIBED if is_opt_out else consent.Kind.IMPORTED
@@ -208,6 +216,6 @@ def _event(
         "source": literal(terms.source),
         "wording_id": literal(consent.wording_id(session, terms.evidence), BigInteger),
         "import_id": literal(terms.import_id, BigInteger),
-        "previous_status": literal(previous.value if previous else None, String),
+        "previous_status": literal(previous, String),
         "at": literal(terms.now, UtcDateTime()),
     }

@@ -22,15 +22,16 @@ _TELLTALE: Final = vocabulary.UNMISTAKABLE.keys() | {"subscribed"}
 
 
 class UnclearColumns(BadInput):
-    """Columns that look like statuses and are not understood, by name, with their words. Nothing was imported."""
+    """Columns that look like statuses and are not understood, by name, with their words. Nothing was imported.
+
+    Without any, it is the file's name that looks like a list of those who unsubscribed.
+    """
 
     def __init__(self, words: dict[str, list[str]]) -> None:
         self.words = words
-        parts = [f"“{name}” says {_quoted(some)}" for name, some in words.items()]
-        super().__init__(
-            f"{' and '.join(parts)}: it is not clear who is subscribed. Nothing was imported, so that nobody who "
-            "unsubscribed gets email"
-        )
+        parts = [f"the column “{name}” says {_quoted(some)}" for name, some in words.items()]
+        what = " and ".join(parts) or "the file is called like a list of those who unsubscribed"
+        super().__init__(f"{what}: it is not clear who is subscribed. Nothing was imported")
 
 
 @dataclass

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from digest.audience import export
@@ -44,6 +44,11 @@ def export_personal_data(session: Session, address: str) -> dict[str, Any]:
         "clicks": _export_clicks(session, number),
         "unsubscribes": _export_unsubscribes(session, number),
     }
+
+
+def mailed_subscriber_ids() -> Select[int]:
+    """A query for everybody who was sent an issue, or is about to be."""
+    return select(Delivery.subscriber_id)
 
 
 def list_clicks(session: Session, subscriber_id: int, issue_ids: Sequence[int]) -> list[LinkClick]:
