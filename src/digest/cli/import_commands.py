@@ -118,9 +118,9 @@ def undo_import(context: "AppContext", number: int, yes: bool, slug: str | None,
     Whom it added is removed, and whom it changed is as before. Readers who acted since, or whom a later import changed,
     stay. Readers who were sent an issue are unsubscribed instead of removed, so that the links in it keep working.
     """
-    from digest.cli.undo_import import undo
+    from digest.cli import subscriber_import
 
     if not yes and sys.stdin.isatty():
         click.confirm(f"Undo import {number}?", abort=True)
-    result = undo(context.services(), slug, number)
+    result = subscriber_import.undo_import(context.services(), slug, number)
     click.echo(to_json({"import": number, **asdict(result)}) if as_json else format_undo(number, result))

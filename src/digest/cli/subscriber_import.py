@@ -1,4 +1,4 @@
-"""`digest subscribers import`: imports a file in chunks, with progress on a terminal."""
+"""Importing a file in chunks, with progress on a terminal, and undoing an import."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from digest.audience.importing.results import ImportResult
     from digest.audience.importing.rows import RowChunk, SubscriberFile
     from digest.audience.importing.store import ImportTerms
+    from digest.audience.importing.undo import UndoResult
     from digest.services import Services
 
 UNCLEAR_HINT = (
@@ -193,3 +194,26 @@ def _with_progress(chunks: Iterator["RowChunk"], lines: int) -> Iterator["RowChu
         for chunk in chunks:
             yield chunk
             progress.advance(bar, chunk.read)
+
+
+def undo_import(services: "Services", slug: str | None, import_id: int) -> "UndoResult":
+    """Undo an import. An interrupted undo can simply be repeated."""
+    from digest.audience.importing import undo as steps
+    from digest.cli.audit import record
+    from digest.delivery.ledger.subject_access import mailed_subscriber_ids
+    from digest.publications.publications import find
+
+    total, last, now = steps.UndoResult(), 0, utcnow()
+    with services.db.begin() as session:
+        steps.begin(session, services.signer, find(session, slug).id, import_id, now)
+    while True:
+        with services.db.begin() as session:
+            last, done = steps.undo_block(
+                session, services.signer, import_id, after=last, mailed=mailed_subscriber_ids(), now=now
+            )
+            total.add(done)
+            if last == 0:
+                steps.finish(session, import_id, total)
+                words = f"import {import_id}: {total.removed:,} removed, {total.kept:,} kept"
+                record(session, "undo import", "subscriber", None, words)
+                return total
