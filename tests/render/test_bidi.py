@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from tests.render.balance import Shape
 from tests.render.editions import MASTHEAD, block, edition, opened, side
 
+from digest.bidi import FSI, PDI, balance_lines, has_rtl, isolate, isolate_html, isolate_names
 from digest.catalog.comparison import ReviewerQuote
-from digest.render.bidi import FSI, PDI, balance_lines, has_rtl, isolate, isolate_html, isolate_names
 from digest.render.clean import single_line
 from digest.render.figures import verdict_sentence
 from digest.render.wrap import paragraph

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, get_type_hints
 
+from digest.bidi import isolate
 from digest.catalog.slug import tool_slug
 
 MAX_REVIEWERS: Final = 50
@@ -96,8 +97,11 @@ class ComparisonView:
 
 
 def comparison_title(left: str, right: str) -> str:
-    """The name of a comparison of two tools, as every page, mail and feed shows it: "SmolLM3 vs Mistral-Next"."""
-    return f"{left} vs {right}"
+    """The name of a comparison of two tools, as every page, mail and feed shows it: "SmolLM3 vs Mistral-Next".
+
+    A name in a right-to-left script is isolated, so that the left tool stays on the left.
+    """
+    return f"{isolate(left)} vs {isolate(right)}"
 
 
 def field_rules(value_class: type) -> dict[str, FieldRule]:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from digest.render import bidi, wrap
+from digest import bidi
+from digest.render import wrap
 
 PARTS = ("body.mjml", "body.txt", "subject.txt")
 

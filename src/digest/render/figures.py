@@ -1,6 +1,6 @@
 """The figures of a comparison in words: the panel's verdict, the split, the community's vote."""
 
-from digest.render.bidi import isolate
+from digest.bidi import isolate
 from digest.render.clean import single_line
 from digest.render.content import PERCENT, Side
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from digest.bidi import isolate_names
 from digest.catalog.comparison import comparison_title
 from digest.render import figures
-from digest.render.bidi import isolate_names
 from digest.render.clean import single_line
 from digest.render.content import Block, Edition
 

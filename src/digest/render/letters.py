@@ -18,9 +18,9 @@ and besides (a fact marked ? may be left out):
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from digest.bidi import isolate
 from digest.errors import BadInput
 from digest.render import environment, figures, mjml
-from digest.render.bidi import isolate
 from digest.render.clean import single_line
 from digest.render.footer_address import footer_address
 from digest.render.headers import list_unsubscribe

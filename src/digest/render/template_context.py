@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from digest.bidi import isolate
 from digest.catalog.comparison import comparison_title
 from digest.render import figures, inbox_lines, markdown, quotes
-from digest.render.bidi import isolate
 from digest.render.clean import single_line
 from digest.render.content import Block, Edition, Side
 from digest.render.footer_address import footer_address
@@ -136,7 +136,7 @@ def _pick(block: Block, linker: Linker, shown: set[str]) -> PickContext:
     lead, short = _excerpts(block, shown)
     return PickContext(
         pick_id=block.pick_id,
-        title=comparison_title(isolate(left), isolate(right)),
+        title=comparison_title(left, right),
         kicker=" / ".join(map(isolate, dict.fromkeys(categories))),
         verdict=figures.verdict_sentence(block.left, block.right),
         left=_tool(block.left),

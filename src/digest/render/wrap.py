@@ -4,7 +4,7 @@ import re
 import unicodedata
 from functools import cache
 
-from digest.render.bidi import balance_lines
+from digest.bidi import balance_lines
 
 COLUMNS = 72
 

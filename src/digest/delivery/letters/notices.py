@@ -7,13 +7,13 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from digest.bidi import isolate
 from digest.delivery.ledger.models import Letter
 from digest.delivery.letters import delivery
 from digest.editorial.calendar.local_time import slot_send_time
 from digest.editorial.drafts.drafting import DraftResult
 from digest.editorial.models import Issue, Role, User
 from digest.publications.models import Publication
-from digest.render.bidi import isolate
 
 ALERT_INTERVAL = timedelta(days=1)
 

@@ -6,11 +6,11 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from digest.bidi import isolate
 from digest.db import upsert
 from digest.delivery.letters import notices
 from digest.editorial.calendar import approvals, slots
 from digest.editorial.models import Issue, SentReminder, State
-from digest.render.bidi import isolate
 
 REMIND_BEFORE: Final = timedelta(hours=24)
 

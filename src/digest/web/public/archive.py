@@ -10,14 +10,16 @@ from markupsafe import Markup
 from sqlalchemy import Select, and_, select
 from sqlalchemy.orm import Session
 
+from digest.bidi import isolate
 from digest.catalog import queries
 from digest.db import utcnow
 from digest.delivery.ledger.models import FrozenIssue
 from digest.editorial.issues import has_started_sending
 from digest.editorial.models import Issue
 from digest.errors import NotFound
-from digest.render import content, markdown
+from digest.render import content, inbox_lines, markdown
 from digest.render.content import Edition
+from digest.render.figures import verdict_word
 from digest.web.public import comparison_cards
 from digest.web.publication_context import PublicationContext, load_publication, services
 
@@ -37,6 +39,15 @@ class SentIssue:
     @property
     def cards(self) -> tuple[comparison_cards.ComparisonCard, ...]:
         return tuple(map(comparison_cards.from_block, self.edition.blocks))
+
+    @property
+    def subject(self) -> str:
+        """The subject of the whole issue."""
+        return inbox_lines.issue_subject(self.edition)
+
+    @property
+    def preheader(self) -> str:
+        return inbox_lines.issue_preheader(self.edition)
 
     @property
     def intro(self) -> Markup:
@@ -105,6 +116,10 @@ def sent_issues(session: Session, publication: PublicationContext, limit: int) -
     """The latest public issues, newest first."""
     rows = session.execute(_public_issues(publication).order_by(Issue.number.desc()).limit(limit)).all()
     return [_from_row(row) for row in rows]
+
+
+blueprint.add_app_template_filter(isolate, "isolated")
+blueprint.add_app_template_filter(verdict_word, "verdict_word")
 
 
 @blueprint.app_template_filter("prose")

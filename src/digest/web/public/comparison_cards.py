@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from digest.bidi import isolate
 from digest.catalog.comparison import ComparisonView, ReviewerQuote, comparison_title
 from digest.render import figures, quotes
+from digest.render.clean import multiline, single_line
 from digest.render.content import Block, Side, make_sides
 
 
@@ -16,8 +18,10 @@ class SideColumn:
     tagline: str
     category: str
     panel: int
+    panel_verdict: str  # ship, skip or split
     panel_text: str
     community: int | None
+    community_verdict: str
     community_text: str
     price: str
     description: str
@@ -103,22 +107,24 @@ def _card(
 
 def _column(side: Side) -> SideColumn:
     return SideColumn(
-        tool=side.tool,
-        tagline=side.tagline,
-        category=side.category,
+        tool=isolate(single_line(side.tool)),
+        tagline=single_line(side.tagline),
+        category=isolate(single_line(side.category)),
         panel=figures.clamp_percent(side.panel_ship),
+        panel_verdict=figures.verdict_word(side.panel_ship),
         panel_text=figures.panel_split(side),
         community=None if side.community_ship is None else figures.clamp_percent(side.community_ship),
+        community_verdict="" if side.community_ship is None else figures.verdict_word(side.community_ship),
         community_text=figures.community_text(side),
-        price=side.entry_price,
-        description=side.description,
+        price=isolate(single_line(side.entry_price)),
+        description=multiline(side.description),
     )
 
 
 def _reviewers(all_quotes: Sequence[ReviewerQuote]) -> tuple[ReviewerRow, ...]:
     by_reviewer: dict[int, dict[str, str]] = {}
     for quote in all_quotes:
-        by_reviewer.setdefault(quote.reviewer, {})[quote.side] = quote.text
+        by_reviewer.setdefault(quote.reviewer, {})[quote.side] = multiline(quote.text)
     return tuple(
         ReviewerRow(number, row.get("left"), row.get("right")) for number, row in sorted(by_reviewer.items())
     )

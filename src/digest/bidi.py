@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 
 FSI, PDI = "\u2068", "\u2069"
 _ISOLATES = re.compile(f"[{FSI}{PDI}]")
+_EXPLICIT = re.compile("[\u202a-\u202e\u2066-\u2069]")  # overrides, embeddings and isolates of somebody else
 _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
 
 
@@ -21,8 +22,11 @@ def has_rtl(text: str) -> bool:
 
 
 def isolate(text: str) -> str:
-    """The text as a part of a line of ours, plain: between FSI and PDI when it has right-to-left letters."""
-    text = _ISOLATES.sub("", text)
+    """The text as a part of a line of ours, plain: between FSI and PDI when it has right-to-left letters.
+
+    Overrides and embeddings are dropped: they exist to show letters in another order than they are written in.
+    """
+    text = _EXPLICIT.sub("", text)
     return f"{FSI}{text}{PDI}" if has_rtl(text) else text
 
 
@@ -38,7 +42,7 @@ def isolate_html(text: str) -> Markup:
 def isolate_names(text: str, names: Iterable[str]) -> str:
     """A text of an editor, such as a subject, in which each of these names is isolated wherever it stands."""
     text = _ISOLATES.sub("", text)
-    foreign = sorted({_ISOLATES.sub("", name) for name in names if has_rtl(name)}, key=len, reverse=True)
+    foreign = sorted({_EXPLICIT.sub("", name) for name in names if has_rtl(name)}, key=len, reverse=True)
     if not foreign:
         return text
     return re.sub("|".join(map(re.escape, foreign)), lambda found: f"{FSI}{found[0]}{PDI}", text)
