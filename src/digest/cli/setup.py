@@ -88,7 +88,7 @@ def ensure_publication(session: "Session", fields: dict[str, Any]) -> tuple["Pub
         defaults = {
             "name": NAME,
             "sender_address": SENDER,
-            "tagline": "What to ship and what to skip, each week.",
+            "tagline": "What to ship and what to skip",
         }
         return publications.create(session, now=utcnow(), **{**defaults, **fields}), True
     if "name" in fields and publication.sender_name == publication.name:  # the sender name was never set

@@ -4,14 +4,14 @@
 def sign_up_text(name: str, weekday: str) -> str:
     """Shown beside the sign-up button."""
     return (
-        f"One email a week, on {weekday}s. We first send you an email to confirm, and you can unsubscribe with one "
-        f"click in every issue. We use your address for {name} only. We count clicks on links, but not opens."
+        f"Usually one email a week, on {weekday}s. We first send you an email to confirm, and every issue has a "
+        f"link to unsubscribe. We use your address for {name} only. We count clicks on links, but not opens."
     )
 
 
 def confirm_text(name: str) -> str:
     """Shown above the confirm button."""
-    return f"Yes, send me {name} every week. I can pause or unsubscribe with one click in any issue."
+    return f"Yes, send me {name}. I can pause or unsubscribe at any time, from any issue."
 
 
 def topics_text(name: str) -> str:

@@ -150,7 +150,8 @@ def _ask_price(given: dict[str, str], key: str, demand: Demand) -> Response:
 
 def _render_accepted() -> Response:
     if wants_json():
-        return jsonify(status="ok", message="Check your inbox: we sent you an email with a link to confirm.")
+        message = "Check your inbox: we are emailing you a link to confirm, at most once a day."
+        return jsonify(status="ok", message=message)
     with services().db.read() as session:
         return make_response(render_template("check_inbox.html", publication=load_publication(session)))
 
