@@ -16,12 +16,12 @@ from tests.audience.subscribers import (
     subscriber_id_of,
 )
 
-from digest.audience import consent, erase, export, suppression, unsubscribe
-from digest.audience.importing import rows
+from digest.audience import consent, erase, export, suppression, topics, unsubscribe
+from digest.audience.importing import chunks, imports, rows, tag_topics
 from digest.audience.importing.survey import UnclearColumns
 from digest.audience.models import ConsentEvent, Subscriber
 from digest.db import Database
-from digest.errors import NotAllowed, NotFound
+from digest.errors import BadInput, NotAllowed, NotFound
 from digest.signing import Signer
 
 
@@ -203,3 +203,30 @@ def test_the_same_file_can_be_imported_again_after_an_undo(db: Database, signer:
             None,
             "a@example.org",
         ]
+
+
+def test_tags_become_topics_where_they_are_called_alike_or_said_to_be(
+    db: Database, signer: Signer, file: Write
+) -> None:
+    mapping = tag_topics.parse_mapping(["b2b = AI coding", "video="], ["AI coding", "Video", "Writing"])
+    with pytest.raises(BadInput, match="there is no topic 'Cooking'"):
+        tag_topics.parse_mapping(["x=Cooking"], ["Video"])
+    path = file('email,tags\na@example.org,"B2B, writing, vip"\nb@example.org,Video\nc@example.org,\n')
+    with db.begin() as session:
+        publication = create_publication(session)
+        opened = rows.open_file(path)
+        terms = imports.begin(
+            session,
+            opened,
+            publication_id=publication.id,
+            source="why",
+            confirmed=True,
+            now=NOW,
+            tag_topics=mapping,
+        )
+        for chunk in opened.chunks():
+            done = chunks.import_chunk(session, signer, chunk, terms)
+        assert done.topics == {"AI coding": 1, "Writing": 1}
+        for address, chosen in {"a": ("AI coding", "Writing"), "b": (), "c": ()}.items():
+            number = subscriber_id_of(session, f"{address}@example.org") or 0
+            assert topics.chosen_topics(session, publication.id, number) == chosen

@@ -37,6 +37,13 @@ if TYPE_CHECKING:
     metavar="NAME",
     help='Column that says who is subscribed, if it is not clear; "none" if none does.',
 )
+@click.option(
+    "--tag-topic",
+    "tag_topics",
+    multiple=True,
+    metavar="TAG=TOPIC",
+    help="Topic for a tag; a tag that is called like a topic needs none, and TAG= turns that off.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what the import would do, and change nothing.")
 @click.option(
     "--rejected",
@@ -56,6 +63,7 @@ def import_(
     invite: bool,
     address_column: str | None,
     status_column: str | None,
+    tag_topics: tuple[str, ...],
     dry_run: bool,
     rejected: Path | None,
     slug: str | None,
@@ -85,6 +93,7 @@ def import_(
         status_column=status_column,
         dry_run=dry_run,
         rejected=rejected,
+        tag_topics=tag_topics,
     )
     outcome = import_file(context.services(), file, options)
     click.echo(to_json(import_json(outcome)) if as_json else format_import(outcome, confirmed))

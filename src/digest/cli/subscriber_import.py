@@ -39,6 +39,7 @@ class ImportOptions:
     status_column: str | None
     dry_run: bool = False
     rejected: Path | None = None
+    tag_topics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,15 @@ def _begin(session: "Session", file: "SubscriberFile", options: ImportOptions) -
         confirmed=options.confirmed,
         invite=options.invite,
         now=utcnow(),
+        tag_topics=_tag_topics(session, options),
     )
+
+
+def _tag_topics(session: "Session", options: ImportOptions) -> dict[str, str]:
+    from digest.audience.importing.tag_topics import parse_mapping
+    from digest.catalog import topics
+
+    return parse_mapping(options.tag_topics, topics.list_topics(session))
 
 
 def _import(
@@ -127,6 +136,7 @@ def _dry_run(
             confirmed=options.confirmed,
             invite=options.invite,
             now=utcnow(),
+            tag_topics=_tag_topics(session, options),
         )
     run = DryRun(services.signer, terms)
 

@@ -26,6 +26,7 @@ def import_json(outcome: "ImportOutcome") -> dict[str, Any]:
         "dry_run": outcome.import_id is None,
         **result.counts(),
         "invited": len(result.invited),
+        "topics": dict(result.topics),
         "bad_rows": [row for row in rejected if row["result"] == "bad"],
         "rejected_rows": rejected,
         **outcome.report.to_json(),
@@ -40,6 +41,9 @@ def format_import(outcome: "ImportOutcome", confirmed: bool) -> str:
         lines.append(
             f"{len(result.invited):>9,} {'would' if is_dry else 'will'} be sent a confirmation email"
         )
+    if result.topics:
+        chosen = ", ".join(f"{topic} {count:,}" for topic, count in sorted(result.topics.items()))
+        lines.append(f"Topics chosen by tag: {chosen}")
     bad = [row for row in result.rejected if row.result == "bad"][:MAX_BAD_ROWS]
     lines += [f"line {row.line}: {row.reason} ({row.text})" for row in bad]
     if result.bad > len(bad):

@@ -12,6 +12,7 @@ from digest.audience.importing.rows import RowChunk, ValidRow
 from digest.audience.importing.rules import Decision, ImportAction, decide
 from digest.audience.importing.statuses import ImportStatus
 from digest.audience.importing.store import ExistingSubscriber, ImportTerms
+from digest.audience.importing.tag_topics import choose_topics, topics_of
 from digest.audience.models import SubscriptionStatus
 from digest.audience.suppression import SuppressionReason
 from digest.signing import Signer
@@ -81,6 +82,8 @@ class Plan:
         lifted = {row.key for row in self.lifts}
         revived = [row for row in self.rows[ImportAction.ADD] if row.key in lifted]
         done.added, done.revised = done.added - len(revived), done.revised + len(revived)
+        for row in self.rows[ImportAction.ADD]:
+            done.topics.update(topics_of(row, self.terms.tag_topics))
         done.rejected += [RejectedRow(bad.line, bad.text, "bad", bad.reason) for bad in chunk.bad]
         done.rejected += [RejectedRow(row.line, row.text, "repeated", row.reason) for row in chunk.repeated]
         done.rejected.sort(key=lambda row: row.line)
@@ -109,6 +112,7 @@ def _write(session: Session, signer: Signer, plan: Plan) -> None:
     gone = SubscriptionStatus.UNSUBSCRIBED
     for reason, added in _by_suppression(plan).items():
         store.insert_subscribers(session, added, joined, terms, suppressed_for=reason)
+    choose_topics(session, rows[ImportAction.ADD], terms.tag_topics, terms.publication_id)
     store.insert_subscribers(session, rows[ImportAction.ADD_UNSUBSCRIBED], gone, terms)
     changes = (
         (ImportAction.ACTIVATE, SubscriptionStatus.ACTIVE),

@@ -1,7 +1,7 @@
 """The rows that record imports: begun, finished, listed."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +29,7 @@ def begin(
     invite: bool = False,
     by: str = "the operator",
     user_id: int | None = None,
+    tag_topics: Mapping[str, str] | None = None,
 ) -> ImportTerms:
     """Record that an import begins, and return its terms. One that was interrupted is continued under its number."""
     earlier = _imports_of(session, file, publication_id)
@@ -56,6 +57,7 @@ def begin(
         invite=invite,
         same_file=frozenset(each.id for each in earlier) | {row.id},
         speaks_of=speaks_of(file.layout),
+        tag_topics=tag_topics or {},
     )
 
 
@@ -67,6 +69,7 @@ def hypothetical_terms(
     confirmed: bool,
     invite: bool,
     now: datetime,
+    tag_topics: Mapping[str, str],
 ) -> ImportTerms:
     """Return the terms that an import would have, for a dry run."""
     return ImportTerms(
@@ -79,6 +82,7 @@ def hypothetical_terms(
         invite=invite,
         same_file=frozenset(each.id for each in _imports_of(session, file, publication_id)) | {0},
         speaks_of=speaks_of(file.layout),
+        tag_topics=tag_topics,
     )
 
 

@@ -1,5 +1,6 @@
 """How an import went: the number of rows by result, and each row that brought no reader, with the reason."""
 
+from collections import Counter
 from dataclasses import dataclass, field, fields
 from typing import Final
 
@@ -31,6 +32,7 @@ class ImportResult:
     repeated: int = 0
     bad: int = 0
     rejected: list[RejectedRow] = field(default_factory=list)  # in `add`ed totals the first KEPT_ROWS
+    topics: Counter[str] = field(default_factory=Counter)  # readers by topic, from their tags
     invited: list[int] = field(default_factory=list)  # ids of subscribers to send a confirmation letter
 
     def add(self, other: "ImportResult") -> None:
@@ -38,6 +40,7 @@ class ImportResult:
         for name in COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.rejected += other.rejected[: KEPT_ROWS - len(self.rejected)]
+        self.topics.update(other.topics)
         self.invited += other.invited
 
     def counts(self) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """Storing many imported subscribers at once: a few statements per chunk, however many rows it has."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +29,7 @@ class ImportTerms:
     invite: bool = False
     same_file: frozenset[int] = frozenset()  # earlier imports of this very file, which it cannot correct
     speaks_of: frozenset[ImportStatus] = frozenset()  # the opt-outs that this file may correct
+    tag_topics: Mapping[str, str] = field(default_factory=dict)  # topics by tag
 
 
 @dataclass(frozen=True, slots=True)

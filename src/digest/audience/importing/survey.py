@@ -69,8 +69,8 @@ def complete(layout: Layout, records: Iterable[CsvRecord]) -> Layout:
 
 def _blocks(records: Iterable[CsvRecord], first_row: int) -> Iterator[list[list[str]]]:
     rows = islice(records, first_row, None)
-    while block := [record.cells for record in islice(rows, ROWS) if not record.fault]:
-        yield block
+    while block := list(islice(rows, ROWS)):
+        yield [record.cells for record in block if not record.fault]
 
 
 def _collect(column: Column, seen: _Contents, cells: set[str]) -> None:
