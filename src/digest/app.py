@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 PRIVATE_UMASK = 0o077  # databases, mail and keys are read by their owner alone
+PAGE_LOCK_SECONDS = (
+    5.0  # a page says that it could not be saved, instead of keeping a person and a thread waiting
+)
 ENQUEUE_TIMEOUT_SECONDS = 1.5  # a request waits no longer for the broker
 QUIET_SECONDS = 10.0  # without enqueueing after a failure; the schedule finds the rows meanwhile
 
@@ -90,6 +94,7 @@ def create_flask_app(settings: "Settings | None" = None) -> "Flask":
 
     settings = settings or _settings_or_exit()
     services = create_services(settings)
+    services = replace(services, db=services.db.with_lock_timeout(PAGE_LOCK_SECONDS))
     provider = settings.provider()
     return make_app(
         services,

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -113,6 +113,7 @@ class Database:
     engine: Engine
     _write: sessionmaker[Session]
     _read: sessionmaker[Session]
+    lock_timeout: float | None = None  # of every `begin` that gives none; None: as the driver waits
 
     @property
     def is_client_server(self) -> bool:
@@ -125,6 +126,7 @@ class Database:
 
         `lock_timeout` is the longest wait for another session's lock, in seconds; then it raises OperationalError.
         """
+        lock_timeout = self.lock_timeout if lock_timeout is None else lock_timeout
         with self._write.begin() as session:
             if lock_timeout is not None:
                 connection = session.connection(execution_options={"lock_timeout": lock_timeout})
@@ -138,6 +140,10 @@ class Database:
         with self._read() as session:
             yield session
             session.rollback()
+
+    def with_lock_timeout(self, seconds: float) -> "Database":
+        """The same database, whose writers wait no longer than this for a lock: for people who wait for a page."""
+        return replace(self, lock_timeout=seconds)
 
     def close(self) -> None:
         """Close all connections."""

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import func, select
 from tests.delivery import factories
 from tests.relay import Relay
+from tests.tracking.click_tokens import click_token, follow
 
 from digest.db import Database, utcnow
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue
@@ -14,7 +15,6 @@ from digest.editorial import transitions
 from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed
 from digest.signing import Signer
-from digest.tracking import links
 from digest.tracking.models import Click, ClickHour, Link
 
 
@@ -51,9 +51,9 @@ def test_what_is_taken_back_leaves_nothing_behind_and_can_go_out_again(db: Datab
 
 def test_a_click_on_a_copy_in_the_hold_goes_with_its_link(db: Database) -> None:
     issue_id, signer = factories.frozen(db, readers=1, hold=10), Signer(factories.KEYS)
-    token = links.click_token(signer, issue_id, 1, 1)
+    token = click_token(signer, issue_id, 1, 1)
     with db.begin() as session:
-        links.resolve_and_record(session, signer, token, agent="", machine=False, now=utcnow())
+        follow(session, signer, token, agent="", machine=False, now=utcnow())
     assert take_back(db, issue_id) == State.DRAFT
     with db.read() as session:
         for table in (Click, ClickHour, Link):

@@ -40,7 +40,7 @@ def test_the_first_one_is_meant_when_none_is_named(db: Database) -> None:
         ]
         with pytest.raises(NotFound, match="'third'"):
             publications.find(session, "third")
-        with pytest.raises(BadInput, match="weekly-verdicts already"):
+        with pytest.raises(BadInput, match="already uses weekly-verdicts"):
             publications.create(session, now=NOW, **GOOD)
 
 

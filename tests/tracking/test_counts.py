@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from tests.tracking.click_tokens import click_token, follow
 from tests.web.factories import create_comparison, create_publication, create_sent_issue
 from tests.web.subscribers import create_subscriber
 
@@ -35,10 +36,8 @@ def issue(session: Session) -> int:
 def click(
     session: Session, signer: Signer, who: int, number: int, after: float = 0.0, *, machine: bool = False
 ) -> None:
-    token = links.click_token(signer, 1, number, who)
-    links.resolve_and_record(
-        session, signer, token, agent=FIREFOX, machine=machine, now=NOW + timedelta(seconds=after)
-    )
+    token = click_token(signer, 1, number, who)
+    follow(session, signer, token, agent=FIREFOX, machine=machine, now=NOW + timedelta(seconds=after))
 
 
 def test_a_person_who_follows_two_links_is_one_reader_and_two_clicks(db: Database, signer: Signer) -> None:
@@ -103,7 +102,7 @@ def test_however_often_one_presses_there_is_a_handful_of_rows_and_every_press_co
         found = counts.count_issue(session, 1)
         rows = session.scalars(select(Click)).all()
     assert (found.clicks_raw, found.clicks_human, found.readers_clicked) == (80, 40, 1)
-    assert len(rows) == 2 * clicks.MOST_VISITS
+    assert len(rows) == 2 * clicks.MAX_VISITS
     assert sum(row.click_count for row in rows) == 80
 
 
@@ -239,12 +238,12 @@ def test_nobody_and_no_issue_leave_no_trace(db: Database, signer: Signer) -> Non
 def test_a_token_names_a_stored_link_and_nothing_else(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         issue(session)
-        target = links.find(session, signer, links.click_token(signer, 1, 2, 77))
+        target = links.find(session, signer, click_token(signer, 1, 2, 77))
         assert (target.url, target.subscriber_id) == (
             session.scalars(select(Link.url).where(Link.number == 2)).one(),
             77,
         )
-        for token in ("", "x", links.click_token(signer, 1, 3, 77), links.click_token(signer, 9, 0, 77)):
+        for token in ("", "x", click_token(signer, 1, 3, 77), click_token(signer, 9, 0, 77)):
             with pytest.raises(BadToken):
                 links.find(session, signer, token)
 
@@ -252,16 +251,16 @@ def test_a_token_names_a_stored_link_and_nothing_else(db: Database, signer: Sign
 def test_the_fast_mint_makes_the_same_token(signer: Signer) -> None:
     start = links.click_minter(signer).mint(41, 99)
     assert [start + b"-0", start + b"-3"] == [
-        links.click_token(signer, 41, number, 99).encode() for number in (0, 3)
+        click_token(signer, 41, number, 99).encode() for number in (0, 3)
     ]
 
 
 def test_a_click_token_has_one_spelling_and_no_other_reader(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         issue(session)
-    good = links.click_token(signer, 1, 2, 77)
+    good = click_token(signer, 1, 2, 77)
     signed = good.rpartition("-")[0]
-    other = links.click_token(signer, 1, 2, 78).rpartition("-")[0]
+    other = click_token(signer, 1, 2, 78).rpartition("-")[0]
     with db.read() as session:
         assert links.find(session, signer, good).subscriber_id == 77
         assert links.find(session, signer, f"{other}-2").subscriber_id == 78

@@ -180,5 +180,5 @@ def test_unsubscribing_with_a_reason_takes_three_keys_and_no_script(
     page.get_by_role("button", name="Resubscribe").focus()
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    page.get_by_text("Thank you for telling us: Too many mails.").wait_for()
+    page.get_by_text("Thank you for telling us: Too many emails.").wait_for()
     context.close()

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
+from tests.tracking.click_tokens import click_token
 from tests.web.factories import Site, make_site
 from tests.web.subscribers import create_subscriber
 from werkzeug.routing import Rule
 
 from digest.audience import tokens
 from digest.db import Base, Database, utcnow
-from digest.tracking.links import click_token
 from digest.web.guards import csrf
 
 SAFE = {"GET", "HEAD", "OPTIONS"}

@@ -55,7 +55,7 @@ def test_a_nul_in_any_parameter_of_any_route_is_refused_and_changes_nothing(room
                 query = {} if "%00" in path else dict.fromkeys(names, "a\0b")
                 form = {"csrf_token": token, **dict.fromkeys(names, "a\0b")} if method == "POST" else None
                 answer = client.open(path, method=method, query_string=query, data=form, base_url=BASE)
-                assert answer.status_code == 400, (method, path)
+                assert answer.status_code == (404 if "%00" in path else 400), (method, path)
     assert room.count_rows() == before
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, select, text
 from sqlalchemy.exc import OperationalError
+from tests.tracking.click_tokens import click_token
 from tests.web.conftest import fill
 from tests.web.factories import BASE, Site, make_site
 from tests.web.subscribers import create_subscriber
 from werkzeug.test import TestResponse
 
 from digest.db import Database
-from digest.tracking.links import click_token
 from digest.tracking.models import Click
 from digest.web.public import tracked_links
 

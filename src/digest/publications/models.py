@@ -28,17 +28,15 @@ class Publication(Base):
     postal_address: Mapped[str] = mapped_column(Text)
     language: Mapped[str] = mapped_column(String(16), default="en")
     zone: Mapped[str] = mapped_column(String(64))  # an IANA name
-    weekday: Mapped[int]  # 0 is Monday: the day on which an issue goes out
-    at: Mapped[str] = mapped_column(String(5))  # "09:00": the wall-clock time at which it does
-    draft_days_before: Mapped[int] = mapped_column(
-        default=2
-    )  # the draft is made so many days earlier, same time
+    weekday: Mapped[int]  # on which issues are sent; 0 is Monday
+    at: Mapped[str] = mapped_column(String(5))  # local time of sending: "09:00"
+    draft_days_before: Mapped[int] = mapped_column(default=2)  # days between draft and sending
     wanted_picks: Mapped[int] = mapped_column(default=5)
-    fewest_picks: Mapped[int] = mapped_column(default=3)  # a week with fewer new ones asks the editor
+    fewest_picks: Mapped[int] = mapped_column(default=3)  # with fewer, the editor is asked
     hold_minutes: Mapped[int] = mapped_column(default=10)
-    two_people: Mapped[bool] = mapped_column(default=False)  # nobody sends alone: a second one releases
-    set_up: Mapped[str] = mapped_column(String(200), default="")  # the steps of the set-up that somebody did
+    two_people: Mapped[bool] = mapped_column(default=False)  # a second person must approve each issue
+    set_up: Mapped[str] = mapped_column(String(200), default="")  # the finished steps of the setup
     drafted_for: Mapped[str | None] = mapped_column(
         String(10)
-    )  # the last occasion the clock saw to: a local date
+    )  # the last slot for which a draft was made: a local date
     created_at: Mapped[datetime]

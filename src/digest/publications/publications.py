@@ -1,4 +1,4 @@
-"""A publication is found, created and changed here, and nothing half-valid is ever stored."""
+"""Finds, creates and updates publications; every field is validated before it is stored."""
 
 import re
 import unicodedata
@@ -14,10 +14,10 @@ from digest.publications import time_zones
 from digest.publications.models import Publication
 
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-_CLOCK = re.compile("(?:[01][0-9]|2[0-3]):[0-5][0-9]")  # not \d: it takes digits that no clock reads
+_CLOCK = re.compile("(?:[01][0-9]|2[0-3]):[0-5][0-9]")  # not \d, which matches digits of other scripts
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
-# Marks that reverse the reading order of what follows: a sender's name must not be able to spoof another.
-_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
+# Characters that reverse the reading order of what follows: a sender's name could imitate another one.
+_BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 DEFAULTS: Mapping[str, object] = {
@@ -37,7 +37,7 @@ DEFAULTS: Mapping[str, object] = {
 
 
 def find(session: Session, slug: str | None = None) -> Publication:
-    """The publication called `slug`, or the first one made when None. Raises NotFound."""
+    """The publication with this slug, or the oldest one when it is None. Raises NotFound."""
     wanted = select(Publication).order_by(Publication.id).limit(1)
     if slug is not None:
         wanted = wanted.where(Publication.slug == slug)
@@ -52,29 +52,29 @@ def find(session: Session, slug: str | None = None) -> Publication:
 
 
 def list_publications(session: Session) -> list[Publication]:
-    """All publications, the first made first."""
+    """All publications, oldest first."""
     return list(session.scalars(select(Publication).order_by(Publication.id)))
 
 
 def public_path(session: Session, publication: Publication) -> str:
-    """Where its own pages stand below the base URL: "" for the first publication, "/p/<slug>" for every other."""
+    """The path of its pages below the base URL: "" for the oldest publication, "/p/<slug>" for every other."""
     first = session.scalar(select(func.min(Publication.id)))
     return "" if publication.id == first else f"/p/{publication.slug}"
 
 
 def create(session: Session, *, now: datetime, **fields: object) -> Publication:
-    """A new publication from `name`, `sender_address` and whatever else differs from DEFAULTS.
+    """Create a publication with a `name`, a `sender_address` and whatever differs from DEFAULTS.
 
-    `slug` is made from the name and `sender_name` is the name when not given. Raises BadInput, naming the field.
+    By default `slug` is made from the name, and `sender_name` is the name. Raises BadInput, naming the field.
     """
     given = dict(DEFAULTS) | fields
-    name = _text(given.get("name"), "name", 120, needed=True)
+    name = _text(given.get("name"), "name", 120, required=True)
     given.setdefault("slug", _slug_from(name))
     given.setdefault("sender_name", name)
     given.setdefault("sender_address", "")
-    values = _checked(given)
+    values = _validate(given)
     if session.scalar(select(func.count()).where(Publication.slug == values["slug"])):
-        raise BadInput(f"slug: there is a publication called {values['slug']} already; give another slug")
+        raise BadInput(f"slug: another publication already uses {values['slug']}; choose another slug")
     publication = Publication(created_at=now, **values)
     session.add(publication)
     session.flush()
@@ -82,11 +82,11 @@ def create(session: Session, *, now: datetime, **fields: object) -> Publication:
 
 
 def update(session: Session, publication: Publication, **fields: object) -> Publication:
-    """Change the given fields and no other. Raises BadInput, naming the field; then nothing is changed."""
+    """Update the given fields only. Raises BadInput, naming the field; nothing is changed then."""
     if "slug" in fields and fields["slug"] != publication.slug:
-        raise BadInput("slug: it is in the addresses of pages that readers know, and cannot change")
-    kept = {"wanted_picks": publication.wanted_picks, "fewest_picks": publication.fewest_picks}
-    values = _checked(kept | fields)
+        raise BadInput("slug: cannot be changed, because links to the publication's pages contain it")
+    current = {"wanted_picks": publication.wanted_picks, "fewest_picks": publication.fewest_picks}
+    values = _validate(current | fields)
     for field, value in values.items():
         setattr(publication, field, value)
     session.flush()
@@ -94,11 +94,11 @@ def update(session: Session, publication: Publication, **fields: object) -> Publ
 
 
 def check(fields: Mapping[str, object]) -> dict[str, object]:
-    """The fields as they would be stored, with nothing changed. Raises BadInput, naming the field."""
-    return _checked(fields)
+    """The fields as they would be stored; nothing is changed. Raises BadInput, naming the field."""
+    return _validate(fields)
 
 
-def _checked(fields: Mapping[str, object]) -> dict[str, object]:
+def _validate(fields: Mapping[str, object]) -> dict[str, object]:
     unknown = sorted(set(fields) - set(_RULES))
     if unknown:
         raise BadInput(f"{unknown[0]}: a publication has no such field")
@@ -109,23 +109,23 @@ def _checked(fields: Mapping[str, object]) -> dict[str, object]:
     return values
 
 
-def _text(value: object, field: str, most: int, *, needed: bool = False, lines: bool = False) -> str:
+def _text(
+    value: object, field: str, max_chars: int, *, required: bool = False, multiline: bool = False
+) -> str:
     text = str(value or "").strip()
-    if lines:
+    if multiline:
         text = text.replace("\r\n", "\n")
-    if needed and not text:
+    if required and not text:
         raise BadInput(f"{field}: it is missing")
-    if len(text) > most:
-        raise BadInput(f"{field}: {len(text)} characters are too many; at most {most}")
-    allowed = "\n" if lines else ""
+    if len(text) > max_chars:
+        raise BadInput(f"{field}: {len(text)} characters are too many; at most {max_chars} are allowed")
+    allowed = "\n" if multiline else ""
     # Category C holds control characters, but also emoji joiners and others that are harmless in a name.
     if any(
-        (unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} and c not in allowed) or c in _TURNS
+        (unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} and c not in allowed) or c in _BIDI_CONTROLS
         for c in text
     ):
-        raise BadInput(
-            f"{field}: it holds a line break, a control character or a mark that turns text around"
-        )
+        raise BadInput(f"{field}: it contains a line break, a control character or a mark that reverses text")
     return text
 
 
@@ -137,32 +137,32 @@ def _address(value: object, field: str) -> str:
         raise BadInput(f"{field}: an email address must not contain =?")
     local, _, domain = text.rpartition("@")
     # A laptop may send as digest@localhost to its own mailbox; checks.py warns of it before a real send.
-    home = domain.lower() == "localhost"
+    is_localhost = domain.lower() == "localhost"
     try:
         found = validate_email(
-            f"{local}@localhost.test" if home else text,
+            f"{local}@localhost.test" if is_localhost else text,
             check_deliverability=False,
             allow_smtputf8=False,
             test_environment=True,
         )
     except EmailNotValidError as error:
         raise BadInput(f"{field}: {text!r} is not an address: {' '.join(str(error).split())}") from None
-    return f"{found.local_part}@localhost" if home else found.ascii_email or found.normalized
+    return f"{found.local_part}@localhost" if is_localhost else found.ascii_email or found.normalized
 
 
-def _whole(value: object, field: str, least: int, most: int) -> int:
+def _integer(value: object, field: str, minimum: int, maximum: int) -> int:
     try:
         number = int(str(value))
     except ValueError:
-        number = least - 1
-    if not least <= number <= most:
-        raise BadInput(f"{field}: {value!r} is not a whole number from {least} to {most}")
+        number = minimum - 1
+    if not minimum <= number <= maximum:
+        raise BadInput(f"{field}: {value!r} is not a whole number from {minimum} to {maximum}")
     return number
 
 
 def _weekday(value: object) -> int:
     name = str(value).strip().lower()
-    return _WEEKDAYS.index(name) if name in _WEEKDAYS else _whole(value, "weekday", 0, 6)
+    return _WEEKDAYS.index(name) if name in _WEEKDAYS else _integer(value, "weekday", 0, 6)
 
 
 def _matching(value: object, field: str, pattern: re.Pattern[str], example: str) -> str:
@@ -179,20 +179,20 @@ def _slug_from(name: str) -> str:
 
 _RULES: Mapping[str, Callable[[object], object]] = {
     "slug": lambda v: _text(_matching(v, "slug", _SLUG, "ai-tool-verdicts"), "slug", 64),
-    "name": lambda v: _text(v, "name", 120, needed=True),
+    "name": lambda v: _text(v, "name", 120, required=True),
     "tagline": lambda v: _text(v, "tagline", 200),
-    "sender_name": lambda v: _text(v, "sender_name", 120, needed=True),
+    "sender_name": lambda v: _text(v, "sender_name", 120, required=True),
     "sender_address": lambda v: _address(v, "sender_address"),
     "reply_to": lambda v: _address(v, "reply_to") if v else None,
-    "postal_address": lambda v: _text(v, "postal_address", 500, lines=True),
+    "postal_address": lambda v: _text(v, "postal_address", 500, multiline=True),
     "language": lambda v: _text(_matching(v, "language", _LANGUAGE, "en or pt-BR"), "language", 16),
     "zone": time_zones.parse,
     "weekday": _weekday,
     "at": lambda v: _matching(v, "at", _CLOCK, "09:00"),
-    # 0 would make the draft at the moment it goes out, and 7 before the last one has.
-    "draft_days_before": lambda v: _whole(v, "draft_days_before", 1, 6),
-    "wanted_picks": lambda v: _whole(v, "wanted_picks", 1, 12),
-    "fewest_picks": lambda v: _whole(v, "fewest_picks", 1, 12),
-    "hold_minutes": lambda v: _whole(v, "hold_minutes", 0, 1440),
+    # 0 would draft the issue at the time it is sent, and 7 before the previous one is sent.
+    "draft_days_before": lambda v: _integer(v, "draft_days_before", 1, 6),
+    "wanted_picks": lambda v: _integer(v, "wanted_picks", 1, 12),
+    "fewest_picks": lambda v: _integer(v, "fewest_picks", 1, 12),
+    "hold_minutes": lambda v: _integer(v, "hold_minutes", 0, 1440),
     "two_people": lambda v: str(v).lower() in {"1", "on", "true", "yes"},
 }

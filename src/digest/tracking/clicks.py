@@ -1,7 +1,7 @@
-"""Counting a click: which visit it belongs to, whether a person made it, and the sums that a report reads.
+"""Counts a click: which visit it belongs to, whether a person made it, and the hourly totals that reports read.
 
-However often somebody presses, a reader and a link have a handful of rows: presses close together are one row with a
-count, and when a reader has many rows for a link the last of them takes what still comes.
+A reader has few rows per link, however often they click: clicks close together share a row with a count, and beyond
+MAX_VISITS rows the last one counts all further clicks.
 """
 
 from collections import defaultdict
@@ -16,17 +16,17 @@ from sqlalchemy.orm import Session
 from digest.db import WITHOUT_SYNC, is_postgresql, upsert
 from digest.tracking.models import Click, ClickHour, Link
 
-ONE_VISIT = timedelta(seconds=5)  # presses of one link so close together are one row
-MOST_VISITS = 12  # rows of one reader and link, and as many again of requests that gave themselves away
-BURST = timedelta(seconds=5)
-BURST_LINKS = 3  # so many different links within a burst: a scanner walks through the mail, a person reads
-AGENT_CHARS = 200
-_LOCKS = 7301  # our advisory locks: one click of a reader after the other
+VISIT_WINDOW = timedelta(seconds=5)  # clicks on one link within it share a row
+MAX_VISITS = 12  # rows per reader and link, and as many again for declared bots
+BURST_WINDOW = timedelta(seconds=5)
+BURST_LINKS = 3  # different links within the window: a scanner follows them all, a person reads
+MAX_AGENT_CHARS = 200
+_LOCK_NAMESPACE = 7301  # of our advisory locks, which serialize the clicks of one reader
 
 
 @dataclass(frozen=True)
 class ClickContext:
-    """One GET of one link. `told`: the request itself says that no person made it."""
+    """One GET of one link. `is_declared_bot`: the request itself shows that no person made it."""
 
     issue_id: int
     link_id: int
@@ -37,8 +37,8 @@ class ClickContext:
 
 
 @dataclass
-class _Sums:
-    """What changes in the sums, by link and hour: clicks of anybody, clicks of people, readers."""
+class _Totals:
+    """Changes of the totals by link and hour: all clicks, human clicks, readers."""
 
     changes: defaultdict[tuple[int, int], list[int]] = field(
         default_factory=lambda: defaultdict(lambda: [0, 0, 0])
@@ -49,7 +49,7 @@ class _Sums:
             self.changes[link_id, hour_start(at)][place] += number
 
     def rows(self) -> list[dict[str, int]]:
-        """In one order, so that two clicks at once never wait for each other."""
+        """The changes in a fixed order, so that concurrent clicks cannot deadlock."""
         names = ("clicks_raw", "clicks_human", "readers")
         return [
             {"link_id": link, "hour": hour, **dict(zip(names, numbers, strict=True))}
@@ -62,42 +62,42 @@ def hour_start(at: datetime) -> int:
     return int(at.timestamp()) // 3600
 
 
-def record_click(session: Session, visit: ClickContext) -> None:
-    """Count one click: a machine's when its request said so, or when it is one of a burst.
+def record_click(session: Session, click: ClickContext) -> None:
+    """Count one click. It is a bot's if the request says so or if it belongs to a burst.
 
-    A burst is three different links of the issue by one reader within five seconds; all of these are a machine's.
+    A burst is three different links of the issue, followed by one reader within five seconds: all of them are a bot's.
     """
-    _in_turn(session, visit.subscriber_id)
-    before = _before(session, visit)
-    sums = _Sums()
-    burst = not visit.is_declared_bot and _is_burst(visit, before)
+    _lock_reader(session, click.subscriber_id)
+    before = _earlier_clicks(session, click)
+    totals = _Totals()
+    burst = not click.is_declared_bot and _is_burst(click, before)
     if burst:
-        _uncount(session, visit, before, sums)
-    same = _is_same_visit(visit, before)
-    machine = visit.is_declared_bot or burst or (same is not None and same.is_bot)
-    known = any(not row.is_bot and not (burst and _in_window(visit, row)) for row in before)
-    first = not machine and not known
+        _reclassify_burst(session, click, before, totals)
+    same = _row_to_join(click, before)
+    is_bot = click.is_declared_bot or burst or (same is not None and same.is_bot)
+    known = any(not row.is_bot and not (burst and _in_burst_window(click, row)) for row in before)
+    first = not is_bot and not known
     if same is None:
-        _add(session, visit, machine=machine, first=first)
+        _insert_click(session, click, is_bot=is_bot, is_first=first)
     else:
-        again = {"click_count": Click.click_count + 1, "last_at": visit.at}
+        again = {"click_count": Click.click_count + 1, "last_at": click.at}
         session.execute(
             update(Click).where(Click.id == same.id).values(again), execution_options=WITHOUT_SYNC
         )
-    # A press that joins a fresh row counts in that row's hour, so that a burst takes back what was added.
-    at = same.at if same is not None and _near(visit, same.at, ONE_VISIT) else visit.at
-    sums.add(visit.link_id, at, 1, int(not machine), int(first))
-    _keep(session, sums)
+    # A click that joins a recent row counts in that row's hour, so that a burst subtracts where it was added.
+    at = same.at if same is not None and _is_within(click, same.at, VISIT_WINDOW) else click.at
+    totals.add(click.link_id, at, 1, int(not is_bot), int(first))
+    _store_totals(session, totals)
 
 
-def _in_turn(session: Session, subscriber_id: int) -> None:
-    # A scanner follows all links at the same moment; one by one they see each other. SQLite has one writer anyway.
+def _lock_reader(session: Session, subscriber_id: int) -> None:
+    # A scanner follows all links at once: one by one, each sees the ones before. SQLite has a single writer anyway.
     if is_postgresql(session):
-        session.execute(select(func.pg_advisory_xact_lock(_LOCKS, subscriber_id % 2**31)))
+        session.execute(select(func.pg_advisory_xact_lock(_LOCK_NAMESPACE, subscriber_id % 2**31)))
 
 
-def _before(session: Session, visit: ClickContext) -> Sequence[Any]:
-    """This reader's visits of this issue's links: a few, whatever they do."""
+def _earlier_clicks(session: Session, click: ClickContext) -> Sequence[Any]:
+    """This reader's rows for the links of this issue."""
     columns = (
         Click.id,
         Click.link_id,
@@ -108,66 +108,68 @@ def _before(session: Session, visit: ClickContext) -> Sequence[Any]:
         Click.at,
     )
     rows = select(*columns, Click.last_at).join(Link, Link.id == Click.link_id)
-    rows = rows.where(Click.subscriber_id == visit.subscriber_id, Link.issue_id == visit.issue_id)
+    rows = rows.where(Click.subscriber_id == click.subscriber_id, Link.issue_id == click.issue_id)
     return session.execute(rows.order_by(Click.at)).all()
 
 
-def _is_burst(visit: ClickContext, before: Iterable[Any]) -> bool:
-    links = {row.link_id for row in before if _near(visit, row.last_at, BURST)}
-    return len(links | {visit.link_id}) >= BURST_LINKS
+def _is_burst(click: ClickContext, before: Iterable[Any]) -> bool:
+    links = {row.link_id for row in before if _is_within(click, row.last_at, BURST_WINDOW)}
+    return len(links | {click.link_id}) >= BURST_LINKS
 
 
-def _uncount(session: Session, visit: ClickContext, before: Sequence[Any], sums: _Sums) -> None:
-    """The clicks of this burst that were taken for a person's are a machine's after all."""
-    wrong = [row for row in before if not row.is_bot and _in_window(visit, row)]
-    for row in wrong:
-        sums.add(row.link_id, row.at, 0, -row.click_count, -int(row.is_first))
-    turned = update(Click).where(Click.id.in_([row.id for row in wrong])).values(is_bot=True, is_first=False)
-    session.execute(turned, execution_options=WITHOUT_SYNC)
+def _reclassify_burst(session: Session, click: ClickContext, before: Sequence[Any], totals: _Totals) -> None:
+    """Turn the clicks of this burst that were counted as human into a bot's."""
+    misjudged = [row for row in before if not row.is_bot and _in_burst_window(click, row)]
+    for row in misjudged:
+        totals.add(row.link_id, row.at, 0, -row.click_count, -int(row.is_first))
+    reclassified = (
+        update(Click).where(Click.id.in_([row.id for row in misjudged])).values(is_bot=True, is_first=False)
+    )
+    session.execute(reclassified, execution_options=WITHOUT_SYNC)
 
 
-def _is_same_visit(visit: ClickContext, before: Sequence[Any]) -> Any | None:
-    """The row that this click joins: a fresh one, or the last when there are many; None: it begins one."""
+def _row_to_join(click: ClickContext, before: Sequence[Any]) -> Any | None:
+    """The row that this click joins: a recent one, or the last of MAX_VISITS; None: it gets its own."""
     rows = [
-        row for row in before if row.link_id == visit.link_id and row.is_declared_bot == visit.is_declared_bot
+        row for row in before if row.link_id == click.link_id and row.is_declared_bot == click.is_declared_bot
     ]
-    fresh = [row for row in rows if _near(visit, row.at, ONE_VISIT)]
-    if fresh:
-        return fresh[-1]
-    if len(rows) < MOST_VISITS:
+    recent = [row for row in rows if _is_within(click, row.at, VISIT_WINDOW)]
+    if recent:
+        return recent[-1]
+    if len(rows) < MAX_VISITS:
         return None
-    people = [row for row in rows if row.is_bot == visit.is_declared_bot]
+    people = [row for row in rows if row.is_bot == click.is_declared_bot]
     return (people or rows)[-1]
 
 
-def _in_window(visit: ClickContext, row: Any) -> bool:
-    return _near(visit, row.at, BURST)
+def _in_burst_window(click: ClickContext, row: Any) -> bool:
+    return _is_within(click, row.at, BURST_WINDOW)
 
 
-def _near(visit: ClickContext, at: datetime, window: timedelta) -> bool:
-    return abs(visit.at - at) <= window
+def _is_within(click: ClickContext, at: datetime, window: timedelta) -> bool:
+    return abs(click.at - at) <= window
 
 
-def _add(session: Session, visit: ClickContext, *, machine: bool, first: bool) -> None:
+def _insert_click(session: Session, click: ClickContext, *, is_bot: bool, is_first: bool) -> None:
     session.execute(
         insert(Click).values(
-            link_id=visit.link_id,
-            subscriber_id=visit.subscriber_id,
-            user_agent=visit.user_agent[:AGENT_CHARS],
-            is_bot=machine,
-            is_declared_bot=visit.is_declared_bot,
-            is_first=first,
+            link_id=click.link_id,
+            subscriber_id=click.subscriber_id,
+            user_agent=click.user_agent[:MAX_AGENT_CHARS],
+            is_bot=is_bot,
+            is_declared_bot=click.is_declared_bot,
+            is_first=is_first,
             click_count=1,
-            at=visit.at,
-            last_at=visit.at,
+            at=click.at,
+            last_at=click.at,
         )
     )
 
 
-def _keep(session: Session, sums: _Sums) -> None:
+def _store_totals(session: Session, totals: _Totals) -> None:
     adding = upsert(session, ClickHour)
     names = ("clicks_raw", "clicks_human", "readers")
     more = {name: getattr(ClickHour, name) + adding.excluded[name] for name in names}
     adding = adding.on_conflict_do_update(index_elements=["link_id", "hour"], set_=more)
-    for row in sums.rows():
+    for row in totals.rows():
         session.execute(adding, row)

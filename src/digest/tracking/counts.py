@@ -1,6 +1,6 @@
-"""What readers did with an issue: every click, and beside it those that a person seems to have made.
+"""What readers did with an issue: all clicks, and beside them those that a person seems to have made.
 
-Nothing here reads all clicks: the sums are kept by the hour, and only the visits of people are told apart by reader.
+No query reads all clicks: totals are kept by the hour, and only human clicks are counted by reader.
 """
 
 from collections.abc import Collection
@@ -17,7 +17,7 @@ from digest.tracking.models import Click, ClickHour, Link, Unsubscribe
 
 @dataclass(frozen=True)
 class LinkCounts:
-    """One link of the mail. `readers` are different subscribers among the human clicks."""
+    """One link of an issue. `readers`: distinct subscribers with a human click."""
 
     number: int
     pick_id: int | None
@@ -30,7 +30,7 @@ class LinkCounts:
 
 @dataclass(frozen=True)
 class PickCounts:
-    """One pick: all of its links together. A reader who followed two of them counts once."""
+    """All links of one pick together. A reader who followed two of them counts once."""
 
     pick_id: int
     clicks_raw: int
@@ -40,7 +40,7 @@ class PickCounts:
 
 @dataclass(frozen=True)
 class TrackingCounts:
-    """One issue. `unsubscribes` are those not undone; `by_header` is the part that came by RFC 8058."""
+    """One issue. `unsubscribes` are those not undone; `unsubscribes_by_header` are those made by RFC 8058."""
 
     clicks_raw: int
     clicks_human: int
@@ -62,7 +62,7 @@ class ReaderActions:
 
 @dataclass(frozen=True)
 class Unsubscribes:
-    """Those who left by an issue: by whole hours since `since` (what is earlier counts as the first), and why."""
+    """The unsubscribes of an issue: by hours since a start (earlier ones count in the first hour), and by reason."""
 
     by_hour: dict[int, int]
     reasons: dict[str, int]
@@ -75,10 +75,10 @@ _RAW, _HUMAN, _READERS = (
 
 
 def count_issue(session: Session, issue_id: int) -> TrackingCounts:
-    """What was clicked in an issue and who left because of it; zeros for an issue that was never sent."""
-    raw, human, readers = session.execute(_sums(_RAW, _HUMAN, _READERS, issue_id=issue_id)).one()
-    left, header, undone = session.execute(_left(issue_id)).one()
-    links = _per_link(session, issue_id)
+    """The clicks and unsubscribes of an issue; zeros for one that was never sent."""
+    raw, human, readers = session.execute(_select_totals(_RAW, _HUMAN, _READERS, issue_id=issue_id)).one()
+    left, header, undone = session.execute(_select_leavers(issue_id)).one()
+    links = _count_links(session, issue_id)
     return TrackingCounts(
         clicks_raw=raw,
         clicks_human=human,
@@ -86,32 +86,34 @@ def count_issue(session: Session, issue_id: int) -> TrackingCounts:
         unsubscribes=left,
         unsubscribes_by_header=header,
         unsubscribes_undone=undone,
-        per_pick=_per_pick(session, issue_id, links),
+        per_pick=_count_picks(session, issue_id, links),
         per_link=links,
     )
 
 
 def count_by_hour(session: Session, issue_id: int, since: datetime, hours: int) -> list[tuple[int, int]]:
-    """(raw, human) clicks of each of the first `hours` hours after `since`; the first holds what came before too."""
+    """(raw, human) clicks of each of the first `hours` hours after `since`; earlier clicks count in the first."""
     start = hour_start(since)
     hour = case((ClickHour.hour < start, start), else_=ClickHour.hour)
-    rows = _sums(hour.label("at"), _RAW, _HUMAN, issue_id=issue_id).where(ClickHour.hour < start + hours)
+    rows = _select_totals(hour.label("at"), _RAW, _HUMAN, issue_id=issue_id).where(
+        ClickHour.hour < start + hours
+    )
     found = {row.at - start: (row[1], row[2]) for row in session.execute(rows.group_by(hour))}
     return [found.get(place, (0, 0)) for place in range(hours)]
 
 
 def count_issues(session: Session, issue_ids: Collection[int]) -> dict[int, ReaderActions]:
-    """How many readers followed a link of each of these issues, and how many left by it."""
+    """The readers who clicked in each of these issues, and those who unsubscribed through it."""
     readers = select(Link.issue_id, _READERS).join(ClickHour, ClickHour.link_id == Link.id)
     clicked = dict(session.execute(readers.where(Link.issue_id.in_(issue_ids)).group_by(Link.issue_id)).all())
-    gone = select(Unsubscribe.issue_id, func.count()).where(Unsubscribe.issue_id.in_(issue_ids))
-    gone = gone.where(Unsubscribe.undone_at.is_(None)).group_by(Unsubscribe.issue_id)
-    left = dict(session.execute(gone).all())
+    leavers = select(Unsubscribe.issue_id, func.count()).where(Unsubscribe.issue_id.in_(issue_ids))
+    leavers = leavers.where(Unsubscribe.undone_at.is_(None)).group_by(Unsubscribe.issue_id)
+    left = dict(session.execute(leavers).all())
     return {number: ReaderActions(clicked.get(number, 0), left.get(number, 0)) for number in issue_ids}
 
 
 def count_unsubscribes(session: Session, issue_id: int, since: datetime) -> Unsubscribes:
-    """When and why readers left by an issue and stayed away; who said nothing is under ""."""
+    """When and why readers unsubscribed through an issue, without those undone; no reason is under ""."""
     rows = select(Unsubscribe.at, Unsubscribe.reason)
     rows = rows.where(Unsubscribe.issue_id == issue_id, Unsubscribe.undone_at.is_(None))
     hours: dict[int, int] = {}
@@ -123,8 +125,8 @@ def count_unsubscribes(session: Session, issue_id: int, since: datetime) -> Unsu
     return Unsubscribes(hours, reasons)
 
 
-def _sums(*columns: Any, issue_id: int) -> Select[Any]:
-    """These columns of the sums of one issue's links."""
+def _select_totals(*columns: Any, issue_id: int) -> Select[Any]:
+    """These columns over the hourly totals of one issue's links."""
     return (
         select(*columns)
         .select_from(ClickHour)
@@ -133,8 +135,8 @@ def _sums(*columns: Any, issue_id: int) -> Select[Any]:
     )
 
 
-def _people(column: Any, issue_id: int) -> Select[Any]:
-    """How many different readers a person's clicks came from, by `column`; the index of such clicks serves it."""
+def _select_readers(column: Any, issue_id: int) -> Select[Any]:
+    """The distinct readers with human clicks, by `column`; served by the index of human clicks."""
     return (
         select(column, func.count(distinct(Click.subscriber_id)))
         .select_from(Link)
@@ -144,8 +146,8 @@ def _people(column: Any, issue_id: int) -> Select[Any]:
     )
 
 
-def _per_link(session: Session, issue_id: int) -> tuple[LinkCounts, ...]:
-    readers: dict[int, int] = dict(session.execute(_people(Link.id, issue_id)).all())
+def _count_links(session: Session, issue_id: int) -> tuple[LinkCounts, ...]:
+    readers: dict[int, int] = dict(session.execute(_select_readers(Link.id, issue_id)).all())
     query = (
         select(
             Link.id, Link.number, Link.pick_id, Link.label, Link.url, _RAW.label("raw"), _HUMAN.label("human")
@@ -161,8 +163,8 @@ def _per_link(session: Session, issue_id: int) -> tuple[LinkCounts, ...]:
     )
 
 
-def _per_pick(session: Session, issue_id: int, links: tuple[LinkCounts, ...]) -> tuple[PickCounts, ...]:
-    readers: dict[int, int] = dict(session.execute(_people(Link.pick_id, issue_id)).all())
+def _count_picks(session: Session, issue_id: int, links: tuple[LinkCounts, ...]) -> tuple[PickCounts, ...]:
+    readers: dict[int, int] = dict(session.execute(_select_readers(Link.pick_id, issue_id)).all())
     sums: dict[int, list[int]] = {}
     for link in links:
         if link.pick_id is not None and link.clicks_raw:
@@ -174,11 +176,11 @@ def _per_pick(session: Session, issue_id: int, links: tuple[LinkCounts, ...]) ->
     )
 
 
-def _left(issue_id: int) -> Select[int, int, int]:
-    stayed_away = Unsubscribe.undone_at.is_(None)
-    header = and_(stayed_away, Unsubscribe.source == "header")
+def _select_leavers(issue_id: int) -> Select[int, int, int]:
+    is_standing = Unsubscribe.undone_at.is_(None)
+    header = and_(is_standing, Unsubscribe.source == "header")
     return select(
-        func.count(case((stayed_away, 1))),
+        func.count(case((is_standing, 1))),
         func.count(case((header, 1))),
         func.count(Unsubscribe.undone_at),
     ).where(Unsubscribe.issue_id == issue_id)

@@ -1,4 +1,4 @@
-"""The tracking tables. No address, no network: a click knows the subscriber's number and nothing else of them."""
+"""The tracking tables. They hold neither addresses nor networks: a click refers to a subscriber only by id."""
 
 from datetime import datetime
 
@@ -28,13 +28,12 @@ class Link(Base):
 
 
 class Click(Base):
-    """One visit of one link, or several at once: a reader who presses again and again is one row that counts."""
+    """One visit of one link. Repeated clicks by the same reader within seconds share a row and are counted in it."""
 
     __tablename__ = "click"
     __table_args__ = (
         Index("ix_click_person", "subscriber_id", "at"),
-        # What tells people apart: readers per link, without the visits of scanners.
-        # What a day is to forget: the programs that old visits came from.
+        # The next one finds old clicks whose user agent is to be deleted, the last one the readers per link.
         Index("ix_click_named", "at", sqlite_where=_NAMED, postgresql_where=_NAMED),
         Index("ix_click_human", "link_id", "subscriber_id", sqlite_where=_HUMAN, postgresql_where=_HUMAN),
     )
@@ -45,26 +44,24 @@ class Click(Base):
     user_agent: Mapped[str] = mapped_column(String(200))
     is_bot: Mapped[bool]  # the request itself said so, or it came in a burst
     is_declared_bot: Mapped[bool] = mapped_column(default=False)  # the request itself said so
-    is_first: Mapped[bool] = mapped_column(
-        default=False
-    )  # the reader's first in this issue that a person made
+    is_first: Mapped[bool] = mapped_column(default=False)  # the reader's first human click in this issue
     click_count: Mapped[int] = mapped_column(default=1)
-    at: Mapped[datetime]  # of the first of them
+    at: Mapped[datetime]  # of the first click
     last_at: Mapped[datetime]
 
     @staticmethod
     def has_user_agent() -> TextClause:
-        """With the program it came from, in the very words of the index."""
+        """Whether the user agent is still stored, written exactly as in the index, which is not used otherwise."""
         return text("user_agent <> ''")
 
     @staticmethod
     def is_human() -> TextClause:
-        """A person's, in the very words of the index: else it is not used."""
+        """Whether a person made it, written exactly as in the index, which is not used otherwise."""
         return text("NOT is_bot")
 
 
 class ClickHour(Base):
-    """The sums of a link's clicks in one hour, kept beside the rows so that a report need not read them all."""
+    """The totals of a link's clicks in one hour, so that a report need not read all clicks."""
 
     __tablename__ = "click_hour"
 
@@ -72,19 +69,17 @@ class ClickHour(Base):
     hour: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # whole hours since 1970, UTC
     clicks_raw: Mapped[int] = mapped_column(default=0)
     clicks_human: Mapped[int] = mapped_column(default=0)
-    readers: Mapped[int] = mapped_column(default=0)  # those whose first click in the issue it was
+    readers: Mapped[int] = mapped_column(default=0)  # whose first click in the issue fell into this hour
 
 
 class Unsubscribe(Base):
-    """One reader who left because of one issue, and how; an undo is kept beside it."""
+    """One reader who unsubscribed through one issue, and how; an undo is recorded too."""
 
     __tablename__ = "unsubscribe"
 
     issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id), primary_key=True)
     subscriber_id: Mapped[int] = mapped_column(ForeignKey(Subscriber.id), primary_key=True)
     source: Mapped[str] = mapped_column(String(16))  # header (RFC 8058) or page
-    reason: Mapped[str | None] = mapped_column(
-        String(16)
-    )  # asked after leaving, and only if they want to say
+    reason: Mapped[str | None] = mapped_column(String(16))  # optional, chosen on the page after unsubscribing
     at: Mapped[datetime]
     undone_at: Mapped[datetime | None]

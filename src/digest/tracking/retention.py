@@ -1,4 +1,4 @@
-"""Forgetting what old clicks came from. That there was a click, of whom and when, stays: reports are made of it."""
+"""Deletes the user agents of old clicks. The clicks themselves stay, for reports."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ CHUNK = 20_000
 
 
 def delete_user_agents(session: Session, before: datetime, limit: int = CHUNK) -> bool:
-    """Empty the browser's name in up to `limit` clicks older than `before`; True when none is left."""
+    """Delete the user agent of up to `limit` clicks older than `before`; return whether none is left."""
     old = select(Click.id).where(Click.has_user_agent(), Click.at < before).order_by(Click.at).limit(limit)
     emptied = update(Click).where(Click.id.in_(old)).values(user_agent="")
     done = session.execute(emptied, execution_options=WITHOUT_SYNC)

@@ -1,4 +1,4 @@
-"""Which issue made a reader leave, and how. Leaving itself is the audience's; this only counts."""
+"""Counts unsubscribes by issue. The unsubscribe itself is the audience's."""
 
 from datetime import datetime
 from typing import Final, Literal
@@ -12,25 +12,25 @@ from digest.tracking.models import Unsubscribe
 
 Source = Literal["header", "page"]
 
-# Asked after leaving, by whoever wants to say. The names stand in the database for good: add, never rename.
+# Optional reasons. The names are stored: add some, but never rename one.
 REASONS: Final = {
-    "often": "Too many mails",
+    "often": "Too many emails",
     "dull": "Not interesting to me",
     "long": "Too long",
     "unasked": "I never signed up",
-    "unreadable": "Hard to read in my mail",
+    "unreadable": "Hard to read in my email app",
     "none": "None of these",
 }
 
 
 def record(session: Session, issue_id: int, subscriber_id: int, source: Source, now: datetime) -> None:
-    """Note that a reader left because of an issue: by its header (RFC 8058) or on the page.
+    """Record that a reader unsubscribed through an issue, by its header (RFC 8058) or on the page.
 
-    Again changes nothing, unless it was undone in between. Issue 0 is none, subscriber 0 nobody.
+    Repeating it changes nothing, unless it was undone in between. Issue 0 and subscriber 0 are ignored: a test email.
     """
     if not issue_id or not subscriber_id:
         return
-    # Two presses at once must both succeed, so the database settles who was first.
+    # Two requests at once must both succeed, so the database decides which was first.
     row = {"source": source, "at": now, "undone_at": None, "reason": None}
     session.execute(
         upsert(session, Unsubscribe)
@@ -42,7 +42,7 @@ def record(session: Session, issue_id: int, subscriber_id: int, source: Source, 
 
 
 def undo(session: Session, issue_id: int, subscriber_id: int, now: datetime) -> None:
-    """Note that the reader came back from the same page; nothing when they had not left because of it."""
+    """Record that the reader resubscribed on the same page; does nothing without an unsubscribe."""
     session.execute(
         update(Unsubscribe)
         .where(
@@ -55,17 +55,21 @@ def undo(session: Session, issue_id: int, subscriber_id: int, now: datetime) -> 
 
 
 def set_reason(session: Session, issue_id: int, subscriber_id: int, reason: str) -> None:
-    """Keep why a reader left; another word later replaces it. Nothing happens unless they have left by this issue.
+    """Store why a reader unsubscribed through this issue, replacing an earlier reason; does nothing if they did not.
 
-    Raises BadInput for a word that is not one of REASONS.
+    Raises BadInput for a reason that is not one of REASONS.
     """
     if reason not in REASONS:
-        raise BadInput("this page has no such button; please go back and press one of those that are there")
-    gone = (Unsubscribe.issue_id == issue_id, Unsubscribe.subscriber_id == subscriber_id)
-    session.execute(update(Unsubscribe).where(*gone, Unsubscribe.undone_at.is_(None)).values(reason=reason))
+        raise BadInput("this reason does not exist; go back and choose one from the page")
+    standing = (Unsubscribe.issue_id == issue_id, Unsubscribe.subscriber_id == subscriber_id)
+    session.execute(
+        update(Unsubscribe).where(*standing, Unsubscribe.undone_at.is_(None)).values(reason=reason)
+    )
 
 
 def find_unsubscribe(session: Session, issue_id: int, subscriber_id: int) -> Unsubscribe | None:
     """The unsubscribe by this issue's link, or None when there is none or it was undone."""
-    gone = (Unsubscribe.issue_id == issue_id, Unsubscribe.subscriber_id == subscriber_id)
-    return session.scalars(select(Unsubscribe).where(*gone, Unsubscribe.undone_at.is_(None))).one_or_none()
+    standing = (Unsubscribe.issue_id == issue_id, Unsubscribe.subscriber_id == subscriber_id)
+    return session.scalars(
+        select(Unsubscribe).where(*standing, Unsubscribe.undone_at.is_(None))
+    ).one_or_none()

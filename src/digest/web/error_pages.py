@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from digest.errors import BadInput, BadToken, DigestError, NotAllowed, NotFound, Unavailable
 
+RETRY_AFTER_SECONDS: Final = "30"
 STATUS_OF: Final[dict[type[DigestError], int]] = {
     BadToken: HTTPStatus.NOT_FOUND,
     BadInput: HTTPStatus.BAD_REQUEST,
@@ -97,7 +98,9 @@ def register(app: Flask) -> None:
     @app.errorhandler(OperationalError)
     def handle_database_error(error: OperationalError) -> Response:
         app.logger.error("database error: %s", type(error.orig).__name__)
-        return error_response(HTTPStatus.SERVICE_UNAVAILABLE, MESSAGES[HTTPStatus.SERVICE_UNAVAILABLE])
+        response = error_response(HTTPStatus.SERVICE_UNAVAILABLE, MESSAGES[HTTPStatus.SERVICE_UNAVAILABLE])
+        response.headers["Retry-After"] = RETRY_AFTER_SECONDS
+        return response
 
     @app.errorhandler(DataError)
     def handle_data_error(_error: DataError) -> Response:

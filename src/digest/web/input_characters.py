@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from flask import Flask, request
-from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import BadRequest, NotFound
 
 # Tab, line feed, vertical tab, form feed and carriage return come with text that people paste.
 _REFUSED: Final = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
@@ -16,10 +16,12 @@ MAX_JSON_DEPTH: Final = 16
 
 
 def register(app: Flask) -> None:
-    """Refuse such a request with 400 before any view sees it."""
+    """Refuse such a request with 400 before any view sees it, or with 404 for a path, which no page has."""
 
     @app.before_request
     def refuse_control_characters() -> None:
+        if _REFUSED.search(request.path):
+            raise NotFound
         if any(_REFUSED.search(text) for text in _texts()):
             raise BadRequest(
                 "This request contains control characters, such as NUL, so nothing was changed. "
@@ -28,8 +30,7 @@ def register(app: Flask) -> None:
 
 
 def _texts() -> Iterator[str]:
-    """All texts of this request: path, query, headers, form, names of files, JSON. Uploaded files are not read."""
-    yield request.path
+    """All texts of this request: query, headers, form, names of files, JSON. Uploaded files are not read."""
     for name, value in request.headers.items():
         yield name
         yield value

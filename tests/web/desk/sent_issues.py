@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from tests.tracking.click_tokens import click_token, follow
 from tests.web.factories import Site
 from tests.web.subscribers import create_subscriber
 
@@ -67,9 +68,9 @@ def record_reactions(made: Site, numbers: list[int]) -> None:
         targets = [(n, pick, f"https://news.example.org/{n}", f"Link {n}") for n, pick in enumerate(picks)]
         links.store(session, issue.id, targets)
         for who, number, seconds in ((0, 0, 60), (0, 1, 7300), (1, 0, 1), (1, 1, 2), (1, 2, 3)):
-            token = links.click_token(made.signer, issue.id, number, numbers[who])
+            token = click_token(made.signer, issue.id, number, numbers[who])
             at = begun + timedelta(seconds=seconds)
-            links.resolve_and_record(session, made.signer, token, agent="Firefox", machine=False, now=at)
+            follow(session, made.signer, token, agent="Firefox", machine=False, now=at)
         for who, source in ((2, "header"), (3, "page")):
             unsubscribes.record(session, issue.id, numbers[who], source, begun + timedelta(hours=3))
         unsubscribes.set_reason(session, issue.id, numbers[3], "often")

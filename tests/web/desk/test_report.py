@@ -48,7 +48,7 @@ def test_a_report_says_in_words_what_its_pictures_show(room: Site) -> None:
     page = get(signed_in(room, "viewer"), "/desk/issues/1/report")
     assert any("2 by people, 5 in total" in said for said in words(page))
     assert any("Unsubscribes by hour: 2" in said for said in words(page))
-    assert "Too many mails" in page
+    assert "Too many emails" in page
     assert "No reason given" in page
     assert "outcomes.csv" not in page  # a viewer takes no addresses away
 

@@ -46,9 +46,9 @@ def test_a_whole_address_leads_to_its_reader_and_a_beginning_lists_them(room: Si
     assert (
         "No readers whose address starts with “zoe”." in post(viewer, "/desk/subscribers", address="zoe").text
     )
-    for odd in ("an_%", "\0zz", "\ud7ff\U0010ffff", "x" * 999):
+    for odd in ("an_%", "\ud7ff\U0010ffff", "x" * 999):
         assert listed(post(viewer, "/desk/subscribers", address=odd).text) == []
-    assert viewer.get("/desk/issues/1/deliveries?domain=%00&reason=%00", base_url=BASE).status_code == 200
+    assert viewer.get("/desk/issues/1/deliveries?domain=%00&reason=%00", base_url=BASE).status_code == 400
 
 
 def test_lists_are_paged_by_key_whatever_order_they_are_in(room: Site) -> None:
@@ -103,7 +103,7 @@ def test_the_whole_history_of_one_reader_is_on_one_page(room: Site) -> None:
     for said in ("Yes, send it.", "Clicked", "Link 0", "Accepted", "Welcome"):
         assert said in page
     assert "A scanner opened" in get(viewer, f"/desk/subscribers/{numbers[1]}")
-    assert "“Too many mails”" in get(viewer, f"/desk/subscribers/{numbers[3]}")
+    assert "“Too many emails”" in get(viewer, f"/desk/subscribers/{numbers[3]}")
     assert "no such mailbox" in get(viewer, f"/desk/subscribers/{numbers[6]}")
     assert "Erase" not in page
 

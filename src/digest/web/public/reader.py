@@ -1,5 +1,6 @@
 """Readers' own pages by signed links: confirm, preferences, unsubscribe. GET shows, POST acts; there is no sign-in."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -25,6 +26,9 @@ from digest.web.public import archive, consent_texts
 from digest.web.publication_context import PublicationContext, load_publication, render_private, services
 
 PAUSE_WEEKS: Final = {"2": "2 weeks", "4": "4 weeks", "8": "8 weeks"}
+
+UNSUBSCRIBE_LOCK_SECONDS: Final = 30.0
+Render = Callable[[Session, SubscriberToken, str], Response]
 
 blueprint = Blueprint("reader", __name__)
 
@@ -77,27 +81,20 @@ def confirm(token: str) -> Response:
 @blueprint.get("/preferences/<token>")
 def preferences(token: str) -> Response:
     """Show the subscription's status and what can be changed."""
-    who = tokens.read_preferences(services().signer, token)
-    with services().db.read() as session:
-        return _render_preferences(session, who)
+    return _show(tokens.read_preferences(services().signer, token), _render_preferences)
 
 
 @blueprint.post("/preferences/<token>")
 @guarded_by_token
 def update_preferences(token: str) -> Response:
     """Pause, resume, choose topics, unsubscribe, or resubscribe."""
-    who = tokens.read_preferences(services().signer, token)
-    with services().db.begin() as session:
-        done = _perform(session, who, request.form.get("action", "")) if who.subscriber_id else ""
-        return _render_preferences(session, who, done)
+    return _act(tokens.read_preferences(services().signer, token), _render_preferences)
 
 
 @blueprint.get("/unsubscribe/<token>")
 def unsubscribe_form(token: str) -> Response:
     """Show the unsubscribe button, and pausing beside it. Mail scanners fetch this page too: it changes nothing."""
-    who = tokens.read_unsubscribe(services().signer, token)
-    with services().db.read() as session:
-        return _render_unsubscribe(session, who)
+    return _show(tokens.read_unsubscribe(services().signer, token), _render_unsubscribe)
 
 
 @blueprint.post("/unsubscribe/<token>")
@@ -109,12 +106,24 @@ def unsubscribe(token: str) -> Response:
     """
     who = tokens.read_unsubscribe(services().signer, token)
     if "action" not in request.form or request.form.get("List-Unsubscribe") == "One-Click":
-        with services().db.begin() as session:
+        # No mail client tries again, so this waits for a lock as long as it takes.
+        with services().db.begin(UNSUBSCRIBE_LOCK_SECONDS) as session:
             _unsubscribe_reader(session, who, "header")
         return Response("You are unsubscribed.\n", mimetype="text/plain")
+    return _act(who, _render_unsubscribe)
+
+
+def _show(who: SubscriberToken, render: Render) -> Response:
+    """A reader's page, with nothing changed."""
+    with services().db.read() as session:
+        return render(session, who, "")
+
+
+def _act(who: SubscriberToken, render: Render) -> Response:
+    """Perform what the pressed button says, and show the page with what was done."""
     with services().db.begin() as session:
-        done = _perform(session, who, request.form["action"]) if who.subscriber_id else ""
-        return _render_unsubscribe(session, who, done)
+        done = _perform(session, who, request.form.get("action", "")) if who.subscriber_id else ""
+        return render(session, who, done)
 
 
 def _perform(session: Session, who: SubscriberToken, action: str) -> str:
@@ -197,7 +206,7 @@ def _render_welcome(who: SubscriberToken, publication: PublicationContext) -> Re
         )
 
 
-def _render_preferences(session: Session, who: SubscriberToken, done: str = "") -> Response:
+def _render_preferences(session: Session, who: SubscriberToken, done: str) -> Response:
     publication = load_publication(session, who.publication_id)
     if not who.subscriber_id:
         return render_private("test_link.html", publication=publication)
@@ -213,7 +222,7 @@ def _render_preferences(session: Session, who: SubscriberToken, done: str = "") 
     )
 
 
-def _render_unsubscribe(session: Session, who: SubscriberToken, done: str = "") -> Response:
+def _render_unsubscribe(session: Session, who: SubscriberToken, done: str) -> Response:
     publication = load_publication(session, who.publication_id)
     if not who.subscriber_id:
         return render_private("test_link.html", publication=publication)

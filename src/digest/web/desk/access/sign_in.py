@@ -53,9 +53,11 @@ def request_link() -> str:
 def _may_email(user_id: int) -> bool:
     """Whether another sign-in email may go to this user; each link is valid for longer than the wait for the next."""
     limiter, device = services().limiter, request_limits.known_device()
-    if device:
-        return limiter.allows(EMAILS_PER_DEVICE, "sign-in email", str(user_id), device)
-    return limiter.allows(EMAILS_PER_USER, "sign-in email", str(user_id))
+    rate, counted = (EMAILS_PER_DEVICE, (device,)) if device else (EMAILS_PER_USER, ())
+    allowed = limiter.allows(rate, "sign-in email", str(user_id), *counted)
+    if not allowed:
+        LOG.warning("sign-in email withheld", extra={"user": user_id})
+    return allowed
 
 
 @blueprint.get("/enter/<token>")

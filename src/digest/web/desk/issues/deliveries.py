@@ -24,7 +24,7 @@ MAX_FILTER_LENGTH: Final = 300
 def deliveries(number: int) -> str:
     """The deliveries, optionally of one outcome, reason or receiving domain, fifty at a time."""
     filters = {
-        name: request.args.get(name, "").replace("\0", "").strip()[:MAX_FILTER_LENGTH]
+        name: request.args.get(name, "").strip()[:MAX_FILTER_LENGTH]
         for name in ("outcome", "reason", "domain")
     }
     after = request.args.get("after", type=parse_row_number) or 0
