@@ -1,7 +1,6 @@
 """The log says who did what, holds no address and no token, and is never changed."""
 
 import re
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ from tests.access.people import NOW, user
 
 from digest.access import audit_log
 from digest.access.audit_log import Actor
+from digest.access.audit_verbs import Verb
 from digest.access.models import AuditLogEntry
 from digest.db import Database
 
@@ -20,8 +20,8 @@ def test_it_is_read_a_page_at_a_time_by_kind_and_by_person(db: Database) -> None
     with db.begin() as session:
         ana = user(session)
         for number in range(audit_log.AT_ONCE + 5):
-            audit_log.record(session, Actor("desk", ana.id), "edit", "issue", number, now=NOW)
-        audit_log.record(session, Actor("command line"), "erase", "subscriber", 7, now=NOW)
+            audit_log.record(session, Actor("desk", ana.id), Verb.EDIT, "issue", number, now=NOW)
+        audit_log.record(session, Actor("command line"), Verb.ERASE, "subscriber", 7, now=NOW)
         session.flush()
         page = audit_log.list_entries(session)
         assert (len(page), page[0].entry.kind, page[0].address) == (audit_log.AT_ONCE, "subscriber", None)
@@ -46,7 +46,7 @@ def test_it_is_read_a_page_at_a_time_by_kind_and_by_person(db: Database) -> None
 )
 def test_no_address_and_no_token_comes_into_it(sqlite: Database, words: str) -> None:
     with sqlite.begin() as session:
-        audit_log.record(session, Actor("command line"), "resend", "subscriber", 1, now=NOW, details=words)
+        audit_log.record(session, Actor("command line"), Verb.RESEND, "subscriber", 1, now=NOW, details=words)
         session.flush()
         kept = session.scalars(select(AuditLogEntry.details)).one()
         assert "@" not in kept
@@ -56,41 +56,41 @@ def test_no_address_and_no_token_comes_into_it(sqlite: Database, words: str) -> 
 def test_a_slug_is_no_token(sqlite: Database) -> None:
     slug = "a-very-long-name-of-a-tool-vs-another-very-long-name-9"
     with sqlite.begin() as session:
-        audit_log.record(session, Actor("desk"), "correct", "comparison", now=NOW, details=slug)
+        audit_log.record(session, Actor("desk"), Verb.EDIT, "comparison", now=NOW, details=slug)
         session.flush()
         assert session.scalars(select(AuditLogEntry.details)).one() == slug
 
 
-def test_a_long_story_is_cut_and_an_unknown_kind_is_refused(sqlite: Database) -> None:
+def test_long_details_are_cut_and_an_unknown_kind_is_refused(sqlite: Database) -> None:
     with sqlite.begin() as session:
-        audit_log.record(session, Actor("desk"), "write" * 20, "issue", now=NOW, details="word " * 100)
+        audit_log.record(session, Actor("desk"), Verb.EDIT, "issue", now=NOW, details="word " * 200)
         session.flush()
         entry = session.scalars(select(AuditLogEntry)).one()
-        assert (len(entry.verb), len(entry.details)) == (32, 200)
+        assert (entry.verb, len(entry.details)) == ("edit", audit_log.DETAILS_CHARS)
         with pytest.raises(ValueError, match="no kind"):
-            audit_log.record(session, Actor("desk"), "edit", "campaign", now=NOW)
+            audit_log.record(session, Actor("desk"), Verb.EDIT, "campaign", now=NOW)
 
 
-def test_the_same_again_is_noticed_for_a_while(db: Database) -> None:
-    with db.begin() as session:
-        who = Actor("desk", user(session).id)
-        assert not audit_log.has_recent(session, who, NOW, "save", "issue", number=1)
-        audit_log.record(session, who, "save", "issue", 1, now=NOW)
+def test_what_changed_is_logged_from_and_to(sqlite: Database) -> None:
+    before = {"name": "Verdicts", "hold_minutes": 10, "two_people": False, "zone": "UTC", "tagline": ""}
+    after = before | {"hold_minutes": 25, "two_people": True, "tagline": "word " * 50}
+    with sqlite.begin() as session:
+        audit_log.record(session, Actor("desk"), Verb.CHANGE, "setting", now=NOW, before=before, after=after)
         session.flush()
-        assert audit_log.has_recent(session, who, NOW - timedelta(minutes=1), "save", "issue", number=1)
-        assert not audit_log.has_recent(session, who, NOW + timedelta(minutes=1), "save", "issue", number=1)
-        assert not audit_log.has_recent(session, who, NOW - timedelta(minutes=1), "save", "issue", number=2)
-        assert not audit_log.has_recent(
-            session, who, NOW - timedelta(minutes=1), "save", "issue", number=1, details="of another"
-        )
-        assert not audit_log.has_recent(
-            session, who, NOW - timedelta(minutes=1), "save", "issue", number=1, publication_id=2
-        )
-        audit_log.record(session, who, "save", "setting", now=NOW, details="picks")
+        words = session.scalars(select(AuditLogEntry.details)).one()
+        assert words.startswith("hold minutes: 10 → 25; two people: no → yes; tagline: none → word word")
+        assert words.endswith("…")
+
+
+def test_a_setting_keeps_the_addresses_of_the_publication_and_no_token(sqlite: Database) -> None:
+    values = {
+        "before": {"sender": "old@verdicts.io"},
+        "after": {"sender": "AgAB_x7TqkE9w1n2bVZ-4Lk0P3yXc8dFhJ"},
+    }
+    with sqlite.begin() as session:
+        audit_log.record(session, Actor("desk"), Verb.CHANGE, "setting", now=NOW, **values)
         session.flush()
-        assert not audit_log.has_recent(
-            session, who, NOW - timedelta(minutes=1), "save", "setting", number=None, details="picks"
-        )
+        assert session.scalars(select(AuditLogEntry.details)).one() == "sender: old@verdicts.io → …"
 
 
 def test_nothing_of_ours_changes_or_removes_a_line() -> None:

@@ -1,10 +1,11 @@
-"""The audit log: who did what to which object. Entries are added by one function and never changed or deleted.
+"""The audit log: who did what to which object, and from what to what. Entries are only added, by one function.
 
-The log holds no addresses and no tokens. Objects are named by number, so erasing a reader leaves no trace here.
+The log holds no reader's address and no token. Objects are named by number, so erasing a reader leaves no trace here.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -12,15 +13,18 @@ from typing import Final
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session, aliased
 
+from digest.access.audit_verbs import Verb
 from digest.access.models import AuditLogEntry
-from digest.editorial.models import User
+from digest.editorial.models import Issue, User
 from digest.publications.models import Publication
 
 KINDS: Final = ("issue", "subscriber", "comparison", "person", "setting")
-DETAILS_CHARS: Final = 200
+DETAILS_CHARS: Final = 500
+VALUE_CHARS: Final = 80
 AT_ONCE: Final = 50
-# An address, or a string as long as a token that, unlike a slug, contains a capital letter.
-_SECRETS: Final = re.compile(r"\S*@\S+|(?=[a-z0-9_-]*[A-Z])[A-Za-z0-9_-]{30,}")
+_ADDRESS: Final = re.compile(r"\S*@\S+")
+# A string as long as a token that, unlike a slug, contains a capital letter.
+_TOKEN: Final = re.compile(r"(?=[a-z0-9_-]*[A-Z])[A-Za-z0-9_-]{30,}")
 
 
 @dataclass(frozen=True)
@@ -44,32 +48,57 @@ class AuditLogLine:
 def record(
     session: Session,
     actor: Actor,
-    verb: str,
+    verb: Verb,
     kind: str,
     number: int | None = None,
     *,
     now: datetime,
     details: str = "",
+    before: Mapping[str, object] | None = None,
+    after: Mapping[str, object] | None = None,
     publication_id: int | None = None,
 ) -> None:
     """Add an entry in the same transaction as the action it describes.
 
-    `kind` is one of KINDS; `number` is the number shown on the object's page. Anything in `details` that looks like an
-    address or a token is removed. Raises ValueError for an unknown kind.
+    `kind` is one of KINDS; `number` is the number shown on the object's page. Of the values `before` and `after`, by
+    name, those that differ are added to `details`. Anything there that looks like a token is removed, and so are
+    addresses, except a publication's own in its settings. Raises ValueError for an unknown kind.
     """
     if kind not in KINDS:
         raise ValueError(f"the audit log has no kind {kind!r}")
+    words = "; ".join(filter(None, [details, describe_changes(before or {}, after or {})]))
     session.add(
         AuditLogEntry(
             at=now,
             user_id=actor.user_id,
             channel=actor.channel,
-            verb=verb[:32],
+            verb=verb,
             kind=kind,
             number=number,
             publication_id=publication_id,
-            details=_redact(details),
+            details=_redact(words, keep_addresses=kind == "setting"),
         )
+    )
+
+
+@contextmanager
+def record_issue_change(
+    session: Session, actor: Actor, verb: Verb, issue: Issue, *, now: datetime
+) -> Iterator[None]:
+    """Add an entry about what the block does to an issue: its state, send time and cancel window, from and to."""
+    before = _issue_values(issue)
+    yield
+    session.refresh(issue, ["state", "send_on", "zone", "hold_minutes"])
+    record(
+        session,
+        actor,
+        verb,
+        "issue",
+        issue.number,
+        now=now,
+        before=before,
+        after=_issue_values(issue),
+        publication_id=issue.publication_id,
     )
 
 
@@ -95,35 +124,27 @@ def list_entries(
     return [AuditLogLine(*row) for row in session.execute(rows).all()]
 
 
-def has_recent(
-    session: Session,
-    actor: Actor,
-    since: datetime,
-    verb: str,
-    kind: str,
-    *,
-    number: int | None,
-    details: str = "",
-    publication_id: int | None = None,
-) -> bool:
-    """Return whether this user's last entry is identical and newer than `since`.
-
-    This keeps autosaves every few seconds to one entry instead of fifty. Changes to settings are always logged.
-    """
-    if kind == "setting":
-        return False
-    rows = (
-        select(AuditLogEntry)
-        .where(AuditLogEntry.user_id == actor.user_id)
-        .order_by(AuditLogEntry.id.desc())
-        .limit(1)
-    )
-    last = session.scalars(rows).one_or_none()
-    if last is None or last.at <= since:
-        return False
-    logged = (last.verb, last.kind, last.number, last.details, last.publication_id)
-    return logged == (verb, kind, number, _redact(details), publication_id)
+def describe_changes(before: Mapping[str, object], after: Mapping[str, object]) -> str:
+    """The values that differ, as in "hold: 10 → 25; two people: no → yes"."""
+    names = dict.fromkeys([*before, *after])
+    pairs = [(name, _value(before.get(name)), _value(after.get(name))) for name in names]
+    return "; ".join(f"{name.replace('_', ' ')}: {old} → {new}" for name, old, new in pairs if old != new)
 
 
-def _redact(details: str) -> str:
-    return _SECRETS.sub("…", " ".join(details.split()))[:DETAILS_CHARS]
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = " ".join(str("" if value is None else value).split())
+    return (text if len(text) <= VALUE_CHARS else text[: VALUE_CHARS - 1] + "…") or "none"
+
+
+def _issue_values(issue: Issue) -> dict[str, object]:
+    time = f"{issue.send_on} {issue.zone}" if issue.send_on else None
+    return {"state": issue.state, "send time": time, "cancel window": f"{issue.hold_minutes} min"}
+
+
+def _redact(words: str, *, keep_addresses: bool) -> str:
+    words = " ".join(words.split())
+    if not keep_addresses:
+        words = _ADDRESS.sub("…", words)
+    return _TOKEN.sub("…", words)[:DETAILS_CHARS]

@@ -83,15 +83,18 @@ def is_required(session: Session) -> bool:
     return bool(session.scalar(select(SecurityPolicy.requires_second_factor).where(SecurityPolicy.id == 1)))
 
 
-def set_required(session: Session, user: User, *, of_everybody: bool) -> None:
-    """Require a second factor of everyone, or stop requiring it.
+def set_required(session: Session, user: User, *, of_everybody: bool) -> bool:
+    """Require a second factor of everyone, or stop requiring it; False when that is so already.
 
     Raises NotAllowed when `user`, who asks for it, has none.
     """
     if of_everybody and not session.scalar(select(exists().where(Factor.user_id == user.id))):
         raise NotAllowed("set up a second factor of your own first; then you can require one of everyone")
+    if is_required(session) == of_everybody:
+        return False
     session.merge(SecurityPolicy(id=1, requires_second_factor=of_everybody))
     session.flush()
+    return True
 
 
 def _name(name: str) -> str:

@@ -1,10 +1,15 @@
 """Audit records of what the command line does, in the same transaction as the change."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from digest.access import audit_log
 from digest.access.audit_log import Actor
+from digest.access.audit_verbs import Verb
 from digest.audience.address import normalize
 from digest.audience.models import Subscriber
 from digest.db import utcnow
@@ -13,23 +18,23 @@ from digest.editorial.models import Issue
 ACTOR = Actor("command line")
 
 
-def record(session: Session, verb: str, kind: str, number: int | None = None, words: str = "") -> None:
-    """Record an action on anything but an issue; `kind` is one of `audit_log.KINDS`."""
-    audit_log.record(session, ACTOR, verb, kind, number, now=utcnow(), details=words)
+def record(
+    session: Session, verb: Verb, kind: str, number: int | None = None, words: str = "", **values: Any
+) -> None:
+    """Record an action; `kind` is one of `audit_log.KINDS`, `values` are more arguments of `audit_log.record`."""
+    audit_log.record(session, ACTOR, verb, kind, number, now=utcnow(), details=words, **values)
 
 
-def record_issue(session: Session, verb: str, issue: Issue, words: str = "") -> None:
-    """Record an action on an issue."""
-    audit_log.record(
-        session,
-        ACTOR,
-        verb,
-        "issue",
-        issue.number,
-        now=utcnow(),
-        details=words,
-        publication_id=issue.publication_id,
-    )
+def record_issue(session: Session, verb: Verb, issue: Issue, words: str = "") -> None:
+    """Record an action on an issue that leaves its state as it is."""
+    record(session, verb, "issue", issue.number, words, publication_id=issue.publication_id)
+
+
+@contextmanager
+def record_issue_change(session: Session, verb: Verb, issue: Issue) -> Iterator[None]:
+    """Record what the block does to the state, send time and cancel window of an issue."""
+    with audit_log.record_issue_change(session, ACTOR, verb, issue, now=utcnow()):
+        yield
 
 
 def find_subscriber_id(session: Session, address: str) -> int | None:

@@ -14,9 +14,10 @@ from digest.errors import BadInput
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from sqlalchemy.orm import Session
 
     from digest.catalog.comparison import ComparisonView
-    from digest.catalog.importing import ImportResult
+    from digest.catalog.importing import ImportedComparison, ImportResult
     from digest.cli import AppContext
     from digest.db import Database
 
@@ -71,7 +72,6 @@ def import_(
 
 def _import(db: "Database", paths: Sequence[Path], published: datetime | None) -> "ImportResult":
     from digest.catalog import files, importing
-    from digest.cli.audit import record
     from digest.db import utcnow
 
     found = files.find_files(paths)
@@ -80,11 +80,20 @@ def _import(db: "Database", paths: Sequence[Path], published: datetime | None) -
         drafts, refused = importing.read_files(chunk)
         with db.begin() as session:
             imported = importing.import_comparisons(session, drafts, utcnow(), published)
+            _record(session, imported)
         result += importing.ImportResult(tuple(imported), refused)
-    with db.begin() as session:
-        counts = ", ".join(f"{result.count(change)} {change}" for change in ("new", "changed"))
-        record(session, "import", "comparison", None, counts)
     return result
+
+
+def _record(session: "Session", imported: Sequence["ImportedComparison"]) -> None:
+    """Record a chunk in the audit log, in its own transaction, unless it changed nothing."""
+    from digest.access.audit_verbs import Verb
+    from digest.cli.audit import record
+
+    kinds = [one.change for one in imported]
+    if set(kinds) - {"unchanged"}:
+        counts = ", ".join(f"{kinds.count(change)} {change}" for change in ("new", "changed"))
+        record(session, Verb.IMPORT, "comparison", None, counts)
 
 
 def _with_progress(paths: Sequence[Path]) -> Iterator[Sequence[Path]]:

@@ -2,6 +2,7 @@
 
 import click
 
+from digest.access.audit_verbs import Verb
 from digest.cli.audit import record
 from digest.cli.issue_output import get_issue
 from digest.db import utcnow
@@ -23,6 +24,6 @@ def resend(services: Services, number: int, slug: str | None, address: str) -> N
         issue = get_issue(session, number, slug)
         reader = copies.get_subscriber_id(session, address)
         copies.send_copy(session, issue, reader, now=utcnow())
-        record(session, "resend", "subscriber", reader, f"issue {number}")
+        record(session, Verb.RESEND, "subscriber", reader, f"issue {number}")
     services.enqueue_soon("letters")
     click.echo(f"Resending issue {number} to {address}.")

@@ -40,12 +40,12 @@ Answer = TypeVar("Answer")
 
 def prepare(services: "Services") -> str:
     """Create the publication, its comparisons and first readers; return the owner's sign-in link."""
-    from digest.cli.setup import create_sign_in_link, ensure_owner, ensure_publication, migrate
+    from digest.cli.setup import create_sign_in_link, migrate, set_up
 
     migrate(services)
     with services.db.begin() as session:
-        publication, _ = ensure_publication(session, dict(PUBLICATION_FIELDS))
-        link = create_sign_in_link(services, ensure_owner(session, OWNER))
+        publication, _, owner = set_up(session, dict(PUBLICATION_FIELDS), OWNER)
+        link = create_sign_in_link(services, owner)
     print_step("publication", f"{publication.name}, weekly")
     print_step("comparisons", f"{_import(services)} imported, published over the past weeks")
     print_step("readers", f"{_add_readers(services, publication)} confirmed")

@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 from sqlalchemy.orm import Session
 
+from digest.access.audit_verbs import Verb
 from digest.cli import issue_output, previewing, releasing
-from digest.cli.audit import record_issue
+from digest.cli.audit import record_issue, record_issue_change
 from digest.cli.issue_output import ACTOR, get_issue, print_output
 from digest.db import utcnow
 from digest.delivery.letters import test_sends
@@ -25,7 +26,7 @@ def draft(services: Services, slug: str | None, *, as_json: bool) -> None:
     """Create or regenerate the publication's draft and print it. Raises NotAllowed when nothing is new."""
     with services.db.begin() as session:
         issue = drafting.draft_issue(session, publications.find(session, slug), utcnow(), actor=ACTOR)
-        record_issue(session, "draft", issue)
+        record_issue(session, Verb.DRAFT, issue)
         facts = issue_output.issue_details(session, issue)
     print_output(facts, issue_output.format_issue(facts), as_json)
 
@@ -78,24 +79,22 @@ def test(services: Services, number: int, slug: str | None, address: str) -> Non
     with services.db.begin() as session:
         issue = get_issue(session, number, slug)
         test_sends.enqueue_test_send(session, issue, address, base_url=services.base_url, now=utcnow())
-        record_issue(session, "test", issue)
+        record_issue(session, Verb.SEND_TEST, issue, "to 1")
     services.enqueue_soon("letters")
     click.echo(f"Sending a test of issue {number} to {address}.")
 
 
 def pause(services: Services, number: int, slug: str | None) -> None:
     """Pause an issue that is being sent."""
-    with _change_issue(services, number, slug) as (session, issue):
+    with _change_issue(services, number, slug, Verb.PAUSE) as (session, issue):
         control.pause(session, issue, now=utcnow(), by=ACTOR)
-        record_issue(session, "pause", issue)
     click.echo(f"Issue {number} is paused. Emails already being delivered still arrive.")
 
 
 def resume(services: Services, number: int, slug: str | None) -> None:
     """Resume a paused issue; one that was never frozen is scheduled again. Raises as `control.resume`."""
-    with _change_issue(services, number, slug) as (session, issue):
+    with _change_issue(services, number, slug, Verb.RESUME) as (session, issue):
         control.resume(session, issue, now=utcnow(), by=ACTOR)
-        record_issue(session, "resume", issue)
         send_time = f"{issue.send_on} {issue.zone}" if issue.state == State.SCHEDULED else ""
     click.echo(
         f"Issue {number} is scheduled again for {send_time}." if send_time else f"Issue {number} is resumed."
@@ -104,19 +103,22 @@ def resume(services: Services, number: int, slug: str | None) -> None:
 
 def cancel(services: Services, number: int, slug: str | None) -> None:
     """Cancel an issue that is not sent or cancelled yet."""
-    with _change_issue(services, number, slug) as (session, issue):
+    with _change_issue(services, number, slug, Verb.CANCEL) as (session, issue):
         if issue.release_at is None:  # never frozen: nothing is being sent
             transitions.change_state(session, issue, State.CANCELLED, now=utcnow(), actor=ACTOR)
         else:
             control.cancel(session, issue, now=utcnow(), by=ACTOR)
-        record_issue(session, "cancel", issue)
     click.echo(f"Issue {number} is cancelled.")
 
 
 @contextmanager
-def _change_issue(services: Services, number: int, slug: str | None) -> Iterator[tuple[Session, Issue]]:
-    """The issue in a transaction; afterwards the tasks that depend on it are enqueued."""
+def _change_issue(
+    services: Services, number: int, slug: str | None, verb: Verb
+) -> Iterator[tuple[Session, Issue]]:
+    """The issue in a transaction that records what becomes of it; then the tasks that depend on it are enqueued."""
     with services.db.begin() as session:
-        yield session, get_issue(session, number, slug)
+        issue = get_issue(session, number, slug)
+        with record_issue_change(session, verb, issue):
+            yield session, issue
     for task in ("calendar", "send"):
         services.enqueue_soon(task)

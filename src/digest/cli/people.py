@@ -54,6 +54,7 @@ def list_(context: "AppContext", as_json: bool) -> None:
 def reset(context: "AppContext", address: str) -> None:
     """Reset two-factor authentication for ADDRESS, end all sessions and print a sign-in link."""
     from digest.access import factors, sessions
+    from digest.access.audit_verbs import Verb
     from digest.cli.audit import record
     from digest.cli.setup import create_sign_in_link
 
@@ -62,7 +63,7 @@ def reset(context: "AppContext", address: str) -> None:
         user = _get_user(session, address)
         removed = factors.remove_all(session, user.id)
         sessions.end_all(session, user)
-        record(session, "reset two-factor authentication", "person", user.id)
+        record(session, Verb.RESET_FACTORS, "person", user.id, f"{removed} removed")
         link = create_sign_in_link(services, user)
     click.echo(f"Removed {removed} two-factor method{'' if removed == 1 else 's'} and ended all sessions.")
     click.echo(f"One-time sign-in link, valid for 24 hours:\n  {link}")

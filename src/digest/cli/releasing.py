@@ -7,8 +7,9 @@ from itertools import chain
 import click
 from sqlalchemy.orm import Session
 
+from digest.access.audit_verbs import Verb
 from digest.cli import confirm_send, issue_output, waiting
-from digest.cli.audit import record_issue
+from digest.cli.audit import record_issue_change
 from digest.cli.issue_output import ACTOR, get_issue, print_output
 from digest.db import utcnow
 from digest.delivery.ledger.compiled_issue import get_compiled_issue
@@ -49,10 +50,10 @@ def schedule(
 
     def apply(session: Session, issue: Issue, now: datetime) -> None:
         time_zone = zone or issue.publication.zone
-        calendar.schedule_issue(
-            session, issue, local_time=at, zone=time_zone, hold_minutes=hold, now=now, actor=ACTOR
-        )
-        record_issue(session, "schedule", issue, f"for {at} {time_zone}")
+        with record_issue_change(session, Verb.SCHEDULE, issue):
+            calendar.schedule_issue(
+                session, issue, local_time=at, zone=time_zone, hold_minutes=hold, now=now, actor=ACTOR
+            )
 
     if not yes:
         confirm_send.confirm_send(services, number, slug, plan)
@@ -69,8 +70,8 @@ def send(
     """
 
     def apply(session: Session, issue: Issue, now: datetime) -> None:
-        calendar.send_now(session, issue, hold_minutes=hold, now=now, actor=ACTOR)
-        record_issue(session, "send", issue, f"hold of {hold} minutes")
+        with record_issue_change(session, Verb.SEND_NOW, issue):
+            calendar.send_now(session, issue, hold_minutes=hold, now=now, actor=ACTOR)
 
     if not yes:
         confirm_send.confirm_send(services, number, slug, lambda _issue, now: (now, hold))

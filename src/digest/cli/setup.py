@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from digest.services import Services
 
 LINK_LIFETIME = timedelta(hours=24)
+SET_UP_FIELDS = ("name", "tagline", "sender_name", "sender_address", "postal_address", "zone")
 NAME, SENDER, OWNER = "Ship or Skip", "digest@localhost.localdomain", "owner@localhost.localdomain"
 
 
@@ -39,17 +40,12 @@ def init(
 
     Safe to run again: only the options you give are changed.
     """
-    from digest.cli.audit import record
-
     services = (_with_port(context, port) if port else context).services()
     click.echo(f"database\n  {_database_line(*migrate(services))}")
     with services.db.begin() as session:
-        publication, created = ensure_publication(
-            session, {name: value for name, value in fields.items() if value}
-        )
-        user = ensure_owner(session, owner)
+        given = {name: value for name, value in fields.items() if value}
+        publication, created, user = set_up(session, given, owner)
         link = create_sign_in_link(services, user)
-        record(session, "set up", "setting", None, "publication and owner")
         name, address = publication.name, user.address
     click.echo(f"publication\n  {name} ({'created' if created else 'exists'})")
     click.echo(f"owner\n  {address}")
@@ -72,6 +68,39 @@ def migrate(services: "Services") -> tuple[str | None, str | None]:
     from digest import schema
 
     return schema.upgrade(services.db.engine)
+
+
+def set_up(
+    session: "Session", fields: dict[str, Any], owner: str | None
+) -> tuple["Publication", bool, "User"]:
+    """The first publication with `fields`, whether it was created, and the owner. Raises BadInput naming the field.
+
+    The audit log gets an entry if anything changed.
+    """
+    from digest.access.audit_verbs import Verb
+    from digest.cli.audit import record
+
+    before = _find_values(session)
+    publication, created = ensure_publication(session, fields)
+    user = ensure_owner(session, owner)
+    after = _find_values(session)
+    if after != before:
+        record(session, Verb.SET_UP, "setting", before=before, after=after, publication_id=publication.id)
+    return publication, created, user
+
+
+def _find_values(session: "Session") -> dict[str, object]:
+    """What `set_up` can change, by name; nothing on an empty database."""
+    from sqlalchemy import select
+
+    from digest.editorial.models import Role, User
+    from digest.publications import publications
+
+    owners = select(User.id).where(User.role == Role.OWNER.value, User.removed_at.is_(None)).order_by(User.id)
+    values: dict[str, object] = {"owners": " ".join(f"person {number}" for number in session.scalars(owners))}
+    for publication in publications.list_publications(session)[:1]:
+        values |= {name: getattr(publication, name) for name in SET_UP_FIELDS}
+    return values
 
 
 def ensure_publication(session: "Session", fields: dict[str, Any]) -> tuple["Publication", bool]:
@@ -135,8 +164,7 @@ def prepare_database(context: AppContext) -> str | None:
     services = context.services()
     migrate(services)
     with services.db.begin() as session:
-        ensure_publication(session, {})
-        user = ensure_owner(session, None)
+        user = set_up(session, {}, None)[2]
         return None if user.sign_in_count else create_sign_in_link(services, user)
 
 

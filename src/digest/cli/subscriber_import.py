@@ -106,10 +106,13 @@ def _tag_topics(session: "Session", options: ImportOptions) -> dict[str, str]:
 def _import(
     services: "Services", file: "SubscriberFile", options: ImportOptions
 ) -> "tuple[Callable[[RowChunk], ImportResult], ImportTerms]":
+    from digest.access.audit_verbs import Verb
     from digest.audience.importing import chunks, imports
+    from digest.cli.audit import record
 
     with services.db.begin() as session:
         terms = _begin(session, file, options)
+        record(session, Verb.START_IMPORT, "subscriber", None, f"import {terms.import_id}")
 
     def import_chunk(chunk: "RowChunk") -> "ImportResult":
         with services.db.begin() as session:
@@ -148,13 +151,14 @@ def _dry_run(
 
 
 def _finish(services: "Services", terms: "ImportTerms", total: "ImportResult") -> None:
+    from digest.access.audit_verbs import Verb
     from digest.audience.importing import imports
     from digest.cli.audit import record
 
     with services.db.begin() as session:
         imports.finish(session, terms, total, utcnow())
         words = f"import {terms.import_id}: {total.added:,} new, {total.known:,} known"
-        record(session, "import", "subscriber", None, words)
+        record(session, Verb.IMPORT, "subscriber", None, words)
     if total.invited:
         services.enqueue_soon("letters")
 
@@ -208,6 +212,7 @@ def _with_progress(chunks: Iterator["RowChunk"], lines: int) -> Iterator["RowChu
 
 def undo_import(services: "Services", slug: str | None, import_id: int) -> "UndoResult":
     """Undo an import. An interrupted undo can simply be repeated."""
+    from digest.access.audit_verbs import Verb
     from digest.audience.importing import undo as steps
     from digest.cli.audit import record
     from digest.delivery.ledger.subject_access import mailed_subscriber_ids
@@ -225,5 +230,5 @@ def undo_import(services: "Services", slug: str | None, import_id: int) -> "Undo
             if last == 0:
                 steps.finish(session, import_id, total)
                 words = f"import {import_id}: {total.removed:,} removed, {total.kept:,} kept"
-                record(session, "undo import", "subscriber", None, words)
+                record(session, Verb.UNDO_IMPORT, "subscriber", None, words)
                 return total

@@ -95,11 +95,13 @@ def export_(
     """Export all subscribers to standard output, or everything about one with --address."""
     if as_csv and (as_json or address):
         raise click.UsageError("--csv cannot be combined with --json or --address")
+    from digest.access.audit_verbs import Verb
     from digest.cli.audit import find_subscriber_id, record
     from digest.delivery.ledger.subject_access import export_personal_data
 
     with context.services().db.begin() as session:
-        record(session, "export", "subscriber", find_subscriber_id(session, address) if address else None)
+        number = find_subscriber_id(session, address) if address else None
+        record(session, Verb.EXPORT, "subscriber", number)
     with context.services().db.read() as session:
         if address:
             click.echo(to_json(export_personal_data(session, address)))
@@ -161,6 +163,7 @@ def show(context: "AppContext", address: str, as_json: bool) -> None:
 @click.pass_obj
 def suppress(context: "AppContext", address: str, reason: str) -> None:
     """Never send email to ADDRESS, known or not; only a new confirmed sign-up lifts it."""
+    from digest.access.audit_verbs import Verb
     from digest.audience import suppression
     from digest.cli.audit import find_subscriber_id, record
     from digest.db import utcnow
@@ -168,7 +171,7 @@ def suppress(context: "AppContext", address: str, reason: str) -> None:
     services = context.services()
     with services.db.begin() as session:
         suppression.suppress(session, services.signer, address, reason, utcnow())
-        record(session, "suppress", "subscriber", find_subscriber_id(session, address), reason)
+        record(session, Verb.SUPPRESS, "subscriber", find_subscriber_id(session, address), reason)
     click.echo(f"{address.strip()} is suppressed")
 
 
@@ -178,6 +181,7 @@ def suppress(context: "AppContext", address: str, reason: str) -> None:
 @click.pass_obj
 def erase(context: "AppContext", address: str, yes: bool) -> None:
     """Erase ADDRESS permanently. A keyed hash is kept so that an import does not add it again."""
+    from digest.access.audit_verbs import Verb
     from digest.cli.audit import find_subscriber_id, record
     from digest.db import utcnow
     from digest.delivery.ledger.retention import erase_person
@@ -188,7 +192,7 @@ def erase(context: "AppContext", address: str, yes: bool) -> None:
     with services.db.begin() as session:
         number = find_subscriber_id(session, address)
         known = erase_person(session, services.signer, address, utcnow())
-        record(session, "erase", "subscriber", number)
+        record(session, Verb.ERASE, "subscriber", number)
     if not known:
         raise BadInput(f"{address.strip()} was not found; it is now suppressed in case it is imported")
     click.echo(f"{address.strip()} is erased")

@@ -11,6 +11,7 @@ from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue
 from digest.editorial import editions, issues, transitions
 from digest.editorial.models import State
 from digest.publications import publications
+from digest.render import content
 from digest.render.compile import compile_issue
 from digest.tracking import links, unsubscribes
 
@@ -28,14 +29,12 @@ def start_sending(made: Site, state: State = State.SENDING, hold_minutes: int = 
         )
         issue.state, issue.started_at = state, now - timedelta(seconds=20)
         issue.release_at = now + timedelta(minutes=hold_minutes)
-        compiled = compile_issue(
-            editions.build_edition(session, issue, "https://news.example.org")
-        ).to_bytes()
+        edition = editions.build_edition(session, issue, "https://news.example.org")
         session.add(
             FrozenIssue(
                 issue_id=issue.id,
-                edition="{}",
-                compiled=compiled,
+                edition=content.to_json(edition),
+                compiled=compile_issue(edition).to_bytes(),
                 sha256="0" * 64,
                 template_version="test",
                 key_id="0000",

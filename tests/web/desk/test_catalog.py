@@ -151,7 +151,7 @@ def test_a_comparison_can_be_written_by_hand(room: Site) -> None:
     shown = post(editor, "/desk/comparisons/new", **fields)
     assert planned_changes(shown.text) == ["New"]
     assert "On the left." in confirm(editor, shown).text
-    more = post(editor, "/desk/comparisons/new", **{**fields, "do": "more"}).text
+    more = post(editor, "/desk/comparisons/new", **{**fields, "action": "add_reviewer"}).text
     assert "Reviewer 5" in more
     assert "On the left." in more
 

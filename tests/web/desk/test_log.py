@@ -65,14 +65,14 @@ def test_who_comes_in_and_as_what_is_told(room: Site) -> None:
     assert lines(room) == [("invite", "person", 4), ("change the role", "person", 4), ("remove", "person", 4)]
     page = get(owner, "/desk/audit-log")
     assert "invite · new@verdicts.io" in page
-    assert "(from viewer to editor)" in page
+    assert "(role: viewer → editor)" in page
 
 
-def test_each_change_of_a_setting_is_told_and_of_two_people_from_what_to_what(room: Site) -> None:
+def test_each_change_of_a_setting_is_logged_with_its_old_and_new_value(room: Site) -> None:
     owner, going_out = signed_in(room, "owner"), "/desk/settings/going-out"
     for fields in ({"two_people": "1"}, {"hold_minutes": "25"}, {"two_people": "0"}):
-        post(owner, going_out, page="/desk/settings", do="save", **fields)
-    post(owner, "/desk/settings/calendar", page="/desk/settings", do="look", weekday="4")
+        post(owner, going_out, page="/desk/settings", action="save", **fields)
+    post(owner, "/desk/settings/calendar", page="/desk/settings", action="preview", weekday="4")
     with room.db.read() as session:
         rows = (
             select(AuditLogEntry.details, Publication.slug)
@@ -81,12 +81,12 @@ def test_each_change_of_a_setting_is_told_and_of_two_people_from_what_to_what(ro
         )
         told, slugs = zip(*session.execute(rows.order_by(AuditLogEntry.id)), strict=True)
     assert [words.replace(slugs[0], "it") for words in told] == [
-        "going-out of it, two people from no to yes",
-        "going-out of it",
-        "going-out of it, two people from yes to no",
+        "going-out of it; two people: no → yes",
+        "going-out of it; hold minutes: 10 → 25",
+        "going-out of it; two people: yes → no",
     ]
     assert lines(room) == [("change", "setting", None)] * 3
-    assert "two people from yes to no" in get(owner, "/desk/audit-log?kind=setting")
+    assert "two people: yes → no" in get(owner, "/desk/audit-log?kind=setting")
 
 
 def test_the_page_is_for_owners_and_is_filtered(room: Site) -> None:
@@ -127,7 +127,7 @@ def test_the_command_line_reads_the_log_and_helps_who_is_locked_out(room: Site) 
     assert f"{BASE}/desk/enter/" in said
     assert editor.get("/desk/", base_url=BASE).status_code == 303
     assert (
-        "command line: reset two-factor authentication, person 2"
+        "command line: reset second factors, person 2 (0 removed)"
         in CliRunner().invoke(people, ["log"], obj=house).output
     )
     assert '"role": "owner"' in CliRunner().invoke(people, ["list", "--json"], obj=house).output

@@ -96,7 +96,13 @@ def test_what_cannot_be_taken_stays_in_the_form_with_the_reason(empty: Site) -> 
 
 def test_the_dates_of_a_calendar_can_be_looked_at_before_it_is_saved(empty: Site) -> None:
     owner = signed_in(empty, "owner")
-    fields = {"zone": "Asia/Tokyo", "weekday": "4", "at": "18:00", "draft_days_before": "2", "do": "look"}
+    fields = {
+        "zone": "Asia/Tokyo",
+        "weekday": "4",
+        "at": "18:00",
+        "draft_days_before": "2",
+        "action": "preview",
+    }
     for path in ("/desk/setup/calendar", "/desk/settings/calendar"):
         page = post(owner, path, page="/desk/setup", **fields).get_data(as_text=True)
         assert len(re.findall(r"Friday \d+ \w+, 18:00", page)) == 3

@@ -67,22 +67,23 @@ def find_status(session: Session, issue: Issue) -> ApprovalStatus | None:
 
 def request_approval(
     session: Session, issue: Issue, *, now: datetime, actor: str, user_id: int | None
-) -> None:
-    """Request approval of the issue as it stands. Does nothing where none is required or it is approved already."""
+) -> bool:
+    """Request approval of the issue as it stands; False where none is required or it is approved already."""
     if not issue.publication.two_people or not issues.is_awaiting_approval(session, issue):
-        return
+        return False
     row = session.get(Approval, issue.id) or Approval(issue_id=issue.id)
     row.revision, row.requested_by, row.requested_at = issue.revision, user_id, now
     row.approved_by = row.approved_at = None
     session.add(row)
     session.flush()
     _record(session, issue, "requested approval", now=now, actor=actor, user_id=user_id)
+    return True
 
 
 def approve(
     session: Session, issue: Issue, revision: int, *, now: datetime, actor: str, user_id: int
-) -> None:
-    """Approve the issue at `revision`, the one that this user reviewed.
+) -> bool:
+    """Approve the issue at `revision`, the one that this user reviewed; False when it is approved already.
 
     Raises NotAllowed when nobody requested it, this user did, it was edited since, or it is not scheduled.
     """
@@ -96,10 +97,12 @@ def approve(
         )
     if row.requested_by == user_id:
         raise NotAllowed("you requested this approval yourself; somebody else must approve it")
-    if row.approved_at is None:
-        row.approved_by, row.approved_at = user_id, now
-        session.flush()
-        _record(session, issue, "approved", now=now, actor=actor, user_id=user_id)
+    if row.approved_at is not None:
+        return False
+    row.approved_by, row.approved_at = user_id, now
+    session.flush()
+    _record(session, issue, "approved", now=now, actor=actor, user_id=user_id)
+    return True
 
 
 def list_awaiting_approval(session: Session, before: datetime) -> list[Issue]:

@@ -99,7 +99,6 @@ def flash_done(text: str, undo: Undo | None = None) -> None:
 
 def flash_problem(text: str) -> None:
     """Show on the next page why something was not done."""
-    g.refused = True  # so that the audit log records nothing
     flash({"text": text, "undo": None}, "problem")  # type: ignore[arg-type]  # the session keeps any JSON
 
 

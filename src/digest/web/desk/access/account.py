@@ -4,6 +4,7 @@ from flask import g
 from werkzeug.wrappers import Response
 
 from digest.access import factors, recovery_codes, sessions
+from digest.access.audit_verbs import Verb
 from digest.db import utcnow
 from digest.editorial.models import Role
 from digest.errors import NotFound
@@ -44,7 +45,7 @@ def end_session(number: int) -> Response:
     with services().db.begin() as db:
         if not sessions.end(db, g.me.id, number):
             raise NotFound("this session has already ended")
-        record(db, "end a session", "person", g.me.id)
+        record(db, Verb.END_SESSION, "person", g.me.id)
     flash_done("Session signed out.")
     return redirect_to("access.account")
 
@@ -57,7 +58,8 @@ def end_other_sessions() -> Response:
     """End all of the user's sessions but this one."""
     with services().db.begin() as db:
         ended = sessions.end_others(db, g.me.id, g.login_session.id)
-        record(db, "end all other sessions", "person", g.me.id, f"{ended} ended")
+        if ended:
+            record(db, Verb.END_OTHER_SESSIONS, "person", g.me.id, f"{ended} ended")
     flash_done(
         f"{ended} other {'session' if ended == 1 else 'sessions'} signed out. You are still signed in here."
     )

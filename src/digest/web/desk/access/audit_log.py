@@ -1,48 +1,57 @@
-"""The audit log: recording what users do at the desk, and the page that shows it to owners."""
+"""The audit log: recording what users do at the desk, and the page that shows it to owners.
 
-from datetime import timedelta
-from http import HTTPStatus
+Each view records its own change, in the transaction of the change; tests/guards/test_audit_log.py walks the routes.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
-from flask import Response, g, request, url_for
+from flask import g, request, url_for
 from sqlalchemy.orm import Session
 
 from digest.access import audit_log
+from digest.access.audit_verbs import Verb
 from digest.db import utcnow
 from digest.editorial import users
-from digest.editorial.models import Role
+from digest.editorial.models import Issue, Role
 from digest.publications import publications
 from digest.web.desk.access import blueprint
-from digest.web.desk.auth import SAFE_METHODS, requires_role
-from digest.web.desk.auth import blueprint as desk
+from digest.web.desk.auth import requires_role
 from digest.web.desk.view_helpers import render_page, services
 from digest.web.guards import parse_row_number
 
-MERGE_WINDOW: Final = timedelta(minutes=10)  # the same change by the same user is one entry
-# What a page is about, by the first segment of its path after /desk/.
-KIND_OF: Final = {
-    "": "issue",
-    "issues": "issue",
-    "calendar": "issue",
-    "subscribers": "subscriber",
-    "comparisons": "comparison",
-    "team": "person",
-    "account": "person",
+# Changes that are not logged, by endpoint, and why.
+UNLOGGED: Final = {
+    "audience.search": "only reads; a POST so that no address appears in a URL",
+    "switch_publication": "changes only what this browser shows",
+    "drafts.record_presence": "a heartbeat of an open draft",
+    "drafts.preview_texts": "renders a preview and stores nothing",
+    "drafts.find_reader": "only reads; a POST so that no address appears in a URL",
+    "access.request_link": "nobody is signed in yet; the sign-in that follows is logged",
+    "access.passkey_creation_options": "the new passkey is logged",
+    "access.passkey_request_options": "the attempt that follows is logged",
+    "access.start_oidc": "the sign-in that follows is logged",
+    "access.start_app_setup": "the secret counts only after its first code, which is logged",
 }
 
 
 def record(
     db: Session,
-    verb: str,
+    verb: Verb,
     kind: str,
     number: int | None = None,
     words: str = "",
     *,
+    before: Mapping[str, object] | None = None,
+    after: Mapping[str, object] | None = None,
     by: int | None = None,
     publication_id: int | None = None,
 ) -> None:
-    """Record what the current user (or user `by`, who is just signing in) does, in the transaction of the change."""
-    publication_id = publication_id or _publication_id(db, kind)
+    """Record what the current user (or user `by`, who is just signing in) does, in the transaction of the change.
+
+    `before` and `after` are values by name; those that differ are recorded.
+    """
     audit_log.record(
         db,
         audit_log.Actor("desk", by or g.me.id),
@@ -51,60 +60,18 @@ def record(
         number,
         now=utcnow(),
         details=words,
-        publication_id=publication_id,
+        before=before,
+        after=after,
+        publication_id=publication_id or _publication_id(db, kind),
     )
-    g.is_recorded = True
 
 
-def is_unlogged(endpoint: str) -> bool:
-    """Whether a POST to this endpoint is not logged: a search, a preview, a challenge."""
-    return endpoint.removeprefix("desk.") in UNLOGGED
-
-
-UNLOGGED: Final = {
-    "audience.search": "only reads; a POST so that no address appears in a URL",
-    "switch_publication": "changes only what this browser shows",
-    "drafts.record_presence": "a heartbeat of an open draft",
-    "drafts.preview_texts": "renders a preview and stores nothing",
-    "drafts.mark_reviewed": "remembers what this user has reviewed",
-    "drafts.find_reader": "only reads; a POST so that no address appears in a URL",
-    "access.request_link": "the letter has a row of its own",
-    "access.passkey_creation_options": "the new passkey is logged",
-    "access.passkey_request_options": "the attempt that follows is logged",
-    "access.start_oidc": "the sign-in that follows is logged",
-    "access.start_app_setup": "the secret counts only after its first code, which is logged",
-    "access.request_new_link": "the letter has a row of its own",
-}
-
-PREVIEW_ACTIONS: Final = {"look", "preview_texts", "update_summary"}  # buttons that only show something
-
-# How the log names a change, where the endpoint's own name would not read well.
-VERBS: Final = {
-    "catalog.create_comparison": "add",
-    "catalog.start_import": "start import",
-    "catalog.update_comparison": "edit",
-    "drafts.restore_version": "restore a version",
-    "drafts.autosave": "edit",
-    "drafts.send_test": "send test",
-    "issues.request_approval": "request approval",
-    "issues.create_draft": "draft",
-    "issues.set_reminders": "change reminders",
-    "settings.create_publication": "create publication",
-    "settings.save": "change",
-    "settings.save_setup_step": "set up",
-}
-
-
-@desk.after_request
-def record_unlogged_change(response: Response) -> Response:
-    """Record every change that its own view did not record, so that none is forgotten."""
-    if _is_change(response):
-        verb, kind, number = _describe_request()
-        words = " ".join(value for value in (request.view_args or {}).values() if isinstance(value, str))
-        if not _was_just_recorded(verb, kind, number, words):
-            with services().db.begin() as db:
-                record(db, verb, kind, number, words)
-    return response
+@contextmanager
+def record_issue_change(db: Session, verb: Verb, issue: Issue) -> Iterator[None]:
+    """Record what the block does to the state, send time and cancel window of an issue."""
+    actor = audit_log.Actor("desk", g.me.id)
+    with audit_log.record_issue_change(db, actor, verb, issue, now=utcnow()):
+        yield
 
 
 @blueprint.get("/audit-log", endpoint="audit_log")
@@ -129,40 +96,9 @@ def audit_log_page() -> str:
         )
 
 
-def _submitted_action() -> str:
-    return request.form.get("action") or request.form.get("do", "")
-
-
-def _is_change(response: Response) -> bool:
-    """Whether the signed-in user changed something that is to be logged and was not yet."""
-    if request.method in SAFE_METHODS or response.status_code >= HTTPStatus.BAD_REQUEST or not g.get("me"):
-        return False
-    is_settled = g.get("is_recorded") or g.get("refused") or is_unlogged(str(request.endpoint))
-    return not is_settled and _submitted_action() not in PREVIEW_ACTIONS
-
-
-def _was_just_recorded(verb: str, kind: str, number: int | None, words: str) -> bool:
-    """Whether the log has the same change by the same user within MERGE_WINDOW."""
-    actor, since = audit_log.Actor("desk", g.me.id), utcnow() - MERGE_WINDOW
-    with services().db.read() as db:
-        publication_id = _publication_id(db, kind)
-        return audit_log.has_recent(
-            db, actor, since, verb, kind, number=number, details=words, publication_id=publication_id
-        )
-
-
 def _publication_id(db: Session, kind: str) -> int | None:
     """The publication that things of this kind belong to; None where they belong to none."""
     return publications.find(db, g.get("current_slug")).id if kind == "issue" else None
-
-
-def _describe_request() -> tuple[str, str, int | None]:
-    """Verb, kind and number of a change, from its endpoint and its URL."""
-    endpoint = str(request.endpoint).removeprefix("desk.")
-    verb = _submitted_action().partition(":")[0] or VERBS.get(endpoint, endpoint.rpartition(".")[2])
-    number = (request.view_args or {}).get("number")
-    kind = KIND_OF.get(request.path.removeprefix("/desk/").partition("/")[0], "setting")
-    return verb.replace("_", " ").replace("-", " ")[:32], kind, number if isinstance(number, int) else None
 
 
 def _link(line: audit_log.AuditLogLine) -> str | None:

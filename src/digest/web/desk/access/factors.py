@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 
 from digest.access import factors as kept
 from digest.access import passkeys, recovery_codes, sessions, totp
+from digest.access.audit_verbs import Verb
 from digest.access.models import Factor
 from digest.db import utcnow
 from digest.editorial.models import Role
@@ -111,8 +112,17 @@ def rename_factor(number: int) -> Response:
     """Rename a second factor."""
     try:
         with services().db.begin() as db:
+            was = kept.get(db, g.me.id, number).name
             name = kept.rename(db, g.me.id, number, form_field("name")).name
-            record(db, "rename a second factor", "person", g.me.id)
+            if name != was:
+                record(
+                    db,
+                    Verb.RENAME_FACTOR,
+                    "person",
+                    g.me.id,
+                    before={"name": was},
+                    after={"name": name},
+                )
     except BadInput as problem:
         flash_problem(as_sentence(str(problem)))
         return redirect_to("access.account")
@@ -128,7 +138,7 @@ def remove_factor(number: int) -> Response:
     """Remove a second factor."""
     with services().db.begin() as db:
         name = kept.remove(db, g.me.id, number)
-        record(db, "remove a second factor", "person", g.me.id)
+        record(db, Verb.REMOVE_FACTOR, "person", g.me.id, name)
     flash_done(f"{name} is removed. Were you signed in elsewhere with it, end those sessions below.")
     return redirect_to("access.account")
 
@@ -144,7 +154,7 @@ def generate_codes() -> str | Response:
             flash_problem("Set up two-factor authentication first.")
             return redirect_to("access.account")
         drawn = recovery_codes.generate(db, g.me.id)
-        record(db, "generate recovery codes", "person", g.me.id)
+        record(db, Verb.GENERATE_CODES, "person", g.me.id)
     return render_page("recovery_codes.html", codes=drawn, first=False)
 
 
@@ -157,7 +167,7 @@ def _require_party(db: Session) -> passkeys.RelyingParty:
 
 def _after_setup(db: Session, made: Factor) -> list[str] | None:
     """After the first factor: end the sessions that began without one, and return new recovery codes."""
-    record(db, f"set up {'an app' if made.kind == 'app' else 'a passkey'}", "person", g.me.id)
+    record(db, Verb.SET_UP_APP if made.kind == "app" else Verb.SET_UP_PASSKEY, "person", g.me.id, made.name)
     if len(kept.list_factors(db, g.me.id)) > 1:
         return None
     sessions.end_others(db, g.me.id, g.login_session.id)

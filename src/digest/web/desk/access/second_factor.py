@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 
 from digest.access import factors, passkeys, recovery_codes, totp
 from digest.access import sessions as visits
+from digest.access.audit_verbs import Verb
 from digest.access.sessions import CurrentSession
 from digest.db import utcnow
 from digest.delivery.letters import delivery
@@ -92,6 +93,7 @@ def request_new_link() -> Response:
     _count_attempt(g.login_session)
     with services().db.begin() as db:
         delivery.enqueue_letter(db, "sign_in", now=utcnow(), user_id=g.me.id)
+        record(db, Verb.REQUEST_LINK, "person", g.me.id)
     services().enqueue_soon("letters")
     flash_done("We emailed you a sign-in link. Open it in this browser.")
     return redirect_to("access.account")
@@ -135,7 +137,7 @@ def _verify(db: Session, visit: CurrentSession, code: str) -> str:
 
 
 def _elevate(db: Session, visit: CurrentSession, by: str) -> str:
-    verb = "confirm identity" if visit.verified_at else "sign in"
+    verb = Verb.CONFIRM_IDENTITY if visit.verified_at else Verb.SIGN_IN
     record(
         db, verb, "person", visit.user_id, f"{visit.method.partition(' and ')[0]} and {by}", by=visit.user_id
     )
@@ -143,7 +145,7 @@ def _elevate(db: Session, visit: CurrentSession, by: str) -> str:
 
 
 def _record_failure(db: Session, visit: CurrentSession) -> str:
-    record(db, "fail second factor", "person", visit.user_id, by=visit.user_id)
+    record(db, Verb.FAIL_SECOND_FACTOR, "person", visit.user_id, by=visit.user_id)
     return ""
 
 

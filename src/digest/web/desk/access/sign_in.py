@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from digest.access import sessions as visits
+from digest.access.audit_verbs import Verb
 from digest.db import utcnow
 from digest.delivery.letters import delivery
 from digest.editorial import users
@@ -95,7 +96,7 @@ def begin_session(db: Session, user: User, way: str) -> str:
     visit = visits.find(db, key, utcnow())
     record(
         db,
-        "sign in" if visit and visit.verified_at else "begin to sign in",
+        Verb.SIGN_IN if visit and visit.verified_at else Verb.BEGIN_SIGN_IN,
         "person",
         user.id,
         way,
@@ -119,7 +120,7 @@ def sign_out() -> Response:
     """End this session."""
     with services().db.begin() as db:
         visits.end(db, g.me.id, g.login_session.id)
-        record(db, "sign out", "person", g.me.id)
+        record(db, Verb.SIGN_OUT, "person", g.me.id)
     session_cookie.clear()
     return redirect_to("access.sign_in")
 
@@ -131,7 +132,7 @@ def end_all_sessions() -> Response:
     """End all of the user's sessions, on all devices."""
     with services().db.begin() as db:
         visits.end_all(db, db.get_one(User, g.me.id))
-        record(db, "end all sessions", "person", g.me.id)
+        record(db, Verb.END_ALL_SESSIONS, "person", g.me.id)
     session_cookie.clear()
     flash_done("You are signed out everywhere.")
     return redirect_to("access.sign_in")

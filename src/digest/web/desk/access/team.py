@@ -6,6 +6,7 @@ from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
 
 from digest.access import factors, sessions
+from digest.access.audit_verbs import Verb
 from digest.db import utcnow
 from digest.delivery.letters import delivery
 from digest.editorial import users
@@ -40,9 +41,11 @@ def team() -> str:
 def invite() -> Response:
     """Invite a user and email them a sign-in link."""
     with services().db.begin() as db:
+        known = users.find_user(db, form_field("address"))
+        before = {"role": known.role if known else None}
         user = users.invite_user(db, form_field("address"), _submitted_role(), utcnow())
         delivery.enqueue_letter(db, "sign_in", now=utcnow(), user_id=user.id)
-        record(db, "invite", "person", user.id, f"as {user.role}")
+        record(db, Verb.INVITE, "person", user.id, before=before, after={"role": user.role})
         address, number = user.address, user.id
     services().enqueue_soon("letters")
     flash_done(
@@ -65,7 +68,15 @@ def change_role(number: int) -> Response:
             user.address,
             users.invite_user(db, user.address, _submitted_role(), utcnow()).role,
         )
-        record(db, "change the role", "person", number, f"from {before} to {new_role}")
+        if new_role != before:
+            record(
+                db,
+                Verb.CHANGE_ROLE,
+                "person",
+                number,
+                before={"role": before},
+                after={"role": new_role},
+            )
     flash_done(
         f"{address} is now {new_role}.",
         Undo(url_for("desk.access.change_role", number=number), {"role": before}),
@@ -81,8 +92,8 @@ def remove_user(number: int) -> Response:
     _refuse_self(number)
     with services().db.begin() as db:
         user = users.remove_user(db, number, utcnow())
-        record(db, "remove", "person", number)
         address, was = user.address, user.role
+        record(db, Verb.REMOVE, "person", number, before={"role": was}, after={})
     flash_done(
         f"{address} was removed.",
         Undo(url_for("desk.access.invite"), {"address": address, "role": was}),
@@ -98,7 +109,7 @@ def end_user_sessions(number: int) -> Response:
     with services().db.begin() as db:
         user = _get_user(db, number)
         sessions.end_all(db, user)
-        record(db, "end all sessions", "person", number)
+        record(db, Verb.END_ALL_SESSIONS, "person", number)
         address = user.address
     flash_done(f"{address} is signed out everywhere.")
     return redirect_to("access.team")
@@ -112,9 +123,9 @@ def reset_second_factor(number: int) -> Response:
     _refuse_self(number)
     with services().db.begin() as db:
         user = _get_user(db, number)
-        factors.remove_all(db, number)
+        removed = factors.remove_all(db, number)
         sessions.end_all(db, user)
-        record(db, "reset second factors", "person", number)
+        record(db, Verb.RESET_FACTORS, "person", number, f"{removed} removed")
         address = user.address
     flash_done(
         f"{address} can now sign in with a link alone, and should set up two-factor authentication again."
@@ -129,8 +140,14 @@ def require_second_factor() -> Response:
     """Require a second factor of everyone, or make it optional."""
     required = form_field("required") == "yes"
     with services().db.begin() as db:
-        factors.set_required(db, db.get_one(User, g.me.id), of_everybody=required)
-        record(db, "require second factor" if required else "make second factor optional", "setting")
+        if factors.set_required(db, db.get_one(User, g.me.id), of_everybody=required):
+            record(
+                db,
+                Verb.REQUIRE_FACTOR if required else Verb.MAKE_FACTOR_OPTIONAL,
+                "setting",
+                before={"second factor required": not required},
+                after={"second factor required": required},
+            )
     undo = Undo(url_for("desk.access.require_second_factor"), {"required": "" if required else "yes"})
     flash_done(
         "Two-factor authentication is now required."

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, joinedload
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response
 
+from digest.access.audit_verbs import Verb
 from digest.audience import consent, suppression, topics
 from digest.audience.models import Subscriber, Subscription
 from digest.db import utcnow
@@ -86,7 +87,7 @@ def resend_issue(number: int, which: int) -> Response:
     """Send this reader's copy of an issue again, byte for byte."""
     with services().db.begin() as db:
         copies.send_copy(db, current_publication.get_issue(db, which), number, now=utcnow())
-        record(db, "resend", "subscriber", number, f"issue {which}")
+        record(db, Verb.RESEND, "subscriber", number, f"issue {which}")
     services().enqueue_soon("letters")
     flash_done(f"Issue {which} will be sent to them again.")
     return redirect_to("audience.subscriber", number=number)
@@ -107,7 +108,7 @@ def suppress(number: int) -> Response:
         _get_unerased(db, number)
         made, now = services().signer, utcnow()
         suppression.suppress_subscriber(db, made, number, suppression.SuppressionReason.REQUEST, now)
-        record(db, "suppress", "subscriber", number)
+        record(db, Verb.SUPPRESS, "subscriber", number)
     flash_done("Reader suppressed. They will get no more emails.")
     return redirect_to("audience.subscriber", number=number)
 
@@ -129,7 +130,7 @@ def erase(number: int) -> Response:
             flash_problem("Nothing was erased. To confirm, type the address exactly as shown.")
             return redirect_to("audience.confirm_erase", number=number)
         erase_person(db, services().signer, address, utcnow())
-        record(db, "erase", "subscriber", number)
+        record(db, Verb.ERASE, "subscriber", number)
     flash_done(f"Reader {number} erased. Only their number is kept, so that past counts add up.")
     return redirect_to("audience.subscriber", number=number)
 

@@ -9,11 +9,13 @@ from flask import g, request
 from pydantic import ValidationError
 from werkzeug.wrappers import Response
 
+from digest.access.audit_verbs import Verb
 from digest.catalog import public_json, queries, uploads
 from digest.catalog.comparison import FIELD_RULES, MAX_REVIEWERS, ComparisonView
 from digest.catalog.comparison_input import ComparisonInput
 from digest.db import utcnow
 from digest.editorial.models import Role
+from digest.web.desk.access.audit_log import record
 from digest.web.desk.auth import requires_role
 from digest.web.desk.catalog import blueprint
 from digest.web.desk.view_helpers import redirect_to, render_page, services
@@ -69,7 +71,7 @@ def update_comparison(slug: str) -> Response | tuple[str, int] | str:
 
 def _propose(view: ComparisonView | None) -> Response | tuple[str, int] | str:
     form = form_from_request(request.form)
-    if request.form.get("do") == "more":
+    if request.form.get("action") == "add_reviewer":
         form.rows = min(form.rows + 1, MAX_REVIEWERS)
         return _render(form, view)
     if view is not None and request.form.get("version") != str(view.version):
@@ -83,6 +85,7 @@ def _propose(view: ComparisonView | None) -> Response | tuple[str, int] | str:
         return _render(form, view), 400
     with services().db.begin() as db:
         number = uploads.create_upload(db, [draft], [], user_id=g.me.id, now=utcnow())
+        record(db, Verb.START_IMPORT, "comparison", words=view.slug if view else "written at the desk")
     return redirect_to("catalog.review_import", number=number)
 
 

@@ -9,6 +9,7 @@ from flask import g, request
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Response
 
+from digest.access.audit_verbs import Verb
 from digest.catalog import import_preview, uploads
 from digest.catalog.uploads import UploadedFile
 from digest.db import utcnow
@@ -41,6 +42,7 @@ def start_import() -> Response:
         raise BadInput("choose files or paste a page first")
     with services().db.begin() as db:
         number = uploads.create_upload(db, drafts, refused, user_id=g.me.id, now=utcnow())
+        record(db, Verb.START_IMPORT, "comparison", words=f"{len(drafts)} read, {len(refused)} refused")
     return redirect_to("catalog.review_import", number=number)
 
 
@@ -69,7 +71,7 @@ def confirm_import(number: int) -> Response:
         found = uploads.get_upload(db, number, g.me.id)
         made = uploads.import_upload(db, number, g.me.id, utcnow())
         if made:
-            record(db, "make", "comparison", words=_summary(found))
+            record(db, Verb.IMPORT, "comparison", words=_imported_versions(found))
     if not made:
         flash_problem(
             "Someone changed these comparisons in the meantime, so nothing was imported. Review them again."
@@ -86,6 +88,7 @@ def discard_import(number: int) -> Response:
     """Discard the import."""
     with services().db.begin() as db:
         uploads.discard_upload(db, number, g.me.id)
+        record(db, Verb.DISCARD_IMPORT, "comparison")
     flash_done("Import discarded.")
     return redirect_to("catalog.comparisons")
 
@@ -105,6 +108,13 @@ def _summary(found: uploads.PendingUpload) -> str:
     ]
     counts = [f"{count:,} {singular if count == 1 else plural}" for count, singular, plural in parts if count]
     return f"Import finished: {', '.join(counts)}."
+
+
+def _imported_versions(found: uploads.PendingUpload) -> str:
+    """What became of each comparison, as far as an entry of the audit log holds it."""
+    changed = [plan for plan in found.planned if plan.change != "unchanged"]
+    steps = (f"{plan.slug}: version {plan.version - 1 or 'none'} → {plan.version}" for plan in changed)
+    return f"{len(changed)} changed; {'; '.join(steps)}" if changed else "0 changed"
 
 
 def _submitted_files() -> Iterator[UploadedFile]:

@@ -1,5 +1,6 @@
 """The checks of an issue: what blocks it, what needs a reason to be ignored, what workers are still checking."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from flask import g, request, url_for
@@ -7,15 +8,18 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
 
+from digest.access.audit_verbs import Verb
 from digest.db import utcnow
 from digest.delivery.ledger.compiled_issue import get_compiled_issue
 from digest.editorial import editions
 from digest.editorial.checks import external_check_queue, report, waivers
 from digest.editorial.checks.external_check_queue import MailSetup
+from digest.editorial.checks.finding import Finding
 from digest.editorial.checks.report import CheckReport
-from digest.editorial.models import Issue
+from digest.editorial.models import Issue, Waiver
 from digest.errors import NotAllowed
 from digest.web.desk import current_publication
+from digest.web.desk.access.audit_log import record
 from digest.web.desk.auth import polls
 from digest.web.desk.drafts import blueprint
 from digest.web.desk.view_helpers import (
@@ -78,14 +82,7 @@ def waive_submitted(db: Session, issue: Issue, found: CheckReport) -> CheckRepor
     """Ignore the findings that the form names, for the reason it gives. Returns the findings afterwards."""
     if not found.select_open(_submitted_fingerprints()) or not form_field("reason"):
         return found
-    waivers.waive_findings(
-        db,
-        issue,
-        found.select_open(_submitted_fingerprints()),
-        reason=form_field("reason"),
-        now=utcnow(),
-        user_id=g.me.id,
-    )
+    _ignore(db, issue, found.select_open(_submitted_fingerprints()))
     return run_checks(db, issue)
 
 
@@ -111,11 +108,18 @@ def _waive(db: Session, issue: Issue) -> None:
     findings = run_checks(db, issue).select_open(_submitted_fingerprints())
     if not findings:
         raise NotAllowed("these warnings have changed or were fixed; review the current ones")
-    made = waivers.waive_findings(
-        db, issue, findings, reason=form_field("reason"), now=utcnow(), user_id=g.me.id
-    )
+    made = _ignore(db, issue, findings)
     undo = {"action": "withdraw", "waiver": " ".join(str(row.id) for row in made)}
     flash_done("Warning ignored.", Undo(url_for("desk.drafts.update_checks", number=issue.number), undo))
+
+
+def _ignore(db: Session, issue: Issue, findings: Sequence[Finding]) -> list[Waiver]:
+    reason = form_field("reason")
+    made = waivers.waive_findings(db, issue, findings, reason=reason, now=utcnow(), user_id=g.me.id)
+    if made:
+        names = ", ".join(dict.fromkeys(waiver.check_name for waiver in made))
+        record(db, Verb.IGNORE_WARNING, "issue", issue.number, f"{names}: {reason}")
+    return made
 
 
 def _withdraw(db: Session, issue: Issue) -> None:
@@ -123,7 +127,8 @@ def _withdraw(db: Session, issue: Issue) -> None:
         numbers = [parse_row_number(number) for number in form_field("waiver").split()]
     except ValueError:
         raise BadRequest("This is not the number of a waiver.") from None
-    waivers.withdraw_waivers(db, issue, numbers, now=utcnow(), user_id=g.me.id)
+    texts = waivers.withdraw_waivers(db, issue, numbers, now=utcnow(), user_id=g.me.id)
+    record(db, Verb.STOP_IGNORING, "issue", issue.number, " ".join(texts))
     flash_done("Warning no longer ignored.")
 
 
@@ -135,6 +140,7 @@ def _recheck(db: Session, issue: Issue) -> None:
         issue, editions.build_edition(db, issue, here.base_url), _outside()
     )
     external_check_queue.request_recheck(db, wanted, utcnow())
+    record(db, Verb.RECHECK, "issue", issue.number)
     flash_done("Checking links, sender and spam score again.")
 
 

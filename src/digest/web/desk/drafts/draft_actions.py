@@ -7,13 +7,10 @@ from flask import g, request, url_for
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from digest.db import utcnow
 from digest.editorial.drafts import pick_edits, text_edits, versions
-from digest.editorial.drafts.versions import EditContext
 from digest.editorial.models import Issue, IssueVersion
 from digest.web.desk import current_publication
-from digest.web.desk.access import audit_log
-from digest.web.desk.drafts import pick_order, test_sends
+from digest.web.desk.drafts import edit_log, pick_order, test_sends
 from digest.web.desk.drafts.pick_order import EditResult, parse_number
 from digest.web.desk.names import versus
 from digest.web.desk.view_helpers import Undo, flash_done, form_field, redirect_to, services
@@ -27,7 +24,7 @@ def run_action(number: int, name: str, which: str) -> Response:
     with services().db.begin() as db:
         issue = current_publication.get_issue(db, number)
         if name != "reorder" and form_field("order"):
-            with versions.record_edit(db, issue, current_editor()) as edit:
+            with edit_log.record_edit(db, issue) as edit:
                 pick_order.apply_pending_order(db, issue)
                 edit.summary = "Picks reordered"
         run = FORM_ACTIONS.get(name)
@@ -42,16 +39,11 @@ def is_action(name: str) -> bool:
     return name in EDIT_ACTIONS or name in FORM_ACTIONS
 
 
-def current_editor() -> EditContext:
-    """The signed-in user as the author of an edit, now."""
-    return EditContext(g.me.address, utcnow(), g.me.id)
-
-
 def save_texts(db: Session, issue: Issue, texts: Mapping[str, str], *, autosave: bool) -> IssueVersion | None:
     """Save texts by their form names as a version, and return it. Raises BadInput or NotAllowed."""
     if not texts:
         return None
-    with versions.record_edit(db, issue, current_editor(), autosave=autosave) as edit:
+    with edit_log.record_edit(db, issue, autosave=autosave) as edit:
         write_texts(db, issue, texts)
     return edit.version
 
@@ -72,11 +64,9 @@ def flash_with_undo(issue: Issue, message: str, version: IssueVersion | None) ->
 
 
 def _edit(db: Session, issue: Issue, name: str, which: str) -> Response:
-    with versions.record_edit(db, issue, current_editor()) as edit:
+    with edit_log.record_edit(db, issue) as edit:
         result = EDIT_ACTIONS[name](db, issue, which)
         edit.summary = result.summary
-    if edit.version:
-        audit_log.record(db, "edit", "issue", issue.number, edit.summary)
     flash_with_undo(issue, result.message, edit.version)
     return redirect_to("issues.show", number=issue.number, _anchor=result.anchor)
 
@@ -122,7 +112,8 @@ def _send_test(db: Session, issue: Issue, _which: str) -> Response:
 
 
 def _undo(db: Session, issue: Issue, which: str) -> Response:
-    made = versions.undo_version(db, issue, parse_number(which), current_editor())
+    with edit_log.logged_version(db, issue):
+        made = versions.undo_version(db, issue, parse_number(which), edit_log.current_editor())
     flash_with_undo(issue, f"{made.summary}." if made else "Nothing left to undo.", made)
     return redirect_to("issues.show", number=issue.number, _anchor="picks")
 

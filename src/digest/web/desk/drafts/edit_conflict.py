@@ -13,7 +13,7 @@ from digest.editorial.drafts.snapshot import IssueSnapshot
 from digest.editorial.models import Issue
 from digest.errors import BadInput, NotAllowed
 from digest.web.desk import current_publication, names
-from digest.web.desk.drafts import blueprint, draft_actions, draft_fields, text_diff
+from digest.web.desk.drafts import blueprint, draft_actions, draft_fields, edit_log, text_diff
 from digest.web.desk.drafts.text_diff import DiffRun
 from digest.web.desk.error_pages import error_page
 from digest.web.desk.view_helpers import redirect_to, render_page, services
@@ -61,7 +61,7 @@ def resolve_conflict(number: int) -> Response:
             stored = draft_fields.stored_texts(issue)
             submitted = draft_fields.compare(chosen, stored)
             orphaned = draft_fields.notes_of_removed_picks(chosen, stored)
-            with versions.record_edit(db, issue, draft_actions.current_editor()) as edit:
+            with edit_log.record_edit(db, issue) as edit:
                 for name in orphaned:
                     pick_edits.add_pick(db, issue, int(name.removeprefix("note-")), author=g.me.address)
                 draft_actions.write_texts(db, issue, submitted.changed | orphaned)

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import NotFound as NoSuchPage
 from werkzeug.wrappers import Response as AnyResponse
 
+from digest.access.audit_verbs import Verb
 from digest.audience import tokens
 from digest.db import utcnow
 from digest.delivery.ledger.compiled_issue import get_compiled_issue
@@ -21,6 +22,7 @@ from digest.render import parsed_mail as opening
 from digest.render.compiled_issue import CompiledIssue
 from digest.render.content import Edition
 from digest.web.desk import current_publication
+from digest.web.desk.access.audit_log import record
 from digest.web.desk.drafts import blueprint, email_source, sample_email, test_sends
 from digest.web.desk.drafts.preview_audience import PreviewReader, requested_reader
 from digest.web.desk.drafts.variants import Variants, current_edition, find_variants
@@ -109,6 +111,7 @@ def mark_reviewed(number: int) -> AnyResponse:
         issue = current_publication.get_issue(db, number)
         edition = current_edition(db, issue, services().base_url)
         review_markers.mark_reviewed(db, issue, edition, g.me.id, utcnow())
+        record(db, Verb.MARK_REVIEWED, "issue", number, f"revision {issue.revision}")
     flash_done("Marked as reviewed. This page now shows what changes after this.")
     return redirect_to("drafts.preview", number=number, **_submitted_view())
 

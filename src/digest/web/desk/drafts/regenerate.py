@@ -6,17 +6,18 @@ from flask import g
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
+from digest.access.audit_verbs import Verb
 from digest.catalog import queries, version_diff
 from digest.catalog.version_diff import FieldChange
 from digest.db import utcnow
-from digest.editorial.drafts import default_texts, drafting, regeneration, versions
+from digest.editorial.drafts import default_texts, drafting, regeneration
 from digest.editorial.drafts.regeneration import DraftPlan
 from digest.editorial.models import Role, State
 from digest.errors import NotAllowed
 from digest.web.desk import current_publication
-from digest.web.desk.access import audit_log
+from digest.web.desk.access.audit_log import record
 from digest.web.desk.auth import requires_role
-from digest.web.desk.drafts import blueprint, draft_actions
+from digest.web.desk.drafts import blueprint, draft_actions, edit_log
 from digest.web.desk.view_helpers import flash_problem, form_field, redirect_to, render_page, services
 
 
@@ -57,7 +58,7 @@ def regenerate(number: int) -> Response:
     """Regenerate the draft as shown. When something else would happen by now, show that instead and change nothing."""
     with services().db.begin() as db:
         issue = current_publication.get_issue(db, number)
-        with versions.record_edit(db, issue, draft_actions.current_editor()) as edit:
+        with edit_log.record_edit(db, issue, verb=Verb.REGENERATE) as edit:
             if issue.state != State.DRAFT:
                 raise NotAllowed(f"issue {number} is {issue.state} and can no longer be regenerated")
             plan = regeneration.plan_draft(db, issue.publication, issue)
@@ -68,8 +69,8 @@ def regenerate(number: int) -> Response:
                 return redirect_to("drafts.preview_regeneration", number=number)
             drafting.draft_issue(db, issue.publication, utcnow(), actor="desk", user_id=g.me.id)
             edit.summary = plan.summary
-        if edit.version:
-            audit_log.record(db, "edit", "issue", number, edit.summary)
+        if not edit.version:
+            record(db, Verb.REGENERATE, "issue", number, "no pick changed")
         draft_actions.flash_with_undo(issue, f"{edit.summary}.", edit.version)
     return redirect_to("issues.show", number=number, _anchor="picks")
 

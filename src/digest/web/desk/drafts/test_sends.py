@@ -8,11 +8,13 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import BadRequest, TooManyRequests
 from werkzeug.wrappers import Response
 
+from digest.access.audit_verbs import Verb
 from digest.db import utcnow
 from digest.delivery.letters import test_sends
 from digest.delivery.letters.test_sends import TestSendStatus
 from digest.editorial.models import Issue
 from digest.web.desk import current_publication
+from digest.web.desk.access.audit_log import record
 from digest.web.desk.drafts import blueprint
 from digest.web.desk.drafts.preview_audience import requested_reader
 from digest.web.desk.drafts.variants import current_edition
@@ -51,6 +53,7 @@ def send_test(number: int) -> Response:
 def send(db: Session, issue: Issue, recipients: Sequence[str], topics: Collection[str] = ()) -> None:
     """Queue a test email to each address. Raises TooManyRequests beyond HOURLY_LIMIT."""
     here = services()
+    record(db, Verb.SEND_TEST, "issue", issue.number, f"to {len(recipients)}")
     for address in recipients:
         if not here.limiter.allows(HOURLY_LIMIT, "test", str(g.me.id)):
             raise TooManyRequests("You have sent 30 test emails in the last hour. Try again later.")

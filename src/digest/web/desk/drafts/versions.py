@@ -6,12 +6,13 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
 
+from digest.access.audit_verbs import Verb
 from digest.editorial.drafts import text_edits, versions
 from digest.editorial.drafts.snapshot import IssueSnapshot
 from digest.editorial.drafts.versions import VersionDetails
 from digest.editorial.models import User
 from digest.web.desk import current_publication, names
-from digest.web.desk.drafts import blueprint, draft_actions, text_diff
+from digest.web.desk.drafts import blueprint, draft_actions, edit_log, text_diff
 from digest.web.desk.view_helpers import redirect_to, render_page, services
 from digest.web.guards import parse_row_number
 
@@ -46,7 +47,8 @@ def restore_version(number: int) -> Response:
         raise BadRequest("Unknown version.")
     with services().db.begin() as db:
         issue = current_publication.get_issue(db, number)
-        made = versions.restore_version(db, issue, version_id, draft_actions.current_editor())
+        with edit_log.logged_version(db, issue, Verb.RESTORE_VERSION):
+            made = versions.restore_version(db, issue, version_id, edit_log.current_editor())
     draft_actions.flash_with_undo(
         issue, "Version restored." if made else "The issue is already at this version.", made
     )

@@ -4,12 +4,14 @@ from flask import g
 from sqlalchemy.orm import Session, object_session
 from werkzeug.wrappers import Response
 
+from digest.access.audit_verbs import Verb
 from digest.db import utcnow
 from digest.delivery.letters import reminders
 from digest.editorial.calendar import approvals, schedule, slots
 from digest.editorial.models import Issue
 from digest.errors import BadInput
 from digest.web.desk import current_publication
+from digest.web.desk.access.audit_log import record
 from digest.web.desk.issues import blueprint, confirm_send
 from digest.web.desk.view_helpers import flash_done, form_field, redirect_to, services
 from digest.web.guards import parse_row_number
@@ -39,8 +41,10 @@ def request_approval(number: int) -> Response:
     """Ask the others to approve the issue as it is now, for instance after an edit."""
     with services().db.begin() as db:
         issue = current_publication.get_issue(db, number)
-        approvals.request_approval(db, issue, now=utcnow(), actor="desk", user_id=g.me.id)
+        is_new = approvals.request_approval(db, issue, now=utcnow(), actor="desk", user_id=g.me.id)
         notify_approvers(db, issue)
+        if is_new:
+            record(db, Verb.REQUEST_APPROVAL, "issue", number, f"revision {issue.revision}")
     services().enqueue_soon("letters")
     flash_done(f"Approval of issue {number} requested.")
     return redirect_to("issues.show", number=number)
@@ -59,7 +63,8 @@ def approve(number: int) -> Response | str:
         return page
     with services().db.begin() as db:
         issue = current_publication.get_issue(db, number)
-        approvals.approve(db, issue, revision, now=utcnow(), actor="desk", user_id=g.me.id)
+        if approvals.approve(db, issue, revision, now=utcnow(), actor="desk", user_id=g.me.id):
+            record(db, Verb.APPROVE, "issue", number, f"revision {revision}")
     services().enqueue_soon("calendar")
     flash_done(f"Issue {number} approved.")
     return redirect_to("issues.show", number=number)

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import NotFound as NoSuchPage
 from werkzeug.wrappers import Response
 
+from digest.access.audit_verbs import Verb
 from digest.db import utcnow
 from digest.editorial.calendar import local_time, slots
 from digest.editorial.calendar.slots import Slot
@@ -22,6 +23,7 @@ from digest.editorial.models import Issue, Role, State, User
 from digest.publications import publications
 from digest.publications.models import Publication
 from digest.web.desk import current_publication
+from digest.web.desk.access.audit_log import record
 from digest.web.desk.auth import requires_role
 from digest.web.desk.issues import blueprint
 from digest.web.desk.view_helpers import Undo, flash_done, form_field, redirect_to, render_page, services
@@ -97,7 +99,8 @@ def skip() -> Response:
     """Skip a slot: nothing is drafted or sent."""
     with services().db.begin() as db:
         publication = current_publication.get(db)
-        slots.skip_slot(db, publication, form_field("day"), now=utcnow(), user_id=g.me.id)
+        if slots.skip_slot(db, publication, form_field("day"), now=utcnow(), user_id=g.me.id):
+            record(db, Verb.SKIP_DATE, "issue", words=form_field("day"))
         day = _format_day(form_field("day"))
     flash_done(
         f"{day} skipped. No draft will be created.",
@@ -111,6 +114,8 @@ def unskip() -> Response:
     """Undo the skipping of a slot."""
     with services().db.begin() as db:
         was_skipped = slots.restore_slot(db, current_publication.get(db), form_field("day"))
+        if was_skipped:
+            record(db, Verb.RESTORE_DATE, "issue", words=form_field("day"))
     if was_skipped:
         message = f"{_format_day(form_field('day'))} restored."
         flash_done(message, Undo(url_for("desk.issues.skip"), {"day": form_field("day")}))
@@ -124,7 +129,11 @@ def set_reminders() -> Response:
     """Turn this user's reminder emails on or off. Emails about problems are always sent."""
     enabled = form_field("enabled") == "1"
     with services().db.begin() as db:
-        db.get_one(User, g.me.id).wants_reminders = enabled
+        user = db.get_one(User, g.me.id)
+        if user.wants_reminders != enabled:
+            before, after = {"reminders": not enabled}, {"reminders": enabled}
+            record(db, Verb.CHANGE_REMINDERS, "person", user.id, before=before, after=after)
+        user.wants_reminders = enabled
     undo = Undo(url_for("desk.issues.set_reminders"), {"enabled": "" if enabled else "1"})
     flash_done(
         "Reminder emails turned on."

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from flask import g, request
+from flask import request
 from sqlalchemy.orm import Session
 
 from digest.delivery.release.forecast import build_forecast
@@ -20,7 +20,6 @@ def is_confirmed() -> bool:
 
 def render_question(db: Session, issue: Issue, now: datetime, action: str) -> str:
     """The page that asks. Its buttons post the present form again, with `action` as the button."""
-    g.refused = True  # nothing was done yet, so the audit log records nothing
     forecast = build_forecast(
         db, issue, base_url=services().base_url, throughput=services().throughput, now=now
     )

@@ -5,6 +5,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 from werkzeug.wrappers import Response
 
+from digest.access.audit_verbs import Verb
 from digest.audience import eligibility
 from digest.catalog import queries
 from digest.db import utcnow
@@ -14,6 +15,7 @@ from digest.editorial.drafts import drafting
 from digest.editorial.models import Issue, State
 from digest.publications.models import Publication
 from digest.web.desk import current_publication
+from digest.web.desk.access.audit_log import record
 from digest.web.desk.issues import blueprint, outcome_bar
 from digest.web.desk.issues.next_step import next_step
 from digest.web.desk.view_helpers import flash_done, redirect_to, render_page, services
@@ -56,6 +58,7 @@ def create_draft() -> Response:
     with services().db.begin() as db:
         issue = drafting.draft_issue(db, current_publication.get(db), utcnow(), actor="desk", user_id=g.me.id)
         number = issue.number
+        record(db, Verb.DRAFT, "issue", number)
     flash_done(f"Issue {number} drafted.")
     return redirect_to("issues.show", number=number)
 

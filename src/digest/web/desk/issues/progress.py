@@ -8,6 +8,7 @@ from flask import g
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
+from digest.access.audit_verbs import Verb
 from digest.db import utcnow
 from digest.delivery.ledger.counts import OutcomeCounts, count_ended_since, count_outcomes
 from digest.delivery.ledger.models import FrozenIssue
@@ -16,7 +17,7 @@ from digest.delivery.release.hold_reason import find_hold_reason
 from digest.editorial.drafts import text_edits
 from digest.editorial.models import Issue, Role, State
 from digest.web.desk import current_publication
-from digest.web.desk.access.audit_log import record
+from digest.web.desk.access.audit_log import record_issue_change
 from digest.web.desk.auth import requires_role
 from digest.web.desk.issues import blueprint, outcome_bar
 from digest.web.desk.view_helpers import flash_done, redirect_to, render_page, respond_with_policy, services
@@ -89,14 +90,17 @@ def measure_progress(db: Session, issue: Issue, found: OutcomeCounts, now: datet
 def pause(number: int) -> Response:
     """Pause after the emails in flight."""
     return _control(
-        number, control.pause, f"Issue {number} paused. Emails already in flight will still arrive."
+        number,
+        Verb.PAUSE,
+        control.pause,
+        f"Issue {number} paused. Emails already in flight will still arrive.",
     )
 
 
 @blueprint.post("/issues/<int:number>/resume")
 def resume(number: int) -> Response:
     """Resume sending to the remaining readers."""
-    return _control(number, control.resume, f"Issue {number} resumed.")
+    return _control(number, Verb.RESUME, control.resume, f"Issue {number} resumed.")
 
 
 @blueprint.get("/issues/<int:number>/cancel")
@@ -119,13 +123,14 @@ def confirm_cancel(number: int) -> Response | str:
 @blueprint.post("/issues/<int:number>/cancel")
 def cancel(number: int) -> Response:
     """Cancel the issue: the remaining readers will not get it."""
-    return _control(number, control.cancel, f"Issue {number} cancelled.")
+    return _control(number, Verb.CANCEL, control.cancel, f"Issue {number} cancelled.")
 
 
-def _control(number: int, act: Callable[..., object], message: str) -> Response:
+def _control(number: int, verb: Verb, act: Callable[..., object], message: str) -> Response:
     with services().db.begin() as db:
-        act(db, current_publication.get_issue(db, number), now=utcnow(), by="desk", user_id=g.me.id)
-        record(db, act.__name__, "issue", number)
+        issue = current_publication.get_issue(db, number)
+        with record_issue_change(db, verb, issue):
+            act(db, issue, now=utcnow(), by="desk", user_id=g.me.id)
     services().enqueue_soon("send")
     flash_done(message)
     return redirect_to("issues.show", number=number)

@@ -5,6 +5,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
+from digest.access.audit_verbs import Verb
 from digest.audience.address import mask
 from digest.audience.models import Subscriber
 from digest.catalog import queries
@@ -17,6 +18,7 @@ from digest.editorial import transitions
 from digest.editorial.models import Issue, State
 from digest.tracking.counts import count_issue as tracked
 from digest.web.desk import current_publication
+from digest.web.desk.access.audit_log import record
 from digest.web.desk.issues import blueprint, outcome_bar, report_charts
 from digest.web.desk.issues.activity import list_activity
 from digest.web.desk.view_helpers import flash_done, redirect_to, render_page, services
@@ -65,7 +67,7 @@ def send_again(number: int, subscriber: int) -> Response:
     with services().db.begin() as db:
         issue = current_publication.get_issue(db, number)
         control.send_again(db, issue, subscriber, now=utcnow())
-        _log_decision(db, issue, f"sent again to reader {subscriber}")
+        _log_decision(db, issue, Verb.SEND_AGAIN, f"sent again to reader {subscriber}")
     services().enqueue_soon("send")
     flash_done("Sending the issue to this reader again.")
     return redirect_to("issues.report", number=number)
@@ -77,7 +79,7 @@ def count_as_sent(number: int, subscriber: int) -> Response:
     with services().db.begin() as db:
         issue = current_publication.get_issue(db, number)
         control.count_as_sent(db, issue, subscriber, now=utcnow())
-        _log_decision(db, issue, f"counted as sent to reader {subscriber}")
+        _log_decision(db, issue, Verb.COUNT_AS_SENT, f"counted as sent to reader {subscriber}")
     flash_done("Counted as accepted.")
     return redirect_to("issues.report", number=number)
 
@@ -88,7 +90,7 @@ def send_failed(number: int) -> Response:
     with services().db.begin() as db:
         issue = current_publication.get_issue(db, number)
         count = control.send_failed(db, issue, now=utcnow())
-        _log_decision(db, issue, f"tried {count} failed deliveries again")
+        _log_decision(db, issue, Verb.SEND_AGAIN, f"tried {count} failed deliveries again")
     services().enqueue_soon("send")
     flash_done(
         f"Trying {count:,} failed deliveries again." if count != 1 else "Trying the failed delivery again."
@@ -96,8 +98,9 @@ def send_failed(number: int) -> Response:
     return redirect_to("issues.report", number=number)
 
 
-def _log_decision(db: Session, issue: Issue, why: str) -> None:
-    """Record in the issue's history who decided about a delivery; its state does not change."""
+def _log_decision(db: Session, issue: Issue, verb: Verb, why: str) -> None:
+    """Record in the issue's history and the audit log who decided about a delivery; the state does not change."""
+    record(db, verb, "issue", issue.number, why)
     state = State(issue.state)
     transitions.record_transition(
         db, issue.id, state, state, now=utcnow(), actor="desk", user_id=g.me.id, reason=why

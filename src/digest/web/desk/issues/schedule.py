@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
 
+from digest.access.audit_verbs import Verb
 from digest.db import utcnow
 from digest.delivery.release import unfreeze as recalling
 from digest.delivery.release.forecast import build_forecast
@@ -20,7 +21,7 @@ from digest.editorial.models import Issue, State
 from digest.errors import BadInput, NotAllowed
 from digest.publications import time_zones
 from digest.web.desk import current_publication
-from digest.web.desk.access.audit_log import record
+from digest.web.desk.access.audit_log import record_issue_change
 from digest.web.desk.drafts.checks import run_checks, waive_submitted
 from digest.web.desk.issues import approval, blueprint, confirm_send
 from digest.web.desk.view_helpers import (
@@ -67,20 +68,15 @@ def schedule(number: int) -> Response | str:
     with services().db.begin() as db:
         issue = current_publication.get_issue(db, number)
         facts = {"hold_minutes": _submitted_hold(), "now": utcnow(), "actor": "desk", "user_id": g.me.id}
-        if at_once:
-            calendar.send_now(db, issue, **facts)
-        else:
-            calendar.schedule_issue(
-                db,
-                issue,
-                local_time=f"{form_field('day')} {form_field('clock')}",
-                zone=form_field("zone"),
-                **facts,
-            )
+        with record_issue_change(db, Verb.SEND_NOW if at_once else Verb.SCHEDULE, issue):
+            if at_once:
+                calendar.send_now(db, issue, **facts)
+            else:
+                local_time = f"{form_field('day')} {form_field('clock')}"
+                calendar.schedule_issue(db, issue, local_time=local_time, zone=form_field("zone"), **facts)
         # The row is locked from here on, so what is checked is what is sent. A refusal rolls the schedule back.
         waive_submitted(db, issue, run_checks(db, issue)).require_resolved(issue)
         hold, needs_approval = issue.hold_minutes, approval.notify_approvers(db, issue)
-        record(db, "send now" if at_once else "schedule", "issue", number, f"hold of {hold} minutes")
     services().enqueue_soon("calendar")
     if needs_approval:
         services().enqueue_soon("letters")
@@ -108,7 +104,8 @@ def unschedule(number: int) -> Response:
         }
         schedule_fields["hold"] = str(issue.hold_minutes)
         try:
-            calendar.unschedule(db, issue, now=utcnow(), actor="desk", user_id=g.me.id)
+            with record_issue_change(db, Verb.UNSCHEDULE, issue):
+                calendar.unschedule(db, issue, now=utcnow(), actor="desk", user_id=g.me.id)
         except NotAllowed:
             db.refresh(issue)
             if text_edits.is_editable(issue) or issue.state == State.CANCELLED:
@@ -127,11 +124,12 @@ def return_to_draft(number: int) -> Response:
     """Return the issue to draft during its hold, or before. Nothing has been sent."""
     with services().db.begin() as db:
         issue, now = current_publication.get_issue(db, number), utcnow()
-        if issue.state == State.SCHEDULED:
-            calendar.unschedule(db, issue, now=now, actor="desk", user_id=g.me.id)
-            state = State.DRAFT
-        else:
-            state = recalling.unfreeze(db, issue, now=now, by="desk", user_id=g.me.id)
+        with record_issue_change(db, Verb.RETURN_TO_DRAFT, issue):
+            if issue.state == State.SCHEDULED:
+                calendar.unschedule(db, issue, now=now, actor="desk", user_id=g.me.id)
+                state = State.DRAFT
+            else:
+                state = recalling.unfreeze(db, issue, now=now, by="desk", user_id=g.me.id)
     if state == State.DRAFT:
         flash_done(f"Issue {number} is a draft again. Nothing was sent.")
     else:

@@ -1,12 +1,11 @@
 """The settings of the current publication. For owners only."""
 
-from collections.abc import Mapping
-
 from flask import url_for
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import NotFound as NoSuchPage
 from werkzeug.wrappers import Response
 
+from digest.access.audit_verbs import Verb
 from digest.db import utcnow
 from digest.editorial.models import Role
 from digest.errors import BadInput
@@ -40,14 +39,12 @@ def save(part: str) -> Response | tuple[str, int] | str:
     """Save one part, or preview the dates of a calendar."""
     if part not in PARTS:
         raise NoSuchPage("There is no such setting.")
-    if form_field("do") == "look":
+    if form_field("action") == "preview":
         with services().db.read() as db:
             return _render(db, settings_forms.submitted_form(db, part))
     try:
         with services().db.begin() as db:
-            before = settings_forms.save_part(db, part)
-            if before:
-                _record_change(db, part, before)
+            before = settings_forms.save_part(db, part, Verb.CHANGE)
     except BadInput as refusal:
         with services().db.read() as db:
             return _render(db, settings_forms.submitted_form(db, part, refusal)), 400
@@ -67,19 +64,10 @@ def create_publication() -> Response:
         facts = {name: getattr(here, name) for name in INHERITED}
         made = publications.create(db, now=utcnow(), name=form_field("name"), **facts)
         slug, name = made.slug, made.name
+        record(db, Verb.CREATE_PUBLICATION, "setting", words=slug, publication_id=made.id)
     current_publication.switch_to(slug)
     flash_done(f"{name} created.")
     return redirect_to("settings.setup", publication=slug)
-
-
-def _record_change(db: Session, part: str, before: Mapping[str, str]) -> None:
-    """Record which part changed, and for the approval rule, which is a safeguard, its old and new value."""
-    publication = current_publication.get(db)
-    words = f"{part} of {publication.slug}"
-    if "two_people" in before:
-        was, now_is = ("yes" if on else "no" for on in (before["two_people"] == "1", publication.two_people))
-        words += f", two people from {was} to {now_is}"
-    record(db, "change", "setting", words=words, publication_id=publication.id)
 
 
 def _render(db: Session, form: SettingsForm | None = None) -> str:

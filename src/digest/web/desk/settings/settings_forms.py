@@ -10,6 +10,7 @@ from flask import request
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from digest.access.audit_verbs import Verb
 from digest.db import utcnow
 from digest.editorial.calendar import local_time
 from digest.editorial.models import Role, User
@@ -17,6 +18,7 @@ from digest.errors import BadInput
 from digest.publications import publications, time_zones
 from digest.publications.models import Publication
 from digest.web.desk import current_publication
+from digest.web.desk.access.audit_log import record
 from digest.web.desk.view_helpers import form_field as sent
 from digest.web.publication_context import WEEKDAYS
 
@@ -86,20 +88,27 @@ def form_choices(db: Session) -> dict[str, object]:
     }
 
 
-def mark_step(publication: Publication, step: str) -> None:
-    """Mark this setup step as done."""
+def mark_step(publication: Publication, step: str) -> bool:
+    """Mark this setup step as done; False when it was."""
     done = set(publication.set_up.split())
     publication.set_up = " ".join(sorted(done | {step}))
+    return step not in done
 
 
-def save_part(db: Session, part: str) -> dict[str, str]:
-    """Save a part's submitted values; returns the old values of changed fields. Raises BadInput, naming the field."""
+def save_part(db: Session, part: str, verb: Verb) -> dict[str, str]:
+    """Save a part's submitted values; returns the old values of changed fields. Raises BadInput, naming the field.
+
+    The audit log gets an entry under `verb` if a value changed or a step of the setup is done by it.
+    """
     publication = current_publication.get(db)
-    before = stored_form(publication, part).values
+    before = {name: getattr(publication, name) for name in PARTS[part]}
     publications.update(db, publication, **{name: sent(name) for name in PARTS[part] if name in request.form})
-    mark_step(publication, part)
-    now = stored_form(publication, part).values
-    return {name: value for name, value in before.items() if value != now[name]}
+    is_step_done = mark_step(publication, part)
+    after = {name: getattr(publication, name) for name in PARTS[part]}
+    if after != before or is_step_done:
+        words = f"{part} of {publication.slug}"
+        record(db, verb, "setting", words=words, before=before, after=after, publication_id=publication.id)
+    return {name: _field_text(value) for name, value in before.items() if value != after[name]}
 
 
 def _field_text(value: object) -> str:

@@ -13,6 +13,7 @@ from werkzeug.exceptions import NotFound as NoSuchPage
 from werkzeug.exceptions import TooManyRequests
 from werkzeug.wrappers import Response
 
+from digest.access.audit_verbs import Verb
 from digest.audience.address import normalize
 from digest.catalog import queries, sample
 from digest.db import utcnow
@@ -21,6 +22,7 @@ from digest.editorial.models import Issue, Role, State
 from digest.errors import BadInput
 from digest.publications.models import Publication
 from digest.web.desk import current_publication
+from digest.web.desk.access.audit_log import record
 from digest.web.desk.auth import requires_role
 from digest.web.desk.settings import blueprint, settings_forms
 from digest.web.desk.settings.settings_forms import PARTS, SettingsForm
@@ -65,12 +67,12 @@ def save_setup_step(step: str) -> Response | tuple[str, int] | str:
         return _import_sample()
     if step not in PARTS:
         raise NoSuchPage("This step has nothing to save.")
-    if form_field("do") == "look":
+    if form_field("action") == "preview":
         with services().db.read() as db:
             return _render(db, step, settings_forms.submitted_form(db, step))
     try:
         with services().db.begin() as db:
-            before = settings_forms.save_part(db, step)
+            before = settings_forms.save_part(db, step, Verb.SET_UP)
     except BadInput as refusal:
         with services().db.read() as db:
             return _render(db, step, settings_forms.submitted_form(db, step, refusal)), 400
@@ -105,9 +107,11 @@ def _send_test() -> tuple[str, int] | str:
         db.expunge(publication)  # no transaction stays open while the relay answers
     answers = send_relay_test(here.relay, publication, address, now=utcnow())
     good = all(answer.is_ok for answer in answers)
-    with here.db.begin() as db:
-        if good:
-            settings_forms.mark_step(current_publication.get(db), "relay")
+    if good:
+        with here.db.begin() as db:
+            publication = current_publication.get(db)
+            settings_forms.mark_step(publication, "relay")
+            record(db, Verb.SEND_RELAY_TEST, "setting", publication_id=publication.id)
     with here.db.read() as db:
         body = _render(db, "relay", answers=answers, address=address)
     return body if good else (body, 502)
@@ -116,6 +120,8 @@ def _send_test() -> tuple[str, int] | str:
 def _import_sample() -> Response:
     with services().db.begin() as db:
         many = sample.import_sample(db, utcnow())
+        if many:
+            record(db, Verb.IMPORT, "comparison", words=f"{many} samples")
     flash_done(
         f"{many} sample comparisons imported." if many else "The sample comparisons were imported before."
     )

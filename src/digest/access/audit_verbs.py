@@ -1,0 +1,71 @@
+"""What the audit log says was done. A verb is chosen by the code that makes the change, never by a request."""
+
+from enum import StrEnum
+
+
+class Verb(StrEnum):
+    """A verb, as it is stored and shown; the thing it was done to stands beside it."""
+
+    # Signing in, and how
+    BEGIN_SIGN_IN = "begin to sign in"
+    SIGN_IN = "sign in"
+    CONFIRM_IDENTITY = "confirm identity"
+    FAIL_SECOND_FACTOR = "fail second factor"
+    SIGN_OUT = "sign out"
+    REQUEST_LINK = "request a sign-in link"
+    END_SESSION = "end a session"
+    END_OTHER_SESSIONS = "end all other sessions"
+    END_ALL_SESSIONS = "end all sessions"
+    SET_UP_APP = "set up an app"
+    SET_UP_PASSKEY = "set up a passkey"
+    RENAME_FACTOR = "rename a second factor"
+    REMOVE_FACTOR = "remove a second factor"
+    GENERATE_CODES = "generate recovery codes"
+    RESET_FACTORS = "reset second factors"
+    REQUIRE_FACTOR = "require second factor"
+    MAKE_FACTOR_OPTIONAL = "make second factor optional"
+
+    # The team and the settings
+    INVITE = "invite"
+    CHANGE_ROLE = "change the role"
+    REMOVE = "remove"
+    CHANGE = "change"
+    CHANGE_REMINDERS = "change reminders"
+    SET_UP = "set up"
+    CREATE_PUBLICATION = "create publication"
+    SEND_RELAY_TEST = "send test email"
+    SKIP_DATE = "skip a date"
+    RESTORE_DATE = "restore a date"
+
+    # Comparisons and readers
+    ADD = "add"
+    START_IMPORT = "start import"
+    IMPORT = "import"
+    DISCARD_IMPORT = "discard import"
+    UNDO_IMPORT = "undo import"
+    EXPORT = "export"
+    SUPPRESS = "suppress"
+    ERASE = "erase"
+    RESEND = "resend"
+
+    # Issues
+    DRAFT = "draft"
+    REGENERATE = "regenerate"
+    EDIT = "edit"
+    RESTORE_VERSION = "restore a version"
+    IGNORE_WARNING = "ignore a warning"
+    STOP_IGNORING = "stop ignoring a warning"
+    RECHECK = "check again"
+    MARK_REVIEWED = "mark as reviewed"
+    SEND_TEST = "send test"
+    REQUEST_APPROVAL = "request approval"
+    APPROVE = "approve"
+    SCHEDULE = "schedule"
+    UNSCHEDULE = "unschedule"
+    SEND_NOW = "send now"
+    RETURN_TO_DRAFT = "return to draft"
+    PAUSE = "pause"
+    RESUME = "resume"
+    CANCEL = "cancel"
+    SEND_AGAIN = "send again"
+    COUNT_AS_SENT = "count as sent"
