@@ -227,7 +227,7 @@ def test_a_person_settles_what_nobody_knows(room: Site) -> None:
     editor = signed_in(room)
     page = post(editor, f"{DRAFT}/unknown/{numbers[9]}/sent", page=f"{DRAFT}/report").get_data(as_text=True)
     assert "7 accepted" in page
-    assert "counted as sent to reader" in page
+    assert "Counted as sent to reader" in page
     page = post(editor, f"{DRAFT}/failed/again", page=f"{DRAFT}/report").get_data(as_text=True)
     assert "Trying 2 failed deliveries again" in page
 
