@@ -21,6 +21,7 @@ from tests.delivery.factories import BASE, KEYS, adds_up, tally
 from tests.fault_injection.scenario import CONNECTIONS, Field, plant, verdict
 from tests.relay import Relay, Script
 
+from digest.config import free_port
 from digest.db import Base, Database, connect
 from digest.editorial.models import Issue
 from digest.embedded import valkey
@@ -41,6 +42,7 @@ class Town:
     relay: Relay
     postgres: Path
     number: int = 0
+    broker_port: int = field(default_factory=free_port)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -49,7 +51,7 @@ class Town:
 
     def start(self, name: str) -> None:
         if name == "broker":
-            command = valkey.command(self.socket, self.folder)
+            command = [*valkey.command(self.socket, self.folder), "--port", str(self.broker_port)]
         elif name.startswith("worker"):
             words = ["worker", "--pool=threads", "--concurrency=4", "--loglevel=WARNING", "-n", f"{name}@%h"]
             words += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
@@ -90,7 +92,7 @@ class Town:
             "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
             "DIGEST_HOME": str(self.home),
             "DIGEST_DATABASE_URL": self.db.engine.url.render_as_string(hide_password=False),
-            "DIGEST_BROKER_URL": f"redis+socket://{self.socket}",
+            "DIGEST_BROKER_URL": f"redis://127.0.0.1:{self.broker_port}/0",
             "DIGEST_SMTP_URL": f"{self.relay.url}?connections={CONNECTIONS}",
             "DIGEST_BASE_URL": BASE,
             "DIGEST_SECRET_KEYS": ",".join(KEYS),
@@ -116,9 +118,21 @@ class Town:
             return session.scalar(select(Issue.state).where(Issue.id == self.number)) == "sent"
 
     def flush(self) -> None:
-        client = redis.Redis(unix_socket_path=str(self.socket))
-        client.flushall()
-        client.close()
+        with self.broker() as client:
+            client.flushall()
+
+    def broker(self) -> redis.Redis:
+        return redis.Redis(port=self.broker_port, socket_timeout=5)
+
+    def both_workers_listen(self) -> bool:
+        """Each waits for messages, so that the next one reaches it."""
+        with suppress(redis.RedisError), self.broker() as client:
+            return sum(connection["cmd"] == "brpop" for connection in client.client_list()) >= 2
+        return False
+
+    def ended(self) -> list[str]:
+        """The processes that ended by themselves."""
+        return [name for name, process in self.processes.items() if process.poll() is not None]
 
 
 @pytest.fixture
@@ -177,10 +191,30 @@ def flushed(town: Town) -> int:
 
 
 def broker_killed(town: Town) -> int:
-    town.strike("broker")
-    town.relay.script.delay = 0.0
+    return broker_ended(town, signal.SIGKILL)
+
+
+def broker_restarted(town: Town) -> int:
+    return broker_ended(town, signal.SIGTERM)
+
+
+def broker_ended(town: Town, by: signal.Signals) -> int:
+    """While a task runs in both workers, which acknowledges its message afterwards."""
+    town.strike("broker", by)
     town.socket.unlink(missing_ok=True)
     town.start("broker")
+    town.until(town.both_workers_listen)
+    return 0
+
+
+def broker_paused(town: Town) -> int:
+    """As by a full disk or a moved machine: connections stay open, and nobody answers."""
+    broker = town.processes["broker"]
+    broker.send_signal(signal.SIGSTOP)
+    over = time.monotonic() + 3
+    town.until(lambda: time.monotonic() > over)
+    broker.send_signal(signal.SIGCONT)
+    town.until(town.both_workers_listen)
     return 0
 
 
@@ -191,7 +225,11 @@ def database_struck(town: Town) -> int:
 
 @pytest.mark.parametrize(
     "blows",
-    [(killed, stopped), (flushed, clocks_killed, broker_killed), (database_struck, killed)],
+    [
+        (killed, stopped),
+        (flushed, clocks_killed, broker_restarted, broker_killed, broker_paused),
+        (database_struck, killed),
+    ],
     ids=lambda blows: "-".join(blow.__name__ for blow in blows),
 )
 def test_a_blow_to_any_part_is_survived(town: Town, blows: tuple[Callable[[Town], int], ...]) -> None:
@@ -201,5 +239,6 @@ def test_a_blow_to_any_part_is_survived(town: Town, blows: tuple[Callable[[Town]
         unknown += blow(town)
     town.relay.script.delay = 0.0
     town.until(town.sent)
+    assert not town.ended(), town.log.read_text()[-4000:]
     ground = Field(town.db, town.folder, None, town.relay, READERS, town.number)  # type: ignore[arg-type]
     verdict(ground, unknown=unknown)
