@@ -44,7 +44,7 @@ check: setup ## lint, format, types, import contracts, migrations
 	@$(BIN)/python .ci/migrations check
 	@$(BIN)/python .ci/architecture check
 
-bench: setup ## measure performance against targets and references (ONLY=send,slow,memory,freeze,letter,look,desk,import)
+bench: setup ## measure performance against targets and references (ONLY=send,slow,memory,freeze,letter,status,desk,import,large)
 	@$(BIN)/python -m bench
 
 format: setup ## fix lint and format the code

@@ -16,32 +16,38 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from flask.testing import FlaskClient
-from sqlalchemy import text
-from tests.delivery.factories import BASE
-from tests.web.desk.clients import make_desk, signed_in
-from tests.web.factories import create_sent_issue
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-from bench import looking, stock
+from bench import dataset, status
 from bench.audience import write_audience
+from digest import app
 from digest.catalog import importing
-from digest.catalog.comparison import ReviewerQuote, ToolReview
-from digest.catalog.comparison_input import ComparisonInput
 from digest.catalog.models import ComparisonVersion
+from digest.config import load
 from digest.db import Database, utcnow
+from digest.delivery.ledger.models import FrozenIssue
 from digest.delivery.release import freeze
+from digest.editorial import editions, users
 from digest.editorial.drafts import drafting
-from digest.editorial.models import Issue, State
+from digest.editorial.models import State
 from digest.publications import publications
+from digest.render.content import to_json
 from digest.signing import Signer
 
+OWNER = "owner@verdicts.example.org"
+PICKS = 3  # of each sent issue
+TOOLS = 700  # that are compared, with RIVALS of each
+SERVER_ERROR = 500
+_CSRF = re.compile(r'name="csrf_token" value="([^"]+)"')
 ISSUES, COMPARISONS = 200, 5_000
-PAGES_OF_A_KIND, TIMES = 3, 7
+PAGES_OF_A_KIND, TIMES = 3, 7  # pages of an endpoint, requests of a page
 _LINK = re.compile(r'(?:href|hx-get)="([^"#]+)')
 
 
 def measure(kind: str, readers: int) -> list[tuple[str, float]]:
     """(endpoint, 95th percentile in seconds) of each kind of page, the slowest first, and of all together."""
-    with stock.database(kind) as url, stock.opened(url) as db, _filled(db, readers) as editor:
+    with dataset.database(kind) as url, dataset.opened(url) as db, _filled(db, readers) as editor:
         taken = _crawl(editor)
     found = {name: _late(seconds) for name, seconds in taken.items()}
     everything = _late([one for seconds in taken.values() for one in seconds])
@@ -51,45 +57,81 @@ def measure(kind: str, readers: int) -> list[tuple[str, float]]:
 
 @contextmanager
 def _filled(db: Database, readers: int) -> Iterator[FlaskClient]:
-    stock.tables(db)
-    with tempfile.TemporaryDirectory(prefix="digest-bench-") as home:
-        room = make_desk(db, Path(home))
-        with db.begin() as session:
-            publication = publications.find(session).id
-        for first in range(1, readers + 1, stock.CHUNK):
-            with db.begin() as session:
-                stock.readers_of(session, publication, first, min(first + stock.CHUNK - 1, readers))
-        with db.begin() as session:
-            importing.import_comparisons(
-                session, [_comparison(number) for number in range(COMPARISONS)], utcnow()
+    """An owner who is signed in at the desk of such a publication."""
+    dataset.create_tables(db)
+    with db.begin() as session:
+        publication_id = publications.create(
+            session, now=utcnow(), name="Ship or Skip", sender_address="news@verdicts.example.org"
+        ).id
+        users.invite_user(session, OWNER, "owner", utcnow())
+    dataset.add_readers(db, publication_id, readers)
+    with db.begin() as session:
+        first_at = utcnow() - timedelta(hours=4 * COMPARISONS)
+        comparisons = [
+            dataset.comparison(
+                f"Tool {number % TOOLS}",
+                f"Rival {number // TOOLS}",
+                number,
+                first_at + timedelta(hours=4 * number),
             )
-        with db.begin() as session:
-            versions = [version for (version,) in session.query(ComparisonVersion.id).limit(3)]
-            for number in range(2, 2 + ISSUES):
-                create_sent_issue(session, publication, versions, number)
-        _mailed(db, room.signer, readers)
-        if db.is_client_server:
-            with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.execute(text("ANALYZE"))
-        yield signed_in(room, "owner")
-
-
-def _mailed(db: Database, signer: Signer, readers: int) -> None:
-    """Issue 1 on its way to everybody, half of it gone, and a new draft."""
+            for number in range(COMPARISONS)
+        ]
+        importing.import_comparisons(session, comparisons, utcnow())
+    _send_half(db, publication_id, readers)
     with db.begin() as session:
-        issue = session.query(Issue).filter(Issue.number == 1).one()
-        issue.state, issue.send_at = State.SCHEDULED, utcnow()
-        session.flush()
-        freeze.freeze(session, issue, signer=signer, base_url=BASE, now=utcnow())
-        number = issue.id
-    write_audience(db, number)
-    looking.half(db, number, readers)
-    with db.begin() as session:
+        _create_sent_issues(session, publication_id)
         drafting.draft_issue(session, publications.find(session), utcnow(), actor="bench")
+    with tempfile.TemporaryDirectory(prefix="digest-bench-") as home:
+        yield _sign_in(db, Path(home))
+
+
+def _create_sent_issues(session: Session, publication_id: int) -> None:
+    versions = session.scalars(select(ComparisonVersion).limit(PICKS)).all()
+    for number in range(2, 2 + ISSUES):
+        issue = dataset.create_issue(session, publication_id, versions, number)
+        issue.state = State.SENT
+        issue.release_at = issue.started_at = utcnow() - timedelta(days=7 * (ISSUES + 2 - number))
+        issue.finished_at = issue.started_at + timedelta(minutes=4)
+        edition = to_json(editions.build_edition(session, issue, dataset.BASE_URL))
+        frozen = FrozenIssue(
+            issue_id=issue.id, edition=edition, compiled=b"", sha256="", template_version="", key_id=""
+        )
+        frozen.frozen_at = frozen.audience_done_at = issue.release_at
+        session.add(frozen)
+
+
+def _send_half(db: Database, publication_id: int, readers: int) -> None:
+    """Issue 1, which half of its readers have got."""
+    with db.begin() as session:
+        versions = session.scalars(select(ComparisonVersion).limit(PICKS)).all()
+        issue = dataset.create_issue(session, publication_id, versions)
+        freeze.freeze(session, issue, signer=Signer(dataset.KEYS), base_url=dataset.BASE_URL, now=utcnow())
+        issue_id = issue.id
+    write_audience(db, issue_id)
+    status.accept_half(db, issue_id, readers)
+
+
+def _sign_in(db: Database, home: Path) -> FlaskClient:
+    settings = load(
+        home=home,
+        database_url=db.engine.url.render_as_string(hide_password=False),
+        base_url=dataset.BASE_URL,
+        secret_keys=tuple(dataset.KEYS),
+        broker_url="memory://",
+        smtp_url="smtp://127.0.0.1:25",
+        log="error",
+    )
+    with db.read() as session:
+        token = users.create_sign_in_token(Signer(dataset.KEYS), users.find_user(session, OWNER), utcnow())
+    client, path = app.create_flask_app(settings).test_client(), f"/desk/enter/{token}"
+    form = client.get(path, base_url=dataset.BASE_URL).get_data(as_text=True)
+    found = _CSRF.search(form)
+    client.post(path, data={"csrf_token": found[1] if found else ""}, base_url=dataset.BASE_URL)
+    return client
 
 
 def _crawl(editor: FlaskClient) -> dict[str, list[float]]:
-    """Seconds of every look, by the kind of page: what has the same address but for its numbers and names."""
+    """Seconds of every request by endpoint."""
     queue, seen, taken = ["/desk/"], {"/desk/"}, defaultdict[str, list[float]](list)
     kinds: defaultdict[str, int] = defaultdict(int)
     while queue:
@@ -98,8 +140,8 @@ def _crawl(editor: FlaskClient) -> dict[str, list[float]]:
         if not endpoint.startswith("desk.") or kinds[endpoint] >= PAGES_OF_A_KIND:
             continue
         kinds[endpoint] += 1
-        page, seconds = _look(editor, path)
-        if not page:  # a file to keep, as long as the audience
+        page, seconds = _time(editor, path)
+        if not page:  # a download, as long as the audience
             continue
         taken[endpoint] += seconds
         for link in map(unescape, _LINK.findall(page)):
@@ -117,44 +159,18 @@ def _endpoint(editor: FlaskClient, path: str) -> str:
         return ""
 
 
-def _look(editor: FlaskClient, path: str) -> tuple[str, list[float]]:
+def _time(editor: FlaskClient, path: str) -> tuple[str, list[float]]:
     seconds, page = [], ""
     for _ in range(TIMES):
         begun = time.monotonic()
-        answer = editor.get(path, base_url=BASE)
+        answer = editor.get(path, base_url=dataset.BASE_URL)
         page = answer.get_data(as_text=True) if answer.mimetype == "text/html" else ""
         seconds.append(time.monotonic() - begun)
         answer.close()
-        if answer.status_code >= 500:
+        if answer.status_code >= SERVER_ERROR:
             raise SystemExit(f"{path} answers {answer.status_code}")
     return page, seconds[1:]  # the first compiles the template
 
 
 def _late(seconds: list[float]) -> float:
     return statistics.quantiles(seconds, n=20, method="inclusive")[-1] if len(seconds) > 1 else seconds[0]
-
-
-def _comparison(number: int) -> ComparisonInput:
-    left, right = f"Tool {number % 700}", f"Rival {number // 700}"
-    at = utcnow() - timedelta(hours=4 * (COMPARISONS - number))
-    return ComparisonInput(
-        left=_side(left, number), right=_side(right, number + 1), quotes=tuple(_quotes()), published_at=at
-    )
-
-
-def _side(tool: str, number: int) -> ToolReview:
-    return ToolReview(
-        tool=tool,
-        tagline="It does what it says.",
-        category=f"Category {number % 9}",
-        panel_ship=25 * (number % 5),
-        community_ship=number % 100 if number % 3 else None,
-        entry_price="$20/mo",
-        description=stock.WORDS,
-    )
-
-
-def _quotes() -> Iterator[ReviewerQuote]:
-    for reviewer in range(1, 5):
-        yield ReviewerQuote(side="left", reviewer=reviewer, text=stock.WORDS)
-        yield ReviewerQuote(side="right", reviewer=reviewer, text=stock.WORDS)

@@ -1,4 +1,4 @@
-"""The figures. Whoever sends is a process of its own, so that its CPU and its memory are nobody else's."""
+"""The figures. The sender is a process of its own, so that its CPU and memory can be measured."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from bench import stock
+from bench import dataset
 from bench.audience import write_audience
 from digest.db import Database
 
@@ -23,13 +23,19 @@ NOTES = (
     "The reference of sending is smtp-source (C, no database, no personal mails) into the same sink."
 )
 POSTGRES = "PostgreSQL"
+DATABASES = (("sqlite", "SQLite"), ("postgresql", POSTGRES))
 WORKERS = 2
-LINES = 8  # connections to a relay that answers at once
+INSTANT_CONNECTIONS = 8  # to a relay that answers at once
+LARGE_CONNECTIONS = 100
+LONG_DELAY = 0.05  # seconds before each reply of a distant relay
+SHORT_DELAY = 0.005
+MANY_DIGITS = 100  # figures from here on are shown without decimals
+TIMEOUT_SECONDS = 1800
 
 
 @dataclass(frozen=True)
 class Row:
-    """One figure, what it should be, and what it is compared with."""
+    """One figure, its target, and a reference from the same run."""
 
     what: str
     ours: float | None
@@ -44,19 +50,19 @@ class Row:
     def _show(self, figure: float | None) -> str:
         if figure is None:
             return "-"
-        return (f"{figure:,.0f}" if figure >= 100 else f"{figure:.3g}") + (
+        return (f"{figure:,.0f}" if figure >= MANY_DIGITS else f"{figure:.3g}") + (
             f" {self.unit}" if self.unit else ""
         )
 
 
 def send(readers: int) -> list[Row]:
     """Mails a second and CPU, on both databases."""
-    rate, cpu = smtp_source(readers, 0, LINES)
+    rate, cpu = smtp_source(readers, 0, INSTANT_CONNECTIONS)
     rows = []
     for kind, name, bar in (("sqlite", "SQLite", ">= 15,000/s"), ("postgresql", POSTGRES, ">= 10,000/s")):
-        found = _sent(kind, readers, connections=LINES)
+        found = _sent(kind, readers, connections=INSTANT_CONNECTIONS)
         per = 100_000 / found["sent"]
-        both = _sent(kind, readers, connections=LINES, workers=WORKERS)
+        both = _sent(kind, readers, connections=INSTANT_CONNECTIONS, workers=WORKERS)
         rows += [
             Row(
                 f"send, instant relay, {name}, one worker", found["sent"] / found["seconds"], "/s", bar, rate
@@ -79,23 +85,35 @@ def send(readers: int) -> list[Row]:
     return rows
 
 
-def slow(readers: int) -> list[Row]:
-    """A relay that takes 5 ms for each reply."""
-    some = min(readers, 20_000)
-    rate, _ = smtp_source(some // 4, 0.005, 10)
-    found = _sent("sqlite", some, connections=10, delay=0.005)
-    row = Row(
-        "send, 5 ms a reply, 10 connections, SQLite",
-        found["sent"] / found["seconds"],
-        "/s",
-        ">= 1,700/s",
-        rate,
-    )
-    return [row]
+def slow(readers: int) -> Iterator[Row]:
+    """Relays that take 5 or 50 ms for each reply."""
+    for mails, connections, delay, bar in (
+        (20_000, 10, SHORT_DELAY, ">= 1,700/s"),
+        (2_000, 10, LONG_DELAY, ">= 170/s"),
+        (20_000, LARGE_CONNECTIONS, LONG_DELAY, ">= 1,700/s"),
+    ):
+        number = min(readers, mails)
+        reference, _ = smtp_source(number // 4, delay, connections)
+        for kind, name in DATABASES:
+            found = _sent(kind, number, connections=connections, delay=delay)
+            what = f"{number:,} mails, {delay * 1000:.0f} ms a reply, {connections} connections, {name}"
+            yield Row(what, found["sent"] / found["seconds"], "/s", bar, reference)
+
+
+def large(readers: int) -> list[Row]:
+    """A large audience on PostgreSQL, READERS of them, beside the first 100,000: freeze, rate and memory."""
+    small = _sent("postgresql", min(readers, 100_000), connections=INSTANT_CONNECTIONS, freeze=True)
+    found = _sent("postgresql", readers, connections=INSTANT_CONNECTIONS, freeze=True)
+    rate, reference = (one["sent"] / one["seconds"] for one in (found, small))
+    return [
+        Row(f"freeze of {readers:,} readers, {POSTGRES}", found["freeze"], "s", "<= 120 s at 10 M"),
+        Row(f"send to {readers:,} readers, {POSTGRES}", rate, "/s", ">= 0.9 x", reference),
+        Row(f"peak memory, {readers:,} readers, {POSTGRES}", found["megabytes"], "MB", "<= 130 MB"),
+    ]
 
 
 def memory(readers: int) -> list[Row]:
-    """The peak of a process that freezes the audience and sends."""
+    """The peak memory of a process that freezes the audience and sends."""
     rows = []
     for number in (readers // 10, readers, readers * 10):
         found = _sent("sqlite", number, connections=2, freeze=True, most=readers)
@@ -104,12 +122,12 @@ def memory(readers: int) -> list[Row]:
 
 
 def freeze(readers: int) -> list[Row]:
-    """Who is to get it, written down and counted."""
+    """Writing and counting the audience."""
     rows = []
     for kind, name, number in (("sqlite", "SQLite", readers * 10), ("postgresql", POSTGRES, readers * 3)):
-        with stock.database(kind) as url, stock.opened(url) as db:
-            issue = stock.fill(db, number)
-            stock.freeze_issue(db, issue)
+        with dataset.database(kind) as url, dataset.opened(url) as db:
+            issue = dataset.fill(db, number)
+            dataset.freeze_issue(db, issue)
             begun = time.monotonic()
             write_audience(db, issue)
             taken = time.monotonic() - begun
@@ -118,7 +136,7 @@ def freeze(readers: int) -> list[Row]:
 
 
 def _copied(db: Database) -> float:
-    """Seconds that a bare INSERT…SELECT of the same rows takes, into a table with the same key and nothing else."""
+    """Seconds of a bare INSERT…SELECT of the same rows into a table with the same key and nothing else."""
     with db.begin() as session:
         session.execute(
             text(
@@ -135,7 +153,7 @@ def _copied(db: Database) -> float:
 
 
 def letter(readers: int) -> list[Row]:
-    """A letter that is asked for while an issue is being sent: from its row to the relay's reply."""
+    """A letter during a send: from its row to the relay's reply."""
     found = _sent("sqlite", readers, connections=2, letters=True)
     return [
         Row("a letter during a send, median, SQLite", found["letter"], "s"),
@@ -143,19 +161,19 @@ def letter(readers: int) -> list[Row]:
     ]
 
 
-def look(readers: int) -> list[Row]:
-    """What the desk, `--wait` and /metrics ask of an issue of ten times as many readers."""
-    from bench import looking
+def status(readers: int) -> list[Row]:
+    """What the desk, `--wait` and /metrics read of an issue with ten times as many readers."""
+    from bench import status as reads
 
-    return [Row(what, seconds * 1000, "ms", "<= 50 ms") for what, seconds in looking.measure(readers * 10)]
+    return [Row(what, seconds * 1000, "ms", "<= 50 ms") for what, seconds in reads.measure(readers * 10)]
 
 
 def desk(readers: int) -> list[Row]:
-    """The pages of editors, as they come out of the app; 95 of 100 looks are faster than what is said."""
+    """The desk's pages: 95 of 100 requests are faster."""
     from bench import desk as pages
 
     rows = []
-    for kind, name in (("sqlite", "SQLite"), ("postgresql", POSTGRES)):
+    for kind, name in DATABASES:
         found = pages.measure(kind, readers)
         rows += [
             Row(f"p95 of the desk, {name}: {what}", seconds * 1000, "ms", "<= 150 ms")
@@ -178,13 +196,13 @@ def importing(_readers: int) -> list[Row]:
 
 
 def smtp_source(mails: int, delay: float, connections: int) -> tuple[float | None, float]:
-    """Mails a second and CPU seconds of postfix's own client into the same sink; none where it is not installed."""
+    """Mails a second and CPU seconds of postfix's smtp-source into the same sink; none if it is not installed."""
     program = shutil.which("smtp-source") or shutil.which("/usr/sbin/smtp-source")
     if program is None:
         print("smtp-source is missing, so there is no reference; on Debian: apt-get install postfix")
         return None, 0.0
     with sink(delay) as port:
-        words = ["-d", "-s", str(connections), "-m", str(mails), "-l", str(stock.MAIL_BYTES)]
+        words = ["-d", "-s", str(connections), "-m", str(mails), "-l", str(dataset.MAIL_BYTES)]
         whom = ["-f", "a@example.com", "-t", "b@example.org", f"127.0.0.1:{port}"]
         begun = time.monotonic()
         with subprocess.Popen([program, *words, *whom]) as process:
@@ -194,7 +212,7 @@ def smtp_source(mails: int, delay: float, connections: int) -> tuple[float | Non
 
 @contextmanager
 def sink(delay: float = 0.0) -> Iterator[int]:
-    """The port of a sink in a process of its own."""
+    """A sink in a process of its own; yields its port."""
     with subprocess.Popen(
         [sys.executable, "-m", "bench.sink", str(delay)],
         stdin=subprocess.PIPE,
@@ -215,11 +233,11 @@ def sink(delay: float = 0.0) -> Iterator[int]:
 def _sent(
     kind: str, readers: int, *, connections: int, delay: float = 0.0, workers: int = 1, **words: Any
 ) -> dict[str, float]:
-    """What the sending process says of itself; of several `workers`, the sums, and the time until the last ended."""
-    with stock.database(kind) as url:
-        with stock.opened(url) as db:
-            issue = stock.fill(db, readers)
-            stock.freeze_issue(db, issue)
+    """The figures of the sending process; of several `workers`, the sums, and the time until the last one ended."""
+    with dataset.database(kind) as url:
+        with dataset.opened(url) as db:
+            issue = dataset.fill(db, readers)
+            dataset.freeze_issue(db, issue)
             if not words.get("freeze"):
                 write_audience(db, issue, connections)
         with sink(delay) as port:
@@ -230,7 +248,12 @@ def _sent(
             if workers > 1:
                 return _together([*command, "--together"], workers)
             done = subprocess.run(
-                command, stdout=subprocess.PIPE, text=True, timeout=400, check=True, cwd=HERE.parent
+                command,
+                stdout=subprocess.PIPE,
+                text=True,
+                timeout=TIMEOUT_SECONDS,
+                check=True,
+                cwd=HERE.parent,
             )
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -243,14 +266,14 @@ def _start(command: list[str]) -> subprocess.Popen[str]:
 
 def _together(command: list[str], workers: int) -> dict[str, float]:
     with ExitStack() as stack:
-        crew = [stack.enter_context(_start(command)) for _ in range(workers)]
-        for one in crew:
+        processes = [stack.enter_context(_start(command)) for _ in range(workers)]
+        for one in processes:
             one.stdout.readline()
         begun = time.monotonic()
-        for one in crew:
+        for one in processes:
             one.stdin.write("go\n")
             one.stdin.flush()
-        found = [json.loads(one.stdout.readline()) for one in crew]
+        found = [json.loads(one.stdout.readline()) for one in processes]
         seconds = time.monotonic() - begun
     return {
         "sent": sum(one["sent"] for one in found),

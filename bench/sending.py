@@ -1,4 +1,4 @@
-"""A process that sends and nothing else, so that its CPU and memory are its own; prints what it found as JSON.
+"""A process that only sends, so that its CPU and memory can be measured; prints its figures as JSON.
 
 python -m bench.sending URL RELAY ISSUE [--freeze] [--most MAILS] [--letters] [--profile]
 """
@@ -17,17 +17,19 @@ from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import func, select
-from tests.delivery.factories import BASE, KEYS, write_audience
 
-from bench import stock
+from bench import dataset
+from bench.audience import write_audience
 from digest.db import Database, utcnow
 from digest.delivery.ledger.models import Batch, Delivery, Letter
 from digest.delivery.letters import delivery
-from digest.delivery.sending import connection, worker
+from digest.delivery.relays.accounts import count_connections
+from digest.delivery.sending import worker
 from digest.signing import Signer
 from digest.smtp.url import relay_from_url
 
-SECONDS = 2.0  # of one run of sending, between two looks at how much was sent
+SECONDS = 2.0  # of one run of sending, between two checks of how much was sent
+UNLIMITED = 10**9
 
 
 def main() -> None:
@@ -35,15 +37,20 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("relay")
     parser.add_argument("issue", type=int)
-    parser.add_argument("--freeze", action="store_true", help="write the audience down first")
-    parser.add_argument("--most", type=int, default=10**9, help="stop after about so many mails")
+    parser.add_argument("--freeze", action="store_true", help="write the audience first")
+    parser.add_argument("--most", type=int, default=UNLIMITED, help="stop after about so many mails")
     parser.add_argument(
-        "--letters", action="store_true", help="post a letter now and then, as a sign-up does"
+        "--letters", action="store_true", help="send a letter four times a second, as sign-ups do"
     )
-    parser.add_argument("--together", action="store_true", help="begin when told, end when nothing is left")
+    parser.add_argument(
+        "--together", action="store_true", help="start on a line of input, end when nothing is left"
+    )
+    parser.add_argument(
+        "--schedule", action="store_true", help="reconcile and judge between runs, as the schedule does"
+    )
     parser.add_argument("--profile", action="store_true", help="print where the time goes")
     options = parser.parse_args()
-    with stock.opened(options.url) as db:
+    with dataset.opened(options.url) as db:
         if options.together:
             print("ready", flush=True)
             sys.stdin.readline()
@@ -54,33 +61,30 @@ def _measure(db: Database, options: argparse.Namespace) -> dict[str, float]:
     found: dict[str, float] = {}
     if options.freeze:
         begun = time.monotonic()
-        write_audience(db, options.issue)
+        write_audience(db, options.issue, count_connections(relay_from_url(options.relay)))
         found["freeze"] = time.monotonic() - begun
-    profile = cProfile.Profile()
-    if options.profile:
-        work = connection.Connection.run
-        connection.Connection.run = lambda self: profile.runcall(work, self)  # type: ignore[method-assign]
     ended, delays = threading.Event(), list[float]()
-    poster = threading.Thread(target=_post, args=(db, options.relay, ended, delays))
+    sender = threading.Thread(target=_send_letters, args=(db, options.relay, ended, delays))
     if options.letters:
-        poster.start()
+        sender.start()
     before, begun = _cpu(), time.monotonic()
-    sent = _send(db, options)
+    profile = cProfile.Profile()
+    sent = profile.runcall(_send, db, options) if options.profile else _send(db, options)
     found |= {"sent": sent, "seconds": time.monotonic() - begun, "cpu": _cpu() - before}
     ended.set()
     if options.letters:
-        poster.join()
+        sender.join()
         found |= {"letters": len(delays), "letter": statistics.median(delays), "letter_worst": max(delays)}
     if options.profile:
         pstats.Stats(profile).sort_stats("tottime").print_stats(30)
     if options.together:
-        return {**found, "megabytes": stock.peak_megabytes()}
+        return {**found, "megabytes": dataset.peak_megabytes()}
     with db.read() as session:
         accepted = select(func.count()).where(
             Delivery.issue_id == options.issue, Delivery.outcome == "accepted"
         )
         assert session.scalar(accepted) == sent
-    return {**found, "megabytes": stock.peak_megabytes()}
+    return {**found, "megabytes": dataset.peak_megabytes()}
 
 
 def _send(db: Database, options: argparse.Namespace) -> int:
@@ -89,15 +93,15 @@ def _send(db: Database, options: argparse.Namespace) -> int:
         while more and sent < options.most:
             worked = worker.send_due_batches(
                 db,
-                signer=Signer(KEYS),
+                signer=Signer(dataset.KEYS),
                 relay=relay_from_url(options.relay),
                 home=Path(home),
                 retry_delay=timedelta(minutes=15),
-                seconds=SECONDS if options.most < 10**9 else 600,
+                seconds=SECONDS if options.most < UNLIMITED else 600,
             )
             more, sent = worked.more, sent + worked.ended.get("accepted", 0)
             if options.together and not more:
-                time.sleep(0.05)  # every seat may be taken: the clock would come again, too
+                time.sleep(0.05)  # all connections may be in use: the schedule would try again, too
                 more = _is_open(db, options.issue)
     return sent
 
@@ -108,8 +112,8 @@ def _is_open(db: Database, issue_id: int) -> bool:
         return session.scalar(batches.limit(1)) is not None
 
 
-def _post(db: Database, relay: str, ended: threading.Event, delays: list[float]) -> None:
-    """Ask for a letter and send it, as a sign-up and its nudge do; note how long it took from row to reply."""
+def _send_letters(db: Database, relay: str, ended: threading.Event, delays: list[float]) -> None:
+    """Enqueue a letter and send it, as a sign-up does; note the seconds from its row to the relay's reply."""
     number = 0
     while not ended.wait(0.25):
         number += 1
@@ -125,9 +129,9 @@ def _post(db: Database, relay: str, ended: threading.Event, delays: list[float])
             )
         delivery.send_due_letters(
             db,
-            signer=Signer(KEYS),
+            signer=Signer(dataset.KEYS),
             relay=relay_from_url(relay),
-            base_url=BASE,
+            base_url=dataset.BASE_URL,
             retry_delay=timedelta(minutes=15),
         )
         with db.read() as session:

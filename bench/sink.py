@@ -1,7 +1,7 @@
-"""A relay that takes every mail and keeps none: `python -m bench.sink [seconds before a reply]`.
+"""A relay that accepts every mail and keeps none: `python -m bench.sink [seconds before a reply]`.
 
 It offers PIPELINING, looks for the final dot in whatever one read brings, and answers all of it in one write. Prints
-its port; then, for each line that it reads, how many mails it took and its CPU seconds. Ends with its input.
+its port; then, for each line that it reads, how many mails it accepted and its CPU seconds. Ends with its input.
 """
 
 import os
@@ -16,14 +16,14 @@ HELLO = b"250-sink\r\n250-SIZE 50000000\r\n250-8BITMIME\r\n250 PIPELINING\r\n"
 ANSWERS = {b"EHLO": HELLO, b"HELO": b"250 sink\r\n", b"DATA": b"354 go on\r\n", b"QUIT": b"221 bye\r\n"}
 
 
-class Talk:
-    """One connection: what came and was not understood yet, and whether it is inside a mail."""
+class Connection:
+    """One connection: input that is not complete yet, and whether it is inside a mail."""
 
     def __init__(self) -> None:
         self.rest, self.in_mail, self.mails = b"", False, 0
 
-    def hear(self, data: bytes) -> bytes:
-        """The replies to what came."""
+    def replies(self, data: bytes) -> bytes:
+        """The replies to `data`."""
         out = []
         data = self.rest + data
         while data:
@@ -35,7 +35,7 @@ class Talk:
                     break
                 data, self.in_mail = data[at + len(END) :], False
                 self.mails += 1
-                out.append(b"250 2.0.0 taken\r\n")
+                out.append(b"250 2.0.0 accepted\r\n")
                 continue
             line, found, after = data.partition(b"\r\n")
             if not found:
@@ -48,54 +48,54 @@ class Talk:
 
 
 def serve(delay: float) -> None:
-    door = socket.create_server(("127.0.0.1", 0), backlog=100)
-    print(door.getsockname()[1], flush=True)
-    talks: dict[socket.socket, Talk] = {}
-    late: deque[tuple[float, socket.socket, bytes]] = deque()
-    taken = 0
+    server = socket.create_server(("127.0.0.1", 0), backlog=100)
+    print(server.getsockname()[1], flush=True)
+    connections: dict[socket.socket, Connection] = {}
+    delayed: deque[tuple[float, socket.socket, bytes]] = deque()
+    accepted = 0
     while True:
-        wait = max(0.0, late[0][0] - time.monotonic()) if late else None
-        heard, _, _ = select.select([door, sys.stdin, *talks], [], [], wait)
-        while late and late[0][0] <= time.monotonic():
-            _, line, out = late.popleft()
-            if line in talks:
-                line.sendall(out)
-        for source in heard:
-            if source is door:
-                line, _ = door.accept()
-                line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                talks[line] = Talk()
-                line.sendall(b"220 sink ESMTP\r\n")
+        wait = max(0.0, delayed[0][0] - time.monotonic()) if delayed else None
+        readable, _, _ = select.select([server, sys.stdin, *connections], [], [], wait)
+        while delayed and delayed[0][0] <= time.monotonic():
+            _, client, out = delayed.popleft()
+            if client in connections:
+                client.sendall(out)
+        for source in readable:
+            if source is server:
+                client, _ = server.accept()
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                connections[client] = Connection()
+                client.sendall(b"220 sink ESMTP\r\n")
             elif source is sys.stdin:
                 if not sys.stdin.readline():
                     return
-                spent = os.times()
-                count = taken + sum(talk.mails for talk in talks.values())
-                print(count, round(spent.user + spent.system, 3), flush=True)
+                used = os.times()
+                count = accepted + sum(connection.mails for connection in connections.values())
+                print(count, round(used.user + used.system, 3), flush=True)
             else:
-                taken += _hear(source, talks, late, delay)
+                accepted += _answer(source, connections, delayed, delay)
 
 
-def _hear(
-    line: socket.socket,
-    talks: dict[socket.socket, Talk],
-    late: deque[tuple[float, socket.socket, bytes]],
+def _answer(
+    client: socket.socket,
+    connections: dict[socket.socket, Connection],
+    delayed: deque[tuple[float, socket.socket, bytes]],
     delay: float,
 ) -> int:
-    """Answer one connection; gives the mails of one that has ended."""
+    """Answer one connection; returns the number of mails of one that has ended."""
     try:
-        data = line.recv(1 << 18)
+        data = client.recv(1 << 18)
         if data:
-            if out := talks[line].hear(data):
+            if out := connections[client].replies(data):
                 if delay:
-                    late.append((time.monotonic() + delay, line, out))
+                    delayed.append((time.monotonic() + delay, client, out))
                 else:
-                    line.sendall(out)
+                    client.sendall(out)
             return 0
     except OSError:
         pass
-    line.close()
-    return talks.pop(line).mails
+    client.close()
+    return connections.pop(client).mails
 
 
 if __name__ == "__main__":

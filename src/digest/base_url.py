@@ -9,6 +9,7 @@ import idna
 
 EXAMPLE: Final = "https://news.example.org"
 LOCAL_PORT: Final = 8000  # of `digest up`, until another one is asked for
+IPV6: Final = 6
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -51,7 +52,7 @@ def _ascii_host(host: str) -> str:
     except ValueError:
         pass
     else:
-        return f"[{address}]" if address.version == 6 else str(address)  # noqa: PLR2004  IPv6
+        return f"[{address}]" if address.version == IPV6 else str(address)
     try:
         ascii_host = idna.encode(host.removesuffix("."), uts46=True).decode()
     except idna.IDNAError:

@@ -1,11 +1,11 @@
-"""What a look at a big issue costs: the watch page, the report, `--wait` and /metrics, half-way through the sending."""
+"""What reading the status of a large issue costs while it is sent: its counts, its rate and /metrics."""
 
 import time
 from collections.abc import Callable
 
 from sqlalchemy import text
 
-from bench import stock
+from bench import dataset
 from bench.audience import write_audience
 from digest.db import Database, utcnow
 from digest.delivery.ledger.counts import count_outcomes
@@ -26,22 +26,22 @@ TIMES = 3
 
 
 def measure(readers: int) -> list[tuple[str, float]]:
-    """(what, seconds of the fastest of some looks), with a row per reader and half of them ended."""
-    with stock.database("sqlite") as url, stock.opened(url) as db:
-        number = stock.fill(db, readers)
-        stock.freeze_issue(db, number)
+    """(what, seconds of the fastest of some reads), with a row per reader, half of them sent."""
+    with dataset.database("sqlite") as url, dataset.opened(url) as db:
+        number = dataset.fill(db, readers)
+        dataset.freeze_issue(db, number)
         write_audience(db, number)
-        half(db, number, readers)
-        looks: dict[str, Callable[[Database], object]] = {
+        accept_half(db, number, readers)
+        reads: dict[str, Callable[[Database], object]] = {
             "the counts (report, --wait)": lambda db: _read(db, lambda s: build_report(s, number, utcnow())),
-            "the pace (watch page)": lambda db: _read(db, lambda s: _pace(s, number)),
+            "the rate (progress page)": lambda db: _read(db, lambda s: _rate(s, number)),
             "/metrics": lambda db: _read(db, lambda s: render_metrics(s, utcnow())),
         }
-        return [(f"{what}, {readers:,} deliveries", _best(db, look)) for what, look in looks.items()]
+        return [(f"{what}, {readers:,} deliveries", _best(db, read)) for what, read in reads.items()]
 
 
-def half(db: Database, number: int, readers: int) -> None:
-    """Let half of an issue's mails be accepted."""
+def accept_half(db: Database, number: int, readers: int) -> None:
+    """Mark half of an issue's deliveries as accepted."""
     with db.begin() as session:
         at = utcnow().strftime("%Y-%m-%d %H:%M:%S.%f")
         session.execute(text(HALF), {"issue": number, "now": at, "upto": readers // 2})
@@ -50,7 +50,7 @@ def half(db: Database, number: int, readers: int) -> None:
         )
 
 
-def _pace(session: object, number: int) -> object:
+def _rate(session: object, number: int) -> object:
     issue = session.get_one(Issue, number)  # type: ignore[attr-defined]
     return measure_progress(session, issue, count_outcomes(session, number), utcnow())  # type: ignore[arg-type]
 
@@ -60,10 +60,10 @@ def _read(db: Database, ask: Callable[..., object]) -> object:
         return ask(session)
 
 
-def _best(db: Database, look: Callable[[Database], object]) -> float:
+def _best(db: Database, read: Callable[[Database], object]) -> float:
     found = []
     for _ in range(TIMES):
         begun = time.monotonic()
-        look(db)
+        read(db)
         found.append(time.monotonic() - begun)
     return min(found)
