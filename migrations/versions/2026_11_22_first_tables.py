@@ -233,6 +233,7 @@ def upgrade() -> None:
         sa.Column("batch_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("seq", sa.Integer(), nullable=True),
         sa.Column("variant", sa.BigInteger(), nullable=True),
+        sa.Column("import_id", sa.BigInteger(), nullable=True),
         sa.Column("outcome", sa.String(length=8), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("reply", sa.Text(), nullable=True),

@@ -1,5 +1,6 @@
 """One reader's copy again: byte for byte what the relay got, whatever happened since."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from tests.delivery.factories import (
 from tests.relay import Relay
 
 from digest.audience import topics, unsubscribe
-from digest.audience.models import Subscriber, TopicChoice
+from digest.audience.models import Subscriber, SubscriberImport, Subscription, TopicChoice
 from digest.catalog.models import Review
 from digest.db import Database, utcnow
 from digest.delivery.ledger.models import Delivery, Letter
@@ -32,6 +33,7 @@ from digest.signing import Signer
 from digest.smtp.url import relay_from_url
 
 CATEGORIES = ("Writing", "Models", "Developer Tools")
+IMPORTED = (2, 4)
 CHOICES = {1: (), 2: ("Writing",), 3: ("Models", "Gardening"), 4: CATEGORIES, 5: ("Gardening",)}
 
 
@@ -48,6 +50,18 @@ def sent(db: Database, home: Path, relay: Relay) -> int:
             for topic in chosen
         ]
         session.execute(insert(TopicChoice), rows)
+        imported = SubscriberImport(
+            publication_id=made.publication_id,
+            file_name="shop.csv",
+            sha256="0" * 64,
+            source="customers of <the> shop",
+            confirmed=True,
+            started_at=datetime(2026, 3, 3, 12, tzinfo=UTC),
+        )
+        session.add(imported)
+        session.flush()
+        by_file = Subscription.subscriber_id.in_(IMPORTED)
+        session.execute(update(Subscription).where(by_file).values(import_id=imported.id))
         session.expire_all()
         freeze.freeze(session, made, signer=Signer(KEYS), base_url=BASE, now=utcnow())
         number = made.id
@@ -70,11 +84,26 @@ def test_each_reader_gets_the_picks_of_their_topics_and_nobody_an_empty_mail(
     assert held == {address(1): [1, 2, 3], address(2): [1], address(3): [2], address(4): [1, 2, 3]}
 
 
+def test_each_reader_is_told_how_they_came_to_be_subscribed(db: Database, tmp_path: Path) -> None:
+    with Relay() as relay:
+        sent(db, tmp_path, relay)
+    for mail in relay.mails:
+        shown = parse_mail(mail.data)
+        by_file = mail.recipient in {address(reader) for reader in IMPORTED}
+        stated = "its publisher imported your address on 3 March 2026 (stated source: customers of {} shop)"
+        assert (stated.format("<the>") in shown.text, "you subscribed to it" in shown.text) == (
+            by_file,
+            not by_file,
+        )
+        assert (stated.format("&lt;the&gt;") in shown.html) == by_file
+
+
 def test_a_copy_is_byte_for_byte_what_the_relay_got(db: Database, tmp_path: Path) -> None:
     with Relay() as relay:
         number = sent(db, tmp_path, relay)
     with db.begin() as session:  # whatever is edited, rotated or chosen afterwards
         session.get_one(Issue, number).subject = "Something else"
+        session.execute(update(Subscription).values(import_id=None))
         session.execute(update(Review).values(tagline="Something else"))
         topics.set_topics(session, state(db, number).publication_id, 2, (), offered=(), now=utcnow())
     rotated = Signer(["a-key-that-came-later-0123456789abcdef", *KEYS])

@@ -6,7 +6,7 @@ from datetime import date
 from digest.catalog.comparison import ReviewerQuote
 from digest.render.compile import compile_issue
 from digest.render.content import Block, Edition, Masthead, Side
-from digest.render.message_template import MergeFields, encode_masked_address
+from digest.render.message_template import MergeFields, encode_merge_text
 from digest.render.parsed_mail import ParsedMail, parse_mail
 
 BASE = "https://verdicts.example.org"
@@ -89,7 +89,7 @@ def edition(picks: int = 5, **facts: object) -> Edition:
 
 
 def reader(*, address: str = "ada@example.com", length: int = 43) -> MergeFields:
-    text, html = encode_masked_address("a•••@example.com")
+    text, html = encode_merge_text("a•••@example.com")
     return MergeFields(
         to=address.encode(),
         message_id=b"41.7@news.example.org",

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digest.render import quoted_printable
-from digest.render.message_template import encode_masked_address
+from digest.render.message_template import encode_merge_text
 from digest.render.slots import Piece
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), max_size=300)
@@ -45,7 +45,7 @@ def test_any_encoded_text_decodes_to_itself(parts: list[str | int], token: str) 
 @settings(deadline=None)
 @given(TEXT)
 def test_a_masked_address_is_safe_in_its_slot(address: str) -> None:
-    text, html = encode_masked_address(address)
+    text, html = encode_merge_text(address)
     for value in (text, html):
         assert all(len(line) <= 76 and not line.startswith(b".") for line in value.split(b"\r\n"))
         assert value.isascii()

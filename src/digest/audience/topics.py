@@ -93,15 +93,20 @@ def narrow_audience(
 ) -> Select[int, str | None, int | None]:
     """Join `eligibility.audience` and `variant_query` into (subscriber_id, reason, variant).
 
-    Variant NULL means all `blocks`. Mailable readers who chose none of them get the reason "nothing for you".
+    Further columns of `readers` follow. Variant NULL means all `blocks`. Mailable readers who chose none of them get
+    the reason "nothing for you".
     """
     rows, choices = readers.subquery("readers"), wanted.subquery("choices")
     reason: ColumnElement[str | None] = func.coalesce(
         rows.c.reason, case((choices.c.variant == 0, NO_TOPIC_MATCHES), else_=None)
     )
     variant = func.nullif(choices.c.variant, literal((1 << blocks) - 1, BigInteger))
-    return select(rows.c.subscriber_id, reason.label("reason"), variant.label("variant")).select_from(
-        rows.outerjoin(choices, choices.c.subscriber_id == rows.c.subscriber_id)
+    others = [column for column in rows.c if column.name not in {"subscriber_id", "reason"}]
+    columns = (rows.c.subscriber_id, reason.label("reason"), variant.label("variant"))
+    return (
+        select(*columns)
+        .add_columns(*others)
+        .select_from(rows.outerjoin(choices, choices.c.subscriber_id == rows.c.subscriber_id))
     )
 
 

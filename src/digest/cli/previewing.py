@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from digest.audience import tokens
 from digest.delivery.ledger.compiled_issue import get_compiled_issue
 from digest.editorial.models import Issue
-from digest.render.message_template import MergeFields, encode_masked_address
+from digest.render.message_template import MergeFields, encode_merge_text
 from digest.render.parsed_mail import parse_mail
 from digest.signing import Signer
 from digest.tracking import links
@@ -22,7 +22,7 @@ def render_preview(session: Session, signer: Signer, issue: Issue, base_url: str
     """The complete message as the relay would get it, for a sample reader."""
     template = get_compiled_issue(session, issue, base_url).message_template()
     publication = issue.publication_id
-    text, html = encode_masked_address(MASKED)
+    text, html = encode_merge_text(MASKED)
     reader = MergeFields(
         to=ADDRESS.encode(),
         message_id=f"preview-{issue.publication_id}-{issue.number}@example.org".encode(),

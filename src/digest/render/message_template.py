@@ -18,14 +18,16 @@ class MergeFields(NamedTuple):
     message_id: bytes  # `unique@domain`, without angle brackets
     unsubscribe: bytes  # tokens: base64url, at most 60 characters
     preferences: bytes
-    masked_text: bytes  # both from `masked(...)`
+    masked_text: bytes  # both from `encode_merge_text`
     masked_html: bytes
     click: bytes  # what the tokens of all links begin with
+    origin_text: bytes = b"you subscribed to it"  # why they receive it; both from `encode_merge_text`
+    origin_html: bytes = b"you subscribed to it"
 
 
-def encode_masked_address(address: str) -> tuple[bytes, bytes]:
-    """A masked address (`a•••@example.org`) as `masked_text` and `masked_html` of a Reader."""
-    text = address if address.isprintable() and " " not in address else single_line(address)
+def encode_merge_text(value: str) -> tuple[bytes, bytes]:
+    """A value that readers see, such as a masked address, as MergeFields take it: for the text and for the HTML."""
+    text = value if value.isprintable() and " " not in value else single_line(value)
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     plain = quoted_printable.encode_value(text)
     return plain, plain if escaped == text else quoted_printable.encode_value(escaped)

@@ -4,7 +4,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-TO, MESSAGE_ID, UNSUBSCRIBE, PREFERENCES, MASKED_TEXT, MASKED_HTML, CLICK = range(7)
+TO, MESSAGE_ID, UNSUBSCRIBE, PREFERENCES, MASKED_TEXT, MASKED_HTML, CLICK, ORIGIN_TEXT, ORIGIN_HTML = range(9)
 TYPICAL_TOKEN_CHARS = 44  # characters of a token
 
 Piece = tuple[bytes | int, ...]  # bytes as they are sent, and the numbers of slots between them

@@ -12,7 +12,15 @@ from digest.render.clean import single_line
 from digest.render.content import Block, Edition, Side
 from digest.render.footer_address import footer_address
 from digest.render.linker import Linker
-from digest.render.slots import MASKED_HTML, MASKED_TEXT, PREFERENCES, UNSUBSCRIBE, Slots
+from digest.render.slots import (
+    MASKED_HTML,
+    MASKED_TEXT,
+    ORIGIN_HTML,
+    ORIGIN_TEXT,
+    PREFERENCES,
+    UNSUBSCRIBE,
+    Slots,
+)
 
 SHORT = 200  # characters of a quote under a pick that does not lead
 
@@ -88,6 +96,8 @@ class IssueContext:
     preferences_url: str
     masked_address_html: str
     masked_address_text: str
+    origin_html: str
+    origin_text: str
     marker: Callable[[str], Markup]  # the comment that ends a piece of the document
     is_test: bool
 
@@ -118,6 +128,8 @@ def build_context(edition: Edition, slots: Slots, linker: Linker, *, test: bool)
         preferences_url=f"{base}/preferences/{slots[PREFERENCES]}",
         masked_address_html=slots[MASKED_HTML],
         masked_address_text=slots[MASKED_TEXT],
+        origin_html=slots[ORIGIN_HTML],
+        origin_text=slots[ORIGIN_TEXT],
         marker=lambda name: Markup(slots.end_marker(name)),  # noqa: S704 our own comment: letters and digits
         is_test=test,
     )

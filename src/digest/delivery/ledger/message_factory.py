@@ -1,6 +1,7 @@
 """Build the mails of a frozen issue from its stored bytes alone, so a delivery always gives the same mail."""
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 
 import idna
@@ -8,13 +9,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from digest.audience import address as addresses
-from digest.audience import tokens, topics
+from digest.audience import origins, tokens, topics
 from digest.delivery.ledger.models import FrozenIssue
 from digest.editorial.models import Issue
 from digest.errors import BadInput
 from digest.render.compiled_issue import CompiledIssue
 from digest.render.content import from_json
-from digest.render.message_template import MergeFields, MessageTemplate, encode_masked_address
+from digest.render.message_template import MergeFields, MessageTemplate, encode_merge_text
 from digest.signing import Purpose, Signer, encode_numbers
 from digest.smtp.lines import find_line_fault, stuff_dots
 from digest.smtp.mail import Mail
@@ -29,11 +30,18 @@ _SAMPLE = MergeFields(b"reader@example.org", b"1@example.org", b"A", b"B", b"r@e
 class MessageFactory:
     """Builds the mails of one frozen issue."""
 
-    def __init__(self, publication_id: int, frozen: FrozenIssue, signer: Signer) -> None:
-        """Raises BadSetting when the signing key is gone, BadInput when the stored bytes are damaged."""
+    def __init__(
+        self, publication_id: int, frozen: FrozenIssue, signer: Signer, origin_texts: Mapping[int | None, str]
+    ) -> None:
+        """`origin_texts` say why readers receive it, by import.
+
+        Raises BadSetting when the signing key is gone, BadInput when the stored bytes are damaged.
+        """
         # Encode these once: every token of every mail contains them.
         self._publication, self._issue = encode_numbers(publication_id), encode_numbers(frozen.issue_id)
         self._compiled = CompiledIssue.from_bytes(frozen.compiled)
+        self._origins = {number: encode_merge_text(text) for number, text in origin_texts.items()}
+        self._unknown_origin = encode_merge_text(origins.UNKNOWN)
         self._template = lru_cache(maxsize=MAX_TEMPLATES)(self._build_template)
         self._sender = from_json(frozen.edition).masthead.sender_address.encode("ascii")
         self._domain = b"@" + self._sender.rpartition(b"@")[2]
@@ -49,12 +57,20 @@ class MessageFactory:
         """The factory for this issue."""
         frozen = session.get_one(FrozenIssue, issue_id)
         publication = session.scalars(select(Issue.publication_id).where(Issue.id == issue_id)).one()
-        return cls(publication, frozen, signer)
+        return cls(publication, frozen, signer, origins.load_origins(session, publication))
 
-    def build(self, subscriber_id: int, address: str, key: int = 0, variant: int | None = None) -> Mail:
+    def build(
+        self,
+        subscriber_id: int,
+        address: str,
+        key: int = 0,
+        variant: int | None = None,
+        import_id: int | None = None,
+    ) -> Mail:
         """The reader's mail, ready to send, with the picks of `variant` (a bit mask; None: all of them).
 
-        Raises BadInput when the address cannot be used in an SMTP envelope.
+        `import_id` is the import that had subscribed them, if any. Raises BadInput when the address cannot be used in
+        an SMTP envelope.
         """
         template = self._template(variant)
         to, wide = encode_recipient(address)
@@ -68,6 +84,7 @@ class MessageFactory:
             plain,
             escaped,
             self._sign_click(issue + packed),
+            *self._origins.get(import_id, self._unknown_origin),
         )
         return Mail(self._sender, to, template.fill(reader), wide, key, is_wire_ready=True)
 
@@ -113,4 +130,4 @@ def encode_recipient(address: str) -> tuple[bytes, bool]:
     return f"{local}@{domain}".encode(), True
 
 
-_encode_masked = lru_cache(maxsize=4096)(encode_masked_address)
+_encode_masked = lru_cache(maxsize=4096)(encode_merge_text)

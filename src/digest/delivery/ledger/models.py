@@ -133,6 +133,8 @@ class Delivery(Base):
     batch_id: Mapped[int | None] = mapped_column(BigIntKey)
     seq: Mapped[int | None]  # position within the batch, from 0
     variant: Mapped[int | None] = mapped_column(BigInteger)  # bit n is the n-th pick, from 0; NULL: all picks
+    # The import that had subscribed the reader; NULL: they subscribed themselves. The mail says so.
+    import_id: Mapped[int | None] = mapped_column(BigInteger)
     outcome: Mapped[str | None] = mapped_column(String(8))
     reason: Mapped[str | None] = mapped_column(Text)  # why excluded or failed, or the last deferral
     reply: Mapped[str | None] = mapped_column(Text)  # the relay's last reply, with its code

@@ -40,6 +40,7 @@ class PendingDelivery(NamedTuple):
     previous_reason: str | None
     address: str | None
     reason: str | None
+    import_id: int | None
 
 
 def fetch_pending(
@@ -80,6 +81,7 @@ def _pending_statement() -> Select[*tuple[Any, ...]]:
             Delivery.reason,
             Subscriber.address,
             reason,
+            Delivery.import_id,
         )
         .join(Issue, Issue.id == Delivery.issue_id)
         .join(Subscriber, Subscriber.id == Delivery.subscriber_id)

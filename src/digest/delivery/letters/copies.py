@@ -24,7 +24,7 @@ def rebuild_mail(session: Session, issue_id: int, subscriber_id: int, signer: Si
     mail is sent, BadSetting when the signing key is gone.
     """
     delivery = session.execute(
-        select(Delivery.outcome, Delivery.variant, Subscriber.address, Issue.started_at)
+        select(Delivery.outcome, Delivery.variant, Delivery.import_id, Subscriber.address, Issue.started_at)
         .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
         .join(Issue, Issue.id == Delivery.issue_id)
         .where(Delivery.issue_id == issue_id, Delivery.subscriber_id == subscriber_id)
@@ -36,7 +36,10 @@ def rebuild_mail(session: Session, issue_id: int, subscriber_id: int, signer: Si
     if delivery.started_at is None:  # the issue, and its links, can still be recalled
         raise NotAllowed("no email of this issue has been sent yet, so there is no copy")
     factory = MessageFactory.load(session, issue_id, signer)
-    return factory.build(subscriber_id, delivery.address, variant=delivery.variant).data
+    mail = factory.build(
+        subscriber_id, delivery.address, variant=delivery.variant, import_id=delivery.import_id
+    )
+    return mail.data
 
 
 def send_copy(session: Session, issue: Issue, subscriber_id: int, *, now: datetime) -> int:

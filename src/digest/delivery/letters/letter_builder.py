@@ -20,7 +20,7 @@ from digest.publications.models import Publication
 from digest.render.compile import compile_issue
 from digest.render.compose import compose
 from digest.render.letters import render_letter as render
-from digest.render.message_template import MergeFields, encode_masked_address
+from digest.render.message_template import MergeFields, encode_merge_text
 from digest.signing import Purpose, Signer
 from digest.smtp.mail import Mail
 
@@ -156,7 +156,7 @@ def _build_test_send(
 ) -> bytes:
     facts = json.loads(letter.facts)
     issue = issues.get_by_id(session, int(facts["issue_id"]))
-    plain, escaped = encode_masked_address(addresses.mask(str(letter.address)))
+    plain, escaped = encode_merge_text(addresses.mask(str(letter.address)))
     unsubscribe = tokens.unsubscribe_token(signer, issue.publication_id, 0)
     preferences = tokens.preferences_token(signer, issue.publication_id, 0)
     edition = editions.build_edition(session, issue, base_url)

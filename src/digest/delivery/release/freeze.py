@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import BigInteger, Select, Subquery, case, cast, func, insert, literal, null, select
 from sqlalchemy.orm import Session, defer
@@ -131,6 +132,7 @@ def _write_deliveries(
         Delivery.batch_id: batches.batch_expression(batch_ids, numbered.c.position, size),
         Delivery.seq: numbered.c.position % size,
         Delivery.variant: numbered.c.variant,
+        Delivery.import_id: numbered.c.import_id,
         Delivery.outcome: case((is_mailable, None), else_=Outcome.EXCLUDED.value),
         Delivery.reason: numbered.c.reason,
         Delivery.attempts: literal(0),
@@ -144,10 +146,12 @@ def _write_deliveries(
 
 
 def _select_readers(session: Session, issue: Issue, frozen: FrozenIssue, last: int) -> Subquery:
-    """The readers up to `last`: subscriber_id, reason and, if any reader chose topics, variant."""
+    """The readers up to `last`: subscriber_id, reason, import_id and, if any reader chose topics, variant."""
     id_range = (frozen.audience_upto, last)
     since = unsubscribed_since(session, issue, frozen.frozen_at)
-    readers = eligibility.audience(issue.publication_id, frozen.frozen_at, since, id_range)
+    readers: Select[Any] = eligibility.audience(
+        issue.publication_id, frozen.frozen_at, since, id_range
+    ).add_columns(Subscription.import_id)
     if topics.has_any_choices(session, issue.publication_id):
         return _with_variants(readers, frozen, issue.publication_id, id_range).subquery("readers")
     return readers.subquery("readers")
@@ -163,6 +167,7 @@ def _number_readers(readers: Subquery) -> Subquery:
         readers.c.subscriber_id,
         readers.c.reason,
         readers.c.variant if has_variants else cast(null(), BigInteger).label("variant"),
+        readers.c.import_id,
         case((is_mailable, position)).label("position"),
     )
     return select(*columns).subquery("numbered_readers")

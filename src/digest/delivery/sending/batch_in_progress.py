@@ -287,4 +287,4 @@ def _is_wanted(row: PendingDelivery | None) -> bool:
 
 
 def _build_message(maker: MessageFactory, row: PendingDelivery) -> Mail:
-    return maker.build(row.subscriber_id, str(row.address), row.seq, row.variant)
+    return maker.build(row.subscriber_id, str(row.address), row.seq, row.variant, row.import_id)

@@ -9,7 +9,7 @@ from html import escape
 
 from digest.render import quoted_printable
 from digest.render.compiled_issue import CompiledIssue
-from digest.render.message_template import MergeFields, encode_masked_address
+from digest.render.message_template import MergeFields, encode_merge_text
 
 ADDRESS = "reader@example.org"
 TOKEN = b"this-is-a-preview-and-this-link-leads-nowhere"
@@ -29,7 +29,7 @@ def render_sample(
 ) -> bytes:
     """The whole email as it would be sent, with these picks (ids); None or empty means all of them."""
     template = made.message_template(picks or None)
-    text, html = encode_masked_address(shown)
+    text, html = encode_merge_text(shown)
     reader = MergeFields(
         to=to.encode("ascii", "replace"),
         message_id=b"preview@example.org",
