@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from digest.audience import consent, eligibility
+from digest.audience import consent, eligibility, origins
 from digest.audience.address import mask
 from digest.audience.models import Subscriber, Subscription, SubscriptionStatus
 from digest.errors import BadInput, NotFound
@@ -21,7 +21,8 @@ class Preferences:
 
     masked: str
     status: str  # active, pending, left, paused, suppressed or erased
-    since: datetime | None  # when they confirmed
+    since: datetime | None  # when they confirmed, or were imported
+    origin: str  # why they receive it, as the mail says it
     paused_until: datetime | None
     unsubscribed_at: datetime | None
 
@@ -39,7 +40,12 @@ def get_preferences(session: Session, publication_id: int, subscriber_id: int, n
     address, subscription, why_not = row
     paused = subscription.paused_until if why_not == "paused" else None
     return Preferences(
-        mask(address), why_not or "active", subscription.confirmed_at, paused, subscription.unsubscribed_at
+        mask(address),
+        why_not or "active",
+        subscription.confirmed_at,
+        origins.load_origins(session, publication_id).get(subscription.import_id, origins.UNKNOWN),
+        paused,
+        subscription.unsubscribed_at,
     )
 
 

@@ -78,7 +78,11 @@ class Preview:
         """The whole email; with `marks`, changed picks are marked."""
         made = sample_email.mark_changes(self.compiled, self.changed) if marks else self.compiled
         return sample_email.render_sample(
-            made, self.picks, to=self.reader.address, shown=self.reader.masked_address
+            made,
+            self.picks,
+            to=self.reader.address,
+            shown=self.reader.masked_address,
+            origin=self.reader.origin,
         )
 
 

@@ -8,9 +8,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import Forbidden
 
-from digest.audience import eligibility, topics
+from digest.audience import eligibility, origins, topics
 from digest.audience.address import mask
-from digest.audience.models import Subscriber
+from digest.audience.models import Subscriber, Subscription
 from digest.db import utcnow
 from digest.delivery.ledger.models import Delivery, FrozenIssue
 from digest.editorial.models import Issue
@@ -30,6 +30,7 @@ class PreviewReader:
     subscriber_id: int | None = None
     address: str = ADDRESS
     masked_address: str = "r•••@example.org"  # as in the email's footer
+    origin: str = origins.SUBSCRIBED  # why they receive it, as the email says
     not_sent_reason: str = ""
     picks: tuple[int, ...] | None = None  # ids, once the issue is frozen for them
 
@@ -59,8 +60,26 @@ def _load_subscriber(db: Session, issue: Issue, edition: Edition, number: int) -
     blocks = [block.topics for block in edition.blocks]
     if why is None and topics.variant_of(chosen, blocks) == 0:
         why = topics.NO_TOPIC_MATCHES
-    frozen = _frozen_picks(db, issue, edition, number)
-    return PreviewReader(chosen, number, found.address, mask(found.address), why or "", frozen)
+    return PreviewReader(
+        chosen,
+        number,
+        found.address,
+        mask(found.address),
+        _origin(db, issue, number),
+        why or "",
+        _frozen_picks(db, issue, edition, number),
+    )
+
+
+def _origin(db: Session, issue: Issue, number: int) -> str:
+    """Why this reader receives the issue: as it was frozen, else as it is now."""
+    mine = select(Delivery.import_id).where(Delivery.issue_id == issue.id, Delivery.subscriber_id == number)
+    now = select(Subscription.import_id).where(
+        Subscription.publication_id == issue.publication_id, Subscription.subscriber_id == number
+    )
+    row = db.execute(mine).one_or_none() or db.execute(now).one_or_none()
+    texts = origins.load_origins(db, issue.publication_id)
+    return texts.get(row[0] if row else None, origins.UNKNOWN)
 
 
 def _frozen_picks(db: Session, issue: Issue, edition: Edition, number: int) -> tuple[int, ...] | None:

@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from html import escape
 
+from digest.audience.origins import SUBSCRIBED
 from digest.render import quoted_printable
 from digest.render.compiled_issue import CompiledIssue
 from digest.render.message_template import MergeFields, encode_merge_text
@@ -26,10 +27,12 @@ def render_sample(
     *,
     to: str = ADDRESS,
     shown: str = "r•••@example.org",
+    origin: str = SUBSCRIBED,
 ) -> bytes:
     """The whole email as it would be sent, with these picks (ids); None or empty means all of them."""
     template = made.message_template(picks or None)
     text, html = encode_merge_text(shown)
+    origin_text, origin_html = encode_merge_text(origin)
     reader = MergeFields(
         to=to.encode("ascii", "replace"),
         message_id=b"preview@example.org",
@@ -38,6 +41,8 @@ def render_sample(
         masked_text=text,
         masked_html=html,
         click=b"preview-link",
+        origin_text=origin_text,
+        origin_html=origin_html,
     )
     return template.fill(reader)
 
