@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import event, func, select
 from tests.catalog.pages import draft, side, unparse
 
-from digest.catalog import importing, queries, tool_history
+from digest.catalog import files, importing, queries, tool_history
 from digest.catalog.comparison_input import ComparisonInput
-from digest.catalog.importing import ImportResult, import_comparisons, import_files
+from digest.catalog.importing import ImportResult, import_comparisons
 from digest.catalog.models import Comparison, ComparisonVersion, Quote, Review, Tool
 from digest.db import Database
 
@@ -29,8 +29,11 @@ def counts(db: Database) -> list[int]:
 
 
 def take(db: Database, *paths: Path, now: datetime = NOW, published: datetime | None = None) -> ImportResult:
+    found = files.find_files(paths)
+    inputs, refused = importing.read_files(found.files)
     with db.begin() as session:
-        return import_files(session, paths, now, published)
+        imported = import_comparisons(session, inputs, now, published)
+    return ImportResult(tuple(imported), found.refused + refused)
 
 
 @contextmanager

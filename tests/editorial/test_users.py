@@ -54,9 +54,8 @@ def test_ending_sessions_also_voids_every_unused_link(db: Database, signer: Sign
     with db.begin() as session:
         user = users.invite_user(session, "ana@example.org", Role.OWNER, NOW)
         token, epoch = users.create_sign_in_token(signer, user, NOW), user.session_epoch
-        assert users.find_session_user(session, user.id, epoch) is not None
         users.end_sessions(session, user)
-        assert users.find_session_user(session, user.id, epoch) is None
+        assert user.session_epoch > epoch
         with pytest.raises(BadToken):
             users.sign_in(session, signer, token, NOW)
 
@@ -83,8 +82,7 @@ def test_a_removed_user_cannot_sign_in_and_can_be_invited_again(db: Database, si
         user = users.invite_user(session, "ana@example.org", Role.EDITOR, NOW)
         token, epoch = users.create_sign_in_token(signer, user, NOW), user.session_epoch
         users.remove_user(session, user.id, NOW)
-        assert users.find_session_user(session, user.id, epoch) is None
-        assert users.find_session_user(session, user.id, user.session_epoch) is None
+        assert user.session_epoch > epoch
         assert users.find_user(session, user.address) is None
         assert users.list_users(session) == [owner]
         for late in (token, users.create_sign_in_token(signer, user, NOW)):
@@ -102,16 +100,6 @@ def test_the_only_owner_cannot_be_removed(db: Database) -> None:
         users.invite_user(session, "ana@example.org", Role.EDITOR, NOW)
         with pytest.raises(NotAllowed, match="only owner"):
             users.remove_user(session, owner.id, NOW)
-
-
-def test_each_role_includes_the_roles_below_it(sqlite: Database) -> None:
-    with sqlite.begin() as session:
-        user = users.invite_user(session, "ana@example.org", Role.EDITOR, NOW)
-        assert [users.has_role(user, role) for role in (Role.OWNER, Role.EDITOR, Role.VIEWER)] == [
-            False,
-            True,
-            True,
-        ]
 
 
 def test_the_only_owner_cannot_become_an_editor(db: Database) -> None:

@@ -53,19 +53,6 @@ class ImportResult:
         return sum(result.change == change for result in self.imported)
 
 
-def import_files(
-    session: Session, paths: Iterable[Path], now: datetime, published: datetime | None = None
-) -> ImportResult:
-    """Import the files and folders in `paths`. A file with an error is a line in `refused`; the rest is imported.
-
-    `published` dates comparisons that have no date of their own; `now` by default.
-    """
-    found = files.find_files(paths)
-    inputs, refused = read_files(found.files)
-    imported = import_comparisons(session, inputs, now, published)
-    return ImportResult(tuple(imported), found.refused + refused)
-
-
 def read_files(paths: Iterable[Path]) -> tuple[list[ComparisonInput], tuple[str, ...]]:
     """The comparisons in the files at `paths`, and an error line for each file that is refused. Needs no database."""
     inputs: list[ComparisonInput] = []

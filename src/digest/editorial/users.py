@@ -14,7 +14,6 @@ EMAIL_LINK_LIFETIME = timedelta(minutes=10)
 SETUP_LINK_LIFETIME = timedelta(
     hours=24
 )  # printed once for the operator, who may need to set up a mail server first
-_RANK = (Role.VIEWER, Role.EDITOR, Role.OWNER)
 
 
 def invite_user(session: Session, address: str, role: Role | str, now: datetime) -> User:
@@ -61,11 +60,6 @@ def remove_user(session: Session, user_id: int, now: datetime) -> User:
     return user
 
 
-def has_role(user: User, role: Role) -> bool:
-    """Return whether the user has `role` or one that includes it: owner, editor, viewer."""
-    return _RANK.index(Role(user.role)) >= _RANK.index(role)
-
-
 def create_sign_in_token(
     signer: Signer, user: User, now: datetime, lifetime: timedelta = EMAIL_LINK_LIFETIME
 ) -> str:
@@ -97,12 +91,6 @@ def check_sign_in_token(session: Session, signer: Signer, token: str, now: datet
     if user is None or user.removed_at or user.sign_in_count != sign_in_count or now.timestamp() > expires:
         raise BadToken("this sign-in link was already used or has expired; request a new one")
     return user
-
-
-def find_session_user(session: Session, user_id: int, epoch: int) -> User | None:
-    """Return the user of a login session started in `epoch`; None when the user or their sessions were removed."""
-    users = select(User).where(User.id == user_id, User.session_epoch == epoch, User.removed_at.is_(None))
-    return session.scalars(users).one_or_none()
 
 
 def end_sessions(session: Session, user: User) -> None:
