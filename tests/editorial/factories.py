@@ -72,7 +72,7 @@ def compare(
 
 
 def week(session: Session, count: int = 6, first: int = 0) -> list[Comparison]:
-    """So many comparisons of tools that meet nowhere else, the earlier the fresher."""
+    """Add `count` comparisons of different tools, the newest first."""
     return [
         compare(session, f"Tool{2 * n}", f"Tool{2 * n + 1}", days_ago=n - first)
         for n in range(first, first + count)
@@ -81,13 +81,13 @@ def week(session: Session, count: int = 6, first: int = 0) -> list[Comparison]:
 
 def drafted(session: Session, count: int = 6, **fields: object) -> Issue:
     """A draft of a publication with `count` new comparisons."""
-    paper = publication(session, **fields)
+    weekly = publication(session, **fields)
     week(session, count)
-    return drafting.draft_issue(session, paper, NOW, actor="test")
+    return drafting.draft_issue(session, weekly, NOW, actor="test")
 
 
 def release(session: Session, issue: Issue, now: datetime = NOW) -> None:
-    """Let the issue go out as the delivery room would: scheduled, frozen, started, sent."""
+    """Send the issue as delivery would: scheduled, frozen, started, sent."""
     schedule.send_now(session, issue, now=now, actor="test")
     transitions.change_state(session, issue, State.SENDING, now=now, actor="clock")
     issue.release_at = issue.started_at = now
@@ -95,7 +95,7 @@ def release(session: Session, issue: Issue, now: datetime = NOW) -> None:
 
 
 def names(issue: Issue) -> list[str]:
-    """What is compared, pick by pick."""
+    """The slug of each pick's comparison, in order."""
     return [pick.version.comparison.slug for pick in issue.picks]
 
 

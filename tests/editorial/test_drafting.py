@@ -188,7 +188,7 @@ def test_each_publication_has_its_own_issue_numbers_and_new_verdicts(db: Databas
 
 def test_two_simultaneous_drafts_create_one_issue(db: Database) -> None:
     with db.begin() as session:
-        paper = factories.publication(session)
+        publication = factories.publication(session)
         factories.week(session, 5)
     barrier, made = threading.Barrier(4), list[int]()
 
@@ -206,41 +206,41 @@ def test_two_simultaneous_drafts_create_one_issue(db: Database) -> None:
         assert len(made) == 4
         assert len(set(made)) == 1
         assert session.scalar(select(func.count()).select_from(Issue)) == 1
-        assert len(issues.get_by_number(session, 1, paper).picks) == 5
+        assert len(issues.get_by_number(session, 1, publication).picks) == 5
 
 
 def test_the_weekly_draft_is_created_once_two_days_before(db: Database) -> None:
     with db.begin() as session:
-        paper = factories.publication(session, weekday="thursday", at="09:00")
+        publication = factories.publication(session, weekday="thursday", at="09:00")
         factories.week(session, 5)
         early = NOW.replace(day=13, hour=6, minute=59)  # 08:59 in Berlin, two days before Thursday 15
         assert drafting.list_publications_due(session, early) == []
-        assert drafting.draft_due_issue(session, paper.id, early) is None
+        assert drafting.draft_due_issue(session, publication.id, early) is None
         on_time = early + timedelta(minutes=1)
-        assert drafting.list_publications_due(session, on_time) == [paper.id]
-        made = drafting.draft_due_issue(session, paper.id, on_time)
+        assert drafting.list_publications_due(session, on_time) == [publication.id]
+        made = drafting.draft_due_issue(session, publication.id, on_time)
         assert made is not None
         assert made.issue is not None
         assert (made.slot_date, made.issue.slot_date, made.is_thin) == ("2026-10-15", "2026-10-15", False)
         assert drafting.list_publications_due(session, on_time) == []
-        assert drafting.draft_due_issue(session, paper.id, on_time) is None
+        assert drafting.draft_due_issue(session, publication.id, on_time) is None
 
 
 def test_a_week_without_new_verdicts_creates_no_issue_and_is_reported_once(db: Database) -> None:
     with db.begin() as session:
-        paper = factories.publication(session, weekday="tuesday")
-        made = drafting.draft_due_issue(session, paper.id, NOW)
+        publication = factories.publication(session, weekday="tuesday")
+        made = drafting.draft_due_issue(session, publication.id, NOW)
         assert made == drafting.DraftResult("2026-10-13", None, is_thin=True)
     with db.begin() as session:
         assert drafting.list_publications_due(session, NOW) == []
-        assert issues.list_issues(session, paper) == []
+        assert issues.list_issues(session, publication) == []
 
 
 def test_a_thin_week_is_drafted_and_marked_as_thin(db: Database) -> None:
     with db.begin() as session:
-        paper = factories.publication(session, weekday="tuesday")
+        publication = factories.publication(session, weekday="tuesday")
         factories.week(session, 2)
-        made = drafting.draft_due_issue(session, paper.id, NOW)
+        made = drafting.draft_due_issue(session, publication.id, NOW)
         assert made is not None
         assert made.is_thin
         assert made.issue is not None
@@ -293,11 +293,11 @@ def test_regenerating_does_not_touch_an_issue_that_was_just_scheduled(postgres: 
     with postgres.begin() as session:
         before = factories.names(factories.drafted(session, 7))
     with postgres.begin() as clock:
-        paper = publications.find(clock)
-        assert issues.find_open_draft(clock, paper.id)
+        publication = publications.find(clock)
+        assert issues.find_open_draft(clock, publication.id)
         with postgres.begin() as editor:
             schedule.send_now(editor, issues.get_by_number(editor, 1), now=NOW, actor="test")
-        second = drafting.draft_issue(clock, paper, NOW, actor="test")
+        second = drafting.draft_issue(clock, publication, NOW, actor="test")
         assert (second.number, len(second.picks)) == (2, 2)
     with postgres.read() as session:
         assert factories.names(issues.get_by_number(session, 1)) == before

@@ -50,7 +50,9 @@ def site() -> Iterator[tuple[str, HostPolicy]]:
 
 def drafted(db: Database, **words: str) -> int:
     with db.begin() as session:
-        issue = factories.drafted(session, 3)  # its sender is of a domain for examples: the DNS is not asked
+        issue = factories.drafted(
+            session, 3
+        )  # its sender is at an example domain, for which no DNS is looked up
         text_edits.update_texts(session, issue, issue.revision, **words)
         return issue.id
 
@@ -92,7 +94,7 @@ def test_links_are_checked_once_an_hour_and_dead_links_are_reported(db: Database
 def test_one_failing_check_does_not_lose_the_results_of_others(sqlite: Database) -> None:
     failures: list[Exception] = [RuntimeError("a fault of ours")]
 
-    def stopping() -> bool:  # asked before each look
+    def stopping() -> bool:  # called before each check
         if failures:
             raise failures.pop()
         return False

@@ -61,7 +61,7 @@ def test_a_repeated_local_time_means_the_first(wall: datetime, zone: str) -> Non
         ("2026-12-01 09:00", "Europe/Berlin", "2026-12-01 08:00"),
         ("2026-12-01T09:00", "America/New_York", "2026-12-01 14:00"),
         ("2026-10-04 02:15", "Australia/Lord_Howe", "2026-10-03 15:30"),  # a gap of half an hour
-        ("2011-12-30 09:00", "Pacific/Apia", "2011-12-30 10:00"),  # a day that never was
+        ("2011-12-30 09:00", "Pacific/Apia", "2011-12-30 10:00"),  # a day that was skipped
     ],
 )
 def test_known_clock_changes(local: str, zone: str, utc: str) -> None:
@@ -92,18 +92,18 @@ def test_an_invalid_zone_is_one_clear_error(zone: str) -> None:
 def test_the_next_send_day_is_within_eight_days_on_its_weekday(
     zone: str, weekday: int, at: str, after: datetime
 ) -> None:
-    paper = Publication(zone=zone, weekday=weekday, at=at, name="Any")
-    run = local_time.next_send_time(paper, after)
-    occasion = date.fromisoformat(local_time.next_slot_date(paper, after))
+    publication = Publication(zone=zone, weekday=weekday, at=at, name="Any")
+    run = local_time.next_send_time(publication, after)
+    occasion = date.fromisoformat(local_time.next_slot_date(publication, after))
     assert after < run <= after + timedelta(days=8)
     assert occasion.weekday() == weekday
-    assert local_time.next_send_time(paper, run) > run + timedelta(days=5)
+    assert local_time.next_send_time(publication, run) > run + timedelta(days=5)
 
 
 def test_nine_in_the_morning_stays_nine_over_clock_changes() -> None:
-    paper = Publication(zone="Europe/Berlin", weekday=1, at="09:00", name="Any")
-    summer = local_time.next_send_time(paper, datetime(2026, 10, 20, tzinfo=UTC))
-    winter = local_time.next_send_time(paper, summer)
+    publication = Publication(zone="Europe/Berlin", weekday=1, at="09:00", name="Any")
+    summer = local_time.next_send_time(publication, datetime(2026, 10, 20, tzinfo=UTC))
+    winter = local_time.next_send_time(publication, summer)
     assert [form(summer), form(winter)] == ["2026-10-20 07:00", "2026-10-27 08:00"]
 
 

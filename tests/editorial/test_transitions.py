@@ -113,7 +113,7 @@ def test_a_freeze_that_waits_for_an_edit_sends_the_edited_text(db: Database) -> 
     with db.begin() as session:
         issue = issues.get_by_number(session, 1)
         lead = issue.picks[0]
-        # As another connection would have, between our reading and our taking the row.
+        # As another connection might, between our read and our lock.
         session.execute(
             Pick.__table__.update().where(Pick.__table__.c.id == lead.id).values(note="At the last minute")
         )

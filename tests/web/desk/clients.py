@@ -1,4 +1,4 @@
-"""An editor at the desk: a stand with one draft, and clients who are signed in."""
+"""A desk with one draft, and clients that are signed in."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ PAIRS = ((0, 3), (1, 2), (4, 5), (2, 5), (0, 1), (3, 4), (1, 5))
 
 
 def make_desk(db: Database, home: Path, base_url: str = "https://news.example.org", **fields: object) -> Site:
-    """A publication with seven comparisons and the draft of issue 1, and somebody in each role."""
+    """A publication with seven comparisons, the draft of issue 1, and a user of each role."""
     made = make_site(db, home, base_url)
     with db.begin() as session:
         create_publication(session, **({"sender_address": "news@verdicts.io"} | fields))
@@ -32,7 +32,7 @@ def make_desk(db: Database, home: Path, base_url: str = "https://news.example.or
 
 
 def signed_in(made: Site, role: str = "editor") -> FlaskClient:
-    """A client of somebody in this role, signed in as they would be: with a link and a press of its button."""
+    """A client signed in as the user of this role, with a sign-in link and its button."""
     with made.db.read() as session:
         user = users.find_user(session, f"{role}@verdicts.io")
         token = users.create_sign_in_token(made.signer, user, utcnow())
@@ -51,7 +51,7 @@ def get(client: FlaskClient, path: str, status: int = 200) -> str:
 
 
 def csrf_token(client: FlaskClient, path: str) -> str:
-    """The proof in the first form of a page."""
+    """The CSRF token in the first form of a page."""
     found = re.search(
         r'name="csrf_token" value="([^"]+)"', client.get(path, base_url=_base(client)).get_data(as_text=True)
     )
@@ -59,27 +59,27 @@ def csrf_token(client: FlaskClient, path: str) -> str:
 
 
 def post(client: FlaskClient, path: str, *, page: str | None = None, **fields: object) -> TestResponse:
-    """Post a form of `page` (else of `path` itself) with a valid proof, and follow where it leads."""
-    data = {"csrf_token": _proof(client, page or path), **fields}
+    """Post a form of `page` (by default `path` itself) with its CSRF token, and follow the redirect."""
+    data = {"csrf_token": _cached_token(client, page or path), **fields}
     return client.post(path, data=data, base_url=_base(client), follow_redirects=True)
 
 
-def _proof(client: FlaskClient, page: str) -> str:
-    """The page's proof, which holds as long as the session: who presses twice need not load the page twice."""
-    seen: dict[tuple[str, str], str] = client.__dict__.setdefault("proofs", {})
-    found = seen.get((_held(client), page)) or csrf_token(client, page)
-    seen[_held(client), page] = found
+def _cached_token(client: FlaskClient, page: str) -> str:
+    """The page's CSRF token. It is valid as long as the session, so the page is loaded once."""
+    tokens: dict[tuple[str, str], str] = client.__dict__.setdefault("csrf_tokens", {})
+    found = tokens.get((_session_secret(client), page)) or csrf_token(client, page)
+    tokens[_session_secret(client), page] = found
     return found
 
 
-def _held(client: FlaskClient) -> str:
-    """What the proofs of its session stand on; another one after each signing in."""
+def _session_secret(client: FlaskClient) -> str:
+    """The secret of the session that its CSRF tokens are made from; a new one after each sign-in."""
     with client.session_transaction(base_url=_base(client)) as session:
         return str(session.get("csrf_token", ""))
 
 
 def draft_form(client: FlaskClient, path: str = "/desk/issues/1") -> dict[str, str]:
-    """What a browser would send of the draft's form when nothing was changed."""
+    """What a browser sends of the draft's form when nothing was changed."""
     page = get(client, path)
     fields = {}
     for tag in re.findall(r"<input[^>]*>", page):
@@ -96,7 +96,7 @@ def load_picks(made: Site, number: int = 1) -> list[Pick]:
     with made.db.read() as session:
         rows = select(Pick).join(Issue).where(Issue.number == number).order_by(Pick.position)
         found = list(session.scalars(rows))
-        session.expunge_all()  # what is rolled back is forgotten, and a test wants to look at it
+        session.expunge_all()  # so that they can be read after the session has ended
         return found
 
 
@@ -114,9 +114,9 @@ def load_issue(made: Site, number: int = 1) -> Issue:
 
 
 def undo_button(page: str) -> tuple[str, dict[str, str]]:
-    """Where the Undo button of a page posts, and what."""
+    """The path and the fields that the Undo button of a page posts."""
     button = re.search(r'<button[^>]*form="draft"[^>]*value="(undo:\d+)">Undo', page)
-    if button:  # a button of the draft's own form, so that no word is lost
+    if button:  # a button of the draft's own form, which sends unsaved texts along
         action = re.search(r'id="draft"[^>]*action="([^"?]+)', page)
         assert action
         return action[1], {"action": button[1]}

@@ -1,4 +1,4 @@
-"""An issue that is on its way or was sent, built straight in the tables."""
+"""An issue that is being sent or was sent, created directly in the tables."""
 
 from datetime import timedelta
 
@@ -19,7 +19,7 @@ OUTCOMES = ("accepted",) * 6 + ("failed", "failed", "excluded", "unknown", None)
 
 
 def start_sending(made: Site, state: State = State.SENDING, hold_minutes: int = 0) -> list[int]:
-    """Issue 1 frozen and half sent; gives the subscribers in the order of OUTCOMES."""
+    """Freeze issue 1 and send half of it. Returns the subscribers in the order of OUTCOMES."""
     now = utcnow()
     with made.db.begin() as session:
         publication = publications.find(session)
@@ -59,7 +59,7 @@ def start_sending(made: Site, state: State = State.SENDING, hold_minutes: int = 
 
 
 def record_reactions(made: Site, numbers: list[int]) -> None:
-    """The first reader followed two links, a scanner all of them; two readers left, one of them said why."""
+    """Record that the first reader followed two links and a scanner all, and that two unsubscribed, one with a reason."""
     with made.db.begin() as session:
         issue = issues.get_by_number(session, 1)
         begun = issue.started_at or utcnow()

@@ -1,4 +1,4 @@
-"""What an open draft does by itself, asked as htmx asks, and in a real browser."""
+"""The background requests of an open draft, as htmx sends them, and in a real browser."""
 
 import hashlib
 import re
@@ -41,12 +41,12 @@ HTMX = {"HX-Request": "true", "HX-Current-URL": BASE + DRAFT}
 
 @pytest.fixture
 def room(sqlite: Database, tmp_path: Path) -> Site:
-    """What the rooms promise on both databases is asked in tests/editorial."""
+    """On SQLite only: tests/editorial covers both databases."""
     return make_desk(sqlite, tmp_path)
 
 
-def ask(client: FlaskClient, path: str, method: str = "POST", **fields: object) -> TestResponse:
-    """As htmx asks, with our proof in a header."""
+def htmx_request(client: FlaskClient, path: str, method: str = "POST", **fields: object) -> TestResponse:
+    """Send a request as htmx does, with the CSRF token in a header."""
     headers = HTMX | {"X-CSRFToken": csrf_token(client, DRAFT), "Referer": BASE + DRAFT}
     data = {name: value for name, value in fields.items() if name != "csrf_token"}
     return client.open(path, method=method, data=data, headers=headers, base_url=BASE)
@@ -56,58 +56,58 @@ def marks(page: str) -> dict[str, str]:
     return dict(re.findall(r'name="(base-[^"]+)" value="([^"]*)"', page))
 
 
-def test_words_save_themselves_with_a_quiet_line(room: Site) -> None:
+def test_texts_are_autosaved_and_the_status_line_says_so(room: Site) -> None:
     editor = signed_in(room)
     begun = draft_form(editor)
-    answer = ask(editor, f"{DRAFT}/autosave", **begun | {"intro": "Half a thou"})
+    answer = htmx_request(editor, f"{DRAFT}/autosave", **begun | {"intro": "Half a thou"})
     assert (answer.status_code, answer.headers["HX-Trigger"]) == (200, "draft-saved")
     assert "Saved <time" in answer.text
     assert load_issue(room).intro == "Half a thou"
     begun |= marks(answer.text)
-    ask(editor, f"{DRAFT}/autosave", **begun | {"intro": "Half a thought"})
+    htmx_request(editor, f"{DRAFT}/autosave", **begun | {"intro": "Half a thought"})
     assert load_issue(room).intro == "Half a thought"
     assert "issue-title" not in answer.text
-    titled = ask(editor, f"{DRAFT}/autosave", **draft_form(editor) | {"subject": "Half a title"})
+    titled = htmx_request(editor, f"{DRAFT}/autosave", **draft_form(editor) | {"subject": "Half a title"})
     assert '<h1 id="issue-title" hx-swap-oob="true">Half a title</h1>' in titled.text
-    assert ask(editor, f"{DRAFT}/autosave", **draft_form(editor)).status_code == 204
+    assert htmx_request(editor, f"{DRAFT}/autosave", **draft_form(editor)).status_code == 204
     with room.db.read() as session:
         told = versions.list_versions(session, issues.get_by_number(session, 1).id)
         assert [one.version.summary for one in told] == ["subject and intro edited", "Drafted"]
 
 
-def test_a_clash_saves_what_does_not_clash_and_says_the_rest(room: Site) -> None:
+def test_an_edit_conflict_saves_the_other_texts_and_names_the_conflicting_one(room: Site) -> None:
     one, other = signed_in(room), signed_in(room, "owner")
     mine, theirs = draft_form(one), draft_form(other)
-    ask(other, f"{DRAFT}/autosave", **theirs | {"intro": "Theirs"})
-    answer = ask(one, f"{DRAFT}/autosave", **mine | {"intro": "Mine", "subject": "My subject"})
+    htmx_request(other, f"{DRAFT}/autosave", **theirs | {"intro": "Theirs"})
+    answer = htmx_request(one, f"{DRAFT}/autosave", **mine | {"intro": "Mine", "subject": "My subject"})
     assert (answer.status_code, answer.headers["HX-Retarget"]) == (409, "#saved")
     assert "Not saved: the intro." in answer.text
     assert (load_issue(room).intro, load_issue(room).subject) == ("Theirs", "My subject")
-    again = ask(one, DRAFT, **mine | {"intro": "Mine", "action": "save"})
+    again = htmx_request(one, DRAFT, **mine | {"intro": "Mine", "action": "save"})
     assert (again.status_code, again.headers["HX-Retarget"]) == (409, "#main")
     assert "Edit conflict" in again.text
 
 
-def test_a_text_that_is_too_long_saves_nothing_and_says_so(room: Site) -> None:
+def test_autosave_refuses_a_text_that_is_too_long(room: Site) -> None:
     editor = signed_in(room)
-    answer = ask(
+    answer = htmx_request(
         editor, f"{DRAFT}/autosave", **draft_form(editor) | {"intro": "x" * 20_001, "subject": "Fine"}
     )
     assert (answer.status_code, "20001 characters are too many" in answer.text) == (400, True)
     assert load_issue(room).subject != "Fine"
 
 
-def test_a_button_changes_the_page_in_place(room: Site) -> None:
+def test_an_action_updates_the_page_in_place(room: Site) -> None:
     editor, before = signed_in(room), pick_order(room)
-    answer = ask(editor, DRAFT, **draft_form(editor) | {"action": f"remove:{before[0]}"})
+    answer = htmx_request(editor, DRAFT, **draft_form(editor) | {"action": f"remove:{before[0]}"})
     assert pick_order(room) == before[1:]
     assert "<html" not in answer.text
     assert 'id="picks-part"' in answer.text
     assert 'id="flashes" role="status" hx-swap-oob="true"' in answer.text
-    # The subject spoke of the pick that went, and nobody had written it.
+    # The subject was the default one, which named the removed pick.
     assert 'id="field-subject" hx-swap-oob="true"' in answer.text
     assert 'id="field-intro"' not in answer.text
-    moved = ask(
+    moved = htmx_request(
         editor,
         DRAFT,
         **draft_form(editor) | {"action": "reorder", "order": ",".join(map(str, before[:0:-1]))},
@@ -115,7 +115,7 @@ def test_a_button_changes_the_page_in_place(room: Site) -> None:
     assert (moved.headers["HX-Reswap"], pick_order(room)) == ("none", before[:0:-1])
 
 
-def test_a_refused_button_brings_the_picks_as_they_stand_and_says_why(room: Site) -> None:
+def test_a_refused_action_shows_the_current_picks_and_the_reason(room: Site) -> None:
     editor = signed_in(room)
     headers = HTMX | {"X-CSRFToken": csrf_token(editor, DRAFT), "Referer": BASE + DRAFT}
     data = draft_form(editor) | {"action": "reorder", "order": "1,2"}
@@ -127,24 +127,24 @@ def test_a_refused_button_brings_the_picks_as_they_stand_and_says_why(room: Site
     assert "<html" not in part
 
 
-def test_a_button_to_another_page_leads_the_browser_there(room: Site) -> None:
+def test_a_button_that_opens_another_page_redirects_the_browser(room: Site) -> None:
     editor = signed_in(room)
-    answer = ask(editor, DRAFT, **draft_form(editor) | {"action": "preview"})
+    answer = htmx_request(editor, DRAFT, **draft_form(editor) | {"action": "preview"})
     assert (answer.status_code, answer.headers["HX-Redirect"]) == (200, f"{DRAFT}/preview")
     assert "Location" not in answer.headers
 
 
-def test_who_is_signed_out_is_not_led_away_from_their_words(room: Site) -> None:
+def test_a_signed_out_editor_keeps_the_page_with_the_unsaved_texts(room: Site) -> None:
     editor = signed_in(room)
-    proof = csrf_token(editor, DRAFT)
-    editor.post("/desk/sign-out", data={"csrf_token": proof}, base_url=BASE)
+    token = csrf_token(editor, DRAFT)
+    editor.post("/desk/sign-out", data={"csrf_token": token}, base_url=BASE)
     answer = editor.get(f"{DRAFT}/find?find=x", headers=HTMX, base_url=BASE)
     assert (answer.status_code, answer.headers["HX-Reswap"]) == (401, "none")
     assert "HX-Redirect" not in answer.headers
 
 
-def test_a_search_finds_while_one_types(room: Site) -> None:
-    answer = ask(signed_in(room), f"{DRAFT}/find?find=parsnip+lantern", "GET")
+def test_the_search_runs_while_the_editor_types(room: Site) -> None:
+    answer = htmx_request(signed_in(room), f"{DRAFT}/find?find=parsnip+lantern", "GET")
     assert "1 comparison for “parsnip lantern”" in answer.text
     assert "<html" not in answer.text
     page = get(signed_in(room), f"{DRAFT}?find=e")
@@ -153,9 +153,9 @@ def test_a_search_finds_while_one_types(room: Site) -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_words_are_shown_as_they_will_look_and_nothing_is_stored(room: Site) -> None:
+def test_texts_are_previewed_without_being_stored(room: Site) -> None:
     editor, before = signed_in(room), room.count_rows()
-    answer = ask(
+    answer = htmx_request(
         editor,
         f"{DRAFT}/preview-texts",
         intro="A *good* week <script>",
@@ -166,30 +166,31 @@ def test_words_are_shown_as_they_will_look_and_nothing_is_stored(room: Site) -> 
     assert "<script>" not in answer.text
     assert '<span class="number">50</span> characters; phones show about 40' in answer.text
     assert answer.text.count("After it") == 2  # light and dark
-    assert "are the most" in ask(editor, f"{DRAFT}/preview-texts", intro="x" * 20_001).text
+    assert "are the most" in htmx_request(editor, f"{DRAFT}/preview-texts", intro="x" * 20_001).text
     assert room.count_rows() == before
 
 
 def test_two_editors_see_each_other_and_what_changed(room: Site) -> None:
     one, other = signed_in(room), signed_in(room, "owner")
     seen = load_issue(room).revision
-    assert "is also here" not in ask(one, f"{DRAFT}/presence", revision=seen).text
+    assert "is also here" not in htmx_request(one, f"{DRAFT}/presence", revision=seen).text
     assert (
-        "editor@verdicts.io is also here, since <time" in ask(other, f"{DRAFT}/presence", revision=seen).text
+        "editor@verdicts.io is also here, since <time"
+        in htmx_request(other, f"{DRAFT}/presence", revision=seen).text
     )
     post(other, DRAFT, action=f"pin:{pick_order(room)[0]}")
-    told = ask(one, f"{DRAFT}/presence", revision=seen).text
+    told = htmx_request(one, f"{DRAFT}/presence", revision=seen).text
     assert "owner@verdicts.io is also here" in told
     assert "Changed by somebody else: pick pinned by owner@verdicts.io." in told
     with room.db.begin() as session:
         for row in session.query(Presence):
             row.last_seen_at = utcnow() - timedelta(minutes=2)
-    assert "is also here" not in ask(one, f"{DRAFT}/presence", revision=seen).text
+    assert "is also here" not in htmx_request(one, f"{DRAFT}/presence", revision=seen).text
 
 
-def test_a_page_that_is_left_open_keeps_no_session_alive(room: Site) -> None:
+def test_an_open_page_does_not_extend_the_session(room: Site) -> None:
     editor, yesterday = signed_in(room), utcnow() - timedelta(days=1)
-    proof = csrf_token(editor, DRAFT)
+    token = csrf_token(editor, DRAFT)
     with room.db.begin() as session:
         session.execute(update(LoginSession).values(last_seen_at=yesterday))
 
@@ -197,14 +198,14 @@ def test_a_page_that_is_left_open_keeps_no_session_alive(room: Site) -> None:
         with room.db.read() as session:
             return session.scalars(select(LoginSession.last_seen_at)).one() > yesterday
 
-    headers = HTMX | {"X-CSRFToken": proof, "Referer": BASE + DRAFT}
+    headers = HTMX | {"X-CSRFToken": token, "Referer": BASE + DRAFT}
     editor.post(f"{DRAFT}/presence", headers=headers, base_url=BASE).close()
     assert not seen()
     editor.post(f"{DRAFT}/preview-texts", headers=headers, base_url=BASE).close()
     assert seen()
 
 
-def test_the_versions_tell_what_changed_and_bring_it_back(room: Site) -> None:
+def test_versions_show_what_changed_and_can_be_restored(room: Site) -> None:
     editor, before = signed_in(room), pick_order(room)
     post(editor, DRAFT, **draft_form(editor) | {"intro": "One fine week", "action": "save"})
     post(editor, DRAFT, **draft_form(editor) | {"intro": "One <b>bad</b> week", "action": "save"})
@@ -223,7 +224,7 @@ def test_the_versions_tell_what_changed_and_bring_it_back(room: Site) -> None:
     assert "Restore" not in get(signed_in(room, "viewer"), f"{DRAFT}/versions")
 
 
-def test_words_that_differ_are_marked_and_the_rest_of_a_long_text_is_left_out() -> None:
+def test_a_diff_marks_changed_words_and_skips_unchanged_passages() -> None:
     before, after = "one two three", "one 2 three"
     assert [(run.kind, run.text) for run in text_diff.diff_words(before, after)] == [
         ("same", "one "),
@@ -256,20 +257,20 @@ def test_htmx_is_the_file_that_was_published() -> None:
 
 
 @pytest.fixture
-def paper(sqlite: Database, tmp_path: Path) -> Site:
+def site(sqlite: Database, tmp_path: Path) -> Site:
     return make_desk(sqlite, tmp_path, "http://127.0.0.1")
 
 
 @pytest.fixture
-def served(paper: Site) -> Iterator[str]:
-    with live_server.serve(paper.app) as url:
+def served(site: Site) -> Iterator[str]:
+    with live_server.serve(site.app) as url:
         yield url
 
 
-def open_draft(browser: Browser, paper: Site, served: str, role: str, scheme: str = "light") -> Page:
-    with paper.db.read() as session:
+def open_draft(browser: Browser, site: Site, served: str, role: str, scheme: str = "light") -> Page:
+    with site.db.read() as session:
         token = users.create_sign_in_token(
-            paper.signer, users.find_user(session, f"{role}@verdicts.io"), utcnow()
+            site.signer, users.find_user(session, f"{role}@verdicts.io"), utcnow()
         )
     page = browser.new_context(viewport={"width": 360, "height": 740}, color_scheme=scheme).new_page()
     page.goto(f"{served}/desk/enter/{token}")
@@ -279,11 +280,11 @@ def open_draft(browser: Browser, paper: Site, served: str, role: str, scheme: st
 
 
 @pytest.mark.browser
-def test_an_editor_reorders_with_keys_writes_and_never_presses_save(
-    browser: Browser, paper: Site, served: str
+def test_reordering_by_keyboard_and_writing_need_no_save_button(
+    browser: Browser, site: Site, served: str
 ) -> None:
-    page = open_draft(browser, paper, served, "editor")
-    before = pick_order(paper)
+    page = open_draft(browser, site, served, "editor")
+    before = pick_order(site)
     page.evaluate("window.untouched = true")
     page.locator(".picks h3 a").first.focus()
     page.keyboard.press("Alt+ArrowDown")
@@ -291,7 +292,7 @@ def test_an_editor_reorders_with_keys_writes_and_never_presses_save(
     expect(page.locator("#announce")).to_have_text(re.compile(r"is now number 3 of 5\."))
     assert page.evaluate("document.activeElement.id") == f"name-{before[0]}"
     expect(page.locator("#flashes")).to_contain_text("is now number 3 of 5.")
-    assert pick_order(paper) == [before[1], before[2], before[0], *before[3:]]
+    assert pick_order(site) == [before[1], before[2], before[0], *before[3:]]
     page.get_by_role("button", name="Undo").click()
     expect(page.locator(".picks h3 a").first).to_have_attribute("id", f"name-{before[0]}")
     page.get_by_label("Intro", exact=True).fill("A *quiet* week")
@@ -299,15 +300,17 @@ def test_an_editor_reorders_with_keys_writes_and_never_presses_save(
     page.get_by_label("Subject", exact=True).fill("Look what they did")
     expect(page.locator(".phone-dark .phone-subject")).to_have_text("Look what they did")
     expect(page.locator("#draft:not([data-unsaved])")).to_be_attached()
-    assert (load_issue(paper).intro, load_issue(paper).subject) == ("A *quiet* week", "Look what they did")
+    assert (load_issue(site).intro, load_issue(site).subject) == ("A *quiet* week", "Look what they did")
     assert page.evaluate("window.untouched")
     page.context.close()
 
 
 @pytest.mark.browser
-def test_two_editors_meet_on_one_text(browser: Browser, paper: Site, served: str) -> None:
-    one = open_draft(browser, paper, served, "editor", "dark")
-    other = open_draft(browser, paper, served, "owner")
+def test_two_editors_of_one_text_resolve_the_conflict_in_the_browser(
+    browser: Browser, site: Site, served: str
+) -> None:
+    one = open_draft(browser, site, served, "editor", "dark")
+    other = open_draft(browser, site, served, "owner")
     expect(other.locator("#presence")).to_contain_text("editor@verdicts.io is also here")
     assert Axe().run(other, options={"iframes": False}).violations_count == 0
     other.get_by_label("Intro", exact=True).fill("Theirs")
@@ -325,7 +328,7 @@ def test_two_editors_meet_on_one_text(browser: Browser, paper: Site, served: str
     one.get_by_label("Yours").check()
     one.get_by_role("button", name="Save").click()
     expect(one.locator("#flashes")).to_contain_text("Edit conflict resolved.")
-    assert load_issue(paper).intro == "Mine"
-    assert load_picks(paper)
+    assert load_issue(site).intro == "Mine"
+    assert load_picks(site)
     one.context.close()
     other.context.close()

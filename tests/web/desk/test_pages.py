@@ -1,4 +1,4 @@
-"""Every page of the desk in a real browser: accessible, light enough, and no wider than a phone."""
+"""Every page of the desk in a real browser: accessible, small enough, and no wider than a phone."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,7 +50,7 @@ def served(room: Site) -> Iterator[str]:
 
 
 def look(browser: Browser, room: Site, served: str, paths: tuple[str, ...]) -> None:
-    """Open each path on a phone, signed in as the owner, and let axe judge it."""
+    """Open each path on a phone, signed in as the owner, and run axe on it."""
     with room.db.read() as session:
         token = users.create_sign_in_token(
             room.signer, users.find_user(session, "owner@verdicts.io"), utcnow()
@@ -77,7 +77,7 @@ def test_every_page_of_a_draft_is_accessible(browser: Browser, room: Site, serve
 
 
 @pytest.mark.browser
-def test_watching_and_reporting_are_accessible(browser: Browser, room: Site, served: str) -> None:
+def test_the_progress_page_and_the_report_are_accessible(browser: Browser, room: Site, served: str) -> None:
     numbers = start_sending(room)
     record_reactions(room, numbers)
     look(
@@ -95,7 +95,7 @@ def test_watching_and_reporting_are_accessible(browser: Browser, room: Site, ser
 
 
 @pytest.mark.browser
-def test_the_numbers_move_without_a_reload(browser: Browser, room: Site, served: str) -> None:
+def test_the_progress_numbers_update_without_a_reload(browser: Browser, room: Site, served: str) -> None:
     numbers = start_sending(room)
     with room.db.read() as session:
         token = users.create_sign_in_token(
@@ -113,7 +113,7 @@ def test_the_numbers_move_without_a_reload(browser: Browser, room: Site, served:
     page.close()
 
 
-def test_the_front_shows_what_became_of_past_issues(room: Site) -> None:
+def test_the_front_page_shows_the_outcomes_of_past_issues(room: Site) -> None:
     start_sending(room, State.SENT)
     page = get(signed_in(room), "/desk/")
     assert "Of 11 planned: 6 accepted" in page

@@ -1,4 +1,4 @@
-"""A preview through anybody's eyes, what changed since the last look, and tests that say what the relay answered."""
+"""Previews as any reader, what changed since the last review, and test emails with the mail server's reply."""
 
 import re
 
@@ -23,7 +23,7 @@ BASE = "https://news.example.org"
 
 
 def readers(room: Site) -> int:
-    """Two readers, the second of whom wants infrastructure alone; the second's number."""
+    """Two readers, the second interested in infrastructure only. Returns the second's number."""
     with room.db.begin() as session:
         publication = publications.find(session).id
         create_subscriber(session, publication, "ann@example.org")
@@ -32,7 +32,7 @@ def readers(room: Site) -> int:
         return number
 
 
-def test_an_editor_looks_through_a_reader_s_eyes_and_no_address_and_no_token_gets_out(room: Site) -> None:
+def test_a_preview_as_one_reader_reveals_neither_address_nor_token(room: Site) -> None:
     number = readers(room)
     editor = signed_in(room)
     answer = editor.post(
@@ -62,7 +62,7 @@ def test_an_editor_looks_through_a_reader_s_eyes_and_no_address_and_no_token_get
         get(viewer, f"{path}?reader={number}", 403)
 
 
-def test_who_would_not_be_mailed_and_who_is_nobody_is_said(room: Site) -> None:
+def test_a_preview_says_when_the_reader_is_excluded_or_unknown(room: Site) -> None:
     number = readers(room)
     with room.db.begin() as session:
         session.get_one(Subscriber, number).suppressed_at = utcnow()
@@ -74,7 +74,7 @@ def test_who_would_not_be_mailed_and_who_is_nobody_is_said(room: Site) -> None:
 
 
 @pytest.mark.parametrize("view", ["phone", "tablet", "desktop", "text", "source"])
-def test_every_way_to_look_is_a_page_and_changes_nothing(room: Site, view: str) -> None:
+def test_every_preview_mode_is_a_page_and_changes_nothing(room: Site, view: str) -> None:
     viewer = signed_in(room, "viewer")
     before = room.count_rows()
     page = get(viewer, f"{PREVIEW}?as={view}&light=dark&images=off")
@@ -94,7 +94,7 @@ def test_images_are_not_fetched_when_they_are_off(room: Site) -> None:
     assert "img-src 'none'" in policy
 
 
-def test_one_is_told_what_changed_since_one_s_own_last_look(room: Site) -> None:
+def test_each_editor_sees_what_changed_since_their_own_review(room: Site) -> None:
     editor = signed_in(room)
     assert "You have not reviewed this issue yet" in get(editor, PREVIEW)
     post(editor, f"{DRAFT}/mark-reviewed", page=PREVIEW)
@@ -114,7 +114,7 @@ def test_one_is_told_what_changed_since_one_s_own_last_look(room: Site) -> None:
     assert "not reviewed this issue yet" in get(signed_in(room, "owner"), PREVIEW)
 
 
-def test_tests_go_to_oneself_to_all_editors_and_to_anybody_in_any_variant(room: Site) -> None:
+def test_test_emails_go_to_me_to_all_editors_or_to_any_address_in_any_variant(room: Site) -> None:
     editor = signed_in(room)
     tests = f"{DRAFT}/tests"
     page = post(editor, tests, page=PREVIEW, to="me", topic="Infrastructure").text
@@ -136,7 +136,7 @@ def test_tests_go_to_oneself_to_all_editors_and_to_anybody_in_any_variant(room: 
     assert post(signed_in(room, "viewer"), tests, page="/desk/", to="me").status_code == 403
 
 
-def test_tests_are_limited_so_that_a_desk_is_no_cannon(room: Site) -> None:
+def test_test_emails_are_rate_limited(room: Site) -> None:
     editor = signed_in(room)
     room.app.extensions["digest"].limiter.allows("30/hour", "test", "0")
     answers = {post(editor, f"{DRAFT}/tests", page="/desk/", to="editors").status_code for _ in range(16)}
@@ -157,7 +157,7 @@ def test_send_now_can_be_undone_before_and_in_its_hold(room: Site) -> None:
     assert load_issue(room).state == State.DRAFT
 
 
-def test_the_hour_is_spoken_of_live_with_what_is_promised(room: Site) -> None:
+def test_the_schedule_summary_updates_with_its_notes(room: Site) -> None:
     readers(room)
     viewer = signed_in(room, "viewer")
     asked = f"{DRAFT}/schedule?day=2027-03-28&clock=02:30&zone=Europe/Berlin&hold=15"

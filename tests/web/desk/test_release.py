@@ -1,4 +1,4 @@
-"""From the last look to the report."""
+"""Scheduling, sending, watching and reporting an issue."""
 
 import email
 import re
@@ -20,12 +20,12 @@ PLAN = f"{DRAFT}/schedule"
 HOUR = {"day": "2030-01-01", "clock": "09:00", "zone": "Europe/Berlin", "hold": "15"}
 
 
-def test_the_last_look_is_one_sentence(room: Site) -> None:
+def test_the_schedule_page_sums_up_the_issue_in_one_sentence(room: Site) -> None:
     page = get(signed_in(room), f"{PLAN}?day=2030-01-01&clock=09:00&zone=Europe/Berlin")
     assert "Tuesday 1 January 2030, 09:00 Europe/Berlin, issue 1, 5 verdicts, to 0 readers" in page
 
 
-def test_an_hour_can_be_looked_at_before_it_is_taken(room: Site) -> None:
+def test_a_send_time_can_be_previewed_before_it_is_scheduled(room: Site) -> None:
     page = post(signed_in(room), PLAN, action="update_summary", **HOUR | {"zone": "Asia/Tokyo"}).get_data(
         as_text=True
     )
@@ -33,7 +33,7 @@ def test_an_hour_can_be_looked_at_before_it_is_taken(room: Site) -> None:
     assert load_issue(room).state == State.DRAFT
 
 
-def test_a_scheduled_issue_is_taken_back_with_undo(room: Site) -> None:
+def test_undo_returns_a_scheduled_issue_to_draft(room: Site) -> None:
     editor = signed_in(room)
     page = post(editor, PLAN, action="schedule", **HOUR).get_data(as_text=True)
     stored = load_issue(room)
@@ -48,7 +48,7 @@ def test_a_scheduled_issue_is_taken_back_with_undo(room: Site) -> None:
     assert load_issue(room).state == State.DRAFT
 
 
-def test_a_blocking_check_stops_it_and_says_why(room: Site) -> None:
+def test_a_blocking_check_prevents_scheduling_and_says_why(room: Site) -> None:
     editor = signed_in(room)
     post(editor, DRAFT, **draft_form(editor) | {"subject": "Hello {{ name }}", "action": "save"})
     page = get(editor, PLAN)
@@ -59,7 +59,7 @@ def test_a_blocking_check_stops_it_and_says_why(room: Site) -> None:
     assert load_issue(room).state == State.DRAFT
 
 
-def test_an_issue_that_the_freeze_refused_is_mended_where_it_waits(room: Site) -> None:
+def test_an_issue_paused_before_the_freeze_can_be_fixed_and_rescheduled(room: Site) -> None:
     editor = signed_in(room)
     post(editor, PLAN, action="schedule", **HOUR)
     post(editor, DRAFT, **draft_form(editor) | {"subject": "Hello {{ name }}", "action": "save"})
@@ -78,14 +78,14 @@ def test_an_issue_that_the_freeze_refused_is_mended_where_it_waits(room: Site) -
 @pytest.mark.parametrize(
     "wrong", [{"clock": "25:00"}, {"zone": "Mars/Olympus"}, {"day": "2020-01-01"}, {"hold": "x"}]
 )
-def test_an_hour_that_cannot_be_is_refused_with_a_reason(room: Site, wrong: dict[str, str]) -> None:
+def test_an_invalid_send_time_is_refused_with_a_reason(room: Site, wrong: dict[str, str]) -> None:
     answer = post(signed_in(room), PLAN, action="schedule", **HOUR | wrong)
     assert "notice-bad" in answer.get_data(as_text=True) or answer.status_code == 400
     assert load_issue(room).state == State.DRAFT
 
 
 @pytest.mark.parametrize("action", ["send_now", "schedule"])
-def test_without_a_hold_an_issue_that_would_leave_at_once_is_asked_about(room: Site, action: str) -> None:
+def test_sending_at_once_without_a_cancel_window_asks_first(room: Site, action: str) -> None:
     editor = signed_in(room)
     this_minute = {"day": f"{utcnow():%Y-%m-%d}", "clock": f"{utcnow():%H:%M}", "zone": "UTC"}
     asked = post(editor, PLAN, action=action, hold="0", **this_minute).text
@@ -98,14 +98,14 @@ def test_without_a_hold_an_issue_that_would_leave_at_once_is_asked_about(room: S
     assert (load_issue(room).state, load_issue(room).hold_minutes) == (State.SCHEDULED, 0)
 
 
-def test_send_now_keeps_its_hold_and_wakes_the_clock(room: Site) -> None:
+def test_send_now_keeps_its_cancel_window_and_wakes_the_worker(room: Site) -> None:
     page = post(signed_in(room), PLAN, action="send_now", hold="5").get_data(as_text=True)
     assert "Sending issue 1 in 5 minutes" in page
     assert load_issue(room).state == State.SCHEDULED
     assert "calendar" in room.nudges
 
 
-def test_a_test_mail_is_marked_and_goes_to_any_address(room: Site) -> None:
+def test_a_test_email_is_marked_and_goes_to_any_address(room: Site) -> None:
     editor = signed_in(room)
     page = post(
         editor, DRAFT, **draft_form(editor) | {"action": "send_test", "test-address": "friend@example.net"}
@@ -120,7 +120,7 @@ def test_a_test_mail_is_marked_and_goes_to_any_address(room: Site) -> None:
     assert "letters" in room.nudges
 
 
-def test_what_is_previewed_is_the_mail_itself(room: Site) -> None:
+def test_the_preview_is_the_email_itself(room: Site) -> None:
     viewer = signed_in(room, "viewer")
     subject = load_issue(room).subject
     raw = viewer.get(f"{DRAFT}/preview/mail.eml", base_url="https://news.example.org")
@@ -132,7 +132,7 @@ def test_what_is_previewed_is_the_mail_itself(room: Site) -> None:
     assert subject in get(viewer, f"{DRAFT}/preview?as=text")
 
 
-def test_the_frame_of_a_preview_may_do_nothing(room: Site) -> None:
+def test_the_preview_frame_is_sandboxed(room: Site) -> None:
     answer = signed_in(room).get(f"{DRAFT}/preview/body?light=dark", base_url="https://news.example.org")
     policy = answer.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
@@ -142,7 +142,7 @@ def test_the_frame_of_a_preview_may_do_nothing(room: Site) -> None:
     assert 'sandbox="' in get(signed_in(room), f"{DRAFT}/preview")
 
 
-def test_one_watches_numbers_that_add_up(room: Site) -> None:
+def test_the_progress_numbers_add_up(room: Site) -> None:
     start_sending(room)
     page = get(signed_in(room), DRAFT)
     assert "Of 11 planned: 6 accepted, 1 excluded, 2 failed, 1 unknown, 1 remaining" in page
@@ -150,7 +150,7 @@ def test_one_watches_numbers_that_add_up(room: Site) -> None:
     assert "Pause" in page
 
 
-def test_a_hold_counts_down_and_cancel_really_cancels(room: Site) -> None:
+def test_the_cancel_window_counts_down_and_cancel_sends_nothing(room: Site) -> None:
     start_sending(room, hold_minutes=5)
     editor = signed_in(room)
     page = get(editor, DRAFT)
@@ -165,7 +165,7 @@ def test_a_hold_counts_down_and_cancel_really_cancels(room: Site) -> None:
     assert load_issue(room).state == State.CANCELLED
 
 
-def test_the_rest_is_cancelled_with_a_second_press(room: Site) -> None:
+def test_cancelling_the_remaining_emails_asks_first(room: Site) -> None:
     start_sending(room)
     editor = signed_in(room)
     assert "1 of 11 readers have not been sent this issue yet" in get(editor, f"{DRAFT}/cancel")
@@ -174,7 +174,7 @@ def test_the_rest_is_cancelled_with_a_second_press(room: Site) -> None:
     assert editor.get(f"{DRAFT}/cancel").status_code == 303
 
 
-def test_unscheduling_puts_the_hour_back_with_undo(room: Site) -> None:
+def test_undoing_an_unschedule_restores_the_send_time(room: Site) -> None:
     editor = signed_in(room)
     post(editor, PLAN, action="schedule", **HOUR)
     path, fields = undo_button(post(editor, f"{DRAFT}/unschedule", page=DRAFT).get_data(as_text=True))
@@ -185,7 +185,7 @@ def test_unscheduling_puts_the_hour_back_with_undo(room: Site) -> None:
     assert kept == (State.SCHEDULED, "2030-01-01 09:00", "Europe/Berlin", 15)
 
 
-def test_unscheduling_what_is_on_its_way_leads_to_where_one_watches(room: Site) -> None:
+def test_unscheduling_an_issue_that_is_being_sent_leads_to_its_progress(room: Site) -> None:
     editor = signed_in(room)
     start_sending(room, hold_minutes=5)
     page = post(editor, f"{DRAFT}/unschedule", page=DRAFT)
@@ -222,7 +222,7 @@ def test_the_report_adds_up_and_names_reasons(room: Site) -> None:
     assert "Send again" not in page
 
 
-def test_a_person_settles_what_nobody_knows(room: Site) -> None:
+def test_an_unknown_delivery_can_be_settled_by_hand(room: Site) -> None:
     numbers = start_sending(room, State.SENT)
     editor = signed_in(room)
     page = post(editor, f"{DRAFT}/unknown/{numbers[9]}/sent", page=f"{DRAFT}/report").get_data(as_text=True)

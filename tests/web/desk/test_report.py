@@ -1,4 +1,4 @@
-"""The report: pictures that say their numbers, lists of who got it, and a file of all of it."""
+"""The report: charts described in words, lists of deliveries, and a CSV export."""
 
 import csv
 import io
@@ -19,7 +19,7 @@ from digest.editorial.models import Issue, State
 from digest.publications import publications
 
 
-def words(page: str) -> list[str]:
+def chart_labels(page: str) -> list[str]:
     return re.findall(r'<svg class="chart[^"]*"[^>]*aria-label="([^"]*)"', page)
 
 
@@ -42,18 +42,18 @@ def test_the_activity_says_who_did_what(room: Site) -> None:
     ]
 
 
-def test_a_report_says_in_words_what_its_pictures_show(room: Site) -> None:
+def test_the_report_describes_its_charts_in_words(room: Site) -> None:
     numbers = start_sending(room, State.SENT)
     record_reactions(room, numbers)
     page = get(signed_in(room, "viewer"), "/desk/issues/1/report")
-    assert any("2 by people, 5 in total" in said for said in words(page))
-    assert any("Unsubscribes by hour: 2" in said for said in words(page))
+    assert any("2 by people, 5 in total" in said for said in chart_labels(page))
+    assert any("Unsubscribes by hour: 2" in said for said in chart_labels(page))
     assert "Too many emails" in page
     assert "No reason given" in page
-    assert "outcomes.csv" not in page  # a viewer takes no addresses away
+    assert "outcomes.csv" not in page  # viewers cannot export addresses
 
 
-def test_refusals_are_told_by_domain_with_their_reasons(room: Site) -> None:
+def test_refusals_are_listed_by_domain_with_their_reasons(room: Site) -> None:
     numbers = start_sending(room, State.SENT)
     with room.db.begin() as session:
         at_mail = {"address": "x@mail.example", "address_key": "x@mail.example"}
@@ -68,7 +68,7 @@ def test_refusals_are_told_by_domain_with_their_reasons(room: Site) -> None:
     assert re.findall(r'class="address"[^>]*>([^<]+)<', listed) == ["r7@example.org", "r10@example.org"]
 
 
-def test_every_number_leads_to_its_readers(room: Site) -> None:
+def test_every_number_links_to_its_deliveries(room: Site) -> None:
     start_sending(room, State.SENT)
     editor = signed_in(room)
     for outcome in (*Outcome, "remaining"):
@@ -83,13 +83,13 @@ def test_every_number_leads_to_its_readers(room: Site) -> None:
     )
 
 
-def test_lists_are_paged_by_reader(room: Site) -> None:
+def test_deliveries_are_paged_by_reader(room: Site) -> None:
     numbers = start_sending(room, State.SENT)
     page = get(signed_in(room), f"/desk/issues/1/deliveries?after={numbers[4]}")
     assert re.findall(r'class="address"[^>]*>r(\d+)@', page) == ["5", "6", "7", "8", "9", "10"]
 
 
-def test_all_outcomes_come_as_csv_without_formulas(room: Site) -> None:
+def test_the_csv_export_holds_all_outcomes_and_no_formulas(room: Site) -> None:
     numbers = start_sending(room, State.SENT)
     with room.db.begin() as session:
         evil = {"reply": '=HYPERLINK("http://evil")'}
@@ -105,7 +105,7 @@ def test_all_outcomes_come_as_csv_without_formulas(room: Site) -> None:
     assert [row["address"] for row in rows[:2]] == ["", "r1@example.org"]
 
 
-def test_an_issue_stands_beside_the_last_ones_with_their_median(room: Site) -> None:
+def test_the_report_compares_the_issue_with_the_median_of_earlier_ones(room: Site) -> None:
     start_sending(room, State.SENT)
     assert "Compared with the last" not in get(signed_in(room), "/desk/issues/1/report")
     with room.db.begin() as session:
@@ -122,10 +122,10 @@ def test_an_issue_stands_beside_the_last_ones_with_their_median(room: Site) -> N
         )
     page = get(signed_in(room), "/desk/issues/2/report")
     assert "Compared with the last 2 issues" in page
-    assert "Accepted: 0 in this issue, median 3 over the last 2 issues" in words(page)
+    assert "Accepted: 0 in this issue, median 3 over the last 2 issues" in chart_labels(page)
 
 
-def test_issues_that_are_over_are_counted_together_as_each_by_itself(room: Site) -> None:
+def test_finished_issues_are_counted_together_with_the_same_results(room: Site) -> None:
     start_sending(room, State.SENT)
     with room.db.begin() as session:
         waits = Delivery.outcome.is_(None)
@@ -139,7 +139,7 @@ def test_issues_that_are_over_are_counted_together_as_each_by_itself(room: Site)
         )
 
 
-def test_the_year_of_an_audience_is_counted_by_the_week(room: Site) -> None:
+def test_the_growth_of_a_year_is_counted_by_week(room: Site) -> None:
     now = utcnow()
     numbers = start_sending(room)
     with room.db.begin() as session:
@@ -162,7 +162,7 @@ def test_the_year_of_an_audience_is_counted_by_the_week(room: Site) -> None:
                 now=now - timedelta(weeks=weeks),
             )
     page = get(signed_in(room, "viewer"), "/desk/audience")
-    assert words(page) == [
+    assert chart_labels(page) == [
         "Readers per week, 52 weeks: 1 confirmed, 1 unsubscribed, 1 suppressed",
         "Sign-ups per week: 2 signed up, 1 confirmed",
     ]

@@ -1,4 +1,4 @@
-"""Looking through a reader's eyes: any topics, and one reader's copy again."""
+"""Previews of an issue's variants by topics, and resending one reader's copy."""
 
 import re
 
@@ -36,12 +36,12 @@ def test_the_preview_is_what_a_reader_with_these_topics_gets(room: Site) -> None
     assert len(source) < len(get(editor, PREVIEW + "/mail.eml"))
 
 
-def test_topics_that_the_issue_has_not_show_all_of_it(room: Site) -> None:
+def test_topics_that_no_pick_has_show_the_whole_issue(room: Site) -> None:
     shown, held = verdicts(get(signed_in(room), PREVIEW + "?topic=Gardening"))
     assert shown == held
 
 
-def test_an_editor_sends_one_readers_copy_again(room: Site) -> None:
+def test_an_editor_can_resend_one_readers_copy(room: Site) -> None:
     numbers = dict(zip(OUTCOMES, start_sending(room), strict=True))
     editor = signed_in(room)
     history = f"/desk/subscribers/{numbers['accepted']}"
@@ -53,7 +53,7 @@ def test_an_editor_sends_one_readers_copy_again(room: Site) -> None:
     assert "letters" in room.nudges
 
 
-def test_there_is_no_copy_of_what_was_never_sent(room: Site) -> None:
+def test_a_reader_who_was_not_sent_the_issue_has_no_copy(room: Site) -> None:
     numbers = dict(zip(OUTCOMES, start_sending(room), strict=True))
     editor = signed_in(room)
     for outcome in ("excluded", None):
@@ -64,7 +64,7 @@ def test_there_is_no_copy_of_what_was_never_sent(room: Site) -> None:
         assert not session.scalars(select(Letter).where(Letter.kind == "copy")).all()
 
 
-def test_a_viewer_sends_nothing_again(room: Site) -> None:
+def test_a_viewer_cannot_resend(room: Site) -> None:
     number = start_sending(room)[0]
     viewer = signed_in(room, "viewer")
     assert "/resend" not in get(viewer, f"/desk/subscribers/{number}")

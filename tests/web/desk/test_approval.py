@@ -1,4 +1,4 @@
-"""With two people, one schedules and another releases; the page says who did what."""
+"""Where approval is required, one editor schedules and another approves; the page says who did what."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def due(made: Site) -> list[int]:
         return schedule.list_due(session, utcnow())
 
 
-def test_what_one_sends_another_releases(room: Site) -> None:
+def test_an_issue_is_sent_once_another_editor_approves_it(room: Site) -> None:
     editor, owner = signed_in(room), signed_in(room, "owner")
     assert "need approval by a second person" in get(editor, f"{PAGE}/schedule")
     said = post(editor, f"{PAGE}/schedule", page=f"{PAGE}/schedule", action="send_now", hold="0").get_data(
@@ -44,7 +44,7 @@ def test_what_one_sends_another_releases(room: Site) -> None:
     assert due(room) == [load_issue(room).id]
 
 
-def test_an_edit_asks_for_a_new_look(room: Site) -> None:
+def test_an_edit_voids_the_approval_request(room: Site) -> None:
     editor, owner = signed_in(room), signed_in(room, "owner")
     post(editor, f"{PAGE}/schedule", page=f"{PAGE}/schedule", action="send_now", hold="0")
     seen = load_issue(room).revision
@@ -59,14 +59,14 @@ def test_an_edit_asks_for_a_new_look(room: Site) -> None:
     assert "Issue 1 approved." in said
 
 
-def test_a_form_without_what_was_seen_releases_nothing(room: Site) -> None:
+def test_an_approval_without_the_reviewed_revision_is_refused(room: Site) -> None:
     editor, owner = signed_in(room), signed_in(room, "owner")
     post(editor, f"{PAGE}/schedule", page=f"{PAGE}/schedule", action="send_now", hold="0")
     post(owner, f"{PAGE}/approve", page=PAGE)
     assert due(room) == []
 
 
-def test_where_one_is_enough_nobody_is_asked(sqlite: Database, tmp_path: Path) -> None:
+def test_without_the_setting_no_approval_is_needed(sqlite: Database, tmp_path: Path) -> None:
     room = make_desk(sqlite, tmp_path)
     editor = signed_in(room)
     fields = {"action": "send_now", "hold": "0", "confirmed": "yes"}
