@@ -93,7 +93,7 @@ def respond_with_policy(body: str, **changes: str) -> Answer:
 
 
 def flash_done(text: str, undo: Undo | None = None) -> None:
-    """Show `text` on the next page, with an Undo button when the change can be taken back."""
+    """Show `text` on the next page, with an Undo button when the change can be undone."""
     flash({"text": text, "undo": undo and {"url": undo.url, "fields": undo.fields}}, "done")  # type: ignore[arg-type]  # the session keeps any JSON
 
 
