@@ -71,6 +71,9 @@ def test_a_batch_is_released_only_by_its_current_holder(db: Database) -> None:
     assert current.batch_id == late.batch_id
     with db.begin() as session:
         claims.release(session, late, utcnow(), started_upto=late.size)  # its fence is an old one
+    with db.read() as session:
+        batch = session.get_one(Batch, current.batch_id)
+        assert (batch.holder, batch.done_at, batch.started_upto) == (HOLDER, None, 0)
     with db.begin() as session:
         assert claims.renew(session, current, utcnow(), started_upto=1)
     assert claim_batch(db) is None  # the batch is still held
