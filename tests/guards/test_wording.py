@@ -10,7 +10,8 @@ import pytest
 from digest.cli import COMMANDS
 from digest.cli import main as command
 
-TEMPLATES = Path(__file__).parents[2] / "templates"
+ROOT = Path(__file__).parents[2]
+TEMPLATES = {"site": "src/digest/web/templates", "email": "templates/email"}
 
 # Old wording (a regular expression, any case) -> what to write. Each is distinctive: plain English is not caught.
 REPLACED = {
@@ -58,6 +59,28 @@ REPLACED = {
     r"\bmend\b": "fix",
     r"\bonce more\b": "again",
 }
+# The same for everything else that is written: logs, errors, comments, docstrings and the documentation.
+REPLACED_EVERYWHERE = {
+    "has their mail all the same": "still gets this mail",
+    "without whom it says it of": "mask addresses in stored replies",
+    "has seen to what becomes": "has recorded the outcome",
+    "what stands in the ledger": "current rows",
+    "every seat taken|free seat": "no free connection slot",
+    "relay stops us": "relay refused; backing off",
+    r"issue is unfit": "issue cannot be sent",
+    "batch put down": "batch released",
+    "limiter counts alone": "rate-limit store unreachable, using local limit",
+    r"can no longer come in\b": "was removed",
+    "in a home of its own": "in a temporary data directory",
+    "how to mend": "suggest fixes",
+    "who comes in to": "manage users",
+    "somebody else was faster": "changed by another request",
+    "the database refuses": "database error",
+    "give them a minute": "try again in a minute",
+    "part of the house": "dependency not configured",
+    "reporting a hole": "reporting a vulnerability",
+    "mailbox that is gone": "do not fail the canary on a single bounce",
+}
 PATTERNS = {re.compile(old, re.IGNORECASE): plain for old, plain in REPLACED.items()}
 
 
@@ -90,15 +113,16 @@ def commands(group: click.Group, prefix: str) -> Iterator[tuple[str, str]]:
             yield from commands(found, full_name)
 
 
-@pytest.mark.parametrize("folder", sorted(path.name for path in TEMPLATES.iterdir() if path.is_dir()))
+@pytest.mark.parametrize("folder", TEMPLATES.values(), ids=TEMPLATES)
 def test_templates_use_the_plain_words(folder: str) -> None:
     paths = [
         path
-        for path in sorted((TEMPLATES / folder).rglob("*"))
+        for path in sorted((ROOT / folder).rglob("*"))
         if path.suffix in {".html", ".txt", ".mjml", ".xml"}
     ]
+    assert len(paths) > 15
     faults = [
-        f"templates/{path.relative_to(TEMPLATES)}:{line} says “{old}”; write “{plain}”"
+        f"{path.relative_to(ROOT)}:{line} says “{old}”; write “{plain}”"
         for path in paths
         for line, old, plain in old_words(visible_text(path.read_text()))
     ]
@@ -121,3 +145,20 @@ def test_help_of_every_command_uses_the_plain_words() -> None:
 def test_old_wording_is_found_but_not_inside_comments() -> None:
     text = visible_text("<p>Fine</p>\n{# Rather not #}\n<button>Rather not</button>")
     assert [(line, old) for line, old, _ in old_words(text)] == [(3, "Rather not")]
+
+
+def test_old_wording_is_gone_from_code_and_documentation() -> None:
+    patterns = {re.compile(old, re.IGNORECASE): plain for old, plain in REPLACED_EVERYWHERE.items()}
+    paths = [
+        *(ROOT / "src").rglob("*.py"),
+        *(ROOT / "docs").rglob("*.md"),
+        *ROOT.glob("*.md"),
+    ]
+    faults = [
+        f"{path.relative_to(ROOT)} says “{hit[0]}”; write “{plain}”"
+        for path in paths
+        if (text := " ".join(path.read_text().split()))
+        for pattern, plain in patterns.items()
+        for hit in pattern.finditer(text)
+    ]
+    assert not faults, "\n".join(faults)
