@@ -1,9 +1,13 @@
 """Limits of what strangers may do: bounded in memory, without anybody's name, and apart from the broker."""
 
+from pathlib import Path
+
 import pytest
 from limits.storage import storage_from_string
 from tests.valkey import Valkey
 
+from digest.app import create_services
+from digest.config import load
 from digest.rate_limit.actions import RateLimiter
 from digest.rate_limit.bounded_storage import BoundedStorage
 
@@ -62,3 +66,11 @@ def test_any_name_is_a_short_key(name: str) -> None:
     (key,) = limiter._local.storage._counters
     assert len(key) < 80
     assert "ada" not in key
+
+
+def test_no_request_leaves_anything_in_the_broker(tmp_path: Path) -> None:
+    with Valkey() as broker, broker.client() as store:
+        limiter = create_services(load(home=tmp_path, broker_url=broker.url)).limiter
+        for number in range(100):
+            limiter.allows("1/hour", "sign-up", f"stranger {number}")
+        assert store.dbsize() == 0

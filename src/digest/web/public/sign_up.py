@@ -132,12 +132,10 @@ def _post_letter(session: Session, kind: str, subscriber_id: int) -> None:
 
 def _ask_price(given: dict[str, str], key: str, demand: Demand) -> Response:
     """Ask for some seconds of work, or of patience where there is no script."""
-    made, now = services(), utcnow()
-    if demand == Demand.BUSY and made.limiter.allows("1/day", "sign-ups", "alert"):
-        with made.db.begin(LOCK_TIMEOUT_SECONDS) as session:
-            publication = publications.find(session, g.get("publication_slug"))
-            notices.notify_many_sign_ups(session, publication.id, now)
-    price = sign_up_price.find_price(made, key, now, given["wait"])
+    made = services()
+    if demand == Demand.BUSY and made.limiter.allows("1/hour", "sign-ups", "alert"):
+        _alert_owners()
+    price = sign_up_price.find_price(made, key, utcnow(), given["wait"])
     if wants_json():
         message = 'Many people are signing up. Solve the challenge, and send the solution as "proof".'
         response = jsonify(status="error", error=message, challenge=price.challenge)
@@ -146,6 +144,16 @@ def _ask_price(given: dict[str, str], key: str, demand: Demand) -> Response:
     response = _render("one_more_step.html", given, price=price)
     response.headers["Content-Security-Policy"] = content_security_policy(script_src="'self'")
     return response
+
+
+def _alert_owners() -> None:
+    """Tell the owners that many people sign up. When that fails, it is tried again an hour later."""
+    try:
+        with services().db.begin(LOCK_TIMEOUT_SECONDS) as session:
+            publication = publications.find(session, g.get("publication_slug"))
+            notices.notify_many_sign_ups(session, publication.id, utcnow())
+    except SQLAlchemyError as error:
+        LOG.warning("owners not told of many sign-ups", extra={"error": type(error).__name__})
 
 
 def _render_accepted() -> Response:
