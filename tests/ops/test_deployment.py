@@ -20,6 +20,11 @@ def test_no_password_is_built_in() -> None:
         assert re.search(rf"#.*{name}=%s", COMPOSE), f"how {name} is drawn"
 
 
+def test_the_file_with_the_secrets_is_neither_committed_nor_copied_into_the_image() -> None:
+    for name in (".gitignore", ".dockerignore"):
+        assert ".env" in (ROOT / name).read_text().splitlines()
+
+
 def test_every_image_has_a_version() -> None:
     images = re.findall(r"image: (\S+)", COMPOSE)
     assert len(images) >= 4

@@ -3,6 +3,7 @@
 No form of ours sends them, PostgreSQL stores neither, and a terminal or a log would obey some of them.
 """
 
+import logging
 import re
 from collections.abc import Iterator
 from typing import Final
@@ -13,6 +14,7 @@ from werkzeug.exceptions import BadRequest, NotFound
 # Tab, line feed, vertical tab, form feed and carriage return come with text that people paste.
 _REFUSED: Final = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
 MAX_JSON_DEPTH: Final = 16
+LOG = logging.getLogger(__name__)
 
 
 def register(app: Flask) -> None:
@@ -23,6 +25,7 @@ def register(app: Flask) -> None:
         if _REFUSED.search(request.path):
             raise NotFound
         if any(_REFUSED.search(text) for text in _texts()):
+            LOG.warning("control characters refused", extra={"endpoint": request.endpoint})
             raise BadRequest(
                 "This request contains control characters, such as NUL, so nothing was changed. "
                 "Remove them and try again."
