@@ -134,6 +134,14 @@ def test_a_likely_typo_is_asked_about_before_anything_is_sent(shop: Site) -> Non
     assert letters(shop) == ["confirm"] * 2  # the address may be correct as typed
 
 
+def test_a_typo_is_found_in_what_is_copied_along_with_an_address(shop: Site) -> None:
+    page = shop.app.test_client().post("/subscribe", data=form(shop, " mailto:ada@gmial.com "))
+    assert "Use <bdi>ada@gmail.com</bdi>" in page.text
+    kept = hidden_fields(page.text)
+    accepted = shop.app.test_client().post("/subscribe", data=kept | {"address": kept["keep"]})
+    assert "Check your inbox" in accepted.text
+
+
 def test_a_corrected_form_is_not_taken_for_a_robot_s(shop: Site) -> None:
     client = shop.app.test_client()
     sent = form(shop, "ada@example")

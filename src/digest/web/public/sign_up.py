@@ -78,11 +78,12 @@ def _respond(given: dict[str, str]) -> Response:
     made, now, address = services(), utcnow(), given["address"]
     if not address.strip():
         raise BadInput("please enter your email address")
-    key = normalize(address).key
+    normalized = normalize(address)
+    key = normalized.key
     # A program that sends JSON never loaded our form; browsers cannot send JSON across sites without CORS.
     if not request.is_json:
         signup.check_form(made.signer, given["form"], now)
-        likely = suggest_correction(address)
+        likely = suggest_correction(normalized.address)
         if likely and given["keep"] != address:
             return _render("likely_typo.html", given, likely=likely)
     if not sign_up_price.is_paid(made, given["proof"], given["wait"], key, now):
