@@ -53,11 +53,10 @@ def test_a_process_that_stood_still_past_its_lease_sends_nothing_twice(
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs", "swings"),
-    [(0, 20, 0), (-20, 0, 0), (0, 0, 20)],
-    ids=["theirs-ahead", "ours-behind", "both-set-while-sending"],
+    ("ours", "theirs", "swings", "database"),
+    [(0, 20, 0, "sqlite"), (-20, 0, 0, "postgres"), (0, 0, 20, "sqlite"), (0, 0, 20, "postgres")],
+    ids=["theirs-ahead", "ours-behind", "both-set-while-sending-sqlite", "both-set-while-sending-postgres"],
 )
-@pytest.mark.parametrize("database", BOTH)
 def test_a_clock_that_is_off_takes_nothing_from_who_lives(
     ours: int,
     theirs: int,
