@@ -56,14 +56,14 @@ def fetch_pending(
     return [tuple.__new__(PendingDelivery, row) for row in rows.all()]
 
 
-def record_outcomes(session: Session, issue_id: int, ends: Sequence[OutcomeRecord], now: datetime) -> None:
+def record_outcomes(session: Session, issue_id: int, records: Sequence[OutcomeRecord], now: datetime) -> None:
     """Record outcomes. A delivery that has ended keeps its outcome, except that an unknown one may become known."""
-    if not ends:
+    if not records:
         return
     if is_postgresql(session):
-        _update_postgres(session, issue_id, ends, now)
+        _update_postgres(session, issue_id, records, now)
     else:
-        _update_sqlite(session, issue_id, ends, now)
+        _update_sqlite(session, issue_id, records, now)
 
 
 @cache
@@ -139,26 +139,31 @@ WHERE delivery.issue_id = e.issue_id AND delivery.subscriber_id = e.subscriber_i
 """
 
 
-def _update_sqlite(session: Session, issue_id: int, ends: Sequence[OutcomeRecord], now: datetime) -> None:
+def _update_sqlite(session: Session, issue_id: int, records: Sequence[OutcomeRecord], now: datetime) -> None:
     # Use the driver's executemany: a statement object and a dict per row cost more than the update.
     at, connection = _sqlite_datetime(now), session.connection()
     accepted: list[tuple[Any, ...]] = []
     others: list[tuple[Any, ...]] = []
-    for end in ends:
-        key = issue_id, end.subscriber_id
-        if end.outcome == Outcome.ACCEPTED.value and end.reason is None and end.tried == 1:
+    for record in records:
+        key = issue_id, record.subscriber_id
+        if record.outcome == Outcome.ACCEPTED.value and record.reason is None and record.tried == 1:
             # The common case has its own statement, because the driver is slow at binding NULLs.
-            accepted.append((end.reply, at, *key))
+            accepted.append((record.reply, at, *key))
         else:
-            due, ended = _sqlite_datetime(end.due_at) if end.due_at else None, at if end.outcome else None
-            others.append((end.outcome, end.reason, end.reply, end.tried, due, ended, *key))
+            due, ended = (
+                _sqlite_datetime(record.due_at) if record.due_at else None,
+                at if record.outcome else None,
+            )
+            others.append((record.outcome, record.reason, record.reply, record.tried, due, ended, *key))
     for statement, rows in ((_SQLITE_ACCEPTED, accepted), (_SQLITE_UPDATE, others)):
         if rows:
             connection.exec_driver_sql(statement, rows)
 
 
-def _update_postgres(session: Session, issue_id: int, ends: Sequence[OutcomeRecord], now: datetime) -> None:
-    ids, outcomes, reasons, replies, tried, due = (list(column) for column in zip(*ends, strict=True))
+def _update_postgres(
+    session: Session, issue_id: int, records: Sequence[OutcomeRecord], now: datetime
+) -> None:
+    ids, outcomes, reasons, replies, tried, due = (list(column) for column in zip(*records, strict=True))
     values = {
         "issues": [issue_id] * len(ids),
         "ids": ids,

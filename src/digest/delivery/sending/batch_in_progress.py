@@ -77,8 +77,8 @@ class BatchInProgress:
                 account=account.relay.key if context.accounts.has_several else "",
             )
 
-        held = await context.run_transaction(claim_batch)
-        return cls(context, held, recorder, group_size) if held is not None else None
+        claim = await context.run_transaction(claim_batch)
+        return cls(context, claim, recorder, group_size) if claim is not None else None
 
     @property
     def has_more(self) -> bool:
@@ -87,30 +87,30 @@ class BatchInProgress:
 
     async def load_next_group(self) -> bool:
         """Run the one transaction of a group. False when the issue was stopped or the batch is no longer ours."""
-        behind = min(self._loaded_upto + self._group_size.next_size(), self.claim.size)
+        stop = min(self._loaded_upto + self._group_size.next_size(), self.claim.size)
         # Mails whose envelope was sent are checked again: the transaction may have waited for a lock.
         first, ends = min(self.in_flight, default=self._loaded_upto), self._recorder.drain()
         rows = await self._context.run_transaction(
-            functools.partial(self._record_and_fetch, ends, first, behind)
+            functools.partial(self._record_and_fetch, ends, first, stop)
         )
         self._count(ends)
         if rows is None:
             return False
         self._note_unwanted({row.seq: row for row in rows})
         self.pending.extend(self._sendable_now([row for row in rows if row.seq >= self._loaded_upto]))
-        self._loaded_upto = behind
+        self._loaded_upto = stop
         self._validated_at = time.monotonic()
         self._group_size.start()
         return True
 
     def _record_and_fetch(
-        self, ends: Sequence[OutcomeRecord], first: int, behind: int, session: Session
+        self, ends: Sequence[OutcomeRecord], first: int, stop: int, session: Session
     ) -> Sequence[PendingDelivery] | None:
         now = self._context.clock()
         outcomes.record_outcomes(session, self.claim.issue_id, ends, now)
-        if not claims.renew(session, self.claim, self._context.clock(), started_upto=behind):
+        if not claims.renew(session, self.claim, self._context.clock(), started_upto=stop):
             return None
-        return outcomes.fetch_pending(session, self.claim.batch_id, first, behind, now)
+        return outcomes.fetch_pending(session, self.claim.batch_id, first, stop, now)
 
     async def record_and_count(self, account: str) -> ReplyCounts:
         """Record the outcomes so far, and count the latest replies on all connections of the account."""
@@ -143,28 +143,28 @@ class BatchInProgress:
 
     def _refetch_pending(self) -> None:
         """Drop loaded deliveries whose readers unsubscribed meanwhile."""
-        places = (
+        seqs = (
             [mail.token for mail in self.requeued] + [row.seq for row in self.pending] + list(self.in_flight)
         )
-        if not places:
+        if not seqs:
             return
-        first, behind = min(places), max(places) + 1
+        first, stop = min(seqs), max(seqs) + 1
         with self._context.db.read() as session:
-            rows = outcomes.fetch_pending(session, self.claim.batch_id, first, behind, self._context.clock())
-        found = {row.seq: row for row in rows}  # those missing have ended meanwhile
-        self.pending = deque(found[row.seq] for row in self.pending if row.seq in found)
+            rows = outcomes.fetch_pending(session, self.claim.batch_id, first, stop, self._context.clock())
+        current = {row.seq: row for row in rows}  # those missing have ended meanwhile
+        self.pending = deque(current[row.seq] for row in self.pending if row.seq in current)
         self.requeued = deque(
-            mail for mail in self.requeued if self._still_wanted(found.get(mail.token), mail)
+            mail for mail in self.requeued if self._still_wanted(current.get(mail.token), mail)
         )
-        self._note_unwanted(found)
+        self._note_unwanted(current)
 
-    def _note_unwanted(self, found: Mapping[int, PendingDelivery]) -> None:
-        """Note which mails are no longer wanted though their envelope was sent; `found` are current rows by seq."""
+    def _note_unwanted(self, current: Mapping[int, PendingDelivery]) -> None:
+        """Note which mails are no longer wanted though their envelope was sent; `current` are current rows by seq."""
         waiting = {mail.token for mail in self.requeued}
         self._unwanted = {
-            place: found.get(place)
-            for place in self.in_flight
-            if place not in waiting and not _is_wanted(found.get(place))
+            seq: current.get(seq)
+            for seq in self.in_flight
+            if seq not in waiting and not _is_wanted(current.get(seq))
         }
 
     def cancel_if_unwanted(self, mail: Mail) -> bool:
@@ -228,25 +228,25 @@ class BatchInProgress:
             functools.partial(self._record_and_release, account, ends, reached)
         )
         self._count(ends)
-        told = {"batch": self.claim.batch_id, "issue": self.claim.issue_id, **self._outcome_counts}
-        LOG.info("batch finished" if reached >= self.claim.size else "batch released", extra=told)
+        details = {"batch": self.claim.batch_id, "issue": self.claim.issue_id, **self._outcome_counts}
+        LOG.info("batch finished" if reached >= self.claim.size else "batch released", extra=details)
         self._close(settled=True)
 
     def _record_and_release(
         self, account: SmtpAccount, ends: list[OutcomeRecord], reached: int, session: Session
     ) -> None:
-        answers, shift, held = self._recorder, self._context, self.claim
-        now = shift.clock()
-        outcomes.record_outcomes(session, held.issue_id, ends, now)
-        claims.release(session, held, now, started_upto=reached)
+        recorder, context, claim = self._recorder, self._context, self.claim
+        now = context.clock()
+        outcomes.record_outcomes(session, claim.issue_id, ends, now)
+        claims.release(session, claim, now, started_upto=reached)
         relay_stop.apply_stop(
             session,
-            held.issue_id,
-            answers.stop,
-            context=shift,
+            claim.issue_id,
+            recorder.stop,
+            context=context,
             account=account,
             now=now,
-            accepted_count=answers.accepted_count,
+            accepted_count=recorder.accepted_count,
         )
 
     def abandon(self) -> None:

@@ -60,16 +60,16 @@ def claim(
     if is_postgresql(session):
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
     process = worker_registry.worker_name(holder)
-    held, own, others = connection.execute(
+    in_use, own, others = connection.execute(
         _holder_counts_statement(of_account=bool(account)),
         {
             "account": f":{account}:",
             "process": process,
-            "ours": f"{process}:",
-            "heard": now - worker_registry.STALE_AFTER,
+            "prefix": f"{process}:",
+            "seen_after": now - worker_registry.STALE_AFTER,
         },
     ).one()
-    if held >= connections or own >= math.ceil(connections / (1 + others)):
+    if in_use >= connections or own >= math.ceil(connections / (1 + others)):
         return None
     lease = now + LEASE
     values = {"now": now, "by": holder, "lease": lease, "sent_over": worker_registry.account_key(holder)}
@@ -77,9 +77,9 @@ def claim(
     if claimed is None:
         return None
     connection.execute(_issue_start_statement(), {"issue": claimed.issue_id, "now": now})
-    until = _claim_deadline(claimed_at)
+    deadline = _claim_deadline(claimed_at)
     return Claim(
-        claimed.id, claimed.issue_id, claimed.fence, claimed.size, claimed.started_upto, until, lease
+        claimed.id, claimed.issue_id, claimed.fence, claimed.size, claimed.started_upto, deadline, lease
     )
 
 
@@ -96,11 +96,17 @@ def renew(session: Session, claim: Claim, now: datetime, *, started_upto: int | 
     renewed_at = boot_time()
     # Always a new value, even if the clock is set back: a change is how the others see that we are alive.
     claim.lease_until = max(now + LEASE, claim.lease_until + SMALLEST_STEP)
-    given: dict[str, object] = {"batch": claim.batch_id, "held": claim.fence, "lease": claim.lease_until}
+    parameters: dict[str, object] = {
+        "batch": claim.batch_id,
+        "held_fence": claim.fence,
+        "lease": claim.lease_until,
+    }
     if started_upto is not None:
-        given |= {"from": started_upto, "issue": claim.issue_id}
-    won = session.connection().execute(_renewal_statement(begins=started_upto is not None), given).scalar()
-    if won is None:
+        parameters |= {"from": started_upto, "issue": claim.issue_id}
+    renewed = (
+        session.connection().execute(_renewal_statement(begins=started_upto is not None), parameters).scalar()
+    )
+    if renewed is None:
         return False
     claim.deadline = _claim_deadline(renewed_at)
     claim.started_upto = claim.started_upto if started_upto is None else started_upto
@@ -116,8 +122,8 @@ def release(session: Session, claim: Claim, now: datetime, *, started_upto: int)
         "started_upto": started_upto,
         "done_at": now if done else None,
     }
-    ours = update(_BATCH).where(Batch.id == claim.batch_id, Batch.fence == claim.fence).values(values)
-    session.connection().execute(ours)
+    released = update(_BATCH).where(Batch.id == claim.batch_id, Batch.fence == claim.fence).values(values)
+    session.connection().execute(released)
 
 
 _BATCH, _ISSUE = cast("Table", Batch.__table__), cast("Table", Issue.__table__)
@@ -130,12 +136,14 @@ _NOW: Any = bindparam("now", type_=UtcDateTime())
 @cache
 def _renewal_statement(*, begins: bool) -> Update:
     batch = _BATCH.c
-    kept = update(_BATCH).where(batch.id == bindparam("batch"), batch.fence == bindparam("held"))
-    kept = kept.values(lease_until=bindparam("lease", type_=UtcDateTime()))
+    renewal = update(_BATCH).where(batch.id == bindparam("batch"), batch.fence == bindparam("held_fence"))
+    renewal = renewal.values(lease_until=bindparam("lease", type_=UtcDateTime()))
     if begins:
-        going = select(Issue.id).where(Issue.id == bindparam("issue"), Issue.state.in_(OPEN_STATES)).exists()
-        kept = kept.where(going).values(started_upto=bindparam("from"))
-    return kept.returning(batch.id)
+        may_go_on = (
+            select(Issue.id).where(Issue.id == bindparam("issue"), Issue.state.in_(OPEN_STATES)).exists()
+        )
+        renewal = renewal.where(may_go_on).values(started_upto=bindparam("from"))
+    return renewal.returning(batch.id)
 
 
 @cache
@@ -144,26 +152,30 @@ def _holder_counts_statement(*, of_account: bool) -> Select[int, int, int]:
 
     A batch whose holder died counts until it is taken over: its connection to the relay may be open as long.
     """
-    process, heard = bindparam("process", type_=String()), bindparam("heard", type_=UtcDateTime())
+    process, seen_after = bindparam("process", type_=String()), bindparam("seen_after", type_=UtcDateTime())
     others = (
         select(func.count())
-        .where(WorkerRegistration.name != process, WorkerRegistration.seen_at > heard)
+        .where(WorkerRegistration.name != process, WorkerRegistration.seen_at > seen_after)
         .scalar_subquery()
     )
-    own = func.count().filter(Batch.holder.startswith(bindparam("ours", type_=String())))
-    live = select(func.count(), own, others).where(Batch.holder.is_not(None), Batch.done_at.is_(None))
-    return live.where(Batch.holder.contains(bindparam("account"))) if of_account else live
+    own = func.count().filter(Batch.holder.startswith(bindparam("prefix", type_=String())))
+    claimed_batches = select(func.count(), own, others).where(
+        Batch.holder.is_not(None), Batch.done_at.is_(None)
+    )
+    return (
+        claimed_batches.where(Batch.holder.contains(bindparam("account"))) if of_account else claimed_batches
+    )
 
 
 @cache
 def _claim_statement() -> Update:
     due = _due_batches_statement().limit(1).with_for_update(skip_locked=True, of=Batch).scalar_subquery()
-    taken = update(_BATCH).where(Batch.id == due, Batch.holder.is_(None))
+    claiming = update(_BATCH).where(Batch.id == due, Batch.holder.is_(None))
     lease = bindparam("lease", type_=UtcDateTime())
-    taken = taken.values(
+    claiming = claiming.values(
         holder=bindparam("by"), account=bindparam("sent_over"), fence=Batch.fence + 1, lease_until=lease
     )
-    return taken.returning(Batch.id, Batch.issue_id, Batch.fence, Batch.size, Batch.started_upto)
+    return claiming.returning(Batch.id, Batch.issue_id, Batch.fence, Batch.size, Batch.started_upto)
 
 
 @cache

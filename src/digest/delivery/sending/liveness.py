@@ -23,11 +23,11 @@ class LivenessMonitor(Generic[Heartbeat]):
         read after the heartbeats. The time between two checks counts for at most half of the patience, because a
         database that was unreachable kept the living from renewing, too.
         """
-        before, most = self._heartbeats, self.patience / 2
-        seen = dict.fromkeys(heartbeats, (0.0, at))
-        for sign in seen.keys() & before.keys():
-            seconds, looked_at = before[sign]
-            seen[sign] = (seconds + min(at - looked_at, most), at)
-        self._heartbeats = seen  # one assignment: two threads may check at once, and either result is right
-
-        return {sign for sign, (seconds, _) in seen.items() if seconds >= self.patience}
+        before, longest = self._heartbeats, self.patience / 2
+        unchanged = dict.fromkeys(heartbeats, (0.0, at))
+        for heartbeat in unchanged.keys() & before.keys():
+            seconds, checked_at = before[heartbeat]
+            unchanged[heartbeat] = (seconds + min(at - checked_at, longest), at)
+        # One assignment: two threads may check at once, and either result is right.
+        self._heartbeats = unchanged
+        return {heartbeat for heartbeat, (seconds, _) in unchanged.items() if seconds >= self.patience}

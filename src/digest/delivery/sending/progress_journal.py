@@ -41,7 +41,7 @@ class ProgressJournal:
             raise OSError(f"cannot write the progress journal in {self._path.parent}: {error}") from error
 
     def mark(self, seq: int, state: int) -> None:
-        """Record the state of the delivery at `place`. A store into memory that every process sees at once."""
+        """Record the state of the delivery at `seq`. A store into memory that every process sees at once."""
         self._bytes[HEADER_BYTES + seq] = state
 
     def close(self, *, settled: bool) -> None:

@@ -29,12 +29,12 @@ def recover_batches(session: Session, home: Path, now: datetime) -> int:
     has seen it renew nothing for `LIVENESS.patience` seconds, whatever any clock says.
     """
     rows = select(Batch).where(Batch.holder.is_not(None), Batch.done_at.is_(None)).order_by(Batch.id)
-    held_batches = session.scalars(rows).all()
-    silent = LIVENESS.find_silent([_heartbeat(batch) for batch in held_batches], claim.boot_time())
+    claimed_batches = session.scalars(rows).all()
+    silent = LIVENESS.find_silent([_heartbeat(batch) for batch in claimed_batches], claim.boot_time())
     own = progress_journal.home_id(home)
     return sum(
         _take_over(session, batch, home, own, now, silent=_heartbeat(batch) in silent)
-        for batch in held_batches
+        for batch in claimed_batches
     )
 
 

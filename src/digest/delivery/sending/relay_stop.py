@@ -72,8 +72,8 @@ def apply_stop(
     """Apply the end of a connection to its account and the issue. `accepted_count`: mails accepted before it."""
     if accepted_count:
         context.accounts.mark_working(account)
-        calm = update(FrozenIssue).where(FrozenIssue.issue_id == issue_id, FrozenIssue.backoff_count > 0)
-        session.execute(calm.values(backoff_count=0), execution_options=WITHOUT_SYNC)
+        reset = update(FrozenIssue).where(FrozenIssue.issue_id == issue_id, FrozenIssue.backoff_count > 0)
+        session.execute(reset.values(backoff_count=0), execution_options=WITHOUT_SYNC)
     if stop is None:
         return
     details = {
@@ -121,24 +121,24 @@ def _wait_until_tomorrow(
     seconds = context.accounts.pause_until_quota(account)
     if seconds:
         context.relay_saturated = True
-        until = now + timedelta(seconds=seconds)
+        ends_at = now + timedelta(seconds=seconds)
         _set_backoff(
             session,
             issue_id,
             now,
-            {"backoff_until": until, "backoff_reason": mask_addresses(stop.reply.text)},
+            {"backoff_until": ends_at, "backoff_reason": mask_addresses(stop.reply.text)},
         )
 
 
 def _back_off(session: Session, issue_id: int, retry_delay: timedelta, now: datetime, reason: str) -> None:
     times = session.scalar(select(FrozenIssue.backoff_count).where(FrozenIssue.issue_id == issue_id)) or 0
-    until = now + retry_policy.relay_wait(times, retry_delay)
+    ends_at = now + retry_policy.relay_wait(times, retry_delay)
     more = FrozenIssue.backoff_count + 1
     _set_backoff(
         session,
         issue_id,
         now,
-        {"backoff_until": until, "backoff_count": more, "backoff_reason": mask_addresses(reason)},
+        {"backoff_until": ends_at, "backoff_count": more, "backoff_reason": mask_addresses(reason)},
     )
 
 
@@ -163,12 +163,12 @@ def _blame_reader(session: Session, issue_id: int, stop: RelayStop, now: datetim
     delivery = stop.delivery
     if delivery is None or refused_since(delivery, stop.reply, now) != delivery.previous_reason:
         return False
-    taken = select(Delivery.subscriber_id).where(
+    accepted = select(Delivery.subscriber_id).where(
         Delivery.issue_id == issue_id,
         Delivery.outcome == Outcome.ACCEPTED.value,
         Delivery.ended_at > datetime.fromisoformat(delivery.previous_reason.removeprefix(REFUSED_SINCE)),
     )
-    if session.scalar(taken.limit(1)) is None and not _is_last_remaining(session, issue_id, delivery):
+    if session.scalar(accepted.limit(1)) is None and not _is_last_remaining(session, issue_id, delivery):
         return False
     record_outcomes(
         session,
@@ -183,8 +183,8 @@ def _is_last_remaining(session: Session, issue_id: int, row: PendingDelivery) ->
     """Whether no other delivery is left to show that the relay is to blame, and it accepted this issue for others."""
     of_issue = select(Delivery.subscriber_id).where(Delivery.issue_id == issue_id)
     others = of_issue.where(Delivery.outcome.is_(None), Delivery.subscriber_id != row.subscriber_id)
-    taken = of_issue.where(Delivery.outcome == Outcome.ACCEPTED.value)
-    return session.scalar(others.limit(1)) is None and session.scalar(taken.limit(1)) is not None
+    accepted = of_issue.where(Delivery.outcome == Outcome.ACCEPTED.value)
+    return session.scalar(others.limit(1)) is None and session.scalar(accepted.limit(1)) is not None
 
 
 def _pause(session: Session, issue_id: int, stop: RelayStop, now: datetime, label: str) -> None:

@@ -62,17 +62,17 @@ class SendContext:
         """
         if self.db.is_client_server:
             return await asyncio.to_thread(self._run_once, work)
-        until, nap = time.monotonic() + LOCK_TIMEOUT_SECONDS, FIRST_LOCK_WAIT
+        deadline, pause = time.monotonic() + LOCK_TIMEOUT_SECONDS, FIRST_LOCK_WAIT
         while True:
             try:
                 return self._run_once(work, lock_timeout=0)
             except OperationalError as error:
                 moment = time.monotonic()
-                until = min(until, moment + STOP_SECONDS) if self.stopping() else until
-                if not is_locked(error) or moment > until:
+                deadline = min(deadline, moment + STOP_SECONDS) if self.stopping() else deadline
+                if not is_locked(error) or moment > deadline:
                     raise
-            await asyncio.sleep(nap)
-            nap = min(2 * nap, LONGEST_LOCK_WAIT)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_LOCK_WAIT)
 
     def _run_once(self, work: Callable[[Session], T], lock_timeout: float | None = None) -> T:
         with self.db.begin(lock_timeout) as session:

@@ -143,10 +143,10 @@ async def _run_all(context: SendContext, name: str) -> None:
 
 def _fill_slots(context: SendContext, name: str, running: dict[asyncio.Task[None], SmtpAccount]) -> None:
     """Start a connection for each free slot."""
-    taken = Counter(account.relay.key for account in running.values())
+    in_use = Counter(account.relay.key for account in running.values())
     for account in context.accounts.free_slots():
-        if taken[account.relay.key] > 0:
-            taken[account.relay.key] -= 1
+        if in_use[account.relay.key] > 0:
+            in_use[account.relay.key] -= 1
         else:
             running[asyncio.create_task(Connection(context, account, name).run())] = account
 
@@ -154,13 +154,13 @@ def _fill_slots(context: SendContext, name: str, running: dict[asyncio.Task[None
 @contextmanager
 def _lease_renewal(context: SendContext, name: str) -> Iterator[None]:
     done = threading.Event()
-    keeper = threading.Thread(target=_renew_leases, args=(context, name, done), name="leases", daemon=True)
-    keeper.start()
+    renewer = threading.Thread(target=_renew_leases, args=(context, name, done), name="leases", daemon=True)
+    renewer.start()
     try:
         yield
     finally:
         done.set()
-        keeper.join()
+        renewer.join()
 
 
 def _is_hanging(context: SendContext) -> bool:
@@ -181,8 +181,8 @@ def _renew_leases(context: SendContext, name: str, done: threading.Event) -> Non
         try:
             with context.db.begin(RENEW_SECONDS) as session:
                 worker_registry.heartbeat(session, name, context.clock(), claims.boot_time())
-            for held in list(context.claims.values()):
+            for claim in list(context.claims.values()):
                 with context.db.begin(RENEW_SECONDS) as session:
-                    claims.renew(session, held, context.clock())
+                    claims.renew(session, claim, context.clock())
         except Exception:  # a lease that is not renewed runs out, and its holder stops by itself
             LOG.exception("lease renewal failed")
