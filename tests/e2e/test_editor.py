@@ -83,7 +83,7 @@ def preview(page: Page) -> None:
     see(page, "Preview")
     expect(page.locator(".mail-head")).to_contain_text(SUBJECT)
     frame = page.frame_locator("iframe")
-    expect(frame.get_by_role("article", name=SUBJECT)).to_be_attached()
+    expect(frame.get_by_role("article", name="No. 1")).to_be_attached()
     expect(frame.locator("p", has_text="A quiet week, and a good one.").first).to_be_visible()
     page.get_by_role("link", name="Plain text").click()
     expect(page.locator("pre")).to_contain_text("A quiet week")
