@@ -5,7 +5,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: help setup demo up test coverage check bench format migration drawing screenshots wheel clean
+.PHONY: help setup demo up test coverage mutants check bench format migration drawing screenshots wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ test: setup ## run all tests (ARGS="tests/web -k name" runs some)
 
 coverage: setup ## list the lines and branches that the last `make test` did not run
 	@$(BIN)/coverage report
+
+mutants: setup ## list changes to a module that its tests do not notice (MODULE=digest.… TESTS="tests/… -k …")
+	@$(UV) run --frozen --quiet --with 'cosmic-ray>=8.7,<9' python .ci/mutants $(MODULE) $(TESTS)
 
 check: setup ## lint, format, types, import contracts, migrations
 	@$(BIN)/ruff check .

@@ -12,13 +12,19 @@ PERSON = (
 )
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """`digest init` and `digest up` with the embedded mailbox, ended at the end of the module."""
-    home = Home(tmp_path_factory.mktemp("home"))
+@pytest.fixture(scope="session")
+def initialised(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home after `digest init`, to be copied; no draft comes by itself."""
+    home = Home(tmp_path_factory.mktemp("initialised"))
     home.digest("init", "--name", "Verdicts", "--sender", "news@example.org")
     home.calm()
-    with up(home) as started:
+    return home
+
+
+@pytest.fixture(scope="module")
+def running(initialised: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """`digest up` with the embedded mailbox, ended at the end of the module."""
+    with up(initialised.copy(tmp_path_factory.mktemp("running") / "home")) as started:
         yield started
 
 

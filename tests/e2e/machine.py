@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -36,6 +37,11 @@ class Home:
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("DIGEST_")}
         return {**kept, "DIGEST_HOME": str(self.path), **self.settings}
+
+    def copy(self, path: Path, settings: Mapping[str, str] | None = None) -> "Home":
+        """A copy of a home in which nothing runs."""
+        shutil.copytree(self.path, path, ignore=shutil.ignore_patterns("run", "*.lock"))
+        return Home(path, settings or {})
 
     def digest(self, *words: object) -> str:
         """What `digest …` prints; it must end well."""

@@ -1,7 +1,6 @@
 """Accidents in the middle of work: Ctrl-C and kill -9. Nobody gets two, nobody is skipped, and it goes on by itself."""
 
 import json
-import shutil
 import signal
 import threading
 import time
@@ -31,13 +30,10 @@ pytestmark = [pytest.mark.crash, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="session")
-def stocked(tmp_path_factory: pytest.TempPathFactory) -> Home:
+def stocked(initialised: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A home with a draft and two thousand readers, to be copied."""
     folder = tmp_path_factory.mktemp("stocked")
-    home = Home(folder / "home")
-    home.path.mkdir()
-    home.digest("init", "--name", "Verdicts", "--sender", "news@example.org")
-    home.calm()
+    home = initialised.copy(folder / "home")
     write_readers(folder / "readers.csv", READERS)
     home.digest("comparisons", "import", write_pages(folder / "pages", slice(2)))
     home.digest("subscribers", "import", folder / "readers.csv", "--confirmed", "--source", "they asked")
@@ -65,8 +61,7 @@ def relay() -> Iterator[SlowRelay]:
 
 @pytest.fixture
 def home(stocked: Home, relay: SlowRelay, tmp_path: Path) -> Home:
-    shutil.copytree(stocked.path, tmp_path / "home", ignore=shutil.ignore_patterns("run", "*.lock"))
-    return Home(tmp_path / "home", {"DIGEST_SMTP_URL": f"{relay.url}?connections={CONNECTIONS}"})
+    return stocked.copy(tmp_path / "home", {"DIGEST_SMTP_URL": f"{relay.url}?connections={CONNECTIONS}"})
 
 
 def test_ctrl_c_ends_everything_within_seconds_and_the_next_up_goes_on(home: Home, relay: SlowRelay) -> None:
@@ -95,12 +90,10 @@ def test_a_worker_that_is_killed_while_sending_costs_nobody_their_mail(home: Hom
 
 
 def test_a_web_server_that_dies_among_sign_ups_leaves_nobody_half_subscribed(
-    tmp_path: Path, relay: SlowRelay
+    initialised: Home, tmp_path: Path, relay: SlowRelay
 ) -> None:
     relay.script.delay = 0.0
-    home = Home(tmp_path, {"DIGEST_SMTP_URL": relay.url})
-    home.digest("init", "--name", "Verdicts", "--sender", "news@example.org")
-    home.calm()
+    home = initialised.copy(tmp_path / "home", {"DIGEST_SMTP_URL": relay.url})
     with up(home) as running:
         crowd = Crowd(running)
         with ThreadPoolExecutor(VISITORS) as people:

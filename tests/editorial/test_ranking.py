@@ -191,3 +191,14 @@ def test_a_candidate_displaced_by_a_pin_says_so() -> None:
         selection.rejected[0].reason
         == "Ranked 1 of 2, but pinned picks and picks with a note keep their places"
     )
+
+
+def test_new_picks_take_the_places_of_those_that_left_the_better_one_first() -> None:
+    def side(name: str) -> CandidateSide:
+        return CandidateSide(name, name, 100, None, 5)
+
+    found = [
+        candidate(number, side(f"a{number}"), side(f"b{number}"), days=number) for number in (1, 2, 3, 4)
+    ]
+    selection = select_picks(found, 3, current=[9, 3, 8])
+    assert [chosen.candidate.comparison_id for chosen in selection.picks] == [1, 3, 2]

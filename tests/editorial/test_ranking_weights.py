@@ -51,3 +51,9 @@ def test_a_community_that_disagrees_with_the_panel_weighs_more_than_one_that_agr
     agrees = replace(PLAIN, left=replace(PLAIN.left, community_ship=100))
     disagrees = replace(OTHER, left=replace(SHIPS, community_ship=0))
     assert rank_candidates([agrees, disagrees], {})[0] == disagrees
+
+
+def test_a_panel_that_agrees_weighs_the_same_whether_it_ships_or_skips() -> None:
+    skipped = replace(OTHER, left=SKIPS, right=SKIPS)
+    assert rank_candidates([PLAIN, skipped], {})[0] == PLAIN  # nothing but the slug decides
+    assert rank_candidates([replace(PLAIN, slug="z-last"), skipped], {})[0] == skipped
