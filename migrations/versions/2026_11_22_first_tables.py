@@ -135,6 +135,38 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "subscriber_upload",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("publication_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("file_name", sa.String(length=255), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=True),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("confirmed", sa.Boolean(), nullable=False),
+        sa.Column("invite", sa.Boolean(), nullable=False),
+        sa.Column("address_column", sa.String(length=200), nullable=True),
+        sa.Column("status_column", sa.String(length=200), nullable=True),
+        sa.Column("created_at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("queued_at", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("finished_at", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("import_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("rows_total", sa.Integer(), nullable=False),
+        sa.Column("rows_done", sa.Integer(), nullable=False),
+        sa.Column("counts", sa.Text(), nullable=False),
+        sa.Column("problem", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["import_id"],
+            ["subscriber_import.id"],
+            name=op.f("fk_subscriber_upload_import_id_subscriber_import"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["publication_id"],
+            ["publication.id"],
+            name=op.f("fk_subscriber_upload_publication_id_publication"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_subscriber_upload")),
+    )
+    op.create_table(
         "suppression",
         sa.Column("address_hash", sa.String(length=64), nullable=False),
         sa.Column("reason", sa.String(length=32), nullable=False),
@@ -979,6 +1011,7 @@ def downgrade() -> None:
     op.drop_table("upload")
     op.drop_table("tool")
     op.drop_table("suppression")
+    op.drop_table("subscriber_upload")
     with op.batch_alter_table("subscriber_import", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_subscriber_import_publication_id"))
 

@@ -16,9 +16,10 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import Session
 
 from digest.audience import consent, erase
+from digest.audience.importing.uploads import delete_old
 from digest.db import utcnow
 from digest.delivery.ledger import retention
-from digest.delivery.letters import delivery, notices, reminders
+from digest.delivery.letters import delivery, notices, reminders, subscriber_imports
 from digest.delivery.relays.accounts import count_connections
 from digest.delivery.release import freeze, stalled
 from digest.delivery.release.refusals import pause_unsendable
@@ -45,6 +46,7 @@ EVERY = {
     "reconcile": 5,
     "send": 5,
     "letters": 5,
+    "imports": 5,
     "checks": 10,
     "drafts": 60,
     "retention_people": 3600,
@@ -131,6 +133,12 @@ def checks() -> None:
             current_services().enqueue_soon("checks")
 
 
+def imports() -> None:
+    """Import uploaded files of subscribers, and undo imports, one transaction per step."""
+    services = current_services()
+    subscriber_imports.run_due_imports(services.db, services.signer, _run_in_steps)
+
+
 def retention_people() -> None:
     """Delete unconfirmed sign-ups, remains of erased subscribers, and consent traces older than a year."""
     with current_services().db.begin() as session:
@@ -138,6 +146,7 @@ def retention_people() -> None:
         retention.purge_erased(session, utcnow())
         traces = consent.delete_traces(session, utcnow())
         external_check_queue.delete_old(session, utcnow())
+        delete_old(session, utcnow())
     if deleted or traces:
         LOG.info("expired data deleted", extra={"subscribers": deleted, "traces": traces})
 
@@ -151,7 +160,18 @@ def retention_replies() -> None:
         _run_in_steps(lambda session: visits.delete_user_agents(session, before))
 
 
-TASKS = (drafts, calendar, audience, reconcile, send, letters_, checks, retention_people, retention_replies)
+TASKS = (
+    drafts,
+    calendar,
+    audience,
+    reconcile,
+    send,
+    letters_,
+    imports,
+    checks,
+    retention_people,
+    retention_replies,
+)
 
 _sending = threading.Lock()
 _checking = threading.Lock()

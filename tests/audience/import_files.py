@@ -53,13 +53,8 @@ def last_import(session: Session, publication: Publication) -> int:
 def undo_import(
     session: Session, signer: Signer, publication: Publication, import_id: int, hours: int = 9
 ) -> undo.UndoResult:
-    now, last, total = NOW + hours * HOUR, 0, undo.UndoResult()
+    now = NOW + hours * HOUR
     undo.begin(session, signer, publication.id, import_id, now)
-    while True:
-        last, done = undo.undo_block(
-            session, signer, import_id, after=last, mailed=mailed_subscriber_ids(), now=now
-        )
-        total.add(done)
-        if not last:
-            undo.finish(session, import_id, total)
-            return total
+    while not undo.undo_block(session, signer, import_id, mailed=mailed_subscriber_ids(), now=now):
+        pass
+    return undo.result(session, import_id)

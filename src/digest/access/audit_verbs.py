@@ -40,6 +40,7 @@ class Verb(StrEnum):
     # Comparisons and readers
     ADD = "add"
     START_IMPORT = "start import"
+    CHOOSE_COLUMNS = "choose columns"
     IMPORT = "import"
     DISCARD_IMPORT = "discard import"
     UNDO_IMPORT = "undo import"

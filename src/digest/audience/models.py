@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, String, Text, text
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from digest.db import Base, BigIntKey, check_one_of
@@ -150,6 +150,31 @@ class ConsentEvent(Base):
     previous_status: Mapped[str | None] = mapped_column(String(16))
     # Of an import: date, source and tags of the original consent as the file told them, as JSON.
     original: Mapped[str | None] = mapped_column(Text)
+
+
+class SubscriberUpload(Base):
+    """A file uploaded at the desk: shown first, then imported in steps. The file is deleted when that is done."""
+
+    __tablename__ = "subscriber_upload"
+
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
+    publication_id: Mapped[int] = mapped_column(ForeignKey(Publication.id))
+    user_id: Mapped[int]
+    file_name: Mapped[str] = mapped_column(String(255))
+    data: Mapped[bytes | None] = mapped_column(LargeBinary)
+    source: Mapped[str] = mapped_column(Text)
+    confirmed: Mapped[bool]
+    invite: Mapped[bool]
+    address_column: Mapped[str | None] = mapped_column(String(200))
+    status_column: Mapped[str | None] = mapped_column(String(200))
+    created_at: Mapped[datetime]
+    queued_at: Mapped[datetime | None]  # somebody looked at it and pressed Import
+    finished_at: Mapped[datetime | None]
+    import_id: Mapped[int | None] = mapped_column(ForeignKey(SubscriberImport.id))
+    rows_total: Mapped[int] = mapped_column(default=0)
+    rows_done: Mapped[int] = mapped_column(default=0)
+    counts: Mapped[str] = mapped_column(Text, default="{}")  # rows by result so far, as JSON
+    problem: Mapped[str | None] = mapped_column(Text)
 
 
 class Suppression(Base):

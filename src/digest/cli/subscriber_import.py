@@ -109,6 +109,7 @@ def _import(
     from digest.access.audit_verbs import Verb
     from digest.audience.importing import chunks, imports
     from digest.cli.audit import record
+    from digest.delivery.letters import subscriber_imports
 
     with services.db.begin() as session:
         terms = _begin(session, file, options)
@@ -118,7 +119,7 @@ def _import(
         with services.db.begin() as session:
             imports.check_not_undone(session, terms.import_id)
             done = chunks.import_chunk(session, services.signer, chunk, terms)
-            _invite(session, done.invited, terms)
+            subscriber_imports.send_invitations(session, done.invited, terms)
         return done
 
     return import_chunk, terms
@@ -163,22 +164,6 @@ def _finish(services: "Services", terms: "ImportTerms", total: "ImportResult") -
         services.enqueue_soon("letters")
 
 
-def _invite(session: "Session", subscriber_ids: list[int], terms: "ImportTerms") -> None:
-    if not subscriber_ids:
-        return
-    from digest.delivery.letters import delivery
-
-    for subscriber_id in subscriber_ids:
-        delivery.enqueue_letter(
-            session,
-            "confirm",
-            now=terms.now,
-            publication_id=terms.publication_id,
-            subscriber_id=subscriber_id,
-            facts={"imported_from": terms.source},
-        )
-
-
 @contextmanager
 def _rejected_rows(path: Path | None) -> Iterator[Any]:
     """A function that appends a chunk's rejected rows to the file, or does nothing without one."""
@@ -213,22 +198,19 @@ def _with_progress(chunks: Iterator["RowChunk"], lines: int) -> Iterator["RowChu
 def undo_import(services: "Services", slug: str | None, import_id: int) -> "UndoResult":
     """Undo an import. An interrupted undo can simply be repeated."""
     from digest.access.audit_verbs import Verb
-    from digest.audience.importing import undo as steps
+    from digest.audience.importing import undo
     from digest.cli.audit import record
     from digest.delivery.ledger.subject_access import mailed_subscriber_ids
     from digest.publications.publications import find
 
-    total, last, now = steps.UndoResult(), 0, utcnow()
+    now, is_done = utcnow(), False
     with services.db.begin() as session:
-        steps.begin(session, services.signer, find(session, slug).id, import_id, now)
-    while True:
+        undo.begin(session, services.signer, find(session, slug).id, import_id, now)
+        record(session, Verb.UNDO_IMPORT, "subscriber", None, f"import {import_id}")
+    while not is_done:
         with services.db.begin() as session:
-            last, done = steps.undo_block(
-                session, services.signer, import_id, after=last, mailed=mailed_subscriber_ids(), now=now
+            is_done = undo.undo_block(
+                session, services.signer, import_id, mailed=mailed_subscriber_ids(), now=now
             )
-            total.add(done)
-            if last == 0:
-                steps.finish(session, import_id, total)
-                words = f"import {import_id}: {total.removed:,} removed, {total.kept:,} kept"
-                record(session, Verb.UNDO_IMPORT, "subscriber", None, words)
-                return total
+    with services.db.read() as session:
+        return undo.result(session, import_id)

@@ -140,7 +140,12 @@ def get(session: Session, publication_id: int, import_id: int) -> SubscriberImpo
 
 def counts(row: SubscriberImport) -> dict[str, Any]:
     """Return the number of rows by result; empty until the import is finished."""
-    found: dict[str, Any] = json.loads(row.counts)
+    return parse_counts(row.counts)
+
+
+def parse_counts(text: str) -> dict[str, Any]:
+    """Return counts as they are stored."""
+    found: dict[str, Any] = json.loads(text)
     return found
 
 

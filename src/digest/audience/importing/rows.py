@@ -63,11 +63,11 @@ class SubscriberFile:
     layout: layout.Layout
     words: dict[str, Counter[str]] = field(default_factory=dict)  # by status column
 
-    def chunks(self, size: int = CHUNK) -> Iterator[RowChunk]:
-        """Yield the rows in chunks."""
+    def chunks(self, size: int | None = None) -> Iterator[RowChunk]:
+        """Yield the rows in chunks of `size`, else of CHUNK."""
         reader = _RowReader(self.layout, self.words)
         records = islice(self.sheet.records(), self.layout.first_row, None)
-        while batch := list(islice(records, size)):
+        while batch := list(islice(records, size or CHUNK)):
             yield reader.read(batch)
 
     def evidence(self, by: str, why: str) -> str:

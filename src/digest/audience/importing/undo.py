@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, aliased
 
 from digest.audience import consent, erase, suppression
 from digest.audience.importing import imports
+from digest.audience.importing.results import COUNTS
 from digest.audience.models import (
     ConsentEvent,
     Subscriber,
@@ -67,15 +68,41 @@ def begin(session: Session, signer: Signer, publication_id: int, import_id: int,
 
 
 def undo_block(
-    session: Session, signer: Signer, import_id: int, *, after: int, mailed: Select[int], now: datetime
-) -> tuple[int, UndoResult]:
-    """Undo the next block of an import's changes, those after the event `after`; return the last event and the counts.
+    session: Session, signer: Signer, import_id: int, *, mailed: Select[int], now: datetime
+) -> bool:
+    """Undo the next block of an import's changes; return True when nothing is left.
 
-    `mailed` is a query for the ids of subscribers who were sent an issue. The last event is 0 when nothing is left.
+    `mailed` is a query for the ids of subscribers who were sent an issue.
     """
-    changes = session.execute(_changes(import_id, after, mailed)).all()
-    row = session.get_one(SubscriberImport, import_id)
-    undo = _Undo(session, import_id, row.publication_id, now)
+    row = session.get_one(SubscriberImport, import_id, with_for_update=True, populate_existing=True)
+    counts = imports.counts(row)
+    if "undone" in counts:
+        return True
+    total = UndoResult(**counts.get("undoing", {}))
+    changes = session.execute(_changes(import_id, counts.get("undone_up_to", 0), mailed)).all()
+    total.add(_undo_changes(_Undo(session, import_id, row.publication_id, now), signer, changes))
+    if changes:
+        counts |= {"undoing": asdict(total), "undone_up_to": changes[-1][0]}
+    else:
+        counts = {name: counts[name] for name in counts if name in COUNTS} | {"undone": asdict(total)}
+    row.counts = json.dumps(counts)
+    return not changes
+
+
+def result(session: Session, import_id: int) -> UndoResult:
+    """Return what a complete undo did."""
+    return UndoResult(**imports.counts(session.get_one(SubscriberImport, import_id))["undone"])
+
+
+def list_unfinished(session: Session) -> Sequence[int]:
+    """Return the imports whose undo has begun and is not complete."""
+    is_undone = SubscriberImport.counts.contains('"undone":')
+    return session.scalars(
+        select(SubscriberImport.id).where(SubscriberImport.undone_at.is_not(None), ~is_undone)
+    ).all()
+
+
+def _undo_changes(undo: "_Undo", signer: Signer, changes: Sequence[Any]) -> UndoResult:
     done, added, were_mailed = UndoResult(), list[int](), list[int]()
     before: dict[str, list[int]] = {}
     suppressed: dict[str | None, list[int]] = {}  # by an earlier file, until this import
@@ -95,13 +122,7 @@ def undo_block(
     undo.remove(added)
     done.removed, done.unsubscribed = len(added), len(were_mailed)
     done.restored = sum(map(len, before.values()))
-    return (changes[-1][0] if changes else 0), done
-
-
-def finish(session: Session, import_id: int, result: UndoResult) -> None:
-    """Record the counts of a complete undo."""
-    row = session.get_one(SubscriberImport, import_id)
-    row.counts = json.dumps(imports.counts(row) | {"undone": asdict(result)})
+    return done
 
 
 def _changes(import_id: int, after: int, mailed: Select[int]) -> Select[int, int, str | None, bool, bool]:

@@ -1,8 +1,8 @@
-"""The subscribers: finding them, one reader's history, and growth."""
+"""The subscribers: finding, adding, importing and exporting them, one reader's history, and growth."""
 
 from flask import Blueprint
 
 blueprint = Blueprint("audience", __name__)
 
 # Importing these modules registers their routes.
-from digest.web.desk.audience import growth, subscriber, subscribers  # noqa: E402, F401
+from digest.web.desk.audience import add_export, growth, imports, subscriber, subscribers  # noqa: E402, F401
