@@ -166,14 +166,15 @@ def finish(upload: SubscriberUpload, now: datetime, problem: str | None = None) 
     upload.finished_at, upload.problem, upload.data = now, problem, None
 
 
-def discard(session: Session, upload: SubscriberUpload) -> None:
-    """Delete an upload that is not being imported; does nothing to any other."""
-    session.execute(
-        delete(SubscriberUpload).where(
-            SubscriberUpload.id == upload.id, SubscriberUpload.queued_at.is_(None)
-        ),
+def discard(session: Session, upload: SubscriberUpload) -> bool:
+    """Delete an upload; False, doing nothing, when it is being imported."""
+    deleted = session.scalars(
+        delete(SubscriberUpload)
+        .where(SubscriberUpload.id == upload.id, SubscriberUpload.queued_at.is_(None))
+        .returning(SubscriberUpload.id),
         execution_options=WITHOUT_SYNC,
-    )
+    ).all()
+    return bool(deleted)
 
 
 def queue(session: Session, upload: SubscriberUpload, now: datetime) -> bool:

@@ -114,9 +114,12 @@ def choose_columns(number: int) -> Response:
         upload = _get_upload(db, number)
         if upload.queued_at is not None:
             raise NotAllowed("this file is being imported already")
-        upload.address_column = form_field("address_column")[:200] or None
-        upload.status_column = form_field("status_column")[:200] or None
-        record(db, Verb.CHOOSE_COLUMNS, "subscriber", words=f"upload {number}")
+        chosen = {name: form_field(name)[:200] or None for name in ("address_column", "status_column")}
+        before = {name: getattr(upload, name) for name in chosen}
+        if chosen != before:
+            upload.address_column, upload.status_column = chosen["address_column"], chosen["status_column"]
+            words = f"upload {number}"
+            record(db, Verb.CHOOSE_COLUMNS, "subscriber", words=words, before=before, after=chosen)
     return redirect_to("audience.show_upload", number=number)
 
 
@@ -148,7 +151,8 @@ def import_upload(number: int) -> Response:
 def discard_upload(number: int) -> Response:
     """Delete the file; nothing is imported."""
     with services().db.begin() as db:
-        uploads.discard(db, _get_upload(db, number))
+        if not uploads.discard(db, _get_upload(db, number)):
+            raise NotAllowed("this file is being imported already")
         record(db, Verb.DISCARD_IMPORT, "subscriber", words=f"upload {number}")
     flash_done("File deleted. Nothing was imported.")
     return redirect_to("audience.list_imports")
