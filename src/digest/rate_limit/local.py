@@ -6,15 +6,13 @@ from collections.abc import Callable, Mapping
 
 from digest.rates import WarmUp
 
-FLOOR, CEILING, FIRST = (
-    1.0,
-    1000.0,
-    20.0,
-)  # mails a second: the minimum, the rate that counts as unthrottled, the first throttled rate
-DOUBLES = 60.0  # seconds without a complaint after which a throttled rate doubles
-DEAF = 2.0  # seconds after throttling in which further complaints are ignored
-LONGEST_OUT = 3600.0  # seconds
-DAY = 86400
+MIN_RATE = 1.0  # mails a second: a throttled name never gets less
+UNTHROTTLED_RATE = 1000.0  # mails a second from which a throttled name counts as recovered
+FIRST_THROTTLED_RATE = 20.0  # mails a second after the first complaint
+DOUBLING_SECONDS = 60.0  # without a complaint, after which a throttled rate doubles
+IGNORE_SECONDS = 2.0  # after throttling, in which further complaints are ignored
+MAX_BACKOFF_SECONDS = 3600.0
+DAY_SECONDS = 86400
 
 
 class LocalRateLimiter:
@@ -23,7 +21,7 @@ class LocalRateLimiter:
     def __init__(self, clock_offset: float = 0.0) -> None:
         self.clock_offset = clock_offset
         self._lock = threading.RLock()
-        self._due: dict[str, float] = {}  # bucket or line -> when its next permit is due
+        self._due: dict[str, float] = {}  # bucket or queue -> when its next permit is due
         self._throttled: dict[str, tuple[float, float]] = {}  # name -> rate, and when it was set
         self._backoffs: dict[str, tuple[float, int]] = {}  # name -> end of the backoff, how many in a row
         self._quotas: dict[str, tuple[int, int, int]] = {}  # name -> day, count from elsewhere, count here
@@ -43,17 +41,17 @@ class LocalRateLimiter:
     def reserve(self, name: str, rate: float, number: int, longest: float) -> float:
         with self._lock:
             moment = self._monotonic()
-            at = min(max(self._due.get(f"line {name}", moment), moment), moment + longest)
-            self._due[f"line {name}"] = at + number / rate
+            at = min(max(self._due.get(f"queue {name}", moment), moment), moment + longest)
+            self._due[f"queue {name}"] = at + number / rate
             return at - moment
 
     def throttle(self, name: str) -> float:
         with self._lock:
             rate, age = self._recovered_rate(name)
-            if rate == 0.0 or rate >= CEILING:
-                self.set_rate(name, FIRST)
-            elif age >= DEAF:
-                self.set_rate(name, max(FLOOR, rate / 2))
+            if rate == 0.0 or rate >= UNTHROTTLED_RATE:
+                self.set_rate(name, FIRST_THROTTLED_RATE)
+            elif age >= IGNORE_SECONDS:
+                self.set_rate(name, max(MIN_RATE, rate / 2))
             return self._recovered_rate(name)[0]
 
     def set_rate(self, name: str, rate: float) -> None:
@@ -70,26 +68,26 @@ class LocalRateLimiter:
             return {}
         with self._lock:
             rates = {name: self._recovered_rate(name)[0] for name in self._throttled}
-        return {name: rate for name, rate in rates.items() if rate < CEILING}
+        return {name: rate for name, rate in rates.items() if rate < UNTHROTTLED_RATE}
 
     def acquire_from_quota(
         self, name: str, limit: WarmUp, wanted: int, so_far: Callable[[float], int], share: float
     ) -> tuple[int, float]:
         now = self.now()
-        day = int(now // DAY)
+        day = int(now // DAY_SECONDS)
         with self._lock:
             was, before, own = self._quotas.get(name, (-1, 0, 0))
             if was != day:
-                before, own = so_far(float(day * DAY)), 0
+                before, own = so_far(float(day * DAY_SECONDS)), 0
             left = int(daily_limit(limit, day) * share) - before - own
             number = max(min(wanted, left), min(wanted, 0))
             self._quotas[name] = day, before, own + number
-        return number, (day + 1) * DAY - now
+        return number, (day + 1) * DAY_SECONDS - now
 
     def unreported(self, name: str) -> int:
         """How many permits were taken here today that the store has not counted."""
         day, _, own = self._quotas.get(name, (-1, 0, 0))
-        return own if day == int(self.now() // DAY) else 0
+        return own if day == int(self.now() // DAY_SECONDS) else 0
 
     def mark_reported(self, name: str) -> None:
         """Note that the store has counted them."""
@@ -101,7 +99,7 @@ class LocalRateLimiter:
             left = until - self._monotonic()
             if left > 0:
                 return left
-            seconds = min(first * 2.0 ** min(times, 20), LONGEST_OUT)
+            seconds = min(first * 2.0 ** min(times, 20), MAX_BACKOFF_SECONDS)
             self._backoffs[name] = self._monotonic() + seconds, times + 1
             return seconds
 
@@ -118,7 +116,7 @@ class LocalRateLimiter:
     def _recovered_rate(self, name: str) -> tuple[float, float]:
         rate, at = self._throttled.get(name, (0.0, 0.0))
         age = self._monotonic() - at
-        return rate * 2.0 ** min(age / DOUBLES, 30.0), age
+        return rate * 2.0 ** min(age / DOUBLING_SECONDS, 30.0), age
 
     def _monotonic(self) -> float:
         return time.monotonic() + self.clock_offset

@@ -19,10 +19,8 @@ from digest.rate_limit.local import LocalRateLimiter
 from digest.rates import WarmUp
 
 LOG = logging.getLogger(__name__)
-STORE_TIMEOUT_SECONDS = 0.25  # seconds that the store may take to answer
-STORE_RETRY_SECONDS = (
-    1.0  # seconds between two questions to a store that is away, and between two about what is slowed
-)
+STORE_TIMEOUT_SECONDS = 0.25  # for each answer of the store
+STORE_RETRY_SECONDS = 1.0  # between two attempts to reach the store, and between two looks at throttled rates
 ASSUMED_PROCESSES = 4  # assumed while processes cannot be counted, or twice the last count if more
 
 
@@ -40,7 +38,7 @@ class SharedRateLimiter:
         """`url` is like DIGEST_BROKER_URL; nothing connects yet. `clock_offset` shifts all clocks, in seconds."""
         self._clock_offset, self._local = clock_offset, LocalRateLimiter(clock_offset)
         self._store = _client(url) if url and not url.startswith("memory") else None
-        self._away_until = self._slowed_at = 0.0
+        self._away_until = self._throttled_read_at = 0.0
         self._process_id, self._process_count = uuid.uuid4().hex[:12], ASSUMED_PROCESSES
 
     @property
@@ -76,7 +74,13 @@ class SharedRateLimiter:
 
     def throttle(self, name: str) -> float:
         """Halve the rate of `name` after a complaint; returns the new rate."""
-        numbers = (local.FIRST, local.FLOOR, local.CEILING, local.DOUBLES, local.DEAF)
+        numbers = (
+            local.FIRST_THROTTLED_RATE,
+            local.MIN_RATE,
+            local.UNTHROTTLED_RATE,
+            local.DOUBLING_SECONDS,
+            local.IGNORE_SECONDS,
+        )
         answer = self._run_script(scripts.THROTTLE, ("slow",), name, *numbers)
         if answer is None:
             return self._local.throttle(name) * self.share
@@ -85,9 +89,11 @@ class SharedRateLimiter:
 
     def throttled_rates(self) -> Mapping[str, float]:
         """The current rate of each throttled name, without recovered ones. Asks the store at most once a second."""
-        if self._store is not None and time.monotonic() >= self._slowed_at + STORE_RETRY_SECONDS:
-            self._slowed_at = time.monotonic()
-            answer = self._run_script(scripts.THROTTLED, ("slow",), local.DOUBLES, local.CEILING)
+        if self._store is not None and time.monotonic() >= self._throttled_read_at + STORE_RETRY_SECONDS:
+            self._throttled_read_at = time.monotonic()
+            answer = self._run_script(
+                scripts.THROTTLED, ("slow",), local.DOUBLING_SECONDS, local.UNTHROTTLED_RATE
+            )
             if answer is not None:
                 pairs = zip(answer[::2], answer[1::2], strict=True)
                 self._local.set_rates({name: float(rate) for name, rate in pairs})
@@ -96,16 +102,17 @@ class SharedRateLimiter:
     def acquire_from_quota(
         self, name: str, limit: WarmUp, wanted: int, so_far: Callable[[float], int]
     ) -> Permit:
-        """Up to `wanted` pieces of today's (UTC), and seconds until tomorrow. A negative `wanted` gives pieces back.
+        """Take up to `wanted` permits of today's (UTC) quota; a negative number returns permits.
 
-        `so_far` tells how many went since an epoch second: it is asked once when the store does not know, and once
-        when it is away; then this process takes no more than its share of the day. Raises what `so_far` raises.
+        `wait` is the time until tomorrow. `so_far(start)` counts the mails since a time in epoch seconds; it is called
+        when the store lost its count, and when it is unreachable: then this process takes only its share of the day.
+        Raises what `so_far` raises.
         """
         key = (f"day:{name}",)
-        given = (wanted, limit.first, limit.start_day, limit.growth, self._local.unreported(name))
-        answer = self._run_script(scripts.QUOTA, key, *given, -1)
+        arguments = (wanted, limit.first, limit.start_day, limit.growth, self._local.unreported(name))
+        answer = self._run_script(scripts.QUOTA, key, *arguments, -1)
         if answer is not None and int(answer[0]) == scripts.UNKNOWN:
-            answer = self._run_script(scripts.QUOTA, key, *given, so_far(float(answer[1])))
+            answer = self._run_script(scripts.QUOTA, key, *arguments, so_far(float(answer[1])))
         if answer is None:
             return Permit(*self._local.acquire_from_quota(name, limit, wanted, so_far, self.share))
         self._local.mark_reported(name)
@@ -113,7 +120,7 @@ class SharedRateLimiter:
 
     def back_off(self, name: str, first: float) -> float:
         """Back off from `name` for `first` seconds, doubling each time in a row up to an hour; returns the seconds."""
-        answer = self._run_script(scripts.BACK_OFF, (f"out:{name}",), first, local.LONGEST_OUT)
+        answer = self._run_script(scripts.BACK_OFF, (f"out:{name}",), first, local.MAX_BACKOFF_SECONDS)
         return self._local.back_off(name, first) if answer is None else float(answer)
 
     def backoff_remaining(self, name: str) -> float:
