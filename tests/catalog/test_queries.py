@@ -71,7 +71,24 @@ def test_a_missing_comparison_is_not_found(filled: Database) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "found"), [("tool 7", 1), ("HARROW", 12), ("tool absent", 0), ("%", 0), ("", 0), ("\x00", 0)]
+    ("text", "found"),
+    [
+        ("tool 7", 1),
+        ("HARROW", 12),
+        ("tool absent", 0),
+        ("%", 0),
+        ("", 0),
+        ("\x00", 0),
+        ("tool-7-vs-harrow", 1),
+        ("tool-7", 1),
+        ("Tool 7 vs Harrow", 1),
+        ("harrow VS tool 7", 1),
+        ("Tool 7 vs. Harrow", 1),
+        ("tool versus harrow", 12),
+        ("Tool 7 vs Tool 8", 0),
+        ("vs", 12),
+        ("vs harrow", 12),
+    ],
 )
 def test_a_search_finds_comparisons_with_every_word(filled: Database, text: str, found: int) -> None:
     with filled.read() as session:

@@ -26,7 +26,7 @@ def test_a_sign_in_link_works_once(db: Database, signer: Signer) -> None:
                 users.check_sign_in_token(session, signer, token, NOW)
 
 
-@pytest.mark.parametrize("lifetime", [users.EMAIL_LINK_LIFETIME, users.SETUP_LINK_LIFETIME])
+@pytest.mark.parametrize("lifetime", [users.EMAIL_LINK_LIFETIME, users.INVITATION_LIFETIME])
 def test_a_sign_in_link_expires(db: Database, signer: Signer, lifetime: timedelta) -> None:
     with db.begin() as session:
         user = users.invite_user(session, "ana@example.org", Role.OWNER, NOW)

@@ -19,6 +19,12 @@ FACTS: dict[str, dict[str, object]] = {
         "asked_at": "today",
     },
     "sign_in": {"sign_in_url": f"{U}/desk/sign-in/S", "expires": "30 minutes"},
+    "invitation": {
+        "sign_in_url": f"{U}/desk/enter/S",
+        "expires": "7 days",
+        "inviter": "ana@example.org",
+        "role": "editor",
+    },
     "notice": {"heading": "Issue 41 is paused", "paragraphs": ["The relay refused us.", "6,199 wait."]},
 }
 

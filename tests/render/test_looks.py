@@ -54,6 +54,7 @@ PAGES = {
     "welcome": lambda: made("welcome", latest_url="https://example.org/issues/40", next_issue="Tuesday").html,
     "known": lambda: made("known").html,
     "sign_in": lambda: made("sign_in").html,
+    "invitation": lambda: made("invitation").html,
     "notice": lambda: made("notice", link_url="https://example.org/desk").html,
 }
 

@@ -1,8 +1,9 @@
 """Reads comparisons as plain values, in a few statements for any number of them."""
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
@@ -15,6 +16,7 @@ from digest.errors import NotFound
 CHUNK = 500
 MAX_RESULTS = 50
 MAX_SEARCH_WORDS = 10
+_PAIR: Final = re.compile(r"(\S.*?) (?:vs\.?|versus) (.*\S)", re.IGNORECASE)
 
 
 _VersionRows = Select[ComparisonVersion, Comparison, Review, Tool, Review, Tool]
@@ -37,7 +39,7 @@ def list_page(
 
     They match when each of its words, up to ten, is found; see `search`. Later pages cost no more than the first.
     """
-    words = [_contains(word) for word in str(clean.single_line(text)).split()[:MAX_SEARCH_WORDS]]
+    words = _matches(str(clean.single_line(text)))
     rows: Any = _current().where(*words) if words else _version_ids()
     if before is not None:
         published_at = ComparisonVersion.published_at
@@ -91,12 +93,26 @@ def count_comparisons(session: Session) -> int:
 
 
 def search(session: Session, text: str, limit: int | None = MAX_RESULTS) -> list[ComparisonView]:
-    """The current comparisons with every word of `text` in a name, tagline, category or description."""
+    """The current comparisons with every word of `text` in a name, tagline, category or description.
+
+    A slug, or a part of one, finds its comparison, and "A vs B" those of two such tools, in either order.
+    """
     return list_page(session, text, limit=limit) if clean.single_line(text) else []
 
 
+def _matches(text: str) -> list[ColumnElement[bool]]:
+    if pair := _PAIR.fullmatch(text):
+        return [or_(_is_pair(pair[1], pair[2]), _is_pair(pair[2], pair[1]))]
+    return [_contains(word) for word in text.split()[:MAX_SEARCH_WORDS]]
+
+
+def _is_pair(left: str, right: str) -> ColumnElement[bool]:
+    names = ((_LEFT_TOOL.name, left), (_RIGHT_TOOL.name, right))
+    return and_(*(column.icontains(name, autoescape=True) for column, name in names))
+
+
 def _contains(word: str) -> ColumnElement[bool]:
-    columns = [_LEFT_TOOL.name, _RIGHT_TOOL.name]
+    columns: list[Any] = [Comparison.slug, _LEFT_TOOL.name, _RIGHT_TOOL.name]
     for review in (_LEFT, _RIGHT):
         columns += [review.tagline, review.category, review.description]
     return or_(*(column.icontains(word, autoescape=True) for column in columns))

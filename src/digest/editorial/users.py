@@ -11,9 +11,7 @@ from digest.errors import BadInput, BadToken, NotAllowed, NotFound
 from digest.signing import Purpose, Signer
 
 EMAIL_LINK_LIFETIME = timedelta(minutes=10)
-SETUP_LINK_LIFETIME = timedelta(
-    hours=24
-)  # printed once for the operator, who may need to set up a mail server first
+INVITATION_LIFETIME = timedelta(days=7)  # whoever is invited did not wait for the mail
 
 
 def invite_user(session: Session, address: str, role: Role | str, now: datetime) -> User:

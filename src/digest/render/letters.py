@@ -12,6 +12,7 @@ and besides (a fact marked ? may be left out):
     welcome   tagline?, preferences_url, unsubscribe_url, next_issue? ("Tuesday, 24 November"), latest_url?
     known     preferences_url, unsubscribe_url, asked_at, network?     (signed up again with a subscribed address)
     sign_in   sign_in_url, expires ("10 minutes"), asked_at?
+    invitation  sign_in_url, expires ("7 days"), inviter, role
     notice    heading, paragraphs (list of strings), link_url?, link_label?     (to editors and operators)
 """
 
@@ -31,6 +32,7 @@ _NEEDED: dict[str, set[str]] = {
     "welcome": {"preferences_url", "unsubscribe_url"},
     "known": {"preferences_url", "unsubscribe_url", "asked_at"},
     "sign_in": {"sign_in_url", "expires"},
+    "invitation": {"sign_in_url", "expires", "inviter", "role"},
     "notice": {"heading", "paragraphs"},
 }
 _OPTIONAL: dict[str, set[str]] = {
@@ -38,6 +40,7 @@ _OPTIONAL: dict[str, set[str]] = {
     "welcome": {"tagline", "next_issue", "latest_url"},
     "known": {"network"},
     "sign_in": {"asked_at"},
+    "invitation": set(),
     "notice": {"link_url", "link_label"},
 }
 _FOREIGN = {"publication", "imported_from"}  # they stand inside our sentences

@@ -13,8 +13,11 @@ from tests.web.factories import BASE, Site
 
 from digest.db import Database, utcnow
 from digest.delivery.ledger.models import Letter
+from digest.delivery.letters.letter_builder import build_mail
 from digest.editorial import users
 from digest.editorial.models import Role
+from digest.errors import BadToken
+from digest.render.parsed_mail import parse_mail
 from digest.web.desk import auth
 
 OPEN = {
@@ -350,3 +353,19 @@ def test_what_is_not_there_is_told_in_the_frame_of_the_desk(room: Site, path: st
     assert "Page not found" in page
     assert "<title>Page not found · Desk</title>" in page
     assert '<nav aria-label="Desk">' in page
+
+
+def test_an_invitation_says_who_invites_as_what_and_lives_for_a_week(room: Site) -> None:
+    post(signed_in(room, "owner"), "/desk/team", address="new@verdicts.io", role="viewer")
+    with room.db.begin() as session:
+        letter = session.scalars(select(Letter).where(Letter.kind == "invitation")).one()
+        mail = build_mail(session, letter, signer=room.signer, base_url=BASE, now=utcnow())
+        read = parse_mail(bytes(mail.data))
+        assert "owner@verdicts.io invites you to" in read.subject
+        words = " ".join(read.text.split())
+        assert "as viewer: you can read issues and their reports." in words
+        assert "expires after 7 days" in words
+        token = re.search(r"/desk/enter/(\S+)", read.text)[1]
+        users.check_sign_in_token(session, room.signer, token, utcnow() + timedelta(days=6))
+        with pytest.raises(BadToken):
+            users.check_sign_in_token(session, room.signer, token, utcnow() + timedelta(days=8))

@@ -26,6 +26,7 @@ from digest.smtp.mail import Mail
 
 CONFIRM_HOURS = f"{int(tokens.CONFIRM_FOR.total_seconds()) // 3600} hours"
 SIGN_IN_MINUTES = f"{int(users.EMAIL_LINK_LIFETIME.total_seconds()) // 60} minutes"
+EXPIRES = {"sign_in": SIGN_IN_MINUTES, "invitation": f"{users.INVITATION_LIFETIME.days} days"}
 
 
 class LetterNotWanted(Exception):
@@ -119,7 +120,7 @@ def _template_variables(
         "postal_address": publication.postal_address,
         "language": publication.language,
         "tagline": publication.tagline,
-        "expires": SIGN_IN_MINUTES if letter.kind == "sign_in" else CONFIRM_HOURS,
+        "expires": EXPIRES.get(letter.kind, CONFIRM_HOURS),
     }
     if "link_path" in given:
         given["link_url"] = f"{base_url}{given.pop('link_path')}"
@@ -145,8 +146,11 @@ def _link_variables(
                 "unsubscribe_url": f"{base_url}/unsubscribe/{unsubscribe}",
                 "preferences_url": f"{base_url}/preferences/{preferences}",
             }
-        case "sign_in" if letter.user_id:
-            token = users.create_sign_in_token(signer, session.get_one(User, letter.user_id), now)
+        case "sign_in" | "invitation" if letter.user_id:
+            invited = letter.kind == "invitation"
+            lifetime = users.INVITATION_LIFETIME if invited else users.EMAIL_LINK_LIFETIME
+            user = session.get_one(User, letter.user_id)
+            token = users.create_sign_in_token(signer, user, now, lifetime)
             return {"sign_in_url": f"{base_url}/desk/enter/{token}"}
     return {}
 

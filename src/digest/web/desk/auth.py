@@ -17,6 +17,7 @@ from digest.web.desk.view_helpers import (
     CurrentUser,
     flash_problem,
     is_htmx_request,
+    mask_for_viewers,
     split_header_url,
 )
 from digest.web.guards import content_security_policy
@@ -24,6 +25,8 @@ from digest.web.guards import content_security_policy
 View = TypeVar("View", bound=Callable[..., Any])
 
 blueprint = Blueprint("desk", __name__, url_prefix="/desk")
+
+blueprint.add_app_template_filter(mask_for_viewers)
 
 ANONYMOUS: Final = 0
 RANK: Final = {Role.VIEWER: 1, Role.EDITOR: 2, Role.OWNER: 3}

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from digest.db import utcnow
+from digest.delivery.ledger.masking import mask_addresses
 from digest.editorial.models import Role
 from digest.web.guards import content_security_policy
 from digest.web.publication_context import services
@@ -26,6 +27,7 @@ __all__ = [
     "format_day",
     "format_time",
     "is_htmx_request",
+    "mask_for_viewers",
     "redirect_to",
     "render_live",
     "render_page",
@@ -105,6 +107,11 @@ def flash_problem(text: str) -> None:
 def redirect_to(endpoint: str, **values: Any) -> Response:
     """Redirect to a desk page, with GET."""
     return redirect(url_for(f"desk.{endpoint}", **values), 303)
+
+
+def mask_for_viewers(text: str) -> str:
+    """The text as it is for editors; for viewers, who manage no reader's data, with every address masked."""
+    return text if g.me.may_edit else mask_addresses(text)
 
 
 def format_time(moment: datetime | None, zone: str = "UTC") -> Markup:

@@ -44,12 +44,16 @@ def invite() -> Response:
         known = users.find_user(db, form_field("address"))
         before = {"role": known.role if known else None}
         user = users.invite_user(db, form_field("address"), _submitted_role(), utcnow())
-        delivery.enqueue_letter(db, "sign_in", now=utcnow(), user_id=user.id)
+        facts = {"inviter": g.me.address, "role": str(user.role)}
+        here = current_publication.get(db).id
+        delivery.enqueue_letter(
+            db, "invitation", now=utcnow(), publication_id=here, user_id=user.id, facts=facts
+        )
         record(db, Verb.INVITE, "person", user.id, before=before, after={"role": user.role})
         address, number = user.address, user.id
     services().enqueue_soon("letters")
     flash_done(
-        f"{address} is invited. We emailed them a sign-in link.",
+        f"{address} is invited. They get an email with a link that works for 7 days.",
         Undo(url_for("desk.access.remove_user", number=number), {}),
     )
     return redirect_to("access.team")

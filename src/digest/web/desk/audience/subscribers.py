@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from flask import request
+from flask import g, request
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
@@ -38,17 +38,23 @@ def subscribers() -> str:
 @blueprint.post("/subscribers")
 @requires_role(Role.VIEWER)
 def search() -> Response | str:
-    """Find readers by the start of an address. A POST, so that no address ends up in a URL, a log or a history."""
+    """Find readers by the start of an address. A POST, so that no address ends up in a URL, a log or a history.
+
+    Viewers see masked addresses, so they find by a whole one only: beginnings would spell the rest out.
+    """
     typed, status = form_field("address")[:MAX_PREFIX_CHARS], form_field("status")
     after = form_field("after")[:MAX_PREFIX_CHARS]
     with services().db.read() as db:
-        one = None if after or status else _find_by_address(db, typed)
+        by_whole_address = not g.me.may_edit or not (after or status)
+        one = _find_by_address(db, typed) if by_whole_address else None
         if one is not None:
             return redirect_to("audience.subscriber", number=one)
         number = current_publication.get(db).id
         if not typed:
             rows = find.by_number(db, number, utcnow(), status=status, limit=find.PAGE + 1)
             return _render(db, rows, status=status)
+        if not g.me.may_edit:
+            return _render(db, [], typed=typed, status=status)
         rows = find.by_prefix(db, number, typed, utcnow(), status=status, after=after, limit=find.PAGE + 1)
         return _render(db, rows, typed=typed, status=status, after=after)
 

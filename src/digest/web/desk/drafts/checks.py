@@ -93,9 +93,9 @@ def template_helpers() -> dict[str, Any]:
 
 
 def fix_url(issue: Issue, place: str) -> str:
-    """Where a finding is fixed: a field of the draft, or the publication's settings. Empty when not on the desk."""
+    """Where this user can fix a finding: a field of the draft, or the publication's settings. Empty when nowhere."""
     if place == "publication":
-        return url_for("desk.settings.edit")
+        return url_for("desk.settings.edit") if g.me.is_owner else ""
     return url_for("desk.issues.show", number=issue.number, _anchor=place) if place else ""
 
 

@@ -2,19 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from flask import g, url_for
 from markupsafe import Markup
 from sqlalchemy.orm import Session
 
 from digest.catalog import queries
-from digest.editorial.calendar import approvals, local_time, slots
+from digest.editorial.calendar import approvals, local_time, schedule, slots
 from digest.editorial.drafts import drafting
 from digest.editorial.models import Issue, State
 from digest.publications.models import Publication
 from digest.web.desk.settings import setup
 from digest.web.desk.view_helpers import format_time
+
+GRACE: Final = timedelta(minutes=3)  # after an issue's time, before it counts as late
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,8 @@ class NextStep:
 def next_step(db: Session, publication: Publication, open_issues: Sequence[Issue], now: datetime) -> NextStep:
     """The most urgent step: problems first, then the setup, then what needs a person, then the next issue."""
     by_state = {State(issue.state): issue for issue in reversed(open_issues)}
-    if issue := by_state.get(State.PAUSED):
-        return NextStep(f"Issue {issue.number} is paused.", "Review", _issue_url(issue), urgent=True)
+    if problem := _problem_step(db, publication, open_issues, now):
+        return problem
     missing = setup.missing_steps(db, publication)
     if missing and g.me.is_owner:
         return _setup_step(missing)
@@ -43,6 +46,45 @@ def next_step(db: Session, publication: Publication, open_issues: Sequence[Issue
     if issue := by_state.get(State.DRAFT):
         return _draft_step(db, issue, publication, now)
     return _waiting_step(db, publication, by_state.get(State.SCHEDULED), now)
+
+
+def _problem_step(
+    db: Session, publication: Publication, open_issues: Sequence[Issue], now: datetime
+) -> NextStep | None:
+    for issue in open_issues:
+        if issue.state == State.PAUSED:
+            return _paused_step(issue, publication)
+        if _is_late(issue, now):
+            return _late_step(db, issue, publication)
+    return None
+
+
+def _is_late(issue: Issue, now: datetime) -> bool:
+    """Whether it should be on its way by now; the clock's tick may take a minute, and is given some more."""
+    return issue.state == State.SCHEDULED and issue.send_at is not None and issue.send_at + GRACE < now
+
+
+def _late_step(db: Session, issue: Issue, publication: Publication) -> NextStep:
+    due = format_time(issue.send_at, issue.zone or publication.zone)
+    standing = approvals.find_status(db, issue)
+    if standing is not None and standing.is_missing:
+        text = Markup("Issue {} was due {} and still needs approval by a second person, or a new time.")
+    else:
+        text = Markup(
+            "Issue {} was due {} and has not started. Check that the worker and the scheduler are running, for "
+            "instance with <code>digest doctor</code>."
+        )
+    return NextStep(text.format(issue.number, due), "Review", _issue_url(issue), urgent=True)
+
+
+def _paused_step(issue: Issue, publication: Publication) -> NextStep:
+    text: str | Markup = f"Issue {issue.number} is paused."
+    if schedule.is_missed(issue) and issue.send_at:
+        due = format_time(issue.send_at, issue.zone or publication.zone)
+        text = Markup("Issue {} missed its time, {}, and was paused. Send it now, or reschedule it.").format(
+            issue.number, due
+        )
+    return NextStep(text, "Review", _issue_url(issue), urgent=True)
 
 
 def _setup_step(missing: Sequence[str]) -> NextStep:
@@ -75,7 +117,13 @@ def _draft_step(db: Session, issue: Issue, publication: Publication, now: dateti
     )
     if not issue.picks:
         text = f"Issue {issue.number} has no picks. Add a comparison or regenerate the draft."
-    elif day and day.send_at > now:
+    elif day and day.send_at <= now:
+        due = format_time(day.send_at, publication.zone)
+        text = Markup("Issue {} was due {} and is still a draft. Schedule it, or regenerate it.").format(
+            issue.number, due
+        )
+        return NextStep(text, f"Open issue {issue.number}", _issue_url(issue), urgent=True)
+    elif day:
         text = Markup("Issue {} is drafted. Review it and schedule it by {} to send it on time.").format(
             issue.number, format_time(day.send_at, publication.zone)
         )

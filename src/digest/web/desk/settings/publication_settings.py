@@ -52,7 +52,7 @@ def save(part: str) -> Response | tuple[str, int] | str:
         flash_done("Saved.", Undo(url_for("desk.settings.save", part=part), before))
     else:
         flash_done("No changes to save.")
-    return redirect_to("settings.edit", _anchor=part)
+    return redirect_to("settings.edit", _anchor=f"part-{part}")
 
 
 @blueprint.post("/publications")
