@@ -1,7 +1,7 @@
 """`make bench`: each figure beside its target and a reference from the same run. `make bench ONLY=send,memory`.
 
-Sections: send, slow, memory, freeze, letter, status, desk, import; and large, which runs only when named. READERS=20000
-makes it shorter, ONLY=large READERS=10000000 is the largest.
+Sections: send, tls, slow, memory, freeze, letter, status, desk, import; and large, which runs only when named.
+READERS=20000 makes it shorter, ONLY=large READERS=10000000 is the largest.
 """
 
 import os
@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterable
 from bench import figures
 from bench.dataset import load
 from bench.figures import Row
+from bench.tls import tls
 
 SECTIONS: dict[str, Callable[[int], Iterable[Row]]] = {
     "send": figures.send,
+    "tls": tls,
     "slow": figures.slow,
     "memory": figures.memory,
     "freeze": figures.freeze,

@@ -60,9 +60,9 @@ def send(readers: int) -> list[Row]:
     rate, cpu = smtp_source(readers, 0, INSTANT_CONNECTIONS)
     rows = []
     for kind, name, bar in (("sqlite", "SQLite", ">= 15,000/s"), ("postgresql", POSTGRES, ">= 10,000/s")):
-        found = _sent(kind, readers, connections=INSTANT_CONNECTIONS)
+        found = measure_sending(kind, readers, connections=INSTANT_CONNECTIONS)
         per = 100_000 / found["sent"]
-        both = _sent(kind, readers, connections=INSTANT_CONNECTIONS, workers=WORKERS)
+        both = measure_sending(kind, readers, connections=INSTANT_CONNECTIONS, workers=WORKERS)
         rows += [
             Row(
                 f"send, instant relay, {name}, one worker", found["sent"] / found["seconds"], "/s", bar, rate
@@ -95,15 +95,15 @@ def slow(readers: int) -> Iterator[Row]:
         number = min(readers, mails)
         reference, _ = smtp_source(number // 4, delay, connections)
         for kind, name in DATABASES:
-            found = _sent(kind, number, connections=connections, delay=delay)
+            found = measure_sending(kind, number, connections=connections, delay=delay)
             what = f"{number:,} mails, {delay * 1000:.0f} ms a reply, {connections} connections, {name}"
             yield Row(what, found["sent"] / found["seconds"], "/s", bar, reference)
 
 
 def large(readers: int) -> list[Row]:
     """A large audience on PostgreSQL, READERS of them, beside the first 100,000: freeze, rate and memory."""
-    small = _sent("postgresql", min(readers, 100_000), connections=INSTANT_CONNECTIONS, freeze=True)
-    found = _sent("postgresql", readers, connections=INSTANT_CONNECTIONS, freeze=True)
+    small = measure_sending("postgresql", min(readers, 100_000), connections=INSTANT_CONNECTIONS, freeze=True)
+    found = measure_sending("postgresql", readers, connections=INSTANT_CONNECTIONS, freeze=True)
     rate, reference = (one["sent"] / one["seconds"] for one in (found, small))
     return [
         Row(f"freeze of {readers:,} readers, {POSTGRES}", found["freeze"], "s", "<= 120 s at 10 M"),
@@ -116,7 +116,7 @@ def memory(readers: int) -> list[Row]:
     """The peak memory of a process that freezes the audience and sends."""
     rows = []
     for number in (readers // 10, readers, readers * 10):
-        found = _sent("sqlite", number, connections=2, freeze=True, most=readers)
+        found = measure_sending("sqlite", number, connections=2, freeze=True, most=readers)
         rows.append(Row(f"peak memory, {number:,} readers", found["megabytes"], "MB", "<= 200 MB"))
     return rows
 
@@ -154,7 +154,7 @@ def _copied(db: Database) -> float:
 
 def letter(readers: int) -> list[Row]:
     """A letter during a send: from its row to the relay's reply."""
-    found = _sent("sqlite", readers, connections=2, letters=True)
+    found = measure_sending("sqlite", readers, connections=2, letters=True)
     return [
         Row("a letter during a send, median, SQLite", found["letter"], "s"),
         Row("a letter during a send, slowest, SQLite", found["letter_worst"], "s"),
@@ -211,10 +211,10 @@ def smtp_source(mails: int, delay: float, connections: int) -> tuple[float | Non
 
 
 @contextmanager
-def sink(delay: float = 0.0) -> Iterator[int]:
-    """A sink in a process of its own; yields its port."""
+def sink(delay: float = 0.0, certificate: Path | None = None) -> Iterator[int]:
+    """A sink in a process of its own; yields its port. It speaks TLS with a certificate."""
     with subprocess.Popen(
-        [sys.executable, "-m", "bench.sink", str(delay)],
+        [sys.executable, "-m", "bench.sink", str(delay), *([str(certificate)] if certificate else [])],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -230,8 +230,15 @@ def sink(delay: float = 0.0) -> Iterator[int]:
             process.wait(10)
 
 
-def _sent(
-    kind: str, readers: int, *, connections: int, delay: float = 0.0, workers: int = 1, **words: Any
+def measure_sending(
+    kind: str,
+    readers: int,
+    *,
+    connections: int,
+    delay: float = 0.0,
+    workers: int = 1,
+    certificate: Path | None = None,
+    **words: Any,
 ) -> dict[str, float]:
     """The figures of the sending process; of several `workers`, the sums, and the time until the last one ended."""
     with dataset.database(kind) as url:
@@ -240,8 +247,8 @@ def _sent(
             dataset.freeze_issue(db, issue)
             if not words.get("freeze"):
                 write_audience(db, issue, connections)
-        with sink(delay) as port:
-            relay = f"smtp://127.0.0.1:{port}?starttls=off&connections={connections}"
+        with sink(delay, certificate) as port:
+            relay = f"{'smtps' if certificate else 'smtp'}://127.0.0.1:{port}?connections={connections}"
             command = [sys.executable, "-m", "bench.sending", url, relay, str(issue)]
             for word, value in words.items():
                 command += [f"--{word}"] if value is True else [f"--{word}", str(value)]

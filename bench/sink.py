@@ -1,12 +1,16 @@
-"""A relay that accepts every mail and keeps none: `python -m bench.sink [seconds before a reply]`.
+"""A relay that accepts every mail and keeps none: `python -m bench.sink [seconds before a reply [certificate]]`.
+
+With a certificate, and its key in the same file, it speaks TLS from the first byte on.
 
 It offers PIPELINING, looks for the final dot in whatever one read brings, and answers all of it in one write. Prints
 its port; then, for each line that it reads, how many mails it accepted and its CPU seconds. Ends with its input.
 """
 
+import argparse
 import os
 import select
 import socket
+import ssl
 import sys
 import time
 from collections import deque
@@ -47,7 +51,7 @@ class Connection:
         return b"".join(out)
 
 
-def serve(delay: float) -> None:
+def serve(delay: float, tls: ssl.SSLContext | None) -> None:
     server = socket.create_server(("127.0.0.1", 0), backlog=100)
     print(server.getsockname()[1], flush=True)
     connections: dict[socket.socket, Connection] = {}
@@ -64,6 +68,8 @@ def serve(delay: float) -> None:
             if source is server:
                 client, _ = server.accept()
                 client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if tls is not None:
+                    client = tls.wrap_socket(client, server_side=True)
                 connections[client] = Connection()
                 client.sendall(b"220 sink ESMTP\r\n")
             elif source is sys.stdin:
@@ -85,6 +91,8 @@ def _answer(
     """Answer one connection; returns the number of mails of one that has ended."""
     try:
         data = client.recv(1 << 18)
+        while isinstance(client, ssl.SSLSocket) and client.pending():  # one read gives one record
+            data += client.recv(1 << 18)
         if data:
             if out := connections[client].replies(data):
                 if delay:
@@ -98,5 +106,17 @@ def _answer(
     return connections.pop(client).mails
 
 
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("delay", type=float, nargs="?", default=0.0)
+    parser.add_argument("certificate", nargs="?")
+    options = parser.parse_args()
+    tls = None
+    if options.certificate:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(options.certificate)
+    serve(options.delay, tls)
+
+
 if __name__ == "__main__":
-    serve(float(sys.argv[1]) if len(sys.argv) > 1 else 0.0)
+    main()

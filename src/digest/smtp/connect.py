@@ -149,8 +149,9 @@ def _explain_silence(error: Exception, last: Reply | None) -> str:
 @cache
 def _tls_context(*, local: bool) -> ssl.SSLContext:
     """Cached: reading the system's certificates costs as much as a hundred mails."""
-    context = ssl.create_default_context()
-    if local:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
+    if not local:
+        return ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
     return context

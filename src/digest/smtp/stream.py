@@ -20,7 +20,7 @@ STOP_SECONDS = 8.0  # for the mail in flight once this process is asked to stop
 WAKE_UP_SECONDS = 0.5  # between two checks of the deadline while waiting for the relay
 MAX_LINE_BYTES = 4096  # RFC 5321 says 512; real relays write more
 MAX_UNREAD_LINES = 1000
-_READ_BYTES: Final = 65536
+_READ_BYTES: Final = 4096  # a few replies; a larger buffer costs page faults at each read
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -44,6 +44,7 @@ class SocketStream:
         sock.setblocking(False)
         self.lines: deque[bytes] = deque()  # received, without their line ends
         self._sock, self._stopping = sock, stopping
+        self._is_tls = isinstance(sock, ssl.SSLSocket)
         self._partial_line = b""
         self._waiter: asyncio.Future[None] | None = None
         self._read_error: Exception | None = None
@@ -139,7 +140,7 @@ class SocketStream:
                 self._loop.add_reader(self._sock, self._read)
                 self._reading = True
             self._split(self._sock.recv(_READ_BYTES))
-            if isinstance(self._sock, ssl.SSLSocket) and self._sock.pending():
+            if self._is_tls and self._sock.pending():  # type: ignore[attr-defined]
                 self._loop.call_soon(self._read)  # the socket itself may never become readable again
         except ssl.SSLWantWriteError:
             self._stop_reading()  # until the next regular wake-up; otherwise the loop would spin
