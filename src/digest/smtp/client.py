@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 
 from digest.smtp import event_loop
-from digest.smtp.envelope import EnvelopeReply, read_pipelined
+from digest.smtp.envelope import EnvelopeReply, read_pipelined, take_accepted
 from digest.smtp.lines import find_line_fault, stuff_dots
 from digest.smtp.mail import ConnectionLost, DeliveryObserver, Mail, MessageCancelled
 from digest.smtp.replies import CLOSING, START_MAIL_INPUT, Reply, Stage
@@ -162,7 +162,9 @@ class SmtpConnection:
             return await self._read_envelope_replies()
         reply = await self._send_body(ready, commands, (following,), observer)
         try:
-            envelope = await self._read_envelope_replies()
+            envelope = None if self._needs_reset else take_accepted(self._replies)
+            if envelope is None:  # something was refused, or has not arrived yet
+                envelope = await self._read_envelope_replies()
         except OutOfStep as error:
             observer.lost(ready, str(error))
             raise

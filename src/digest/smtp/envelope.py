@@ -19,17 +19,21 @@ class EnvelopeReply(NamedTuple):
 _ACCEPTED = EnvelopeReply(Stage.DATA, Reply(START_MAIL_INPUT, "go on"))
 
 
+def take_accepted(replies: ReplyReader) -> EnvelopeReply | None:
+    """The usual replies to MAIL, RCPT and DATA, when all of them have arrived and nothing else; None otherwise."""
+    lines = replies.lines
+    if len(lines) != len(_USUAL_REPLIES) or not all(map(bytes.startswith, lines, _USUAL_REPLIES)):
+        return None
+    lines.clear()
+    return _ACCEPTED
+
+
 async def read_pipelined(replies: ReplyReader, *, reset: bool) -> EnvelopeReply:
     """Read the replies to MAIL, RCPT and DATA, and before them to RSET if there was one.
 
     A 354 in its place proves that every reply before it was in its place, too; without one nothing more may have
     arrived. Raises OSError, ProtocolError and OutOfStep as `ReplyReader.read` does.
     """
-    lines = replies.lines
-    if not reset and len(lines) >= len(_USUAL_REPLIES) and all(map(bytes.startswith, lines, _USUAL_REPLIES)):
-        for _ in _USUAL_REPLIES:
-            lines.popleft()
-        return _ACCEPTED
     if reset and (done := await replies.read(RSET, COMMAND_SECONDS)).code == CLOSING:
         return EnvelopeReply(Stage.MAIL, done)
     sender = await replies.read(Stage.MAIL, COMMAND_SECONDS)

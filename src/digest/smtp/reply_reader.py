@@ -1,6 +1,6 @@
 """Reads a relay's replies, and checks that each can belong to the command it is taken for (RFC 5321, 4.2 and 4.3.2)."""
 
-from digest.smtp.replies import CLOSING, START_MAIL_INPUT, Reply, Stage
+from digest.smtp.replies import CLOSING, OK, START_MAIL_INPUT, Reply, Stage
 from digest.smtp.stream import MAX_LINE_BYTES, ProtocolError, SocketStream
 
 # RFC 5321, 4.5.3.2. Waiting too briefly for the last reply is how mails get sent twice.
@@ -37,7 +37,8 @@ class ReplyReader:
         else:
             lines.appendleft(line)
             reply = await self._read_multiline(seconds)
-        if not _can_answer(stage, reply):
+        is_usual = reply.code == OK and stage is not Stage.DATA
+        if not is_usual and not _can_answer(stage, reply):
             raise OutOfStep(f"{stage} was answered with {reply}")
         return reply
 

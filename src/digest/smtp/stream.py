@@ -83,7 +83,8 @@ class SocketStream:
         while not self.lines:
             if self._read_error is not None:
                 raise self._read_error
-            await self._wait()
+            waiter = self._waiter = self._loop.create_future()
+            await waiter
             if not self.lines and time.monotonic() > (deadline := self._shorten(deadline)):
                 raise TimeoutError("the relay did not answer in time")
         return self.lines.popleft()
@@ -126,7 +127,8 @@ class SocketStream:
         self._loop.add_writer(self._sock, self._wake_up)
         try:
             while written < len(data):
-                await self._wait()
+                waiter = self._waiter = self._loop.create_future()
+                await waiter
                 sent = self.send_now(view[written:], written)
                 if not sent and time.monotonic() > (deadline := self._shorten(deadline)):
                     raise WriteFailed("the relay stopped reading", written)
@@ -175,10 +177,6 @@ class SocketStream:
         if self._reading:
             self._loop.remove_reader(self._sock)
             self._reading = False
-
-    async def _wait(self) -> None:
-        waiter = self._waiter = self._loop.create_future()
-        await waiter
 
     def _wake_up(self) -> None:
         waiter, self._waiter = self._waiter, None
