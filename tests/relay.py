@@ -1,6 +1,6 @@
-"""A relay of our own: it speaks SMTP on loopback, remembers every mail, and misbehaves exactly as told.
+"""An SMTP server on loopback for tests: it keeps every mail, and fails exactly as its script says.
 
-Run as a program it prints its port and then its count of mails at every line it reads: `python tests/relay.py`.
+As a program it prints its port, and the number of mails so far for each line that it reads: `python tests/relay.py`.
 """
 
 import argparse
@@ -20,8 +20,8 @@ END = b"\r\n.\r\n"
 
 
 @dataclass
-class Taken:
-    """One mail that the relay answered 250 for, or took and never answered."""
+class ReceivedMail:
+    """A mail that the relay accepted, whether or not it said so."""
 
     sender: str
     recipient: str
@@ -51,7 +51,7 @@ class Stray:
 
 @dataclass
 class Script:
-    """How the relay behaves. Replies are whole lines without CRLF; "drop" closes the line instead."""
+    """How the relay behaves. Replies are whole lines without CRLF; "drop" closes the connection instead."""
 
     pipelining: bool = True
     utf8: bool = False
@@ -72,25 +72,27 @@ class Script:
     data_after_refused_rcpt: str = "354 go on"
     close_after: int = 0  # mails per connection, then 421
     close_silently: bool = False  # EOF instead of that 421
-    drop_mid_data: set[str] = field(default_factory=set)  # recipients: closed once, while their body comes
+    drop_mid_data: set[str] = field(
+        default_factory=set
+    )  # recipients: the connection closes once, in the middle of their mail
     drop_after_dot: Counter[str] = field(
         default_factory=Counter
-    )  # recipients: taken, and closed without a reply
+    )  # recipients: accepted, and closed without a reply, so many times
     delay: float = 0.0  # seconds before each write
     delays: dict[int, float] = field(default_factory=dict)  # the same, by the number of the connection
     discard: bool = False  # keep no mail, only count
-    on_taken: Callable[[int], None] | None = None  # told the number of mails so far
-    deaf: bool = False  # reads nothing any more once a body comes
+    on_taken: Callable[[int], None] | None = None  # is called with the number of mails so far
+    deaf: bool = False  # stops reading when a body begins
     tls: ssl.SSLContext | None = None  # from the first byte on
     stray: Stray | None = None
 
 
 class Relay:
-    """A relay in a thread of its own: `with Relay(Script(...)) as relay:`."""
+    """The server, in a thread of its own: `with Relay(Script(...)) as relay:`."""
 
     def __init__(self, script: Script | None = None) -> None:
         self.script = script or Script()
-        self.mails: list[Taken] = []
+        self.mails: list[ReceivedMail] = []
         self.count = 0
         self.connections = 0
         self.open = 0
@@ -99,7 +101,7 @@ class Relay:
         self.users: list[str] = []  # who logged in
         self.said: Counter[str] = Counter()  # replies by command
         self.port = 0
-        self.talks: set[Talk] = set()
+        self.open_connections: set[Connection] = set()
         self._server: asyncio.AbstractServer | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -124,29 +126,31 @@ class Relay:
 
     def listen(self, port: int = 0) -> asyncio.AbstractServer:
         server = self._loop.run_until_complete(
-            self._loop.create_server(lambda: Talk(self), "127.0.0.1", port, backlog=200, ssl=self.script.tls)
+            self._loop.create_server(
+                lambda: Connection(self), "127.0.0.1", port, backlog=200, ssl=self.script.tls
+            )
         )
         self.port = server.sockets[0].getsockname()[1]
         return server
 
     def shut(self) -> None:
-        """As if its machine lost power: every line breaks, and nobody listens."""
+        """As if its machine lost power: every connection breaks, and nobody listens."""
         self._loop.call_soon_threadsafe(self._shut)
 
     def reopen(self) -> None:
-        """Listen on the same port again, with all memories."""
+        """Listen on the same port again, with everything that was kept."""
         asyncio.run_coroutine_threadsafe(self._reopen(), self._loop).result(10)
 
     def _shut(self) -> None:
         if self._server is not None:
             self._server.close()
-        for talk in list(self.talks):
-            talk.gone = True
-            talk.transport.abort()
+        for connection in list(self.open_connections):
+            connection.gone = True
+            connection.transport.abort()
 
     async def _reopen(self) -> None:
         self._server = await self._loop.create_server(
-            lambda: Talk(self), "127.0.0.1", self.port, backlog=200, reuse_address=True
+            lambda: Connection(self), "127.0.0.1", self.port, backlog=200, reuse_address=True
         )
 
     def _run(self) -> None:
@@ -161,7 +165,7 @@ class Relay:
         self._loop.close()
 
 
-class Talk(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """One connection."""
 
     def __init__(self, relay: Relay) -> None:
@@ -175,49 +179,49 @@ class Talk(asyncio.Protocol):
         self.parts: list[bytes] = []
         self.gone = False
         self.user = ""
-        self.asked: Callable[[str], str] | None = None  # who takes the next line, after a 334
+        self.on_response: Callable[[str], str] | None = None  # handles the next line, after a 334
         self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        self.relay.talks.add(self)
+        self.relay.open_connections.add(self)
         self.relay.connections += 1
         self.number = self.relay.connections
         self.relay.open += 1
         self.relay.most_open = max(self.relay.most_open, self.relay.open)
-        self.say(self.script.greeting, "greeting")
+        self.answer(self.script.greeting, "greeting")
         if not self.script.greeting.startswith("220"):
-            self.drop()
-        self.flush()
+            self.close()
+        self.write_replies()
 
     def connection_lost(self, _error: Exception | None) -> None:
         self.relay.open -= 1
-        self.relay.talks.discard(self)
+        self.relay.open_connections.discard(self)
         self.gone = True
 
     def data_received(self, data: bytes) -> None:
         self.buffer = self.buffer + data if self.buffer else data
         while self.buffer and not self.gone:
-            if not (self.body() if self.in_body else self.line()):
+            if not (self.read_body() if self.in_body else self.read_line()):
                 break
-        self.flush()
+        self.write_replies()
         if self.script.deaf and self.in_body:
             self.transport.pause_reading()
 
-    def line(self) -> bool:
+    def read_line(self) -> bool:
         head, found, rest = self.buffer.partition(b"\r\n")
         if not found:
             return False
         self.buffer = rest
-        if self.asked is not None:
-            asked, self.asked = self.asked, None
-            self.say(asked(head.decode("utf-8")))
+        if self.on_response is not None:
+            handler, self.on_response = self.on_response, None
+            self.answer(handler(head.decode("utf-8")))
         else:
-            self.command(head.decode("utf-8"))
+            self.run_command(head.decode("utf-8"))
         return True
 
-    def command(self, line: str) -> None:
+    def run_command(self, line: str) -> None:
         verb = line[:4].upper()
         if not self.script.discard:
             self.relay.commands.append(line)
@@ -227,93 +231,98 @@ class Talk(asyncio.Protocol):
             offered += ["AUTH PLAIN LOGIN"] * bool(self.script.login)
             offered += ["AUTH " + " ".join(self.script.logins)] * bool(self.script.users)
             for text in offered[:-1]:
-                self.say("250-" + text)
-            self.say("250 " + offered[-1], "EHLO")
+                self.answer("250-" + text)
+            self.answer("250 " + offered[-1], "EHLO")
         elif verb == "AUTH":
-            self.say(self.script.login or self.login(line), "AUTH")
+            self.answer(self.script.login or self.authenticate(line), "AUTH")
         elif verb == "MAIL":
-            self.start(line)
+            self.start_mail(line)
         elif verb == "RCPT":
-            self.to(line)
+            self.add_recipient(line)
         elif verb == "DATA":
-            self.begin()
+            self.begin_data()
         elif verb == "RSET":
             self.sender = self.recipient = ""
-            self.say("250 reset", "RSET")
+            self.answer("250 reset", "RSET")
         elif verb == "QUIT":
-            self.say("221 bye")
-            self.drop()
+            self.answer("221 bye")
+            self.close()
         else:
-            self.say("500 what?")
+            self.answer("500 5.5.2 unknown command")
 
-    def login(self, line: str) -> str:
+    def authenticate(self, line: str) -> str:
         how, _, first = line[5:].partition(" ")
         if how == "PLAIN":
             _, user, password = _text(first).split("\0")
-            return self.let_in(user, password)
+            return self.check_password(user, password)
         if how == "LOGIN":
-            return self.user_told(first) if first else self.ask("334 VXNlcm5hbWU6", self.user_told)
+            return (
+                self.receive_user_name(first)
+                if first
+                else self.challenge("334 VXNlcm5hbWU6", self.receive_user_name)
+            )
         user, bearer = _text(first).split("\1")[:2]
         assert (user[:5], bearer[:12], _text(first)[-2:]) == ("user=", "auth=Bearer ", "\1\1")
         if self.script.users.get(user[5:]) == bearer[12:]:
-            return self.let_in(user[5:], bearer[12:])
-        return self.ask(
-            "334 eyJzdGF0dXMiOiI0MDEifQ==", lambda empty: self.let_in("", "") if not empty else "500 what?"
+            return self.check_password(user[5:], bearer[12:])
+        return self.challenge(
+            "334 eyJzdGF0dXMiOiI0MDEifQ==",
+            lambda empty: self.check_password("", "") if not empty else "500 5.5.2 unknown command",
         )
 
-    def user_told(self, answer: str) -> str:
+    def receive_user_name(self, answer: str) -> str:
         user = _text(answer)
-        return self.ask("334 UGFzc3dvcmQ6", lambda password: self.let_in(user, _text(password)))
+        return self.challenge("334 UGFzc3dvcmQ6", lambda password: self.check_password(user, _text(password)))
 
-    def ask(self, challenge: str, then: Callable[[str], str]) -> str:
-        self.asked = then
-        return challenge
+    def challenge(self, text: str, then: Callable[[str], str]) -> str:
+        self.on_response = then
+        return text
 
-    def let_in(self, user: str, password: str) -> str:
+    def check_password(self, user: str, password: str) -> str:
         if user and self.script.users.get(user) == password:
             self.relay.users.append(user)
-            return "235 2.7.0 come in"
-        return "535 5.7.8 who are you?"
+            return "235 2.7.0 accepted"
+        return "535 5.7.8 wrong user or password"
 
-    def start(self, line: str) -> None:
+    def start_mail(self, line: str) -> None:
         if self.script.close_after and self.mails >= self.script.close_after:
             if not self.script.close_silently:
-                self.say("421 enough for one connection")
-            self.drop()
+                self.answer("421 enough for one connection")
+            self.close()
             return
         if self.sender:
-            self.say("503 nested MAIL", "MAIL")
+            self.answer("503 nested MAIL", "MAIL")
             return
         reply = self.script.mail.popleft() if self.script.mail else self.script.every_mail or "250 sender ok"
-        if self.say(reply, "MAIL"):
+        if self.answer(reply, "MAIL"):
             self.sender = _bracketed(line) or "<>"
 
-    def to(self, line: str) -> None:
+    def add_recipient(self, line: str) -> None:
         recipient = _bracketed(line)
         planned = self.script.rcpt.get(recipient)
         reply = planned.popleft() if planned else self.script.every_rcpt or "250 recipient ok"
         if not self.sender:
             reply = "503 no MAIL"
-        self.refused = not self.say(reply, "RCPT")
+        self.refused = not self.answer(reply, "RCPT")
         self.recipient = recipient
 
-    def begin(self) -> None:
+    def begin_data(self) -> None:
         if self.refused or not self.sender:
             reply = self.script.data_after_refused_rcpt if self.sender else "503 no MAIL"
         else:
             reply = self.script.data.popleft() if self.script.data else "354 go on"
-        self.say(reply, "DATA")
+        self.answer(reply, "DATA")
         if reply.startswith("354"):
             self.in_body, self.parts = True, []
 
-    def body(self) -> bool:
+    def read_body(self) -> bool:
         if self.recipient in self.script.drop_mid_data and not self.refused:
             self.script.drop_mid_data.discard(self.recipient)
-            self.drop()
+            self.close()
             return False
         if not self.parts and self.buffer.startswith(b".\r\n"):
             self.buffer = self.buffer[3:]
-            self.taken(b"")
+            self.end_mail(b"")
             return True
         at = self.buffer.find(END)
         if at < 0:
@@ -325,40 +334,40 @@ class Talk(asyncio.Protocol):
             data = b""
         elif data.startswith(b".."):
             data = data[1:]
-        self.taken(data.replace(b"\r\n..", b"\r\n."))
+        self.end_mail(data.replace(b"\r\n..", b"\r\n."))
         return True
 
-    def taken(self, data: bytes) -> None:
+    def end_mail(self, data: bytes) -> None:
         self.in_body = False
         if self.refused or not self.recipient:
-            self.say("554 no valid recipients", "body")
+            self.answer("554 no valid recipients", "body")
         else:
             planned = self.script.body.get(self.recipient)
-            reply = planned.popleft() if planned else self.script.every_body or "250 2.0.0 taken"
+            reply = planned.popleft() if planned else self.script.every_body or "250 2.0.0 accepted"
             silent = self.script.drop_after_dot[self.recipient] > 0
             if silent:
                 self.script.drop_after_dot[self.recipient] -= 1
             if reply.startswith("250"):
-                self.remember(data)
+                self.keep_mail(data)
             if silent:
                 self.out.clear()
-                self.drop()
+                self.close()
             else:
-                self.say(reply, "body")
+                self.answer(reply, "body")
         self.sender = self.recipient = ""
         self.refused = False
 
-    def remember(self, data: bytes) -> None:
+    def keep_mail(self, data: bytes) -> None:
         self.mails += 1
         self.relay.count += 1
         if not self.script.discard:
-            self.relay.mails.append(Taken(self.sender, self.recipient, data, self.number))
+            self.relay.mails.append(ReceivedMail(self.sender, self.recipient, data, self.number))
         if self.script.on_taken is not None:
             self.script.on_taken(self.relay.count)
 
-    def say(self, reply: str, command: str = "") -> bool:
+    def answer(self, reply: str, command: str = "") -> bool:
         if reply == "drop":
-            self.drop()
+            self.close()
             return False
         self.relay.said[command] += 1
         stray = self.script.stray
@@ -369,15 +378,15 @@ class Talk(asyncio.Protocol):
             self.out.append(due.line.encode() + b"\r\n")
         self.out.append(reply.encode() + b"\r\n")
         if due and due.late:
-            self.flush()
+            self.write_replies()
             asyncio.get_running_loop().call_later(due.late, self.transport.write, due.line.encode() + b"\r\n")
         elif due and not due.before:
             self.out.append(due.line.encode() + b"\r\n")
         if reply.startswith("421"):
-            self.drop()
+            self.close()
         return reply.startswith(("2", "3"))
 
-    def flush(self) -> None:
+    def write_replies(self) -> None:
         if self.out and not self.transport.is_closing():
             out, self.out = b"".join(self.out), []
             delay = self.script.delays.get(self.number, self.script.delay)
@@ -386,7 +395,7 @@ class Talk(asyncio.Protocol):
             else:
                 self.transport.write(out)
 
-    def drop(self) -> None:
+    def close(self) -> None:
         self.gone = True
         if self.out:
             self.transport.write(b"".join(self.out))
@@ -403,7 +412,7 @@ def _bracketed(line: str) -> str:
 
 
 def each(recipients: Iterable[str], *replies: str) -> dict[str, deque[str]]:
-    """The same replies, in turn, for each of these recipients."""
+    """Replies for each of these recipients, one after the other."""
     plan: dict[str, deque[str]] = defaultdict(deque)
     plan.update({recipient: deque(replies) for recipient in recipients})
     return plan

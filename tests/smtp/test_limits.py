@@ -4,23 +4,23 @@ from collections.abc import Iterator
 
 import pytest
 from tests.relay import Relay, Script
-from tests.smtp.test_mail import Notes, mail
+from tests.smtp.test_mail import RecordingObserver, mail
 
 from digest.smtp.connect import connect
 from digest.smtp.mail import Mail
 from digest.smtp.url import relay_from_url
 
 
-def send(relay: Relay, option: str, mails: Iterator[Mail | None]) -> tuple[Notes, int]:
+def send(relay: Relay, option: str, mails: Iterator[Mail | None]) -> tuple[RecordingObserver, int]:
     """Send everything; returns what was said, and the number of connections it took."""
-    notes, connections = Notes(), 0
+    observer, connections = RecordingObserver(), 0
     finished = False
     while not finished:
         connections += 1
         connection = connect(relay_from_url(relay.url + option))
-        finished = connection.send_all_blocking(mails, notes)
+        finished = connection.send_all_blocking(mails, observer)
         connection.quit()
-    return notes, connections
+    return observer, connections
 
 
 @pytest.mark.parametrize("pipelining", [True, False])
@@ -32,11 +32,11 @@ def test_a_connection_takes_no_more_mails_than_it_may(
         refused = {"r2@example.org": "550 5.1.1 no"}
         for reader, reply in refused.items():
             relay.script.rcpt[reader].append(reply)
-        notes, opened = send(relay, f"?mails={limit}", iter([mail(n) for n in range(7)]))
+        observer, opened = send(relay, f"?mails={limit}", iter([mail(n) for n in range(7)]))
     # The last one may only find that nothing is left.
     assert opened in {connections, connections - 1}
-    assert notes.gone == []
-    assert [(key, reply.code) for key, _, reply in notes.said] == [
+    assert observer.unknown == []
+    assert [(key, reply.code) for key, _, reply in observer.replies] == [
         (n, 550 if n == 2 else 250) for n in range(7)
     ]
     assert relay.recipients == [f"r{n}@example.org" for n in range(7) if n != 2]
@@ -47,9 +47,9 @@ def test_a_connection_takes_no_more_mails_than_it_may(
 
 def test_a_connection_begins_no_mail_after_its_minutes() -> None:
     with Relay() as relay:
-        connection, notes = connect(relay_from_url(relay.url)), Notes()
+        connection, observer = connect(relay_from_url(relay.url)), RecordingObserver()
         connection.limit(mails=None, minutes=0)
-        assert not connection.send_all_blocking(iter([mail(n) for n in range(9)]), notes)
+        assert not connection.send_all_blocking(iter([mail(n) for n in range(9)]), observer)
         connection.quit()
         assert send(relay, "?minutes=9", iter([mail(9)]))[1] == 1
-    assert [(key, reply.code) for key, _, reply in notes.said] == [(0, 250)]
+    assert [(key, reply.code) for key, _, reply in observer.replies] == [(0, 250)]

@@ -1,4 +1,4 @@
-"""The relay's URL, the way in, and what never reaches the wire."""
+"""The relay's URL, a mail on its way, and what is never sent."""
 
 import pytest
 from tests.relay import Relay, Script
@@ -11,12 +11,12 @@ from digest.smtp.replies import Reply, Stage
 from digest.smtp.url import relay_from_url
 
 
-class Notes:
-    """Remembers what a line says."""
+class RecordingObserver:
+    """Records what happens to each mail."""
 
     def __init__(self) -> None:
-        self.said: list[tuple[int, Stage, Reply]] = []
-        self.gone: list[int] = []
+        self.replies: list[tuple[int, Stage, Reply]] = []
+        self.unknown: list[int] = []
 
     def before_body(self, mail: Mail) -> None:
         pass
@@ -24,23 +24,23 @@ class Notes:
     def while_waiting_for_reply(self) -> None: ...
 
     def answered(self, mail: Mail, stage: Stage, reply: Reply) -> None:
-        self.said.append((mail.token, stage, reply))
+        self.replies.append((mail.token, stage, reply))
 
     def lost(self, mail: Mail, why: str) -> None:
-        self.gone.append(mail.token)
+        self.unknown.append(mail.token)
 
 
 def mail(key: int, to: bytes = b"", data: bytes = b"Subject: x\r\n\r\nhello\r\n") -> Mail:
     return Mail(b"us@example.org", to or b"r%d@example.org" % key, data, token=key)
 
 
-def talk(relay: Relay, mails: list[Mail | None]) -> Notes:
-    notes, line = Notes(), connect(relay_from_url(relay.url))
+def send(relay: Relay, mails: list[Mail | None]) -> RecordingObserver:
+    observer, connection = RecordingObserver(), connect(relay_from_url(relay.url))
     try:
-        line.send_all_blocking(iter(mails), notes)
+        connection.send_all_blocking(iter(mails), observer)
     finally:
-        line.quit()
-    return notes
+        connection.quit()
+    return observer
 
 
 @pytest.mark.parametrize(
@@ -106,9 +106,9 @@ def test_what_another_server_could_take_for_the_end_of_a_mail_is_not_sent(
 ) -> None:
     smuggled = b"Subject: x\r\n\r\nhello" + end + b"MAIL FROM:<evil@example.org>\r\n"
     with Relay(Script(pipelining=pipelining)) as relay:
-        notes = talk(relay, [mail(1), mail(2, data=smuggled), mail(3)])
+        observer = send(relay, [mail(1), mail(2, data=smuggled), mail(3)])
     assert relay.recipients == ["r1@example.org", "r3@example.org"]
-    [(stage, reply)] = [(stage, reply) for key, stage, reply in notes.said if key == 2]
+    [(stage, reply)] = [(stage, reply) for key, stage, reply in observer.replies if key == 2]
     assert fault in reply.text
     verdict = classify_reply(stage, reply)
     assert (verdict.meaning, verdict.bad_address) == (ReplyMeaning.FAILED, False)
@@ -116,8 +116,8 @@ def test_what_another_server_could_take_for_the_end_of_a_mail_is_not_sent(
 
 def test_a_text_without_a_last_line_end_is_not_sent() -> None:
     with Relay() as relay:
-        notes = talk(relay, [mail(1, data=b"Subject: x\r\n\r\nhello")])
-    assert [reply.code for _, _, reply in notes.said] == [554]
+        observer = send(relay, [mail(1, data=b"Subject: x\r\n\r\nhello")])
+    assert [reply.code for _, _, reply in observer.replies] == [554]
     assert relay.mails == []
 
 
@@ -125,7 +125,7 @@ def test_a_text_without_a_last_line_end_is_not_sent() -> None:
 def test_the_end_of_a_mail_inside_its_text_ends_nothing(*, pipelining: bool) -> None:
     text = b"Subject: x\r\n\r\nhello\r\n.\r\nMAIL FROM:<evil@example.org>\r\n.\r\n"
     with Relay(Script(pipelining=pipelining)) as relay:
-        talk(relay, [mail(1, data=text), mail(2)])
+        send(relay, [mail(1, data=text), mail(2)])
     assert (relay.mails[0].recipient, relay.mails[0].data) == ("r1@example.org", text)
     assert relay.recipients == ["r1@example.org", "r2@example.org"]
 
@@ -139,14 +139,14 @@ def test_a_mail_arrives_byte_for_byte(pipelining: bool) -> None:
         b"Subject: big\r\n\r\n" + b"y" * 76 * 30_000 + b"\r\n",
     ]
     with Relay(Script(pipelining=pipelining)) as relay:
-        notes = talk(relay, [mail(n, data=body) for n, body in enumerate(bodies)])
-    assert [taken.data for taken in relay.mails] == bodies
-    assert [reply.code for _, _, reply in notes.said] == [250] * 4
+        observer = send(relay, [mail(n, data=body) for n, body in enumerate(bodies)])
+    assert [received.data for received in relay.mails] == bodies
+    assert [reply.code for _, _, reply in observer.replies] == [250] * 4
 
 
 def test_with_pipelining_a_mail_costs_one_round_trip() -> None:
     with Relay() as relay:
-        talk(relay, [mail(n) for n in range(50)])
+        send(relay, [mail(n) for n in range(50)])
     assert [line[:4] for line in relay.commands[1:7]] == ["MAIL", "RCPT", "DATA", "MAIL", "RCPT", "DATA"]
     assert len(relay.mails) == 50
 
@@ -168,15 +168,15 @@ def test_with_pipelining_a_mail_costs_one_round_trip() -> None:
 def test_an_address_that_could_end_its_line_never_reaches_the_wire(to: bytes) -> None:
     with Relay() as relay:
         broken = Mail(b"us@example.org", to, b"Subject: x\r\n\r\nx\r\n", token=1)
-        notes = talk(relay, [broken, mail(2)])
-    assert [(key, reply.code) for key, _, reply in notes.said] == [(1, 553), (2, 250)]
+        observer = send(relay, [broken, mail(2)])
+    assert [(key, reply.code) for key, _, reply in observer.replies] == [(1, 553), (2, 250)]
     assert relay.recipients == ["r2@example.org"]
 
 
 def test_a_reply_of_several_lines_is_one_reply() -> None:
     with Relay(Script(every_body="250-one\r\n250-two\r\n250 three")) as relay:
-        notes = talk(relay, [mail(1), mail(2)])
-    assert [reply.text for _, _, reply in notes.said] == ["one two three"] * 2
+        observer = send(relay, [mail(1), mail(2)])
+    assert [reply.text for _, _, reply in observer.replies] == ["one two three"] * 2
 
 
 def test_a_server_that_does_not_speak_smtp_is_abandoned() -> None:
@@ -184,7 +184,7 @@ def test_a_server_that_does_not_speak_smtp_is_abandoned() -> None:
         Relay(Script(every_mail="hello there")) as relay,
         pytest.raises(ConnectionLost, match="does not speak SMTP"),
     ):
-        talk(relay, [mail(1)])
+        send(relay, [mail(1)])
 
 
 def test_a_server_that_never_ends_its_reply_is_abandoned() -> None:
@@ -192,7 +192,7 @@ def test_a_server_that_never_ends_its_reply_is_abandoned() -> None:
         Relay(Script(every_mail="\r\n".join(["250-more"] * 500))) as relay,
         pytest.raises(ConnectionLost, match="end"),
     ):
-        talk(relay, [mail(1)])
+        send(relay, [mail(1)])
 
 
 def test_a_refused_login_is_final_and_a_deferred_one_is_not() -> None:

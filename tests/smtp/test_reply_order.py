@@ -6,7 +6,7 @@ from collections import defaultdict, deque
 
 import pytest
 from tests.relay import Relay, Script, Stray
-from tests.smtp.test_mail import Notes, mail
+from tests.smtp.test_mail import RecordingObserver, mail
 
 from digest.smtp.connect import connect
 from digest.smtp.mail import ConnectionLost, Mail
@@ -26,9 +26,9 @@ def script(stray: Stray, *, pipelining: bool, tls: ssl.SSLContext | None) -> Scr
     return Script(pipelining=pipelining, tls=tls, rcpt=rcpt, body=body, stray=stray)
 
 
-def send_all(relay: Relay) -> tuple[Notes, int]:
+def send_all(relay: Relay) -> tuple[RecordingObserver, int]:
     """Send to everyone, on new connections as long as one is lost; returns what was said, and how many were lost."""
-    notes, waiting = Notes(), deque(mail(reader) for reader in READERS)
+    observer, waiting = RecordingObserver(), deque(mail(reader) for reader in READERS)
 
     def taken() -> "deque[Mail]":
         while waiting:
@@ -40,29 +40,29 @@ def send_all(relay: Relay) -> tuple[Notes, int]:
         except ConnectionLost:
             continue
         try:
-            connection.send_all_blocking(taken(), notes)
+            connection.send_all_blocking(taken(), observer)
         except ConnectionLost as error:
             waiting.extendleft(reversed(error.unsent))
             connection.close()
         else:
             connection.quit()
-            return notes, lost
+            return observer, lost
     raise AssertionError("the relay was given up")
 
 
-def check_accounts(relay: Relay, notes: Notes, lost: int) -> None:
+def check_accounts(relay: Relay, observer: RecordingObserver, lost: int) -> None:
     """What we believe of every reader is what the relay did, or that we do not know."""
     took = [int(to[1 : to.index("@")]) for to in relay.recipients]
     assert len(took) == len(set(took)), "somebody was mailed twice"
-    believed = {token: reply for token, _, reply in notes.said}
-    assert sorted([*(token for token, _, _ in notes.said), *notes.gone]) == list(READERS)
+    believed = {token: reply for token, _, reply in observer.replies}
+    assert sorted([*(token for token, _, _ in observer.replies), *observer.unknown]) == list(READERS)
     for reader, reply in believed.items():
         if reply.is_positive:
             assert reader in took
         else:
             assert f"reader {reader} is refused" in reply.text
             assert reader not in took
-    assert len(notes.gone) <= lost
+    assert len(observer.unknown) <= lost
 
 
 @pytest.mark.parametrize("pipelining", [True, False])
@@ -78,6 +78,6 @@ def test_a_stray_line_is_nobodys_reply(
             continue
         stray = Stray(command, line, number, before=before)
         with Relay(script(stray, pipelining=pipelining, tls=tls)) as relay:
-            notes, lost = send_all(relay)
-        check_accounts(relay, notes, lost)
+            observer, lost = send_all(relay)
+        check_accounts(relay, observer, lost)
         assert lost or relay.said[command] < number, stray
