@@ -81,3 +81,12 @@ def test_a_stray_line_is_nobodys_reply(
             observer, lost = send_all(relay)
         check_accounts(relay, observer, lost)
         assert lost or relay.said[command] < number, stray
+
+
+@pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA", "body", "RSET"])
+def test_a_stray_line_that_comes_late_is_nobodys_reply_either(command: str) -> None:
+    for line, number in itertools.product(LINES[:2], (1, 2, 3)):
+        stray = Stray(command, line, number, late=0.002)
+        with Relay(script(stray, pipelining=True, tls=None)) as relay:
+            observer, lost = send_all(relay)
+        check_accounts(relay, observer, lost)
