@@ -1,5 +1,6 @@
 """Every page of the desk in a real browser: accessible, small enough, and no wider than a phone."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,6 +93,19 @@ def test_the_progress_page_and_the_report_are_accessible(browser: Browser, room:
             f"/desk/subscribers/{numbers[0]}/erase",
         ),
     )
+
+
+@pytest.mark.browser
+def test_the_pages_of_an_import_are_accessible(browser: Browser, room: Site, served: str) -> None:
+    owner = signed_in(room, "owner")
+    imports, names = "/desk/subscribers/imports", "email,Status\nada@example.org,{}\nbad,active\n"
+    for word in ("active", "VIP", "left"):
+        file = (io.BytesIO(names.format(word).encode()), "readers.csv")
+        post(owner, imports, file=file, consent="pending")
+    post(owner, "/desk/subscribers/uploads/3/import", page="/desk/subscribers/uploads/3")
+    post(owner, "/desk/subscribers/add", address="bob@example.org", consent="confirmed", source="asked")
+    uploads = tuple(f"/desk/subscribers/uploads/{number}" for number in (1, 2, 3))
+    look(browser, room, served, (imports, *uploads, f"{imports}/1/undo", "/desk/subscribers/add"))
 
 
 @pytest.mark.browser

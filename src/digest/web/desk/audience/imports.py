@@ -28,6 +28,7 @@ from digest.web.desk.view_helpers import (
     flash_problem,
     form_field,
     redirect_to,
+    render_live,
     render_page,
     services,
 )
@@ -86,7 +87,9 @@ def show_upload(number: int) -> str:
         zone = current_publication.get(db).zone
         if upload.queued_at is not None:
             counts = imports.parse_counts(upload.counts)
-            return render_page("subscriber_upload.html", upload=upload, counts=counts, zone=zone)
+            return render_live(
+                "subscriber_upload.html", "subscriber_progress.html", upload=upload, counts=counts
+            )
         unclear: dict[str, list[str]] | None = None
         preview, problem = None, ""
         try:
