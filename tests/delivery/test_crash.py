@@ -35,7 +35,7 @@ class Sender:
 
     def start(self, relay: Relay, *, alone: bool = False) -> None:
         """`alone`: all that were before are known to be dead, and nobody need be watched."""
-        command = [sys.executable, "-m", "tests.delivery.sender", self.url, str(self.home)]
+        command = [sys.executable, "-m", "tests.delivery.killable_sender", self.url, str(self.home)]
         command += [f"{relay.url}?connections={self.connections}", str(int(alone))]
         self.process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
 

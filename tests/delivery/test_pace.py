@@ -43,7 +43,16 @@ def sending(
 ) -> Iterator[None]:
     """So many processes that send."""
     url = db.engine.url.render_as_string(hide_password=False)
-    command = [sys.executable, "-m", "tests.delivery.paced", url, str(home), relay.url, store.url, str(rate)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.delivery.rate_limited_sender",
+        url,
+        str(home),
+        relay.url,
+        store.url,
+        str(rate),
+    ]
     given = {"env": {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}}
     processes = [subprocess.Popen(command, **given) for _ in range(number)]
     try:

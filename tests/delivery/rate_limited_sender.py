@@ -1,4 +1,7 @@
-"""A sending process with a shared pace: `python -m tests.delivery.paced <database> <home> <relay> <store> <mails a second>`."""
+"""A process that sends at a rate shared with others.
+
+`python -m tests.delivery.rate_limited_sender <database> <home> <relay> <store> <mails a second>`
+"""
 
 import sys
 from datetime import timedelta

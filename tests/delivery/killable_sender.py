@@ -1,4 +1,7 @@
-"""A sending process to be killed: `python -m tests.delivery.sender <database> <home> <relay> <others are dead: 0 or 1>`."""
+"""A process that sends until it is killed.
+
+`python -m tests.delivery.killable_sender <database> <home> <relay> <all others are dead: 0 or 1>`
+"""
 
 import sys
 from datetime import timedelta
@@ -13,8 +16,8 @@ from digest.smtp.url import relay_from_url
 
 
 def main() -> None:
-    database, home, url, alone = sys.argv[1:]
-    if int(alone):
+    database, home, url, others_are_dead = sys.argv[1:]
+    if int(others_are_dead):
         recovery.LIVENESS.patience = 0.0
     db = connect(database)
     while worker.send_due_batches(
