@@ -282,7 +282,7 @@ class Connection(asyncio.Protocol):
         if user and self.script.users.get(user) == password:
             self.relay.users.append(user)
             return "235 2.7.0 accepted"
-        return "535 5.7.8 wrong user or password"
+        return "535 5.7.8 authentication failed"
 
     def start_mail(self, line: str) -> None:
         if self.script.close_after and self.mails >= self.script.close_after:
