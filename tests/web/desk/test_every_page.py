@@ -187,3 +187,21 @@ def test_a_viewer_finds_a_reader_by_a_whole_address_only(site: Site) -> None:
     found = find(viewer, "ada.reader@example.org")
     assert "Consent history" in found
     assert not READER.search(found)
+
+
+def test_no_address_of_a_route_shows_a_viewer_a_reader_s_whole_address(site: Site) -> None:
+    """Also by a URL that no page of theirs links to, and in exports."""
+    viewer, editor = signed_in(site, "viewer"), signed_in(site, "editor")
+    queries = ("", "?reader=1", "?status=reachable", "?outcome=failed", "?as=source&reader=1")
+    shown_to_editors = 0
+    for rule in site.app.url_map.iter_rules():
+        if not rule.endpoint.startswith("desk.") or "GET" not in (rule.methods or ()):
+            continue
+        path = re.sub(r"<int:\w+>", "1", rule.rule)
+        path = (
+            path.replace("<slug>", "parsnip-vs-lantern-db").replace("<step>", "name").replace("<token>", "x")
+        )
+        for query in queries if "subscribers" in path or "issues" in path else queries[:1]:
+            assert not READER.search(viewer.get(path + query, base_url=BASE).text), path + query
+            shown_to_editors += bool(READER.search(editor.get(path + query, base_url=BASE).text))
+    assert shown_to_editors > 5

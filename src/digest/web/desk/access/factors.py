@@ -1,5 +1,7 @@
 """Setting up, renaming and removing the user's own second factors."""
 
+from collections.abc import Callable
+
 from flask import Response as Answer
 from flask import g
 from markupsafe import Markup
@@ -63,16 +65,13 @@ def app_setup() -> str:
 @requires_recent_proof
 def finish_app_setup() -> Response | str:
     """Save the app once it shows the right code."""
-    here = services()
-    try:
-        with here.db.begin() as db:
-            code, name = form_field("code"), form_field("name")
-            made = totp.confirm_setup(db, here.signer, g.login_session, code=code, name=name, now=utcnow())
-            fresh_codes = _after_setup(db, made)
-    except BadInput as problem:
-        flash_problem(as_sentence(str(problem)))
-        return redirect_to("access.app_setup")
-    return _render_setup_done(made, fresh_codes)
+
+    def confirm(db: Session) -> Factor:
+        code, name = form_field("code"), form_field("name")
+        signer = services().signer
+        return totp.confirm_setup(db, signer, g.login_session, code=code, name=name, now=utcnow())
+
+    return _set_up(confirm, on_refusal="access.app_setup")
 
 
 @blueprint.post("/account/passkey/options")
@@ -92,17 +91,14 @@ def passkey_creation_options() -> Answer:
 @requires_recent_proof
 def add_passkey() -> Response | str:
     """Save a passkey that the browser created."""
-    try:
-        with services().db.begin() as db:
-            answer, name = form_field("credential"), form_field("name")
-            made = passkeys.verify_registration(
-                db, g.login_session, answer, name, to=_require_party(db), now=utcnow()
-            )
-            fresh_codes = _after_setup(db, made)
-    except BadInput as problem:
-        flash_problem(as_sentence(str(problem)))
-        return redirect_to("access.account")
-    return _render_setup_done(made, fresh_codes)
+
+    def verify(db: Session) -> Factor:
+        answer, name = form_field("credential"), form_field("name")
+        return passkeys.verify_registration(
+            db, g.login_session, answer, name, to=_require_party(db), now=utcnow()
+        )
+
+    return _set_up(verify, on_refusal="access.account")
 
 
 @blueprint.post("/account/factors/<int:number>/name")
@@ -174,7 +170,15 @@ def _after_setup(db: Session, made: Factor) -> list[str] | None:
     return recovery_codes.generate(db, g.me.id)
 
 
-def _render_setup_done(made: Factor, fresh_codes: list[str] | None) -> Response | str:
+def _set_up(add: Callable[[Session], Factor], *, on_refusal: str) -> Response | str:
+    """Save the factor that `add` verifies, and show new recovery codes after the first; or say why it is refused."""
+    try:
+        with services().db.begin() as db:
+            made = add(db)
+            fresh_codes = _after_setup(db, made)
+    except BadInput as problem:
+        flash_problem(as_sentence(str(problem)))
+        return redirect_to(on_refusal)
     if fresh_codes is None:
         flash_done(f"{made.name} added.")
         return redirect_to("access.account")
