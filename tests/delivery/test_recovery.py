@@ -68,6 +68,21 @@ def test_the_journal_of_a_claim_taken_over_is_deleted_after_the_commit(db: Datab
     assert (found.accepted, found.unknown, found.remaining) == (1, 1, 8)
 
 
+def test_a_holder_whose_batch_was_taken_over_can_begin_nothing(db: Database, tmp_path: Path) -> None:
+    frozen(db, readers=10)
+    held = crashed(db, tmp_path, [ACCEPTED, HANDED_OVER])
+    assert look(db, tmp_path, utcnow()) == 1
+    with db.begin() as session:
+        assert not claim.renew(session, held, utcnow())
+        assert not claim.renew(session, held, utcnow(), started_upto=held.size)
+    with db.read() as session:
+        batch = session.get_one(Batch, held.batch_id)
+        assert (batch.holder, batch.started_upto) == (
+            None,
+            2,
+        )  # the next holder goes on after what was handed over
+
+
 def test_the_journal_of_a_held_claim_stays(sqlite: Database, tmp_path: Path) -> None:
     frozen(sqlite, readers=10)
     with sqlite.begin() as session:

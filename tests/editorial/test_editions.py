@@ -18,9 +18,9 @@ def test_an_edition_contains_the_whole_issue(db: Database) -> None:
         issue = factories.drafted(session, 3)
         factories.compare(session, "Left", "Right", panel=(75, 100), community=(None, 60), days_ago=-2)
         drafting.draft_issue(session, issue.publication, NOW, actor="test")
-        text_edits.update_note(session, issue, issue.picks[0].comparison_id, "A **note**")
+        text_edits.update_note(session, issue, issue.picks[-1].comparison_id, "A **note**")
         made = editions.build_edition(session, issue, "https://verdicts.dev/")
-    block = made.blocks[0]
+    block = made.blocks[-1]  # those that were drafted before keep their places
     assert (made.number, made.subject, made.base_url) == (1, issue.subject, "https://verdicts.dev")
     assert (block.slug, block.url) == ("left-vs-right", "https://verdicts.dev/comparisons/left-vs-right")
     assert (block.left.tool, block.left.reviewers, block.left.ships) == ("Left", 4, 3)
