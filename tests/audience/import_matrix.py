@@ -118,6 +118,11 @@ Prenumererar | nej | ja
 Samtycke | nej | ja
 Abonelikten çıktı | evet / DOĞRU | hayır / YANLIŞ /
 Abone | hayır | evet
+メルマガ | 希望しない | 希望する
+Рассылка | нет | да
+Marketing | no | yes
+mail_ok | 0 | 1
+Account status | suspended / deleted | ok / active
 Durum | abonelikten çıktı / engellendi / pasif | abone / aktif
 """.strip()
 
@@ -150,6 +155,8 @@ Signup date | 2024-01-01 / 1.2.2024
 opt_in_time | 2024-01-01 / / 2020-01-01
 Marketing emails bounced | 0 / 2 /
 Member since | 2020 / 2021
+Member | yes / no
+Plan | yes / no
 Newsletter | Weekly / Daily
 """.strip()
 

@@ -113,8 +113,11 @@ def _as_opt_in(index: int, name: str, words: str, tokens: frozenset[str]) -> Col
         return Column(index, name, Role.OPT_IN)
     match = phrases.OPT_IN.search(words)
     if match is None:
-        is_plan = tokens & (phrases.PLAN_WORDS | {"newsletter", "newsletters", "member", "mailing"})
-        return Column(index, name, Role.OPT_IN, is_weak=True) if is_plan else None
-    is_weak = bool(tokens & phrases.PLAN_WORDS) or words in {"subscription", "subscribe"}
+        is_likely = tokens & phrases.LIKELY_OPT_IN
+        role = Role.OPT_IN if is_likely else Role.STATUS  # a plan's "no" is no opt-out
+        return Column(index, name, role, is_weak=True) if is_likely or tokens & phrases.PLAN_WORDS else None
+    if tokens & phrases.PLAN_WORDS:
+        return Column(index, name, Role.STATUS, is_weak=True)
+    is_weak = words in {"subscription", "subscribe"}
     is_negated = bool(phrases.NEGATION.search(words[: match.start()]))
     return Column(index, name, Role.OPT_IN, is_weak=is_weak, is_negated=is_negated)
