@@ -1,4 +1,4 @@
-"""The log: what is done at the desk is told once, what is refused is not, and no reader's address stands in it."""
+"""The audit log at the desk: each change is logged once, refusals are not, and no reader's address stands in it."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,19 +35,19 @@ def lines(room: Site) -> list[tuple[str, str, int | None]]:
         return [tuple(row) for row in session.execute(rows)]
 
 
-def test_what_an_editor_does_to_an_issue_is_told_once(room: Site) -> None:
+def test_each_edit_of_an_issue_is_logged_once(room: Site) -> None:
     editor = signed_in(room)
     first = pick_order(room)[0]
     post(editor, "/desk/issues/1", action=f"pin:{first}")
     post(editor, "/desk/issues/1", action=f"unpin:{first}")
-    told = lines(room)
-    assert told == [("edit", "issue", 1)] * 2
+    logged = lines(room)
+    assert logged == [("edit", "issue", 1)] * 2
     for _ in range(2):
         post(editor, "/desk/issues/1", action="save")
-    assert len(lines(room)) <= len(told) + 1  # saving nothing new, over and over, is one line at most
+    assert len(lines(room)) <= len(logged) + 1  # saving nothing new, over and over, is one line at most
 
 
-def test_what_was_refused_or_only_looked_at_is_not_told(room: Site) -> None:
+def test_refused_requests_and_previews_are_not_logged(room: Site) -> None:
     editor, viewer = signed_in(room), signed_in(room, "viewer")
     get(editor, "/desk/issues/1/preview")
     post(editor, "/desk/subscribers", address="nobody@example.org")
@@ -57,7 +57,7 @@ def test_what_was_refused_or_only_looked_at_is_not_told(room: Site) -> None:
     assert lines(room) == []
 
 
-def test_who_comes_in_and_as_what_is_told(room: Site) -> None:
+def test_invitations_role_changes_and_removals_are_logged(room: Site) -> None:
     owner = signed_in(room, "owner")
     post(owner, "/desk/team", address="new@verdicts.io", role="viewer")
     post(owner, "/desk/team/4/role", page="/desk/team", role="editor")
@@ -79,8 +79,8 @@ def test_each_change_of_a_setting_is_logged_with_its_old_and_new_value(room: Sit
             .join(Publication)
             .where(AuditLogEntry.kind == "setting")
         )
-        told, slugs = zip(*session.execute(rows.order_by(AuditLogEntry.id)), strict=True)
-    assert [words.replace(slugs[0], "it") for words in told] == [
+        logged, slugs = zip(*session.execute(rows.order_by(AuditLogEntry.id)), strict=True)
+    assert [words.replace(slugs[0], "it") for words in logged] == [
         "going-out of it; two people: no → yes",
         "going-out of it; hold minutes: 10 → 25",
         "going-out of it; two people: yes → no",
@@ -102,24 +102,24 @@ def test_the_page_is_for_owners_and_is_filtered(room: Site) -> None:
         get(owner, f"/desk/audit-log{odd}")
 
 
-def test_erasing_a_reader_leaves_no_address_in_it(room: Site) -> None:
+def test_erasing_a_reader_leaves_no_address_in_the_log(room: Site) -> None:
     here = SimpleNamespace(db=room.db, signer=room.signer, enqueue_soon=lambda _: None, base_url=BASE)
     house = AppContext(services=lambda: here)
     with room.db.begin() as session:
         number = create_subscriber(session, 1, READER)
     for words in (["suppress", READER], ["export", "--address", READER], ["erase", READER, "--yes"]):
         assert CliRunner().invoke(subscribers, words, obj=house).exit_code == 0
-    told = [
+    logged = [
         ("suppress", "subscriber", number),
         ("export", "subscriber", number),
         ("erase", "subscriber", number),
     ]
-    assert lines(room) == told
+    assert lines(room) == logged
     with room.db.read() as session:
         assert "ada" not in str([vars(entry) for entry in session.scalars(select(AuditLogEntry))])
 
 
-def test_the_command_line_reads_the_log_and_helps_who_is_locked_out(room: Site) -> None:
+def test_the_command_line_reads_the_log_and_resets_a_locked_out_user(room: Site) -> None:
     here = SimpleNamespace(db=room.db, signer=room.signer, enqueue_soon=lambda _: None, base_url=BASE)
     house = AppContext(services=lambda: here)
     editor = signed_in(room)
