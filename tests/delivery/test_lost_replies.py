@@ -5,6 +5,7 @@ from collections import Counter
 from datetime import datetime
 from pathlib import Path
 
+import pytest
 from sqlalchemy import func, select, update
 from tests.delivery.factories import (
     address,
@@ -25,6 +26,7 @@ from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue
 from digest.delivery.relays import retry_policy
 from digest.delivery.release import control
 from digest.delivery.sending import claim
+from digest.delivery.sending.relay_health import ReplyCounts
 from digest.editorial.models import Issue
 from digest.smtp.url import relay_from_url
 
@@ -65,6 +67,31 @@ def test_a_relay_that_loses_most_replies_pauses_the_issue_with_figures(db: Datab
         relay.script.drop_after_dot.clear()
         again = until_done(db, tmp_path, f"{relay.url}?connections=10", issue_id)
     assert (again.remaining, again.unknown) == (0, found.unknown)
+
+
+def test_a_relay_that_restarts_under_every_connection_pauses_nothing(db: Database, tmp_path: Path) -> None:
+    """Each connection loses the reply to its first mail: all of the first six are no habit."""
+    issue_id = frozen(db, readers=150, connections=6)
+    first_of_batches = {address(n): 1 for n in range(1, 150, 25)}
+    with Relay(Script(drop_after_dot=Counter(first_of_batches), delay=0.005)) as relay:
+        found = until_done(db, tmp_path, f"{relay.url}?connections=6", issue_id, runs=4)
+    assert state(db, issue_id).state == "sent"
+    assert (found.accepted, found.unknown) == (144, 6)
+    assert len(relay.recipients) == len(set(relay.recipients)) == 150
+
+
+@pytest.mark.parametrize(
+    ("mails", "lost", "connections", "is_habit"),
+    [
+        *[(2, 2, 1, False), (3, 3, 1, True), (50, 10, 1, False), (50, 11, 1, True)],
+        *[(4, 4, 4, False), (5, 5, 4, True), (75, 15, 15, False), (75, 16, 15, True)],
+        *[(100, 100, 100, False), (101, 101, 100, True), (500, 100, 100, False), (500, 101, 100, True)],
+    ],
+)
+def test_a_habit_is_more_than_a_reply_per_connection_and_a_fifth_of_the_mails(
+    *, mails: int, lost: int, connections: int, is_habit: bool
+) -> None:
+    assert ReplyCounts(mails, lost, 0, connections).loses_replies is is_habit
 
 
 def test_a_relay_that_begins_to_lose_replies_is_noticed_by_another_worker(
@@ -117,6 +144,17 @@ def test_a_run_of_bad_addresses_on_one_connection_pauses_nothing(sqlite: Databas
         reconcile(sqlite)
     assert state(sqlite, issue_id).state == "sent"
     assert (found.failed, found.accepted) == (len(bad), 600 - len(bad))
+
+
+def test_connections_that_end_at_their_limit_are_not_in_vain(sqlite: Database, tmp_path: Path) -> None:
+    """Two mails on each connection, and both refused on five of them in a row: the relay works, nothing waits."""
+    issue_id = frozen(sqlite, readers=40, connections=1)
+    bad = [address(n) for n in range(5, 15)]
+    with Relay(Script(rcpt=each(bad, "550 5.1.1 no such user"))) as relay:
+        work(sqlite, tmp_path, f"{relay.url}?connections=1&mails=2")
+    found = tally(sqlite, issue_id)
+    assert (found.accepted, found.failed, found.remaining) == (30, 10, 0)
+    assert backoff_until(sqlite, issue_id) is None
 
 
 def test_a_connection_in_vain_rests_longer_each_time() -> None:

@@ -28,6 +28,7 @@ from digest.delivery.sending.relay_health import ReplyCounts
 from digest.delivery.sending.send_context import SendContext
 from digest.errors import BadInput
 from digest.smtp.mail import Mail
+from digest.smtp.url import Relay
 
 LOG = logging.getLogger(__name__)
 REVALIDATE_AFTER = 1.0  # seconds after loading in which deliveries are sent without checking them again
@@ -112,13 +113,15 @@ class BatchInProgress:
             return None
         return outcomes.fetch_pending(session, self.claim.batch_id, first, stop, now)
 
-    async def record_and_count(self, account: str) -> ReplyCounts:
-        """Record the outcomes so far, and count the latest replies on all connections of the account."""
+    async def record_and_count(self, relay: Relay) -> ReplyCounts:
+        """Record the outcomes so far, and count the latest replies on all connections of the account `relay`."""
         ends = self._recorder.drain()
 
         def record(session: Session) -> ReplyCounts:
             outcomes.record_outcomes(session, self.claim.issue_id, ends, self._context.clock())
-            return relay_health.count_latest_replies(session, self.claim.issue_id, account)
+            return relay_health.count_latest_replies(
+                session, self.claim.issue_id, relay.key, relay.connections
+            )
 
         counts = await self._context.run_transaction(record)
         self._count(ends)

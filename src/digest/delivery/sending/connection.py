@@ -38,7 +38,8 @@ class Connection:
         self._holder = f"{holder}:{account.relay.key}:{secrets.token_hex(4)}"
         self._recorder, self._group_size = OutcomeRecorder(context), AdaptiveGroupSize()
         self._batch: BatchInProgress | None = None
-        self._closed_by_choice = False  # the last connection was dropped over one recipient, who waits now
+        # The last connection was dropped over one recipient, who waits now, or had reached its limit.
+        self._closed_by_choice = False
         # Batch and seq of the delivery at which the relay closed.
         self._closed_over: tuple[int, int] | None = None
 
@@ -72,7 +73,7 @@ class Connection:
     async def _judge_lost_replies(self) -> None:
         """Stop if the relay loses replies as a habit, on whichever connection."""
         assert self._batch is not None
-        counts = await self._batch.record_and_count(self._account.relay.key)
+        counts = await self._batch.record_and_count(self._account.relay)
         if counts.loses_replies:
             why = Reply(0, self._recorder.last_error)
             habit = f"did not reply to {counts.lost} of the last {counts.mails} emails"
@@ -82,7 +83,7 @@ class Connection:
         """Stop if the relay refuses recipients on the other connections as well."""
         assert self._batch is not None
         counts, suspicion = (
-            await self._batch.record_and_count(self._account.relay.key),
+            await self._batch.record_and_count(self._account.relay),
             self._recorder.suspicion,
         )
         if counts.refuses_recipients and suspicion is not None:
@@ -126,6 +127,7 @@ class Connection:
         except StopWriting:
             return False
         connection.quit()
+        self._closed_by_choice = not finished
         return not finished and not self._is_over()
 
     def _requeue_unsent(self, lost: ConnectionLost) -> None:
