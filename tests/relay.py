@@ -1,4 +1,4 @@
-"""An SMTP server on loopback for tests: it keeps every mail, and fails exactly as its script says.
+"""An SMTP server on loopback for tests: it keeps every mail, and misbehaves only as its script says.
 
 As a program it prints its port, and the number of mails so far for each line that it reads: `python tests/relay.py`.
 """
@@ -36,10 +36,10 @@ class ReceivedMail:
 
 
 @dataclass(frozen=True)
-class Stray:
-    """A line that answers nothing, sent once: beside the reply to the `number`-th command of its kind.
+class StrayReply:
+    """An extra reply that belongs to no command, sent once: next to the reply to the `number`-th `command`.
 
-    `command` is a verb, or "greeting" or "body". A late one comes in a packet of its own.
+    `command` is a verb, or "greeting" or "body". With `late`, it follows after so many seconds, in its own packet.
     """
 
     command: str
@@ -81,10 +81,10 @@ class Script:
     delay: float = 0.0  # seconds before each write
     delays: dict[int, float] = field(default_factory=dict)  # the same, by the number of the connection
     discard: bool = False  # keep no mail, only count
-    on_taken: Callable[[int], None] | None = None  # is called with the number of mails so far
-    deaf: bool = False  # stops reading when a body begins
+    on_accepted: Callable[[int], None] | None = None  # called with the number of mails accepted so far
+    stops_reading: bool = False  # once a body begins
     tls: ssl.SSLContext | None = None  # from the first byte on
-    stray: Stray | None = None
+    stray: StrayReply | None = None
 
 
 class Relay:
@@ -96,10 +96,10 @@ class Relay:
         self.count = 0
         self.connections = 0
         self.open = 0
-        self.most_open = 0
+        self.max_open = 0
         self.commands: list[str] = []
-        self.users: list[str] = []  # who logged in
-        self.said: Counter[str] = Counter()  # replies by command
+        self.users: list[str] = []  # users who logged in, in order
+        self.reply_counts: Counter[str] = Counter()  # replies by command
         self.port = 0
         self.open_connections: set[Connection] = set()
         self._server: asyncio.AbstractServer | None = None
@@ -133,22 +133,22 @@ class Relay:
         self.port = server.sockets[0].getsockname()[1]
         return server
 
-    def shut(self) -> None:
-        """As if its machine lost power: every connection breaks, and nobody listens."""
-        self._loop.call_soon_threadsafe(self._shut)
+    def crash(self) -> None:
+        """Break every connection and stop listening, as if the machine had lost power."""
+        self._loop.call_soon_threadsafe(self._crash)
 
-    def reopen(self) -> None:
-        """Listen on the same port again, with everything that was kept."""
-        asyncio.run_coroutine_threadsafe(self._reopen(), self._loop).result(10)
+    def restart(self) -> None:
+        """Listen on the same port again; the mails received so far are kept."""
+        asyncio.run_coroutine_threadsafe(self._restart(), self._loop).result(10)
 
-    def _shut(self) -> None:
+    def _crash(self) -> None:
         if self._server is not None:
             self._server.close()
         for connection in list(self.open_connections):
-            connection.gone = True
+            connection.is_closed = True
             connection.transport.abort()
 
-    async def _reopen(self) -> None:
+    async def _restart(self) -> None:
         self._server = await self._loop.create_server(
             lambda: Connection(self), "127.0.0.1", self.port, backlog=200, reuse_address=True
         )
@@ -158,7 +158,7 @@ class Relay:
         self._server = self.listen()
         self._ready.set()
         self._loop.run_forever()
-        self._shut()
+        self._crash()
         for task in asyncio.all_tasks(self._loop):
             task.cancel()
         self._loop.run_until_complete(asyncio.sleep(0))
@@ -166,7 +166,7 @@ class Relay:
 
 
 class Connection(asyncio.Protocol):
-    """One connection."""
+    """One connection to the server."""
 
     def __init__(self, relay: Relay) -> None:
         self.relay, self.script = relay, relay.script
@@ -177,7 +177,7 @@ class Connection(asyncio.Protocol):
         self.mails = 0
         self.out: list[bytes] = []
         self.parts: list[bytes] = []
-        self.gone = False
+        self.is_closed = False
         self.user = ""
         self.on_response: Callable[[str], str] | None = None  # handles the next line, after a 334
         self.transport: asyncio.Transport
@@ -189,7 +189,7 @@ class Connection(asyncio.Protocol):
         self.relay.connections += 1
         self.number = self.relay.connections
         self.relay.open += 1
-        self.relay.most_open = max(self.relay.most_open, self.relay.open)
+        self.relay.max_open = max(self.relay.max_open, self.relay.open)
         self.answer(self.script.greeting, "greeting")
         if not self.script.greeting.startswith("220"):
             self.close()
@@ -198,15 +198,15 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, _error: Exception | None) -> None:
         self.relay.open -= 1
         self.relay.open_connections.discard(self)
-        self.gone = True
+        self.is_closed = True
 
     def data_received(self, data: bytes) -> None:
         self.buffer = self.buffer + data if self.buffer else data
-        while self.buffer and not self.gone:
+        while self.buffer and not self.is_closed:
             if not (self.read_body() if self.in_body else self.read_line()):
                 break
         self.write_replies()
-        if self.script.deaf and self.in_body:
+        if self.script.stops_reading and self.in_body:
             self.transport.pause_reading()
 
     def read_line(self) -> bool:
@@ -251,18 +251,18 @@ class Connection(asyncio.Protocol):
             self.answer("500 5.5.2 unknown command")
 
     def authenticate(self, line: str) -> str:
-        how, _, first = line[5:].partition(" ")
-        if how == "PLAIN":
-            _, user, password = _text(first).split("\0")
+        mechanism, _, first = line[5:].partition(" ")
+        if mechanism == "PLAIN":
+            _, user, password = _decode(first).split("\0")
             return self.check_password(user, password)
-        if how == "LOGIN":
+        if mechanism == "LOGIN":
             return (
                 self.receive_user_name(first)
                 if first
                 else self.challenge("334 VXNlcm5hbWU6", self.receive_user_name)
             )
-        user, bearer = _text(first).split("\1")[:2]
-        assert (user[:5], bearer[:12], _text(first)[-2:]) == ("user=", "auth=Bearer ", "\1\1")
+        user, bearer = _decode(first).split("\1")[:2]
+        assert (user[:5], bearer[:12], _decode(first)[-2:]) == ("user=", "auth=Bearer ", "\1\1")
         if self.script.users.get(user[5:]) == bearer[12:]:
             return self.check_password(user[5:], bearer[12:])
         return self.challenge(
@@ -271,8 +271,10 @@ class Connection(asyncio.Protocol):
         )
 
     def receive_user_name(self, answer: str) -> str:
-        user = _text(answer)
-        return self.challenge("334 UGFzc3dvcmQ6", lambda password: self.check_password(user, _text(password)))
+        user = _decode(answer)
+        return self.challenge(
+            "334 UGFzc3dvcmQ6", lambda password: self.check_password(user, _decode(password))
+        )
 
     def challenge(self, text: str, then: Callable[[str], str]) -> str:
         self.on_response = then
@@ -295,12 +297,12 @@ class Connection(asyncio.Protocol):
             return
         reply = self.script.mail.popleft() if self.script.mail else self.script.every_mail or "250 sender ok"
         if self.answer(reply, "MAIL"):
-            self.sender = _bracketed(line) or "<>"
+            self.sender = _address_in(line) or "<>"
 
     def add_recipient(self, line: str) -> None:
-        recipient = _bracketed(line)
-        planned = self.script.rcpt.get(recipient)
-        reply = planned.popleft() if planned else self.script.every_rcpt or "250 recipient ok"
+        recipient = _address_in(line)
+        queue = self.script.rcpt.get(recipient)
+        reply = queue.popleft() if queue else self.script.every_rcpt or "250 recipient ok"
         if not self.sender:
             reply = "503 no MAIL"
         self.refused = not self.answer(reply, "RCPT")
@@ -324,12 +326,12 @@ class Connection(asyncio.Protocol):
             self.buffer = self.buffer[3:]
             self.end_mail(b"")
             return True
-        at = self.buffer.find(END)
-        if at < 0:
+        end = self.buffer.find(END)
+        if end < 0:
             if self.script.discard:
                 self.parts, self.buffer = [b"x"], self.buffer[-4:]
             return False
-        data, self.buffer = self.buffer[: at + 2], self.buffer[at + 5 :]
+        data, self.buffer = self.buffer[: end + 2], self.buffer[end + 5 :]
         if self.script.discard:
             data = b""
         elif data.startswith(b".."):
@@ -342,8 +344,8 @@ class Connection(asyncio.Protocol):
         if self.refused or not self.recipient:
             self.answer("554 no valid recipients", "body")
         else:
-            planned = self.script.body.get(self.recipient)
-            reply = planned.popleft() if planned else self.script.every_body or "250 2.0.0 accepted"
+            queue = self.script.body.get(self.recipient)
+            reply = queue.popleft() if queue else self.script.every_body or "250 2.0.0 accepted"
             silent = self.script.drop_after_dot[self.recipient] > 0
             if silent:
                 self.script.drop_after_dot[self.recipient] -= 1
@@ -362,18 +364,17 @@ class Connection(asyncio.Protocol):
         self.relay.count += 1
         if not self.script.discard:
             self.relay.mails.append(ReceivedMail(self.sender, self.recipient, data, self.number))
-        if self.script.on_taken is not None:
-            self.script.on_taken(self.relay.count)
+        if self.script.on_accepted is not None:
+            self.script.on_accepted(self.relay.count)
 
     def answer(self, reply: str, command: str = "") -> bool:
         if reply == "drop":
             self.close()
             return False
-        self.relay.said[command] += 1
+        self.relay.reply_counts[command] += 1
         stray = self.script.stray
-        due = (
-            stray if stray and (stray.command, stray.number) == (command, self.relay.said[command]) else None
-        )
+        position = (command, self.relay.reply_counts[command])
+        due = stray if stray and (stray.command, stray.number) == position else None
         if due and due.before:
             self.out.append(due.line.encode() + b"\r\n")
         self.out.append(reply.encode() + b"\r\n")
@@ -396,26 +397,26 @@ class Connection(asyncio.Protocol):
                 self.transport.write(out)
 
     def close(self) -> None:
-        self.gone = True
+        self.is_closed = True
         if self.out:
             self.transport.write(b"".join(self.out))
             self.out = []
         self.transport.close()
 
 
-def _text(base64_text: str) -> str:
+def _decode(base64_text: str) -> str:
     return base64.b64decode(base64_text).decode()
 
 
-def _bracketed(line: str) -> str:
+def _address_in(line: str) -> str:
     return line[line.index("<") + 1 : line.index(">")]
 
 
-def each(recipients: Iterable[str], *replies: str) -> dict[str, deque[str]]:
-    """Replies for each of these recipients, one after the other."""
-    plan: dict[str, deque[str]] = defaultdict(deque)
-    plan.update({recipient: deque(replies) for recipient in recipients})
-    return plan
+def replies_for(recipients: Iterable[str], *replies: str) -> dict[str, deque[str]]:
+    """A script's `rcpt` or `body`: each of these recipients gets `replies`, one after the other."""
+    queues: dict[str, deque[str]] = defaultdict(deque)
+    queues.update({recipient: deque(replies) for recipient in recipients})
+    return queues
 
 
 def main() -> None:
@@ -426,16 +427,16 @@ def main() -> None:
     relay = Relay(Script(discard=True, delay=options.delay))
     relay.listen(options.port)
     print(relay.port, flush=True)
-    threading.Thread(target=_answer, args=(relay,), daemon=True).start()
+    threading.Thread(target=_report_counts, args=(relay,), daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt):
         relay._loop.run_forever()
 
 
-def _answer(relay: Relay) -> None:
+def _report_counts(relay: Relay) -> None:
     for _ in sys.stdin:
         times = os.times()
         print(relay.count, round(times.user + times.system, 3), flush=True)
-    os._exit(0)  # whoever started it is gone
+    os._exit(0)  # the program that started this one has ended
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from tests.delivery.factories import (
     until_done,
     work,
 )
-from tests.relay import Relay, Script, each
+from tests.relay import Relay, Script, replies_for
 
 from digest.audience.models import Subscription
 from digest.db import Database, utcnow
@@ -103,7 +103,7 @@ def test_a_refused_canary_pauses_the_issue_and_tells_the_editors(db: Database, t
         users.invite_user(session, "ada@example.org", Role.OWNER, utcnow())
         posted = session.scalar(select(func.count()).select_from(Letter)) or 0
     bad = [address(n) for n in first_ones(db, number)[::7]]
-    with Relay(Script(rcpt=each(bad, *[NO] * 9))) as relay:
+    with Relay(Script(rcpt=replies_for(bad, *[NO] * 9))) as relay:
         until_done(db, tmp_path, relay.url, number, runs=3)
         assert relay.count == 17
         assert tally(db, number).remaining == 480
@@ -129,7 +129,7 @@ def test_a_refused_canary_pauses_the_issue_and_tells_the_editors(db: Database, t
 def test_one_mailbox_that_is_gone_lets_the_rest_go(sqlite: Database, tmp_path: Path, put_off: int) -> None:
     number = frozen(sqlite, readers=300)
     one, *others = map(address, first_ones(sqlite, number))
-    answers = {**each([one], NO), **each(others[:put_off], "451 4.7.1 come back later")}
+    answers = {**replies_for([one], NO), **replies_for(others[:put_off], "451 4.7.1 come back later")}
     with Relay(Script(rcpt=defaultdict(deque, answers))) as relay:
         found = until_done(sqlite, tmp_path, relay.url, number)
     assert (found.accepted, found.failed, state(sqlite, number).state) == (299, 1, "sent")
@@ -137,7 +137,7 @@ def test_one_mailbox_that_is_gone_lets_the_rest_go(sqlite: Database, tmp_path: P
 
 def test_a_canary_that_is_put_off_holds_nobody_up(db: Database, tmp_path: Path) -> None:
     number = frozen(db, readers=400)
-    grey = each(map(address, first_ones(db, number)), "451 4.7.1 come back later")
+    grey = replies_for(map(address, first_ones(db, number)), "451 4.7.1 come back later")
     with Relay(Script(rcpt=grey)) as relay:
         found = until_done(db, tmp_path, relay.url, number)
     assert Counter(relay.recipients) == {address(n): 1 for n in range(1, 401)}
@@ -150,7 +150,7 @@ def test_a_few_answers_that_are_all_refusals_stop_the_rest(
     caplog.set_level(logging.INFO, "digest")
     number = frozen(db, readers=400)
     first = [address(n) for n in first_ones(db, number)]
-    script = each(first[:8], NO) | each(first[8:], "451 4.7.1 greylisted, come back later")
+    script = replies_for(first[:8], NO) | replies_for(first[8:], "451 4.7.1 greylisted, come back later")
     with Relay(Script(rcpt=script)) as relay:
         work(db, tmp_path, relay.url)
         reconcile(db)
@@ -165,7 +165,7 @@ def test_a_few_answers_that_are_all_refusals_stop_the_rest(
 def test_the_rest_waits_for_the_second_try_of_a_canary_that_said_little(db: Database, tmp_path: Path) -> None:
     number = frozen(db, readers=400)
     first = [address(n) for n in first_ones(db, number)]
-    script = each(first[:1], NO) | each(first[1:], "451 4.7.1 greylisted, come back later")
+    script = replies_for(first[:1], NO) | replies_for(first[1:], "451 4.7.1 greylisted, come back later")
     with Relay(Script(rcpt=script)) as relay:
         work(db, tmp_path, relay.url, retry_delay=timedelta(minutes=5))
         reconcile(db)
@@ -186,7 +186,7 @@ def test_a_canary_that_says_little_is_waited_for_a_quarter_of_an_hour(
 ) -> None:
     number = frozen(sqlite, readers=400)
     first = [address(n) for n in first_ones(sqlite, number)]
-    script = each(first[:1], NO) | each(first[1:], "451 4.7.1 greylisted")
+    script = replies_for(first[:1], NO) | replies_for(first[1:], "451 4.7.1 greylisted")
     with Relay(Script(rcpt=script)) as relay:
         work(sqlite, tmp_path, relay.url, retry_delay=timedelta(minutes=5))
     for minutes, passed in ((1, []), (14, []), (16, [number])):
@@ -212,7 +212,7 @@ def test_an_issue_paused_by_hand_amid_its_canary_goes_on_with_the_canary(
         control.pause(session, session.get_one(Issue, number), now=utcnow(), by="test")
     reconcile(sqlite)
     resume(sqlite, number)
-    bad = each(map(address, first_ones(sqlite, number)[::5]), NO)
+    bad = replies_for(map(address, first_ones(sqlite, number)[::5]), NO)
     with Relay(Script(rcpt=bad)) as relay:
         until_done(sqlite, tmp_path, relay.url, number, runs=3)
         assert relay.count == 16
@@ -221,7 +221,7 @@ def test_an_issue_paused_by_hand_amid_its_canary_goes_on_with_the_canary(
 
 def test_two_clocks_judge_a_canary_once(db: Database, tmp_path: Path) -> None:
     number = frozen(db, readers=500)
-    with Relay(Script(rcpt=each(map(address, first_ones(db, number)[::5]), NO))) as relay:
+    with Relay(Script(rcpt=replies_for(map(address, first_ones(db, number)[::5]), NO))) as relay:
         work(db, tmp_path, relay.url)
         for _ in range(3):
             reconcile(db)
@@ -239,7 +239,7 @@ def test_many_refusals_on_the_way_stop_an_issue_until_a_person_looked(db: Databa
     number = frozen(db, readers=1500)
     first = set(first_ones(db, number))
     bad = [address(n) for n in range(1, 1501) if n % 7 == 0 and n not in first]
-    with Relay(Script(rcpt=each(bad, *[NO] * 9))) as relay:
+    with Relay(Script(rcpt=replies_for(bad, *[NO] * 9))) as relay:
         for upto in range(250, 1500, 250):
             work(db, tmp_path, relay.url, stopping=lambda upto=upto: relay.count >= upto)
             reconcile(db)

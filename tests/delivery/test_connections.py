@@ -62,7 +62,7 @@ def test_an_issue_is_sent_over_tls_on_several_connections(
         found = until_done(sqlite, tmp_path, relay.url + "?connections=3", number)
     assert (found.accepted, found.unknown) == (2500, 0)
     assert sorted(relay.recipients) == sorted(address(n) for n in range(1, 2501))
-    assert relay.most_open == 3
+    assert relay.max_open == 3
 
 
 def test_an_issue_keeps_to_the_mails_that_a_connection_may_take(db: Database, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_relay_that_stops_reading_does_not_delay_a_process_that_stops(
 ) -> None:
     monkeypatch.setattr(stream, "STOP_SECONDS", 0.5)
     stop, watch = threading.Event(), Watch()
-    with Relay(Script(deaf=True)) as relay:
+    with Relay(Script(stops_reading=True)) as relay:
         line = connect(relay_from_url(relay.url), stopping=stop.is_set)
         threading.Timer(0.3, stop.set).start()
         began = time.monotonic()

@@ -69,7 +69,7 @@ def drill(
             waiting.pop(0)
             sender.kill()
 
-    with Relay(Script(on_taken=kill_at)) as relay:
+    with Relay(Script(on_accepted=kill_at)) as relay:
         for life in range(len(points)):
             sender.start(relay, alone=life > 0)
             assert sender.wait() == -signal.SIGKILL
@@ -158,7 +158,7 @@ def test_a_suspended_process_that_wakes_up_late_sends_nothing_that_was_taken_ove
             os.kill(sender.process.pid, signal.SIGSTOP)
             stopped.append(count)
 
-    with Relay(Script(on_taken=stop_at)) as relay:
+    with Relay(Script(on_accepted=stop_at)) as relay:
         sender.start(relay)
         while not stopped:
             assert sender.process is not None

@@ -33,7 +33,7 @@ def test_while_one_connection_hangs_the_others_go_on_beyond_the_end_of_the_run(
             slow.append(sum(one.connection == 1 for one in relay.mails))
             relay.script.delays.clear()
 
-    with Relay(Script(delays={1: 1.5}, on_taken=at)) as relay:
+    with Relay(Script(delays={1: 1.5}, on_accepted=at)) as relay:
         work(db, tmp_path, relay.url + "?connections=2", seconds=0.2)
     assert slow
     assert slow[0] <= 3

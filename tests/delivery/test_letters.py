@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 from tests.delivery.factories import BASE, KEYS, address, issue
-from tests.relay import Relay, Script, each
+from tests.relay import Relay, Script, replies_for
 
 from digest.audience import tokens
 from digest.audience.models import Subscriber, Subscription
@@ -103,7 +103,7 @@ def test_a_letter_that_is_put_off_is_sent_later_under_the_same_name(sqlite: Data
     readers(sqlite)
     post(sqlite)
     post(sqlite, reader=2)
-    with Relay(Script(rcpt=each([address(1)], "451 later"))) as relay:
+    with Relay(Script(rcpt=replies_for([address(1)], "451 later"))) as relay:
         assert send(sqlite, relay) == 1
         assert send(sqlite, relay) == 0
         assert send(sqlite, relay, later=LATER) == 1

@@ -19,7 +19,7 @@ from tests.delivery.factories import (
     until_done,
     work,
 )
-from tests.relay import Relay, Script, each
+from tests.relay import Relay, Script, replies_for
 
 from digest.db import Database, utcnow
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue
@@ -139,7 +139,7 @@ def test_a_run_of_bad_addresses_on_one_connection_pauses_nothing(sqlite: Databas
     """Twenty refusals in a row pause only if the other connections have them as well."""
     issue_id = frozen(sqlite, readers=600, connections=5)
     bad = [address(n) for n in range(61, 85)]  # together in one batch
-    with Relay(Script(rcpt=each(bad, *["550 5.1.1 no such user"] * 3), delay=0.004)) as relay:
+    with Relay(Script(rcpt=replies_for(bad, *["550 5.1.1 no such user"] * 3), delay=0.004)) as relay:
         found = until_done(sqlite, tmp_path, f"{relay.url}?connections=5", issue_id, runs=6)
         reconcile(sqlite)
     assert state(sqlite, issue_id).state == "sent"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, update
 from tests.delivery.factories import BASE, KEYS, address, frozen, impatient, state, tally, until_done, work
-from tests.relay import Relay, Script, each
+from tests.relay import Relay, Script, replies_for
 from tests.valkey import Valkey
 
 from digest.audience.models import Subscriber
@@ -83,7 +83,7 @@ def wait_for(done: Callable[[], bool], seconds: float = 60) -> None:
 def test_two_processes_share_one_rate(db: Database, tmp_path: Path, store: Valkey) -> None:
     moments: list[float] = []
     frozen(db, readers=3000)
-    with Relay(Script(on_taken=lambda _: moments.append(time.monotonic()))) as relay:
+    with Relay(Script(on_accepted=lambda _: moments.append(time.monotonic()))) as relay:
         with sending(db, tmp_path, relay, store, 100, number=2):
             wait_for(lambda: len(moments) >= 250)
         assert len({taken.connection for taken in relay.mails}) > 1
@@ -107,7 +107,7 @@ def test_only_the_domain_that_complains_is_throttled_and_it_recovers(
     limits = SendLimits()
     number = frozen(sqlite, readers=400)
     slow_ones(sqlite)
-    with Relay(Script(rcpt=each(SLOW, reply))) as relay:
+    with Relay(Script(rcpt=replies_for(SLOW, reply))) as relay:
         begun = time.monotonic()
         work(sqlite, tmp_path, relay.url, limits=limits)
         lasted = time.monotonic() - begun
@@ -177,7 +177,7 @@ def test_an_account_blocked_halfway_hands_over_to_another(sqlite: Database, tmp_
         if count >= 50:
             one.script.every_mail = "550 5.7.1 you are blocked"
 
-    with Relay(Script(on_taken=block)) as one, Relay() as two:
+    with Relay(Script(on_accepted=block)) as one, Relay() as two:
         found = until_done(sqlite, tmp_path, f"{one.url} {two.url}", number, limits=limits)
     assert (found.accepted, found.failed, found.unknown) == (600, 0, 0)
     assert sorted(one.recipients + two.recipients) == sorted(address(n) for n in range(1, 601))
@@ -205,7 +205,7 @@ def test_an_account_keeps_its_connection_limit(sqlite: Database, tmp_path: Path)
     with Relay(Script(delay=0.001)) as one, Relay(Script(delay=0.001)) as two:
         both = f"{one.url}?connections=1 {two.url}?connections=3"
         assert until_done(sqlite, tmp_path, both, number).accepted == 4000
-    assert (one.most_open, two.most_open <= 3) == (1, True)
+    assert (one.max_open, two.max_open <= 3) == (1, True)
     assert one.count + two.count == 4000
 
 

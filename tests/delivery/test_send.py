@@ -20,7 +20,7 @@ from tests.delivery.factories import (
     until_done,
     work,
 )
-from tests.relay import Relay, Script, each
+from tests.relay import Relay, Script, replies_for
 
 from digest.audience import unsubscribe
 from digest.audience.models import Subscriber, Subscription
@@ -127,7 +127,7 @@ def test_a_reader_who_subscribes_after_the_freeze_waits_for_the_next_issue(
 
 def test_a_greylisted_recipient_is_retried(db: Database, tmp_path: Path) -> None:
     grey = [address(n) for n in range(1, 41, 4)]
-    with Relay(Script(rcpt=each(grey, "451 4.7.1 come back later"))) as relay:
+    with Relay(Script(rcpt=replies_for(grey, "451 4.7.1 come back later"))) as relay:
         number = frozen(db, readers=40)
         found = until_done(db, tmp_path, relay.url, number)
     assert sorted(relay.recipients) == everybody(40)
@@ -136,7 +136,7 @@ def test_a_greylisted_recipient_is_retried(db: Database, tmp_path: Path) -> None
 
 
 def test_a_deferred_body_is_retried(sqlite: Database, tmp_path: Path) -> None:
-    with Relay(Script(body=each([address(3)], "452 4.3.1 full", "421 4.3.2 going down"))) as relay:
+    with Relay(Script(body=replies_for([address(3)], "452 4.3.1 full", "421 4.3.2 going down"))) as relay:
         number = frozen(sqlite, readers=6)
         found = until_done(sqlite, tmp_path, relay.url, number)
     assert sorted(relay.recipients) == everybody(6)
@@ -144,7 +144,7 @@ def test_a_deferred_body_is_retried(sqlite: Database, tmp_path: Path) -> None:
 
 
 def test_a_recipient_deferred_for_two_days_has_failed(sqlite: Database, tmp_path: Path) -> None:
-    script = Script(rcpt=each([address(2)], *["451 4.2.1 not now"] * 60))
+    script = Script(rcpt=replies_for([address(2)], *["451 4.2.1 not now"] * 60))
     with Relay(script) as relay:
         number = frozen(sqlite, readers=3)
         found = until_done(sqlite, tmp_path, relay.url, number, retry_delay=timedelta(hours=1), runs=60)
@@ -160,7 +160,7 @@ def test_a_refused_recipient_fails_alone(
 ) -> None:
     script = Script(
         pipelining=pipelining,
-        rcpt=each([address(2), address(5)], "550 5.1.1 no such user"),
+        rcpt=replies_for([address(2), address(5)], "550 5.1.1 no such user"),
         data_after_refused_rcpt=after,
     )
     with Relay(script) as relay:
@@ -259,7 +259,7 @@ def test_a_relay_that_refuses_us_pauses_the_issue_and_fails_no_delivery(
 def test_one_recipient_the_relay_refuses_does_not_block_the_issue_forever(
     sqlite: Database, tmp_path: Path
 ) -> None:
-    with Relay(Script(rcpt=each([address(3)], *["550 5.7.1 not to this one"] * 9))) as relay:
+    with Relay(Script(rcpt=replies_for([address(3)], *["550 5.7.1 not to this one"] * 9))) as relay:
         number = frozen(sqlite, readers=8)
         for _ in range(4):
             found = until_done(sqlite, tmp_path, relay.url, number, runs=3)
@@ -326,7 +326,7 @@ def test_pause_stops_and_resume_continues_without_a_second_mail(db: Database, tm
         if count == 300:
             stopped.set()
 
-    with Relay(Script(on_taken=pause_at)) as relay:
+    with Relay(Script(on_accepted=pause_at)) as relay:
 
         def pause() -> None:
             assert stopped.wait(30)
@@ -360,13 +360,13 @@ def test_two_workers_at_once_send_no_mail_twice(db: Database, tmp_path: Path) ->
         found = until_done(db, tmp_path / "a", relay.url, number)
     assert found.accepted == 4000
     assert sorted(relay.recipients) == everybody(4000)
-    assert relay.most_open <= 4 + 1  # one that was let go is still closing
+    assert relay.max_open <= 4 + 1  # one that was let go is still closing
 
 
 def test_a_process_asked_to_stop_leaves_nothing_unknown(db: Database, tmp_path: Path) -> None:
     number = frozen(db, readers=2000)
     stop = threading.Event()
-    with Relay(Script(on_taken=lambda count: stop.set() if count == 500 else None)) as relay:
+    with Relay(Script(on_accepted=lambda count: stop.set() if count == 500 else None)) as relay:
         worked = work(db, tmp_path, relay.url + "?connections=1", stopping=stop.is_set)
         found = tally(db, number)
         assert worked.more
@@ -477,7 +477,7 @@ def test_the_counts_add_up_at_every_moment(db: Database, tmp_path: Path) -> None
         while not done.is_set():
             seen.append(tally(db, number))
 
-    with Relay(Script(rcpt=each([address(n) for n in range(1, 200, 3)], "451 later"))) as relay:
+    with Relay(Script(rcpt=replies_for([address(n) for n in range(1, 200, 3)], "451 later"))) as relay:
         watcher = threading.Thread(target=watch)
         watcher.start()
         try:

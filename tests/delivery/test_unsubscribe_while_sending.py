@@ -27,7 +27,7 @@ def leave_at(db: Database, taken: int, *readers: int) -> Script:
             with db.begin() as session:
                 unsubscribe.unsubscribe(session, 1, reader, source="page", now=utcnow())
 
-    return Script(on_taken=at)
+    return Script(on_accepted=at)
 
 
 def test_a_reader_who_unsubscribes_while_the_connection_is_lost_is_not_mailed_on_the_next(
@@ -90,7 +90,7 @@ def test_an_issue_cancelled_while_the_relay_is_slow_sends_no_further_mail(
             with db.begin() as session:
                 control.cancel(session, session.get_one(Issue, number), now=utcnow(), by="desk")
 
-    with Relay(Script(delay=0.3, on_taken=cancelled)) as relay:
+    with Relay(Script(delay=0.3, on_accepted=cancelled)) as relay:
         for _ in range(2):
             work(db, tmp_path, relay.url + "?connections=1")
     assert relay.recipients == [address(1)]
@@ -118,7 +118,7 @@ def test_a_reader_who_unsubscribes_while_the_next_group_waits_for_a_lock_is_not_
             locked.wait(5)
 
     locked = threading.Event()
-    with Relay(Script(on_taken=struck)) as relay:
+    with Relay(Script(on_accepted=struck)) as relay:
         found = until_done(db, tmp_path, f"{relay.url}?connections=1", number)
     threads[0].join()
     assert address(3) not in relay.recipients

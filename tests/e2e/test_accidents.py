@@ -46,7 +46,7 @@ class SlowRelay(Relay):
 
     def __init__(self) -> None:
         self.middle = threading.Event()
-        super().__init__(Script(delay=0.01, on_taken=self._look))
+        super().__init__(Script(delay=0.01, on_accepted=self._look))
 
     def _look(self, many: int) -> None:
         if many == MIDDLE:

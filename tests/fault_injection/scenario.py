@@ -165,7 +165,7 @@ def _live(ground: Field, life: Life) -> None:
     code = ground.ended(first)
     assert code in ({-life.by} if life.by == signal.SIGKILL else {STOPPED, SENT}), ground.words()
     ground.kills += life.by == signal.SIGKILL
-    ground.relay.script.on_taken = None
+    ground.relay.script.on_accepted = None
     if life.then is not None:
         # A machine is lost as a whole, with those of an earlier life too: files that change under them end them by SIGBUS.
         for other in list(ground.living):
@@ -184,7 +184,7 @@ def _at(ground: Field, life: Life, child: Child) -> None:
             done = True
             child.send(life.by)
 
-    ground.relay.script.on_taken = strike
+    ground.relay.script.on_accepted = strike
 
 
 def _stop_all(ground: Field) -> None:

@@ -19,7 +19,7 @@ from tests.fault_injection.scenario import (
     power_cut,
     verdict,
 )
-from tests.relay import Script, each
+from tests.relay import Script, replies_for
 
 pytestmark = pytest.mark.crash
 READERS = 400
@@ -112,7 +112,7 @@ def test_any_series_of_accidents_is_survived(
 
 def grey(chance: object) -> Script:
     """Puts every tenth reader off once."""
-    return Script(rcpt=each(some(chance, 0.1), "451 4.7.1 come back later"))
+    return Script(rcpt=replies_for(some(chance, 0.1), "451 4.7.1 come back later"))
 
 
 def some(chance: object, share: float, readers: int = READERS) -> list[str]:
@@ -129,7 +129,7 @@ def moody(chance: object) -> Script:
         "553 bad mailbox",
         "421 4.3.2 bye",
     ]
-    script = Script(rcpt=each(some(chance, 0.1), "451 4.7.1 come back later"), close_after=23)
+    script = Script(rcpt=replies_for(some(chance, 0.1), "451 4.7.1 come back later"), close_after=23)
     for reader in some(chance, 0.15):
         plan = chance.choice([script.rcpt, script.body])  # type: ignore[attr-defined]
         plan[reader].extend(chance.choices(words, k=chance.randint(1, 3)))  # type: ignore[attr-defined]
@@ -179,12 +179,12 @@ def test_a_relay_that_is_down_is_waited_for(
     database: str, ground: Callable[..., Field], request: pytest.FixtureRequest
 ) -> None:
     field = ground(request.getfixturevalue(database), readers=READERS)
-    field.relay.shut()
-    field.relay.script.on_taken = lambda count: field.relay.shut() if count == 100 else None
+    field.relay.crash()
+    field.relay.script.on_accepted = lambda count: field.relay.crash() if count == 100 else None
     hand = field.start()
     for _ in range(2):
         field.until(lambda: backoff_count(field) >= 2)
-        field.relay.reopen()
+        field.relay.restart()
         field.until(lambda: field.relay.count >= 100)
     assert field.ended(hand) == 0
     verdict(field, unknown=2 * CONNECTIONS)
@@ -195,7 +195,7 @@ def test_a_login_that_is_refused_midway_pauses_and_burns_nobody(
 ) -> None:
     script = Script(login="235 welcome", close_after=10)
     field = ground(postgres, script, readers=READERS)
-    script.on_taken = lambda count: (
+    script.on_accepted = lambda count: (
         setattr(script, "login", "535 5.7.8 who are you") if count == 100 else None
     )
     drive(field, [], resumes=3)

@@ -36,7 +36,7 @@ def test_a_process_that_stood_still_past_its_lease_sends_nothing_twice(
             first.send(signal.SIGSTOP)
             stood.append(count)
 
-    field.relay.script.on_taken = stop
+    field.relay.script.on_accepted = stop
     first = field.start(lease=9.0 if slept else None)
     field.until(lambda: stood)
     woken_at = claim.boot_time() + 1.5
@@ -69,7 +69,7 @@ def test_a_clock_that_is_off_takes_nothing_from_who_lives(
     field = ground(request.getfixturevalue(database), readers=READERS)
     with field.db.begin() as session:  # its hour has come by every clock
         session.get_one(Issue, field.number).send_at = utcnow() - timedelta(minutes=45)
-    field.relay.script.on_taken = lambda count: setattr(
+    field.relay.script.on_accepted = lambda count: setattr(
         field.relay.script, "delay", 1.2 if 160 <= count < 164 else 0.0
     )
     first = field.start(minutes=ours, swings=swings)
@@ -92,7 +92,7 @@ def test_a_holder_that_cannot_renew_its_lease_begins_nothing_after_it(
             session.begin()
             held.append(session)
 
-    field.relay.script.on_taken = hold
+    field.relay.script.on_accepted = hold
     hand = field.start(lease=9.0)
     field.until(lambda: held)
     over = claim.boot_time() + 2.5

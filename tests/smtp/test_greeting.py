@@ -4,7 +4,7 @@ import socket
 import threading
 
 import pytest
-from tests.relay import Relay, Script, Stray
+from tests.relay import Relay, Script, StrayReply
 
 from digest.errors import BadSetting
 from digest.smtp.connect import RelayRefused, connect
@@ -74,7 +74,7 @@ def test_a_refused_connection_is_called_that() -> None:
 @pytest.mark.parametrize("line", ["250 2.0.0 stray", "550 5.7.1 stray", "stray"])
 @pytest.mark.parametrize("command", ["greeting", "EHLO", "AUTH"])
 def test_a_stray_line_before_the_first_mail_closes_the_connection(command: str, line: str) -> None:
-    script = Script(stray=Stray(command, line), users={"me": "secret"})
+    script = Script(stray=StrayReply(command, line), users={"me": "secret"})
     with Relay(script) as relay:
         account = relay_from_url(f"smtp://me:secret@127.0.0.1:{relay.port}")
         with pytest.raises(ConnectionLost, match="out of step: one reply too many"):

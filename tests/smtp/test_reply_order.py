@@ -5,7 +5,7 @@ import ssl
 from collections import defaultdict, deque
 
 import pytest
-from tests.relay import Relay, Script, Stray
+from tests.relay import Relay, Script, StrayReply
 from tests.smtp.test_mail import RecordingObserver, mail
 
 from digest.smtp.connect import connect
@@ -17,7 +17,7 @@ REFUSED = {2: "RCPT", 4: "body", 5: "RCPT"}  # reader -> where; every refusal na
 LINES = ("250 2.0.0 stray", "550 5.1.1 stray", "354 stray", "451 4.3.0 stray", "450-stray", "nonsense")
 
 
-def script(stray: Stray, *, pipelining: bool, tls: ssl.SSLContext | None) -> Script:
+def script(stray: StrayReply, *, pipelining: bool, tls: ssl.SSLContext | None) -> Script:
     rcpt: dict[str, deque[str]] = defaultdict(deque)
     body: dict[str, deque[str]] = defaultdict(deque)
     for reader, where in REFUSED.items():
@@ -76,17 +76,17 @@ def test_a_stray_line_is_nobodys_reply(
     for line, number, before in itertools.product(lines, (1, 2, 3), (True, False)):
         if command == "RSET" and number == 3:
             continue
-        stray = Stray(command, line, number, before=before)
+        stray = StrayReply(command, line, number, before=before)
         with Relay(script(stray, pipelining=pipelining, tls=tls)) as relay:
             observer, lost = send_all(relay)
         check_accounts(relay, observer, lost)
-        assert lost or relay.said[command] < number, stray
+        assert lost or relay.reply_counts[command] < number, stray
 
 
 @pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA", "body", "RSET"])
 def test_a_stray_line_that_comes_late_is_nobodys_reply_either(command: str) -> None:
     for line, number in itertools.product(LINES[:2], (1, 2, 3)):
-        stray = Stray(command, line, number, late=0.002)
+        stray = StrayReply(command, line, number, late=0.002)
         with Relay(script(stray, pipelining=True, tls=None)) as relay:
             observer, lost = send_all(relay)
         check_accounts(relay, observer, lost)
