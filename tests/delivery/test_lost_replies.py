@@ -150,7 +150,7 @@ def test_connections_that_end_at_their_limit_are_not_in_vain(sqlite: Database, t
     """Two mails on each connection, and both refused on five of them in a row: the relay works, nothing waits."""
     issue_id = frozen(sqlite, readers=40, connections=1)
     bad = [address(n) for n in range(5, 15)]
-    with Relay(Script(rcpt=each(bad, "550 5.1.1 no such user"))) as relay:
+    with Relay(Script(rcpt=replies_for(bad, "550 5.1.1 no such user"))) as relay:
         work(sqlite, tmp_path, f"{relay.url}?connections=1&mails=2")
     found = tally(sqlite, issue_id)
     assert (found.accepted, found.failed, found.remaining) == (30, 10, 0)
