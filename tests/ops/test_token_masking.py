@@ -1,4 +1,4 @@
-"""No log holds a token of a personal link: neither ours nor those of the web servers."""
+"""No log holds a token of a personal link or an address: neither ours nor those of the web servers."""
 
 import json
 import logging
@@ -11,11 +11,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 from tests.guards.test_routes import site  # noqa: F401  the complete app
 from tests.ops.test_up import environment, until
 from tests.web.factories import Site
 
+from digest.audience.models import Subscriber
 from digest.config import free_port
+from digest.db import Database, utcnow
 from digest.embedded.logs import JsonFormatter, TextFormatter
 from digest.embedded.token_masking import mask_tokens
 
@@ -59,6 +62,35 @@ def test_every_route_with_a_token_is_masked(site: Site) -> None:  # noqa: F811  
 )
 def test_queries_that_tell_something_are_masked_and_others_stay(line: str, masked: str) -> None:
     assert mask_tokens(line) == masked
+
+
+@pytest.mark.parametrize(
+    ("line", "masked"),
+    [
+        ("DETAIL:  Key (address_key)=(ada@example.org) already exists.", "DETAIL:  Key (address_key)=(…@example.org) already exists."),
+        ("550 5.1.1 <ada+x@example.org>: no such user", "550 5.1.1 <…@example.org>: no such user"),
+        ('{"error": "no ada@example.org"}', '{"error": "no …@example.org"}'),
+        ("GET /desk/comparisons?search=ada%40example.org HTTP/1.1", "GET /desk/comparisons?search=…@example.org HTTP/1.1"),
+        ("smtp://relay:secret@mail.example.org:587", "smtp://relay:…@mail.example.org:587"),
+        ("celery@worker-1.example.org ready, 3 @ 5", "celery@worker-1.example.org ready, 3 @ 5"),
+    ],
+)  # fmt: skip
+def test_an_address_is_masked_but_for_its_domain(line: str, masked: str) -> None:
+    assert mask_tokens(line) == masked
+
+
+def test_an_error_of_the_database_says_no_address(postgres: Database) -> None:
+    with pytest.raises(IntegrityError) as refused, postgres.begin() as session:
+        for _ in range(2):
+            session.add(
+                Subscriber(address="ada@example.org", address_key="ada@example.org", created_at=utcnow())
+            )
+    found = record("task failed")
+    found.exc_info = (IntegrityError, refused.value, refused.tb)
+    for formatter in (TextFormatter(), JsonFormatter()):
+        line = formatter.format(found)
+        assert "duplicate key value" in line
+        assert "ada@" not in line
 
 
 @pytest.mark.crash
