@@ -66,6 +66,18 @@ def test_the_metrics_are_not_public(shop: Site) -> None:
 
 
 @pytest.mark.parametrize(
+    "said", [{"Via": "1.1 cache"}, {"X-Real-Ip": "9.9.9.9"}, {"X-Forwarded-Proto": "https"}, {}]
+)
+def test_a_proxy_that_does_not_say_for_whom_it_asks_gets_no_metrics(shop: Site, said: dict[str, str]) -> None:
+    protocol = {} if said else {"SERVER_PROTOCOL": "HTTP/1.0"}  # nginx without any proxy_set_header
+    client = shop.app.test_client()
+    answer = client.get("/metrics", headers={"Host": "127.0.0.1:8000", **said}, environ_overrides=protocol)
+    assert answer.status_code == 404
+    forwarded = {"X-Forwarded-For": "10.0.0.9", **said}
+    assert client.get("/metrics", headers=forwarded, environ_overrides=protocol).status_code == 200
+
+
+@pytest.mark.parametrize(
     ("host", "status"),
     [
         ("127.0.0.1:8000", 200),

@@ -13,12 +13,11 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from digest.embedded.mailbox import Maildir
 from digest.loopback import is_loopback
-from digest.web import host_names
+from digest.web import host_names, request_limits
 from digest.web.guards import content_security_policy
 
 PAGE_SIZE = 50
 HEAD_BYTES = 16_384  # a list needs only the first headers
-PROXY_HEADERS = ("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Forwarded", "Via")
 # A mail is untrusted HTML: it may load images, but run nothing, post nothing and fetch nothing else.
 MAIL_POLICY = (
     "default-src 'none'; img-src data: http: https:; style-src 'unsafe-inline'; base-uri 'none'; "
@@ -42,13 +41,9 @@ class MailSummary:
 
 @blueprint.before_request
 def _require_loopback() -> None:
-    """Answer loopback only, not through a proxy, and not under another host name (DNS rebinding).
-
-    A proxy that says nothing of itself can only be told by its HTTP/1.0, which nginx speaks and no browser does.
-    """
+    """Answer loopback only, not through a proxy, and not under another host name (DNS rebinding)."""
     is_local = is_loopback(request.remote_addr or "") and host_names.is_loopback_host()
-    has_proxy = any(name in request.headers for name in PROXY_HEADERS)
-    if not is_local or has_proxy or request.environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
+    if not is_local or request_limits.is_by_proxy():
         abort(HTTPStatus.NOT_FOUND)
 
 

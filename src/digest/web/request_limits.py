@@ -11,6 +11,7 @@ from werkzeug.exceptions import TooManyRequests
 from digest import loopback
 from digest.web.publication_context import services
 
+PROXY_HEADERS = ("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Forwarded", "Via")
 DEVICE = "device"  # in the desk's cookie: a random id of a browser that signed in before
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -55,12 +56,25 @@ def client_address() -> str:
 
 
 def is_private_client() -> bool:
-    """Whether the client and every proxy on the way are in private networks."""
+    """Whether the client and every proxy on the way are in private networks.
+
+    Behind a proxy that does not say for whom it asks, the client may be anyone.
+    """
     forwarded = _forwarded_addresses()
     if forwarded and not _is_trusted(_peer_address()):
         return False
+    if not forwarded and is_by_proxy():
+        return False
     return _peer_address().is_private and all(
         address is not None and address.is_private for address in forwarded
+    )
+
+
+def is_by_proxy() -> bool:
+    """Whether a proxy passed the request on. One that says nothing of itself is told by its HTTP/1.0, as nginx's."""
+    return (
+        any(name in request.headers for name in PROXY_HEADERS)
+        or request.environ.get("SERVER_PROTOCOL") == "HTTP/1.0"
     )
 
 
