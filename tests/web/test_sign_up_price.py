@@ -188,13 +188,22 @@ def test_a_launch_day_raises_the_price_for_all_and_tells_the_owners_once(
     assert "Many people are signing up" in facts[0]
 
 
-def test_a_network_that_sends_a_thousand_an_hour_is_refused_and_keeps_its_text(
+def test_a_network_that_pays_a_thousand_times_an_hour_is_refused_and_keeps_its_text(
     shop: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sign_up_price, "MOST_PER_NETWORK", "5/hour")
-    pages = [ask(shop, "9.9.9.9", f"reader{n}@example.org") for n in range(6)]
+    monkeypatch.setattr(sign_up_price, "PAID_PER_NETWORK", "2/hour")
+    fill_network(shop)
+
+    def pay(address: str) -> str:
+        fields, challenge = step(ask(shop, "9.9.9.9", address))
+        return ask(shop, "9.9.9.9", **(fields | {"proof": solve(challenge)}))
+
+    for _ in range(20):  # a neighbour who only asks uses up nothing
+        step(ask(shop, "9.9.9.9"))
+    pages = [pay(f"reader{n}@example.org") for n in range(3)]
+    assert [is_accepted(page) for page in pages] == [True, True, False]
     assert "Try again in an hour" in pages[-1]
-    assert 'value="reader5@example.org"' in pages[-1]
+    assert 'value="reader2@example.org"' in pages[-1]
 
 
 def test_a_program_gets_the_challenge_as_json(shop: Site) -> None:

@@ -22,7 +22,9 @@ from digest.web.public import proof_of_work
 FREE_PER_NETWORK: Final = "20/hour"
 FREE_PER_SITE: Final = "100/hour"  # for all the networks of an IPv6 site
 FREE_IN_ALL: Final = "300/hour"
-MOST_PER_NETWORK: Final = "1000/hour"  # whatever they pay
+PAID_PER_NETWORK: Final = (
+    "1000/hour"  # by proof of work, so that only who works for hours uses up a network's
+)
 PATIENT_PER_NETWORK: Final = "30/hour"  # by waiting, without a script
 WAIT: Final = timedelta(minutes=1)
 WAIT_VALID_FOR: Final = timedelta(hours=1)
@@ -46,13 +48,11 @@ class Price:
 
 
 def measure_demand(limiter: RateLimiter) -> Demand:
-    """Count a sign-up for which nothing was paid yet. Raises TooManyRequests when its network sends far too many."""
+    """Count a sign-up for which nothing was paid. It refuses nobody: asking costs nothing, so a neighbour could ask."""
     network, site = (
         request_limits.client_network(),
         request_limits.network_of(request_limits.client_address()),
     )
-    if not limiter.allows(MOST_PER_NETWORK, "sign-up", network):
-        raise TooManyRequests("Too many sign-ups from your network. Try again in an hour.")
     if not (
         limiter.allows(FREE_PER_NETWORK, "free sign-up", "network", network)
         and limiter.allows(FREE_PER_SITE, "free sign-up", "site", site)
@@ -76,7 +76,11 @@ def is_paid(made: Services, proof: str, wait: str, key: str, now: datetime) -> b
     """Whether the price was paid for this address. A proof and a token work once. Raises TooManyRequests."""
     nonce = proof_of_work.verify(made.signer, proof, key) if proof else None
     if nonce is not None:
-        return made.limiter.allows("1/hour", "proof of a sign-up", nonce)
+        if not made.limiter.allows("1/hour", "proof of a sign-up", nonce):
+            return False
+        if not made.limiter.allows(PAID_PER_NETWORK, "paid sign-up", request_limits.client_network()):
+            raise TooManyRequests("Too many sign-ups from your network. Try again in an hour.")
+        return True
     ready_at = _ready_at(made.signer, wait, key)
     if ready_at is None or not ready_at <= now < ready_at + WAIT_VALID_FOR:
         return False
