@@ -22,6 +22,7 @@ from tests.web.factories import BASE, Site
 from tests.web.subscribers import create_subscriber
 
 from digest.access import factors
+from digest.audience.models import ConsentEvent, Subscription
 from digest.db import Database, utcnow
 from digest.delivery.ledger.models import Delivery, Letter
 from digest.delivery.letters import test_sends
@@ -130,7 +131,10 @@ def site(sqlite: Database, tmp_path: Path) -> Site:
     with sqlite.begin() as session:
         publication = publications.find(session)
         publication.postal_address = ""  # so that a check links to the settings
-        create_subscriber(session, publication.id, "ada.reader@example.org", "left")
+        ada, why = "ada.reader@example.org", "ada.reader@example.org asked by mail"
+        number = create_subscriber(session, publication.id, ada, "left")
+        session.execute(update(Subscription).values(source=why))
+        session.add(ConsentEvent(subscriber_id=number, kind="confirmed", source=why, at=utcnow()))
         reply = "550 5.1.1 <r6@example.org>: no such mailbox r6@example.org"
         session.execute(
             update(Delivery).where(Delivery.outcome != "accepted").values(reply=reply, attempts=1)
