@@ -26,6 +26,8 @@ SOCKET_PATH_BYTES = 100  # the kernel takes 107, and a server appends to it whil
 LEVELS = ("debug", "info", "warning", "error")
 _PROVIDER = ("oidc_issuer", "oidc_client_id", "oidc_client_secret")
 REDIS_PORT = 6379
+MAX_RETRY_DELAY_SECONDS = 24 * 60 * 60  # later attempts wait longer by themselves
+MAX_KEPT_DAYS = 36_500
 BROKERS = ("redis", "rediss", "redis+socket", "memory")
 
 
@@ -36,10 +38,13 @@ def _parsed(parse: Callable[[str], object]) -> BeforeValidator:
 
 def _duration(value: object) -> object:
     """`90s`, `15m` or `2h` as a timedelta."""
-    match = re.fullmatch(r"(\d+)\s*([smh])", str(value).strip().lower())
+    match = re.fullmatch(r"(\d{1,9})\s*([smh])", str(value).strip().lower(), re.ASCII)
     if not match or int(match[1]) == 0:
         raise ValueError("is not a duration; use 90s, 15m or 2h")
-    return timedelta(seconds=int(match[1]) * rates.UNIT_SECONDS[match[2]])
+    seconds = int(match[1]) * rates.UNIT_SECONDS[match[2]]
+    if seconds > MAX_RETRY_DELAY_SECONDS:
+        raise ValueError("is longer than a day; use 90s, 15m or 2h")
+    return timedelta(seconds=seconds)
 
 
 def _networks(value: object) -> object:
@@ -91,7 +96,7 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[loopback.Network, ...], NoDecode, BeforeValidator(_networks)] = (
         loopback.NETWORKS
     )
-    keep_replies_days: int = Field(180, ge=0)
+    keep_replies_days: int = Field(180, ge=0, le=MAX_KEPT_DAYS)
     retry_delay: Annotated[timedelta, BeforeValidator(_duration)] = timedelta(minutes=15)
     log: str = "info"
 

@@ -26,6 +26,8 @@ def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DIGEST_SEND_RATE", "0/s"),
         ("DIGEST_RETRY_DELAY", "15"),
         ("DIGEST_RETRY_DELAY", "-3m"),
+        ("DIGEST_RETRY_DELAY", "99999999999999999m"),
+        ("DIGEST_RETRY_DELAY", "25h"),
         ("DIGEST_BASE_URL", "news.example.org"),
         ("DIGEST_BASE_URL", "https://news.example.org/?a=1"),
         ("DIGEST_BASE_URL", "https://example.org/news"),
@@ -33,6 +35,7 @@ def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DIGEST_LOG", "loud"),
         ("DIGEST_TRUSTED_PROXIES", "the proxy"),
         ("DIGEST_KEEP_REPLIES_DAYS", "-1"),
+        ("DIGEST_KEEP_REPLIES_DAYS", "999999999"),
         ("DIGEST_HOME", "/proc/nowhere"),
     ],
 )

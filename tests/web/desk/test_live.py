@@ -205,6 +205,10 @@ def test_an_open_page_does_not_extend_the_session(room: Site) -> None:
     assert seen()
 
 
+def test_there_may_be_no_older_versions(room: Site) -> None:
+    assert "No edits yet." in get(signed_in(room), f"{DRAFT}/versions?before=1")
+
+
 def test_versions_show_what_changed_and_can_be_restored(room: Site) -> None:
     editor, before = signed_in(room), pick_order(room)
     post(editor, DRAFT, **draft_form(editor) | {"intro": "One fine week", "action": "save"})

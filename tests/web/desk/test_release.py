@@ -76,7 +76,13 @@ def test_an_issue_paused_before_the_freeze_can_be_fixed_and_rescheduled(room: Si
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"clock": "25:00"}, {"zone": "Mars/Olympus"}, {"day": "2020-01-01"}, {"hold": "x"}]
+    "wrong",
+    [
+        {"clock": "25:00"},
+        {"zone": "Mars/Olympus"},
+        {"day": "2020-01-01"},
+        *({"hold": hold} for hold in ("x", "-5", "1441", "9" * 30)),
+    ],
 )
 def test_an_invalid_send_time_is_refused_with_a_reason(room: Site, wrong: dict[str, str]) -> None:
     answer = post(signed_in(room), PLAN, action="schedule", **HOUR | wrong)

@@ -118,7 +118,7 @@ def list_versions(
     if before is not None:
         query = query.where(IssueVersion.id < before)
     rows = list(session.scalars(query.order_by(IssueVersion.id.desc()).limit(limit + 1)))
-    pairs = zip(rows, [*rows[1:], None], strict=True)
+    pairs = zip(rows, [*rows, None][1:], strict=True)
     return [_load_details(version, earlier) for version, earlier in pairs][:limit]
 
 

@@ -34,6 +34,7 @@ from digest.web.desk.view_helpers import (
     render_page,
     services,
 )
+from digest.web.guards import parse_row_number
 
 
 @blueprint.get("/issues/<int:number>/schedule")
@@ -208,6 +209,9 @@ def _is_schedulable(issue: Issue) -> bool:
 
 def _submitted_hold() -> int:
     try:
-        return int(form_field("hold") or 0)
+        hold = parse_row_number(form_field("hold") or "0")
     except ValueError:
-        raise BadRequest("The cancel window must be a number of minutes.") from None
+        hold = -1
+    if not 0 <= hold <= calendar.MAX_HOLD_MINUTES:
+        raise BadRequest(f"The cancel window must be a number of minutes, 0 to {calendar.MAX_HOLD_MINUTES}.")
+    return hold
