@@ -12,8 +12,8 @@ from typing import Final
 _LINKS: Final = re.compile(r"(/(?:confirm|preferences|unsubscribe|vote|go|view|desk/enter)/)[\w.~%=-]+")
 # What an identity provider sends back in a query, and what a link of ours may carry there.
 _QUERIES: Final = re.compile(r"([?&](?:code|state|token|form|address|email|to)=)[^&\s\"]+")
-# What stands before the @ of an address, or of a URL with a password; Celery's own names are no addresses. It has at most
-# 64 characters (RFC 5321, 4.5.3.1.1), and a run of letters is scanned from its start only: hostile text costs little.
+# What stands before the @ of an address, or of a URL with a password; Celery's own names are no addresses. It has at
+# most 64 characters (RFC 5321, 4.5.3.1.1), and a word is scanned from its start only: hostile text costs little.
 _ADDRESSES: Final = re.compile(
     r"(?<![\w.+-])(?!celery@)[^\s<>()\[\]{}|,;:\"'=/?&@\\]{1,64}(?:@|%40)(?=[\w\[])"
 )
