@@ -50,7 +50,7 @@ class Subscriber(Base):
     __tablename__ = "subscriber"
     __table_args__ = (
         # The few who may not be mailed whatever their status, so that counts need not read every row.
-        Index("ix_subscriber_barred", "id", sqlite_where=_NOT_MAILABLE, postgresql_where=_NOT_MAILABLE),
+        Index("ix_subscriber_not_mailable", "id", sqlite_where=_NOT_MAILABLE, postgresql_where=_NOT_MAILABLE),
     )
 
     id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
@@ -125,7 +125,7 @@ class ConsentEvent(Base):
 
     __tablename__ = "consent_event"
     __table_args__ = (
-        Index("ix_consent_event_person", "subscriber_id", "publication_id", "id"),
+        Index("ix_consent_event_subscriber_id", "subscriber_id", "publication_id", "id"),
         Index("ix_consent_event_growth", "kind", "at", "publication_id"),
         Index(
             "ix_consent_event_import",

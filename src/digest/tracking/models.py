@@ -10,7 +10,7 @@ from digest.db import Base, BigIntKey
 from digest.editorial.models import Issue, Pick
 
 _HUMAN = text("NOT is_bot")
-_NAMED = text("user_agent <> ''")
+_HAS_USER_AGENT = text("user_agent <> ''")
 
 
 class Link(Base):
@@ -32,9 +32,9 @@ class Click(Base):
 
     __tablename__ = "click"
     __table_args__ = (
-        Index("ix_click_person", "subscriber_id", "at"),
+        Index("ix_click_subscriber_id", "subscriber_id", "at"),
         # The next one finds old clicks whose user agent is to be deleted, the last one the readers per link.
-        Index("ix_click_named", "at", sqlite_where=_NAMED, postgresql_where=_NAMED),
+        Index("ix_click_user_agent", "at", sqlite_where=_HAS_USER_AGENT, postgresql_where=_HAS_USER_AGENT),
         Index("ix_click_human", "link_id", "subscriber_id", sqlite_where=_HUMAN, postgresql_where=_HUMAN),
     )
 

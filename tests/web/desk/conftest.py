@@ -10,5 +10,5 @@ from digest.db import Database
 
 
 @pytest.fixture
-def room(db: Database, tmp_path: Path) -> Site:
+def desk(db: Database, tmp_path: Path) -> Site:
     return make_desk(db, tmp_path)

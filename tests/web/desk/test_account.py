@@ -23,7 +23,7 @@ START = datetime(2026, 11, 24, 9, 0, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def room(sqlite: Database, tmp_path: Path) -> Site:
+def desk(sqlite: Database, tmp_path: Path) -> Site:
     """The pages do not depend on the kind of database; digest.access is tested on both."""
     return make_desk(sqlite, tmp_path)
 
@@ -49,23 +49,23 @@ def set_up_app(client: FlaskClient, clock: time_machine.Traveller) -> tuple[pyot
     return app, codes
 
 
-def sign_in_with_link(room: Site, role: str = "editor") -> FlaskClient:
+def sign_in_with_link(desk: Site, role: str = "editor") -> FlaskClient:
     """Sign in with the emailed link; the second factor is still pending."""
-    client = signed_in(room, role)
+    client = signed_in(desk, role)
     assert client.get("/desk/", base_url=BASE).headers["Location"] == SECOND
     return client
 
 
-def verbs(room: Site) -> list[str]:
-    with room.db.read() as session:
+def verbs(desk: Site) -> list[str]:
+    with desk.db.read() as session:
         return list(session.scalars(select(AuditLogEntry.verb).order_by(AuditLogEntry.id)))
 
 
 def test_the_authenticator_app_is_asked_after_the_sign_in_link(
-    room: Site, clock: time_machine.Traveller
+    desk: Site, clock: time_machine.Traveller
 ) -> None:
-    app, _ = set_up_app(signed_in(room), clock)
-    client = sign_in_with_link(room)
+    app, _ = set_up_app(signed_in(desk), clock)
+    client = sign_in_with_link(desk)
     assert "Two-factor authentication" in get(client, SECOND)
     assert "desk-nav" not in get(client, SECOND)
     assert client.get("/desk/issues/1/schedule", base_url=BASE).status_code == 303
@@ -75,73 +75,73 @@ def test_the_authenticator_app_is_asked_after_the_sign_in_link(
     answer = post(client, SECOND, code=app.at(utcnow()))
     assert answer.request.path == "/desk/issues/1/schedule"
     assert "Authenticator app" in get(client, ACCOUNT)
-    assert verbs(room)[-2:] == ["fail second factor", "sign in"]
+    assert verbs(desk)[-2:] == ["fail second factor", "sign in"]
 
 
-def test_an_app_code_works_only_once(room: Site, clock: time_machine.Traveller) -> None:
-    app, _ = set_up_app(signed_in(room), clock)
+def test_an_app_code_works_only_once(desk: Site, clock: time_machine.Traveller) -> None:
+    app, _ = set_up_app(signed_in(desk), clock)
     code = app.at(utcnow())
-    post(sign_in_with_link(room), SECOND, code=code)
-    thief = sign_in_with_link(room)
+    post(sign_in_with_link(desk), SECOND, code=code)
+    thief = sign_in_with_link(desk)
     post(thief, SECOND, code=code)
     assert thief.get("/desk/", base_url=BASE).status_code == 303
 
 
-def test_a_recovery_code_works_only_once(room: Site, clock: time_machine.Traveller) -> None:
-    _, codes = set_up_app(signed_in(room), clock)
-    page = post(sign_in_with_link(room), SECOND, code=codes[0].upper()).text
+def test_a_recovery_code_works_only_once(desk: Site, clock: time_machine.Traveller) -> None:
+    _, codes = set_up_app(signed_in(desk), clock)
+    page = post(sign_in_with_link(desk), SECOND, code=codes[0].upper()).text
     assert "recovery code; 9 left" in page
-    client = sign_in_with_link(room)
+    client = sign_in_with_link(desk)
     assert "That code is wrong" in post(client, SECOND, code=codes[0]).text
 
 
-def test_guessing_is_limited_for_that_user_only(room: Site, clock: time_machine.Traveller) -> None:
-    app, _ = set_up_app(signed_in(room), clock)
-    client = sign_in_with_link(room)
+def test_guessing_is_limited_for_that_user_only(desk: Site, clock: time_machine.Traveller) -> None:
+    app, _ = set_up_app(signed_in(desk), clock)
+    client = sign_in_with_link(desk)
     codes = [post(client, SECOND, code=f"{n:06}").status_code for n in range(7)]
     assert codes == [200] * 6 + [429]
-    again = sign_in_with_link(room)
+    again = sign_in_with_link(desk)
     assert post(again, SECOND, code=app.at(utcnow())).status_code == 429
-    get(signed_in(room, "viewer"), "/desk/")
+    get(signed_in(desk, "viewer"), "/desk/")
     clock.shift(15 * 60)
-    assert post(sign_in_with_link(room), SECOND, code=app.at(utcnow())).status_code == 200
+    assert post(sign_in_with_link(desk), SECOND, code=app.at(utcnow())).status_code == 200
 
 
 def test_a_pending_second_factor_expires_after_fifteen_minutes(
-    room: Site, clock: time_machine.Traveller
+    desk: Site, clock: time_machine.Traveller
 ) -> None:
-    app, _ = set_up_app(signed_in(room), clock)
-    client = sign_in_with_link(room)
+    app, _ = set_up_app(signed_in(desk), clock)
+    client = sign_in_with_link(desk)
     proof = csrf_token(client, SECOND)
     clock.shift(15 * 60)
     data = {"csrf_token": proof, "code": app.at(utcnow())}
     assert client.post(SECOND, base_url=BASE, data=data).status_code == 401
 
 
-def test_each_verification_renews_the_session_key(room: Site, clock: time_machine.Traveller) -> None:
-    app, _ = set_up_app(signed_in(room), clock)
-    client = sign_in_with_link(room)
+def test_each_verification_renews_the_session_key(desk: Site, clock: time_machine.Traveller) -> None:
+    app, _ = set_up_app(signed_in(desk), clock)
+    client = sign_in_with_link(desk)
     stolen = client.get_cookie("__Host-digest", domain="news.example.org")
     post(client, SECOND, code=app.at(utcnow()))
     get(client, "/desk/")
-    thief = room.app.test_client()
+    thief = desk.app.test_client()
     thief.set_cookie("__Host-digest", stolen.value, domain="news.example.org", secure=True)
     assert thief.get("/desk/", base_url=BASE).headers["Location"] == "/desk/sign-in"
 
 
 def test_the_first_second_factor_ends_sessions_that_began_without_one(
-    room: Site, clock: time_machine.Traveller
+    desk: Site, clock: time_machine.Traveller
 ) -> None:
-    elsewhere, here = signed_in(room), signed_in(room)
+    elsewhere, here = signed_in(desk), signed_in(desk)
     set_up_app(here, clock)
     get(here, "/desk/")
     assert elsewhere.get("/desk/", base_url=BASE).status_code == 303
 
 
 def test_sign_in_methods_change_only_after_a_recent_verification(
-    room: Site, clock: time_machine.Traveller
+    desk: Site, clock: time_machine.Traveller
 ) -> None:
-    client = signed_in(room)
+    client = signed_in(desk)
     app, _ = set_up_app(client, clock)
     clock.shift(60 * 60)
     page = get(client, ACCOUNT)
@@ -154,11 +154,11 @@ def test_sign_in_methods_change_only_after_a_recent_verification(
     assert "Phone is removed" in post(client, f"{ACCOUNT}/factors/1/remove", page=ACCOUNT).text
 
 
-def test_the_team_changes_only_after_a_recent_verification(room: Site, clock: time_machine.Traveller) -> None:
-    owner, people = signed_in(room, "owner"), "/desk/team"
+def test_the_team_changes_only_after_a_recent_verification(desk: Site, clock: time_machine.Traveller) -> None:
+    owner, people = signed_in(desk, "owner"), "/desk/team"
     app, _ = set_up_app(owner, clock)
     clock.shift(60 * 60)
-    told = verbs(room)
+    told = verbs(desk)
     for path, fields in (
         (people, {"address": "thief@example.org", "role": "owner"}),
         (f"{people}/2/role", {"role": "owner"}),
@@ -166,33 +166,33 @@ def test_the_team_changes_only_after_a_recent_verification(room: Site, clock: ti
     ):
         answer = post(owner, path, page=people, **fields)
         assert (answer.request.path, "Nothing was changed" in answer.text) == (SECOND, True)
-    assert verbs(room) == told
+    assert verbs(desk) == told
     assert post(owner, SECOND, code=app.at(utcnow())).request.path == people
     post(owner, f"{people}/2/role", page=people, role="owner")
-    assert verbs(room)[-1] == "change the role"
+    assert verbs(desk)[-1] == "change the role"
 
 
 def test_without_a_second_factor_a_new_link_verifies_the_user(
-    room: Site, clock: time_machine.Traveller
+    desk: Site, clock: time_machine.Traveller
 ) -> None:
-    client = signed_in(room)
+    client = signed_in(desk)
     clock.shift(60 * 60)
     assert post(client, f"{ACCOUNT}/app", page=ACCOUNT).request.path == SECOND
     assert "We emailed you a sign-in link" in post(client, f"{SECOND}/link", page=SECOND).text
-    with room.db.read() as session:
+    with desk.db.read() as session:
         token = users.create_sign_in_token(
-            room.signer, users.find_user(session, "editor@verdicts.io"), utcnow()
+            desk.signer, users.find_user(session, "editor@verdicts.io"), utcnow()
         )
     post(client, f"/desk/enter/{token}")
-    with room.db.read() as session:
+    with desk.db.read() as session:
         assert len(session.scalars(select(LoginSession)).all()) == 1  # this browser's old session is gone
     set_up_app(client, clock)
 
 
 def test_renaming_a_factor_and_generating_new_codes_are_logged(
-    room: Site, clock: time_machine.Traveller
+    desk: Site, clock: time_machine.Traveller
 ) -> None:
-    client = signed_in(room)
+    client = signed_in(desk)
     _, codes = set_up_app(client, clock)
     assert "Renamed to Old phone." in post(
         client, f"{ACCOUNT}/factors/1/name", page=ACCOUNT, name="Old phone"
@@ -201,11 +201,11 @@ def test_renaming_a_factor_and_generating_new_codes_are_logged(
     assert "be shown again" in page
     assert codes[0] not in page
     assert codes[0] not in get(client, ACCOUNT)
-    assert verbs(room) == ["sign in", "set up an app", "rename a second factor", "generate recovery codes"]
+    assert verbs(desk) == ["sign in", "set up an app", "rename a second factor", "generate recovery codes"]
 
 
-def test_a_wrong_first_code_keeps_the_qr_code(room: Site, clock: time_machine.Traveller) -> None:
-    client = signed_in(room)
+def test_a_wrong_first_code_keeps_the_qr_code(desk: Site, clock: time_machine.Traveller) -> None:
+    client = signed_in(desk)
     first = post(client, f"{ACCOUNT}/app", page=ACCOUNT).text
     again = post(client, f"{ACCOUNT}/app/confirm", page=f"{ACCOUNT}/app", code="000000", name="").text
     assert "That code is not right" in again
@@ -213,9 +213,9 @@ def test_a_wrong_first_code_keeps_the_qr_code(room: Site, clock: time_machine.Tr
 
 
 def test_where_a_second_factor_is_required_nobody_works_without_one(
-    room: Site, clock: time_machine.Traveller
+    desk: Site, clock: time_machine.Traveller
 ) -> None:
-    owner, editor = signed_in(room, "owner"), signed_in(room)
+    owner, editor = signed_in(desk, "owner"), signed_in(desk)
     refused = post(owner, "/desk/team/second-factor", page="/desk/team", required="yes").text
     assert "of your own first" in refused
     set_up_app(owner, clock)
@@ -227,27 +227,27 @@ def test_where_a_second_factor_is_required_nobody_works_without_one(
     get(editor, "/desk/")
 
 
-def test_an_owner_can_reset_another_user_s_second_factor(room: Site, clock: time_machine.Traveller) -> None:
-    owner, editor = signed_in(room, "owner"), signed_in(room)
+def test_an_owner_can_reset_another_user_s_second_factor(desk: Site, clock: time_machine.Traveller) -> None:
+    owner, editor = signed_in(desk, "owner"), signed_in(desk)
     set_up_app(editor, clock)
-    number = user_id(room, "editor")
+    number = user_id(desk, "editor")
     page = post(owner, f"/desk/team/{number}/reset-second-factor", page="/desk/team").text
     assert "can now sign in with a link alone" in page
     assert editor.get("/desk/", base_url=BASE).status_code == 303
-    get(signed_in(room), "/desk/")
+    get(signed_in(desk), "/desk/")
 
 
-def test_an_owner_can_end_another_user_s_sessions(room: Site) -> None:
-    owner, editor = signed_in(room, "owner"), signed_in(room)
-    post(owner, f"/desk/team/{user_id(room, 'editor')}/end-sessions", page="/desk/team")
+def test_an_owner_can_end_another_user_s_sessions(desk: Site) -> None:
+    owner, editor = signed_in(desk, "owner"), signed_in(desk)
+    post(owner, f"/desk/team/{user_id(desk, 'editor')}/end-sessions", page="/desk/team")
     assert editor.get("/desk/", base_url=BASE).status_code == 303
     get(owner, "/desk/")
 
 
-def test_a_user_sees_and_ends_only_their_own_sessions(room: Site) -> None:
-    first = room.app.test_client()
-    here, there, third = signed_in(room), signed_in(room), signed_in(room)
-    other = signed_in(room, "viewer")
+def test_a_user_sees_and_ends_only_their_own_sessions(desk: Site) -> None:
+    first = desk.app.test_client()
+    here, there, third = signed_in(desk), signed_in(desk), signed_in(desk)
+    other = signed_in(desk, "viewer")
     page = get(here, ACCOUNT)
     assert page.count("network 127.0.0.0/24") == 3
     assert page.count("This session") == 1
@@ -264,20 +264,20 @@ def test_a_user_sees_and_ends_only_their_own_sessions(room: Site) -> None:
     assert first.get(ACCOUNT, base_url=BASE).status_code == 303
 
 
-def test_signing_out_deletes_the_session_and_not_only_the_cookie(room: Site) -> None:
-    client = signed_in(room)
+def test_signing_out_deletes_the_session_and_not_only_the_cookie(desk: Site) -> None:
+    client = signed_in(desk)
     kept = client.get_cookie("__Host-digest", domain="news.example.org")
     post(client, "/desk/sign-out", page="/desk/")
     client.set_cookie("__Host-digest", kept.value, domain="news.example.org", secure=True)
     assert client.get("/desk/", base_url=BASE).status_code == 303
-    with room.db.read() as session:
+    with desk.db.read() as session:
         assert session.scalars(select(LoginSession)).all() == []
 
 
 def test_the_last_activity_is_recorded_once_a_minute_and_after_the_response(
-    room: Site, clock: time_machine.Traveller
+    desk: Site, clock: time_machine.Traveller
 ) -> None:
-    client = signed_in(room)
+    client = signed_in(desk)
     for seconds, noted in (
         (30, START),
         (30, START + timedelta(minutes=1)),
@@ -286,51 +286,51 @@ def test_the_last_activity_is_recorded_once_a_minute_and_after_the_response(
         clock.shift(seconds)
         with client.get("/desk/", base_url=BASE) as answer:
             assert answer.status_code == 200
-        with room.db.read() as session:
+        with desk.db.read() as session:
             assert session.scalars(select(LoginSession.last_seen_at)).one() == noted
             assert session.scalar(select(User.last_seen_at).where(User.role == "editor")) == noted
 
 
 def test_a_session_expires_after_three_days_without_activity(
-    room: Site, clock: time_machine.Traveller
+    desk: Site, clock: time_machine.Traveller
 ) -> None:
-    client = signed_in(room)
+    client = signed_in(desk)
     clock.shift(sessions.IDLE)
     assert client.get("/desk/", base_url=BASE).headers["Location"] == "/desk/sign-in"
 
 
-def test_no_full_ip_address_and_no_fingerprint_is_stored(room: Site) -> None:
-    with room.db.read() as session:
+def test_no_full_ip_address_and_no_fingerprint_is_stored(desk: Site) -> None:
+    with desk.db.read() as session:
         token = users.create_sign_in_token(
-            room.signer, users.find_user(session, "editor@verdicts.io"), utcnow()
+            desk.signer, users.find_user(session, "editor@verdicts.io"), utcnow()
         )
-    client, path = room.app.test_client(), f"/desk/enter/{token}"
+    client, path = desk.app.test_client(), f"/desk/enter/{token}"
     agent = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
     headers = {"User-Agent": agent, "X-Forwarded-For": "81.2.69.160"}
     client.post(path, data={"csrf_token": csrf_token(client, path)}, base_url=BASE, headers=headers)
-    with room.db.read() as session:
+    with desk.db.read() as session:
         visit = session.execute(select(LoginSession.network, LoginSession.browser)).one()
     assert tuple(visit) == ("81.2.69.0/24", "Firefox on Linux")
 
 
-def test_a_malformed_session_key_signs_nobody_in(room: Site) -> None:
-    client = room.app.test_client()
+def test_a_malformed_session_key_signs_nobody_in(desk: Site) -> None:
+    client = desk.app.test_client()
     for key in (None, 7, ["x"], "x" * 5000):
         with client.session_transaction(base_url=BASE) as session:
             session["key"] = key
         assert client.get("/desk/", base_url=BASE).status_code == 303
 
 
-def test_a_retired_signing_key_locks_nobody_out(room: Site, clock: time_machine.Traveller) -> None:
-    _, codes = set_up_app(signed_in(room), clock)
-    with room.db.begin() as session:
+def test_a_retired_signing_key_locks_nobody_out(desk: Site, clock: time_machine.Traveller) -> None:
+    _, codes = set_up_app(signed_in(desk), clock)
+    with desk.db.begin() as session:
         session.execute(update(Factor).values(encrypted_secret="gAAAAABrubbish"))
-    client = sign_in_with_link(room)
+    client = sign_in_with_link(desk)
     assert "set up two-factor authentication again" in post(client, SECOND, code="123456").text
     post(client, SECOND, code=codes[0])
     get(client, "/desk/")
 
 
-def user_id(room: Site, role: str) -> int:
-    with room.db.read() as session:
+def user_id(desk: Site, role: str) -> int:
+    with desk.db.read() as session:
         return users.find_user(session, f"{role}@verdicts.io").id

@@ -20,27 +20,27 @@ from digest.delivery.ledger.models import FrozenIssue
     ],
 )
 def test_the_progress_page_shows_the_state_of_the_canary(
-    room: Site, looked: bool, passed: bool, words: str
+    desk: Site, looked: bool, passed: bool, words: str
 ) -> None:
-    start_sending(room)
-    with room.db.begin() as session:
+    start_sending(desk)
+    with desk.db.begin() as session:
         frozen = session.get_one(FrozenIssue, 1)
         frozen.canary_size = 20
         frozen.canary_judged_at = utcnow() if looked else None
         frozen.canary_passed_at = utcnow() if passed else None
-    assert words in get(signed_in(room), "/desk/issues/1")
+    assert words in get(signed_in(desk), "/desk/issues/1")
 
 
-def test_without_a_canary_the_page_does_not_mention_one(room: Site) -> None:
-    start_sending(room)
-    assert "anary" not in get(signed_in(room), "/desk/issues/1")
+def test_without_a_canary_the_page_does_not_mention_one(desk: Site) -> None:
+    start_sending(desk)
+    assert "anary" not in get(signed_in(desk), "/desk/issues/1")
 
 
-def test_the_progress_page_says_why_sending_waits_and_until_when(room: Site) -> None:
-    start_sending(room)
-    editor = signed_in(room)
+def test_the_progress_page_says_why_sending_waits_and_until_when(desk: Site) -> None:
+    start_sending(desk)
+    editor = signed_in(desk)
     assert "Waiting until" not in get(editor, "/desk/issues/1")
-    with room.db.begin() as session:
+    with desk.db.begin() as session:
         frozen = session.get_one(FrozenIssue, 1)
         frozen.backoff_until = utcnow() + timedelta(minutes=5)
         frozen.backoff_reason = "relay.example says later: 421 4.7.0 <slow down>"

@@ -29,13 +29,13 @@ def both(db: Database, tmp_path: Path) -> Site:
 
 
 @pytest.fixture
-def room(sqlite: Database, tmp_path: Path) -> Site:
+def desk(sqlite: Database, tmp_path: Path) -> Site:
     """Forms do not depend on the kind of database."""
     return make_desk(sqlite, tmp_path)
 
 
-def count_versions(room: Site) -> int:
-    with room.db.read() as session:
+def count_versions(desk: Site) -> int:
+    with desk.db.read() as session:
         return session.scalar(select(func.count()).select_from(ComparisonVersion)) or 0
 
 
@@ -54,18 +54,18 @@ def planned_changes(page: str) -> list[str]:
 
 
 def test_an_upload_is_reviewed_first_and_imported_on_confirmation(both: Site) -> None:
-    room = both
-    editor, before = signed_in(room), count_versions(room)
+    desk = both
+    editor, before = signed_in(desk), count_versions(desk)
     first, other = unparse(draft("Larkspur", "Harrow")), unparse(draft("Quince", "Harrow"))
     shown = upload_pages(editor, ("one.txt", first), ("two.txt", first), pasted=other)
     assert planned_changes(shown.text) == ["New", "New", "Unchanged"]
     assert re.search(
         r"<p class=.small.>Larkspur: panel \d+% ship, community .+, Free, \d quotes</p>", shown.text
     )
-    assert count_versions(room) == before
+    assert count_versions(desk) == before
     assert get(editor, shown.request.path).count("New</span>") == 2
     assert "Import finished: 2 new comparisons, 1 unchanged." in confirm(editor, shown).text
-    assert count_versions(room) == before + 2
+    assert count_versions(desk) == before + 2
     assert (
         "This upload is gone: it was imported or discarded, or a day has passed."
         in confirm(editor, shown).text
@@ -77,8 +77,8 @@ def test_an_upload_is_reviewed_first_and_imported_on_confirmation(both: Site) ->
     assert "Nothing to import" in again.text
 
 
-def test_problems_are_shown_with_file_and_line_and_the_rest_is_imported(room: Site) -> None:
-    editor, before = signed_in(room), count_versions(room)
+def test_problems_are_shown_with_file_and_line_and_the_rest_is_imported(desk: Site) -> None:
+    editor, before = signed_in(desk), count_versions(desk)
     good = unparse(draft("Larkspur", "Harrow"))
     broken = good.replace("75%", "175%", 1)
     shown = upload_pages(
@@ -89,17 +89,17 @@ def test_problems_are_shown_with_file_and_line_and_the_rest_is_imported(room: Si
     assert "pasted.txt:1" in shown.text
     assert "../" not in shown.text
     confirm(editor, shown)
-    assert count_versions(room) == before + 1
+    assert count_versions(desk) == before + 1
     assert "Nothing to import" in upload_pages(editor, pasted="no page").text
 
 
-def test_an_upload_is_private_to_its_user_and_expires_after_a_day(room: Site) -> None:
-    editor = signed_in(room)
+def test_an_upload_is_private_to_its_user_and_expires_after_a_day(desk: Site) -> None:
+    editor = signed_in(desk)
     shown = upload_pages(editor, pasted=unparse(draft("Larkspur", "Harrow")))
-    owner = signed_in(room, "owner")
+    owner = signed_in(desk, "owner")
     get(owner, shown.request.path, status=404)
     assert post(owner, shown.request.path, page="/desk/comparisons").status_code == 404
-    with room.db.begin() as session:
+    with desk.db.begin() as session:
         session.scalars(select(Upload)).one().created_at = utcnow() - timedelta(days=2)
     upload_pages(owner, pasted=unparse(draft("Quince", "Harrow")))
     get(editor, shown.request.path, status=404)
@@ -109,32 +109,32 @@ def test_an_upload_is_private_to_its_user_and_expires_after_a_day(room: Site) ->
 
 
 def test_an_upload_is_reviewed_again_when_someone_changed_the_same_comparison(both: Site) -> None:
-    room = both
-    editor, text = signed_in(room), unparse(draft("Larkspur", "Harrow"))
+    desk = both
+    editor, text = signed_in(desk), unparse(draft("Larkspur", "Harrow"))
     shown = upload_pages(editor, pasted=text)
-    with room.db.begin() as session:
+    with desk.db.begin() as session:
         importing.import_comparisons(session, [draft("Larkspur", "Harrow", reviewers=3)], utcnow())
-    before = count_versions(room)
+    before = count_versions(desk)
     page = confirm(editor, shown).text
     assert "nothing was imported" in page
     assert planned_changes(page) == ["Version 2"]
-    assert count_versions(room) == before
+    assert count_versions(desk) == before
     confirm(editor, shown)
-    assert count_versions(room) == before + 1
+    assert count_versions(desk) == before + 1
 
 
-def test_an_upload_that_is_too_large_is_refused_whole(room: Site) -> None:
-    editor, before = signed_in(room), count_versions(room)
+def test_an_upload_that_is_too_large_is_refused_whole(desk: Site) -> None:
+    editor, before = signed_in(desk), count_versions(desk)
     one = '{"left": 1}'
     assert "too many" in upload_pages(editor, *((f"{n}.json", _many(1001)) for n in range(2))).text
     assert upload_pages(editor, *((f"{n}.json", one) for n in range(501))).status_code == 413
     assert "1 MB" in upload_pages(editor, ("big.txt", "x" * 1_000_001)).text
     assert "Choose files or paste a page first." in upload_pages(editor).text
-    assert count_versions(room) == before
+    assert count_versions(desk) == before
 
 
-def test_a_comparison_can_be_written_by_hand(room: Site) -> None:
-    editor = signed_in(room)
+def test_a_comparison_can_be_written_by_hand(desk: Site) -> None:
+    editor = signed_in(desk)
     fields = draft_form(editor, "/desk/comparisons/new")
     assert "Add reviewer" in get(editor, "/desk/comparisons/new")
     bad = post(
@@ -156,18 +156,18 @@ def test_a_comparison_can_be_written_by_hand(room: Site) -> None:
     assert "On the left." in more
 
 
-def test_a_correction_creates_a_new_version_and_sent_issues_keep_theirs(room: Site) -> None:
-    editor, path = signed_in(room), f"/desk/comparisons/{SLUG}/correct"
-    with room.db.read() as session:
+def test_a_correction_creates_a_new_version_and_sent_issues_keep_theirs(desk: Site) -> None:
+    editor, path = signed_in(desk), f"/desk/comparisons/{SLUG}/correct"
+    with desk.db.read() as session:
         old = queries.get_by_slug(session, SLUG)
-    held = picked_versions(room, old.id)
+    held = picked_versions(desk, old.id)
     fields = {**draft_form(editor, path), "left-entry_price": "$1/mo"}
     shown = post(editor, path, **fields)
     assert planned_changes(shown.text) == ["Version 2"]
     assert "entry price</dt><dd><del>Free</del><ins>$1/mo</ins>" in shown.text
     page = confirm(editor, shown).text
     assert "<del>Free</del><ins>$1/mo</ins>" in page
-    with room.db.read() as session:
+    with desk.db.read() as session:
         new = queries.get_by_slug(session, SLUG)
     assert (new.version, new.left.entry_price, new.published_at.date()) == (
         2,
@@ -180,15 +180,15 @@ def test_a_correction_creates_a_new_version_and_sent_issues_keep_theirs(room: Si
     assert {name: changed[name] for name in same} == {
         name: public_json.comparison_json(old)[name] for name in same
     }
-    assert picked_versions(room, old.id) == held
+    assert picked_versions(desk, old.id) == held
     back = {**draft_form(editor, path), "left-entry_price": "Free"}
     confirm(editor, post(editor, path, **back))
-    with room.db.read() as session:
+    with desk.db.read() as session:
         assert queries.get_by_slug(session, SLUG).left.entry_price == "Free"
 
 
-def test_two_corrections_at_once_lose_nothing(room: Site) -> None:
-    editor, path = signed_in(room), f"/desk/comparisons/{SLUG}/correct"
+def test_two_corrections_at_once_lose_nothing(desk: Site) -> None:
+    editor, path = signed_in(desk), f"/desk/comparisons/{SLUG}/correct"
     mine = {**draft_form(editor, path), "left-tagline": "Mine"}
     theirs = {**draft_form(editor, path), "left-tagline": "Theirs"}
     confirm(editor, post(editor, path, **theirs))
@@ -198,8 +198,8 @@ def test_two_corrections_at_once_lose_nothing(room: Site) -> None:
     assert "version 2" in late.text
 
 
-def test_the_current_version_is_marked_even_if_it_is_not_the_latest(room: Site) -> None:
-    with room.db.begin() as session:
+def test_the_current_version_is_marked_even_if_it_is_not_the_latest(desk: Site) -> None:
+    with desk.db.begin() as session:
         first = session.scalars(
             select(ComparisonVersion).join(Comparison).where(Comparison.slug == SLUG)
         ).one()
@@ -207,20 +207,20 @@ def test_the_current_version_is_marked_even_if_it_is_not_the_latest(room: Site) 
         early = first.published_at - timedelta(days=9)
         same = {name: getattr(first, name) for name in names}
         session.add(ComparisonVersion(number=2, fingerprint="2", source="late", published_at=early, **same))
-    page = get(signed_in(room), f"/desk/comparisons/{SLUG}")
+    page = get(signed_in(desk), f"/desk/comparisons/{SLUG}")
     assert re.findall(r'Version (\d) <span class="tag tag-good">Current', page) == ["1"]
 
 
 def test_the_catalog_and_its_search_are_paged_by_key(both: Site) -> None:
-    room = both
-    with room.db.begin() as session:
+    desk = both
+    with desk.db.begin() as session:
         day = utcnow()
         for n in range(60):
             wanted = draft(
                 f"Larkspur {n}", "Harrow", published_at=(day - timedelta(hours=n // 3)).isoformat()
             )
             importing.import_comparisons(session, [wanted], day)
-    viewer = signed_in(room, "viewer")
+    viewer = signed_in(desk, "viewer")
     for query, many in (("", 67), ("larkspur", 60)):
         seen, page = [], get(viewer, f"/desk/comparisons?q={query}")
         while True:
@@ -233,20 +233,20 @@ def test_the_catalog_and_its_search_are_paged_by_key(both: Site) -> None:
     get(viewer, "/desk/comparisons?before=999999", status=404)
 
 
-def test_a_tool_page_shows_its_verdicts_as_a_chart_and_a_list(room: Site) -> None:
-    with room.db.begin() as session:
+def test_a_tool_page_shows_its_verdicts_as_a_chart_and_a_list(desk: Site) -> None:
+    with desk.db.begin() as session:
         for panel, community in ((75, None), (50, 40), (100, 61)):
             one = draft(side("Larkspur", panel_ship=panel, community_ship=community), "Harrow")
             importing.import_comparisons(session, [one], utcnow())
-    page = get(signed_in(room, "viewer"), "/desk/tools/larkspur")
+    page = get(signed_in(desk, "viewer"), "/desk/tools/larkspur")
     assert "the panel from 75 to 100, the community from 40 to 61" in page
     assert "3 reviews" in page
     assert 'href="/desk/comparisons/larkspur-vs-harrow">Larkspur vs Harrow</a>' in page
-    get(signed_in(room), "/desk/tools/nothing", status=404)
+    get(signed_in(desk), "/desk/tools/nothing", status=404)
 
 
-def picked_versions(room: Site, comparison_id: int) -> list[int]:
-    with room.db.read() as session:
+def picked_versions(desk: Site, comparison_id: int) -> list[int]:
+    with desk.db.read() as session:
         return list(session.scalars(select(Pick.version_id).where(Pick.comparison_id == comparison_id)))
 
 

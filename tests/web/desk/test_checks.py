@@ -87,15 +87,15 @@ def test_open_warnings_block_scheduling_until_somebody_gives_a_reason(bare: Site
         assert (waiver.check_name, waiver.reason) == ("postal address", "a trial among us")
 
 
-def test_the_checks_reload_after_a_save_and_often_while_external_checks_run(room: Site) -> None:
-    editor = signed_in(room)
+def test_the_checks_reload_after_a_save_and_often_while_external_checks_run(desk: Site) -> None:
+    editor = signed_in(desk)
     post(editor, DRAFT, **draft_form(editor) | {"intro": "See [this](https://fine.dev/a).", "action": "save"})
     part = editor.get(CHECKS, base_url="https://news.example.org", headers=LIVE).text
     assert part.lstrip().startswith('<div id="checks-now"')
     assert "draft-saved from:body, every 4s" in part
     assert "Checking" in part
     assert "<html" not in part
-    with room.db.begin() as session:
+    with desk.db.begin() as session:
         found = issues.get_by_number(session, 1)
         things = external_check_queue.list_requests(
             found, editions.build_edition(session, found, "https://news.example.org"), MailSetup("127.0.0.1")
@@ -112,11 +112,11 @@ def test_the_checks_reload_after_a_save_and_often_while_external_checks_run(room
     assert "every 60s" in part
     assert "The intro links to https://fine.dev/a, but the page is gone for good (410)." in part
     assert f'href="{DRAFT}#intro"' in part
-    before = room.count_rows()
+    before = desk.count_rows()
     get(editor, CHECKS)
-    assert room.count_rows() == before
+    assert desk.count_rows() == before
     post(editor, CHECKS, page=DRAFT, action="recheck")
     assert "Checking" in get(editor, CHECKS)
-    assert "checks" in room.nudges
-    with room.db.read() as session:
+    assert "checks" in desk.nudges
+    with desk.db.read() as session:
         assert {row.kind for row in session.scalars(select(ExternalCheck))} == {"link", "sender", "spam"}

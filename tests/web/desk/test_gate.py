@@ -55,14 +55,14 @@ OWNERS = {f"desk.{name}" for name in (
 
 
 @pytest.fixture
-def room(sqlite: Database, tmp_path: Path) -> Site:
+def desk(sqlite: Database, tmp_path: Path) -> Site:
     """Who may do what does not depend on the kind of database."""
     return make_desk(sqlite, tmp_path)
 
 
-def desk_rules(room: Site) -> list[tuple[str, str, str]]:
+def desk_rules(desk: Site) -> list[tuple[str, str, str]]:
     """Every desk route as (endpoint, method, path)."""
-    rules = [rule for rule in room.app.url_map.iter_rules() if rule.rule.startswith("/desk")]
+    rules = [rule for rule in desk.app.url_map.iter_rules() if rule.rule.startswith("/desk")]
     found = []
     for rule in rules:
         path = re.sub(r"<int:\w+>", "1", rule.rule).replace("<slug>", "x").replace("<token>", "x")
@@ -71,9 +71,9 @@ def desk_rules(room: Site) -> list[tuple[str, str, str]]:
     return found
 
 
-def test_every_desk_route_needs_a_signed_in_user(room: Site) -> None:
-    stranger = room.app.test_client()
-    for endpoint, method, path in desk_rules(room):
+def test_every_desk_route_needs_a_signed_in_user(desk: Site) -> None:
+    stranger = desk.app.test_client()
+    for endpoint, method, path in desk_rules(desk):
         if endpoint in OPEN:
             continue
         if method == "GET":
@@ -84,10 +84,10 @@ def test_every_desk_route_needs_a_signed_in_user(room: Site) -> None:
             assert stranger.post(path, base_url=BASE, data=data).status_code == 401, path
 
 
-def test_every_change_needs_an_editor_and_people_need_an_owner(room: Site) -> None:
+def test_every_change_needs_an_editor_and_people_need_an_owner(desk: Site) -> None:
     needed = {}
-    for endpoint, method, _ in desk_rules(room):
-        needed[endpoint, method] = auth.required_rank(room.app.view_functions[endpoint], method)
+    for endpoint, method, _ in desk_rules(desk):
+        needed[endpoint, method] = auth.required_rank(desk.app.view_functions[endpoint], method)
     for (endpoint, method), rank in needed.items():
         if endpoint in OPEN:
             assert rank == auth.ANONYMOUS
@@ -99,18 +99,18 @@ def test_every_change_needs_an_editor_and_people_need_an_owner(room: Site) -> No
             assert rank >= auth.RANK[Role.EDITOR], endpoint
 
 
-def test_every_post_without_our_proof_is_refused(room: Site) -> None:
-    owner = signed_in(room, "owner")
-    before = room.count_rows()
-    for endpoint, method, path in desk_rules(room):
+def test_every_post_without_our_proof_is_refused(desk: Site) -> None:
+    owner = signed_in(desk, "owner")
+    before = desk.count_rows()
+    for endpoint, method, path in desk_rules(desk):
         if method == "POST":
             assert owner.post(path, base_url=BASE, data={"action": "save"}).status_code == 400, endpoint
-    assert room.count_rows() == before
+    assert desk.count_rows() == before
 
 
-def test_a_viewer_sees_everything_and_changes_nothing(room: Site) -> None:
-    viewer = signed_in(room, "viewer")
-    before = pick_order(room)
+def test_a_viewer_sees_everything_and_changes_nothing(desk: Site) -> None:
+    viewer = signed_in(desk, "viewer")
+    before = pick_order(desk)
     page = get(viewer, "/desk/issues/1")
     assert 'name="action"' not in page
     for path in (
@@ -123,44 +123,44 @@ def test_a_viewer_sees_everything_and_changes_nothing(room: Site) -> None:
         get(viewer, path)
     answer = post(viewer, "/desk/issues/1", page="/desk/", action=f"remove:{before[0]}")
     assert answer.status_code == 403
-    assert pick_order(room) == before
+    assert pick_order(desk) == before
 
 
-def test_an_editor_does_not_decide_who_comes_in(room: Site) -> None:
-    editor = signed_in(room)
+def test_an_editor_does_not_decide_who_comes_in(desk: Site) -> None:
+    editor = signed_in(desk)
     get(editor, "/desk/team", 403)
     assert post(editor, "/desk/team", page="/desk/", address="x@verdicts.io", role="owner").status_code == 403
 
 
-def test_a_scanner_that_opens_the_link_of_a_sign_in_letter_uses_nothing_up(room: Site) -> None:
-    with room.db.read() as session:
+def test_a_scanner_that_opens_the_link_of_a_sign_in_letter_uses_nothing_up(desk: Site) -> None:
+    with desk.db.read() as session:
         token = users.create_sign_in_token(
-            room.signer, users.find_user(session, "editor@verdicts.io"), utcnow()
+            desk.signer, users.find_user(session, "editor@verdicts.io"), utcnow()
         )
     path = f"/desk/enter/{token}"
     for _ in range(3):
-        get(room.app.test_client(), path)
-    client = room.app.test_client()
+        get(desk.app.test_client(), path)
+    client = desk.app.test_client()
     assert post(client, path).status_code == 200
-    assert post(room.app.test_client(), path, page="/desk/sign-in").status_code == 400
+    assert post(desk.app.test_client(), path, page="/desk/sign-in").status_code == 400
 
 
-def test_an_expired_link_says_so(room: Site) -> None:
-    with room.db.read() as session:
+def test_an_expired_link_says_so(desk: Site) -> None:
+    with desk.db.read() as session:
         user = users.find_user(session, "editor@verdicts.io")
         token = users.create_sign_in_token(
-            room.signer, user, utcnow() - timedelta(days=2), timedelta(minutes=5)
+            desk.signer, user, utcnow() - timedelta(days=2), timedelta(minutes=5)
         )
-    assert "expired" in get(room.app.test_client(), f"/desk/enter/{token}", 400)
+    assert "expired" in get(desk.app.test_client(), f"/desk/enter/{token}", 400)
 
 
-def test_the_sign_in_page_tells_nobody_who_works_here(room: Site) -> None:
-    known = post(room.app.test_client(), "/desk/sign-in", address="Editor@verdicts.io").get_data(as_text=True)
-    unknown = post(room.app.test_client(), "/desk/sign-in", address="nobody@verdicts.io").get_data(
+def test_the_sign_in_page_tells_nobody_who_works_here(desk: Site) -> None:
+    known = post(desk.app.test_client(), "/desk/sign-in", address="Editor@verdicts.io").get_data(as_text=True)
+    unknown = post(desk.app.test_client(), "/desk/sign-in", address="nobody@verdicts.io").get_data(
         as_text=True
     )
     assert known == unknown
-    with room.db.read() as session:
+    with desk.db.read() as session:
         letters = session.scalars(select(Letter)).all()
         assert [letter.kind for letter in letters] == ["sign_in"]
 
@@ -172,29 +172,29 @@ def ask_for_a_link(client: FlaskClient, network: str = "127.0.0.1") -> int:
     return client.post("/desk/sign-in", base_url=BASE, data=data, headers=headers).status_code
 
 
-def count_letters(room: Site) -> int:
-    with room.db.read() as session:
+def count_letters(desk: Site) -> int:
+    with desk.db.read() as session:
         return session.scalar(select(func.count()).select_from(Letter)) or 0
 
 
-def test_sign_in_letters_are_limited(room: Site) -> None:
-    strangers = [room.app.test_client() for _ in range(3)]
+def test_sign_in_letters_are_limited(desk: Site) -> None:
+    strangers = [desk.app.test_client() for _ in range(3)]
     answers = [ask_for_a_link(client, f"9.9.{n}.9") for n, client in enumerate(strangers * 4)]
     assert answers == [200] * 12
-    assert count_letters(room) == 2
+    assert count_letters(desk) == 2
 
 
-def test_nobody_locks_somebody_else_out_of_the_desk(room: Site) -> None:
-    ours = signed_in(room)
+def test_nobody_locks_somebody_else_out_of_the_desk(desk: Site) -> None:
+    ours = signed_in(desk)
     post(ours, "/desk/sign-out", page="/desk/")
-    stranger = room.app.test_client()
+    stranger = desk.app.test_client()
     assert [ask_for_a_link(stranger) for _ in range(25)][-1] == 429  # in the same network as ours
-    before = count_letters(room)
+    before = count_letters(desk)
     assert ask_for_a_link(ours) == 200
-    assert count_letters(room) == before + 1
-    with room.db.read() as session:
+    assert count_letters(desk) == before + 1
+    with desk.db.read() as session:
         token = users.create_sign_in_token(
-            room.signer, users.find_user(session, "editor@verdicts.io"), utcnow()
+            desk.signer, users.find_user(session, "editor@verdicts.io"), utcnow()
         )
     for _ in range(65):
         answer = stranger.post(f"/desk/enter/{token[:-4]}AAAA", base_url=BASE)
@@ -203,26 +203,26 @@ def test_nobody_locks_somebody_else_out_of_the_desk(room: Site) -> None:
     assert "editor@verdicts.io" in get(ours, "/desk/account")
 
 
-def test_a_link_that_was_asked_for_before_signing_in_is_where_one_lands(room: Site) -> None:
-    client = room.app.test_client()
+def test_a_link_that_was_asked_for_before_signing_in_is_where_one_lands(desk: Site) -> None:
+    client = desk.app.test_client()
     client.get("/desk/issues/1/schedule?day=2027-01-05", base_url=BASE)
-    with room.db.read() as session:
+    with desk.db.read() as session:
         token = users.create_sign_in_token(
-            room.signer, users.find_user(session, "editor@verdicts.io"), utcnow()
+            desk.signer, users.find_user(session, "editor@verdicts.io"), utcnow()
         )
     path = f"/desk/enter/{token}"
     answer = client.post(path, data={"csrf_token": csrf_token(client, path)}, base_url=BASE)
     assert answer.headers["Location"] == "/desk/issues/1/schedule?day=2027-01-05"
 
 
-def test_all_sessions_end_at_once(room: Site) -> None:
-    here, there = signed_in(room), signed_in(room)
+def test_all_sessions_end_at_once(desk: Site) -> None:
+    here, there = signed_in(desk), signed_in(desk)
     post(here, "/desk/end-sessions", page="/desk/")
     assert there.get("/desk/", base_url=BASE).status_code == 303
 
 
-def test_the_cookie_is_for_this_site_and_no_script(room: Site) -> None:
-    client = room.app.test_client()
+def test_the_cookie_is_for_this_site_and_no_script(desk: Site) -> None:
+    client = desk.app.test_client()
     cookie = client.get("/desk/sign-in", base_url=BASE).headers["Set-Cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
@@ -230,26 +230,26 @@ def test_the_cookie_is_for_this_site_and_no_script(room: Site) -> None:
 
 
 def test_on_plain_http_the_cookie_works_too(sqlite: Database, tmp_path: Path) -> None:
-    room = make_desk(sqlite, tmp_path, "http://127.0.0.1:8000")
-    get(signed_in(room), "/desk/")
+    desk = make_desk(sqlite, tmp_path, "http://127.0.0.1:8000")
+    get(signed_in(desk), "/desk/")
 
 
-def test_an_owner_invites_promotes_and_removes(room: Site) -> None:
-    owner = signed_in(room, "owner")
+def test_an_owner_invites_promotes_and_removes(desk: Site) -> None:
+    owner = signed_in(desk, "owner")
     page = post(owner, "/desk/team", address="new@verdicts.io", role="viewer").get_data(as_text=True)
     assert "new@verdicts.io is invited" in page
-    with room.db.read() as session:
+    with desk.db.read() as session:
         number = users.find_user(session, "new@verdicts.io").id
-    newcomer = signed_in(room, "new")
+    newcomer = signed_in(desk, "new")
     post(owner, f"/desk/team/{number}/role", page="/desk/team", role="editor")
     assert post(newcomer, "/desk/issues/1", action="save").status_code == 200
     post(owner, f"/desk/team/{number}/remove", page="/desk/team")
     assert newcomer.get("/desk/", base_url=BASE).status_code == 303
 
 
-def test_an_owner_cannot_lock_everybody_out(room: Site) -> None:
-    owner = signed_in(room, "owner")
-    with room.db.read() as session:
+def test_an_owner_cannot_lock_everybody_out(desk: Site) -> None:
+    owner = signed_in(desk, "owner")
+    with desk.db.read() as session:
         number = users.find_user(session, "owner@verdicts.io").id
     page = post(owner, f"/desk/team/{number}/remove", page="/desk/team").get_data(as_text=True)
     assert "You cannot change or remove yourself" in page
@@ -258,7 +258,7 @@ def test_an_owner_cannot_lock_everybody_out(room: Site) -> None:
 
 @pytest.mark.parametrize("act", ["role", "remove"])
 def test_two_owners_who_put_each_other_out_at_once_leave_one(db: Database, tmp_path: Path, act: str) -> None:
-    room = make_desk(db, tmp_path)
+    desk = make_desk(db, tmp_path)
     with db.begin() as session:
         users.invite_user(session, "second@verdicts.io", "owner", utcnow())
     numbers = {}
@@ -267,7 +267,7 @@ def test_two_owners_who_put_each_other_out_at_once_leave_one(db: Database, tmp_p
     start = threading.Barrier(2)
 
     def put_out(me: str, other: str) -> None:
-        client = signed_in(room, me)
+        client = signed_in(desk, me)
         data = {"csrf_token": csrf_token(client, "/desk/team"), "role": "viewer"}
         start.wait()
         client.post(f"/desk/team/{numbers[other]}/{act}", base_url=BASE, data=data)
@@ -283,8 +283,8 @@ def test_two_owners_who_put_each_other_out_at_once_leave_one(db: Database, tmp_p
         assert [user.role for user in users.list_users(session)].count("owner") == 1
 
 
-def test_history_keeps_the_name_of_somebody_who_was_removed(room: Site) -> None:
-    owner, editor = signed_in(room, "owner"), signed_in(room)
+def test_history_keeps_the_name_of_somebody_who_was_removed(desk: Site) -> None:
+    owner, editor = signed_in(desk, "owner"), signed_in(desk)
     post(
         editor,
         "/desk/issues/1/schedule",
@@ -294,8 +294,8 @@ def test_history_keeps_the_name_of_somebody_who_was_removed(room: Site) -> None:
         zone="UTC",
         hold="10",
     )
-    assert load_issue(room).state == "scheduled"
-    with room.db.read() as session:
+    assert load_issue(desk).state == "scheduled"
+    with desk.db.read() as session:
         number = users.find_user(session, "editor@verdicts.io").id
     post(owner, f"/desk/team/{number}/remove", page="/desk/team")
     assert "by editor@verdicts.io" in get(owner, "/desk/issues/1/report")
@@ -314,8 +314,8 @@ def test_a_stranger_sends_no_megabytes_and_no_letter_that_cannot_be_stored(
         assert stranger.post("/desk/sign-in", base_url=BASE, data=data).status_code == status
 
 
-def test_what_an_editor_sends_is_bounded_too(room: Site) -> None:
-    editor = signed_in(room)
+def test_what_an_editor_sends_is_bounded_too(desk: Site) -> None:
+    editor = signed_in(desk)
     data = {"csrf_token": csrf_token(editor, "/desk/comparisons"), "page": "x" * 9_000_000}
     answer = editor.post("/desk/comparisons", base_url=BASE, data=data)
     assert (answer.status_code, "Too large" in answer.text) == (413, True)
@@ -333,14 +333,14 @@ def test_what_an_editor_sends_is_bounded_too(room: Site) -> None:
         "/desk/comparisons/imports/{}",
     ],
 )
-def test_a_number_that_no_row_has_breaks_nothing(room: Site, path: str) -> None:
-    editor = signed_in(room)
+def test_a_number_that_no_row_has_breaks_nothing(desk: Site, path: str) -> None:
+    editor = signed_in(desk)
     for number in ("9" * 15, "9" * 16, "9" * 4000, "٣"):
         assert editor.get(path.format(number), base_url=BASE).status_code in {200, 404}
 
 
-def test_buttons_with_odd_numbers_break_nothing(room: Site) -> None:
-    editor = signed_in(room)
+def test_buttons_with_odd_numbers_break_nothing(desk: Site) -> None:
+    editor = signed_in(desk)
     for action in ("add:" + "9" * 30, "remove:٣", "exclude:٣", "move_up:-1", "restore:0", "swap:1-x"):
         assert post(editor, "/desk/issues/1", action=action).status_code == 404, action
     for action in ("undo:²", "reorder:²", "swap:", "nothing"):
@@ -348,24 +348,24 @@ def test_buttons_with_odd_numbers_break_nothing(room: Site) -> None:
 
 
 @pytest.mark.parametrize("path", ["/desk/issues/99", "/desk/comparisons/nothing", "/desk/subscribers/99"])
-def test_what_is_not_there_is_told_in_the_frame_of_the_desk(room: Site, path: str) -> None:
-    page = get(signed_in(room), path, 404)
+def test_what_is_not_there_is_told_in_the_frame_of_the_desk(desk: Site, path: str) -> None:
+    page = get(signed_in(desk), path, 404)
     assert "Page not found" in page
     assert "<title>Page not found · Desk</title>" in page
     assert '<nav aria-label="Desk">' in page
 
 
-def test_an_invitation_says_who_invites_as_what_and_lives_for_a_week(room: Site) -> None:
-    post(signed_in(room, "owner"), "/desk/team", address="new@verdicts.io", role="viewer")
-    with room.db.begin() as session:
+def test_an_invitation_says_who_invites_as_what_and_lives_for_a_week(desk: Site) -> None:
+    post(signed_in(desk, "owner"), "/desk/team", address="new@verdicts.io", role="viewer")
+    with desk.db.begin() as session:
         letter = session.scalars(select(Letter).where(Letter.kind == "invitation")).one()
-        mail = build_mail(session, letter, signer=room.signer, base_url=BASE, now=utcnow())
+        mail = build_mail(session, letter, signer=desk.signer, base_url=BASE, now=utcnow())
         read = parse_mail(bytes(mail.data))
         assert "owner@verdicts.io invites you to" in read.subject
         words = " ".join(read.text.split())
         assert "as viewer: you can read issues and their reports." in words
         assert "expires after 7 days" in words
         token = re.search(r"/desk/enter/(\S+)", read.text)[1]
-        users.check_sign_in_token(session, room.signer, token, utcnow() + timedelta(days=6))
+        users.check_sign_in_token(session, desk.signer, token, utcnow() + timedelta(days=6))
         with pytest.raises(BadToken):
-            users.check_sign_in_token(session, room.signer, token, utcnow() + timedelta(days=8))
+            users.check_sign_in_token(session, desk.signer, token, utcnow() + timedelta(days=8))

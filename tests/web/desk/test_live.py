@@ -40,7 +40,7 @@ HTMX = {"HX-Request": "true", "HX-Current-URL": BASE + DRAFT}
 
 
 @pytest.fixture
-def room(sqlite: Database, tmp_path: Path) -> Site:
+def desk(sqlite: Database, tmp_path: Path) -> Site:
     """On SQLite only: tests/editorial covers both databases."""
     return make_desk(sqlite, tmp_path)
 
@@ -56,51 +56,51 @@ def marks(page: str) -> dict[str, str]:
     return dict(re.findall(r'name="(base-[^"]+)" value="([^"]*)"', page))
 
 
-def test_texts_are_autosaved_and_the_status_line_says_so(room: Site) -> None:
-    editor = signed_in(room)
+def test_texts_are_autosaved_and_the_status_line_says_so(desk: Site) -> None:
+    editor = signed_in(desk)
     begun = draft_form(editor)
     answer = htmx_request(editor, f"{DRAFT}/autosave", **begun | {"intro": "Half a thou"})
     assert (answer.status_code, answer.headers["HX-Trigger"]) == (200, "draft-saved")
     assert "Saved <time" in answer.text
-    assert load_issue(room).intro == "Half a thou"
+    assert load_issue(desk).intro == "Half a thou"
     begun |= marks(answer.text)
     htmx_request(editor, f"{DRAFT}/autosave", **begun | {"intro": "Half a thought"})
-    assert load_issue(room).intro == "Half a thought"
+    assert load_issue(desk).intro == "Half a thought"
     assert "issue-title" not in answer.text
     titled = htmx_request(editor, f"{DRAFT}/autosave", **draft_form(editor) | {"subject": "Half a title"})
     assert '<h1 id="issue-title" hx-swap-oob="true">Half a title</h1>' in titled.text
     assert htmx_request(editor, f"{DRAFT}/autosave", **draft_form(editor)).status_code == 204
-    with room.db.read() as session:
+    with desk.db.read() as session:
         told = versions.list_versions(session, issues.get_by_number(session, 1).id)
         assert [one.version.summary for one in told] == ["subject and intro edited", "Drafted"]
 
 
-def test_an_edit_conflict_saves_the_other_texts_and_names_the_conflicting_one(room: Site) -> None:
-    one, other = signed_in(room), signed_in(room, "owner")
+def test_an_edit_conflict_saves_the_other_texts_and_names_the_conflicting_one(desk: Site) -> None:
+    one, other = signed_in(desk), signed_in(desk, "owner")
     mine, theirs = draft_form(one), draft_form(other)
     htmx_request(other, f"{DRAFT}/autosave", **theirs | {"intro": "Theirs"})
     answer = htmx_request(one, f"{DRAFT}/autosave", **mine | {"intro": "Mine", "subject": "My subject"})
     assert (answer.status_code, answer.headers["HX-Retarget"]) == (409, "#saved")
     assert "Not saved: the intro." in answer.text
-    assert (load_issue(room).intro, load_issue(room).subject) == ("Theirs", "My subject")
+    assert (load_issue(desk).intro, load_issue(desk).subject) == ("Theirs", "My subject")
     again = htmx_request(one, DRAFT, **mine | {"intro": "Mine", "action": "save"})
     assert (again.status_code, again.headers["HX-Retarget"]) == (409, "#main")
     assert "Edit conflict" in again.text
 
 
-def test_autosave_refuses_a_text_that_is_too_long(room: Site) -> None:
-    editor = signed_in(room)
+def test_autosave_refuses_a_text_that_is_too_long(desk: Site) -> None:
+    editor = signed_in(desk)
     answer = htmx_request(
         editor, f"{DRAFT}/autosave", **draft_form(editor) | {"intro": "x" * 20_001, "subject": "Fine"}
     )
     assert (answer.status_code, "20001 characters are too many" in answer.text) == (400, True)
-    assert load_issue(room).subject != "Fine"
+    assert load_issue(desk).subject != "Fine"
 
 
-def test_an_action_updates_the_page_in_place(room: Site) -> None:
-    editor, before = signed_in(room), pick_order(room)
+def test_an_action_updates_the_page_in_place(desk: Site) -> None:
+    editor, before = signed_in(desk), pick_order(desk)
     answer = htmx_request(editor, DRAFT, **draft_form(editor) | {"action": f"remove:{before[0]}"})
-    assert pick_order(room) == before[1:]
+    assert pick_order(desk) == before[1:]
     assert "<html" not in answer.text
     assert 'id="picks-part"' in answer.text
     assert 'id="flashes" role="status" hx-swap-oob="true"' in answer.text
@@ -112,11 +112,11 @@ def test_an_action_updates_the_page_in_place(room: Site) -> None:
         DRAFT,
         **draft_form(editor) | {"action": "reorder", "order": ",".join(map(str, before[:0:-1]))},
     )
-    assert (moved.headers["HX-Reswap"], pick_order(room)) == ("none", before[:0:-1])
+    assert (moved.headers["HX-Reswap"], pick_order(desk)) == ("none", before[:0:-1])
 
 
-def test_a_refused_action_shows_the_current_picks_and_the_reason(room: Site) -> None:
-    editor = signed_in(room)
+def test_a_refused_action_shows_the_current_picks_and_the_reason(desk: Site) -> None:
+    editor = signed_in(desk)
     headers = HTMX | {"X-CSRFToken": csrf_token(editor, DRAFT), "Referer": BASE + DRAFT}
     data = draft_form(editor) | {"action": "reorder", "order": "1,2"}
     answer = editor.post(DRAFT, data=data, headers=headers, base_url=BASE)
@@ -127,15 +127,15 @@ def test_a_refused_action_shows_the_current_picks_and_the_reason(room: Site) -> 
     assert "<html" not in part
 
 
-def test_a_button_that_opens_another_page_redirects_the_browser(room: Site) -> None:
-    editor = signed_in(room)
+def test_a_button_that_opens_another_page_redirects_the_browser(desk: Site) -> None:
+    editor = signed_in(desk)
     answer = htmx_request(editor, DRAFT, **draft_form(editor) | {"action": "preview"})
     assert (answer.status_code, answer.headers["HX-Redirect"]) == (200, f"{DRAFT}/preview")
     assert "Location" not in answer.headers
 
 
-def test_a_signed_out_editor_keeps_the_page_with_the_unsaved_texts(room: Site) -> None:
-    editor = signed_in(room)
+def test_a_signed_out_editor_keeps_the_page_with_the_unsaved_texts(desk: Site) -> None:
+    editor = signed_in(desk)
     token = csrf_token(editor, DRAFT)
     editor.post("/desk/sign-out", data={"csrf_token": token}, base_url=BASE)
     answer = editor.get(f"{DRAFT}/find?find=x", headers=HTMX, base_url=BASE)
@@ -143,18 +143,18 @@ def test_a_signed_out_editor_keeps_the_page_with_the_unsaved_texts(room: Site) -
     assert "HX-Redirect" not in answer.headers
 
 
-def test_the_search_runs_while_the_editor_types(room: Site) -> None:
-    answer = htmx_request(signed_in(room), f"{DRAFT}/find?find=parsnip+lantern", "GET")
+def test_the_search_runs_while_the_editor_types(desk: Site) -> None:
+    answer = htmx_request(signed_in(desk), f"{DRAFT}/find?find=parsnip+lantern", "GET")
     assert "1 comparison for “parsnip lantern”" in answer.text
     assert "<html" not in answer.text
-    page = get(signed_in(room), f"{DRAFT}?find=e")
+    page = get(signed_in(desk), f"{DRAFT}?find=e")
     ids = re.findall(r' id="([^"]+)"', page)
     assert any(one.startswith("found-action-add-") for one in ids)
     assert len(ids) == len(set(ids))
 
 
-def test_texts_are_previewed_without_being_stored(room: Site) -> None:
-    editor, before = signed_in(room), room.count_rows()
+def test_texts_are_previewed_without_being_stored(desk: Site) -> None:
+    editor, before = signed_in(desk), desk.count_rows()
     answer = htmx_request(
         editor,
         f"{DRAFT}/preview-texts",
@@ -167,35 +167,35 @@ def test_texts_are_previewed_without_being_stored(room: Site) -> None:
     assert '<span class="number">50</span> characters; phones show about 40' in answer.text
     assert answer.text.count("After it") == 2  # light and dark
     assert "are the most" in htmx_request(editor, f"{DRAFT}/preview-texts", intro="x" * 20_001).text
-    assert room.count_rows() == before
+    assert desk.count_rows() == before
 
 
-def test_two_editors_see_each_other_and_what_changed(room: Site) -> None:
-    one, other = signed_in(room), signed_in(room, "owner")
-    seen = load_issue(room).revision
+def test_two_editors_see_each_other_and_what_changed(desk: Site) -> None:
+    one, other = signed_in(desk), signed_in(desk, "owner")
+    seen = load_issue(desk).revision
     assert "is also here" not in htmx_request(one, f"{DRAFT}/presence", revision=seen).text
     assert (
         "editor@verdicts.io is also here, since <time"
         in htmx_request(other, f"{DRAFT}/presence", revision=seen).text
     )
-    post(other, DRAFT, action=f"pin:{pick_order(room)[0]}")
+    post(other, DRAFT, action=f"pin:{pick_order(desk)[0]}")
     told = htmx_request(one, f"{DRAFT}/presence", revision=seen).text
     assert "owner@verdicts.io is also here" in told
     assert "Changed by somebody else: pick pinned by owner@verdicts.io." in told
-    with room.db.begin() as session:
+    with desk.db.begin() as session:
         for row in session.query(Presence):
             row.last_seen_at = utcnow() - timedelta(minutes=2)
     assert "is also here" not in htmx_request(one, f"{DRAFT}/presence", revision=seen).text
 
 
-def test_an_open_page_does_not_extend_the_session(room: Site) -> None:
-    editor, yesterday = signed_in(room), utcnow() - timedelta(days=1)
+def test_an_open_page_does_not_extend_the_session(desk: Site) -> None:
+    editor, yesterday = signed_in(desk), utcnow() - timedelta(days=1)
     token = csrf_token(editor, DRAFT)
-    with room.db.begin() as session:
+    with desk.db.begin() as session:
         session.execute(update(LoginSession).values(last_seen_at=yesterday))
 
     def seen() -> bool:
-        with room.db.read() as session:
+        with desk.db.read() as session:
             return session.scalars(select(LoginSession.last_seen_at)).one() > yesterday
 
     headers = HTMX | {"X-CSRFToken": token, "Referer": BASE + DRAFT}
@@ -205,12 +205,12 @@ def test_an_open_page_does_not_extend_the_session(room: Site) -> None:
     assert seen()
 
 
-def test_there_may_be_no_older_versions(room: Site) -> None:
-    assert "No edits yet." in get(signed_in(room), f"{DRAFT}/versions?before=1")
+def test_there_may_be_no_older_versions(desk: Site) -> None:
+    assert "No edits yet." in get(signed_in(desk), f"{DRAFT}/versions?before=1")
 
 
-def test_versions_show_what_changed_and_can_be_restored(room: Site) -> None:
-    editor, before = signed_in(room), pick_order(room)
+def test_versions_show_what_changed_and_can_be_restored(desk: Site) -> None:
+    editor, before = signed_in(desk), pick_order(desk)
     post(editor, DRAFT, **draft_form(editor) | {"intro": "One fine week", "action": "save"})
     post(editor, DRAFT, **draft_form(editor) | {"intro": "One <b>bad</b> week", "action": "save"})
     post(editor, DRAFT, action=f"remove:{before[1]}")
@@ -220,12 +220,12 @@ def test_versions_show_what_changed_and_can_be_restored(room: Site) -> None:
     first = min(map(int, re.findall(r'id="version-(\d+)"', page)))
     back = post(editor, f"{DRAFT}/versions", version=first)
     assert "Version restored" in back.text
-    assert (pick_order(room), load_issue(room).intro) == (before, "")
+    assert (pick_order(desk), load_issue(desk).intro) == (before, "")
     path, fields = undo_button(back.text)
     post(editor, path, **fields)
-    assert (before[1] in pick_order(room), load_issue(room).intro) == (False, "One <b>bad</b> week")
+    assert (before[1] in pick_order(desk), load_issue(desk).intro) == (False, "One <b>bad</b> week")
     assert post(editor, f"{DRAFT}/versions", version=9999).status_code == 404
-    assert "Restore" not in get(signed_in(room, "viewer"), f"{DRAFT}/versions")
+    assert "Restore" not in get(signed_in(desk, "viewer"), f"{DRAFT}/versions")
 
 
 def test_a_diff_marks_changed_words_and_skips_unchanged_passages() -> None:

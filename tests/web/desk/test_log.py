@@ -21,12 +21,12 @@ READER = "ada.reader@example.org"
 
 
 @pytest.fixture
-def room(sqlite: Database, tmp_path: Path) -> Site:
+def desk(sqlite: Database, tmp_path: Path) -> Site:
     return make_desk(sqlite, tmp_path)
 
 
-def lines(room: Site) -> list[tuple[str, str, int | None]]:
-    with room.db.read() as session:
+def lines(desk: Site) -> list[tuple[str, str, int | None]]:
+    with desk.db.read() as session:
         rows = (
             select(AuditLogEntry.verb, AuditLogEntry.kind, AuditLogEntry.number)
             .where(AuditLogEntry.verb != "sign in")
@@ -35,45 +35,45 @@ def lines(room: Site) -> list[tuple[str, str, int | None]]:
         return [tuple(row) for row in session.execute(rows)]
 
 
-def test_each_edit_of_an_issue_is_logged_once(room: Site) -> None:
-    editor = signed_in(room)
-    first = pick_order(room)[0]
+def test_each_edit_of_an_issue_is_logged_once(desk: Site) -> None:
+    editor = signed_in(desk)
+    first = pick_order(desk)[0]
     post(editor, "/desk/issues/1", action=f"pin:{first}")
     post(editor, "/desk/issues/1", action=f"unpin:{first}")
-    logged = lines(room)
+    logged = lines(desk)
     assert logged == [("edit", "issue", 1)] * 2
     for _ in range(2):
         post(editor, "/desk/issues/1", action="save")
-    assert len(lines(room)) <= len(logged) + 1  # saving nothing new, over and over, is one line at most
+    assert len(lines(desk)) <= len(logged) + 1  # saving nothing new, over and over, is one line at most
 
 
-def test_refused_requests_and_previews_are_not_logged(room: Site) -> None:
-    editor, viewer = signed_in(room), signed_in(room, "viewer")
+def test_refused_requests_and_previews_are_not_logged(desk: Site) -> None:
+    editor, viewer = signed_in(desk), signed_in(desk, "viewer")
     get(editor, "/desk/issues/1/preview")
     post(editor, "/desk/subscribers", address="nobody@example.org")
     post(viewer, "/desk/issues/1", page="/desk/", action="save")
     post(editor, "/desk/issues/1/pause", page="/desk/issues/1")
     post(editor, "/desk/issues/99", page="/desk/", action="save")
-    assert lines(room) == []
+    assert lines(desk) == []
 
 
-def test_invitations_role_changes_and_removals_are_logged(room: Site) -> None:
-    owner = signed_in(room, "owner")
+def test_invitations_role_changes_and_removals_are_logged(desk: Site) -> None:
+    owner = signed_in(desk, "owner")
     post(owner, "/desk/team", address="new@verdicts.io", role="viewer")
     post(owner, "/desk/team/4/role", page="/desk/team", role="editor")
     post(owner, "/desk/team/4/remove", page="/desk/team")
-    assert lines(room) == [("invite", "person", 4), ("change the role", "person", 4), ("remove", "person", 4)]
+    assert lines(desk) == [("invite", "person", 4), ("change the role", "person", 4), ("remove", "person", 4)]
     page = get(owner, "/desk/audit-log")
     assert "invite · new@verdicts.io" in page
     assert "(role: viewer → editor)" in page
 
 
-def test_each_change_of_a_setting_is_logged_with_its_old_and_new_value(room: Site) -> None:
-    owner, going_out = signed_in(room, "owner"), "/desk/settings/going-out"
+def test_each_change_of_a_setting_is_logged_with_its_old_and_new_value(desk: Site) -> None:
+    owner, going_out = signed_in(desk, "owner"), "/desk/settings/going-out"
     for fields in ({"two_people": "1"}, {"hold_minutes": "25"}, {"two_people": "0"}):
         post(owner, going_out, page="/desk/settings", action="save", **fields)
     post(owner, "/desk/settings/calendar", page="/desk/settings", action="preview", weekday="4")
-    with room.db.read() as session:
+    with desk.db.read() as session:
         rows = (
             select(AuditLogEntry.details, Publication.slug)
             .join(Publication)
@@ -85,13 +85,13 @@ def test_each_change_of_a_setting_is_logged_with_its_old_and_new_value(room: Sit
         "going-out of it; hold minutes: 10 → 25",
         "going-out of it; two people: yes → no",
     ]
-    assert lines(room) == [("change", "setting", None)] * 3
+    assert lines(desk) == [("change", "setting", None)] * 3
     assert "two people: yes → no" in get(owner, "/desk/audit-log?kind=setting")
 
 
-def test_the_page_is_for_owners_and_is_filtered(room: Site) -> None:
-    owner, editor = signed_in(room, "owner"), signed_in(room)
-    post(editor, "/desk/issues/1", action=f"pin:{pick_order(room)[0]}")
+def test_the_page_is_for_owners_and_is_filtered(desk: Site) -> None:
+    owner, editor = signed_in(desk, "owner"), signed_in(desk)
+    post(editor, "/desk/issues/1", action=f"pin:{pick_order(desk)[0]}")
     get(editor, "/desk/audit-log", 403)
     page = get(owner, "/desk/audit-log?kind=issue")
     assert " pinned)" in page
@@ -102,10 +102,10 @@ def test_the_page_is_for_owners_and_is_filtered(room: Site) -> None:
         get(owner, f"/desk/audit-log{odd}")
 
 
-def test_erasing_a_reader_leaves_no_address_in_the_log(room: Site) -> None:
-    here = SimpleNamespace(db=room.db, signer=room.signer, enqueue_soon=lambda _: None, base_url=BASE)
+def test_erasing_a_reader_leaves_no_address_in_the_log(desk: Site) -> None:
+    here = SimpleNamespace(db=desk.db, signer=desk.signer, enqueue_soon=lambda _: None, base_url=BASE)
     house = AppContext(services=lambda: here)
-    with room.db.begin() as session:
+    with desk.db.begin() as session:
         number = create_subscriber(session, 1, READER)
     for words in (["suppress", READER], ["export", "--address", READER], ["erase", READER, "--yes"]):
         assert CliRunner().invoke(subscribers, words, obj=house).exit_code == 0
@@ -114,15 +114,15 @@ def test_erasing_a_reader_leaves_no_address_in_the_log(room: Site) -> None:
         ("export", "subscriber", number),
         ("erase", "subscriber", number),
     ]
-    assert lines(room) == logged
-    with room.db.read() as session:
+    assert lines(desk) == logged
+    with desk.db.read() as session:
         assert "ada" not in str([vars(entry) for entry in session.scalars(select(AuditLogEntry))])
 
 
-def test_the_command_line_reads_the_log_and_resets_a_locked_out_user(room: Site) -> None:
-    here = SimpleNamespace(db=room.db, signer=room.signer, enqueue_soon=lambda _: None, base_url=BASE)
+def test_the_command_line_reads_the_log_and_resets_a_locked_out_user(desk: Site) -> None:
+    here = SimpleNamespace(db=desk.db, signer=desk.signer, enqueue_soon=lambda _: None, base_url=BASE)
     house = AppContext(services=lambda: here)
-    editor = signed_in(room)
+    editor = signed_in(desk)
     said = CliRunner().invoke(people, ["reset", "Editor@verdicts.io"], obj=house).output
     assert f"{BASE}/desk/enter/" in said
     assert editor.get("/desk/", base_url=BASE).status_code == 303

@@ -13,52 +13,52 @@ from digest.publications import publications
 
 
 @pytest.fixture
-def room(sqlite: Database, tmp_path: Path) -> Site:
+def desk(sqlite: Database, tmp_path: Path) -> Site:
     return make_desk(sqlite, tmp_path)
 
 
-def is_late(room: Site, state: State, **fields: object) -> None:
+def is_late(desk: Site, state: State, **fields: object) -> None:
     """Issue 1 should have been sent an hour ago."""
-    with room.db.begin() as session:
+    with desk.db.begin() as session:
         issue, due = session.get_one(Issue, 1), utcnow() - timedelta(hours=1)
         issue.state, issue.send_at, issue.zone, issue.send_on = state, due, "UTC", f"{due:%Y-%m-%d %H:%M}"
         for name, value in fields.items():
             setattr(issue, name, value)
 
 
-def next_step(room: Site) -> str:
-    page = get(signed_in(room), "/desk/")
+def next_step(desk: Site) -> str:
+    page = get(signed_in(desk), "/desk/")
     return page.split('<div class="notice next-step')[1].split("</div>")[0]
 
 
-def test_an_issue_that_did_not_start_is_named(room: Site) -> None:
-    is_late(room, State.SCHEDULED)
-    said = next_step(room)
+def test_an_issue_that_did_not_start_is_named(desk: Site) -> None:
+    is_late(desk, State.SCHEDULED)
+    said = next_step(desk)
     assert said.startswith(" notice-bad")
     assert "Issue 1 was due <time" in said
     assert "has not started. Check that the worker" in said
 
 
-def test_an_issue_that_waits_for_approval_beyond_its_time_is_named(room: Site) -> None:
-    with room.db.begin() as session:
+def test_an_issue_that_waits_for_approval_beyond_its_time_is_named(desk: Site) -> None:
+    with desk.db.begin() as session:
         publications.update(session, publications.find(session), two_people=True)
-    is_late(room, State.SCHEDULED)
-    assert "still needs approval by a second person" in next_step(room)
+    is_late(desk, State.SCHEDULED)
+    assert "still needs approval by a second person" in next_step(desk)
 
 
-def test_an_issue_that_was_paused_as_too_late_is_named(room: Site) -> None:
-    is_late(room, State.PAUSED)
-    assert "Issue 1 missed its time" in next_step(room)
+def test_an_issue_that_was_paused_as_too_late_is_named(desk: Site) -> None:
+    is_late(desk, State.PAUSED)
+    assert "Issue 1 missed its time" in next_step(desk)
 
 
-def test_a_draft_whose_date_is_past_is_named(room: Site) -> None:
-    with room.db.begin() as session:
+def test_a_draft_whose_date_is_past_is_named(desk: Site) -> None:
+    with desk.db.begin() as session:
         publication = publications.find(session)
         day = utcnow() - timedelta(days=1 + (utcnow().weekday() - 1 - publication.weekday) % 7)
         session.get_one(Issue, 1).slot_date = f"{day:%Y-%m-%d}"
-    assert "is still a draft. Schedule it, or regenerate it." in next_step(room)
+    assert "is still a draft. Schedule it, or regenerate it." in next_step(desk)
 
 
-def test_an_issue_that_is_on_time_is_no_problem(room: Site) -> None:
-    is_late(room, State.SCHEDULED, send_at=utcnow() - timedelta(minutes=1))
-    assert "notice-bad" not in next_step(room)
+def test_an_issue_that_is_on_time_is_no_problem(desk: Site) -> None:
+    is_late(desk, State.SCHEDULED, send_at=utcnow() - timedelta(minutes=1))
+    assert "notice-bad" not in next_step(desk)

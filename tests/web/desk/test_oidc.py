@@ -40,7 +40,7 @@ def provider(server: OpenIdProvider) -> OpenIdProvider:
 
 
 @pytest.fixture
-def room(sqlite: Database, tmp_path: Path, provider: OpenIdProvider) -> Site:
+def desk(sqlite: Database, tmp_path: Path, provider: OpenIdProvider) -> Site:
     made = make_desk(sqlite, tmp_path)
     known = Provider(provider.issuer, CLIENT, SECRET)
     made.app = make_app(made.app.extensions["digest"], secret_keys=KEYS, mailbox=False, provider=known)
@@ -63,9 +63,9 @@ def come_back(there: str) -> str:
     return way_back.removeprefix(BASE)
 
 
-def sign_in(room: Site) -> tuple[FlaskClient, str]:
+def sign_in(desk: Site) -> tuple[FlaskClient, str]:
     """The whole way; the client, and the page it ends on."""
-    client = room.app.test_client()
+    client = desk.app.test_client()
     back = client.get(come_back(lead(client)), base_url=BASE, follow_redirects=True)
     return client, back.text
 
@@ -74,17 +74,17 @@ def is_in(client: FlaskClient) -> bool:
     return client.get("/desk/", base_url=BASE).status_code == 200
 
 
-def test_an_invited_address_comes_in(room: Site, provider: OpenIdProvider) -> None:
-    client, _ = sign_in(room)
+def test_an_invited_address_comes_in(desk: Site, provider: OpenIdProvider) -> None:
+    client, _ = sign_in(desk)
     assert is_in(client)
     assert f"signed in by {urlsplit(provider.issuer).netloc}" in get(client, "/desk/account")
-    with room.db.read() as session:
+    with desk.db.read() as session:
         assert session.scalars(select(AuditLogEntry.verb)).all() == ["sign in"]
         assert session.scalars(select(ProviderAccount.subject)).all() == ["user-7"]
 
 
-def test_the_way_there_carries_state_nonce_and_a_challenge(room: Site, provider: OpenIdProvider) -> None:
-    client = room.app.test_client()
+def test_the_way_there_carries_state_nonce_and_a_challenge(desk: Site, provider: OpenIdProvider) -> None:
+    client = desk.app.test_client()
     first, second = (parse_qs(urlsplit(lead(client)).query) for _ in range(2))
     for name in ("state", "nonce", "code_challenge"):
         assert len(first[name][0]) >= 20
@@ -113,10 +113,10 @@ def test_without_a_provider_there_is_no_button_and_no_door(sqlite: Database, tmp
         {"email_verified": None},
     ],
 )
-def test_nobody_else_comes_in(room: Site, provider: OpenIdProvider, account: dict[str, Any]) -> None:
+def test_nobody_else_comes_in(desk: Site, provider: OpenIdProvider, account: dict[str, Any]) -> None:
     for name, value in account.items():
         setattr(provider.account, name, value)
-    client, page = sign_in(room)
+    client, page = sign_in(desk)
     assert not is_in(client)
     assert "that address has not been invited here" in page
 
@@ -135,31 +135,31 @@ def test_nobody_else_comes_in(room: Site, provider: OpenIdProvider, account: dic
     ids=str,
 )
 def test_an_id_token_for_somebody_or_something_else_is_refused(
-    room: Site, provider: OpenIdProvider, lies: dict[str, Any]
+    desk: Site, provider: OpenIdProvider, lies: dict[str, Any]
 ) -> None:
     provider.lies = lies
-    client, page = sign_in(room)
+    client, page = sign_in(desk)
     assert not is_in(client)
     assert "failed or took too long" in page
 
 
-def test_a_token_that_another_key_signed_is_refused(room: Site, provider: OpenIdProvider) -> None:
+def test_a_token_that_another_key_signed_is_refused(desk: Site, provider: OpenIdProvider) -> None:
     provider.signs_with = RSAKey.generate_key(2048, {"kid": "one"})
-    client, page = sign_in(room)
+    client, page = sign_in(desk)
     assert not is_in(client)
     assert "failed or took too long" in page
 
 
-def test_metadata_that_speak_for_another_issuer_are_refused(room: Site, provider: OpenIdProvider) -> None:
+def test_metadata_that_speak_for_another_issuer_are_refused(desk: Site, provider: OpenIdProvider) -> None:
     provider.lies = {"issuer": "https://login.example.org"}
-    client = room.app.test_client()
+    client = desk.app.test_client()
     data = {"csrf_token": csrf_token(client, "/desk/sign-in")}
     answer = client.post("/desk/provider", base_url=BASE, data=data, follow_redirects=True)
     assert "different issuer" in answer.text
 
 
-def test_an_answer_that_this_browser_did_not_ask_for_is_refused(room: Site) -> None:
-    attacker, victim = room.app.test_client(), room.app.test_client()
+def test_an_answer_that_this_browser_did_not_ask_for_is_refused(desk: Site) -> None:
+    attacker, victim = desk.app.test_client(), desk.app.test_client()
     back = come_back(lead(attacker))
     victim.get(back, base_url=BASE)
     assert not is_in(victim)
@@ -170,20 +170,20 @@ def test_an_answer_that_this_browser_did_not_ask_for_is_refused(room: Site) -> N
     assert is_in(attacker)
 
 
-def test_an_answer_works_once(room: Site) -> None:
-    client = room.app.test_client()
+def test_an_answer_works_once(desk: Site) -> None:
+    client = desk.app.test_client()
     back = come_back(lead(client))
     kept = client.get_cookie("__Host-digest", domain="news.example.org")
     client.get(back, base_url=BASE)
     assert is_in(client)
-    again = room.app.test_client()
+    again = desk.app.test_client()
     again.set_cookie("__Host-digest", kept.value, domain="news.example.org", secure=True)
     again.get(back, base_url=BASE)
     assert not is_in(again)
 
 
-def test_a_code_of_somebody_else_s_sign_in_fails_at_the_challenge(room: Site) -> None:
-    attacker, victim = room.app.test_client(), room.app.test_client()
+def test_a_code_of_somebody_else_s_sign_in_fails_at_the_challenge(desk: Site) -> None:
+    attacker, victim = desk.app.test_client(), desk.app.test_client()
     stolen = parse_qs(urlsplit(come_back(lead(victim))).query)["code"][0]
     own = parse_qs(urlsplit(come_back(lead(attacker))).query)
     attacker.get(f"{BACK}?code={stolen}&state={own['state'][0]}", base_url=BASE)
@@ -191,17 +191,17 @@ def test_a_code_of_somebody_else_s_sign_in_fails_at_the_challenge(room: Site) ->
 
 
 def test_an_address_that_went_to_another_account_does_not_inherit_the_desk(
-    room: Site, provider: OpenIdProvider
+    desk: Site, provider: OpenIdProvider
 ) -> None:
-    sign_in(room)
+    sign_in(desk)
     provider.account.subject = "user-8"
-    client, page = sign_in(room)
+    client, page = sign_in(desk)
     assert not is_in(client)
     assert "another account" in page
 
 
-def test_what_the_provider_refuses_is_said_without_its_words(room: Site) -> None:
-    client = room.app.test_client()
+def test_what_the_provider_refuses_is_said_without_its_words(desk: Site) -> None:
+    client = desk.app.test_client()
     state = parse_qs(urlsplit(lead(client)).query)["state"][0]
     for query in (
         "error=access_denied&error_description=<b>pay me</b>",
@@ -236,13 +236,13 @@ def test_the_doctor_knows_a_provider_by_its_own_name(provider: OpenIdProvider) -
     assert "answered 404, issuer missing" in _check_provider(f"{provider.issuer}/realm").summary
 
 
-def test_a_stranger_s_session_is_not_carried_over(room: Site) -> None:
-    client = signed_in(room, "viewer")
+def test_a_stranger_s_session_is_not_carried_over(desk: Site) -> None:
+    client = signed_in(desk, "viewer")
     planted = client.get_cookie("__Host-digest", domain="news.example.org")
     client.get(come_back(lead(client)), base_url=BASE)
     assert "editor@verdicts.io" in get(client, "/desk/account")
-    with room.db.read() as session:
+    with desk.db.read() as session:
         assert len(session.scalars(select(LoginSession)).all()) == 1
-    thief = room.app.test_client()
+    thief = desk.app.test_client()
     thief.set_cookie("__Host-digest", planted.value, domain="news.example.org", secure=True)
     assert not is_in(thief)

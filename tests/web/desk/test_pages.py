@@ -40,21 +40,21 @@ PAGES = (
 
 
 @pytest.fixture
-def room(sqlite: Database, tmp_path: Path) -> Site:
+def desk(sqlite: Database, tmp_path: Path) -> Site:
     return make_desk(sqlite, tmp_path, "http://127.0.0.1")
 
 
 @pytest.fixture
-def served(room: Site) -> Iterator[str]:
-    with live_server.serve(room.app) as url:
+def served(desk: Site) -> Iterator[str]:
+    with live_server.serve(desk.app) as url:
         yield url
 
 
-def look(browser: Browser, room: Site, served: str, paths: tuple[str, ...]) -> None:
+def look(browser: Browser, desk: Site, served: str, paths: tuple[str, ...]) -> None:
     """Open each path on a phone, signed in as the owner, and run axe on it."""
-    with room.db.read() as session:
+    with desk.db.read() as session:
         token = users.create_sign_in_token(
-            room.signer, users.find_user(session, "owner@verdicts.io"), utcnow()
+            desk.signer, users.find_user(session, "owner@verdicts.io"), utcnow()
         )
     context = browser.new_context(viewport={"width": 360, "height": 740})
     page = context.new_page()
@@ -73,17 +73,17 @@ def look(browser: Browser, room: Site, served: str, paths: tuple[str, ...]) -> N
 
 
 @pytest.mark.browser
-def test_every_page_of_a_draft_is_accessible(browser: Browser, room: Site, served: str) -> None:
-    look(browser, room, served, PAGES)
+def test_every_page_of_a_draft_is_accessible(browser: Browser, desk: Site, served: str) -> None:
+    look(browser, desk, served, PAGES)
 
 
 @pytest.mark.browser
-def test_the_progress_page_and_the_report_are_accessible(browser: Browser, room: Site, served: str) -> None:
-    numbers = start_sending(room)
-    record_reactions(room, numbers)
+def test_the_progress_page_and_the_report_are_accessible(browser: Browser, desk: Site, served: str) -> None:
+    numbers = start_sending(desk)
+    record_reactions(desk, numbers)
     look(
         browser,
-        room,
+        desk,
         served,
         (
             "/desk/issues/1",
@@ -96,8 +96,8 @@ def test_the_progress_page_and_the_report_are_accessible(browser: Browser, room:
 
 
 @pytest.mark.browser
-def test_the_pages_of_an_import_are_accessible(browser: Browser, room: Site, served: str) -> None:
-    owner = signed_in(room, "owner")
+def test_the_pages_of_an_import_are_accessible(browser: Browser, desk: Site, served: str) -> None:
+    owner = signed_in(desk, "owner")
     imports, names = "/desk/subscribers/imports", "email,Status\nada@example.org,{}\nbad,active\n"
     for word in ("active", "VIP", "left"):
         file = (io.BytesIO(names.format(word).encode()), "readers.csv")
@@ -105,30 +105,30 @@ def test_the_pages_of_an_import_are_accessible(browser: Browser, room: Site, ser
     post(owner, "/desk/subscribers/uploads/3/import", page="/desk/subscribers/uploads/3")
     post(owner, "/desk/subscribers/add", address="bob@example.org", consent="confirmed", source="asked")
     uploads = tuple(f"/desk/subscribers/uploads/{number}" for number in (1, 2, 3))
-    look(browser, room, served, (imports, *uploads, f"{imports}/1/undo", "/desk/subscribers/add"))
+    look(browser, desk, served, (imports, *uploads, f"{imports}/1/undo", "/desk/subscribers/add"))
 
 
 @pytest.mark.browser
-def test_the_progress_numbers_update_without_a_reload(browser: Browser, room: Site, served: str) -> None:
-    numbers = start_sending(room)
-    with room.db.read() as session:
+def test_the_progress_numbers_update_without_a_reload(browser: Browser, desk: Site, served: str) -> None:
+    numbers = start_sending(desk)
+    with desk.db.read() as session:
         token = users.create_sign_in_token(
-            room.signer, users.find_user(session, "owner@verdicts.io"), utcnow()
+            desk.signer, users.find_user(session, "owner@verdicts.io"), utcnow()
         )
     page = browser.new_page()
     page.goto(f"{served}/desk/enter/{token}")
     page.click("main button")
     page.goto(f"{served}/desk/issues/1")
     page.evaluate("window.untouched = true")
-    owner = signed_in(room, "owner")
+    owner = signed_in(desk, "owner")
     post(owner, f"/desk/issues/1/unknown/{numbers[9]}/sent", page="/desk/issues/1/report")
     page.wait_for_selector("svg[aria-label*='7 accepted']", timeout=10_000)
     assert page.evaluate("window.untouched")
     page.close()
 
 
-def test_the_front_page_shows_the_outcomes_of_past_issues(room: Site) -> None:
-    start_sending(room, State.SENT)
-    page = get(signed_in(room), "/desk/")
+def test_the_front_page_shows_the_outcomes_of_past_issues(desk: Site) -> None:
+    start_sending(desk, State.SENT)
+    page = get(signed_in(desk), "/desk/")
     assert "Of 11 planned: 6 accepted" in page
     assert "Draft issue now" in page

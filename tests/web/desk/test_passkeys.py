@@ -29,11 +29,11 @@ def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     database = connect(f"sqlite:///{home / 'digest.sqlite3'}")
     server = make_server("127.0.0.1", 0, lambda *_: [], threaded=True)
     url = f"http://localhost:{server.port}"
-    room = make_desk(database, home, url)
-    server.app = room.app
+    desk = make_desk(database, home, url)
+    server.app = desk.app
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield room, url
+    yield desk, url
     server.shutdown()
     server.server_close()
     thread.join(5)
@@ -64,10 +64,10 @@ def authenticator(page: Page) -> tuple[Any, str]:
 
 
 def enter(page: Page, served: tuple[Site, str], role: str = "editor") -> None:
-    room, url = served
-    with room.db.read() as session:
+    desk, url = served
+    with desk.db.read() as session:
         token = users.create_sign_in_token(
-            room.signer, users.find_user(session, f"{role}@verdicts.io"), utcnow()
+            desk.signer, users.find_user(session, f"{role}@verdicts.io"), utcnow()
         )
     page.goto(f"{url}/desk/enter/{token}")
     page.get_by_role("button", name="Sign in").click()
@@ -77,7 +77,7 @@ def enter(page: Page, served: tuple[Site, str], role: str = "editor") -> None:
 def test_a_passkey_is_set_up_used_and_refused_when_it_was_copied(
     served: tuple[Site, str], tab: BrowserContext
 ) -> None:
-    room, url = served
+    desk, url = served
     page = tab.new_page()
     said = list[str]()
     page.on("console", lambda line: said.append(line.text) if line.type == "error" else None)
@@ -98,7 +98,7 @@ def test_a_passkey_is_set_up_used_and_refused_when_it_was_copied(
     assert not Axe().run(page).response["violations"]
     page.get_by_role("button", name="Use passkey").click()
     expect(page.get_by_role("link", name="Issues")).to_be_visible()
-    with room.db.begin() as session:
+    with desk.db.begin() as session:
         assert (
             session.scalars(select(LoginSession.method).order_by(LoginSession.id.desc())).first()
             == "letter and passkey"
@@ -129,8 +129,8 @@ def test_people_and_the_log_are_for_everybody_on_any_screen(
 
 
 def test_an_answer_to_no_challenge_of_ours_is_refused(sqlite: Database, tmp_path: Path) -> None:
-    room = make_desk(sqlite, tmp_path)
-    client = signed_in(room)
+    desk = make_desk(sqlite, tmp_path)
+    client = signed_in(desk)
     options = post(client, "/desk/account/passkey/options", page="/desk/account").get_json()
     assert len(options["challenge"]) >= 43
     assert options["rp"]["id"] == "news.example.org"
@@ -149,12 +149,12 @@ def test_an_answer_to_no_challenge_of_ours_is_refused(sqlite: Database, tmp_path
 
 
 def test_a_bad_answer_at_the_door_lets_nobody_in(sqlite: Database, tmp_path: Path) -> None:
-    room = make_desk(sqlite, tmp_path)
+    desk = make_desk(sqlite, tmp_path)
     with sqlite.begin() as session:
         editor = users.find_user(session, "editor@verdicts.io")
         facts = {"name": "Key", "created_at": utcnow(), "credential": "a2V5", "public_key": b"no key"}
         session.add(Factor(user_id=editor.id, kind="passkey", **facts))
-    client = signed_in(room)
+    client = signed_in(desk)
     proof = {"csrf_token": csrf_token(client, "/desk/second-factor")}
     client.post("/desk/second-factor/options", base_url=BASE, data=proof)
     known = {"id": "a2V5", "rawId": "a2V5", "type": "public-key"}

@@ -22,9 +22,9 @@ PREVIEW = f"{DRAFT}/preview"
 BASE = "https://news.example.org"
 
 
-def readers(room: Site) -> int:
+def readers(desk: Site) -> int:
     """Two readers, the second interested in infrastructure only. Returns the second's number."""
-    with room.db.begin() as session:
+    with desk.db.begin() as session:
         publication = publications.find(session).id
         create_subscriber(session, publication, "ann@example.org")
         number = create_subscriber(session, publication, "bo@example.org")
@@ -32,9 +32,9 @@ def readers(room: Site) -> int:
         return number
 
 
-def test_a_preview_as_one_reader_reveals_neither_address_nor_token(room: Site) -> None:
-    number = readers(room)
-    editor = signed_in(room)
+def test_a_preview_as_one_reader_reveals_neither_address_nor_token(desk: Site) -> None:
+    number = readers(desk)
+    editor = signed_in(desk)
     answer = editor.post(
         PREVIEW,
         base_url=BASE,
@@ -46,7 +46,7 @@ def test_a_preview_as_one_reader_reveals_neither_address_nor_token(room: Site) -
     assert "b•••@example.org" in page
     assert "bo@example.org" not in page
     assert "who chose Infrastructure" in page
-    before = room.count_rows()
+    before = desk.count_rows()
     source = get(editor, f"{PREVIEW}/mail.eml?reader={number}")
     body = get(editor, f"{PREVIEW}/body?reader={number}&light=light")
     assert "To: <bo@example.org>" in source
@@ -54,19 +54,19 @@ def test_a_preview_as_one_reader_reveals_neither_address_nor_token(room: Site) -
     assert "/go/" not in body
     leave = re.search(r"/unsubscribe/([^\"]+)", body)
     assert leave
-    said = room.app.test_client().get(f"/unsubscribe/{leave[1]}", base_url=BASE)
+    said = desk.app.test_client().get(f"/unsubscribe/{leave[1]}", base_url=BASE)
     assert (said.status_code, "test" in said.text.lower()) == (200, True)
-    assert room.count_rows() == before
-    viewer = signed_in(room, "viewer")
+    assert desk.count_rows() == before
+    viewer = signed_in(desk, "viewer")
     for path in (PREVIEW, f"{PREVIEW}/body", f"{PREVIEW}/mail.eml"):
         get(viewer, f"{path}?reader={number}", 403)
 
 
-def test_a_preview_says_when_the_reader_is_excluded_or_unknown(room: Site) -> None:
-    number = readers(room)
-    with room.db.begin() as session:
+def test_a_preview_says_when_the_reader_is_excluded_or_unknown(desk: Site) -> None:
+    number = readers(desk)
+    with desk.db.begin() as session:
         session.get_one(Subscriber, number).suppressed_at = utcnow()
-    editor = signed_in(room)
+    editor = signed_in(desk)
     assert "would not get this issue: suppressed" in get(editor, f"{PREVIEW}?reader={number}")
     get(editor, f"{PREVIEW}?reader=99999", 404)
     missing = post(editor, PREVIEW, address="nobody@example.org")
@@ -74,36 +74,36 @@ def test_a_preview_says_when_the_reader_is_excluded_or_unknown(room: Site) -> No
 
 
 @pytest.mark.parametrize("view", ["phone", "tablet", "desktop", "text", "source"])
-def test_every_preview_mode_is_a_page_and_changes_nothing(room: Site, view: str) -> None:
-    viewer = signed_in(room, "viewer")
-    before = room.count_rows()
+def test_every_preview_mode_is_a_page_and_changes_nothing(desk: Site, view: str) -> None:
+    viewer = signed_in(desk, "viewer")
+    before = desk.count_rows()
     page = get(viewer, f"{PREVIEW}?as={view}&light=dark&images=off")
     assert len(page.encode()) < 150_000
     if view == "source":
         assert '<span class="s-field"><b>List-Unsubscribe-Post</b>: List-Unsubscribe=One-Click</span>' in page
         assert page.count('class="s-boundary"') == 3
-    assert room.count_rows() == before
+    assert desk.count_rows() == before
     get(viewer, f"{PREVIEW}?as=billboard", 404)
 
 
-def test_images_are_not_fetched_when_they_are_off(room: Site) -> None:
-    viewer = signed_in(room, "viewer")
+def test_images_are_not_fetched_when_they_are_off(desk: Site) -> None:
+    viewer = signed_in(desk, "viewer")
     policy = viewer.get(f"{PREVIEW}/body?light=light&images=off", base_url=BASE).headers[
         "Content-Security-Policy"
     ]
     assert "img-src 'none'" in policy
 
 
-def test_each_editor_sees_what_changed_since_their_own_review(room: Site) -> None:
-    editor = signed_in(room)
+def test_each_editor_sees_what_changed_since_their_own_review(desk: Site) -> None:
+    editor = signed_in(desk)
     assert "You have not reviewed this issue yet" in get(editor, PREVIEW)
     post(editor, f"{DRAFT}/mark-reviewed", page=PREVIEW)
     assert "Nothing changed since your last review" in get(editor, PREVIEW)
-    with room.db.begin() as session:
+    with desk.db.begin() as session:
         found = issues.get_by_number(session, 1)
-        pick_edits.drop_pick(session, found, pick_order(room)[1], author="another@verdicts.io")
+        pick_edits.drop_pick(session, found, pick_order(desk)[1], author="another@verdicts.io")
     post(
-        editor, DRAFT, **draft_form(editor) | {f"note-{pick_order(room)[0]}": "Look again.", "action": "save"}
+        editor, DRAFT, **draft_form(editor) | {f"note-{pick_order(desk)[0]}": "Look again.", "action": "save"}
     )
     page = get(editor, PREVIEW)
     assert "was removed." in page
@@ -111,17 +111,17 @@ def test_each_editor_sees_what_changed_since_their_own_review(room: Site) -> Non
     marked = get(editor, f"{PREVIEW}/body?light=light&marks=1")
     assert marked.count("Changed since your last review") == 1
     assert "Changed since" not in get(editor, f"{PREVIEW}/mail.eml?marks=1")
-    assert "not reviewed this issue yet" in get(signed_in(room, "owner"), PREVIEW)
+    assert "not reviewed this issue yet" in get(signed_in(desk, "owner"), PREVIEW)
 
 
-def test_test_emails_go_to_me_to_all_editors_or_to_any_address_in_any_variant(room: Site) -> None:
-    editor = signed_in(room)
+def test_test_emails_go_to_me_to_all_editors_or_to_any_address_in_any_variant(desk: Site) -> None:
+    editor = signed_in(desk)
     tests = f"{DRAFT}/tests"
     page = post(editor, tests, page=PREVIEW, to="me", topic="Infrastructure").text
     assert "on the way to editor@verdicts.io" in page
     post(editor, tests, page=PREVIEW, to="editors")
     post(editor, tests, page=PREVIEW, to="address", address="friend@example.net")
-    with room.db.begin() as session:
+    with desk.db.begin() as session:
         letters = session.scalars(select(models.Letter).order_by(models.Letter.id)).all()
         assert [letter.address for letter in letters] == [
             *("editor@verdicts.io", "editor@verdicts.io", "owner@verdicts.io", "friend@example.net")
@@ -133,33 +133,33 @@ def test_test_emails_go_to_me_to_all_editors_or_to_any_address_in_any_variant(ro
     assert "250 2.0.0 Ok: queued as 7A1B" in part
     assert "The mail server has not replied yet." in part
     assert 'hx-trigger="every 3s"' in part
-    assert post(signed_in(room, "viewer"), tests, page="/desk/", to="me").status_code == 403
+    assert post(signed_in(desk, "viewer"), tests, page="/desk/", to="me").status_code == 403
 
 
-def test_test_emails_are_rate_limited(room: Site) -> None:
-    editor = signed_in(room)
-    room.app.extensions["digest"].limiter.allows("30/hour", "test", "0")
+def test_test_emails_are_rate_limited(desk: Site) -> None:
+    editor = signed_in(desk)
+    desk.app.extensions["digest"].limiter.allows("30/hour", "test", "0")
     answers = {post(editor, f"{DRAFT}/tests", page="/desk/", to="editors").status_code for _ in range(16)}
     assert answers == {200, 429}
 
 
-def test_send_now_can_be_undone_before_and_in_its_hold(room: Site) -> None:
-    editor = signed_in(room)
+def test_send_now_can_be_undone_before_and_in_its_hold(desk: Site) -> None:
+    editor = signed_in(desk)
     path, fields = undo_button(post(editor, f"{DRAFT}/schedule", action="send_now", hold="5").text)
     assert path == f"{DRAFT}/return-to-draft"
     assert "Issue 1 is a draft again. Nothing was sent." in post(editor, path, page=DRAFT, **fields).text
-    assert load_issue(room).state == State.DRAFT
-    start_sending(room, hold_minutes=5)
-    with room.db.begin() as session:
+    assert load_issue(desk).state == State.DRAFT
+    start_sending(desk, hold_minutes=5)
+    with desk.db.begin() as session:
         issues.get_by_number(session, 1).started_at = None  # nothing was claimed yet
     assert "Return to draft" in get(editor, DRAFT)
     assert "Nothing was sent" in post(editor, path, page=DRAFT).text
-    assert load_issue(room).state == State.DRAFT
+    assert load_issue(desk).state == State.DRAFT
 
 
-def test_the_schedule_summary_updates_with_its_notes(room: Site) -> None:
-    readers(room)
-    viewer = signed_in(room, "viewer")
+def test_the_schedule_summary_updates_with_its_notes(desk: Site) -> None:
+    readers(desk)
+    viewer = signed_in(desk, "viewer")
     asked = f"{DRAFT}/schedule?day=2027-03-28&clock=02:30&zone=Europe/Berlin&hold=15"
     live = {"HX-Request": "true", "HX-Current-URL": f"{BASE}{asked}"}
     part = viewer.get(asked, base_url=BASE, headers=live).text

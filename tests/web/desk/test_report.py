@@ -23,13 +23,13 @@ def chart_labels(page: str) -> list[str]:
     return re.findall(r'<svg class="chart[^"]*"[^>]*aria-label="([^"]*)"', page)
 
 
-def test_the_activity_says_who_did_what(room: Site) -> None:
-    editor = signed_in(room)
+def test_the_activity_says_who_did_what(desk: Site) -> None:
+    editor = signed_in(desk)
     hour = {"day": "2030-01-01", "clock": "09:00", "zone": "Europe/Berlin", "hold": "15"}
     for _ in range(2):
         post(editor, "/desk/issues/1/schedule", action="schedule", **hour)
     post(editor, "/desk/issues/1/unschedule", page="/desk/issues/1")
-    start_sending(room, State.SENT)
+    start_sending(desk, State.SENT)
     page = get(editor, "/desk/issues/1/report").split('id="activity"')[1]
     activity = [
         re.sub("<[^>]+>", "", row) for row in re.findall(r"<span><strong>(.*?)</span></li>", page, re.DOTALL)
@@ -42,10 +42,10 @@ def test_the_activity_says_who_did_what(room: Site) -> None:
     ]
 
 
-def test_the_report_describes_its_charts_in_words(room: Site) -> None:
-    numbers = start_sending(room, State.SENT)
-    record_reactions(room, numbers)
-    page = get(signed_in(room, "viewer"), "/desk/issues/1/report")
+def test_the_report_describes_its_charts_in_words(desk: Site) -> None:
+    numbers = start_sending(desk, State.SENT)
+    record_reactions(desk, numbers)
+    page = get(signed_in(desk, "viewer"), "/desk/issues/1/report")
     assert any("2 by people, 5 in total" in said for said in chart_labels(page))
     assert any("Unsubscribes by hour: 2" in said for said in chart_labels(page))
     assert "Too many emails" in page
@@ -53,14 +53,14 @@ def test_the_report_describes_its_charts_in_words(room: Site) -> None:
     assert "outcomes.csv" not in page  # viewers cannot export addresses
 
 
-def test_refusals_are_listed_by_domain_with_their_reasons(room: Site) -> None:
-    numbers = start_sending(room, State.SENT)
-    with room.db.begin() as session:
+def test_refusals_are_listed_by_domain_with_their_reasons(desk: Site) -> None:
+    numbers = start_sending(desk, State.SENT)
+    with desk.db.begin() as session:
         at_mail = {"address": "x@mail.example", "address_key": "x@mail.example"}
         session.execute(update(Subscriber).where(Subscriber.id == numbers[6]).values(at_mail))
         later = {"outcome": None, "reason": "451 4.7.1", "due_at": utcnow(), "ended_at": None}
         session.execute(update(Delivery).where(Delivery.subscriber_id == numbers[10]).values(later))
-    editor = signed_in(room)
+    editor = signed_in(desk)
     page = get(editor, "/desk/issues/1/report")
     assert re.findall(r'domain=([\w.]+)"', page) == ["example.org", "mail.example"]
     assert "and 1 deferred" in page
@@ -68,9 +68,9 @@ def test_refusals_are_listed_by_domain_with_their_reasons(room: Site) -> None:
     assert re.findall(r'class="address"[^>]*>([^<]+)<', listed) == ["r7@example.org", "r10@example.org"]
 
 
-def test_every_number_links_to_its_deliveries(room: Site) -> None:
-    start_sending(room, State.SENT)
-    editor = signed_in(room)
+def test_every_number_links_to_its_deliveries(desk: Site) -> None:
+    start_sending(desk, State.SENT)
+    editor = signed_in(desk)
     for outcome in (*Outcome, "remaining"):
         page = get(editor, f"/desk/issues/1/deliveries?outcome={outcome}")
         wanted = [place for place, one in enumerate(OUTCOMES) if (one or "remaining") == outcome]
@@ -83,32 +83,32 @@ def test_every_number_links_to_its_deliveries(room: Site) -> None:
     )
 
 
-def test_deliveries_are_paged_by_reader(room: Site) -> None:
-    numbers = start_sending(room, State.SENT)
-    page = get(signed_in(room), f"/desk/issues/1/deliveries?after={numbers[4]}")
+def test_deliveries_are_paged_by_reader(desk: Site) -> None:
+    numbers = start_sending(desk, State.SENT)
+    page = get(signed_in(desk), f"/desk/issues/1/deliveries?after={numbers[4]}")
     assert re.findall(r'class="address"[^>]*>r(\d+)@', page) == ["5", "6", "7", "8", "9", "10"]
 
 
-def test_the_csv_export_holds_all_outcomes_and_no_formulas(room: Site) -> None:
-    numbers = start_sending(room, State.SENT)
-    with room.db.begin() as session:
+def test_the_csv_export_holds_all_outcomes_and_no_formulas(desk: Site) -> None:
+    numbers = start_sending(desk, State.SENT)
+    with desk.db.begin() as session:
         evil = {"reply": '=HYPERLINK("http://evil")'}
         session.execute(update(Delivery).where(Delivery.subscriber_id == numbers[6]).values(evil))
         gone = {"address": None, "address_key": None}
         session.execute(update(Subscriber).where(Subscriber.id == numbers[0]).values(gone))
-    viewer = signed_in(room, "viewer")
+    viewer = signed_in(desk, "viewer")
     assert viewer.get("/desk/issues/1/outcomes.csv", base_url="https://news.example.org").status_code == 403
-    text = get(signed_in(room), "/desk/issues/1/outcomes.csv")
+    text = get(signed_in(desk), "/desk/issues/1/outcomes.csv")
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["outcome"] for row in rows] == [outcome or "remaining" for outcome in OUTCOMES]
     assert rows[6]["reply"] == '\'=HYPERLINK("http://evil")'
     assert [row["address"] for row in rows[:2]] == ["", "r1@example.org"]
 
 
-def test_the_report_compares_the_issue_with_the_median_of_earlier_ones(room: Site) -> None:
-    start_sending(room, State.SENT)
-    assert "Compared with the last" not in get(signed_in(room), "/desk/issues/1/report")
-    with room.db.begin() as session:
+def test_the_report_compares_the_issue_with_the_median_of_earlier_ones(desk: Site) -> None:
+    start_sending(desk, State.SENT)
+    assert "Compared with the last" not in get(signed_in(desk), "/desk/issues/1/report")
+    with desk.db.begin() as session:
         session.execute(update(Delivery).where(Delivery.outcome.is_(None)).values(due_at=utcnow()))
         publication = publications.find(session)
         session.add(
@@ -120,14 +120,14 @@ def test_the_report_compares_the_issue_with_the_median_of_earlier_ones(room: Sit
                 started_at=utcnow() + timedelta(minutes=1),
             )
         )
-    page = get(signed_in(room), "/desk/issues/2/report")
+    page = get(signed_in(desk), "/desk/issues/2/report")
     assert "Compared with the last 2 issues" in page
     assert "Accepted: 0 in this issue, median 3 over the last 2 issues" in chart_labels(page)
 
 
-def test_finished_issues_are_counted_together_with_the_same_results(room: Site) -> None:
-    start_sending(room, State.SENT)
-    with room.db.begin() as session:
+def test_finished_issues_are_counted_together_with_the_same_results(desk: Site) -> None:
+    start_sending(desk, State.SENT)
+    with desk.db.begin() as session:
         waits = Delivery.outcome.is_(None)
         session.execute(update(Delivery).where(waits).values(due_at=utcnow()))
         assert count_accepted_and_failed(session, [1]) == {1: (6, 2)}
@@ -139,10 +139,10 @@ def test_finished_issues_are_counted_together_with_the_same_results(room: Site) 
         )
 
 
-def test_the_growth_of_a_year_is_counted_by_week(room: Site) -> None:
+def test_the_growth_of_a_year_is_counted_by_week(desk: Site) -> None:
     now = utcnow()
-    numbers = start_sending(room)
-    with room.db.begin() as session:
+    numbers = start_sending(desk)
+    with desk.db.begin() as session:
         for number, (kind, weeks) in enumerate(
             (
                 ("requested", 0),
@@ -161,7 +161,7 @@ def test_the_growth_of_a_year_is_counted_by_week(room: Site) -> None:
                 source="test",
                 now=now - timedelta(weeks=weeks),
             )
-    page = get(signed_in(room, "viewer"), "/desk/audience")
+    page = get(signed_in(desk, "viewer"), "/desk/audience")
     assert chart_labels(page) == [
         "Readers per week, 52 weeks: 1 confirmed, 1 unsubscribed, 1 suppressed",
         "Sign-ups per week: 2 signed up, 1 confirmed",

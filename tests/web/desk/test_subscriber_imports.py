@@ -27,8 +27,8 @@ PAGE = "/desk/subscribers/imports"
 
 
 @pytest.fixture
-def editor(room: Site) -> FlaskClient:
-    return signed_in(room)
+def editor(desk: Site) -> FlaskClient:
+    return signed_in(desk)
 
 
 def upload(editor: FlaskClient, text: str, *, name: str = "readers.csv", **fields: str) -> TestResponse:
@@ -37,58 +37,58 @@ def upload(editor: FlaskClient, text: str, *, name: str = "readers.csv", **field
     return post(editor, PAGE, file=file, **fields)
 
 
-def work(room: Site, steps: int = 100) -> None:
+def work(desk: Site, steps: int = 100) -> None:
     """What the worker's task does, for so many steps."""
 
     def run_in_steps(step: Callable[[Session], bool]) -> bool:
         for _ in range(steps):
-            with room.db.begin() as session:
+            with desk.db.begin() as session:
                 if step(session):
                     return True
         return False
 
-    run_due_imports(room.db, room.signer, run_in_steps)
+    run_due_imports(desk.db, desk.signer, run_in_steps)
 
 
-def reachable(room: Site) -> set[str | None]:
-    with room.db.read() as session:
+def reachable(desk: Site) -> set[str | None]:
+    with desk.db.read() as session:
         found = session.execute(eligibility.audience(publications.find(session).id, utcnow()))
         return {session.get_one(Subscriber, number).address for number, why in found if why is None}
 
 
-def logged(room: Site) -> list[str]:
-    with room.db.read() as session:
+def logged(desk: Site) -> list[str]:
+    with desk.db.read() as session:
         kinds = AuditLogEntry.kind == "subscriber"
         return list(session.scalars(select(AuditLogEntry.verb).where(kinds).order_by(AuditLogEntry.id)))
 
 
-def test_a_file_is_shown_first_and_imported_by_the_worker(room: Site, editor: FlaskClient) -> None:
+def test_a_file_is_shown_first_and_imported_by_the_worker(desk: Site, editor: FlaskClient) -> None:
     page = upload(
         editor, "email,name,Unsubscribed\nada@example.org,Ada,no\nbob@example.org,Bob,yes\nbad,Eve,no\n"
     )
     assert "Import 1 reader?" in page.text
     assert "Unsubscribed: yes" in page.text
-    assert reachable(room) == set()
+    assert reachable(desk) == set()
     number = page.request.path
     rejected = get(editor, f"{number}/rejected.csv")
     assert next(row["reason"] for row in csv.DictReader(io.StringIO(rejected))) == "Unsubscribed: yes"
     begun = post(editor, f"{number}/import", page=number)
     assert "Importing…" in begun.text
-    work(room)
-    assert reachable(room) == {"ada@example.org"}
+    work(desk)
+    assert reachable(desk) == {"ada@example.org"}
     assert "Import finished" in get(editor, number)
-    assert logged(room) == ["start import", "import"]
-    with room.db.read() as session:
+    assert logged(desk) == ["start import", "import"]
+    with desk.db.read() as session:
         assert session.scalars(select(SubscriberUpload.data)).one() is None
 
 
-def test_a_status_that_is_not_understood_is_asked_about(room: Site, editor: FlaskClient) -> None:
+def test_a_status_that_is_not_understood_is_asked_about(desk: Site, editor: FlaskClient) -> None:
     page = upload(editor, "email,Status\nada@example.org,VIP\nbob@example.org,active\n")
     assert "Who is subscribed?" in page.text
     assert "Import</button>" not in page.text
     path = page.request.path
     post(editor, f"{path}/import", page=path)
-    work(room)
+    work(desk)
     assert "Import stopped" in get(editor, path)
     path = upload(editor, "email,Status\nada@example.org,VIP\nbob@example.org,active\n").request.path
     chosen = post(editor, f"{path}/columns", page=path, status_column="Status")
@@ -97,53 +97,53 @@ def test_a_status_that_is_not_understood_is_asked_about(room: Site, editor: Flas
 
 
 def test_an_import_that_was_interrupted_goes_on_and_counts_each_row_once(
-    room: Site, editor: FlaskClient, monkeypatch: pytest.MonkeyPatch
+    desk: Site, editor: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rows, "CHUNK", 2)
     text = "email\n" + "".join(f"r{n}@example.org\n" for n in range(5))
     path = upload(editor, text).request.path
     post(editor, f"{path}/import", page=path)
-    work(room, steps=1)
-    assert len(reachable(room)) == 2
+    work(desk, steps=1)
+    assert len(reachable(desk)) == 2
     assert "2 rows imported" in get(editor, path)
-    work(room)
-    assert len(reachable(room)) == 5
-    with room.db.read() as session:
+    work(desk)
+    assert len(reachable(desk)) == 5
+    with desk.db.read() as session:
         assert session.scalars(select(SubscriberImport.counts)).one().startswith('{"rows": 5, "added": 5')
 
 
-def test_an_import_is_listed_and_undone_by_the_worker(room: Site, editor: FlaskClient) -> None:
+def test_an_import_is_listed_and_undone_by_the_worker(desk: Site, editor: FlaskClient) -> None:
     path = upload(editor, "email\nada@example.org\nbob@example.org\n").request.path
     post(editor, f"{path}/import", page=path)
-    work(room)
-    with room.db.begin() as session:
+    work(desk)
+    with desk.db.begin() as session:
         bob = session.scalars(select(Subscriber).where(Subscriber.address == "bob@example.org")).one()
         unsubscribe.unsubscribe(session, publications.find(session).id, bob.id, source="page", now=utcnow())
     undo = re.search(r'href="([^"]+/undo)"', get(editor, PAGE))
     assert undo
     assert "Undo import 1?" in get(editor, undo[1])
     post(editor, undo[1])
-    work(room)
+    work(desk)
     page = get(editor, PAGE)
     assert "1 removed" in page
     assert "1 kept" in page
-    assert reachable(room) == set()
-    assert logged(room)[-1] == "undo import"
+    assert reachable(desk) == set()
+    assert logged(desk)[-1] == "undo import"
     assert "already been undone" in post(editor, undo[1], page=PAGE).text
 
 
-def test_a_file_that_nobody_imports_is_deleted(room: Site, editor: FlaskClient) -> None:
+def test_a_file_that_nobody_imports_is_deleted(desk: Site, editor: FlaskClient) -> None:
     path = upload(editor, "email\nada@example.org\n").request.path
     assert "Nothing was imported" in post(editor, f"{path}/discard", page=path).text
     assert get(editor, path, status=404)
     upload(editor, "email\nada@example.org\n")
-    with room.db.begin() as session:
+    with desk.db.begin() as session:
         uploads.delete_old(session, utcnow() + 2 * uploads.KEPT_FOR)
         assert session.scalars(select(SubscriberUpload)).all() == []
 
 
 def test_one_reader_is_added_and_asked_to_confirm_unless_they_have_consented(
-    room: Site, editor: FlaskClient
+    desk: Site, editor: FlaskClient
 ) -> None:
     page = post(editor, "/desk/subscribers/add", address="Ada <ada@example.org>,", consent="invite")
     assert "They will get issues once they confirm." in page.text
@@ -157,18 +157,18 @@ def test_one_reader_is_added_and_asked_to_confirm_unless_they_have_consented(
             source="asked at the fair",
         ).text
     )
-    assert reachable(room) == {"bob@example.org"}
-    with room.db.read() as session:
+    assert reachable(desk) == {"bob@example.org"}
+    with desk.db.read() as session:
         assert session.scalars(select(Letter.kind).where(Letter.subscriber_id.is_not(None))).all() == [
             "confirm"
         ]
     refused = post(editor, "/desk/subscribers/add", address="no address", consent="invite")
     assert 'value="no address"' in refused.text
-    assert logged(room) == ["add", "add"]
+    assert logged(desk) == ["add", "add"]
 
 
-def test_who_unsubscribed_is_not_added_by_hand(room: Site, editor: FlaskClient) -> None:
-    with room.db.begin() as session:
+def test_who_unsubscribed_is_not_added_by_hand(desk: Site, editor: FlaskClient) -> None:
+    with desk.db.begin() as session:
         create_subscriber(session, publications.find(session).id, "gone@example.org", "left")
     page = post(
         editor,
@@ -178,18 +178,18 @@ def test_who_unsubscribed_is_not_added_by_hand(room: Site, editor: FlaskClient) 
         source="they said so",
     )
     assert "Only they can come back" in page.text
-    assert reachable(room) == set()
-    with room.db.read() as session:
+    assert reachable(desk) == set()
+    with desk.db.read() as session:
         assert session.scalars(select(SubscriberImport)).all() == []
         assert session.scalars(select(Subscription.import_id)).all() == [None]
 
 
-def test_all_readers_are_exported_and_the_log_says_so(room: Site, editor: FlaskClient) -> None:
-    with room.db.begin() as session:
+def test_all_readers_are_exported_and_the_log_says_so(desk: Site, editor: FlaskClient) -> None:
+    with desk.db.begin() as session:
         create_subscriber(session, publications.find(session).id, "ada@example.org", "active")
     exported = post(editor, "/desk/subscribers/export", page="/desk/subscribers")
     assert [row["address"] for row in csv.DictReader(io.StringIO(exported.text))] == ["ada@example.org"]
-    assert logged(room) == ["export"]
-    viewer = signed_in(room, "viewer")
+    assert logged(desk) == ["export"]
+    viewer = signed_in(desk, "viewer")
     assert post(viewer, "/desk/subscribers/export", page="/desk/subscribers").status_code == 403
     assert get(viewer, PAGE, status=403)

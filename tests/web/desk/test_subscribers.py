@@ -21,8 +21,8 @@ from digest.tracking.models import Click
 BASE = "https://news.example.org"
 
 
-def people(room: Site, *given: tuple[str, str]) -> list[int]:
-    with room.db.begin() as session:
+def people(desk: Site, *given: tuple[str, str]) -> list[int]:
+    with desk.db.begin() as session:
         number = publications.find(session).id
         return [create_subscriber(session, number, address, status) for address, status in given]
 
@@ -31,9 +31,9 @@ def listed(page: str) -> list[str]:
     return re.findall(r'class="address"[^>]*>([^<]+)<', page)
 
 
-def test_a_whole_address_leads_to_its_reader_and_a_beginning_lists_them(room: Site) -> None:
-    people(room, ("ana@example.org", "active"), ("anatol@example.org", "left"), ("bob@example.org", "active"))
-    viewer = signed_in(room, "viewer")
+def test_a_whole_address_leads_to_its_reader_and_a_beginning_lists_them(desk: Site) -> None:
+    people(desk, ("ana@example.org", "active"), ("anatol@example.org", "left"), ("bob@example.org", "active"))
+    viewer = signed_in(desk, "viewer")
     whole = post(viewer, "/desk/subscribers", address="Ana@example.org")
     assert "ana@example.org</h1>" in whole.text
     assert whole.request.path.startswith("/desk/subscribers/")
@@ -51,9 +51,9 @@ def test_a_whole_address_leads_to_its_reader_and_a_beginning_lists_them(room: Si
     assert viewer.get("/desk/issues/1/deliveries?domain=%00&reason=%00", base_url=BASE).status_code == 400
 
 
-def test_lists_are_paged_by_key_whatever_order_they_are_in(room: Site) -> None:
-    people(room, *((f"r{place:03}@example.org", "active") for place in range(120)))
-    viewer = signed_in(room, "viewer")
+def test_lists_are_paged_by_key_whatever_order_they_are_in(desk: Site) -> None:
+    people(desk, *((f"r{place:03}@example.org", "active") for place in range(120)))
+    viewer = signed_in(desk, "viewer")
     seen, page = [], get(viewer, "/desk/subscribers?status=reachable")
     while found := re.search(r'href="([^"]*after=\d+)"', page):
         seen += listed(page)
@@ -67,38 +67,38 @@ def test_lists_are_paged_by_key_whatever_order_they_are_in(room: Site) -> None:
     assert seen == [f"r{place:03}@example.org" for place in range(120)]
 
 
-def test_counts_by_standing_add_up(room: Site) -> None:
+def test_counts_by_standing_add_up(desk: Site) -> None:
     given = zip("abcdef", ("active", "active", "pending", "left", "active", "left"), strict=True)
-    numbers = people(room, *((f"{name}@example.org", status) for name, status in given))
-    with room.db.begin() as session:
-        suppression.suppress_subscriber(session, room.signer, numbers[4], "bounce", utcnow())
-        suppression.suppress_subscriber(session, room.signer, numbers[5], "bounce", utcnow())
-    page = get(signed_in(room), "/desk/subscribers")
+    numbers = people(desk, *((f"{name}@example.org", status) for name, status in given))
+    with desk.db.begin() as session:
+        suppression.suppress_subscriber(session, desk.signer, numbers[4], "bounce", utcnow())
+        suppression.suppress_subscriber(session, desk.signer, numbers[5], "bounce", utcnow())
+    page = get(signed_in(desk), "/desk/subscribers")
     counts = [line.split("</span>")[0] for line in page.split('<dd><span class="number">')[1:]]
     assert counts == ["2", "1", "0", "1", "2", "0"]
     for status, many in zip(
         ("reachable", "pending", "paused", "left", "suppressed", "erased"), counts, strict=True
     ):
-        assert len(listed(get(signed_in(room), f"/desk/subscribers?status={status}"))) == int(many)
+        assert len(listed(get(signed_in(desk), f"/desk/subscribers?status={status}"))) == int(many)
 
 
-def test_where_a_reader_stands_is_one_word_in_the_list_and_on_their_page(room: Site) -> None:
+def test_where_a_reader_stands_is_one_word_in_the_list_and_on_their_page(desk: Site) -> None:
     given = (("ana@example.org", "active"), ("bob@example.org", "pending"), ("cas@example.org", "left"))
-    viewer = signed_in(room, "viewer")
+    viewer = signed_in(desk, "viewer")
     statuses = (("reachable", "Subscribed"), ("pending", "Pending confirmation"), ("left", "Unsubscribed"))
-    for number, (status, label) in zip(people(room, *given), statuses, strict=True):
+    for number, (status, label) in zip(people(desk, *given), statuses, strict=True):
         assert f"<td>{label}</td>" in get(viewer, f"/desk/subscribers?status={status}")
         assert f"<dt>Status</dt><dd>{label}</dd>" in get(viewer, f"/desk/subscribers/{number}")
 
 
-def test_the_whole_history_of_one_reader_is_on_one_page(room: Site) -> None:
-    numbers = start_sending(room, State.SENT)
-    record_reactions(room, numbers)
-    with room.db.begin() as session:
+def test_the_whole_history_of_one_reader_is_on_one_page(desk: Site) -> None:
+    numbers = start_sending(desk, State.SENT)
+    record_reactions(desk, numbers)
+    with desk.db.begin() as session:
         facts = {"subscriber_id": numbers[0], "publication_id": 1, "source": "form"}
         consent.record(session, **facts, kind=consent.Kind.CONFIRMED, now=utcnow(), wording="Yes, send it.")
         delivery.enqueue_letter(session, "welcome", now=utcnow(), publication_id=1, subscriber_id=numbers[0])
-    viewer = signed_in(room, "viewer")
+    viewer = signed_in(desk, "viewer")
     page = get(viewer, f"/desk/subscribers/{numbers[0]}")
     for said in ("Yes, send it.", "Clicked", "Link 0", "Accepted", "Welcome"):
         assert said in page
@@ -108,55 +108,55 @@ def test_the_whole_history_of_one_reader_is_on_one_page(room: Site) -> None:
     assert "Erase" not in page
 
 
-def test_everything_about_a_reader_is_handed_out_as_json(room: Site) -> None:
-    numbers = start_sending(room, State.SENT)
-    record_reactions(room, numbers)
-    viewer = signed_in(room, "viewer")
+def test_everything_about_a_reader_is_handed_out_as_json(desk: Site) -> None:
+    numbers = start_sending(desk, State.SENT)
+    record_reactions(desk, numbers)
+    viewer = signed_in(desk, "viewer")
     path = f"/desk/subscribers/{numbers[1]}/data.json"
     assert viewer.get(path, base_url=BASE).status_code == 403
-    held = json.loads(get(signed_in(room), path))
+    held = json.loads(get(signed_in(desk), path))
     assert held["address"] == "r1@example.org"
     assert [one["issue"] for one in held["deliveries"]] == [1]
     assert [one["machine"] for one in held["clicks"]] == [True] * 3
 
 
-def test_suppressing_is_asked_first_and_holds(room: Site) -> None:
-    (number,) = people(room, ("ana@example.org", "active"))
-    editor, path = signed_in(room), f"/desk/subscribers/{number}/suppress"
+def test_suppressing_is_asked_first_and_holds(desk: Site) -> None:
+    (number,) = people(desk, ("ana@example.org", "active"))
+    editor, path = signed_in(desk), f"/desk/subscribers/{number}/suppress"
     assert "This address will get no more emails, even if it is imported again." in get(editor, path)
     assert "Reader suppressed. They will get no more emails." in post(editor, path).text
-    with room.db.read() as session:
-        assert suppression.find(session, room.signer, ["ana@example.org"])
+    with desk.db.read() as session:
+        assert suppression.find(session, desk.signer, ["ana@example.org"])
         told = list(session.scalars(select(AuditLogEntry.number).where(AuditLogEntry.kind == "subscriber")))
     assert told == [number]
     assert path not in get(editor, f"/desk/subscribers/{number}")
 
 
-def test_erasing_wants_the_address_typed_and_leaves_nothing(room: Site) -> None:
-    (number,) = people(room, ("ana@example.org", "active"))
-    editor, path = signed_in(room), f"/desk/subscribers/{number}/erase"
+def test_erasing_wants_the_address_typed_and_leaves_nothing(desk: Site) -> None:
+    (number,) = people(desk, ("ana@example.org", "active"))
+    editor, path = signed_in(desk), f"/desk/subscribers/{number}/erase"
     assert "Nothing was erased" in post(editor, path, address="bob@example.org").text
-    assert address(room, number) == "ana@example.org"
+    assert address(desk, number) == "ana@example.org"
     page = post(editor, path, address="Ana@Example.org ").text
-    assert address(room, number) is None
+    assert address(desk, number) is None
     assert "Erased reader" in page
     assert "ana@" not in page
     again = post(editor, path, page="/desk/subscribers", address="ana@example.org")
     assert "This reader has already been erased" in again.text
 
 
-def test_an_erased_reader_s_clicks_say_nothing_of_their_browser(room: Site) -> None:
-    numbers = start_sending(room, State.SENT)
-    record_reactions(room, numbers)
-    editor = signed_in(room)
+def test_an_erased_reader_s_clicks_say_nothing_of_their_browser(desk: Site) -> None:
+    numbers = start_sending(desk, State.SENT)
+    record_reactions(desk, numbers)
+    editor = signed_in(desk)
     post(editor, f"/desk/subscribers/{numbers[1]}/erase", address="r1@example.org")
-    with room.db.read() as session:
+    with desk.db.read() as session:
         rows = session.execute(
             select(Click.subscriber_id, Click.user_agent).distinct().order_by(Click.subscriber_id)
         )
         assert [tuple(row) for row in rows] == [(numbers[0], "Firefox"), (numbers[1], "")]
 
 
-def address(room: Site, number: int) -> str | None:
-    with room.db.read() as session:
+def address(desk: Site, number: int) -> str | None:
+    with desk.db.read() as session:
         return session.get_one(Subscriber, number).address

@@ -18,8 +18,8 @@ def verdicts(page: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def test_the_preview_is_what_a_reader_with_these_topics_gets(room: Site) -> None:
-    editor = signed_in(room)
+def test_the_preview_is_what_a_reader_with_these_topics_gets(desk: Site) -> None:
+    editor = signed_in(desk)
     page = get(editor, PREVIEW)
     shown, held = verdicts(page)
     assert shown == held > 1
@@ -36,37 +36,37 @@ def test_the_preview_is_what_a_reader_with_these_topics_gets(room: Site) -> None
     assert len(source) < len(get(editor, PREVIEW + "/mail.eml"))
 
 
-def test_topics_that_no_pick_has_show_the_whole_issue(room: Site) -> None:
-    shown, held = verdicts(get(signed_in(room), PREVIEW + "?topic=Gardening"))
+def test_topics_that_no_pick_has_show_the_whole_issue(desk: Site) -> None:
+    shown, held = verdicts(get(signed_in(desk), PREVIEW + "?topic=Gardening"))
     assert shown == held
 
 
-def test_an_editor_can_resend_one_readers_copy(room: Site) -> None:
-    numbers = dict(zip(OUTCOMES, start_sending(room), strict=True))
-    editor = signed_in(room)
+def test_an_editor_can_resend_one_readers_copy(desk: Site) -> None:
+    numbers = dict(zip(OUTCOMES, start_sending(desk), strict=True))
+    editor = signed_in(desk)
     history = f"/desk/subscribers/{numbers['accepted']}"
     page = post(editor, f"{history}/issues/1/resend", page=history)
     assert "Issue 1 will be sent to them again." in page.get_data(as_text=True)
-    with room.db.read() as session:
+    with desk.db.read() as session:
         letter = session.scalars(select(Letter).where(Letter.kind == "copy")).one()
         assert letter.subscriber_id == numbers["accepted"]
-    assert "letters" in room.nudges
+    assert "letters" in desk.nudges
 
 
-def test_a_reader_who_was_not_sent_the_issue_has_no_copy(room: Site) -> None:
-    numbers = dict(zip(OUTCOMES, start_sending(room), strict=True))
-    editor = signed_in(room)
+def test_a_reader_who_was_not_sent_the_issue_has_no_copy(desk: Site) -> None:
+    numbers = dict(zip(OUTCOMES, start_sending(desk), strict=True))
+    editor = signed_in(desk)
     for outcome in ("excluded", None):
         history = f"/desk/subscribers/{numbers[outcome]}"
         assert "/resend" not in get(editor, history)
         post(editor, f"{history}/issues/1/resend", page=history)
-    with room.db.read() as session:
+    with desk.db.read() as session:
         assert not session.scalars(select(Letter).where(Letter.kind == "copy")).all()
 
 
-def test_a_viewer_cannot_resend(room: Site) -> None:
-    number = start_sending(room)[0]
-    viewer = signed_in(room, "viewer")
+def test_a_viewer_cannot_resend(desk: Site) -> None:
+    number = start_sending(desk)[0]
+    viewer = signed_in(desk, "viewer")
     assert "/resend" not in get(viewer, f"/desk/subscribers/{number}")
     answer = post(viewer, f"/desk/subscribers/{number}/issues/1/resend", page="/desk/team")
     assert answer.status_code in {403, 404}

@@ -107,7 +107,7 @@ class Delivery(Base):
     __table_args__ = (
         check_one_of("outcome", *[outcome.value for outcome in Outcome]),
         Index("ix_delivery_batch", "batch_id", "seq"),
-        Index("ix_delivery_person", "subscriber_id"),
+        Index("ix_delivery_subscriber_id", "subscriber_id"),
         # For counts: these rows are few, since nearly all deliveries are simply accepted.
         Index(
             "ix_delivery_exception",
