@@ -1,5 +1,6 @@
 """Builders for the tests of sending: an issue that is on the calendar, its readers, and a run of the whole path."""
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,9 +13,12 @@ from digest.catalog.models import Comparison, ComparisonVersion, Quote, Review, 
 from digest.db import Database, utcnow
 from digest.delivery.ledger.counts import OutcomeCounts, count_outcomes, recount_outcomes
 from digest.delivery.ledger.models import Delivery
+from digest.delivery.relays.accounts import SendLimits, SmtpAccounts
+from digest.delivery.relays.domains import DomainThrottle
 from digest.delivery.release import freeze
 from digest.delivery.sending import worker
 from digest.delivery.sending.reconciliation import reconcile_issues
+from digest.delivery.sending.send_context import SendContext
 from digest.editorial.models import Issue, Pick, State
 from digest.publications import publications
 from digest.signing import Signer
@@ -24,6 +28,7 @@ BASE = "https://news.example.org"
 KEYS = ["the-newest-key-of-the-tests-0123456789", "an-older-key-of-the-tests-0123456789abc"]
 EARLIER = datetime(2026, 10, 12, 8, 0, tzinfo=UTC)
 SOON = timedelta(milliseconds=1)
+RETRY_DELAY = timedelta(minutes=15)
 
 
 def issue(session: Session, *, picks: int = 2, readers: int = 0, hold: int = 0) -> Issue:
@@ -127,6 +132,24 @@ def reconcile(db: Database, now: datetime | None = None) -> list[int]:
                 done = step(session)
 
     return reconcile_issues(db, now or utcnow(), run_in_steps, connections=1)
+
+
+def send_context(
+    db: Database, home: Path, *, clock: Callable[[], datetime] = utcnow, retry_delay: timedelta = RETRY_DELAY
+) -> SendContext:
+    """What the connections of a run share, with one relay that nobody connects to."""
+    limits = SendLimits()
+    return SendContext(
+        db=db,
+        signer=Signer(KEYS),
+        accounts=SmtpAccounts(relay_from_url("smtp://127.0.0.1:1"), limits),
+        domains=DomainThrottle(limits.rate_limiter, limits.domains),
+        home=home,
+        retry_delay=retry_delay,
+        clock=clock,
+        stopping=lambda: False,
+        deadline=time.monotonic() + 60,
+    )
 
 
 def until_done(

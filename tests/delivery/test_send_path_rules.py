@@ -1,6 +1,5 @@
 """Single rules of the send path that no larger test would miss: each guards against one small change of the code."""
 
-import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -13,14 +12,11 @@ from digest.delivery.ledger import outcomes
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue
 from digest.delivery.ledger.outcomes import OutcomeRecord
 from digest.delivery.relays import retry_policy
-from digest.delivery.relays.accounts import SendLimits, SmtpAccounts
-from digest.delivery.relays.domains import DomainThrottle
 from digest.delivery.relays.replies import ReplyMeaning, classify_reply
 from digest.delivery.release import freeze
 from digest.delivery.sending import claim as claims
 from digest.delivery.sending.connection import Connection, StopWriting
 from digest.delivery.sending.progress_journal import HANDED_OVER, UNTOUCHED, read_marks
-from digest.delivery.sending.send_context import SendContext
 from digest.editorial.calendar import schedule
 from digest.editorial.models import Issue
 from digest.errors import DigestError
@@ -29,7 +25,6 @@ from digest.smtp import event_loop
 from digest.smtp.mail import Mail
 from digest.smtp.replies import Reply, Stage
 from digest.smtp.stream import STOP_SECONDS
-from digest.smtp.url import relay_from_url
 
 HOLDER = "home:1:relay:connection"
 
@@ -175,18 +170,7 @@ def test_an_issue_scheduled_for_this_minute_is_due_now_and_not_in_the_past(sqlit
 def connection(sqlite: Database, tmp_path: Path) -> Connection:
     """A connection that holds a batch of three, as it stands before anything is sent."""
     factories.frozen(sqlite, readers=3)
-    limits = SendLimits()
-    context = SendContext(
-        db=sqlite,
-        signer=Signer(factories.KEYS),
-        accounts=SmtpAccounts(relay_from_url("smtp://127.0.0.1:2525"), limits),
-        domains=DomainThrottle(limits.rate_limiter, limits.domains),
-        home=tmp_path,
-        retry_delay=timedelta(minutes=15),
-        clock=utcnow,
-        stopping=lambda: False,
-        deadline=time.monotonic() + 60,
-    )
+    context = factories.send_context(sqlite, tmp_path)
     made = Connection(context, context.accounts.all[0], "home:1")
     assert event_loop.run(made._claim())
     return made
