@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 
 FSI, PDI = "\u2068", "\u2069"
 _ISOLATES = re.compile(f"[{FSI}{PDI}]")
+_ISOLATED = re.compile(f"{FSI}[^{PDI}]*{PDI}")
 _EXPLICIT = re.compile("[\u202a-\u202e\u2066-\u2069]")  # overrides, embeddings and isolates of somebody else
 _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
 
@@ -19,6 +20,19 @@ _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
 def has_rtl(text: str) -> bool:
     """Whether the text holds letters or digits that run from right to left."""
     return not text.isascii() and any(unicodedata.bidirectional(letter) in _RIGHT_TO_LEFT for letter in text)
+
+
+def sentence_direction(text: str) -> str:
+    """`rtl` or `ltr`: by the first letter with a direction that stands outside isolates (rules P2 and P3).
+
+    `dir="auto"` of HTML looks into isolates, so that a sentence of ours that begins with an Arabic name would run from
+    right to left.
+    """
+    for letter in _ISOLATED.sub("", text):
+        direction = unicodedata.bidirectional(letter)
+        if direction in {"L", "R", "AL"}:
+            return "ltr" if direction == "L" else "rtl"
+    return "ltr"
 
 
 def isolate(text: str) -> str:

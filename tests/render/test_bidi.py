@@ -8,10 +8,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.render.balance import Shape
 from tests.render.editions import MASTHEAD, block, edition, opened, side
+from tests.render.test_letters import made as letter
 
-from digest.bidi import FSI, PDI, balance_lines, has_rtl, isolate, isolate_html, isolate_names
+from digest.bidi import (
+    FSI,
+    PDI,
+    balance_lines,
+    has_rtl,
+    isolate,
+    isolate_html,
+    isolate_names,
+    sentence_direction,
+)
 from digest.catalog.comparison import ReviewerQuote
 from digest.render.clean import single_line
+from digest.render.compile import compile_issue
 from digest.render.figures import verdict_sentence
 from digest.render.wrap import paragraph
 
@@ -47,6 +58,27 @@ def test_names_in_an_editors_subject_are_isolated_once() -> None:
     once = isolate_names(subject, [ARABIC, "Parsnip"])
     assert once == f"{FSI}{ARABIC}{PDI} or Parsnip? and 3 more"
     assert isolate_names(once, [ARABIC, "Parsnip"]) == once
+
+
+def test_a_name_that_was_cut_to_fit_a_subject_is_isolated_too() -> None:
+    one = block(1, left=side(f"{ARABIC} " * 8), right=side(f"{HEBREW} " * 8))
+    subject = opened(edition(blocks=(one, block(2)), subject="Ship it, says one"), (2,)).subject
+    assert FSI not in subject
+    subjects = compile_issue(edition(blocks=(one, block(2)), subject="2 of them")).subjects
+    cut = next(subject for subject in subjects if "…" in subject)
+    assert re.fullmatch(f"{FSI}[^{PDI}]+…{PDI}.*", cut)
+
+
+def test_a_sentence_that_begins_with_an_arabic_name_runs_in_its_own_direction() -> None:
+    assert sentence_direction(f"{isolate(ARABIC)} or Parsnip?") == "ltr"
+    assert sentence_direction(f"{ARABIC} Parsnip") == "rtl"
+    assert sentence_direction("75%") == "ltr"
+
+
+def test_an_invitation_isolates_who_invites() -> None:
+    one = letter("invitation", inviter=ARABIC)
+    assert one.subject.startswith(f"{isolate(ARABIC)} invites you")
+    assert one.text.count(isolate(ARABIC)) == 2
 
 
 @given(LETTERS, st.integers(1, 12))

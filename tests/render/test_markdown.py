@@ -54,6 +54,9 @@ def test_web_links_are_tracked_and_mail_addresses_are_not() -> None:
         ("[www.example.net](https://example.net/p)", False),
         ("[`example.net/docs`](https://www.example.net/p)", False),
         ("[https://example.net](https://other.example)", False),
+        ("[see https://example.net now](https://other.example)", False),
+        ("[all of it on example.net](https://example.net/p)", False),
+        ("[about myexample.net](https://example.net/p)", True),
     ],
 )
 def test_a_link_that_shows_an_address_leads_there_without_a_detour(link: str, is_tracked: bool) -> None:
@@ -66,6 +69,18 @@ def test_a_link_that_shows_an_address_leads_there_without_a_detour(link: str, is
     both = markdown.RenderedMarkdown(link, track)
     assert bool(seen) == is_tracked
     assert ("/go/" in both.html, "/go/" in both.text) == (is_tracked, is_tracked)
+
+
+def test_a_line_break_between_ideographs_is_no_blank() -> None:
+    assert markdown.to_html("日本語の\n**文章**は\nEnglish\ntoo") == (
+        '<p dir="auto">日本語の<strong>文章</strong>は\nEnglish\ntoo</p>'
+    )
+
+
+def test_a_link_to_nowhere_is_only_its_words() -> None:
+    both = markdown.RenderedMarkdown("[here](<>)")
+    assert "href" not in both.html
+    assert both.text == "here"
 
 
 def test_headings_in_a_note_do_not_become_headings_of_the_mail() -> None:

@@ -2,14 +2,16 @@
 
 import re
 from dataclasses import replace
+from itertools import combinations
 
 import pytest
 from tests.render.balance import Shape
-from tests.render.editions import BASE, block, edition, opened, side
+from tests.render.editions import BASE, block, edition, opened, reader, side
 
 from digest.render.compile import compile_issue
 from digest.render.content import Edition
 from digest.render.inbox_lines import MAX_SUBJECT_CHARS, default_subject
+from digest.render.parsed_mail import parse_mail
 
 PAIRS = [(one.left.tool, one.right.tool) for one in edition().blocks]
 GENERATED = edition(subject=default_subject(PAIRS))
@@ -25,7 +27,13 @@ def first_words(content: Edition, order: tuple[int, ...] | None = None) -> str:
     ("content", "order", "subject"),
     [
         (edition(), (1, 2, 3, 4, 5), "Parsnip against Tinwhistle, and more"),
-        (edition(), (1, 4), "Parsnip against Tinwhistle, and more"),
+        (edition(), (1, 4), "Quillet Mini or Tinwhistle? and 1 more verdict"),
+        (edition(subject="Quillet Mini: our ship"), (1, 4), "Quillet Mini: our ship"),
+        (
+            edition(subject="Quillet Mini, and Five more"),
+            (1, 4),
+            "Quillet Mini or Tinwhistle? and 1 more verdict",
+        ),
         (edition(), (4, 5), "Tinwhistle or Osprey (beta)? and 1 more verdict"),
         (GENERATED, (1, 2, 3, 4, 5), "Quillet Mini or Tinwhistle? and 4 more verdicts"),
         (GENERATED, (1, 2, 4), "Quillet Mini or Tinwhistle? and 2 more verdicts"),
@@ -39,6 +47,22 @@ def test_the_subject_speaks_of_the_picks_that_the_reader_gets(
     assert opened(content, order).subject == subject
     assert opened(content, order, test=True).subject == f"[Test] {subject}"
     assert subject in compile_issue(content).subjects
+
+
+@pytest.mark.parametrize(
+    "content",
+    [edition(), GENERATED, edition(subject="Quillet Mini: 4 more tools"), edition(subject="Ship it?")],
+)
+def test_no_variant_names_a_tool_that_it_lacks(content: Edition) -> None:
+    compiled = compile_issue(content)
+    tools = {one.pick_id: {one.left.tool, one.right.tool} for one in content.blocks}
+    for picks in range(1, 5):
+        for order in combinations(compiled.picks, picks):
+            made = parse_mail(compiled.message_template(order).fill(reader()))
+            absent = set().union(*tools.values()) - set().union(*(tools[pick] for pick in order))
+            for part in (made.subject, made.text, made.html):
+                assert not [tool for tool in absent if tool in part], (order, made.subject)
+            assert not re.search(r"\b[45]\b", made.subject)
 
 
 def test_every_subject_fits_an_inbox() -> None:

@@ -1,15 +1,18 @@
 """The public pages: comparisons, issues and the feed."""
 
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 from sqlalchemy import select
+from tests.web import factories
 from tests.web.factories import (
     BASE,
     HOSTILE,
     QUOTES,
+    TOOLS,
     Site,
     create_comparison,
     create_publication,
@@ -137,6 +140,31 @@ def test_characters_that_xml_forbids_do_not_break_the_feed(db: Database, tmp_pat
         )
     feed = ET.fromstring(made.app.test_client().get("/issues.atom").data)
     assert feed.findtext(f"{ATOM}entry/{ATOM}title") == "abc ]]> & <"
+
+
+def test_a_sentence_with_an_arabic_name_keeps_its_order_on_every_page(
+    db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "أداة الترجمة"
+    isolated = f"\u2068{name}\u2069"
+    monkeypatch.setattr(factories, "TOOLS", ((name, *TOOLS[0][1:]), *TOOLS[1:]))
+    made = make_site(db, tmp_path)
+    with db.begin() as session:
+        version_id = create_comparison(session, 0, 1)
+        create_sent_issue(
+            session, create_publication(session, name=name), [version_id], subject=f"{name} or Quillet Mini?"
+        )
+    client = made.app.test_client()
+    title = f"{isolated} vs Quillet Mini"
+    for path in ("/", "/comparisons", "/issues", "/issues/41"):
+        page = client.get(path).text
+        for element in re.findall(r"<[^<>]*>(?:<a [^>]*>)?(?=\u2068[^<]* (?:vs|or) Quillet Mini)", page):
+            assert "auto" not in element
+        assert title in page
+    assert f'<h1 dir="ltr">{isolated} or Quillet Mini?</h1>' in client.get("/issues/41").text
+    assert f"Subscribe to {isolated}" in client.get("/subscribe").text
+    feed = ET.fromstring(client.get("/issues.atom").data)
+    assert feed.findtext(f"{ATOM}entry/{ATOM}title") == f"{isolated} or Quillet Mini?"
 
 
 def test_an_empty_publication_still_has_its_pages(db: Database, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def panel_split(side: Side) -> str:
 
 
 def community_text(side: Side) -> str:
-    """The readers' vote in words."""
+    """The community's vote in words."""
     return "No votes yet" if side.community_ship is None else f"{side.community_ship}% ship"
 
 

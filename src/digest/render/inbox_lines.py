@@ -1,8 +1,9 @@
 """The subject and the preheader: what an inbox shows of an issue, for all of it and for each variant by topics."""
 
+import re
 from collections.abc import Sequence
 
-from digest.bidi import isolate_names
+from digest.bidi import has_rtl, isolate_names
 from digest.catalog.comparison import comparison_title
 from digest.render import figures
 from digest.render.clean import single_line
@@ -10,6 +11,11 @@ from digest.render.content import Block, Edition
 
 MAX_SUBJECT_CHARS = 60  # what an inbox on a desktop shows; a phone shows less
 MAX_PREHEADER_CHARS = 110
+
+_NUMBER_WORDS = (
+    *("zero", "one", "two", "three", "four", "five", "six"),
+    *("seven", "eight", "nine", "ten", "eleven", "twelve"),
+)
 
 ToolPair = tuple[str, str]
 
@@ -56,13 +62,10 @@ def issue_preheader(edition: Edition) -> str:
 def variant_subject(edition: Edition, lead: Block, picks: int) -> str:
     """The subject of a variant that begins with `lead` and has some of the picks.
 
-    An editor's own subject stays where the issue's lead does. A generated one would count verdicts that this reader
-    does not get, so it is generated again.
+    An editor's own subject stays where the issue's lead does, unless it names a tool of another pick or says how
+    many there are: this reader may not get them. So would a generated one, which is generated again.
     """
-    is_own = single_line(edition.subject) != single_line(
-        default_subject([_pair(block) for block in edition.blocks])
-    )
-    if is_own and lead == edition.blocks[0]:
+    if lead == edition.blocks[0] and _speaks_of_lead_only(edition):
         return issue_subject(edition)
     return isolate_names(single_line(make_subject(_pair(lead), picks - 1)), _names(edition))
 
@@ -77,12 +80,32 @@ def topics_sentence(picks: int, total: int) -> str:
     return f"{picks} of {total} verdicts, by your topics."
 
 
+def _speaks_of_lead_only(edition: Edition) -> bool:
+    """Whether the subject names no tool outside the lead, and no number of picks."""
+    lead, *others = edition.blocks
+    subject, total = single_line(edition.subject), len(edition.blocks)
+    # Longest first: a lead's "Orrery 3" names neither the tool "Orrery" nor a number.
+    for name in sorted(map(single_line, _pair(lead)), key=len, reverse=True):
+        subject = _word(name).sub("", subject)
+    if any(_word(single_line(name)).search(subject) for block in others for name in _pair(block)):
+        return False
+    counts = {str(total), str(total - 1), *_NUMBER_WORDS[total - 1 : total + 1]}
+    return counts.isdisjoint(re.findall(r"\w+", subject.casefold()))
+
+
+def _word(text: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){re.escape(text)}(?!\w)", re.IGNORECASE)
+
+
 def _pair(block: Block) -> ToolPair:
     return block.left.tool, block.right.tool
 
 
 def _names(edition: Edition) -> list[str]:
-    return [single_line(name) for block in edition.blocks for name in _pair(block)]
+    """The tools' names; those in right-to-left scripts also as `_shorten` may have left them."""
+    names = [single_line(name) for block in edition.blocks for name in _pair(block)]
+    cut = (_shorten(name, most) for name in names if has_rtl(name) for most in range(2, MAX_PREHEADER_CHARS))
+    return [*names, *cut]
 
 
 def _shorten(text: str, limit: int) -> str:

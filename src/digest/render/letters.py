@@ -43,7 +43,7 @@ _OPTIONAL: dict[str, set[str]] = {
     "invitation": set(),
     "notice": {"link_url", "link_label"},
 }
-_FOREIGN = {"publication", "imported_from"}  # they stand inside our sentences
+_FOREIGN = {"publication", "imported_from", "inviter"}  # they stand inside our sentences
 KINDS = tuple(_NEEDED)
 
 

@@ -53,6 +53,7 @@ def to_html(md: str, link: Link | None = None, *, styled: bool = False) -> str:
     for token in _all(tokens):
         _dress(token, styled=styled)
     for token in tokens:
+        _join_ideographs(token.children or ())
         _link(token.children or (), link, styled=styled)
     parser = _parser()
     raw = parser.renderer.render(tokens, parser.options, {})
@@ -105,6 +106,18 @@ def _dress(token: Token, *, styled: bool) -> None:
         token.attrSet("style", _STYLES[token.tag] + bold)
 
 
+def _join_ideographs(children: Sequence[Token]) -> None:
+    """Drop line breaks between ideographs, which a browser would show as blanks."""
+    last, line_break = "", None
+    for token in children:
+        if token.type == "softbreak":
+            line_break = token
+        elif token.content:
+            if line_break and markdown_text.BETWEEN_IDEOGRAPHS.search(f"{last}\n{token.content[0]}"):
+                line_break.type, line_break.content = "text", ""
+            last, line_break = token.content[-1], None
+
+
 def _link(children: Sequence[Token], link: Link | None, *, styled: bool) -> None:
     """Lead the links of a paragraph where `link` says."""
     words, opened = "", None
@@ -113,7 +126,8 @@ def _link(children: Sequence[Token], link: Link | None, *, styled: bool) -> None
             words, opened = "", token
         elif token.type == "link_close" and opened is not None:
             href = str(opened.attrGet("href") or "")
-            opened.attrs = {"href": _target(href, words, link), **(_LINK if styled else {})}
+            target = {"href": _target(href, words, link)} if href else {}
+            opened.attrs = {**target, **(_LINK if styled else {})}
         else:
             words += token.content
 
@@ -123,15 +137,15 @@ def _target(url: str, words: str, link: Link | None) -> str:
 
 
 def shows_address(words: str, url: str) -> bool:
-    """Whether a link's visible words are an address themselves.
+    """Whether a link's visible words hold an address, or name the host that the link leads to.
 
     Behind such words stands what they say and no redirect of ours: a name that leads elsewhere is how phishing looks.
     """
-    words = words.strip(" `").casefold()
-    if re.match(r"(?:https?://|www\.)\S+$", words):
+    words = words.casefold()
+    if re.search(r"(?:https?://|\bwww\.)\S", words):
         return True
     host = (urlsplit(url).hostname or "").removeprefix("www.")
-    return bool(host) and re.split("[/?#:]", words, maxsplit=1)[0].removeprefix("www.") == host
+    return bool(host) and re.search(rf"(?<![\w.-]){re.escape(host)}(?![\w-]|\.\w)", words) is not None
 
 
 def is_trackable(url: str) -> bool:

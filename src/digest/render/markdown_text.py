@@ -10,7 +10,7 @@ from digest.render.wrap import COLUMNS, IDEOGRAPHS, to_columns
 
 Target = Callable[[str, str], str]  # (URL, visible text) -> the URL that the mail shows
 
-_BETWEEN_IDEOGRAPHS = re.compile(f"(?<=[{IDEOGRAPHS}])\n(?=[{IDEOGRAPHS}])")
+BETWEEN_IDEOGRAPHS = re.compile(f"(?<=[{IDEOGRAPHS}])\n(?=[{IDEOGRAPHS}])")
 _HARD_BREAK = "\0"
 
 
@@ -68,7 +68,7 @@ def _is_tight(node: SyntaxTreeNode) -> bool:
 def _paragraph(children: Sequence[SyntaxTreeNode], columns: int, target: Target) -> list[str]:
     urls: list[str] = []
     words = "".join(_inline(children, target, urls))
-    parts = _BETWEEN_IDEOGRAPHS.sub("", words).split(_HARD_BREAK)
+    parts = BETWEEN_IDEOGRAPHS.sub("", words).split(_HARD_BREAK)
     return [*(line for part in parts for line in to_columns(part, columns)), *urls]
 
 
@@ -86,7 +86,7 @@ def _inline(children: Sequence[SyntaxTreeNode], target: Target, urls: list[str])
                 words = "".join(_inline(child.children, target, urls))
                 url = target(str(child.attrs.get("href", "")), words)
                 yield words
-                if url.removeprefix("mailto:") != words:
+                if url and url.removeprefix("mailto:") != words:
                     urls.append(url)
             case _:
                 yield child.content if not child.children else "".join(_inline(child.children, target, urls))

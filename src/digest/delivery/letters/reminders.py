@@ -36,7 +36,7 @@ def notify_approval_requested(session: Session, issue: Issue, now: datetime, use
     if status is None or not (status.is_missing and status.is_requested):
         return
     if _record_first(session, issue, f"asked {issue.revision}", now):
-        requester = status.requester or "Someone using the command line"
+        requester = isolate(status.requester or "") or "Someone using the command line"
         why = f"{requester} wants to send it {_send_time(issue)}."
         _notify_awaiting_approval(session, issue, why, now, user_id)
 

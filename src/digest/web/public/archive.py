@@ -10,7 +10,7 @@ from markupsafe import Markup
 from sqlalchemy import Select, and_, select
 from sqlalchemy.orm import Session
 
-from digest.bidi import isolate
+from digest.bidi import isolate, sentence_direction
 from digest.catalog import queries
 from digest.db import utcnow
 from digest.delivery.ledger.models import FrozenIssue
@@ -119,6 +119,7 @@ def sent_issues(session: Session, publication: PublicationContext, limit: int) -
 
 
 blueprint.add_app_template_filter(isolate, "isolated")
+blueprint.add_app_template_filter(sentence_direction, "direction")
 blueprint.add_app_template_filter(verdict_word, "verdict_word")
 
 

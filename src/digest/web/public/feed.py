@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 from flask import Blueprint, Response, url_for
 from markupsafe import escape
 
+from digest.bidi import isolate
 from digest.publications.models import Publication
 from digest.web.public.archive import SentIssue, sent_issues
 from digest.web.publication_context import PublicationContext, load_publication, services
@@ -47,12 +48,12 @@ def _feed(publication: PublicationContext, created: datetime, sent: list[SentIss
 def _entry(feed: ET.Element, publication: PublicationContext, created: datetime, issue: SentIssue) -> None:
     entry = ET.SubElement(feed, f"{{{ATOM}}}entry")
     _text(entry, "id", f"{_id(publication, created)}/issues/{issue.edition.number}")
-    _text(entry, "title", issue.edition.subject or f"{publication.name}, issue {issue.edition.number}")
+    _text(entry, "title", issue.subject or f"{isolate(publication.name)}, issue {issue.edition.number}")
     _text(entry, "updated", _date(issue.released_at))
     _text(entry, "published", _date(issue.released_at))
     _link(entry, "alternate", _absolute("archive.issue", number=issue.edition.number), "text/html")
-    if issue.edition.preheader:
-        _text(entry, "summary", issue.edition.preheader)
+    if issue.preheader:
+        _text(entry, "summary", issue.preheader)
     _text(entry, "content", _html(issue), type="html")
 
 

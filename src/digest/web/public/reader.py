@@ -181,8 +181,10 @@ def _post_welcome(
     session: Session, who: SubscriberToken, publication: PublicationContext, now: datetime
 ) -> None:
     calendar = session.get_one(Publication, who.publication_id)
-    next_run = slots.next_slot(session, calendar, now).send_at.astimezone(ZoneInfo(calendar.zone))
-    facts: dict[str, object] = {"next_issue": f"{next_run:%A}, {next_run.day} {next_run:%B}"}
+    facts: dict[str, object] = {}
+    for slot in slots.list_upcoming(session, calendar, now):
+        next_run = slot.send_at.astimezone(ZoneInfo(calendar.zone))
+        facts["next_issue"] = f"{next_run:%A}, {next_run.day} {next_run:%B}"
     for latest in archive.sent_issues(session, publication, 1):
         facts["latest_url"] = services().base_url + url_for("archive.issue", number=latest.edition.number)
     delivery.enqueue_letter(
