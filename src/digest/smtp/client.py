@@ -25,7 +25,7 @@ from digest.smtp.reply_reader import (
     OutOfStep,
     ReplyReader,
 )
-from digest.smtp.stream import ProtocolError, SocketStream, WriteFailed
+from digest.smtp.stream import ProtocolError, SocketStream, UnaskedReply, WriteFailed
 
 MAX_ADDRESS_BYTES = 254
 # No control character, space or bracket: nothing that could end the address or the line.
@@ -154,7 +154,8 @@ class SmtpConnection:
     ) -> EnvelopeReply:
         """Write the body of `ready`, if there is one, and the envelope of `following`; read the replies to both.
 
-        The reply to the body counts once those to the envelope have shown that it was the body's.
+        The reply to the body counts once those to the envelope have shown that it was the body's: by a 354, which only
+        DATA has, or else by the reply to RSET, which is positive and the last.
         """
         commands = self._envelope_commands(following)
         if ready is None:
@@ -165,7 +166,9 @@ class SmtpConnection:
             envelope = None if self._needs_reset else take_accepted(self._replies)
             if envelope is None:  # something was refused, or has not arrived yet
                 envelope = await self._read_envelope_replies()
-        except OutOfStep as error:
+                if envelope.reply.code not in {START_MAIL_INPUT, CLOSING}:
+                    await self._reset()
+        except (OutOfStep, UnaskedReply) as error:
             observer.lost(ready, str(error))
             raise
         except (OSError, ProtocolError):
@@ -223,11 +226,15 @@ class SmtpConnection:
             self._replies.expect_nothing_more()
         return found
 
+    async def _reset(self) -> Reply:
+        """Send RSET and read its reply, after which nothing may be left to read."""
+        done = await self._command(b"RSET\r\n", RSET, COMMAND_SECONDS)
+        self._needs_reset = not done.is_positive
+        return done
+
     async def _send_envelope_stepwise(self, mail: Mail) -> EnvelopeReply:
-        if self._needs_reset:
-            done = await self._command(b"RSET\r\n", RSET, COMMAND_SECONDS)
-            if done.code == CLOSING:
-                return EnvelopeReply(Stage.MAIL, done)
+        if self._needs_reset and (done := await self._reset()).code == CLOSING:
+            return EnvelopeReply(Stage.MAIL, done)
         steps = (
             (Stage.MAIL, self._mail_command(mail), COMMAND_SECONDS),
             (Stage.RCPT, b"RCPT TO:<%s>\r\n" % mail.recipient, COMMAND_SECONDS),

@@ -12,6 +12,11 @@ _TRANSIENT, _PERMANENT, _POSITIVE = 4, 5, 2  # first digits (RFC 5321, 4.2.1)
 _ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})\b")
 
 
+def begins_closing(line: bytes) -> bool:
+    """Whether a line, or what has arrived of it, is a 421, which may come at any time (RFC 5321, 3.8)."""
+    return b"421 ".startswith(line[:4]) or line[:4] == b"421-"
+
+
 class Stage(StrEnum):
     """Where in the conversation a reply was given."""
 

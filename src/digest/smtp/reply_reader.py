@@ -1,6 +1,6 @@
 """Reads a relay's replies, and checks that each can belong to the command it is taken for (RFC 5321, 4.2 and 4.3.2)."""
 
-from digest.smtp.replies import CLOSING, OK, START_MAIL_INPUT, Reply, Stage
+from digest.smtp.replies import CLOSING, OK, START_MAIL_INPUT, Reply, Stage, begins_closing
 from digest.smtp.stream import MAX_LINE_BYTES, ProtocolError, SocketStream
 
 # RFC 5321, 4.5.3.2. Waiting too briefly for the last reply is how mails get sent twice.
@@ -46,7 +46,7 @@ class ReplyReader:
         """Raise OutOfStep when something has arrived after the reply to the last command, unless it is a 421."""
         self._stream.read_arrived()
         line = self._stream.first_unread
-        if line and not line.startswith(b"421 "):
+        if line and not begins_closing(line):
             raise OutOfStep(f"one reply too many: {line[:200].decode(errors='replace')}")
 
     async def _read_multiline(self, seconds: float) -> Reply:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from digest.smtp.replies import CLOSING, SERVICE_READY, Reply
+from digest.smtp.replies import CLOSING, SERVICE_READY, Reply, begins_closing
 from digest.smtp.reply_reader import OutOfStep
 from digest.smtp.stream import STOP_SECONDS, WAKE_UP_SECONDS
 
@@ -82,7 +82,7 @@ class HandshakeClient(smtplib.SMTP):
     def expect_nothing_unread(self) -> None:
         """Raise OutOfStep when the relay sent more than it was asked for; SMTPResponseException when that is a 421."""
         line = self._peek().partition(b"\r\n")[0][:_UNREAD_BYTES]
-        if line.startswith(b"421 "):
+        if line and begins_closing(line):
             raise smtplib.SMTPResponseException(CLOSING, line[4:])
         if line:
             raise OutOfStep(f"one reply too many: {line.decode('utf-8', 'replace')}")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from digest.smtp.replies import CLOSING, Reply
+from digest.smtp.replies import CLOSING, Reply, begins_closing
 
 WRITE_SECONDS = 180.0  # RFC 5321, 4.5.3.2
 STOP_SECONDS = 8.0  # for the mail in flight once this process is asked to stop
@@ -34,6 +34,10 @@ class WriteFailed(OSError):
     def __init__(self, why: str, written: int, reply: Reply | None = None) -> None:
         super().__init__(why)
         self.written, self.reply = written, reply
+
+
+class UnaskedReply(WriteFailed):
+    """Nothing may be written, because the relay sent a reply that no command asked for."""
 
 
 class SocketStream:
@@ -118,8 +122,8 @@ class SocketStream:
 
     def read_arrived(self) -> None:
         """Read what has arrived already, without waiting for the event loop to say so."""
-        if self._read_error is None:
-            self._read()
+        while self._read_error is None and self._read() and self._is_tls:
+            pass  # OpenSSL gives one record at a time, and a relay may put each reply into one of its own
 
     async def write_rest(self, data: bytes, written: int) -> None:
         """Write the part of `data` that `send_now` left. Raises WriteFailed."""
@@ -136,7 +140,8 @@ class SocketStream:
         finally:
             self._loop.remove_writer(self._sock)
 
-    def _read(self) -> None:
+    def _read(self) -> bool:
+        """Read what the kernel gives at once; False when that was nothing."""
         try:
             if not self._reading:
                 self._loop.add_reader(self._sock, self._read)
@@ -146,13 +151,14 @@ class SocketStream:
                 self._loop.call_soon(self._read)  # the socket itself may never become readable again
         except ssl.SSLWantWriteError:
             self._stop_reading()  # until the next regular wake-up; otherwise the loop would spin
-            return
+            return False
         except _WOULD_BLOCK:
-            return
+            return False
         except (OSError, ProtocolError, ValueError) as error:
             self._read_error = error
             self._stop_reading()
         self._wake_up()
+        return True
 
     def _split(self, data: bytes) -> None:
         if not data:
@@ -168,10 +174,10 @@ class SocketStream:
         if not self.first_unread:
             return WriteFailed(str(error), written)
         text = self.first_unread.decode("utf-8", "replace").replace("\0", " ")
-        if text.startswith(f"{CLOSING} "):  # RFC 5321, 3.8: allowed at any time
+        if begins_closing(self.first_unread):
             reply = Reply(CLOSING, text[4:])
             return WriteFailed(f"the relay closes the connection: {reply}", written, reply)
-        return WriteFailed(f"the relay sent a reply that no command asked for: {text[:200]}", written)
+        return UnaskedReply(f"the relay sent a reply that no command asked for: {text[:200]}", written)
 
     def _stop_reading(self) -> None:
         if self._reading:
