@@ -251,7 +251,7 @@ def test_outcomes_are_recorded_before_replies_are_counted(sending: Sending) -> N
     sending.accept(sending.build())
     sending.build()
     sending.recorder.lost(sending.batch.in_flight.pop(1), "closed")
-    counts = event_loop.run(sending.batch.record_and_count(sending.account.relay.key))
+    counts = event_loop.run(sending.batch.record_and_count(sending.account.relay))
     assert (counts.mails, counts.lost) == (2, 1)
     assert sending.outcomes()[:2] == ["accepted", "unknown"]
     assert sending.context.outcome_counts == {"accepted": 1, "unknown": 1}

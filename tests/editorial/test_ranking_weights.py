@@ -57,3 +57,43 @@ def test_a_panel_that_agrees_weighs_the_same_whether_it_ships_or_skips() -> None
     skipped = replace(OTHER, left=SKIPS, right=SKIPS)
     assert rank_candidates([PLAIN, skipped], {})[0] == PLAIN  # nothing but the slug decides
     assert rank_candidates([replace(PLAIN, slug="z-last"), skipped], {})[0] == skipped
+
+
+@pytest.mark.parametrize(
+    ("better", "clicks", "days"),
+    [
+        pytest.param(
+            replace(OTHER, left=SPLIT, right=replace(SPLIT, tool="B")), {}, 6, id="panels split in half"
+        ),
+        pytest.param(replace(OTHER, right=SKIPS), {}, 6, id="one side ships, the other skips"),
+        pytest.param(
+            replace(OTHER, last_issue_number=1, previous_verdict=PreviousVerdict(1, 0, 100)),
+            {},
+            4,
+            id="changed verdict",
+        ),
+        pytest.param(
+            replace(OTHER, left=replace(SHIPS, community_ship=0)), {}, 3, id="a community against its panel"
+        ),
+        pytest.param(OTHER, {"a": 10, "z": 9}, 2, id="the tool with the most clicks"),
+        pytest.param(OTHER, {"a": 5, "z": 10}, 1, id="a tool with half as many clicks"),
+        pytest.param(
+            replace(
+                OTHER,
+                left=replace(SHIPS, community_ship=100),
+                right=replace(OTHER.right, community_ship=100),
+            ),
+            {},
+            1,
+            id="both sides voted on",
+        ),
+    ],
+)
+def test_it_leads_a_new_comparison_until_it_is_so_many_days_old(
+    better: Candidate, clicks: dict[str, int], days: int
+) -> None:
+    def leader(age: int) -> Candidate:
+        return rank_candidates([PLAIN, replace(better, published_at=NOW - timedelta(days=age))], clicks)[0]
+
+    assert leader(days) != PLAIN
+    assert leader(days + 1) == PLAIN
