@@ -65,7 +65,7 @@ def upgrade() -> None:
         sa.Column("wanted_picks", sa.Integer(), nullable=False),
         sa.Column("fewest_picks", sa.Integer(), nullable=False),
         sa.Column("hold_minutes", sa.Integer(), nullable=False),
-        sa.Column("two_people", sa.Boolean(), nullable=False),
+        sa.Column("requires_approval", sa.Boolean(), nullable=False),
         sa.Column("set_up", sa.String(length=200), nullable=False),
         sa.Column("drafted_for", sa.String(length=10), nullable=True),
         sa.Column("created_at", digest.db.UtcDateTime(), nullable=False),

@@ -137,12 +137,12 @@ def test_a_recovery_code_works_once_and_however_it_is_typed(db: Database) -> Non
     with db.begin() as session:
         ana, bob = user(session), user(session, "bob")
         drawn = recovery_codes.generate(session, ana.id)
-        assert len(set(drawn)) == recovery_codes.HOW_MANY == recovery_codes.count_remaining(session, ana.id)
+        assert len(set(drawn)) == recovery_codes.CODE_COUNT == recovery_codes.count_remaining(session, ana.id)
         assert not recovery_codes.use(session, bob.id, drawn[0], NOW)
         assert recovery_codes.use(session, ana.id, f" {drawn[0].upper().replace('-', ' ')} ", NOW)
         assert not recovery_codes.use(session, ana.id, drawn[0], NOW)
         assert not recovery_codes.use(session, ana.id, "aaaaa-aaaaa-aaaaa", NOW)
-        assert recovery_codes.count_remaining(session, ana.id) == recovery_codes.HOW_MANY - 1
+        assert recovery_codes.count_remaining(session, ana.id) == recovery_codes.CODE_COUNT - 1
         again = recovery_codes.generate(session, ana.id)
         assert not recovery_codes.use(session, ana.id, drawn[1], NOW)
         assert recovery_codes.use(session, ana.id, again[0], NOW)
@@ -175,14 +175,14 @@ def test_where_a_second_factor_is_demanded_the_last_one_stays(db: Database) -> N
     with db.begin() as session:
         owner = user(session, "owner", "owner")
         with pytest.raises(NotAllowed, match="of your own"):
-            factors.set_required(session, owner, of_everybody=True)
+            factors.set_required(session, owner, required=True)
         made = factors.add(session, owner.id, "app", "", NOW)
-        factors.set_required(session, owner, of_everybody=True)
+        factors.set_required(session, owner, required=True)
         assert factors.is_required(session)
         with pytest.raises(NotAllowed):
             factors.remove(session, owner.id, made.id)
-        assert seen(session, come_in(session, user(session))).owes_factor
-        factors.set_required(session, owner, of_everybody=False)
+        assert seen(session, come_in(session, user(session))).must_set_up_factor
+        factors.set_required(session, owner, required=False)
         assert not factors.is_required(session)
         factors.remove(session, owner.id, made.id)
 

@@ -19,12 +19,12 @@ ROOT = Path(__file__).parents[2]
 def test_it_is_read_a_page_at_a_time_by_kind_and_by_person(db: Database) -> None:
     with db.begin() as session:
         ana = user(session)
-        for number in range(audit_log.AT_ONCE + 5):
+        for number in range(audit_log.PAGE_SIZE + 5):
             audit_log.record(session, Actor("desk", ana.id), Verb.EDIT, "issue", number, now=NOW)
         audit_log.record(session, Actor("command line"), Verb.ERASE, "subscriber", 7, now=NOW)
         session.flush()
         page = audit_log.list_entries(session)
-        assert (len(page), page[0].entry.kind, page[0].address) == (audit_log.AT_ONCE, "subscriber", None)
+        assert (len(page), page[0].entry.kind, page[0].address) == (audit_log.PAGE_SIZE, "subscriber", None)
         rest = audit_log.list_entries(session, before=page[-1].entry.id)
         assert len(rest) == 6
         assert not {line.entry.id for line in page} & {line.entry.id for line in rest}
@@ -72,13 +72,21 @@ def test_long_details_are_cut_and_an_unknown_kind_is_refused(sqlite: Database) -
 
 
 def test_what_changed_is_logged_from_and_to(sqlite: Database) -> None:
-    before = {"name": "Verdicts", "hold_minutes": 10, "two_people": False, "zone": "UTC", "tagline": ""}
-    after = before | {"hold_minutes": 25, "two_people": True, "tagline": "word " * 50}
+    before = {
+        "name": "Verdicts",
+        "hold_minutes": 10,
+        "requires_approval": False,
+        "zone": "UTC",
+        "tagline": "",
+    }
+    after = before | {"hold_minutes": 25, "requires_approval": True, "tagline": "word " * 50}
     with sqlite.begin() as session:
         audit_log.record(session, Actor("desk"), Verb.CHANGE, "setting", now=NOW, before=before, after=after)
         session.flush()
         words = session.scalars(select(AuditLogEntry.details)).one()
-        assert words.startswith("hold minutes: 10 → 25; two people: no → yes; tagline: none → word word")
+        assert words.startswith(
+            "hold minutes: 10 → 25; requires approval: no → yes; tagline: none → word word"
+        )
         assert words.endswith("…")
 
 

@@ -28,7 +28,7 @@ def test_the_row_holds_no_key(db: Database) -> None:
 def test_a_session_ends_when_nobody_comes(db: Database) -> None:
     with db.begin() as session:
         key = come_in(session, user(session))
-        late = NOW + sessions.IDLE
+        late = NOW + sessions.IDLE_TIMEOUT
         assert sessions.find(session, key, late) is None
         sessions.touch(session, seen(session, key, late - SECOND), late - SECOND)
         assert sessions.find(session, key, late) is not None
@@ -37,12 +37,12 @@ def test_a_session_ends_when_nobody_comes(db: Database) -> None:
 def test_a_session_ends_in_the_end_however_much_it_is_used(db: Database) -> None:
     with db.begin() as session:
         key, now = come_in(session, user(session)), NOW
-        while now < NOW + sessions.LONGEST - SECOND:
+        while now < NOW + sessions.MAX_LIFETIME - SECOND:
             sessions.touch(session, seen(session, key, now), now)
-            now = min(now + timedelta(days=2), NOW + sessions.LONGEST - SECOND)
+            now = min(now + timedelta(days=2), NOW + sessions.MAX_LIFETIME - SECOND)
         assert sessions.find(session, key, now) is not None
         sessions.touch(session, seen(session, key, now), now)
-        assert sessions.find(session, key, NOW + sessions.LONGEST) is None
+        assert sessions.find(session, key, NOW + sessions.MAX_LIFETIME) is None
 
 
 def test_with_a_second_factor_one_is_half_way_and_not_for_long(db: Database) -> None:
@@ -51,7 +51,7 @@ def test_with_a_second_factor_one_is_half_way_and_not_for_long(db: Database) -> 
         factors.add(session, ana.id, "app", "Phone", NOW)
         key = come_in(session, ana)
         assert seen(session, key).verified_at is None
-        assert sessions.find(session, key, NOW + sessions.HALF_WAY) is None
+        assert sessions.find(session, key, NOW + sessions.SECOND_FACTOR_TIMEOUT) is None
 
 
 def test_a_proof_moves_the_session_to_a_new_key(db: Database) -> None:
@@ -66,8 +66,8 @@ def test_a_proof_moves_the_session_to_a_new_key(db: Database) -> None:
 def test_a_proof_is_fresh_for_an_hour(sqlite: Database) -> None:
     with sqlite.begin() as session:
         found = seen(session, come_in(session, user(session)))
-        assert found.is_fresh(NOW + sessions.FRESH - SECOND)
-        assert not found.is_fresh(NOW + sessions.FRESH)
+        assert found.is_fresh(NOW + sessions.RECENT_PROOF_AGE - SECOND)
+        assert not found.is_fresh(NOW + sessions.RECENT_PROOF_AGE)
 
 
 def test_one_ends_one_all_others_or_all(db: Database) -> None:
@@ -100,18 +100,18 @@ def test_who_is_removed_is_out_everywhere_and_stays_out_when_invited_anew(db: Da
 def test_beyond_twenty_the_session_that_was_idle_longest_ends(db: Database) -> None:
     with db.begin() as session:
         ana = user(session)
-        keys = [come_in(session, ana, NOW + n * SECOND) for n in range(sessions.AT_ONCE + 1)]
+        keys = [come_in(session, ana, NOW + n * SECOND) for n in range(sessions.MAX_SESSIONS + 1)]
         late = NOW + timedelta(minutes=1)
         assert [sessions.find(session, key, late) is not None for key in keys] == [False] + [
             True
-        ] * sessions.AT_ONCE
+        ] * sessions.MAX_SESSIONS
 
 
 def test_what_is_over_is_removed_when_somebody_comes(sqlite: Database) -> None:
     with sqlite.begin() as session:
         ana = user(session)
         come_in(session, ana)
-        come_in(session, ana, NOW + sessions.IDLE + SECOND)
+        come_in(session, ana, NOW + sessions.IDLE_TIMEOUT + SECOND)
         assert len(session.scalars(select(LoginSession)).all()) == 1
 
 

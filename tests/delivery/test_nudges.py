@@ -79,7 +79,7 @@ def test_a_draft_that_is_scheduled_is_nobody_s_worry(sqlite: Database) -> None:
 def test_who_is_asked_for_a_release_hears_of_it_and_who_asked_does_not(db: Database) -> None:
     with db.begin() as session:
         ids = people(session)
-        issue = factories.drafted(session, two_people=True)
+        issue = factories.drafted(session, requires_approval=True)
         schedule.schedule_issue(
             session,
             issue,

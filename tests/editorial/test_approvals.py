@@ -18,7 +18,7 @@ from digest.errors import NotAllowed
 
 def awaiting_approval(session: Session, **fields: object) -> tuple[Issue, int, int]:
     """An issue for which Ana requested approval, and the user ids of Ana and Ben."""
-    issue = factories.drafted(session, **({"two_people": True} | fields))
+    issue = factories.drafted(session, **({"requires_approval": True} | fields))
     ana, ben = (
         users.invite_user(session, f"{name}@example.org", Role.EDITOR, NOW).id for name in ("ana", "ben")
     )
@@ -33,7 +33,7 @@ def approve(session: Session, issue: Issue, user_id: int, revision: int | None =
 
 def test_no_approval_is_needed_unless_the_publication_requires_it(db: Database) -> None:
     with db.begin() as session:
-        issue, *_ = awaiting_approval(session, two_people=False)
+        issue, *_ = awaiting_approval(session, requires_approval=False)
         assert schedule.list_due(session, NOW) == [issue.id]
         assert approvals.find_status(session, issue) is None
 

@@ -382,7 +382,7 @@ def test_sending_without_the_required_approval_does_not_wait(
     run: Run, sqlite: Database, nudged: list[str]
 ) -> None:
     with sqlite.begin() as session:
-        factories.drafted(session, two_people=True)
+        factories.drafted(session, requires_approval=True)
     result = run("send", "1", "--wait")
     assert result.exit_code == 1
     assert "needs a second person's approval on the desk" in result.stderr

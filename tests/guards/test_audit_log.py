@@ -183,7 +183,7 @@ def is_scheduled(desk: Desk) -> None:
 
 def needs_approval(desk: Desk) -> None:
     with desk.db.begin() as session:
-        publications.update(session, publications.find(session), two_people=True)
+        publications.update(session, publications.find(session), requires_approval=True)
     is_scheduled(desk)
     with desk.db.read() as session:
         desk.fields["revision"] = session.get_one(Issue, 1).revision

@@ -21,7 +21,7 @@ from digest.publications.models import Publication
 KINDS: Final = ("issue", "subscriber", "comparison", "person", "setting")
 DETAILS_CHARS: Final = 500
 VALUE_CHARS: Final = 80
-AT_ONCE: Final = 50
+PAGE_SIZE: Final = 50
 _ADDRESS: Final = re.compile(r"\S*@\S+")
 # A string as long as a token that, unlike a slug, contains a capital letter.
 _TOKEN: Final = re.compile(r"(?=[a-z0-9_-]*[A-Z])[A-Za-z0-9_-]{30,}")
@@ -66,7 +66,7 @@ def record(
     """
     if kind not in KINDS:
         raise ValueError(f"the audit log has no kind {kind!r}")
-    words = "; ".join(filter(None, [details, describe_changes(before or {}, after or {})]))
+    text = "; ".join(filter(None, [details, describe_changes(before or {}, after or {})]))
     session.add(
         AuditLogEntry(
             at=now,
@@ -76,7 +76,7 @@ def record(
             kind=kind,
             number=number,
             publication_id=publication_id,
-            details=_redact(words, keep_addresses=kind == "setting"),
+            details=_redact(text, keep_addresses=kind == "setting"),
         )
     )
 
@@ -120,12 +120,12 @@ def list_entries(
         rows = rows.where(AuditLogEntry.kind == kind)
     if user_id is not None:
         rows = rows.where(AuditLogEntry.user_id == user_id if user_id else AuditLogEntry.user_id.is_(None))
-    rows = rows.order_by(AuditLogEntry.id.desc()).limit(AT_ONCE)
+    rows = rows.order_by(AuditLogEntry.id.desc()).limit(PAGE_SIZE)
     return [AuditLogLine(*row) for row in session.execute(rows).all()]
 
 
 def describe_changes(before: Mapping[str, object], after: Mapping[str, object]) -> str:
-    """The values that differ, as in "hold: 10 → 25; two people: no → yes"."""
+    """The values that differ, as in "hold: 10 → 25; requires approval: no → yes"."""
     names = dict.fromkeys([*before, *after])
     pairs = [(name, _value(before.get(name)), _value(after.get(name))) for name in names]
     return "; ".join(f"{name.replace('_', ' ')}: {old} → {new}" for name, old, new in pairs if old != new)
@@ -143,8 +143,8 @@ def _issue_values(issue: Issue) -> dict[str, object]:
     return {"state": issue.state, "send time": time, "cancel window": f"{issue.hold_minutes} min"}
 
 
-def _redact(words: str, *, keep_addresses: bool) -> str:
-    words = " ".join(words.split())
+def _redact(text: str, *, keep_addresses: bool) -> str:
+    text = " ".join(text.split())
     if not keep_addresses:
-        words = _ADDRESS.sub("…", words)
-    return _TOKEN.sub("…", words)[:DETAILS_CHARS]
+        text = _ADDRESS.sub("…", text)
+    return _TOKEN.sub("…", text)[:DETAILS_CHARS]

@@ -12,7 +12,7 @@ from digest.editorial.models import User
 from digest.errors import BadInput, NotAllowed, NotFound
 
 NAME_CHARS: Final = 60
-MOST: Final = 10  # per user
+MAX_FACTORS: Final = 10  # per user
 
 
 def list_factors(session: Session, user_id: int) -> Sequence[Factor]:
@@ -22,8 +22,8 @@ def list_factors(session: Session, user_id: int) -> Sequence[Factor]:
 
 def add(session: Session, user_id: int, kind: str, name: str, now: datetime, **facts: object) -> Factor:
     """Store a new factor ("app" or "passkey") that the user has just verified. Raises BadInput, NotAllowed."""
-    if len(list_factors(session, user_id)) >= MOST:
-        raise NotAllowed(f"you can have up to {MOST} second factors; remove one first")
+    if len(list_factors(session, user_id)) >= MAX_FACTORS:
+        raise NotAllowed(f"you can have up to {MAX_FACTORS} second factors; remove one first")
     default_name = "Authenticator app" if kind == "app" else "Passkey"
     factor = Factor(
         user_id=user_id, kind=kind, name=_name(name or default_name), created_at=now, used_at=now, **facts
@@ -83,16 +83,16 @@ def is_required(session: Session) -> bool:
     return bool(session.scalar(select(SecurityPolicy.requires_second_factor).where(SecurityPolicy.id == 1)))
 
 
-def set_required(session: Session, user: User, *, of_everybody: bool) -> bool:
-    """Require a second factor of everyone, or stop requiring it; False when that is so already.
+def set_required(session: Session, user: User, *, required: bool) -> bool:
+    """Require a second factor of everyone, or make it optional; False when nothing changed.
 
-    Raises NotAllowed when `user`, who asks for it, has none.
+    Raises NotAllowed when `user`, who makes the change, has none.
     """
-    if of_everybody and not session.scalar(select(exists().where(Factor.user_id == user.id))):
+    if required and not session.scalar(select(exists().where(Factor.user_id == user.id))):
         raise NotAllowed("set up a second factor of your own first; then you can require one of everyone")
-    if is_required(session) == of_everybody:
+    if is_required(session) == required:
         return False
-    session.merge(SecurityPolicy(id=1, requires_second_factor=of_everybody))
+    session.merge(SecurityPolicy(id=1, requires_second_factor=required))
     session.flush()
     return True
 

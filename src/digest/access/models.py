@@ -19,7 +19,7 @@ from digest.publications.models import Publication
 
 
 class LoginSession(Base):
-    """One browser that is signed in, or still owes the second factor. The cookie only holds the key to this row."""
+    """One browser that is signed in, or still awaits its second factor. The cookie only holds the key to this row."""
 
     __tablename__ = "login_session"
 
@@ -29,7 +29,7 @@ class LoginSession(Base):
     epoch: Mapped[int]  # the user's epoch at sign-in: raising the user's ends all their sessions
     created_at: Mapped[datetime]
     last_seen_at: Mapped[datetime]  # to the minute
-    # When the user last proved who they are; NULL while the second factor is owed.
+    # When the user last proved who they are; NULL while the second factor is awaited.
     verified_at: Mapped[datetime | None]
     method: Mapped[str] = mapped_column(String(32))  # "letter", "letter and code", "Example Ltd and passkey"
     browser: Mapped[str] = mapped_column(String(60))  # a rough description: "Firefox on Linux"

@@ -10,8 +10,8 @@ from digest.editorial import users
 from digest.editorial.models import User
 from digest.errors import NotAllowed
 
-MOST_CHARS = 255  # of a subject (OpenID Connect Core, 2)
-NOBODY = (
+MAX_SUBJECT_CHARS = 255  # OpenID Connect Core, section 2
+NOT_INVITED = (
     "the provider knows you, but that address has not been invited here, or the provider has not verified it"
 )
 
@@ -25,8 +25,8 @@ def resolve_user(
     subject. Raises NotAllowed.
     """
     user = users.find_user(session, address) if address and verified else None
-    if user is None or not 0 < len(subject) <= MOST_CHARS:
-        raise NotAllowed(NOBODY)
+    if user is None or not 0 < len(subject) <= MAX_SUBJECT_CHARS:
+        raise NotAllowed(NOT_INVITED)
     rows = select(ProviderAccount).where(ProviderAccount.issuer == issuer)
     matches = or_(ProviderAccount.subject == subject, ProviderAccount.user_id == user.id)
     accounts = session.scalars(rows.where(matches)).all()

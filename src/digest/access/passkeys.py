@@ -25,7 +25,7 @@ from digest.access.sessions import CurrentSession
 from digest.errors import BadInput
 
 CHALLENGE_BYTES: Final = 32
-ANSWER_WITHIN: Final = timedelta(minutes=5)
+CHALLENGE_LIFETIME: Final = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,12 @@ def relying_party(base_url: str, name: str) -> RelyingParty | None:
 
 
 def registration_options(
-    session: Session, login_session: CurrentSession, to: RelyingParty, now: datetime
+    session: Session, login_session: CurrentSession, rp: RelyingParty, now: datetime
 ) -> str:
     """Return the options with which the browser creates a passkey, as JSON."""
     options = webauthn.generate_registration_options(
-        rp_id=to.id,
-        rp_name=to.name,
+        rp_id=rp.id,
+        rp_name=rp.name,
         # Not the address: an authenticator may reveal the user handle (WebAuthn, 14.6.1).
         user_id=f"digest-{login_session.user_id}".encode(),
         user_name=login_session.address,
@@ -72,19 +72,19 @@ def registration_options(
 def verify_registration(
     session: Session,
     login_session: CurrentSession,
-    answer: str,
+    response: str,
     name: str,
     *,
-    to: RelyingParty,
+    rp: RelyingParty,
     now: datetime,
 ) -> Factor:
     """Store the passkey that the browser created for our challenge. Raises BadInput, NotAllowed."""
     try:
         registration = webauthn.verify_registration_response(
-            credential=answer,
-            expected_challenge=_take_challenge(session, login_session.id, now),
-            expected_rp_id=to.id,
-            expected_origin=to.origin,
+            credential=response,
+            expected_challenge=_consume_challenge(session, login_session.id, now),
+            expected_rp_id=rp.id,
+            expected_origin=rp.origin,
         )
     except (WebAuthnException, ValueError, KeyError):
         raise BadInput("the passkey was not created; try again") from None
@@ -104,11 +104,11 @@ def verify_registration(
 
 
 def authentication_options(
-    session: Session, login_session: CurrentSession, to: RelyingParty, now: datetime
+    session: Session, login_session: CurrentSession, rp: RelyingParty, now: datetime
 ) -> str:
     """Return the options with which the browser uses one of this user's passkeys, as JSON."""
     options = webauthn.generate_authentication_options(
-        rp_id=to.id,
+        rp_id=rp.id,
         challenge=_create_challenge(session, login_session.id, now),
         allow_credentials=_list_credentials(session, login_session.user_id),
         user_verification=UserVerificationRequirement.PREFERRED,
@@ -117,26 +117,26 @@ def authentication_options(
 
 
 def verify_authentication(
-    session: Session, login_session: CurrentSession, answer: str, *, to: RelyingParty, now: datetime
+    session: Session, login_session: CurrentSession, response: str, *, rp: RelyingParty, now: datetime
 ) -> Factor | None:
     """Return the user's passkey that answered our challenge; None for an invalid response or a stale counter."""
-    challenge = _take_challenge(session, login_session.id, now)
+    challenge = _consume_challenge(session, login_session.id, now)
     try:
-        credential = webauthn.helpers.parse_authentication_credential_json(answer)
+        credential = webauthn.helpers.parse_authentication_credential_json(response)
         factor = _find_passkey(session, login_session.user_id, bytes_to_base64url(credential.raw_id))
         if factor is None or factor.public_key is None:
             return None
-        response = webauthn.verify_authentication_response(
+        verified = webauthn.verify_authentication_response(
             credential=credential,
             expected_challenge=challenge,
-            expected_rp_id=to.id,
-            expected_origin=to.origin,
+            expected_rp_id=rp.id,
+            expected_origin=rp.origin,
             credential_public_key=factor.public_key,
             credential_current_sign_count=factor.sign_count,
         )
     except (WebAuthnException, ValueError, KeyError):
         return None
-    factor.sign_count, factor.used_at = response.new_sign_count, now
+    factor.sign_count, factor.used_at = verified.new_sign_count, now
     session.flush()
     return factor
 
@@ -161,13 +161,13 @@ def _create_challenge(session: Session, session_id: int, now: datetime) -> bytes
     return challenge
 
 
-def _take_challenge(session: Session, session_id: int, now: datetime) -> bytes:
+def _consume_challenge(session: Session, session_id: int, now: datetime) -> bytes:
     """Return this session's pending challenge and clear it; random bytes when there is none or it has expired."""
     login_session = session.get_one(LoginSession, session_id, with_for_update=True)
     challenge, created_at = login_session.challenge, login_session.challenge_at
     login_session.challenge = login_session.challenge_at = None
     session.flush()
-    is_valid = created_at is not None and now - created_at < ANSWER_WITHIN
+    is_valid = created_at is not None and now - created_at < CHALLENGE_LIFETIME
     return challenge if challenge and is_valid else secrets.token_bytes(CHALLENGE_BYTES)
 
 

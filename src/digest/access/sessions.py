@@ -1,7 +1,8 @@
 """Login sessions, stored as rows: created at sign-in, looked up on each request, ended by the user or an owner.
 
-A session ends after 3 days without use and after 30 days in any case; one that still owes the second factor ends after
-15 minutes. Users can change how they sign in only within an hour of proving who they are (docs/security.md says why).
+A session ends after 3 days without use and after 30 days in any case; one that still awaits its second factor ends
+after 15 minutes. Users can change how they sign in only within an hour of proving who they are; docs/security.md says
+why.
 """
 
 import hashlib
@@ -18,12 +19,12 @@ from digest.access.models import Factor, LoginSession, SecurityPolicy
 from digest.editorial import users
 from digest.editorial.models import User
 
-IDLE: Final = timedelta(days=3)
-LONGEST: Final = timedelta(days=30)
-HALF_WAY: Final = timedelta(minutes=15)
-FRESH: Final = timedelta(hours=1)
-SEEN_EVERY: Final = timedelta(minutes=1)
-AT_ONCE: Final = 20  # per user; beyond that, the session idle the longest ends
+IDLE_TIMEOUT: Final = timedelta(days=3)
+MAX_LIFETIME: Final = timedelta(days=30)
+SECOND_FACTOR_TIMEOUT: Final = timedelta(minutes=15)
+RECENT_PROOF_AGE: Final = timedelta(hours=1)
+TOUCH_INTERVAL: Final = timedelta(minutes=1)
+MAX_SESSIONS: Final = 20  # per user; beyond that, the session idle the longest ends
 KEY_BYTES: Final = 32
 
 
@@ -39,16 +40,16 @@ class CurrentSession:
     last_seen_at: datetime
     method: str
     has_factor: bool
-    factor_demanded: bool  # of everyone, by the security policy
+    is_factor_required: bool  # of everyone, by the security policy
 
     @property
-    def owes_factor(self) -> bool:
-        """Whether the security policy demands a second factor that this user has not set up yet."""
-        return self.factor_demanded and not self.has_factor
+    def must_set_up_factor(self) -> bool:
+        """Whether the security policy requires a second factor and this user has not set one up yet."""
+        return self.is_factor_required and not self.has_factor
 
     def is_fresh(self, now: datetime) -> bool:
         """Return whether the user proved who they are recently enough to change how they sign in."""
-        return self.verified_at is not None and now - self.verified_at < FRESH
+        return self.verified_at is not None and now - self.verified_at < RECENT_PROOF_AGE
 
 
 def create(session: Session, user: User, now: datetime, *, method: str, browser: str, network: str) -> str:
@@ -58,7 +59,7 @@ def create(session: Session, user: User, now: datetime, *, method: str, browser:
     """
     session.execute(delete(LoginSession).where(~_is_active(now)))
     key = secrets.token_urlsafe(KEY_BYTES)
-    owed = session.scalar(select(exists().where(Factor.user_id == user.id)))
+    has_factor = session.scalar(select(exists().where(Factor.user_id == user.id)))
     session.add(
         LoginSession(
             key_hash=_hash(key),
@@ -66,20 +67,20 @@ def create(session: Session, user: User, now: datetime, *, method: str, browser:
             epoch=user.session_epoch,
             created_at=now,
             last_seen_at=now,
-            verified_at=None if owed else now,
+            verified_at=None if has_factor else now,
             method=method[:32],
             browser=browser[:60],
             network=network,
         )
     )
     session.flush()
-    surplus = (
+    rows = (
         select(LoginSession.id)
         .where(LoginSession.user_id == user.id)
         .order_by(LoginSession.last_seen_at.desc(), LoginSession.id.desc())
     )
     session.execute(
-        delete(LoginSession).where(LoginSession.id.in_(session.scalars(surplus.offset(AT_ONCE)).all()))
+        delete(LoginSession).where(LoginSession.id.in_(session.scalars(rows.offset(MAX_SESSIONS)).all()))
     )
     return key
 
@@ -91,7 +92,7 @@ def find(session: Session, key: str, now: datetime) -> CurrentSession | None:
             LoginSession,
             User,
             exists().where(Factor.user_id == User.id).label("has_factor"),
-            exists().where(SecurityPolicy.requires_second_factor).label("factor_demanded"),
+            exists().where(SecurityPolicy.requires_second_factor).label("is_factor_required"),
         )
         .join(User, User.id == LoginSession.user_id)
         .where(LoginSession.key_hash == _hash(key), _is_active(now))
@@ -100,7 +101,7 @@ def find(session: Session, key: str, now: datetime) -> CurrentSession | None:
     row = session.execute(rows).one_or_none()
     if row is None:
         return None
-    login_session, user, has_factor, factor_demanded = row
+    login_session, user, has_factor, is_factor_required = row
     return CurrentSession(
         id=login_session.id,
         user_id=user.id,
@@ -110,7 +111,7 @@ def find(session: Session, key: str, now: datetime) -> CurrentSession | None:
         last_seen_at=login_session.last_seen_at,
         method=login_session.method,
         has_factor=has_factor,
-        factor_demanded=factor_demanded,
+        is_factor_required=is_factor_required,
     )
 
 
@@ -151,7 +152,7 @@ def end(session: Session, user_id: int, session_id: int) -> bool:
 
 
 def end_others(session: Session, user_id: int, kept_id: int) -> int:
-    """End every session of the user except `keep`; return how many ended."""
+    """End every session of the user except `kept_id`; return how many ended."""
     ended = (
         delete(LoginSession)
         .where(LoginSession.user_id == user_id, LoginSession.id != kept_id)
@@ -168,9 +169,9 @@ def end_all(session: Session, user: User) -> None:
 
 def _is_active(now: datetime) -> ColumnElement[bool]:
     return and_(
-        LoginSession.created_at > now - LONGEST,
-        LoginSession.last_seen_at > now - IDLE,
-        or_(LoginSession.verified_at.is_not(None), LoginSession.created_at > now - HALF_WAY),
+        LoginSession.created_at > now - MAX_LIFETIME,
+        LoginSession.last_seen_at > now - IDLE_TIMEOUT,
+        or_(LoginSession.verified_at.is_not(None), LoginSession.created_at > now - SECOND_FACTOR_TIMEOUT),
     )
 
 

@@ -139,7 +139,7 @@ def lacks_approval() -> ColumnElement[bool]:
 
     Everything that sends applies this one rule. An approval holds for the revision that was reviewed; see approvals.py.
     """
-    required = exists().where(Publication.id == Issue.publication_id, Publication.two_people)
+    required = exists().where(Publication.id == Issue.publication_id, Publication.requires_approval)
     approved = exists().where(
         Approval.issue_id == Issue.id, Approval.revision == Issue.revision, Approval.approved_at.is_not(None)
     )

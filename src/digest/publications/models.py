@@ -34,7 +34,7 @@ class Publication(Base):
     wanted_picks: Mapped[int] = mapped_column(default=5)
     fewest_picks: Mapped[int] = mapped_column(default=3)  # with fewer, the editor is asked
     hold_minutes: Mapped[int] = mapped_column(default=10)
-    two_people: Mapped[bool] = mapped_column(default=False)  # a second person must approve each issue
+    requires_approval: Mapped[bool] = mapped_column(default=False)  # a second person must approve each issue
     set_up: Mapped[str] = mapped_column(String(200), default="")  # the finished steps of the setup
     drafted_for: Mapped[str | None] = mapped_column(
         String(10)

@@ -32,7 +32,7 @@ DEFAULTS: Mapping[str, object] = {
     "wanted_picks": 5,
     "fewest_picks": 3,
     "hold_minutes": 10,
-    "two_people": False,
+    "requires_approval": False,
 }
 
 
@@ -194,5 +194,5 @@ _RULES: Mapping[str, Callable[[object], object]] = {
     "wanted_picks": lambda v: _integer(v, "wanted_picks", 1, 12),
     "fewest_picks": lambda v: _integer(v, "fewest_picks", 1, 12),
     "hold_minutes": lambda v: _integer(v, "hold_minutes", 0, 1440),
-    "two_people": lambda v: str(v).lower() in {"1", "on", "true", "yes"},
+    "requires_approval": lambda v: str(v).lower() in {"1", "on", "true", "yes"},
 }

@@ -295,7 +295,7 @@ def test_a_session_expires_after_three_days_without_activity(
     desk: Site, clock: time_machine.Traveller
 ) -> None:
     client = signed_in(desk)
-    clock.shift(sessions.IDLE)
+    clock.shift(sessions.IDLE_TIMEOUT)
     assert client.get("/desk/", base_url=BASE).headers["Location"] == "/desk/sign-in"
 
 

@@ -14,7 +14,7 @@ PAGE = "/desk/issues/1"
 
 @pytest.fixture
 def desk(sqlite: Database, tmp_path: Path) -> Site:
-    return make_desk(sqlite, tmp_path, two_people=True)
+    return make_desk(sqlite, tmp_path, requires_approval=True)
 
 
 def due(made: Site) -> list[int]:

@@ -70,7 +70,7 @@ def test_invitations_role_changes_and_removals_are_logged(desk: Site) -> None:
 
 def test_each_change_of_a_setting_is_logged_with_its_old_and_new_value(desk: Site) -> None:
     owner, going_out = signed_in(desk, "owner"), "/desk/settings/going-out"
-    for fields in ({"two_people": "1"}, {"hold_minutes": "25"}, {"two_people": "0"}):
+    for fields in ({"requires_approval": "1"}, {"hold_minutes": "25"}, {"requires_approval": "0"}):
         post(owner, going_out, page="/desk/settings", action="save", **fields)
     post(owner, "/desk/settings/calendar", page="/desk/settings", action="preview", weekday="4")
     with desk.db.read() as session:
@@ -81,12 +81,12 @@ def test_each_change_of_a_setting_is_logged_with_its_old_and_new_value(desk: Sit
         )
         logged, slugs = zip(*session.execute(rows.order_by(AuditLogEntry.id)), strict=True)
     assert [words.replace(slugs[0], "it") for words in logged] == [
-        "going-out of it; two people: no → yes",
+        "going-out of it; requires approval: no → yes",
         "going-out of it; hold minutes: 10 → 25",
-        "going-out of it; two people: yes → no",
+        "going-out of it; requires approval: yes → no",
     ]
     assert lines(desk) == [("change", "setting", None)] * 3
-    assert "two people: yes → no" in get(owner, "/desk/audit-log?kind=setting")
+    assert "requires approval: yes → no" in get(owner, "/desk/audit-log?kind=setting")
 
 
 def test_the_page_is_for_owners_and_is_filtered(desk: Site) -> None:

@@ -41,7 +41,7 @@ def test_an_issue_that_did_not_start_is_named(desk: Site) -> None:
 
 def test_an_issue_that_waits_for_approval_beyond_its_time_is_named(desk: Site) -> None:
     with desk.db.begin() as session:
-        publications.update(session, publications.find(session), two_people=True)
+        publications.update(session, publications.find(session), requires_approval=True)
     is_late(desk, State.SCHEDULED)
     assert "still needs approval by a second person" in next_step(desk)
 

@@ -132,11 +132,13 @@ def test_only_an_owner_sets_up(empty: Site) -> None:
 def test_a_setting_is_changed_and_taken_back(sqlite: Database, tmp_path: Path) -> None:
     made = make_desk(sqlite, tmp_path)
     owner = signed_in(made, "owner")
-    said = post(owner, "/desk/settings/going-out", page="/desk/settings", hold_minutes="25", two_people="1")
-    assert (paper(made).hold_minutes, paper(made).two_people) == (25, True)
+    said = post(
+        owner, "/desk/settings/going-out", page="/desk/settings", hold_minutes="25", requires_approval="1"
+    )
+    assert (paper(made).hold_minutes, paper(made).requires_approval) == (25, True)
     url, fields = undo_button(said.get_data(as_text=True))
     post(owner, url, page="/desk/settings", **fields)
-    assert (paper(made).hold_minutes, paper(made).two_people) == (10, False)
+    assert (paper(made).hold_minutes, paper(made).requires_approval) == (10, False)
     answer = post(owner, "/desk/settings/picks", page="/desk/settings", wanted_picks="2", fewest_picks="3")
     assert answer.status_code == 400
     assert "more than wanted_picks" in answer.get_data(as_text=True)

@@ -47,7 +47,7 @@ _NOT_REQUESTED = ApprovalStatus(
 
 def find_status(session: Session, issue: Issue) -> ApprovalStatus | None:
     """Return the approval status of an issue; None when its publication does not require approval."""
-    if not issue.publication.two_people:
+    if not issue.publication.requires_approval:
         return None
     row = session.get(Approval, issue.id)
     if row is None:
@@ -69,7 +69,7 @@ def request_approval(
     session: Session, issue: Issue, *, now: datetime, actor: str, user_id: int | None
 ) -> bool:
     """Request approval of the issue as it stands; False where none is required or it is approved already."""
-    if not issue.publication.two_people or not issues.is_awaiting_approval(session, issue):
+    if not issue.publication.requires_approval or not issues.is_awaiting_approval(session, issue):
         return False
     row = session.get(Approval, issue.id) or Approval(issue_id=issue.id)
     row.revision, row.requested_by, row.requested_at = issue.revision, user_id, now

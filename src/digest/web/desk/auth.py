@@ -83,7 +83,7 @@ def authorize() -> AnyResponse | None:
         return redirect(
             url_for("desk.access.second_factor" if g.login_session else "desk.access.sign_in"), 303
         )
-    if g.login_session.owes_factor and not getattr(view, "settling", False):
+    if g.login_session.must_set_up_factor and not getattr(view, "settling", False):
         return _require_setup()
     if RANK[g.me.role] < need:
         raise Forbidden("You don't have permission to do this. Ask an owner to change your role.")

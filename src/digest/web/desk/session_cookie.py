@@ -87,7 +87,7 @@ def describe_browser(agent: str) -> str:
 def record_activity(response: Response) -> None:
     """Record, once a minute and after the response was sent, that the login session is active."""
     visit: CurrentSession | None = g.get("login_session")
-    if visit is None or visit.verified_at is None or utcnow() - visit.last_seen_at < sessions.SEEN_EVERY:
+    if visit is None or visit.verified_at is None or utcnow() - visit.last_seen_at < sessions.TOUCH_INTERVAL:
         return
     database = services().db
 

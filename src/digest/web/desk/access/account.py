@@ -27,7 +27,7 @@ def account() -> str:
             "account.html",
             factors=factors.list_factors(db, g.me.id),
             codes_left=recovery_codes.count_remaining(db, g.me.id),
-            demanded=g.login_session.factor_demanded,
+            demanded=g.login_session.is_factor_required,
             visits=sessions.list_sessions(db, g.me.id, now),
             here=g.login_session.id,
             fresh=g.login_session.is_fresh(now),

@@ -91,7 +91,7 @@ def audit_log_page() -> str:
             kind=kind,
             user_id=user_id,
             first=before is None,
-            older=lines[-1].entry.id if len(lines) == audit_log.AT_ONCE else None,
+            older=lines[-1].entry.id if len(lines) == audit_log.PAGE_SIZE else None,
             zone=publications.find(db, g.get("current_slug")).zone,
         )
 

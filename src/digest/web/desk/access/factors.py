@@ -95,7 +95,7 @@ def add_passkey() -> Response | str:
     def verify(db: Session) -> Factor:
         answer, name = form_field("credential"), form_field("name")
         return passkeys.verify_registration(
-            db, g.login_session, answer, name, to=_require_party(db), now=utcnow()
+            db, g.login_session, answer, name, rp=_require_party(db), now=utcnow()
         )
 
     return _set_up(verify, on_refusal="access.account")

@@ -80,7 +80,7 @@ def verify_passkey() -> Response:
     with services().db.begin() as db:
         here, found = passkey_party(db), None
         if here is not None:
-            found = passkeys.verify_authentication(db, visit, form_field("credential"), to=here, now=utcnow())
+            found = passkeys.verify_authentication(db, visit, form_field("credential"), rp=here, now=utcnow())
         key = _elevate(db, visit, "passkey") if found else _record_failure(db, visit)
     return _redirect_after(key, "passkey", visit)
 

@@ -144,7 +144,7 @@ def require_second_factor() -> Response:
     """Require a second factor of everyone, or make it optional."""
     required = form_field("required") == "yes"
     with services().db.begin() as db:
-        if factors.set_required(db, db.get_one(User, g.me.id), of_everybody=required):
+        if factors.set_required(db, db.get_one(User, g.me.id), required=required):
             record(
                 db,
                 Verb.REQUIRE_FACTOR if required else Verb.MAKE_FACTOR_OPTIONAL,

@@ -27,7 +27,7 @@ PARTS: Final[Mapping[str, tuple[str, ...]]] = {
     "address": ("postal_address",),
     "calendar": ("zone", "weekday", "at", "draft_days_before"),
     "picks": ("wanted_picks", "fewest_picks"),
-    "going-out": ("hold_minutes", "two_people"),
+    "going-out": ("hold_minutes", "requires_approval"),
 }
 DATE_COUNT: Final = 3  # enough to show what a calendar means
 
