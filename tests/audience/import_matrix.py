@@ -123,11 +123,32 @@ Abone | hayır | evet
 Marketing | no | yes
 mail_ok | 0 | 1
 Account status | suspended / deleted | ok / active
+Email Suppressions | [USER_SUPPRESSED] | /
+IsEmailBounced | TRUE / 1 | FALSE / 0
+EmailBouncedDate | 2025-01-01 | /
+IsExcludedFromCampaigns | true | false
+NPAI | oui | / non
+activated | 0 / no / | 1 / 2024-01-01
+Stop Status | unsubscribe | /
+Un subscribed | 1 / yes | 0 / no
+Un-Subscribe Date | 2025-01-01 | /
+Unsuscribed | yes | no
+Unsubscribed by phone | yes / 2025-01-01 | no /
+Consent newsletter | revoked 2021-01-01 / Withdrawn on 3 May 2021 / No (2021-01-01) / declined 2021-02-02 | 2021-01-01 / 12 mars 2025 / 1. Februar 2025 / 4 марта 2025 / Tue, 4 Mar 2025 10:00:00 GMT / Yes, 2021-01-01
+Status since | quit 2021 unsubscribed / unsubscribed | active / 2021-01-01
+Tilmeldt status | frameldt | tilmeldt
+Κατάσταση | διαγραμμένος | ενεργός
+סטטוס | הוסר | פעיל
+الحالة | غير مشترك | مشترك
 Durum | abonelikten çıktı / engellendi / pasif | abone / aktif
 """.strip()
 
 # What says nothing about leaving: nobody may be lost.
 HARMLESS_COLUMNS = """
+SMS Marketing Consent | NEVER_SUBSCRIBED / UNSUBSCRIBED / SUBSCRIBED
+phoneStatus | nonSubscribed / subscribed
+emailStatusDate | 2024-01-01T00:00:00Z / / 2025-02-02T00:00:00Z
+City | Baja / Szeged
 State | CA / NY / NE / ON / OR / Texas / No
 Type | customer / lead / partner
 Plan | comp / gift / free / Founding / Team 2026 / monthly
@@ -184,6 +205,12 @@ no header | plain.csv | | +@,Ada,subscribed ; -@,Bob,unsubscribed ; -@,Bob,opted
 status under another name | crm.csv | email,group | +@,subscribed ; -@,unsubscribed
 a word in any column | crm.csv | email,remark,city | +@,likes Tuesdays,Rome ; +@,,Bari ; -@,unsubscribed 2025-01-02,Turin ; -@,désabonné,Nice ; -@,配信停止,Tokyo
 tags | crm.csv | email,tags | +@,news ; -@,"news, Unsubscribed, vip"
+phpList by its questions | phplist.csv | id,email,Is this subscriber confirmed (1/0),Is this subscriber blacklisted (1/0),Did this subscriber manually confirm (1/0) | +1,@,1,0,0 ; -2,@,1,1,1 ; -3,@,0,0,0
+Mautic, numbers of reasons | mautic.csv | email,points,stage,doNotContact | +@,1,,0 ; -@,1,,2 ; -@,1,,3
+AWeber | aweber.csv | Email,Date Added,Date Stopped,Stop Status,Status | +@,2024-01-01,,,subscribed ; -@,2024-01-01,2025-01-01,unsubscribe,unsubscribed
+separated by bars | bars.csv | email#status#tags | +@#active#x, y, z ; -@#unsubscribed#x, y
+bars, without a header | bars.csv | | +@#Ada#subscribed ; -@#Bob#unsubscribed
+tags separated by bars | readers.csv | email,tags | +@,x#y#z ; -@,u#unsubscribed#w
 plain | readers.csv | email | +@ ; +@
 two address columns | readers.csv | Email,Name,Email | +@,Mia, ; +,Ova,@
 """

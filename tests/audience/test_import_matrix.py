@@ -81,14 +81,18 @@ def column_files() -> Iterator[tuple[str, str, str, dict[str, bool]]]:
         yield f"{column.strip()} in {[cell for cell, _ in rows]}", "readers.csv", out.getvalue(), addresses
 
 
+def _text(cells: str) -> str:
+    return cells.replace("\\n", "\n").replace("#", "|")
+
+
 def tool_files() -> Iterator[tuple[str, str, str, dict[str, bool]]]:
     for number, line in enumerate(TOOL_FILES.strip().splitlines()):
         label, name, header, rows = (part.strip() for part in line.split("|", 3))
-        addresses, lines = {}, [header.replace("\\n", "\n")] if header else []
+        addresses, lines = {}, [_text(header)] if header else []
         for place, row in enumerate(rows.split(" ; ")):
             address = f"t{number}.{place}@example.org"
             addresses[address] = row.strip()[0] == "+"
-            lines.append(row.strip()[1:].replace("@", address))
+            lines.append(_text(row.strip()[1:]).replace("@", address))
         yield label, name, "\n".join(lines) + "\n", addresses
 
 

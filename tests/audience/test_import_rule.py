@@ -230,3 +230,32 @@ def test_tags_become_topics_where_they_are_called_alike_or_said_to_be(
         for address, chosen in {"a": ("AI coding", "Writing"), "b": (), "c": ()}.items():
             number = subscriber_id_of(session, f"{address}@example.org") or 0
             assert topics.chosen_topics(session, publication.id, number) == chosen
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("Email;Имя;Статус\na@example.org;Иван;Отписан\n", "cp1251"),
+        ("メールアドレス,配信停止\na@example.org,はい\n", "shift_jis"),
+        ("邮箱;是否退订\na@example.org;是\n", "gb18030"),
+        ("Email;Κατάσταση\na@example.org;Διαγραμμένος\n", "cp1253"),
+    ],
+)
+def test_a_file_whose_letters_would_be_misread_is_refused(file: Write, text: str, encoding: str) -> None:
+    with pytest.raises(BadInput, match="save it as UTF-8"):
+        rows.open_file(file(text.encode(encoding)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "email,consent\na@example.org,2021-01-01\nb@example.org,zurückgezogen 2021-01-01\n",
+        "email,status\na@example.org,subscribed until 2021-01-01\nb@example.org,subscribed\n",
+        "email,status\na@example.org,subscribed no more\nb@example.org,subscribed\n",
+        "user_email,user_status\na@example.org,0\nb@example.org,0\n",
+        "email,Status since\na@example.org,ok\nb@example.org,quit\n",
+    ],
+)
+def test_words_that_may_mean_either_stop_the_import(file: Write, text: str) -> None:
+    with pytest.raises(UnclearColumns):
+        rows.open_file(file(text))

@@ -17,6 +17,9 @@ _HEADS: Final = frozenset(
     word[:2] for word in vocabulary.UNMISTAKABLE
 )  # most cells are ruled out by two letters
 _SOFT: Final = frozenset({"soft", "transient", "temporary", "softbounce", "softbounced"})
+_ENDED: Final = frozenset(
+    {"until", "till", "to", "no", "not", "never", "bis", "hasta", "fino", "tot", "ended", "expired", "then"}
+)
 _CLEARLY_IN: Final = frozenset(
     {"subscribed", "optedin", "optin", "abonniert", "angemeldet", "abonne", "suscrito"}
 )
@@ -25,11 +28,15 @@ _CLEARLY_IN: Final = frozenset(
 def interpret(column: Column, cell: str) -> ImportStatus | None:
     """Return what a cell says, UNSTATED for nothing, None if it should say something but is not understood."""
     text = cell.strip()
+    if column.role == Role.OTHER_CHANNEL:
+        return ImportStatus.UNSTATED
     reader = _READERS.get(column.role)
-    if reader is None:
+    if reader is None and not column.words:
         return unmistakable(text)
     word = fold_word(text) if len(text) <= MAX_CHARS else text[:MAX_CHARS]
-    return column.words[word] if word in column.words else reader(column, text, word)
+    if word in column.words:
+        return column.words[word]
+    return reader(column, text, word) if reader else unmistakable(text)
 
 
 def unmistakable(text: str) -> ImportStatus:
@@ -53,7 +60,15 @@ def answer(text: str, word: str) -> Answer | None:
         return Answer.NO
     if _NUMBER.fullmatch(text) and float(text.replace(",", ".")) == 1:
         return Answer.YES
-    return Answer.DATE if dates.is_date(text) else None
+    if not dates.is_date(text):
+        return None
+    return Answer.DATE if dates.has_only_date_words(text) else _before_a_date(text)
+
+
+def _before_a_date(text: str) -> Answer | None:
+    """Read "No (2021-01-01)" and "yes, 2021-01-01"; None for any other word with a date."""
+    first = fold_words(text).partition(" ")[0]
+    return vocabulary.ANSWER_OF.get(first)
 
 
 def _membership(column: Column, text: str, word: str) -> ImportStatus | None:
@@ -70,8 +85,8 @@ def _membership(column: Column, text: str, word: str) -> ImportStatus | None:
             return ImportStatus.UNSUBSCRIBED
         case Answer.EMPTY:
             return column.empty
-        case Answer.DATE if column.role == Role.OPT_IN:
-            return ImportStatus.SUBSCRIBED
+        case Answer.DATE if column.role == Role.OPT_IN or column.is_dated:
+            return ImportStatus.SUBSCRIBED if column.role == Role.OPT_IN else ImportStatus.UNSTATED
     return status or _by_phrase(text)
 
 
@@ -129,8 +144,10 @@ def _by_phrase(text: str) -> ImportStatus | None:
         match = pattern.search(folded)
         if match and not phrases.NEGATION.search(folded[: match.start()]) and "soft" not in folded.split():
             return outcome
-    first = folded.partition(" ")[0]
-    return ImportStatus.SUBSCRIBED if first in _CLEARLY_IN else None
+    first, *rest = folded.split() or [""]
+    if rest and (status := vocabulary.STATUS_OF.get(first)) and status in OPT_OUTS:  # "revoked 2021-01-01"
+        return status
+    return ImportStatus.SUBSCRIBED if first in _CLEARLY_IN and not _ENDED & set(rest) else None
 
 
 _READERS: Final[dict[Role, Callable[[Column, str, str], ImportStatus | None]]] = {

@@ -12,7 +12,9 @@ from digest.audience.importing.statuses import ImportStatus, Role
 _BOTH: Final = re.compile(
     r"(?<!\w)(?:opt(?:ed)? ?in|subscribed?|angemeldet|abonne|suscrit[oa]|iscritt[oa])(?!\w)"
 )
-_SENT_COUNT: Final = re.compile(r"e ?mails? (?:sent|delivered|opened|clicked|bounced|replied|received)")
+_TOWNS: Final = {"baja": ImportStatus.UNSTATED}  # in Hungary; elsewhere it says that somebody left
+_CONSENT: Final = (phrases.OPT_IN, phrases.CONFIRMED, phrases.STATUS, *phrases.OPT_OUT.values())
+_SENT_COUNT: Final = re.compile(r"e ?mails (?:sent|delivered|opened|clicked|bounced|replied|received)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,10 @@ def classify(index: int, name: str) -> Column:
     """Return what a column of this name is for."""
     words = fold_words(name)
     tokens = frozenset(words.split())
-    is_other_channel = tokens & phrases.OTHER_CHANNELS and not phrases.EMAIL.search(words)
+    names_email = phrases.EMAIL.search(words) or phrases.BY_CHANNEL.search(words)
+    is_other_channel = tokens & phrases.OTHER_CHANNELS and not names_email
+    if is_other_channel and any(pattern.search(words) for pattern in _CONSENT):
+        return Column(index, name, Role.OTHER_CHANNEL)
     if not words or is_other_channel or _SENT_COUNT.search(words) or "html" in tokens:
         return Column(index, name, Role.IGNORED)
     if tokens & phrases.LINK_WORDS and not tokens & {"reason", "status"}:
@@ -46,7 +51,7 @@ def classify(index: int, name: str) -> Column:
         or _as_status(index, name, words, tokens)
         or _as_proof(index, name, words, tokens)
         or _as_opt_in(index, name, words, tokens)
-        or Column(index, name, Role.IGNORED)
+        or Column(index, name, Role.IGNORED, words=_TOWNS if tokens & phrases.PLACE_WORDS else {})
     )
 
 
@@ -82,7 +87,8 @@ def _as_status(index: int, name: str, words: str, tokens: frozenset[str]) -> Col
     is_region = match[0] in {"state", "estado", "stato", "stand", "stav", "standing"}
     is_about_mail = bool(phrases.OPT_IN.search(words) or phrases.EMAIL.search(words))
     is_weak = bool(tokens & phrases.UNRELATED_WORDS) or (is_region and not is_about_mail)
-    return Column(index, name, Role.STATUS, is_weak=is_weak)
+    is_dated = bool(tokens & phrases.DATE_WORDS)  # it may say when the status changed
+    return Column(index, name, Role.STATUS, is_weak=is_weak, is_dated=is_dated)
 
 
 def _as_proof(index: int, name: str, words: str, tokens: frozenset[str]) -> Column | None:
@@ -110,7 +116,8 @@ def _as_opt_in(index: int, name: str, words: str, tokens: frozenset[str]) -> Col
         "date",
         "time",
     }:
-        return Column(index, name, Role.OPT_IN)
+        is_activation = tokens & {"activated", "aktiviert"}  # by the link in a confirmation letter
+        return Column(index, name, Role.CONFIRMED if is_activation else Role.OPT_IN)
     match = phrases.OPT_IN.search(words)
     if match is None:
         is_likely = tokens & phrases.LIKELY_OPT_IN

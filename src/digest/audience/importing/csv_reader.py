@@ -3,6 +3,7 @@
 import codecs
 import csv
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -17,7 +18,10 @@ SEPARATOR_LINE = "sep="  # Excel's first line: this and one separator
 MAX_CELL_LINES = 50  # of a quoted cell: an unclosed quote must not swallow the rest of the file
 MAX_ROW_CHARS = 100_000  # per row
 MAX_CONTROL_SHARE = 0.05  # a file with a larger share of control characters is not text
-SEPARATORS = ",;\t"
+SEPARATORS = ",;\t|"
+# Four letters outside ASCII in a row, or octets that Windows-1252 does not define: Cyrillic, Greek, Japanese, Chinese.
+_NOT_WESTERN = re.compile(rb"[\xa1-\xff]{4}|[\x81\x8d\x8f\x90\x9d]")
+_ADDRESS = re.compile(r"[^\s@<>,;|\"]+@[^\s@<>,;|\"]+")  # alone in its cell: the separator is right
 BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose byte order mark is a prefix of it
@@ -64,7 +68,7 @@ def inspect_file(path: Path, name: str | None = None) -> CsvSheet:
     Raises BadInput when the file is missing, empty or not text.
     """
     try:
-        encoding, sha256, lines = _examine(path)
+        encoding, sha256, lines, is_misread = _examine(path)
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
     with path.open(encoding=encoding, errors="replace", newline="") as file:
@@ -74,6 +78,11 @@ def inspect_file(path: Path, name: str | None = None) -> CsvSheet:
     if _is_binary(head):
         raise BadInput(
             f"{path}: this is not a text file; save it as CSV (in a spreadsheet: “Save as” or “Download”)"
+        )
+    if is_misread:
+        raise BadInput(
+            f"{path}: the text is neither UTF-8 nor Western European (Windows-1252), so its words would be misread;"
+            " save it as UTF-8 (in a spreadsheet: “CSV UTF-8”)"
         )
     return CsvSheet(path, encoding, sha256, lines, _separator(head), name or path.name)
 
@@ -88,7 +97,7 @@ def records(lines: Iterable[str], separator: str) -> Iterator[CsvRecord]:
             yield CsvRecord(number, [line[:200]], f"the row is longer than {MAX_ROW_CHARS:,} characters")
         elif '"' in line:
             yield _read_quoted(number, line, source, separator)
-        elif line.strip(" \t\r\n,;"):
+        elif line.strip(" \r\n" + SEPARATORS):
             yield CsvRecord(number, line.rstrip("\r\n").split(separator))
 
 
@@ -152,7 +161,9 @@ def _parse(text: str, separator: str) -> list[str] | None:
         return text.rstrip("\r\n").split(separator)
 
 
-def _examine(path: Path) -> tuple[str, str, int]:
+def _examine(path: Path) -> tuple[str, str, int, bool]:
+    """Return encoding, hash and number of lines, and whether it is none of the encodings that are read."""
+    is_misread = False
     digest, lines, utf8 = hashlib.sha256(), 0, codecs.getincrementaldecoder("utf-8")()
     with path.open("rb") as file:
         head = file.read(4)
@@ -166,12 +177,13 @@ def _examine(path: Path) -> tuple[str, str, int]:
                     utf8.decode(block)
                 except UnicodeDecodeError:
                     encoding = "cp1252"
+            is_misread = is_misread or (encoding == "cp1252" and bool(_NOT_WESTERN.search(block)))
     if not encoding:
         try:
             utf8.decode(b"", final=True)
         except UnicodeDecodeError:
             encoding = "cp1252"
-    return encoding or "utf-8", digest.hexdigest(), lines
+    return encoding or "utf-8", digest.hexdigest(), lines, is_misread
 
 
 def _guess_utf16(head: bytes) -> str:
@@ -203,9 +215,13 @@ def _separator(head: list[str]) -> str:
         return named
     lines = [line for line in head if line.strip()]
 
-    def agreement(separator: str) -> tuple[int, int]:
-        counts = [len(record.cells) for record in islice(records(lines, separator), 20) if not record.fault]
+    def agreement(separator: str) -> tuple[int, int, int]:
+        addressed, counts = 0, list[int]()
+        for record in islice(records(lines, separator), 20):
+            if not record.fault:
+                counts.append(len(record.cells))
+                addressed += any(_ADDRESS.fullmatch(cell.strip()) for cell in record.cells)
         usual = max(set(counts), key=counts.count) if counts else 1
-        return (counts.count(usual) if usual > 1 else 0, usual)
+        return (addressed, counts.count(usual) if usual > 1 else 0, usual)
 
     return max(SEPARATORS, key=agreement)

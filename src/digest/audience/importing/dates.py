@@ -1,6 +1,13 @@
 """Dates in cells: whether a text is one, and whether it is the zero of a spreadsheet or a database."""
 
 import re
+from typing import Final
+
+from digest.audience.importing.folding import strip_accents
+from digest.audience.importing.vocabulary import entries
+
+DATE_WORDS: Final = frozenset(map(strip_accents, entries("date_words")))
+MAX_SHORT_WORD: Final = 1  # "T" and "Z", 年 and 月
 
 # The zeros of MySQL, .NET, Excel and LibreOffice, wherever the year stands.
 _ZERO_YEAR = re.compile(r"(?<!\d)(?:0000|0001|1899|1900)(?!\d)")
@@ -16,6 +23,7 @@ _TIMESTAMP = re.compile(
     r"[1-9]\d{8,12}(?:\.\d+)?|(?:20)\d{6}(?:\d{6})?"
 )  # Unix seconds or milliseconds, 20250304
 _SERIAL = re.compile(r"[2-6]\d{4}(?:[.,]\d+)?")  # days since 1899-12-30, as spreadsheets store dates
+_LETTERS = re.compile(r"[^\W\d_]+")
 MAX_CHARS = 60
 
 
@@ -32,3 +40,9 @@ def is_date(text: str) -> bool:
         return True
     digits = re.findall(r"\d+", text)
     return bool(_YEAR.search(text)) and (len(digits) > 1 or text[:1].isalpha())
+
+
+def has_only_date_words(text: str) -> bool:
+    """Return whether a date's words are months, days, zones and the like: "4 Mar 2025", not "revoked 2025-03-04"."""
+    words = (strip_accents(word) for word in _LETTERS.findall(text))
+    return all(len(word) <= MAX_SHORT_WORD or word in DATE_WORDS for word in words)

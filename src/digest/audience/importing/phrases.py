@@ -41,7 +41,11 @@ LINK_WORDS: Final = name_words("link")
 PLAN_WORDS: Final = name_words("plan")
 LIKELY_OPT_IN: Final = name_words("likely_opt_in")
 PERSON_WORDS: Final = name_words("person")
+PLACE_WORDS: Final = name_words("place")
 UNRELATED_WORDS: Final = name_words("unrelated")
 OTHER_CHANNELS: Final = name_words("other_channel")
+BY_CHANNEL: Final = re.compile(
+    r"(?<!\w)(?:by|via|through|per|par|por|on) "
+)  # how, not which: "unsubscribed by phone"
 EMAIL: Final = re.compile(r"(?<!\w)(?:e ?mails?|newsletters?)(?!\w)")
 NEGATION: Final = re.compile(r"(?<!\w)(?:not|never|non|nicht|nie|kein|no|isn t) (?:been )?$")

@@ -64,7 +64,7 @@ def describe(file: SubscriberFile) -> FileReport:
             for column in layout.with_role(*SPEAKING)
         ),
         tuple(column.name for column in proof),
-        tuple(column.name for column in layout.with_role(Role.IGNORED) if column.name),
+        tuple(column.name for column in layout.with_role(Role.IGNORED, Role.OTHER_CHANNEL) if column.name),
         layout.whole_file.name.lower().replace("_", " ") if layout.whole_file else None,
     )
 

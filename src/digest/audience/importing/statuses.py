@@ -29,6 +29,7 @@ class Role(Enum):
     CONSENT_NETWORK = "IP address of consent"
     CONSENT_SOURCE = "source of consent"
     TAGS = "tags"
+    OTHER_CHANNEL = "another channel"  # consent to SMS, calls or letters: says nothing about email
     IGNORED = "ignored"
 
 

@@ -41,6 +41,7 @@ class _Contents:
     words: dict[str, str] = field(default_factory=dict)  # folded to as written, at most MAX_WORDS
     has_many: bool = False
     answers: set[Answer] = field(default_factory=set)
+    has_statuses: bool = False  # words such as "active", beside the answers
     unknown: dict[str, None] = field(default_factory=dict)  # words that were not understood, in order
 
     @property
@@ -85,10 +86,11 @@ def _collect(column: Column, seen: _Contents, cells: set[str]) -> None:
 def _collect_status(column: Column, seen: _Contents, text: str) -> None:
     word = fold_word(text[: MAX_WORDS * 2])
     seen.words.setdefault("" if not word else "?", text)
-    said = answer(text, word)
+    said, status = answer(text, word), interpret(column, text)
     if said is not None:
         seen.answers.add(said)
-    if interpret(column, text) is None and len(seen.unknown) < SHOWN_WORDS:
+    seen.has_statuses |= said is None and status is not None
+    if status is None and len(seen.unknown) < SHOWN_WORDS:
         seen.unknown.setdefault(text)
 
 
@@ -113,8 +115,19 @@ def _decide_column(column: Column, seen: _Contents) -> tuple[Column, list[str]]:
     if column.role in SPEAKING and not column.is_weak:
         if seen.is_empty and column.role != Role.OPT_OUT:
             return replace(column, role=Role.IGNORED), []
+        if (
+            column.role == Role.STATUS
+            and seen.answers - {Answer.EMPTY} == {Answer.NO}
+            and not seen.has_statuses
+        ):
+            return column, [
+                seen.words["?"]
+            ]  # a status of 0 in every row: of another thing, or in another sense
         has_dates = Answer.DATE in seen.answers and not seen.answers & {Answer.YES, Answer.NO}
-        empty = ImportStatus.UNSTATED if column.role == Role.OPT_IN and has_dates else column.empty
+        is_date_column = column.role == Role.OPT_IN or (
+            column.role == Role.STATUS and column.is_dated and not seen.has_statuses
+        )
+        empty = ImportStatus.UNSTATED if is_date_column and has_dates else column.empty
         return replace(column, empty=empty), list(seen.unknown)
     if column.role not in {Role.IGNORED, *SPEAKING} or seen.has_many or seen.is_empty:
         return _ignored_if_weak(column), []

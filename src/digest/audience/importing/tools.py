@@ -44,7 +44,7 @@ TOOLS: Final = _load()
 
 def recognize(names: Sequence[str]) -> Tool | None:
     """Return the tool that wrote a file with these columns, or None."""
-    folded = {fold_words(name) for name in names}
+    folded = {_fold(name) for name in names}
     if "email address" in folded or "e mail" in folded:
         folded.add("email")
     return next((tool for tool in TOOLS if any(signs <= folded for signs in tool.signs)), None)
@@ -54,7 +54,7 @@ def adapt(tool: Tool | None, column: Column) -> Column:
     """Return the column as this tool means it."""
     if tool is None:
         return column
-    name = fold_words(column.name)
+    name = _fold(column.name)
     words = tool.words.get(name, {})
     role = tool.roles.get(name)
     return (
@@ -62,6 +62,10 @@ def adapt(tool: Tool | None, column: Column) -> Column:
         if role is None
         else replace(column, role=role, is_weak=False, words=words)
     )
+
+
+def _fold(name: str) -> str:
+    return fold_words(name).removesuffix(" 1 0")  # phpList: "Is this subscriber confirmed (1/0)"
 
 
 def whole_file_status(tool: Tool | None, names: Sequence[str], file_name: str) -> ImportStatus | None:
