@@ -25,7 +25,7 @@ from digest.db import Database, utcnow
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue
 from digest.delivery.relays import retry_policy
 from digest.delivery.release import control
-from digest.delivery.sending import claim
+from digest.delivery.sending import claim, relay_health
 from digest.delivery.sending.relay_health import ReplyCounts
 from digest.editorial.models import Issue
 from digest.smtp.url import relay_from_url
@@ -92,6 +92,20 @@ def test_a_habit_is_more_than_a_reply_per_connection_and_a_fifth_of_the_mails(
     *, mails: int, lost: int, connections: int, is_habit: bool
 ) -> None:
     assert ReplyCounts(mails, lost, 0, connections).loses_replies is is_habit
+
+
+def test_the_ledger_is_asked_only_when_a_connection_loses_too_many_itself(
+    sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    count = relay_health.count_latest_replies
+    monkeypatch.setattr(
+        relay_health, "count_latest_replies", lambda *given: (asked.append(given), count(*given))[1]
+    )
+    issue_id = frozen(sqlite, readers=40, connections=1)
+    with Relay(Script(drop_after_dot=Counter({address(n): 1 for n in (10, 20, 23, 40)}))) as relay:
+        found = until_done(sqlite, tmp_path, f"{relay.url}?connections=1", issue_id, runs=4)
+    assert (found.accepted, found.unknown, len(asked)) == (36, 4, 1)
 
 
 def test_a_relay_that_begins_to_lose_replies_is_noticed_by_another_worker(

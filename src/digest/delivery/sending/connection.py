@@ -10,7 +10,7 @@ from digest.delivery.relays import domains, replies, retry_policy
 from digest.delivery.relays.accounts import SmtpAccount
 from digest.delivery.relays.replies import ReplyMeaning
 from digest.delivery.sending import claim as claims
-from digest.delivery.sending import progress_journal
+from digest.delivery.sending import progress_journal, relay_health
 from digest.delivery.sending.batch_in_progress import BatchInProgress
 from digest.delivery.sending.group_size import AdaptiveGroupSize
 from digest.delivery.sending.outcome_recorder import OutcomeRecorder
@@ -40,6 +40,7 @@ class Connection:
         self._batch: BatchInProgress | None = None
         # The last connection was dropped over one recipient, who waits now, or had reached its limit.
         self._closed_by_choice = False
+        self._accepted_at_loss = 0  # mails accepted before the last lost reply
         # Batch and seq of the delivery at which the relay closed.
         self._closed_over: tuple[int, int] | None = None
 
@@ -71,7 +72,15 @@ class Connection:
         await self._sleep(retry_policy.connection_wait(barren - MAX_BARREN_CONNECTIONS + 1))
 
     async def _judge_lost_replies(self) -> None:
-        """Stop if the relay loses replies as a habit, on whichever connection."""
+        """Stop if the relay loses replies as a habit, on whichever connection.
+
+        The ledger is asked, which takes some milliseconds for each connection, only when this connection alone loses
+        too many: if all of them together do, one of them does.
+        """
+        accepted = self._recorder.accepted_count
+        since, self._accepted_at_loss = accepted - self._accepted_at_loss, accepted
+        if since >= relay_health.MAILS_PER_CONNECTION:
+            return
         assert self._batch is not None
         counts = await self._batch.record_and_count(self._account.relay)
         if counts.loses_replies:
