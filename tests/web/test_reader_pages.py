@@ -13,7 +13,9 @@ from digest.audience import consent, erase, tokens, unsubscribe
 from digest.audience.models import ConsentEvent, Subscription
 from digest.db import utcnow
 from digest.delivery.ledger.models import Letter
+from digest.editorial.calendar import slots
 from digest.editorial.models import Issue
+from digest.publications.models import Publication
 from digest.tracking.models import Unsubscribe
 
 ONE_CLICK = "List-Unsubscribe=One-Click"
@@ -65,6 +67,19 @@ def test_only_the_button_confirms_and_the_first_click_sends_the_welcome(shop: Si
         event = session.scalars(select(ConsentEvent)).one()
         assert (event.kind, event.network) == ("confirmed", "127.0.0.0/24")
     assert "You are subscribed" in client.get(url).text
+
+
+def test_a_reader_can_confirm_while_every_date_is_skipped(shop: Site) -> None:
+    with shop.db.begin() as session:
+        bob = create_subscriber(session, 1, "bob@example.org", status="pending")
+        publication = session.get_one(Publication, 1)
+        for slot in slots.list_upcoming(session, publication, utcnow(), slots.MAX_SLOTS_AHEAD):
+            slots.skip_slot(session, publication, slot.local_date, now=utcnow(), user_id=None)
+    url = f"/confirm/{tokens.confirm_token(shop.signer, 1, bob, utcnow())}"
+    assert shop.app.test_client().post(url).status_code == 200
+    assert status(shop, bob) == "active"
+    with shop.db.read() as session:
+        assert "next_issue" not in session.scalars(select(Letter)).one().facts
 
 
 def test_a_confirm_link_from_before_unsubscribing_shows_no_button(shop: Site, ada: int) -> None:

@@ -10,8 +10,13 @@ _EARNS = r"\b(?:earn(?:s|ed)|gets?|deserves?) (?:the|a|its|an easy)"
 _ALONE = r"(?:^|[.,:;!?\u2014] ?|\bor )"
 # "Skip it for invoices" or "skip it until it has tests" says when, and not that.
 _PLAIN = r"(?!\s+(?:if|for|unless|when|until|only|in|on|as|with)\b)"
+_CERTAIN = r"(?!\s*\?|\s+(?:if|unless|when|until|once)\b)"
+# "Nothing here earns the ship": in the same clause, in front of the words.
+_NEGATED = re.compile(
+    r"\b(?:never|nothing|nobody|no one|none|neither|nor|hardly|if)\b[^.,:;!?\u2014]*$", re.IGNORECASE
+)
 _SHIP = re.compile(
-    rf"{_EARNS} ship\b|{_I} ship(?:ping)? (?:it|this)\b|{_ALONE}ship (?:it|this)\b"
+    rf"{_EARNS} ship\b(?!\s+if\b)|{_I} ship(?:ping)? (?:it|this)\b{_CERTAIN}|{_ALONE}ship (?:it|this)\b{_CERTAIN}"
     r"|\b(?:it|this) ships\b(?! with)|\bships because\b|\b(?:it|this) (?:is )?a (?:clear |easy )?ship\b",
     re.IGNORECASE,
 )
@@ -26,7 +31,11 @@ _SKIP = re.compile(
 def read_stance(text: str) -> Stance | None:
     """`ship` or `skip` when the text says one of them without a condition; None when it says neither or both."""
     text = text.replace("\u2019", "'")
-    skips, ships = bool(_SKIP.search(text)), bool(_SHIP.search(text))
+    skips, ships = _says(_SKIP, text), _says(_SHIP, text)
     if skips == ships:
         return None
     return "skip" if skips else "ship"
+
+
+def _says(stance: re.Pattern[str], text: str) -> bool:
+    return any(not _NEGATED.search(text[: match.start()]) for match in stance.finditer(text))
