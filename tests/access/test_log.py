@@ -90,6 +90,46 @@ def test_what_changed_is_logged_from_and_to(sqlite: Database) -> None:
         assert words.endswith("…")
 
 
+def test_no_value_hides_another_change(sqlite: Database) -> None:
+    """Long values are cut, each for itself; of two that begin alike the part that differs is kept."""
+    same = "One sentence about everything that we do each week. " * 3
+    before = {
+        "name": "A" * 200,
+        "tagline": "B" * 200,
+        "address": same + "Berlin",
+        "city": "A\nB",
+        "reply_to": "a",
+    }
+    after = {
+        "name": "C" * 200,
+        "tagline": "D" * 200,
+        "address": same + "Paris",
+        "city": "A B",
+        "reply_to": "b",
+    }
+    with sqlite.begin() as session:
+        audit_log.record(
+            session,
+            Actor("desk"),
+            Verb.CHANGE,
+            "setting",
+            now=NOW,
+            details="w " * 500,
+            before=before,
+            after=after,
+        )
+        session.flush()
+        words = session.scalars(select(AuditLogEntry.details)).one()
+    assert "Berlin → …" in words
+    assert "Paris; city: only spaces or line breaks changed; reply to: a → b" in words
+
+
+def test_a_value_that_looks_like_a_change_is_quoted() -> None:
+    forged = "Phone; second factor required: yes → no”; x"
+    said = audit_log.describe_changes({"name": "Old"}, {"name": forged})
+    assert said == 'name: Old → “Phone; second factor required: yes → no"; x”'
+
+
 def test_a_setting_keeps_the_addresses_of_the_publication_and_no_token(sqlite: Database) -> None:
     values = {
         "before": {"sender": "old@verdicts.io"},

@@ -19,9 +19,10 @@ from digest.editorial.models import Issue, User
 from digest.publications.models import Publication
 
 KINDS: Final = ("issue", "subscriber", "comparison", "person", "setting")
-DETAILS_CHARS: Final = 500
+DETAILS_CHARS: Final = 500  # of free text; what changed is added in full
 VALUE_CHARS: Final = 80
 PAGE_SIZE: Final = 50
+_COMMON_CHARS: Final = 20  # of what two long values have in common, shown before their first difference
 _ADDRESS: Final = re.compile(r"\S*@\S+")
 # A string as long as a token that, unlike a slug, contains a capital letter.
 _TOKEN: Final = re.compile(r"(?=[a-z0-9_-]*[A-Z])[A-Za-z0-9_-]{30,}")
@@ -66,7 +67,9 @@ def record(
     """
     if kind not in KINDS:
         raise ValueError(f"the audit log has no kind {kind!r}")
-    text = "; ".join(filter(None, [details, describe_changes(before or {}, after or {})]))
+    keep_addresses = kind == "setting"
+    text = _redact(details, keep_addresses=keep_addresses)[:DETAILS_CHARS]
+    changes = _redact(describe_changes(before or {}, after or {}), keep_addresses=keep_addresses)
     session.add(
         AuditLogEntry(
             at=now,
@@ -76,7 +79,7 @@ def record(
             kind=kind,
             number=number,
             publication_id=publication_id,
-            details=_redact(text, keep_addresses=kind == "setting"),
+            details="; ".join(filter(None, [text, changes])),
         )
     )
 
@@ -125,17 +128,39 @@ def list_entries(
 
 
 def describe_changes(before: Mapping[str, object], after: Mapping[str, object]) -> str:
-    """The values that differ, as in "hold: 10 → 25; requires approval: no → yes"."""
-    names = dict.fromkeys([*before, *after])
-    pairs = [(name, _value(before.get(name)), _value(after.get(name))) for name in names]
-    return "; ".join(f"{name.replace('_', ' ')}: {old} → {new}" for name, old, new in pairs if old != new)
+    """The values that differ, as in "hold: 10 → 25; requires approval: no → yes". Of long ones, the part that differs.
+
+    A value that could be read as more than one is in quotation marks: no name that somebody chose forges a change.
+    """
+    changed = [name for name in dict.fromkeys([*before, *after]) if before.get(name) != after.get(name)]
+    return "; ".join(
+        f"{name.replace('_', ' ')}: {_describe_change(before.get(name), after.get(name))}" for name in changed
+    )
 
 
-def _value(value: object) -> str:
+def _describe_change(old_value: object, new_value: object) -> str:
+    old, new = _text(old_value), _text(new_value)
+    if old == new:
+        return "only spaces or line breaks changed"
+    pairs = enumerate(zip(old, new, strict=False))
+    difference = next((at for at, (left, right) in pairs if left != right), min(len(old), len(new)))
+    return f"{_excerpt(old, difference)} → {_excerpt(new, difference)}"
+
+
+def _text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    text = " ".join(str("" if value is None else value).split())
-    return (text if len(text) <= VALUE_CHARS else text[: VALUE_CHARS - 1] + "…") or "none"
+    return " ".join(str("" if value is None else value).split())
+
+
+def _excerpt(text: str, difference: int) -> str:
+    """At most VALUE_CHARS of a text, among them where it begins to differ."""
+    start = max(0, min(difference - _COMMON_CHARS, len(text) - VALUE_CHARS))
+    shown = text[start : start + VALUE_CHARS]
+    shown = ("…" if start else "") + shown + ("…" if start + VALUE_CHARS < len(text) else "")
+    if re.search("[;→“”]", shown):
+        shown = "“" + re.sub("[“”]", '"', shown) + "”"
+    return shown or "none"
 
 
 def _issue_values(issue: Issue) -> dict[str, object]:
@@ -146,5 +171,5 @@ def _issue_values(issue: Issue) -> dict[str, object]:
 def _redact(text: str, *, keep_addresses: bool) -> str:
     text = " ".join(text.split())
     if not keep_addresses:
-        text = _ADDRESS.sub("…", text)
-    return _TOKEN.sub("…", text)[:DETAILS_CHARS]
+        words = _ADDRESS.sub("…", words)
+    return _TOKEN.sub("…", words)

@@ -116,4 +116,4 @@ class AuditLogEntry(Base):
     publication_id: Mapped[int | None] = mapped_column(
         ForeignKey(Publication.id)
     )  # that the object belongs to
-    details: Mapped[str] = mapped_column(String(500), default="")
+    details: Mapped[str] = mapped_column(Text, default="")
