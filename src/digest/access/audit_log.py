@@ -171,5 +171,5 @@ def _issue_values(issue: Issue) -> dict[str, object]:
 def _redact(text: str, *, keep_addresses: bool) -> str:
     text = " ".join(text.split())
     if not keep_addresses:
-        words = _ADDRESS.sub("…", words)
-    return _TOKEN.sub("…", words)
+        text = _ADDRESS.sub("…", text)
+    return _TOKEN.sub("…", text)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import select
-from tests.web.desk.clients import get, make_desk, pick_order, post, signed_in
+from tests.web.desk.clients import draft_form, get, make_desk, pick_order, post, signed_in
 from tests.web.factories import BASE, Site
 from tests.web.subscribers import create_subscriber
 
@@ -45,6 +45,19 @@ def test_each_edit_of_an_issue_is_logged_once(desk: Site) -> None:
     for _ in range(2):
         post(editor, "/desk/issues/1", action="save")
     assert len(lines(desk)) <= len(logged) + 1  # saving nothing new, over and over, is one line at most
+
+
+def test_the_last_entry_names_the_subject_that_is_sent(desk: Site) -> None:
+    """Autosaves join one version, but none of them changes a subject in silence."""
+    editor = signed_in(desk)
+    for subject in ("Hello", "Hello there", "Buy now", "Buy now"):
+        fields = draft_form(editor) | {"subject": subject}
+        post(editor, "/desk/issues/1/autosave", page="/desk/issues/1", **fields)
+    with desk.db.read() as session:
+        edits = select(AuditLogEntry.details).where(AuditLogEntry.verb == "edit").order_by(AuditLogEntry.id)
+        details = session.scalars(edits).all()
+    assert [text.rpartition("→ ")[2] for text in details] == ["Hello", "Hello there", "Buy now"]
+    assert "subject: Hello there → Buy now" in details[-1]
 
 
 def test_refused_requests_and_previews_are_not_logged(desk: Site) -> None:

@@ -135,7 +135,7 @@ def remove_factor(number: int) -> Response:
     with services().db.begin() as db:
         name = kept.remove(db, g.me.id, number)
         record(db, Verb.REMOVE_FACTOR, "person", g.me.id, name)
-    flash_done(f"{name} is removed. Were you signed in elsewhere with it, end those sessions below.")
+    flash_done(f"{name} is removed. If you signed in elsewhere with it, end those sessions below.")
     return redirect_to("access.account")
 
 

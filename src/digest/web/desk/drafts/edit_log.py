@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from digest.access.audit_verbs import Verb
 from digest.db import utcnow
+from digest.editorial import issues
 from digest.editorial.drafts import versions
 from digest.editorial.drafts.versions import EditContext, PendingEdit
 from digest.editorial.models import Issue, IssueVersion
@@ -37,13 +38,15 @@ def record_edit(
 def logged_version(db: Session, issue: Issue, verb: Verb = Verb.EDIT) -> Iterator[None]:
     """Log the version that the block makes, if it makes one.
 
-    What joins the version of a moment ago, as autosaves do, is logged again only if it says something new about it.
+    What joins the version of a moment ago, as autosaves do, is logged again only if it says something new about it, or
+    changes one of TEXTS: the last entry names the subject that is sent.
     """
+    issues.lock(db, issue)  # so that nobody else's change stands between the old values and the new ones
     last, before = _summary_of(versions.find_latest(db, issue.id)), _texts_of(issue)
     yield
-    made = _summary_of(versions.find_latest(db, issue.id))
-    if made is not None and made != last:
-        record(db, verb, "issue", issue.number, made[1], before=before, after=_texts_of(issue))
+    made, after = _summary_of(versions.find_latest(db, issue.id)), _texts_of(issue)
+    if made is not None and (made != last or before != after):
+        record(db, verb, "issue", issue.number, made[1], before=before, after=after)
 
 
 def _summary_of(version: IssueVersion | None) -> tuple[int, str] | None:
