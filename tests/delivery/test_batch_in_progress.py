@@ -12,7 +12,7 @@ from digest.db import Database, utcnow
 from digest.delivery.ledger.models import Batch
 from digest.delivery.relays.replies import ReplyMeaning
 from digest.delivery.release import control
-from digest.delivery.sending import batch_in_progress
+from digest.delivery.sending import batch_in_progress, group_size
 from digest.delivery.sending.batch_in_progress import BatchInProgress
 from digest.delivery.sending.group_size import AdaptiveGroupSize
 from digest.delivery.sending.outcome_recorder import OutcomeRecorder
@@ -41,13 +41,12 @@ class Sending:
         self.batch = batch
 
     def claim(self) -> BatchInProgress | None:
-        group_size = AdaptiveGroupSize()
         claiming = BatchInProgress.claim_next(
             self.context,
             self.account,
             f"home:1:{self.account.relay.key}:1",
             recorder=self.recorder,
-            group_size=group_size,
+            group_size=AdaptiveGroupSize(),
         )
         return event_loop.run(claiming)
 
@@ -195,6 +194,25 @@ def test_a_mail_built_ahead_goes_to_its_own_reader_or_to_nobody(sending: Sending
     assert recipients(sending.build()) == [factories.address(3)]
 
 
+def test_no_mail_is_built_ahead_for_a_reader_who_left_before_loading(sending: Sending) -> None:
+    sending.leave(1)
+    sending.load()
+    while sending.batch.pending:
+        sending.batch.build_ahead()
+        sending.batch.build(sending.batch.pending.popleft())
+    sending.batch.build_ahead()  # nothing is left to build
+    assert [row.subscriber_id for row in sending.batch.in_flight.values()] == [2, 3, 4, 5]
+    assert [record[:3] for record in sending.recorder.records] == [(1, "excluded", "left")]
+
+
+def test_groups_grow_while_the_connection_is_fast(sending: Sending, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_size, "GROUP_SECONDS", 3600.0)  # however slow this machine is
+    assert sending.load_group()
+    assert sending.pending == [1]
+    assert sending.load_group()
+    assert sending.pending == [1, 2, 3]
+
+
 def test_a_mail_that_cannot_be_built_fails_alone(sending: Sending) -> None:
     with sending.db.begin() as session:
         session.execute(update(Subscriber).where(Subscriber.id == 1).values(address="a\nb@example.org"))
@@ -228,8 +246,12 @@ def test_loaded_deliveries_are_checked_again_after_a_second(
     assert not sending.batch.revalidate()
 
 
-def test_where_nothing_is_loaded_there_is_nothing_to_check(sending: Sending) -> None:
+def test_where_nothing_is_loaded_there_is_nothing_to_check(
+    sending: Sending, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_in_progress, "REVALIDATE_AFTER", 3600.0)
     sending.cancel()
+    assert sending.batch.revalidate()
     assert sending.batch.revalidate(force=True)
 
 

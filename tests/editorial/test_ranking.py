@@ -193,6 +193,16 @@ def test_a_candidate_displaced_by_a_pin_says_so() -> None:
     )
 
 
+def test_an_excluded_comparison_stays_out_and_the_next_best_takes_its_place() -> None:
+    best, second = candidate(1, side("A", 50), side("B")), candidate(2, side("C"), side("D"))
+    third = candidate(3, side("E"), side("F"), days=1)
+    selection = select_picks([best, second, third], 2, vetoes={1})
+    assert order(selection) == [2, 3]
+    assert [(rejected.reason, rejected.vetoed) for rejected in selection.rejected] == [
+        ("Excluded by an editor", True)
+    ]
+
+
 def test_new_picks_take_the_places_of_those_that_left_the_better_one_first() -> None:
     def side(name: str) -> CandidateSide:
         return CandidateSide(name, name, 100, None, 5)

@@ -76,6 +76,7 @@ def test_a_panel_that_agrees_weighs_the_same_whether_it_ships_or_skips() -> None
             replace(OTHER, left=replace(SHIPS, community_ship=0)), {}, 3, id="a community against its panel"
         ),
         pytest.param(OTHER, {"a": 10, "z": 9}, 2, id="the tool with the most clicks"),
+        pytest.param(OTHER, {"a": 1}, 2, id="the only click"),
         pytest.param(OTHER, {"a": 5, "z": 10}, 1, id="a tool with half as many clicks"),
         pytest.param(
             replace(
