@@ -10,14 +10,15 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from tests.web.desk.clients import get, post, signed_in
-from tests.web.factories import Site
+from tests.web.factories import Site, create_comparison
 from tests.web.subscribers import create_subscriber
 from werkzeug.test import TestResponse
 
 from digest.access.models import AuditLogEntry
 from digest.audience import eligibility, unsubscribe
 from digest.audience.importing import rows, uploads
-from digest.audience.models import Subscriber, SubscriberImport, SubscriberUpload, Subscription
+from digest.audience.models import Subscriber, SubscriberImport, SubscriberUpload, Subscription, TopicChoice
+from digest.catalog import topics
 from digest.db import utcnow
 from digest.delivery.ledger.models import Letter
 from digest.delivery.letters.subscriber_imports import run_due_imports
@@ -193,3 +194,16 @@ def test_all_readers_are_exported_and_the_log_says_so(desk: Site, editor: FlaskC
     viewer = signed_in(desk, "viewer")
     assert post(viewer, "/desk/subscribers/export", page="/desk/subscribers").status_code == 403
     assert get(viewer, PAGE, status=403)
+
+
+def test_the_preview_counts_the_topics_that_the_import_will_choose(desk: Site, editor: FlaskClient) -> None:
+    with desk.db.begin() as session:
+        if not (offered := topics.list_topics(session)):
+            create_comparison(session, 0, 1)
+            offered = topics.list_topics(session)
+    page = upload(editor, f"email,tags\nada@example.org,{offered[0]}\nbob@example.org,other\n")
+    assert f"Topics chosen by tag: {offered[0]} 1" in page.text
+    post(editor, f"{page.request.path}/import", page=page.request.path)
+    work(desk)
+    with desk.db.read() as session:
+        assert session.scalars(select(TopicChoice.topic)).all() == [offered[0]]

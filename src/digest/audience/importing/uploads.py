@@ -65,7 +65,13 @@ def opened(upload: SubscriberUpload) -> Iterator[SubscriberFile]:
 
 
 def dry_run(
-    session: Session, signer: Signer, upload: SubscriberUpload, file: SubscriberFile, now: datetime
+    session: Session,
+    signer: Signer,
+    upload: SubscriberUpload,
+    file: SubscriberFile,
+    now: datetime,
+    *,
+    tag_topics: Mapping[str, str],
 ) -> Iterator[tuple[RowChunk, ImportResult]]:
     """Yield what importing each chunk of the file would do."""
     terms = imports.hypothetical_terms(
@@ -75,7 +81,7 @@ def dry_run(
         confirmed=upload.confirmed,
         invite=upload.invite,
         now=now,
-        tag_topics={},
+        tag_topics=tag_topics,
     )
     run = DryRun(signer, terms)
     for chunk in file.chunks():
@@ -83,11 +89,17 @@ def dry_run(
 
 
 def preview(
-    session: Session, signer: Signer, upload: SubscriberUpload, file: SubscriberFile, now: datetime
+    session: Session,
+    signer: Signer,
+    upload: SubscriberUpload,
+    file: SubscriberFile,
+    now: datetime,
+    *,
+    tag_topics: Mapping[str, str],
 ) -> Preview:
     """Say what importing an upload would do, from its first PREVIEW_ROWS rows."""
     total, first_rows, is_partial = ImportResult(), list[ValidRow](), False
-    for chunk, done in dry_run(session, signer, upload, file, now):
+    for chunk, done in dry_run(session, signer, upload, file, now, tag_topics=tag_topics):
         total.add(done)
         first_rows += islice(chunk.rows.values(), SAMPLE_ROWS - len(first_rows))
         if total.rows >= PREVIEW_ROWS:

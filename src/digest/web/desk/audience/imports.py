@@ -15,7 +15,9 @@ from digest.audience import export
 from digest.audience.importing import imports, undo, uploads
 from digest.audience.importing.rows import SubscriberFile
 from digest.audience.importing.survey import UnclearColumns
+from digest.audience.importing.tag_topics import parse_mapping
 from digest.audience.models import SubscriberUpload
+from digest.catalog import topics
 from digest.db import utcnow
 from digest.editorial.models import Role
 from digest.errors import BadInput, NotAllowed
@@ -94,7 +96,9 @@ def show_upload(number: int) -> str:
         preview, problem = None, ""
         try:
             with uploads.opened(upload) as file:
-                preview = uploads.preview(db, services().signer, upload, file, utcnow())
+                preview = uploads.preview(
+                    db, services().signer, upload, file, utcnow(), tag_topics=_tag_topics(db)
+                )
         except UnclearColumns as error:
             unclear, problem = error.words, str(error)
         except BadInput as error:
@@ -186,12 +190,17 @@ def undo_import(number: int) -> Response:
     return redirect_to("audience.list_imports")
 
 
+def _tag_topics(db: Session) -> dict[str, str]:
+    """The topics by tag with which the worker imports."""
+    return parse_mapping((), topics.list_topics(db))
+
+
 def _get_upload(db: Session, number: int) -> SubscriberUpload:
     return uploads.get(db, current_publication.get(db).id, number)
 
 
 def _rejected_lines(db: Session, upload: SubscriberUpload, file: SubscriberFile) -> Iterator[str]:
     yield export.csv_line(("line", "address", "result", "reason"))
-    for _, done in uploads.dry_run(db, services().signer, upload, file, utcnow()):
+    for _, done in uploads.dry_run(db, services().signer, upload, file, utcnow(), tag_topics={}):
         for row in done.rejected:
             yield export.csv_line((row.line, row.text, row.result.replace("_", " "), row.reason))
