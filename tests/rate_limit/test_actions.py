@@ -29,6 +29,8 @@ def test_a_flood_of_names_takes_no_more_than_its_share_of_memory() -> None:
     assert len(storage) == 1000
     assert storage.get("everybody") == 5000  # what is used stays
     assert storage.get("stranger 4999") == 1
+    assert storage.get("stranger 4001") == 1  # it goes only after as many others as fit
+    assert storage.get("stranger 4000") == 0
     storage.clear("everybody")
     assert (storage.get("everybody"), storage.reset(), len(storage)) == (0, 999, 0)
 

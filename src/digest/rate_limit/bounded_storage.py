@@ -14,7 +14,8 @@ MAX_COUNTERS: Final = 50_000  # some 10 MB
 class BoundedStorage(Storage):
     """A storage of the `limits` library. When it is full, the counter that was not used for the longest goes.
 
-    So a counter that a crowd uses stays, and who fills the storage with names only makes their own be forgotten.
+    So a counter that is in use stays, however many names come. One that rests may be forgotten early, but whoever wants
+    that must act under as many names as fit: as many networks, or solved challenges.
     """
 
     def __init__(self, capacity: int = MAX_COUNTERS, clock: Callable[[], float] = time.time) -> None:
