@@ -26,11 +26,11 @@ def account() -> str:
         return render_page(
             "account.html",
             factors=factors.list_factors(db, g.me.id),
-            codes_left=recovery_codes.count_remaining(db, g.me.id),
-            demanded=g.login_session.is_factor_required,
-            visits=sessions.list_sessions(db, g.me.id, now),
-            here=g.login_session.id,
-            fresh=g.login_session.is_fresh(now),
+            codes_remaining=recovery_codes.count_remaining(db, g.me.id),
+            is_factor_required=g.login_session.is_factor_required,
+            sessions=sessions.list_sessions(db, g.me.id, now),
+            current_session_id=g.login_session.id,
+            has_recent_proof=g.login_session.is_fresh(now),
             passkeys=passkey_party(db) is not None,
             zone=publications.find(db, g.get("current_slug")).zone,
         )

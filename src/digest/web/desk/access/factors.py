@@ -8,8 +8,7 @@ from markupsafe import Markup
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from digest.access import factors as kept
-from digest.access import passkeys, recovery_codes, sessions, totp
+from digest.access import factors, passkeys, recovery_codes, sessions, totp
 from digest.access.audit_verbs import Verb
 from digest.access.models import Factor
 from digest.db import utcnow
@@ -47,14 +46,13 @@ def start_app_setup() -> Response:
 @allow_without_second_factor
 def app_setup() -> str:
     """The secret as a QR code and as text, and the field for the first code."""
-    here = services()
-    with here.db.read() as db:
-        secret = totp.pending_secret(db, here.signer, g.login_session.id)
+    with services().db.read() as db:
+        secret = totp.pending_secret(db, services().signer, g.login_session.id)
         name = publications.find(db, g.get("current_slug")).name
-    picture = Markup(totp.qr_code(totp.provisioning_uri(secret, g.me.address, name)))  # noqa: S704  made by segno
+    qr_code = Markup(totp.qr_code(totp.provisioning_uri(secret, g.me.address, name)))  # noqa: S704  made by segno
     return render_page(
         "app_setup.html",
-        picture=picture,
+        qr_code=qr_code,
         secret=" ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
     )
 
@@ -108,15 +106,15 @@ def rename_factor(number: int) -> Response:
     """Rename a second factor."""
     try:
         with services().db.begin() as db:
-            was = kept.get(db, g.me.id, number).name
-            name = kept.rename(db, g.me.id, number, form_field("name")).name
-            if name != was:
+            old_name = factors.get(db, g.me.id, number).name
+            name = factors.rename(db, g.me.id, number, form_field("name")).name
+            if name != old_name:
                 record(
                     db,
                     Verb.RENAME_FACTOR,
                     "person",
                     g.me.id,
-                    before={"name": was},
+                    before={"name": old_name},
                     after={"name": name},
                 )
     except BadInput as problem:
@@ -133,7 +131,7 @@ def rename_factor(number: int) -> Response:
 def remove_factor(number: int) -> Response:
     """Remove a second factor."""
     with services().db.begin() as db:
-        name = kept.remove(db, g.me.id, number)
+        name = factors.remove(db, g.me.id, number)
         record(db, Verb.REMOVE_FACTOR, "person", g.me.id, name)
     flash_done(f"{name} is removed. If you signed in elsewhere with it, end those sessions below.")
     return redirect_to("access.account")
@@ -146,40 +144,42 @@ def remove_factor(number: int) -> Response:
 def generate_codes() -> str | Response:
     """Generate recovery codes and show them once; the old ones stop working."""
     with services().db.begin() as db:
-        if not kept.list_factors(db, g.me.id):
+        if not factors.list_factors(db, g.me.id):
             flash_problem("Set up two-factor authentication first.")
             return redirect_to("access.account")
-        drawn = recovery_codes.generate(db, g.me.id)
+        codes = recovery_codes.generate(db, g.me.id)
         record(db, Verb.GENERATE_CODES, "person", g.me.id)
-    return render_page("recovery_codes.html", codes=drawn, first=False)
+    return render_page("recovery_codes.html", codes=codes, first=False)
 
 
 def _require_party(db: Session) -> passkeys.RelyingParty:
-    here = passkey_party(db)
-    if here is None:
+    party = passkey_party(db)
+    if party is None:
         raise BadInput("passkeys need https and a host name instead of an IP address")
-    return here
+    return party
 
 
-def _after_setup(db: Session, made: Factor) -> list[str] | None:
+def _after_setup(db: Session, factor: Factor) -> list[str] | None:
     """After the first factor: end the sessions that began without one, and return new recovery codes."""
-    record(db, Verb.SET_UP_APP if made.kind == "app" else Verb.SET_UP_PASSKEY, "person", g.me.id, made.name)
-    if len(kept.list_factors(db, g.me.id)) > 1:
+    record(
+        db, Verb.SET_UP_APP if factor.kind == "app" else Verb.SET_UP_PASSKEY, "person", g.me.id, factor.name
+    )
+    if len(factors.list_factors(db, g.me.id)) > 1:
         return None
     sessions.end_others(db, g.me.id, g.login_session.id)
     return recovery_codes.generate(db, g.me.id)
 
 
 def _set_up(add: Callable[[Session], Factor], *, on_refusal: str) -> Response | str:
-    """Save the factor that `add` verifies, and show new recovery codes after the first; or say why it is refused."""
+    """Save the factor that `add` verifies, and show new recovery codes after the first; or show why it was refused."""
     try:
         with services().db.begin() as db:
-            made = add(db)
-            fresh_codes = _after_setup(db, made)
+            factor = add(db)
+            new_codes = _after_setup(db, factor)
     except BadInput as problem:
         flash_problem(as_sentence(str(problem)))
         return redirect_to(on_refusal)
-    if fresh_codes is None:
-        flash_done(f"{made.name} added.")
+    if new_codes is None:
+        flash_done(f"{factor.name} added.")
         return redirect_to("access.account")
-    return render_page("recovery_codes.html", codes=fresh_codes, first=True)
+    return render_page("recovery_codes.html", codes=new_codes, first=True)

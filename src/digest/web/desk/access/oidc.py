@@ -69,16 +69,16 @@ def start_oidc() -> Response:
     """Send the browser to the provider, by a page of our own: our CSP lets no form post or redirect elsewhere."""
     from requests.exceptions import RequestException
 
-    client, known = _client()
+    client, provider = _client()
     try:
-        _check_issuer(known, client.load_server_metadata().get("issuer"))
+        _check_issuer(provider, client.load_server_metadata().get("issuer"))
         url = client.authorize_redirect(_redirect_uri()).headers["Location"]
     except (RequestException, ValueError, KeyError, RuntimeError) as error:
         LOG.warning("OpenID provider did not answer", extra={"error": type(error).__name__})
         raise Unavailable(
-            f"{known.host} is not responding; try again in a minute, or sign in by email"
+            f"{provider.host} is not responding; try again in a minute, or sign in by email"
         ) from None
-    return Response(render_page("oidc_redirect.html", url=url, provider=known), mimetype="text/html")
+    return Response(render_page("oidc_redirect.html", url=url, provider=provider), mimetype="text/html")
 
 
 @blueprint.get("/provider/back")
@@ -88,19 +88,19 @@ def oidc_callback() -> Response:
     """Sign in the user that the provider confirms, if an owner invited that address."""
     if request.method != "GET":
         raise MethodNotAllowed
-    _, known = _client()
+    _, provider = _client()
     try:
         claims = _fetch_claims()
         with services().db.begin() as db:
             user = resolve_user(
                 db,
-                issuer=known.issuer,
+                issuer=provider.issuer,
                 subject=str(claims.get("sub", "")),
                 address=str(claims.get("email", "")),
                 verified=claims.get("email_verified") is True,
                 now=utcnow(),
             )
-            key = begin_session(db, user, known.host[:20])
+            key = begin_session(db, user, provider.host[:20])
     except DigestError as problem:
         flash_problem(as_sentence(str(problem)))
         return redirect_to("access.sign_in")
@@ -114,13 +114,13 @@ def _fetch_claims() -> dict[str, Any]:
     from joserfc.errors import JoseError
     from requests.exceptions import RequestException
 
-    client, known = _client()
-    wanted = {
-        "iss": {"essential": True, "values": [known.issuer]},
-        "aud": {"essential": True, "values": [known.client_id]},
+    client, provider = _client()
+    claims_options = {
+        "iss": {"essential": True, "values": [provider.issuer]},
+        "aud": {"essential": True, "values": [provider.client_id]},
     }
     try:
-        token = client.authorize_access_token(claims_options=wanted)
+        token = client.authorize_access_token(claims_options=claims_options)
         return dict(token["userinfo"])
     except (AuthlibBaseError, JoseError, RequestException, ValueError, KeyError, RuntimeError) as error:
         # The error's text may contain an address or a code; its type does not.
@@ -128,11 +128,11 @@ def _fetch_claims() -> dict[str, Any]:
         raise NotAllowed("sign-in failed or took too long; try again") from None
 
 
-def _check_issuer(known: Provider, issuer: object) -> None:
+def _check_issuer(provider: Provider, issuer: object) -> None:
     """Metadata with another issuer may be an impersonation (OpenID Connect Discovery, 4.3)."""
-    if issuer != known.issuer:
+    if issuer != provider.issuer:
         LOG.error("OpenID metadata has another issuer than DIGEST_OIDC_ISSUER")
-        raise Unavailable(f"{known.host} has a different issuer than configured; tell an owner")
+        raise Unavailable(f"{provider.host} has a different issuer than configured; tell an owner")
 
 
 def _redirect_uri() -> str:

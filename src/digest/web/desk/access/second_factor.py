@@ -6,8 +6,7 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import TooManyRequests, Unauthorized
 from werkzeug.wrappers import Response
 
-from digest.access import factors, passkeys, recovery_codes, totp
-from digest.access import sessions as visits
+from digest.access import factors, passkeys, recovery_codes, sessions, totp
 from digest.access.audit_verbs import Verb
 from digest.access.sessions import CurrentSession
 from digest.db import utcnow
@@ -49,12 +48,12 @@ def second_factor() -> Response | Answer:
 @request_limits.rate_limited(NETWORK_RATE, "second factor")
 def verify_code() -> Response:
     """Verify a code from the app, or a recovery code."""
-    visit, code = _require_session(), form_field("code")
-    _count_attempt(visit)
+    login_session, code = _require_session(), form_field("code")
+    _count_attempt(login_session)
     with services().db.begin() as db:
-        by = _verify(db, visit, code)
-        key = _elevate(db, visit, by) if by else _record_failure(db, visit)
-    return _redirect_after(key, by, visit)
+        method = _verify(db, login_session, code)
+        key = _elevate(db, login_session, method) if method else _record_failure(db, login_session)
+    return _redirect_after(key, method, login_session)
 
 
 @blueprint.post("/second-factor/options")
@@ -62,11 +61,11 @@ def verify_code() -> Response:
 @request_limits.rate_limited(NETWORK_RATE, "second factor challenge")
 def passkey_request_options() -> Answer:
     """What the browser needs to use a passkey."""
-    visit = _require_session()
+    login_session = _require_session()
     with services().db.begin() as db:
-        if (here := passkey_party(db)) is None:
+        if (party := passkey_party(db)) is None:
             return jsonify(error="no passkeys at this address")
-        options = passkeys.authentication_options(db, visit, here, utcnow())
+        options = passkeys.authentication_options(db, login_session, party, utcnow())
     return Answer(options, mimetype="application/json")
 
 
@@ -75,14 +74,16 @@ def passkey_request_options() -> Answer:
 @request_limits.rate_limited(NETWORK_RATE, "second factor")
 def verify_passkey() -> Response:
     """Verify a passkey's response."""
-    visit = _require_session()
-    _count_attempt(visit)
+    login_session = _require_session()
+    _count_attempt(login_session)
     with services().db.begin() as db:
-        here, found = passkey_party(db), None
-        if here is not None:
-            found = passkeys.verify_authentication(db, visit, form_field("credential"), rp=here, now=utcnow())
-        key = _elevate(db, visit, "passkey") if found else _record_failure(db, visit)
-    return _redirect_after(key, "passkey", visit)
+        party, passkey = passkey_party(db), None
+        if party is not None:
+            passkey = passkeys.verify_authentication(
+                db, login_session, form_field("credential"), rp=party, now=utcnow()
+            )
+        key = _elevate(db, login_session, "passkey") if passkey else _record_failure(db, login_session)
+    return _redirect_after(key, "passkey", login_session)
 
 
 @blueprint.post("/second-factor/link")
@@ -104,15 +105,15 @@ def passkey_party(db: Session) -> passkeys.RelyingParty | None:
     return passkeys.relying_party(services().base_url, publications.find(db).name)
 
 
-def _render_form(db: Session, visit: CurrentSession) -> str:
-    kinds = {found.kind for found in factors.list_factors(db, visit.user_id)}
+def _render_form(db: Session, login_session: CurrentSession) -> str:
+    kinds = {factor.kind for factor in factors.list_factors(db, login_session.user_id)}
     passkey = "passkey" in kinds and passkey_party(db) is not None
     return render_page(
         "second_factor.html",
         kinds=kinds,
         passkey=passkey,
-        address=visit.address,
-        is_signing_in=not visit.verified_at,
+        address=login_session.address,
+        is_signing_in=not login_session.verified_at,
     )
 
 
@@ -123,42 +124,47 @@ def _require_session() -> CurrentSession:
     return g.login_session  # type: ignore[no-any-return]  # g holds anything
 
 
-def _count_attempt(visit: CurrentSession) -> None:
+def _count_attempt(login_session: CurrentSession) -> None:
     """Count an attempt, right or wrong. Raises TooManyRequests."""
-    if not services().limiter.allows(USER_RATE, "second factor", "user", str(visit.user_id)):
+    if not services().limiter.allows(USER_RATE, "second factor", "user", str(login_session.user_id)):
         raise TooManyRequests("Too many attempts. Wait 15 minutes; your codes stay valid.")
 
 
-def _verify(db: Session, visit: CurrentSession, code: str) -> str:
+def _verify(db: Session, login_session: CurrentSession, code: str) -> str:
     """What the code was: "app", "recovery code", or "" for a wrong one."""
     if totp.looks_like_code(code):
-        return "app" if totp.verify(db, services().signer, visit.user_id, code, utcnow()) else ""
-    return "recovery code" if recovery_codes.use(db, visit.user_id, code, utcnow()) else ""
+        return "app" if totp.verify(db, services().signer, login_session.user_id, code, utcnow()) else ""
+    return "recovery code" if recovery_codes.use(db, login_session.user_id, code, utcnow()) else ""
 
 
-def _elevate(db: Session, visit: CurrentSession, by: str) -> str:
-    verb = Verb.CONFIRM_IDENTITY if visit.verified_at else Verb.SIGN_IN
+def _elevate(db: Session, login_session: CurrentSession, method: str) -> str:
+    verb = Verb.CONFIRM_IDENTITY if login_session.verified_at else Verb.SIGN_IN
     record(
-        db, verb, "person", visit.user_id, f"{visit.method.partition(' and ')[0]} and {by}", by=visit.user_id
+        db,
+        verb,
+        "person",
+        login_session.user_id,
+        f"{login_session.method.partition(' and ')[0]} and {method}",
+        by=login_session.user_id,
     )
-    return visits.elevate(db, visit.id, utcnow(), method=by)
+    return sessions.elevate(db, login_session.id, utcnow(), method=method)
 
 
-def _record_failure(db: Session, visit: CurrentSession) -> str:
-    record(db, Verb.FAIL_SECOND_FACTOR, "person", visit.user_id, by=visit.user_id)
+def _record_failure(db: Session, login_session: CurrentSession) -> str:
+    record(db, Verb.FAIL_SECOND_FACTOR, "person", login_session.user_id, by=login_session.user_id)
     return ""
 
 
-def _redirect_after(key: str, by: str, visit: CurrentSession) -> Response:
+def _redirect_after(key: str, method: str, login_session: CurrentSession) -> Response:
     if not key:
         flash_problem(
             "That code is wrong or has expired. App codes are valid for 30 seconds, recovery codes once."
         )
         return redirect_to("access.second_factor")
     session_cookie.store_key(key)
-    if by == "recovery code":
+    if method == "recovery code":
         with services().db.read() as db:
-            left = recovery_codes.count_remaining(db, visit.user_id)
-        flash_done(f"You used a recovery code; {left} left. If you lost your device, remove it here.")
+            remaining = recovery_codes.count_remaining(db, login_session.user_id)
+        flash_done(f"You used a recovery code; {remaining} left. If you lost your device, remove it here.")
         return redirect_to("access.account")
     return redirect(session_cookie.landing_url(), 303)

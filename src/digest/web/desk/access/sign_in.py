@@ -8,7 +8,7 @@ from flask import current_app, g, redirect
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from digest.access import sessions as visits
+from digest.access import sessions
 from digest.access.audit_verbs import Verb
 from digest.db import utcnow
 from digest.delivery.letters import delivery
@@ -65,10 +65,9 @@ def _may_email(user_id: int) -> bool:
 @allow_anonymous
 def confirm_sign_in(token: str) -> Answer | tuple[Answer, int]:
     """Show the button that signs in, so that a scanner that fetches the link does not use it up."""
-    here = services()
     try:
-        with here.db.read() as db:
-            users.check_sign_in_token(db, here.signer, token, utcnow())
+        with services().db.read() as db:
+            users.check_sign_in_token(db, services().signer, token, utcnow())
     except BadToken as problem:
         return _render_link_page(token, str(problem)), 400
     return _render_link_page(token)
@@ -79,10 +78,9 @@ def confirm_sign_in(token: str) -> Answer | tuple[Answer, int]:
 @request_limits.rate_limited("60/15 minutes", "desk enter")
 def finish_sign_in(token: str) -> Response | tuple[Answer, int]:
     """Sign in with the link's token, which works once and expires soon; a second factor may still be required."""
-    here = services()
     try:
-        with here.db.begin() as db:
-            key = begin_session(db, users.sign_in(db, here.signer, token, utcnow()), "letter")
+        with services().db.begin() as db:
+            key = begin_session(db, users.sign_in(db, services().signer, token, utcnow()), "letter")
     except BadToken as problem:
         LOG.warning("sign-in link refused", extra={"why": str(problem)})
         return _render_link_page(token, str(problem)), 400
@@ -90,16 +88,16 @@ def finish_sign_in(token: str) -> Response | tuple[Answer, int]:
     return redirect_after_sign_in()
 
 
-def begin_session(db: Session, user: User, way: str) -> str:
-    """Begin a login session for a user who signed in this way; returns its key, to be stored after the commit."""
-    key = session_cookie.begin(db, user, way)
-    visit = visits.find(db, key, utcnow())
+def begin_session(db: Session, user: User, method: str) -> str:
+    """Begin a login session for a user who signed in by `method`; returns its key, to be stored after the commit."""
+    key = session_cookie.begin(db, user, method)
+    login_session = sessions.find(db, key, utcnow())
     record(
         db,
-        Verb.SIGN_IN if visit and visit.verified_at else Verb.BEGIN_SIGN_IN,
+        Verb.SIGN_IN if login_session and login_session.verified_at else Verb.BEGIN_SIGN_IN,
         "person",
         user.id,
-        way,
+        method,
         by=user.id,
     )
     return key
@@ -107,8 +105,8 @@ def begin_session(db: Session, user: User, way: str) -> str:
 
 def redirect_after_sign_in() -> Response:
     """To the page that was requested, or to the second factor if it is still required."""
-    visit = session_cookie.find_session()
-    if visit is not None and visit.verified_at is None:
+    login_session = session_cookie.find_session()
+    if login_session is not None and login_session.verified_at is None:
         return redirect_to("access.second_factor")
     return redirect(session_cookie.landing_url(), 303)
 
@@ -119,7 +117,7 @@ def redirect_after_sign_in() -> Response:
 def sign_out() -> Response:
     """End this session."""
     with services().db.begin() as db:
-        visits.end(db, g.me.id, g.login_session.id)
+        sessions.end(db, g.me.id, g.login_session.id)
         record(db, Verb.SIGN_OUT, "person", g.me.id)
     session_cookie.clear()
     return redirect_to("access.sign_in")
@@ -131,7 +129,7 @@ def sign_out() -> Response:
 def end_all_sessions() -> Response:
     """End all of the user's sessions, on all devices."""
     with services().db.begin() as db:
-        visits.end_all(db, db.get_one(User, g.me.id))
+        sessions.end_all(db, db.get_one(User, g.me.id))
         record(db, Verb.END_ALL_SESSIONS, "person", g.me.id)
     session_cookie.clear()
     flash_done("You are signed out everywhere.")

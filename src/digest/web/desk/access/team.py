@@ -41,19 +41,19 @@ def team() -> str:
 def invite() -> Response:
     """Invite a user and email them a sign-in link."""
     with services().db.begin() as db:
-        known = users.find_user(db, form_field("address"))
-        before = {"role": known.role if known else None}
+        existing = users.find_user(db, form_field("address"))
+        before = {"role": existing.role if existing else None}
         user = users.invite_user(db, form_field("address"), _submitted_role(), utcnow())
         facts = {"inviter": g.me.address, "role": str(user.role)}
-        here = current_publication.get(db).id
+        publication_id = current_publication.get(db).id
         delivery.enqueue_letter(
-            db, "invitation", now=utcnow(), publication_id=here, user_id=user.id, facts=facts
+            db, "invitation", now=utcnow(), publication_id=publication_id, user_id=user.id, facts=facts
         )
         record(db, Verb.INVITE, "person", user.id, before=before, after={"role": user.role})
         address, number = user.address, user.id
     services().enqueue_soon("letters")
     flash_done(
-        f"{address} is invited. They get an email with a link that works for 7 days.",
+        f"{address} is invited. They will get an email with a link that works for 7 days.",
         Undo(url_for("desk.access.remove_user", number=number), {}),
     )
     return redirect_to("access.team")
@@ -96,11 +96,11 @@ def remove_user(number: int) -> Response:
     _refuse_self(number)
     with services().db.begin() as db:
         user = users.remove_user(db, number, utcnow())
-        address, was = user.address, user.role
-        record(db, Verb.REMOVE, "person", number, before={"role": was}, after={})
+        address, old_role = user.address, user.role
+        record(db, Verb.REMOVE, "person", number, before={"role": old_role}, after={})
     flash_done(
         f"{address} was removed.",
-        Undo(url_for("desk.access.invite"), {"address": address, "role": was}),
+        Undo(url_for("desk.access.invite"), {"address": address, "role": old_role}),
     )
     return redirect_to("access.team")
 
@@ -163,10 +163,10 @@ def require_second_factor() -> Response:
 
 
 def _get_user(db: Session, number: int) -> User:
-    found = db.get(User, number)
-    if found is None or found.removed_at is not None:
+    user = db.get(User, number)
+    if user is None or user.removed_at is not None:
         raise NotFound("this user was removed")
-    return found
+    return user
 
 
 def _submitted_role() -> Role:
@@ -177,6 +177,6 @@ def _submitted_role() -> Role:
 
 
 def _refuse_self(number: int) -> None:
-    # A slip could lock an owner out; that at least one owner remains is a rule of `users`.
+    # A slip could lock an owner out. That at least one owner remains is checked in `users`.
     if number == g.me.id:
         raise NotAllowed("you cannot change or remove yourself; ask another owner")

@@ -104,9 +104,9 @@ def form_from_view(view: ComparisonView) -> Form:
 def form_from_request(sent: Mapping[str, str]) -> Form:
     """The submitted values; parse_draft drops rows of reviewers that are empty on both sides."""
     wanted = {f"{side}-{name}" for side in SIDES for name in (*TEXTS, *NUMBERS)} | {"source", "published_at"}
-    places = [int(name.split("-")[1]) for name in sent if _is_quote_field(name)]
-    rows = min(max(places, default=DEFAULT_ROWS), MAX_REVIEWERS)
-    wanted |= {f"quote-{place}-{side}" for place in range(1, rows + 1) for side in SIDES}
+    row_numbers = [int(name.split("-")[1]) for name in sent if _is_quote_field(name)]
+    rows = min(max(row_numbers, default=DEFAULT_ROWS), MAX_REVIEWERS)
+    wanted |= {f"quote-{row}-{side}" for row in range(1, rows + 1) for side in SIDES}
     return Form({name: sent[name].replace("\r\n", "\n") for name in sent if name in wanted}, rows)
 
 
@@ -115,22 +115,22 @@ def parse_draft(form: Form, view: ComparisonView | None) -> ComparisonInput | No
 
     An edit keeps the tools, and the date plus a microsecond, so that the new version takes the old one's place.
     """
-    places = _filled_rows(form)
-    given: dict[str, Any] = {side: _side_values(form, side) for side in SIDES}
-    given["source"] = form.values.get("source", "").strip() or "written at the desk"
-    given["published_at"] = form.values.get("published_at", "").strip() or None
+    row_numbers = _filled_rows(form)
+    values: dict[str, Any] = {side: _side_values(form, side) for side in SIDES}
+    values["source"] = form.values.get("source", "").strip() or "written at the desk"
+    values["published_at"] = form.values.get("published_at", "").strip() or None
     if view is not None:
-        given["left"]["tool"], given["right"]["tool"] = view.left.tool, view.right.tool
-        given["source"], given["published_at"] = "corrected at the desk", view.published_at + SMALLEST_STEP
-    given["quotes"] = tuple(
-        {"side": side, "reviewer": number, "text": form.values.get(f"quote-{place}-{side}", "")}
-        for number, place in enumerate(places, 1)
+        values["left"]["tool"], values["right"]["tool"] = view.left.tool, view.right.tool
+        values["source"], values["published_at"] = "corrected at the desk", view.published_at + SMALLEST_STEP
+    values["quotes"] = tuple(
+        {"side": side, "reviewer": number, "text": form.values.get(f"quote-{row}-{side}", "")}
+        for number, row in enumerate(row_numbers, 1)
         for side in SIDES
     )
     try:
-        return ComparisonInput.model_validate(given)
+        return ComparisonInput.model_validate(values)
     except ValidationError as error:
-        form.problems |= _field_problems(error, places)
+        form.problems |= _field_problems(error, row_numbers)
         return None
 
 
@@ -160,20 +160,20 @@ def _side_values(form: Form, side: str) -> dict[str, Any]:
     return values
 
 
-def _field_problems(error: ValidationError, places: list[int]) -> dict[str, str]:
+def _field_problems(error: ValidationError, row_numbers: list[int]) -> dict[str, str]:
     """A sentence for each invalid field; problems of no single field are under ""."""
     found: dict[str, str] = {}
     for problem in error.errors(include_url=False):
         message = problem["msg"].removeprefix("Value error, ")
-        found.setdefault(_field_name(problem["loc"], places), _problem_text(problem["type"], message))
+        found.setdefault(_field_name(problem["loc"], row_numbers), _problem_text(problem["type"], message))
     return found
 
 
-def _field_name(loc: tuple[int | str, ...], places: list[int]) -> str:
+def _field_name(loc: tuple[int | str, ...], row_numbers: list[int]) -> str:
     if loc and loc[0] in SIDES and len(loc) > 1:
         return f"{loc[0]}-{loc[1]}"
-    if len(loc) > 1 and loc[0] == "quotes" and isinstance(loc[1], int) and loc[1] < 2 * len(places):
-        return f"quote-{places[loc[1] // 2]}-{SIDES[loc[1] % 2]}"
+    if len(loc) > 1 and loc[0] == "quotes" and isinstance(loc[1], int) and loc[1] < 2 * len(row_numbers):
+        return f"quote-{row_numbers[loc[1] // 2]}-{SIDES[loc[1] % 2]}"
     return str(loc[0]) if loc and loc[0] in {"source", "published_at"} else ""
 
 

@@ -48,7 +48,7 @@ def comparison(slug: str) -> str:
         return render_page(
             "comparison.html",
             view=view,
-            held=_issues_with(db, view.id),
+            issues=_issues_with(db, view.id),
             versions=version_diff.version_history(in_order),
             imported={row.id: row.imported_at for row in rows},
             zone=current_publication.get(db).zone,

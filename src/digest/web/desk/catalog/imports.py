@@ -51,14 +51,14 @@ def start_import() -> Response:
 def review_import(number: int) -> str:
     """What the import would change, and a line for each file that cannot be used."""
     with services().db.read() as db:
-        found = uploads.get_upload(db, number, g.me.id)
+        upload = uploads.get_upload(db, number, g.me.id)
         first = uploads.get_inputs(db, number, g.me.id, MAX_ROWS)
-        looks = import_preview.preview_imports(db, first, found.planned[:MAX_ROWS], utcnow())
+        previews = import_preview.preview_imports(db, first, upload.planned[:MAX_ROWS], utcnow())
         return render_page(
             "import_review.html",
-            proposal=found,
-            rows=list(zip(found.planned, looks, strict=False)),
-            in_full=_rows_in_full(looks),
+            upload=upload,
+            rows=list(zip(upload.planned, previews, strict=False)),
+            rows_in_full=_rows_in_full(previews),
             shown=MAX_ROWS,
             zone=current_publication.get(db).zone,
         )
@@ -68,18 +68,18 @@ def review_import(number: int) -> str:
 def confirm_import(number: int) -> Response:
     """Import everything, or nothing if someone else changed the same comparisons since the review."""
     with services().db.begin() as db:
-        found = uploads.get_upload(db, number, g.me.id)
-        made = uploads.import_upload(db, number, g.me.id, utcnow())
-        if made:
-            record(db, Verb.IMPORT, "comparison", words=_imported_versions(found))
-    if not made:
+        upload = uploads.get_upload(db, number, g.me.id)
+        imported = uploads.import_upload(db, number, g.me.id, utcnow())
+        if imported:
+            record(db, Verb.IMPORT, "comparison", words=_imported_versions(upload))
+    if not imported:
         flash_problem(
             "Someone changed these comparisons in the meantime, so nothing was imported. Review them again."
         )
         return redirect_to("catalog.review_import", number=number)
-    flash_done(_summary(found))
-    if len(found.planned) == 1:
-        return redirect_to("catalog.comparison", slug=found.planned[0].slug)
+    flash_done(_summary(upload))
+    if len(upload.planned) == 1:
+        return redirect_to("catalog.comparison", slug=upload.planned[0].slug)
     return redirect_to("catalog.comparisons")
 
 
@@ -93,14 +93,14 @@ def discard_import(number: int) -> Response:
     return redirect_to("catalog.comparisons")
 
 
-def _rows_in_full(looks: list[import_preview.ImportPreview]) -> int:
+def _rows_in_full(previews: list[import_preview.ImportPreview]) -> int:
     """How many of the first rows fit with their full diff."""
-    sizes = (sum(len(change.old) + len(change.new) for change in look.changes) for look in looks)
+    sizes = (sum(len(change.old) + len(change.new) for change in preview.changes) for preview in previews)
     return max(1, sum(total <= MAX_DIFF_CHARS for total in accumulate(sizes)))
 
 
-def _summary(found: uploads.PendingUpload) -> str:
-    new, changed, same = (found.count(change) for change in ("new", "changed", "unchanged"))
+def _summary(upload: uploads.PendingUpload) -> str:
+    new, changed, same = (upload.count(change) for change in ("new", "changed", "unchanged"))
     parts = [
         (new, "new comparison", "new comparisons"),
         (changed, "new version", "new versions"),
@@ -110,9 +110,9 @@ def _summary(found: uploads.PendingUpload) -> str:
     return f"Import finished: {', '.join(counts)}."
 
 
-def _imported_versions(found: uploads.PendingUpload) -> str:
-    """What became of each comparison, as far as an entry of the audit log holds it."""
-    changed = [plan for plan in found.planned if plan.change != "unchanged"]
+def _imported_versions(upload: uploads.PendingUpload) -> str:
+    """The new version of each comparison; the audit log cuts off what is too long."""
+    changed = [plan for plan in upload.planned if plan.change != "unchanged"]
     steps = (f"{plan.slug}: version {plan.version - 1 or 'none'} → {plan.version}" for plan in changed)
     return f"{len(changed)} changed; {'; '.join(steps)}" if changed else "0 changed"
 

@@ -12,8 +12,8 @@ def tool(slug: str) -> str:
     """Every review of a tool as a curve, and as a list with its comparisons."""
     with services().db.read() as db:
         reviews = tool_history.list_tool_reviews(db, slug)
-        panel = [one.review.panel_ship for one in reviews]
-        community = [one.review.community_ship for one in reviews]
+        panel = [item.review.panel_ship for item in reviews]
+        community = [item.review.community_ship for item in reviews]
         return render_page(
             "tool.html",
             name=reviews[-1].review.tool,
@@ -26,6 +26,10 @@ def tool(slug: str) -> str:
 
 
 def _describe(panel: list[int], community: list[int | None]) -> str:
-    voted = [vote for vote in community if vote is not None]
-    crowd = f"the community from {voted[0]} to {voted[-1]}" if voted else "the community has no votes yet"
-    return f"Ship percent over {len(panel)} reviews: the panel from {panel[0]} to {panel[-1]}, {crowd}"
+    votes = [vote for vote in community if vote is not None]
+    community_text = (
+        f"the community from {votes[0]} to {votes[-1]}" if votes else "the community has no votes yet"
+    )
+    return (
+        f"Ship percent over {len(panel)} reviews: the panel from {panel[0]} to {panel[-1]}, {community_text}"
+    )

@@ -60,11 +60,11 @@ def save(part: str) -> Response | tuple[str, int] | str:
 def create_publication() -> Response:
     """Create a publication with the sender, postal address, zone and language of the current one."""
     with services().db.begin() as db:
-        here = current_publication.get(db)
-        facts = {name: getattr(here, name) for name in INHERITED}
-        made = publications.create(db, now=utcnow(), name=form_field("name"), **facts)
-        slug, name = made.slug, made.name
-        record(db, Verb.CREATE_PUBLICATION, "setting", words=slug, publication_id=made.id)
+        current = current_publication.get(db)
+        fields = {name: getattr(current, name) for name in INHERITED}
+        publication = publications.create(db, now=utcnow(), name=form_field("name"), **fields)
+        slug, name = publication.slug, publication.name
+        record(db, Verb.CREATE_PUBLICATION, "setting", words=slug, publication_id=publication.id)
     current_publication.switch_to(slug)
     flash_done(f"{name} created.")
     return redirect_to("settings.setup", publication=slug)

@@ -19,7 +19,7 @@ from digest.publications import publications, time_zones
 from digest.publications.models import Publication
 from digest.web.desk import current_publication
 from digest.web.desk.access.audit_log import record
-from digest.web.desk.view_helpers import form_field as sent
+from digest.web.desk.view_helpers import form_field
 from digest.web.publication_context import WEEKDAYS
 
 PARTS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -56,26 +56,26 @@ def submitted_form(db: Session, part: str, refusal: BadInput | None = None) -> S
     """A part's form with the submitted values, the problem if there is one, and the dates of such a calendar."""
     publication = current_publication.get(db)
     values = stored_form(publication, part).values | {
-        name: sent(name) for name in PARTS[part] if name in request.form
+        name: form_field(name) for name in PARTS[part] if name in request.form
     }
     try:
-        facts = publications.check(dict(values))
+        fields = publications.check(dict(values))
     except BadInput as problem:
         refusal = refusal or problem
     if refusal is not None:
-        wrong, _, why = str(refusal).partition(": ")
-        return SettingsForm(part, values, wrong, why)
-    kept = {name: getattr(publication, name) for name in ("name", *PARTS["calendar"])}
-    return SettingsForm(part, values, dates=next_dates(Publication(**(kept | facts))))
+        name, _, problem_text = str(refusal).partition(": ")
+        return SettingsForm(part, values, name, problem_text)
+    stored = {name: getattr(publication, name) for name in ("name", *PARTS["calendar"])}
+    return SettingsForm(part, values, dates=next_dates(Publication(**(stored | fields))))
 
 
 def next_dates(publication: Publication) -> list[str]:
     """The next dates of a calendar, spelled out."""
-    zone, moment, found = ZoneInfo(publication.zone), utcnow(), []
+    zone, send_time, dates = ZoneInfo(publication.zone), utcnow(), []
     for _ in range(DATE_COUNT):
-        moment = local_time.next_send_time(publication, moment)
-        found.append(_spell_out(moment.astimezone(zone)))
-    return found
+        send_time = local_time.next_send_time(publication, send_time)
+        dates.append(_spell_out(send_time.astimezone(zone)))
+    return dates
 
 
 def form_choices(db: Session) -> dict[str, object]:
@@ -89,7 +89,7 @@ def form_choices(db: Session) -> dict[str, object]:
 
 
 def mark_step(publication: Publication, step: str) -> bool:
-    """Mark this setup step as done; False when it was."""
+    """Mark this setup step as done; False when it already was."""
     done = set(publication.set_up.split())
     publication.set_up = " ".join(sorted(done | {step}))
     return step not in done
@@ -98,16 +98,18 @@ def mark_step(publication: Publication, step: str) -> bool:
 def save_part(db: Session, part: str, verb: Verb) -> dict[str, str]:
     """Save a part's submitted values; returns the old values of changed fields. Raises BadInput, naming the field.
 
-    The audit log gets an entry under `verb` if a value changed or a step of the setup is done by it.
+    The audit log gets an entry under `verb` if a value changed or this completes a step of the setup.
     """
     publication = current_publication.get(db)
     before = {name: getattr(publication, name) for name in PARTS[part]}
-    publications.update(db, publication, **{name: sent(name) for name in PARTS[part] if name in request.form})
+    publications.update(
+        db, publication, **{name: form_field(name) for name in PARTS[part] if name in request.form}
+    )
     is_step_done = mark_step(publication, part)
     after = {name: getattr(publication, name) for name in PARTS[part]}
     if after != before or is_step_done:
-        words = f"{part} of {publication.slug}"
-        record(db, verb, "setting", words=words, before=before, after=after, publication_id=publication.id)
+        text = f"{part} of {publication.slug}"
+        record(db, verb, "setting", words=text, before=before, after=after, publication_id=publication.id)
     return {name: _field_text(value) for name, value in before.items() if value != after[name]}
 
 

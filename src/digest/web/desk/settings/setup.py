@@ -84,46 +84,46 @@ def save_setup_step(step: str) -> Response | tuple[str, int] | str:
 
 def missing_steps(db: Session, publication: Publication) -> list[str]:
     """The steps that are not done, in order; none once an issue has started sending."""
-    mine = select(Issue.id).where(Issue.publication_id == publication.id)
-    if db.scalar(mine.where(Issue.started_at.is_not(None)).limit(1)) is not None:
+    own_issues = select(Issue.id).where(Issue.publication_id == publication.id)
+    if db.scalar(own_issues.where(Issue.started_at.is_not(None)).limit(1)) is not None:
         return []
     done = set(publication.set_up.split())
-    there = {
+    has_result = {
         "name": not publication.sender_address.endswith(PLACEHOLDER_DOMAINS),
         "address": bool(publication.postal_address.strip()),
         "comparisons": queries.count_comparisons(db) > 0,
-        "draft": db.scalar(mine.limit(1)) is not None,
+        "draft": db.scalar(own_issues.limit(1)) is not None,
     }
-    return [step for step in STEPS if step not in done and not there.get(step)]
+    return [step for step in STEPS if step not in done and not has_result.get(step)]
 
 
 def _send_test() -> tuple[str, int] | str:
     """Send the test while the page waits, for fifteen seconds at most, and show the mail server's responses."""
-    here, address = services(), normalize(form_field("address")).address
-    if not here.limiter.allows("10/15 minutes", "relay test", str(g.me.id)):
+    address = normalize(form_field("address")).address
+    if not services().limiter.allows("10/15 minutes", "relay test", str(g.me.id)):
         raise TooManyRequests("Too many tests. Wait 15 minutes and try again.")
-    with here.db.read() as db:
+    with services().db.read() as db:
         publication = current_publication.get(db)
         db.expunge(publication)  # no transaction stays open while the relay answers
-    answers = send_relay_test(here.relay, publication, address, now=utcnow())
-    good = all(answer.is_ok for answer in answers)
-    if good:
-        with here.db.begin() as db:
+    results = send_relay_test(services().relay, publication, address, now=utcnow())
+    all_accepted = all(result.is_ok for result in results)
+    if all_accepted:
+        with services().db.begin() as db:
             publication = current_publication.get(db)
             settings_forms.mark_step(publication, "relay")
             record(db, Verb.SEND_RELAY_TEST, "setting", publication_id=publication.id)
-    with here.db.read() as db:
-        body = _render(db, "relay", answers=answers, address=address)
-    return body if good else (body, 502)
+    with services().db.read() as db:
+        body = _render(db, "relay", results=results, address=address)
+    return body if all_accepted else (body, 502)
 
 
 def _import_sample() -> Response:
     with services().db.begin() as db:
-        many = sample.import_sample(db, utcnow())
-        if many:
-            record(db, Verb.IMPORT, "comparison", words=f"{many} samples")
+        count = sample.import_sample(db, utcnow())
+        if count:
+            record(db, Verb.IMPORT, "comparison", words=f"{count} samples")
     flash_done(
-        f"{many} sample comparisons imported." if many else "The sample comparisons were imported before."
+        f"{count} sample comparisons imported." if count else "The sample comparisons were imported before."
     )
     return redirect_to("settings.setup")
 
@@ -132,11 +132,11 @@ def _render(
     db: Session,
     step: str,
     form: SettingsForm | None = None,
-    answers: Sequence[RelayTestResult] = (),
+    results: Sequence[RelayTestResult] = (),
     address: str = "",
 ) -> str:
     publication = current_publication.get(db)
-    left = missing_steps(db, publication)
+    missing = missing_steps(db, publication)
     order = [*STEPS, "done"]
     last = db.execute(
         select(Issue.number, Issue.state)
@@ -149,10 +149,10 @@ def _render(
         publication=publication,
         step=step,
         steps=STEPS,
-        missing=left,
-        follows=next((name for name in order[order.index(step) + 1 :] if name in left), "done"),
+        missing=missing,
+        follows=next((name for name in order[order.index(step) + 1 :] if name in missing), "done"),
         form=form or (settings_forms.stored_form(publication, step) if step in PARTS else None),
-        answers=answers,
+        results=results,
         address=address or g.me.address,
         comparisons=queries.count_comparisons(db),
         issue=last and last.number,
