@@ -135,14 +135,19 @@ def reconcile(db: Database, now: datetime | None = None) -> list[int]:
 
 
 def send_context(
-    db: Database, home: Path, *, clock: Callable[[], datetime] = utcnow, retry_delay: timedelta = RETRY_DELAY
+    db: Database,
+    home: Path,
+    *,
+    relay: str = "smtp://127.0.0.1:1",
+    clock: Callable[[], datetime] = utcnow,
+    retry_delay: timedelta = RETRY_DELAY,
 ) -> SendContext:
-    """What the connections of a run share, with one relay that nobody connects to."""
+    """What the connections of a run share, with a relay that nobody connects to."""
     limits = SendLimits()
     return SendContext(
         db=db,
         signer=Signer(KEYS),
-        accounts=SmtpAccounts(relay_from_url("smtp://127.0.0.1:1"), limits),
+        accounts=SmtpAccounts(relay_from_url(relay), limits),
         domains=DomainThrottle(limits.rate_limiter, limits.domains),
         home=home,
         retry_delay=retry_delay,

@@ -30,10 +30,10 @@ READERS = 5
 class Sending:
     """An issue for five readers, its batch as a connection claims it, and what a connection does with it."""
 
-    def __init__(self, db: Database, home: Path) -> None:
+    def __init__(self, db: Database, home: Path, relay: str = "smtp://127.0.0.1:1") -> None:
         self.db, self.home = db, home
         self.issue = factories.frozen(db, readers=READERS)
-        self.context = factories.send_context(db, home)
+        self.context = factories.send_context(db, home, relay=relay)
         self.account = self.context.accounts.all[0]
         self.recorder = OutcomeRecorder(self.context)
         batch = self.claim()
@@ -100,6 +100,18 @@ def recipients(*mails: Mail) -> list[str]:
     return [mail.recipient.decode() for mail in mails]
 
 
+def test_an_account_with_all_its_connections_in_use_keeps_no_other_from_claiming(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    one, other = "smtp://127.0.0.1:1?connections=1", "smtp://127.0.0.1:2?connections=1"
+    sending = Sending(sqlite, tmp_path, f"{one} {other}")
+    with sqlite.begin() as session:
+        session.add(Batch(issue_id=sending.issue, due_at=factories.EARLIER, size=1))
+    assert sending.claim() is None
+    sending.account = sending.context.accounts.all[1]
+    assert sending.claim() is not None
+
+
 def test_a_batch_that_was_sent_is_done_and_leaves_nothing_behind(sending: Sending) -> None:
     assert sending.context.claims == {sending.batch.claim.batch_id: sending.batch.claim}
     mails = []
@@ -144,10 +156,10 @@ def test_what_is_requeued_goes_first_and_in_its_order(sending: Sending) -> None:
 def test_readers_who_left_are_not_mailed_wherever_their_mail_is(sending: Sending) -> None:
     sending.load()
     requeued, in_flight, third = sending.build(), sending.build(), sending.build()
-    sending.batch.requeue([requeued])
+    sending.batch.requeue([requeued, third])
     sending.leave(1, 2, 4)
     assert sending.batch.revalidate(force=True)
-    assert list(sending.batch.requeued) == []
+    assert list(sending.batch.requeued) == [third]  # who stays is still mailed
     assert sending.batch.cancel_if_unwanted(in_flight)
     assert not sending.batch.cancel_if_unwanted(third)
     assert sending.batch.build(sending.batch.pending.popleft()) is None
