@@ -1,7 +1,9 @@
 """The import rule: an opt-out wins, a later file corrects an earlier one, and no file changes what a person did here."""
 
+from typing import Any
+
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 from tests.audience.import_files import Write, import_path, last_import, undo_import
 from tests.audience.subscribers import (
     DAY,
@@ -259,3 +261,16 @@ def test_a_file_whose_letters_would_be_misread_is_refused(file: Write, text: str
 def test_words_that_may_mean_either_stop_the_import(file: Write, text: str) -> None:
     with pytest.raises(UnclearColumns):
         rows.open_file(file(text))
+
+
+def test_the_original_consent_is_looked_up_and_not_searched_row_by_row(
+    sqlite: Database, signer: Signer, file: Write
+) -> None:
+    statements: list[tuple[str, Any]] = []
+    event.listen(sqlite.engine, "before_cursor_execute", lambda *told: statements.append((told[2], told[3])))
+    with sqlite.begin() as session:
+        publication = create_publication(session)
+        import_path(session, signer, publication, file("email,opt in time\na@example.org,2024-01-01\n"))
+        insert, bound = next(told for told in statements if "consent_event" in told[0] and "proof" in told[0])
+        plan = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {insert}", bound).all()
+    assert any("SEARCH proof" in step[3] for step in plan)

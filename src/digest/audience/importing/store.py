@@ -196,7 +196,7 @@ def _record_events(
             "network": [original.network for _, original in proofs],
             "original": [original.to_json() for _, original in proofs],
         }
-        proof = value_tables.values_table(session, table, "proof")
+        proof = value_tables.values_table(session, table, "proof", searched=True)
         event |= {"network": proof.c.network, "original": proof.c.original}
         events = (
             select(given.c.id, *event.values())
