@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from itertools import combinations
+from time import process_time
 
 import pytest
 from tests.render.balance import Shape
@@ -114,3 +115,15 @@ def test_the_largest_variant_is_measured_whichever_it_is() -> None:
 def test_an_issue_without_picks_is_measured_too() -> None:
     assert compile_issue(edition(0)).html_bytes > 1_000
     assert compile_issue(edition(0)).largest == ()
+
+
+def test_the_longest_issue_compiles_in_seconds_with_arabic_names() -> None:
+    name = "أداة الترجمة" * 4
+    picks = tuple(block(n, left=side(f"{name} {n}"), right=side(f"{name} {n}x")) for n in range(1, 25))
+    started = process_time()
+    assert all(
+        "\u2068" in subject
+        for subject in compile_issue(edition(blocks=picks, subject="")).subjects
+        if subject
+    )
+    assert process_time() - started < 5

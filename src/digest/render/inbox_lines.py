@@ -51,12 +51,12 @@ def default_preheader(pairs: Sequence[ToolPair]) -> str:
 
 def issue_subject(edition: Edition) -> str:
     """The subject of the whole issue, as the editor left it."""
-    return isolate_names(single_line(edition.subject), _names(edition))
+    return _isolated(edition.subject, edition.blocks)
 
 
 def issue_preheader(edition: Edition) -> str:
     """The preheader of the whole issue, as the editor left it."""
-    return isolate_names(single_line(edition.preheader), _names(edition))
+    return _isolated(edition.preheader, edition.blocks)
 
 
 def variant_subject(edition: Edition, lead: Block, picks: int) -> str:
@@ -67,7 +67,7 @@ def variant_subject(edition: Edition, lead: Block, picks: int) -> str:
     """
     if lead == edition.blocks[0] and _speaks_of_lead_only(edition):
         return issue_subject(edition)
-    return isolate_names(single_line(make_subject(_pair(lead), picks - 1)), _names(edition))
+    return _isolated(make_subject(_pair(lead), picks - 1), [lead])
 
 
 def variant_preheader(lead: Block) -> str:
@@ -101,11 +101,17 @@ def _pair(block: Block) -> ToolPair:
     return block.left.tool, block.right.tool
 
 
-def _names(edition: Edition) -> list[str]:
-    """The tools' names; those in right-to-left scripts also as `_shorten` may have left them."""
-    names = [single_line(name) for block in edition.blocks for name in _pair(block)]
-    cut = (_shorten(name, most) for name in names if has_rtl(name) for most in range(2, MAX_PREHEADER_CHARS))
-    return [*names, *cut]
+def _isolated(text: str, blocks: Sequence[Block]) -> str:
+    """A subject or preheader with the tools of these picks isolated, also where `_shorten` cut a name."""
+    text = single_line(text)
+    names = [single_line(name) for block in blocks for name in _pair(block)]
+    before, cut, _ = text.partition("…")
+    if cut:
+        ends = range(2, MAX_PREHEADER_CHARS)
+        names += [
+            f"{name[:end]}…" for name in names if has_rtl(name) for end in ends if before.endswith(name[:end])
+        ]
+    return isolate_names(text, names)
 
 
 def _shorten(text: str, limit: int) -> str:
