@@ -14,6 +14,7 @@ from digest.audience.models import Subscriber, Subscription
 from digest.db import Database, utcnow
 from digest.delivery.ledger.models import Letter
 from digest.delivery.letters import delivery, test_sends
+from digest.delivery.relays.accounts import SmtpAccounts
 from digest.editorial import users
 from digest.editorial.models import Issue
 from digest.errors import BadInput
@@ -155,12 +156,18 @@ def test_a_test_is_marked_and_goes_to_anybody(db: Database, tmp_path: Path) -> N
         assert session.scalars(select(Issue.state)).one() == "scheduled"
 
 
-def test_letters_keep_to_the_mails_that_a_connection_may_take(sqlite: Database) -> None:
+def test_letters_keep_to_the_mails_that_a_connection_may_take(
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And each of them counts towards the rate limit once, however many connections it takes."""
+    counted: list[int] = []
+    monkeypatch.setattr(SmtpAccounts, "debit", lambda _self, _account, mails: counted.append(mails))
     readers(sqlite)
     letters = [post(sqlite, reader=reader) for reader in (1, 2, 3)]
     with Relay() as relay:
         assert send(sqlite, relay, option="?mails=2") == 3
     assert [mail.connection for mail in relay.mails] == [1, 1, 2]
+    assert counted == [3, 0]
     assert [of(sqlite, letter).outcome for letter in letters] == ["accepted"] * 3
 
 

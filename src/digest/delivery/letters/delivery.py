@@ -72,9 +72,9 @@ def send_due_letters(
             connection.quit()
             if finished:
                 break
-            unsent = []  # the connection has reached its limit; the next one goes on
+            # Otherwise the connection has reached its limit; the next one goes on.
         except ConnectionLost as lost:
-            unsent = list(lost.unsent)
+            unsent[:0] = lost.unsent
             if run.answers == replies_before:
                 run.requeue(str(lost))
                 return run.taken
@@ -96,7 +96,8 @@ def _connect(accounts: SmtpAccounts, run: "LetterRun", stopping: Callable[[], bo
             accounts.back_off(account)
             last_error = error
         else:
-            accounts.debit(account, len(run.waiting))
+            accounts.debit(account, run.uncounted)
+            run.uncounted = 0
             return connection
     assert last_error is not None
     raise last_error
@@ -114,6 +115,7 @@ class LetterRun:
     waiting: list[tuple[int, int]]
     taken: int = 0
     answers: int = 0
+    uncounted: int = 0  # towards the rate limit
 
     def claim(self, limit: int) -> None:
         now = self.clock()
@@ -125,9 +127,11 @@ class LetterRun:
                 claimed.returning(Letter.id, Letter.attempts), execution_options=WITHOUT_SYNC
             )
             self.waiting = sorted((letter_id, attempts) for letter_id, attempts in rows)
+            self.uncounted = len(self.waiting)
 
     def mails(self, unsent: list[Mail], stopping: Callable[[], bool]) -> Iterator[Mail | None]:
-        yield from unsent
+        while unsent and not stopping():
+            yield unsent.pop(0)
         while self.waiting and not stopping():
             letter_id, fence = self.waiting.pop(0)
             mail = self._write(letter_id, fence)
