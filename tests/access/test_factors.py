@@ -1,4 +1,4 @@
-"""A code works once and not for long, secrets at rest are encrypted_secret, and who lost all of it has a way back."""
+"""A code works once and briefly, stored secrets are encrypted, and a user who lost every factor can be reset."""
 
 import threading
 from datetime import datetime, timedelta
@@ -7,7 +7,7 @@ import pyotp
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
-from tests.access.people import NOW, come_in, seen, user
+from tests.access.people import NOW, find_session, sign_in, user
 from tests.conftest import KEYS
 
 from digest.access import encryption, factors, oidc_accounts, recovery_codes, totp
@@ -23,11 +23,11 @@ HALF_MINUTE = timedelta(seconds=30)
 
 def set_up(session: Session, signer: Signer, who: User, now: datetime = NOW) -> pyotp.TOTP:
     """An authenticator app of this user, which was set up half a minute before `now`."""
-    visit = seen(session, come_in(session, who, now), now)
-    totp.begin_setup(session, signer, visit.id)
-    app = pyotp.TOTP(totp.pending_secret(session, signer, visit.id))
+    login_session = find_session(session, sign_in(session, who, now), now)
+    totp.begin_setup(session, signer, login_session.id)
+    app = pyotp.TOTP(totp.pending_secret(session, signer, login_session.id))
     before = now - HALF_MINUTE
-    totp.confirm_setup(session, signer, visit, code=app.at(before), name="", now=before)
+    totp.confirm_setup(session, signer, login_session, code=app.at(before), name="", now=before)
     return app
 
 
@@ -43,14 +43,14 @@ def test_a_code_works_once(db: Database, signer: Signer) -> None:
         assert totp.verify(session, signer, ana.id, app.at(later), later)
 
 
-def test_the_code_that_set_the_app_up_signs_nobody_in(db: Database, signer: Signer) -> None:
+def test_the_code_that_set_up_the_app_cannot_sign_in(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         ana = user(session)
         app = set_up(session, signer, ana)
         assert totp.verify(session, signer, ana.id, app.at(NOW - HALF_MINUTE), NOW) is None
 
 
-def test_a_code_may_be_one_step_old_and_no_older_and_not_of_the_future(db: Database, signer: Signer) -> None:
+def test_a_code_may_be_one_step_old_but_neither_older_nor_in_the_future(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         ana = user(session)
         app, now = set_up(session, signer, ana), NOW + timedelta(hours=1)
@@ -59,7 +59,7 @@ def test_a_code_may_be_one_step_old_and_no_older_and_not_of_the_future(db: Datab
         assert totp.verify(session, signer, ana.id, app.at(now - HALF_MINUTE), now)
 
 
-def test_a_code_is_only_good_for_its_own_user(sqlite: Database, signer: Signer) -> None:
+def test_a_code_works_only_for_its_own_user(sqlite: Database, signer: Signer) -> None:
     with sqlite.begin() as session:
         ana, bob = user(session), user(session, "bob")
         app = set_up(session, signer, ana)
@@ -67,7 +67,7 @@ def test_a_code_is_only_good_for_its_own_user(sqlite: Database, signer: Signer) 
         assert totp.verify(session, signer, bob.id, app.at(NOW), NOW) is None
 
 
-def test_of_two_who_type_the_same_code_at_once_one_comes_in(postgres: Database, signer: Signer) -> None:
+def test_the_same_code_used_twice_at_once_works_once(postgres: Database, signer: Signer) -> None:
     with postgres.begin() as session:
         ana = user(session)
         app, ana_id = set_up(session, signer, ana), ana.id
@@ -86,28 +86,28 @@ def test_of_two_who_type_the_same_code_at_once_one_comes_in(postgres: Database, 
     assert sorted(came) == [False, True]
 
 
-def test_an_app_counts_only_after_its_first_right_code(db: Database, signer: Signer) -> None:
+def test_an_app_is_added_only_after_its_first_valid_code(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         ana = user(session)
-        visit = seen(session, come_in(session, ana))
+        login_session = find_session(session, sign_in(session, ana))
         with pytest.raises(NotAllowed):
-            totp.confirm_setup(session, signer, visit, code="123456", name="", now=NOW)
-        totp.begin_setup(session, signer, visit.id)
-        app = pyotp.TOTP(totp.pending_secret(session, signer, visit.id))
+            totp.confirm_setup(session, signer, login_session, code="123456", name="", now=NOW)
+        totp.begin_setup(session, signer, login_session.id)
+        app = pyotp.TOTP(totp.pending_secret(session, signer, login_session.id))
         with pytest.raises(BadInput):
             totp.confirm_setup(
-                session, signer, visit, code=app.at(NOW - timedelta(hours=1)), name="", now=NOW
+                session, signer, login_session, code=app.at(NOW - timedelta(hours=1)), name="", now=NOW
             )
         assert factors.list_factors(session, ana.id) == []
         assert (
-            totp.confirm_setup(session, signer, visit, code=app.at(NOW), name="Phone", now=NOW).name
+            totp.confirm_setup(session, signer, login_session, code=app.at(NOW), name="Phone", now=NOW).name
             == "Phone"
         )
         with pytest.raises(NotAllowed):
-            totp.pending_secret(session, signer, visit.id)
+            totp.pending_secret(session, signer, login_session.id)
 
 
-def test_a_secret_at_rest_is_sealed_and_moves_to_the_newest_key(db: Database) -> None:
+def test_a_stored_secret_is_encrypted_and_moves_to_the_newest_key(db: Database) -> None:
     newest, older = KEYS
     with db.begin() as session:
         ana = user(session)
@@ -121,7 +121,7 @@ def test_a_secret_at_rest_is_sealed_and_moves_to_the_newest_key(db: Database) ->
             encryption.decrypt(Signer([older]), str(row.encrypted_secret))
 
 
-def test_an_app_under_a_retired_key_locks_no_other_app_out(db: Database) -> None:
+def test_an_app_under_a_retired_key_does_not_disable_other_apps(db: Database) -> None:
     newest, older = KEYS
     with db.begin() as session:
         ana = user(session)
@@ -133,7 +133,7 @@ def test_an_app_under_a_retired_key_locks_no_other_app_out(db: Database) -> None
         assert totp.verify(session, Signer([newest]), ana.id, app.at(NOW), NOW)
 
 
-def test_a_recovery_code_works_once_and_however_it_is_typed(db: Database) -> None:
+def test_a_recovery_code_works_once_whatever_its_case_and_spacing(db: Database) -> None:
     with db.begin() as session:
         ana, bob = user(session), user(session, "bob")
         drawn = recovery_codes.generate(session, ana.id)
@@ -148,14 +148,14 @@ def test_a_recovery_code_works_once_and_however_it_is_typed(db: Database) -> Non
         assert recovery_codes.use(session, ana.id, again[0], NOW)
 
 
-def test_no_recovery_code_is_kept_as_it_is(sqlite: Database) -> None:
+def test_recovery_codes_are_stored_only_as_hashes(sqlite: Database) -> None:
     with sqlite.begin() as session:
         drawn = recovery_codes.generate(session, user(session).id)
         held = str([vars(row) for row in session.scalars(select(RecoveryCode))])
         assert not any(code in held or code.replace("-", "") in held for code in drawn)
 
 
-def test_one_names_and_removes_only_one_s_own(db: Database) -> None:
+def test_users_rename_and_remove_only_their_own_factors(db: Database) -> None:
     with db.begin() as session:
         ana, bob = user(session), user(session, "bob")
         made = factors.add(session, ana.id, "app", " My   phone ", NOW)
@@ -171,7 +171,7 @@ def test_one_names_and_removes_only_one_s_own(db: Database) -> None:
         assert recovery_codes.count_remaining(session, ana.id) == 0
 
 
-def test_where_a_second_factor_is_demanded_the_last_one_stays(db: Database) -> None:
+def test_where_a_second_factor_is_required_the_last_one_cannot_be_removed(db: Database) -> None:
     with db.begin() as session:
         owner = user(session, "owner", "owner")
         with pytest.raises(NotAllowed, match="of your own"):
@@ -181,13 +181,13 @@ def test_where_a_second_factor_is_demanded_the_last_one_stays(db: Database) -> N
         assert factors.is_required(session)
         with pytest.raises(NotAllowed):
             factors.remove(session, owner.id, made.id)
-        assert seen(session, come_in(session, user(session))).must_set_up_factor
+        assert find_session(session, sign_in(session, user(session))).must_set_up_factor
         factors.set_required(session, owner, required=False)
         assert not factors.is_required(session)
         factors.remove(session, owner.id, made.id)
 
 
-def test_who_lost_everything_starts_anew(db: Database) -> None:
+def test_a_reset_removes_all_factors_codes_and_provider_accounts(db: Database) -> None:
     with db.begin() as session:
         ana = user(session)
         factors.add(session, ana.id, "app", "", NOW)
@@ -199,7 +199,7 @@ def test_who_lost_everything_starts_anew(db: Database) -> None:
         assert _vouched(session, "ana@example.org", "8").id == ana.id
 
 
-def test_a_provider_vouches_for_invited_and_verified_people_only(db: Database) -> None:
+def test_a_provider_signs_in_only_invited_users_with_a_verified_address(db: Database) -> None:
     with db.begin() as session:
         owner, ana = user(session, "owner", "owner"), user(session)
         assert _vouched(session, "Ana@Example.org", "7").id == ana.id

@@ -1,4 +1,4 @@
-"""The log says who did what, holds no address and no token, and is never changed."""
+"""The audit log records who did what, without addresses or tokens, and no entry is ever changed."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ from digest.db import Database
 ROOT = Path(__file__).parents[2]
 
 
-def test_it_is_read_a_page_at_a_time_by_kind_and_by_person(db: Database) -> None:
+def test_entries_are_listed_by_page_kind_and_user(db: Database) -> None:
     with db.begin() as session:
         ana = user(session)
         for number in range(audit_log.PAGE_SIZE + 5):
@@ -44,7 +44,7 @@ def test_it_is_read_a_page_at_a_time_by_kind_and_by_person(db: Database) -> None
         "Ann <ann@localhost>, more",
     ],
 )
-def test_no_address_and_no_token_comes_into_it(sqlite: Database, words: str) -> None:
+def test_no_address_and_no_token_is_logged(sqlite: Database, words: str) -> None:
     with sqlite.begin() as session:
         audit_log.record(session, Actor("command line"), Verb.RESEND, "subscriber", 1, now=NOW, details=words)
         session.flush()
@@ -53,7 +53,7 @@ def test_no_address_and_no_token_comes_into_it(sqlite: Database, words: str) -> 
         assert not re.search(r"[A-Za-z0-9_-]{30}", kept)
 
 
-def test_a_slug_is_no_token(sqlite: Database) -> None:
+def test_a_slug_is_not_taken_for_a_token(sqlite: Database) -> None:
     slug = "a-very-long-name-of-a-tool-vs-another-very-long-name-9"
     with sqlite.begin() as session:
         audit_log.record(session, Actor("desk"), Verb.EDIT, "comparison", now=NOW, details=slug)
@@ -141,7 +141,7 @@ def test_a_setting_keeps_the_addresses_of_the_publication_and_no_token(sqlite: D
         assert session.scalars(select(AuditLogEntry.details)).one() == "sender: old@verdicts.io → …"
 
 
-def test_nothing_of_ours_changes_or_removes_a_line() -> None:
+def test_no_code_updates_or_deletes_an_entry() -> None:
     for path in (ROOT / "src/digest").rglob("*.py"):
         found = re.search(
             r"(update|delete)\((audit_log\.|models\.)?AuditLogEntry\b|audit_log_entry", path.read_text()

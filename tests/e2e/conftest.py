@@ -1,4 +1,4 @@
-"""What the stories share: a digest that is up, and a browser."""
+"""What the end-to-end tests share: a running digest and a browser."""
 
 from collections.abc import Iterator
 

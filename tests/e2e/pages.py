@@ -1,4 +1,4 @@
-"""What people do in a browser, by the words that they see."""
+"""Actions in a browser, found by the text that people see."""
 
 from playwright.sync_api import FrameLocator, Locator, Page, expect
 from tests.e2e.machine import until

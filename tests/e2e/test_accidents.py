@@ -1,4 +1,4 @@
-"""Accidents in the middle of work: Ctrl-C and kill -9. Nobody gets two, nobody is skipped, and it goes on by itself."""
+"""Accidents in the middle of work: Ctrl-C and kill -9. Nobody is emailed twice or skipped, and sending continues by itself."""
 
 import json
 import signal
@@ -46,9 +46,9 @@ class SlowRelay(Relay):
 
     def __init__(self) -> None:
         self.middle = threading.Event()
-        super().__init__(Script(delay=0.01, on_accepted=self._look))
+        super().__init__(Script(delay=0.01, on_accepted=self._check_count))
 
-    def _look(self, many: int) -> None:
+    def _check_count(self, many: int) -> None:
         if many == MIDDLE:
             self.middle.set()
 

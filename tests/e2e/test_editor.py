@@ -1,4 +1,4 @@
-"""An editor's story: in by the link that `digest init` prints, and from a draft to the calendar and back."""
+"""An editor signs in with the link that `digest init` prints, edits a draft, and schedules and unschedules it."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Somebody who has never seen it: from an empty install to a scheduled issue, following only what the pages say."""
+"""A new user gets from an empty install to a scheduled issue by following the pages alone."""
 
 import re
 from collections.abc import Iterator

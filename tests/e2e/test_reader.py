@@ -1,4 +1,4 @@
-"""A reader's story, in a browser without scripts: signing up, reading, leaving, and coming back."""
+"""A reader in a browser without scripts signs up, reads, unsubscribes and resubscribes."""
 
 import re
 from pathlib import Path

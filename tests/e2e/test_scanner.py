@@ -1,4 +1,4 @@
-"""A mail scanner's story: it fetches every link of every mail, and nothing comes of it but clicks."""
+"""A mail scanner fetches every link of every mail, and causes nothing but clicks."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""The base URL: one spelling of every good one, and a plain sentence about every bad one."""
+"""The base URL: valid ones are normalised, invalid ones refused with a clear sentence."""
 
 from pathlib import Path
 
@@ -71,7 +71,7 @@ def test_a_bad_base_url_is_refused_with_a_sentence_that_says_why() -> None:
             parse_base_url(text)
 
 
-def test_the_url_that_up_wrote_is_judged_as_a_setting_is(tmp_path: Path) -> None:
+def test_the_url_that_up_stored_is_validated_like_a_setting(tmp_path: Path) -> None:
     (tmp_path / "base-url").write_text("http://127.0.0.1:9000/\n")
     assert load(home=tmp_path).site() == "http://127.0.0.1:9000"
     (tmp_path / "base-url").write_text("http://127.0.0.1:x\n")
@@ -87,7 +87,7 @@ def test_the_sign_in_link_of_init_leads_to_the_port_that_up_will_use(tmp_path: P
     assert "http://127.0.0.1:9123/desk/enter/" in CliRunner().invoke(init, obj=context).output
 
 
-def test_init_does_not_pass_over_a_port_that_the_base_url_would_contradict(tmp_path: Path) -> None:
+def test_init_refuses_a_port_that_contradicts_the_base_url(tmp_path: Path) -> None:
     context = create_context(home=tmp_path, base_url="https://news.example.org")
     refused = CliRunner().invoke(init, ["--port", "9123"], obj=context)
     assert isinstance(refused.exception, BadInput)

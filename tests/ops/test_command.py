@@ -1,4 +1,4 @@
-"""The command answers at once, says what it can do, and ends with codes that programs understand."""
+"""The command starts fast, explains itself, and exits with meaningful codes."""
 
 import os
 import subprocess
@@ -28,7 +28,7 @@ def run(*words: str, home: Path | None = None) -> subprocess.CompletedProcess[st
 
 
 @pytest.mark.parametrize("name", ["", *COMMANDS, *HIDDEN])
-def test_help_needs_no_settings_and_makes_nothing(name: str, tmp_path: Path) -> None:
+def test_help_needs_no_settings_and_creates_nothing(name: str, tmp_path: Path) -> None:
     done = run(*name.split(), "--help", home=tmp_path / "home")
     assert done.returncode == 0, done.stderr
     assert "Usage:" in done.stdout
@@ -53,17 +53,17 @@ def test_help_is_instant(name: str) -> None:
     assert taken < 5
 
 
-def test_bad_usage_is_2() -> None:
+def test_wrong_usage_exits_with_2() -> None:
     assert run("comparisons", "nonsense").returncode == 2
     assert run("up", "--port", "70000").returncode == 2
     assert run("nonsense").returncode == 2
 
 
-def test_the_version_is_said() -> None:
+def test_the_version_is_printed() -> None:
     assert "0.1.0" in run("--version").stdout
 
 
-def test_a_demo_never_throws_away_what_is_not_a_demo(tmp_path: Path) -> None:
+def test_a_demo_deletes_only_a_demo(tmp_path: Path) -> None:
     (tmp_path / "precious").touch()
     done = run("demo", "--once", "--home", str(tmp_path))
     assert done.returncode == 1

@@ -58,7 +58,7 @@ def test_a_bad_setting_is_one_line_that_names_it(
         ("digest_smtp_ulr", "DIGEST_SMTP_URL"),
     ],
 )
-def test_a_misspelt_setting_is_not_passed_over(
+def test_a_misspelt_setting_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, written: str, meant: str
 ) -> None:
     monkeypatch.delenv(meant, raising=False)
@@ -69,7 +69,7 @@ def test_a_misspelt_setting_is_not_passed_over(
         load()
 
 
-def test_a_setting_of_somebody_else_is_none_of_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_another_program_s_variable_is_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DIGEST_IMAGE", "registry.example.org/digest:1")
     monkeypatch.setenv("DIGEST_HOME", str(tmp_path))
     assert load().home == tmp_path
@@ -142,12 +142,12 @@ def test_without_settings_everything_is_embedded(tmp_path: Path) -> None:
     assert settings.site() == "http://127.0.0.1:8000"
 
 
-def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DIGEST_SMTP_URL", "")
     assert load(home=tmp_path).smtp_url is None
 
 
-def test_keys_are_drawn_once_and_only_we_may_read_them(tmp_path: Path) -> None:
+def test_keys_are_generated_once_and_only_their_owner_can_read_them(tmp_path: Path) -> None:
     keys = load(home=tmp_path).keys()
     assert load(home=tmp_path).keys() == keys
     assert len(keys[0]) >= 32
@@ -162,7 +162,7 @@ def test_keys_in_the_environment_are_taken_newest_first(
     assert not (tmp_path / "secret-keys").exists()
 
 
-def test_a_deep_home_gets_a_short_place_for_its_socket(tmp_path: Path) -> None:
+def test_a_deep_home_gets_a_short_socket_path(tmp_path: Path) -> None:
     deep = tmp_path / ("a-long-name-" * 6) / ("and-another-" * 6)
     settings = load(home=deep)
     assert len(str(settings.run_dir / "valkey.sock")) <= 100
@@ -170,7 +170,7 @@ def test_a_deep_home_gets_a_short_place_for_its_socket(tmp_path: Path) -> None:
     settings.run_dir.rmdir()
 
 
-def test_processes_that_start_at_once_draw_the_same_keys_and_port(tmp_path: Path) -> None:
+def test_processes_that_start_at_once_use_the_same_keys_and_port(tmp_path: Path) -> None:
     ask = "import sys; from digest.config import load; s = load(home=sys.argv[1]); print(s.keys(), s.mailbox_port())"
     started = [
         subprocess.Popen([sys.executable, "-c", ask, str(tmp_path)], stdout=subprocess.PIPE, text=True)
@@ -191,7 +191,9 @@ def test_processes_that_start_at_once_draw_the_same_keys_and_port(tmp_path: Path
         ({"oidc_issuer": "login.example.org"}, "DIGEST_OIDC_ISSUER is not the https address"),
     ],
 )
-def test_a_provider_is_https_and_whole(tmp_path: Path, given: dict[str, str], said: str) -> None:
+def test_a_provider_needs_https_and_all_its_settings(
+    tmp_path: Path, given: dict[str, str], said: str
+) -> None:
     with pytest.raises(BadSetting, match=said):
         load(home=tmp_path, **given)
     whole = {"oidc_issuer": "https://login.example.org", "oidc_client_id": "x", "oidc_client_secret": "y"}

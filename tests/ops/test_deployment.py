@@ -43,7 +43,7 @@ def test_no_link_that_signs_in_is_printed_into_a_container_s_log() -> None:
     assert 'command: ["digest", "init", "--no-link"]' in COMPOSE
 
 
-def test_a_database_beside_a_private_home_is_judged_too(tmp_path: Path) -> None:
+def test_a_database_outside_a_private_home_is_checked_too(tmp_path: Path) -> None:
     home, elsewhere = tmp_path / "home", tmp_path / "open"
     home.mkdir(mode=0o700)
     elsewhere.mkdir()

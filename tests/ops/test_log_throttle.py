@@ -1,4 +1,4 @@
-"""A fault that comes every five seconds is said once a minute, and its traceback once."""
+"""An error that occurs every five seconds is logged once a minute, and its traceback once."""
 
 import logging
 
@@ -8,7 +8,7 @@ from sqlalchemy import create_engine, text
 from digest.embedded.log_throttle import LogThrottle
 
 
-def test_a_database_that_is_away_fills_no_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unreachable_database_does_not_flood_the_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     moment = 0.0
     engine = create_engine(
@@ -34,7 +34,7 @@ def test_a_database_that_is_away_fills_no_log(caplog: pytest.LogCaptureFixture) 
     assert not any("\n" in record.error for record in said)  # type: ignore[attr-defined]
 
 
-def test_another_fault_is_said_at_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_different_error_and_a_recovery_are_logged_at_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     faults: list[Exception | None] = [ValueError("one"), KeyError("two"), ValueError("one"), None, None]
 

@@ -1,4 +1,4 @@
-"""The embedded mailbox takes every mail, keeps it as it came, and shows it without letting it do anything."""
+"""The embedded mailbox accepts every mail, stores it unchanged, and shows it in a sandbox."""
 
 import smtplib
 import socket
@@ -65,7 +65,7 @@ def test_a_mail_is_kept_byte_for_byte(maildir: Maildir, port: int) -> None:
     assert maildir.read(key) == sent
 
 
-def test_pipelined_mails_are_all_taken(maildir: Maildir, port: int) -> None:
+def test_pipelined_mails_are_all_accepted(maildir: Maildir, port: int) -> None:
     mail = a_mail().as_bytes().replace(b"\n", b"\r\n").replace(b"\r\n.\r\n", b"\r\n..\r\n")
     one = b"MAIL FROM:<d@example.org>\r\nRCPT TO:<a@example.org>\r\nDATA\r\n"
     with socket.create_connection(("127.0.0.1", port), timeout=10) as line, line.makefile("rb") as answers:
@@ -81,7 +81,7 @@ def test_pipelined_mails_are_all_taken(maildir: Maildir, port: int) -> None:
     assert len(maildir.keys()) == 21
 
 
-def test_a_key_leads_nowhere_else(maildir: Maildir, tmp_path: Path) -> None:
+def test_a_key_cannot_leave_the_maildir(maildir: Maildir, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("no")
     for key in ("../../secret", "..", ".", "", "a\0b", "x" * 5000):
         assert maildir.read(key) is None

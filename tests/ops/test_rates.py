@@ -1,4 +1,4 @@
-"""Rates in an operator's words: read, or refused in one line that names the variable."""
+"""Rates in settings: parsed, or refused in one line that names the variable."""
 
 from datetime import date
 from pathlib import Path
@@ -34,13 +34,13 @@ def test_rates_per_domain_and_a_warm_up_are_read(tmp_path: Path, monkeypatch: py
         ("warm_up", "500@2026-11-22 x0.5"),
     ],
 )
-def test_what_is_no_rate_is_refused_in_one_line(tmp_path: Path, name: str, written: str) -> None:
+def test_an_invalid_rate_is_refused_in_one_line(tmp_path: Path, name: str, written: str) -> None:
     with pytest.raises(BadSetting, match=f"DIGEST_{name.upper()}") as caught:
         load(home=tmp_path, **{name: written})
     assert "\n" not in str(caught.value)
 
 
-def test_the_doctor_looks_at_each_account() -> None:
+def test_the_doctor_checks_each_account() -> None:
     class Summary:
         is_embedded_mailbox = False
 

@@ -1,4 +1,4 @@
-"""A handful of processes that start together, heal, and end together: no orphans, whatever happens."""
+"""Processes that start together, are restarted when they die, and end together, without orphans."""
 
 import os
 import signal
@@ -139,9 +139,9 @@ def test_no_child_outlives_a_supervisor_that_is_killed(
 def test_a_child_that_will_not_end_is_killed(
     start: Callable[[str], subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    stubborn = "signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+    stubborn = "signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ignoring', flush=True); time.sleep(60)"
     process = start(f"child('one', {stubborn!r}, grace_seconds=0.5)")
-    read_until(process, "deaf")
+    read_until(process, "ignoring")
     process.terminate()
     read_until(process, "killed")
     assert process.wait(timeout=10) == 0
@@ -149,7 +149,7 @@ def test_a_child_that_will_not_end_is_killed(
 
 
 @pytest.mark.crash
-def test_a_part_that_cannot_start_is_said_and_does_not_hinder_the_others(
+def test_a_process_that_cannot_start_is_reported_and_the_others_run(
     start: Callable[[str], subprocess.Popen[str]],
 ) -> None:
     process = start("ProcessSpec('none', ['/does/not/exist']), child('one')")

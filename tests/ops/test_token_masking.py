@@ -32,7 +32,7 @@ def record(text: str, **fields: object) -> logging.LogRecord:
     return found
 
 
-def test_our_own_lines_hold_no_token() -> None:
+def test_our_log_lines_contain_no_token() -> None:
     for formatter in (TextFormatter(), JsonFormatter()):
         line = formatter.format(record(f"Exception on /unsubscribe/{TOKEN} [POST]", path=f"/go/{TOKEN}"))
         assert TOKEN not in line
@@ -60,7 +60,7 @@ def test_every_route_with_a_token_is_masked(site: Site) -> None:  # noqa: F811  
         ),
     ],
 )
-def test_queries_that_tell_something_are_masked_and_others_stay(line: str, masked: str) -> None:
+def test_sensitive_query_parameters_are_masked_and_others_stay(line: str, masked: str) -> None:
     assert mask_tokens(line) == masked
 
 

@@ -1,4 +1,4 @@
-"""`digest up` as people run it: real processes, free ports, a home of its own, and nothing left behind."""
+"""`digest up` as people run it: real processes, free ports, its own home, and nothing left behind."""
 
 import os
 import signal
@@ -175,7 +175,7 @@ def test_init_may_be_called_again_and_prints_a_link(tmp_path: Path) -> None:
     database.close()
 
 
-def test_whoever_is_named_later_takes_the_place_of_what_stood_in(tmp_path: Path) -> None:
+def test_a_named_owner_replaces_the_placeholder(tmp_path: Path) -> None:
     digest(tmp_path, "init")
     named = digest(tmp_path, "init", "--name", "Verdicts", "--owner", "ana@example.org")
     assert named.returncode == 0, named.stderr
@@ -200,7 +200,7 @@ def test_a_database_of_another_version_is_one_line_and_not_a_traceback(tmp_path:
         assert "revision fromtomorrow, which this version of digest does not know" in done.stderr
 
 
-def test_a_named_database_that_does_not_answer_is_told_at_once(start: Callable[..., Up]) -> None:
+def test_an_unreachable_configured_database_is_reported_at_once(start: Callable[..., Up]) -> None:
     up = start(DIGEST_DATABASE_URL=f"postgresql://nobody@127.0.0.1:{free_port()}/none")
     assert "warning: database: " in up.log
     assert "start the database, or set DIGEST_DATABASE_URL" in up.log
@@ -213,7 +213,7 @@ def test_a_database_without_tables_is_one_line_and_not_a_traceback(tmp_path: Pat
     assert "run `digest init`" in done.stderr
 
 
-def test_the_doctor_names_what_is_wrong_and_how_to_mend_it(tmp_path: Path) -> None:
+def test_the_doctor_names_problems_and_their_fixes(tmp_path: Path) -> None:
     import json
 
     tmp_path.chmod(0o755)

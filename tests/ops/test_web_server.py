@@ -1,4 +1,4 @@
-"""The web server that `digest up` starts, as a proxy before it finds it."""
+"""The web server that `digest up` starts, as the proxy in front of it sees it."""
 
 import socket
 import threading
@@ -33,7 +33,7 @@ def served(sqlite: Database, tmp_path: Path) -> Iterator[str]:
     assert not thread.is_alive()
 
 
-def test_the_word_of_a_proxy_reaches_the_pages_that_are_for_this_machine_alone(served: str) -> None:
+def test_forwarded_addresses_reach_the_loopback_only_pages(served: str) -> None:
     assert _status(f"{served}/metrics") == 200
     assert _status(f"{served}/metrics", {"X-Forwarded-For": "9.9.9.9"}) == 404
 

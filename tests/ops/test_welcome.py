@@ -33,7 +33,7 @@ def test_a_sign_in_link_is_printed_to_a_terminal_only(
         ("https://news.example.org", "/mailbox/new  (no email leaves"),
     ],
 )
-def test_a_public_site_is_told_where_its_emails_lie_instead_of_a_page_it_has_not(
+def test_a_public_site_shows_the_mail_folder_instead_of_the_mailbox_page(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], base_url: str, shown: str
 ) -> None:
     _print_welcome(create_context(home=tmp_path, base_url=base_url).settings(), None, [])

@@ -1,4 +1,4 @@
-"""A small real OpenID provider on loopback: discovery, code flow with PKCE, signed ID tokens. It can be told to lie."""
+"""A small real OpenID provider on loopback: discovery, code flow with PKCE, signed ID tokens. Tests can make it lie."""
 
 import base64
 import hashlib
@@ -29,7 +29,7 @@ class Account:
 
 @dataclass
 class OpenIdProvider:
-    """Whoever comes is signed in as `account`. `lies` replaces claims of the ID token, or the metadata's issuer."""
+    """It signs everybody in as `account`. `lies` replaces claims of the ID token, or the metadata's issuer."""
 
     issuer: str = ""
     account: Account = field(default_factory=Account)

@@ -1,4 +1,4 @@
-"""Who may come in, and what each may do."""
+"""Who can sign in, and what each role may do."""
 
 import re
 import threading
@@ -84,7 +84,7 @@ def test_every_desk_route_needs_a_signed_in_user(desk: Site) -> None:
             assert stranger.post(path, base_url=BASE, data=data).status_code == 401, path
 
 
-def test_every_change_needs_an_editor_and_people_need_an_owner(desk: Site) -> None:
+def test_every_change_needs_an_editor_and_the_team_needs_an_owner(desk: Site) -> None:
     needed = {}
     for endpoint, method, _ in desk_rules(desk):
         needed[endpoint, method] = auth.required_rank(desk.app.view_functions[endpoint], method)
@@ -99,7 +99,7 @@ def test_every_change_needs_an_editor_and_people_need_an_owner(desk: Site) -> No
             assert rank >= auth.RANK[Role.EDITOR], endpoint
 
 
-def test_every_post_without_our_proof_is_refused(desk: Site) -> None:
+def test_every_post_without_a_csrf_token_is_refused(desk: Site) -> None:
     owner = signed_in(desk, "owner")
     before = desk.count_rows()
     for endpoint, method, path in desk_rules(desk):
@@ -126,13 +126,13 @@ def test_a_viewer_sees_everything_and_changes_nothing(desk: Site) -> None:
     assert pick_order(desk) == before
 
 
-def test_an_editor_does_not_decide_who_comes_in(desk: Site) -> None:
+def test_an_editor_cannot_manage_the_team(desk: Site) -> None:
     editor = signed_in(desk)
     get(editor, "/desk/team", 403)
     assert post(editor, "/desk/team", page="/desk/", address="x@verdicts.io", role="owner").status_code == 403
 
 
-def test_a_scanner_that_opens_the_link_of_a_sign_in_letter_uses_nothing_up(desk: Site) -> None:
+def test_a_scanner_that_opens_a_sign_in_link_does_not_use_it_up(desk: Site) -> None:
     with desk.db.read() as session:
         token = users.create_sign_in_token(
             desk.signer, users.find_user(session, "editor@verdicts.io"), utcnow()
@@ -154,7 +154,7 @@ def test_an_expired_link_says_so(desk: Site) -> None:
     assert "expired" in get(desk.app.test_client(), f"/desk/enter/{token}", 400)
 
 
-def test_the_sign_in_page_tells_nobody_who_works_here(desk: Site) -> None:
+def test_the_sign_in_page_does_not_reveal_who_is_a_user(desk: Site) -> None:
     known = post(desk.app.test_client(), "/desk/sign-in", address="Editor@verdicts.io").get_data(as_text=True)
     unknown = post(desk.app.test_client(), "/desk/sign-in", address="nobody@verdicts.io").get_data(
         as_text=True
@@ -177,14 +177,14 @@ def count_letters(desk: Site) -> int:
         return session.scalar(select(func.count()).select_from(Letter)) or 0
 
 
-def test_sign_in_letters_are_limited(desk: Site) -> None:
+def test_sign_in_emails_are_rate_limited(desk: Site) -> None:
     strangers = [desk.app.test_client() for _ in range(3)]
     answers = [ask_for_a_link(client, f"9.9.{n}.9") for n, client in enumerate(strangers * 4)]
     assert answers == [200] * 12
     assert count_letters(desk) == 2
 
 
-def test_nobody_locks_somebody_else_out_of_the_desk(desk: Site) -> None:
+def test_a_stranger_cannot_lock_a_user_out(desk: Site) -> None:
     ours = signed_in(desk)
     post(ours, "/desk/sign-out", page="/desk/")
     stranger = desk.app.test_client()
@@ -203,7 +203,7 @@ def test_nobody_locks_somebody_else_out_of_the_desk(desk: Site) -> None:
     assert "editor@verdicts.io" in get(ours, "/desk/account")
 
 
-def test_a_link_that_was_asked_for_before_signing_in_is_where_one_lands(desk: Site) -> None:
+def test_signing_in_leads_to_the_page_that_was_requested(desk: Site) -> None:
     client = desk.app.test_client()
     client.get("/desk/issues/1/schedule?day=2027-01-05", base_url=BASE)
     with desk.db.read() as session:
@@ -221,7 +221,7 @@ def test_all_sessions_end_at_once(desk: Site) -> None:
     assert there.get("/desk/", base_url=BASE).status_code == 303
 
 
-def test_the_cookie_is_for_this_site_and_no_script(desk: Site) -> None:
+def test_the_session_cookie_is_secure_http_only_and_same_site(desk: Site) -> None:
     client = desk.app.test_client()
     cookie = client.get("/desk/sign-in", base_url=BASE).headers["Set-Cookie"]
     assert "HttpOnly" in cookie
@@ -247,7 +247,7 @@ def test_an_owner_invites_promotes_and_removes(desk: Site) -> None:
     assert newcomer.get("/desk/", base_url=BASE).status_code == 303
 
 
-def test_an_owner_cannot_lock_everybody_out(desk: Site) -> None:
+def test_an_owner_cannot_remove_themselves(desk: Site) -> None:
     owner = signed_in(desk, "owner")
     with desk.db.read() as session:
         number = users.find_user(session, "owner@verdicts.io").id
@@ -257,7 +257,7 @@ def test_an_owner_cannot_lock_everybody_out(desk: Site) -> None:
 
 
 @pytest.mark.parametrize("act", ["role", "remove"])
-def test_two_owners_who_put_each_other_out_at_once_leave_one(db: Database, tmp_path: Path, act: str) -> None:
+def test_two_owners_who_remove_each_other_at_once_leave_one(db: Database, tmp_path: Path, act: str) -> None:
     desk = make_desk(db, tmp_path)
     with db.begin() as session:
         users.invite_user(session, "second@verdicts.io", "owner", utcnow())
@@ -283,7 +283,7 @@ def test_two_owners_who_put_each_other_out_at_once_leave_one(db: Database, tmp_p
         assert [user.role for user in users.list_users(session)].count("owner") == 1
 
 
-def test_history_keeps_the_name_of_somebody_who_was_removed(desk: Site) -> None:
+def test_the_history_keeps_the_address_of_a_removed_user(desk: Site) -> None:
     owner, editor = signed_in(desk, "owner"), signed_in(desk)
     post(
         editor,
@@ -301,7 +301,7 @@ def test_history_keeps_the_name_of_somebody_who_was_removed(desk: Site) -> None:
     assert "by editor@verdicts.io" in get(owner, "/desk/issues/1/report")
 
 
-def test_a_stranger_sends_no_megabytes_and_no_letter_that_cannot_be_stored(
+def test_anonymous_input_that_is_too_large_or_cannot_be_stored_is_refused(
     db: Database, tmp_path: Path
 ) -> None:
     stranger = make_desk(db, tmp_path).app.test_client()
@@ -314,7 +314,7 @@ def test_a_stranger_sends_no_megabytes_and_no_letter_that_cannot_be_stored(
         assert stranger.post("/desk/sign-in", base_url=BASE, data=data).status_code == status
 
 
-def test_what_an_editor_sends_is_bounded_too(desk: Site) -> None:
+def test_an_editor_s_input_is_limited_too(desk: Site) -> None:
     editor = signed_in(desk)
     data = {"csrf_token": csrf_token(editor, "/desk/comparisons"), "page": "x" * 9_000_000}
     answer = editor.post("/desk/comparisons", base_url=BASE, data=data)
@@ -333,13 +333,13 @@ def test_what_an_editor_sends_is_bounded_too(desk: Site) -> None:
         "/desk/comparisons/imports/{}",
     ],
 )
-def test_a_number_that_no_row_has_breaks_nothing(desk: Site, path: str) -> None:
+def test_a_number_without_a_row_is_no_server_error(desk: Site, path: str) -> None:
     editor = signed_in(desk)
     for number in ("9" * 15, "9" * 16, "9" * 4000, "٣"):
         assert editor.get(path.format(number), base_url=BASE).status_code in {200, 404}
 
 
-def test_buttons_with_odd_numbers_break_nothing(desk: Site) -> None:
+def test_actions_with_invalid_numbers_are_no_server_error(desk: Site) -> None:
     editor = signed_in(desk)
     for action in ("add:" + "9" * 30, "remove:٣", "exclude:٣", "move_up:-1", "restore:0", "swap:1-x"):
         assert post(editor, "/desk/issues/1", action=action).status_code == 404, action
@@ -348,14 +348,14 @@ def test_buttons_with_odd_numbers_break_nothing(desk: Site) -> None:
 
 
 @pytest.mark.parametrize("path", ["/desk/issues/99", "/desk/comparisons/nothing", "/desk/subscribers/99"])
-def test_what_is_not_there_is_told_in_the_frame_of_the_desk(desk: Site, path: str) -> None:
+def test_a_missing_page_is_reported_within_the_desk_s_layout(desk: Site, path: str) -> None:
     page = get(signed_in(desk), path, 404)
     assert "Page not found" in page
     assert "<title>Page not found · Desk</title>" in page
     assert '<nav aria-label="Desk">' in page
 
 
-def test_an_invitation_says_who_invites_as_what_and_lives_for_a_week(desk: Site) -> None:
+def test_an_invitation_names_inviter_and_role_and_is_valid_for_a_week(desk: Site) -> None:
     post(signed_in(desk, "owner"), "/desk/team", address="new@verdicts.io", role="viewer")
     with desk.db.begin() as session:
         letter = session.scalars(select(Letter).where(Letter.kind == "invitation")).one()

@@ -1,4 +1,4 @@
-"""The front page names what is late, and says what to do about it."""
+"""The overview names what is late and says what to do about it."""
 
 from datetime import timedelta
 from pathlib import Path

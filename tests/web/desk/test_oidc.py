@@ -1,4 +1,4 @@
-"""Signing in through the team's provider: only who was invited, only what the provider signed for this very sign-in."""
+"""Signing in with the team's provider: only invited users, only with a token the provider signed for this sign-in."""
 
 import re
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ def desk(sqlite: Database, tmp_path: Path, provider: OpenIdProvider) -> Site:
 
 
 def lead(client: FlaskClient) -> str:
-    """Press the button; where it leads."""
+    """Press the sign-in button; returns the provider's URL that it leads to."""
     data = {"csrf_token": csrf_token(client, "/desk/sign-in")}
     page = client.post("/desk/provider", base_url=BASE, data=data).text
     found = re.search(r'<a class="button" href="([^"]+)">', page)
@@ -57,14 +57,14 @@ def lead(client: FlaskClient) -> str:
 
 
 def come_back(there: str) -> str:
-    """Sign in at the provider; the address it sends the browser back to."""
+    """Sign in at the provider; returns the callback URL to which it redirects."""
     way_back = requests.get(there, allow_redirects=False, timeout=10).headers["Location"]
     assert way_back.startswith(f"{BASE}{BACK}?")
     return way_back.removeprefix(BASE)
 
 
 def sign_in(desk: Site) -> tuple[FlaskClient, str]:
-    """The whole way; the client, and the page it ends on."""
+    """Sign in completely; returns the client and the final page."""
     client = desk.app.test_client()
     back = client.get(come_back(lead(client)), base_url=BASE, follow_redirects=True)
     return client, back.text
@@ -74,7 +74,7 @@ def is_in(client: FlaskClient) -> bool:
     return client.get("/desk/", base_url=BASE).status_code == 200
 
 
-def test_an_invited_address_comes_in(desk: Site, provider: OpenIdProvider) -> None:
+def test_an_invited_user_can_sign_in(desk: Site, provider: OpenIdProvider) -> None:
     client, _ = sign_in(desk)
     assert is_in(client)
     assert f"signed in by {urlsplit(provider.issuer).netloc}" in get(client, "/desk/account")
@@ -83,7 +83,9 @@ def test_an_invited_address_comes_in(desk: Site, provider: OpenIdProvider) -> No
         assert session.scalars(select(ProviderAccount.subject)).all() == ["user-7"]
 
 
-def test_the_way_there_carries_state_nonce_and_a_challenge(desk: Site, provider: OpenIdProvider) -> None:
+def test_the_authorization_request_carries_state_nonce_and_a_challenge(
+    desk: Site, provider: OpenIdProvider
+) -> None:
     client = desk.app.test_client()
     first, second = (parse_qs(urlsplit(lead(client)).query) for _ in range(2))
     for name in ("state", "nonce", "code_challenge"):
@@ -95,7 +97,7 @@ def test_the_way_there_carries_state_nonce_and_a_challenge(desk: Site, provider:
     assert first["redirect_uri"] == [f"{BASE}{BACK}"]
 
 
-def test_without_a_provider_there_is_no_button_and_no_door(sqlite: Database, tmp_path: Path) -> None:
+def test_without_a_provider_there_is_neither_button_nor_route(sqlite: Database, tmp_path: Path) -> None:
     client = make_desk(sqlite, tmp_path).app.test_client()
     assert "/desk/provider" not in get(client, "/desk/sign-in")
     data = {"csrf_token": csrf_token(client, "/desk/sign-in")}
@@ -113,7 +115,9 @@ def test_without_a_provider_there_is_no_button_and_no_door(sqlite: Database, tmp
         {"email_verified": None},
     ],
 )
-def test_nobody_else_comes_in(desk: Site, provider: OpenIdProvider, account: dict[str, Any]) -> None:
+def test_an_account_that_is_not_invited_or_verified_cannot_sign_in(
+    desk: Site, provider: OpenIdProvider, account: dict[str, Any]
+) -> None:
     for name, value in account.items():
         setattr(provider.account, name, value)
     client, page = sign_in(desk)
@@ -143,14 +147,14 @@ def test_an_id_token_for_somebody_or_something_else_is_refused(
     assert "failed or took too long" in page
 
 
-def test_a_token_that_another_key_signed_is_refused(desk: Site, provider: OpenIdProvider) -> None:
+def test_an_id_token_signed_by_another_key_is_refused(desk: Site, provider: OpenIdProvider) -> None:
     provider.signs_with = RSAKey.generate_key(2048, {"kid": "one"})
     client, page = sign_in(desk)
     assert not is_in(client)
     assert "failed or took too long" in page
 
 
-def test_metadata_that_speak_for_another_issuer_are_refused(desk: Site, provider: OpenIdProvider) -> None:
+def test_metadata_of_another_issuer_are_refused(desk: Site, provider: OpenIdProvider) -> None:
     provider.lies = {"issuer": "https://login.example.org"}
     client = desk.app.test_client()
     data = {"csrf_token": csrf_token(client, "/desk/sign-in")}
@@ -158,7 +162,7 @@ def test_metadata_that_speak_for_another_issuer_are_refused(desk: Site, provider
     assert "different issuer" in answer.text
 
 
-def test_an_answer_that_this_browser_did_not_ask_for_is_refused(desk: Site) -> None:
+def test_a_callback_that_this_browser_did_not_start_is_refused(desk: Site) -> None:
     attacker, victim = desk.app.test_client(), desk.app.test_client()
     back = come_back(lead(attacker))
     victim.get(back, base_url=BASE)
@@ -170,7 +174,7 @@ def test_an_answer_that_this_browser_did_not_ask_for_is_refused(desk: Site) -> N
     assert is_in(attacker)
 
 
-def test_an_answer_works_once(desk: Site) -> None:
+def test_a_callback_works_once(desk: Site) -> None:
     client = desk.app.test_client()
     back = come_back(lead(client))
     kept = client.get_cookie("__Host-digest", domain="news.example.org")
@@ -182,7 +186,7 @@ def test_an_answer_works_once(desk: Site) -> None:
     assert not is_in(again)
 
 
-def test_a_code_of_somebody_else_s_sign_in_fails_at_the_challenge(desk: Site) -> None:
+def test_a_code_from_another_sign_in_fails_the_pkce_check(desk: Site) -> None:
     attacker, victim = desk.app.test_client(), desk.app.test_client()
     stolen = parse_qs(urlsplit(come_back(lead(victim))).query)["code"][0]
     own = parse_qs(urlsplit(come_back(lead(attacker))).query)
@@ -190,7 +194,7 @@ def test_a_code_of_somebody_else_s_sign_in_fails_at_the_challenge(desk: Site) ->
     assert not is_in(attacker)
 
 
-def test_an_address_that_went_to_another_account_does_not_inherit_the_desk(
+def test_an_address_reassigned_to_another_account_cannot_sign_in(
     desk: Site, provider: OpenIdProvider
 ) -> None:
     sign_in(desk)
@@ -200,7 +204,7 @@ def test_an_address_that_went_to_another_account_does_not_inherit_the_desk(
     assert "another account" in page
 
 
-def test_what_the_provider_refuses_is_said_without_its_words(desk: Site) -> None:
+def test_a_provider_s_error_is_reported_without_its_text(desk: Site) -> None:
     client = desk.app.test_client()
     state = parse_qs(urlsplit(lead(client)).query)["state"][0]
     for query in (
@@ -216,7 +220,7 @@ def test_what_the_provider_refuses_is_said_without_its_words(desk: Site) -> None
     assert client.head(f"{BACK}?state={state}", base_url=BASE).status_code == 405
 
 
-def test_a_provider_that_is_away_is_said_plainly(sqlite: Database, tmp_path: Path) -> None:
+def test_an_unreachable_provider_is_reported(sqlite: Database, tmp_path: Path) -> None:
     made = make_desk(sqlite, tmp_path)
     away = Provider("http://127.0.0.1:9", CLIENT, SECRET)
     app = make_app(made.app.extensions["digest"], secret_keys=KEYS, mailbox=False, provider=away)
@@ -226,7 +230,7 @@ def test_a_provider_that_is_away_is_said_plainly(sqlite: Database, tmp_path: Pat
     assert "sign in by email" in answer.text
 
 
-def test_the_doctor_knows_a_provider_by_its_own_name(provider: OpenIdProvider) -> None:
+def test_the_doctor_compares_the_provider_s_issuer(provider: OpenIdProvider) -> None:
     assert _check_provider(provider.issuer).status == "ok"
     slip = _check_provider(f"{provider.issuer}/")
     assert (slip.status, slip.fix) == (
@@ -236,7 +240,7 @@ def test_the_doctor_knows_a_provider_by_its_own_name(provider: OpenIdProvider) -
     assert "answered 404, issuer missing" in _check_provider(f"{provider.issuer}/realm").summary
 
 
-def test_a_stranger_s_session_is_not_carried_over(desk: Site) -> None:
+def test_signing_in_replaces_another_user_s_session(desk: Site) -> None:
     client = signed_in(desk, "viewer")
     planted = client.get_cookie("__Host-digest", domain="news.example.org")
     client.get(come_back(lead(client)), base_url=BASE)

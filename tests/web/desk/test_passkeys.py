@@ -1,4 +1,4 @@
-"""Passkeys in a real browser, whose authenticator is made of software; and what the server does with a bad answer."""
+"""Passkeys in a real browser with a virtual authenticator, and how the server treats an invalid response."""
 
 import json
 import re
@@ -74,7 +74,7 @@ def enter(page: Page, served: tuple[Site, str], role: str = "editor") -> None:
 
 
 @pytest.mark.browser
-def test_a_passkey_is_set_up_used_and_refused_when_it_was_copied(
+def test_a_passkey_is_set_up_and_used_and_a_copy_is_refused(
     served: tuple[Site, str], tab: BrowserContext
 ) -> None:
     desk, url = served
@@ -115,7 +115,7 @@ def test_a_passkey_is_set_up_used_and_refused_when_it_was_copied(
 
 
 @pytest.mark.browser
-def test_people_and_the_log_are_for_everybody_on_any_screen(
+def test_the_team_and_the_audit_log_are_accessible_on_any_screen(
     served: tuple[Site, str], tab: BrowserContext
 ) -> None:
     page = tab.new_page()
@@ -128,7 +128,7 @@ def test_people_and_the_log_are_for_everybody_on_any_screen(
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
 
 
-def test_an_answer_to_no_challenge_of_ours_is_refused(sqlite: Database, tmp_path: Path) -> None:
+def test_a_response_to_an_unknown_challenge_is_refused(sqlite: Database, tmp_path: Path) -> None:
     desk = make_desk(sqlite, tmp_path)
     client = signed_in(desk)
     options = post(client, "/desk/account/passkey/options", page="/desk/account").get_json()
@@ -148,7 +148,7 @@ def test_an_answer_to_no_challenge_of_ours_is_refused(sqlite: Database, tmp_path
         assert session.scalars(select(Factor)).all() == []
 
 
-def test_a_bad_answer_at_the_door_lets_nobody_in(sqlite: Database, tmp_path: Path) -> None:
+def test_an_invalid_response_does_not_sign_in(sqlite: Database, tmp_path: Path) -> None:
     desk = make_desk(sqlite, tmp_path)
     with sqlite.begin() as session:
         editor = users.find_user(session, "editor@verdicts.io")

@@ -73,7 +73,7 @@ def save(client: FlaskClient, step: str, **fields: str) -> str:
     return post(client, f"/desk/setup/{step}", **fields).get_data(as_text=True)
 
 
-def test_a_step_can_be_come_back_to_and_taken_back(empty: Site) -> None:
+def test_a_step_can_be_repeated_and_undone(empty: Site) -> None:
     owner = signed_in(empty, "owner")
     page = save(owner, "address", postal_address="1 Main Street")
     assert "1 Main Street" in get(owner, "/desk/setup/address")
@@ -82,7 +82,7 @@ def test_a_step_can_be_come_back_to_and_taken_back(empty: Site) -> None:
     assert paper(empty).postal_address == ""
 
 
-def test_what_cannot_be_taken_stays_in_the_form_with_the_reason(empty: Site) -> None:
+def test_an_invalid_value_stays_in_the_form_with_the_reason(empty: Site) -> None:
     owner = signed_in(empty, "owner")
     answer = post(
         owner, "/desk/setup/calendar", zone="Berlin", weekday="2", at="09:00", draft_days_before="2"
@@ -94,7 +94,7 @@ def test_what_cannot_be_taken_stays_in_the_form_with_the_reason(empty: Site) -> 
     assert paper(empty).weekday == 1
 
 
-def test_the_dates_of_a_calendar_can_be_looked_at_before_it_is_saved(empty: Site) -> None:
+def test_the_dates_of_a_calendar_can_be_previewed_before_it_is_saved(empty: Site) -> None:
     owner = signed_in(empty, "owner")
     fields = {
         "zone": "Asia/Tokyo",
@@ -110,7 +110,7 @@ def test_the_dates_of_a_calendar_can_be_looked_at_before_it_is_saved(empty: Site
     assert paper(empty).zone == "UTC"
 
 
-def test_a_refusal_of_the_relay_is_shown_with_what_mends_it_and_the_step_stays_open(empty: Site) -> None:
+def test_a_relay_s_refusal_is_shown_with_its_fix_and_the_step_stays_open(empty: Site) -> None:
     owner = signed_in(empty, "owner")
     with Relay(Script(every_mail="553 5.7.1 <b>sender</b> not verified")) as relay:
         speak_to(empty, relay)
@@ -122,14 +122,14 @@ def test_a_refusal_of_the_relay_is_shown_with_what_mends_it_and_the_step_stays_o
     assert "relay" not in paper(empty).set_up
 
 
-def test_only_an_owner_sets_up(empty: Site) -> None:
+def test_only_an_owner_can_set_up(empty: Site) -> None:
     editor = signed_in(empty, "editor")
     get(editor, "/desk/setup", 403)
     get(editor, "/desk/settings", 403)
     assert "Finish setting up this publication." not in next_words(editor)
 
 
-def test_a_setting_is_changed_and_taken_back(sqlite: Database, tmp_path: Path) -> None:
+def test_a_setting_can_be_changed_and_undone(sqlite: Database, tmp_path: Path) -> None:
     made = make_desk(sqlite, tmp_path)
     owner = signed_in(made, "owner")
     said = post(
@@ -144,7 +144,7 @@ def test_a_setting_is_changed_and_taken_back(sqlite: Database, tmp_path: Path) -
     assert "more than wanted_picks" in answer.get_data(as_text=True)
 
 
-def test_another_publication_is_begun_and_stands_on_the_desk(sqlite: Database, tmp_path: Path) -> None:
+def test_another_publication_can_be_created(sqlite: Database, tmp_path: Path) -> None:
     made = make_desk(sqlite, tmp_path)
     owner = signed_in(made, "owner")
     page = post(owner, "/desk/publications", page="/desk/settings", name="Daily Parsers").get_data(
@@ -155,7 +155,7 @@ def test_another_publication_is_begun_and_stands_on_the_desk(sqlite: Database, t
     assert made.app.test_client().get("/p/daily-parsers/").status_code == 200
 
 
-def test_a_publication_that_has_sent_is_not_asked_for_its_set_up(sqlite: Database, tmp_path: Path) -> None:
+def test_a_publication_that_has_sent_an_issue_needs_no_setup(sqlite: Database, tmp_path: Path) -> None:
     made = make_desk(sqlite, tmp_path)
     with made.db.begin() as session:
         from digest.editorial import issues

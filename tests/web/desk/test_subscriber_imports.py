@@ -1,4 +1,4 @@
-"""Readers come in at the desk: one by one, or from a file that is shown first, imported in steps, and can be undone."""
+"""Adding readers at the desk: one by one, or from a file that is previewed, imported in steps, and can be undone."""
 
 import csv
 import io
@@ -168,7 +168,7 @@ def test_one_reader_is_added_and_asked_to_confirm_unless_they_have_consented(
     assert logged(desk) == ["add", "add"]
 
 
-def test_who_unsubscribed_is_not_added_by_hand(desk: Site, editor: FlaskClient) -> None:
+def test_an_unsubscribed_reader_cannot_be_added_by_hand(desk: Site, editor: FlaskClient) -> None:
     with desk.db.begin() as session:
         create_subscriber(session, publications.find(session).id, "gone@example.org", "left")
     page = post(

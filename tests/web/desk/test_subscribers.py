@@ -1,4 +1,4 @@
-"""Readers at the desk: found among many, seen whole, suppressed and erased only when it is meant."""
+"""Readers at the desk: searched, shown in full, and suppressed or erased only after a confirmation."""
 
 import json
 import re
@@ -31,7 +31,7 @@ def listed(page: str) -> list[str]:
     return re.findall(r'class="address"[^>]*>([^<]+)<', page)
 
 
-def test_a_whole_address_leads_to_its_reader_and_a_beginning_lists_them(desk: Site) -> None:
+def test_a_whole_address_leads_to_its_reader_and_a_prefix_lists_readers(desk: Site) -> None:
     people(desk, ("ana@example.org", "active"), ("anatol@example.org", "left"), ("bob@example.org", "active"))
     viewer = signed_in(desk, "viewer")
     whole = post(viewer, "/desk/subscribers", address="Ana@example.org")
@@ -67,7 +67,7 @@ def test_lists_are_paged_by_key_whatever_order_they_are_in(desk: Site) -> None:
     assert seen == [f"r{place:03}@example.org" for place in range(120)]
 
 
-def test_counts_by_standing_add_up(desk: Site) -> None:
+def test_counts_by_status_add_up(desk: Site) -> None:
     given = zip("abcdef", ("active", "active", "pending", "left", "active", "left"), strict=True)
     numbers = people(desk, *((f"{name}@example.org", status) for name, status in given))
     with desk.db.begin() as session:
@@ -82,7 +82,7 @@ def test_counts_by_standing_add_up(desk: Site) -> None:
         assert len(listed(get(signed_in(desk), f"/desk/subscribers?status={status}"))) == int(many)
 
 
-def test_where_a_reader_stands_is_one_word_in_the_list_and_on_their_page(desk: Site) -> None:
+def test_a_reader_s_status_is_the_same_in_the_list_and_on_their_page(desk: Site) -> None:
     given = (("ana@example.org", "active"), ("bob@example.org", "pending"), ("cas@example.org", "left"))
     viewer = signed_in(desk, "viewer")
     statuses = (("reachable", "Subscribed"), ("pending", "Pending confirmation"), ("left", "Unsubscribed"))
@@ -108,7 +108,7 @@ def test_the_whole_history_of_one_reader_is_on_one_page(desk: Site) -> None:
     assert "Erase" not in page
 
 
-def test_everything_about_a_reader_is_handed_out_as_json(desk: Site) -> None:
+def test_everything_about_a_reader_can_be_exported_as_json(desk: Site) -> None:
     numbers = start_sending(desk, State.SENT)
     record_reactions(desk, numbers)
     viewer = signed_in(desk, "viewer")
@@ -120,7 +120,7 @@ def test_everything_about_a_reader_is_handed_out_as_json(desk: Site) -> None:
     assert [one["machine"] for one in held["clicks"]] == [True] * 3
 
 
-def test_suppressing_is_asked_first_and_holds(desk: Site) -> None:
+def test_suppressing_asks_first_and_lasts(desk: Site) -> None:
     (number,) = people(desk, ("ana@example.org", "active"))
     editor, path = signed_in(desk), f"/desk/subscribers/{number}/suppress"
     assert "This address will get no more emails, even if it is imported again." in get(editor, path)
@@ -132,7 +132,7 @@ def test_suppressing_is_asked_first_and_holds(desk: Site) -> None:
     assert path not in get(editor, f"/desk/subscribers/{number}")
 
 
-def test_erasing_wants_the_address_typed_and_leaves_nothing(desk: Site) -> None:
+def test_erasing_asks_for_the_address_and_leaves_nothing(desk: Site) -> None:
     (number,) = people(desk, ("ana@example.org", "active"))
     editor, path = signed_in(desk), f"/desk/subscribers/{number}/erase"
     assert "Nothing was erased" in post(editor, path, address="bob@example.org").text
@@ -145,7 +145,7 @@ def test_erasing_wants_the_address_typed_and_leaves_nothing(desk: Site) -> None:
     assert "This reader has already been erased" in again.text
 
 
-def test_an_erased_reader_s_clicks_say_nothing_of_their_browser(desk: Site) -> None:
+def test_an_erased_reader_s_clicks_hold_no_user_agent(desk: Site) -> None:
     numbers = start_sending(desk, State.SENT)
     record_reactions(desk, numbers)
     editor = signed_in(desk)
