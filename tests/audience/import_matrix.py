@@ -135,6 +135,7 @@ Un-Subscribe Date | 2025-01-01 | /
 Unsuscribed | yes | no
 Unsubscribed by phone | yes / 2025-01-01 | no /
 Consent newsletter | revoked 2021-01-01 / Withdrawn on 3 May 2021 / No (2021-01-01) / declined 2021-02-02 | 2021-01-01 / 12 mars 2025 / 1. Februar 2025 / 4 марта 2025 / Tue, 4 Mar 2025 10:00:00 GMT / Yes, 2021-01-01
+Newsletter status | unsubscribed from News | subscribed to News
 Status since | quit 2021 unsubscribed / unsubscribed | active / 2021-01-01
 Tilmeldt status | frameldt | tilmeldt
 Κατάσταση | διαγραμμένος | ενεργός

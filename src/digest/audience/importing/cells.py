@@ -18,7 +18,7 @@ _HEADS: Final = frozenset(
 )  # most cells are ruled out by two letters
 _SOFT: Final = frozenset({"soft", "transient", "temporary", "softbounce", "softbounced"})
 _ENDED: Final = frozenset(
-    {"until", "till", "to", "no", "not", "never", "bis", "hasta", "fino", "tot", "ended", "expired", "then"}
+    {"until", "till", "no", "not", "never", "bis", "hasta", "fino", "tot", "ended", "expired", "then"}
 )
 _CLEARLY_IN: Final = frozenset(
     {"subscribed", "optedin", "optin", "abonniert", "angemeldet", "abonne", "suscrito"}
