@@ -33,35 +33,35 @@ def listed(page: str) -> list[str]:
 
 def test_a_whole_address_leads_to_its_reader_and_a_prefix_lists_readers(desk: Site) -> None:
     people(desk, ("ana@example.org", "active"), ("anatol@example.org", "left"), ("bob@example.org", "active"))
-    viewer = signed_in(desk, "viewer")
-    whole = post(viewer, "/desk/subscribers", address="Ana@example.org")
+    editor = signed_in(desk, "editor")
+    whole = post(editor, "/desk/subscribers", address="Ana@example.org")
     assert "ana@example.org</h1>" in whole.text
     assert whole.request.path.startswith("/desk/subscribers/")
-    begun = post(viewer, "/desk/subscribers", address="An")
+    begun = post(editor, "/desk/subscribers", address="An")
     assert listed(begun.text) == ["ana@example.org", "anatol@example.org"]
     assert "an" not in begun.request.query_string.decode()
-    assert listed(post(viewer, "/desk/subscribers", address="an", status="left").text) == [
+    assert listed(post(editor, "/desk/subscribers", address="an", status="left").text) == [
         "anatol@example.org"
     ]
     assert (
-        "No readers whose address starts with “zoe”." in post(viewer, "/desk/subscribers", address="zoe").text
+        "No readers whose address starts with “zoe”." in post(editor, "/desk/subscribers", address="zoe").text
     )
     for odd in ("an_%", "\ud7ff\U0010ffff", "x" * 999):
-        assert listed(post(viewer, "/desk/subscribers", address=odd).text) == []
-    assert viewer.get("/desk/issues/1/deliveries?domain=%00&reason=%00", base_url=BASE).status_code == 400
+        assert listed(post(editor, "/desk/subscribers", address=odd).text) == []
+    assert editor.get("/desk/issues/1/deliveries?domain=%00&reason=%00", base_url=BASE).status_code == 400
 
 
 def test_lists_are_paged_by_key_whatever_order_they_are_in(desk: Site) -> None:
     people(desk, *((f"r{place:03}@example.org", "active") for place in range(120)))
-    viewer = signed_in(desk, "viewer")
-    seen, page = [], get(viewer, "/desk/subscribers?status=reachable")
+    editor = signed_in(desk, "editor")
+    seen, page = [], get(editor, "/desk/subscribers?status=reachable")
     while found := re.search(r'href="([^"]*after=\d+)"', page):
         seen += listed(page)
-        page = get(viewer, found[1].replace("&amp;", "&"))
+        page = get(editor, found[1].replace("&amp;", "&"))
     assert [*seen, *listed(page)] == [f"r{place:03}@example.org" for place in range(120)]
     seen, after = [], ""
     for _ in range(3):
-        page = post(viewer, "/desk/subscribers", address="r", after=after).text
+        page = post(editor, "/desk/subscribers", address="r", after=after).text
         seen += listed(page)
         after = (re.findall(r'name="after" value="([^"]+)"', page) or [""])[0]
     assert seen == [f"r{place:03}@example.org" for place in range(120)]
