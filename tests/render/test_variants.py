@@ -3,7 +3,6 @@
 import re
 from dataclasses import replace
 from itertools import combinations
-from time import process_time
 
 import pytest
 from tests.render.balance import Shape
@@ -117,13 +116,12 @@ def test_an_issue_without_picks_is_measured_too() -> None:
     assert compile_issue(edition(0)).largest == ()
 
 
-def test_the_longest_issue_compiles_in_seconds_with_arabic_names() -> None:
+@pytest.mark.timeout(60)  # a cost that grows with the square of the picks takes minutes
+def test_the_longest_issue_compiles_with_arabic_names() -> None:
     name = "أداة الترجمة" * 4
-    picks = tuple(block(n, left=side(f"{name} {n}"), right=side(f"{name} {n}x")) for n in range(1, 25))
-    started = process_time()
+    picks = tuple(block(n, left=side(f"{name} {n}"), right=side(f"{name} {n}x")) for n in range(1, 63))
     assert all(
         "\u2068" in subject
         for subject in compile_issue(edition(blocks=picks, subject="")).subjects
         if subject
     )
-    assert process_time() - started < 5
