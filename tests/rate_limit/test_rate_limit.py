@@ -177,12 +177,12 @@ def test_a_ramp_that_ran_for_years_is_no_limit(url: str | None) -> None:
 
 def test_who_is_timed_out_is_left_alone_by_all_and_longer_each_time(store: Valkey) -> None:
     first, second = SharedRateLimiter(store.url), SharedRateLimiter(store.url)
-    assert first.back_off("a", 10) == pytest.approx(10)
+    assert first.back_off("a", 10, 3600) == pytest.approx(10)
     assert 9 < second.backoff_remaining("a") <= 10
-    assert second.back_off("a", 10) <= 10, "two at once are one"
+    assert second.back_off("a", 10, 3600) <= 10, "two at once are one"
     later = SharedRateLimiter(store.url, clock_offset=11)
     assert later.backoff_remaining("a") == 0
-    assert later.back_off("a", 10) == pytest.approx(20)
+    assert later.back_off("a", 10, 3600) == pytest.approx(20)
     second.reset_backoff("a")
     assert first.backoff_remaining("a") == 0
-    assert first.back_off("a", 10) == pytest.approx(10)
+    assert first.back_off("a", 10, 3600) == pytest.approx(10)

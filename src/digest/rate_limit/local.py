@@ -11,7 +11,6 @@ UNTHROTTLED_RATE = 1000.0  # mails a second from which a throttled name counts a
 FIRST_THROTTLED_RATE = 20.0  # mails a second after the first complaint
 DOUBLING_SECONDS = 60.0  # without a complaint, after which a throttled rate doubles
 IGNORE_SECONDS = 2.0  # after throttling, in which further complaints are ignored
-MAX_BACKOFF_SECONDS = 3600.0
 DAY_SECONDS = 86400
 
 
@@ -93,13 +92,13 @@ class LocalRateLimiter:
         """Note that the store has counted them."""
         self._quotas.pop(name, None)
 
-    def back_off(self, name: str, first: float) -> float:
+    def back_off(self, name: str, first: float, longest: float) -> float:
         with self._lock:
             until, times = self._backoffs.get(name, (0.0, 0))
             left = until - self._monotonic()
             if left > 0:
                 return left
-            seconds = min(first * 2.0 ** min(times, 20), MAX_BACKOFF_SECONDS)
+            seconds = min(first * 2.0 ** min(times, 20), longest)
             self._backoffs[name] = self._monotonic() + seconds, times + 1
             return seconds
 

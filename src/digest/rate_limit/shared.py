@@ -118,10 +118,10 @@ class SharedRateLimiter:
         self._local.mark_reported(name)
         return Permit(int(answer[0]), float(answer[1]))
 
-    def back_off(self, name: str, first: float) -> float:
-        """Back off from `name` for `first` seconds, doubling each time in a row up to an hour; returns the seconds."""
-        answer = self._run_script(scripts.BACK_OFF, (f"out:{name}",), first, local.MAX_BACKOFF_SECONDS)
-        return self._local.back_off(name, first) if answer is None else float(answer)
+    def back_off(self, name: str, first: float, longest: float) -> float:
+        """Back off from `name` for `first` seconds, doubling each time up to `longest`. Returns the seconds."""
+        answer = self._run_script(scripts.BACK_OFF, (f"out:{name}",), first, longest)
+        return self._local.back_off(name, first, longest) if answer is None else float(answer)
 
     def backoff_remaining(self, name: str) -> float:
         """The seconds that remain of the backoff from `name`; 0 when there is none."""

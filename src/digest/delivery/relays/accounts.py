@@ -77,7 +77,8 @@ class SmtpAccounts:
         account.is_saturated = True
         if not self.has_several:
             return False
-        self._rate_limiter.back_off(account.relay.key, retry_policy.ACCOUNT_FIRST_WAIT_SECONDS)
+        first, longest = retry_policy.ACCOUNT_FIRST_WAIT_SECONDS, retry_policy.ACCOUNT_LONGEST_WAIT_SECONDS
+        self._rate_limiter.back_off(account.relay.key, first, longest)
         self._lost_account = any(
             self._seconds_until_available(other) == 0 for other in self.all if other is not account
         )

@@ -1,6 +1,6 @@
 """When to retry: every delay, limit and jitter in one place, each with its source.
 
-How much a receiving domain or an account is slowed down is computed in `rate_limit/local.py`.
+How fast a receiving domain that complained is mailed is computed in `rate_limit/local.py`.
 """
 
 import random
@@ -15,7 +15,8 @@ LETTER_FIRST_WAIT = timedelta(seconds=30)  # someone is waiting for this email: 
 # A relay that defers a whole issue (421, or 4yz to MAIL FROM): RFC 5321, 3.8 and 4.2.1.
 RELAY_FIRST_WAIT = timedelta(seconds=15)
 RELAY_LONGEST_WAIT = timedelta(hours=1)
-ACCOUNT_FIRST_WAIT_SECONDS = 15.0  # for an account that refuses us while another one works; doubles each time
+# For an account that refuses us while another one works; doubles each time.
+ACCOUNT_FIRST_WAIT_SECONDS, ACCOUNT_LONGEST_WAIT_SECONDS = 15.0, 3600.0
 # Between two connections of which the earlier one brought nothing while others work. RFC 5321 has no rule for it.
 CONNECTION_FIRST_WAIT_SECONDS, CONNECTION_LONGEST_WAIT_SECONDS = 0.5, 60.0
 DOMAIN_LONGEST_WAIT_SECONDS = 900.0  # a mail to a throttled domain is retried after this at the latest
