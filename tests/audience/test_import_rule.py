@@ -19,7 +19,7 @@ from tests.audience.subscribers import (
 )
 
 from digest.audience import consent, erase, export, suppression, topics, unsubscribe
-from digest.audience.importing import chunks, imports, rows, tag_topics
+from digest.audience.importing import chunks, imports, rows, tag_topics, undo
 from digest.audience.importing.survey import UnclearColumns
 from digest.audience.models import ConsentEvent, Subscriber
 from digest.db import Database
@@ -267,10 +267,22 @@ def test_the_original_consent_is_looked_up_and_not_searched_row_by_row(
     sqlite: Database, signer: Signer, file: Write
 ) -> None:
     statements: list[tuple[str, Any]] = []
-    event.listen(sqlite.engine, "before_cursor_execute", lambda *told: statements.append((told[2], told[3])))
+    event.listen(sqlite.engine, "before_cursor_execute", lambda *call: statements.append((call[2], call[3])))
     with sqlite.begin() as session:
         publication = create_publication(session)
         import_path(session, signer, publication, file("email,opt in time\na@example.org,2024-01-01\n"))
-        insert, bound = next(told for told in statements if "consent_event" in told[0] and "proof" in told[0])
+        insert, bound = next(call for call in statements if "consent_event" in call[0] and "proof" in call[0])
         plan = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {insert}", bound).all()
     assert any("SEARCH proof" in step[3] for step in plan)
+
+
+def test_an_undo_looks_up_what_each_person_did_by_that_person(sqlite: Database) -> None:
+    statements: list[tuple[str, Any]] = []
+    event.listen(sqlite.engine, "before_cursor_execute", lambda *call: statements.append((call[2], call[3])))
+    with sqlite.begin() as session:
+        session.execute(undo._changes(1, 0, select(Subscriber.id)))
+        changes, bound = statements[-1]
+        plan = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {changes}", bound).all()
+    by_person = [step[3] for step in plan if "consent_event_2" in step[3]]
+    assert len(by_person) == 2
+    assert all("ix_consent_event_subscriber_id" in step for step in by_person)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Select, delete, exists, func, insert, literal, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from digest.audience import consent, erase, suppression
@@ -133,12 +133,10 @@ def _changes(import_id: int, after: int, mailed: Select[int]) -> Select[int, int
     acted = exists().where(
         *same_person, other.id > event.id, here, other.import_id.is_distinct_from(import_id)
     )
-    earlier = exists().where(
-        *same_person, other.id < event.id, other.import_id == import_id, other.kind.in_(_STATUS_KINDS)
-    )
-    undone = exists().where(
-        *same_person, other.import_id == import_id, other.kind == consent.Kind.IMPORT_UNDONE.value
-    )
+    by_this = other.import_id.is_not_distinct_from(
+        literal(import_id)
+    )  # not "=": that index holds the whole import
+    earlier = exists().where(*same_person, other.id < event.id, by_this, other.kind.in_(_STATUS_KINDS))
     return (
         select(
             event.id,
@@ -152,7 +150,6 @@ def _changes(import_id: int, after: int, mailed: Select[int]) -> Select[int, int
             event.id > after,
             event.kind.in_(_STATUS_KINDS),
             ~earlier,
-            ~undone,
         )
         .order_by(event.id)
         .limit(BLOCK)
