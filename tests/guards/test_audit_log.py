@@ -318,6 +318,8 @@ CASES = [
     Case("audience.undo_import", "/desk/subscribers/imports/1/undo", {}, Verb.UNDO_IMPORT, added_by_hand),
     Case("audience.add_subscriber", "/desk/subscribers/add", ADDED, Verb.ADD),
     Case("audience.export_all", "/desk/subscribers/export", {}, Verb.EXPORT),
+    Case("audience.export", "/desk/subscribers/1/data.json", {}, Verb.EXPORT),
+    Case("issues.export_deliveries", "/desk/issues/1/outcomes.csv", {}, Verb.EXPORT, is_sent),
     Case("audience.suppress", "/desk/subscribers/1/suppress", {}, Verb.SUPPRESS),
     Case("audience.erase", "/desk/subscribers/1/erase", {"address": READER}, Verb.ERASE),
     Case("audience.resend_issue", "/desk/subscribers/2/issues/1/resend", {}, Verb.RESEND, is_sent),

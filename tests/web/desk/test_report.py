@@ -97,8 +97,9 @@ def test_the_csv_export_holds_all_outcomes_and_no_formulas(desk: Site) -> None:
         gone = {"address": None, "address_key": None}
         session.execute(update(Subscriber).where(Subscriber.id == numbers[0]).values(gone))
     viewer = signed_in(desk, "viewer")
-    assert viewer.get("/desk/issues/1/outcomes.csv", base_url="https://news.example.org").status_code == 403
-    text = get(signed_in(desk), "/desk/issues/1/outcomes.csv")
+    path, page = "/desk/issues/1/outcomes.csv", "/desk/issues/1/deliveries"
+    assert post(viewer, path, page=page).status_code == 403
+    text = post(signed_in(desk), path, page=page).text
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["outcome"] for row in rows] == [outcome or "remaining" for outcome in OUTCOMES]
     assert rows[6]["reply"] == '\'=HYPERLINK("http://evil")'

@@ -112,9 +112,9 @@ def test_everything_about_a_reader_can_be_exported_as_json(desk: Site) -> None:
     numbers = start_sending(desk, State.SENT)
     record_reactions(desk, numbers)
     viewer = signed_in(desk, "viewer")
-    path = f"/desk/subscribers/{numbers[1]}/data.json"
-    assert viewer.get(path, base_url=BASE).status_code == 403
-    held = json.loads(get(signed_in(desk), path))
+    page = f"/desk/subscribers/{numbers[1]}"
+    assert post(viewer, f"{page}/data.json", page=page).status_code == 403
+    held = json.loads(post(signed_in(desk), f"{page}/data.json", page=page).text)
     assert held["address"] == "r1@example.org"
     assert [one["issue"] for one in held["deliveries"]] == [1]
     assert [one["machine"] for one in held["clicks"]] == [True] * 3

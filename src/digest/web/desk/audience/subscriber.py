@@ -70,12 +70,12 @@ def subscriber(number: int) -> str:
         )
 
 
-@blueprint.get("/subscribers/<int:number>/data.json")
-@requires_role(Role.EDITOR)
+@blueprint.post("/subscribers/<int:number>/data.json")
 def export(number: int) -> Answer:
     """All data about one reader, to hand over when they ask for it (GDPR, Art. 15)."""
-    with services().db.read() as db:
+    with services().db.begin() as db:
         facts = subject_access.export_personal_data(db, _require_address(_get_subscriber(db, number)))
+        record(db, Verb.EXPORT, "subscriber", number)
     headers = Headers()
     headers.set("Content-Disposition", "attachment", filename=f"reader-{number}.json")
     body = json.dumps(facts, ensure_ascii=False, indent=2)

@@ -6,12 +6,12 @@ from typing import Final
 from flask import Response, request, stream_with_context
 from werkzeug.datastructures import Headers
 
+from digest.access.audit_verbs import Verb
 from digest.db import Database
 from digest.delivery.ledger import delivery_list
 from digest.delivery.ledger.counts import count_outcomes
-from digest.editorial.models import Role
 from digest.web.desk import current_publication
-from digest.web.desk.auth import requires_role
+from digest.web.desk.access.audit_log import record
 from digest.web.desk.issues import blueprint
 from digest.web.desk.view_helpers import render_page, services
 from digest.web.guards import parse_row_number
@@ -54,13 +54,13 @@ def deliveries(number: int) -> str:
         )
 
 
-@blueprint.get("/issues/<int:number>/outcomes.csv")
-@requires_role(Role.EDITOR)
+@blueprint.post("/issues/<int:number>/outcomes.csv")
 def export_deliveries(number: int) -> Response:
     """Every delivery of an issue as CSV, streamed, so that a million of them need no memory."""
     made = services()
-    with made.db.read() as db:
+    with made.db.begin() as db:
         issue = current_publication.get_issue(db, number)
+        record(db, Verb.EXPORT, "issue", number, "deliveries")
         issue_id, name = issue.id, f"{issue.publication.slug}-{issue.number}-outcomes.csv"
     headers = Headers()
     headers.set("Content-Disposition", "attachment", filename=name)
