@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from digest.bidi import has_rtl, isolate_names
 from digest.catalog.comparison import comparison_title
-from digest.render import figures
 from digest.render.clean import single_line
 from digest.render.content import Block, Edition
 
@@ -68,11 +67,6 @@ def variant_subject(edition: Edition, lead: Block, picks: int) -> str:
     if lead == edition.blocks[0] and _speaks_of_lead_only(edition):
         return issue_subject(edition)
     return _isolated(make_subject(_pair(lead), picks - 1), [lead])
-
-
-def variant_preheader(lead: Block) -> str:
-    """How the preheader of a variant begins: the editor's may name picks that this reader does not get."""
-    return figures.verdict_sentence(lead.left, lead.right)
 
 
 def topics_sentence(picks: int, total: int) -> str:
