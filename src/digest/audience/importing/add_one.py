@@ -12,7 +12,6 @@ from digest.audience.importing.results import ImportResult
 from digest.audience.importing.rows import RowChunk, ValidRow
 from digest.audience.importing.statuses import ImportStatus
 from digest.audience.importing.store import ImportTerms
-from digest.audience.models import SubscriberImport
 from digest.signing import Signer
 
 NAME: Final = "(added by hand)"  # in the list of imports, in place of a file
@@ -34,18 +33,16 @@ def add_reader(
     The result says whether they were added, known, unsubscribed or suppressed.
     """
     found = normalize(address)
-    row = SubscriberImport(
+    row = imports.create(
+        session,
         publication_id=publication_id,
         file_name=NAME,
         sha256=hashlib.sha256(f"{now.isoformat()} {user_id}".encode()).hexdigest(),
         source=source,
         confirmed=confirmed,
         user_id=user_id,
-        started_at=now,
-        counts="{}",
+        now=now,
     )
-    session.add(row)
-    session.flush()
     terms = ImportTerms(
         publication_id=publication_id,
         import_id=row.id,

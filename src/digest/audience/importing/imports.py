@@ -18,6 +18,33 @@ from digest.errors import NotAllowed, NotFound
 AT_ONCE = 100
 
 
+def create(
+    session: Session,
+    *,
+    publication_id: int,
+    file_name: str,
+    sha256: str,
+    source: str,
+    confirmed: bool,
+    user_id: int | None,
+    now: datetime,
+) -> SubscriberImport:
+    """Add the row of an import that begins, and return it with its id."""
+    row = SubscriberImport(
+        publication_id=publication_id,
+        file_name=file_name[:255],
+        sha256=sha256,
+        source=source,
+        confirmed=confirmed,
+        user_id=user_id,
+        started_at=now,
+        counts="{}",
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
 def begin(
     session: Session,
     file: SubscriberFile,
@@ -35,18 +62,16 @@ def begin(
     earlier = _imports_of(session, file, publication_id)
     row = next((each for each in earlier if _is_interrupted(each, source, confirmed)), None)
     if row is None:
-        row = SubscriberImport(
+        row = create(
+            session,
             publication_id=publication_id,
-            file_name=file.name[:255],
+            file_name=file.name,
             sha256=file.sheet.sha256,
             source=source,
             confirmed=confirmed,
             user_id=user_id,
-            started_at=now,
-            counts="{}",
+            now=now,
         )
-        session.add(row)
-        session.flush()
     return ImportTerms(
         publication_id=publication_id,
         import_id=row.id,
