@@ -16,6 +16,7 @@ import digest.access.models
 import digest.delivery.ledger.models
 import digest.tracking.models  # noqa: F401  every table is known from here on
 from digest.db import Base, Database, connect
+from digest.delivery.ledger.partitions import create_partition
 from digest.signing import Signer
 
 if TYPE_CHECKING:
@@ -112,6 +113,8 @@ def postgres_server() -> Iterator[str]:
         connection.execute(text(f"CREATE DATABASE {TEMPLATE}"))
     filled = connect(with_database(url, TEMPLATE))
     Base.metadata.create_all(filled.engine)
+    with filled.begin() as session:  # so that not every test has to create one
+        create_partition(session, 0, 1000)
     share_compiled_statements(filled)
     filled.close()
     admin.dispose()

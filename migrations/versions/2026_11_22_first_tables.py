@@ -286,7 +286,7 @@ def upgrade() -> None:
             ["subscriber_id"], ["subscriber.id"], name=op.f("fk_delivery_subscriber_id_subscriber")
         ),
         sa.PrimaryKeyConstraint("issue_id", "subscriber_id", name=op.f("pk_delivery")),
-        postgresql_with={"fillfactor": 40},
+        postgresql_partition_by="RANGE (issue_id)",
     )
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.create_index("ix_delivery_batch", ["batch_id", "seq"], unique=False)
@@ -637,6 +637,7 @@ def upgrade() -> None:
         sa.Column("canary_passed_at", digest.db.UtcDateTime(), nullable=True),
         sa.Column("replies_purged_upto", sa.Integer(), nullable=False),
         sa.Column("replies_purged_at", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("reopened_at", digest.db.UtcDateTime(), nullable=True),
         sa.Column("refusals_counted_from", digest.db.UtcDateTime(), nullable=True),
         sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_frozen_issue_issue_id_issue")),
         sa.PrimaryKeyConstraint("issue_id", name=op.f("pk_frozen_issue")),

@@ -21,7 +21,7 @@ from digest.db import utcnow
 from digest.delivery.ledger import retention
 from digest.delivery.letters import delivery, notices, reminders, subscriber_imports
 from digest.delivery.relays.accounts import count_connections
-from digest.delivery.release import freeze, stalled
+from digest.delivery.release import freeze, partitioning, stalled
 from digest.delivery.release.refusals import pause_unsendable
 from digest.delivery.sending import recovery
 from digest.delivery.sending.reconciliation import reconcile_issues
@@ -49,6 +49,7 @@ EVERY = {
     "imports": 5,
     "checks": 10,
     "drafts": 60,
+    "partitions": 60,
     "retention_people": 3600,
     "retention_replies": 3600,
 }
@@ -133,6 +134,11 @@ def checks() -> None:
             current_services().enqueue_soon("checks")
 
 
+def partitions() -> None:
+    """On PostgreSQL, create the partitions of coming issues, so that no freeze has to wait for a lock."""
+    _run_in_steps(partitioning.prepare_next)
+
+
 def imports() -> None:
     """Import uploaded files of subscribers, and undo imports, one transaction per step."""
     services = current_services()
@@ -169,6 +175,7 @@ TASKS = (
     letters_,
     imports,
     checks,
+    partitions,
     retention_people,
     retention_replies,
 )

@@ -262,4 +262,4 @@ def test_giving_up_on_a_slow_receiver_is_no_refusal(sqlite: Database) -> None:
         session.execute(mine.values(outcome="failed", reason="gave up after 451 4.2.1", ended_at=utcnow()))
         batch = row(sqlite, number, 1).batch_id
         assert batch is not None
-        assert refusals.count_refusals(session, [batch]) == refusals.RefusalCounts(answered=20, refused=0)
+        assert refusals.count_refusals(session, 1, [batch]) == refusals.RefusalCounts(answered=20, refused=0)

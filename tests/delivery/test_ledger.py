@@ -18,8 +18,9 @@ LARGE, GROUP = 20_000, 100
 
 def statistics(session: Session) -> tuple[int, int, int]:
     """Of the ledger on PostgreSQL: rows that this connection read, wrote anew, and wrote anew into no index."""
-    names = "seq_tup_read + idx_tup_fetch, n_tup_upd, n_tup_hot_upd"
-    found = session.execute(text(f"SELECT {names} FROM pg_stat_xact_user_tables WHERE relname = 'delivery'"))
+    names = "sum(seq_tup_read + idx_tup_fetch), sum(n_tup_upd), sum(n_tup_hot_upd)"
+    tables = "pg_stat_xact_user_tables WHERE relname LIKE 'delivery%'"
+    found = session.execute(text(f"SELECT {names} FROM {tables}"))
     read, wrote, beside = found.one()
     return read, wrote, beside
 

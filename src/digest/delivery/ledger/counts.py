@@ -15,6 +15,7 @@ from sqlalchemy import (
     Integer,
     Row,
     String,
+    Table,
     and_,
     bindparam,
     cast,
@@ -28,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Outcome
+from digest.delivery.ledger.partitions import table_of
 
 EXACT_BATCHES = 40  # up to this many batches are counted row by row; beyond, their sizes are accurate enough
 
@@ -47,7 +49,8 @@ class OutcomeCounts:
 
 def count_outcomes(session: Session, issue_id: int) -> OutcomeCounts:
     """The current counts of an issue; all zero before it is frozen."""
-    rows = session.connection().execute(_count_statement(), {"issue": issue_id}).all()
+    statement = _count_statement(table_of(session, issue_id))
+    rows = session.connection().execute(statement, {"issue": issue_id}).all()
     sums, reasons = _sum_rows(rows)
     total, remaining = sums.pop("planned", 0), sums.pop("remaining", 0)
     exceptions = sum(number for outcome, number in sums.items() if outcome != Outcome.ACCEPTED)
@@ -96,10 +99,11 @@ def count_ended_since(session: Session, issue_id: int, since: datetime) -> int:
     ).all()
     if len(batches) > EXACT_BATCHES:
         return sum(size for _, size, done_at in batches if done_at is not None)
+    delivery = table_of(session, issue_id).c
     ended = select(func.count()).where(
-        Delivery.batch_id.in_([batch.id for batch in batches]),
-        Delivery.outcome != Outcome.EXCLUDED.value,
-        Delivery.ended_at > since,
+        delivery.batch_id.in_([batch.id for batch in batches]),
+        delivery.outcome != Outcome.EXCLUDED.value,
+        delivery.ended_at > since,
     )
     return session.scalar(ended) or 0
 
@@ -108,28 +112,29 @@ _ISSUE: Any = bindparam("issue", type_=Integer())
 
 
 @cache
-def _count_statement() -> Any:
+def _count_statement(table: Table) -> Any:
     """A single statement, for a consistent snapshot; built once, because a page may show twenty issues."""
-    columns = (cast(Delivery.outcome, String), cast(Delivery.reason, String))
+    delivery = table.c
+    columns = (cast(delivery.outcome, String), cast(delivery.reason, String))
     others = (
         select(*columns, func.count())
-        .where(Delivery.issue_id == _ISSUE, Delivery.outcome.is_not(None), Delivery.is_exception)
-        .group_by(Delivery.outcome, Delivery.reason)
+        .where(delivery.issue_id == _ISSUE, delivery.outcome.is_not(None), delivery.is_exception)
+        .group_by(delivery.outcome, delivery.reason)
     )
     planned = select(literal("planned"), null(), FrozenIssue.planned).where(FrozenIssue.issue_id == _ISSUE)
-    return union_all(others, planned, select(literal("remaining"), null(), _remaining_count()))
+    return union_all(others, planned, select(literal("remaining"), null(), _remaining_count(delivery)))
 
 
-def _remaining_count() -> ColumnElement[int]:
+def _remaining_count(delivery: Any) -> ColumnElement[int]:
     """Unclaimed batches as a whole, pending deliveries of claimed ones, and deferred deliveries."""
     unclaimed = select(func.coalesce(func.sum(Batch.size - Batch.vacated), 0)).where(
         Batch.issue_id == _ISSUE, Batch.done_at.is_(None), Batch.fence == 0
     )
     claimed = select(Batch.id).where(Batch.issue_id == _ISSUE, *_is_claimed_and_open())
     open_ = select(func.count()).where(
-        Delivery.batch_id.in_(claimed), Delivery.outcome.is_(None), Delivery.due_at.is_(None)
+        delivery.batch_id.in_(claimed), delivery.outcome.is_(None), delivery.due_at.is_(None)
     )
-    waiting = select(func.count()).where(Delivery.issue_id == _ISSUE, Delivery.due_at.is_not(None))
+    waiting = select(func.count()).where(delivery.issue_id == _ISSUE, delivery.due_at.is_not(None))
     return unclaimed.scalar_subquery() + open_.scalar_subquery() + waiting.scalar_subquery()
 
 

@@ -63,6 +63,9 @@ class FrozenIssue(Base):
         default=0
     )  # subscriber id up to which replies are deleted
     replies_purged_at: Mapped[datetime | None]  # when all replies were deleted
+    reopened_at: Mapped[
+        datetime | None
+    ]  # when a person last asked to send mails again, also after it was sent
     refusals_counted_from: Mapped[datetime | None]  # earlier refusals do not stop it: a person saw them
 
     @classmethod
@@ -123,8 +126,8 @@ class Delivery(Base):
             sqlite_where=text("due_at IS NOT NULL"),
             postgresql_where=text("due_at IS NOT NULL"),
         ),
-        # Each row is updated once: leave room for the new version on the same page.
-        {"postgresql_with": {"fillfactor": 40}},
+        # On PostgreSQL a partition holds a range of issues and goes as a whole: delivery.ledger.partitions.
+        {"postgresql_partition_by": "RANGE (issue_id)"},
     )
 
     # issue_id and batch_id have no foreign keys: checking them is half of a freeze on PostgreSQL, which verifies them.

@@ -5,13 +5,14 @@ from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, case, select
+from sqlalchemy import Select, Table, bindparam, case, select
 from sqlalchemy.orm import Session
 
 from digest.audience import eligibility
 from digest.audience.models import Subscriber, Subscription
 from digest.db import UtcDateTime, is_postgresql
-from digest.delivery.ledger.models import Batch, Delivery, Outcome
+from digest.delivery.ledger.models import Batch, Outcome
+from digest.delivery.ledger.partitions import table_of
 from digest.editorial.models import Issue
 
 MAX_REPLY_CHARS = 500
@@ -44,15 +45,16 @@ class PendingDelivery(NamedTuple):
 
 
 def fetch_pending(
-    session: Session, batch_id: int, start: int, stop: int, now: datetime
+    session: Session, issue_id: int, batch_id: int, seqs: range, now: datetime
 ) -> Sequence[PendingDelivery]:
-    """The pending deliveries of a batch with `start` <= seq < `stop`.
+    """The pending deliveries of a batch of an issue at the positions `seqs`.
 
     Eligibility is checked again: readers who unsubscribed, or were suppressed or erased since the freeze get a reason.
     """
-    parameters = {"batch": batch_id, "first": start, "behind": stop, "now": now}
+    parameters = {"batch": batch_id, "first": seqs.start, "behind": seqs.stop, "now": now}
     # On the connection, because the session would spend time looking for ORM objects.
-    rows = session.connection().execute(_pending_statement(), parameters)
+    statement = _pending_statement(table_of(session, issue_id))
+    rows = session.connection().execute(statement, parameters)
     return [tuple.__new__(PendingDelivery, row) for row in rows.all()]
 
 
@@ -67,51 +69,54 @@ def record_outcomes(session: Session, issue_id: int, records: Sequence[OutcomeRe
 
 
 @cache
-def _pending_statement() -> Select[*tuple[Any, ...]]:
-    """Built once: building the statement costs as much as running it."""
+def _pending_statement(table: Table) -> Select[*tuple[Any, ...]]:
+    """Built once for a table: building the statement costs as much as running it."""
+    delivery = table.c
     now: Any = bindparam("now", type_=UtcDateTime())
     reason = case((Subscription.subscriber_id.is_(None), "left"), else_=eligibility.exclusion_reason(now))
     return (
         select(
-            Delivery.subscriber_id,
-            Delivery.seq,
-            Delivery.variant,
-            Delivery.attempts,
-            Delivery.reply,
-            Delivery.reason,
+            delivery.subscriber_id,
+            delivery.seq,
+            delivery.variant,
+            delivery.attempts,
+            delivery.reply,
+            delivery.reason,
             Subscriber.address,
             reason,
-            Delivery.import_id,
+            delivery.import_id,
         )
-        .join(Issue, Issue.id == Delivery.issue_id)
-        .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
+        .join(Issue, Issue.id == delivery.issue_id)
+        .join(Subscriber, Subscriber.id == delivery.subscriber_id)
         .outerjoin(
             Subscription,
-            (Subscription.subscriber_id == Delivery.subscriber_id)
+            (Subscription.subscriber_id == delivery.subscriber_id)
             & (Subscription.publication_id == Issue.publication_id),
         )
-        .where(Delivery.batch_id == bindparam("batch"), Delivery.seq >= bindparam("first"))
-        .where(Delivery.seq < bindparam("behind"))
-        .where(Delivery.outcome.is_(None), Delivery.due_at.is_(None))
-        .order_by(Delivery.seq)
+        .where(delivery.batch_id == bindparam("batch"), delivery.seq >= bindparam("first"))
+        .where(delivery.seq < bindparam("behind"))
+        .where(delivery.outcome.is_(None), delivery.due_at.is_(None))
+        .order_by(delivery.seq)
     )
 
 
 def fetch_unresolved(session: Session, batch: Batch) -> list[tuple[int, int]]:
     """(subscriber_id, seq) of deliveries that may have been handed over but have no outcome."""
+    delivery = table_of(session, batch.issue_id).c
     rows = (
-        select(Delivery.subscriber_id, Delivery.seq)
-        .where(Delivery.batch_id == batch.id, Delivery.seq < batch.started_upto)
-        .where(Delivery.outcome.is_(None), Delivery.due_at.is_(None))
-        .order_by(Delivery.seq)
+        select(delivery.subscriber_id, delivery.seq)
+        .where(delivery.batch_id == batch.id, delivery.seq < batch.started_upto)
+        .where(delivery.outcome.is_(None), delivery.due_at.is_(None))
+        .order_by(delivery.seq)
     )
     return [(subscriber_id, seq) for subscriber_id, seq in session.execute(rows) if seq is not None]
 
 
-def fetch_unknown(session: Session, batch_id: int) -> list[tuple[int, int]]:
+def fetch_unknown(session: Session, batch: Batch) -> list[tuple[int, int]]:
     """(subscriber_id, seq) of deliveries in a batch that are unknown since a crash."""
-    rows = select(Delivery.subscriber_id, Delivery.seq).where(
-        Delivery.batch_id == batch_id, Delivery.outcome == Outcome.UNKNOWN.value, Delivery.reason == "crash"
+    delivery = table_of(session, batch.issue_id).c
+    rows = select(delivery.subscriber_id, delivery.seq).where(
+        delivery.batch_id == batch.id, delivery.outcome == Outcome.UNKNOWN.value, delivery.reason == "crash"
     )
     return [(subscriber_id, seq) for subscriber_id, seq in session.execute(rows) if seq is not None]
 
@@ -130,7 +135,7 @@ _FORCE_INDEX_SCAN = (
     "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true)"
 )
 _POSTGRES_UPDATE = """
-UPDATE delivery SET outcome = e.outcome, reason = e.reason, reply = e.reply, attempts = attempts + e.tried,
+UPDATE {table} AS delivery SET outcome = e.outcome, reason = e.reason, reply = e.reply, attempts = attempts + e.tried,
     due_at = e.due_at, ended_at = CASE WHEN e.outcome IS NOT NULL THEN %(now)s::timestamptz END
 FROM unnest(%(issues)s::bigint[], %(ids)s::bigint[], %(outcomes)s::text[], %(reasons)s::text[], %(replies)s::text[],
     %(tried)s::int[], %(due)s::timestamptz[]) AS e (issue_id, subscriber_id, outcome, reason, reply, tried, due_at)
@@ -176,7 +181,7 @@ def _update_postgres(
     }
     connection = session.connection()
     connection.exec_driver_sql(_FORCE_INDEX_SCAN)
-    connection.exec_driver_sql(_POSTGRES_UPDATE, values)
+    connection.exec_driver_sql(_POSTGRES_UPDATE.format(table=table_of(session, issue_id).name), values)
 
 
 def _sqlite_datetime(at: datetime) -> str:

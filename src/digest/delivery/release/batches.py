@@ -7,7 +7,8 @@ from sqlalchemy import BigInteger, ColumnElement, case, delete, func, insert, se
 from sqlalchemy.orm import Session
 
 from digest.db import WITHOUT_SYNC
-from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue
+from digest.delivery.ledger.models import Batch, FrozenIssue
+from digest.delivery.ledger.partitions import table_of
 from digest.delivery.release import canary
 from digest.editorial.models import Issue, State
 
@@ -47,9 +48,10 @@ def batch_expression(
     return case(dict(enumerate(batch_ids)), value=position.op("/", return_type=BigInteger())(size))
 
 
-def finalize_batches(session: Session, batch_ids: list[int]) -> int:
-    """Set the size of each new batch and remove empty ones; returns the number of mails in all of them."""
-    size = select(func.count()).where(Delivery.batch_id == Batch.id).scalar_subquery()
+def finalize_batches(session: Session, issue_id: int, batch_ids: list[int]) -> int:
+    """Set the size of each new batch of an issue and remove empty ones; returns the mails in all of them."""
+    delivery = table_of(session, issue_id).c
+    size = select(func.count()).where(delivery.batch_id == Batch.id).scalar_subquery()
     session.execute(
         update(Batch).where(Batch.id.in_(batch_ids)).values(size=size), execution_options=WITHOUT_SYNC
     )
@@ -60,8 +62,9 @@ def finalize_batches(session: Session, batch_ids: list[int]) -> int:
 
 def batch_retries(session: Session, now: datetime, *, connections: int, limit: int = CHUNK_SIZE) -> int:
     """Put deliveries whose retry is due into new batches, up to `limit` per issue; returns how many."""
-    due = select(Delivery.issue_id).where(Delivery.due_at <= now, Delivery.outcome.is_(None))
-    with_retries = select(Issue.id).where(Issue.state.in_(OPEN_STATES), Issue.id.in_(due))
+    reopened = (Issue.state == State.SENT) & FrozenIssue.reopened_at.is_not(None)
+    with_retries = select(Issue.id).join(FrozenIssue, FrozenIssue.issue_id == Issue.id)
+    with_retries = with_retries.where((Issue.state == State.SENDING) | reopened)
     # Until a canary is judged, its retries go into canary batches of their own and nothing else is retried.
     not_passed = select(FrozenIssue.issue_id).where(
         FrozenIssue.canary_size > 0, FrozenIssue.canary_passed_at.is_(None)
@@ -95,11 +98,13 @@ def _fill_batches(
 ) -> int:
     # Lock the issue: otherwise two clocks could put the same rows into two batches.
     session.execute(select(FrozenIssue.issue_id).where(FrozenIssue.issue_id == issue_id).with_for_update())
-    due = Delivery.batch_id.is_(None) if is_unassigned else Delivery.due_at <= now
-    candidates = select(Delivery.issue_id, Delivery.subscriber_id).where(
-        Delivery.issue_id == issue_id, due, Delivery.outcome.is_(None)
+    table = table_of(session, issue_id)
+    delivery = table.c
+    due = delivery.batch_id.is_(None) if is_unassigned else delivery.due_at <= now
+    candidates = select(delivery.issue_id, delivery.subscriber_id).where(
+        delivery.issue_id == issue_id, due, delivery.outcome.is_(None)
     )
-    chosen = candidates.order_by(Delivery.subscriber_id).limit(limit).subquery()
+    chosen = candidates.order_by(delivery.subscriber_id).limit(limit).subquery()
     number = session.scalar(select(func.count()).select_from(chosen)) or 0
     if not number:
         return 0
@@ -108,12 +113,12 @@ def _fill_batches(
     position = (func.row_number().over(order_by=chosen.c.subscriber_id) - 1).label("number")
     ranked = select(chosen.c.issue_id, chosen.c.subscriber_id, position).subquery("ranked")
     session.execute(
-        update(Delivery)
+        update(table)
         # Join on the whole key: given a constant issue, PostgreSQL may expect one row and try each against all.
-        .where(Delivery.issue_id == ranked.c.issue_id, Delivery.subscriber_id == ranked.c.subscriber_id)
+        .where(delivery.issue_id == ranked.c.issue_id, delivery.subscriber_id == ranked.c.subscriber_id)
         .values(
             batch_id=batch_expression(ids, ranked.c.number, size), seq=ranked.c.number % size, due_at=None
         ),
         execution_options=WITHOUT_SYNC,
     )
-    return finalize_batches(session, ids)
+    return finalize_batches(session, issue_id, ids)

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue
+from digest.delivery.ledger.partitions import table_of
 from digest.delivery.release import refusals
 from digest.editorial.models import Issue, State
 
@@ -81,8 +82,9 @@ def create_canary(
         }
         for number, (batch, seq) in enumerate(slots)
     ]
-    row = Delivery.__table__.c
-    moved = update(Delivery).where(row.batch_id == bindparam("old_batch"), row.seq == bindparam("old_seq"))
+    table = table_of(session, issue_id)
+    row = table.c
+    moved = update(table).where(row.batch_id == bindparam("old_batch"), row.seq == bindparam("old_seq"))
     session.connection().execute(
         moved.values(batch_id=bindparam("new_batch"), seq=bindparam("new_seq")), moves
     )
@@ -132,7 +134,7 @@ def find_canary(session: Session, issue_id: int) -> CanaryStatus | None:
     frozen = session.get(FrozenIssue, issue_id, options=FrozenIssue.without_content())
     if frozen is None or not frozen.canary_size:
         return None
-    counts = refusals.count_refusals(session, _canary_batches(session, issue_id))
+    counts = refusals.count_refusals(session, issue_id, _canary_batches(session, issue_id))
     judged_at, passed_at = frozen.canary_judged_at, frozen.canary_passed_at
     state = "passed" if passed_at else "stopped" if judged_at else "sending"
     return CanaryStatus(state, frozen.canary_size, counts.answered, counts.refused, judged_at, passed_at)
@@ -145,7 +147,7 @@ def _judge(session: Session, issue_id: int, now: datetime) -> bool:
     if session.scalar(unjudged.with_for_update()) is None:
         return False  # another clock judged it while we waited for the lock
     batch_ids = _canary_batches(session, issue_id)
-    counts = refusals.count_refusals(session, batch_ids)
+    counts = refusals.count_refusals(session, issue_id, batch_ids)
     is_good = counts.refused < MIN_REFUSED or not counts.exceeds(MAX_REFUSED_SHARE)
     # A deferred mail says nothing against the rest, so slow domains alone do not delay it.
     if (
@@ -156,7 +158,7 @@ def _judge(session: Session, issue_id: int, now: datetime) -> bool:
     ):
         return False
     if not is_good:
-        reply = refusals.most_common_reply(session, batch_ids)
+        reply = refusals.most_common_reply(session, issue_id, batch_ids)
         why = (
             f"{counts.refused} of {counts.answered} canary emails were refused: {reply}; review, then resume"
         )

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from digest.db import WITHOUT_SYNC
@@ -51,14 +51,17 @@ def _close_cancelled(session: Session, now: datetime) -> None:
     """Exclude the remaining deliveries of cancelled issues once no connection holds one of their batches."""
     claimed = select(Batch.id).where(Batch.issue_id == Issue.id, Batch.holder.is_not(None)).exists()
     open_batch = select(Batch.id).where(Batch.issue_id == Issue.id, Batch.done_at.is_(None)).exists()
-    deferred = (
-        select(Delivery.issue_id).where(Delivery.issue_id == Issue.id, Delivery.due_at.is_not(None)).exists()
-    )
-    open_ = or_(open_batch, deferred)
-    cancelled = select(Issue.id).where(Issue.state == State.CANCELLED, ~claimed, open_)
-    for issue_id in session.scalars(cancelled).all():
+    cancelled = select(Issue.id, open_batch).join(FrozenIssue, FrozenIssue.issue_id == Issue.id)
+    for issue_id, is_open in session.execute(cancelled.where(Issue.state == State.CANCELLED, ~claimed)).all():
+        if not is_open and not _has_deferred(session, issue_id):
+            continue
         remaining = update(Delivery).where(Delivery.issue_id == issue_id, Delivery.outcome.is_(None))
         ended = {"outcome": Outcome.EXCLUDED.value, "reason": "cancelled", "due_at": None, "ended_at": now}
         session.execute(remaining.values(ended), execution_options=WITHOUT_SYNC)
         unsent = update(Batch).where(Batch.issue_id == issue_id, Batch.done_at.is_(None))
         session.execute(unsent.values(done_at=now), execution_options=WITHOUT_SYNC)
+
+
+def _has_deferred(session: Session, issue_id: int) -> bool:
+    deferred = select(Delivery.issue_id).where(Delivery.issue_id == issue_id, Delivery.due_at.is_not(None))
+    return session.scalar(deferred.limit(1)) is not None

@@ -119,8 +119,7 @@ def _reset_deliveries(
     if not number:
         raise NotFound(f"issue {issue.number} has no such delivery to send again")
     # New replies will come in; let the retention job purge them in due time like the others.
-    purge_again = update(FrozenIssue).where(FrozenIssue.issue_id == issue.id)
-    session.execute(
-        purge_again.values(replies_purged_upto=0, replies_purged_at=None), execution_options=WITHOUT_SYNC
-    )
+    reopened = update(FrozenIssue).where(FrozenIssue.issue_id == issue.id)
+    reopened = reopened.values(replies_purged_upto=0, replies_purged_at=None, reopened_at=now)
+    session.execute(reopened, execution_options=WITHOUT_SYNC)
     return number

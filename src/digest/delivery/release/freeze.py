@@ -4,14 +4,27 @@ import hashlib
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Select, Subquery, case, cast, func, insert, literal, null, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    Subquery,
+    case,
+    cast,
+    func,
+    insert,
+    literal,
+    null,
+    select,
+)
 from sqlalchemy.orm import Session, defer
 
 from digest.audience import eligibility, topics
 from digest.audience.models import Subscription, TopicChoice
 from digest.delivery.ledger.message_factory import MessageFactory
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Outcome
-from digest.delivery.release import batches, canary
+from digest.delivery.ledger.partitions import table_of
+from digest.delivery.release import batches, canary, partitioning
 from digest.delivery.release.forecast import unsubscribed_since
 from digest.editorial import editions, issues, transitions
 from digest.editorial.checks.report import run_checks
@@ -78,6 +91,8 @@ def write_next_audience(
     issue = session.get_one(Issue, issue_id, populate_existing=True)
     if issue.state not in {State.SENDING, State.PAUSED}:
         return True
+    if not frozen.audience_upto and partitioning.prepare_partition(session, issue):
+        return False
     last, count = _next_range(session, frozen.audience_upto, limit)
     if last is None:
         return _verify_audience(session, frozen, now, connections)
@@ -85,7 +100,7 @@ def write_next_audience(
     size = _batch_size(session, issue_id, readers, count, connections)
     ids = batches.create_batches(session, issue_id, count, now, size=size)
     frozen.planned += _write_deliveries(session, issue_id, readers, ids, size=size, now=now)
-    batches.finalize_batches(session, ids)
+    batches.finalize_batches(session, issue_id, ids)
     frozen.audience_upto = last
     return False
 
@@ -126,20 +141,21 @@ def _write_deliveries(
     """Write a row per reader, in a batch of `size` or excluded with a reason; returns how many."""
     numbered = _number_readers(readers)
     is_mailable = numbered.c.reason.is_(None)
-    values = {
-        Delivery.issue_id: literal(issue_id),
-        Delivery.subscriber_id: numbered.c.subscriber_id,
-        Delivery.batch_id: batches.batch_expression(batch_ids, numbered.c.position, size),
-        Delivery.seq: numbered.c.position % size,
-        Delivery.variant: numbered.c.variant,
-        Delivery.import_id: numbered.c.import_id,
-        Delivery.outcome: case((is_mailable, None), else_=Outcome.EXCLUDED.value),
-        Delivery.reason: numbered.c.reason,
-        Delivery.attempts: literal(0),
-        Delivery.ended_at: case((is_mailable, None), else_=literal(now, Delivery.ended_at.type)),
+    values: dict[str, ColumnElement[Any]] = {
+        "issue_id": literal(issue_id),
+        "subscriber_id": numbered.c.subscriber_id,
+        "batch_id": batches.batch_expression(batch_ids, numbered.c.position, size),
+        "seq": numbered.c.position % size,
+        "variant": numbered.c.variant,
+        "import_id": numbered.c.import_id,
+        "outcome": case((is_mailable, None), else_=Outcome.EXCLUDED.value),
+        "reason": numbered.c.reason,
+        "attempts": literal(0),
+        "ended_at": case((is_mailable, None), else_=literal(now, Delivery.ended_at.type)),
     }
+    table = table_of(session, issue_id)
     written = session.execute(
-        insert(Delivery).from_select(list(values), select(*values.values()), include_defaults=False),
+        insert(table).from_select(list(values), select(*values.values()), include_defaults=False),
         execution_options={"preserve_rowcount": True},
     )
     return written.rowcount  # type: ignore[attr-defined,no-any-return] # an INSERT gives a cursor's result
@@ -185,8 +201,9 @@ def _with_variants(
 
 def _verify_audience(session: Session, frozen: FrozenIssue, now: datetime, connections: int) -> bool:
     """Recount the rows and the batches before anything may be sent; False while some rows had no batch."""
-    of_issue, is_open = Delivery.issue_id == frozen.issue_id, Delivery.outcome.is_(None)
-    is_unassigned = is_open & Delivery.batch_id.is_(None)
+    delivery = table_of(session, frozen.issue_id).c
+    of_issue, is_open = delivery.issue_id == frozen.issue_id, delivery.outcome.is_(None)
+    is_unassigned = is_open & delivery.batch_id.is_(None)
     sums = (func.count(), func.count().filter(is_open), func.count().filter(is_unassigned))
     rows, open_, unassigned = session.execute(select(*sums).where(of_issue)).one()
     if unassigned:

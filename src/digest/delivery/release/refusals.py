@@ -4,12 +4,14 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session
 
 from digest.delivery.ledger.masking import mask_addresses
-from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Outcome
+from digest.delivery.ledger.models import Batch, FrozenIssue, Outcome
+from digest.delivery.ledger.partitions import table_of
 from digest.delivery.letters import notices
 from digest.editorial import transitions
 from digest.editorial.models import Issue, State
@@ -19,10 +21,6 @@ LOG = logging.getLogger(__name__)
 MIN_ANSWERS = 1000  # fewer mails that ended say nothing
 MAX_REFUSED_SHARE = 0.10  # of those answers
 _MAX_BATCHES = 512  # even if each holds few mails, and a hundred are in progress
-# Giving up after retries says something about the receiver and nothing about our list.
-_IS_REFUSED = (Delivery.outcome == Outcome.FAILED.value) & ~func.coalesce(Delivery.reason, "").startswith(
-    "gave up"
-)
 
 
 @dataclass(frozen=True)
@@ -56,23 +54,25 @@ def pause_refused_issues(session: Session, now: datetime) -> list[int]:
 
 
 def count_refusals(
-    session: Session, batch_ids: Sequence[int], since: datetime | None = None
+    session: Session, issue_id: int, batch_ids: Sequence[int], since: datetime | None = None
 ) -> RefusalCounts:
-    """Count the answers in these batches, only those after `since` when it is given."""
-    ended = Delivery.outcome.in_((Outcome.ACCEPTED.value, Outcome.FAILED.value))
-    rows = select(func.count(), func.count().filter(_IS_REFUSED)).where(
-        Delivery.batch_id.in_(batch_ids), ended
+    """Count the answers in these batches of an issue, only those after `since` when it is given."""
+    delivery = table_of(session, issue_id).c
+    ended = delivery.outcome.in_((Outcome.ACCEPTED.value, Outcome.FAILED.value))
+    rows = select(func.count(), func.count().filter(_is_refused(delivery))).where(
+        delivery.batch_id.in_(batch_ids), ended
     )
     if since is not None:
-        rows = rows.where(Delivery.ended_at > since)
+        rows = rows.where(delivery.ended_at > since)
     answered, refused = session.execute(rows).one()
     return RefusalCounts(answered, refused)
 
 
-def most_common_reply(session: Session, batch_ids: Sequence[int]) -> str:
-    """The relay's most common refusal in these batches, with addresses masked."""
-    rows = select(Delivery.reply).where(Delivery.batch_id.in_(batch_ids), _IS_REFUSED)
-    most = rows.group_by(Delivery.reply).order_by(func.count().desc(), Delivery.reply).limit(1)
+def most_common_reply(session: Session, issue_id: int, batch_ids: Sequence[int]) -> str:
+    """The relay's most common refusal in these batches of an issue, with addresses masked."""
+    delivery = table_of(session, issue_id).c
+    rows = select(delivery.reply).where(delivery.batch_id.in_(batch_ids), _is_refused(delivery))
+    most = rows.group_by(delivery.reply).order_by(func.count().desc(), delivery.reply).limit(1)
     return mask_addresses(session.scalar(most) or "")
 
 
@@ -104,16 +104,22 @@ def pause_unsendable(session: Session, issue_id: int, was: State, why: str, now:
 
 def _pause_if_refused(session: Session, issue_id: int, since: datetime | None, now: datetime) -> bool:
     batch_ids = _latest_batches(session, issue_id)
-    counts = count_refusals(session, batch_ids, since)
+    counts = count_refusals(session, issue_id, batch_ids, since)
     if counts.answered < MIN_ANSWERS or not counts.exceeds(MAX_REFUSED_SHARE):
         return False
-    reply = most_common_reply(session, batch_ids)
+    reply = most_common_reply(session, issue_id, batch_ids)
     share = f"{counts.refused:,} of the last {counts.answered:,} emails"
     why = f"{share} were refused: {reply}; review, then resume"
     paused = pause_and_notify(session, issue_id, why, now)
     if paused:
         LOG.warning("issue paused by refusals", extra={"issue": issue_id, **vars(counts)})
     return paused
+
+
+def _is_refused(delivery: Any) -> ColumnElement[bool]:
+    """Giving up after retries says something about the receiver and nothing about our list."""
+    gave_up = func.coalesce(delivery.reason, "").startswith("gave up")
+    return and_(delivery.outcome == Outcome.FAILED.value, ~gave_up)
 
 
 def _latest_batches(session: Session, issue_id: int) -> list[int]:

@@ -111,7 +111,9 @@ class BatchInProgress:
         outcomes.record_outcomes(session, self.claim.issue_id, ends, now)
         if not claims.renew(session, self.claim, self._context.clock(), started_upto=stop):
             return None
-        return outcomes.fetch_pending(session, self.claim.batch_id, first, stop, now)
+        return outcomes.fetch_pending(
+            session, self.claim.issue_id, self.claim.batch_id, range(first, stop), now
+        )
 
     async def record_and_count(self, relay: Relay) -> ReplyCounts:
         """Record the outcomes so far, and count the latest replies on all connections of the account `relay`."""
@@ -151,9 +153,11 @@ class BatchInProgress:
         )
         if not seqs:
             return
-        first, stop = min(seqs), max(seqs) + 1
+        span = range(min(seqs), max(seqs) + 1)
         with self._context.db.read() as session:
-            rows = outcomes.fetch_pending(session, self.claim.batch_id, first, stop, self._context.clock())
+            rows = outcomes.fetch_pending(
+                session, self.claim.issue_id, self.claim.batch_id, span, self._context.clock()
+            )
         current = {row.seq: row for row in rows}  # those missing have ended meanwhile
         self.pending = deque(current[row.seq] for row in self.pending if row.seq in current)
         self.requeued = deque(

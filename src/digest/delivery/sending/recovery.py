@@ -60,7 +60,7 @@ def settle_spent_journals(session: Session, home: Path, now: datetime) -> list[t
     ]
     for batch_id, fence in spent:
         marks = progress_journal.read_marks(home, batch_id, fence) or b""
-        unknown = outcomes.fetch_unknown(session, batch_id)
+        unknown = outcomes.fetch_unknown(session, batches[batch_id])
         records, _ = _outcomes_from_marks(
             [row for row in unknown if marks[row[1] : row[1] + 1] == _ACCEPTED], marks, 0
         )

@@ -8,8 +8,9 @@ from typing import NamedTuple
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Outcome
+from digest.delivery.ledger.models import Batch, FrozenIssue, Outcome
 from digest.delivery.ledger.outcomes import REPLY_LOST
+from digest.delivery.ledger.partitions import table_of
 from digest.delivery.sending.group_size import MAX_GROUP_SIZE
 
 LATEST_MAILS = 50  # how far back a relay is judged, at least
@@ -49,16 +50,16 @@ def count_latest_replies(session: Session, issue_id: int, account: str, connecti
 
     Reads at most some hundred rows per connection, whatever the size of the issue.
     """
-    most = max(LATEST_MAILS, MAILS_PER_CONNECTION * connections)
+    most, delivery = max(LATEST_MAILS, MAILS_PER_CONNECTION * connections), table_of(session, issue_id).c
     groups = [
-        and_(Delivery.batch_id == batch_id, Delivery.seq >= started_upto - MAX_GROUP_SIZE - LATEST_MAILS)
+        and_(delivery.batch_id == batch_id, delivery.seq >= started_upto - MAX_GROUP_SIZE - LATEST_MAILS)
         for batch_id, started_upto in _latest_batches(session, issue_id, account, most)
     ]
-    ended = select(Delivery.outcome, Delivery.reason).where(or_(*groups), Delivery.outcome.in_(_ANSWERED))
+    ended = select(delivery.outcome, delivery.reason).where(or_(*groups), delivery.outcome.in_(_ANSWERED))
     since = session.scalar(select(FrozenIssue.refusals_counted_from).where(FrozenIssue.issue_id == issue_id))
     if since is not None:
-        ended = ended.where(Delivery.ended_at > since)
-    latest = ended.order_by(Delivery.ended_at.desc()).limit(most).subquery()
+        ended = ended.where(delivery.ended_at > since)
+    latest = ended.order_by(delivery.ended_at.desc()).limit(most).subquery()
     is_lost = (latest.c.outcome == Outcome.UNKNOWN.value) & (latest.c.reason == REPLY_LOST)
     is_failed = latest.c.outcome == Outcome.FAILED.value
     counts = select(func.count(), func.count().filter(is_lost), func.count().filter(is_failed))
