@@ -275,6 +275,7 @@ def _settings_view(settings: "Settings", overrides: dict[str, Any]) -> SettingsV
         has_generated_keys=not settings.secret_keys,
         has_default_base_url=settings.base_url is None,
         oidc_issuer=settings.oidc_issuer,
+        backup_passphrase=settings.backup_passphrase,
         environment={**environment, "DIGEST_HOME": str(settings.home)},
     )
 

@@ -98,6 +98,7 @@ class Settings(BaseSettings):
     )
     keep_replies_days: int = Field(180, ge=0, le=MAX_KEPT_DAYS)
     retry_delay: Annotated[timedelta, BeforeValidator(_duration)] = timedelta(minutes=15)
+    backup_passphrase: str | None = None
     log: str = "info"
 
     @field_validator("home")

@@ -35,7 +35,7 @@ def upgrade(engine: Engine) -> tuple[str | None, str | None]:
     Raises NotAllowed when the database is at a revision that this version does not know.
     """
     with engine.begin() as connection:
-        before = _revision(connection)
+        before = current_revision(connection)
         try:
             command.upgrade(alembic_config(connection), "head")
         except CommandError:
@@ -45,7 +45,7 @@ def upgrade(engine: Engine) -> tuple[str | None, str | None]:
                 f"the database is at revision {before}, which this version of digest does not know; "
                 "install the version that created it, or use another database with DIGEST_HOME or DIGEST_DATABASE_URL"
             ) from None
-        return before, _revision(connection)
+        return before, current_revision(connection)
 
 
 def check(engine: Engine) -> None:
@@ -54,9 +54,22 @@ def check(engine: Engine) -> None:
         command.check(alembic_config(connection))
 
 
+def create_at(connection: Connection, revision: str) -> None:
+    """Create the schema of `revision` in an empty database, in the connection's transaction.
+
+    Raises NotAllowed when this version does not know it.
+    """
+    if not _is_known(revision):
+        raise NotAllowed(
+            f"its database is at revision {revision}, which this version of digest does not know; "
+            "install the version that made it, or a later one"
+        )
+    command.upgrade(alembic_config(connection), revision)
+
+
 def is_outdated(connection: Connection) -> bool:
     """Whether the database is not at the latest revision."""
-    return _revision(connection) != ScriptDirectory.from_config(alembic_config()).get_current_head()
+    return current_revision(connection) != ScriptDirectory.from_config(alembic_config()).get_current_head()
 
 
 def _is_known(revision: str | None) -> bool:
@@ -66,5 +79,6 @@ def _is_known(revision: str | None) -> bool:
     }
 
 
-def _revision(connection: Connection) -> str | None:
+def current_revision(connection: Connection) -> str | None:
+    """The database's revision; None when it is empty."""
     return MigrationContext.configure(connection).get_current_revision()

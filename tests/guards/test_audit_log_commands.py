@@ -57,7 +57,7 @@ CASES = [
     Case("people reset editor@verdicts.io", Verb.RESET_FACTORS),
 ]
 # Long jobs in many transactions, which are logged as a whole.
-ELSEWHERE = {"subscribers import", "subscribers undo-import"}
+ELSEWHERE = {"subscribers import", "subscribers undo-import", "backup"}
 
 
 @pytest.fixture

@@ -34,6 +34,7 @@ class Verb(StrEnum):
     SET_UP = "set up"
     CREATE_PUBLICATION = "create publication"
     SEND_RELAY_TEST = "send test email"
+    BACK_UP = "back up"
     SKIP_DATE = "skip a date"
     RESTORE_DATE = "restore a date"
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "comparisons": ("digest.cli.comparisons", "group", "Import, list and show comparisons."),
     "subscribers": ("digest.cli.subscribers", "group", "Import, list, export and erase subscribers."),
     "issues": ("digest.cli.issues", "group", "Draft, preview, schedule, send and report on issues."),
+    "backup": ("digest.cli.backups.backup", "backup", "Write database, keys and progress to one file."),
     "people": ("digest.cli.people", "group", "Manage users, reset two-factor authentication, read activity."),
 }
 HIDDEN = {
@@ -57,6 +58,7 @@ class SettingsView:
     has_generated_keys: bool
     has_default_base_url: bool
     oidc_issuer: str | None  # URL of the team's OpenID Connect provider
+    backup_passphrase: str | None
     environment: Mapping[str, str]  # variables that give a child process the same settings
 
 

@@ -1,0 +1,91 @@
+"""Making a backup, while everything runs: readers and senders are not held up."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from digest import schema
+from digest.backup import home_files, rows
+from digest.backup.archive import CONTENTS, MANIFEST, ArchiveWriter, create_archive, group_name
+from digest.backup.contents import BackupSummary, Contents
+from digest.db import Database
+from digest.errors import NotAllowed, Unavailable
+
+# What is true only of the moment in which it was written: who works, who looks at a page.
+EMPTY_TABLES: Final = frozenset({"worker_registration", "presence"})
+
+
+def create_backup(
+    db: Database,
+    home: Path,
+    path: Path,
+    *,
+    passphrase: str | None,
+    now: datetime,
+    progress: Callable[[str, int], None] = lambda _table, _rows: None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> BackupSummary:
+    """Write the whole database as of one moment, and the precious files of `home`, to `path`.
+
+    The journals are read after the database, so they can only say more of what was sent. `progress` is told of each
+    table and how many of its rows are written. Raises BadInput when `path` exists; NotAllowed before `digest init`;
+    Unavailable when `stopping`; OSError and what the database raises. Then there is no file.
+    """
+    with _snapshot(db) as connection, create_archive(path, passphrase, now.timestamp()) as archive:
+        contents = _describe(connection, home, now)
+        archive.add_json(CONTENTS, contents.to_json())
+        counts = {}
+        for table in contents.tables:
+            counts[table.name] = 0
+            for data in _chunks(archive, connection, table):
+                counts[table.name] += data.count(b"\n")
+                progress(table.name, counts[table.name])
+                if stopping():
+                    raise Unavailable("the backup was stopped before it was finished")
+        for name, data in home_files.read_home_files(home):
+            archive.add(name, data)
+        archive.add_json(MANIFEST, {"rows": counts, "sha256": archive.checksums()})
+    return BackupSummary(now, counts, path.stat().st_size)
+
+
+@contextmanager
+def _snapshot(db: Database) -> Iterator[Connection]:
+    """A connection that sees the database as of one moment, and keeps nobody from writing."""
+    with db.read() as session:
+        if not db.is_client_server:
+            yield session.connection()
+            return
+        connection = session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+        connection.execute(text("SET TRANSACTION READ ONLY"))
+        # Values are written as text, and those of these types depend on the session.
+        for setting in ("TIME ZONE 'UTC'", "bytea_output = 'hex'", "statement_timeout = 0"):
+            connection.execute(text(f"SET LOCAL {setting}"))
+        yield connection
+
+
+def _describe(connection: Connection, home: Path, now: datetime) -> Contents:
+    revision = schema.current_revision(connection)
+    if revision is None:
+        raise NotAllowed("there is no database to back up; run `digest init` first")
+    return Contents(
+        created_at=now,
+        version=version("digest"),
+        revision=revision,
+        database=connection.dialect.name,
+        tables=rows.read_layouts(connection),
+        has_keys=(home / home_files.KEYS).exists(),
+    )
+
+
+def _chunks(archive: ArchiveWriter, connection: Connection, table: rows.TableLayout) -> Iterator[bytes]:
+    if table.name in EMPTY_TABLES:
+        return
+    group = group_name(table.name)
+    for number, data in enumerate(rows.dump_rows(connection, table)):
+        archive.add(f"{group}/{number:06}.tsv", data, group)
+        yield data

@@ -1,0 +1,1 @@
+"""`digest backup` and `digest restore`."""

@@ -1,0 +1,34 @@
+"""A database at the newest revision with an issue that is being sent, and a home with keys."""
+
+from pathlib import Path
+
+import pytest
+from alembic import command
+from sqlalchemy import update
+from tests.delivery.factories import frozen
+
+from digest import schema
+from digest.db import Database
+from digest.editorial.models import Issue
+
+HOSTILE = 'tab\there, line\nhere, \\N and \\t as they are, a "quote", \r\n, é, 👩‍🚀'
+READERS = 60
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    made = tmp_path / "home"
+    made.mkdir()
+    (made / "secret-keys").write_text("the-only-key-of-this-home-0123456789\n")
+    return made
+
+
+@pytest.fixture
+def filled(db: Database) -> Database:
+    """On each database: readers, an issue that is frozen, and a text with everything that a format could stumble on."""
+    with db.engine.begin() as connection:
+        command.stamp(schema.alembic_config(connection), "head")
+    frozen(db, readers=READERS)
+    with db.begin() as session:
+        session.execute(update(Issue).values(intro=HOSTILE))
+    return db
