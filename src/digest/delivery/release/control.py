@@ -3,7 +3,7 @@
 import logging
 from datetime import datetime
 
-from sqlalchemy import update
+from sqlalchemy import ColumnElement, and_, update
 from sqlalchemy.orm import Session
 
 from digest.db import WITHOUT_SYNC
@@ -14,6 +14,7 @@ from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed, NotFound
 
 LOG = logging.getLogger(__name__)
+BY_HAND = "counted as sent by hand"  # the reason of a delivery that a person settled
 
 
 def pause(
@@ -58,12 +59,13 @@ def send_again(session: Session, issue: Issue, subscriber_id: int, *, now: datet
 
     Raises NotAllowed for a cancelled issue, NotFound when this reader's delivery is neither unknown nor failed.
     """
-    _reset_deliveries(session, issue, now, (Outcome.UNKNOWN, Outcome.FAILED), subscriber_id)
+    outcomes = (Outcome.UNKNOWN.value, Outcome.FAILED.value)
+    _reset(session, issue, now, Delivery.outcome.in_(outcomes), Delivery.subscriber_id == subscriber_id)
 
 
 def send_failed(session: Session, issue: Issue, *, now: datetime) -> int:
     """Retry every failed delivery; returns how many. Raises NotAllowed, or NotFound when there is none."""
-    return _reset_deliveries(session, issue, now, (Outcome.FAILED,), None)
+    return _reset(session, issue, now, Delivery.outcome == Outcome.FAILED.value)
 
 
 def count_as_sent(session: Session, issue: Issue, subscriber_id: int, *, now: datetime) -> None:
@@ -72,7 +74,7 @@ def count_as_sent(session: Session, issue: Issue, subscriber_id: int, *, now: da
         update(Delivery)
         .where(Delivery.issue_id == issue.id, Delivery.subscriber_id == subscriber_id)
         .where(Delivery.outcome == Outcome.UNKNOWN.value)
-        .values(outcome=Outcome.ACCEPTED.value, reason="counted as sent by hand", ended_at=now)
+        .values(outcome=Outcome.ACCEPTED.value, reason=BY_HAND, ended_at=now)
         .returning(Delivery.subscriber_id)
     )
     if session.scalar(settled, execution_options=WITHOUT_SYNC) is None:
@@ -99,27 +101,29 @@ def _reschedule(
     LOG.info("issue rescheduled", extra={"issue": issue.id, "user": user_id})
 
 
-def _reset_deliveries(
-    session: Session, issue: Issue, now: datetime, outcomes: tuple[Outcome, ...], subscriber_id: int | None
-) -> int:
-    if issue.state == State.CANCELLED:
-        raise NotAllowed(f"issue {issue.number} is cancelled, so it cannot be sent again")
-    conditions = [
-        Delivery.issue_id == issue.id,
-        Delivery.outcome.in_([outcome.value for outcome in outcomes]),
-    ]
-    if subscriber_id is not None:
-        conditions.append(Delivery.subscriber_id == subscriber_id)
+def reset_deliveries(session: Session, issue_id: int, condition: ColumnElement[bool], now: datetime) -> int:
+    """Make deliveries of an issue due again, whatever became of them; returns how many."""
     # Reset the attempts: a person's request is worth a full series of retries.
     reset = {"outcome": None, "reason": None, "attempts": 0, "due_at": now, "ended_at": None}
-    result = session.execute(
-        update(Delivery).where(*conditions).values(reset), execution_options=WITHOUT_SYNC
-    )
+    result = session.execute(update(Delivery).where(condition).values(reset), execution_options=WITHOUT_SYNC)
     number: int = result.rowcount  # type: ignore[attr-defined] # an UPDATE gives a cursor's result
+    if number:
+        # New replies will come in; let the retention job purge them in due time like the others.
+        reopened = update(FrozenIssue).where(FrozenIssue.issue_id == issue_id)
+        reopened = reopened.values(replies_purged_upto=0, replies_purged_at=None, reopened_at=now)
+        session.execute(reopened, execution_options=WITHOUT_SYNC)
+    return number
+
+
+def require_sendable(issue: Issue) -> None:
+    """Raise NotAllowed for an issue of which nothing may be sent any more."""
+    if issue.state == State.CANCELLED:
+        raise NotAllowed(f"issue {issue.number} is cancelled, so it cannot be sent again")
+
+
+def _reset(session: Session, issue: Issue, now: datetime, *conditions: ColumnElement[bool]) -> int:
+    require_sendable(issue)
+    number = reset_deliveries(session, issue.id, and_(Delivery.issue_id == issue.id, *conditions), now)
     if not number:
         raise NotFound(f"issue {issue.number} has no such delivery to send again")
-    # New replies will come in; let the retention job purge them in due time like the others.
-    reopened = update(FrozenIssue).where(FrozenIssue.issue_id == issue.id)
-    reopened = reopened.values(replies_purged_upto=0, replies_purged_at=None, reopened_at=now)
-    session.execute(reopened, execution_options=WITHOUT_SYNC)
     return number
