@@ -748,6 +748,21 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_test_send_issue_id"), ["issue_id"], unique=False)
 
     op.create_table(
+        "provider_log",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("file_name", sa.String(length=120), nullable=False),
+        sa.Column("by_message_id", sa.LargeBinary(), nullable=False),
+        sa.Column("by_address", sa.LargeBinary(), nullable=False),
+        sa.Column("has_message_ids", sa.Boolean(), nullable=False),
+        sa.Column("accepted", sa.Integer(), nullable=False),
+        sa.Column("created_at", digest.db.UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_provider_log_issue_id_issue")),
+        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_provider_log_user_id_user")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_provider_log")),
+    )
+    op.create_table(
         "unsubscribe",
         sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("subscriber_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -907,6 +922,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_test_send_issue_id"))
 
     op.drop_table("test_send")
+    op.drop_table("provider_log")
     with op.batch_alter_table("transition", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_transition_issue_id"))
 

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from digest.audience import consent, erase
 from digest.audience.importing.uploads import delete_old
 from digest.db import utcnow
-from digest.delivery.ledger import retention
+from digest.delivery.ledger import retention, stored_logs
 from digest.delivery.letters import delivery, notices, reminders, subscriber_imports
 from digest.delivery.relays.accounts import count_connections
 from digest.delivery.release import freeze, partitioning, stalled
@@ -153,6 +153,7 @@ def retention_people() -> None:
         traces = consent.delete_traces(session, utcnow())
         external_check_queue.delete_old(session, utcnow())
         delete_old(session, utcnow())
+        stored_logs.delete_old(session, utcnow())
     if deleted or traces:
         LOG.info("expired data deleted", extra={"subscribers": deleted, "traces": traces})
 

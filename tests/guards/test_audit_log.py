@@ -41,6 +41,7 @@ from digest.web.desk.settings import setup
 OWNER, EDITOR, VIEWER, READER = 1, 2, 3, "ada.reader@example.org"
 ISSUE, SUBJECT = "/desk/issues/1", "Two databases walk into a bar"
 SCHEDULE = {"action": "schedule", "day": "2030-01-01", "clock": "09:00", "zone": "UTC", "hold": "15"}
+ALL_UNKNOWN = {"which": "all", "upto": "2030-01-01T00:00:00+00:00", "log": ""}
 # What is worth an entry although it changes nothing here.
 CHANGE_NOTHING = {Verb.SEND_RELAY_TEST, Verb.EXPORT}
 # Bookkeeping of the sign-in itself, which no entry describes.
@@ -198,6 +199,11 @@ def is_sending(desk: Desk) -> None:
     start_sending(desk.site)
 
 
+def has_log(desk: Desk) -> None:
+    start_sending(desk.site)
+    desk.fields["file"] = (Log(), "mail.log")
+
+
 def is_paused(desk: Desk) -> None:
     start_sending(desk.site, State.PAUSED)
 
@@ -218,6 +224,16 @@ def skips_slot(desk: Desk) -> None:
 
 def has_upload(desk: Desk) -> None:
     desk.post("/desk/comparisons", {"page": unparse(draft("Larkspur", "Harrow"))})
+
+
+class Log(io.BytesIO):
+    """A log that can be sent more than once: the client closes what it has read."""
+
+    def __init__(self) -> None:
+        super().__init__(b"to=<r0@example.org>, to=<r9@example.org>")
+
+    def close(self) -> None:
+        self.seek(0)
 
 
 class Readers(io.BytesIO):
@@ -362,6 +378,9 @@ CASES = [
     Case("issues.cancel", f"{ISSUE}/cancel", {}, Verb.CANCEL, is_sending),
     Case("issues.send_again", f"{ISSUE}/unknown/11/again", {}, Verb.SEND_AGAIN, is_sending),
     Case("issues.count_as_sent", f"{ISSUE}/unknown/11/sent", {}, Verb.COUNT_AS_SENT, is_sending),
+    Case("issues.upload_log", f"{ISSUE}/unknown/log", {}, Verb.UPLOAD_LOG, has_log),
+    Case("issues.send_unknown_again", f"{ISSUE}/unknown/again", ALL_UNKNOWN, Verb.SEND_AGAIN, is_sending),
+    Case("issues.count_unknown_as_sent", f"{ISSUE}/unknown/sent", ALL_UNKNOWN, Verb.COUNT_AS_SENT, is_sending),
     Case("issues.send_failed", f"{ISSUE}/failed/again", {}, Verb.SEND_AGAIN, is_sending),
     Case("issues.skip", "/desk/calendar/skip", {}, Verb.SKIP_DATE, has_slot),
     Case("issues.unskip", "/desk/calendar/unskip", {}, Verb.RESTORE_DATE, skips_slot),

@@ -54,6 +54,7 @@ CASES = [
     Case("issues pause 1", Verb.PAUSE, start_sending),
     Case("issues resume 1", Verb.RESUME, lambda site: start_sending(site, State.PAUSED)),
     Case("issues cancel 1", Verb.CANCEL),
+    Case("issues unknown 1 --count-as-sent --yes", Verb.COUNT_AS_SENT, start_sending),
     Case("people reset editor@verdicts.io", Verb.RESET_FACTORS),
 ]
 # Long jobs in many transactions, which are logged as a whole.

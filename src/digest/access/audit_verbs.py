@@ -70,4 +70,5 @@ class Verb(StrEnum):
     RESUME = "resume"
     CANCEL = "cancel"
     SEND_AGAIN = "send again"
+    UPLOAD_LOG = "upload a provider's log"
     COUNT_AS_SENT = "count as sent"

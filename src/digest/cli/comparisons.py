@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from digest.cli.existing_path import ExistingPath
+from digest.cli.parameter_types import ExistingPath
 from digest.errors import BadInput
 
 if TYPE_CHECKING:

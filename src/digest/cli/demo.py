@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from digest.cli import AppContext, demo_scenario
-from digest.cli.existing_path import ExistingPath
+from digest.cli.parameter_types import ExistingPath
 from digest.cli.processes import HOST, hold_home_lock, is_free
 from digest.errors import DigestError, Unavailable
 

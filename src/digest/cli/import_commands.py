@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from digest.cli.existing_path import ExistingPath
+from digest.cli.parameter_types import ExistingPath
 from digest.cli.subscriber_options import json_option, publication_option, to_json
 from digest.cli.subscriber_output import (
     format_import,

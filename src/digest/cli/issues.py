@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from digest.cli.duration import Minutes, minutes
-from digest.cli.existing_path import ExistingPath
+from digest.cli.parameter_types import ExistingPath, Minutes, minutes
 
 if TYPE_CHECKING:
     from digest.cli import AppContext
@@ -223,3 +222,53 @@ def report(context: "AppContext", number: int, slug: str | None, as_json: bool) 
     from digest.cli import releasing
 
     releasing.report(context.services(), number, slug, as_json=as_json)
+
+
+@group.command()
+@_number
+@click.option(
+    "--in",
+    "inside",
+    metavar="FILE",
+    type=ExistingPath(path_type=Path, dir_okay=False),
+    help="Only readers in this log.",
+)
+@click.option(
+    "--not-in",
+    "outside",
+    metavar="FILE",
+    type=ExistingPath(path_type=Path, dir_okay=False),
+    help="Only readers not in this log.",
+)
+@click.option("--count-as-sent", is_flag=True, help="Count them as sent.")
+@click.option("--send-again", is_flag=True, help="Send them the issue again.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_publication
+@_json
+@click.pass_obj
+def unknown(
+    context: "AppContext",
+    *,
+    number: int,
+    inside: Path | None,
+    outside: Path | None,
+    count_as_sent: bool,
+    send_again: bool,
+    yes: bool,
+    slug: str | None,
+    as_json: bool,
+) -> None:
+    """Settle deliveries whose outcome is unknown, all of them or as the mail provider's log says.
+
+    A log is any text, CSV or JSON file, also compressed with gzip, with Message-IDs or addresses. Without
+    --count-as-sent or --send-again nothing is changed.
+    """
+    from digest.access.audit_verbs import Verb
+    from digest.cli.unknown import Request, decide
+    from digest.delivery.release.unknown_deliveries import Which
+
+    if (count_as_sent and send_again) or (inside and outside):
+        raise click.UsageError("use one of --count-as-sent and --send-again, and one of --in and --not-in")
+    verb = Verb.COUNT_AS_SENT if count_as_sent else Verb.SEND_AGAIN if send_again else None
+    which = Which.LOGGED if inside else Which.NOT_LOGGED if outside else Which.ALL
+    decide(context.services(), number, slug, Request(inside or outside, which, verb, yes), as_json=as_json)

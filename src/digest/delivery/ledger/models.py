@@ -189,3 +189,19 @@ class TestSend(Base):
     user_id: Mapped[int | None] = mapped_column(ForeignKey(User.id))  # NULL: from the command line
     profile: Mapped[str] = mapped_column(Text, default="")  # the topics: "everything", "Models, Writing"
     at: Mapped[datetime]
+
+
+class ProviderLog(Base):
+    """Whom an uploaded log of the mail provider names among an issue's readers; the log itself is not kept."""
+
+    __tablename__ = "provider_log"
+
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
+    issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id))
+    user_id: Mapped[int] = mapped_column(ForeignKey(User.id))
+    file_name: Mapped[str] = mapped_column(String(120))
+    by_message_id: Mapped[bytes] = mapped_column(LargeBinary)  # a ledger.logged_readers.SubscriberSet
+    by_address: Mapped[bytes] = mapped_column(LargeBinary)
+    has_message_ids: Mapped[bool]
+    accepted: Mapped[int]  # how many readers whose email was accepted it names
+    created_at: Mapped[datetime]

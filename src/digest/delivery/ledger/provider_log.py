@@ -22,7 +22,7 @@ from digest.signing import Purpose, Signer
 AT_ONCE: Final = 5000  # mentions that are handed on together
 BLOCK_CHARS: Final = 1 << 16
 MAX_WORD_CHARS: Final = 2000  # a longer one is no address, but Base64 or the like
-MAX_EXPANDED: Final = 4 << 30  # characters of a compressed log
+MAX_CHARS: Final = 4 << 30  # of a log, decompressed
 _GZIP: Final = b"\x1f\x8b"
 _WORD: Final = re.compile(r"[^\s<>\"(),;\[\]{}|\\`]++")
 _BOUNDARY: Final = re.compile(r"[\s<>\"(),;\[\]{}|\\`][^\s<>\"(),;\[\]{}|\\`]*+\Z")
@@ -74,11 +74,13 @@ def read_message_id(signer: Signer, message_id: str) -> tuple[int, int] | None:
 
 
 @contextmanager
-def open_log(path: Path) -> Iterator[Iterator[str]]:
+def open_log(path: Path, name: str = "", max_chars: int = MAX_CHARS) -> Iterator[Iterator[str]]:
     """Open a log, plain or compressed with gzip, as texts for `read_mentions`, however long its lines are.
 
-    Raises BadInput when it cannot be read or is not text.
+    `name` is what it was called where it came from. Raises BadInput when it cannot be read, is not text or is longer
+    than `max_chars`.
     """
+    name = name or path.name
     try:
         with path.open("rb") as file:
             head = file.read(4096)
@@ -87,19 +89,21 @@ def open_log(path: Path) -> Iterator[Iterator[str]]:
             head = file.read(4096)
         encoding = next((name for mark, name in BOMS if head.startswith(mark)), "utf-8")
         if encoding.startswith("utf-8") and b"\0" in head:
-            raise BadInput(f"{path.name}: this is not a text file; export the log as text or CSV")
+            raise BadInput(f"the file {name} is not text; export the log as text or CSV")
         with opener(path, "rt", encoding=encoding, errors="replace") as text:
-            yield _texts(text)
+            yield _texts(text, max_chars)
     except (OSError, EOFError) as error:
-        raise BadInput(f"{path.name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise BadInput(
+            f"the file {name} cannot be read: {getattr(error, 'strerror', None) or error}"
+        ) from None
 
 
-def _texts(file: TextIO) -> Iterator[str]:
+def _texts(file: TextIO, max_chars: int) -> Iterator[str]:
     """Yield parts of a file that end between words. A word without end is left out."""
     rest, read = "", 0
     while block := file.read(BLOCK_CHARS):
         read += len(block)
-        if read > MAX_EXPANDED:
+        if read > max_chars:
             raise BadInput("this log is too large; cut it down to the day of the issue")
         block = rest + block
         boundary = _BOUNDARY.search(block)

@@ -14,4 +14,5 @@ from digest.web.desk.issues import (  # noqa: E402, F401
     progress,
     report,
     schedule,
+    unknown,
 )

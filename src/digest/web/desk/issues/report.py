@@ -67,7 +67,7 @@ def send_again(number: int, subscriber: int) -> Response:
     with services().db.begin() as db:
         issue = current_publication.get_issue(db, number)
         control.send_again(db, issue, subscriber, now=utcnow())
-        _log_decision(db, issue, Verb.SEND_AGAIN, f"sent again to reader {subscriber}")
+        record_decision(db, issue, Verb.SEND_AGAIN, f"sent again to reader {subscriber}")
     services().enqueue_soon("send")
     flash_done("Sending the issue to this reader again.")
     return redirect_to("issues.report", number=number)
@@ -79,7 +79,7 @@ def count_as_sent(number: int, subscriber: int) -> Response:
     with services().db.begin() as db:
         issue = current_publication.get_issue(db, number)
         control.count_as_sent(db, issue, subscriber, now=utcnow())
-        _log_decision(db, issue, Verb.COUNT_AS_SENT, f"counted as sent to reader {subscriber}")
+        record_decision(db, issue, Verb.COUNT_AS_SENT, f"counted as sent to reader {subscriber}")
     flash_done("Counted as accepted.")
     return redirect_to("issues.report", number=number)
 
@@ -90,7 +90,7 @@ def send_failed(number: int) -> Response:
     with services().db.begin() as db:
         issue = current_publication.get_issue(db, number)
         count = control.send_failed(db, issue, now=utcnow())
-        _log_decision(db, issue, Verb.SEND_AGAIN, f"tried {count} failed deliveries again")
+        record_decision(db, issue, Verb.SEND_AGAIN, f"tried {count} failed deliveries again")
     services().enqueue_soon("send")
     flash_done(
         f"Trying {count:,} failed deliveries again." if count != 1 else "Trying the failed delivery again."
@@ -98,7 +98,7 @@ def send_failed(number: int) -> Response:
     return redirect_to("issues.report", number=number)
 
 
-def _log_decision(db: Session, issue: Issue, verb: Verb, why: str) -> None:
+def record_decision(db: Session, issue: Issue, verb: Verb, why: str) -> None:
     """Record in the issue's history and the audit log who decided about a delivery; the state does not change."""
     record(db, verb, "issue", issue.number, why)
     state = State(issue.state)

@@ -1,4 +1,4 @@
-"""Durations as people write them on a command line: 10m, 1h30m."""
+"""Types of the command line's options: durations, and files and folders that exist."""
 
 import re
 from datetime import timedelta
@@ -45,3 +45,13 @@ class Minutes(Duration):
 def minutes(length: timedelta) -> int:
     """The whole minutes of a duration."""
     return length // timedelta(minutes=1)
+
+
+class ExistingPath(click.Path):
+    """A path that is not empty: an empty string, as an unset shell variable gives, would mean the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Convert the value to a path, or exit with code 2."""
+        if not str(value):
+            self.fail("the path is empty; write . for this folder", param, ctx)
+        return super().convert(value, param, ctx)

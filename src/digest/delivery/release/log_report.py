@@ -1,0 +1,55 @@
+"""What a provider's log says about an issue's unknown deliveries, in sentences for the desk and the command line."""
+
+from sqlalchemy.orm import Session
+
+from digest.delivery.ledger.counts import count_outcomes
+from digest.delivery.ledger.logged_readers import LoggedReaders
+from digest.delivery.ledger.models import Outcome
+from digest.delivery.release.unknown_deliveries import UnknownCounts, Which
+from digest.editorial.models import Issue
+from digest.errors import BadInput
+
+COMPLETE_SHARE = 0.9  # of the accepted emails; a log with fewer is not all of it
+
+
+def require_named(log: LoggedReaders, issue: Issue, name: str) -> None:
+    """Raise BadInput when the log called `name` names no reader of the issue: it is another log, or not complete."""
+    if not len(log.by_message_id) and not len(log.by_address):
+        raise BadInput(f"the log {name} names no reader of issue {issue.number}; is it the right log?")
+
+
+def describe(
+    session: Session, issue: Issue, found: UnknownCounts, log: LoggedReaders | None, name: str = ""
+) -> list[str]:
+    """Return how many deliveries are unknown, and how many of them the log names, in sentences."""
+    if log is None:
+        return [f"Issue {issue.number}: {found.total:,} unknown."]
+    inside = f"{found.logged:,} of {found.total:,} unknown deliveries {_are(found.logged)} in {name}"
+    sentences = [f"{inside}, {found.not_logged:,} {_are(found.not_logged)} not."]
+    if found.in_doubt:
+        sentences.append(
+            f"{found.in_doubt:,} {_are(found.in_doubt)} named only by address, which may be from another email: "
+            "decide about each on the report."
+        )
+    accepted = count_outcomes(session, issue.id).accepted
+    named = log.outcomes[Outcome.ACCEPTED.value]
+    if named < COMPLETE_SHARE * accepted:
+        sentences.append(
+            f"Warning: the log names only {named:,} of the {accepted:,} readers whose email was accepted. It is not "
+            "complete, so whoever is not in it may have got the email all the same."
+        )
+    return sentences
+
+
+def audit_words(count: int, which: Which, name: str) -> str:
+    """Return what was decided, for the audit log."""
+    by_log = {
+        Which.ALL: "",
+        Which.LOGGED: f", in the log {name}",
+        Which.NOT_LOGGED: f", not in the log {name}",
+    }
+    return f"{count:,} unknown {'delivery' if count == 1 else 'deliveries'}{by_log[which]}"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
