@@ -78,6 +78,27 @@ def upgrade() -> None:
         sa.UniqueConstraint("slug", name=op.f("uq_publication_slug")),
     )
     op.create_table(
+        "heartbeat",
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("started_at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("seen_at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("stopped_at", digest.db.UtcDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("kind", "name", name=op.f("pk_heartbeat")),
+    )
+    op.create_table(
+        "alert",
+        sa.Column("key", sa.String(length=150), nullable=False),
+        sa.Column("host", sa.String(length=80), nullable=False),
+        sa.Column("summary", sa.Text(), nullable=False),
+        sa.Column("fix", sa.Text(), nullable=False),
+        sa.Column("opened_at", digest.db.UtcDateTime(), nullable=False),
+        sa.Column("resolved_at", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("webhook_due_at", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("webhook_attempts", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_alert")),
+    )
+    op.create_table(
         "worker_registration",
         sa.Column("name", sa.String(length=40), nullable=False),
         sa.Column("seen_at", digest.db.UtcDateTime(), nullable=False),
@@ -1042,6 +1063,8 @@ def downgrade() -> None:
 
     op.drop_table("subscriber")
     op.drop_table("worker_registration")
+    op.drop_table("alert")
+    op.drop_table("heartbeat")
     op.drop_table("publication")
     with op.batch_alter_table("external_check", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_external_check_checked_at"))

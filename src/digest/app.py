@@ -89,6 +89,8 @@ def create_services(settings: "Settings") -> "Services":
 
 def create_flask_app(settings: "Settings | None" = None) -> "Flask":
     """The WSGI app. It has mailbox pages only with the embedded mailbox."""
+    from digest.monitoring.heartbeats import Kind
+    from digest.process_monitor import ProcessMonitor
     from digest.web import make_app
     from digest.web.desk.access.oidc import Provider
 
@@ -96,7 +98,7 @@ def create_flask_app(settings: "Settings | None" = None) -> "Flask":
     services = create_services(settings)
     services = replace(services, db=services.db.with_lock_timeout(PAGE_LOCK_SECONDS))
     provider = settings.provider()
-    return make_app(
+    app = make_app(
         services,
         secret_keys=settings.keys(),
         mailbox=settings.smtp_url is None,
@@ -104,6 +106,9 @@ def create_flask_app(settings: "Settings | None" = None) -> "Flask":
         proxies=settings.trusted_proxies,
         ready={"migrations": lambda: _require_migrated(services)},
     )
+    monitor = app.extensions["digest.monitor"] = ProcessMonitor(lambda: services, Kind.WEB)
+    app.before_request(monitor.start)  # not before: a server may still fork, and threads do not survive that
+    return app
 
 
 def create_celery_app(settings: "Settings | None" = None) -> "Celery":
@@ -201,6 +206,7 @@ def _celery(settings: "Settings", *, socket_timeout: int) -> "Celery":
     from kombu.entity import Queue
 
     from digest import tasks
+    from digest.monitoring.heartbeats import QUEUES
 
     setup_logging.connect(_keep_logging)
     _survive_broker_restart()
@@ -215,9 +221,9 @@ def _celery(settings: "Settings", *, socket_timeout: int) -> "Celery":
         # Three queues, so that a confirmation never waits behind an issue.
         task_queues=[
             Queue(name)  # type: ignore[no-untyped-call]  # kombu has no types
-            for name in ("clock", "letters", "send")
+            for name in QUEUES
         ],
-        task_default_queue="clock",
+        task_default_queue=tasks.DEFAULT_QUEUE,
         task_routes=tasks.ROUTES,
         beat_scheduler="celery.beat:Scheduler",  # keeps no state: what is due is in the database
         broker_connection_retry_on_startup=True,

@@ -19,7 +19,9 @@ from sqlalchemy import (
     TypeDecorator,
     create_engine,
     event,
+    func,
     make_url,
+    select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, OperationalError
@@ -90,6 +92,14 @@ def check_one_of(name: str, *values: str) -> CheckConstraint:
 def is_postgresql(session: Session) -> bool:
     """Whether the session's database is PostgreSQL; otherwise it is SQLite."""
     return session.get_bind().dialect.name == "postgresql"
+
+
+def database_now(session: Session) -> datetime:
+    """The database's clock, for times that several machines compare; on SQLite there is one machine, and its clock."""
+    if not is_postgresql(session):
+        return utcnow()
+    found: datetime = session.execute(select(func.clock_timestamp())).scalar_one()
+    return found.astimezone(UTC)
 
 
 def is_locked(error: OperationalError) -> bool:

@@ -14,6 +14,7 @@ from digest.rate_limit.shared import SharedRateLimiter
 from digest.rates import WarmUp
 from digest.signing import Signer
 from digest.smtp.url import Relay
+from digest.webhook import Webhook
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Services:
     domain_rates: Mapping[str, float] = field(default_factory=dict)  # receiving domain -> mails per second
     warm_up: WarmUp | None = None  # each account's mails per day
     reply_retention: timedelta | None = None  # for relay replies and user agents of clicks; None: forever
+    alert_webhook: Webhook | None = None  # is told of problems, besides the log
     dkim_selectors: tuple[str, ...] = ()  # of the relay's DKIM keys; empty: the usual ones are tried
 
     @property

@@ -34,6 +34,7 @@ from digest.editorial.drafts import drafting
 from digest.editorial.models import State
 from digest.embedded.log_throttle import LogThrottle
 from digest.errors import DigestError
+from digest.process_monitor import QueueReporter, monitor_celery
 from digest.services import current_services
 from digest.tracking import retention as visits
 
@@ -59,6 +60,7 @@ SCHEDULE = {
     name: {"task": f"digest.{name}", "schedule": float(seconds), "options": {"expires": seconds}}
     for name, seconds in EVERY.items()
 }
+DEFAULT_QUEUE = "clock"
 # A confirmation never waits behind an issue.
 ROUTES = {"digest.letters": {"queue": "letters"}, "digest.send": {"queue": "send"}}
 
@@ -189,10 +191,12 @@ _stopping = threading.Event()
 def register(app: Any) -> None:
     """Register every task with a Celery app under its name."""
     worker_shutting_down.connect(_stop, weak=False)
-    throttle = LogThrottle()
+    monitor_celery(current_services)
+    throttle, queues = LogThrottle(), QueueReporter(lambda: current_services().db)
     for task in TASKS:
         name = task.__name__.rstrip("_")
-        app.task(throttle.wrap(name, task), name=f"digest.{name}")
+        queue = ROUTES.get(f"digest.{name}", {"queue": DEFAULT_QUEUE})["queue"]
+        app.task(throttle.wrap(name, queues.wrap(queue, task)), name=f"digest.{name}")
 
 
 def _stop(**_: Any) -> None:

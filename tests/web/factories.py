@@ -1,5 +1,6 @@
 """Factories for the web tests: services on a real database, a publication, comparisons and a sent issue."""
 
+import time
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field
@@ -88,7 +89,11 @@ def _app(services: Services) -> Flask:
         _MADE[secure] = make_app(services, secret_keys=KEYS, mailbox=False)
     app = copy(_MADE[secure])
     app.config, app.view_functions = copy(app.config), dict(app.view_functions)
-    app.extensions = app.extensions | {"digest": services, "digest.ready": {}}
+    app.extensions = app.extensions | {
+        "digest": services,
+        "digest.ready": {},
+        "digest.started": time.monotonic(),
+    }
     return app
 
 

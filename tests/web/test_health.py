@@ -1,14 +1,18 @@
 """Liveness, readiness and metrics."""
 
+import re
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import insert
+from tests.monitoring.beats import report
 from tests.web.factories import Site
 from tests.web.subscribers import create_subscriber
 
 from digest.db import utcnow
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Letter
+from digest.monitoring import alerts
+from digest.monitoring.problems import Problem
 
 
 def test_liveness_depends_on_nothing(shop: Site) -> None:
@@ -25,6 +29,42 @@ def test_readiness_names_only_what_does_not_answer(shop: Site) -> None:
     told = answer.get_json()
     assert (told["ready"], told["database"], told["broker"]) == (False, "ok", "not ready")
     assert "secret" not in answer.text
+
+
+def test_readiness_tells_who_is_silent_and_stays_ready(shop: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("digest.web.health.is_outdated", lambda _: False)
+    report(shop.db, "worker", "beat", ago=timedelta(minutes=4))
+    client = shop.app.test_client()
+    answer = client.get("/readyz")
+    told = answer.get_json()
+    assert (answer.status_code, told["ready"], told["working"]) == (200, True, "no")
+    worker = next(one for one in told["heartbeats"] if one["kind"] == "worker")
+    assert worker["silent"]
+    assert 239 < worker["age_seconds"] < 300
+    assert "No worker has reported for 4 minutes." in told["problems"][0]
+    public = client.get("/readyz", environ_base={"REMOTE_ADDR": "9.9.9.9"}).get_json()
+    assert public["working"] == "no"
+    assert not {"heartbeats", "problems", "alerts"} & set(public)
+    report(shop.db, "worker", "beat", "queue")
+    assert client.get("/readyz").get_json()["working"] == "yes"
+
+
+def test_the_metrics_show_who_reports_and_what_is_wrong(shop: Site) -> None:
+    report(shop.db, "worker", ago=timedelta(minutes=4))
+    report(shop.db, "beat")
+    with shop.db.begin() as session:
+        silent = [Problem("worker", "No worker", "start one")]
+        alerts.update_alerts(session, silent, "host", utcnow(), has_webhook=False)
+    page = shop.app.test_client().get("/metrics").text
+    age = re.search(r'digest_heartbeat_age_seconds\{kind="worker",name="host:7"\} (\S+)', page)
+    assert age
+    assert 239 < float(age[1]) < 300
+    assert 'digest_heartbeat_age_seconds{kind="queue",name="letters"} +Inf' in page
+    assert 'digest_processes{kind="worker"} 0.0' in page
+    assert 'digest_processes{kind="beat"} 1.0' in page
+    assert 'digest_alerts{alert="worker"} 1.0' in page
+    assert 'digest_issues{state="sent"} 1.0' in page
+    assert "digest_issues_due 0.0" in page
 
 
 def test_the_metrics_add_up(shop: Site) -> None:

@@ -80,6 +80,7 @@ def web(context: AppContext, port: int) -> None:
     import waitress
 
     app = context.flask_app()
+    app.extensions["digest.monitor"].start()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     waitress.serve(app, host=HOST, port=port, **WAITRESS_OPTIONS)
 

@@ -1,6 +1,7 @@
 """The web app: the public site, readers' own pages, the desk, and the pages for operators."""
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 from flask import Flask
@@ -41,6 +42,7 @@ def make_app(
     """
     app = Flask("digest.web", static_folder="static", template_folder="templates")
     app.extensions["digest"] = services
+    app.extensions["digest.started"] = time.monotonic()
     app.extensions["digest.ready"] = dict(ready or {})
     app.config["SECRET_KEY"], *app.config["SECRET_KEY_FALLBACKS"] = map(_cookie_key, secret_keys)
     app.jinja_env.undefined = StrictUndefined

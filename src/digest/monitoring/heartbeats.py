@@ -1,0 +1,111 @@
+"""Signs of life: a row for each worker, scheduler and queue, renewed every 15 seconds.
+
+A process reports that it runs. A queue reports when a worker takes a task from it, so it shows that scheduler, broker
+and worker work together. All times are the database's, which every machine shares (`db.database_now`).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from digest.db import WITHOUT_SYNC, upsert
+from digest.monitoring.models import Heartbeat
+
+INTERVAL: Final = timedelta(seconds=15)
+SILENT_AFTER: Final = timedelta(seconds=45)  # three missed heartbeats
+FORGOTTEN_AFTER: Final = timedelta(minutes=10)  # a silent process, if another one of its kind reports
+# Of the broker: a confirmation never waits behind an issue.
+QUEUES: Final = ("clock", "letters", "send")
+
+
+class Kind(StrEnum):
+    """What reports."""
+
+    WEB = "web"
+    BEAT = "beat"
+    WORKER = "worker"
+    QUEUE = "queue"
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """How long ago a process or queue was last seen; `age` None: a queue from which no task was ever taken."""
+
+    kind: Kind
+    name: str
+    age: timedelta | None
+    has_stopped: bool = False
+    uptime: timedelta = timedelta()  # of a process
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it should have reported by now, or has stopped."""
+        return self.has_stopped or self.age is None or self.age >= SILENT_AFTER
+
+
+def record(
+    session: Session, kind: Kind, name: str, now: datetime, started_at: datetime | None = None
+) -> None:
+    """Say that a process or queue works, and forget processes of its kind that have not reported for long."""
+    renewed = {"started_at": started_at or now, "seen_at": now, "stopped_at": None}
+    row = upsert(session, Heartbeat).values(kind=kind.value, name=name, **renewed)
+    session.execute(row.on_conflict_do_update(index_elements=["kind", "name"], set_=renewed))
+    if kind is not Kind.QUEUE:
+        # Rows that another process is deleting just now are skipped: the two could deadlock.
+        gone = select(Heartbeat.name).where(
+            Heartbeat.kind == kind.value, Heartbeat.seen_at < now - FORGOTTEN_AFTER
+        )
+        names = session.scalars(gone.with_for_update(skip_locked=True)).all()
+        if names:
+            session.execute(
+                delete(Heartbeat).where(Heartbeat.kind == kind.value, Heartbeat.name.in_(names)),
+                execution_options=WITHOUT_SYNC,
+            )
+
+
+def record_stop(session: Session, kind: Kind, name: str, now: datetime) -> None:
+    """Say that a process ended as asked. Its row stays, so that it can be told since when none runs."""
+    stopped = update(Heartbeat).where(Heartbeat.kind == kind.value, Heartbeat.name == name)
+    session.execute(stopped.values(stopped_at=now), execution_options=WITHOUT_SYNC)
+
+
+def read(session: Session, now: datetime) -> list[Pulse]:
+    """Every process that reported lately, or last of its kind, and every queue.
+
+    A time in the future counts like one in the past: the clock was set back.
+    """
+    rows = session.scalars(select(Heartbeat).order_by(Heartbeat.kind, Heartbeat.name)).all()
+    pulses = [
+        Pulse(
+            Kind(row.kind),
+            row.name,
+            abs(now - row.seen_at),
+            has_stopped=row.stopped_at is not None,
+            uptime=abs(now - row.started_at),
+        )
+        for row in rows
+        if row.kind != Kind.QUEUE or row.name in QUEUES
+    ]
+    known = {pulse.name for pulse in pulses if pulse.kind is Kind.QUEUE}
+    return pulses + [Pulse(Kind.QUEUE, name, None) for name in QUEUES if name not in known]
+
+
+def is_alive(pulses: Iterable[Pulse], kind: Kind) -> bool:
+    """Whether at least one process of a kind reports."""
+    return any(pulse.kind is kind and not pulse.is_silent for pulse in pulses)
+
+
+def uptime(pulses: Iterable[Pulse], kind: Kind) -> timedelta:
+    """For how long a process of a kind has been reporting; zero when none does."""
+    alive = (pulse.uptime for pulse in pulses if pulse.kind is kind and not pulse.is_silent)
+    return max(alive, default=timedelta())
+
+
+def youngest(pulses: Sequence[Pulse], kind: Kind) -> timedelta | None:
+    """The age of the latest heartbeat of a kind; None when there was none."""
+    return min((pulse.age for pulse in pulses if pulse.kind is kind and pulse.age is not None), default=None)

@@ -1,0 +1,257 @@
+"""Each process reports itself, and says once what is wrong, and once that it is over."""
+
+import base64
+import hashlib
+import hmac
+import json
+import logging
+from collections.abc import Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
+from tests.monitoring.beats import report
+from tests.web.factories import make_site
+
+from digest.db import Database, database_now
+from digest.delivery.ledger.models import FrozenIssue
+from digest.editorial import transitions
+from digest.editorial.models import Issue, State
+from digest.monitoring import alerts, heartbeats
+from digest.monitoring.heartbeats import Kind
+from digest.monitoring.models import Alert, Heartbeat
+from digest.process_monitor import ProcessMonitor, QueueReporter
+from digest.services import Services
+from digest.webhook import Webhook
+
+SECRET = "whsec_" + base64.b64encode(b"a key of the tests").decode()
+
+
+class Receiver:
+    """A webhook's receiver: what it got, and what it answers."""
+
+    def __init__(self) -> None:
+        self.status, self.bodies, self.headers = 200, list[dict[str, Any]](), list[dict[str, str]]()
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                data = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.bodies.append(json.loads(data))
+                receiver.headers.append(
+                    {k.lower(): v for k, v in self.headers.items()} | {"raw": data.decode()}
+                )
+                self.send_response(receiver.status)
+                self.send_header("Location", "/elsewhere")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hook?token=private"
+
+    @property
+    def texts(self) -> list[str]:
+        return [body["text"] for body in self.bodies]
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    made = Receiver()
+    thread = Thread(target=made.server.serve_forever, args=(0.02,))
+    thread.start()
+    yield made
+    made.server.shutdown()
+    thread.join()
+    made.server.server_close()
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def monitor(db: Database, home: Path, receiver: Receiver | None, kind: Kind = Kind.WEB) -> ProcessMonitor:
+    """A process that has run for an hour."""
+    hook = Webhook(receiver.url, SECRET) if receiver else None
+    services: Services = make_site(db, home).app.extensions["digest"]
+    services = Services(**{**vars(services), "alert_webhook": hook})
+    clock = Clock()
+    made = ProcessMonitor(lambda: services, kind, clock=clock)
+    clock.now += 3600
+    return made
+
+
+def alert_keys(db: Database) -> list[str]:
+    with db.read() as session:
+        return [alert.key for alert in alerts.list_open(session)]
+
+
+def test_a_process_reports_itself_and_its_end(db: Database, tmp_path: Path) -> None:
+    worker = monitor(db, tmp_path, None, Kind.WORKER)
+    worker.run_once()
+    with db.read() as session:
+        pulses = heartbeats.read(session, database_now(session))
+        assert heartbeats.is_alive(pulses, Kind.WORKER)
+    worker.stop()
+    worker.run_once()
+    with db.read() as session:
+        assert session.scalars(select(Heartbeat.stopped_at)).one() is not None
+
+
+def test_dead_workers_are_told_of_once_and_again_when_they_are_back(
+    db: Database, tmp_path: Path, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    report(db, "worker", "beat", ago=timedelta(minutes=4))
+    processes = [monitor(db, tmp_path, receiver) for _ in range(2)]
+    with caplog.at_level(logging.WARNING):
+        for process in processes * 2:
+            process.run_once()
+    assert alert_keys(db) == ["beat", "worker"] or alert_keys(db) == ["worker", "beat"]
+    assert len(receiver.texts) == 2
+    assert any("No worker has reported for 4 minutes." in text for text in receiver.texts)
+    opened = [record for record in caplog.records if record.message == "alert opened"]
+    assert [record.levelname for record in opened] == ["ERROR", "ERROR"]
+    report(db, "worker", "beat", "queue")
+    for process in processes * 2:
+        process.run_once()
+    assert alert_keys(db) == []
+    assert sum("Resolved after" in text for text in receiver.texts) == 2
+    assert len(receiver.texts) == 4
+    assert [body["type"] for body in receiver.bodies] == ["alert.opened"] * 2 + ["alert.resolved"] * 2
+
+
+def test_a_message_is_signed_as_standard_webhooks_says(
+    sqlite: Database, tmp_path: Path, receiver: Receiver
+) -> None:
+    report(sqlite, "worker", "queue")
+    report(sqlite, "beat", ago=timedelta(minutes=4))
+    monitor(sqlite, tmp_path, receiver).run_once()
+    (got,) = receiver.headers
+    signed = f"{got['webhook-id']}.{got['webhook-timestamp']}.{got['raw']}".encode()
+    tag = hmac.digest(b"a key of the tests", signed, hashlib.sha256)
+    assert got["webhook-signature"] == f"v1,{base64.b64encode(tag).decode()}"
+    assert receiver.bodies[0]["data"]["site"] == "https://news.example.org"
+
+
+@pytest.mark.parametrize("status", [500, 302])
+def test_a_receiver_that_refuses_is_tried_again_with_the_same_id_and_given_up(
+    sqlite: Database, tmp_path: Path, receiver: Receiver, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver.status = status
+    report(sqlite, "worker", "queue")
+    report(sqlite, "beat", ago=timedelta(minutes=4))
+    process = monitor(sqlite, tmp_path, receiver)
+    for _ in range(len(alerts.RETRY_DELAYS) + 3):
+        process.run_once()
+        process.run_once()
+        with sqlite.begin() as session:
+            due = update(Alert).where(Alert.webhook_due_at.is_not(None))
+            session.execute(due.values(webhook_due_at=database_now(session)))
+    assert len(receiver.bodies) == len(alerts.RETRY_DELAYS) + 1
+    assert len({got["webhook-id"] for got in receiver.headers}) == 1
+    assert "private" not in caplog.text
+
+
+def test_a_process_that_has_just_started_judges_nobody(
+    db: Database, tmp_path: Path, receiver: Receiver
+) -> None:
+    report(db, "worker", "beat", ago=timedelta(minutes=4))
+    monitor(db, tmp_path, receiver).run_once()
+    fresh = monitor(db, tmp_path, receiver)
+    fresh._began = fresh._clock()
+    report(db, "worker", "beat", "queue")
+    fresh.run_once()
+    assert len(alert_keys(db)) == 2
+
+
+def test_an_issue_that_the_relay_stopped_is_an_alert_and_one_that_a_person_paused_is_not(
+    db: Database, tmp_path: Path, receiver: Receiver
+) -> None:
+    from tests.web.conftest import fill
+
+    fill(make_site(db, tmp_path))
+    report(db, "worker", "beat", "queue")
+    process = monitor(db, tmp_path, receiver)
+    for actor in ("desk", "relay"):
+        with db.begin() as session:
+            issue = session.get_one(Issue, 1)
+            issue.state = State.SENDING
+            session.flush()
+            transitions.change_state(
+                session, issue, State.PAUSED, now=database_now(session), actor=actor, reason="535 no"
+            )
+        process.run_once()
+    assert alert_keys(db) == ["issue:1:paused"]
+    assert "Issue 41 of Ship or Skip is paused: 535 no." in receiver.texts[0]
+    with db.begin() as session:
+        transitions.change_state(
+            session, session.get_one(Issue, 1), State.SENDING, now=database_now(session), actor="desk"
+        )
+        session.get_one(FrozenIssue, 1).stall_notified_at = database_now(session)
+    process.run_once()
+    assert alert_keys(db) == ["issue:1:stalled"]
+
+
+def test_a_full_disk_is_an_alert_of_its_own_machine(
+    sqlite: Database, tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report(sqlite, "worker", "beat", "queue")
+    process = monitor(sqlite, tmp_path, receiver)
+    monkeypatch.setattr("digest.monitoring.disk.MIN_BYTES", 1 << 62)
+    process.run_once()
+    assert len(alert_keys(sqlite)) == 1
+    with sqlite.begin() as session:
+        session.execute(update(Alert).values(host="another"))
+    monkeypatch.undo()
+    process.run_once()
+    assert len(alert_keys(sqlite)) == 1  # only that machine can say that it is over
+
+
+def test_a_database_that_cannot_be_written_is_told_of_without_it(
+    sqlite: Database, tmp_path: Path, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    report(sqlite, "worker", "beat", "queue")
+    process = monitor(sqlite, tmp_path, receiver)
+    with sqlite.begin() as session:
+        session.connection().exec_driver_sql("alter table heartbeat rename to away")
+    for _ in range(3):
+        process.run_once()
+        process._clock.now += 40  # type: ignore[attr-defined]
+    assert len(receiver.texts) == 1
+    assert "has not been able to write to the database" in receiver.texts[0]
+    with sqlite.begin() as session:
+        session.connection().exec_driver_sql("alter table away rename to heartbeat")
+    process.run_once()
+    assert "can write to the database again" in receiver.texts[1]
+    assert caplog.text.count("alert opened") == 1
+
+
+def test_a_queue_is_reported_now_and_then_and_never_in_the_way(db: Database) -> None:
+    clock = Clock()
+    reporter = QueueReporter(lambda: db, clock)
+    ran = []
+    task = reporter.wrap("letters", lambda: ran.append(1))
+    for _ in range(3):
+        task()
+    with db.read() as session:
+        first = session.scalars(select(Heartbeat.seen_at)).one()
+    clock.now += 20
+    task()
+    with db.read() as session:
+        assert session.scalars(select(Heartbeat.seen_at)).one() > first
+
+    def broken() -> Database:
+        raise OperationalError("select", {}, Exception("gone"))
+
+    QueueReporter(broken).report("send")
+    assert len(ran) == 4
