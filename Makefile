@@ -64,8 +64,9 @@ screenshots: setup ## regenerate the pictures in docs/pictures
 	@.ci/tools $(BIN)/python
 	@$(BIN)/python -m bench.pictures
 
-wheel: setup ## build the wheel into dist/
+wheel: setup ## build the wheel into dist/, with the exact versions of what it needs
 	@$(UV) build --wheel --quiet
+	@$(UV) export --frozen --no-dev --no-emit-project --quiet --output-file dist/requirements.txt
 
 clean: ## remove everything that was generated
 	@rm -rf .venv .tools var dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,3 +1,3 @@
-from digest.app import create_flask_app
+from digest.wsgi import app, application
 
-app = application = create_flask_app()
+__all__ = ["app", "application"]

@@ -1,3 +1,3 @@
-from digest.app import create_celery_app
+from digest.celery_app import app
 
-app = create_celery_app()
+__all__ = ["app"]

@@ -55,7 +55,7 @@ class Town:
         elif name.startswith("worker"):
             words = ["worker", "--pool=threads", "--concurrency=4", "--loglevel=WARNING", "-n", f"{name}@%h"]
             words += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-            command = [sys.executable, "-m", "celery", "-A", "worker", *words]
+            command = [sys.executable, "-m", "celery", "-A", "digest.celery_app", *words]
         else:
             command = [sys.executable, "-m", "digest.app", "beat"]
         with self.log.open("ab") as log:

@@ -1,15 +1,29 @@
 """What the files for Docker, systemd and Kubernetes promise."""
 
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
+from typing import Any
 
+import kubernetes_validate
 import pytest
+import yaml
 
 from digest.cli.home_permissions import find_exposed
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
-UNITS = sorted((ROOT / "docs/systemd").glob("*.service"))
+SYSTEMD = ROOT / "docs/systemd"
+UNITS = sorted(SYSTEMD.glob("*.service"))
+COMMON_UNIT = (SYSTEMD / "digest-.service.d/common.conf").read_text()
+KUBERNETES: list[dict[str, Any]] = list(yaml.safe_load_all((ROOT / "docs/kubernetes.yml").read_text()))
+PODS = {
+    resource["metadata"]["name"]: resource["spec"]["template"]["spec"]
+    for resource in KUBERNETES
+    if "template" in resource["spec"]
+}
 
 
 def test_no_password_is_built_in() -> None:
@@ -26,17 +40,63 @@ def test_the_file_with_the_secrets_is_neither_committed_nor_copied_into_the_imag
 
 
 def test_every_image_has_a_version() -> None:
-    images = re.findall(r"image: (\S+)", COMPOSE)
-    assert len(images) >= 4
-    assert [
-        image for image in images if image != "digest" and not re.search(r":v?\d+\.\d+\.?\d*", image)
-    ] == []
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    images = re.findall(r"image: (\S+)", COMPOSE) + re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)
+    images += [pod["containers"][0]["image"] for pod in PODS.values()]
+    assert len(images) >= 10
+    assert [image for image in images if not re.search(r":v?\d+\.\d+\.\d+|:\d+\.\d+-", image)] == []
 
 
+def test_a_service_s_files_are_its_own() -> None:
+    assert {"UMask=0077", "StateDirectoryMode=0700"} <= set(COMMON_UNIT.splitlines())
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
-def test_a_service_s_files_are_its_own(unit: Path) -> None:
-    lines = unit.read_text().splitlines()
-    assert {"UMask=0077", "StateDirectoryMode=0700"} <= set(lines)
+def test_a_service_reaches_little_of_its_machine(unit: Path) -> None:
+    told = subprocess.run(
+        ["systemd-analyze", "security", "--offline=yes", unit],
+        env={**os.environ, "SYSTEMD_UNIT_PATH": f"{SYSTEMD}:"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert float(told.split("Overall exposure level")[1].split()[2]) < 3
+
+
+def test_kubernetes_accepts_the_example() -> None:
+    for resource in KUBERNETES:
+        kubernetes_validate.validate(resource, "1.37", strict=True)
+
+
+@pytest.mark.parametrize("name", PODS)
+def test_a_pod_runs_as_its_own_user_and_writes_only_into_its_volumes(name: str) -> None:
+    assert (
+        PODS[name]["securityContext"].items()
+        >= {
+            "runAsNonRoot": True,
+            "runAsUser": 10001,
+            "fsGroup": 10001,
+        }.items()
+    )
+    container = PODS[name]["containers"][0]
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert [mount["mountPath"] for mount in container["volumeMounts"]] == ["/tmp", "/var/lib/digest"]
+
+
+def test_a_container_runs_as_its_own_user_and_writes_only_into_its_volume() -> None:
+    for name, service in yaml.safe_load(COMPOSE)["services"].items():
+        if service["image"].startswith("digest:"):
+            assert service["read_only"] is True, name
+            assert service["cap_drop"] == ["ALL"], name
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert "\nUSER digest\nVOLUME /var/lib/digest\n" in dockerfile
+
+
+def test_the_top_level_files_are_the_apps_of_the_wheel() -> None:
+    for file, module in (("web.py", "digest.wsgi"), ("worker.py", "digest.celery_app")):
+        assert (ROOT / file).read_text().startswith(f"from {module} import app")
+        assert f"{module}" in COMPOSE + COMMON_UNIT + "".join(unit.read_text() for unit in UNITS)
 
 
 def test_no_link_that_signs_in_is_printed_into_a_container_s_log() -> None:

@@ -96,7 +96,14 @@ def test_an_error_of_the_database_says_no_address(postgres: Database) -> None:
 @pytest.mark.crash
 def test_gunicorn_s_access_log_holds_no_token(tmp_path: Path) -> None:
     port, log = free_port(), tmp_path / "gunicorn.log"
-    command = [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}", "--access-logfile=-", "web:app"]
+    command = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        f"--bind=127.0.0.1:{port}",
+        "--access-logfile=-",
+        "digest.wsgi:app",
+    ]
     with log.open("wb") as lines:
         server = subprocess.Popen(
             command,
