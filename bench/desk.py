@@ -117,7 +117,7 @@ def _sign_in(db: Database, home: Path) -> FlaskClient:
         database_url=db.engine.url.render_as_string(hide_password=False),
         base_url=dataset.BASE_URL,
         secret_keys=tuple(dataset.KEYS),
-        broker_url="memory://",
+        broker_url=f"redis+socket://{home}/no-broker.sock",
         smtp_url="smtp://127.0.0.1:25",
         log="error",
     )

@@ -19,7 +19,7 @@ from typing import Literal
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from digest.config import free_port
+from digest.config.home_files import free_port
 
 HERE = Path(__file__).parent.parent
 FOLDER = HERE / "docs" / "pictures"

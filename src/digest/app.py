@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from celery import Celery
     from flask import Flask
 
-    from digest.config import Settings
+    from digest.config.settings import Settings
     from digest.rate_limit.actions import RateLimiter
     from digest.services import Services
     from digest.signing import Signer
@@ -55,6 +55,7 @@ def create_context(**overrides: Any) -> AppContext:
         flask_app=lambda: create_flask_app(settings()),
         celery_app=lambda: create_celery_app(settings()),
         settings=lambda: _settings_view(settings(), overrides),
+        describe_settings=lambda: _describe_settings(overrides),
         with_settings=lambda **more: create_context(**{**overrides, **more}),
     )
 
@@ -89,12 +90,12 @@ def create_services(settings: "Settings") -> "Services":
 
 def create_flask_app(settings: "Settings | None" = None) -> "Flask":
     """The WSGI app. It has mailbox pages only with the embedded mailbox."""
+    settings = settings or _settings_or_exit()  # before the imports below, which take a second
     from digest.monitoring.heartbeats import Kind
     from digest.process_monitor import ProcessMonitor
     from digest.web import make_app
     from digest.web.desk.access.oidc import Provider
 
-    settings = settings or _settings_or_exit()
     services = create_services(settings)
     services = replace(services, db=services.db.with_lock_timeout(PAGE_LOCK_SECONDS))
     provider = settings.provider()
@@ -113,9 +114,9 @@ def create_flask_app(settings: "Settings | None" = None) -> "Flask":
 
 def create_celery_app(settings: "Settings | None" = None) -> "Celery":
     """The Celery app with its tasks, for a worker or the scheduler."""
+    settings = settings or _settings_or_exit()
     from digest import services, tasks
 
-    settings = settings or _settings_or_exit()
     loaded = settings
     services.set_services_factory(lambda: create_services(loaded))
     app = _celery(settings, socket_timeout=30)
@@ -153,12 +154,20 @@ def create_enqueuer(settings: "Settings") -> Callable[[str], None]:
 
 
 def _load_settings(overrides: dict[str, Any]) -> "Settings":
-    from digest.config import load
+    from digest.config import find_ignored, load
     from digest.embedded import logs
 
     settings = load(**overrides)
     logs.configure_logging(settings.log)
+    for name, hint in find_ignored().items():
+        LOG.warning("variable ignored, which is not a setting", extra={"variable": name, "hint": hint})
     return settings
+
+
+def _describe_settings(overrides: dict[str, Any]) -> list[dict[str, str | None]]:
+    from digest.config import describe_settings
+
+    return [line._asdict() for line in describe_settings(**overrides)]
 
 
 def _settings_or_exit() -> "Settings":
@@ -266,7 +275,9 @@ def _keep_logging(**_: Any) -> None:
 
 
 def _settings_view(settings: "Settings", overrides: dict[str, Any]) -> SettingsView:
-    environment = {f"DIGEST_{name.upper()}": str(value or "") for name, value in overrides.items()}
+    environment: dict[str, str] = {}
+    for name, value in overrides.items():
+        environment |= {f"DIGEST_{name.upper()}": str(value or ""), f"DIGEST_{name.upper()}_FILE": ""}
     return SettingsView(
         home=settings.home,
         run_dir=settings.run_dir,
@@ -282,7 +293,7 @@ def _settings_view(settings: "Settings", overrides: dict[str, Any]) -> SettingsV
         has_default_base_url=settings.base_url is None,
         oidc_issuer=settings.oidc_issuer,
         backup_passphrase=settings.backup_passphrase,
-        environment={**environment, "DIGEST_HOME": str(settings.home)},
+        environment={**environment, "DIGEST_HOME": str(settings.home), "DIGEST_HOME_FILE": ""},
     )
 
 

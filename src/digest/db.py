@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import (
+    URL,
     BigInteger,
     CheckConstraint,
     DateTime,
@@ -20,13 +21,13 @@ from sqlalchemy import (
     create_engine,
     event,
     func,
-    make_url,
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
+from digest.database_url import parse_database_url
 from digest.errors import BadSetting
 
 # Alembic can only alter named constraints, and SQLite and PostgreSQL generate different names.
@@ -167,21 +168,15 @@ def connect(url: str) -> Database:
     Raises BadSetting for an invalid URL, another kind of database, or a folder that cannot be created.
     """
     try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise BadSetting(
-            "DIGEST_DATABASE_URL is not a database URL; use sqlite:////path/to/digest.sqlite3 "
-            "or postgresql://user:password@host/name"
-        ) from None
-    kind = parsed.get_backend_name()
-    if kind == "sqlite":
+        parsed = parse_database_url(url)
+    except ValueError as error:
+        raise BadSetting(f"DIGEST_DATABASE_URL {error}") from None
+    if parsed.get_backend_name() == "sqlite":
         _make_folder(parsed.database or "")
-        engine, reader = _sqlite(url, "BEGIN IMMEDIATE"), _sqlite(url, "BEGIN")
-    elif kind == "postgresql":
-        engine = create_engine(url, pool_pre_ping=True, **_POOL)
-        reader = engine
+        engine, reader = _sqlite(parsed, "BEGIN IMMEDIATE"), _sqlite(parsed, "BEGIN")
     else:
-        raise BadSetting(f"DIGEST_DATABASE_URL: {kind} is not supported; use sqlite or postgresql")
+        engine = create_engine(parsed, pool_pre_ping=True, **_POOL)
+        reader = engine
     return Database(
         engine, sessionmaker(engine, expire_on_commit=False), sessionmaker(reader, expire_on_commit=False)
     )
@@ -195,7 +190,7 @@ def _make_folder(database: str) -> None:
         raise BadSetting(f"DIGEST_DATABASE_URL: cannot create {folder}: {error.strerror}") from None
 
 
-def _sqlite(url: str, begin: str) -> Engine:
+def _sqlite(url: URL, begin: str) -> Engine:
     engine = create_engine(url, connect_args={"timeout": LOCK_TIMEOUT_SECONDS}, **_POOL)
 
     @event.listens_for(engine, "connect")

@@ -6,7 +6,7 @@ from tests.editorial import factories
 from tests.editorial.factories import NOW
 from tests.relay import Relay, Script
 
-from digest.config import free_port
+from digest.config.home_files import free_port
 from digest.db import Database
 from digest.delivery.relays.relay_test import RelayTestResult, send_relay_test
 from digest.smtp.url import relay_from_url

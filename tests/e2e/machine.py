@@ -21,7 +21,7 @@ from typing import Any
 import psutil
 
 from digest.catalog.sample import sample_pages
-from digest.config import free_port
+from digest.config.home_files import free_port
 
 PATIENCE = 90.0  # seconds; the machine may be busy with other tests
 

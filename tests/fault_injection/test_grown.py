@@ -21,7 +21,7 @@ from tests.delivery.factories import BASE, KEYS, adds_up, tally
 from tests.fault_injection.scenario import CONNECTIONS, Field, plant, verdict
 from tests.relay import Relay, Script
 
-from digest.config import free_port
+from digest.config.home_files import free_port
 from digest.db import Base, Database, connect
 from digest.editorial.models import Issue
 from digest.embedded import valkey

@@ -96,7 +96,7 @@ REPLACED_MODULES = {
     "occasions": "slots",
     "outside": "external_checks",
     "pace": "rate_limit",
-    "place": "existing_path",
+    "place": "parameter_types",
     "plate": "message_template",
     "press": "compile",
     "pressing": "compiled_issue",

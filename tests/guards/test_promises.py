@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -11,7 +12,9 @@ from sqlalchemy import create_engine, text
 from digest import schema, tasks
 from digest.cli import COMMANDS, HIDDEN, Commands
 from digest.cli import main as command
-from digest.config import Settings
+from digest.config import sources
+from digest.config.report import as_text
+from digest.config.settings import Settings
 from digest.db import Database, connect
 from digest.render.letters import KINDS
 
@@ -77,8 +80,11 @@ def test_every_letter_has_three_templates() -> None:
 
 def test_every_setting_is_in_the_operator_s_table() -> None:
     page = (ROOT / "docs/operator.md").read_text()
-    for name in Settings.model_fields:
-        assert f"| `DIGEST_{name.upper()}` |" in page
+    rows = dict(re.findall(r"^\| `(DIGEST_\w+)` \|.*\| ([^|]+) \|$", page, re.MULTILINE))
+    assert set(rows) == {sources.variable(name) for name in Settings.model_fields}
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.default, int | str | timedelta):
+            assert as_text(field.default) in rows[sources.variable(name)]
 
 
 def test_every_make_target_is_in_the_help() -> None:

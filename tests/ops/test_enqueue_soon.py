@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from digest.app import create_enqueuer, create_services
-from digest.config import free_port, load
+from digest.config import load
+from digest.config.home_files import free_port
 from digest.services import RateLimiter
 
 

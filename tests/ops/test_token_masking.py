@@ -17,7 +17,7 @@ from tests.ops.test_up import environment, until
 from tests.web.factories import Site
 
 from digest.audience.models import Subscriber
-from digest.config import free_port
+from digest.config.home_files import free_port
 from digest.db import Database, utcnow
 from digest.embedded.logs import JsonFormatter, TextFormatter
 from digest.embedded.token_masking import mask_tokens

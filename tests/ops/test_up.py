@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from digest.config import free_port
+from digest.config.home_files import free_port
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(180)]
 

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from digest.services import Services
-
 # name: (module, attribute, summary in --help); `digest up` starts the hidden ones.
 COMMANDS = {
     "demo": ("digest.cli.demo", "demo", "Try digest on sample data, in a temporary data directory."),
     "up": ("digest.cli.processes", "up", "Run all servers on this machine; press Ctrl-C to stop."),
     "init": ("digest.cli.setup", "init", "Create or upgrade the database, first publication and owner."),
     "doctor": ("digest.cli.doctor", "doctor", "Check the installation and suggest fixes."),
+    "config": ("digest.cli.configuration", "config", "Show every setting and where it comes from."),
     "comparisons": ("digest.cli.comparisons", "group", "Import, list and show comparisons."),
     "subscribers": ("digest.cli.subscribers", "group", "Import, list, export and erase subscribers."),
     "issues": ("digest.cli.issues", "group", "Draft, preview, schedule, send and report on issues."),
@@ -74,6 +74,9 @@ class AppContext:
     flask_app: Callable[[], "Flask"] = _not_configured
     celery_app: Callable[[], "Celery"] = _not_configured
     settings: Callable[[], SettingsView] = _not_configured
+    describe_settings: Callable[[], list[dict[str, str | None]]] = (
+        _not_configured  # variable, value without secrets, source
+    )
     with_settings: Callable[..., "AppContext"] = (
         _not_configured  # the same context with some settings overridden
     )
@@ -121,5 +124,5 @@ class Commands(click.Group):
 def main() -> None:
     """Self-hosted newsletters: from a comparison to the inbox, every email accounted for.
 
-    Start with `digest demo`. Settings are environment variables; docs/operator.md lists them.
+    Start with `digest demo`. `digest config` shows the settings; docs/operator.md explains them.
     """

@@ -39,6 +39,7 @@ def demo(context: AppContext, port: int | None, home: Path | None, once: bool) -
     home = prepare_home(home or Path("var/demo"))
     # None and () select the embedded defaults, whatever the environment says: a demo must never send real email.
     embedded_defaults = {
+        "config": "none",
         "database_url": None,
         "broker_url": None,
         "smtp_url": None,

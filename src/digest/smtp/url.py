@@ -1,6 +1,7 @@
 """The addresses of relays: what DIGEST_SMTP_URL says, as one account or several."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -89,12 +90,16 @@ def relay_from_url(urls: str, *, helo: str = "") -> Relay:
 
 
 def _account(url: str, helo: str) -> Relay:
+    if re.search("[/?#].*@", url.partition("://")[2]) or "#" in url:
+        raise BadSetting(
+            f"{SETTING} has a special character in a user name or password; write # as %23, / as %2F and ? as %3F"
+        )
     try:
         parts = urlsplit(url)
         port, host = parts.port, parts.hostname
     except ValueError:
-        raise BadSetting(f"{SETTING} is not an address; {_SHAPE}") from None
-    if parts.scheme not in {"smtp", "smtps"} or not host or parts.path not in {"", "/"}:
+        raise BadSetting(f"{SETTING} has an invalid host or port; {_SHAPE}") from None
+    if parts.scheme not in {"smtp", "smtps"} or not host or port == 0 or parts.path not in {"", "/"}:
         raise BadSetting(f"{SETTING} is not a relay's address; {_SHAPE}")
     asked = _options(parts.query)
     tls = parts.scheme == "smtps"
@@ -119,9 +124,13 @@ def _account(url: str, helo: str) -> Relay:
 
 
 def _options(query: str) -> dict[str, str]:
-    options = {name: values[-1] for name, values in parse_qs(query, keep_blank_values=True).items()}
+    values_by_name = parse_qs(query, keep_blank_values=True)
+    options = {name: values[0] for name, values in values_by_name.items()}
     if unknown := sorted(set(options) - _OPTIONS):
         raise BadSetting(f"{SETTING} has an option {unknown[0]!r}; there are {', '.join(sorted(_OPTIONS))}")
+    for name, values in values_by_name.items():
+        if len(values) > 1 or not values[0].strip():
+            raise BadSetting(f"{SETTING} has {name}= {'twice' if len(values) > 1 else 'without a value'}")
     return options
 
 
@@ -134,6 +143,10 @@ def _login(parts: SplitResult, asked: Mapping[str, str]) -> dict[str, Any]:
         raise BadSetting(f"{SETTING} has auth={how} and no user before the @")
     if (how == "xoauth2") != (file is not None):
         raise BadSetting(f"{SETTING} needs auth=xoauth2 and token_file=/path together")
+    if user and not parts.password and not file:
+        raise BadSetting(f"{SETTING} has a user and no password; {_SHAPE}")
+    if parts.password and not user:
+        raise BadSetting(f"{SETTING} has a password and no user; {_SHAPE}")
     return {
         "user": user,
         "password": unquote(parts.password) if parts.password else None,
