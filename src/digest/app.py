@@ -116,10 +116,11 @@ def create_celery_app(settings: "Settings | None" = None) -> "Celery":
     """The Celery app with its tasks, for a worker or the scheduler."""
     settings = settings or _settings_or_exit()
     from digest import services, tasks
+    from digest.broker import create_celery
 
     loaded = settings
     services.set_services_factory(lambda: create_services(loaded))
-    app = _celery(settings, socket_timeout=30)
+    app = create_celery(settings.broker, socket_timeout=30)
     app.conf.beat_schedule = tasks.SCHEDULE
     return app
 
@@ -131,9 +132,9 @@ def create_enqueuer(settings: "Settings") -> Callable[[str], None]:
 
     @cache
     def producer() -> "Celery":
-        import redis  # noqa: F401  here, not half-way on the other thread: the limiter asks for its version
+        from digest.broker import create_celery
 
-        return _celery(settings, socket_timeout=1)
+        return create_celery(settings.broker, socket_timeout=1)
 
     def enqueue_soon(task: str) -> None:
         nonlocal quiet_until
@@ -207,71 +208,6 @@ def _limiter(url: str | None, signer: "Signer") -> "RateLimiter":
     store = storage_from_string(storage_url, socket_timeout=1, socket_connect_timeout=1)
     keyed_hash = lambda text: signer.keyed_hashes("rate limit", text)[0]  # noqa: E731
     return RateLimiter(store if isinstance(store, Storage) else None, keyed_hash)
-
-
-def _celery(settings: "Settings", *, socket_timeout: int) -> "Celery":
-    from celery import Celery
-    from celery.signals import setup_logging
-    from kombu.entity import Queue
-
-    from digest import tasks
-    from digest.monitoring.heartbeats import QUEUES
-
-    setup_logging.connect(_keep_logging)
-    _survive_broker_restart()
-    app = Celery("digest", broker=settings.broker, set_as_current=False)
-    app.conf.update(
-        # A task may run twice: its work is claimed in the database and done once.
-        task_acks_late=True,
-        task_reject_on_worker_lost=True,
-        task_ignore_result=True,
-        worker_prefetch_multiplier=1,
-        worker_pool="threads",
-        # Three queues, so that a confirmation never waits behind an issue.
-        task_queues=[
-            Queue(name)  # type: ignore[no-untyped-call]  # kombu has no types
-            for name in QUEUES
-        ],
-        task_default_queue=tasks.DEFAULT_QUEUE,
-        task_routes=tasks.ROUTES,
-        beat_scheduler="celery.beat:Scheduler",  # keeps no state: what is due is in the database
-        broker_connection_retry_on_startup=True,
-        worker_cancel_long_running_tasks_on_connection_loss=False,
-        # Without timeouts a connection that hangs would block a worker forever.
-        broker_transport_options={
-            "visibility_timeout": 600,
-            "socket_timeout": socket_timeout,
-            "socket_connect_timeout": min(socket_timeout, 5),
-            "socket_keepalive": True,
-            "health_check_interval": 25,
-            "global_keyprefix": "digest:",
-        },
-    )
-    tasks.register(app)
-    return app
-
-
-@cache
-def _survive_broker_restart() -> None:
-    """Make a closed channel of the broker say so by a connection error, which Celery expects, for it reconnects then.
-
-    When the broker restarts while a task runs, Celery closes the broken connection twice, and the task acknowledges its
-    message on the closed channel afterwards. Kombu 5.7 raises AttributeError in both cases, which ends the worker.
-    """
-    from kombu.transport import redis as transport
-    from redis.exceptions import ConnectionError as Disconnected
-
-    class Channel(transport.Channel):
-        def _connparams(self, *args: Any, **kwargs: Any) -> Any:
-            if self.connection is None or self.connection.client is None:
-                raise Disconnected("the channel to the broker is closed")
-            return super()._connparams(*args, **kwargs)  # type: ignore[no-untyped-call]  # kombu has no types
-
-    transport.Transport.Channel = Channel
-
-
-def _keep_logging(**_: Any) -> None:
-    """A listener of this signal keeps Celery from configuring logging itself."""
 
 
 def _settings_view(settings: "Settings", overrides: dict[str, Any]) -> SettingsView:

@@ -1,5 +1,6 @@
-"""`digest init`: the database, the first publication, its owner."""
+"""`digest init`: the database, the first publication, its owner. `digest config`: the settings."""
 
+import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,24 @@ def init(
     if no_link:
         return
     click.echo(f"one-time sign-in link, valid for 24 hours (start `digest up` first)\n  {link}")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the settings as JSON.")
+@click.pass_obj
+def config(context: AppContext, as_json: bool) -> None:
+    """Show every setting in force and where it comes from; secrets are masked.
+
+    The environment comes first, then files named by DIGEST_…_FILE, then digest.toml, then the defaults.
+    """
+    rows = context.describe_settings()
+    if as_json:
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    name_width = max(len(row["variable"] or "") for row in rows)
+    source_width = max(len(row["source"] or "") for row in rows)
+    for row in rows:
+        click.echo(f"{row['variable']:<{name_width}}  {row['source']:<{source_width}}  {row['value'] or '-'}")
 
 
 def _with_port(context: AppContext, port: int) -> AppContext:
