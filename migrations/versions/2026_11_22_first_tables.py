@@ -62,17 +62,15 @@ def upgrade() -> None:
         sa.Column("weekday", sa.Integer(), nullable=False),
         sa.Column("at", sa.String(length=5), nullable=False),
         sa.Column("draft_days_before", sa.Integer(), nullable=False),
-        sa.Column("wanted_picks", sa.Integer(), nullable=False),
-        sa.Column("fewest_picks", sa.Integer(), nullable=False),
+        sa.Column("picks_per_issue", sa.Integer(), nullable=False),
+        sa.Column("min_picks", sa.Integer(), nullable=False),
         sa.Column("hold_minutes", sa.Integer(), nullable=False),
         sa.Column("requires_approval", sa.Boolean(), nullable=False),
         sa.Column("set_up", sa.String(length=200), nullable=False),
         sa.Column("drafted_for", sa.String(length=10), nullable=True),
         sa.Column("created_at", digest.db.UtcDateTime(), nullable=False),
-        sa.CheckConstraint(
-            "fewest_picks BETWEEN 1 AND wanted_picks", name=op.f("ck_publication_fewest_picks")
-        ),
-        sa.CheckConstraint("wanted_picks BETWEEN 1 AND 12", name=op.f("ck_publication_wanted_picks")),
+        sa.CheckConstraint("min_picks BETWEEN 1 AND picks_per_issue", name=op.f("ck_publication_min_picks")),
+        sa.CheckConstraint("picks_per_issue BETWEEN 1 AND 12", name=op.f("ck_publication_picks_per_issue")),
         sa.CheckConstraint("weekday BETWEEN 0 AND 6", name=op.f("ck_publication_weekday")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_publication")),
         sa.UniqueConstraint("slug", name=op.f("uq_publication_slug")),
@@ -508,7 +506,7 @@ def upgrade() -> None:
         "subscription",
         sa.Column("subscriber_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("publication_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("status", sa.String(length=8), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("requested_at", digest.db.UtcDateTime(), nullable=False),
         sa.Column("confirmation_sent_at", digest.db.UtcDateTime(), nullable=True),
@@ -518,7 +516,7 @@ def upgrade() -> None:
         sa.Column("paused_until", digest.db.UtcDateTime(), nullable=True),
         sa.Column("import_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.CheckConstraint(
-            "status = 'pending' OR status = 'active' OR status = 'left'",
+            "status = 'pending' OR status = 'active' OR status = 'unsubscribed'",
             name=op.f("ck_subscription_status"),
         ),
         sa.ForeignKeyConstraint(
@@ -716,7 +714,7 @@ def upgrade() -> None:
         sa.Column("comparison_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("rank", sa.Integer(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("vetoed", sa.Boolean(), nullable=False),
+        sa.Column("is_excluded", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
             ["comparison_id"], ["comparison.id"], name=op.f("fk_rejection_comparison_id_comparison")
         ),

@@ -20,7 +20,7 @@ def crowd(session: Session, signer: Signer) -> int:
     """Everybody who can be told apart: each status, and each suppressed, erased, paused and no longer paused."""
     publication = create_publication(session)
     other = create_publication(session, name="Another", slug="another", sender_address="other@example.org")
-    for status in ("active", "pending", "left"):
+    for status in ("active", "pending", "unsubscribed"):
         for kind in ("plain", "suppressed", "erased", "paused", "awake", "suppressed-paused"):
             number = create_subscriber(session, publication, f"{status}-{kind}@example.org", status)
             if "suppressed" in kind:
@@ -61,7 +61,7 @@ def test_each_standing_lists_exactly_those_who_are_counted(db: Database, signer:
                 continue
             by_address = [
                 one.id
-                for begins in ("active", "LEFT", "pending-")
+                for begins in ("active", "UNSUBSCRIBED", "pending-")
                 for one in search.by_prefix(session, number, begins, NOW, status=status)
             ]
             assert sorted(by_address) == [one.id for one in by_number]
@@ -110,5 +110,5 @@ def test_a_week_holds_what_happened_in_its_seven_days(db: Database) -> None:
             record(session, subscriber_id=ana, publication_id=where, kind=kind, source="test", now=at)
         found = growth.by_week(session, number, begin, 2)
     told = [{kind: many for kind, many in week.counts.items() if many} for week in found]
-    assert told == [{"requested": 1, "confirmed": 1}, {"left": 1, "suppressed": 1}]
+    assert told == [{"requested": 1, "confirmed": 1}, {"unsubscribed": 1, "suppressed": 1}]
     assert [week.begin for week in found] == [begin, begin + growth.WEEK]

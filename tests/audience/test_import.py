@@ -130,11 +130,11 @@ def test_without_confirmation_they_are_pending_and_nobody_is_written_to(
 def test_nobody_who_left_complained_bounced_or_was_forgotten_is_revived(
     db: Database, signer: Signer, file: Write
 ) -> None:
-    people = ["left", "complained", "bounced", "erased", "unknown"]
+    people = ["unsubscribed", "complained", "bounced", "erased", "unknown"]
     with db.begin() as session:
         of = create_publication(session)
         ids = {who: create_reader(session, signer, of, f"{who}@example.org") for who in people[:4]}
-        unsubscribe.unsubscribe(session, of.id, ids["left"], source="page", now=NOW)
+        unsubscribe.unsubscribe(session, of.id, ids["unsubscribed"], source="page", now=NOW)
         suppression.suppress(session, signer, "complained@example.org", "complaint", NOW)
         suppression.suppress(session, signer, "bounced@example.org", "bounce", NOW)
         suppression.suppress(session, signer, "unknown@example.org", "request", NOW)
@@ -339,9 +339,9 @@ def test_an_export_goes_page_by_page_and_by_standing(db: Database, signer: Signe
         first = export.fetch_page(session, of.id, NOW, limit=3)
         rest = export.fetch_page(session, of.id, NOW, above=first[-1].subscriber_id, limit=3)
         assert [line.subscriber_id for line in first + rest] == ids
-        assert [line.subscriber_id for line in export.fetch_page(session, of.id, NOW, status="left")] == [
-            ids[2]
-        ]
+        assert [
+            line.subscriber_id for line in export.fetch_page(session, of.id, NOW, status="unsubscribed")
+        ] == [ids[2]]
         assert len(export.fetch_page(session, of.id, NOW, status="active")) == 4
 
 

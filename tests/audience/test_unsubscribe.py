@@ -157,19 +157,19 @@ def test_every_reader_of_an_audience_has_one_reason_or_none(db: Database, signer
         of = create_publication(session)
         ids = {
             n: create_reader(session, signer, of, f"{n}@example.org")
-            for n in ("here", "left", "paused", "bounced", "old")
+            for n in ("here", "unsubscribed", "paused", "bounced", "old")
         }
         sign_up(session, signer, of, "pending@example.org")
         unsubscribe.unsubscribe(session, of.id, ids["old"], source="page", now=NOW)
-        unsubscribe.unsubscribe(session, of.id, ids["left"], source="page", now=NOW + 2 * HOUR)
+        unsubscribe.unsubscribe(session, of.id, ids["unsubscribed"], source="page", now=NOW + 2 * HOUR)
         preferences.pause(session, of.id, ids["paused"], until=NOW + DAY, now=NOW)
         suppression.suppress_subscriber(session, signer, ids["bounced"], "bounce", NOW)
         rows = dict(session.execute(eligibility.audience(of.id, NOW, NOW + HOUR)).all())
         assert rows == {
-            ids["here"]: None, ids["left"]: "left", ids["paused"]: "paused", ids["bounced"]: "suppressed",
+            ids["here"]: None, ids["unsubscribed"]: "unsubscribed", ids["paused"]: "paused", ids["bounced"]: "suppressed",
         }  # fmt: skip
         seen = eligibility.count(session, of.id, NOW, NOW + HOUR)
-        assert (seen.reachable, seen.excluded) == (1, {"left": 1, "paused": 1, "suppressed": 1})
+        assert (seen.reachable, seen.excluded) == (1, {"unsubscribed": 1, "paused": 1, "suppressed": 1})
         now = dict(session.execute(eligibility.eligible_now(of.id, NOW, list(ids.values()))).all())
         assert {number for number, why_not in now.items() if why_not is None} == {ids["here"]}
         pending = subscriber_id_of(session, "pending@example.org")
@@ -191,7 +191,7 @@ def test_a_purge_spares_readers_and_those_who_left(db: Database, signer: Signer)
         assert erase.purge(session, NOW + 29 * DAY) == 0
         assert erase.purge(session, NOW + 31 * DAY) == 2
         assert reachable_ids(session, of) == {here, both}
-        assert preferences.get_preferences(session, of.id, gone, NOW).status == "left"
+        assert preferences.get_preferences(session, of.id, gone, NOW).status == "unsubscribed"
         assert subscriber_id_of(session, "never@example.org") is None
         assert subscriber_id_of(session, "both@example.org") == both
 
@@ -206,4 +206,12 @@ def test_what_happened_is_told_in_order(db: Database, signer: Signer) -> None:
         unsubscribe.resubscribe(session, of.id, subscriber_id, source="page", now=NOW)
         suppression.suppress(session, signer, "ada@example.org", "bounce", NOW)
         kinds = [event.kind for event, _ in consent.history(session, subscriber_id)]
-    assert kinds == ["requested", "confirmed", "paused", "resumed", "left", "returned", "suppressed"]
+    assert kinds == [
+        "requested",
+        "confirmed",
+        "paused",
+        "resumed",
+        "unsubscribed",
+        "resubscribed",
+        "suppressed",
+    ]

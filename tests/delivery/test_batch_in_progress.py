@@ -166,7 +166,9 @@ def test_readers_who_left_are_not_mailed_wherever_their_mail_is(sending: Sending
     assert recipients(sending.build()) == [factories.address(5)]
     assert list(sending.batch.in_flight) == [2, 4]
     records = sending.recorder.records
-    assert [record[:3] for record in records] == [(reader, "excluded", "left") for reader in (1, 2, 4)]
+    assert [record[:3] for record in records] == [
+        (reader, "excluded", "unsubscribed") for reader in (1, 2, 4)
+    ]
     assert {record.tried for record in records} == {0}
 
 
@@ -214,7 +216,7 @@ def test_no_mail_is_built_ahead_for_a_reader_who_left_before_loading(sending: Se
         sending.batch.build(sending.batch.pending.popleft())
     sending.batch.build_ahead()  # nothing is left to build
     assert [row.subscriber_id for row in sending.batch.in_flight.values()] == [2, 3, 4, 5]
-    assert [record[:3] for record in sending.recorder.records] == [(1, "excluded", "left")]
+    assert [record[:3] for record in sending.recorder.records] == [(1, "excluded", "unsubscribed")]
 
 
 def test_groups_grow_while_the_connection_is_fast(sending: Sending, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -198,7 +198,9 @@ def test_a_canary_whose_readers_have_all_left_holds_nobody_up(sqlite: Database, 
     number = frozen(sqlite, readers=300)
     with sqlite.begin() as session:
         gone = Subscription.subscriber_id.in_(first_ones(sqlite, number))
-        session.execute(update(Subscription).where(gone).values(status="left", unsubscribed_at=utcnow()))
+        session.execute(
+            update(Subscription).where(gone).values(status="unsubscribed", unsubscribed_at=utcnow())
+        )
     with Relay() as relay:
         found = until_done(sqlite, tmp_path, relay.url, number)
     assert (found.accepted, found.excluded) == (280, 20)

@@ -98,7 +98,7 @@ def test_an_issue_without_a_fault_goes_out(clock: Database) -> None:
 
 def leave(session: Session, subscriber: int, at: object) -> None:
     gone = update(Subscription).where(Subscription.subscriber_id == subscriber)
-    session.execute(gone.values(status="left", unsubscribed_at=at))
+    session.execute(gone.values(status="unsubscribed", unsubscribed_at=at))
 
 
 def earlier_issue(session: Session, now: Issue) -> None:

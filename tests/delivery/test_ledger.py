@@ -78,7 +78,7 @@ def test_what_was_taken_and_what_was_not_are_written_alike(db: Database) -> None
                 OutcomeRecord(2, "accepted", "settled", "250 ok"),
                 OutcomeRecord(3, "failed", "5.1.1", "550 no"),
                 OutcomeRecord(4, None, None, "451 later", 1, now),
-                OutcomeRecord(5, "excluded", "left", None, 0),
+                OutcomeRecord(5, "excluded", "unsubscribed", None, 0),
             ],
             now,
         )
@@ -91,7 +91,7 @@ def test_what_was_taken_and_what_was_not_are_written_alike(db: Database) -> None
         ("accepted", "settled", 1, True),
         ("failed", "5.1.1", 1, True),
         (None, None, 1, False),
-        ("excluded", "left", 0, True),
+        ("excluded", "unsubscribed", 0, True),
         (None, None, 0, False),
     ]
     assert ended == [now, now, now, None, now, None]

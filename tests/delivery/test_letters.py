@@ -91,13 +91,15 @@ def test_whoever_left_or_was_erased_gets_no_letter(sqlite: Database) -> None:
     readers(sqlite)
     numbers = [post(sqlite, "welcome", 1), post(sqlite, "confirm", 2), post(sqlite, "known", 3)]
     with sqlite.begin() as session:
-        session.execute(update(Subscription).where(Subscription.subscriber_id == 1).values(status="left"))
+        session.execute(
+            update(Subscription).where(Subscription.subscriber_id == 1).values(status="unsubscribed")
+        )
         gone = {"address": None, "erased_at": utcnow()}
         session.execute(update(Subscriber).where(Subscriber.id == 2).values(gone))
         session.execute(update(Subscriber).where(Subscriber.id == 3).values(suppressed_at=utcnow()))
     with Relay() as relay:
         assert send(sqlite, relay) == 0
-    assert [of(sqlite, number).reply for number in numbers] == ["left", "erased", "suppressed"]
+    assert [of(sqlite, number).reply for number in numbers] == ["unsubscribed", "erased", "suppressed"]
 
 
 def test_a_letter_that_is_put_off_is_sent_later_under_the_same_name(sqlite: Database) -> None:

@@ -91,7 +91,7 @@ def test_a_reader_who_unsubscribes_after_the_freeze_is_not_mailed(db: Database, 
     with Relay() as relay:
         found = until_done(db, tmp_path, relay.url, number)
     assert sorted(relay.recipients) == [address(1), address(6)]
-    assert found.reasons["excluded"] == {"left": 1, "suppressed": 1, "erased": 1, "paused": 1}
+    assert found.reasons["excluded"] == {"unsubscribed": 1, "suppressed": 1, "erased": 1, "paused": 1}
 
 
 def test_readers_excluded_at_the_freeze_are_counted(db: Database, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_a_reader_who_unsubscribes_while_the_connection_is_lost_is_not_mailed_on
         assert relay.connections > 1
         until_done(db, tmp_path, relay.url, number)
     assert sorted(relay.recipients) == sorted(address(n) for n in range(1, 13) if n not in {4, 6})
-    assert tally(db, number).reasons["excluded"] == {"left": 2}
+    assert tally(db, number).reasons["excluded"] == {"unsubscribed": 2}
     assert row(db, number, 4).attempts == 0
 
 

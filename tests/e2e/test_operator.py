@@ -41,7 +41,7 @@ def test_an_issue_reaches_a_thousand_readers_and_the_next_all_but_the_one_who_le
             assert len(home.json("issues", "draft")["picks"]) == 2
             sent = home.json("issues", "send", 2, "--wait")
             assert adds_up(sent, {"issue": 2, "accepted": READERS - 1, "excluded": 1})
-            assert sent["reasons"]["excluded"] == {"left": 1}
+            assert sent["reasons"]["excluded"] == {"unsubscribed": 1}
             second = mails_of(relay, readers)
             assert set(second) == set(readers) - {"reader7@example.org"}
             assert all(len(mails) == 1 for mails in second.values())

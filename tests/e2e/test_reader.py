@@ -28,7 +28,7 @@ def test_a_reader_signs_up_reads_leaves_and_comes_back(
     assert clicks(running) == (1, 1, 0)
     leave(page, mail)
     assert clicks(running) == (1, 1, 1)
-    assert "left" in status(running)
+    assert "unsubscribed" in status(running)
     come_back(page, mail)
     assert "active" in status(running)
     assert clicks(running) == (1, 1, 0)

@@ -300,7 +300,9 @@ def test_the_report_counts_unsubscribes_by_source(run: Run, sqlite: Database) ->
         issue = issues.get_by_number(session, 1)
         ways: tuple[unsubscribes.Source, ...] = ("header", "header", "page")
         for number, way in enumerate(ways):
-            left = create_subscriber(session, issue.publication_id, f"reader{number}@example.org", "left")
+            left = create_subscriber(
+                session, issue.publication_id, f"reader{number}@example.org", "unsubscribed"
+            )
             unsubscribes.record(session, issue.id, left, way, utcnow())
     found = json.loads(run("report", "1", "--json").stdout)
     assert (found["unsubscribes"], found["unsubscribes_by_header"]) == (3, 2)

@@ -41,7 +41,7 @@ def test_drafting_again_changes_nothing_when_nothing_changed(db: Database) -> No
         assert [(p.id, p.comparison_id, p.position, p.reason) for p in again.picks] == before
 
 
-def test_pins_vetoes_notes_and_texts_survive_a_new_draft(db: Database) -> None:
+def test_pins_exclusions_notes_and_texts_survive_a_new_draft(db: Database) -> None:
     with db.begin() as session:
         issue = factories.drafted(session, 7)
         lead, second, third = (pick.comparison_id for pick in issue.picks[:3])
@@ -59,7 +59,7 @@ def test_pins_vetoes_notes_and_texts_survive_a_new_draft(db: Database) -> None:
         assert kept[third].position == 2
         assert kept[second].note == "Read **this** first"
         assert (issue.intro, issue.subject) == ("Good morning", "A quiet week")
-        assert [r.comparison_id for r in issue.rejections if r.vetoed] == [lead]
+        assert [r.comparison_id for r in issue.rejections if r.is_excluded] == [lead]
         assert len(issue.picks) == 5
 
 

@@ -101,7 +101,7 @@ def test_a_rejected_comparison_can_be_excluded_permanently(issue: Database) -> N
         pick_edits.drop_pick(session, one, one.picks[0].comparison_id)
         drafting.draft_issue(session, one.publication, NOW, actor="test")
         assert nearly not in {pick.comparison_id for pick in one.picks}
-        assert len([r for r in one.rejections if r.vetoed]) == 2
+        assert len([r for r in one.rejections if r.is_excluded]) == 2
 
 
 def test_a_pick_can_be_unpinned(issue: Database) -> None:
@@ -182,7 +182,7 @@ def test_two_editors_who_drop_the_same_pick_drop_it_once(postgres: Database) -> 
             pick_edits.drop_pick(other, issues.get_by_number(other, 1), gone)
         pick_edits.drop_pick(mine, one, gone)
         assert [pick.position for pick in one.picks] == [1, 2, 3, 4]
-        assert [r.comparison_id for r in one.rejections if r.vetoed] == [gone]
+        assert [r.comparison_id for r in one.rejections if r.is_excluded] == [gone]
 
 
 def test_two_editors_who_add_the_same_comparison_add_it_once(postgres: Database) -> None:

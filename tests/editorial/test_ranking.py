@@ -50,16 +50,16 @@ CLICKS = st.dictionaries(TOOLS, st.integers(0, 10**6))
 
 
 @given(candidates(), WANTED, PINS, IDS, CLICKS, st.randoms(use_true_random=False))
-def test_the_order_of_the_candidates_does_not_matter(found, wanted, pins, vetoes, clicks, random) -> None:
+def test_the_order_of_the_candidates_does_not_matter(found, wanted, pins, exclusions, clicks, random) -> None:
     shuffled = list(found)
     random.shuffle(shuffled)
-    first = select_picks(found, wanted, pins=pins, vetoes=vetoes, clicks=clicks)
-    assert select_picks(shuffled, wanted, pins=pins, vetoes=vetoes, clicks=clicks) == first
+    first = select_picks(found, wanted, pins=pins, exclusions=exclusions, clicks=clicks)
+    assert select_picks(shuffled, wanted, pins=pins, exclusions=exclusions, clicks=clicks) == first
 
 
 @given(candidates(), WANTED, PINS, IDS)
-def test_every_candidate_is_either_picked_or_rejected(found, wanted, pins, vetoes) -> None:
-    selection = select_picks(found, wanted, pins=pins, vetoes=vetoes)
+def test_every_candidate_is_either_picked_or_rejected(found, wanted, pins, exclusions) -> None:
+    selection = select_picks(found, wanted, pins=pins, exclusions=exclusions)
     inside = [chosen.candidate.comparison_id for chosen in selection.picks]
     outside = [rejected.candidate.comparison_id for rejected in selection.rejected]
     assert sorted(inside + outside) == sorted(c.comparison_id for c in found)
@@ -68,19 +68,19 @@ def test_every_candidate_is_either_picked_or_rejected(found, wanted, pins, vetoe
 
 
 @given(candidates(), WANTED, PINS, IDS)
-def test_pins_stay_and_vetoes_stay_out(found, wanted, pins, vetoes) -> None:
-    selection = select_picks(found, wanted, pins=pins, vetoes=vetoes - pins)
+def test_pins_stay_and_exclusions_stay_out(found, wanted, pins, exclusions) -> None:
+    selection = select_picks(found, wanted, pins=pins, exclusions=exclusions - pins)
     inside = {chosen.candidate.comparison_id for chosen in selection.picks}
     there = {c.comparison_id for c in found}
     assert pins & there <= inside
-    assert not inside & (vetoes - pins)
+    assert not inside & (exclusions - pins)
     assert len(inside) <= max(wanted, len(pins & there))
 
 
 @given(candidates(), WANTED, IDS)
-def test_no_position_stays_empty_while_a_candidate_fits(found, wanted, vetoes) -> None:
-    selection = select_picks(found, wanted, vetoes=vetoes)
-    assert len(selection.picks) == min(wanted, len({c.comparison_id for c in found} - vetoes))
+def test_no_position_stays_empty_while_a_candidate_fits(found, wanted, exclusions) -> None:
+    selection = select_picks(found, wanted, exclusions=exclusions)
+    assert len(selection.picks) == min(wanted, len({c.comparison_id for c in found} - exclusions))
 
 
 @given(candidates(), WANTED)
@@ -196,9 +196,9 @@ def test_a_candidate_displaced_by_a_pin_says_so() -> None:
 def test_an_excluded_comparison_stays_out_and_the_next_best_takes_its_place() -> None:
     best, second = candidate(1, side("A", 50), side("B")), candidate(2, side("C"), side("D"))
     third = candidate(3, side("E"), side("F"), days=1)
-    selection = select_picks([best, second, third], 2, vetoes={1})
+    selection = select_picks([best, second, third], 2, exclusions={1})
     assert order(selection) == [2, 3]
-    assert [(rejected.reason, rejected.vetoed) for rejected in selection.rejected] == [
+    assert [(rejected.reason, rejected.is_excluded) for rejected in selection.rejected] == [
         ("Excluded by an editor", True)
     ]
 

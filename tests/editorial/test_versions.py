@@ -166,13 +166,13 @@ def test_a_pick_can_be_swapped_in_one_edit(issue: Database) -> None:
         pick_edits.swap_pick(session, one, out, rival)
         assert [pick.position for pick in one.picks] == [1, 2, 3, 4, 5]
         assert (one.picks[2].comparison_id, one.picks[2].pinned) == (rival, True)
-        assert [row.comparison_id for row in one.rejections if row.vetoed] == [out]
+        assert [row.comparison_id for row in one.rejections if row.is_excluded] == [out]
         with pytest.raises(NotAllowed, match="already"):
             pick_edits.swap_pick(session, one, one.picks[0].comparison_id, rival)
-        pick_edits.lift_veto(session, one, out)
-        assert not [row for row in one.rejections if row.vetoed]
+        pick_edits.lift_exclusion(session, one, out)
+        assert not [row for row in one.rejections if row.is_excluded]
         with pytest.raises(NotFound, match="is not excluded"):
-            pick_edits.lift_veto(session, one, out)
+            pick_edits.lift_exclusion(session, one, out)
 
 
 def test_restoring_and_undoing_are_refused_when_impossible(issue: Database) -> None:

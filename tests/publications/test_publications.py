@@ -23,7 +23,7 @@ def test_a_name_and_a_sender_are_enough(db: Database) -> None:
             "UTC",
             "09:00",
         )
-        assert (made.wanted_picks, made.fewest_picks, made.hold_minutes) == (5, 3, 10)
+        assert (made.picks_per_issue, made.min_picks, made.hold_minutes) == (5, 3, 10)
         assert publications.find(session, "weekly-verdicts").id == made.id
 
 
@@ -77,9 +77,9 @@ BAD = [
     ("weekday", "someday"),
     ("draft_days_before", 0),
     ("draft_days_before", 7),
-    ("wanted_picks", 13),
-    ("wanted_picks", 0),
-    ("fewest_picks", 6),
+    ("picks_per_issue", 13),
+    ("picks_per_issue", 0),
+    ("min_picks", 6),
     ("hold_minutes", -1),
     ("hold_minutes", "ten"),
     ("postal_address", "a\x00b"),
@@ -109,9 +109,9 @@ def test_what_people_write_is_understood(db: Database) -> None:
             reply_to="",
             weekday="Thursday",
             postal_address="1 Main Street\r\nTown",
-            wanted_picks="7",
+            picks_per_issue="7",
         )
-        assert (made.slug, made.weekday, made.reply_to, made.wanted_picks) == ("cafe-tools", 3, None, 7)
+        assert (made.slug, made.weekday, made.reply_to, made.picks_per_issue) == ("cafe-tools", 3, None, 7)
         assert made.sender_address == "Digest@verdicts.dev"
         assert made.postal_address == "1 Main Street\nTown"
 
@@ -119,10 +119,10 @@ def test_what_people_write_is_understood(db: Database) -> None:
 def test_a_change_is_checked_as_a_whole_and_changes_nothing_else(db: Database) -> None:
     with db.begin() as session:
         paper = publications.create(session, now=NOW, **GOOD)
-        publications.update(session, paper, zone="Europe/Berlin", fewest_picks=5)
-        assert (paper.zone, paper.fewest_picks, paper.at) == ("Europe/Berlin", 5, "09:00")
-        with pytest.raises(BadInput, match="fewest_picks: 5 is more than wanted_picks, which is 4"):
-            publications.update(session, paper, wanted_picks=4, zone="UTC")
-        assert (paper.wanted_picks, paper.zone) == (5, "Europe/Berlin")
+        publications.update(session, paper, zone="Europe/Berlin", min_picks=5)
+        assert (paper.zone, paper.min_picks, paper.at) == ("Europe/Berlin", 5, "09:00")
+        with pytest.raises(BadInput, match="min_picks: 5 is more than the 4 picks per issue"):
+            publications.update(session, paper, picks_per_issue=4, zone="UTC")
+        assert (paper.picks_per_issue, paper.zone) == (5, "Europe/Berlin")
         with pytest.raises(BadInput, match="slug"):
             publications.update(session, paper, slug="another")

@@ -22,7 +22,7 @@ def create_subscriber(session: Session, publication_id: int, address: str, statu
             source="form",
             requested_at=SUBSCRIBED_AT,
             confirmed_at=None if status == "pending" else SUBSCRIBED_AT,
-            unsubscribed_at=SUBSCRIBED_AT if status == "left" else None,
+            unsubscribed_at=SUBSCRIBED_AT if status == "unsubscribed" else None,
         )
     )
     session.flush()

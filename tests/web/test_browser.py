@@ -28,7 +28,7 @@ PAGES = (
     "confirm",
     "preferences",
     "unsubscribe",
-    "left",
+    "unsubscribed",
     "paused",
     "test",
     "nothing",
@@ -46,7 +46,7 @@ def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     with shop.db.begin() as session:
         create_subscriber(session, 1, "ada@example.org")
         create_subscriber(session, 1, "bob@example.org", "pending")
-        eve = create_subscriber(session, 1, "eve@example.org", "left")
+        eve = create_subscriber(session, 1, "eve@example.org", "unsubscribed")
         unsubscribes.record(session, 1, eve, "page", utcnow())  # so that the page asks for the reason
         paused = create_subscriber(
             session, 1, "a-name-that-is-very-long-indeed-and-goes-on-and-on@subdomain.example.org"
@@ -77,7 +77,7 @@ def paths(shop: Site) -> dict[str, str]:
         "confirm": f"/confirm/{tokens.confirm_token(shop.signer, 1, 2, utcnow())}",
         "preferences": f"/preferences/{tokens.preferences_token(shop.signer, 1, 1)}",
         "unsubscribe": f"/unsubscribe/{leave[1]}",
-        "left": f"/unsubscribe/{leave[3]}",
+        "unsubscribed": f"/unsubscribe/{leave[3]}",
         "paused": f"/unsubscribe/{leave[4]}",
         "test": f"/unsubscribe/{leave[0]}",
         "nothing": "/nowhere",

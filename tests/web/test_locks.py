@@ -50,4 +50,4 @@ def test_a_mail_client_s_unsubscribe_waits_until_the_lock_is_free(shop: Site, sq
     client.join(20)
     assert answers == [200]
     with sqlite.read() as session:
-        assert session.scalars(select(Subscription.status)).one() == "left"
+        assert session.scalars(select(Subscription.status)).one() == "unsubscribed"

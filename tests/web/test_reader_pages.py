@@ -90,7 +90,7 @@ def test_a_confirm_link_from_before_unsubscribing_shows_no_button(shop: Site, ad
         assert page.status_code == 409
         assert "unsubscribed after this link was sent; please sign up again to come back" in page.text
         assert "<button" not in page.text
-    assert status(shop, ada) == "left"
+    assert status(shop, ada) == "unsubscribed"
 
 
 def test_an_old_confirm_link_says_what_to_do(shop: Site) -> None:
@@ -127,7 +127,7 @@ def test_one_click_unsubscribes_at_once_as_rfc_8058_demands(
         assert answer.status_code == 200
         assert "Location" not in answer.headers
         assert "Set-Cookie" not in answer.headers
-        assert status(shop, ada) == "left"
+        assert status(shop, ada) == "unsubscribed"
     with shop.db.read() as session:
         noted = session.scalars(select(Unsubscribe)).one()
         assert (noted.issue_id, noted.subscriber_id, noted.source, noted.undone_at) == (
@@ -136,7 +136,7 @@ def test_one_click_unsubscribes_at_once_as_rfc_8058_demands(
             "header",
             None,
         )
-        assert [event.kind for event in session.scalars(select(ConsentEvent))] == ["left"]
+        assert [event.kind for event in session.scalars(select(ConsentEvent))] == ["unsubscribed"]
 
 
 def test_a_trailing_slash_does_not_redirect(shop: Site, ada: int) -> None:
@@ -144,7 +144,7 @@ def test_a_trailing_slash_does_not_redirect(shop: Site, ada: int) -> None:
         unsubscribe_url(shop, ada) + "/", data=ONE_CLICK, content_type="application/x-www-form-urlencoded"
     )
     assert answer.status_code == 200
-    assert status(shop, ada) == "left"
+    assert status(shop, ada) == "unsubscribed"
 
 
 def test_one_click_for_an_unknown_reader_still_succeeds(shop: Site) -> None:
@@ -187,7 +187,7 @@ def test_the_unsubscribe_page_unsubscribes_and_resubscribes_with_one_button_each
     assert status(shop, ada) == "active"
     left = client.post(url, data={"action": "unsubscribe"})
     assert "You’re unsubscribed" in left.text
-    assert status(shop, ada) == "left"
+    assert status(shop, ada) == "unsubscribed"
     back = client.post(url, data={"action": "resubscribe"})
     assert "Welcome back!" in back.text
     assert status(shop, ada) == "active"
@@ -207,7 +207,7 @@ def test_the_text_beside_each_button_is_stored_with_the_consent_event(
     client.post(url, data={"action": "resubscribe"})
     with shop.db.read() as session:
         kept = [(event.kind, words) for event, words in consent.history(session, ada)]
-    assert [kind for kind, _ in kept] == ["left", "returned"]
+    assert [kind for kind, _ in kept] == ["unsubscribed", "resubscribed"]
     for (_, words), text in zip(kept, shown, strict=True):
         assert words
         assert words in html.unescape(text)
@@ -264,7 +264,7 @@ def test_preferences_can_pause_resume_unsubscribe_and_resubscribe(shop: Site, ad
     assert "paused until" in client.post(url, data={"action": "pause", "weeks": "2"}).text
     assert "Welcome back!" in client.post(url, data={"action": "resume"}).text
     assert "You unsubscribed" in client.post(url, data={"action": "unsubscribe"}).text
-    assert status(shop, ada) == "left"
+    assert status(shop, ada) == "unsubscribed"
     client.post(url, data={"action": "resubscribe"})
     assert status(shop, ada) == "active"
 
@@ -306,7 +306,7 @@ def test_the_reason_is_asked_only_after_unsubscribing_and_takes_one_click(shop: 
     client.post(url, data={"action": "reason", "reason": "often"})
     assert reason(shop, ada) is None
     left = client.post(url, data={"action": "unsubscribe"}).text
-    assert status(shop, ada) == "left"
+    assert status(shop, ada) == "unsubscribed"
     assert "Mind telling us why?" in left
     buttons = re.findall(r'name="reason" value="(\w+)"', left)
     assert len(buttons) == 6

@@ -57,7 +57,7 @@ def test_a_sign_up_queues_one_letter_stores_the_consent_text_and_wakes_a_worker(
 def test_the_response_is_the_same_for_every_address(shop: Site) -> None:
     with shop.db.begin() as session:
         create_subscriber(session, 1, "known@example.org")
-        left = create_subscriber(session, 1, "left@example.org", status="left")
+        left = create_subscriber(session, 1, "left@example.org", status="unsubscribed")
         gone = create_subscriber(session, 1, "gone@example.org")
         session.get_one(Subscriber, gone).suppressed_at = utcnow()
         session.get_one(Subscriber, gone).suppressed_for = "complaint"

@@ -25,8 +25,8 @@ class Kind(StrEnum):
     IMPORTED = "imported"
     PAUSED = "paused"
     RESUMED = "resumed"
-    UNSUBSCRIBED = "left"
-    RESUBSCRIBED = "returned"  # undid unsubscribing
+    UNSUBSCRIBED = "unsubscribed"
+    RESUBSCRIBED = "resubscribed"  # undid unsubscribing
     SUPPRESSED = "suppressed"
     LIFTED = "lifted"
     ERASED = "erased"

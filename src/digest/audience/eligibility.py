@@ -20,12 +20,12 @@ class EligibilityCounts:
 
 
 def exclusion_reason(now: datetime) -> ColumnElement[str | None]:
-    """Why a subscription may not be mailed at `now`: erased, suppressed, pending, left or paused; NULL if it may."""
+    """Why a subscription may not be mailed at `now`: erased, suppressed, pending, unsubscribed or paused, else NULL."""
     return case(
         (or_(Subscriber.erased_at.is_not(None), Subscriber.address.is_(None)), "erased"),
         (Subscriber.suppressed_at.is_not(None), "suppressed"),
         (Subscription.status == SubscriptionStatus.PENDING.value, "pending"),
-        (Subscription.status != SubscriptionStatus.ACTIVE.value, "left"),
+        (Subscription.status != SubscriptionStatus.ACTIVE.value, "unsubscribed"),
         (Subscription.paused_until > now, "paused"),
         else_=None,
     )
@@ -123,9 +123,9 @@ def _count_by_index(
             )
         )
     active = session.scalar(in_publication.where(Subscription.status == SubscriptionStatus.ACTIVE.value))
-    sums: dict[str | None, int] = {None: active or 0, "left": session.scalar(unsubscribed) or 0}
+    sums: dict[str | None, int] = {None: active or 0, "unsubscribed": session.scalar(unsubscribed) or 0}
     for status, reason, count_ in session.execute(exceptional):
-        sums[None if status == SubscriptionStatus.ACTIVE else "left"] -= count_
+        sums[None if status == SubscriptionStatus.ACTIVE else "unsubscribed"] -= count_
         sums[reason] = sums.get(reason, 0) + count_
     return _eligibility_counts(sums)
 

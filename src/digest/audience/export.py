@@ -28,7 +28,7 @@ class ExportRow:
 
     subscriber_id: int
     address: str
-    status: str  # active, pending, paused, left or suppressed
+    status: str  # active, pending, paused, unsubscribed or suppressed
     source: str
     requested_at: datetime
     confirmed_at: datetime | None

@@ -22,7 +22,7 @@ class SubscriptionStatus(StrEnum):
 
     PENDING = "pending"  # signed up, but not confirmed yet
     ACTIVE = "active"
-    UNSUBSCRIBED = "left"
+    UNSUBSCRIBED = "unsubscribed"
 
 
 class SubscriberImport(Base):
@@ -70,7 +70,7 @@ class Subscription(Base):
 
     __tablename__ = "subscription"
     __table_args__ = (
-        check_one_of("status", "pending", "active", "left"),
+        check_one_of("status", "pending", "active", "unsubscribed"),
         Index("ix_subscription_audience", "publication_id", "status", "subscriber_id"),
         Index(
             "ix_subscription_paused",
@@ -83,7 +83,7 @@ class Subscription(Base):
 
     subscriber_id: Mapped[int] = mapped_column(ForeignKey(Subscriber.id), primary_key=True)
     publication_id: Mapped[int] = mapped_column(ForeignKey(Publication.id), primary_key=True)
-    status: Mapped[str] = mapped_column(String(8))
+    status: Mapped[str] = mapped_column(String(16))
     source: Mapped[str] = mapped_column(Text)  # "form", or the legal basis that the importer stated
     requested_at: Mapped[datetime]
     # When the last confirmation letter was sent; limits how often the form can make us mail an address.

@@ -20,7 +20,7 @@ class Preferences:
     """What the preferences page shows. The address is masked, because mails get forwarded."""
 
     masked: str
-    status: str  # active, pending, left, paused, suppressed or erased
+    status: str  # active, pending, unsubscribed, paused, suppressed or erased
     since: datetime | None  # when they confirmed, or were imported
     origin: str  # why they receive it, as the mail says it
     paused_until: datetime | None

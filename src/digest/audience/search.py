@@ -16,7 +16,7 @@ PAGE: Final = 50
 _HIGHEST_CHAR = "\U0010ffff"  # sorts after every character an address can hold
 _STATUSES: Final = {
     "pending": SubscriptionStatus.PENDING,
-    "left": SubscriptionStatus.UNSUBSCRIBED,
+    "unsubscribed": SubscriptionStatus.UNSUBSCRIBED,
     REACHABLE: SubscriptionStatus.ACTIVE,
 }
 
@@ -110,6 +110,6 @@ def _status_filter(why: ColumnElement[str | None], status: str) -> list[ColumnEl
 
 def _fetch(session: Session, rows: Any) -> list[SearchResult]:
     return [
-        SearchResult(number, address, key, why or REACHABLE, left or confirmed or asked)
-        for number, address, key, why, asked, confirmed, left in session.execute(rows)
+        SearchResult(number, address, key, why or REACHABLE, unsubscribed or confirmed or asked)
+        for number, address, key, why, asked, confirmed, unsubscribed in session.execute(rows)
     ]

@@ -10,11 +10,11 @@ from digest.audience import eligibility
 from digest.audience.models import Subscription, SubscriptionStatus
 
 REACHABLE: Final = "reachable"
-NAMES: Final = (REACHABLE, "pending", "paused", "left", "suppressed", "erased")
+NAMES: Final = (REACHABLE, "pending", "paused", "unsubscribed", "suppressed", "erased")
 _PLAIN: Final = {
     SubscriptionStatus.ACTIVE: REACHABLE,
     SubscriptionStatus.PENDING: "pending",
-    SubscriptionStatus.UNSUBSCRIBED: "left",
+    SubscriptionStatus.UNSUBSCRIBED: "unsubscribed",
 }
 
 

@@ -229,8 +229,8 @@ def _check_sender(context: AppContext, settings: SettingsView) -> Finding:
     from digest.publications import publications
 
     with context.services().db.read() as session:
-        papers = publications.list_publications(session) or [publications.find(session)]
-        addresses = sorted({paper.sender_address for paper in papers})
+        every = publications.list_publications(session) or [publications.find(session)]
+        addresses = sorted({publication.sender_address for publication in every})
     if settings.is_embedded_mailbox:
         return Finding("sender", "ok", f"{', '.join(addresses)} (not checked: no email leaves this machine)")
     domains = sorted({address.rpartition("@")[2] for address in addresses})

@@ -57,7 +57,7 @@ def issue_details(session: Session, issue: Issue) -> dict[str, Any]:
             {
                 "comparison": slugs[rejection.comparison_id],
                 "why_not": rejection.reason,
-                "vetoed": rejection.vetoed,
+                "excluded": rejection.is_excluded,
             }
             for rejection in issue.rejections
         ],

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from digest.cli import AppContext
 
-STATUSES = ("active", "pending", "paused", "left", "suppressed")
+STATUSES = ("active", "pending", "paused", "unsubscribed", "suppressed")
 
 
 @click.group()

@@ -99,7 +99,7 @@ class Issue(Base):
     @property
     def is_thin(self) -> bool:
         """Whether it has fewer picks than its publication requires, so that an editor must confirm it."""
-        return len(self.picks) < self.publication.fewest_picks
+        return len(self.picks) < self.publication.min_picks
 
 
 class Pick(Base):
@@ -121,7 +121,7 @@ class Pick(Base):
 
 
 class Rejection(Base):
-    """A comparison that was considered for an issue and not picked, and why. A veto survives regeneration."""
+    """A comparison that was considered for an issue and not picked, and why. An exclusion survives regeneration."""
 
     __tablename__ = "rejection"
 
@@ -129,7 +129,7 @@ class Rejection(Base):
     comparison_id: Mapped[int] = mapped_column(ForeignKey(Comparison.id), primary_key=True)
     rank: Mapped[int]
     reason: Mapped[str] = mapped_column(Text)
-    vetoed: Mapped[bool] = mapped_column(default=False)
+    is_excluded: Mapped[bool] = mapped_column(default=False)
 
 
 class Transition(Base):

@@ -14,8 +14,8 @@ class Publication(Base):
     __tablename__ = "publication"
     __table_args__ = (
         CheckConstraint("weekday BETWEEN 0 AND 6", name="weekday"),
-        CheckConstraint("wanted_picks BETWEEN 1 AND 12", name="wanted_picks"),
-        CheckConstraint("fewest_picks BETWEEN 1 AND wanted_picks", name="fewest_picks"),
+        CheckConstraint("picks_per_issue BETWEEN 1 AND 12", name="picks_per_issue"),
+        CheckConstraint("min_picks BETWEEN 1 AND picks_per_issue", name="min_picks"),
     )
 
     id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
@@ -31,8 +31,8 @@ class Publication(Base):
     weekday: Mapped[int]  # on which issues are sent; 0 is Monday
     at: Mapped[str] = mapped_column(String(5))  # local time of sending: "09:00"
     draft_days_before: Mapped[int] = mapped_column(default=2)  # days between draft and sending
-    wanted_picks: Mapped[int] = mapped_column(default=5)
-    fewest_picks: Mapped[int] = mapped_column(default=3)  # with fewer, the editor is asked
+    picks_per_issue: Mapped[int] = mapped_column(default=5)
+    min_picks: Mapped[int] = mapped_column(default=3)  # with fewer, the editor is asked
     hold_minutes: Mapped[int] = mapped_column(default=10)
     requires_approval: Mapped[bool] = mapped_column(default=False)  # a second person must approve each issue
     set_up: Mapped[str] = mapped_column(String(200), default="")  # the finished steps of the setup

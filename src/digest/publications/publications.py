@@ -29,8 +29,8 @@ DEFAULTS: Mapping[str, object] = {
     "weekday": 1,
     "at": "09:00",
     "draft_days_before": 2,
-    "wanted_picks": 5,
-    "fewest_picks": 3,
+    "picks_per_issue": 5,
+    "min_picks": 3,
     "hold_minutes": 10,
     "requires_approval": False,
 }
@@ -85,7 +85,7 @@ def update(session: Session, publication: Publication, **fields: object) -> Publ
     """Update the given fields only. Raises BadInput, naming the field; nothing is changed then."""
     if "slug" in fields and fields["slug"] != publication.slug:
         raise BadInput("slug: cannot be changed, because links to the publication's pages contain it")
-    current = {"wanted_picks": publication.wanted_picks, "fewest_picks": publication.fewest_picks}
+    current = {"picks_per_issue": publication.picks_per_issue, "min_picks": publication.min_picks}
     values = _validate(current | fields)
     for field, value in values.items():
         setattr(publication, field, value)
@@ -103,9 +103,9 @@ def _validate(fields: Mapping[str, object]) -> dict[str, object]:
     if unknown:
         raise BadInput(f"{unknown[0]}: a publication has no such field")
     values = {field: _RULES[field](value) for field, value in fields.items()}
-    fewest, wanted = values.get("fewest_picks"), values.get("wanted_picks")
-    if isinstance(fewest, int) and isinstance(wanted, int) and fewest > wanted:
-        raise BadInput(f"fewest_picks: {fewest} is more than wanted_picks, which is {wanted}")
+    minimum, target = values.get("min_picks"), values.get("picks_per_issue")
+    if isinstance(minimum, int) and isinstance(target, int) and minimum > target:
+        raise BadInput(f"min_picks: {minimum} is more than the {target} picks per issue")
     return values
 
 
@@ -191,8 +191,8 @@ _RULES: Mapping[str, Callable[[object], object]] = {
     "at": lambda v: _matching(v, "at", _CLOCK, "09:00"),
     # 0 would draft the issue at the time it is sent, and 7 before the previous one is sent.
     "draft_days_before": lambda v: _integer(v, "draft_days_before", 1, 6),
-    "wanted_picks": lambda v: _integer(v, "wanted_picks", 1, 12),
-    "fewest_picks": lambda v: _integer(v, "fewest_picks", 1, 12),
+    "picks_per_issue": lambda v: _integer(v, "picks_per_issue", 1, 12),
+    "min_picks": lambda v: _integer(v, "min_picks", 1, 12),
     "hold_minutes": lambda v: _integer(v, "hold_minutes", 0, 1440),
     "requires_approval": lambda v: str(v).lower() in {"1", "on", "true", "yes"},
 }

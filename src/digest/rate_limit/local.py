@@ -78,8 +78,8 @@ class LocalRateLimiter:
             was, before, own = self._quotas.get(name, (-1, 0, 0))
             if was != day:
                 before, own = so_far(float(day * DAY_SECONDS)), 0
-            left = int(daily_limit(limit, day) * share) - before - own
-            number = max(min(wanted, left), min(wanted, 0))
+            available = int(daily_limit(limit, day) * share) - before - own
+            number = max(min(wanted, available), min(wanted, 0))
             self._quotas[name] = day, before, own + number
         return number, (day + 1) * DAY_SECONDS - now
 
@@ -95,9 +95,9 @@ class LocalRateLimiter:
     def back_off(self, name: str, first: float, longest: float) -> float:
         with self._lock:
             until, times = self._backoffs.get(name, (0.0, 0))
-            left = until - self._monotonic()
-            if left > 0:
-                return left
+            remaining = until - self._monotonic()
+            if remaining > 0:
+                return remaining
             seconds = min(first * 2.0 ** min(times, 20), longest)
             self._backoffs[name] = self._monotonic() + seconds, times + 1
             return seconds

@@ -135,11 +135,11 @@ class HandshakeClient(smtplib.SMTP):
         """Connect to each address of the host in turn, to none for longer than a stopping process may take."""
         trouble = OSError(f"{host} has no address")
         for *_, where in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-            left = self._deadline - time.monotonic()
-            if self.abandoned_because or left <= 0:
+            remaining = self._deadline - time.monotonic()
+            if self.abandoned_because or remaining <= 0:
                 break
             try:
-                return socket.create_connection((str(where[0]), port), min(left, STOP_SECONDS))
+                return socket.create_connection((str(where[0]), port), min(remaining, STOP_SECONDS))
             except OSError as error:
                 trouble = error
         raise trouble

@@ -1,1 +1,1 @@
-"""What readers did with an issue: the links they followed and the ones who left from it."""
+"""What readers did with an issue: the links they followed and which of them unsubscribed."""

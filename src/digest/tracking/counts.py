@@ -77,14 +77,14 @@ _RAW, _HUMAN, _READERS = (
 def count_issue(session: Session, issue_id: int) -> TrackingCounts:
     """The clicks and unsubscribes of an issue; zeros for one that was never sent."""
     raw, human, readers = session.execute(_select_totals(_RAW, _HUMAN, _READERS, issue_id=issue_id)).one()
-    left, header, undone = session.execute(_select_leavers(issue_id)).one()
+    standing, by_header, undone = session.execute(_select_unsubscribes(issue_id)).one()
     links = _count_links(session, issue_id)
     return TrackingCounts(
         clicks_raw=raw,
         clicks_human=human,
         readers_clicked=readers,
-        unsubscribes=left,
-        unsubscribes_by_header=header,
+        unsubscribes=standing,
+        unsubscribes_by_header=by_header,
         unsubscribes_undone=undone,
         per_pick=_count_picks(session, issue_id, links),
         per_link=links,
@@ -106,10 +106,12 @@ def count_issues(session: Session, issue_ids: Collection[int]) -> dict[int, Read
     """The readers who clicked in each of these issues, and those who unsubscribed through it."""
     readers = select(Link.issue_id, _READERS).join(ClickHour, ClickHour.link_id == Link.id)
     clicked = dict(session.execute(readers.where(Link.issue_id.in_(issue_ids)).group_by(Link.issue_id)).all())
-    leavers = select(Unsubscribe.issue_id, func.count()).where(Unsubscribe.issue_id.in_(issue_ids))
-    leavers = leavers.where(Unsubscribe.undone_at.is_(None)).group_by(Unsubscribe.issue_id)
-    left = dict(session.execute(leavers).all())
-    return {number: ReaderActions(clicked.get(number, 0), left.get(number, 0)) for number in issue_ids}
+    counted = select(Unsubscribe.issue_id, func.count()).where(Unsubscribe.issue_id.in_(issue_ids))
+    counted = counted.where(Unsubscribe.undone_at.is_(None)).group_by(Unsubscribe.issue_id)
+    unsubscribes = dict(session.execute(counted).all())
+    return {
+        number: ReaderActions(clicked.get(number, 0), unsubscribes.get(number, 0)) for number in issue_ids
+    }
 
 
 def count_unsubscribes(session: Session, issue_id: int, since: datetime) -> Unsubscribes:
@@ -176,11 +178,11 @@ def _count_picks(session: Session, issue_id: int, links: tuple[LinkCounts, ...])
     )
 
 
-def _select_leavers(issue_id: int) -> Select[int, int, int]:
+def _select_unsubscribes(issue_id: int) -> Select[int, int, int]:
     is_standing = Unsubscribe.undone_at.is_(None)
-    header = and_(is_standing, Unsubscribe.source == "header")
+    is_by_header = and_(is_standing, Unsubscribe.source == "header")
     return select(
         func.count(case((is_standing, 1))),
-        func.count(case((header, 1))),
+        func.count(case((is_by_header, 1))),
         func.count(Unsubscribe.undone_at),
     ).where(Unsubscribe.issue_id == issue_id)

@@ -76,7 +76,7 @@ def record_reactions(made: Site, numbers: list[int]) -> None:
 
 
 def _delivery(batch: Batch, number: int, outcome: str | None, now: object) -> Delivery:
-    reasons = {"failed": "no such mailbox", "excluded": "left"}
+    reasons = {"failed": "no such mailbox", "excluded": "unsubscribed"}
     return Delivery(
         issue_id=batch.issue_id,
         subscriber_id=number,

@@ -221,7 +221,7 @@ def test_every_action_can_be_undone(desk: Site) -> None:
 def test_undoing_an_added_pick_does_not_exclude_it(desk: Site) -> None:
     def left_out() -> list[tuple[int, bool, str]]:
         with desk.db.read() as session:
-            columns = (Rejection.comparison_id, Rejection.vetoed, Rejection.reason)
+            columns = (Rejection.comparison_id, Rejection.is_excluded, Rejection.reason)
             return sorted(tuple(row) for row in session.execute(select(*columns)))
 
     editor, before, picked = signed_in(desk), left_out(), pick_order(desk)

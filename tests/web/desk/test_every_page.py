@@ -132,7 +132,7 @@ def site(sqlite: Database, tmp_path: Path) -> Site:
         publication = publications.find(session)
         publication.postal_address = ""  # so that a check links to the settings
         ada, why = "ada.reader@example.org", "ada.reader@example.org asked by mail"
-        number = create_subscriber(session, publication.id, ada, "left")
+        number = create_subscriber(session, publication.id, ada, "unsubscribed")
         session.execute(update(Subscription).values(source=why))
         session.add(ConsentEvent(subscriber_id=number, kind="confirmed", source=why, at=utcnow()))
         reply = "550 5.1.1 <r6@example.org>: no such mailbox r6@example.org"

@@ -82,9 +82,9 @@ def test_invitations_role_changes_and_removals_are_logged(desk: Site) -> None:
 
 
 def test_each_change_of_a_setting_is_logged_with_its_old_and_new_value(desk: Site) -> None:
-    owner, going_out = signed_in(desk, "owner"), "/desk/settings/going-out"
+    owner, sending = signed_in(desk, "owner"), "/desk/settings/sending"
     for fields in ({"requires_approval": "1"}, {"hold_minutes": "25"}, {"requires_approval": "0"}):
-        post(owner, going_out, page="/desk/settings", action="save", **fields)
+        post(owner, sending, page="/desk/settings", action="save", **fields)
     post(owner, "/desk/settings/calendar", page="/desk/settings", action="preview", weekday="4")
     with desk.db.read() as session:
         rows = (
@@ -94,9 +94,9 @@ def test_each_change_of_a_setting_is_logged_with_its_old_and_new_value(desk: Sit
         )
         logged, slugs = zip(*session.execute(rows.order_by(AuditLogEntry.id)), strict=True)
     assert [words.replace(slugs[0], "it") for words in logged] == [
-        "going-out of it; requires approval: no → yes",
-        "going-out of it; hold minutes: 10 → 25",
-        "going-out of it; requires approval: yes → no",
+        "sending of it; requires approval: no → yes",
+        "sending of it; hold minutes: 10 → 25",
+        "sending of it; requires approval: yes → no",
     ]
     assert lines(desk) == [("change", "setting", None)] * 3
     assert "requires approval: yes → no" in get(owner, "/desk/audit-log?kind=setting")

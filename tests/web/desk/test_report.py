@@ -149,9 +149,9 @@ def test_the_growth_of_a_year_is_counted_by_week(desk: Site) -> None:
                 ("requested", 0),
                 ("requested", 3),
                 ("confirmed", 3),
-                ("left", 0),
+                ("unsubscribed", 0),
                 ("suppressed", 0),
-                ("left", 60),
+                ("unsubscribed", 60),
             )
         ):
             consent.record(

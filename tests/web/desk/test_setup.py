@@ -133,15 +133,15 @@ def test_a_setting_can_be_changed_and_undone(sqlite: Database, tmp_path: Path) -
     made = make_desk(sqlite, tmp_path)
     owner = signed_in(made, "owner")
     said = post(
-        owner, "/desk/settings/going-out", page="/desk/settings", hold_minutes="25", requires_approval="1"
+        owner, "/desk/settings/sending", page="/desk/settings", hold_minutes="25", requires_approval="1"
     )
     assert (paper(made).hold_minutes, paper(made).requires_approval) == (25, True)
     url, fields = undo_button(said.get_data(as_text=True))
     post(owner, url, page="/desk/settings", **fields)
     assert (paper(made).hold_minutes, paper(made).requires_approval) == (10, False)
-    answer = post(owner, "/desk/settings/picks", page="/desk/settings", wanted_picks="2", fewest_picks="3")
+    answer = post(owner, "/desk/settings/picks", page="/desk/settings", picks_per_issue="2", min_picks="3")
     assert answer.status_code == 400
-    assert "more than wanted_picks" in answer.get_data(as_text=True)
+    assert "more than the 2 picks per issue" in answer.get_data(as_text=True)
 
 
 def test_another_publication_can_be_created(sqlite: Database, tmp_path: Path) -> None:

@@ -170,7 +170,7 @@ def test_one_reader_is_added_and_asked_to_confirm_unless_they_have_consented(
 
 def test_an_unsubscribed_reader_cannot_be_added_by_hand(desk: Site, editor: FlaskClient) -> None:
     with desk.db.begin() as session:
-        create_subscriber(session, publications.find(session).id, "gone@example.org", "left")
+        create_subscriber(session, publications.find(session).id, "gone@example.org", "unsubscribed")
     page = post(
         editor,
         "/desk/subscribers/add",

@@ -32,7 +32,12 @@ def listed(page: str) -> list[str]:
 
 
 def test_a_whole_address_leads_to_its_reader_and_a_prefix_lists_readers(desk: Site) -> None:
-    people(desk, ("ana@example.org", "active"), ("anatol@example.org", "left"), ("bob@example.org", "active"))
+    people(
+        desk,
+        ("ana@example.org", "active"),
+        ("anatol@example.org", "unsubscribed"),
+        ("bob@example.org", "active"),
+    )
     editor = signed_in(desk, "editor")
     whole = post(editor, "/desk/subscribers", address="Ana@example.org")
     assert "ana@example.org</h1>" in whole.text
@@ -40,7 +45,7 @@ def test_a_whole_address_leads_to_its_reader_and_a_prefix_lists_readers(desk: Si
     begun = post(editor, "/desk/subscribers", address="An")
     assert listed(begun.text) == ["ana@example.org", "anatol@example.org"]
     assert "an" not in begun.request.query_string.decode()
-    assert listed(post(editor, "/desk/subscribers", address="an", status="left").text) == [
+    assert listed(post(editor, "/desk/subscribers", address="an", status="unsubscribed").text) == [
         "anatol@example.org"
     ]
     assert (
@@ -68,7 +73,9 @@ def test_lists_are_paged_by_key_whatever_order_they_are_in(desk: Site) -> None:
 
 
 def test_counts_by_status_add_up(desk: Site) -> None:
-    given = zip("abcdef", ("active", "active", "pending", "left", "active", "left"), strict=True)
+    given = zip(
+        "abcdef", ("active", "active", "pending", "unsubscribed", "active", "unsubscribed"), strict=True
+    )
     numbers = people(desk, *((f"{name}@example.org", status) for name, status in given))
     with desk.db.begin() as session:
         suppression.suppress_subscriber(session, desk.signer, numbers[4], "bounce", utcnow())
@@ -77,15 +84,23 @@ def test_counts_by_status_add_up(desk: Site) -> None:
     counts = [line.split("</span>")[0] for line in page.split('<dd><span class="number">')[1:]]
     assert counts == ["2", "1", "0", "1", "2", "0"]
     for status, many in zip(
-        ("reachable", "pending", "paused", "left", "suppressed", "erased"), counts, strict=True
+        ("reachable", "pending", "paused", "unsubscribed", "suppressed", "erased"), counts, strict=True
     ):
         assert len(listed(get(signed_in(desk), f"/desk/subscribers?status={status}"))) == int(many)
 
 
 def test_a_reader_s_status_is_the_same_in_the_list_and_on_their_page(desk: Site) -> None:
-    given = (("ana@example.org", "active"), ("bob@example.org", "pending"), ("cas@example.org", "left"))
+    given = (
+        ("ana@example.org", "active"),
+        ("bob@example.org", "pending"),
+        ("cas@example.org", "unsubscribed"),
+    )
     viewer = signed_in(desk, "viewer")
-    statuses = (("reachable", "Subscribed"), ("pending", "Pending confirmation"), ("left", "Unsubscribed"))
+    statuses = (
+        ("reachable", "Subscribed"),
+        ("pending", "Pending confirmation"),
+        ("unsubscribed", "Unsubscribed"),
+    )
     for number, (status, label) in zip(people(desk, *given), statuses, strict=True):
         assert f"<td>{label}</td>" in get(viewer, f"/desk/subscribers?status={status}")
         assert f"<dt>Status</dt><dd>{label}</dd>" in get(viewer, f"/desk/subscribers/{number}")

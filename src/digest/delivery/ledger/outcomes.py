@@ -73,7 +73,9 @@ def _pending_statement(table: Table) -> Select[*tuple[Any, ...]]:
     """Built once for a table: building the statement costs as much as running it."""
     delivery = table.c
     now: Any = bindparam("now", type_=UtcDateTime())
-    reason = case((Subscription.subscriber_id.is_(None), "left"), else_=eligibility.exclusion_reason(now))
+    reason = case(
+        (Subscription.subscriber_id.is_(None), "unsubscribed"), else_=eligibility.exclusion_reason(now)
+    )
     return (
         select(
             delivery.subscriber_id,

@@ -30,7 +30,7 @@ EXPIRES = {"sign_in": SIGN_IN_MINUTES, "invitation": f"{users.INVITATION_LIFETIM
 
 
 class LetterNotWanted(Exception):
-    """The letter must no longer be sent. The message says why, for example left, suppressed or erased."""
+    """The letter must no longer be sent. The message says why, for example unsubscribed, suppressed or erased."""
 
 
 def build_mail(session: Session, letter: Letter, *, signer: Signer, base_url: str, now: datetime) -> Mail:
@@ -94,7 +94,7 @@ def find_recipient(session: Session, letter: Letter, publication_id: int) -> str
     if letter.kind in {"welcome", COPY_KIND} and (
         choice is None or choice.status != SubscriptionStatus.ACTIVE.value
     ):
-        raise LetterNotWanted("left")
+        raise LetterNotWanted("unsubscribed")
     return subscriber.address
 
 

@@ -59,7 +59,7 @@ def _check_picks(session: Session, issue: Issue) -> Iterator[Finding]:
         yield blocker("no picks", text, "Add a comparison, or regenerate the draft.", "add")
         return
     if issue.is_thin:
-        minimum = issue.publication.fewest_picks
+        minimum = issue.publication.min_picks
         text = f"This issue has {len(issue.picks)} of at least {minimum} picks."
         yield warning("thin week", text, "Add a comparison, wait a week, or send it anyway.", "add")
     for comparison_id, title, number in _sent_before(session, issue):

@@ -44,7 +44,7 @@ def draft_issue(
 ) -> Issue:
     """Create or regenerate the publication's open draft from what is new since its last released issue.
 
-    Pins, vetoes, picks with a note, every edited text and the order of what stays are kept; `clicks` counts recent
+    Pins, exclusions, picks with a note, every edited text and the order of what stays are kept; `clicks` counts recent
     clicks by tool slug. The issue's `is_thin` says that it has fewer picks than required. Raises NothingNew, and
     creates no issue, when there is neither an open draft nor anything new.
     """
@@ -169,11 +169,11 @@ def _update_pick(
 
 def _make_rejections(issue: Issue, rejected: Iterable[RejectedCandidate]) -> Iterable[Rejection]:
     for rank, rejection in enumerate(rejected, start=1):
-        if rank <= MAX_REJECTIONS or rejection.vetoed:
+        if rank <= MAX_REJECTIONS or rejection.is_excluded:
             yield Rejection(
                 issue_id=issue.id,
                 comparison_id=rejection.candidate.comparison_id,
                 rank=rank,
                 reason=rejection.reason,
-                vetoed=rejection.vetoed,
+                is_excluded=rejection.is_excluded,
             )

@@ -1,4 +1,4 @@
-"""Edits to which comparisons an issue holds: adding, dropping, swapping, updating and pinning picks, lifting vetoes.
+"""Edits to which comparisons an issue holds: add, drop, swap, update, pin and exclude them, and restore excluded ones.
 
 As in text_edits.py, each locks the issue's row first, raises its revision, and is refused when it comes too late.
 """
@@ -18,13 +18,13 @@ def drop_pick(
 ) -> int:
     """Remove a comparison and keep it out of regenerated drafts; `add_pick` reverses it. Returns the new revision.
 
-    One that is not a pick is vetoed all the same. Raises NotFound when the comparison does not exist.
+    One that is not a pick can be excluded, too. Raises NotFound when the comparison does not exist.
     """
     _get_candidate(session, issue, comparison_id)
     text_edits.begin_edit(session, issue, "pick removed", author, revision)
     pick = next((pick for pick in issue.picks if pick.comparison_id == comparison_id), None)
     default_texts.change_picks(session, issue, lambda: _remove(session, issue, pick))
-    _veto(session, issue, comparison_id)
+    _exclude(session, issue, comparison_id)
     text_edits.require_ready(issue)
     return issue.revision
 
@@ -32,7 +32,7 @@ def drop_pick(
 def add_pick(
     session: Session, issue: Issue, comparison_id: int, *, revision: int | None = None, author: str = ""
 ) -> int:
-    """Add a comparison as the last pick, pinned, in its newest version, and lift its veto. Returns the new revision.
+    """Add a comparison as the last pick, pinned, in its newest version, even if it was excluded. Returns the revision.
 
     Any comparison may be added, also one that was sent before: the checks point that out. One that is a pick already
     is pinned. Raises NotFound when it does not exist.
@@ -79,7 +79,7 @@ def swap_pick(
         _insert(session, issue, _make_pick(issue, candidate, position))
 
     default_texts.change_picks(session, issue, apply)
-    _veto(session, issue, comparison_id)
+    _exclude(session, issue, comparison_id)
     return issue.revision
 
 
@@ -106,16 +106,16 @@ def update_pick(
     return issue.revision
 
 
-def lift_veto(session: Session, issue: Issue, comparison_id: int, *, author: str = "") -> int:
-    """Lift a veto: the next draft may pick the comparison again. Returns the new revision.
+def lift_exclusion(session: Session, issue: Issue, comparison_id: int, *, author: str = "") -> int:
+    """Restore an excluded comparison: the next draft may pick the comparison again. Returns the new revision.
 
-    Raises NotFound when there is no veto on it.
+    Raises NotFound when it is not excluded.
     """
     text_edits.begin_edit(session, issue, "excluded comparison restored", author)
     rejection = session.get(Rejection, (issue.id, comparison_id))
-    if rejection is None or not rejection.vetoed:
+    if rejection is None or not rejection.is_excluded:
         raise NotFound(f"comparison {comparison_id} is not excluded from issue {issue.number}")
-    rejection.vetoed, rejection.reason = False, reasons.RESTORED
+    rejection.is_excluded, rejection.reason = False, reasons.RESTORED
     session.flush()
     return issue.revision
 
@@ -174,13 +174,13 @@ def _insert(session: Session, issue: Issue, pick: Pick) -> None:
     session.expire(issue, ["picks", "rejections"])
 
 
-def _veto(session: Session, issue: Issue, comparison_id: int) -> None:
+def _exclude(session: Session, issue: Issue, comparison_id: int) -> None:
     rejection = session.get(Rejection, (issue.id, comparison_id))
     if rejection is None:
         last = session.scalar(select(func.max(Rejection.rank)).where(Rejection.issue_id == issue.id)) or 0
         rejection = Rejection(issue_id=issue.id, comparison_id=comparison_id, rank=last + 1)
         session.add(rejection)
-    rejection.vetoed, rejection.reason = True, reasons.VETOED
+    rejection.is_excluded, rejection.reason = True, reasons.EXCLUDED
     session.flush()
     session.expire(issue, ["rejections"])
 

@@ -72,14 +72,14 @@ def plan_draft(
     """
     picks = issue.picks if issue else []
     kept = {pick.comparison_id for pick in picks if pick.pinned or pick.note}
-    vetoes = {row.comparison_id for row in issue.rejections if row.vetoed} if issue else set[int]()
+    exclusions = {row.comparison_id for row in issue.rejections if row.is_excluded} if issue else set[int]()
     found = candidates.list_new(session, publication.id)
     found += candidates.list_by_ids(
-        session, publication.id, (kept | vetoes) - {candidate.comparison_id for candidate in found}
+        session, publication.id, (kept | exclusions) - {candidate.comparison_id for candidate in found}
     )
     current = [pick.comparison_id for pick in picks]
     selection = select_picks(
-        found, publication.wanted_picks, current=current, pins=kept, vetoes=vetoes, clicks=clicks
+        found, publication.picks_per_issue, current=current, pins=kept, exclusions=exclusions, clicks=clicks
     )
     return _compare(picks, selection)
 

@@ -29,7 +29,7 @@ class RejectionSnapshot:
 
     comparison_id: int
     reason: str
-    vetoed: bool
+    is_excluded: bool
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,9 @@ def take_snapshot(issue: Issue) -> IssueSnapshot:
         PickSnapshot(pick.comparison_id, pick.version_id, pick.reason, pick.note, pick.pinned)
         for pick in issue.picks
     )
-    rejections = (RejectionSnapshot(row.comparison_id, row.reason, row.vetoed) for row in issue.rejections)
+    rejections = (
+        RejectionSnapshot(row.comparison_id, row.reason, row.is_excluded) for row in issue.rejections
+    )
     return IssueSnapshot(issue.subject, issue.preheader, issue.intro, tuple(picks), tuple(rejections))
 
 
@@ -79,7 +81,7 @@ def restore_snapshot(session: Session, issue: Issue, snapshot: IssueSnapshot) ->
             comparison_id=rejection.comparison_id,
             rank=rank,
             reason=rejection.reason,
-            vetoed=rejection.vetoed,
+            is_excluded=rejection.is_excluded,
         )
         for rank, rejection in enumerate(snapshot.rejections, start=1)
     )

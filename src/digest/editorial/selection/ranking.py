@@ -33,7 +33,7 @@ class RejectedCandidate:
 
     candidate: Candidate
     reason: str
-    vetoed: bool
+    is_excluded: bool
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,13 @@ def select_picks(
     *,
     current: Sequence[int] = (),
     pins: Collection[int] = frozenset(),
-    vetoes: Collection[int] = frozenset(),
+    exclusions: Collection[int] = frozenset(),
     clicks: Mapping[str, int] | None = None,
 ) -> Selection:
     """Select up to `pick_count` candidates: the best by points, with a tool twice only when nothing else is there.
 
     `current` are the comparisons of the draft in order: those that stay keep it. `pins` are the ids of those that must
-    stay; there may be more than `pick_count`. `vetoes` are ids of those that stay out. `clicks` counts recent clicks
+    stay; there may be more than `pick_count`. `exclusions` are those that stay out. `clicks` counts recent clicks
     by tool slug.
     """
     ranked = rank_candidates(candidates, clicks or {})
@@ -64,13 +64,13 @@ def select_picks(
     free = [
         candidate
         for candidate in ranked
-        if candidate.comparison_id not in pins and candidate.comparison_id not in vetoes
+        if candidate.comparison_id not in pins and candidate.comparison_id not in exclusions
     ]
     varied = _select_varied(free, pinned, pick_count - len(pinned))
     picks = _keep_order([*pinned, *varied], current)
     return Selection(
         picks=tuple(SelectedCandidate(candidate, reasons.selection_reason(candidate)) for candidate in picks),
-        rejected=tuple(_list_rejected(ranked, picks, vetoes)),
+        rejected=tuple(_list_rejected(ranked, picks, exclusions)),
     )
 
 
@@ -151,7 +151,7 @@ def _keep_order(selected: Sequence[Candidate], current: Sequence[int]) -> list[C
 
 
 def _list_rejected(
-    ranked: Sequence[Candidate], picks: Sequence[Candidate], vetoes: Collection[int]
+    ranked: Sequence[Candidate], picks: Sequence[Candidate], exclusions: Collection[int]
 ) -> Iterable[RejectedCandidate]:
     picked = {candidate.comparison_id for candidate in picks}
     lowest_rank = max(
@@ -160,14 +160,14 @@ def _list_rejected(
     for rank, candidate in enumerate(ranked, start=1):
         if candidate.comparison_id in picked:
             continue
-        vetoed = candidate.comparison_id in vetoes
+        is_excluded = candidate.comparison_id in exclusions
         shared = next((pick for pick in picks if pick.tool_slugs & candidate.tool_slugs), None)
-        if vetoed:
-            reason = reasons.VETOED
+        if is_excluded:
+            reason = reasons.EXCLUDED
         elif rank >= lowest_rank:
             reason = reasons.ranked_below(rank, len(ranked), len(picks))
         elif shared:
             reason = reasons.tool_already_picked(candidate, shared)
         else:
             reason = reasons.displaced_by_kept_picks(rank, len(ranked))
-        yield RejectedCandidate(candidate, reason, vetoed)
+        yield RejectedCandidate(candidate, reason, is_excluded)

@@ -2,7 +2,7 @@
 
 from digest.editorial.selection.candidate import Candidate, CandidateSide
 
-VETOED = "Excluded by an editor"
+EXCLUDED = "Excluded by an editor"
 ADDED = "Added by an editor"
 RESTORED = "Restored by an editor: the next draft decides"
 NO_LONGER_NEW = "No longer new: another issue has it"

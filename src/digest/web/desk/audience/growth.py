@@ -60,13 +60,13 @@ def measure_growth(db: Session, publication: Publication, now: datetime, weeks: 
         found,
         sums,
         mirrored(
-            ("c-joined", series["confirmed"]),
-            (("c-left", series["left"]), ("c-barred", series["suppressed"])),
-            f"Readers per week, {weeks} weeks: {sums['confirmed']:,} confirmed, {sums['left']:,} unsubscribed, "
+            ("c-confirmed", series["confirmed"]),
+            (("c-unsubscribed", series["unsubscribed"]), ("c-suppressed", series["suppressed"])),
+            f"Readers per week, {weeks} weeks: {sums['confirmed']:,} confirmed, {sums['unsubscribed']:,} unsubscribed, "
             f"{sums['suppressed']:,} suppressed",
         ),
         columns(
-            (("c-raw", series["requested"]), ("c-joined", series["confirmed"])),
+            (("c-raw", series["requested"]), ("c-confirmed", series["confirmed"])),
             f"Sign-ups per week: {sums['requested']:,} signed up, {sums['confirmed']:,} confirmed",
         ),
     )

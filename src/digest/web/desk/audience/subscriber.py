@@ -62,7 +62,7 @@ def subscriber(number: int) -> str:
             before=before,
             older=shown[-1][1].id if len(sent) > PAGE_SIZE else None,
             visits=visits,
-            left=subject_access.find_unsubscribes(db, number),
+            unsubscribes=subject_access.find_unsubscribes(db, number),
             reasons=REASONS,
             letters=subject_access.list_letters(db, number),
             now=utcnow(),

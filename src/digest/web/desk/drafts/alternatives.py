@@ -17,7 +17,7 @@ def find_alternatives(
 
     `rejected` is in ranking order. Comparisons that an editor excluded are left out.
     """
-    available = [entry for entry in rejected if not entry[0].vetoed]
+    available = [entry for entry in rejected if not entry[0].is_excluded]
     return sorted(available, key=lambda entry: _distance(view, entry[1]))[:MAX_ALTERNATIVES]
 
 

@@ -144,7 +144,7 @@ def _exclude(db: Session, issue: Issue, which: str) -> EditResult:
 
 
 def _restore(db: Session, issue: Issue, which: str) -> EditResult:
-    pick_edits.lift_veto(db, issue, parse_number(which), author=g.me.address)
+    pick_edits.lift_exclusion(db, issue, parse_number(which), author=g.me.address)
     title = versus(db, parse_number(which))
     return EditResult(f"{title} restored", f"{title} is restored. Regenerating may add it again.", "rejected")
 

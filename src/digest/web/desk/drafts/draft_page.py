@@ -122,7 +122,7 @@ def _load_newer_versions(
 
 
 def _load_rejected(db: Session, rows: Sequence[Rejection]) -> list[alternatives.RejectedComparison]:
-    shown = [row for row in rows if not row.vetoed][:MAX_REJECTED_SHOWN]
-    shown += [row for row in rows if row.vetoed][:MAX_REJECTED_SHOWN]
+    shown = [row for row in rows if not row.is_excluded][:MAX_REJECTED_SHOWN]
+    shown += [row for row in rows if row.is_excluded][:MAX_REJECTED_SHOWN]
     views = names.newest(db, {row.comparison_id for row in shown})
     return [(row, views[row.comparison_id]) for row in shown if row.comparison_id in views]

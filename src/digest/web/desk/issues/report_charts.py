@@ -55,17 +55,18 @@ def early_activity(db: Session, issue: Issue) -> EarlyActivity | None:
     """The first 48 hours of an issue; None before it has started."""
     if issue.started_at is None:
         return None
-    by_hour = tracking.count_by_hour(db, issue.id, issue.started_at, CHART_HOURS)
-    left = tracking.count_unsubscribes(db, issue.id, issue.started_at)
-    leaving = [left.by_hour.get(hour, 0) for hour in range(CHART_HOURS)]
-    raw, human = [pair[0] for pair in by_hour], [pair[1] for pair in by_hour]
+    clicks = tracking.count_by_hour(db, issue.id, issue.started_at, CHART_HOURS)
+    unsubscribes = tracking.count_unsubscribes(db, issue.id, issue.started_at)
+    by_hour = [unsubscribes.by_hour.get(hour, 0) for hour in range(CHART_HOURS)]
+    raw, human = [pair[0] for pair in clicks], [pair[1] for pair in clicks]
+    summary = f"Unsubscribes by hour: {sum(by_hour):,} in the first two days"
     return EarlyActivity(
         columns((("c-raw", raw), ("c-human", human)), _describe_clicks(raw, human)),
+        clicks,
+        columns((("c-unsubscribed", by_hour),), summary),
         by_hour,
-        columns((("c-left", leaving),), f"Unsubscribes by hour: {sum(leaving):,} in the first two days"),
-        leaving,
-        sum(left.by_hour.values()) - sum(leaving),
-        _count_reasons(left.reasons),
+        sum(unsubscribes.by_hour.values()) - sum(by_hour),
+        _count_reasons(unsubscribes.reasons),
     )
 
 
@@ -78,7 +79,7 @@ def compare_with_past(db: Session, issue: Issue) -> tuple[list[MetricTrend], lis
     series = (
         ("Accepted", "o-accepted", [row.accepted for row in rows]),
         ("Readers who clicked", "c-human", [row.readers_clicked for row in rows]),
-        ("Unsubscribes", "c-left", [row.unsubscribes for row in rows]),
+        ("Unsubscribes", "c-unsubscribed", [row.unsubscribes for row in rows]),
         ("Refused", "o-failed", [row.failed for row in rows]),
     )
     return [_metric_trend(name, kind, values, here) for name, kind, values in series], rows

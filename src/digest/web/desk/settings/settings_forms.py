@@ -26,8 +26,8 @@ PARTS: Final[Mapping[str, tuple[str, ...]]] = {
     "name": ("name", "tagline", "sender_name", "sender_address", "reply_to"),
     "address": ("postal_address",),
     "calendar": ("zone", "weekday", "at", "draft_days_before"),
-    "picks": ("wanted_picks", "fewest_picks"),
-    "going-out": ("hold_minutes", "requires_approval"),
+    "picks": ("picks_per_issue", "min_picks"),
+    "sending": ("hold_minutes", "requires_approval"),
 }
 DATE_COUNT: Final = 3  # enough to show what a calendar means
 
