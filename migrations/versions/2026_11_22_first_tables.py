@@ -428,7 +428,7 @@ def upgrade() -> None:
         sa.Column("at", digest.db.UtcDateTime(), nullable=False),
         sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("channel", sa.String(length=16), nullable=False),
-        sa.Column("verb", sa.String(length=32), nullable=False),
+        sa.Column("verb", sa.String(length=48), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("number", sa.BigInteger(), nullable=True),
         sa.Column("publication_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),

@@ -50,7 +50,9 @@ def test_the_code_that_set_up_the_app_cannot_sign_in(db: Database, signer: Signe
         assert totp.verify(session, signer, ana.id, app.at(NOW - HALF_MINUTE), NOW) is None
 
 
-def test_a_code_may_be_one_step_old_but_neither_older_nor_in_the_future(db: Database, signer: Signer) -> None:
+def test_a_code_may_be_one_step_old_but_not_older_and_not_from_the_future(
+    db: Database, signer: Signer
+) -> None:
     with db.begin() as session:
         ana = user(session)
         app, now = set_up(session, signer, ana), NOW + timedelta(hours=1)
@@ -171,7 +173,7 @@ def test_users_rename_and_remove_only_their_own_factors(db: Database) -> None:
         assert recovery_codes.count_remaining(session, ana.id) == 0
 
 
-def test_where_a_second_factor_is_required_the_last_one_cannot_be_removed(db: Database) -> None:
+def test_the_last_second_factor_cannot_be_removed_while_one_is_required(db: Database) -> None:
     with db.begin() as session:
         owner = user(session, "owner", "owner")
         with pytest.raises(NotAllowed, match="of your own"):

@@ -25,7 +25,7 @@ def call(house: AppContext, *words: str) -> Result:
     return CliRunner().invoke(group, list(words), obj=house, catch_exceptions=True)
 
 
-def test_an_audience_comes_in_is_listed_and_goes_out_again(house: AppContext, tmp_path: Path) -> None:
+def test_subscribers_are_imported_listed_and_exported(house: AppContext, tmp_path: Path) -> None:
     path = tmp_path / "readers.csv"
     path.write_text("email,status\nada@example.org,active\nbob@example.org,left\nbad,active\n")
     done = json.loads(
@@ -44,13 +44,13 @@ def test_an_audience_comes_in_is_listed_and_goes_out_again(house: AppContext, tm
     assert "imported" in call(house, "show", "ada@example.org").stdout
 
 
-def test_a_file_that_was_not_named_is_bad_usage(house: AppContext) -> None:
+def test_an_empty_path_is_bad_usage(house: AppContext) -> None:
     refused = call(house, "import", "", "--confirmed", "--source", "why")
     assert refused.exit_code == 2
     assert "the path is empty" in refused.stderr
 
 
-def test_forgetting_and_suppressing(
+def test_a_subscriber_can_be_erased_and_suppressed(
     house: AppContext, tmp_path: Path, sqlite: Database, signer: Signer
 ) -> None:
     path = tmp_path / "readers.csv"
@@ -64,25 +64,23 @@ def test_forgetting_and_suppressing(
         assert is_suppressed(session, signer, "bob@example.org")
 
 
-def test_what_is_held_about_one_person_names_the_letters_too(house: AppContext, tmp_path: Path) -> None:
+def test_a_personal_export_includes_the_emails_sent_to_that_person(house: AppContext, tmp_path: Path) -> None:
     path = tmp_path / "readers.csv"
     path.write_text("ada@example.org\n")
     call(house, "import", str(path), "--invite")
     held = json.loads(call(house, "export", "--address", "ada@example.org").stdout)
-    assert [(letter["kind"], letter["said"]) for letter in held["letters"]] == [
+    assert [(letter["kind"], letter["data"]) for letter in held["letters"]] == [
         ("confirm", {"imported_from": "import"})
     ]
 
 
-def test_confirmed_needs_a_reason(house: AppContext, tmp_path: Path) -> None:
+def test_confirmed_requires_a_source(house: AppContext, tmp_path: Path) -> None:
     done = call(house, "import", str(tmp_path / "x.csv"), "--confirmed")
     assert done.exit_code == 2
     assert "where they gave consent" in done.stderr
 
 
-def test_a_dry_run_says_what_an_import_would_do_and_changes_nothing(
-    house: AppContext, tmp_path: Path
-) -> None:
+def test_a_dry_run_reports_the_result_and_changes_nothing(house: AppContext, tmp_path: Path) -> None:
     path, rejected = tmp_path / "readers.csv", tmp_path / "rejected.csv"
     path.write_text(
         "email,name,Unsubscribed\nada@example.org,Ada,no\nbob@example.org,Bob,yes\nbad,Eve,no\nADA@example.org,Ada,no\n"
@@ -117,7 +115,7 @@ def test_an_import_is_listed_and_can_be_undone(house: AppContext, tmp_path: Path
     assert "already been undone" in str(call(house, "undo-import", "1", "--yes").exception)
 
 
-def test_a_file_without_a_usable_row_fails(house: AppContext, tmp_path: Path) -> None:
+def test_a_file_without_a_valid_row_fails(house: AppContext, tmp_path: Path) -> None:
     path = tmp_path / "readers.csv"
     path.write_text("email\nada\nbob\n")
     refused = call(house, "import", str(path), "--json")
@@ -125,7 +123,9 @@ def test_a_file_without_a_usable_row_fails(house: AppContext, tmp_path: Path) ->
     assert "no row has a valid address" in str(refused.exception)
 
 
-def test_a_column_that_is_not_understood_is_named_with_what_to_do(house: AppContext, tmp_path: Path) -> None:
+def test_an_unclear_column_is_named_with_the_option_that_settles_it(
+    house: AppContext, tmp_path: Path
+) -> None:
     path = tmp_path / "readers.csv"
     path.write_text("email,Status\nada@example.org,VIP\n")
     refused = str(call(house, "import", str(path)).exception)

@@ -36,7 +36,7 @@ def crowd(session: Session, signer: Signer) -> int:
     return publication
 
 
-def test_sums_of_an_index_are_the_sums_of_the_rows(db: Database, signer: Signer) -> None:
+def test_counts_from_the_index_match_counts_of_the_rows(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         number = crowd(session, signer)
         for since in (None, datetime(2026, 8, 1, tzinfo=UTC), NOW):
@@ -49,7 +49,7 @@ def test_sums_of_an_index_are_the_sums_of_the_rows(db: Database, signer: Signer)
     assert counts == dict(zip(status_counts.NAMES, (2, 3, 1, 3, 6, 3), strict=True))
 
 
-def test_each_standing_lists_exactly_those_who_are_counted(db: Database, signer: Signer) -> None:
+def test_each_status_lists_exactly_the_subscribers_it_counts(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         number = crowd(session, signer)
         counts = status_counts.count(session, number, NOW)
@@ -67,7 +67,7 @@ def test_each_standing_lists_exactly_those_who_are_counted(db: Database, signer:
             assert sorted(by_address) == [one.id for one in by_number]
 
 
-def test_a_beginning_is_found_in_any_script_and_is_no_pattern(db: Database) -> None:
+def test_a_prefix_search_works_in_any_script_and_takes_wildcards_literally(db: Database) -> None:
     with db.begin() as session:
         number = create_publication(session)
         for address in (
@@ -90,7 +90,7 @@ def test_a_beginning_is_found_in_any_script_and_is_no_pattern(db: Database) -> N
         )
 
 
-def test_a_week_holds_what_happened_in_its_seven_days(db: Database) -> None:
+def test_growth_counts_events_by_week(db: Database) -> None:
     begin = datetime(2026, 10, 5, tzinfo=UTC)
     with db.begin() as session:
         number = create_publication(session)

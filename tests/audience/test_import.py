@@ -43,7 +43,7 @@ def addresses(path: Path) -> list[str]:
     return [row.address for chunk in rows.open_file(path).chunks() for row in chunk.rows.values()]
 
 
-def test_all_good_rows_come_in_and_bad_ones_are_told_by_line(
+def test_valid_rows_are_imported_and_invalid_ones_reported_by_line(
     db: Database, signer: Signer, file: Write
 ) -> None:
     path = file(
@@ -57,7 +57,7 @@ def test_all_good_rows_come_in_and_bad_ones_are_told_by_line(
         assert len(reachable_ids(session, of)) == 3
 
 
-def test_a_row_without_end_is_one_bad_row_and_never_held_whole(file: Write) -> None:
+def test_an_endless_row_is_one_invalid_row_and_is_never_held_in_memory(file: Write) -> None:
     path = file("email\nada@example.org\n" + "a@b," * 5_000_000 + "\r\nbob@example.org\n")
     tracemalloc.start()
     (chunk,) = rows.open_file(path).chunks()
@@ -68,13 +68,13 @@ def test_a_row_without_end_is_one_bad_row_and_never_held_whole(file: Write) -> N
     assert peak < 8 * csv_reader.BLOCK  # the row alone has twenty million
 
 
-def test_a_file_may_be_called_anything(tmp_path: Path) -> None:
+def test_any_file_name_is_accepted(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"r\xff\n.csv")
     path.write_text("ada@example.org\n")
     assert rows.open_file(path).evidence("cli", WHY).encode().startswith(b"Imported from r??.csv (SHA-256 ")
 
 
-def test_importing_twice_changes_nothing(db: Database, signer: Signer, file: Write) -> None:
+def test_importing_the_same_file_twice_changes_nothing(db: Database, signer: Signer, file: Write) -> None:
     path = file("".join(f"r{n}@example.org\n" for n in range(10)) + "R3@Example.org\n")
     with db.begin() as session:
         of = create_publication(session)
@@ -86,7 +86,7 @@ def test_importing_twice_changes_nothing(db: Database, signer: Signer, file: Wri
         assert session.scalar(select(func.count()).select_from(Subscriber)) == 10
 
 
-def test_a_run_cut_short_goes_on_where_it_stopped(db: Database, signer: Signer, file: Write) -> None:
+def test_an_interrupted_import_continues_where_it_stopped(db: Database, signer: Signer, file: Write) -> None:
     path = file("".join(f"r{n}@example.org\n" for n in range(10)))
     with db.begin() as session:
         of = create_publication(session)
@@ -98,7 +98,7 @@ def test_a_run_cut_short_goes_on_where_it_stopped(db: Database, signer: Signer, 
         assert (done.added, done.known) == (6, 4)
 
 
-def test_the_file_its_hash_and_the_reason_are_kept_as_proof(
+def test_file_name_hash_and_source_are_kept_as_proof_of_consent(
     db: Database, signer: Signer, file: Write
 ) -> None:
     path = file("email\nada@example.org\n")
@@ -112,9 +112,7 @@ def test_the_file_its_hash_and_the_reason_are_kept_as_proof(
         assert session.scalars(select(ConsentEvent.kind)).one() == "imported"
 
 
-def test_without_confirmation_they_are_pending_and_nobody_is_written_to(
-    db: Database, signer: Signer, file: Write
-) -> None:
+def test_unconfirmed_rows_become_pending_and_get_no_email(db: Database, signer: Signer, file: Write) -> None:
     path = file("email\nada@example.org\nbob@example.org\n")
     with db.begin() as session:
         of = create_publication(session)
@@ -127,7 +125,7 @@ def test_without_confirmation_they_are_pending_and_nobody_is_written_to(
         assert reachable_ids(session, of) == {invited[0]}
 
 
-def test_nobody_who_left_complained_bounced_or_was_forgotten_is_revived(
+def test_an_import_never_resubscribes_those_who_unsubscribed_complained_bounced_or_were_erased(
     db: Database, signer: Signer, file: Write
 ) -> None:
     people = ["unsubscribed", "complained", "bounced", "erased", "unknown"]
@@ -148,7 +146,7 @@ def test_nobody_who_left_complained_bounced_or_was_forgotten_is_revived(
         assert subscriber_id_of(session, "unknown@example.org") is None
 
 
-def test_one_who_left_and_asked_again_waits_for_the_button_whatever_is_imported(
+def test_a_returning_reader_stays_pending_until_they_confirm_whatever_is_imported(
     db: Database, signer: Signer, file: Write
 ) -> None:
     with db.begin() as session:
@@ -160,7 +158,7 @@ def test_one_who_left_and_asked_again_waits_for_the_button_whatever_is_imported(
         assert reachable_ids(session, of, NOW + DAY) == set()
 
 
-def test_words_of_a_named_status_column_that_are_not_understood_mean_not_subscribed(
+def test_unknown_words_in_the_chosen_status_column_mean_not_subscribed(
     db: Database, signer: Signer, file: Write
 ) -> None:
     rows = {
@@ -179,7 +177,7 @@ def test_words_of_a_named_status_column_that_are_not_understood_mean_not_subscri
         assert import_path(session, signer, of, path, hours=2, status="Status").added == 0
 
 
-def test_a_file_takes_out_whom_a_file_brought_and_not_who_confirmed_here(
+def test_a_file_can_unsubscribe_imported_readers_but_not_those_who_confirmed_here(
     db: Database, signer: Signer, file: Write
 ) -> None:
     with db.begin() as session:
@@ -193,7 +191,7 @@ def test_a_file_takes_out_whom_a_file_brought_and_not_who_confirmed_here(
         assert reachable_ids(session, of) == {own}
 
 
-def test_the_worse_of_two_words_about_one_address_counts(db: Database, signer: Signer, file: Write) -> None:
+def test_of_two_rows_for_one_address_the_opt_out_wins(db: Database, signer: Signer, file: Write) -> None:
     for text in ("a@example.org,active\na@example.org,left\n", "a@example.org,left\na@example.org,active\n"):
         with db.begin() as session:
             of = create_publication(session, f"p{hash(text) % 1000}")
@@ -207,7 +205,9 @@ def test_the_worse_of_two_words_about_one_address_counts(db: Database, signer: S
 )
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_whatever_a_spreadsheet_wrote_is_read(file: Write, encoding: str, separator: str, end: str) -> None:
+def test_every_spreadsheet_encoding_separator_and_line_ending_is_read(
+    file: Write, encoding: str, separator: str, end: str
+) -> None:
     rows = [
         ("Name", "E-Mail"),
         ("Zoë; or, Z.", "zoe@example.org"),
@@ -223,12 +223,12 @@ def test_whatever_a_spreadsheet_wrote_is_read(file: Write, encoding: str, separa
     ]
 
 
-def test_a_line_that_names_the_separator_is_no_row(file: Write) -> None:
+def test_a_line_that_declares_the_separator_is_not_a_row(file: Write) -> None:
     assert addresses(file("sep=;\r\nemail;name\r\na@example.org;A, B, C\r\n")) == ["a@example.org"]
     assert addresses(file('\ufeff"sep=;"\r\na@example.org;A\r\n')) == ["a@example.org"]
 
 
-def test_a_quote_that_is_never_closed_costs_one_row(file: Write) -> None:
+def test_an_unclosed_quote_costs_one_row(file: Write) -> None:
     good = "".join(f"r{n}@example.org,x\n" for n in range(200))
     (chunk,) = rows.open_file(file('email,note\na@example.org,"open\n' + good)).chunks()
     assert [(bad.line, "never closed" in bad.reason) for bad in chunk.bad] == [(2, True)]
@@ -257,12 +257,12 @@ def test_quoted_newlines_ragged_rows_and_stray_quotes_are_read(file: Write) -> N
         ("email\n'=a@example.org\n", 1),
     ],
 )
-def test_the_column_of_addresses_is_found(file: Write, text: str, found: int) -> None:
+def test_the_address_column_is_detected(file: Write, text: str, found: int) -> None:
     assert len(addresses(file(text))) == found
 
 
 @pytest.mark.parametrize("content", ["", "\n\n", "name,age\nAda,3\n", b"\xff\xfe", "email\n"])
-def test_a_file_without_addresses_is_one_clear_line(file: Write, content: str | bytes) -> None:
+def test_a_file_without_addresses_is_refused_in_one_line(file: Write, content: str | bytes) -> None:
     path = file(content)
     if content == "email\n":
         assert addresses(path) == []
@@ -272,17 +272,17 @@ def test_a_file_without_addresses_is_one_clear_line(file: Write, content: str | 
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"none\.csv"):
         rows.open_file(tmp_path / "none.csv")
 
 
-def test_who_left_is_seen_even_without_a_header(file: Write) -> None:
+def test_an_opt_out_is_recognized_without_a_header(file: Write) -> None:
     (chunk,) = rows.open_file(file("a@example.org,unsubscribed\nb@example.org,subscribed\n")).chunks()
     assert [row.status for row in chunk.rows.values()] == [ImportStatus.UNSUBSCRIBED, ImportStatus.SUBSCRIBED]
 
 
-def test_a_date_in_a_column_of_leaving_means_that_they_left(file: Write) -> None:
+def test_a_date_in_an_unsubscribe_column_means_unsubscribed(file: Write) -> None:
     path = file("email,unsubscribed_at\na@example.org,2026-01-01\nb@example.org,\nc@example.org,NULL\n")
     (chunk,) = rows.open_file(path).chunks()
     assert [row.status for row in chunk.rows.values()] == [
@@ -292,7 +292,7 @@ def test_a_date_in_a_column_of_leaving_means_that_they_left(file: Write) -> None
     ]
 
 
-def test_the_operator_may_name_the_columns(file: Write) -> None:
+def test_columns_can_be_named_by_the_operator(file: Write) -> None:
     path = file("login,other,status\nx@example.org,a@example.org,vip\n")
     (chunk,) = rows.open_file(path, address="Other", status="none").chunks()
     assert [(row.address, row.status) for row in chunk.rows.values()] == [
@@ -302,7 +302,7 @@ def test_the_operator_may_name_the_columns(file: Write) -> None:
         rows.open_file(path, address="nothing")
 
 
-def test_an_export_read_back_changes_nothing_and_holds_no_formula(
+def test_importing_an_export_changes_nothing_and_no_cell_is_a_formula(
     db: Database, signer: Signer, tmp_path: Path
 ) -> None:
     wild = [
@@ -331,7 +331,7 @@ def test_an_export_read_back_changes_nothing_and_holds_no_formula(
         assert reachable_ids(session, other) == reachable_ids(session, of)
 
 
-def test_an_export_goes_page_by_page_and_by_standing(db: Database, signer: Signer) -> None:
+def test_an_export_is_paged_and_filtered_by_status(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         of = create_publication(session)
         ids = [create_reader(session, signer, of, f"r{n}@example.org") for n in range(5)]
@@ -345,22 +345,20 @@ def test_an_export_goes_page_by_page_and_by_standing(db: Database, signer: Signe
         assert len(export.fetch_page(session, of.id, NOW, status="active")) == 4
 
 
-def test_everything_about_one_person_is_theirs_to_have(db: Database, signer: Signer) -> None:
+def test_a_personal_export_contains_everything_about_the_person(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         of = create_publication(session)
         create_reader(session, signer, of, "ada@example.org")
         held = export.export_subscriber(session, "ADA@example.org")
     assert held["address"] == "ada@example.org"
-    assert [event["what"] for event in held["consent"]] == ["requested", "confirmed"]
+    assert [event["event"] for event in held["consent"]] == ["requested", "confirmed"]
     assert held["subscriptions"][0]["status"] == "active"
 
 
 @pytest.mark.parametrize(
     "content", [b"PK\x03\x04" + bytes(range(256)) * 40, b"\x89PNG\r\n\x1a\n" + bytes(400)]
 )
-def test_a_workbook_or_a_picture_is_one_line_and_not_a_thousand_bad_rows(
-    tmp_path: Path, content: bytes
-) -> None:
+def test_a_binary_file_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "readers.csv"
     path.write_bytes(content)
     with pytest.raises(BadInput, match="this is not a text file; save it as CSV"):
@@ -372,7 +370,7 @@ wild_text = st.text(st.sampled_from("ab@.,;\t\"\r\n'=é \ufeff<>0"), max_size=12
 
 @given(st.one_of(wild_text.map(str.encode), st.binary(max_size=200)))
 @settings(max_examples=300, deadline=None)
-def test_no_file_whatever_breaks_the_reader(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+def test_no_file_breaks_the_csv_reader(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "fuzz.csv"
     path.write_bytes(content)
     with contextlib.suppress(BadInput):
@@ -388,7 +386,9 @@ cells = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"], exclude_
 
 @given(st.lists(st.tuples(cells, cells), min_size=1, max_size=8), st.sampled_from(",;\t"))
 @settings(max_examples=200, deadline=None)
-def test_what_a_csv_writer_wrote_comes_back(rows: list[tuple[str, str]], separator: str) -> None:
+def test_csv_from_a_standard_writer_is_read_back_unchanged(
+    rows: list[tuple[str, str]], separator: str
+) -> None:
     out = io.StringIO()
     csv.writer(out, delimiter=separator, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(rows)
     lines = io.StringIO(out.getvalue(), newline="").readlines()

@@ -96,11 +96,13 @@ def tool_files() -> Iterator[tuple[str, str, str, dict[str, bool]]]:
         yield label, name, "\n".join(lines) + "\n", addresses
 
 
-def test_every_opt_out_is_seen_and_nobody_is_lost_over_a_harmless_column(
+def test_every_opt_out_column_is_recognized_and_no_harmless_column_is_mistaken_for_one(
     context: AppContext, tmp_path: Path
 ) -> None:
     assert check_files(context, tmp_path, column_files()) > 500
 
 
-def test_every_tool_s_export_is_read_by_its_own_columns(context: AppContext, tmp_path: Path) -> None:
+def test_the_exports_of_other_tools_are_recognized_by_their_columns(
+    context: AppContext, tmp_path: Path
+) -> None:
     assert check_files(context, tmp_path, tool_files()) > 50

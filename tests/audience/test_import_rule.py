@@ -42,9 +42,7 @@ def test_a_corrected_file_revises_what_an_earlier_file_said(
         assert reachable_ids(session, publication, NOW + DAY) == set()
 
 
-def test_a_file_that_does_not_speak_of_leaving_brings_nobody_back(
-    db: Database, signer: Signer, file: Write
-) -> None:
+def test_a_file_without_a_status_resubscribes_nobody(db: Database, signer: Signer, file: Write) -> None:
     with db.begin() as session:
         publication = create_publication(session)
         import_path(
@@ -65,7 +63,7 @@ def test_a_file_that_does_not_speak_of_leaving_brings_nobody_back(
         assert reachable_ids(session, publication, NOW + DAY) == set()
 
 
-def test_no_file_changes_what_a_person_did_here(db: Database, signer: Signer, file: Write) -> None:
+def test_no_file_overrides_what_a_person_did_here(db: Database, signer: Signer, file: Write) -> None:
     with db.begin() as session:
         publication = create_publication(session)
         here = create_reader(session, signer, publication, "here@example.org")
@@ -87,7 +85,7 @@ def test_no_file_changes_what_a_person_did_here(db: Database, signer: Signer, fi
         assert not is_suppressed(session, signer, "here@example.org")
 
 
-def test_what_a_file_said_is_the_reader_s_own_once_they_act(
+def test_a_status_set_by_a_file_is_the_reader_s_own_once_they_act(
     db: Database, signer: Signer, file: Write
 ) -> None:
     with db.begin() as session:
@@ -108,7 +106,7 @@ def test_what_a_file_said_is_the_reader_s_own_once_they_act(
         assert reachable_ids(session, publication, NOW + DAY) == {back}
 
 
-def test_a_status_that_is_not_understood_stops_the_import_until_it_is_named(file: Write) -> None:
+def test_an_unclear_status_stops_the_import_until_a_column_is_chosen(file: Write) -> None:
     path = file("email,Status,Wunsch\na@example.org,VIP,kein Kontakt\nb@example.org,active,\n")
     with pytest.raises(UnclearColumns, match="“Status” says “VIP”"):
         rows.open_file(path)
@@ -131,12 +129,12 @@ def test_a_status_that_is_not_understood_stops_the_import_until_it_is_named(file
         "email,kind\na@example.org,removed\nb@example.org,gold\n",
     ],
 )
-def test_what_may_be_an_opt_out_is_asked_about(file: Write, text: str) -> None:
+def test_a_possible_opt_out_column_is_asked_about(file: Write, text: str) -> None:
     with pytest.raises(UnclearColumns):
         rows.open_file(file(text))
 
 
-def test_a_list_that_is_called_unsubscribed_is_asked_about(file: Write) -> None:
+def test_a_file_named_like_a_list_of_unsubscribes_is_asked_about(file: Write) -> None:
     path = file("a@example.org\n")
     with pytest.raises(UnclearColumns, match="called like a list of those who unsubscribed"):
         rows.open_file(path, name="Unsubscribes 2026.csv")
@@ -159,9 +157,7 @@ def test_the_original_consent_is_kept(db: Database, signer: Signer, file: Write)
         )
 
 
-def test_an_import_can_be_undone_but_for_those_who_acted_since(
-    db: Database, signer: Signer, file: Write
-) -> None:
+def test_an_undo_spares_those_who_acted_since(db: Database, signer: Signer, file: Write) -> None:
     with db.begin() as session:
         publication = create_publication(session)
         here = create_reader(session, signer, publication, "here@example.org")
@@ -207,9 +203,7 @@ def test_the_same_file_can_be_imported_again_after_an_undo(db: Database, signer:
         ]
 
 
-def test_tags_become_topics_where_they_are_called_alike_or_said_to_be(
-    db: Database, signer: Signer, file: Write
-) -> None:
+def test_tags_become_topics_of_the_same_name_or_as_mapped(db: Database, signer: Signer, file: Write) -> None:
     mapping = tag_topics.parse_mapping(["b2b = AI coding", "video="], ["AI coding", "Video", "Writing"])
     with pytest.raises(BadInput, match="there is no topic 'Cooking'"):
         tag_topics.parse_mapping(["x=Cooking"], ["Video"])
@@ -243,7 +237,7 @@ def test_tags_become_topics_where_they_are_called_alike_or_said_to_be(
         ("Email;Κατάσταση\na@example.org;Διαγραμμένος\n", "cp1253"),
     ],
 )
-def test_a_file_whose_letters_would_be_misread_is_refused(file: Write, text: str, encoding: str) -> None:
+def test_a_file_in_an_unsupported_encoding_is_refused(file: Write, text: str, encoding: str) -> None:
     with pytest.raises(BadInput, match="save it as UTF-8"):
         rows.open_file(file(text.encode(encoding)))
 
@@ -258,14 +252,12 @@ def test_a_file_whose_letters_would_be_misread_is_refused(file: Write, text: str
         "email,Status since\na@example.org,ok\nb@example.org,quit\n",
     ],
 )
-def test_words_that_may_mean_either_stop_the_import(file: Write, text: str) -> None:
+def test_ambiguous_status_words_stop_the_import(file: Write, text: str) -> None:
     with pytest.raises(UnclearColumns):
         rows.open_file(file(text))
 
 
-def test_the_original_consent_is_looked_up_and_not_searched_row_by_row(
-    sqlite: Database, signer: Signer, file: Write
-) -> None:
+def test_the_original_consent_is_looked_up_by_index(sqlite: Database, signer: Signer, file: Write) -> None:
     statements: list[tuple[str, Any]] = []
     event.listen(sqlite.engine, "before_cursor_execute", lambda *call: statements.append((call[2], call[3])))
     with sqlite.begin() as session:
@@ -276,7 +268,7 @@ def test_the_original_consent_is_looked_up_and_not_searched_row_by_row(
     assert any("SEARCH proof" in step[3] for step in plan)
 
 
-def test_an_undo_looks_up_what_each_person_did_by_that_person(sqlite: Database) -> None:
+def test_an_undo_looks_up_events_by_person(sqlite: Database) -> None:
     statements: list[tuple[str, Any]] = []
     event.listen(sqlite.engine, "before_cursor_execute", lambda *call: statements.append((call[2], call[3])))
     with sqlite.begin() as session:

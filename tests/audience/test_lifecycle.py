@@ -259,7 +259,7 @@ class Lifecycle(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(300)
-def test_nobody_is_reached_who_should_not_be(db: Database, signer: Signer) -> None:
+def test_no_sequence_of_actions_emails_anyone_who_should_not_get_it(db: Database, signer: Signer) -> None:
     Lifecycle.db, Lifecycle.signer = db, signer
     run_state_machine_as_test(
         Lifecycle,

@@ -25,7 +25,7 @@ from digest.errors import BadInput, BadToken, NotAllowed, NotFound
 from digest.signing import Signer
 
 
-def test_nobody_is_mailed_before_the_button_is_pressed(db: Database, signer: Signer) -> None:
+def test_nobody_gets_issues_before_they_confirm(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         of = create_publication(session)
         asked = sign_up(session, signer, of, "ada@example.org")
@@ -35,14 +35,14 @@ def test_nobody_is_mailed_before_the_button_is_pressed(db: Database, signer: Sig
         assert reachable_ids(session, of) == {asked.subscriber_id}
 
 
-def test_pressing_twice_is_no_error_and_welcomes_once(db: Database, signer: Signer) -> None:
+def test_confirming_twice_is_no_error_and_sends_one_welcome(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         of = create_publication(session)
         subscriber_id = create_reader(session, signer, of, "ada@example.org")
         assert not press_confirm(session, of, subscriber_id, NOW + HOUR).first
 
 
-def test_the_form_is_no_cannon(db: Database, signer: Signer) -> None:
+def test_the_sign_up_form_cannot_flood_an_inbox(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         of = create_publication(session)
         letters = [
@@ -52,7 +52,7 @@ def test_the_form_is_no_cannon(db: Database, signer: Signer) -> None:
         assert session.scalar(select(func.count()).select_from(Subscriber)) == 1
 
 
-def test_a_pending_sign_up_is_not_kept_alive_by_repeating_the_form(db: Database, signer: Signer) -> None:
+def test_repeating_the_form_does_not_extend_a_pending_sign_up(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         of = create_publication(session)
         for day in range(40):
@@ -62,7 +62,7 @@ def test_a_pending_sign_up_is_not_kept_alive_by_repeating_the_form(db: Database,
         assert sign_up(session, signer, of, "ada@example.org", NOW + 41 * DAY).letter == "confirm"
 
 
-def test_a_reader_hears_that_they_are_one_already_and_not_each_hour(db: Database, signer: Signer) -> None:
+def test_a_subscribed_reader_is_told_so_at_most_once_a_day(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         of = create_publication(session)
         create_reader(session, signer, of, "ada@example.org")
@@ -73,7 +73,7 @@ def test_a_reader_hears_that_they_are_one_already_and_not_each_hour(db: Database
         assert sign_up(session, signer, of, "ada@example.org", NOW + 60 * DAY).letter == "known"
 
 
-def test_two_spellings_are_one_reader_and_a_plus_tag_is_another(db: Database, signer: Signer) -> None:
+def test_spellings_of_an_address_are_one_reader_but_plus_tags_are_not(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         of = create_publication(session)
         sign_up(session, signer, of, "Ada@Example.org")
@@ -85,7 +85,7 @@ def test_two_spellings_are_one_reader_and_a_plus_tag_is_another(db: Database, si
         ]
 
 
-def test_a_complaint_is_never_written_to_again(db: Database, signer: Signer) -> None:
+def test_an_address_that_complained_never_gets_email_again(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         of = create_publication(session)
         subscriber_id = create_reader(session, signer, of, "ada@example.org")
@@ -105,7 +105,7 @@ def test_an_unknown_address_that_complained_is_not_stored(db: Database, signer: 
         assert subscriber_id_of(session, "ada@example.org") is None
 
 
-def test_a_fresh_confirmed_sign_up_lifts_a_bounce(db: Database, signer: Signer) -> None:
+def test_a_new_confirmed_sign_up_lifts_a_bounce(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         of = create_publication(session)
         subscriber_id = create_reader(session, signer, of, "ada@example.org")
@@ -119,7 +119,7 @@ def test_a_fresh_confirmed_sign_up_lifts_a_bounce(db: Database, signer: Signer) 
         assert not is_suppressed(session, signer, "ada@example.org")
 
 
-def test_one_who_left_comes_back_by_a_new_request_and_not_by_an_old_link(
+def test_an_unsubscribed_reader_returns_by_a_new_sign_up_but_not_by_an_old_link(
     db: Database, signer: Signer
 ) -> None:
     with db.begin() as session:
@@ -134,7 +134,7 @@ def test_one_who_left_comes_back_by_a_new_request_and_not_by_an_old_link(
         assert reachable_ids(session, of, NOW + 4 * HOUR) == {subscriber_id}
 
 
-def test_the_words_the_coarse_network_and_the_browser_are_kept_as_proof(db: Database, signer: Signer) -> None:
+def test_consent_text_network_and_browser_are_kept_as_proof(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         of = create_publication(session)
         subscriber_id = create_reader(session, signer, of, "ada@example.org")
@@ -147,7 +147,7 @@ def test_the_words_the_coarse_network_and_the_browser_are_kept_as_proof(db: Data
     ]
 
 
-def test_network_and_browser_are_forgotten_after_a_year(db: Database, signer: Signer) -> None:
+def test_network_and_browser_are_deleted_after_a_year(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         of = create_publication(session)
         subscriber_id = create_reader(session, signer, of, "ada@example.org")
@@ -170,18 +170,18 @@ def test_network_and_browser_are_forgotten_after_a_year(db: Database, signer: Si
         (None, None),
     ],
 )
-def test_a_network_is_kept_as_a_neighbourhood(network: str | None, coarse: str | None) -> None:
+def test_networks_are_stored_coarsely(network: str | None, coarse: str | None) -> None:
     assert consent.coarsen_network(network) == coarse
 
 
-def test_a_sign_up_that_is_gone_says_so(db: Database, signer: Signer) -> None:
+def test_confirming_a_deleted_sign_up_says_so(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         of = create_publication(session)
         with pytest.raises(NotFound):
             press_confirm(session, of, 77)
 
 
-def test_a_link_confirms_for_three_days_and_an_earlier_one_still_works(signer: Signer) -> None:
+def test_a_confirmation_link_works_for_three_days_also_after_a_newer_one(signer: Signer) -> None:
     first = tokens.confirm_token(signer, 1, 7, NOW)
     tokens.confirm_token(signer, 1, 7, NOW + DAY)
     assert tokens.read_confirm(signer, first, NOW + 71 * HOUR) == tokens.SubscriberToken(1, 7)
@@ -189,7 +189,7 @@ def test_a_link_confirms_for_three_days_and_an_earlier_one_still_works(signer: S
         tokens.read_confirm(signer, first, NOW + 72 * HOUR)
 
 
-def test_no_token_does_the_work_of_another(signer: Signer) -> None:
+def test_no_token_works_for_another_purpose(signer: Signer) -> None:
     minted = {
         tokens.read_preferences: tokens.preferences_token(signer, 1, 7),
         tokens.read_unsubscribe: tokens.unsubscribe_token(signer, 1, 7, 3),
@@ -212,12 +212,12 @@ def test_the_send_loop_mints_the_same_tokens(signer: Signer) -> None:
 @pytest.mark.parametrize(
     "age", [timedelta(seconds=-60), timedelta(seconds=1), timedelta(hours=24), timedelta(days=9)]
 )
-def test_a_form_that_is_too_fast_or_too_old_is_refused_kindly(signer: Signer, age: timedelta) -> None:
+def test_a_form_sent_too_fast_or_too_late_can_be_sent_again(signer: Signer, age: timedelta) -> None:
     with pytest.raises(BadInput, match=r"please (press the button|send the form) again"):
         signup.check_form(signer, signup.form_token(signer, NOW), NOW + age)
 
 
-def test_a_form_filled_by_a_person_passes(signer: Signer) -> None:
+def test_a_form_sent_at_human_speed_passes(signer: Signer) -> None:
     token = signup.form_token(signer, NOW)
     signup.check_form(signer, token, NOW + timedelta(seconds=2))
     signup.check_form(signer, token, NOW + timedelta(hours=23))
@@ -225,7 +225,7 @@ def test_a_form_filled_by_a_person_passes(signer: Signer) -> None:
         signup.check_form(signer, token[:-3] + "abc", NOW + timedelta(seconds=5))
 
 
-def test_a_second_publication_is_a_choice_of_its_own(db: Database, signer: Signer) -> None:
+def test_each_publication_has_its_own_subscription(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         one, two = create_publication(session), create_publication(session, "prices")
         subscriber_id = create_reader(session, signer, one, "ada@example.org")

@@ -34,7 +34,7 @@ def of(db: Database, signer: Signer) -> Publication:
     choices=st.lists(st.frozensets(NAMES, max_size=4), min_size=READERS, max_size=READERS),
 )
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_who_gets_which_blocks_is_what_a_plain_model_says(
+def test_variants_match_a_plain_model(
     db: Database, of: Publication, blocks: Sequence[frozenset[str]], choices: Sequence[frozenset[str]]
 ) -> None:
     with db.begin() as session:
@@ -60,7 +60,9 @@ def test_who_gets_which_blocks_is_what_a_plain_model_says(
     assert (counted.reachable, sum(counted.excluded.values())) == (READERS - nothing, nothing)
 
 
-def test_a_choice_is_kept_with_the_words_and_an_equal_one_is_no_news(db: Database, of: Publication) -> None:
+def test_a_topic_choice_is_recorded_with_its_text_and_only_when_it_changes(
+    db: Database, of: Publication
+) -> None:
     with db.begin() as session:
         for _ in range(2):
             topics.set_topics(
@@ -73,9 +75,7 @@ def test_a_choice_is_kept_with_the_words_and_an_equal_one_is_no_news(db: Databas
         assert topics.chosen_topics(session, of.id, 1) == ()
 
 
-def test_a_topic_that_is_gone_from_the_catalog_may_be_kept_and_not_chosen_anew(
-    db: Database, of: Publication
-) -> None:
+def test_a_topic_no_longer_offered_can_be_kept_but_not_chosen(db: Database, of: Publication) -> None:
     with db.begin() as session:
         topics.set_topics(session, of.id, 1, ["Models"], offered=OFFERED, now=NOW)
         topics.set_topics(session, of.id, 1, ["Models", "Writing"], offered=["Writing"], now=NOW)
@@ -84,26 +84,26 @@ def test_a_topic_that_is_gone_from_the_catalog_may_be_kept_and_not_chosen_anew(
             topics.set_topics(session, of.id, 2, ["Models"], offered=["Writing"], now=NOW)
 
 
-def test_who_left_chooses_nothing(db: Database, of: Publication) -> None:
+def test_an_unsubscribed_reader_cannot_choose_topics(db: Database, of: Publication) -> None:
     with db.begin() as session:
         unsubscribe.unsubscribe(session, of.id, 1, source="page", wording="x", now=NOW)
         with pytest.raises(NotFound):
             topics.set_topics(session, of.id, 1, ["Models"], offered=OFFERED, now=NOW)
 
 
-def test_a_paused_reader_may_choose(db: Database, of: Publication) -> None:
+def test_a_paused_reader_can_choose_topics(db: Database, of: Publication) -> None:
     with db.begin() as session:
         session.get_one(Subscription, (1, of.id)).paused_until = NOW.replace(year=2027)
         assert topics.set_topics(session, of.id, 1, ["Models"], offered=OFFERED, now=NOW)
 
 
-def test_more_topics_than_can_be_kept_are_refused(db: Database, of: Publication) -> None:
+def test_too_many_topics_are_refused(db: Database, of: Publication) -> None:
     many = [f"Topic {number}" for number in range(topics.MAX_TOPICS + 1)]
     with db.begin() as session, pytest.raises(BadInput, match="more than can be kept"):
         topics.set_topics(session, of.id, 1, many, offered=many, now=NOW)
 
 
-def test_choices_are_given_out_and_erased(db: Database, of: Publication, signer: Signer) -> None:
+def test_topic_choices_are_exported_and_erased(db: Database, of: Publication, signer: Signer) -> None:
     with db.begin() as session:
         topics.set_topics(session, of.id, 1, ["Models"], offered=OFFERED, now=NOW)
         topics.set_topics(session, of.id, 2, ["Writing"], offered=OFFERED, now=NOW)
@@ -114,6 +114,6 @@ def test_choices_are_given_out_and_erased(db: Database, of: Publication, signer:
         assert session.scalars(select(TopicChoice.topic)).all() == ["Writing"]
 
 
-def test_an_issue_of_more_blocks_than_bits_is_refused() -> None:
+def test_an_issue_with_more_picks_than_a_variant_has_bits_is_refused() -> None:
     with pytest.raises(BadInput, match="62 picks"):
         topics.variant_query(1, [frozenset({"Models"})] * 63)

@@ -22,7 +22,7 @@ from digest.errors import BadInput, NotFound
 from digest.signing import Signer
 
 
-def test_a_reader_who_left_is_not_mailed_and_may_take_it_back_for_thirty_days(
+def test_an_unsubscribed_reader_gets_no_email_and_can_undo_it_for_thirty_days(
     db: Database, signer: Signer
 ) -> None:
     with db.begin() as session:
@@ -38,9 +38,7 @@ def test_a_reader_who_left_is_not_mailed_and_may_take_it_back_for_thirty_days(
         assert not unsubscribe.resubscribe(session, of.id, subscriber_id, source="page", now=NOW + 60 * DAY)
 
 
-def test_a_pending_sign_up_does_not_become_a_reader_by_leaving_and_undoing(
-    db: Database, signer: Signer
-) -> None:
+def test_undoing_an_unsubscribe_does_not_confirm_a_pending_sign_up(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         of = create_publication(session)
         subscriber_id = sign_up(session, signer, of, "ada@example.org").subscriber_id
@@ -50,7 +48,7 @@ def test_a_pending_sign_up_does_not_become_a_reader_by_leaving_and_undoing(
         assert preferences.get_preferences(session, of.id, subscriber_id, NOW).status == "pending"
 
 
-def test_leaving_what_one_never_joined_is_no_error(db: Database, signer: Signer) -> None:
+def test_unsubscribing_without_a_subscription_is_no_error(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         of = create_publication(session)
         assert not unsubscribe.unsubscribe(session, of.id, 0, source="header", now=NOW)
@@ -58,7 +56,7 @@ def test_leaving_what_one_never_joined_is_no_error(db: Database, signer: Signer)
 
 
 @pytest.mark.parametrize("reason", ["complaint", "bounce", "request"])
-def test_a_suppressed_reader_cannot_undo(db: Database, signer: Signer, reason: str) -> None:
+def test_a_suppressed_reader_cannot_resubscribe(db: Database, signer: Signer, reason: str) -> None:
     with db.begin() as session:
         of = create_publication(session)
         subscriber_id = create_reader(session, signer, of, "ada@example.org")
@@ -83,7 +81,7 @@ def test_a_pause_ends_by_itself(db: Database, signer: Signer) -> None:
         assert preferences.get_preferences(session, of.id, subscriber_id, NOW + 28 * DAY).status == "active"
 
 
-def test_a_pause_can_be_ended_and_has_bounds(db: Database, signer: Signer) -> None:
+def test_a_pause_can_be_ended_and_is_limited(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         of = create_publication(session)
         subscriber_id = create_reader(session, signer, of, "ada@example.org")
@@ -101,7 +99,7 @@ def test_a_pause_can_be_ended_and_has_bounds(db: Database, signer: Signer) -> No
             preferences.pause(session, of.id, subscriber_id, until=NOW + DAY, now=NOW)
 
 
-def test_erasure_empties_the_row_and_keeps_its_number(db: Database, signer: Signer) -> None:
+def test_erasure_empties_the_row_and_keeps_its_id(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         of = create_publication(session)
         subscriber_id = create_reader(session, signer, of, "ada@example.org")
@@ -118,7 +116,7 @@ def test_erasure_empties_the_row_and_keeps_its_number(db: Database, signer: Sign
             press_confirm(session, of, subscriber_id, NOW + HOUR)
 
 
-def test_one_who_was_erased_may_sign_up_anew(db: Database, signer: Signer) -> None:
+def test_an_erased_person_can_sign_up_again(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         of = create_publication(session)
         old = create_reader(session, signer, of, "ada@example.org")
@@ -131,7 +129,7 @@ def test_one_who_was_erased_may_sign_up_anew(db: Database, signer: Signer) -> No
         assert not is_suppressed(session, signer, "ada@example.org")
 
 
-def test_erasing_does_not_soften_a_complaint(db: Database, signer: Signer) -> None:
+def test_erasing_does_not_lift_a_complaint(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         of = create_publication(session)
         create_reader(session, signer, of, "ada@example.org")
@@ -140,7 +138,7 @@ def test_erasing_does_not_soften_a_complaint(db: Database, signer: Signer) -> No
         assert sign_up(session, signer, of, "ada@example.org", NOW + 2 * DAY).letter is None
 
 
-def test_a_suppression_is_found_after_the_keys_were_rotated(db: Database) -> None:
+def test_a_suppression_outlives_a_key_rotation(db: Database) -> None:
     old, new = "an-older-key-of-the-tests-0123456789abc", "a-brand-new-key-of-the-tests-0123456789"
     with db.begin() as session:
         suppression.suppress(session, Signer([old]), "ada@example.org", "bounce", NOW)
@@ -152,7 +150,7 @@ def test_a_suppression_is_found_after_the_keys_were_rotated(db: Database) -> Non
         )
 
 
-def test_every_reader_of_an_audience_has_one_reason_or_none(db: Database, signer: Signer) -> None:
+def test_every_subscriber_is_mailable_or_has_one_reason_why_not(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         of = create_publication(session)
         ids = {
@@ -178,7 +176,7 @@ def test_every_reader_of_an_audience_has_one_reason_or_none(db: Database, signer
         ]
 
 
-def test_a_purge_spares_readers_and_those_who_left(db: Database, signer: Signer) -> None:
+def test_deleting_expired_sign_ups_spares_readers_and_the_unsubscribed(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         of, other = create_publication(session), create_publication(session, "prices")
         here = create_reader(session, signer, of, "here@example.org")
@@ -196,7 +194,7 @@ def test_a_purge_spares_readers_and_those_who_left(db: Database, signer: Signer)
         assert subscriber_id_of(session, "both@example.org") == both
 
 
-def test_what_happened_is_told_in_order(db: Database, signer: Signer) -> None:
+def test_the_consent_history_is_in_order(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         of = create_publication(session)
         subscriber_id = create_reader(session, signer, of, "ada@example.org")

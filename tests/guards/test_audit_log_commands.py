@@ -26,7 +26,7 @@ from digest.editorial.models import State
 QUIET = {
     "demo", "up", "doctor", "config", "comparisons list", "comparisons show", "subscribers list", "subscribers show",
     "subscribers imports",
-    "issues list", "issues show", "issues preview", "issues report", "people list", "people log",
+    "issues list", "issues show", "issues preview", "issues report", "users list", "audit-log",
 }  # fmt: skip
 
 
@@ -55,7 +55,7 @@ CASES = [
     Case("issues resume 1", Verb.RESUME, lambda site: start_sending(site, State.PAUSED)),
     Case("issues cancel 1", Verb.CANCEL),
     Case("issues unknown 1 --count-as-sent --yes", Verb.COUNT_AS_SENT, start_sending),
-    Case("people reset editor@verdicts.io", Verb.RESET_FACTORS),
+    Case("users reset editor@verdicts.io", Verb.RESET_FACTORS),
 ]
 # Long jobs in many transactions, which are logged as a whole.
 ELSEWHERE = {"subscribers import", "subscribers undo-import", "backup"}

@@ -80,6 +80,7 @@ REPLACED_EVERYWHERE = {
     "part of the house": "dependency not configured",
     "reporting a hole": "reporting a vulnerability",
     "mailbox that is gone": "do not fail the canary on a single bounce",
+    r"digest people\b": "digest users, digest audit-log",
 }
 PATTERNS = {re.compile(old, re.IGNORECASE): plain for old, plain in REPLACED.items()}
 

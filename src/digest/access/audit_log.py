@@ -18,7 +18,7 @@ from digest.access.models import AuditLogEntry
 from digest.editorial.models import Issue, User
 from digest.publications.models import Publication
 
-KINDS: Final = ("issue", "subscriber", "comparison", "person", "setting")
+KINDS: Final = ("issue", "subscriber", "comparison", "user", "setting")
 DETAILS_CHARS: Final = 500  # of free text; what changed is added in full
 VALUE_CHARS: Final = 80
 PAGE_SIZE: Final = 50
@@ -116,7 +116,7 @@ def list_entries(
     rows = select(AuditLogEntry, User.address, Publication.slug, target.address)
     rows = rows.outerjoin(User, User.id == AuditLogEntry.user_id)
     rows = rows.outerjoin(Publication, Publication.id == AuditLogEntry.publication_id)
-    rows = rows.outerjoin(target, and_(target.id == AuditLogEntry.number, AuditLogEntry.kind == "person"))
+    rows = rows.outerjoin(target, and_(target.id == AuditLogEntry.number, AuditLogEntry.kind == "user"))
     if before is not None:
         rows = rows.where(AuditLogEntry.id < before)
     if kind is not None:

@@ -110,8 +110,8 @@ class AuditLogEntry(Base):
     at: Mapped[datetime]
     user_id: Mapped[int | None] = mapped_column(ForeignKey(User.id))  # NULL: the command line
     channel: Mapped[str] = mapped_column(String(16))  # "desk", "command line"
-    verb: Mapped[str] = mapped_column(String(32))
-    kind: Mapped[str] = mapped_column(String(16))  # issue, subscriber, comparison, person, setting
+    verb: Mapped[str] = mapped_column(String(48))
+    kind: Mapped[str] = mapped_column(String(16))  # issue, subscriber, comparison, user, setting
     number: Mapped[int | None] = mapped_column(BigInteger)  # the object's number, as in the URL of its page
     publication_id: Mapped[int | None] = mapped_column(
         ForeignKey(Publication.id)

@@ -118,7 +118,7 @@ def export_subscriber(session: Session, address: str) -> dict[str, Any]:
             | {"topics": list(topics.chosen_topics(session, subscription.publication_id, person.id))}
             for subscription in subscriptions
         ],
-        "consent": [_event(event, words) for event, words in consent.history(session, person.id)],
+        "consent": [_event(event, wording) for event, wording in consent.history(session, person.id)],
     }
 
 
@@ -132,15 +132,15 @@ def _subscription(subscription: Subscription) -> dict[str, Any]:
     }
 
 
-def _event(event: Any, words: str | None) -> dict[str, Any]:
+def _event(event: Any, wording: str | None) -> dict[str, Any]:
     return {
         "at": _moment(event.at),
         "publication": event.publication_id,
-        "what": event.kind,
+        "event": event.kind,
         "source": event.source,
-        "words": words,
+        "wording": wording,
         "network": event.network,
-        "agent": event.user_agent,
+        "user_agent": event.user_agent,
         "original": json.loads(event.original) if event.original else None,
     }
 

@@ -27,7 +27,8 @@ COMMANDS = {
     "subscribers": ("digest.cli.subscribers", "group", "Import, list, export and erase subscribers."),
     "issues": ("digest.cli.issues", "group", "Draft, preview, schedule, send and report on issues."),
     "backup": ("digest.cli.backups.backup", "backup", "Write database, keys and progress to one file."),
-    "people": ("digest.cli.people", "group", "Manage users, reset two-factor authentication, read activity."),
+    "users": ("digest.cli.users", "group", "List users, and reset their two-factor authentication."),
+    "audit-log": ("digest.cli.users", "audit_log", "Print who changed what."),
 }
 HIDDEN = {
     "web": ("digest.cli.processes", "web", "The web server."),

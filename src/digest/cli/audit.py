@@ -19,15 +19,15 @@ ACTOR = Actor("command line")
 
 
 def record(
-    session: Session, verb: Verb, kind: str, number: int | None = None, words: str = "", **values: Any
+    session: Session, verb: Verb, kind: str, number: int | None = None, details: str = "", **values: Any
 ) -> None:
     """Record an action; `kind` is one of `audit_log.KINDS`, `values` are more arguments of `audit_log.record`."""
-    audit_log.record(session, ACTOR, verb, kind, number, now=utcnow(), details=words, **values)
+    audit_log.record(session, ACTOR, verb, kind, number, now=utcnow(), details=details, **values)
 
 
-def record_issue(session: Session, verb: Verb, issue: Issue, words: str = "") -> None:
+def record_issue(session: Session, verb: Verb, issue: Issue, details: str = "") -> None:
     """Record an action on an issue that leaves its state as it is."""
-    record(session, verb, "issue", issue.number, words, publication_id=issue.publication_id)
+    record(session, verb, "issue", issue.number, details, publication_id=issue.publication_id)
 
 
 @contextmanager

@@ -158,8 +158,8 @@ def _finish(services: "Services", terms: "ImportTerms", total: "ImportResult") -
 
     with services.db.begin() as session:
         imports.finish(session, terms, total, utcnow())
-        words = f"import {terms.import_id}: {total.added:,} new, {total.known:,} known"
-        record(session, Verb.IMPORT, "subscriber", None, words)
+        details = f"import {terms.import_id}: {total.added:,} new, {total.known:,} known"
+        record(session, Verb.IMPORT, "subscriber", None, details)
     if total.invited:
         services.enqueue_soon("letters")
 

@@ -150,8 +150,8 @@ def show(context: "AppContext", address: str, as_json: bool) -> None:
     for one in held["subscriptions"]:
         click.echo(f"publication {one['publication']}: {one['status']}, source: {one['source']}")
     for event in held["consent"]:
-        words = f', shown: "{event["words"]}"' if event["words"] else ""
-        click.echo(f"{event['at']}  {event['what']:<10}  by {event['source']}{words}")
+        shown = f', shown: "{event["wording"]}"' if event["wording"] else ""
+        click.echo(f"{event['at']}  {event['event']:<10}  by {event['source']}{shown}")
 
 
 @group.command("suppress")

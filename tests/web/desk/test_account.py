@@ -61,9 +61,7 @@ def verbs(desk: Site) -> list[str]:
         return list(session.scalars(select(AuditLogEntry.verb).order_by(AuditLogEntry.id)))
 
 
-def test_the_authenticator_app_is_asked_after_the_sign_in_link(
-    desk: Site, clock: time_machine.Traveller
-) -> None:
+def test_a_code_is_required_after_the_sign_in_link(desk: Site, clock: time_machine.Traveller) -> None:
     app, _ = set_up_app(signed_in(desk), clock)
     client = sign_in_with_link(desk)
     assert "Two-factor authentication" in get(client, SECOND)
@@ -129,7 +127,7 @@ def test_each_verification_renews_the_session_key(desk: Site, clock: time_machin
     assert thief.get("/desk/", base_url=BASE).headers["Location"] == "/desk/sign-in"
 
 
-def test_the_first_second_factor_ends_sessions_that_began_without_one(
+def test_setting_up_two_factor_ends_sessions_that_began_without_it(
     desk: Site, clock: time_machine.Traveller
 ) -> None:
     elsewhere, here = signed_in(desk), signed_in(desk)
@@ -172,9 +170,7 @@ def test_the_team_changes_only_after_a_recent_verification(desk: Site, clock: ti
     assert verbs(desk)[-1] == "change the role"
 
 
-def test_without_a_second_factor_a_new_link_verifies_the_user(
-    desk: Site, clock: time_machine.Traveller
-) -> None:
+def test_without_two_factor_a_new_link_verifies_the_user(desk: Site, clock: time_machine.Traveller) -> None:
     client = signed_in(desk)
     clock.shift(60 * 60)
     assert post(client, f"{ACCOUNT}/app", page=ACCOUNT).request.path == SECOND
@@ -212,7 +208,7 @@ def test_a_wrong_first_code_keeps_the_qr_code(desk: Site, clock: time_machine.Tr
     assert re.search(r'class="key">[^<]+', first)[0] == re.search(r'class="key">[^<]+', again)[0]
 
 
-def test_where_a_second_factor_is_required_nobody_works_without_one(
+def test_when_two_factor_is_required_nobody_works_without_it(
     desk: Site, clock: time_machine.Traveller
 ) -> None:
     owner, editor = signed_in(desk, "owner"), signed_in(desk)

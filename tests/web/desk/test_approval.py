@@ -66,7 +66,7 @@ def test_an_approval_without_the_reviewed_revision_is_refused(desk: Site) -> Non
     assert due(desk) == []
 
 
-def test_without_the_setting_no_approval_is_needed(sqlite: Database, tmp_path: Path) -> None:
+def test_without_the_setting_no_approval_is_required(sqlite: Database, tmp_path: Path) -> None:
     desk = make_desk(sqlite, tmp_path)
     editor = signed_in(desk)
     fields = {"action": "send_now", "hold": "0", "confirmed": "yes"}

@@ -104,7 +104,7 @@ def regenerate(editor: FlaskClient, preview: str) -> str:
     return post(editor, f"{DRAFT}/regenerate", plan=plan[1]).text
 
 
-def test_regenerating_says_first_what_leaves_and_comes_and_can_be_undone(desk: Site) -> None:
+def test_regenerating_previews_its_changes_and_can_be_undone(desk: Site) -> None:
     editor, before = signed_in(desk), pick_order(desk)
     order = ",".join(map(str, reversed(before)))
     post(editor, DRAFT, action=f"reorder:{before[0]}", order=order)
@@ -133,7 +133,7 @@ def test_only_what_was_shown_is_regenerated(desk: Site) -> None:
     assert pick_order(desk) == before[1:]
 
 
-def test_one_pick_takes_the_new_version_of_its_comparison_and_back(desk: Site) -> None:
+def test_a_pick_can_be_updated_to_a_new_version_and_back(desk: Site) -> None:
     editor, lead = signed_in(desk), load_picks(desk)[0]
     assert "A newer version is available" not in get(editor, DRAFT)
     correct_comparison(desk, lead.comparison_id)
@@ -162,7 +162,7 @@ def test_any_comparison_can_be_found_and_added(desk: Site) -> None:
     assert "was added as the last pick" in page
 
 
-def test_an_alternative_is_swapped_in_and_back(desk: Site) -> None:
+def test_an_alternative_can_be_swapped_in_and_back(desk: Site) -> None:
     editor, before = signed_in(desk), pick_order(desk)
     page = get(editor, DRAFT)
     swap = re.search(r'value="swap:(\d+)-(\d+)"', page)

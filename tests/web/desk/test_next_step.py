@@ -31,7 +31,7 @@ def next_step(desk: Site) -> str:
     return page.split('<div class="notice next-step')[1].split("</div>")[0]
 
 
-def test_an_issue_that_did_not_start_is_named(desk: Site) -> None:
+def test_an_issue_that_did_not_start_is_reported(desk: Site) -> None:
     is_late(desk, State.SCHEDULED)
     said = next_step(desk)
     assert said.startswith(" notice-bad")
@@ -39,19 +39,19 @@ def test_an_issue_that_did_not_start_is_named(desk: Site) -> None:
     assert "has not started. Check that the worker" in said
 
 
-def test_an_issue_that_waits_for_approval_beyond_its_time_is_named(desk: Site) -> None:
+def test_an_issue_still_awaiting_approval_after_its_time_is_reported(desk: Site) -> None:
     with desk.db.begin() as session:
         publications.update(session, publications.find(session), requires_approval=True)
     is_late(desk, State.SCHEDULED)
     assert "still needs approval by a second person" in next_step(desk)
 
 
-def test_an_issue_that_was_paused_as_too_late_is_named(desk: Site) -> None:
+def test_an_issue_paused_as_too_late_is_reported(desk: Site) -> None:
     is_late(desk, State.PAUSED)
     assert "Issue 1 missed its time" in next_step(desk)
 
 
-def test_a_draft_whose_date_is_past_is_named(desk: Site) -> None:
+def test_a_draft_whose_date_is_past_is_reported(desk: Site) -> None:
     with desk.db.begin() as session:
         publication = publications.find(session)
         day = utcnow() - timedelta(days=1 + (utcnow().weekday() - 1 - publication.weekday) % 7)
@@ -59,6 +59,6 @@ def test_a_draft_whose_date_is_past_is_named(desk: Site) -> None:
     assert "is still a draft. Schedule it, or regenerate it." in next_step(desk)
 
 
-def test_an_issue_that_is_on_time_is_no_problem(desk: Site) -> None:
+def test_an_issue_on_time_is_not_reported(desk: Site) -> None:
     is_late(desk, State.SCHEDULED, send_at=utcnow() - timedelta(minutes=1))
     assert "notice-bad" not in next_step(desk)

@@ -138,7 +138,7 @@ def test_an_account_that_is_not_invited_or_verified_cannot_sign_in(
     ],
     ids=str,
 )
-def test_an_id_token_for_somebody_or_something_else_is_refused(
+def test_an_id_token_for_another_user_or_client_is_refused(
     desk: Site, provider: OpenIdProvider, lies: dict[str, Any]
 ) -> None:
     provider.lies = lies

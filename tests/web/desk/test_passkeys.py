@@ -180,7 +180,7 @@ def test_passkeys_are_offered_where_browsers_have_them(url: str, host: str | Non
     assert (found and found.id) == host
 
 
-def test_the_page_holds_no_inline_script(sqlite: Database, tmp_path: Path) -> None:
+def test_the_page_has_no_inline_script(sqlite: Database, tmp_path: Path) -> None:
     client = signed_in(make_desk(sqlite, tmp_path))
     answer = client.get("/desk/account", base_url=BASE)
     assert re.search(r"script-src 'self'(;|$)", answer.headers["Content-Security-Policy"])

@@ -143,7 +143,7 @@ def test_test_emails_are_rate_limited(desk: Site) -> None:
     assert answers == {200, 429}
 
 
-def test_send_now_can_be_undone_before_and_in_its_hold(desk: Site) -> None:
+def test_send_now_can_be_undone_before_and_during_the_cancel_window(desk: Site) -> None:
     editor = signed_in(desk)
     path, fields = undo_button(post(editor, f"{DRAFT}/schedule", action="send_now", hold="5").text)
     assert path == f"{DRAFT}/return-to-draft"

@@ -89,7 +89,7 @@ def test_deliveries_are_paged_by_reader(desk: Site) -> None:
     assert re.findall(r'class="address"[^>]*>r(\d+)@', page) == ["5", "6", "7", "8", "9", "10"]
 
 
-def test_the_csv_export_holds_all_outcomes_and_no_formulas(desk: Site) -> None:
+def test_the_csv_export_has_all_outcomes_and_no_formulas(desk: Site) -> None:
     numbers = start_sending(desk, State.SENT)
     with desk.db.begin() as session:
         evil = {"reply": '=HYPERLINK("http://evil")'}

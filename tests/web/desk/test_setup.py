@@ -47,7 +47,7 @@ def speak_to(made: Site, relay: Relay) -> None:
     made.app.extensions["digest"] = replace(services, relay=relay_from_url(relay.url))
 
 
-def test_the_set_up_leads_from_nothing_to_a_draft(empty: Site) -> None:
+def test_setup_leads_from_an_empty_database_to_a_draft(empty: Site) -> None:
     owner = signed_in(empty, "owner")
     assert "Next: name and sender." in next_words(owner)
     save(owner, "name", name="Verdicts", tagline="", sender_name="Ana", sender_address="ana@verdicts.io")
@@ -144,7 +144,7 @@ def test_a_setting_can_be_changed_and_undone(sqlite: Database, tmp_path: Path) -
     assert "more than the 2 picks per issue" in answer.get_data(as_text=True)
 
 
-def test_another_publication_can_be_created(sqlite: Database, tmp_path: Path) -> None:
+def test_a_second_publication_can_be_created(sqlite: Database, tmp_path: Path) -> None:
     made = make_desk(sqlite, tmp_path)
     owner = signed_in(made, "owner")
     page = post(owner, "/desk/publications", page="/desk/settings", name="Daily Parsers").get_data(

@@ -63,7 +63,7 @@ def logged(desk: Site) -> list[str]:
         return list(session.scalars(select(AuditLogEntry.verb).where(kinds).order_by(AuditLogEntry.id)))
 
 
-def test_a_file_is_shown_first_and_imported_by_the_worker(desk: Site, editor: FlaskClient) -> None:
+def test_a_file_is_previewed_and_then_imported_by_the_worker(desk: Site, editor: FlaskClient) -> None:
     page = upload(
         editor, "email,name,Unsubscribed\nada@example.org,Ada,no\nbob@example.org,Bob,yes\nbad,Eve,no\n"
     )
@@ -97,7 +97,7 @@ def test_a_status_that_is_not_understood_is_asked_about(desk: Site, editor: Flas
     assert "Import 2 readers?" in post(editor, f"{path}/columns", page=path, status_column="none").text
 
 
-def test_an_import_that_was_interrupted_goes_on_and_counts_each_row_once(
+def test_an_interrupted_import_continues_and_counts_each_row_once(
     desk: Site, editor: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rows, "CHUNK", 2)
@@ -133,7 +133,7 @@ def test_an_import_is_listed_and_undone_by_the_worker(desk: Site, editor: FlaskC
     assert "already been undone" in post(editor, undo[1], page=PAGE).text
 
 
-def test_a_file_that_nobody_imports_is_deleted(desk: Site, editor: FlaskClient) -> None:
+def test_a_file_that_is_never_imported_is_deleted(desk: Site, editor: FlaskClient) -> None:
     path = upload(editor, "email\nada@example.org\n").request.path
     assert "Nothing was imported" in post(editor, f"{path}/discard", page=path).text
     assert get(editor, path, status=404)

@@ -132,7 +132,7 @@ def test_everything_about_a_reader_can_be_exported_as_json(desk: Site) -> None:
     held = json.loads(post(signed_in(desk), f"{page}/data.json", page=page).text)
     assert held["address"] == "r1@example.org"
     assert [one["issue"] for one in held["deliveries"]] == [1]
-    assert [one["machine"] for one in held["clicks"]] == [True] * 3
+    assert [one["is_bot"] for one in held["clicks"]] == [True] * 3
 
 
 def test_suppressing_asks_first_and_lasts(desk: Site) -> None:
@@ -160,7 +160,7 @@ def test_erasing_asks_for_the_address_and_leaves_nothing(desk: Site) -> None:
     assert "This reader has already been erased" in again.text
 
 
-def test_an_erased_reader_s_clicks_hold_no_user_agent(desk: Site) -> None:
+def test_clicks_of_an_erased_reader_have_no_user_agent(desk: Site) -> None:
     numbers = start_sending(desk, State.SENT)
     record_reactions(desk, numbers)
     editor = signed_in(desk)

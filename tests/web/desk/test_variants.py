@@ -41,7 +41,7 @@ def test_topics_that_no_pick_has_show_the_whole_issue(desk: Site) -> None:
     assert shown == held
 
 
-def test_an_editor_can_resend_one_readers_copy(desk: Site) -> None:
+def test_an_editor_can_resend_one_reader_s_copy(desk: Site) -> None:
     numbers = dict(zip(OUTCOMES, start_sending(desk), strict=True))
     editor = signed_in(desk)
     history = f"/desk/subscribers/{numbers['accepted']}"

@@ -95,7 +95,7 @@ def _export_letters(session: Session, number: int) -> list[dict[str, Any]]:
         .order_by(Letter.id)
     )
     return [
-        {"kind": kind, "said": json.loads(facts), "outcome": outcome, "at": _iso(at)}
+        {"kind": kind, "data": json.loads(facts), "outcome": outcome, "at": _iso(at)}
         for kind, facts, outcome, at in rows
     ]
 
@@ -108,7 +108,7 @@ def _export_clicks(session: Session, number: int) -> list[dict[str, Any]]:
         .order_by(Click.at)
     )
     return [
-        {"url": url, "agent": agent, "times": times, "machine": machine, "at": _iso(at)}
+        {"url": url, "user_agent": agent, "clicks": times, "is_bot": machine, "at": _iso(at)}
         for url, agent, times, machine, at in rows
     ]
 

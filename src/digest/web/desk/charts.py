@@ -27,11 +27,11 @@ class Bar:
 
 @dataclass(frozen=True)
 class Chart:
-    """A picture, what it says in words, and what stands at its edges."""
+    """A picture, its description for screen readers, and what stands at its edges."""
 
     bars: tuple[Bar, ...]
     width: float
-    words: str
+    description: str
     top: int = 0  # the value of the highest bar
     bottom: int = 0  # likewise below the line
     base: float = HEIGHT  # where zero is
@@ -47,7 +47,7 @@ class Line:
     dots: tuple[tuple[float, float], ...]
 
 
-def columns(layers: Sequence[tuple[str, Sequence[int]]], words: str) -> Chart:
+def columns(layers: Sequence[tuple[str, Sequence[int]]], description: str) -> Chart:
     """Columns from one base, the layers (class, values) drawn over each other, the first behind."""
     top = max((value for _, values in layers for value in values), default=0)
     bars = [
@@ -57,10 +57,12 @@ def columns(layers: Sequence[tuple[str, Sequence[int]]], words: str) -> Chart:
         if value
     ]
     many = max((len(values) for _, values in layers), default=0)
-    return Chart(tuple(bars), many * SLOT, words, top)
+    return Chart(tuple(bars), many * SLOT, description, top)
 
 
-def mirrored(up: tuple[str, Sequence[int]], down: Sequence[tuple[str, Sequence[int]]], words: str) -> Chart:
+def mirrored(
+    up: tuple[str, Sequence[int]], down: Sequence[tuple[str, Sequence[int]]], description: str
+) -> Chart:
     """What came above a line and what went below it, on one scale; what went is stacked."""
     top = max(up[1], default=0)
     gone = [sum(values) for values in zip(*(values for _, values in down), strict=True)]
@@ -74,10 +76,10 @@ def mirrored(up: tuple[str, Sequence[int]], down: Sequence[tuple[str, Sequence[i
             if height:
                 bars.append(Bar(_x(place), round(y, 2), SLOT - GAP, height, kind))
             y += height
-    return Chart(tuple(bars), len(up[1]) * SLOT, words, top, bottom, base)
+    return Chart(tuple(bars), len(up[1]) * SLOT, description, top, bottom, base)
 
 
-def small(values: Sequence[int], words: str, kind: str, here: int | None = None) -> Chart:
+def small(values: Sequence[int], description: str, kind: str, here: int | None = None) -> Chart:
     """A small multiple: a column for each, the one at `here` told apart, and the median of all as a line."""
     top = max(values, default=0)
     bars = [
@@ -86,7 +88,7 @@ def small(values: Sequence[int], words: str, kind: str, here: int | None = None)
         if value
     ]
     mark = round(HEIGHT - HEIGHT * median(values) / top, 2) if top else None
-    return Chart(tuple(bars), len(values) * SLOT, words, top, mark=mark)
+    return Chart(tuple(bars), len(values) * SLOT, description, top, mark=mark)
 
 
 def percentages(kind: str, values: Sequence[int | None]) -> Line:

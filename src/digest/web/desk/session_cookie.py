@@ -108,8 +108,8 @@ def requires_recent_proof(view: View) -> View:
     def asked(*args: Any, **given: Any) -> Any:
         if g.login_session.is_fresh(utcnow()):
             return view(*args, **given)
-        people = url_for("desk.access.team")
-        session[NEXT_URL] = people if request.path.startswith(people) else url_for("desk.access.account")
+        team = url_for("desk.access.team")
+        session[NEXT_URL] = team if request.path.startswith(team) else url_for("desk.access.account")
         flash_problem("Confirm that it's you, then try again. Nothing was changed.")
         return redirect(url_for("desk.access.second_factor"), 303)
 

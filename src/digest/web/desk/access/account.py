@@ -45,7 +45,7 @@ def end_session(number: int) -> Response:
     with services().db.begin() as db:
         if not sessions.end(db, g.me.id, number):
             raise NotFound("this session has already ended")
-        record(db, Verb.END_SESSION, "person", g.me.id)
+        record(db, Verb.END_SESSION, "user", g.me.id)
     flash_done("Session signed out.")
     return redirect_to("access.account")
 
@@ -59,7 +59,7 @@ def end_other_sessions() -> Response:
     with services().db.begin() as db:
         ended = sessions.end_others(db, g.me.id, g.login_session.id)
         if ended:
-            record(db, Verb.END_OTHER_SESSIONS, "person", g.me.id, f"{ended} ended")
+            record(db, Verb.END_OTHER_SESSIONS, "user", g.me.id, f"{ended} ended")
     flash_done(
         f"{ended} other {'session' if ended == 1 else 'sessions'} signed out. You are still signed in here."
     )

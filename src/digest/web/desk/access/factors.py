@@ -112,7 +112,7 @@ def rename_factor(number: int) -> Response:
                 record(
                     db,
                     Verb.RENAME_FACTOR,
-                    "person",
+                    "user",
                     g.me.id,
                     before={"name": old_name},
                     after={"name": name},
@@ -132,7 +132,7 @@ def remove_factor(number: int) -> Response:
     """Remove a second factor."""
     with services().db.begin() as db:
         name = factors.remove(db, g.me.id, number)
-        record(db, Verb.REMOVE_FACTOR, "person", g.me.id, name)
+        record(db, Verb.REMOVE_FACTOR, "user", g.me.id, name)
     flash_done(f"{name} is removed. If you signed in elsewhere with it, end those sessions below.")
     return redirect_to("access.account")
 
@@ -148,7 +148,7 @@ def generate_codes() -> str | Response:
             flash_problem("Set up two-factor authentication first.")
             return redirect_to("access.account")
         codes = recovery_codes.generate(db, g.me.id)
-        record(db, Verb.GENERATE_CODES, "person", g.me.id)
+        record(db, Verb.GENERATE_CODES, "user", g.me.id)
     return render_page("recovery_codes.html", codes=codes, first=False)
 
 
@@ -161,9 +161,7 @@ def _require_party(db: Session) -> passkeys.RelyingParty:
 
 def _after_setup(db: Session, factor: Factor) -> list[str] | None:
     """After the first factor: end the sessions that began without one, and return new recovery codes."""
-    record(
-        db, Verb.SET_UP_APP if factor.kind == "app" else Verb.SET_UP_PASSKEY, "person", g.me.id, factor.name
-    )
+    record(db, Verb.SET_UP_APP if factor.kind == "app" else Verb.SET_UP_PASSKEY, "user", g.me.id, factor.name)
     if len(factors.list_factors(db, g.me.id)) > 1:
         return None
     sessions.end_others(db, g.me.id, g.login_session.id)

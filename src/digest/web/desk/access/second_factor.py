@@ -94,7 +94,7 @@ def request_new_link() -> Response:
     _count_attempt(g.login_session)
     with services().db.begin() as db:
         delivery.enqueue_letter(db, "sign_in", now=utcnow(), user_id=g.me.id)
-        record(db, Verb.REQUEST_LINK, "person", g.me.id)
+        record(db, Verb.REQUEST_LINK, "user", g.me.id)
     services().enqueue_soon("letters")
     flash_done("We emailed you a sign-in link. Open it in this browser.")
     return redirect_to("access.account")
@@ -142,7 +142,7 @@ def _elevate(db: Session, login_session: CurrentSession, method: str) -> str:
     record(
         db,
         verb,
-        "person",
+        "user",
         login_session.user_id,
         f"{login_session.method.partition(' and ')[0]} and {method}",
         by=login_session.user_id,
@@ -151,7 +151,7 @@ def _elevate(db: Session, login_session: CurrentSession, method: str) -> str:
 
 
 def _record_failure(db: Session, login_session: CurrentSession) -> str:
-    record(db, Verb.FAIL_SECOND_FACTOR, "person", login_session.user_id, by=login_session.user_id)
+    record(db, Verb.FAIL_SECOND_FACTOR, "user", login_session.user_id, by=login_session.user_id)
     return ""
 
 

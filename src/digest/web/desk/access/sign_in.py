@@ -95,7 +95,7 @@ def begin_session(db: Session, user: User, method: str) -> str:
     record(
         db,
         Verb.SIGN_IN if login_session and login_session.verified_at else Verb.BEGIN_SIGN_IN,
-        "person",
+        "user",
         user.id,
         method,
         by=user.id,
@@ -118,7 +118,7 @@ def sign_out() -> Response:
     """End this session."""
     with services().db.begin() as db:
         sessions.end(db, g.me.id, g.login_session.id)
-        record(db, Verb.SIGN_OUT, "person", g.me.id)
+        record(db, Verb.SIGN_OUT, "user", g.me.id)
     session_cookie.clear()
     return redirect_to("access.sign_in")
 
@@ -130,7 +130,7 @@ def end_all_sessions() -> Response:
     """End all of the user's sessions, on all devices."""
     with services().db.begin() as db:
         sessions.end_all(db, db.get_one(User, g.me.id))
-        record(db, Verb.END_ALL_SESSIONS, "person", g.me.id)
+        record(db, Verb.END_ALL_SESSIONS, "user", g.me.id)
     session_cookie.clear()
     flash_done("You are signed out everywhere.")
     return redirect_to("access.sign_in")

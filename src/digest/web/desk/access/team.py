@@ -27,7 +27,7 @@ def team() -> str:
     with services().db.read() as db:
         return render_page(
             "team.html",
-            people=users.list_users(db),
+            users=users.list_users(db),
             factors=factors.count_by_user(db),
             is_required=factors.is_required(db),
             roles=list(Role),
@@ -49,7 +49,7 @@ def invite() -> Response:
         delivery.enqueue_letter(
             db, "invitation", now=utcnow(), publication_id=publication_id, user_id=user.id, facts=facts
         )
-        record(db, Verb.INVITE, "person", user.id, before=before, after={"role": user.role})
+        record(db, Verb.INVITE, "user", user.id, before=before, after={"role": user.role})
         address, number = user.address, user.id
     services().enqueue_soon("letters")
     flash_done(
@@ -76,7 +76,7 @@ def change_role(number: int) -> Response:
             record(
                 db,
                 Verb.CHANGE_ROLE,
-                "person",
+                "user",
                 number,
                 before={"role": before},
                 after={"role": new_role},
@@ -97,7 +97,7 @@ def remove_user(number: int) -> Response:
     with services().db.begin() as db:
         user = users.remove_user(db, number, utcnow())
         address, old_role = user.address, user.role
-        record(db, Verb.REMOVE, "person", number, before={"role": old_role}, after={})
+        record(db, Verb.REMOVE, "user", number, before={"role": old_role}, after={})
     flash_done(
         f"{address} was removed.",
         Undo(url_for("desk.access.invite"), {"address": address, "role": old_role}),
@@ -113,7 +113,7 @@ def end_user_sessions(number: int) -> Response:
     with services().db.begin() as db:
         user = _get_user(db, number)
         sessions.end_all(db, user)
-        record(db, Verb.END_ALL_SESSIONS, "person", number)
+        record(db, Verb.END_ALL_SESSIONS, "user", number)
         address = user.address
     flash_done(f"{address} is signed out everywhere.")
     return redirect_to("access.team")
@@ -129,7 +129,7 @@ def reset_second_factor(number: int) -> Response:
         user = _get_user(db, number)
         removed = factors.remove_all(db, number)
         sessions.end_all(db, user)
-        record(db, Verb.RESET_FACTORS, "person", number, f"{removed} removed")
+        record(db, Verb.RESET_FACTORS, "user", number, f"{removed} removed")
         address = user.address
     flash_done(
         f"{address} can now sign in with a link alone, and should set up two-factor authentication again."

@@ -75,7 +75,7 @@ def upload_subscribers() -> Response:
         )
         db.add(upload)
         db.flush()
-        record(db, Verb.START_IMPORT, "subscriber", words=f"upload {upload.id}")
+        record(db, Verb.START_IMPORT, "subscriber", details=f"upload {upload.id}")
         number = upload.id
     return redirect_to("audience.show_upload", number=number)
 
@@ -125,8 +125,8 @@ def choose_columns(number: int) -> Response:
         before = {name: getattr(upload, name) for name in chosen}
         if chosen != before:
             upload.address_column, upload.status_column = chosen["address_column"], chosen["status_column"]
-            words = f"upload {number}"
-            record(db, Verb.CHOOSE_COLUMNS, "subscriber", words=words, before=before, after=chosen)
+            details = f"upload {number}"
+            record(db, Verb.CHOOSE_COLUMNS, "subscriber", details=details, before=before, after=chosen)
     return redirect_to("audience.show_upload", number=number)
 
 
@@ -149,7 +149,7 @@ def import_upload(number: int) -> Response:
     with services().db.begin() as db:
         upload = _get_upload(db, number)
         if uploads.queue(db, upload, utcnow()):
-            record(db, Verb.IMPORT, "subscriber", words=f"upload {number}")
+            record(db, Verb.IMPORT, "subscriber", details=f"upload {number}")
     services().enqueue_soon("imports")
     return redirect_to("audience.show_upload", number=number)
 
@@ -160,7 +160,7 @@ def discard_upload(number: int) -> Response:
     with services().db.begin() as db:
         if not uploads.discard(db, _get_upload(db, number)):
             raise NotAllowed("this file is being imported already")
-        record(db, Verb.DISCARD_IMPORT, "subscriber", words=f"upload {number}")
+        record(db, Verb.DISCARD_IMPORT, "subscriber", details=f"upload {number}")
     flash_done("File deleted. Nothing was imported.")
     return redirect_to("audience.list_imports")
 
@@ -184,7 +184,7 @@ def undo_import(number: int) -> Response:
             flash_problem(f"Import {number} has already been undone.")
             return redirect_to("audience.list_imports")
         undo.begin(db, services().signer, row.publication_id, number, utcnow())
-        record(db, Verb.UNDO_IMPORT, "subscriber", words=f"import {number}")
+        record(db, Verb.UNDO_IMPORT, "subscriber", details=f"import {number}")
     services().enqueue_soon("imports")
     flash_done(f"Import {number} is being undone. Reload this page to see what came of it.")
     return redirect_to("audience.list_imports")

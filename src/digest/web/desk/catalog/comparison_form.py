@@ -85,7 +85,7 @@ def _propose(view: ComparisonView | None) -> Response | tuple[str, int] | str:
         return _render(form, view), 400
     with services().db.begin() as db:
         number = uploads.create_upload(db, [draft], [], user_id=g.me.id, now=utcnow())
-        record(db, Verb.START_IMPORT, "comparison", words=view.slug if view else "written at the desk")
+        record(db, Verb.START_IMPORT, "comparison", details=view.slug if view else "written at the desk")
     return redirect_to("catalog.review_import", number=number)
 
 

@@ -42,7 +42,7 @@ def start_import() -> Response:
         raise BadInput("choose files or paste a page first")
     with services().db.begin() as db:
         number = uploads.create_upload(db, drafts, refused, user_id=g.me.id, now=utcnow())
-        record(db, Verb.START_IMPORT, "comparison", words=f"{len(drafts)} read, {len(refused)} refused")
+        record(db, Verb.START_IMPORT, "comparison", details=f"{len(drafts)} read, {len(refused)} refused")
     return redirect_to("catalog.review_import", number=number)
 
 
@@ -71,7 +71,7 @@ def confirm_import(number: int) -> Response:
         upload = uploads.get_upload(db, number, g.me.id)
         imported = uploads.import_upload(db, number, g.me.id, utcnow())
         if imported:
-            record(db, Verb.IMPORT, "comparison", words=_imported_versions(upload))
+            record(db, Verb.IMPORT, "comparison", details=_imported_versions(upload))
     if not imported:
         flash_problem(
             "Someone changed these comparisons in the meantime, so nothing was imported. Review them again."

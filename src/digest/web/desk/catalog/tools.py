@@ -20,7 +20,7 @@ def tool(slug: str) -> str:
             reviews=reviews,
             curves=[percentages("c-panel", panel), percentages("c-community", community)],
             width=len(reviews) * SLOT,
-            words=_describe(panel, community),
+            summary=_describe(panel, community),
             zone=current_publication.get(db).zone,
         )
 

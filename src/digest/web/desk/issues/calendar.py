@@ -100,7 +100,7 @@ def skip() -> Response:
     with services().db.begin() as db:
         publication = current_publication.get(db)
         if slots.skip_slot(db, publication, form_field("day"), now=utcnow(), user_id=g.me.id):
-            record(db, Verb.SKIP_DATE, "issue", words=form_field("day"))
+            record(db, Verb.SKIP_DATE, "issue", details=form_field("day"))
         day = _format_day(form_field("day"))
     flash_done(
         f"{day} skipped. No draft will be created.",
@@ -115,7 +115,7 @@ def unskip() -> Response:
     with services().db.begin() as db:
         was_skipped = slots.restore_slot(db, current_publication.get(db), form_field("day"))
         if was_skipped:
-            record(db, Verb.RESTORE_DATE, "issue", words=form_field("day"))
+            record(db, Verb.RESTORE_DATE, "issue", details=form_field("day"))
     if was_skipped:
         message = f"{_format_day(form_field('day'))} restored."
         flash_done(message, Undo(url_for("desk.issues.skip"), {"day": form_field("day")}))
@@ -132,7 +132,7 @@ def set_reminders() -> Response:
         user = db.get_one(User, g.me.id)
         if user.wants_reminders != enabled:
             before, after = {"reminders": not enabled}, {"reminders": enabled}
-            record(db, Verb.CHANGE_REMINDERS, "person", user.id, before=before, after=after)
+            record(db, Verb.CHANGE_REMINDERS, "user", user.id, before=before, after=after)
         user.wants_reminders = enabled
     undo = Undo(url_for("desk.issues.set_reminders"), {"enabled": "" if enabled else "1"})
     flash_done(

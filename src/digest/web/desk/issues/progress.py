@@ -59,7 +59,7 @@ def render_progress(db: Session, issue: Issue) -> Response:
         zone=issue.publication.zone,
         counts=found,
         parts=outcome_bar.build_segments(found),
-        words=outcome_bar.describe(found),
+        summary=outcome_bar.describe(found),
         is_frozen=frozen is not None and frozen.audience_done_at is not None,
         progress=measure_progress(db, issue, found, now),
         hold_remaining=_hold_remaining(issue, now),

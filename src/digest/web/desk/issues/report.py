@@ -45,7 +45,7 @@ def render_report(db: Session, issue: Issue) -> str:
         zone=issue.publication.zone,
         counts=outcomes,
         parts=outcome_bar.build_segments(outcomes),
-        words=outcome_bar.describe(outcomes),
+        summary=outcome_bar.describe(outcomes),
         failed=_count_reasons(outcomes, Outcome.FAILED),
         excluded=_count_reasons(outcomes, Outcome.EXCLUDED),
         unknown=_unknown_deliveries(db, issue),

@@ -64,7 +64,7 @@ def create_publication() -> Response:
         fields = {name: getattr(current, name) for name in INHERITED}
         publication = publications.create(db, now=utcnow(), name=form_field("name"), **fields)
         slug, name = publication.slug, publication.name
-        record(db, Verb.CREATE_PUBLICATION, "setting", words=slug, publication_id=publication.id)
+        record(db, Verb.CREATE_PUBLICATION, "setting", details=slug, publication_id=publication.id)
     current_publication.switch_to(slug)
     flash_done(f"{name} created.")
     return redirect_to("settings.setup", publication=slug)

@@ -109,7 +109,7 @@ def save_part(db: Session, part: str, verb: Verb) -> dict[str, str]:
     after = {name: getattr(publication, name) for name in PARTS[part]}
     if after != before or is_step_done:
         text = f"{part} of {publication.slug}"
-        record(db, verb, "setting", words=text, before=before, after=after, publication_id=publication.id)
+        record(db, verb, "setting", details=text, before=before, after=after, publication_id=publication.id)
     return {name: _field_text(value) for name, value in before.items() if value != after[name]}
 
 

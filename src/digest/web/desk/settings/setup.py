@@ -121,7 +121,7 @@ def _import_sample() -> Response:
     with services().db.begin() as db:
         count = sample.import_sample(db, utcnow())
         if count:
-            record(db, Verb.IMPORT, "comparison", words=f"{count} samples")
+            record(db, Verb.IMPORT, "comparison", details=f"{count} samples")
     flash_done(
         f"{count} sample comparisons imported." if count else "The sample comparisons were imported before."
     )

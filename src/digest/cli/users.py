@@ -1,4 +1,4 @@
-"""`digest people`: manage users, reset two-factor authentication and read the audit log."""
+"""`digest users`: list users and reset their two-factor authentication. `digest audit-log`: who changed what."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON only.")
 
 
-@click.group("people")
+@click.group("users")
 def group() -> None:
-    """Manage users, reset two-factor authentication and read activity."""
+    """List users, and reset their two-factor authentication."""
 
 
 @group.command("list")
@@ -63,41 +63,41 @@ def reset(context: "AppContext", address: str) -> None:
         user = _get_user(session, address)
         removed = factors.remove_all(session, user.id)
         sessions.end_all(session, user)
-        record(session, Verb.RESET_FACTORS, "person", user.id, f"{removed} removed")
+        record(session, Verb.RESET_FACTORS, "user", user.id, f"{removed} removed")
         link = create_sign_in_link(services, user)
     click.echo(f"Removed {removed} two-factor method{'' if removed == 1 else 's'} and ended all sessions.")
     click.echo(f"One-time sign-in link, valid for 24 hours:\n  {link}")
 
 
-@group.command("log")
+@click.command("audit-log")
 @click.option("--before", type=click.IntRange(1), help="Only entries before this number.")
 @_json
 @click.pass_obj
-def log_(context: "AppContext", before: int | None, as_json: bool) -> None:
-    """Print activity, newest first, fifty entries at a time."""
-    from digest.access import audit_log
+def audit_log(context: "AppContext", before: int | None, as_json: bool) -> None:
+    """Print who changed what, newest first, fifty entries at a time."""
+    from digest.access.audit_log import list_entries
 
     with context.services().db.read() as session:
         facts = [
             {
-                "line": line.entry.id,
+                "entry": line.entry.id,
                 "at": line.entry.at.isoformat(timespec="seconds"),
-                "who": line.address or line.entry.channel,
+                "by": line.address or line.entry.channel,
                 "verb": line.entry.verb,
                 "kind": line.entry.kind,
                 "number": line.entry.number,
                 "publication": line.slug,
-                "words": line.entry.details,
+                "details": line.entry.details,
             }
-            for line in audit_log.list_entries(session, before=before)
+            for line in list_entries(session, before=before)
         ]
     if as_json:
         click.echo(_dump(facts))
         return
     for fact in facts:
         thing = fact["kind"] if fact["number"] is None else f"{fact['kind']} {fact['number']}"
-        words = f" ({fact['words']})" if fact["words"] else ""
-        click.echo(f"{fact['at']}  {fact['who']}: {fact['verb']}, {thing}{words}")
+        details = f" ({fact['details']})" if fact["details"] else ""
+        click.echo(f"{fact['entry']:>6}  {fact['at']}  {fact['by']}: {fact['verb']}, {thing}{details}")
 
 
 def _get_user(session: "Session", address: str) -> "User":
@@ -105,7 +105,7 @@ def _get_user(session: "Session", address: str) -> "User":
 
     user = users.find_user(session, address)
     if user is None:
-        raise NotFound(f"no user has the address {address.strip()}; `digest people list` lists all users")
+        raise NotFound(f"no user has the address {address.strip()}; `digest users list` shows all of them")
     return user
 
 

@@ -333,7 +333,7 @@ def test_an_editor_s_input_is_limited_too(desk: Site) -> None:
         "/desk/comparisons/imports/{}",
     ],
 )
-def test_a_number_without_a_row_is_no_server_error(desk: Site, path: str) -> None:
+def test_an_unknown_number_is_no_server_error(desk: Site, path: str) -> None:
     editor = signed_in(desk)
     for number in ("9" * 15, "9" * 16, "9" * 4000, "٣"):
         assert editor.get(path.format(number), base_url=BASE).status_code in {200, 404}

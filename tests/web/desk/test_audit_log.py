@@ -12,8 +12,9 @@ from tests.web.subscribers import create_subscriber
 
 from digest.access.models import AuditLogEntry
 from digest.cli import AppContext
-from digest.cli.people import group as people
 from digest.cli.subscribers import group as subscribers
+from digest.cli.users import audit_log
+from digest.cli.users import group as users
 from digest.db import Database
 from digest.publications.models import Publication
 
@@ -29,7 +30,7 @@ def lines(desk: Site) -> list[tuple[str, str, int | None]]:
     with desk.db.read() as session:
         rows = (
             select(AuditLogEntry.verb, AuditLogEntry.kind, AuditLogEntry.number)
-            .where(AuditLogEntry.verb != "sign in")
+            .where(AuditLogEntry.verb != "signed in")
             .order_by(AuditLogEntry.id)
         )
         return [tuple(row) for row in session.execute(rows)]
@@ -41,7 +42,7 @@ def test_each_edit_of_an_issue_is_logged_once(desk: Site) -> None:
     post(editor, "/desk/issues/1", action=f"pin:{first}")
     post(editor, "/desk/issues/1", action=f"unpin:{first}")
     logged = lines(desk)
-    assert logged == [("edit", "issue", 1)] * 2
+    assert logged == [("edited", "issue", 1)] * 2
     for _ in range(2):
         post(editor, "/desk/issues/1", action="save")
     assert len(lines(desk)) <= len(logged) + 1  # saving nothing new, over and over, is one line at most
@@ -54,7 +55,7 @@ def test_the_last_entry_names_the_subject_that_is_sent(desk: Site) -> None:
         fields = draft_form(editor) | {"subject": subject}
         post(editor, "/desk/issues/1/autosave", page="/desk/issues/1", **fields)
     with desk.db.read() as session:
-        edits = select(AuditLogEntry.details).where(AuditLogEntry.verb == "edit").order_by(AuditLogEntry.id)
+        edits = select(AuditLogEntry.details).where(AuditLogEntry.verb == "edited").order_by(AuditLogEntry.id)
         details = session.scalars(edits).all()
     assert [text.rpartition("→ ")[2] for text in details] == ["Hello", "Hello there", "Buy now"]
     assert "subject: Hello there → Buy now" in details[-1]
@@ -75,9 +76,9 @@ def test_invitations_role_changes_and_removals_are_logged(desk: Site) -> None:
     post(owner, "/desk/team", address="new@verdicts.io", role="viewer")
     post(owner, "/desk/team/4/role", page="/desk/team", role="editor")
     post(owner, "/desk/team/4/remove", page="/desk/team")
-    assert lines(desk) == [("invite", "person", 4), ("change the role", "person", 4), ("remove", "person", 4)]
+    assert lines(desk) == [("invited", "user", 4), ("changed the role", "user", 4), ("removed", "user", 4)]
     page = get(owner, "/desk/audit-log")
-    assert "invite · new@verdicts.io" in page
+    assert "invited · new@verdicts.io" in page
     assert "(role: viewer → editor)" in page
 
 
@@ -98,7 +99,7 @@ def test_each_change_of_a_setting_is_logged_with_its_old_and_new_value(desk: Sit
         "sending of it; hold minutes: 10 → 25",
         "sending of it; requires approval: yes → no",
     ]
-    assert lines(desk) == [("change", "setting", None)] * 3
+    assert lines(desk) == [("changed", "setting", None)] * 3
     assert "requires approval: yes → no" in get(owner, "/desk/audit-log?kind=setting")
 
 
@@ -108,7 +109,7 @@ def test_the_page_is_for_owners_and_is_filtered(desk: Site) -> None:
     get(editor, "/desk/audit-log", 403)
     page = get(owner, "/desk/audit-log?kind=issue")
     assert " pinned)" in page
-    assert "sign in" not in page.split('<ol class="log')[1]
+    assert "signed in" not in page.split('<ol class="log')[1]
     assert " pinned)" not in get(owner, "/desk/audit-log?user=1")
     assert "No matching entries" in get(owner, "/desk/audit-log?kind=comparison")
     for odd in ("?kind=x", "?user=9999999999999999", "?before=0", "?before=x", "?user=%D9%A3"):
@@ -123,9 +124,9 @@ def test_erasing_a_reader_leaves_no_address_in_the_log(desk: Site) -> None:
     for words in (["suppress", READER], ["export", "--address", READER], ["erase", READER, "--yes"]):
         assert CliRunner().invoke(subscribers, words, obj=house).exit_code == 0
     logged = [
-        ("suppress", "subscriber", number),
-        ("export", "subscriber", number),
-        ("erase", "subscriber", number),
+        ("suppressed", "subscriber", number),
+        ("exported", "subscriber", number),
+        ("erased", "subscriber", number),
     ]
     assert lines(desk) == logged
     with desk.db.read() as session:
@@ -136,12 +137,12 @@ def test_the_command_line_reads_the_log_and_resets_a_locked_out_user(desk: Site)
     here = SimpleNamespace(db=desk.db, signer=desk.signer, enqueue_soon=lambda _: None, base_url=BASE)
     house = AppContext(services=lambda: here)
     editor = signed_in(desk)
-    said = CliRunner().invoke(people, ["reset", "Editor@verdicts.io"], obj=house).output
+    said = CliRunner().invoke(users, ["reset", "Editor@verdicts.io"], obj=house).output
     assert f"{BASE}/desk/enter/" in said
     assert editor.get("/desk/", base_url=BASE).status_code == 303
     assert (
-        "command line: reset second factors, person 2 (0 removed)"
-        in CliRunner().invoke(people, ["log"], obj=house).output
+        "command line: reset two-factor authentication, user 2 (0 removed)"
+        in CliRunner().invoke(audit_log, [], obj=house).output
     )
-    assert '"role": "owner"' in CliRunner().invoke(people, ["list", "--json"], obj=house).output
-    assert CliRunner().invoke(people, ["reset", "nobody@verdicts.io"], obj=house).exit_code == 1
+    assert '"role": "owner"' in CliRunner().invoke(users, ["list", "--json"], obj=house).output
+    assert CliRunner().invoke(users, ["reset", "nobody@verdicts.io"], obj=house).exit_code == 1

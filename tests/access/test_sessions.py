@@ -14,7 +14,7 @@ from digest.editorial import users
 SECOND = timedelta(seconds=1)
 
 
-def test_the_row_does_not_contain_the_key(db: Database) -> None:
+def test_the_database_does_not_contain_the_session_key(db: Database) -> None:
     with db.begin() as session:
         key = sign_in(session, user(session))
         row = session.scalars(select(LoginSession)).one()
@@ -45,7 +45,7 @@ def test_a_session_expires_after_its_maximum_lifetime_even_in_use(db: Database) 
         assert sessions.find(session, key, NOW + sessions.MAX_LIFETIME) is None
 
 
-def test_a_session_that_awaits_its_second_factor_expires_soon(db: Database) -> None:
+def test_a_session_pending_two_factor_expires_soon(db: Database) -> None:
     with db.begin() as session:
         ana = user(session)
         factors.add(session, ana.id, "app", "Phone", NOW)
@@ -54,7 +54,7 @@ def test_a_session_that_awaits_its_second_factor_expires_soon(db: Database) -> N
         assert sessions.find(session, key, NOW + sessions.SECOND_FACTOR_TIMEOUT) is None
 
 
-def test_a_verified_second_factor_changes_the_session_key(db: Database) -> None:
+def test_two_factor_verification_changes_the_session_key(db: Database) -> None:
     with db.begin() as session:
         key = sign_in(session, user(session))
         fresh = sessions.elevate(session, find_session(session, key).id, NOW + SECOND, method="app")
@@ -63,7 +63,7 @@ def test_a_verified_second_factor_changes_the_session_key(db: Database) -> None:
         assert (found.verified_at, found.method) == (NOW + SECOND, "letter and app")
 
 
-def test_a_proof_of_identity_is_recent_for_an_hour(sqlite: Database) -> None:
+def test_a_confirmed_identity_counts_as_recent_for_an_hour(sqlite: Database) -> None:
     with sqlite.begin() as session:
         found = find_session(session, sign_in(session, user(session)))
         assert found.is_fresh(NOW + sessions.RECENT_PROOF_AGE - SECOND)

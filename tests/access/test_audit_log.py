@@ -71,7 +71,7 @@ def test_long_details_are_cut_and_an_unknown_kind_is_refused(sqlite: Database) -
             audit_log.record(session, Actor("desk"), Verb.EDIT, "campaign", now=NOW)
 
 
-def test_what_changed_is_logged_from_and_to(sqlite: Database) -> None:
+def test_a_change_is_logged_with_old_and_new_value(sqlite: Database) -> None:
     before = {
         "name": "Verdicts",
         "hold_minutes": 10,
