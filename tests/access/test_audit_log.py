@@ -66,7 +66,7 @@ def test_long_details_are_cut_and_an_unknown_kind_is_refused(sqlite: Database) -
         audit_log.record(session, Actor("desk"), Verb.EDIT, "issue", now=NOW, details="word " * 200)
         session.flush()
         entry = session.scalars(select(AuditLogEntry)).one()
-        assert (entry.verb, len(entry.details)) == ("edit", audit_log.DETAILS_CHARS)
+        assert (entry.verb, len(entry.details)) == ("edited", audit_log.DETAILS_CHARS)
         with pytest.raises(ValueError, match="no kind"):
             audit_log.record(session, Actor("desk"), Verb.EDIT, "campaign", now=NOW)
 

@@ -62,7 +62,7 @@ def test_repeating_the_form_does_not_extend_a_pending_sign_up(db: Database, sign
         assert sign_up(session, signer, of, "ada@example.org", NOW + 41 * DAY).letter == "confirm"
 
 
-def test_a_subscribed_reader_is_told_so_at_most_once_a_day(db: Database, signer: Signer) -> None:
+def test_a_subscribed_reader_is_told_so_but_not_at_every_attempt(db: Database, signer: Signer) -> None:
     with db.begin() as session:
         of = create_publication(session)
         create_reader(session, signer, of, "ada@example.org")
