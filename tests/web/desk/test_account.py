@@ -73,7 +73,7 @@ def test_a_code_is_required_after_the_sign_in_link(desk: Site, clock: time_machi
     answer = post(client, SECOND, code=app.at(utcnow()))
     assert answer.request.path == "/desk/issues/1/schedule"
     assert "Authenticator app" in get(client, ACCOUNT)
-    assert verbs(desk)[-2:] == ["fail second factor", "sign in"]
+    assert verbs(desk)[-2:] == ["entered a wrong two-factor code", "signed in"]
 
 
 def test_an_app_code_works_only_once(desk: Site, clock: time_machine.Traveller) -> None:
@@ -167,7 +167,7 @@ def test_the_team_changes_only_after_a_recent_verification(desk: Site, clock: ti
     assert verbs(desk) == told
     assert post(owner, SECOND, code=app.at(utcnow())).request.path == people
     post(owner, f"{people}/2/role", page=people, role="owner")
-    assert verbs(desk)[-1] == "change the role"
+    assert verbs(desk)[-1] == "changed the role"
 
 
 def test_without_two_factor_a_new_link_verifies_the_user(desk: Site, clock: time_machine.Traveller) -> None:
@@ -197,7 +197,12 @@ def test_renaming_a_factor_and_generating_new_codes_are_logged(
     assert "be shown again" in page
     assert codes[0] not in page
     assert codes[0] not in get(client, ACCOUNT)
-    assert verbs(desk) == ["sign in", "set up an app", "rename a second factor", "generate recovery codes"]
+    assert verbs(desk) == [
+        "signed in",
+        "set up an authenticator app",
+        "renamed a two-factor method",
+        "generated recovery codes",
+    ]
 
 
 def test_a_wrong_first_code_keeps_the_qr_code(desk: Site, clock: time_machine.Traveller) -> None:

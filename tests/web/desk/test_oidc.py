@@ -79,7 +79,7 @@ def test_an_invited_user_can_sign_in(desk: Site, provider: OpenIdProvider) -> No
     assert is_in(client)
     assert f"signed in by {urlsplit(provider.issuer).netloc}" in get(client, "/desk/account")
     with desk.db.read() as session:
-        assert session.scalars(select(AuditLogEntry.verb)).all() == ["sign in"]
+        assert session.scalars(select(AuditLogEntry.verb)).all() == ["signed in"]
         assert session.scalars(select(ProviderAccount.subject)).all() == ["user-7"]
 
 
