@@ -120,7 +120,7 @@ def test_the_team_and_the_audit_log_are_accessible_on_any_screen(
 ) -> None:
     page = tab.new_page()
     enter(page, served, "owner")
-    for path, scheme in (("people", "light"), ("log", "dark"), ("account", "dark")):
+    for path, scheme in (("team", "light"), ("audit-log", "dark"), ("account", "dark")):
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size({"width": 360, "height": 800})
         page.goto(f"{served[1]}/desk/{path}")

@@ -40,7 +40,7 @@ def backup(context: AppContext, file: Path, passphrase_file: Path | None, as_jso
             services.db, services.home, file, passphrase=passphrase, now=utcnow(), progress=progress
         )
     with services.db.begin() as session:
-        record(session, Verb.BACK_UP, "setting", words="encrypted" if passphrase else "not encrypted")
+        record(session, Verb.BACK_UP, "setting", details="encrypted" if passphrase else "not encrypted")
     seconds = time.monotonic() - started
     if as_json:
         facts = {
