@@ -30,7 +30,9 @@ def test_columns_stay_within_their_frame(values: list[int]) -> None:
 @given(st.lists(st.tuples(*[st.integers(0, 10**9)] * 3), min_size=1, max_size=60))
 def test_gains_are_drawn_above_the_line_and_losses_below(rows: list[tuple[int, int, int]]) -> None:
     came, left, barred = zip(*rows, strict=True)
-    chart = charts.mirrored(("confirmed", came), (("unsubscribed", left), ("suppressed", barred)), "description")
+    chart = charts.mirrored(
+        ("confirmed", came), (("unsubscribed", left), ("suppressed", barred)), "description"
+    )
     assert 0 <= chart.base <= charts.HEIGHT
     for bar in chart.bars:
         above = bar.y + bar.height <= chart.base + 0.02

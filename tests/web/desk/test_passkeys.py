@@ -123,7 +123,9 @@ def test_the_team_and_the_audit_log_are_accessible_on_any_screen(
     for path, scheme in (("team", "light"), ("audit-log", "dark"), ("account", "dark")):
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size({"width": 360, "height": 800})
-        page.goto(f"{served[1]}/desk/{path}")
+        answer = page.goto(f"{served[1]}/desk/{path}")
+        assert answer is not None
+        assert answer.ok, path
         assert not Axe().run(page).response["violations"], path
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
 
