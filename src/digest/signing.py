@@ -63,6 +63,11 @@ class Signer:
         """Id (hex) of the signing key; stored with a frozen issue so that its mail can be rendered again."""
         return self._ring[0].id.hex()
 
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """Ids of all keys, the newest first."""
+        return tuple(key.id.hex() for key in self._ring)
+
     def minter(self, purpose: Purpose, key_id: str | None = None) -> "TokenMinter":
         """A faster signer for one purpose, for the send loop, with the newest key or the one with `key_id`.
 

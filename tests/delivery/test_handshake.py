@@ -53,6 +53,7 @@ def test_a_marked_mail_arrives_and_the_relay_s_words_are_shown(sqlite: Database)
             "starttls=required",
         ),
         (Script(greeting="554 no"), "refused the connection", "Check host, port and encryption"),
+        (Script(greeting="550 5.7.1 invalid HELO"), "the name that we introduce ourselves by", "?helo="),
     ],
 )
 def test_each_refusal_says_what_is_wrong_and_how_to_mend_it(
@@ -71,6 +72,22 @@ def test_a_wrong_password_is_called_one(sqlite: Database) -> None:
         answer = one(session, f"smtp://me:wrong@127.0.0.1:{relay.port}?auth=plain")
     assert "user name or password" in answer.summary
     assert "wrong" not in answer.reply
+
+
+@pytest.mark.parametrize(
+    ("url", "words", "mend"),
+    [
+        ("smtp://mail.invalid:587", "there is no host of that name", "typing error"),
+        ("smtp://127.0.0.1:{closed}", "nothing listens on this port", "587 with smtp://"),
+        ("smtps://127.0.0.1:{port}", "does not expect TLS from the start", "Use smtp://"),
+        ("smtp://127.0.0.1:{port}?starttls=required", "does not offer STARTTLS", "smtps:// with port 465"),
+    ],
+)
+def test_a_wrong_host_port_or_encryption_is_named(sqlite: Database, url: str, words: str, mend: str) -> None:
+    with sqlite.begin() as session, Relay() as relay:
+        answer = one(session, url.format(port=relay.port, closed=free_port()))
+    assert words in answer.summary, answer
+    assert mend in answer.fix
 
 
 def test_a_relay_that_is_not_there_cannot_be_reached(sqlite: Database) -> None:

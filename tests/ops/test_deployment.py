@@ -11,7 +11,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from digest.cli.home_permissions import find_exposed
+from digest.cli.doctor.home_permissions import find_exposed
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text()

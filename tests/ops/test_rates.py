@@ -2,11 +2,13 @@
 
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from tests.relay import Relay, Script
 
-from digest.cli.doctor import _check_account, _combine
+from digest.cli.doctor.relay import check_relay
 from digest.config import load
 from digest.errors import BadSetting
 from digest.rates import WarmUp
@@ -41,11 +43,16 @@ def test_an_invalid_rate_is_refused_in_one_line(tmp_path: Path, name: str, writt
 
 
 def test_the_doctor_checks_each_account() -> None:
-    class Summary:
-        is_embedded_mailbox = False
-
     with Relay() as good, Relay(Script(login="535 5.7.8 no")) as shut:
         relay = relay_from_url(f"{good.url}?name=first smtp://me:x@127.0.0.1:{shut.port}?name=second")
-        found = _combine([_check_account(one, Summary()) for one in relay.accounts])
-        assert (found.status, "first" in found.summary, "535" in found.summary) == ("warn", True, True)
-        assert _combine([_check_account(relay.accounts[1], Summary())]).status == "bad"
+        context: Any = SimpleNamespace(
+            settings=lambda: SimpleNamespace(is_embedded_mailbox=False),
+            services=lambda: SimpleNamespace(relay=relay),
+        )
+        first, second = check_relay(context)
+        assert (first.status, second.status) == ("ok", "warn")
+        assert "second" in second.summary
+        assert "rejected the user name or password. (535 5.7.8 no)" in second.summary
+        assert "Write @ as %40" in second.fix
+        relay = relay.accounts[1]
+        assert [finding.status for finding in check_relay(context)] == ["bad"]

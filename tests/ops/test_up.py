@@ -211,37 +211,3 @@ def test_a_database_without_tables_is_one_line_and_not_a_traceback(tmp_path: Pat
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "run `digest init`" in done.stderr
-
-
-def test_the_doctor_names_problems_and_their_fixes(tmp_path: Path) -> None:
-    import json
-
-    tmp_path.chmod(0o755)
-    done = digest(tmp_path, "doctor", "--json")
-    assert done.returncode == 1
-    found = {finding["check"]: finding for finding in json.loads(done.stdout)}
-    assert found["home"] == {
-        "check": "home",
-        "status": "warn",
-        "summary": f"other users of this machine can read {tmp_path}",
-        "fix": f"run `chmod -R go= {tmp_path}`",
-    }
-    assert {
-        "settings",
-        "database",
-        "migrations",
-        "broker",
-        "relay",
-        "helo",
-        "sender",
-        "disk",
-        "clock",
-    } <= set(found)
-    assert found["migrations"]["status"] == "bad"
-    assert "digest init" in found["migrations"]["fix"]
-    assert found["database"]["status"] == "ok"
-    tmp_path.chmod(0o700)
-    assert "/desk/enter/" not in digest(tmp_path, "init", "--no-link").stdout
-    done = digest(tmp_path, "doctor", "--json")
-    assert done.returncode == 0
-    assert {finding["check"]: finding["status"] for finding in json.loads(done.stdout)}["home"] == "ok"

@@ -16,8 +16,8 @@ from digest.backup.contents import BackupSummary, Contents
 from digest.db import Database
 from digest.errors import NotAllowed, Unavailable
 
-# What is true only of the moment in which it was written: who works, who looks at a page.
-EMPTY_TABLES: Final = frozenset({"worker_registration", "presence"})
+# What is true only of the moment in which it was written: who works, who looks at a page, what is wrong.
+EMPTY_TABLES: Final = frozenset({"worker_registration", "presence", "heartbeat", "alert"})
 
 
 def create_backup(

@@ -21,7 +21,7 @@ COMMANDS = {
     "demo": ("digest.cli.demo", "demo", "Try digest on sample data, in a temporary data directory."),
     "up": ("digest.cli.processes", "up", "Run all servers on this machine; press Ctrl-C to stop."),
     "init": ("digest.cli.setup", "init", "Create or upgrade the database, first publication and owner."),
-    "doctor": ("digest.cli.doctor", "doctor", "Check the installation and suggest fixes."),
+    "doctor": ("digest.cli.doctor.command", "doctor", "Check the installation and suggest fixes."),
     "config": ("digest.cli.setup", "config", "Show every setting and where it comes from."),
     "comparisons": ("digest.cli.comparisons", "group", "Import, list and show comparisons."),
     "subscribers": ("digest.cli.subscribers", "group", "Import, list, export and erase subscribers."),

@@ -58,7 +58,7 @@ def up(context: AppContext, port: int | None, workers: int) -> None:
     Starts a worker, the scheduler and the web server on 127.0.0.1, and, unless configured
     otherwise, a broker and a mailbox that shows what would have been sent.
     """
-    from digest.cli.doctor import find_database_problem
+    from digest.cli.doctor.command import find_database_problem
     from digest.cli.setup import prepare_database
 
     with hold_home_lock(context.settings().home):

@@ -21,6 +21,7 @@ SILENT_AFTER: Final = timedelta(seconds=45)  # three missed heartbeats
 FORGOTTEN_AFTER: Final = timedelta(minutes=10)  # a silent process, if another one of its kind reports
 # Of the broker: a confirmation never waits behind an issue.
 QUEUES: Final = ("clock", "letters", "send")
+_PROBE: Final = "probe"  # of `digest doctor`
 
 
 class Kind(StrEnum):
@@ -74,12 +75,19 @@ def record_stop(session: Session, kind: Kind, name: str, now: datetime) -> None:
     session.execute(stopped.values(stopped_at=now), execution_options=WITHOUT_SYNC)
 
 
+def write_probe(session: Session, now: datetime) -> None:
+    """Write a row that means nothing, to see whether the database can be written once it is committed."""
+    row = upsert(session, Heartbeat).values(kind=_PROBE, name="", started_at=now, seen_at=now)
+    session.execute(row.on_conflict_do_update(index_elements=["kind", "name"], set_={"seen_at": now}))
+
+
 def read(session: Session, now: datetime) -> list[Pulse]:
     """Every process that reported lately, or last of its kind, and every queue.
 
     A time in the future counts like one in the past: the clock was set back.
     """
-    rows = session.scalars(select(Heartbeat).order_by(Heartbeat.kind, Heartbeat.name)).all()
+    known = select(Heartbeat).where(Heartbeat.kind != _PROBE)
+    rows = session.scalars(known.order_by(Heartbeat.kind, Heartbeat.name)).all()
     pulses = [
         Pulse(
             Kind(row.kind),
@@ -91,8 +99,8 @@ def read(session: Session, now: datetime) -> list[Pulse]:
         for row in rows
         if row.kind != Kind.QUEUE or row.name in QUEUES
     ]
-    known = {pulse.name for pulse in pulses if pulse.kind is Kind.QUEUE}
-    return pulses + [Pulse(Kind.QUEUE, name, None) for name in QUEUES if name not in known]
+    reported = {pulse.name for pulse in pulses if pulse.kind is Kind.QUEUE}
+    return pulses + [Pulse(Kind.QUEUE, name, None) for name in QUEUES if name not in reported]
 
 
 def is_alive(pulses: Iterable[Pulse], kind: Kind) -> bool:

@@ -17,6 +17,7 @@ from digest.monitoring.ages import describe_age
 from digest.monitoring.heartbeats import Kind, Pulse
 
 LATE_AFTER: Final = timedelta(minutes=3)  # after its time, until an issue that has not started is a problem
+_LATE: Final = ":late"  # the end of the key
 _AUTOMATIC: Final = ("clock", "relay")  # actors that pause an issue without being asked to
 _START_ONE: Final = "start it: `digest up` on one machine, otherwise as docs/operator.md shows"
 _WAITING_FOR_QUEUE: Final = {
@@ -41,12 +42,14 @@ def find_problems(
 ) -> list[Problem]:
     """Every problem that the database shows; `patience`: how long a silence lasts before it is one."""
     silences = find_silences(heartbeats.read(session, now), patience=patience)
-    return [
-        *silences,
-        *_paused_issues(session),
-        *_stalled_issues(session),
-        *_late_issues(session, now, silences),
-    ]
+    # An issue that has not started is no news when nobody is at work.
+    found = find_issue_problems(session, now)
+    return [*silences, *(problem for problem in found if not (silences and problem.key.endswith(_LATE)))]
+
+
+def find_issue_problems(session: Session, now: datetime) -> list[Problem]:
+    """Issues that were paused by themselves, make no progress, or have not started."""
+    return [*_paused_issues(session), *_stalled_issues(session), *_late_issues(session, now)]
 
 
 def find_silences(
@@ -127,14 +130,12 @@ def _stalled_issues(session: Session) -> Iterator[Problem]:
         yield Problem(f"issue:{issue.id}:stalled", summary, "check that the worker can reach the mail server")
 
 
-def _late_issues(session: Session, now: datetime, silences: list[Problem]) -> Iterator[Problem]:
-    """Issues that should have started. When nobody is at work, that has been said already."""
-    if silences:
-        return
+def _late_issues(session: Session, now: datetime) -> Iterator[Problem]:
+    """Issues that should have started."""
     for issue_id in schedule.list_due(session, now - LATE_AFTER):
         issue = session.get_one(Issue, issue_id)
         summary = f"{_name(issue)} was due at {issue.send_at:%Y-%m-%d %H:%M} UTC and has not started."
-        yield Problem(f"issue:{issue.id}:late", summary, "look for “task failed” in the workers' logs")
+        yield Problem(f"issue:{issue.id}{_LATE}", summary, "look for “task failed” in the workers' logs")
 
 
 def _name(issue: Issue) -> str:

@@ -17,7 +17,7 @@ from tests.web.desk.oidc_provider import CLIENT, SECRET, OpenIdProvider, running
 from tests.web.factories import BASE, KEYS, Site
 
 from digest.access.models import AuditLogEntry, LoginSession, ProviderAccount
-from digest.cli.doctor import _check_provider
+from digest.cli.doctor.site import find_provider
 from digest.db import Database
 from digest.web import make_app
 from digest.web.desk.access.oidc import Provider
@@ -231,13 +231,13 @@ def test_an_unreachable_provider_is_reported(sqlite: Database, tmp_path: Path) -
 
 
 def test_the_doctor_compares_the_provider_s_issuer(provider: OpenIdProvider) -> None:
-    assert _check_provider(provider.issuer).status == "ok"
-    slip = _check_provider(f"{provider.issuer}/")
+    assert find_provider(provider.issuer).status == "ok"
+    slip = find_provider(f"{provider.issuer}/")
     assert (slip.status, slip.fix) == (
         "bad",
         f"set DIGEST_OIDC_ISSUER to exactly {provider.issuer}",
     )
-    assert "answered 404, issuer missing" in _check_provider(f"{provider.issuer}/realm").summary
+    assert "answered 404, issuer missing" in find_provider(f"{provider.issuer}/realm").summary
 
 
 def test_signing_in_replaces_another_user_s_session(desk: Site) -> None:

@@ -1,77 +1,21 @@
 """Send one marked test mail while the operator waits, and explain the relay's answer."""
 
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from digest.delivery.ledger.message_factory import encode_recipient
+from digest.delivery.relays.relay_remedies import (
+    TIMEOUT_SECONDS,
+    RelayTestResult,
+    open_connection,
+    refused_result,
+    unreachable_result,
+)
 from digest.publications.models import Publication
 from digest.render.compose import compose
 from digest.render.letters import render_letter
-from digest.smtp.connect import RelayRefused, connect
 from digest.smtp.mail import ConnectionLost, Mail
 from digest.smtp.replies import Reply, Stage
 from digest.smtp.url import Relay
-
-TIMEOUT_SECONDS: Final = 15.0  # the operator is waiting for the result
-_STARTTLS_REQUIRED: Final = 530  # RFC 3207, 4
-
-# The usual cause of a refusal at each stage, and how to fix it.
-_REFUSED: Final[Mapping[Stage, tuple[str, str]]] = {
-    Stage.CONNECT: (
-        "The mail server refused the connection.",
-        "Check host, port and encryption in DIGEST_SMTP_URL: smtp://host:587 with STARTTLS, or smtps://host:465.",
-    ),
-    Stage.LOGIN: (
-        "The mail server rejected the user name or password.",
-        "Check both in DIGEST_SMTP_URL. The password is often an API key. Write @ as %40 and / as %2F.",
-    ),
-    Stage.MAIL: (
-        "The mail server does not let us send from this address.",
-        "Verify the sender's address or domain with the provider, or use a sender that is already verified.",
-    ),
-    Stage.RCPT: (
-        "The mail server rejected this recipient.",
-        "Check the address. Providers often let a new account send only to addresses that were verified.",
-    ),
-    Stage.DATA: (
-        "The mail server is not accepting email from us right now.",
-        "Check the account with the provider: it may be restricted.",
-    ),
-    Stage.BODY: (
-        "The mail server read the email and refused it.",
-        "The reply says why. Often the domain lacks DKIM, SPF or DMARC, or the account is restricted.",
-    ),
-}
-_ENCRYPT: Final = (
-    "The mail server requires an encrypted connection.",
-    "Use smtps:// or add ?starttls=required to DIGEST_SMTP_URL.",
-)
-_CERTIFICATE: Final = (
-    "The mail server's certificate is not valid for this host.",
-    "Use the host name that the provider gives; the certificate must match it.",
-)
-_LATER: Final = (
-    "The mail server asks us to try again later.",
-    "Try again in a few minutes. If it keeps happening, ask the provider whether the account is restricted.",
-)
-_SILENT: Final = (
-    "The mail server cannot be reached.",
-    "Check the host and port in DIGEST_SMTP_URL. If ports 25 and 587 are blocked, try 2525 or 465.",
-)
-
-
-@dataclass(frozen=True)
-class RelayTestResult:
-    """The result of a test through one account. `reply` quotes the relay; `summary` and `fix` are our words."""
-
-    server: str
-    is_ok: bool
-    summary: str
-    reply: str
-    fix: str = ""
 
 
 class LastReplyObserver:
@@ -108,41 +52,19 @@ def send_relay_test(
 
 def _test_account(account: Relay, mail: Mail, timeout: float) -> RelayTestResult:
     server = f"{account.host}:{account.port}"
-    deadline = time.monotonic() + timeout
     observer = LastReplyObserver()
-    try:
-        connection = connect(account, stopping=lambda: time.monotonic() > deadline)
-    except RelayRefused as refusal:
-        return _refused_result(server, refusal.stage, refusal.reply)
-    except ConnectionLost as lost:
-        why = f"no reply within {timeout:.0f} s" if time.monotonic() > deadline else str(lost)
-        return _unreachable_result(server, why, lost.reply)
+    connection = open_connection(account, timeout)
+    if isinstance(connection, RelayTestResult):
+        return connection
     try:
         connection.send_all_blocking([mail], observer)
         connection.quit()
     except ConnectionLost as lost:
         connection.close()
-        return _unreachable_result(server, str(lost), lost.reply)
+        return unreachable_result(account, str(lost), lost.reply)
     if observer.reply.is_positive:
         return RelayTestResult(server, True, "The mail server accepted the test email.", str(observer.reply))
-    return _refused_result(server, observer.stage, observer.reply)
-
-
-def _refused_result(server: str, stage: Stage, reply: Reply) -> RelayTestResult:
-    summary, fix = _REFUSED[stage]
-    text = reply.text.lower()
-    if "certificate" in text:
-        summary, fix = _CERTIFICATE
-    elif "starttls" in text or (reply.code == _STARTTLS_REQUIRED and "auth" not in text):
-        summary, fix = _ENCRYPT
-    elif reply.is_transient:
-        summary, fix = _LATER
-    return RelayTestResult(server, False, summary, str(reply), fix)
-
-
-def _unreachable_result(server: str, why: str, reply: Reply) -> RelayTestResult:
-    summary, fix = _LATER if reply.is_transient else _SILENT
-    return RelayTestResult(server, False, summary, why, fix)
+    return refused_result(server, observer.stage, observer.reply)
 
 
 def _build_test_mail(publication: Publication, to: str, now: datetime) -> Mail:

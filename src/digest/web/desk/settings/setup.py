@@ -17,7 +17,8 @@ from digest.access.audit_verbs import Verb
 from digest.audience.address import normalize
 from digest.catalog import queries, sample
 from digest.db import utcnow
-from digest.delivery.relays.relay_test import RelayTestResult, send_relay_test
+from digest.delivery.relays.relay_remedies import RelayTestResult
+from digest.delivery.relays.relay_test import send_relay_test
 from digest.editorial.models import Issue, Role, State
 from digest.errors import BadInput
 from digest.publications.models import Publication

@@ -1,0 +1,70 @@
+"""The database: whether it can be written, its schema, and its clock."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from digest.cli import AppContext
+from digest.cli.doctor.finding import Finding, summarize_error
+
+EARLIEST_CLOCK = 1_790_000_000  # September 2026: a clock that is earlier was never set
+SKEW_SECONDS = 5.0
+LOCK_SECONDS = 10.0
+
+
+def check_database(context: AppContext) -> Iterator[Finding]:
+    """Write for real: a reader notices neither a full disk nor a lock, and an empty transaction writes nothing."""
+    from sqlalchemy import inspect, text
+
+    from digest.db import database_now
+    from digest.monitoring import heartbeats
+    from digest.monitoring.models import Heartbeat
+
+    database = context.services().db
+    try:
+        with database.begin(LOCK_SECONDS) as session:
+            session.execute(text("select 1"))
+            if inspect(session.connection()).has_table(Heartbeat.__tablename__):
+                heartbeats.write_probe(session, database_now(session))
+    except Exception as error:  # noqa: BLE001  every driver raises its own errors
+        yield Finding("database", "bad", summarize_error(error), _remedy(error))
+        return
+    yield Finding("database", "ok", f"{database.engine.dialect.name} answers, and can be written")
+
+
+def check_migrations(context: AppContext) -> Iterator[Finding]:
+    """The schema must be the latest one."""
+    from digest import schema
+
+    with context.services().db.engine.connect() as connection:
+        if schema.is_outdated(connection):
+            yield Finding("migrations", "bad", "the database schema is out of date", "run `digest init`")
+            return
+    yield Finding("migrations", "ok", "up to date")
+
+
+def check_clock(context: AppContext) -> Iterator[Finding]:
+    """The machine's clock must be set, and agree with the database's."""
+    from digest.db import database_now
+
+    now = time.time()
+    if now < EARLIEST_CLOCK:
+        yield Finding("clock", "bad", "this machine's clock is not set", "set it with NTP")
+        return
+    with context.services().db.read() as session:
+        skew = abs((database_now(session) - datetime.now(UTC)).total_seconds())
+    if skew > SKEW_SECONDS:
+        yield Finding("clock", "warn", f"{skew:.0f} s off the database's clock", "set both with NTP")
+        return
+    yield Finding("clock", "ok", time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now)))
+
+
+def _remedy(error: Exception) -> str:
+    text = str(error).lower()
+    if "full" in text or "no space" in text:
+        return "free some space on the database's disk"
+    if "locked" in text:
+        return "another program holds the database's lock: end it"
+    if "readonly" in text or "read-only" in text or "permission" in text:
+        return "let the user that runs digest write to the database"
+    return "start the database, or set DIGEST_DATABASE_URL"

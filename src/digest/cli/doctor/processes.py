@@ -1,0 +1,108 @@
+"""Who is at work: `digest up`, the broker, workers, schedulers and queues, and the issues that stand still."""
+
+import fcntl
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+from digest.cli import AppContext
+from digest.cli.doctor.finding import Finding, summarize_error
+
+BROKER_SECONDS = 5.0
+
+
+def check_up(context: AppContext) -> Iterator[Finding]:
+    """Whether `digest up` runs here, where it brings the broker or the mailbox; otherwise there is nothing to say."""
+    settings = context.settings()
+    if not (settings.is_embedded_broker or settings.is_embedded_mailbox) or _is_locked(
+        settings.home / "up.lock"
+    ):
+        return
+    summary = "`digest up` is not running here: no site, worker, scheduler"
+    for is_embedded, name in (
+        (settings.is_embedded_broker, "broker"),
+        (settings.is_embedded_mailbox, "mailbox"),
+    ):
+        summary += f", {name}" if is_embedded else ""
+    since = _last_seen(context)
+    last = f"; it was last seen {since} ago" if since else ""
+    # Before the first start nothing is wrong yet.
+    yield Finding("up", "bad" if since else "warn", summary + last, "run `digest up`")
+
+
+def check_broker(context: AppContext) -> Iterator[Finding]:
+    """Whether it answers."""
+    try:
+        with context.celery_app().connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, timeout=BROKER_SECONDS)
+    except Exception as error:  # noqa: BLE001  every transport raises its own errors
+        summary = f"{summarize_error(error)}; sending waits until the broker is back"
+        yield Finding("broker", "bad", summary, "start the broker, or set DIGEST_BROKER_URL")
+        return
+    yield Finding("broker", "ok", "answers")
+
+
+def check_processes(context: AppContext) -> Iterator[Finding]:
+    """Whether workers, schedulers and queues have reported lately."""
+    from digest.db import database_now
+    from digest.monitoring import heartbeats, problems
+    from digest.monitoring.ages import describe_age
+    from digest.monitoring.heartbeats import Kind
+
+    with context.services().db.read() as session:
+        pulses = heartbeats.read(session, database_now(session))
+    silences = problems.find_silences(pulses)
+    for silence in silences:
+        yield Finding("processes", "bad", silence.summary, silence.fix)
+    running = [pulse for pulse in pulses if pulse.kind is not Kind.QUEUE and not pulse.has_stopped]
+    for pulse in running:
+        if pulse.is_silent and pulse.age is not None and heartbeats.is_alive(pulses, pulse.kind):
+            summary = (
+                f"{pulse.kind} {pulse.name} has not reported for {describe_age(pulse.age)}; another one has"
+            )
+            yield Finding("processes", "warn", summary, "start it again, if it was not replaced")
+    alive = [f"{pulse.kind} {pulse.name}" for pulse in running if not pulse.is_silent]
+    if not silences:
+        yield Finding("processes", "ok", f"report: {', '.join(alive)}")
+
+
+def check_issues(context: AppContext) -> Iterator[Finding]:
+    """Whether an issue was paused by itself, makes no progress or did not start."""
+    from digest.db import database_now
+    from digest.monitoring import problems
+
+    with context.services().db.read() as session:
+        found = problems.find_issue_problems(session, database_now(session))
+    for problem in found:
+        yield Finding("issues", "bad", problem.summary, problem.fix)
+    if not found:
+        yield Finding("issues", "ok", "none stands still")
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether another process holds a lock on the file."""
+    try:
+        with path.open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _last_seen(context: AppContext) -> str:
+    """How long ago a process of this database last reported, in words; empty when none ever did."""
+    from sqlalchemy.exc import DBAPIError
+
+    from digest.db import database_now
+    from digest.monitoring import heartbeats
+    from digest.monitoring.ages import describe_age
+
+    try:
+        with context.services().db.read() as session:
+            pulses = heartbeats.read(session, database_now(session))
+    except DBAPIError:
+        return ""
+    youngest: timedelta | None = min((pulse.age for pulse in pulses if pulse.age is not None), default=None)
+    return describe_age(youngest) if youngest is not None else ""
