@@ -141,6 +141,39 @@ Tilmeldt status | frameldt | tilmeldt
 Κατάσταση | διαγραμμένος | ενεργός
 סטטוס | הוסר | פעיל
 الحالة | غير مشترك | مشترك
+block | 1 | 0 /
+hidden | 1 | 0
+suspended | 1 / true | 0 / false
+module_sys_dmail_newsletter | 0 | 1
+accept | 0 | 1
+user_allow_massemail | 0 | 1
+adminemail | 0 | 1
+On Hold | 1 / On Hold Bounce / On Hold Opt Out | No / 0 /
+delivery_status | by_user / by_bounces | enabled
+Email permission status | Unsubscribed / Temp hold / Awaiting confirmation | Explicit / Implicit / Express
+Email status | unreachable / abused / Zurückgewiesen | active
+email_valid | 0 / false | 1 / true
+Werbung erlaubt | nein | ja
+Einverständnis | nein | ja
+email_notifications | 0 / no | 1 / yes
+Kündigung am | 01.02.2025 | /
+do_not_disturb | 1 | 0
+udate | 2025-01-01 10:00:00 | /
+Status pretplate | odjavljen | pretplaćen
+Odjavljen | da | ne
+Trạng thái | đã hủy đăng ký | đã đăng ký
+Hủy đăng ký | có | không
+Berhenti berlangganan | ya | tidak
+ยกเลิกการสมัคร | ใช่ | ไม่ใช่
+הסרה מרשימת תפוצה | כן | לא
+إلغاء الاشتراك | نعم | لا
+Згода на розсилку | ні | так
+Підписка | відписаний | підписаний
+Съгласие | не | да
+Διαγραφή | ναι | όχι
+Atsisakė | taip | ne
+Sutikimas | ne | taip
+Hírlevél | nem | igen
 Durum | abonelikten çıktı / engellendi / pasif | abone / aktif
 """.strip()
 
@@ -150,6 +183,14 @@ SMS Marketing Consent | NEVER_SUBSCRIBED / UNSUBSCRIBED / SUBSCRIBED
 phoneStatus | nonSubscribed / subscribed
 emailStatusDate | 2024-01-01T00:00:00Z / / 2025-02-02T00:00:00Z
 City | Baja / Szeged
+Consent to track | No / Yes / Unknown
+Permission to track | No / Unchanged
+Cookie consent | no / yes
+Subscribe Method | Import / Form
+Prénom | Zoë / Loïc / Zoë / Zoë / Zoë / Zoë
+Город | Москва / Москва / Москва / Москва / Казань
+Größe | M / L / M / M / M / M / M / M
+Ημερομηνία γέννησης | 1 / x / y / z
 State | CA / NY / NE / ON / OR / Texas / No
 Type | customer / lead / partner
 Plan | comp / gift / free / Founding / Team 2026 / monthly
@@ -214,4 +255,19 @@ bars, without a header | bars.csv | | +@#Ada#subscribed ; -@#Bob#unsubscribed
 tags separated by bars | readers.csv | email,tags | +@,x#y#z ; -@,u#unsubscribed#w
 plain | readers.csv | email | +@ ; +@
 two address columns | readers.csv | Email,Name,Email | +@,Mia, ; +,Ova,@
+The Newsletter Plugin | export.csv | Email;Name;Surname;Gender;Status;Date;Token | +@;Ada;L;f;C;2024-01-01;x ; -@;Bob;L;m;S;2024-01-01;x ; -@;Bob;L;m;U;2024-01-01;x ; -@;Bob;L;m;B;2024-01-01;x ; -@;Bob;L;m;P;2024-01-01;x
+Magento | subscribers.csv | subscriber_id,subscriber_email,subscriber_status | +1,@,1 ; -2,@,2 ; -3,@,3 ; -4,@,4
+Joomla | users.csv | id,name,username,email,block,sendEmail,registerDate,activation | +1,Ada,ada,@,0,1,2024-01-01 10:00:00, ; -2,Bob,bob,@,1,1,2024-01-01 10:00:00,
+TYPO3 | tt_address.csv | uid,hidden,deleted,name,email,module_sys_dmail_newsletter,module_sys_dmail_html | +1,0,0,Ada,@,1,0 ; -2,0,0,Bob,@,0,1 ; -3,1,0,Bob,@,1,1 ; -4,0,1,Bob,@,1,1
+AcyMailing | acymailing.csv | email,name,created,confirmed,enabled,accept,html,source | +@,Ada,2024-01-01,1,1,1,0,form ; -@,Bob,2024-01-01,1,1,0,0,form ; -@,Bob,2024-01-01,1,0,1,0,form ; -@,Bob,2024-01-01,0,1,1,0,form
+CleverReach | cleverreach.csv | email;registered;activated;deactivated;source;bounced | +@;1700000000;1700000000;0;form;0 ; -@;1700000000;1700000000;1710000000;form;0 ; -@;1700000000;0;0;form;0 ; -@;1700000000;1700000000;0;form;1
+Brevo, French | contacts.csv | ADRESSE EMAIL;PRENOM;E-mail blacklisté;SMS blacklisté | +@;Ada;Non;Oui ; -@;Bob;Oui;Non
+Campaign Monitor | campaign.csv | Email Address,Name,State,Date,Consent to track | +@,Ada,Active,2024-01-01,No ; -@,Bob,Unsubscribed,2024-01-01,Yes ; -@,Bob,Bounced,2024-01-01,Yes ; -@,Bob,Deleted,2024-01-01,Yes
+Constant Contact | constant.csv | Email address,First name,Email status,Email permission status,Confirmed Opt-Out Date,Confirmed Opt-Out Reason | +@,Ada,Active,Explicit,, ; +@,Ada,Active,Implied,, ; -@,Bob,Unsubscribed,Unsubscribed,2025-01-01,too many ; -@,Bob,Active,Temp hold,,
+Keila | contacts.csv | Email,First name,Last name,Data,Status,External ID | +@,Ada,L,{},active, ; -@,Bob,L,{},unsubscribed, ; -@,Bob,L,{},unreachable,
+Klaviyo | klaviyo.csv | Email,Klaviyo ID,Email Marketing Consent,Email Suppressions | +@,1,SUBSCRIBED,[] ; -@,2,NEVER_SUBSCRIBED,[] ; -@,3,SUBSCRIBED,HARD_BOUNCE ; -@,4,UNSUBSCRIBED,UNSUBSCRIBE
+Moosend | moosend.csv | Email,Name,Member status,Subscribe Method | +@,Ada,Subscribed,Import ; -@,Bob,Removed,Form ; -@,Bob,Unsubscribed,Form
+Sender | sender.csv | Email,First name,Email status | +@,Ada,active ; -@,Bob,unsubscribed ; -@,Bob,spam_reported ; -@,Bob,bounced
+EmailOctopus | octopus.csv | Email address,First name,Status,Tags | +@,Ada,SUBSCRIBED, ; -@,Bob,UNSUBSCRIBED, ; -@,Bob,PENDING,
+several addresses on a line | plain.txt | | +@ ; +@
 """

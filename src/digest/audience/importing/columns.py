@@ -31,6 +31,7 @@ class Column:
     takes_text: bool = False  # any text is a yes, as in "reason for unsubscribing"
     empty: ImportStatus = ImportStatus.NOT_SUBSCRIBED  # what an empty cell says in a column of statuses
     unknown: ImportStatus | None = None  # what other words say; None: the import asks
+    is_nameless: bool = False  # without a name that we can read: the cells must not look like statuses
     words: Mapping[str, ImportStatus] = field(default_factory=dict)  # what a known tool means by some words
 
 
@@ -42,8 +43,9 @@ def classify(index: int, name: str) -> Column:
     is_other_channel = tokens & phrases.OTHER_CHANNELS and not names_email
     if is_other_channel and any(pattern.search(words) for pattern in _CONSENT):
         return Column(index, name, Role.OTHER_CHANNEL)
-    if not words or is_other_channel or _SENT_COUNT.search(words) or "html" in tokens:
-        return Column(index, name, Role.IGNORED)
+    is_about_mail = not is_other_channel and not tokens & phrases.TRACKING_WORDS
+    if not words or not is_about_mail or _SENT_COUNT.search(words) or "html" in tokens:
+        return Column(index, name, Role.IGNORED, is_nameless=not words)
     if tokens & phrases.LINK_WORDS and not tokens & {"reason", "status"}:
         return Column(index, name, _proof_role(words, tokens) or Role.IGNORED)
     return (
@@ -51,7 +53,16 @@ def classify(index: int, name: str) -> Column:
         or _as_status(index, name, words, tokens)
         or _as_proof(index, name, words, tokens)
         or _as_opt_in(index, name, words, tokens)
-        or Column(index, name, Role.IGNORED, words=_TOWNS if tokens & phrases.PLACE_WORDS else {})
+        or _as_other(index, name, words, tokens)
+    )
+
+
+def _as_other(index: int, name: str, words: str, tokens: frozenset[str]) -> Column:
+    """A column that no name that we know makes one of statuses; in a language that we do not know it may be one."""
+    places = _TOWNS if tokens & phrases.PLACE_WORDS else {}
+    is_foreign = not name.isascii() and any(c.isalpha() and not c.isascii() for c in name)
+    return Column(
+        index, name, Role.IGNORED, words=places, is_nameless=is_foreign and not phrases.HARMLESS.search(words)
     )
 
 

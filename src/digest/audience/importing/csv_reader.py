@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
+from digest.audience.importing.legacy_encoding import LegacyText
 from digest.errors import BadInput
 
 BLOCK = 1 << 20
@@ -19,8 +20,6 @@ MAX_CELL_LINES = 50  # of a quoted cell: an unclosed quote must not swallow the 
 MAX_ROW_CHARS = 100_000  # per row
 MAX_CONTROL_SHARE = 0.05  # a file with a larger share of control characters is not text
 SEPARATORS = ",;\t|"
-# Four letters outside ASCII in a row, or octets that Windows-1252 does not define: Cyrillic, Greek, Japanese, Chinese.
-_NOT_WESTERN = re.compile(rb"[\xa1-\xff]{4}|[\x81\x8d\x8f\x90\x9d]")
 _ADDRESS = re.compile(r"[^\s@<>,;|\"]+@[^\s@<>,;|\"]+")  # alone in its cell: the separator is right
 BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -81,8 +80,8 @@ def inspect_file(path: Path, name: str | None = None) -> CsvSheet:
         )
     if is_misread:
         raise BadInput(
-            f"{path}: the text is neither UTF-8 nor Western European (Windows-1252), so its words would be misread;"
-            " save it as UTF-8 (in a spreadsheet: “CSV UTF-8”)"
+            f"{path}: the text is neither UTF-8 nor Western European (Windows-1252, Mac OS Roman), so its words would "
+            "be misread; save it as UTF-8 (in a spreadsheet: “CSV UTF-8”)"
         )
     return CsvSheet(path, encoding, sha256, lines, _separator(head), name or path.name)
 
@@ -163,27 +162,27 @@ def _parse(text: str, separator: str) -> list[str] | None:
 
 def _examine(path: Path) -> tuple[str, str, int, bool]:
     """Return encoding, hash and number of lines, and whether it is none of the encodings that are read."""
-    is_misread = False
-    digest, lines, utf8 = hashlib.sha256(), 0, codecs.getincrementaldecoder("utf-8")()
+    digest, lines, utf8, legacy = hashlib.sha256(), 0, codecs.getincrementaldecoder("utf-8")(), None
     with path.open("rb") as file:
         head = file.read(4)
         encoding = next((name for mark, name in BOMS if head.startswith(mark)), "") or _guess_utf16(head)
         file.seek(0)
-        while block := file.read(BLOCK):
+        is_last = False
+        while not is_last:
+            block = file.read(BLOCK)
+            is_last = not block
             digest.update(block)
             lines += block.count(b"\n") or block.count(b"\r")
-            if not encoding:
+            if not encoding and legacy is None:
                 try:
-                    utf8.decode(block)
+                    utf8.decode(block, final=is_last)
                 except UnicodeDecodeError:
-                    encoding = "cp1252"
-            is_misread = is_misread or (encoding == "cp1252" and bool(_NOT_WESTERN.search(block)))
-    if not encoding:
-        try:
-            utf8.decode(b"", final=True)
-        except UnicodeDecodeError:
-            encoding = "cp1252"
-    return encoding or "utf-8", digest.hexdigest(), lines, is_misread
+                    legacy = LegacyText()
+            if legacy is not None:
+                legacy.add(block)
+    if legacy is not None:
+        return legacy.encoding, digest.hexdigest(), lines, legacy.is_misread
+    return encoding or "utf-8", digest.hexdigest(), lines, False
 
 
 def _guess_utf16(head: bytes) -> str:

@@ -53,7 +53,7 @@ def detect(
         if address or (status and status.lower() not in NONE):
             raise BadInput("the file has no header that could name that column")
         width = max(map(len, rows))
-        columns = tuple(Column(n, f"column {n + 1}", Role.IGNORED) for n in range(width))
+        columns = tuple(Column(n, f"column {n + 1}", Role.IGNORED, is_nameless=True) for n in range(width))
         return Layout(0, columns, (_by_content(rows),), False, ignores_unknown=bool(status))
     names = [cell.strip() for cell in rows[at]]
     tool = tools.recognize(names)

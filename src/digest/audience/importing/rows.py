@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from digest.audience.address import Address, normalize
-from digest.audience.importing import csv_reader, layout, survey
+from digest.audience.importing import address_lists, csv_reader, layout, survey
 from digest.audience.importing.cells import interpret
 from digest.audience.importing.columns import Column
 from digest.audience.importing.csv_reader import CsvRecord
@@ -66,7 +66,9 @@ class SubscriberFile:
     def chunks(self, size: int | None = None) -> Iterator[RowChunk]:
         """Yield the rows in chunks of `size`, else of CHUNK."""
         reader = _RowReader(self.layout, self.words)
-        records = islice(self.sheet.records(), self.layout.first_row, None)
+        records: Iterator[CsvRecord] = islice(self.sheet.records(), self.layout.first_row, None)
+        if not self.layout.has_header:
+            records = address_lists.split(records, self.layout.addresses[0])
         while batch := list(islice(records, size or CHUNK)):
             yield reader.read(batch)
 

@@ -17,6 +17,7 @@ from digest.errors import BadInput
 ROWS: Final = 5000  # looked at together
 MAX_WORDS: Final = 40  # a column with more different words holds names or notes, not statuses
 SHOWN_WORDS: Final = 6
+FEW_WORDS, ROWS_PER_WORD = 3, 4  # fewer words that are repeated more often are statuses rather than names
 SPEAKING: Final = (Role.STATUS, Role.OPT_IN, Role.CONFIRMED, Role.OPT_OUT)
 _TELLTALE: Final = vocabulary.UNMISTAKABLE.keys() | {"subscribed"}
 
@@ -42,11 +43,22 @@ class _Contents:
     has_many: bool = False
     answers: set[Answer] = field(default_factory=set)
     has_statuses: bool = False  # words such as "active", beside the answers
+    rows: int = 0
+    says_more: bool = False  # in a nameless column: some cells are neither answers nor dates
     unknown: dict[str, None] = field(default_factory=dict)  # words that were not understood, in order
 
     @property
     def is_empty(self) -> bool:
         return not self.has_many and not self.words.keys() - {""}
+
+    def looks_like_status(self, column: Column) -> bool:
+        """Whether a column that says nothing to us may say who is subscribed: by answers, dates, or few words."""
+        count = len(self.words.keys() - {""})
+        is_foreign = bool(column.name) and not column.name.isascii()
+        has_few = (
+            is_foreign and not self.has_many and count <= FEW_WORDS and self.rows >= ROWS_PER_WORD * count
+        )
+        return column.is_nameless and (not self.says_more or has_few)
 
 
 def complete(layout: Layout, records: Iterable[CsvRecord]) -> Layout:
@@ -59,9 +71,10 @@ def complete(layout: Layout, records: Iterable[CsvRecord]) -> Layout:
     for block in _blocks(records, layout.first_row):
         for n, cells in enumerate(zip_longest(*block, fillvalue="")):
             if n == len(columns):
-                columns.append(Column(n, f"column {n + 1}", Role.IGNORED))
+                columns.append(Column(n, f"column {n + 1}", Role.IGNORED, is_nameless=True))
             if n == len(contents):
                 contents.append(_Contents())
+            contents[n].rows += len(block)
             if columns[n].role != Role.ADDRESS:
                 _collect(columns[n], contents[n], set(cells))
     contents += [_Contents() for _ in columns[len(contents) :]]
@@ -76,11 +89,19 @@ def _blocks(records: Iterable[CsvRecord], first_row: int) -> Iterator[list[list[
 
 def _collect(column: Column, seen: _Contents, cells: set[str]) -> None:
     for cell in cells:
+        if column.is_nameless and not seen.says_more:
+            seen.says_more = not _is_answer(cell.strip())
         if column.role in SPEAKING and not column.is_weak:
             _collect_status(column, seen, cell.strip())
         elif not seen.has_many:
             seen.words.setdefault(fold_word(cell[: MAX_WORDS * 2]), cell.strip())
             seen.has_many = len(seen.words) > MAX_WORDS
+
+
+def _is_answer(text: str) -> bool:
+    """Whether a cell is a yes, a no, a date or empty; any other number is a postcode, a phone number or the like."""
+    is_number = text.isdigit() and text not in {"0", "1"}
+    return not is_number and answer(text, fold_word(text[: MAX_WORDS * 2])) is not None
 
 
 def _collect_status(column: Column, seen: _Contents, text: str) -> None:
@@ -129,9 +150,12 @@ def _decide_column(column: Column, seen: _Contents) -> tuple[Column, list[str]]:
         )
         empty = ImportStatus.UNSTATED if is_date_column and has_dates else column.empty
         return replace(column, empty=empty), list(seen.unknown)
-    if column.role not in {Role.IGNORED, *SPEAKING} or seen.has_many or seen.is_empty:
+    if column.role not in {Role.IGNORED, *SPEAKING} or seen.is_empty:
         return _ignored_if_weak(column), []
-    return _decide_by_words(column, seen.words)
+    decided, words = (_ignored_if_weak(column), []) if seen.has_many else _decide_by_words(column, seen.words)
+    if decided.role == Role.IGNORED and not words and seen.looks_like_status(column):
+        words = [seen.words[word] for word in seen.words if word][:SHOWN_WORDS]
+    return decided, words
 
 
 def _decide_by_words(column: Column, words: dict[str, str]) -> tuple[Column, list[str]]:
@@ -139,8 +163,10 @@ def _decide_by_words(column: Column, words: dict[str, str]) -> tuple[Column, lis
     statuses = {word: vocabulary.STATUS_OF[word] for word in words if word in vocabulary.STATUS_OF}
     understood = statuses.keys() | (words.keys() & vocabulary.PLAN_WORDS) | (words.keys() & _EMPTY)
     if column.is_weak and column.role == Role.OPT_IN:
-        understood |= words.keys() & vocabulary.ANSWER_OF.keys()
-        statuses |= dict.fromkeys(words.keys() & _YES_NO, ImportStatus.UNSTATED)
+        said = {word: answer(text, word) for word, text in words.items()}
+        answers = {word for word, one in said.items() if one in {Answer.YES, Answer.NO}}
+        understood |= answers | (words.keys() & vocabulary.ANSWER_OF.keys())
+        statuses |= dict.fromkeys(answers, ImportStatus.UNSTATED)
     outs = _NOT_IN if column.is_weak else _OUT
     has_outs = bool(statuses.keys() & outs)
     if words.keys() <= understood and statuses and (column.is_weak or statuses.keys() & _TELLTALE):
@@ -176,7 +202,6 @@ def _quoted(words: list[str]) -> str:
 
 
 _EMPTY: Final = frozenset(word for word, said in vocabulary.ANSWER_OF.items() if said == Answer.EMPTY)
-_YES_NO: Final = frozenset(vocabulary.ANSWER_OF) - _EMPTY
 _NOT_IN: Final = frozenset(
     word for word, said in vocabulary.STATUS_OF.items() if said > ImportStatus.SUBSCRIBED
 )
