@@ -31,8 +31,9 @@ from digest.audience import (
     suppression,
     unsubscribe,
 )
-from digest.audience.importing import chunks, csv_reader, imports, rows
-from digest.audience.importing.statuses import ImportStatus
+from digest.audience.importing import chunks, imports, rows
+from digest.audience.importing.reading import csv_reader
+from digest.audience.importing.reading.statuses import ImportStatus
 from digest.audience.models import ConsentEvent, Subscriber, Subscription, Wording
 from digest.db import Database
 from digest.errors import BadInput

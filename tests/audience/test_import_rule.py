@@ -20,7 +20,7 @@ from tests.audience.subscribers import (
 
 from digest.audience import consent, erase, export, suppression, topics, unsubscribe
 from digest.audience.importing import chunks, imports, rows, tag_topics, undo
-from digest.audience.importing.survey import UnclearColumns
+from digest.audience.importing.reading.survey import UnclearColumns
 from digest.audience.models import ConsentEvent, Subscriber
 from digest.db import Database
 from digest.errors import BadInput, NotAllowed, NotFound

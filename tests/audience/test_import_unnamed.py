@@ -4,8 +4,8 @@ import pytest
 from tests.audience.import_files import Write
 
 from digest.audience.importing import rows
-from digest.audience.importing.address_lists import LEFT_OUT
-from digest.audience.importing.survey import UnclearColumns
+from digest.audience.importing.reading.address_lists import LEFT_OUT
+from digest.audience.importing.reading.survey import UnclearColumns
 
 LOOK_LIKE_STATUSES = {
     "ቋንቋ": ["yes", "no"],  # Amharic

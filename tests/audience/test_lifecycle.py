@@ -20,8 +20,8 @@ from tests.audience.subscribers import (
 
 from digest.audience import eligibility, erase, preferences, suppression, unsubscribe
 from digest.audience.importing import chunks
+from digest.audience.importing.reading.statuses import OPT_OUTS, ImportStatus
 from digest.audience.importing.rows import RowChunk, ValidRow
-from digest.audience.importing.statuses import OPT_OUTS, ImportStatus
 from digest.audience.importing.store import ImportTerms
 from digest.audience.models import Subscriber, SubscriberImport, Subscription
 from digest.db import Database

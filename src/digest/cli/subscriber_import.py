@@ -72,7 +72,8 @@ def import_file(services: "Services", path: Path, options: ImportOptions) -> Imp
 
 
 def _open(path: Path, options: ImportOptions) -> "SubscriberFile":
-    from digest.audience.importing import rows, survey
+    from digest.audience.importing import rows
+    from digest.audience.importing.reading import survey
 
     try:
         return rows.open_file(path, address=options.address_column, status=options.status_column)

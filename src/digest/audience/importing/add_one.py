@@ -8,9 +8,9 @@ from sqlalchemy.orm import Session
 
 from digest.audience.address import normalize
 from digest.audience.importing import chunks, imports
+from digest.audience.importing.reading.statuses import ImportStatus
 from digest.audience.importing.results import ImportResult
 from digest.audience.importing.rows import RowChunk, ValidRow
-from digest.audience.importing.statuses import ImportStatus
 from digest.audience.importing.store import ImportTerms
 from digest.signing import Signer
 

@@ -7,10 +7,10 @@ from sqlalchemy.orm import Session
 
 from digest.audience import signup, suppression
 from digest.audience.importing import store
+from digest.audience.importing.reading.statuses import ImportStatus
 from digest.audience.importing.results import ImportResult, RejectedRow
 from digest.audience.importing.rows import RowChunk, ValidRow
 from digest.audience.importing.rules import Decision, ImportAction, decide
-from digest.audience.importing.statuses import ImportStatus
 from digest.audience.importing.store import ExistingSubscriber, ImportTerms
 from digest.audience.importing.tag_topics import choose_topics, topics_of
 from digest.audience.models import SubscriptionStatus

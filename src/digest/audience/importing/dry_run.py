@@ -6,10 +6,10 @@ from sqlalchemy.orm import Session
 
 from digest.audience import signup
 from digest.audience.importing.chunks import Plan
+from digest.audience.importing.reading.statuses import ImportStatus
 from digest.audience.importing.results import ImportResult
 from digest.audience.importing.rows import RowChunk
 from digest.audience.importing.rules import ImportAction
-from digest.audience.importing.statuses import ImportStatus
 from digest.audience.importing.store import ExistingSubscriber, ImportTerms
 from digest.audience.models import SubscriptionStatus
 from digest.audience.suppression import SuppressionMatch, SuppressionReason

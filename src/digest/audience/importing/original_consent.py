@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from digest.audience.consent import coarsen_network
-from digest.audience.importing.layout import Layout
-from digest.audience.importing.statuses import Role
-from digest.audience.importing.vocabulary import ANSWER_OF
+from digest.audience.importing.reading.layout import Layout
+from digest.audience.importing.reading.statuses import Role
+from digest.audience.importing.reading.vocabulary import ANSWER_OF
 
 MAX_CHARS: Final = 200
 MAX_TAGS: Final = 50

@@ -4,12 +4,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from digest.audience.importing import dates
-from digest.audience.importing.columns import Column
-from digest.audience.importing.layout import Layout
+from digest.audience.importing.reading import dates
+from digest.audience.importing.reading.columns import Column
+from digest.audience.importing.reading.layout import Layout
+from digest.audience.importing.reading.statuses import OPT_OUTS, ImportStatus, Role
+from digest.audience.importing.reading.survey import SPEAKING
 from digest.audience.importing.rows import OTHER_WORDS, SubscriberFile
-from digest.audience.importing.statuses import OPT_OUTS, ImportStatus, Role
-from digest.audience.importing.survey import SPEAKING
 
 DATE, EMPTY = "(a date)", "(empty)"
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from digest.audience.address import Address, normalize
-from digest.audience.importing import address_lists, csv_reader, layout, survey
-from digest.audience.importing.cells import interpret
-from digest.audience.importing.columns import Column
-from digest.audience.importing.csv_reader import CsvRecord
 from digest.audience.importing.original_consent import OriginalConsent, ProofColumns
-from digest.audience.importing.statuses import ImportStatus, Role
+from digest.audience.importing.reading import address_lists, csv_reader, layout, survey
+from digest.audience.importing.reading.cells import interpret
+from digest.audience.importing.reading.columns import Column
+from digest.audience.importing.reading.csv_reader import CsvRecord
+from digest.audience.importing.reading.statuses import ImportStatus, Role
 from digest.errors import BadInput
 
 CHUNK: Final = 5000

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
-from digest.audience.importing.statuses import OPT_OUTS, ImportStatus
+from digest.audience.importing.reading.statuses import OPT_OUTS, ImportStatus
 from digest.audience.importing.store import ExistingSubscriber, ImportTerms
 from digest.audience.models import SubscriptionStatus
 from digest.audience.suppression import SuppressionMatch, SuppressionReason

@@ -9,8 +9,8 @@ from sqlalchemy import BigInteger, String, insert, literal, select, true, update
 from sqlalchemy.orm import Session
 
 from digest.audience import consent, value_tables
+from digest.audience.importing.reading.statuses import ImportStatus
 from digest.audience.importing.rows import ValidRow
-from digest.audience.importing.statuses import ImportStatus
 from digest.audience.models import ConsentEvent, Subscriber, Subscription, SubscriptionStatus, Suppression
 from digest.audience.suppression import SuppressionMatch
 from digest.db import UtcDateTime, upsert

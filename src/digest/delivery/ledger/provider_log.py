@@ -15,7 +15,7 @@ from typing import Final, TextIO
 from urllib.parse import unquote
 
 from digest.audience import address as addresses
-from digest.audience.importing.csv_reader import BOMS
+from digest.audience.importing.reading.csv_reader import BOMS
 from digest.errors import BadInput, BadToken
 from digest.signing import Purpose, Signer
 

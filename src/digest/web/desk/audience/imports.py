@@ -13,8 +13,8 @@ from werkzeug.wrappers import Response
 from digest.access.audit_verbs import Verb
 from digest.audience import export
 from digest.audience.importing import imports, undo, uploads
+from digest.audience.importing.reading.survey import UnclearColumns
 from digest.audience.importing.rows import SubscriberFile
-from digest.audience.importing.survey import UnclearColumns
 from digest.audience.importing.tag_topics import parse_mapping
 from digest.audience.models import SubscriberUpload
 from digest.catalog import topics

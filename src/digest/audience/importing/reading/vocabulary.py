@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from importlib import resources
 from typing import Any, Final
 
-from digest.audience.importing.folding import fold_word, fold_words, strip_accents
-from digest.audience.importing.statuses import Answer, ImportStatus
+from digest.audience.importing.reading.folding import fold_word, fold_words, strip_accents
+from digest.audience.importing.reading.statuses import Answer, ImportStatus
 
 _TABLES: Final[dict[str, Any]] = tomllib.loads(
     resources.files(__package__).joinpath("vocabulary.toml").read_text("utf-8")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from digest.audience.importing.csv_reader import CsvRecord
+from digest.audience.importing.reading.csv_reader import CsvRecord
 
 LEFT_OUT: Final = "this line begins with another address; put each on a line of its own"
 

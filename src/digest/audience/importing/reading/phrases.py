@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from digest.audience.importing.folding import strip_accents
-from digest.audience.importing.vocabulary import entries, name_words, statuses
+from digest.audience.importing.reading.folding import strip_accents
+from digest.audience.importing.reading.vocabulary import entries, name_words, statuses
 
 
 def compile_phrases(phrases: Iterable[str]) -> re.Pattern[str]:

@@ -3,8 +3,8 @@
 import re
 from typing import Final
 
-from digest.audience.importing.folding import strip_accents
-from digest.audience.importing.vocabulary import entries
+from digest.audience.importing.reading.folding import strip_accents
+from digest.audience.importing.reading.vocabulary import entries
 
 DATE_WORDS: Final = frozenset(map(strip_accents, entries("date_words")))
 MAX_SHORT_WORD: Final = 1  # "T" and "Z", 年 and 月

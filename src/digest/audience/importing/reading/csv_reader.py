@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
-from digest.audience.importing.legacy_encoding import LegacyText
+from digest.audience.importing.reading.legacy_encoding import LegacyText
 from digest.errors import BadInput
 
 BLOCK = 1 << 20

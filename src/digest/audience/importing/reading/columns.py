@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from digest.audience.importing import phrases
-from digest.audience.importing.folding import fold_words
-from digest.audience.importing.statuses import ImportStatus, Role
+from digest.audience.importing.reading import phrases
+from digest.audience.importing.reading.folding import fold_words
+from digest.audience.importing.reading.statuses import ImportStatus, Role
 
 _BOTH: Final = re.compile(
     r"(?<!\w)(?:opt(?:ed)? ?in|subscribed?|angemeldet|abonne|suscrit[oa]|iscritt[oa])(?!\w)"

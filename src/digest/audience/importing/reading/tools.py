@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any, Final
 
-from digest.audience.importing.columns import Column
-from digest.audience.importing.folding import fold_words
-from digest.audience.importing.statuses import ImportStatus, Role
+from digest.audience.importing.reading.columns import Column
+from digest.audience.importing.reading.folding import fold_words
+from digest.audience.importing.reading.statuses import ImportStatus, Role
 
 
 @dataclass(frozen=True)

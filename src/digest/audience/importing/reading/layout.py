@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from digest.audience.importing import tools
-from digest.audience.importing.columns import Column, classify
-from digest.audience.importing.csv_reader import CsvRecord
-from digest.audience.importing.folding import fold_words
-from digest.audience.importing.statuses import ImportStatus, Role
-from digest.audience.importing.vocabulary import ADDRESS_NAMES
+from digest.audience.importing.reading import tools
+from digest.audience.importing.reading.columns import Column, classify
+from digest.audience.importing.reading.csv_reader import CsvRecord
+from digest.audience.importing.reading.folding import fold_words
+from digest.audience.importing.reading.statuses import ImportStatus, Role
+from digest.audience.importing.reading.vocabulary import ADDRESS_NAMES
 from digest.errors import BadInput
 
 NONE: Final = frozenset({"-", "none"})  # --status-column none

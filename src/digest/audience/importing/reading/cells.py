@@ -4,10 +4,10 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from digest.audience.importing import dates, phrases, vocabulary
-from digest.audience.importing.columns import Column
-from digest.audience.importing.folding import fold_word, fold_words
-from digest.audience.importing.statuses import OPT_OUTS, Answer, ImportStatus, Role
+from digest.audience.importing.reading import dates, phrases, vocabulary
+from digest.audience.importing.reading.columns import Column
+from digest.audience.importing.reading.folding import fold_word, fold_words
+from digest.audience.importing.reading.statuses import OPT_OUTS, Answer, ImportStatus, Role
 
 MAX_CHARS: Final = 80  # a longer text is a note, no status
 _NUMBER: Final = re.compile(r"[+-]?\d{1,12}(?:[.,]\d{1,6})?")

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, replace
 from itertools import islice, zip_longest
 from typing import Final
 
-from digest.audience.importing import phrases, vocabulary
-from digest.audience.importing.cells import answer, interpret
-from digest.audience.importing.columns import Column
-from digest.audience.importing.csv_reader import CsvRecord
-from digest.audience.importing.folding import fold_word, fold_words
-from digest.audience.importing.layout import Layout
-from digest.audience.importing.statuses import OPT_OUTS, Answer, ImportStatus, Role
+from digest.audience.importing.reading import phrases, vocabulary
+from digest.audience.importing.reading.cells import answer, interpret
+from digest.audience.importing.reading.columns import Column
+from digest.audience.importing.reading.csv_reader import CsvRecord
+from digest.audience.importing.reading.folding import fold_word, fold_words
+from digest.audience.importing.reading.layout import Layout
+from digest.audience.importing.reading.statuses import OPT_OUTS, Answer, ImportStatus, Role
 from digest.errors import BadInput
 
 ROWS: Final = 5000  # looked at together
