@@ -35,6 +35,7 @@ CHECKS = (
     Check("up", "processes.check_up"),
     Check("broker", "processes.check_broker", ("up",)),
     Check("processes", "processes.check_processes", ("up", "migrations")),
+    Check("queues", "processes.check_queues", ("processes", "broker")),
     Check("issues", "processes.check_issues", ("migrations",)),
     Check("relay", "relay.check_relay", ("up",)),
     Check("helo", "relay.check_helo", ("relay",)),

@@ -4,9 +4,13 @@ import fcntl
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from digest.cli import AppContext
 from digest.cli.doctor.finding import Finding, summarize_error
+
+if TYPE_CHECKING:
+    from digest.monitoring.heartbeats import Pulse
 
 BROKER_SECONDS = 5.0
 
@@ -43,15 +47,13 @@ def check_broker(context: AppContext) -> Iterator[Finding]:
 
 
 def check_processes(context: AppContext) -> Iterator[Finding]:
-    """Whether workers, schedulers and queues have reported lately."""
-    from digest.db import database_now
+    """Whether workers and schedulers have reported lately."""
     from digest.monitoring import heartbeats, problems
     from digest.monitoring.ages import describe_age
     from digest.monitoring.heartbeats import Kind
 
-    with context.services().db.read() as session:
-        pulses = heartbeats.read(session, database_now(session))
-    silences = problems.find_silences(pulses)
+    pulses = _read_pulses(context)
+    silences = [one for one in problems.find_silences(pulses) if not one.key.startswith(Kind.QUEUE)]
     for silence in silences:
         yield Finding("processes", "bad", silence.summary, silence.fix)
     running = [pulse for pulse in pulses if pulse.kind is not Kind.QUEUE and not pulse.has_stopped]
@@ -63,7 +65,20 @@ def check_processes(context: AppContext) -> Iterator[Finding]:
             yield Finding("processes", "warn", summary, "start it again, if it was not replaced")
     alive = [f"{pulse.kind} {pulse.name}" for pulse in running if not pulse.is_silent]
     if not silences:
-        yield Finding("processes", "ok", f"report: {', '.join(alive)}")
+        yield Finding("processes", "ok", f"{', '.join(alive[:-1])} and {alive[-1]} report")
+
+
+def check_queues(context: AppContext) -> Iterator[Finding]:
+    """Whether workers take tasks from every queue; only a broker that answers can be expected to bring them."""
+    from digest.monitoring import problems
+    from digest.monitoring.heartbeats import QUEUES, Kind
+
+    silences = problems.find_silences(_read_pulses(context))
+    silent = [one for one in silences if one.key.startswith(Kind.QUEUE)]
+    for silence in silent:
+        yield Finding("queues", "bad", silence.summary, silence.fix)
+    if not silent:
+        yield Finding("queues", "ok", f"tasks are taken from {', '.join(QUEUES)}")
 
 
 def check_issues(context: AppContext) -> Iterator[Finding]:
@@ -91,17 +106,22 @@ def _is_locked(path: Path) -> bool:
     return False
 
 
+def _read_pulses(context: AppContext) -> "list[Pulse]":
+    from digest.db import database_now
+    from digest.monitoring import heartbeats
+
+    with context.services().db.read() as session:
+        return heartbeats.read(session, database_now(session))
+
+
 def _last_seen(context: AppContext) -> str:
     """How long ago a process of this database last reported, in words; empty when none ever did."""
     from sqlalchemy.exc import DBAPIError
 
-    from digest.db import database_now
-    from digest.monitoring import heartbeats
     from digest.monitoring.ages import describe_age
 
     try:
-        with context.services().db.read() as session:
-            pulses = heartbeats.read(session, database_now(session))
+        pulses = _read_pulses(context)
     except DBAPIError:
         return ""
     youngest: timedelta | None = min((pulse.age for pulse in pulses if pulse.age is not None), default=None)
