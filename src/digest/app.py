@@ -68,6 +68,7 @@ def create_services(settings: "Settings") -> "Services":
     from digest.signing import Signer
     from digest.smtp.helo import helo_from_url
     from digest.smtp.url import relay_from_url
+    from digest.webhook import Webhook
 
     signer = Signer(settings.keys())
     return Services(
@@ -85,6 +86,7 @@ def create_services(settings: "Settings") -> "Services":
         warm_up=settings.warm_up,
         reply_retention=timedelta(days=settings.keep_replies_days) if settings.keep_replies_days else None,
         dkim_selectors=settings.dkim_selector,
+        alert_webhook=Webhook(settings.alert_url, settings.alert_secret) if settings.alert_url else None,
     )
 
 

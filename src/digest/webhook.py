@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from digest.errors import Unavailable
 
 TIMEOUT_SECONDS: Final = 10.0  # to connect, and between two parts of the response
+MIN_KEY_BYTES: Final = 16
 _SECRET_PREFIX: Final = "whsec_"  # noqa: S105  it marks a secret, as the specification says
 
 
@@ -67,8 +68,16 @@ class Webhook:
         return headers
 
 
+def is_webhook_secret(text: str) -> bool:
+    """Whether a text can be a secret: Base64 after `whsec_`, or any other text, neither of them short."""
+    try:
+        return len(_key(text)) >= MIN_KEY_BYTES
+    except ValueError:
+        return False
+
+
 def _key(secret: str) -> bytes:
-    """The key's bytes: Base64 after `whsec_`, otherwise the text itself."""
+    """The key's bytes: Base64 after `whsec_`, otherwise the text itself. Raises ValueError for invalid Base64."""
     if secret.startswith(_SECRET_PREFIX):
-        return base64.b64decode(secret.removeprefix(_SECRET_PREFIX))
+        return base64.b64decode(secret.removeprefix(_SECRET_PREFIX), validate=True)
     return secret.encode()

@@ -49,6 +49,23 @@ def test_proxies_are_networks(
     assert [str(one) for one in load(home=tmp_path).trusted_proxies] == networks
 
 
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("alert_url", "alerts.example.org/hook"),
+        ("alert_url", "ftp://alerts.example.org"),
+        ("alert_url", "https://alerts.example.org:99999/"),
+        ("alert_url", "https://alerts example.org/"),
+        ("alert_secret", "whsec_no*base64"),
+        ("alert_secret", "short"),
+    ],
+)
+def test_a_webhook_that_cannot_work_is_refused(tmp_path: Path, name: str, written: str) -> None:
+    with pytest.raises(BadSetting, match=f"DIGEST_{name.upper()} is not a web"):
+        load(home=tmp_path, **{name: written})
+    assert load(home=tmp_path, alert_url="http://10.0.0.7:8080/hook").alert_url == "http://10.0.0.7:8080/hook"
+
+
 @pytest.mark.parametrize(("written", "seconds"), [("90s", 90), ("15m", 900), ("2h", 7200)])
 def test_a_delay_is_a_length_of_time(tmp_path: Path, written: str, seconds: int) -> None:
     assert load(home=tmp_path, retry_delay=written).retry_delay == timedelta(seconds=seconds)

@@ -18,7 +18,7 @@ from digest import loopback, rates
 from digest.base_url import LOCAL_PORT, parse_base_url
 from digest.config import values
 from digest.config.home_files import free_port, write_once
-from digest.config.masking import HIDDEN, PASSWORDS
+from digest.config.masking import HIDDEN, PASSWORDS, PATH
 from digest.config.values import parsed
 from digest.errors import BadSetting
 
@@ -55,6 +55,8 @@ class Settings(BaseModel):
     )
     keep_replies_days: Annotated[int, parsed(values.parse_days)] = 180
     retry_delay: Annotated[timedelta, parsed(values.parse_duration)] = timedelta(minutes=15)
+    alert_url: Annotated[str | None, parsed(values.parse_webhook_url), PATH] = None
+    alert_secret: Annotated[str | None, parsed(values.parse_webhook_secret), HIDDEN] = None
     backup_passphrase: Annotated[str | None, HIDDEN] = None
     log: Annotated[str, parsed(values.parse_log)] = "info"
 

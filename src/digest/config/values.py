@@ -15,6 +15,7 @@ from digest.database_url import parse_database_url
 from digest.errors import BadSetting
 from digest.smtp.url import SETTING as SMTP_SETTING
 from digest.smtp.url import relay_from_url
+from digest.webhook import is_webhook_secret
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error", "json")
 MIN_KEY_CHARS: Final = 16
@@ -68,6 +69,27 @@ def parse_keys(text: str) -> tuple[str, ...]:
     if any(len(key) < MIN_KEY_CHARS for key in keys):
         raise ValueError(f"contains a key shorter than {MIN_KEY_CHARS} characters; use 32 random ones")
     return keys
+
+
+def parse_webhook_url(text: str) -> str:
+    """Where messages are posted; it may be an address of one's own network."""
+    text = text.strip()
+    try:
+        parts = urlsplit(text)
+        is_valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_valid = False
+    if not is_valid or re.search(r"[\s\\]", text):
+        raise ValueError("is not a web address; use https://alerts.example.org/hook")
+    return text
+
+
+def parse_webhook_secret(text: str) -> str:
+    """A secret of Standard Webhooks: `whsec_` and Base64, or any text of 16 characters or more."""
+    text = text.strip()
+    if not is_webhook_secret(text):
+        raise ValueError("is not a webhook secret; use whsec_ followed by 32 random bytes in Base64")
+    return text
 
 
 def parse_selectors(text: str) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ def check_broker(context: AppContext) -> Iterator[Finding]:
     """Whether it answers."""
     try:
         with context.celery_app().connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1, timeout=BROKER_SECONDS)
+            connection.ensure_connection(max_retries=1, interval_start=0.2, timeout=BROKER_SECONDS)
     except Exception as error:  # noqa: BLE001  every transport raises its own errors
         summary = f"{summarize_error(error)}; sending waits until the broker is back"
         yield Finding("broker", "bad", summary, "start the broker, or set DIGEST_BROKER_URL")
