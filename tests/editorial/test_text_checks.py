@@ -4,6 +4,7 @@ import time
 
 from tests.editorial import factories
 
+from digest.audience.models import Subscriber, TopicChoice
 from digest.db import Database
 from digest.editorial.checks import issue_checks, markdown_checks, placeholder_checks
 from digest.editorial.checks.finding import Finding, Level
@@ -203,6 +204,37 @@ def test_removing_a_pick_shows_that_the_subject_still_names_its_tools(db: Databa
         assert "The subject names Tool0, which is not in this issue." in [
             c.text for c in found(session, issue)
         ]
+
+
+def test_a_text_that_names_a_pick_which_some_of_its_readers_do_not_get_is_a_warning(db: Database) -> None:
+    with db.begin() as session:
+        issue = draft(session, subject="A subject", intro="Tool0 beat Tool1, and *Tool2* is back.")
+        for pick, category in zip(issue.picks, ("Agents", "Search", "Video", "Audio", "Video"), strict=True):
+            pick.version.left.category = pick.version.right.category = category
+        text_edits.update_note(session, issue, issue.picks[2].comparison_id, "Unlike Tool8, or Tool4 itself.")
+        text_edits.update_note(session, issue, issue.picks[3].comparison_id, "Better than Tool4.")
+        assert found(session, issue) == []  # every reader gets everything
+
+        choose_topic(session, issue, "Video")
+        lead = "The intro names Tool0 and Tool1 (pick 1). Readers who chose only Audio, Search or Video do not get it."
+        assert [(check.location, check.text) for check in found(session, issue)] == [
+            ("intro", lead),
+            (
+                "intro",
+                "The intro names Tool2 (pick 2). Readers who chose only Agents, Audio or Video do not get it.",
+            ),
+            (
+                f"note-{issue.picks[3].comparison_id}",
+                "The note on pick 4 names Tool4 (pick 3). Readers who chose only Audio do not get it.",
+            ),
+        ]
+
+
+def choose_topic(session, issue: Issue, topic: str) -> None:
+    reader = Subscriber(address="ada@example.org", address_key="ada@example.org", created_at=factories.NOW)
+    session.add(reader)
+    session.flush()
+    session.add(TopicChoice(publication_id=issue.publication_id, subscriber_id=reader.id, topic=topic))
 
 
 def test_hostile_texts_are_checked_quickly() -> None:

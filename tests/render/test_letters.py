@@ -94,3 +94,11 @@ def test_a_missing_fact_is_named() -> None:
         render_letter("thanks", SHARED)
     with pytest.raises(BadInput, match="list of strings"):
         made("notice", paragraphs="one")
+
+
+def test_a_letter_is_english_around_a_name_that_runs_the_other_way() -> None:
+    one = made("invitation", publication="أحكام الأدوات 75%", inviter="\u202eevil\u202c <b>")
+    assert '<html lang="en" dir="ltr"' in one.html
+    assert "the desk of \u2068أحكام الأدوات 75%\u2069 as editor" in Shape(one.html).text
+    assert "\u202e" not in one.html + one.text + one.subject
+    assert one.subject == "evil <b> invites you to \u2068أحكام الأدوات 75%\u2069"

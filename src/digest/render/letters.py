@@ -2,7 +2,7 @@
 
 Facts are strings, as they are shown; links come in as whole URLs, minted by whoever honours them. Every kind takes
 
-    publication       its name                     language         BCP 47 tag; "en" when left out
+    publication       its name
     postal_address    of the publisher, may be ""; its lines are kept
 
 and besides (a fact marked ? may be left out):
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from digest.bidi import isolate
 from digest.errors import BadInput
-from digest.render import environment, figures, mjml
+from digest.render import environment, mjml
 from digest.render.clean import single_line
 from digest.render.footer_address import footer_address
 from digest.render.headers import list_unsubscribe
@@ -70,12 +70,12 @@ def render_letter(kind: str, facts: Mapping[str, object]) -> RenderedLetter:
 def _checked(kind: str, facts: Mapping[str, object]) -> dict[str, object]:
     if kind not in _NEEDED:
         raise BadInput(f"there is no letter called {single_line(kind)!r}; there are {', '.join(KINDS)}")
-    needed, optional = _NEEDED[kind] | _SHARED, _OPTIONAL[kind] | {"language"}
+    needed, optional = _NEEDED[kind] | _SHARED, _OPTIONAL[kind]
     if missing := sorted(needed - set(facts)):
         raise BadInput(f"the letter {kind} lacks {', '.join(missing)}")
     clean: dict[str, object] = {name: single_line(str(facts.get(name) or "")) for name in needed | optional}
-    clean["language"] = clean["language"] or "en"
-    clean["direction"] = figures.text_direction(str(clean["language"]))
+    # Letters are written in English whatever the publication's language: foreign names in them are isolated.
+    clean["language"], clean["direction"] = "en", "ltr"
     for name in _FOREIGN & set(clean):
         clean[name] = isolate(str(clean[name]))
     clean["footer_address"] = footer_address(str(facts["publication"]), str(facts["postal_address"]))

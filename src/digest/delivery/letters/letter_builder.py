@@ -118,7 +118,6 @@ def _template_variables(
     facts: dict[str, object] = {
         "publication": publication.name,
         "postal_address": publication.postal_address,
-        "language": publication.language,
         "tagline": publication.tagline,
         "expires": EXPIRES.get(letter.kind, CONFIRM_HOURS),
     }

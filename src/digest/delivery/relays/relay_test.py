@@ -71,7 +71,6 @@ def _build_test_mail(publication: Publication, to: str, now: datetime) -> Mail:
     facts = {
         "publication": publication.name,
         "postal_address": publication.postal_address,
-        "language": publication.language,
         "heading": "the mail server accepts our email",
         "paragraphs": ["This is a test from the setup. If you can read it, issues can be sent this way."],
     }

@@ -6,7 +6,13 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from digest.editorial import editions
-from digest.editorial.checks import absent_tool_checks, freshness_checks, markdown_checks, placeholder_checks
+from digest.editorial.checks import (
+    absent_tool_checks,
+    freshness_checks,
+    markdown_checks,
+    placeholder_checks,
+    variant_checks,
+)
 from digest.editorial.checks.addresses import is_reserved_domain
 from digest.editorial.checks.finding import Finding, Level, blocker, note, sort_by_level, warning
 from digest.editorial.checks.texts import editor_texts, extract_links, is_followable
@@ -47,6 +53,7 @@ def check_issue(
             *placeholder_checks.check_compared_texts(edition),
             *markdown_checks.check_markdown(issue),
             *absent_tool_checks.check_absent_tools(session, issue, edition),
+            *variant_checks.check_variants(session, issue, edition),
             *_check_publication(issue, is_local=is_loopback_url(base_url)),
             *_check_base_url(base_url),
         )
