@@ -656,6 +656,11 @@ def upgrade() -> None:
         sa.Column("canary_passed_at", digest.db.UtcDateTime(), nullable=True),
         sa.Column("replies_purged_upto", sa.Integer(), nullable=False),
         sa.Column("replies_purged_at", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("deliveries_totalled_at", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("deliveries_deleted_at", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("emails_deleted_at", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("canary_answered", sa.Integer(), nullable=True),
+        sa.Column("canary_refused", sa.Integer(), nullable=True),
         sa.Column("reopened_at", digest.db.UtcDateTime(), nullable=True),
         sa.Column("refusals_counted_from", digest.db.UtcDateTime(), nullable=True),
         sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_frozen_issue_issue_id_issue")),
@@ -851,6 +856,33 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("version_id", "reviewer", "side", name=op.f("pk_quote")),
     )
     op.create_table(
+        "outcome_total",
+        sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("outcome", sa.String(length=8), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("deliveries", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_outcome_total_issue_id_issue")),
+        sa.PrimaryKeyConstraint("issue_id", "outcome", "reason", name=op.f("pk_outcome_total")),
+    )
+    op.create_table(
+        "pick_total",
+        sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("pick_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("readers", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_pick_total_issue_id_issue")),
+        sa.ForeignKeyConstraint(["pick_id"], ["pick.id"], name=op.f("fk_pick_total_pick_id_pick")),
+        sa.PrimaryKeyConstraint("issue_id", "pick_id", name=op.f("pk_pick_total")),
+    )
+    op.create_table(
+        "refusal_total",
+        sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("domain", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("deliveries", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_refusal_total_issue_id_issue")),
+        sa.PrimaryKeyConstraint("issue_id", "domain", "reason", name=op.f("pk_refusal_total")),
+    )
+    op.create_table(
         "link",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -858,6 +890,8 @@ def upgrade() -> None:
         sa.Column("pick_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("label", sa.String(length=120), nullable=False),
+        sa.Column("readers", sa.Integer(), nullable=True),
+        sa.Column("clicks_deleted_at", digest.db.UtcDateTime(), nullable=True),
         sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_link_issue_id_issue")),
         sa.ForeignKeyConstraint(["pick_id"], ["pick.id"], name=op.f("fk_link_pick_id_pick")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_link")),
@@ -888,6 +922,13 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("NOT is_bot"),
             postgresql_where=sa.text("NOT is_bot"),
+        )
+        batch_op.create_index(
+            "ix_click_bots",
+            ["link_id"],
+            unique=False,
+            sqlite_where=sa.text("is_bot"),
+            postgresql_where=sa.text("is_bot"),
         )
         batch_op.create_index(
             "ix_click_user_agent",
@@ -922,11 +963,17 @@ def downgrade() -> None:
             postgresql_where=sa.text("user_agent <> ''"),
         )
         batch_op.drop_index(
+            "ix_click_bots", sqlite_where=sa.text("is_bot"), postgresql_where=sa.text("is_bot")
+        )
+        batch_op.drop_index(
             "ix_click_human", sqlite_where=sa.text("NOT is_bot"), postgresql_where=sa.text("NOT is_bot")
         )
 
     op.drop_table("click")
     op.drop_table("link")
+    op.drop_table("refusal_total")
+    op.drop_table("pick_total")
+    op.drop_table("outcome_total")
     op.drop_table("quote")
     with op.batch_alter_table("pick", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_pick_comparison_id"))

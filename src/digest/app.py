@@ -5,8 +5,7 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import fields, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from digest.config.settings import Settings
+    from digest.delivery.release.retention_steps import Retention
     from digest.rate_limit.actions import RateLimiter
     from digest.services import Services
     from digest.signing import Signer
@@ -84,10 +84,18 @@ def create_services(settings: "Settings") -> "Services":
         send_limiter=SharedRateLimiter(settings.broker),
         domain_rates=settings.domain_rates,
         warm_up=settings.warm_up,
-        reply_retention=timedelta(days=settings.keep_replies_days) if settings.keep_replies_days else None,
+        retention=_retention(settings),
         dkim_selectors=settings.dkim_selector,
         alert_webhook=Webhook(settings.alert_url, settings.alert_secret) if settings.alert_url else None,
     )
+
+
+def _retention(settings: "Settings") -> "Retention":
+    """How long rows are kept: a field for each setting DIGEST_KEEP_…_DAYS."""
+    from digest.delivery.release.retention_steps import Retention
+
+    names = [field.name for field in fields(Retention)]
+    return Retention.in_days(**{name: getattr(settings, f"keep_{name}_days") for name in names})
 
 
 def create_flask_app(settings: "Settings | None" = None) -> "Flask":

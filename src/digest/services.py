@@ -9,6 +9,7 @@ from pathlib import Path
 from digest.db import Database
 from digest.delivery.relays.accounts import SendLimits
 from digest.delivery.relays.throughput import Throughput, get_throughput
+from digest.delivery.release.retention_steps import Retention
 from digest.rate_limit.actions import RateLimiter
 from digest.rate_limit.shared import SharedRateLimiter
 from digest.rates import WarmUp
@@ -35,7 +36,7 @@ class Services:
     )  # sending rate shared by all workers
     domain_rates: Mapping[str, float] = field(default_factory=dict)  # receiving domain -> mails per second
     warm_up: WarmUp | None = None  # each account's mails per day
-    reply_retention: timedelta | None = None  # for relay replies and user agents of clicks; None: forever
+    retention: Retention = field(default_factory=Retention)
     alert_webhook: Webhook | None = None  # is told of problems, besides the log
     dkim_selectors: tuple[str, ...] = ()  # of the relay's DKIM keys; empty: the usual ones are tried
 

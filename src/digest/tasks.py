@@ -21,7 +21,7 @@ from digest.db import utcnow
 from digest.delivery.ledger import retention, stored_logs
 from digest.delivery.letters import delivery, notices, reminders, subscriber_imports
 from digest.delivery.relays.accounts import count_connections
-from digest.delivery.release import freeze, partitioning, stalled
+from digest.delivery.release import freeze, partitioning, retention_steps, stalled
 from digest.delivery.release.refusals import pause_unsendable
 from digest.delivery.sending import recovery
 from digest.delivery.sending.reconciliation import reconcile_issues
@@ -36,7 +36,6 @@ from digest.embedded.log_throttle import LogThrottle
 from digest.errors import DigestError
 from digest.process_monitor import QueueReporter, monitor_celery
 from digest.services import current_services
-from digest.tracking import retention as visits
 
 LOG = logging.getLogger(__name__)
 RUN_SECONDS = 8.0  # a task stops after this long and another continues, so that a deploy waits no longer
@@ -52,7 +51,7 @@ EVERY = {
     "drafts": 60,
     "partitions": 60,
     "retention_people": 3600,
-    "retention_replies": 3600,
+    "retention_rows": 900,
 }
 
 # A message that no worker took before the next one is worthless.
@@ -160,13 +159,12 @@ def retention_people() -> None:
         LOG.info("expired data deleted", extra={"subscribers": deleted, "traces": traces})
 
 
-def retention_replies() -> None:
-    """Delete relay replies and user agents older than the retention period."""
+def retention_rows() -> None:
+    """Delete rows and mails that are older than their retention periods; continue at once when time runs out."""
     services = current_services()
-    if services.reply_retention is not None:
-        before = utcnow() - services.reply_retention
-        _run_in_steps(lambda session: retention.purge_replies(session, before, utcnow()))
-        _run_in_steps(lambda session: visits.delete_user_agents(session, before))
+    retention_steps.clear_mailbox(services.home / "mailbox", services.retention, utcnow())
+    if not all(map(_run_in_steps, retention_steps.list_steps(services.retention, utcnow()))):
+        services.enqueue_soon("retention_rows")
 
 
 TASKS = (
@@ -180,7 +178,7 @@ TASKS = (
     checks,
     partitions,
     retention_people,
-    retention_replies,
+    retention_rows,
 )
 
 _sending = threading.Lock()

@@ -16,6 +16,7 @@ from digest.delivery.ledger.delivery_list import list_deliveries
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Outcome
 from digest.delivery.release import control
 from digest.delivery.release.report import build_report
+from digest.delivery.release.retention_steps import Retention
 from digest.editorial.models import Issue
 from digest.services import RateLimiter, Services
 from digest.signing import Signer
@@ -43,10 +44,10 @@ def clock(db: Database, tmp_path: Path) -> Callable[[timedelta | None], None]:
             send_rate=None,
             retry_delay=timedelta(minutes=15),
             enqueue_soon=lambda _task: None,
-            reply_retention=keep,
+            retention=Retention(replies=keep),
         )
         services.set_services_factory(lambda: made)
-        tasks.retention_replies()
+        tasks.retention_rows()
 
     return tick
 

@@ -1,4 +1,4 @@
-"""The audit log: who did what to which object, and from what to what. Entries are only added, by one function.
+"""The audit log: who did what to which object, and from what to what. One function adds entries, none changes them.
 
 The log holds no reader's address and no token. Objects are named by number, so erasing a reader leaves no trace here.
 """
@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, delete, select
 from sqlalchemy.orm import Session, aliased
 
 from digest.access.audit_verbs import Verb
 from digest.access.models import AuditLogEntry
+from digest.db import WITHOUT_SYNC
 from digest.editorial.models import Issue, User
 from digest.publications.models import Publication
 
@@ -22,6 +23,7 @@ KINDS: Final = ("issue", "subscriber", "comparison", "user", "setting")
 DETAILS_CHARS: Final = 500  # of free text; what changed is added in full
 VALUE_CHARS: Final = 80
 PAGE_SIZE: Final = 50
+DELETED_AT_ONCE: Final = 5000
 _COMMON_CHARS: Final = 20  # of what two long values have in common, shown before their first difference
 _ADDRESS: Final = re.compile(r"\S*@\S+")
 # A string as long as a token that, unlike a slug, contains a capital letter.
@@ -103,6 +105,14 @@ def record_issue_change(
         after=_issue_values(issue),
         publication_id=issue.publication_id,
     )
+
+
+def delete_old(session: Session, before: datetime, limit: int = DELETED_AT_ONCE) -> bool:
+    """Delete up to `limit` entries from before `before`; True when none is left."""
+    old = select(AuditLogEntry.id).where(AuditLogEntry.at < before).order_by(AuditLogEntry.id).limit(limit)
+    ids = session.scalars(old).all()
+    session.execute(delete(AuditLogEntry).where(AuditLogEntry.id.in_(ids)), execution_options=WITHOUT_SYNC)
+    return len(ids) < limit
 
 
 def list_entries(

@@ -54,6 +54,12 @@ class Settings(BaseModel):
         loopback.NETWORKS
     )
     keep_replies_days: Annotated[int, parsed(values.parse_days)] = 180
+    keep_deliveries_days: Annotated[int, parsed(values.parse_days)] = 400
+    keep_emails_days: Annotated[int, parsed(values.parse_days)] = 400
+    keep_clicks_days: Annotated[int, parsed(values.parse_days)] = 400
+    keep_letters_days: Annotated[int, parsed(values.parse_days)] = 180
+    keep_log_days: Annotated[int, parsed(values.parse_days)] = 730
+    keep_mailbox_days: Annotated[int, parsed(values.parse_days)] = 30
     retry_delay: Annotated[timedelta, parsed(values.parse_duration)] = timedelta(minutes=15)
     alert_url: Annotated[str | None, parsed(values.parse_webhook_url), PATH] = None
     alert_secret: Annotated[str | None, parsed(values.parse_webhook_secret), HIDDEN] = None

@@ -13,7 +13,7 @@ MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 
 
 class Maildir:
-    """Messages as files whose names sort by time. Only adding, listing, reading and clearing."""
+    """Messages as files whose names sort by time. Only adding, listing, reading and deleting."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -43,6 +43,14 @@ class Maildir:
             return (self.path / "new" / key).read_bytes()
         except (OSError, ValueError):
             return None
+
+    def delete_before(self, seconds: float) -> int:
+        """Delete the messages stored before this Unix time; returns how many."""
+        limit = f"{int(seconds * 1e9):020d}"
+        old = [key for key in self.keys() if key < limit]
+        for key in old:
+            (self.path / "new" / key).unlink(missing_ok=True)
+        return len(old)
 
     def clear(self) -> None:
         """Delete all messages."""

@@ -12,7 +12,7 @@ from sqlalchemy import Select, and_, case, distinct, func, select
 from sqlalchemy.orm import Session
 
 from digest.tracking.clicks import hour_start
-from digest.tracking.models import Click, ClickHour, Link, Unsubscribe
+from digest.tracking.models import Click, ClickHour, Link, PickTotal, Unsubscribe
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,14 @@ def _count_links(session: Session, issue_id: int) -> tuple[LinkCounts, ...]:
     readers: dict[int, int] = dict(session.execute(_select_readers(Link.id, issue_id)).all())
     query = (
         select(
-            Link.id, Link.number, Link.pick_id, Link.label, Link.url, _RAW.label("raw"), _HUMAN.label("human")
+            Link.id,
+            Link.number,
+            Link.pick_id,
+            Link.label,
+            Link.url,
+            Link.readers,
+            _RAW.label("raw"),
+            _HUMAN.label("human"),
         )
         .outerjoin(ClickHour, ClickHour.link_id == Link.id)
         .where(Link.issue_id == issue_id)
@@ -160,13 +167,24 @@ def _count_links(session: Session, issue_id: int) -> tuple[LinkCounts, ...]:
         .order_by(Link.number)
     )
     return tuple(
-        LinkCounts(row.number, row.pick_id, row.label, row.url, row.raw, row.human, readers.get(row.id, 0))
+        LinkCounts(
+            row.number,
+            row.pick_id,
+            row.label,
+            row.url,
+            row.raw,
+            row.human,
+            readers.get(row.id, 0) if row.readers is None else row.readers,
+        )
         for row in session.execute(query)
     )
 
 
 def _count_picks(session: Session, issue_id: int, links: tuple[LinkCounts, ...]) -> tuple[PickCounts, ...]:
-    readers: dict[int, int] = dict(session.execute(_select_readers(Link.pick_id, issue_id)).all())
+    totals = select(PickTotal.pick_id, PickTotal.readers).where(PickTotal.issue_id == issue_id)
+    stored = session.execute(totals).all()  # once they are, the clicks may be deleted
+    rows = stored or session.execute(_select_readers(Link.pick_id, issue_id)).all()
+    readers: dict[int, int] = dict(rows)
     sums: dict[int, list[int]] = {}
     for link in links:
         if link.pick_id is not None and link.clicks_raw:

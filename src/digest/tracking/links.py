@@ -27,6 +27,7 @@ class LinkTarget:
     link_id: int
     url: str
     subscriber_id: int
+    is_closed: bool = False  # its clicks were totalled long ago: it redirects and counts nothing
 
 
 def store(session: Session, issue_id: int, targets: Sequence[tuple[int, int | None, str, str]]) -> None:
@@ -70,19 +71,19 @@ def find(session: Session, signer: Signer, token: str) -> LinkTarget:
         raise BadToken("this link is incomplete or invalid")
     (issue_id, subscriber_id), number = numbers, int(link)
     row = session.execute(
-        select(Link.id, Link.url).where(Link.issue_id == issue_id, Link.number == number)
+        select(Link.id, Link.url, Link.readers).where(Link.issue_id == issue_id, Link.number == number)
     ).one_or_none()
     if row is None:
         raise BadToken("this link no longer exists")
-    return LinkTarget(issue_id, row.id, row.url, subscriber_id)
+    return LinkTarget(issue_id, row.id, row.url, subscriber_id, row.readers is not None)
 
 
 def record(session: Session, target: LinkTarget, *, agent: str, machine: bool, now: datetime) -> None:
-    """Count one click, unless nobody in particular holds the link (a test mail).
+    """Count one click, unless nobody in particular holds the link (a test mail) or its clicks were totalled.
 
     `machine`: the request itself shows that no person made it; `clicks.record_click` recognizes bursts.
     """
-    if target.subscriber_id:
+    if target.subscriber_id and not target.is_closed:
         visit = clicks.ClickContext(
             target.issue_id, target.link_id, target.subscriber_id, agent, machine, now
         )

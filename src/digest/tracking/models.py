@@ -9,7 +9,7 @@ from digest.audience.models import Subscriber
 from digest.db import Base, BigIntKey
 from digest.editorial.models import Issue, Pick
 
-_HUMAN = text("NOT is_bot")
+_HUMAN, _BOTS = text("NOT is_bot"), text("is_bot")
 _HAS_USER_AGENT = text("user_agent <> ''")
 
 
@@ -25,6 +25,18 @@ class Link(Base):
     pick_id: Mapped[int | None] = mapped_column(ForeignKey(Pick.id))
     url: Mapped[str] = mapped_column(Text)
     label: Mapped[str] = mapped_column(String(120))
+    readers: Mapped[int | None]  # stored before its clicks are deleted; from then on none are counted
+    clicks_deleted_at: Mapped[datetime | None]
+
+
+class PickTotal(Base):
+    """How many readers clicked in a pick, stored before the clicks are deleted."""
+
+    __tablename__ = "pick_total"
+
+    issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id), primary_key=True)
+    pick_id: Mapped[int] = mapped_column(ForeignKey(Pick.id), primary_key=True)
+    readers: Mapped[int]
 
 
 class Click(Base):
@@ -36,6 +48,7 @@ class Click(Base):
         # The next one finds old clicks whose user agent is to be deleted, the last one the readers per link.
         Index("ix_click_user_agent", "at", sqlite_where=_HAS_USER_AGENT, postgresql_where=_HAS_USER_AGENT),
         Index("ix_click_human", "link_id", "subscriber_id", sqlite_where=_HUMAN, postgresql_where=_HUMAN),
+        Index("ix_click_bots", "link_id", sqlite_where=_BOTS, postgresql_where=_BOTS),
     )
 
     id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
@@ -58,6 +71,11 @@ class Click(Base):
     def is_human() -> TextClause:
         """Whether a person made it, written exactly as in the index, which is not used otherwise."""
         return text("NOT is_bot")
+
+    @staticmethod
+    def is_bots() -> TextClause:
+        """Whether a machine made it, written exactly as in the index."""
+        return text("is_bot")
 
 
 class ClickHour(Base):

@@ -14,9 +14,11 @@ from digest.audience import consent
 from digest.audience.models import Subscriber
 from digest.db import utcnow
 from digest.delivery.ledger.counts import count_accepted_and_failed, recount_outcomes
-from digest.delivery.ledger.models import Delivery, Outcome
+from digest.delivery.ledger.models import Batch, Delivery, Outcome
+from digest.delivery.release import retention
 from digest.editorial.models import Issue, State
 from digest.publications import publications
+from digest.tracking import retention as visits
 
 
 def chart_labels(page: str) -> list[str]:
@@ -169,3 +171,47 @@ def test_the_growth_of_a_year_is_counted_by_week(desk: Site) -> None:
     ]
     assert "50%" in page
     assert page.count('<tr><th scope="row">') == 52
+
+
+def figures(page: str) -> str:
+    """What a report says, without its buttons, its notes and the names of single readers."""
+    main = page.split("<main")[1]
+    for part in (
+        r'<section aria-labelledby="unknown">.*?</section>',
+        r"<form.*?</form>",
+        r'<p class="hint.*?</p>',
+    ):
+        main = re.sub(part, "", main, flags=re.DOTALL)
+    main = re.sub(r'<div class="row after-hint">.*?</div>', "", main, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", re.sub(r'href="[^"]*"', "", main))
+
+
+def test_the_report_shows_the_same_when_its_deliveries_and_clicks_are_deleted(desk: Site) -> None:
+    numbers, now = start_sending(desk, State.SENT), utcnow()
+    record_reactions(desk, numbers)
+    with desk.db.begin() as session:
+        ended = update(Delivery).where(Delivery.outcome.is_(None))
+        session.execute(ended.values(outcome="accepted", ended_at=now))
+        session.execute(update(Batch).values(done_at=now - timedelta(days=1)))
+        session.execute(update(Issue).values(finished_at=now - timedelta(days=1)))
+    editor = signed_in(desk)
+    before = get(editor, "/desk/issues/1/report")
+    for step in (
+        lambda session: retention.total_next(session, now, now),
+        lambda session: retention.delete_deliveries(session, now),
+        lambda session: visits.delete_clicks(session, now, now),
+        lambda session: retention.delete_emails(session, now, now),
+    ):
+        done = False
+        while not done:
+            with desk.db.begin() as session:
+                done = step(session)
+    after = get(editor, "/desk/issues/1/report")
+    assert figures(after) == figures(before)
+    assert "The deliveries were deleted on" in after
+    assert "Send to failed" in before
+    assert "Send to failed" not in after
+    assert "The deliveries were deleted on" in get(editor, "/desk/issues/1/deliveries?outcome=failed")
+    assert get(editor, "/desk/issues/1/preview")
+    refused = post(editor, "/desk/issues/1/outcomes.csv", page="/desk/issues/1")
+    assert "its report stays" in refused.text

@@ -143,7 +143,8 @@ def _changes(import_id: int, after: int, mailed: Select[int]) -> Select[int, int
             event.subscriber_id,
             event.previous_status,
             acted.label("acted"),
-            event.subscriber_id.in_(mailed).label("mailed"),
+            # Correlated, so that nobody else's deliveries are read.
+            mailed.where(mailed.selected_columns[0] == event.subscriber_id).exists().label("mailed"),
         )
         .where(
             event.import_id == import_id,

@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Outcome
+from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Outcome, OutcomeTotal
 from digest.delivery.ledger.partitions import table_of
 
 EXACT_BATCHES = 40  # up to this many batches are counted row by row; beyond, their sizes are accurate enough
@@ -49,9 +49,11 @@ class OutcomeCounts:
 
 def count_outcomes(session: Session, issue_id: int) -> OutcomeCounts:
     """The current counts of an issue; all zero before it is frozen."""
+    if totals := _read_totals(session, issue_id):  # the deliveries, and their partition, may be gone
+        sums, reasons = _sum_rows(totals)
+        return _build_counts(sum(sums.values()), 0, sums, reasons)
     statement = _count_statement(table_of(session, issue_id))
-    rows = session.connection().execute(statement, {"issue": issue_id}).all()
-    sums, reasons = _sum_rows(rows)
+    sums, reasons = _sum_rows(session.connection().execute(statement, {"issue": issue_id}).all())
     total, remaining = sums.pop("planned", 0), sums.pop("remaining", 0)
     exceptions = sum(number for outcome, number in sums.items() if outcome != Outcome.ACCEPTED)
     sums[Outcome.ACCEPTED.value] = total - remaining - exceptions
@@ -77,7 +79,23 @@ def count_accepted_and_failed(session: Session, issue_ids: Collection[int]) -> d
         if outcome != Outcome.ACCEPTED:
             accepted, failed = sums[number]
             sums[number] = (accepted - many, failed + (many if outcome == Outcome.FAILED else 0))
-    return sums
+    return sums | _totals_of(session, issue_ids)
+
+
+def _read_totals(session: Session, issue_id: int) -> Sequence[Row[str, str, int]]:
+    totals = select(OutcomeTotal.outcome, OutcomeTotal.reason, OutcomeTotal.deliveries)
+    return session.execute(totals.where(OutcomeTotal.issue_id == issue_id)).all()
+
+
+def _totals_of(session: Session, issue_ids: Collection[int]) -> dict[int, tuple[int, int]]:
+    """(accepted, failed) of those issues whose deliveries are totalled."""
+    accepted, failed = (
+        func.coalesce(func.sum(OutcomeTotal.deliveries).filter(OutcomeTotal.outcome == outcome.value), 0)
+        for outcome in (Outcome.ACCEPTED, Outcome.FAILED)
+    )
+    totals = select(OutcomeTotal.issue_id, accepted, failed).where(OutcomeTotal.issue_id.in_(issue_ids))
+    rows = session.execute(totals.group_by(OutcomeTotal.issue_id))
+    return {number: (int(taken), int(refused)) for number, taken, refused in rows}
 
 
 def recount_outcomes(session: Session, issue_id: int) -> OutcomeCounts:
@@ -97,6 +115,8 @@ def count_ended_since(session: Session, issue_id: int, since: datetime) -> int:
     batches = session.execute(
         select(Batch.id, Batch.size, Batch.done_at).where(*recent).order_by(Batch.id)
     ).all()
+    if not batches:
+        return 0
     if len(batches) > EXACT_BATCHES:
         return sum(size for _, size, done_at in batches if done_at is not None)
     delivery = table_of(session, issue_id).c
@@ -144,7 +164,7 @@ def _is_claimed_and_open() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
 
 
 def _sum_rows(
-    rows: Sequence[Row[str | None, str | None, int]],
+    rows: Sequence[Row[Any, str | None, int]],
 ) -> tuple[dict[str | None, int], dict[str, dict[str, int]]]:
     sums: dict[str | None, int] = {}
     reasons: dict[str, dict[str, int]] = {}

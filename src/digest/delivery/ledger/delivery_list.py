@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from digest.audience import export
 from digest.audience.models import Subscriber
 from digest.db import is_postgresql
-from digest.delivery.ledger.models import Delivery, Outcome
+from digest.delivery.ledger.models import Delivery, Outcome, RefusalTotal
 from digest.errors import BadInput
 
 PAGE_SIZE: Final = 50
@@ -80,6 +80,10 @@ def list_deliveries(
 def list_refusals_by_domain(session: Session, issue_id: int, limit: int = 12) -> list[DomainRefusals]:
     """The receiving domains with the most refusals. Reads only deliveries that were not simply accepted, by index."""
     domain = domain_expression(session)
+    totals = select(
+        RefusalTotal.domain, literal(Outcome.FAILED.value), RefusalTotal.reason, RefusalTotal.deliveries
+    )
+    kept = session.execute(totals.where(RefusalTotal.issue_id == issue_id)).all()
     rows = (
         select(domain, Delivery.outcome, Delivery.reason, func.count().label("many"))
         .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
@@ -89,7 +93,7 @@ def list_refusals_by_domain(session: Session, issue_id: int, limit: int = 12) ->
         .limit(MAX_GROUPS)
     )
     by_domain: dict[str, DomainRefusals] = {}
-    for name, outcome, reason, many in session.execute(rows):
+    for name, outcome, reason, many in kept or session.execute(rows):
         refusals = by_domain.setdefault(name or "", DomainRefusals(name or ""))
         refusals.failed += many if outcome else 0
         refusals.deferred += 0 if outcome else many

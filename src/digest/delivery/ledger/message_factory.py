@@ -12,7 +12,7 @@ from digest.audience import address as addresses
 from digest.audience import origins, tokens, topics
 from digest.delivery.ledger.models import FrozenIssue
 from digest.editorial.models import Issue
-from digest.errors import BadInput
+from digest.errors import BadInput, NotFound
 from digest.render.compiled_issue import CompiledIssue
 from digest.render.content import from_json
 from digest.render.message_template import MergeFields, MessageTemplate, encode_merge_text
@@ -54,8 +54,10 @@ class MessageFactory:
 
     @classmethod
     def load(cls, session: Session, issue_id: int, signer: Signer) -> "MessageFactory":
-        """The factory for this issue."""
+        """The factory for this issue. Raises NotFound when its emails were deleted."""
         frozen = session.get_one(FrozenIssue, issue_id)
+        if frozen.emails_deleted_at is not None:
+            raise NotFound("the emails of this issue were deleted, as DIGEST_KEEP_EMAILS_DAYS says")
         publication = session.scalars(select(Issue.publication_id).where(Issue.id == issue_id)).one()
         return cls(publication, frozen, signer, origins.load_origins(session, publication))
 

@@ -63,6 +63,15 @@ class FrozenIssue(Base):
         default=0
     )  # subscriber id up to which replies are deleted
     replies_purged_at: Mapped[datetime | None]  # when all replies were deleted
+    deliveries_totalled_at: Mapped[
+        datetime | None
+    ]  # totals stored: reports read them, and nothing is sent again
+    deliveries_deleted_at: Mapped[datetime | None]
+    emails_deleted_at: Mapped[
+        datetime | None
+    ]  # `compiled` is empty since; `edition` stays, for the public archive
+    canary_answered: Mapped[int | None]  # its counts, once the deliveries are totalled
+    canary_refused: Mapped[int | None]
     reopened_at: Mapped[
         datetime | None
     ]  # when a person last asked to send mails again, also after it was sent
@@ -149,6 +158,28 @@ class Delivery(Base):
     is_exception: Mapped[bool] = mapped_column(
         Computed("coalesce(outcome, 'accepted') <> 'accepted' OR reason IS NOT NULL", persisted=True)
     )
+
+
+class OutcomeTotal(Base):
+    """How many deliveries of an issue had an outcome for a reason; kept when the deliveries are deleted."""
+
+    __tablename__ = "outcome_total"
+
+    issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id), primary_key=True)
+    outcome: Mapped[str] = mapped_column(String(8), primary_key=True)
+    reason: Mapped[str] = mapped_column(Text, primary_key=True)  # "": no reason
+    deliveries: Mapped[int]
+
+
+class RefusalTotal(Base):
+    """How many deliveries a receiving domain refused for a reason, of the domains with the most refusals."""
+
+    __tablename__ = "refusal_total"
+
+    issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id), primary_key=True)
+    domain: Mapped[str] = mapped_column(Text, primary_key=True)  # "": erased subscribers
+    reason: Mapped[str] = mapped_column(Text, primary_key=True)
+    deliveries: Mapped[int]
 
 
 class Letter(Base):

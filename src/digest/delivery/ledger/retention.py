@@ -4,21 +4,22 @@
 their replies, and a letter's facts hold the network that it was requested from.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
-from sqlalchemy.orm import Session, defer
+from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, update
+from sqlalchemy.orm import Session
 
 from digest.audience import erase
 from digest.audience.address import normalize
 from digest.audience.models import Subscriber
 from digest.db import WITHOUT_SYNC
-from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Letter
+from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Letter, Outcome, TestSend
 from digest.editorial.models import Issue
 from digest.signing import Signer
 from digest.tracking.models import Click
 
 CHUNK = 20_000  # deliveries in one transaction
+SWEPT_FOR = timedelta(days=60)  # far longer than any mail is retried after somebody was erased
 
 
 def erase_person(session: Session, signer: Signer, address: str, now: datetime) -> bool:
@@ -35,9 +36,10 @@ def erase_person(session: Session, signer: Signer, address: str, now: datetime) 
 def purge_erased(session: Session, now: datetime) -> None:
     """Clear personal data of erased subscribers from deliveries, letters and clicks.
 
-    Run it after each purge of the audience: mails in flight at the time of erasure may have added data since.
+    Run it after each purge of the audience: mails in flight at the time of erasure may have added data since. Those who
+    were erased long ago have nothing left to clear, and are not looked up again in every partition.
     """
-    erased = select(Subscriber.id).where(Subscriber.erased_at.is_not(None))
+    erased = select(Subscriber.id).where(Subscriber.erased_at > now - SWEPT_FOR)
     _blank_letters(session, Letter.subscriber_id.in_(erased), now)
     with_reply = and_(Delivery.subscriber_id.in_(erased), Delivery.reply.is_not(None))
     session.execute(update(Delivery).where(with_reply).values(reply=None), execution_options=WITHOUT_SYNC)
@@ -52,7 +54,9 @@ def purge_replies(session: Session, before: datetime, now: datetime, limit: int 
 
     Outcomes and their reason codes stay, so no count and no report changes.
     """
-    frozen = session.scalars(_select_purgeable(before).limit(1).with_for_update(of=FrozenIssue)).one_or_none()
+    due = select_ended(before).where(FrozenIssue.replies_purged_at.is_(None))
+    due = due.where(FrozenIssue.deliveries_totalled_at.is_(None)).limit(1)
+    frozen = session.scalars(due.with_for_update(of=FrozenIssue)).one_or_none()
     if frozen is None:
         return True
     of_issue = Delivery.issue_id == frozen.issue_id
@@ -73,16 +77,15 @@ def purge_replies(session: Session, before: datetime, now: datetime, limit: int 
     return False
 
 
-def _select_purgeable(before: datetime) -> Select[FrozenIssue]:
-    """Issues with replies to delete, oldest first: all their mails ended before `before`."""
+def select_ended(before: datetime) -> Select[FrozenIssue]:
+    """Issues whose mails all ended before `before`, oldest first."""
     late = select(Batch.id).where(Batch.issue_id == FrozenIssue.issue_id, Batch.done_at >= before)
     open_ = select(Batch.id).where(Batch.issue_id == FrozenIssue.issue_id, Batch.done_at.is_(None))
     return (
         select(FrozenIssue)
-        .options(defer(FrozenIssue.compiled), defer(FrozenIssue.edition))
+        .options(*FrozenIssue.without_content())
         .join(Issue, Issue.id == FrozenIssue.issue_id)
         .where(
-            FrozenIssue.replies_purged_at.is_(None),
             Issue.finished_at < before,
             ~late.exists(),
             ~open_.exists(),
@@ -102,3 +105,14 @@ def _blank_letters(session: Session, condition: ColumnElement[bool], now: dateti
         update(Letter).where(condition, has_content).values(address=None, facts="{}", reply=None, **ended),
         execution_options=WITHOUT_SYNC,
     )
+
+
+def delete_letters(session: Session, before: datetime, limit: int = CHUNK // 4) -> bool:
+    """Delete up to `limit` letters that ended before `before`, test sends too; True when none is left."""
+    # `due_at` is never after the end of a letter and has an index.
+    ended = Letter.outcome.in_([outcome.value for outcome in Outcome])
+    old = select(Letter.id).where(ended, Letter.due_at < before, Letter.ended_at < before).limit(limit)
+    ids = session.scalars(old).all()
+    session.execute(delete(TestSend).where(TestSend.letter_id.in_(ids)), execution_options=WITHOUT_SYNC)
+    session.execute(delete(Letter).where(Letter.id.in_(ids)), execution_options=WITHOUT_SYNC)
+    return len(ids) < limit

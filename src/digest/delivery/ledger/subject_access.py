@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from digest.audience import export
-from digest.delivery.ledger.models import Delivery, Letter
+from digest.audience.models import Subscriber
+from digest.delivery.ledger.models import Delivery, FrozenIssue, Letter
 from digest.editorial.models import Issue
 from digest.tracking.models import Click, Link, Unsubscribe
 
@@ -47,8 +48,11 @@ def export_personal_data(session: Session, address: str) -> dict[str, Any]:
 
 
 def mailed_subscriber_ids() -> Select[int]:
-    """A query for everybody who was sent an issue, or is about to be."""
-    return select(Delivery.subscriber_id)
+    """A query for everybody who was sent an issue, or is about to be, or may have been before deletion."""
+    totalled = select(func.max(FrozenIssue.frozen_at)).where(FrozenIssue.deliveries_totalled_at.is_not(None))
+    may_have_been = Subscriber.created_at <= totalled.scalar_subquery()
+    is_mailed = select(Delivery.subscriber_id).where(Delivery.subscriber_id == Subscriber.id).exists()
+    return select(Subscriber.id).where(or_(may_have_been, is_mailed))
 
 
 def list_clicks(session: Session, subscriber_id: int, issue_ids: Sequence[int]) -> list[LinkClick]:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from digest.audience.address import normalize
 from digest.audience.models import Subscriber, Subscription, SubscriptionStatus
 from digest.delivery.ledger.message_factory import MessageFactory
-from digest.delivery.ledger.models import Delivery, Outcome
+from digest.delivery.ledger.models import Delivery, FrozenIssue, Outcome
 from digest.delivery.letters import outbox
 from digest.editorial.models import Issue
 from digest.errors import NotAllowed, NotFound
@@ -29,6 +29,8 @@ def rebuild_mail(session: Session, issue_id: int, subscriber_id: int, signer: Si
         .join(Issue, Issue.id == Delivery.issue_id)
         .where(Delivery.issue_id == issue_id, Delivery.subscriber_id == subscriber_id)
     ).one_or_none()
+    if delivery is None:
+        _refuse_when_deleted(session, issue_id)
     if delivery is None or delivery.outcome == Outcome.EXCLUDED:
         raise NotFound("this issue was not sent to this reader, so there is no copy")
     if delivery.address is None:
@@ -49,6 +51,8 @@ def send_copy(session: Session, issue: Issue, subscriber_id: int, *, now: dateti
     unsubscribed or are suppressed.
     """
     delivery = session.get(Delivery, (issue.id, subscriber_id))
+    if delivery is None:
+        _refuse_when_deleted(session, issue.id)
     if delivery is None or delivery.outcome == Outcome.EXCLUDED:
         raise NotFound(f"issue {issue.number} was not sent to this reader, so there is no copy to send again")
     if delivery.outcome not in _MAILED_OUTCOMES:
@@ -64,6 +68,12 @@ def send_copy(session: Session, issue: Issue, subscriber_id: int, *, now: dateti
         subscriber_id=subscriber_id,
         facts={"issue_id": issue.id},
     )
+
+
+def _refuse_when_deleted(session: Session, issue_id: int) -> None:
+    frozen = session.get(FrozenIssue, issue_id, options=FrozenIssue.without_content())
+    if frozen is not None and frozen.deliveries_totalled_at is not None:
+        raise NotFound("the deliveries of this issue were deleted, as DIGEST_KEEP_DELIVERIES_DAYS says")
 
 
 def may_receive_copy(subscriber: Subscriber, choice: Subscription | None) -> bool:

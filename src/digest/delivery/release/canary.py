@@ -134,7 +134,10 @@ def find_canary(session: Session, issue_id: int) -> CanaryStatus | None:
     frozen = session.get(FrozenIssue, issue_id, options=FrozenIssue.without_content())
     if frozen is None or not frozen.canary_size:
         return None
-    counts = refusals.count_refusals(session, issue_id, _canary_batches(session, issue_id))
+    if frozen.canary_answered is not None and frozen.canary_refused is not None:
+        counts = refusals.RefusalCounts(frozen.canary_answered, frozen.canary_refused)
+    else:
+        counts = refusals.count_refusals(session, issue_id, _canary_batches(session, issue_id))
     judged_at, passed_at = frozen.canary_judged_at, frozen.canary_passed_at
     state = "passed" if passed_at else "stopped" if judged_at else "sending"
     return CanaryStatus(state, frozen.canary_size, counts.answered, counts.refused, judged_at, passed_at)

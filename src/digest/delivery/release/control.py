@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from digest.db import WITHOUT_SYNC
 from digest.delivery.ledger.models import Delivery, FrozenIssue, Outcome
+from digest.delivery.ledger.totals import require_deliveries
 from digest.delivery.release import canary
 from digest.editorial import transitions
 from digest.editorial.models import Issue, State
@@ -40,6 +41,7 @@ def resume(
     if frozen is None:
         _reschedule(session, issue, now=now, by=by, user_id=user_id, why=why)
         return
+    require_deliveries(session, issue)
     transitions.change_state(session, issue, State.SENDING, now=now, actor=by, user_id=user_id, reason=why)
     frozen.backoff_until, frozen.backoff_count, frozen.backoff_reason = None, 0, None
     canary.mark_resumed(frozen, now)
@@ -69,7 +71,11 @@ def send_failed(session: Session, issue: Issue, *, now: datetime) -> int:
 
 
 def count_as_sent(session: Session, issue: Issue, subscriber_id: int, *, now: datetime) -> None:
-    """Settle an unknown delivery as accepted, as a person verified. Raises NotFound when it is not unknown."""
+    """Settle an unknown delivery as accepted, as a person verified.
+
+    Raises NotFound when it is not unknown, NotAllowed when the deliveries were deleted.
+    """
+    require_deliveries(session, issue)
     settled = (
         update(Delivery)
         .where(Delivery.issue_id == issue.id, Delivery.subscriber_id == subscriber_id)
@@ -115,14 +121,15 @@ def reset_deliveries(session: Session, issue_id: int, condition: ColumnElement[b
     return number
 
 
-def require_sendable(issue: Issue) -> None:
-    """Raise NotAllowed for an issue of which nothing may be sent any more."""
+def require_sendable(session: Session, issue: Issue) -> None:
+    """Raise NotAllowed for an issue that was cancelled, or whose deliveries were deleted."""
     if issue.state == State.CANCELLED:
         raise NotAllowed(f"issue {issue.number} is cancelled, so it cannot be sent again")
+    require_deliveries(session, issue)
 
 
 def _reset(session: Session, issue: Issue, now: datetime, *conditions: ColumnElement[bool]) -> int:
-    require_sendable(issue)
+    require_sendable(session, issue)
     number = reset_deliveries(session, issue.id, and_(Delivery.issue_id == issue.id, *conditions), now)
     if not number:
         raise NotFound(f"issue {issue.number} has no such delivery to send again")

@@ -19,6 +19,7 @@ from digest.audience import value_tables
 from digest.db import WITHOUT_SYNC
 from digest.delivery.ledger.logged_readers import LoggedReaders, SubscriberSet
 from digest.delivery.ledger.models import Delivery, FrozenIssue, Outcome
+from digest.delivery.ledger.totals import require_deliveries
 from digest.delivery.release import control
 from digest.editorial.models import Issue
 from digest.errors import BadInput
@@ -77,7 +78,7 @@ def send_again(session: Session, issue: Issue, choice: Choice, *, now: datetime)
 
     Raises NotAllowed for a cancelled issue, BadInput for a choice by a log without one.
     """
-    control.require_sendable(issue)
+    control.require_sendable(session, issue)
     count = sum(
         control.reset_deliveries(session, issue.id, condition, now)
         for condition in _conditions(session, issue.id, choice)
@@ -87,7 +88,11 @@ def send_again(session: Session, issue: Issue, choice: Choice, *, now: datetime)
 
 
 def count_as_sent(session: Session, issue: Issue, choice: Choice, *, now: datetime) -> int:
-    """Settle the chosen deliveries as accepted; returns how many. Raises BadInput for a choice by a log without one."""
+    """Settle the chosen deliveries as accepted; returns how many.
+
+    Raises NotAllowed when the deliveries were deleted, BadInput for a choice by a log without one.
+    """
+    require_deliveries(session, issue)
     accepted = {"outcome": Outcome.ACCEPTED.value, "reason": control.BY_HAND, "ended_at": now}
     count = 0
     for condition in _conditions(session, issue.id, choice):

@@ -10,6 +10,8 @@ from digest.access.audit_verbs import Verb
 from digest.db import Database
 from digest.delivery.ledger import delivery_list
 from digest.delivery.ledger.counts import count_outcomes
+from digest.delivery.ledger.totals import find_totalled_at
+from digest.errors import NotFound
 from digest.web.desk import current_publication
 from digest.web.desk.access.audit_log import record
 from digest.web.desk.issues import blueprint
@@ -43,6 +45,7 @@ def deliveries(number: int) -> str:
             "deliveries.html",
             issue=issue,
             zone=issue.publication.zone,
+            totalled_at=find_totalled_at(db, issue.id),
             counts=found,
             outcomes=OUTCOMES,
             filters=filters,
@@ -60,6 +63,8 @@ def export_deliveries(number: int) -> Response:
     made = services()
     with made.db.begin() as db:
         issue = current_publication.get_issue(db, number)
+        if find_totalled_at(db, issue.id):
+            raise NotFound(f"the deliveries of issue {number} were deleted; its report stays")
         record(db, Verb.EXPORT, "issue", number, "deliveries")
         issue_id, name = issue.id, f"{issue.publication.slug}-{issue.number}-outcomes.csv"
     headers = Headers()

@@ -13,6 +13,7 @@ from digest.db import utcnow
 from digest.delivery.ledger import delivery_list
 from digest.delivery.ledger.counts import OutcomeCounts, count_outcomes
 from digest.delivery.ledger.models import Delivery, Outcome
+from digest.delivery.ledger.totals import find_totalled_at
 from digest.delivery.release import control
 from digest.editorial import transitions
 from digest.editorial.models import Issue, State
@@ -43,6 +44,7 @@ def render_report(db: Session, issue: Issue) -> str:
         "report.html",
         issue=issue,
         zone=issue.publication.zone,
+        totalled_at=find_totalled_at(db, issue.id),
         counts=outcomes,
         parts=outcome_bar.build_segments(outcomes),
         summary=outcome_bar.describe(outcomes),

@@ -1,0 +1,68 @@
+"""Which rows are deleted when, as steps that a task repeats until they return True, each time in a transaction."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from digest.access import audit_log
+from digest.delivery.ledger.retention import delete_letters, purge_replies
+from digest.delivery.release import retention
+from digest.tracking.retention import delete_clicks, delete_user_agents
+
+Step = Callable[[Session], bool]
+
+
+@dataclass(frozen=True)
+class Retention:
+    """How long rows are kept; None: forever. Those of an issue are kept that long after its last email."""
+
+    replies: timedelta | None = None  # what mail servers said, and user agents of clicks
+    deliveries: timedelta | None = None  # and their batches; their totals stay
+    emails: timedelta | None = None  # the compiled emails of frozen issues; their public pages stay
+    clicks: timedelta | None = None  # their totals stay
+    letters: timedelta | None = None
+    log: timedelta | None = None  # the audit log
+    mailbox: timedelta | None = None  # the embedded one
+
+    @classmethod
+    def in_days(cls, **days: int) -> "Retention":
+        """Each for so many days; 0: forever."""
+        return cls(**{name: timedelta(days=many) if many else None for name, many in days.items()})
+
+
+def list_steps(kept: Retention, now: datetime) -> Iterator[Step]:
+    """A step for each kind of row that is not kept forever. Totals come before what they count is deleted."""
+    if kept.replies is not None:
+        replies_before = now - kept.replies
+        yield lambda session: purge_replies(session, replies_before, now)
+        yield lambda session: delete_user_agents(session, replies_before)
+    if kept.deliveries is not None:
+        deliveries_before = now - kept.deliveries
+        yield lambda session: retention.total_next(session, deliveries_before, now)
+        yield lambda session: retention.drop_next_partition(session, now)
+        yield lambda session: retention.delete_deliveries(session, now)
+    if kept.emails is not None:
+        emails_before = now - kept.emails
+        yield lambda session: retention.delete_emails(session, emails_before, now)
+    if kept.clicks is not None:
+        clicks_before = now - kept.clicks
+        yield lambda session: delete_clicks(session, clicks_before, now)
+    if kept.letters is not None:
+        letters_before = now - kept.letters
+        yield lambda session: delete_letters(session, letters_before)
+    if kept.log is not None:
+        log_before = now - kept.log
+        yield lambda session: audit_log.delete_old(session, log_before)
+
+
+def clear_mailbox(path: Path, kept: Retention, now: datetime) -> None:
+    """Delete old emails from the embedded mailbox, if there is one."""
+    if kept.mailbox is not None and path.is_dir():
+        from digest.embedded.mailbox import (
+            Maildir,  # its SMTP server takes memory that most workers never need
+        )
+
+        Maildir(path).delete_before((now - kept.mailbox).timestamp())
