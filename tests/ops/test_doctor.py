@@ -25,12 +25,14 @@ from digest.app import create_context
 from digest.cli.doctor import address, keys, site
 from digest.cli.doctor.command import doctor as command
 from digest.cli.doctor.command import run_checks
+from digest.cli.doctor.database import check_backup
 from digest.cli.doctor.finding import Finding
 from digest.config.home_files import free_port
-from digest.db import Database
+from digest.db import Database, database_now
 from digest.delivery.ledger.models import FrozenIssue
 from digest.editorial.models import Issue
 from digest.external_checks.ssrf import HostPolicy
+from digest.monitoring import heartbeats
 from digest.schema import upgrade
 from digest.signing import Signer
 
@@ -135,6 +137,16 @@ def test_dead_workers_and_schedulers_are_bad_and_a_dead_one_of_two_is_a_warning(
     bad = check(home, **settings)["processes"]
     assert [finding.status for finding in bad] == ["bad", "bad"]
     assert bad[0].summary == "No worker has reported for 4 minutes. Nothing is sent until one runs."
+
+
+def test_a_backup_that_is_missing_is_a_warning_and_one_that_is_old_is_bad(home: Path) -> None:
+    context = create_context(home=home)
+    assert [finding.status for finding in check_backup(context)] == ["warn"]
+    for days, status in ((1, "ok"), (9, "bad")):
+        with context.services().db.begin() as session:
+            heartbeats.record_backup(session, database_now(session) - timedelta(days=days))
+        (found,) = check_backup(context)
+        assert (found.status, f"{days} day" in found.summary) == (status, True)
 
 
 @pytest.mark.parametrize(

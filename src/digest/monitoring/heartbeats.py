@@ -22,6 +22,7 @@ FORGOTTEN_AFTER: Final = timedelta(minutes=10)  # a silent process, if another o
 # Of the broker: a confirmation never waits behind an issue.
 QUEUES: Final = ("clock", "letters", "send")
 _PROBE: Final = "probe"  # of `digest doctor`
+_BACKUP: Final = "backup"  # seen when a backup was finished
 
 
 class Kind(StrEnum):
@@ -75,9 +76,24 @@ def record_stop(session: Session, kind: Kind, name: str, now: datetime) -> None:
     session.execute(stopped.values(stopped_at=now), execution_options=WITHOUT_SYNC)
 
 
+def record_backup(session: Session, now: datetime) -> None:
+    """Say that a backup was finished, and checked."""
+    _touch(session, _BACKUP, now)
+
+
+def find_backup_age(session: Session, now: datetime) -> timedelta | None:
+    """How old the last backup is; None when none was made from this database."""
+    made_at = session.scalar(select(Heartbeat.seen_at).where(Heartbeat.kind == _BACKUP))
+    return None if made_at is None else abs(now - made_at)
+
+
 def write_probe(session: Session, now: datetime) -> None:
     """Write a row that means nothing, to see whether the database can be written once it is committed."""
-    row = upsert(session, Heartbeat).values(kind=_PROBE, name="", started_at=now, seen_at=now)
+    _touch(session, _PROBE, now)
+
+
+def _touch(session: Session, kind: str, now: datetime) -> None:
+    row = upsert(session, Heartbeat).values(kind=kind, name="", started_at=now, seen_at=now)
     session.execute(row.on_conflict_do_update(index_elements=["kind", "name"], set_={"seen_at": now}))
 
 
@@ -86,7 +102,7 @@ def read(session: Session, now: datetime) -> list[Pulse]:
 
     A time in the future counts like one in the past: the clock was set back.
     """
-    known = select(Heartbeat).where(Heartbeat.kind != _PROBE)
+    known = select(Heartbeat).where(Heartbeat.kind.not_in((_PROBE, _BACKUP)))
     rows = session.scalars(known.order_by(Heartbeat.kind, Heartbeat.name)).all()
     pulses = [
         Pulse(

@@ -39,6 +39,7 @@ class _DatabaseCollector(Collector):
             _issues,
             delivery_metrics.collect,
             _heartbeats,
+            _backup,
             _alerts,
         )
         for part in parts:
@@ -70,6 +71,13 @@ def _heartbeats(session: Session, now: datetime) -> Iterator[GaugeMetricFamily]:
     for kind in _PROCESSES:
         running.add_metric((kind.value,), sum(pulse.kind is kind and not pulse.is_silent for pulse in pulses))
     yield running
+
+
+def _backup(session: Session, now: datetime) -> Iterator[GaugeMetricFamily]:
+    age = heartbeats.find_backup_age(session, now)
+    if age is not None:  # otherwise the metric is absent, which a rule can tell from one that is old
+        words = "Seconds since the last backup was finished"
+        yield GaugeMetricFamily("digest_backup_age_seconds", words, age.total_seconds())
 
 
 def _alerts(session: Session, _now: datetime) -> Iterator[GaugeMetricFamily]:

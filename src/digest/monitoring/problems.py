@@ -18,6 +18,7 @@ from digest.monitoring.heartbeats import Kind, Pulse
 
 LATE_AFTER: Final = timedelta(minutes=3)  # after its time, until an issue that has not started is a problem
 _LATE: Final = ":late"  # the end of the key
+BACKUP_TOO_OLD: Final = timedelta(days=8)  # one a week
 _AUTOMATIC: Final = ("clock", "relay")  # actors that pause an issue without being asked to
 _START_ONE: Final = "start it: `digest up` on one machine, otherwise as docs/operator.md shows"
 _WAITING_FOR_QUEUE: Final = {
@@ -43,8 +44,20 @@ def find_problems(
     """Every problem that the database shows; `patience`: how long a silence lasts before it is one."""
     silences = find_silences(heartbeats.read(session, now), patience=patience)
     # An issue that has not started is no news when nobody is at work.
-    found = find_issue_problems(session, now)
-    return [*silences, *(problem for problem in found if not (silences and problem.key.endswith(_LATE)))]
+    issues = find_issue_problems(session, now)
+    told = [problem for problem in issues if not (silences and problem.key.endswith(_LATE))]
+    return [*silences, *find_old_backup(session, now), *told]
+
+
+def find_old_backup(session: Session, now: datetime, limit: timedelta = BACKUP_TOO_OLD) -> list[Problem]:
+    """Whether backups have stopped; where none was ever made, that is a decision."""
+    age = heartbeats.find_backup_age(session, now)
+    if age is None or age < limit:
+        return []
+    summary = f"The last backup is {describe_age(age)} old."
+    return [
+        Problem("backup", summary, "make one with `digest backup FILE`, or see why the schedule does not")
+    ]
 
 
 def find_issue_problems(session: Session, now: datetime) -> list[Problem]:

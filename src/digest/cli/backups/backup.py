@@ -30,7 +30,8 @@ def backup(context: AppContext, file: Path, passphrase_file: Path | None, as_jso
     from digest.access.audit_verbs import Verb
     from digest.backup.creating import create_backup
     from digest.cli.audit import record
-    from digest.db import utcnow
+    from digest.db import database_now, utcnow
+    from digest.monitoring import heartbeats
 
     passphrase = read_passphrase(passphrase_file, context.settings().backup_passphrase)
     started = time.monotonic()
@@ -41,6 +42,7 @@ def backup(context: AppContext, file: Path, passphrase_file: Path | None, as_jso
         )
     with services.db.begin() as session:
         record(session, Verb.BACK_UP, "setting", details="encrypted" if passphrase else "not encrypted")
+        heartbeats.record_backup(session, database_now(session))
     seconds = time.monotonic() - started
     if as_json:
         facts = {

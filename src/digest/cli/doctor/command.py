@@ -31,6 +31,7 @@ CHECKS = (
     Check("database", "database.check_database"),
     Check("migrations", "database.check_migrations", ("database",)),
     Check("key use", "keys.check_key_use", ("migrations",)),
+    Check("backup", "database.check_backup", ("migrations",)),
     Check("clock", "database.check_clock", ("database",)),
     Check("up", "processes.check_up"),
     Check("broker", "processes.check_broker", ("up",)),

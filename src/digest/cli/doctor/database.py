@@ -43,6 +43,25 @@ def check_migrations(context: AppContext) -> Iterator[Finding]:
     yield Finding("migrations", "ok", "up to date")
 
 
+def check_backup(context: AppContext) -> Iterator[Finding]:
+    """How old the last backup is."""
+    from digest.db import database_now
+    from digest.monitoring import heartbeats, problems
+    from digest.monitoring.ages import describe_age
+
+    with context.services().db.read() as session:
+        now = database_now(session)
+        age, old = heartbeats.find_backup_age(session, now), problems.find_old_backup(session, now)
+    for problem in old:
+        yield Finding("backup", "bad", problem.summary, problem.fix)
+    if age is None:
+        yield Finding(
+            "backup", "warn", "no backup was made yet", "make one with `digest backup FILE`, every day"
+        )
+    elif not old:
+        yield Finding("backup", "ok", f"made {describe_age(age)} ago")
+
+
 def check_clock(context: AppContext) -> Iterator[Finding]:
     """The machine's clock must be set, and agree with the database's."""
     from digest.db import database_now
