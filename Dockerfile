@@ -24,4 +24,4 @@ WORKDIR /var/lib/digest
 USER digest
 VOLUME /var/lib/digest
 EXPOSE 8000
-CMD ["gunicorn", "--bind", "0.0.0.0:8000", "--workers", "2", "--threads", "8", "--worker-tmp-dir", "/dev/shm", "--access-logfile", "-", "digest.wsgi:app"]
+CMD ["digest", "web", "--host", "0.0.0.0"]

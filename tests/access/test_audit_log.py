@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 from tests.access.people import NOW, user
+from tests.editorial import factories
 
 from digest.access import audit_log
 from digest.access.audit_log import Actor
 from digest.access.audit_verbs import Verb
 from digest.access.models import AuditLogEntry
 from digest.db import Database
+from digest.editorial.models import Issue
 
 ROOT = Path(__file__).parents[2]
 
@@ -139,6 +141,21 @@ def test_a_setting_keeps_the_addresses_of_the_publication_and_no_token(sqlite: D
         audit_log.record(session, Actor("desk"), Verb.CHANGE, "setting", now=NOW, **values)
         session.flush()
         assert session.scalars(select(AuditLogEntry.details)).one() == "sender: old@verdicts.io → …"
+
+
+def test_an_issue_s_old_values_are_those_that_the_change_replaced(postgres: Database) -> None:
+    with postgres.begin() as session:
+        number = factories.drafted(session).id
+    with postgres.begin() as ours:
+        issue = ours.get_one(Issue, number)
+        old = issue.hold_minutes
+        with postgres.begin() as theirs:
+            theirs.get_one(Issue, number).hold_minutes = old + 7
+        with audit_log.record_issue_change(ours, Actor("command line"), Verb.EDIT, issue, now=NOW):
+            issue.hold_minutes = old + 20
+            ours.flush()
+        details = ours.scalars(select(AuditLogEntry.details)).one()
+    assert details == f"cancel window: {old + 7} min → {old + 20} min"
 
 
 def test_no_code_updates_or_deletes_an_entry() -> None:

@@ -96,7 +96,13 @@ def test_a_container_runs_as_its_own_user_and_writes_only_into_its_volume() -> N
 def test_the_top_level_files_are_the_apps_of_the_wheel() -> None:
     for file, module in (("web.py", "digest.wsgi"), ("worker.py", "digest.celery_app")):
         assert (ROOT / file).read_text().startswith(f"from {module} import app")
-        assert f"{module}" in COMPOSE + COMMON_UNIT + "".join(unit.read_text() for unit in UNITS)
+        assert module in (ROOT / "docs/operator.md").read_text()
+
+
+def test_a_visitor_meets_the_server_that_half_sent_requests_do_not_silence() -> None:
+    """gunicorn waits for each with a thread; tests/ops/test_web_server.py tries the other one."""
+    assert 'CMD ["digest", "web", "--host", "0.0.0.0"]' in (ROOT / "Dockerfile").read_text()
+    assert "/bin/digest web" in (ROOT / "docs/systemd/digest-web.service").read_text()
 
 
 def test_no_link_that_signs_in_is_printed_into_a_container_s_log() -> None:

@@ -50,6 +50,20 @@ def test_every_route_with_a_token_is_masked(site: Site) -> None:  # noqa: F811  
 
 
 @pytest.mark.parametrize(
+    "path",
+    [
+        f"/%63onfirm/{TOKEN}",
+        f"%2FCONFIRM%2f{TOKEN}",
+        f"/p/verdicts/%63%6F%6e%66%69%72%6D/%41{TOKEN}",
+        f"/desk%2Fenter/{TOKEN}",
+        f"/desk/provider/back?%63ode={TOKEN}",
+    ],
+)
+def test_a_percent_encoded_path_is_masked_too(path: str) -> None:
+    assert TOKEN not in mask_tokens(f'"GET {path} HTTP/1.1" 200')
+
+
+@pytest.mark.parametrize(
     ("line", "masked"),
     [
         ("/desk/provider/back?code=abc&state=def HTTP/1.1", "/desk/provider/back?code=…&state=… HTTP/1.1"),

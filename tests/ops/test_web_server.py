@@ -1,6 +1,8 @@
 """The web server that `digest up` starts, as the proxy in front of it sees it."""
 
 import socket
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -11,10 +13,16 @@ from urllib.parse import urlsplit
 
 import pytest
 import waitress
+from click.testing import CliRunner
+from flask import Flask
+from tests.ops.test_up import environment, until
 from tests.web.factories import create_publication, make_site
 
-from digest.cli.processes import WAITRESS_OPTIONS
+from digest.cli import AppContext, _not_configured
+from digest.cli.processes import WAITRESS_OPTIONS, web
+from digest.config.home_files import free_port
 from digest.db import Database
+from digest.errors import Unavailable
 
 
 @pytest.fixture
@@ -45,6 +53,27 @@ def test_connections_that_never_finish_a_request_keep_nobody_out(served: str) ->
             line = opened.enter_context(socket.create_connection((host, port), timeout=5))
             line.sendall(b"POST /subscribe HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n"[: number % 70])
         assert _status(f"{served}/healthz") == 200
+
+
+@pytest.mark.crash
+def test_the_web_server_runs_alone_beside_workers_elsewhere(tmp_path: Path) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "digest.app", "web", f"--port={port}"]
+    with ExitStack() as opened:
+        server = opened.enter_context(subprocess.Popen(command, env=environment(tmp_path)))
+        opened.callback(server.terminate)
+        assert until(lambda: _status(f"http://127.0.0.1:{port}/healthz") == 200)
+        for _ in range(400):
+            line = opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
+            line.sendall(b"POST /subscribe HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\nform=")
+        assert _status(f"http://127.0.0.1:{port}/healthz") == 200
+
+
+def test_a_port_that_is_taken_is_one_line(served: str) -> None:
+    context = AppContext(services=_not_configured, flask_app=lambda: Flask("empty"))
+    port = str(urlsplit(served).port)
+    with pytest.raises(Unavailable, match=rf"cannot listen on 127\.0\.0\.1, port {port}: "):
+        CliRunner().invoke(web, ["--port", port], obj=context, catch_exceptions=False)
 
 
 def test_connections_that_say_nothing_are_closed_within_half_a_minute() -> None:

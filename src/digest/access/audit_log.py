@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, aliased
 from digest.access.audit_verbs import Verb
 from digest.access.models import AuditLogEntry
 from digest.db import WITHOUT_SYNC
+from digest.editorial import issues
 from digest.editorial.models import Issue, User
 from digest.publications.models import Publication
 
@@ -90,7 +91,11 @@ def record(
 def record_issue_change(
     session: Session, actor: Actor, verb: Verb, issue: Issue, *, now: datetime
 ) -> Iterator[None]:
-    """Add an entry about what the block does to an issue: its state, send time and cancel window, from and to."""
+    """Add an entry about what the block does to an issue: its state, send time and cancel window, from and to.
+
+    The issue stays locked from before the block on, so that nobody else's change stands between the two.
+    """
+    issues.lock(session, issue)
     before = _issue_values(issue)
     yield
     session.refresh(issue, ["state", "send_on", "zone", "hold_minutes"])

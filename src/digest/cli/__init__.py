@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "demo": ("digest.cli.demo", "demo", "Try digest on sample data, in a temporary data directory."),
     "up": ("digest.cli.processes", "up", "Run all servers on this machine; press Ctrl-C to stop."),
+    "web": ("digest.cli.processes", "web", "Run the web server alone, beside workers elsewhere."),
     "init": ("digest.cli.setup", "init", "Create or upgrade the database, first publication and owner."),
     "doctor": ("digest.cli.doctor.command", "doctor", "Check the installation and suggest fixes."),
     "config": ("digest.cli.setup", "config", "Show every setting and where it comes from."),
@@ -31,7 +32,6 @@ COMMANDS = {
     "audit-log": ("digest.cli.users", "audit_log", "Print who changed what."),
 }
 HIDDEN = {
-    "web": ("digest.cli.processes", "web", "The web server."),
     "worker": ("digest.cli.processes", "worker", "The Celery worker."),
     "beat": ("digest.cli.processes", "beat", "The scheduler (Celery beat)."),
     "mailbox": ("digest.cli.processes", "mailbox", "The embedded mailbox."),

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
@@ -26,7 +27,7 @@ HOST = "127.0.0.1"
 WORKER_THREADS = (
     6  # one sends issues over all of the relay's connections; letters and scheduled tasks never wait for it
 )
-WAITRESS_OPTIONS = {
+WAITRESS_OPTIONS: dict[str, Any] = {
     "threads": 8,
     "ident": None,
     # If these were cleared, every visitor behind a proxy would be 127.0.0.1: one shared limit, and open loopback pages.
@@ -72,17 +73,36 @@ def up(context: AppContext, port: int | None, workers: int) -> None:
         run_processes(context, port, link, workers)
 
 
-@click.command(hidden=True)
+@click.command()
+@click.option("--host", default=HOST, show_default=True, help="Address to listen on; 0.0.0.0 in a container.")
 @click.option("--port", type=PORT, default=LOCAL_PORT, show_default=True, help="Web port.")
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 64),
+    default=WAITRESS_OPTIONS["threads"],
+    show_default=True,
+    help="Requests answered at once.",
+)
 @click.pass_obj
-def web(context: AppContext, port: int) -> None:
-    """Serve the site, the desk and the embedded mailbox on 127.0.0.1."""
+def web(context: AppContext, host: str, port: int, threads: int) -> None:
+    """Run the web server alone: the site, the desk and, on one machine, the mailbox.
+
+    `digest up` starts it by itself. It reads whole requests before a thread answers them, so that
+    visitors who send slowly keep nobody out.
+    """
     import waitress
 
     app = context.flask_app()
-    app.extensions["digest.monitor"].start()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    waitress.serve(app, host=HOST, port=port, **WAITRESS_OPTIONS)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise Unavailable(
+            f"the web server cannot listen on {host}, port {port}: {error.strerror or error}"
+        ) from None
+    app.extensions["digest.monitor"].start()
+    waitress.serve(app, sockets=[listener], **WAITRESS_OPTIONS | {"threads": threads})
 
 
 @click.command(hidden=True)

@@ -8,10 +8,19 @@ import logging
 import re
 from typing import Final
 
+_PATHS: Final = ("/confirm/", "/preferences/", "/unsubscribe/", "/vote/", "/go/", "/view/", "/desk/enter/")
+_PARAMETERS: Final = ("code", "state", "token", "form", "address", "email", "to")
+
+
+def _in_any_spelling(text: str) -> str:
+    """A pattern for a text in a URL, each character of which may be percent-encoded: the server decodes them all."""
+    return "".join(f"(?:{re.escape(char)}|%{ord(char):02x})" for char in text)
+
+
 # Paths that end with a token, here and in other tools' way of writing a request: "GET /go/<token> HTTP/1.1".
-_LINKS: Final = re.compile(r"(/(?:confirm|preferences|unsubscribe|vote|go|view|desk/enter)/)[\w.~%=-]+")
+_LINKS: Final = re.compile(rf"(?i)({'|'.join(map(_in_any_spelling, _PATHS))})[\w.~%=-]+")
 # What an identity provider sends back in a query, and what a link of ours may carry there.
-_QUERIES: Final = re.compile(r"([?&](?:code|state|token|form|address|email|to)=)[^&\s\"]+")
+_QUERIES: Final = re.compile(rf"(?i)([?&](?:{'|'.join(map(_in_any_spelling, _PARAMETERS))})=)[^&\s\"]+")
 # What stands before the @ of an address, or of a URL with a password; Celery's own names are no addresses. It has at
 # most 64 characters (RFC 5321, 4.5.3.1.1), and a word is scanned from its start only: hostile text costs little.
 _ADDRESSES: Final = re.compile(

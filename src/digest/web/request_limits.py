@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-from flask import Flask, current_app, request, session
+from flask import Flask, current_app, g, request, session
 from werkzeug.exceptions import TooManyRequests
 
 from digest import loopback
@@ -24,13 +24,14 @@ IPV4_PREFIX, IPV6_PREFIX, IPV6_SITE_PREFIX = 24, 64, 48
 def rate_limited(rate: str, bucket: str) -> Callable[[View], View]:
     """Limit how often one client may call a view, as in "20/15 minutes"; views with the same `bucket` share it.
 
-    A browser that signed in to the desk before is counted for itself, any other by its network.
+    A browser that signed in to the desk before, or just opened a sign-in link, is counted for itself, any other by its
+    network. Put it only where a browser of the second kind has another way in.
     """
 
     def mark(view: View) -> View:
         @wraps(view)
         def counted(*args: Any, **options: Any) -> Any:
-            if not services().limiter.allows(rate, bucket, *_counted_as()):
+            if not services().limiter.allows(rate, bucket, *counted_as()):
                 raise TooManyRequests("Too many requests. Wait 15 minutes and try again.")
             return view(*args, **options)
 
@@ -99,6 +100,12 @@ def network_of(address: str) -> str:
     return _network(address, IPV6_SITE_PREFIX)
 
 
+def client_host() -> str:
+    """The client's address, to count by where a neighbour must not matter: alone (IPv4), or with its /64 (IPv6)."""
+    address = _parse_address(client_address())
+    return str(address) if isinstance(address, ipaddress.IPv4Address) else client_network()
+
+
 def client_network() -> str:
     """The client's network, to count by: its /24 (IPv4) or /64 (IPv6)."""
     return _network(client_address(), IPV6_PREFIX)
@@ -110,9 +117,13 @@ def known_device() -> str | None:
     return device if isinstance(device, str) else None
 
 
-def _counted_as() -> tuple[str, str]:
-    device = known_device()
-    return ("device", device) if device else ("network", client_network())
+def counted_as() -> tuple[str, str]:
+    """Whom to count an action of this browser for: itself where it can be told from others, else its network."""
+    if device := known_device():
+        return "device", device
+    if (login_session := g.get("login_session")) is not None:
+        return "login session", str(login_session.id)
+    return "network", client_network()
 
 
 def _network(address: str, ipv6_prefix: int) -> str:

@@ -188,7 +188,7 @@ def test_a_stranger_cannot_lock_a_user_out(desk: Site) -> None:
     ours = signed_in(desk)
     post(ours, "/desk/sign-out", page="/desk/")
     stranger = desk.app.test_client()
-    assert [ask_for_a_link(stranger) for _ in range(25)][-1] == 429  # in the same network as ours
+    assert {ask_for_a_link(stranger) for _ in range(25)} == {200}  # in the same network as ours
     before = count_letters(desk)
     assert ask_for_a_link(ours) == 200
     assert count_letters(desk) == before + 1
@@ -198,9 +198,25 @@ def test_a_stranger_cannot_lock_a_user_out(desk: Site) -> None:
         )
     for _ in range(65):
         answer = stranger.post(f"/desk/enter/{token[:-4]}AAAA", base_url=BASE)
-    assert answer.status_code in {400, 429}
+    assert answer.status_code == 400
     assert post(ours, f"/desk/enter/{token}").status_code == 200
     assert "editor@verdicts.io" in get(ours, "/desk/account")
+
+
+def test_a_first_browser_signs_in_whatever_others_in_its_network_do(desk: Site) -> None:
+    stranger, ours = desk.app.test_client(), desk.app.test_client()
+    for _ in range(40):
+        post(stranger, "/desk/sign-in", address="nobody@verdicts.io")
+        post(stranger, "/desk/enter/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", page="/desk/sign-in")
+        post(stranger, "/desk/second-factor", page="/desk/sign-in")
+    assert ask_for_a_link(ours) == 200
+    assert count_letters(desk) == 1
+    with desk.db.read() as session:
+        token = users.create_sign_in_token(
+            desk.signer, users.find_user(session, "editor@verdicts.io"), utcnow()
+        )
+    assert post(ours, f"/desk/enter/{token}").status_code == 200
+    assert post(ours, "/desk/second-factor", page="/desk/account", code="000000").status_code != 429
 
 
 def test_signing_in_leads_to_the_page_that_was_requested(desk: Site) -> None:

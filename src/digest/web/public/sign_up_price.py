@@ -26,6 +26,7 @@ PAID_PER_NETWORK: Final = (
     "1000/hour"  # by proof of work, so that only who works for hours uses up a network's
 )
 PATIENT_PER_NETWORK: Final = "30/hour"  # by waiting, without a script
+PATIENT_PER_HOST: Final = "3/hour"  # the same, whatever the neighbours do
 WAIT: Final = timedelta(minutes=1)
 WAIT_VALID_FOR: Final = timedelta(hours=1)
 
@@ -86,12 +87,20 @@ def is_paid(made: Services, proof: str, wait: str, key: str, now: datetime) -> b
         return False
     if not made.limiter.allows("1/hour", "proof of a sign-up", wait):
         return False
-    site = request_limits.network_of(request_limits.client_address())
-    if not made.limiter.allows(PATIENT_PER_NETWORK, "patient sign-up", site):
+    if not _may_wait(made.limiter):
         raise TooManyRequests(
             "Too many sign-ups from your network. Try again in an hour, or with a browser that runs JavaScript."
         )
     return True
+
+
+def _may_wait(limiter: RateLimiter) -> bool:
+    """Count a sign-up that was paid for by waiting. One neighbour can use up a network's, and nobody a host's own."""
+    site = request_limits.network_of(request_limits.client_address())
+    has_quota = limiter.allows(PATIENT_PER_HOST, "patient sign-up", "host", request_limits.client_host())
+    return (
+        has_quota or limiter.allows(PATIENT_PER_NETWORK, "patient sign-up", "site", site)
+    ) and limiter.allows(PAID_PER_NETWORK, "patient sign-up", "everybody at", site)
 
 
 def _wait_token(signer: Signer, key: str, now: datetime) -> str:
