@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import insert, update
 from sqlalchemy.orm import Session
+from tests.snapshots import create_once
 
 from digest.audience.models import Subscriber, Subscription
 from digest.catalog.models import Comparison, ComparisonVersion, Quote, Review, Tool
@@ -94,6 +95,11 @@ def address(number: int) -> str:
 
 def frozen(db: Database, *, readers: int, picks: int = 2, hold: int = 0, connections: int = 1) -> int:
     """An issue whose audience is written down; gives its row."""
+    name = ("frozen", readers, picks, hold, connections)
+    return create_once(db, name, lambda: _freeze(db, readers, picks, hold, connections))
+
+
+def _freeze(db: Database, readers: int, picks: int, hold: int, connections: int) -> int:
     with db.begin() as session:
         made = issue(session, readers=readers, picks=picks, hold=hold)
         freeze.freeze(session, made, signer=Signer(KEYS), base_url=BASE, now=utcnow())

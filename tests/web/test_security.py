@@ -183,7 +183,7 @@ def test_a_refused_request_is_logged_without_its_content(
 ) -> None:
     caplog.set_level(logging.WARNING)
     viewer = signed_in(desk, "viewer")
-    post(viewer, "/desk/issues/1", page="/desk/", action="save", intro="a secret sentence")
+    post(viewer, "/desk/issues/1", action="save", intro="a secret sentence")
     viewer.post("/desk/issues/1", base_url=BASE, data={"csrf_token": "forged"})
     told = [
         record

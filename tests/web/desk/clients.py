@@ -1,11 +1,13 @@
 """A desk with one draft, and clients that are signed in."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from flask.testing import FlaskClient
 from sqlalchemy import select
+from tests.snapshots import create_once
 from tests.web.factories import TOOLS, Site, create_comparison, create_publication, make_site
 from werkzeug.test import TestResponse
 
@@ -20,7 +22,11 @@ PAIRS = ((0, 3), (1, 2), (4, 5), (2, 5), (0, 1), (3, 4), (1, 5))
 
 def make_desk(db: Database, home: Path, base_url: str = "https://news.example.org", **fields: object) -> Site:
     """A publication with seven comparisons, the draft of issue 1, and a user of each role."""
-    made = make_site(db, home, base_url)
+    create_once(db, ("desk", repr(sorted(fields.items()))), lambda: _fill(db, fields))
+    return make_site(db, home, base_url)
+
+
+def _fill(db: Database, fields: Mapping[str, object]) -> None:
     with db.begin() as session:
         create_publication(session, **({"sender_address": "news@verdicts.io"} | fields))
         for days, (first, second) in enumerate(PAIRS):
@@ -28,7 +34,6 @@ def make_desk(db: Database, home: Path, base_url: str = "https://news.example.or
         for role in ("owner", "editor", "viewer"):
             users.invite_user(session, f"{role}@verdicts.io", role, utcnow())
         drafting.draft_issue(session, publications.find(session), utcnow(), actor="test")
-    return made
 
 
 def signed_in(made: Site, role: str = "editor") -> FlaskClient:
@@ -58,17 +63,17 @@ def csrf_token(client: FlaskClient, path: str) -> str:
     return found[1] if found else ""
 
 
-def post(client: FlaskClient, path: str, *, page: str | None = None, **fields: object) -> TestResponse:
-    """Post a form of `page` (by default `path` itself) with its CSRF token, and follow the redirect."""
-    data = {"csrf_token": _cached_token(client, page or path), **fields}
+def post(client: FlaskClient, path: str, **fields: object) -> TestResponse:
+    """Post a form with the CSRF token of the client's session, and follow the redirect."""
+    data = {"csrf_token": _cached_token(client), **fields}
     return client.post(path, data=data, base_url=_base(client), follow_redirects=True)
 
 
-def _cached_token(client: FlaskClient, page: str) -> str:
-    """The page's CSRF token. It is valid as long as the session, so the page is loaded once."""
-    tokens: dict[tuple[str, str], str] = client.__dict__.setdefault("csrf_tokens", {})
-    found = tokens.get((_session_secret(client), page)) or csrf_token(client, page)
-    tokens[_session_secret(client), page] = found
+def _cached_token(client: FlaskClient) -> str:
+    """A CSRF token is valid in every form as long as the session, so one page is loaded, which costs little."""
+    tokens: dict[str, str] = client.__dict__.setdefault("csrf_tokens", {})
+    found = tokens.get(_session_secret(client)) or csrf_token(client, "/desk/sign-in")
+    tokens[_session_secret(client)] = found
     return found
 
 

@@ -1,6 +1,7 @@
 """An issue that is being sent or was sent, created directly in the tables."""
 
 from datetime import timedelta
+from functools import cache
 
 from tests.tracking.click_tokens import click_token, follow
 from tests.web.factories import Site
@@ -34,7 +35,7 @@ def start_sending(made: Site, state: State = State.SENDING, hold_minutes: int = 
             FrozenIssue(
                 issue_id=issue.id,
                 edition=content.to_json(edition),
-                compiled=compile_issue(edition).to_bytes(),
+                compiled=_compile(edition),
                 sha256="0" * 64,
                 template_version="test",
                 key_id="0000",
@@ -73,6 +74,12 @@ def record_reactions(made: Site, numbers: list[int]) -> None:
         for who, source in ((2, "header"), (3, "page")):
             unsubscribes.record(session, issue.id, numbers[who], source, begun + timedelta(hours=3))
         unsubscribes.set_reason(session, issue.id, numbers[3], "often")
+
+
+@cache
+def _compile(edition: content.Edition) -> bytes:
+    """The same edition always compiles to the same bytes, and most tests have the same one."""
+    return compile_issue(edition).to_bytes()
 
 
 def _delivery(batch: Batch, number: int, outcome: str | None, now: object) -> Delivery:

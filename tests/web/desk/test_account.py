@@ -36,13 +36,11 @@ def clock() -> time_machine.Traveller:
 
 def set_up_app(client: FlaskClient, clock: time_machine.Traveller) -> tuple[pyotp.TOTP, list[str]]:
     """Set up an authenticator app through the pages; returns it and the recovery codes."""
-    page = post(client, f"{ACCOUNT}/app", page=ACCOUNT).get_data(as_text=True)
+    page = post(client, f"{ACCOUNT}/app").get_data(as_text=True)
     key = re.search(r'<code class="key">([A-Z2-7 ]+)</code>', page)
     assert key, page
     app = pyotp.TOTP(key[1].replace(" ", ""))
-    page = post(
-        client, f"{ACCOUNT}/app/confirm", page=f"{ACCOUNT}/app", code=app.at(utcnow()), name="Phone"
-    ).text
+    page = post(client, f"{ACCOUNT}/app/confirm", code=app.at(utcnow()), name="Phone").text
     codes = re.findall(r"<li><code>([a-z0-9-]{17})</code></li>", page)
     assert len(codes) == 10, page
     clock.shift(30)
@@ -145,11 +143,11 @@ def test_sign_in_methods_change_only_after_a_recent_verification(
     page = get(client, ACCOUNT)
     assert "Confirm it’s me" in page
     assert "Remove" not in page
-    page = post(client, f"{ACCOUNT}/factors/1/remove", page=ACCOUNT).text
+    page = post(client, f"{ACCOUNT}/factors/1/remove").text
     assert "Nothing was changed" in page
     page = post(client, SECOND, code=app.at(utcnow())).text
     assert "Remove" in page
-    assert "Phone is removed" in post(client, f"{ACCOUNT}/factors/1/remove", page=ACCOUNT).text
+    assert "Phone is removed" in post(client, f"{ACCOUNT}/factors/1/remove").text
 
 
 def test_the_team_changes_only_after_a_recent_verification(desk: Site, clock: time_machine.Traveller) -> None:
@@ -162,19 +160,19 @@ def test_the_team_changes_only_after_a_recent_verification(desk: Site, clock: ti
         (f"{people}/2/role", {"role": "owner"}),
         (f"{people}/2/remove", {}),
     ):
-        answer = post(owner, path, page=people, **fields)
+        answer = post(owner, path, **fields)
         assert (answer.request.path, "Nothing was changed" in answer.text) == (SECOND, True)
     assert verbs(desk) == told
     assert post(owner, SECOND, code=app.at(utcnow())).request.path == people
-    post(owner, f"{people}/2/role", page=people, role="owner")
+    post(owner, f"{people}/2/role", role="owner")
     assert verbs(desk)[-1] == "changed the role"
 
 
 def test_without_two_factor_a_new_link_verifies_the_user(desk: Site, clock: time_machine.Traveller) -> None:
     client = signed_in(desk)
     clock.shift(60 * 60)
-    assert post(client, f"{ACCOUNT}/app", page=ACCOUNT).request.path == SECOND
-    assert "We emailed you a sign-in link" in post(client, f"{SECOND}/link", page=SECOND).text
+    assert post(client, f"{ACCOUNT}/app").request.path == SECOND
+    assert "We emailed you a sign-in link" in post(client, f"{SECOND}/link").text
     with desk.db.read() as session:
         token = users.create_sign_in_token(
             desk.signer, users.find_user(session, "editor@verdicts.io"), utcnow()
@@ -190,10 +188,10 @@ def test_renaming_a_factor_and_generating_new_codes_are_logged(
 ) -> None:
     client = signed_in(desk)
     _, codes = set_up_app(client, clock)
-    assert "Renamed to Old phone." in post(
-        client, f"{ACCOUNT}/factors/1/name", page=ACCOUNT, name="Old phone"
-    ).get_data(as_text=True)
-    page = post(client, f"{ACCOUNT}/recovery-codes", page=ACCOUNT).text
+    assert "Renamed to Old phone." in post(client, f"{ACCOUNT}/factors/1/name", name="Old phone").get_data(
+        as_text=True
+    )
+    page = post(client, f"{ACCOUNT}/recovery-codes").text
     assert "be shown again" in page
     assert codes[0] not in page
     assert codes[0] not in get(client, ACCOUNT)
@@ -207,8 +205,8 @@ def test_renaming_a_factor_and_generating_new_codes_are_logged(
 
 def test_a_wrong_first_code_keeps_the_qr_code(desk: Site, clock: time_machine.Traveller) -> None:
     client = signed_in(desk)
-    first = post(client, f"{ACCOUNT}/app", page=ACCOUNT).text
-    again = post(client, f"{ACCOUNT}/app/confirm", page=f"{ACCOUNT}/app", code="000000", name="").text
+    first = post(client, f"{ACCOUNT}/app").text
+    again = post(client, f"{ACCOUNT}/app/confirm", code="000000", name="").text
     assert "That code is not right" in again
     assert re.search(r'class="key">[^<]+', first)[0] == re.search(r'class="key">[^<]+', again)[0]
 
@@ -217,13 +215,13 @@ def test_when_two_factor_is_required_nobody_works_without_it(
     desk: Site, clock: time_machine.Traveller
 ) -> None:
     owner, editor = signed_in(desk, "owner"), signed_in(desk)
-    refused = post(owner, "/desk/team/second-factor", page="/desk/team", required="yes").text
+    refused = post(owner, "/desk/team/second-factor", required="yes").text
     assert "of your own first" in refused
     set_up_app(owner, clock)
-    page = post(owner, "/desk/team/second-factor", page="/desk/team", required="yes").text
+    page = post(owner, "/desk/team/second-factor", required="yes").text
     assert "Two-factor authentication is now required" in page
     assert editor.get("/desk/", base_url=BASE).headers["Location"] == ACCOUNT
-    assert post(editor, "/desk/issues/1", page=ACCOUNT, action="save").status_code == 403
+    assert post(editor, "/desk/issues/1", action="save").status_code == 403
     set_up_app(editor, clock)
     get(editor, "/desk/")
 
@@ -232,7 +230,7 @@ def test_an_owner_can_reset_another_user_s_second_factor(desk: Site, clock: time
     owner, editor = signed_in(desk, "owner"), signed_in(desk)
     set_up_app(editor, clock)
     number = user_id(desk, "editor")
-    page = post(owner, f"/desk/team/{number}/reset-second-factor", page="/desk/team").text
+    page = post(owner, f"/desk/team/{number}/reset-second-factor").text
     assert "can now sign in with a link alone" in page
     assert editor.get("/desk/", base_url=BASE).status_code == 303
     get(signed_in(desk), "/desk/")
@@ -240,7 +238,7 @@ def test_an_owner_can_reset_another_user_s_second_factor(desk: Site, clock: time
 
 def test_an_owner_can_end_another_user_s_sessions(desk: Site) -> None:
     owner, editor = signed_in(desk, "owner"), signed_in(desk)
-    post(owner, f"/desk/team/{user_id(desk, 'editor')}/end-sessions", page="/desk/team")
+    post(owner, f"/desk/team/{user_id(desk, 'editor')}/end-sessions")
     assert editor.get("/desk/", base_url=BASE).status_code == 303
     get(owner, "/desk/")
 
@@ -254,11 +252,11 @@ def test_a_user_sees_and_ends_only_their_own_sessions(desk: Site) -> None:
     assert page.count("This session") == 1
     numbers = re.findall(r"/account/sessions/(\d+)/end", page)
     assert len(numbers) == 2
-    post(here, f"{ACCOUNT}/sessions/{numbers[0]}/end", page=ACCOUNT)
+    post(here, f"{ACCOUNT}/sessions/{numbers[0]}/end")
     gone = [client.get("/desk/", base_url=BASE).status_code for client in (there, third)]
     assert sorted(gone) == [200, 303]
-    assert post(other, f"{ACCOUNT}/sessions/{numbers[1]}/end", page=ACCOUNT).status_code == 404
-    post(here, f"{ACCOUNT}/sessions/end-others", page=ACCOUNT)
+    assert post(other, f"{ACCOUNT}/sessions/{numbers[1]}/end").status_code == 404
+    post(here, f"{ACCOUNT}/sessions/end-others")
     assert [client.get("/desk/", base_url=BASE).status_code for client in (there, third)] == [303, 303]
     get(here, "/desk/")
     get(other, "/desk/")
@@ -268,7 +266,7 @@ def test_a_user_sees_and_ends_only_their_own_sessions(desk: Site) -> None:
 def test_signing_out_deletes_the_session_and_not_only_the_cookie(desk: Site) -> None:
     client = signed_in(desk)
     kept = client.get_cookie("__Host-digest", domain="news.example.org")
-    post(client, "/desk/sign-out", page="/desk/")
+    post(client, "/desk/sign-out")
     client.set_cookie("__Host-digest", kept.value, domain="news.example.org", secure=True)
     assert client.get("/desk/", base_url=BASE).status_code == 303
     with desk.db.read() as session:

@@ -53,7 +53,7 @@ def test_the_last_entry_names_the_subject_that_is_sent(desk: Site) -> None:
     editor = signed_in(desk)
     for subject in ("Hello", "Hello there", "Buy now", "Buy now"):
         fields = draft_form(editor) | {"subject": subject}
-        post(editor, "/desk/issues/1/autosave", page="/desk/issues/1", **fields)
+        post(editor, "/desk/issues/1/autosave", **fields)
     with desk.db.read() as session:
         edits = select(AuditLogEntry.details).where(AuditLogEntry.verb == "edited").order_by(AuditLogEntry.id)
         details = session.scalars(edits).all()
@@ -65,17 +65,17 @@ def test_refused_requests_and_previews_are_not_logged(desk: Site) -> None:
     editor, viewer = signed_in(desk), signed_in(desk, "viewer")
     get(editor, "/desk/issues/1/preview")
     post(editor, "/desk/subscribers", address="nobody@example.org")
-    post(viewer, "/desk/issues/1", page="/desk/", action="save")
-    post(editor, "/desk/issues/1/pause", page="/desk/issues/1")
-    post(editor, "/desk/issues/99", page="/desk/", action="save")
+    post(viewer, "/desk/issues/1", action="save")
+    post(editor, "/desk/issues/1/pause")
+    post(editor, "/desk/issues/99", action="save")
     assert lines(desk) == []
 
 
 def test_invitations_role_changes_and_removals_are_logged(desk: Site) -> None:
     owner = signed_in(desk, "owner")
     post(owner, "/desk/team", address="new@verdicts.io", role="viewer")
-    post(owner, "/desk/team/4/role", page="/desk/team", role="editor")
-    post(owner, "/desk/team/4/remove", page="/desk/team")
+    post(owner, "/desk/team/4/role", role="editor")
+    post(owner, "/desk/team/4/remove")
     assert lines(desk) == [("invited", "user", 4), ("changed the role", "user", 4), ("removed", "user", 4)]
     page = get(owner, "/desk/audit-log")
     assert "invited · new@verdicts.io" in page
@@ -85,8 +85,8 @@ def test_invitations_role_changes_and_removals_are_logged(desk: Site) -> None:
 def test_each_change_of_a_setting_is_logged_with_its_old_and_new_value(desk: Site) -> None:
     owner, sending = signed_in(desk, "owner"), "/desk/settings/sending"
     for fields in ({"requires_approval": "1"}, {"hold_minutes": "25"}, {"requires_approval": "0"}):
-        post(owner, sending, page="/desk/settings", action="save", **fields)
-    post(owner, "/desk/settings/calendar", page="/desk/settings", action="preview", weekday="4")
+        post(owner, sending, action="save", **fields)
+    post(owner, "/desk/settings/calendar", action="preview", weekday="4")
     with desk.db.read() as session:
         rows = (
             select(AuditLogEntry.details, Publication.slug)

@@ -73,13 +73,13 @@ def test_from_the_cutoff_until_it_exists_a_draft_is_shown_as_being_created(
 
 def test_a_week_can_be_skipped_and_unskipped(desk: Site) -> None:
     editor, day = signed_in(desk), next_slot(desk).local_date
-    post(editor, f"{PAGE}/skip", page=PAGE, day=day)
+    post(editor, f"{PAGE}/skip", day=day)
     page = get(editor, PAGE)
     assert "skipped. No draft will be created." not in page  # a message is shown once
     assert "Skipped: nothing will be drafted or sent." in visible_text(page)
-    said = post(editor, f"{PAGE}/skip", page=PAGE, day=day).get_data(as_text=True)
+    said = post(editor, f"{PAGE}/skip", day=day).get_data(as_text=True)
     url, fields = undo_button(said)
-    answer = post(editor, url, page=PAGE, **fields).get_data(as_text=True)
+    answer = post(editor, url, **fields).get_data(as_text=True)
     assert " restored." in answer
     with desk.db.read() as session:
         assert not slots.is_skipped(session, publications.find(session), day)
@@ -101,7 +101,7 @@ def test_a_draft_moves_on_when_its_week_is_skipped(desk: Site) -> None:
         issues.get_by_number(session, 1).slot_date = first.local_date
     editor = signed_in(desk)
     assert "Draft" in cell(editor, first.local_date)
-    post(editor, f"{PAGE}/skip", page=PAGE, day=first.local_date)
+    post(editor, f"{PAGE}/skip", day=first.local_date)
     assert "Skipped" in cell(editor, first.local_date)
     assert "Draft" in cell(editor, second.local_date)
 
@@ -142,7 +142,6 @@ def test_one_calendar_shows_all_publications(desk: Site) -> None:
     said = post(
         editor,
         f"{PAGE}/skip?publication=daily-parsers",
-        page=PAGE,
         day=day,
         all="1",
         current="ship-or-skip",
@@ -173,18 +172,18 @@ def test_a_scheduled_issue_is_shown_on_its_day_which_cannot_be_skipped(desk: Sit
     page = get(editor, f"{PAGE}?month={day.local_date[:7]}")
     cell = page[page.index(f'datetime="{day.local_date}"') :]
     assert "Scheduled" in cell[: cell.index("</li>")]
-    said = post(editor, f"{PAGE}/skip", page=PAGE, day=day.local_date).get_data(as_text=True)
+    said = post(editor, f"{PAGE}/skip", day=day.local_date).get_data(as_text=True)
     assert "Issue 1 is on the calendar for" in said
 
 
 def test_reminders_can_be_turned_off_and_on(desk: Site) -> None:
     editor = signed_in(desk)
-    said = post(editor, "/desk/reminders", page=PAGE, enabled="").get_data(as_text=True)
+    said = post(editor, "/desk/reminders", enabled="").get_data(as_text=True)
     assert "Reminder emails turned off" in said
     url, fields = undo_button(said)
     with desk.db.read() as session:
         assert users.find_user(session, "editor@verdicts.io").wants_reminders is False
-    post(editor, url, page=PAGE, **fields)
+    post(editor, url, **fields)
     with desk.db.read() as session:
         assert users.find_user(session, "editor@verdicts.io").wants_reminders is True
 

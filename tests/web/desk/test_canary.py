@@ -48,5 +48,5 @@ def test_the_progress_page_says_why_sending_waits_and_until_when(desk: Site) -> 
     assert "<strong>Waiting until <time" in page
     assert "</time>:</strong> relay.example says later: 421 4.7.0 &lt;slow down&gt;</p>" in page
     assert "time remaining" not in page
-    post(editor, "/desk/issues/1/pause", page="/desk/issues/1")
+    post(editor, "/desk/issues/1/pause")
     assert "<strong>Paused.</strong> Paused by " in get(editor, "/desk/issues/1")

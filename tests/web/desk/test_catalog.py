@@ -98,13 +98,13 @@ def test_an_upload_is_private_to_its_user_and_expires_after_a_day(desk: Site) ->
     shown = upload_pages(editor, pasted=unparse(draft("Larkspur", "Harrow")))
     owner = signed_in(desk, "owner")
     get(owner, shown.request.path, status=404)
-    assert post(owner, shown.request.path, page="/desk/comparisons").status_code == 404
+    assert post(owner, shown.request.path).status_code == 404
     with desk.db.begin() as session:
         session.scalars(select(Upload)).one().created_at = utcnow() - timedelta(days=2)
     upload_pages(owner, pasted=unparse(draft("Quince", "Harrow")))
     get(editor, shown.request.path, status=404)
     dropped = upload_pages(editor, pasted=unparse(draft("Quince", "Harrow")))
-    assert "Import discarded" in post(editor, f"{dropped.request.path}/drop", page=dropped.request.path).text
+    assert "Import discarded" in post(editor, f"{dropped.request.path}/drop").text
     get(editor, dropped.request.path, status=404)
 
 

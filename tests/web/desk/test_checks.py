@@ -37,12 +37,12 @@ def test_a_warning_can_be_ignored_with_a_name_and_reason_and_restored(bare: Site
     page = get(editor, DRAFT)
     assert "no postal address" in page
     assert 'href="/desk/issues/1#' in page or "Add it to the publication" in page
-    said = post(editor, CHECKS, page=DRAFT, action="waive", finding=finding(page), reason="it follows").text
+    said = post(editor, CHECKS, action="waive", finding=finding(page), reason="it follows").text
     assert "Warning ignored" in said
     assert "Ignored by editor@verdicts.io" in said
     assert "“it follows”" in said
     path, fields = undo_button(said)
-    post(editor, path, page=DRAFT, **fields)
+    post(editor, path, **fields)
     assert "Ignored by" not in get(editor, DRAFT)
     with bare.db.read() as session:
         whys = [line.reason for line in session.scalars(select(Transition).order_by(Transition.id))]
@@ -55,18 +55,15 @@ def test_a_warning_is_ignored_only_with_a_reason_and_only_while_it_is_current(ba
     mark = finding(get(editor, DRAFT))
     assert (
         "enter a reason for ignoring this warning"
-        in post(editor, CHECKS, page=DRAFT, action="waive", finding=mark, reason=" ").text.lower()
+        in post(editor, CHECKS, action="waive", finding=mark, reason=" ").text.lower()
     )
     assert (
         "These warnings have changed or were fixed; review the current ones."
-        in post(editor, CHECKS, page=DRAFT, action="waive", finding="0" * 16, reason="x").text
+        in post(editor, CHECKS, action="waive", finding="0" * 16, reason="x").text
     )
-    assert post(editor, CHECKS, page=DRAFT, action="withdraw", waiver="x").status_code == 400
+    assert post(editor, CHECKS, action="withdraw", waiver="x").status_code == 400
     assert (
-        post(
-            signed_in(bare, "viewer"), CHECKS, page="/desk/", action="waive", finding=mark, reason="x"
-        ).status_code
-        == 403
+        post(signed_in(bare, "viewer"), CHECKS, action="waive", finding=mark, reason="x").status_code == 403
     )
     with bare.db.read() as session:
         assert session.scalars(select(Waiver)).all() == []
@@ -115,7 +112,7 @@ def test_the_checks_reload_after_a_save_and_often_while_external_checks_run(desk
     before = desk.count_rows()
     get(editor, CHECKS)
     assert desk.count_rows() == before
-    post(editor, CHECKS, page=DRAFT, action="recheck")
+    post(editor, CHECKS, action="recheck")
     assert "Checking" in get(editor, CHECKS)
     assert "checks" in desk.nudges
     with desk.db.read() as session:

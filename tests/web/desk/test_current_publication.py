@@ -37,7 +37,7 @@ def test_a_single_publication_is_not_named(sqlite: Database, tmp_path: Path) -> 
 def test_the_switcher_changes_the_current_publication(two: Site) -> None:
     editor = signed_in(two)
     assert "Only parsers" not in get(editor, "/desk/")
-    page = post(editor, "/desk/publication", page="/desk/", slug="daily-parsers").get_data(as_text=True)
+    page = post(editor, "/desk/publication", slug="daily-parsers").get_data(as_text=True)
     assert "Only parsers" in page
     assert "Only parsers" in get(editor, "/desk/")  # and it stays selected
     assert "Only parsers" in get(editor, "/desk/issues/1")
@@ -58,7 +58,7 @@ def test_a_form_keeps_its_publication_when_another_tab_switches(two: Site) -> No
     editor = signed_in(two)
     first = "/desk/issues/1?publication=ship-or-skip"
     fields = draft_form(editor, first) | {"subject": "Written in the first tab", "action": "save"}
-    post(editor, "/desk/publication", page="/desk/", slug="daily-parsers")
+    post(editor, "/desk/publication", slug="daily-parsers")
     post(editor, first, **fields)
     with two.db.read() as session:
         words = {

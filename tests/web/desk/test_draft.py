@@ -275,9 +275,7 @@ def clashing(desk: Site, base: str, mine: str, theirs: str) -> tuple[FlaskClient
 
 def settle(client: FlaskClient, page: str, choice: str, **fields: str) -> TestResponse:
     hidden = dict(re.findall(r'name="((?:base|mine)-[^"]+)" value="([^"]*)"', page))
-    return post(
-        client, f"{DRAFT}/resolve-conflict", page=DRAFT, **hidden, **{"choice-intro": choice}, **fields
-    )
+    return post(client, f"{DRAFT}/resolve-conflict", **hidden, **{"choice-intro": choice}, **fields)
 
 
 @pytest.mark.parametrize(
@@ -317,7 +315,7 @@ def test_a_note_on_a_pick_that_someone_removed_is_not_lost(desk: Site) -> None:
     assert "The pick was removed" in page
     assert first not in pick_order(desk)
     hidden = dict(re.findall(r'name="((?:base|mine)-[^"]+)" value="([^"]*)"', page))
-    post(one, f"{DRAFT}/resolve-conflict", page=DRAFT, **hidden, **{f"choice-note-{first}": "mine"})
+    post(one, f"{DRAFT}/resolve-conflict", **hidden, **{f"choice-note-{first}": "mine"})
     assert load_picks(desk)[-1].note == "An hour of work"
 
 
@@ -357,10 +355,8 @@ def test_markdown_is_previewed_and_its_scripts_never_run(desk: Site) -> None:
 def test_texts_submitted_after_the_session_ended_are_returned(desk: Site) -> None:
     editor = signed_in(desk)
     typed = draft_form(editor) | {"intro": "An hour of work", "action": "save"}
-    post(editor, "/desk/end-sessions", page="/desk/")
-    answer = post(
-        editor, DRAFT, page="/desk/sign-in", **{k: v for k, v in typed.items() if k != "csrf_token"}
-    )
+    post(editor, "/desk/end-sessions")
+    answer = post(editor, DRAFT, **{k: v for k, v in typed.items() if k != "csrf_token"})
     assert answer.status_code == 401
     assert "An hour of work" in answer.get_data(as_text=True)
 
@@ -380,7 +376,7 @@ def test_texts_submitted_after_sending_started_are_returned(desk: Site) -> None:
     begun = draft_form(editor)
     with desk.db.begin() as session:
         session.execute(update(Issue).values(state=State.SENDING, release_at=utcnow(), started_at=utcnow()))
-    answer = post(editor, DRAFT, page="/desk/", **begun | {"intro": "An hour of work", "action": "save"})
+    answer = post(editor, DRAFT, **begun | {"intro": "An hour of work", "action": "save"})
     assert answer.status_code == 409
     assert "Issue 1 is sending and can no longer be edited." in answer.text
     assert "An hour of work" in answer.text

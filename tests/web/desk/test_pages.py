@@ -102,7 +102,7 @@ def test_the_pages_of_an_import_are_accessible(browser: Browser, desk: Site, ser
     for word in ("active", "VIP", "left"):
         file = (io.BytesIO(names.format(word).encode()), "readers.csv")
         post(owner, imports, file=file, consent="pending")
-    post(owner, "/desk/subscribers/uploads/3/import", page="/desk/subscribers/uploads/3")
+    post(owner, "/desk/subscribers/uploads/3/import")
     post(owner, "/desk/subscribers/add", address="bob@example.org", consent="confirmed", source="asked")
     uploads = tuple(f"/desk/subscribers/uploads/{number}" for number in (1, 2, 3))
     look(browser, desk, served, (imports, *uploads, f"{imports}/1/undo", "/desk/subscribers/add"))
@@ -121,7 +121,7 @@ def test_the_progress_numbers_update_without_a_reload(browser: Browser, desk: Si
     page.goto(f"{served}/desk/issues/1")
     page.evaluate("window.untouched = true")
     owner = signed_in(desk, "owner")
-    post(owner, f"/desk/issues/1/unknown/{numbers[9]}/sent", page="/desk/issues/1/report")
+    post(owner, f"/desk/issues/1/unknown/{numbers[9]}/sent")
     page.wait_for_selector("svg[aria-label*='7 accepted']", timeout=10_000)
     assert page.evaluate("window.untouched")
     page.close()

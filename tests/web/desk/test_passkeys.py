@@ -133,7 +133,7 @@ def test_the_team_and_the_audit_log_are_accessible_on_any_screen(
 def test_a_response_to_an_unknown_challenge_is_refused(sqlite: Database, tmp_path: Path) -> None:
     desk = make_desk(sqlite, tmp_path)
     client = signed_in(desk)
-    options = post(client, "/desk/account/passkey/options", page="/desk/account").get_json()
+    options = post(client, "/desk/account/passkey/options").get_json()
     assert len(options["challenge"]) >= 43
     assert options["rp"]["id"] == "news.example.org"
     assert "editor@" not in options["user"]["id"]
@@ -144,7 +144,7 @@ def test_a_response_to_an_unknown_challenge_is_refused(sqlite: Database, tmp_pat
         "null",
         json.dumps({"id": "x", "rawId": "x", "type": "public-key", "response": {}}),
     ):
-        page = post(client, "/desk/account/passkey", page="/desk/account", credential=answer, name="Key").text
+        page = post(client, "/desk/account/passkey", credential=answer, name="Key").text
         assert "The passkey was not created" in page, answer
     with sqlite.read() as session:
         assert session.scalars(select(Factor)).all() == []

@@ -97,7 +97,7 @@ def test_images_are_not_fetched_when_they_are_off(desk: Site) -> None:
 def test_each_editor_sees_what_changed_since_their_own_review(desk: Site) -> None:
     editor = signed_in(desk)
     assert "You have not reviewed this issue yet" in get(editor, PREVIEW)
-    post(editor, f"{DRAFT}/mark-reviewed", page=PREVIEW)
+    post(editor, f"{DRAFT}/mark-reviewed")
     assert "Nothing changed since your last review" in get(editor, PREVIEW)
     with desk.db.begin() as session:
         found = issues.get_by_number(session, 1)
@@ -117,10 +117,10 @@ def test_each_editor_sees_what_changed_since_their_own_review(desk: Site) -> Non
 def test_test_emails_go_to_me_to_all_editors_or_to_any_address_in_any_variant(desk: Site) -> None:
     editor = signed_in(desk)
     tests = f"{DRAFT}/tests"
-    page = post(editor, tests, page=PREVIEW, to="me", topic="Infrastructure").text
+    page = post(editor, tests, to="me", topic="Infrastructure").text
     assert "on the way to editor@verdicts.io" in page
-    post(editor, tests, page=PREVIEW, to="editors")
-    post(editor, tests, page=PREVIEW, to="address", address="friend@example.net")
+    post(editor, tests, to="editors")
+    post(editor, tests, to="address", address="friend@example.net")
     with desk.db.begin() as session:
         letters = session.scalars(select(models.Letter).order_by(models.Letter.id)).all()
         assert [letter.address for letter in letters] == [
@@ -133,13 +133,13 @@ def test_test_emails_go_to_me_to_all_editors_or_to_any_address_in_any_variant(de
     assert "250 2.0.0 Ok: queued as 7A1B" in part
     assert "The mail server has not replied yet." in part
     assert 'hx-trigger="every 3s"' in part
-    assert post(signed_in(desk, "viewer"), tests, page="/desk/", to="me").status_code == 403
+    assert post(signed_in(desk, "viewer"), tests, to="me").status_code == 403
 
 
 def test_test_emails_are_rate_limited(desk: Site) -> None:
     editor = signed_in(desk)
     desk.app.extensions["digest"].limiter.allows("30/hour", "test", "0")
-    answers = {post(editor, f"{DRAFT}/tests", page="/desk/", to="editors").status_code for _ in range(16)}
+    answers = {post(editor, f"{DRAFT}/tests", to="editors").status_code for _ in range(16)}
     assert answers == {200, 429}
 
 
@@ -147,13 +147,13 @@ def test_send_now_can_be_undone_before_and_during_the_cancel_window(desk: Site) 
     editor = signed_in(desk)
     path, fields = undo_button(post(editor, f"{DRAFT}/schedule", action="send_now", hold="5").text)
     assert path == f"{DRAFT}/return-to-draft"
-    assert "Issue 1 is a draft again. Nothing was sent." in post(editor, path, page=DRAFT, **fields).text
+    assert "Issue 1 is a draft again. Nothing was sent." in post(editor, path, **fields).text
     assert load_issue(desk).state == State.DRAFT
     start_sending(desk, hold_minutes=5)
     with desk.db.begin() as session:
         issues.get_by_number(session, 1).started_at = None  # nothing was claimed yet
     assert "Return to draft" in get(editor, DRAFT)
-    assert "Nothing was sent" in post(editor, path, page=DRAFT).text
+    assert "Nothing was sent" in post(editor, path).text
     assert load_issue(desk).state == State.DRAFT
 
 

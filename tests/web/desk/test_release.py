@@ -44,7 +44,7 @@ def test_undo_returns_a_scheduled_issue_to_draft(desk: Site) -> None:
         15,
     )
     path, fields = undo_button(page)
-    post(editor, path, page=DRAFT, **fields)
+    post(editor, path, **fields)
     assert load_issue(desk).state == State.DRAFT
 
 
@@ -99,7 +99,7 @@ def test_sending_at_once_without_a_cancel_window_asks_first(desk: Site, action: 
     assert ", issue 1, 5 verdicts, to 0 readers" in asked
     assert load_issue(desk).state == State.DRAFT
     fields = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', asked.split("</form>")[-3])
-    page = post(editor, PLAN, page=PLAN, action=action, **{k: v for k, v in fields if k != "csrf_token"}).text
+    page = post(editor, PLAN, action=action, **{k: v for k, v in fields if k != "csrf_token"}).text
     assert "Sending issue 1 now." in page or "Issue 1 scheduled." in page
     assert (load_issue(desk).state, load_issue(desk).hold_minutes) == (State.SCHEDULED, 0)
 
@@ -183,9 +183,9 @@ def test_cancelling_the_remaining_emails_asks_first(desk: Site) -> None:
 def test_undoing_an_unschedule_restores_the_send_time(desk: Site) -> None:
     editor = signed_in(desk)
     post(editor, PLAN, action="schedule", **HOUR)
-    path, fields = undo_button(post(editor, f"{DRAFT}/unschedule", page=DRAFT).get_data(as_text=True))
+    path, fields = undo_button(post(editor, f"{DRAFT}/unschedule").get_data(as_text=True))
     assert load_issue(desk).state == State.DRAFT
-    post(editor, path, page=DRAFT, **fields)
+    post(editor, path, **fields)
     stored = load_issue(desk)
     kept = (stored.state, stored.send_on, stored.zone, stored.hold_minutes)
     assert kept == (State.SCHEDULED, "2030-01-01 09:00", "Europe/Berlin", 15)
@@ -194,7 +194,7 @@ def test_undoing_an_unschedule_restores_the_send_time(desk: Site) -> None:
 def test_unscheduling_an_issue_that_is_being_sent_leads_to_its_progress(desk: Site) -> None:
     editor = signed_in(desk)
     start_sending(desk, hold_minutes=5)
-    page = post(editor, f"{DRAFT}/unschedule", page=DRAFT)
+    page = post(editor, f"{DRAFT}/unschedule")
     assert "has started sending" in page.get_data(as_text=True)
     assert page.request.path == DRAFT
     assert load_issue(desk).state == State.SENDING
@@ -203,10 +203,10 @@ def test_unscheduling_an_issue_that_is_being_sent_leads_to_its_progress(desk: Si
 def test_pause_and_resume(desk: Site) -> None:
     start_sending(desk)
     editor = signed_in(desk)
-    page = post(editor, f"{DRAFT}/pause", page=DRAFT).get_data(as_text=True)
+    page = post(editor, f"{DRAFT}/pause").get_data(as_text=True)
     assert load_issue(desk).state == State.PAUSED
     assert 'http-equiv="refresh"' not in page
-    post(editor, f"{DRAFT}/resume", page=DRAFT)
+    post(editor, f"{DRAFT}/resume")
     assert load_issue(desk).state == State.SENDING
 
 
@@ -231,10 +231,10 @@ def test_the_report_adds_up_and_names_reasons(desk: Site) -> None:
 def test_an_unknown_delivery_can_be_settled_by_hand(desk: Site) -> None:
     numbers = start_sending(desk, State.SENT)
     editor = signed_in(desk)
-    page = post(editor, f"{DRAFT}/unknown/{numbers[9]}/sent", page=f"{DRAFT}/report").get_data(as_text=True)
+    page = post(editor, f"{DRAFT}/unknown/{numbers[9]}/sent").get_data(as_text=True)
     assert "7 accepted" in page
     assert "Counted as sent to reader" in page
-    page = post(editor, f"{DRAFT}/failed/again", page=f"{DRAFT}/report").get_data(as_text=True)
+    page = post(editor, f"{DRAFT}/failed/again").get_data(as_text=True)
     assert "Trying 2 failed deliveries again" in page
 
 
@@ -242,5 +242,5 @@ def test_a_sent_issue_cannot_be_edited(desk: Site) -> None:
     start_sending(desk, State.SENT)
     editor = signed_in(desk)
     before = load_issue(desk).subject
-    post(editor, DRAFT, page=f"{DRAFT}/report", subject="Too late", action="save", **{"base-subject": "x"})
+    post(editor, DRAFT, subject="Too late", action="save", **{"base-subject": "x"})
     assert load_issue(desk).subject == before

@@ -61,7 +61,7 @@ def test_setup_leads_from_an_empty_database_to_a_draft(empty: Site) -> None:
         assert [mail.recipient for mail in relay.mails] == ["ana@verdicts.io"]
     assert "Next: first comparisons." in next_words(owner)
     assert "12 sample comparisons imported." in save(owner, "comparisons")
-    page = post(owner, "/desk/", page="/desk/setup").get_data(as_text=True)
+    page = post(owner, "/desk/").get_data(as_text=True)
     assert "Issue 1 drafted." in page
     assert "Issue 1 is drafted. Review it" in next_words(owner)
     assert "Setup complete" in get(owner, "/desk/setup")
@@ -78,7 +78,7 @@ def test_a_step_can_be_repeated_and_undone(empty: Site) -> None:
     page = save(owner, "address", postal_address="1 Main Street")
     assert "1 Main Street" in get(owner, "/desk/setup/address")
     url, fields = undo_button(page)
-    post(owner, url, page="/desk/setup", **fields)
+    post(owner, url, **fields)
     assert paper(empty).postal_address == ""
 
 
@@ -104,7 +104,7 @@ def test_the_dates_of_a_calendar_can_be_previewed_before_it_is_saved(empty: Site
         "action": "preview",
     }
     for path in ("/desk/setup/calendar", "/desk/settings/calendar"):
-        page = post(owner, path, page="/desk/setup", **fields).get_data(as_text=True)
+        page = post(owner, path, **fields).get_data(as_text=True)
         assert len(re.findall(r"Friday \d+ \w+, 18:00", page)) == 3
         assert "(Asia/Tokyo)" in page
     assert paper(empty).zone == "UTC"
@@ -132,14 +132,12 @@ def test_only_an_owner_can_set_up(empty: Site) -> None:
 def test_a_setting_can_be_changed_and_undone(sqlite: Database, tmp_path: Path) -> None:
     made = make_desk(sqlite, tmp_path)
     owner = signed_in(made, "owner")
-    said = post(
-        owner, "/desk/settings/sending", page="/desk/settings", hold_minutes="25", requires_approval="1"
-    )
+    said = post(owner, "/desk/settings/sending", hold_minutes="25", requires_approval="1")
     assert (paper(made).hold_minutes, paper(made).requires_approval) == (25, True)
     url, fields = undo_button(said.get_data(as_text=True))
-    post(owner, url, page="/desk/settings", **fields)
+    post(owner, url, **fields)
     assert (paper(made).hold_minutes, paper(made).requires_approval) == (10, False)
-    answer = post(owner, "/desk/settings/picks", page="/desk/settings", picks_per_issue="2", min_picks="3")
+    answer = post(owner, "/desk/settings/picks", picks_per_issue="2", min_picks="3")
     assert answer.status_code == 400
     assert "more than the 2 picks per issue" in answer.get_data(as_text=True)
 
@@ -147,9 +145,7 @@ def test_a_setting_can_be_changed_and_undone(sqlite: Database, tmp_path: Path) -
 def test_a_second_publication_can_be_created(sqlite: Database, tmp_path: Path) -> None:
     made = make_desk(sqlite, tmp_path)
     owner = signed_in(made, "owner")
-    page = post(owner, "/desk/publications", page="/desk/settings", name="Daily Parsers").get_data(
-        as_text=True
-    )
+    page = post(owner, "/desk/publications", name="Daily Parsers").get_data(as_text=True)
     assert "Setup of Daily Parsers" in page
     assert "Finish setting up this publication." in next_words(owner)
     assert made.app.test_client().get("/p/daily-parsers/").status_code == 200

@@ -73,7 +73,7 @@ def test_a_file_is_previewed_and_then_imported_by_the_worker(desk: Site, editor:
     number = page.request.path
     rejected = get(editor, f"{number}/rejected.csv")
     assert next(row["reason"] for row in csv.DictReader(io.StringIO(rejected))) == "Unsubscribed: yes"
-    begun = post(editor, f"{number}/import", page=number)
+    begun = post(editor, f"{number}/import")
     assert "Importing…" in begun.text
     work(desk)
     assert reachable(desk) == {"ada@example.org"}
@@ -88,13 +88,13 @@ def test_a_status_that_is_not_understood_is_asked_about(desk: Site, editor: Flas
     assert "Who is subscribed?" in page.text
     assert "Import</button>" not in page.text
     path = page.request.path
-    post(editor, f"{path}/import", page=path)
+    post(editor, f"{path}/import")
     work(desk)
     assert "Import stopped" in get(editor, path)
     path = upload(editor, "email,Status\nada@example.org,VIP\nbob@example.org,active\n").request.path
-    chosen = post(editor, f"{path}/columns", page=path, status_column="Status")
+    chosen = post(editor, f"{path}/columns", status_column="Status")
     assert "Import 1 reader?" in chosen.text
-    assert "Import 2 readers?" in post(editor, f"{path}/columns", page=path, status_column="none").text
+    assert "Import 2 readers?" in post(editor, f"{path}/columns", status_column="none").text
 
 
 def test_an_interrupted_import_continues_and_counts_each_row_once(
@@ -103,7 +103,7 @@ def test_an_interrupted_import_continues_and_counts_each_row_once(
     monkeypatch.setattr(rows, "CHUNK", 2)
     text = "email\n" + "".join(f"r{n}@example.org\n" for n in range(5))
     path = upload(editor, text).request.path
-    post(editor, f"{path}/import", page=path)
+    post(editor, f"{path}/import")
     work(desk, steps=1)
     assert len(reachable(desk)) == 2
     assert "2 rows imported" in get(editor, path)
@@ -115,7 +115,7 @@ def test_an_interrupted_import_continues_and_counts_each_row_once(
 
 def test_an_import_is_listed_and_undone_by_the_worker(desk: Site, editor: FlaskClient) -> None:
     path = upload(editor, "email\nada@example.org\nbob@example.org\n").request.path
-    post(editor, f"{path}/import", page=path)
+    post(editor, f"{path}/import")
     work(desk)
     with desk.db.begin() as session:
         bob = session.scalars(select(Subscriber).where(Subscriber.address == "bob@example.org")).one()
@@ -130,12 +130,12 @@ def test_an_import_is_listed_and_undone_by_the_worker(desk: Site, editor: FlaskC
     assert "1 kept" in page
     assert reachable(desk) == set()
     assert logged(desk)[-1] == "undid an import"
-    assert "already been undone" in post(editor, undo[1], page=PAGE).text
+    assert "already been undone" in post(editor, undo[1]).text
 
 
 def test_a_file_that_is_never_imported_is_deleted(desk: Site, editor: FlaskClient) -> None:
     path = upload(editor, "email\nada@example.org\n").request.path
-    assert "Nothing was imported" in post(editor, f"{path}/discard", page=path).text
+    assert "Nothing was imported" in post(editor, f"{path}/discard").text
     assert get(editor, path, status=404)
     upload(editor, "email\nada@example.org\n")
     with desk.db.begin() as session:
@@ -188,11 +188,11 @@ def test_an_unsubscribed_reader_cannot_be_added_by_hand(desk: Site, editor: Flas
 def test_all_readers_are_exported_and_the_log_says_so(desk: Site, editor: FlaskClient) -> None:
     with desk.db.begin() as session:
         create_subscriber(session, publications.find(session).id, "ada@example.org", "active")
-    exported = post(editor, "/desk/subscribers/export", page="/desk/subscribers")
+    exported = post(editor, "/desk/subscribers/export")
     assert [row["address"] for row in csv.DictReader(io.StringIO(exported.text))] == ["ada@example.org"]
     assert logged(desk) == ["exported"]
     viewer = signed_in(desk, "viewer")
-    assert post(viewer, "/desk/subscribers/export", page="/desk/subscribers").status_code == 403
+    assert post(viewer, "/desk/subscribers/export").status_code == 403
     assert get(viewer, PAGE, status=403)
 
 
@@ -203,7 +203,7 @@ def test_the_preview_counts_the_topics_that_the_import_will_choose(desk: Site, e
             offered = topics.list_topics(session)
     page = upload(editor, f"email,tags\nada@example.org,{offered[0]}\nbob@example.org,other\n")
     assert f"Topics chosen by tag: {offered[0]} 1" in page.text
-    post(editor, f"{page.request.path}/import", page=page.request.path)
+    post(editor, f"{page.request.path}/import")
     work(desk)
     with desk.db.read() as session:
         assert session.scalars(select(TopicChoice.topic)).all() == [offered[0]]

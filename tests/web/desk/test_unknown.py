@@ -47,7 +47,7 @@ def logged(desk: Site) -> list[tuple[str, str]]:
 
 def upload(desk: Site, text: str, name: str = "mail.log") -> tuple[str, str]:
     """The page after the upload, and its path."""
-    answer = post(signed_in(desk), f"{PAGE}/log", page=PAGE, file=(io.BytesIO(text.encode()), name))
+    answer = post(signed_in(desk), f"{PAGE}/log", file=(io.BytesIO(text.encode()), name))
     return answer.get_data(as_text=True), answer.request.full_path
 
 
@@ -59,12 +59,12 @@ def fields(page: str, which: str) -> dict[str, str]:
 def test_the_log_is_compared_first_and_each_half_has_its_button(desk: Site, numbers: list[int]) -> None:
     editor = signed_in(desk)
     assert "Decide about all 5" in get(editor, REPORT)
-    page, path = upload(desk, LOG)
+    page, _ = upload(desk, LOG)
     assert "2 of 5 unknown deliveries are in mail.log, 3 are not." in page
     assert outcomes(desk)[5:10] == ["unknown"] * 5
-    done = post(editor, f"{PAGE}/sent", page=path, **fields(page, "logged")).text
+    done = post(editor, f"{PAGE}/sent", **fields(page, "logged")).text
     assert "Counted the email to 2 readers as accepted." in done
-    again = post(editor, f"{PAGE}/again", page=path, **fields(page, "not-logged")).text
+    again = post(editor, f"{PAGE}/again", **fields(page, "not-logged")).text
     assert "Sending the issue to 3 readers again." in again
     assert outcomes(desk)[5:10] == ["accepted", "accepted", None, None, None]
     assert logged(desk) == [
@@ -72,7 +72,7 @@ def test_the_log_is_compared_first_and_each_half_has_its_button(desk: Site, numb
         ("count as sent", "count as sent: 2 unknown deliveries, in the log mail.log"),
         ("send again", "send again: 3 unknown deliveries, not in the log mail.log"),
     ]
-    twice = post(editor, f"{PAGE}/again", page=path, **fields(page, "not-logged")).text
+    twice = post(editor, f"{PAGE}/again", **fields(page, "not-logged")).text
     assert "Somebody else has already decided" in twice
     assert "Nothing to decide" in get(editor, PAGE)
 
@@ -81,7 +81,7 @@ def test_all_of_them_are_settled_without_a_log(desk: Site, numbers: list[int]) -
     editor = signed_in(desk)
     page = get(editor, PAGE)
     assert "All 5 readers" in page
-    post(editor, f"{PAGE}/again", page=PAGE, **fields(page, "all"))
+    post(editor, f"{PAGE}/again", **fields(page, "all"))
     assert outcomes(desk)[5:10] == [None] * 5
 
 
@@ -107,7 +107,7 @@ def test_a_form_that_was_not_ours_changes_nothing(desk: Site, numbers: list[int]
     editor = signed_in(desk)
     for wrong in ({"which": "some"}, {"upto": "yesterday"}, {"log": "99"}, {"log": "x"}, {"which": "logged"}):
         form = {"which": "all", "upto": "2030-01-01T00:00:00+00:00", "log": ""} | wrong
-        page = post(editor, f"{PAGE}/again", page=PAGE, **form).text
+        page = post(editor, f"{PAGE}/again", **form).text
         assert re.search("choose there|no longer stored|log first", page), form
     viewer = signed_in(desk, "viewer")
     assert viewer.get(PAGE, base_url="https://news.example.org").status_code == 403
