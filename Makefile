@@ -5,7 +5,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: help setup demo up test coverage mutants check bench format migration drawing screenshots wheel clean
+.PHONY: help setup demo up test coverage mutants check bench faults format migration drawing screenshots wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ check: setup ## lint, format, types, import contracts, migrations
 
 bench: setup ## measure performance against targets and references (ONLY=send,slow,memory,freeze,letter,status,desk,import,large)
 	@$(BIN)/python -m bench
+
+faults: setup ## break each part of a grown installation while it sends; writes docs/faults.md (ONLY=web-killed,relay-gone)
+	@$(BIN)/python -W ignore -m bench.faults
 
 format: setup ## fix lint and format the code
 	@$(BIN)/ruff check --fix-only --quiet .

@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from alembic import command
 from sqlalchemy import Integer, String, cast, column, insert, literal, select, text
 from sqlalchemy.orm import Session
 
@@ -19,7 +18,7 @@ from digest.catalog import importing
 from digest.catalog.comparison import ReviewerQuote, ToolReview
 from digest.catalog.comparison_input import ComparisonInput
 from digest.catalog.models import ComparisonVersion
-from digest.db import Base, Database, connect, utcnow
+from digest.db import Database, connect, utcnow
 from digest.delivery.ledger.models import FrozenIssue
 from digest.delivery.release import freeze
 from digest.editorial.models import Issue, Pick, State
@@ -107,9 +106,7 @@ def comparison(left: str, right: str, number: int = 0, published_at: datetime = 
 
 def create_tables(db: Database) -> None:
     """Create all tables, as after the last migration."""
-    Base.metadata.create_all(db.engine)
-    with db.engine.begin() as connection:
-        command.stamp(schema.alembic_config(connection), "head")
+    schema.upgrade(db.engine)
 
 
 def freeze_issue(db: Database, issue_id: int, *, small: bool = True) -> None:
