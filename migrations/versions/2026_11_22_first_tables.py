@@ -173,6 +173,8 @@ def upgrade() -> None:
         sa.Column("rows_done", sa.Integer(), nullable=False),
         sa.Column("counts", sa.Text(), nullable=False),
         sa.Column("problem", sa.Text(), nullable=True),
+        sa.Column("tag_topics", sa.Text(), nullable=False),
+        sa.Column("preview", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["import_id"],
             ["subscriber_import.id"],

@@ -329,6 +329,7 @@ CASES = [
     Case("audience.search", "/desk/subscribers", {"address": READER}),
     Case("audience.upload_subscribers", "/desk/subscribers/imports", {"consent": "pending"}, Verb.START_IMPORT, sends_readers),
     Case("audience.choose_columns", "/desk/subscribers/uploads/1/columns", {"status_column": "Status"}, Verb.CHOOSE_COLUMNS, has_readers),
+    Case("audience.choose_topics", "/desk/subscribers/uploads/1/topics", {"tag": "x", "topic": "Models"}, Verb.CHOOSE_TOPICS, has_readers),
     Case("audience.import_upload", "/desk/subscribers/uploads/1/import", {}, Verb.IMPORT, has_readers),
     Case("audience.discard_upload", "/desk/subscribers/uploads/1/discard", {}, Verb.DISCARD_IMPORT, has_readers),
     Case("audience.undo_import", "/desk/subscribers/imports/1/undo", {}, Verb.UNDO_IMPORT, added_by_hand),

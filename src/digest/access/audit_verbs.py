@@ -42,6 +42,7 @@ class Verb(StrEnum):
     ADD = "added"
     START_IMPORT = "started an import"
     CHOOSE_COLUMNS = "chose columns"
+    CHOOSE_TOPICS = "chose topics"
     IMPORT = "imported"
     DISCARD_IMPORT = "discarded an import"
     UNDO_IMPORT = "undid an import"

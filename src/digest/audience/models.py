@@ -175,6 +175,8 @@ class SubscriberUpload(Base):
     rows_done: Mapped[int] = mapped_column(default=0)
     counts: Mapped[str] = mapped_column(Text, default="{}")  # rows by result so far, as JSON
     problem: Mapped[str | None] = mapped_column(Text)
+    tag_topics: Mapped[str] = mapped_column(Text, default="{}")  # the chosen topic by tag, as JSON
+    preview: Mapped[str | None] = mapped_column(Text)  # an audience.importing.previews.Preview, as JSON
 
 
 class Suppression(Base):

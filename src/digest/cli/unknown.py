@@ -107,7 +107,7 @@ def _facts(number: int, found: UnknownCounts, asked: Request, count: int) -> dic
     facts: dict[str, Any] = {"issue": number, "unknown": found.total}
     if asked.path is not None:
         facts |= {"in_log": found.logged, "not_in_log": found.not_logged, "in_doubt": found.in_doubt}
-    return facts | ({"action": asked.verb, "settled": count} if asked.verb else {})
+    return facts | ({"action": asked.verb.name.lower(), "settled": count} if asked.verb else {})
 
 
 def _readers(count: int) -> str:

@@ -4,10 +4,11 @@ import csv
 import io
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 from tests.web.desk.clients import get, post, signed_in
 from tests.web.factories import Site, create_comparison
@@ -17,6 +18,7 @@ from werkzeug.test import TestResponse
 from digest.access.models import AuditLogEntry
 from digest.audience import eligibility, unsubscribe
 from digest.audience.importing import rows, uploads
+from digest.audience.importing.rows import SubscriberFile
 from digest.audience.models import Subscriber, SubscriberImport, SubscriberUpload, Subscription, TopicChoice
 from digest.catalog import topics
 from digest.db import utcnow
@@ -207,3 +209,50 @@ def test_the_preview_counts_the_topics_that_the_import_will_choose(desk: Site, e
     work(desk)
     with desk.db.read() as session:
         assert session.scalars(select(TopicChoice.topic)).all() == [offered[0]]
+
+
+def test_the_editor_says_which_tag_is_which_topic(desk: Site, editor: FlaskClient) -> None:
+    page = upload(
+        editor, 'email,tags\nada@example.org,"llm, models"\nbob@example.org,llm\nc@example.org,Writing\n'
+    )
+    path = page.request.path
+    assert re.findall(r'<label for="topic-\d+">(\w+) ', page.text) == ["llm", "models", "Writing"]
+    assert "Topics chosen by tag: Models 1, Writing 1" in page.text
+    chosen = post(
+        editor, f"{path}/topics", page=path, tag=["llm", "models", "Writing"], topic=["Models", "", ""]
+    )
+    assert "Topics chosen by tag: Models 2" in chosen.text
+    assert "Writing 1" not in chosen.text
+    refused = post(editor, f"{path}/topics", page=path, tag="llm", topic="Gardening")
+    assert "no topic" in refused.text
+    post(editor, f"{path}/import", page=path)
+    work(desk)
+    with desk.db.read() as session:
+        rows = select(TopicChoice.topic).join(Subscriber).order_by(Subscriber.id)
+        assert session.scalars(rows).all() == ["Models", "Models"]
+    assert logged(desk) == ["started an import", "chose topics", "imported"]
+    assert "being imported already" in post(editor, f"{path}/topics", page=path, tag="llm", topic="").text
+
+
+def test_a_preview_is_read_from_the_file_once(
+    desk: Site, editor: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = upload(editor, "email,Status\nada@example.org,active\nbob@example.org,active\n").request.path
+    opened = list[int]()
+    read = uploads.opened
+
+    def count(kept: SubscriberUpload) -> AbstractContextManager[SubscriberFile]:
+        opened.append(kept.id)
+        return read(kept)
+
+    monkeypatch.setattr(uploads, "opened", count)
+    for _ in range(3):
+        assert "Import 2 readers?" in get(editor, path)
+    assert opened == []
+    with desk.db.begin() as session:
+        create_subscriber(session, publications.find(session).id, "ada@example.org", "active")
+    assert "Import 1 reader?" in post(editor, f"{path}/columns", page=path).text
+    assert len(opened) == 1
+    with desk.db.begin() as session:  # as if the process had ended before it was stored
+        session.execute(update(SubscriberUpload).values(preview=None))
+    assert "Import 1 reader?" in get(editor, path)

@@ -68,9 +68,9 @@ def test_the_log_is_compared_first_and_each_half_has_its_button(desk: Site, numb
     assert "Sending the issue to 3 readers again." in again
     assert outcomes(desk)[5:10] == ["accepted", "accepted", None, None, None]
     assert logged(desk) == [
-        ("upload a provider's log", "mail.log"),
-        ("count as sent", "count as sent: 2 unknown deliveries, in the log mail.log"),
-        ("send again", "send again: 3 unknown deliveries, not in the log mail.log"),
+        ("uploaded a provider's log", "mail.log"),
+        ("counted as sent", "counted as sent: 2 unknown deliveries, in the log mail.log"),
+        ("sent again", "sent again: 3 unknown deliveries, not in the log mail.log"),
     ]
     twice = post(editor, f"{PAGE}/again", **fields(page, "not-logged")).text
     assert "Somebody else has already decided" in twice
@@ -148,10 +148,10 @@ def test_the_command_line_says_what_the_log_says_and_does_the_same(
         "in_log": 0,
         "not_in_log": 3,
         "in_doubt": 0,
-        "action": "send again",
+        "action": "send_again",
         "settled": 3,
     }
     assert call(desk, "--count-as-sent").stdout == "Counted 0 readers as sent.\n"
-    assert [verb for verb, _ in logged(desk)] == ["count as sent", "send again"]
+    assert [verb for verb, _ in logged(desk)] == ["counted as sent", "sent again"]
     assert call(desk, "--in", path, "--not-in", path).exit_code == 2
     assert len(OUTCOMES) == len(outcomes(desk))

@@ -17,12 +17,23 @@ def parse_mapping(given: Iterable[str], offered: Sequence[str]) -> dict[str, str
 
     "TAG=" keeps a tag from being taken for a topic. Raises BadInput for a topic that is not `offered`.
     """
-    topics = {topic.casefold(): topic for topic in offered}
-    mapping = dict(topics)
+    chosen = {}
     for text in given:
         tag, equals, topic = (part.strip() for part in text.partition("="))
         if not equals or not tag:
             raise BadInput(f"{text!r} does not read TAG=TOPIC")
+        chosen[tag] = topic
+    return resolve(chosen, offered)
+
+
+def resolve(chosen: Mapping[str, str], offered: Sequence[str]) -> dict[str, str]:
+    """Return topics by tag in lower case: those `chosen`, and each topic for the tag of its name.
+
+    A tag with the topic "" is not taken for one. Raises BadInput for a topic that is not `offered`.
+    """
+    topics = {topic.casefold(): topic for topic in offered}
+    mapping = dict(topics)
+    for tag, topic in chosen.items():
         if topic and topic.casefold() not in topics:
             raise BadInput(f"there is no topic {topic!r}; there are: {', '.join(offered)[:200] or 'none'}")
         mapping[tag.casefold()] = topics.get(topic.casefold(), "")

@@ -4,9 +4,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -14,10 +12,8 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session, defer
 
 from digest.audience.importing import chunks, imports
-from digest.audience.importing.dry_run import DryRun
-from digest.audience.importing.report import FileReport, describe
 from digest.audience.importing.results import ImportResult
-from digest.audience.importing.rows import RowChunk, SubscriberFile, ValidRow, open_file
+from digest.audience.importing.rows import SubscriberFile, open_file
 from digest.audience.importing.store import ImportTerms
 from digest.audience.models import SubscriberUpload
 from digest.db import WITHOUT_SYNC
@@ -25,27 +21,14 @@ from digest.errors import NotFound
 from digest.signing import Signer
 
 KEPT_FOR: Final = timedelta(days=1)  # a file that nobody imports
-PREVIEW_ROWS: Final = 50_000
-SAMPLE_ROWS: Final = 5
-WITHOUT_FILE: Final = defer(SubscriberUpload.data)
+WITHOUT_FILE: Final = (defer(SubscriberUpload.data), defer(SubscriberUpload.preview))
 
 Invite = Callable[[Session, list[int], ImportTerms], None]
 
 
-@dataclass(frozen=True)
-class Preview:
-    """What importing an upload would do."""
-
-    report: FileReport
-    result: ImportResult
-    first_rows: list[ValidRow]
-    is_partial: bool  # only the first PREVIEW_ROWS rows were looked at
-    columns: tuple[str, ...]  # by name, to choose the status column from
-
-
 def get(session: Session, publication_id: int, number: int) -> SubscriberUpload:
     """Return an upload, without its file until that is used. Raises NotFound."""
-    found = session.get(SubscriberUpload, number, options=[WITHOUT_FILE])
+    found = session.get(SubscriberUpload, number, options=WITHOUT_FILE)
     if found is None or found.publication_id != publication_id:
         raise NotFound("this upload was imported or discarded; upload the file again")
     return found
@@ -62,51 +45,6 @@ def opened(upload: SubscriberUpload) -> Iterator[SubscriberFile]:
         yield open_file(
             path, address=upload.address_column, status=upload.status_column, name=upload.file_name
         )
-
-
-def dry_run(
-    session: Session,
-    signer: Signer,
-    upload: SubscriberUpload,
-    file: SubscriberFile,
-    now: datetime,
-    *,
-    tag_topics: Mapping[str, str],
-) -> Iterator[tuple[RowChunk, ImportResult]]:
-    """Yield what importing each chunk of the file would do."""
-    terms = imports.hypothetical_terms(
-        session,
-        file,
-        publication_id=upload.publication_id,
-        confirmed=upload.confirmed,
-        invite=upload.invite,
-        now=now,
-        tag_topics=tag_topics,
-    )
-    run = DryRun(signer, terms)
-    for chunk in file.chunks():
-        yield chunk, run.plan(session, chunk)
-
-
-def preview(
-    session: Session,
-    signer: Signer,
-    upload: SubscriberUpload,
-    file: SubscriberFile,
-    now: datetime,
-    *,
-    tag_topics: Mapping[str, str],
-) -> Preview:
-    """Say what importing an upload would do, from its first PREVIEW_ROWS rows."""
-    total, first_rows, is_partial = ImportResult(), list[ValidRow](), False
-    for chunk, done in dry_run(session, signer, upload, file, now, tag_topics=tag_topics):
-        total.add(done)
-        first_rows += islice(chunk.rows.values(), SAMPLE_ROWS - len(first_rows))
-        if total.rows >= PREVIEW_ROWS:
-            is_partial = True
-            break
-    names = tuple(dict.fromkeys(column.name for column in file.layout.columns if column.name))
-    return Preview(describe(file), total, first_rows, is_partial, names)
 
 
 def list_due(session: Session) -> Sequence[int]:
@@ -135,7 +73,7 @@ class UploadImport:
     def step(self, session: Session, now: datetime, tag_topics: Mapping[str, str]) -> bool:
         """Import the next chunk; True when the file is complete, or another process has taken over."""
         upload = session.get_one(
-            SubscriberUpload, self._upload_id, options=[WITHOUT_FILE], with_for_update=True
+            SubscriberUpload, self._upload_id, options=WITHOUT_FILE, with_for_update=True
         )
         if upload.rows_done != self._done or upload.finished_at is not None:
             return True
@@ -175,7 +113,7 @@ class UploadImport:
 
 def finish(upload: SubscriberUpload, now: datetime, problem: str | None = None) -> None:
     """Record that an upload is complete, or what stopped it; the file is deleted."""
-    upload.finished_at, upload.problem, upload.data = now, problem, None
+    upload.finished_at, upload.problem, upload.data, upload.preview = now, problem, None, None
 
 
 def discard(session: Session, upload: SubscriberUpload) -> bool:

@@ -1,5 +1,6 @@
 """Imports of subscribers from uploaded files, with the confirmation letters that they send."""
 
+import json
 import logging
 from collections.abc import Callable, Sequence
 
@@ -7,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from digest.audience.importing import undo, uploads
 from digest.audience.importing.store import ImportTerms
-from digest.audience.importing.tag_topics import parse_mapping
+from digest.audience.importing.tag_topics import resolve
 from digest.audience.models import SubscriberUpload
 from digest.catalog import topics
 from digest.db import Database, utcnow
@@ -56,9 +57,10 @@ def _import_upload(db: Database, signer: Signer, upload_id: int, run_in_steps: R
     """Import an upload for a while; what stops it for good is shown at the desk."""
     with db.read() as session:
         upload = session.get_one(SubscriberUpload, upload_id)
-        mapping = parse_mapping((), topics.list_topics(session))
+        offered = topics.list_topics(session)
         session.expunge(upload)
     try:
+        mapping = resolve(json.loads(upload.tag_topics), offered)
         with uploads.opened(upload) as file:
             run = uploads.UploadImport(signer, upload, file, send_invitations)
             run_in_steps(lambda session: run.step(session, utcnow(), mapping))

@@ -5,4 +5,11 @@ from flask import Blueprint
 blueprint = Blueprint("audience", __name__)
 
 # Importing these modules registers their routes.
-from digest.web.desk.audience import add_export, growth, imports, subscriber, subscribers  # noqa: E402, F401
+from digest.web.desk.audience import (  # noqa: E402, F401
+    add_export,
+    growth,
+    import_preview,
+    imports,
+    subscriber,
+    subscribers,
+)
