@@ -291,7 +291,7 @@ def test_one_click_unsubscribe_is_offered_only_over_https_or_on_this_machine(
 @pytest.mark.parametrize("order", [(1, 2, 3), (2, 3), (3, 1), (2,)])
 def test_whichever_pick_comes_first_one_hairline_stands_above_it(intro: str, order: tuple[int, ...]) -> None:
     html = opened(edition(3, intro=intro), order).html
-    head, *blocks = re.split(r'<p style="border-top:solid 1px #e2ddd2', html)
+    head, *blocks = re.split(r'<td class="ln" height="24" style="border-top:1px solid #e2ddd2', html)
     assert len(blocks) == len(order)
     assert ("border-bottom:1px solid" in head) == bool(intro)
 

@@ -88,8 +88,7 @@ def _is_lost(
         fallback = tag == "a" and (css.get("mso-padding-alt") or css.get("display") == "inline-block")
         return tag not in CELLS and not is_zero and not fallback
     if name.startswith("border") and name not in {"border-collapse", "border-radius", "border-spacing"}:
-        is_divider = tag == "p" and css.get("width") == "100%"  # mj-divider: Word gets a table of its own
-        return tag not in {*CELLS, "table"} and value != "0" and not is_zero and not is_divider
+        return tag not in {*CELLS, "table"} and value != "0" and not is_zero
     if name in {"background", "background-color"}:
         return tag not in {*CELLS, "table", "body"} and "btn" not in classes and "paper" not in classes
     if name.startswith("margin"):

@@ -71,7 +71,9 @@ def _html_names(picks: Sequence[int]) -> list[str]:
         *(f"preheader-some-{many}" for many in some),
         "masthead",
         *(f"some-{many}" for many in some),
-        *(f"{form}-{pick}" for pick in picks for form in ("lead", "pick")),
+        *(f"lead-{pick}" for pick in picks),
+        "rest",
+        *(f"pick-{pick}" for pick in picks),
     ]
 
 

@@ -12,7 +12,7 @@ from digest.render.linker import LinkTarget
 from digest.render.message_template import MessageTemplate
 from digest.render.slots import Piece
 
-MAGIC = b"digest-compiled-3\n"
+MAGIC = b"digest-compiled-4\n"
 WHOLE = "all"  # the form of a mail with every pick
 
 Part = Mapping[str, Piece]  # a part of the mail in named pieces
@@ -23,7 +23,8 @@ class CompiledIssue:
     """Every text of an issue in all its forms. Which of them a mail has depends on its picks and nothing else.
 
     The pieces of a part are called `head`, `foot` and so on; `lead-7` and `pick-7` are a pick as the first of a mail
-    and as a later one, `some-2` is what only a mail with two of the issue's picks says.
+    and as a later one, `some-2` is what only a mail with two of the issue's picks says, and `rest` opens the section of
+    the HTML that holds the later picks and the foot.
     """
 
     template_version: str
@@ -119,7 +120,8 @@ class CompiledIssue:
         whole, many = self._is_whole(order), len(order)
         preheader = ["preheader"] if whole else [f"preheader-{order[0]}", f"preheader-some-{many}"]
         some = [] if whole else [f"some-{many}"]
-        return ["head", *preheader, "masthead", *some, *_block_names(order), "foot"]
+        blocks = _block_names(order)
+        return ["head", *preheader, "masthead", *some, *blocks[:1], "rest", *blocks[1:], "foot"]
 
     def _html_size(self, order: Sequence[int]) -> int:
         return sum(self.sizes[name] for name in self._html_names(order))

@@ -49,9 +49,16 @@ def render_sample(
 
 def mark_changes(made: CompiledIssue, picks: frozenset[int]) -> CompiledIssue:
     """The same issue with a marker above each of these picks. For previews only."""
-    mark = quoted_printable.end_line(quoted_printable.encode([_CHANGE_MARKER]))
-    changed = {f"{form}-{pick}" for pick in picks for form in ("lead", "pick")}
-    html = {name: ((*mark, *piece) if name in changed else piece) for name, piece in made.html.items()}
+    marks = {f"lead-{pick}": _CHANGE_MARKER for pick in picks}
+    marks |= {
+        f"pick-{pick}": f"<tr><td>{_CHANGE_MARKER}</td></tr>" for pick in picks
+    }  # these are rows of one table
+    html = {
+        name: (*quoted_printable.end_line(quoted_printable.encode([marks[name]])), *piece)
+        if name in marks
+        else piece
+        for name, piece in made.html.items()
+    }
     return replace(made, html=html)
 
 
