@@ -74,6 +74,17 @@ def test_only_the_living_forget_the_dead(db: Database) -> None:
     assert silences(db) == ["worker", "beat"]
 
 
+def test_a_process_that_was_replaced_is_not_missed(db: Database) -> None:
+    report(db, "worker", "worker", ago=4 * MINUTE, name="a:1")
+    report(db, "worker", ago=4 * MINUTE, name="a:2")
+    report(db, "worker", ago=4 * MINUTE, name="b:1")
+    report(db, "worker", name="a:3", up_for=MINUTE)
+    report(db, "worker", name="c:1", up_for=MINUTE)
+    with db.read() as session:
+        lost = heartbeats.find_lost(heartbeats.read(session, database_now(session)))
+    assert [pulse.name for pulse in lost] == ["a:2", "b:1"]
+
+
 def test_a_clock_that_was_set_back_hides_no_death(db: Database) -> None:
     report(db, "worker", "beat", ago=-timedelta(hours=1))
     assert silences(db) == ["worker", "beat"]

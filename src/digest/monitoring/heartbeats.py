@@ -124,6 +124,26 @@ def is_alive(pulses: Iterable[Pulse], kind: Kind) -> bool:
     return any(pulse.kind is kind and not pulse.is_silent for pulse in pulses)
 
 
+def find_lost(pulses: Sequence[Pulse]) -> list[Pulse]:
+    """Processes that fell silent and were not replaced: no process of their kind has started on that host since."""
+    lost = []
+    alive = [pulse for pulse in pulses if pulse.kind is not Kind.QUEUE and not pulse.is_silent]
+    for pulse in pulses:
+        if pulse.kind is Kind.QUEUE or pulse.has_stopped or not pulse.is_silent or pulse.age is None:
+            continue
+        replacement = next((one for one in alive if _replaces(one, pulse)), None)
+        if replacement is None:
+            lost.append(pulse)
+        else:
+            alive.remove(replacement)
+    return lost
+
+
+def _replaces(new: Pulse, old: Pulse) -> bool:
+    has_same_host = new.name.rpartition(":")[0] == old.name.rpartition(":")[0]
+    return new.kind is old.kind and has_same_host and old.age is not None and new.uptime <= old.age
+
+
 def uptime(pulses: Iterable[Pulse], kind: Kind) -> timedelta:
     """For how long a process of a kind has been reporting; zero when none does."""
     alive = (pulse.uptime for pulse in pulses if pulse.kind is kind and not pulse.is_silent)

@@ -20,7 +20,7 @@ LATE_AFTER: Final = timedelta(minutes=3)  # after its time, until an issue that 
 _LATE: Final = ":late"  # the end of the key
 BACKUP_TOO_OLD: Final = timedelta(days=8)  # one a week
 _AUTOMATIC: Final = ("clock", "relay")  # actors that pause an issue without being asked to
-_START_ONE: Final = "start it: `digest up` on one machine, otherwise as docs/operator.md shows"
+_START_ONE: Final = "run `digest up`, or with several machines start it as docs/operator.md shows"
 _WAITING_FOR_QUEUE: Final = {
     "clock": "Drafts, scheduled issues and retries wait.",
     "letters": "Confirmations, sign-in emails and notices wait.",

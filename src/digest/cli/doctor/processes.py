@@ -56,14 +56,17 @@ def check_processes(context: AppContext) -> Iterator[Finding]:
     silences = [one for one in problems.find_silences(pulses) if not one.key.startswith(Kind.QUEUE)]
     for silence in silences:
         yield Finding("processes", "bad", silence.summary, silence.fix)
-    running = [pulse for pulse in pulses if pulse.kind is not Kind.QUEUE and not pulse.has_stopped]
-    for pulse in running:
-        if pulse.is_silent and pulse.age is not None and heartbeats.is_alive(pulses, pulse.kind):
+    for pulse in heartbeats.find_lost(pulses):
+        if pulse.age is not None and heartbeats.is_alive(pulses, pulse.kind):
             summary = (
                 f"{pulse.kind} {pulse.name} has not reported for {describe_age(pulse.age)}; another one has"
             )
-            yield Finding("processes", "warn", summary, "start it again, if it was not replaced")
-    alive = [f"{pulse.kind} {pulse.name}" for pulse in running if not pulse.is_silent]
+            yield Finding("processes", "warn", summary, "start it again")
+    alive = [
+        f"{pulse.kind} {pulse.name}"
+        for pulse in pulses
+        if pulse.kind is not Kind.QUEUE and not pulse.is_silent
+    ]
     if not silences:
         yield Finding("processes", "ok", f"{', '.join(alive[:-1])} and {alive[-1]} report")
 
