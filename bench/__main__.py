@@ -1,6 +1,6 @@
 """`make bench`: each figure beside its target and a reference from the same run. `make bench ONLY=send,memory`.
 
-Sections: send, tls, slow, memory, freeze, letter, status, desk, import; and large, which runs only when named.
+Sections: send, tls, slow, memory, freeze, letter, status, desk, import, disk; and large, which runs only when named.
 READERS=20000 makes it shorter, ONLY=large READERS=10000000 is the largest.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 
 from bench import figures
 from bench.dataset import load
+from bench.disk import disk
 from bench.figures import Row
 from bench.tls import tls
 
@@ -24,6 +25,7 @@ SECTIONS: dict[str, Callable[[int], Iterable[Row]]] = {
     "status": figures.status,
     "desk": figures.desk,
     "import": figures.importing,
+    "disk": disk,
     "large": figures.large,
 }
 ON_REQUEST = {"large"}  # takes many gigabytes

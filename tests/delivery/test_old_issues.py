@@ -16,7 +16,7 @@ from digest.delivery.ledger import subject_access
 from digest.delivery.ledger.compiled_issue import get_compiled_issue
 from digest.delivery.ledger.counts import count_accepted_and_failed, count_outcomes
 from digest.delivery.ledger.delivery_list import list_refusals_by_domain
-from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue
+from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, OutcomeTotal
 from digest.delivery.ledger.partitions import ensure_partition, list_partitions
 from digest.delivery.letters import copies
 from digest.delivery.release import control, freeze, retention
@@ -153,6 +153,18 @@ def test_what_was_deleted_is_never_sent_again(db: Database) -> None:
 def _delete(db: Database) -> bool:
     with db.begin() as session:
         return retention.delete_deliveries(session, utcnow())
+
+
+def test_an_issue_for_nobody_has_totals_too(db: Database) -> None:
+    number, then = factories.frozen(db, readers=0), utcnow() - LONG_AGO
+    with db.begin() as session:
+        session.execute(update(Issue).values(state=State.SENT, started_at=then, finished_at=then))
+    before = whole_report(db, number)
+    total(db)
+    with db.begin() as session:
+        session.execute(text("DELETE FROM delivery"))
+        assert session.scalar(select(func.count()).select_from(OutcomeTotal)) == 1
+    assert whole_report(db, number) == before
 
 
 @pytest.mark.parametrize("why", ["recent", "waits", "open", "batch", "paused"])

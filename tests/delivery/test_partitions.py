@@ -1,7 +1,7 @@
 """On PostgreSQL each issue has a partition before its readers are written, and sending touches no other."""
 
 import pytest
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, inspect, select, text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from tests.delivery import factories
@@ -93,6 +93,29 @@ def test_sending_touches_the_partition_of_its_issue_alone(bare: Database) -> Non
         count_outcomes(session, number)
         assert batches.batch_retries(session, now, connections=1) == 0  # the canary is not judged yet
         assert locked(session) == {f"delivery_{number}_{number + 1}"}
+
+
+def test_a_partition_has_all_that_the_table_has(bare: Database) -> None:
+    with bare.begin() as session:
+        ensure_partition(session, 1, own=True)
+    found = inspect(bare.engine)
+    for read in (
+        found.get_pk_constraint,
+        found.get_foreign_keys,
+        found.get_indexes,
+        found.get_check_constraints,
+    ):
+        whole, part = (read(table) for table in ("delivery", "delivery_1_2"))
+        assert len(part) == len(whole) > 0, read.__name__
+    columns = [
+        {name: column[name] for name in ("name", "nullable")} for column in found.get_columns("delivery")
+    ]
+    assert [
+        {name: column[name] for name in ("name", "nullable")} for column in found.get_columns("delivery_1_2")
+    ] == columns
+    with bare.read() as session:
+        kept = text("SELECT reloptions FROM pg_class WHERE relname = 'delivery_1_2'")
+        assert session.scalar(kept) == ["fillfactor=40"]
 
 
 def test_another_issue_is_sent_meanwhile(bare: Database) -> None:

@@ -16,11 +16,12 @@ from digest.errors import NotAllowed
 def store_totals(session: Session, frozen: FrozenIssue, now: datetime) -> None:
     """Store an issue's totals; from now on reports read them, and nothing of it can be sent again."""
     counts = count_outcomes(session, frozen.issue_id)
-    rows = []
+    rows: list[tuple[str, str, int]] = []
     for outcome in ("accepted", "excluded", "failed", "unknown"):
         reasons = dict(counts.reasons.get(outcome, {}))
         reasons[""] = getattr(counts, outcome) - sum(reasons.values())
-        rows += [(outcome, reason, number) for reason, number in reasons.items() if number]
+        # One row at least, even if nobody was to get it: it says that there are totals.
+        rows += [(outcome, reason, number) for reason, number in reasons.items() if number or not rows]
     domains = list_refusals_by_domain(session, frozen.issue_id)
     refusals = [(found.name, why, many) for found in domains for why, many in found.reasons.items()]
     _insert(session, OutcomeTotal, frozen.issue_id, ("outcome", "reason", "deliveries"), rows)
