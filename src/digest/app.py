@@ -100,7 +100,7 @@ def _retention(settings: "Settings") -> "Retention":
 
 def create_flask_app(settings: "Settings | None" = None) -> "Flask":
     """The WSGI app. It has mailbox pages only with the embedded mailbox."""
-    settings = settings or _settings_or_exit()  # before the imports below, which take a second
+    settings = settings or settings_or_exit()  # before the imports below, which take a second
     from digest.monitoring.heartbeats import Kind
     from digest.process_monitor import ProcessMonitor
     from digest.web import make_app
@@ -124,7 +124,7 @@ def create_flask_app(settings: "Settings | None" = None) -> "Flask":
 
 def create_celery_app(settings: "Settings | None" = None) -> "Celery":
     """The Celery app with its tasks, for a worker or the scheduler."""
-    settings = settings or _settings_or_exit()
+    settings = settings or settings_or_exit()
     from digest import services, tasks
     from digest.broker import create_celery
 
@@ -178,10 +178,11 @@ def _load_settings(overrides: dict[str, Any]) -> "Settings":
 def _describe_settings(overrides: dict[str, Any]) -> list[dict[str, str | None]]:
     from digest.config import describe_settings
 
+    _load_settings(overrides)  # which warns of variables that are ignored
     return [line._asdict() for line in describe_settings(**overrides)]
 
 
-def _settings_or_exit() -> "Settings":
+def settings_or_exit() -> "Settings":
     """The settings, or one line and exit code 2, as servers started by other programs do not use the command line."""
     os.umask(PRIVATE_UMASK)
     try:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import pytest
 from sqlalchemy import create_engine, text
+from tests.ops.test_bad_settings import BAD
 
 from digest import schema, tasks
 from digest.cli import COMMANDS, HIDDEN, Commands
@@ -85,6 +86,10 @@ def test_every_setting_is_in_the_operator_s_table() -> None:
     for name, field in Settings.model_fields.items():
         if isinstance(field.default, int | str | timedelta):
             assert as_text(field.default) in rows[sources.variable(name)]
+
+
+def test_every_setting_has_bad_values_that_are_tried() -> None:
+    assert {name.upper() for name in Settings.model_fields} == set(BAD), "tests/ops/test_bad_settings.py"
 
 
 def test_every_make_target_is_in_the_help() -> None:

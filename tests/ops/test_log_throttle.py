@@ -56,6 +56,29 @@ def test_a_different_error_and_a_recovery_are_logged_at_once(caplog: pytest.LogC
     ]
 
 
+def test_a_task_that_fails_and_recovers_by_turns_is_two_lines_a_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    moment = 0.0
+
+    def task() -> None:
+        if moment % 10 == 0:
+            raise OSError("the disk is full")
+
+    told = LogThrottle(clock=lambda: moment).wrap("letters", task)
+    while moment < 120:
+        told()
+        moment += 5
+    words = [(record.getMessage(), getattr(record, "times", None)) for record in caplog.records]
+    assert words == [
+        ("task failed", 1),
+        ("task recovered", None),
+        ("task failed", 6),
+        ("task recovered", None),
+    ]
+
+
 def test_all_tracebacks_are_there_at_debug(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
 

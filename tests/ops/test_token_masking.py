@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import IntegrityError
 from tests.guards.test_routes import site  # noqa: F401  the complete app
-from tests.ops.test_up import environment, until
+from tests.ops.test_up import digest, environment, until
 from tests.web.factories import Site
 
 from digest.audience.models import Subscriber
@@ -108,20 +108,22 @@ def test_an_error_of_the_database_says_no_address(postgres: Database) -> None:
 
 
 @pytest.mark.crash
-def test_gunicorn_s_access_log_holds_no_token(tmp_path: Path) -> None:
+def test_gunicorn_s_log_is_json_without_a_token_or_a_complaint(tmp_path: Path) -> None:
     port, log = free_port(), tmp_path / "gunicorn.log"
+    digest(tmp_path / "home", "init", "--no-link")
     command = [
         sys.executable,
         "-m",
         "gunicorn",
         f"--bind=127.0.0.1:{port}",
         "--access-logfile=-",
+        "--config=python:digest.gunicorn_config",
         "digest.wsgi:app",
     ]
     with log.open("wb") as lines:
         server = subprocess.Popen(
             command,
-            env=environment(tmp_path / "home"),
+            env={**environment(tmp_path / "home"), "DIGEST_LOG": "json", "HOME": "/nowhere"},
             cwd=Path(__file__).parents[2],
             stdout=lines,
             stderr=subprocess.STDOUT,
@@ -134,6 +136,8 @@ def test_gunicorn_s_access_log_holds_no_token(tmp_path: Path) -> None:
         assert until(lambda: log.read_text().count(" HTTP/1.1") >= 3), log.read_text()
         assert TOKEN not in log.read_text()
         assert "GET /unsubscribe/… HTTP/1.1" in log.read_text()
+        lines = [json.loads(line) for line in log.read_text().splitlines()]  # one format
+        assert [line for line in lines if line["level"] in {"warning", "error"}] == []
     finally:
         server.terminate()
         server.wait(timeout=30)

@@ -20,11 +20,13 @@ class LogThrottle:
         self._next: dict[str, float] = {}  # task -> when it may log again
         self._suppressed: dict[str, int] = {}  # task -> failures since its last line
         self._traced: set[tuple[type, str, int]] = set()
+        self._failing: set[str] = set()  # tasks whose last line says that they failed
 
     def wrap(self, name: str, task: Callable[[], None]) -> Callable[[], None]:
         """Wrap a task so that its errors become one warning a minute. The schedule repeats it, so it need not raise.
 
-        The first error of each kind is logged with a traceback; at level debug, every error.
+        The first error of each kind is logged with a traceback; at level debug, every error. A task that fails and
+        recovers by turns is two lines a minute.
         """
 
         @functools.wraps(task)
@@ -49,6 +51,7 @@ class LogThrottle:
                 self._suppressed[name] = suppressed + 1
             else:
                 self._next[name] = self._clock() + QUIET_SECONDS
+                self._failing.add(name)
         fields = {"task": name, "error": _reason(error), "times": suppressed + 1}
         if is_new or not is_quiet:
             LOG.warning("task failed", extra=fields, exc_info=error if is_new else None)
@@ -56,10 +59,9 @@ class LogThrottle:
             LOG.debug("task failed again", extra={"task": name}, exc_info=error)
 
     def _log_recovery(self, name: str) -> None:
-        if name in self._next:
+        if name in self._failing:
             with self._lock:
-                self._next.pop(name, None)
-                self._suppressed.pop(name, None)
+                self._failing.discard(name)
             LOG.info("task recovered", extra={"task": name})
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from digest.embedded import token_masking
+from digest.embedded.repeat_filter import RepeatFilter
 from digest.embedded.token_masking import mask_tokens
 
 _STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "data"}
@@ -16,12 +17,32 @@ def configure_logging(log: str) -> None:
     """Log to stderr; `log` is the name of a level, or `json` for JSON lines at level info."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log == "json" else TextFormatter())
+    handler.addFilter(RepeatFilter())
+    logging.captureWarnings(capture=True)
     token_masking.mask_web_servers()
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO if log == "json" else log.upper())
     for name in ("celery", "kombu", "amqp", "waitress", "mail.log", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING if log in {"info", "json"} else log.upper())
+
+
+def dict_config(log: str) -> dict[str, Any]:
+    """The same for servers that configure logging themselves, such as gunicorn, in the form of `logging.config`."""
+    formatter = JsonFormatter if log == "json" else TextFormatter
+    level = "INFO" if log == "json" else log.upper()
+    own = {"level": level, "handlers": ["stderr"], "propagate": False}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"digest": {"()": formatter}},
+        "filters": {"repeats": {"()": RepeatFilter}},
+        "handlers": {
+            "stderr": {"class": "logging.StreamHandler", "formatter": "digest", "filters": ["repeats"]}
+        },
+        "root": {"level": level, "handlers": ["stderr"]},
+        "loggers": {"gunicorn.error": own, "gunicorn.access": own},
+    }
 
 
 class TextFormatter(logging.Formatter):

@@ -46,6 +46,11 @@ class Reply(NamedTuple):
         return f"{self.code} {self.enhanced}".strip()
 
     @property
+    def loggable(self) -> str:
+        """What a log may hold: the codes, or our own words such as "connection refused" when there was no reply."""
+        return self.status if self.code else self.text
+
+    @property
     def is_positive(self) -> bool:
         """2yz: done."""
         return self.code // 100 == _POSITIVE

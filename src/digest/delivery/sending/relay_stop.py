@@ -80,7 +80,7 @@ def apply_stop(
         "issue": issue_id,
         "account": account.relay.label,
         "stage": stop.stage,
-        "reply": stop.reply.status,
+        "reply": stop.reply.loggable,
     }
     LOG.warning("relay refused, backing off", extra=details)
     if stop.daily_limit_reached:
@@ -197,7 +197,7 @@ def _pause(session: Session, issue_id: int, stop: RelayStop, now: datetime, labe
         transitions.change_state(session, issue, State.PAUSED, now=now, actor="relay", reason=reason)
     except NotAllowed:  # another connection or a person already did
         return
-    LOG.warning("issue paused by the relay", extra={"issue": issue_id, "reply": stop.reply.status})
+    LOG.warning("issue paused by the relay", extra={"issue": issue_id, "reply": stop.reply.loggable})
     facts = {
         "heading": f"Issue {issue.number} is paused",
         "paragraphs": [
