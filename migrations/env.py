@@ -8,6 +8,7 @@ from alembic.autogenerate.api import AutogenContext
 
 import digest.access.models
 import digest.delivery.ledger.models
+import digest.installation.models
 import digest.monitoring.models
 import digest.tracking.models  # noqa: F401  every table is known from here on
 from digest.db import Base, UtcDateTime

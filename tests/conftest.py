@@ -14,6 +14,7 @@ from tests.database_pool import TEMPLATE, DatabasePool, with_database
 
 import digest.access.models
 import digest.delivery.ledger.models
+import digest.installation.models
 import digest.monitoring.models
 import digest.tracking.models  # noqa: F401  every table is known from here on
 from digest.db import Base, Database, connect

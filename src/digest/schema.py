@@ -67,6 +67,11 @@ def create_at(connection: Connection, revision: str) -> None:
     command.upgrade(alembic_config(connection), revision)
 
 
+def upgrade_on(connection: Connection) -> None:
+    """Upgrade the database to the latest revision, in the connection's transaction."""
+    command.upgrade(alembic_config(connection), "head")
+
+
 def is_outdated(connection: Connection) -> bool:
     """Whether the database is not at the latest revision."""
     return current_revision(connection) != ScriptDirectory.from_config(alembic_config()).get_current_head()

@@ -6,13 +6,10 @@ A task may run twice or not at all: work is claimed in the database, and the sch
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from celery.signals import worker_shutting_down
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import Session
 
 from digest.audience import consent, erase
@@ -21,8 +18,8 @@ from digest.db import utcnow
 from digest.delivery.ledger import retention, stored_logs
 from digest.delivery.letters import delivery, notices, reminders, subscriber_imports
 from digest.delivery.relays.accounts import count_connections
-from digest.delivery.release import freeze, partitioning, retention_steps, stalled
-from digest.delivery.release.refusals import pause_unsendable
+from digest.delivery.release import freeze, partitioning, restored, retention_steps, stalled
+from digest.delivery.release.pausing import pausing_on_failure
 from digest.delivery.sending import recovery
 from digest.delivery.sending.reconciliation import reconcile_issues
 from digest.delivery.sending.worker import send_due_batches
@@ -33,7 +30,6 @@ from digest.editorial.checks.external_check_queue import MailSetup
 from digest.editorial.drafts import drafting
 from digest.editorial.models import State
 from digest.embedded.log_throttle import LogThrottle
-from digest.errors import DigestError
 from digest.process_monitor import QueueReporter, monitor_celery
 from digest.services import current_services
 
@@ -78,14 +74,10 @@ def drafts() -> None:
 
 def calendar() -> None:
     """Freeze the issues that are due, and pause those that missed their send time."""
-    with current_services().db.begin() as session:
-        for issue in schedule.pause_missed(session, utcnow()):
-            notices.notify_not_sent(session, issue, utcnow())
-            LOG.warning("issue missed its send time", extra={"issue": issue.id})
-        due = schedule.list_due(session, utcnow())
-    for issue_id in due:
-        _freeze(issue_id)
-    audience()
+    if _may_send():
+        for issue_id in _list_due():
+            _freeze(issue_id)
+        audience()
 
 
 def audience() -> None:
@@ -109,7 +101,7 @@ def reconcile() -> None:
 
 def send() -> None:
     """Send due batches over the relay's connections; one run at a time per process."""
-    if _sending.acquire(blocking=False):
+    if _may_send() and _sending.acquire(blocking=False):
         try:
             next_task = _send_batches()
         finally:
@@ -120,7 +112,7 @@ def send() -> None:
 
 def letters_() -> None:
     """Send due letters; when the relay accepted some, look for more at once."""
-    if _send_letters():
+    if _may_send() and _send_letters():
         current_services().enqueue_soon("letters")
 
 
@@ -202,6 +194,20 @@ def _stop(**_: Any) -> None:
     _stopping.set()
 
 
+def _list_due() -> list[int]:
+    """The issues that are due; those that missed their send time are paused instead."""
+    with current_services().db.begin() as session:
+        for issue in schedule.pause_missed(session, utcnow()):
+            notices.notify_not_sent(session, issue, utcnow())
+            LOG.warning("issue missed its send time", extra={"issue": issue.id})
+        return schedule.list_due(session, utcnow())
+
+
+def _may_send() -> bool:
+    """Whether this database is neither a copy nor restored, or a person has said what went out since."""
+    return restored.may_send(current_services().db, current_services().home, utcnow())
+
+
 def _send_batches() -> str:
     """Send for a while; return the task that should follow at once, or an empty string."""
     services = current_services()
@@ -243,7 +249,7 @@ def _run_checks() -> bool:
 
 def _freeze(issue_id: int) -> None:
     services = current_services()
-    with _pausing_on_failure(issue_id, State.SCHEDULED):
+    with pausing_on_failure(services.db, issue_id, State.SCHEDULED):
         with services.db.begin() as session:
             issue = issues.get_by_id(session, issue_id)
             freeze.freeze(session, issue, signer=services.signer, base_url=services.base_url, now=utcnow())
@@ -252,33 +258,13 @@ def _freeze(issue_id: int) -> None:
 
 def _write_audience(issue_id: int) -> bool:
     """Continue writing one issue's audience; True when it is complete."""
-    connections = count_connections(current_services().relay)
-    with _pausing_on_failure(issue_id, State.SENDING):
+    services = current_services()
+    connections = count_connections(services.relay)
+    with pausing_on_failure(services.db, issue_id, State.SENDING):
         return _run_in_steps(
             lambda session: freeze.write_next_audience(session, issue_id, utcnow(), connections=connections)
         )
     return False
-
-
-@contextmanager
-def _pausing_on_failure(issue_id: int, previous_state: State) -> Iterator[None]:
-    """Pause an issue that cannot be sent and notify the editors, instead of retrying every five seconds.
-
-    Other issues are not held up.
-    """
-    try:
-        yield
-    except (OperationalError, InterfaceError, NoConnection):  # a database failure is not the issue's fault
-        raise
-    except Exception as error:  # any other error concerns this issue only
-        is_expected = isinstance(error, (DigestError, ValueError, LookupError))
-        unexpected = f"unexpected error ({type(error).__name__}); see the server log"
-        reason = str(error) if is_expected else unexpected
-        LOG.warning(
-            "issue cannot be sent", extra={"issue": issue_id, "error": reason}, exc_info=not is_expected
-        )
-        with current_services().db.begin() as session:
-            pause_unsendable(session, issue_id, previous_state, reason, utcnow())
 
 
 def _run_in_steps(step: Callable[[Session], bool]) -> bool:

@@ -26,9 +26,13 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture
 def filled(db: Database) -> Database:
     """On each database: readers, an issue that is frozen, and a text with everything that a format could stumble on."""
+    fill(db)
+    return db
+
+
+def fill(db: Database) -> None:
     with db.engine.begin() as connection:
         command.stamp(schema.alembic_config(connection), "head")
     frozen(db, readers=READERS)
     with db.begin() as session:
         session.execute(update(Issue).values(intro=HOSTILE))
-    return db

@@ -44,7 +44,7 @@ def test_backup_with_a_passphrase_is_encrypted_and_logged(home: Path) -> None:
     assert (home / "a.backup").read_bytes().startswith(b"age-encryption.org/v1\n")
     with create_context(home=str(home)).services().db.read() as session:
         last = audit_log.list_entries(session)[0].entry
-        assert (last.verb, last.details) == ("back up", "encrypted")
+        assert (last.verb, last.details) == ("backed up", "encrypted")
 
 
 def test_backup_to_a_folder_that_is_not_there_is_one_line(home: Path) -> None:

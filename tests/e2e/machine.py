@@ -39,8 +39,11 @@ class Home:
         return {**kept, "DIGEST_HOME": str(self.path), **self.settings}
 
     def copy(self, path: Path, settings: Mapping[str, str] | None = None) -> "Home":
-        """A copy of a home in which nothing runs."""
+        """A copy of a home in which nothing runs, and which does not know that it is one."""
         shutil.copytree(self.path, path, ignore=shutil.ignore_patterns("run", "*.lock"))
+        if (path / "digest.sqlite3").exists():
+            with closing(sqlite3.connect(path / "digest.sqlite3")) as database, database:
+                database.execute("delete from installation")
         return Home(path, settings or {})
 
     def digest(self, *words: object) -> str:

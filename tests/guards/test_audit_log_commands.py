@@ -58,7 +58,10 @@ CASES = [
     Case("users reset editor@verdicts.io", Verb.RESET_FACTORS),
 ]
 # Long jobs in many transactions, which are logged as a whole.
-ELSEWHERE = {"subscribers import", "subscribers undo-import", "backup"}
+ELSEWHERE = {
+    "subscribers import", "subscribers undo-import", "backup", "restore",
+    "restored issue", "restored unsubscribed", "restored moved", "restored mark",
+}  # fmt: skip
 
 
 @pytest.fixture

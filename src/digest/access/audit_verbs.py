@@ -37,6 +37,9 @@ class Verb(StrEnum):
     SKIP_DATE = "skipped a date"
     RESTORE_DATE = "unskipped a date"
     BACK_UP = "backed up"
+    HOLD = "stopped all sending"
+    SETTLE = "settled after a restore"
+    RELEASE = "allowed sending again"
 
     # Comparisons and readers
     ADD = "added"

@@ -84,7 +84,7 @@ def create_archive(path: Path, passphrase: str | None, when: float) -> Iterator[
             file.flush()
             os.fsync(file.fileno())
         partial.rename(path)
-        _sync_folder(path.parent)
+        sync(path.parent)
     except BaseException:
         with suppress(OSError):
             partial.unlink()
@@ -174,9 +174,9 @@ def _check_sums(manifest: Mapping[str, Any], sums: Mapping[str, Any]) -> None:
         raise BadInput("its checksums are wrong: it was changed")
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the new name survive a power failure."""
-    file = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Make a file, or the names in a folder, survive a power failure."""
+    file = os.open(path, os.O_RDONLY)
     try:
         os.fsync(file)
     finally:

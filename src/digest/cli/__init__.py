@@ -28,6 +28,12 @@ COMMANDS = {
     "subscribers": ("digest.cli.subscribers", "group", "Import, list, export and erase subscribers."),
     "issues": ("digest.cli.issues", "group", "Draft, preview, schedule, send and report on issues."),
     "backup": ("digest.cli.backups.backup", "backup", "Write database, keys and progress to one file."),
+    "restore": ("digest.cli.backups.restore", "restore", "Restore a backup into an empty database."),
+    "restored": (
+        "digest.cli.backups.restored",
+        "group",
+        "Say what was sent since a backup or copy was made.",
+    ),
     "users": ("digest.cli.users", "group", "List users, and reset their two-factor authentication."),
     "audit-log": ("digest.cli.users", "audit_log", "Print who changed what."),
 }

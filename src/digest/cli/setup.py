@@ -83,10 +83,18 @@ def _with_port(context: AppContext, port: int) -> AppContext:
 
 
 def migrate(services: "Services") -> tuple[str | None, str | None]:
-    """Upgrade the database to the latest revision; return the revision before and after."""
-    from digest import schema
+    """Upgrade the database to the latest revision; return the revision before and after.
 
-    return schema.upgrade(services.db.engine)
+    From then on it knows where it is, so that a copy is recognised.
+    """
+    from digest import schema
+    from digest.db import utcnow
+    from digest.installation.identity import ensure_installation
+
+    revisions = schema.upgrade(services.db.engine)
+    with services.db.begin() as session:
+        ensure_installation(session, utcnow())
+    return revisions
 
 
 def set_up(

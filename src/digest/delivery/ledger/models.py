@@ -182,6 +182,18 @@ class RefusalTotal(Base):
     deliveries: Mapped[int]
 
 
+class RestoredIssue(Base):
+    """An issue of a database that was restored or copied: a person has to say what of it went out elsewhere."""
+
+    __tablename__ = "restored_issue"
+    __table_args__ = (check_one_of("went_out", "all", "none", "logged"),)
+
+    issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id), primary_key=True)
+    was: Mapped[str] = mapped_column(String(12))  # its state in the backup or copy
+    went_out: Mapped[str | None] = mapped_column(String(8))  # the answer
+    answered_at: Mapped[datetime | None]
+
+
 class Letter(Base):
     """A single mail to one person: a row of the outbox, sent by the next tick at the latest."""
 

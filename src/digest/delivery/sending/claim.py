@@ -19,6 +19,7 @@ from digest.delivery.release import canary
 from digest.delivery.release.batches import OPEN_STATES
 from digest.delivery.sending import worker_registry
 from digest.editorial.models import Issue
+from digest.installation.identity import is_held
 
 LEASE = timedelta(seconds=30)
 # The holder begins no mail this close to the end of its lease, so that the mail in flight can finish within it.
@@ -197,7 +198,7 @@ def _due_batches_statement() -> Select[int]:
         .where(
             Issue.state.in_(OPEN_STATES), Issue.release_at <= _NOW, FrozenIssue.audience_done_at.is_not(None)
         )
-        .where(canary.is_released())
+        .where(canary.is_released(), ~is_held())
         .where(or_(FrozenIssue.backoff_until.is_(None), FrozenIssue.backoff_until <= _NOW))
         .order_by(Issue.release_at, Batch.id)
     )

@@ -15,6 +15,8 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+from digest.installation.location import creation_mark
+
 # REFUSED: answered and not accepted, so that it may be tried again.
 UNTOUCHED, HANDED_OVER, ACCEPTED, REFUSED = range(4)
 
@@ -53,20 +55,39 @@ class ProgressJournal:
 
 
 def home_id(home: Path) -> str:
-    """The name of this journal store, generated once: claims made with it can be looked up here."""
+    """The name of this journal store, generated once: claims made with it can be looked up here.
+
+    A copied home gets a name of its own, or its copies of journals would speak for batches that the original sends.
+    """
     path = home / "evidence" / "id"
-    if not path.exists():
+    while True:
+        with suppress(FileNotFoundError):
+            name, _, mark = path.read_text().partition(" ")
+            if mark == creation_mark(path):
+                return name
+            path.unlink()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         generated = secrets.token_hex(8)
         temporary = path.with_name(
             f"id.{generated}"
         )  # one per thread: two of one process may come first at once
 
-        temporary.write_text(generated)
-        with suppress(FileExistsError):
+        temporary.touch()
+        temporary.write_text(f"{generated} {creation_mark(temporary)}")
+        try:
             path.hardlink_to(temporary)
-        temporary.unlink()
-    return path.read_text()
+        except FileExistsError:  # another thread was faster
+            continue
+        finally:
+            temporary.unlink()
+        return generated
+
+
+def adopt_journals(home: Path) -> None:
+    """Let the journals of a backup count here: they were read from a living kernel, so what they say was so."""
+    for path in (home / "evidence").glob("*-*"):
+        marks = path.read_bytes()[HEADER_BYTES:]
+        path.write_bytes(boot_id().ljust(HEADER_BYTES).encode("ascii") + marks)
 
 
 def is_held(home: Path, batch_id: int, fence: int) -> bool:

@@ -1,0 +1,115 @@
+"""A database that was restored or copied sends nothing until a person has said what went out elsewhere meanwhile.
+
+Its rows say what was sent up to the moment of the copy. What happened later, at the place that it was copied from,
+nobody here can know: the same issue may have gone to everybody since.
+"""
+
+import logging
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from digest.db import WITHOUT_SYNC, Database
+from digest.delivery.ledger.models import Letter, Outcome, RestoredIssue
+from digest.editorial import transitions
+from digest.editorial.models import Issue, State
+from digest.errors import NotAllowed
+from digest.installation import identity
+from digest.installation.models import Installation
+
+LOG = logging.getLogger(__name__)
+ACTOR = "clock"
+LETTER_REPLY = "the database was restored from a backup or copied; this email may have been sent before"
+
+
+def may_send(db: Database, home: Path, now: datetime) -> bool:
+    """Whether mail may be sent from this database, asked before each run; a copy is recognised here.
+
+    Usually it only reads. Opens its own transactions, because it is asked by doors only.
+    """
+    with db.read() as session:
+        found = identity.find_installation(session)
+        if found is not None and found.held_at is not None:
+            return False
+        is_settled = found is not None and not identity.needs_beat(found, now)
+        if found is not None and is_settled and identity.find_doubt(session, found, home) is None:
+            return True
+    with db.begin() as session:
+        return _check(session, home, now)
+
+
+def hold(session: Session, reason: str, *, known_until: datetime, now: datetime) -> int:
+    """Send nothing from this database, and pause every issue that is scheduled or being sent; returns how many wait.
+
+    `known_until`: what happened later is not in this database. Emails to single people that wait are never sent: they
+    may have been. Nothing happens to a database that is held already, except that the reason is the new one.
+    """
+    installation = identity.ensure_installation(session, now)
+    if installation.held_at is None:
+        installation.held_at, installation.unsubscribes_settled_at = now, None
+    installation.hold_reason = reason
+    installation.known_until = known_until
+    for issue in session.scalars(select(Issue).where(Issue.state.in_(_waiting_states())).order_by(Issue.id)):
+        _hold_issue(session, issue, now)
+    unsent = update(Letter).where(Letter.outcome.is_(None))
+    ended = {"outcome": Outcome.UNKNOWN.value, "reply": LETTER_REPLY, "ended_at": now, "claimed_until": None}
+    session.execute(unsent.values(ended), execution_options=WITHOUT_SYNC)
+    waiting = session.scalar(select(func.count()).select_from(RestoredIssue)) or 0
+    LOG.error("nothing is sent: %s", reason, extra={"issues": waiting})
+    return waiting
+
+
+def find_hold(session: Session) -> Installation | None:
+    """The installation, if nothing is sent from this database; None when mail may be sent."""
+    found = identity.find_installation(session)
+    return found if found is not None and found.held_at is not None else None
+
+
+def list_questions(session: Session) -> list[tuple[Issue, RestoredIssue]]:
+    """Every issue of which a person has to say, or has said, what went out."""
+    rows = select(Issue, RestoredIssue).join(RestoredIssue, RestoredIssue.issue_id == Issue.id)
+    return [(issue, question) for issue, question in session.execute(rows.order_by(Issue.id))]
+
+
+def release_hold(session: Session, now: datetime) -> None:
+    """Let mail be sent again, as an installation of its own. Raises NotAllowed while a question is open."""
+    installation = find_hold(session)
+    if installation is None:
+        raise NotAllowed("this database is not held: it sends as usual")
+    open_questions = [issue for issue, question in list_questions(session) if question.went_out is None]
+    if open_questions:
+        numbers = ", ".join(str(issue.number) for issue in open_questions)
+        raise NotAllowed(f"say first what went out of issue {numbers}: `digest restored issue N …`")
+    if installation.unsubscribes_settled_at is None:
+        raise NotAllowed("say first who unsubscribed meanwhile: `digest restored unsubscribed …`")
+    identity.begin_anew(session, installation, now)
+    session.execute(RestoredIssue.__table__.delete())  # type: ignore[attr-defined]  # a Table
+    LOG.warning("sending is allowed again")
+
+
+def _check(session: Session, home: Path, now: datetime) -> bool:
+    installation = identity.ensure_installation(session, now)
+    if installation.held_at is not None:
+        return False
+    if doubt := identity.find_doubt(session, installation, home):
+        hold(session, doubt, known_until=installation.seen_at, now=now)
+        return False
+    if identity.needs_beat(installation, now):
+        identity.beat(installation, home, now)
+    return True
+
+
+def _waiting_states() -> tuple[State, ...]:
+    return State.SCHEDULED, State.SENDING, State.PAUSED
+
+
+def _hold_issue(session: Session, issue: Issue, now: datetime) -> None:
+    if session.get(RestoredIssue, issue.id) is not None:
+        return
+    session.add(RestoredIssue(issue_id=issue.id, was=issue.state))
+    if issue.state == State.PAUSED:
+        return
+    reason = "this database was restored or copied: say first what went out of this issue elsewhere"
+    transitions.change_state(session, issue, State.PAUSED, now=now, actor=ACTOR, reason=reason)

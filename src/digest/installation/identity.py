@@ -1,0 +1,74 @@
+"""Whether this database is still the one that it was: in its place, and not older than the home remembers."""
+
+import secrets
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session
+
+from digest.db import upsert
+from digest.installation.home_memory import recall, remember
+from digest.installation.location import find_location
+from digest.installation.models import ONLY, Installation
+
+BEAT_EVERY: Final = timedelta(seconds=30)
+MOVED = "this database was copied or moved here from another place"
+OLDER = "this database is older than the one that was used here before: it was restored from a copy"
+
+
+def find_installation(session: Session) -> Installation | None:
+    """The installation's row; None in a database that nobody has used yet."""
+    return session.get(Installation, ONLY)
+
+
+def is_held() -> ColumnElement[bool]:
+    """SQL condition: nothing may be sent from this database."""
+    return select(Installation.id).where(Installation.held_at.is_not(None)).exists()
+
+
+def ensure_installation(session: Session, now: datetime) -> Installation:
+    """The installation's row, which is created for a new database."""
+    row = {
+        "id": ONLY,
+        "identity": secrets.token_hex(16),
+        "location": find_location(session),
+        "beat": 0,
+        "seen_at": now,
+    }
+    created = upsert(session, Installation).values(row).on_conflict_do_nothing()
+    session.execute(created)
+    return session.get_one(Installation, ONLY, with_for_update=True, populate_existing=True)
+
+
+def find_doubt(session: Session, installation: Installation, home: Path) -> str | None:
+    """Why this database may be a copy, or an older one; None when nothing says so.
+
+    A home of another installation, or a new one, is no evidence: workers come and go.
+    """
+    if installation.location != find_location(session):
+        return MOVED
+    if recall(home).get(installation.identity, 0) > installation.beat:
+        return OLDER
+    return None
+
+
+def needs_beat(installation: Installation, now: datetime) -> bool:
+    """Whether it is time to say again that this database is in use. A clock that was set back counts, too."""
+    return not installation.seen_at <= now < installation.seen_at + BEAT_EVERY
+
+
+def beat(installation: Installation, home: Path, now: datetime) -> None:
+    """Say that this database is in use, and let the home remember it. The row is locked by the caller."""
+    remember(home, installation.identity, installation.beat)  # the one before: this one is not committed yet
+    installation.beat += 1
+    installation.seen_at = now
+
+
+def begin_anew(session: Session, installation: Installation, now: datetime) -> None:
+    """Make this database an installation of its own, here: what homes remember of the former one says nothing of it."""
+    installation.identity, installation.beat = secrets.token_hex(16), 0
+    installation.location, installation.seen_at = find_location(session), now
+    installation.held_at = installation.hold_reason = installation.known_until = None
+    installation.unsubscribes_settled_at = None

@@ -1,0 +1,118 @@
+"""From one home to another by the commands alone: what is restored sends nothing until everything is settled."""
+
+import json
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from tests.backup.test_backup_command import digest
+from tests.delivery.factories import KEYS, add_readers, issue
+
+from digest.access import audit_log
+from digest.app import create_context
+from digest.audience.models import Subscription
+from digest.db import utcnow
+from digest.delivery.release.restored import may_send
+from digest.editorial.models import Issue, State
+from digest.services import Services
+
+READERS = 30
+
+
+@pytest.fixture
+def restored_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home restored from the backup of one that had a scheduled issue."""
+    monkeypatch.setenv("DIGEST_SECRET_KEYS", ",".join(KEYS))
+    monkeypatch.delenv("DIGEST_BACKUP_PASSPHRASE", raising=False)
+    old, new = tmp_path / "old", tmp_path / "new"
+    digest(old, "init", "--no-link")
+    with services(old).db.begin() as session:
+        made = issue(session)
+        made.send_at, made.send_on, made.zone = utcnow(), "2026-12-01 09:00", "UTC"
+        add_readers(session, made.publication_id, READERS)
+    assert digest(old, "backup", tmp_path / "a.backup").exit_code == 0
+    done = digest(new, "restore", tmp_path / "a.backup")
+    assert done.exit_code == 0, done.output
+    assert "Nothing is sent yet" in done.stdout
+    return new
+
+
+def services(home: Path) -> Services:
+    return create_context(home=str(home)).services()
+
+
+def sends(home: Path) -> bool:
+    found = services(home)
+    return may_send(found.db, home, utcnow())
+
+
+def said(home: Path, *words: object) -> str:
+    done = digest(home, *words)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_restored_says_what_is_to_be_settled(restored_home: Path) -> None:
+    shown = said(restored_home, "restored")
+    assert "Nothing is sent: this database was restored from a backup of " in shown
+    assert "issue 1 of weekly-verdicts, Five verdicts, was scheduled: digest restored issue 1 --all" in shown
+    facts = json.loads(said(restored_home, "restored", "--json"))
+    assert (facts["held"], facts["issues"][0]["went_out"], facts["unsubscribes_settled"]) == (
+        True,
+        None,
+        False,
+    )
+    assert not sends(restored_home)
+
+
+def test_what_the_log_names_counts_as_sent_and_who_left_is_unsubscribed(
+    restored_home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "provider.log").write_text("".join(f"to=<reader{n}@example.org>\n" for n in range(1, 11)))
+    (tmp_path / "left.csv").write_text("email\nreader30@example.org\nstranger@example.org\n")
+    settle = ("restored", "issue", 1, "--publication", "weekly-verdicts", "--log", tmp_path / "provider.log")
+    shown = said(restored_home, *settle)
+    assert "Issue 1: the log names 10 readers; 20 remain." in shown
+    assert "still to be settled" in shown
+    shown = said(restored_home, "restored", "unsubscribed", tmp_path / "left.csv")
+    assert shown.startswith("1 unsubscribed.\nEverything is settled")
+    with services(restored_home).db.read() as session:
+        left = session.scalars(select(Subscription).where(Subscription.subscriber_id == READERS)).one()
+        assert left.status == "unsubscribed"
+        verbs = [line.entry.verb for line in audit_log.list_entries(session)]
+    assert verbs[:3] == ["allowed sending again", "settled after a restore", "settled after a restore"]
+    assert sends(restored_home)
+    assert "emails are sent as usual" in said(restored_home, "restored")
+
+
+def test_all_of_it_went_out(restored_home: Path) -> None:
+    shown = said(restored_home, "restored", "issue", 1, "--publication", "weekly-verdicts", "--all")
+    assert f"Issue 1 is sent: {READERS} readers are counted as accepted." in shown
+    assert "Everything is settled" in said(restored_home, "restored", "unsubscribed", "--nobody")
+    with services(restored_home).db.read() as session:
+        assert session.scalars(select(Issue.state)).all() == [State.SENT]
+
+
+def test_a_home_that_was_moved_goes_on(restored_home: Path) -> None:
+    assert "Everything is settled" in said(restored_home, "restored", "moved", "--yes")
+    assert sends(restored_home)
+    assert digest(restored_home, "restored", "moved", "--yes").exit_code == 1
+
+
+def test_a_person_can_say_that_it_is_a_copy(restored_home: Path) -> None:
+    said(restored_home, "restored", "moved", "--yes")
+    assert "Nothing is sent" in said(restored_home, "restored", "mark", "--yes")
+    assert not sends(restored_home)
+
+
+def test_restoring_twice_into_the_same_home_is_refused(restored_home: Path, tmp_path: Path) -> None:
+    done = digest(restored_home, "restore", tmp_path / "a.backup")
+    assert done.exit_code == 1
+    assert "is not empty, and restoring into it would mix two databases" in done.stderr
+
+
+@pytest.mark.parametrize("words", [("issue", 1), ("issue", 1, "--all", "--log", __file__), ("unsubscribed",)])
+def test_an_answer_is_exactly_one(restored_home: Path, words: tuple[object, ...]) -> None:
+    done = digest(restored_home, "restored", *words)
+    assert done.exit_code == 1
+    assert done.stderr.startswith("digest: ")

@@ -1,0 +1,127 @@
+"""A restored database has every row of the backup, on either kind of database, or nothing was changed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import inspect, select
+from tests.backup.conftest import HOSTILE, READERS, fill
+from tests.backup.test_creating import NOW, back_up
+from tests.database_pool import DatabasePool
+
+from digest.audience.models import Subscriber
+from digest.backup.contents import BackupSummary
+from digest.backup.creating import EMPTY_TABLES, create_backup
+from digest.backup.restoring import restore_backup
+from digest.backup.rows import dump_rows, read_layouts
+from digest.cli.backups import restore as command
+from digest.db import Base, Database, connect, utcnow
+from digest.editorial.models import Issue
+from digest.errors import BadInput, NotAllowed
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database of each kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'new' / 'digest.sqlite3'}"
+        return
+    pool: DatabasePool = request.getfixturevalue("database_pool")
+    url = pool.acquire()
+    database = connect(url)
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    database.close()
+    yield url
+    pool.release(url)
+
+
+def restore(url: str, path: Path, home: Path, passphrase: str | None = None, **more: Any) -> BackupSummary:
+    home.mkdir(exist_ok=True)
+    given = {"finish": lambda *_: None, "before_rows": command._before_rows, **more}
+    return restore_backup(url, home, path, passphrase=passphrase, **given)
+
+
+def all_rows(db: Database) -> dict[str, bytes]:
+    """Every row of every table, as text and in the order of the text: each database stores them in its own."""
+    with db.read() as session:
+        if db.is_client_server:
+            session.connection().exec_driver_sql("SET LOCAL TIME ZONE 'UTC'")
+        connection = session.connection()
+        dumped = {
+            table.name: b"".join(dump_rows(connection, table))
+            for table in read_layouts(connection)
+            if table.name not in EMPTY_TABLES
+        }
+    return {name: b"\n".join(sorted(rows.split(b"\n"))) for name, rows in dumped.items()}
+
+
+def test_every_row_comes_back_on_either_database(
+    filled: Database, target: str, home: Path, tmp_path: Path
+) -> None:
+    back_up(filled, home)
+    done = restore(target, home / "a.backup", tmp_path / "new-home")
+    restored = connect(target)
+    assert all_rows(restored) == all_rows(filled)
+    assert done.rows["subscriber"] == READERS
+    assert set(done.rows) == set(Base.metadata.tables)
+    with restored.begin() as session:
+        assert session.scalars(select(Issue.intro)).one() == HOSTILE
+        new = Subscriber(address="new@x.org", address_key="new@x.org", created_at=utcnow())
+        session.add(new)
+        session.flush()
+        assert new.id > READERS
+    restored.close()
+    keys = (tmp_path / "new-home" / "secret-keys").read_text()
+    assert keys == (home / "secret-keys").read_text()
+
+
+def test_what_is_damaged_changes_nothing(sqlite: Database, target: str, home: Path, tmp_path: Path) -> None:
+    fill(sqlite)
+    back_up(sqlite, home)
+    whole = (home / "a.backup").read_bytes()
+    for damaged in (whole[: len(whole) // 2], whole[:-1], whole[:-9] + b"x" + whole[-8:]):
+        (home / "a.backup").write_bytes(damaged)
+        with pytest.raises(BadInput, match=r"a\.backup cannot be restored: it "):
+            restore(target, home / "a.backup", tmp_path / "new-home")
+    database = connect(target)
+    assert inspect(database.engine).get_table_names() == []
+    database.close()
+    assert list((tmp_path / "new-home").iterdir()) == []
+
+
+def test_a_database_that_is_not_empty_is_refused(filled: Database, home: Path, tmp_path: Path) -> None:
+    back_up(filled, home)
+    url = filled.engine.url.render_as_string(hide_password=False)
+    before = all_rows(filled)
+    with pytest.raises(NotAllowed, match="is not empty"):
+        restore(url, home / "a.backup", tmp_path / "new-home")
+    assert all_rows(filled) == before
+
+
+def test_a_home_keeps_its_own_keys_behind_those_of_the_backup(
+    sqlite: Database, home: Path, tmp_path: Path
+) -> None:
+    fill(sqlite)
+    back_up(sqlite, home)
+    new = tmp_path / "new-home"
+    new.mkdir()
+    (new / "secret-keys").write_text("a-key-of-the-new-home-0123456789abcdef\n")
+    restore(f"sqlite:///{new}/digest.sqlite3", home / "a.backup", new)
+    assert (new / "secret-keys").read_text().split() == [
+        "the-only-key-of-this-home-0123456789",
+        "a-key-of-the-new-home-0123456789abcdef",
+    ]
+
+
+def test_a_backup_of_a_revision_that_nobody_knows_is_refused(
+    sqlite: Database, home: Path, tmp_path: Path
+) -> None:
+    fill(sqlite)
+    with sqlite.engine.begin() as connection:
+        connection.exec_driver_sql("update alembic_version set version_num = 'f00'")
+    create_backup(sqlite, home, home / "a.backup", passphrase=None, now=NOW)
+    with pytest.raises(NotAllowed, match="revision f00, which this version of digest does not know"):
+        restore(f"sqlite:///{tmp_path}/new.sqlite3", home / "a.backup", tmp_path / "new-home")
+    assert not (tmp_path / "new.sqlite3").exists()
