@@ -180,13 +180,14 @@ def _arm_half(number: int) -> None:
     """The body of a mail is written up to its middle."""
     send_now, calls = SocketStream.send_now, 0
 
-    def send_half(stream: SocketStream, data: bytes, before: int = 0) -> int:
+    def send_half(stream: SocketStream, *parts: bytes, before: int = 0) -> int:
         nonlocal calls
+        data = b"".join(parts)
         calls += len(data) > 1000
         if calls >= number:
             stream._sock.send(data[: len(data) // 2])
             die()
-        return send_now(stream, data, before)
+        return send_now(stream, data, before=before)
 
     SocketStream.send_now = send_half
 

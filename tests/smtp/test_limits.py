@@ -7,7 +7,7 @@ from tests.relay import Relay, Script
 from tests.smtp.test_mail import RecordingObserver, mail
 
 from digest.smtp.connect import connect
-from digest.smtp.mail import Mail
+from digest.smtp.mail import ConnectionLost, Mail
 from digest.smtp.url import relay_from_url
 
 
@@ -46,10 +46,20 @@ def test_a_connection_takes_no_more_mails_than_it_may(
 
 
 def test_a_connection_begins_no_mail_after_its_minutes() -> None:
+    """However long it had to wait for that mail: the mail is given back, and goes over the next connection."""
     with Relay() as relay:
         connection, observer = connect(relay_from_url(relay.url)), RecordingObserver()
-        connection.limit(mails=None, minutes=0)
-        assert not connection.send_all_blocking(iter([mail(n) for n in range(9)]), observer)
-        connection.quit()
-        assert send(relay, "?minutes=9", iter([mail(9)]))[1] == 1
-    assert [(key, reply.code) for key, _, reply in observer.replies] == [(0, 250)]
+
+        def mails() -> Iterator[Mail]:
+            yield mail(0)
+            yield mail(1)
+            connection.limit(mails=None, minutes=0)
+            yield mail(2)
+
+        with pytest.raises(ConnectionLost, match="minutes") as lost:
+            connection.send_all_blocking(mails(), observer)
+        assert send(relay, "?minutes=9", iter(lost.value.unsent))[1] == 1
+    assert [(key, reply.code) for key, _, reply in observer.replies] == [(0, 250), (1, 250)]
+    assert relay.recipients == [f"r{n}@example.org" for n in range(3)]
+    assert lost.value.cancelled
+    assert relay.commands.count("QUIT") == 2

@@ -4,7 +4,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from tests.smtp.test_mail import RecordingObserver, mail
@@ -19,7 +19,7 @@ Step = tuple[bytes, bytes]  # wait until so much was read, then write
 
 
 @contextmanager
-def scripted(*steps: Step) -> Iterator[SmtpConnection]:
+def scripted(*steps: Step, pipelining: bool = True) -> Iterator[SmtpConnection]:
     """A connection to a relay that does just this."""
     ours, theirs = socket.socketpair()
 
@@ -32,10 +32,11 @@ def scripted(*steps: Step) -> Iterator[SmtpConnection]:
                 seen += read
             seen = seen.partition(awaited)[2]
             theirs.sendall(reply)
+        theirs.shutdown(socket.SHUT_WR)
 
     thread = threading.Thread(target=run)
     thread.start()
-    connection = SmtpConnection(ours, {"pipelining": ""})
+    connection = SmtpConnection(ours, {"pipelining": ""} if pipelining else {})
     try:
         yield connection
     finally:
@@ -68,11 +69,44 @@ def test_replies_in_step_are_believed_after_a_refused_recipient() -> None:
     assert observer.unknown == []
 
 
+STEPWISE = ((b"MAIL", b"250 sender\r\n"), (b"RCPT", b"250 recipient\r\n"), (b"DATA", b"354 go on\r\n"))
+STRAY = (b"\r\n.\r\n", b"250 2.0.0 stray\r\n")  # where the reply to the body belongs, which comes after it
+
+
+@pytest.mark.parametrize("reply", [b"550 5.7.1 refused\r\n", b"250 taken\r\n"])
+def test_a_stray_reply_between_a_body_and_its_reply_is_not_believed(reply: bytes) -> None:
+    """Without PIPELINING, too: only the 354 to the next DATA shows that no reply is missing."""
+    later = ((b"MAIL", reply), (b"RCPT", b"250 sender\r\n"), (b"DATA", b"250 recipient\r\n"))
+    observer = RecordingObserver()
+    with (
+        scripted(*STEPWISE, STRAY, *later, pipelining=False) as connection,
+        pytest.raises(ConnectionLost) as lost,
+    ):
+        connection.send_all_blocking(iter([mail(1), mail(2)]), observer)
+    assert (observer.unknown, observer.replies) == ([1], [])
+    assert [each.token for each in lost.value.unsent] == [2]
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+def test_the_last_reply_is_proven_by_a_reset(*, pipelining: bool) -> None:
+    envelope = (ENVELOPE,) if pipelining else STEPWISE
+    observer = RecordingObserver()
+    steps = (*envelope, STRAY, (b"RSET\r\n", b"550 5.7.1 refused\r\n"))
+    with scripted(*steps, pipelining=pipelining) as connection, pytest.raises(ConnectionLost):
+        connection.send_all_blocking(iter([mail(1)]), observer)
+    assert (observer.unknown, observer.replies) == ([1], [])
+    steps = (*envelope, (b"\r\n.\r\n", b"550 5.7.1 refused\r\n"), (b"RSET\r\n", b"250 reset\r\n"))
+    with scripted(*steps, pipelining=pipelining) as connection:
+        assert connection.send_all_blocking(iter([mail(2)]), observer)
+    assert [(token, reply.code) for token, _, reply in observer.replies] == [(2, 550)]
+
+
 @pytest.mark.parametrize("last_words", [b"421 bye\r\n", b"421-good\r\n421 bye\r\n", b"421", b"4"])
 def test_a_relay_that_takes_leave_after_the_last_reply_loses_nothing(last_words: bytes) -> None:
     """A 421 may come at any time (RFC 5321, 3.8), in several lines or pieces."""
     observer = RecordingObserver()
-    with scripted(ENVELOPE, (b"\r\n.\r\n", b"250 taken\r\n" + last_words)) as connection:
+    steps = (ENVELOPE, (b"\r\n.\r\n", b"250 taken\r\n" + last_words))
+    with scripted(*steps) as connection, suppress(ConnectionLost):
         connection.send_all_blocking(iter([mail(1)]), observer)
     assert [(token, reply.code) for token, _, reply in observer.replies] == [(1, 250)]
     assert observer.unknown == []

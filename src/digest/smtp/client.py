@@ -13,10 +13,10 @@ import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 
 from digest.smtp import event_loop
-from digest.smtp.envelope import EnvelopeReply, read_pipelined, take_accepted
+from digest.smtp.envelope import EnvelopeReply, check_recipient_refused, read_pipelined, take_accepted
 from digest.smtp.lines import find_line_fault, stuff_dots
 from digest.smtp.mail import ConnectionLost, DeliveryObserver, Mail, MessageCancelled
-from digest.smtp.replies import CLOSING, START_MAIL_INPUT, Reply, Stage
+from digest.smtp.replies import BODY, CLOSING, START_MAIL_INPUT, Reply, Stage
 from digest.smtp.reply_reader import (
     COMMAND_SECONDS,
     DATA_SECONDS,
@@ -93,11 +93,16 @@ class SmtpConnection:
             if mail is not None and (refusal := self._reject_unwritable(mail)):
                 observer.answered(mail, *refusal)
                 continue
+            if self._is_limited and mail is not None and time.monotonic() >= self._begin_until:
+                await self._advance(ready, None, observer)
+                self.quit()
+                raise ConnectionLost(
+                    "the minutes of this connection are over", unsent=(mail,), cancelled=True
+                )
             ready = await self._advance(ready, mail, observer)
             if self._is_limited and mail is not None and (used_up := self._count_down()):
                 break
-        if ready is not None:
-            await self._advance(ready, None, observer)
+        await self._advance(ready, None, observer)
         return not used_up
 
     def _count_down(self) -> bool:
@@ -129,84 +134,91 @@ class SmtpConnection:
         self, ready: Mail | None, following: Mail | None, observer: DeliveryObserver
     ) -> Mail | None:
         """Write the body of `ready` and the envelope of `following`; return `following` if its body may follow."""
-        if ready is not None and (following is None or not self._pipelining):
-            coming = () if following is None else (following,)
-            observer.answered(ready, Stage.BODY, await self._send_body(ready, b"", coming, observer))
-            ready = None
-        if following is None:
-            return None
         try:
-            if self._pipelining:
-                stage, reply, _ = await self._send_together(ready, following, observer)
+            if ready is not None:
+                stage, reply, _ = await self._send_body(ready, following, observer)
+            elif following is not None:
+                stage, reply, _ = await self._send_envelope(following)
             else:
-                stage, reply, _ = await self._send_envelope_stepwise(following)
+                return None
         except (OSError, ProtocolError) as error:
             raise _connection_lost(error, following) from None
-        if reply.code == CLOSING or (stage is Stage.MAIL and reply.is_transient):
-            raise ConnectionLost(f"the relay closes the connection: {reply}", reply, (following,), stage)
         if reply.code == START_MAIL_INPUT:
             return following
-        observer.answered(following, stage, reply)
+        if reply.code == CLOSING or (stage is Stage.MAIL and reply.is_transient):
+            raise _closed_by_relay(reply, following, stage)
+        if following is not None:
+            observer.answered(following, stage, reply)
         return None
 
-    async def _send_together(
-        self, ready: Mail | None, following: Mail, observer: DeliveryObserver
+    async def _send_body(
+        self, ready: Mail, following: Mail | None, observer: DeliveryObserver
     ) -> EnvelopeReply:
-        """Write the body of `ready`, if there is one, and the envelope of `following`; read the replies to both.
+        """Send the body of `ready` and then the envelope of `following`, or RSET; return what decides about the latter.
 
-        The reply to the body counts once those to the envelope have shown that it was the body's: by a 354, which only
+        The reply to the body counts once the replies after it have shown that it was the body's: by a 354, which only
         DATA has, or else by the reply to RSET, which is positive and the last.
         """
-        commands = self._envelope_commands(following)
-        if ready is None:
-            await self._stream.write(commands)
-            return await self._read_envelope_replies()
-        reply = await self._send_body(ready, commands, (following,), observer)
+        reply = await self._write_body(ready, following, observer)
         try:
-            envelope = None if self._needs_reset else take_accepted(self._replies)
-            if envelope is None:  # something was refused, or has not arrived yet
-                envelope = await self._read_envelope_replies()
-                if envelope.reply.code not in {START_MAIL_INPUT, CLOSING}:
-                    await self._reset()
+            found = take_accepted(self._replies) if self._pipelining and following is not None else None
+            if found is None:  # something was refused, or has not arrived yet
+                found = await self._follow_body(following)
         except (OutOfStep, UnaskedReply) as error:
             observer.lost(ready, str(error))
             raise
         except (OSError, ProtocolError):
-            observer.answered(ready, Stage.BODY, reply)
+            observer.answered(ready, BODY, reply)
             raise
-        observer.answered(ready, Stage.BODY, reply)
-        return envelope
+        observer.answered(ready, BODY, reply)
+        return found
 
-    async def _send_body(
-        self, mail: Mail, after: bytes, coming: tuple[Mail, ...], observer: DeliveryObserver
-    ) -> Reply:
-        """Write the body of `mail` and the commands `after` it; return the reply to the body."""
+    async def _write_body(self, mail: Mail, following: Mail | None, observer: DeliveryObserver) -> Reply:
+        """Write the body of `mail` and, with pipelining, the commands after it; return the reply to the body."""
         data = mail.data if mail.is_wire_ready else stuff_dots(mail.data)
-        out = b"".join((data, b".\r\n", after))
+        end = b".\r\n" + self._commands_after_body(following) if self._pipelining else b".\r\n"
         try:
             observer.before_body(mail)
         except MessageCancelled as why:
-            raise ConnectionLost(str(why), unsent=coming, cancelled=True) from None
+            raise ConnectionLost(str(why), unsent=_present(following), cancelled=True) from None
         try:
-            if not after:
-                self._stream.read_arrived()
-            written = self._stream.send_now(out)
-            if written < len(out):  # nearly always the kernel accepts it at once
-                await self._stream.write_rest(out, written)
+            written = self._stream.send_now(data, end)
+            if written < len(data) + len(end):  # nearly always the kernel accepts it at once
+                await self._stream.write_rest(data + end, written)
             observer.while_waiting_for_reply()
-            reply = await self._replies.read(Stage.BODY, FINAL_SECONDS)
-            if not after:
-                self._replies.expect_nothing_more()
+            reply = await self._replies.read(BODY, FINAL_SECONDS)
         except (OSError, ProtocolError) as error:
             # Without its final dot no relay can have accepted it.
             if isinstance(error, WriteFailed) and error.written <= len(data):
-                raise _connection_lost(error, mail, *coming) from None
+                raise _connection_lost(error, mail, following) from None
             observer.lost(mail, _describe(error))
-            raise _connection_lost(error, *coming) from None
+            raise _connection_lost(error, following) from None
         if reply.code == CLOSING:
-            observer.answered(mail, Stage.BODY, reply)
-            raise ConnectionLost(f"the relay closes the connection: {reply}", reply, coming)
+            observer.answered(mail, BODY, reply)
+            raise _closed_by_relay(reply, following)
         return reply
+
+    async def _follow_body(self, following: Mail | None) -> EnvelopeReply:
+        """Read the replies to what was written with the body; without pipelining, write it now."""
+        if following is None:
+            done = await (self._read_reset() if self._pipelining else self._reset())
+            return EnvelopeReply(Stage.MAIL, done)
+        if self._pipelining:
+            found = await self._read_envelope_replies()
+        else:
+            found = await self._send_envelope_stepwise(following)
+        if found.reply.code not in {START_MAIL_INPUT, CLOSING}:
+            await self._reset()
+        return found
+
+    async def _send_envelope(self, mail: Mail) -> EnvelopeReply:
+        if not self._pipelining:
+            return await self._send_envelope_stepwise(mail)
+        await self._stream.write(self._envelope_commands(mail))
+        return await self._read_envelope_replies()
+
+    def _commands_after_body(self, following: Mail | None) -> bytes:
+        return b"RSET\r\n" if following is None else self._envelope_commands(following)
 
     def _envelope_commands(self, mail: Mail) -> bytes:
         reset = b"RSET\r\n" if self._needs_reset else b""
@@ -222,28 +234,32 @@ class SmtpConnection:
         self._needs_reset = found.reply.code != START_MAIL_INPUT
         if found.awaits_data:
             await self._stream.write(b".\r\n")
-            await self._replies.read(Stage.BODY, FINAL_SECONDS)
+            await self._replies.read(BODY, FINAL_SECONDS)
             self._replies.expect_nothing_more()
         return found
 
     async def _reset(self) -> Reply:
-        """Send RSET and read its reply, after which nothing may be left to read."""
-        done = await self._command(b"RSET\r\n", RSET, COMMAND_SECONDS)
+        await self._stream.write(b"RSET\r\n")
+        return await self._read_reset()
+
+    async def _read_reset(self) -> Reply:
+        """Read the reply to RSET, after which nothing may be left to read."""
+        done = await self._replies.read(RSET, COMMAND_SECONDS)
+        self._replies.expect_nothing_more()
         self._needs_reset = not done.is_positive
         return done
 
     async def _send_envelope_stepwise(self, mail: Mail) -> EnvelopeReply:
         if self._needs_reset and (done := await self._reset()).code == CLOSING:
             return EnvelopeReply(Stage.MAIL, done)
-        steps = (
-            (Stage.MAIL, self._mail_command(mail), COMMAND_SECONDS),
-            (Stage.RCPT, b"RCPT TO:<%s>\r\n" % mail.recipient, COMMAND_SECONDS),
-            (Stage.DATA, b"DATA\r\n", DATA_SECONDS),
-        )
-        for stage, command, seconds in steps:
-            reply = await self._command(command, stage, seconds)
-            if not reply.is_positive:
-                break
+        to = b"RCPT TO:<%s>\r\n" % mail.recipient
+        stage, reply = Stage.MAIL, await self._command(self._mail_command(mail), Stage.MAIL, COMMAND_SECONDS)
+        if reply.is_positive:
+            stage, reply = Stage.RCPT, await self._command(to, Stage.RCPT, COMMAND_SECONDS)
+            if reply.is_positive:
+                stage, reply = Stage.DATA, await self._command(b"DATA\r\n", Stage.DATA, DATA_SECONDS)
+        elif reply.code != CLOSING:  # it cannot accept a recipient now, unless that is the reply to MAIL
+            check_recipient_refused(reply, await self._command(to, Stage.RCPT, COMMAND_SECONDS))
         self._needs_reset = reply.code != START_MAIL_INPUT
         return EnvelopeReply(stage, reply)
 
@@ -259,8 +275,17 @@ async def _each(mails: Iterable[Mail | None]) -> AsyncIterator[Mail | None]:
         yield mail
 
 
-def _connection_lost(error: Exception, *unsent: Mail) -> ConnectionLost:
-    return ConnectionLost(_describe(error), error.reply if isinstance(error, WriteFailed) else None, unsent)
+def _connection_lost(error: Exception, *unsent: Mail | None) -> ConnectionLost:
+    reply = error.reply if isinstance(error, WriteFailed) else None
+    return ConnectionLost(_describe(error), reply, _present(*unsent))
+
+
+def _closed_by_relay(reply: Reply, unsent: Mail | None, stage: Stage | None = None) -> ConnectionLost:
+    return ConnectionLost(f"the relay closes the connection: {reply}", reply, _present(unsent), stage)
+
+
+def _present(*mails: Mail | None) -> tuple[Mail, ...]:
+    return tuple(mail for mail in mails if mail is not None)
 
 
 def _describe(error: BaseException) -> str:

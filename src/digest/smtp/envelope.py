@@ -43,11 +43,17 @@ async def read_pipelined(replies: ReplyReader, *, reset: bool) -> EnvelopeReply:
     if recipient.code == CLOSING:
         return EnvelopeReply(Stage.RCPT, recipient)
     data = await replies.read(Stage.DATA, DATA_SECONDS)
-    if recipient.is_positive and not sender.is_positive:
-        raise OutOfStep(f"RCPT was answered with {recipient} though MAIL was answered with {sender}")
+    if not sender.is_positive:
+        check_recipient_refused(sender, recipient)
     if data.code != START_MAIL_INPUT:
         replies.expect_nothing_more()
     return _decide(sender, recipient, data)
+
+
+def check_recipient_refused(sender: Reply, recipient: Reply) -> None:
+    """Raise OutOfStep when RCPT was accepted though MAIL was refused: one of the two replies is another command's."""
+    if recipient.is_positive:
+        raise OutOfStep(f"RCPT was answered with {recipient} though MAIL was answered with {sender}")
 
 
 def _decide(sender: Reply, recipient: Reply, data: Reply) -> EnvelopeReply:

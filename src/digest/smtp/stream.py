@@ -49,6 +49,8 @@ class SocketStream:
         self.lines: deque[bytes] = deque()  # received, without their line ends
         self._sock, self._stopping = sock, stopping
         self._is_tls = isinstance(sock, ssl.SSLSocket)
+        # Without TLS the kernel collects the parts by itself, which saves a copy of each mail.
+        self._send_parts = self._send_joined if self._is_tls else sock.sendmsg
         self._partial_line = b""
         self._waiter: asyncio.Future[None] | None = None
         self._read_error: Exception | None = None
@@ -94,21 +96,21 @@ class SocketStream:
         return self.lines.popleft()
 
     async def write(self, data: bytes) -> None:
-        """Write all of `data`. Raises WriteFailed."""
+        """Write all of `data`, after reading what has arrived. Raises WriteFailed."""
         self.read_arrived()
         written = self.send_now(data)
         if written < len(data):
             await self.write_rest(data, written)
 
-    def send_now(self, data: bytes | memoryview, before: int = 0) -> int:
-        """Write what fits now; return the number of bytes. Raises WriteFailed, which adds `before` to them.
+    def send_now(self, *parts: bytes | memoryview, before: int = 0) -> int:
+        """Write what fits now of `parts`; return the number of bytes. Raises WriteFailed, which adds `before` to it.
 
         Nothing is written while there is anything unread: the next reply would be taken for the answer to these bytes.
         """
         if self.lines or self._partial_line or self._read_error is not None:
             raise self._explain_unwritable(before, self._read_error)
         try:
-            return self._sock.send(data)
+            return self._send_parts(parts)
         except _WOULD_BLOCK:
             return 0
         except OSError as error:
@@ -133,12 +135,15 @@ class SocketStream:
             while written < len(data):
                 waiter = self._waiter = self._loop.create_future()
                 await waiter
-                sent = self.send_now(view[written:], written)
+                sent = self.send_now(view[written:], before=written)
                 if not sent and time.monotonic() > (deadline := self._shorten(deadline)):
                     raise WriteFailed("the relay stopped reading", written)
                 written += sent
         finally:
             self._loop.remove_writer(self._sock)
+
+    def _send_joined(self, parts: tuple[bytes | memoryview, ...]) -> int:
+        return self._sock.send(b"".join(parts))
 
     def _read(self) -> bool:
         """Read what the kernel gives at once; False when that was nothing."""

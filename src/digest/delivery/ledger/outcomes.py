@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Select, Table, bindparam, case, select
 from sqlalchemy.orm import Session
@@ -16,6 +16,7 @@ from digest.delivery.ledger.partitions import table_of
 from digest.editorial.models import Issue
 
 MAX_REPLY_CHARS = 500
+ACCEPTED: Final = Outcome.ACCEPTED.value
 REPLY_LOST = "reply lost"  # why a delivery is unknown: the connection broke before the relay's reply
 
 
@@ -153,7 +154,7 @@ def _update_sqlite(session: Session, issue_id: int, records: Sequence[OutcomeRec
     others: list[tuple[Any, ...]] = []
     for record in records:
         key = issue_id, record.subscriber_id
-        if record.outcome == Outcome.ACCEPTED.value and record.reason is None and record.tried == 1:
+        if record.outcome == ACCEPTED and record.reason is None and record.tried == 1:
             # The common case has its own statement, because the driver is slow at binding NULLs.
             accepted.append((record.reply, at, *key))
         else:

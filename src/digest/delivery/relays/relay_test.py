@@ -61,7 +61,8 @@ def _test_account(account: Relay, mail: Mail, timeout: float) -> RelayTestResult
         connection.quit()
     except ConnectionLost as lost:
         connection.close()
-        return unreachable_result(account, str(lost), lost.reply)
+        if not observer.reply.code:
+            return unreachable_result(account, str(lost), lost.reply)
     if observer.reply.is_positive:
         return RelayTestResult(server, True, "The mail server accepted the test email.", str(observer.reply))
     return refused_result(server, observer.stage, observer.reply)

@@ -23,6 +23,11 @@ class ReplyMeaning(Enum):
     BUSY = auto()  # the whole relay cannot take mail right now
 
 
+ACCEPTED: Final = (
+    ReplyMeaning.ACCEPTED
+)  # for each mail: looking up a member of an enum is slow in Python 3.11
+
+
 class ReplyVerdict(NamedTuple):
     """A reply's meaning, with a short reason that is the same for many readers."""
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 from digest.delivery.relays import domains, replies, retry_policy
 from digest.delivery.relays.accounts import SmtpAccount
-from digest.delivery.relays.replies import ReplyMeaning
+from digest.delivery.relays.replies import ACCEPTED, ReplyMeaning
 from digest.delivery.sending import claim as claims
 from digest.delivery.sending import progress_journal, relay_health
 from digest.delivery.sending.batch_in_progress import BatchInProgress
@@ -19,7 +19,7 @@ from digest.delivery.sending.send_context import SendContext
 from digest.smtp.client import SmtpConnection
 from digest.smtp.connect import RelayRefused, connect
 from digest.smtp.mail import ConnectionLost, Mail, MessageCancelled
-from digest.smtp.replies import CLOSING, OK, Reply, Stage
+from digest.smtp.replies import BODY, CLOSING, OK, Reply, Stage
 
 SLEEP_SECONDS = 0.2  # between two checks whether the run is over, while waiting for a permit
 MAX_BARREN_CONNECTIONS = 2  # connections in a row that broke before a single mail was accepted
@@ -240,11 +240,11 @@ class Connection:
         batch = self._batch
         assert batch is not None
         row = batch.in_flight.pop(mail.token)
-        if reply.code == OK and stage is Stage.BODY:  # the common case
-            meaning, reason = ReplyMeaning.ACCEPTED, ""
+        if reply.code == OK and stage is BODY:  # nearly always
+            meaning, reason = ACCEPTED, ""
         else:
             meaning, reason, _ = replies.classify_reply(stage, reply)
-        if meaning is ReplyMeaning.ACCEPTED:
+        if meaning is ACCEPTED:
             batch.mark(mail.token, progress_journal.ACCEPTED)
             self._recorder.accepted(row, reply)
             return

@@ -42,7 +42,9 @@ class OutcomeRecorder:
     def accepted(self, row: PendingDelivery, reply: Reply) -> None:
         """The relay accepted the mail."""
         self.records.append(
-            OutcomeRecord(row.subscriber_id, "accepted", None, str(reply)[: outcomes.MAX_REPLY_CHARS])
+            OutcomeRecord._make(
+                (row.subscriber_id, outcomes.ACCEPTED, None, str(reply)[: outcomes.MAX_REPLY_CHARS], 1, None)
+            )
         )
         self.accepted_count += 1
         if self._streaks:
