@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import create_engine, text
+from tests.compiled_statements import share_compiled_statements
 from tests.database_pool import TEMPLATE, DatabasePool, with_database
 
 import digest.access.models
@@ -60,26 +61,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def measures_coverage(item: pytest.Item) -> bool:
     """Whether coverage is measured while this test runs: it costs half of the time again.
 
-    On PostgreSQL nearly the same lines run as on SQLite, and what drives processes or a browser mostly waits for them.
+    On PostgreSQL nearly the same lines run as on SQLite, what drives processes or a browser mostly waits for them, and
+    a test of many examples runs the same lines again and again.
     """
-    if any(item.get_closest_marker(name) for name in ("browser", "crash")):
+    if any(item.get_closest_marker(name) for name in ("browser", "crash", "no_cover")):
         return False
     return "postgres" not in item.name and "postgres" not in getattr(item, "fixturenames", ())
-
-
-_ENGINES: dict[str, Engine] = {}  # the first of each kind, whose statements the others share
-COMPILED_STATEMENTS = 5_000
-
-
-def share_compiled_statements(database: Database) -> Database:
-    """Let an engine use the statements compiled by the tests before: compiling them again takes a tenth of the time."""
-    for engine in (database.engine, database._read.kw["bind"]):
-        if engine.name not in _ENGINES:
-            _ENGINES[engine.name] = engine
-            engine._compiled_cache.capacity = COMPILED_STATEMENTS
-        engine.dialect = _ENGINES[engine.name].dialect
-        engine._compiled_cache = _ENGINES[engine.name]._compiled_cache
-    return database
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterable, Callable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,11 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import create_engine, select, text
+from sqlalchemy import select
+from tests.compiled_statements import share_compiled_statements
+from tests.database_pool import DatabasePool
 from tests.delivery.factories import BASE, KEYS, address, adds_up, issue, reconcile
+from tests.snapshots import create_once
 
 from digest.audience import erase, suppression, unsubscribe
 from digest.db import Database, connect
@@ -65,6 +69,7 @@ FATES = (
     *DEATHS,
 )
 readers = st.integers(1, READERS)
+pytestmark = pytest.mark.no_cover
 
 
 class Death(BaseException):
@@ -150,11 +155,14 @@ class Ledger(RuleBasedStateMachine):
     @initialize(bold=st.booleans())
     def plant(self, bold: bool) -> None:
         canary.MAX_WITHOUT_CANARY = 200 if bold else 8
+        self.number, self.publication = create_once(self.db, "a scheduled issue", self.schedule)
+
+    def schedule(self) -> tuple[int, int]:
         with self.db.begin() as session:
             made = issue(session, readers=READERS)
             made.send_at = BEGIN
             session.flush()
-            self.number, self.publication = made.id, made.publication_id
+            return made.id, made.publication_id
 
     # What the clock does
 
@@ -397,6 +405,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(batches, "MAX_BATCH_SIZE", 5)
     monkeypatch.setattr(canary, "MAX_WITHOUT_CANARY", 200)
     monkeypatch.setattr(canary, "MIN_CANARY", 3)
+    monkeypatch.setattr(freeze, "compile_issue", cache(freeze.compile_issue))  # always the same issue
     plain = Ledger.__init__
 
     def remembered(machine: Ledger) -> None:
@@ -431,25 +440,15 @@ def test_the_ledger_keeps_its_promises_on_sqlite(sqlite_template: Path, tmp_path
     def new() -> tuple[Database, Callable[[], None]]:
         path = Path(tempfile.mkdtemp(dir=tmp_path)) / "digest.sqlite3"
         shutil.copy(sqlite_template, path)
-        return connect(f"sqlite:///{path}"), lambda: None
+        return share_compiled_statements(connect(f"sqlite:///{path}")), lambda: None
 
     play(30, 30, new)
 
 
 @pytest.mark.timeout(300)
-def test_the_ledger_keeps_its_promises_on_postgres(postgres_server: str, small: None) -> None:
-    admin = create_engine(postgres_server, isolation_level="AUTOCOMMIT")
-
+def test_the_ledger_keeps_its_promises_on_postgres(database_pool: DatabasePool, small: None) -> None:
     def new() -> tuple[Database, Callable[[], None]]:
-        with admin.connect() as session:
-            session.execute(text("DROP DATABASE IF EXISTS machine WITH (FORCE)"))
-            session.execute(text("CREATE DATABASE machine TEMPLATE template_digest"))
-        url = admin.url.set(database="machine")
-        return connect(url.render_as_string(hide_password=False)), lambda: None
+        url = database_pool.acquire()
+        return share_compiled_statements(connect(url)), lambda: database_pool.release(url)
 
-    try:
-        play(10, 30, new)
-    finally:
-        with admin.connect() as session:
-            session.execute(text("DROP DATABASE IF EXISTS machine WITH (FORCE)"))
-        admin.dispose()
+    play(10, 30, new)
