@@ -3,9 +3,11 @@
 export UV_PYTHON_DOWNLOADS := never
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 BIN := .venv/bin
-WORKERS ?= 2
+# For two cores: many tests wait for a process or a reply.
+WORKERS ?= 3
 
-.PHONY: help setup demo up test coverage mutants check bench faults format migration drawing screenshots wheel clean
+.PHONY: help setup demo up test coverage mutants check bench faults format migration drawing screenshots wheel clean \
+  check-types check-lint check-imports check-migrations
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,12 +42,21 @@ mutants: setup ## list changes to a module that its tests do not notice (MODULE=
 	@$(UV) run --frozen --quiet --with 'cosmic-ray>=8.7,<9' python .ci/mutants $(MODULE) $(TESTS)
 
 check: setup ## lint, format, types, import contracts, migrations
+	@$(MAKE) --no-print-directory -j 2 check-types check-lint check-imports check-migrations
+
+check-types:
+	@$(BIN)/mypy
+
+check-lint:
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
+
+check-imports:
 	@$(BIN)/lint-imports
-	@$(BIN)/python .ci/migrations check
 	@$(BIN)/python .ci/architecture check
+
+check-migrations:
+	@$(BIN)/python .ci/migrations check
 
 bench: setup ## measure performance against targets and references (ONLY=send,slow,memory,freeze,letter,status,desk,import,large)
 	@$(BIN)/python -m bench

@@ -8,8 +8,7 @@ from digest.render.slots import Piece
 MAX_LINE = 76
 SOFT = b"=\r\n"
 _LINE_START_DOT = re.compile(rb"^\.", re.MULTILINE)
-_PLAIN = frozenset(range(33, 127)) - {ord("=")}
-_ATOMS = [bytes((n,)) if n in _PLAIN or n in b" \t" else b"=%02X" % n for n in range(256)]
+_SPECIAL = re.compile(rb"[^\t -<>-~]")
 
 
 def encode(parts: list[str | int]) -> Piece:
@@ -70,17 +69,27 @@ class _Writer:
         data = line.encode()
         if data and self.after_slot:
             self._soft()
-        last = len(data) - 1
-        for place, byte in enumerate(data):
-            blank_at_end = ends and place == last and byte in b" \t"
-            self._atom(b"=%02X" % byte if blank_at_end else _ATOMS[byte])
+        coded = _SPECIAL.sub(lambda found: b"=%02X" % found[0][0], data)
+        if ends and data.endswith((b" ", b"\t")):
+            coded = coded[:-1] + b"=%02X" % data[-1]
+        place = 0
+        while place < len(coded):
+            place = self._fill(coded, place)
 
-    def _atom(self, atom: bytes) -> None:
-        if len(self.line) + len(atom) > MAX_LINE - 1:
+    def _fill(self, coded: bytes, place: int) -> int:
+        """Write what fits on this line from `place` on, and a soft break if more follows; returns where to go on."""
+        if not self.line and coded[place] in b".F":
+            self.line += b"=%02X" % coded[place]
+            return place + 1
+        end = place + MAX_LINE - 1 - len(self.line)
+        if end < len(coded):
+            # An escape of three characters is not broken.
+            begun = coded.rfind(b"=", max(place, end - 2), end)
+            end = end if begun < 0 else begun
+        self.line += coded[place:end]
+        if end < len(coded):
             self._soft()
-        if not self.line and atom in {b".", b"F"}:
-            atom = b"=%02X" % atom[0]
-        self.line += atom
+        return end
 
     def _soft(self) -> None:
         self.static += self.line + SOFT
