@@ -66,6 +66,14 @@ def test_nothing_is_expected_of_a_queue_right_after_the_start(db: Database) -> N
     assert silences(db) == []
 
 
+def test_workers_that_die_again_and_again_hide_no_silent_queue(db: Database) -> None:
+    report(db, "beat")
+    report(db, "queue", ago=5 * MINUTE)
+    for number in range(9):  # each lives for ten seconds
+        report(db, "worker", ago=number * 30 * MINUTE / 60, name=f"a:{number}", up_for=timedelta(seconds=10))
+    assert silences(db) == ["queue:clock", "queue:letters", "queue:send"]
+
+
 def test_only_the_living_forget_the_dead(db: Database) -> None:
     report(db, "worker", ago=timedelta(hours=2), name="a:1")
     report(db, "worker", ago=timedelta(hours=1), name="b:1")

@@ -19,7 +19,7 @@ from tests.monitoring.beats import report
 from tests.web.factories import make_site
 
 from digest.db import Database, database_now
-from digest.delivery.ledger.models import FrozenIssue
+from digest.delivery.ledger.models import FrozenIssue, Letter
 from digest.editorial import transitions
 from digest.editorial.models import Issue, State
 from digest.monitoring import alerts, heartbeats
@@ -200,6 +200,28 @@ def test_an_issue_that_the_relay_stopped_is_an_alert_and_one_that_a_person_pause
         session.get_one(FrozenIssue, 1).stall_notified_at = database_now(session)
     process.run_once()
     assert alert_keys(db) == ["issue:1:stalled"]
+
+
+def test_letters_that_no_mail_server_lets_us_send_are_an_alert_and_a_greylisted_one_is_not(
+    db: Database, tmp_path: Path, receiver: Receiver
+) -> None:
+    report(db, "worker", "beat", "queue")
+    process = monitor(db, tmp_path, receiver)
+    with db.begin() as session:
+        now = database_now(session)
+        written = {
+            "kind": "confirm",
+            "due_at": now + timedelta(hours=1),
+            "created_at": now - timedelta(minutes=20),
+        }
+        session.add(Letter(reply="451 4.7.1 greylisted", **written))
+    process.run_once()
+    assert alert_keys(db) == []
+    with db.begin() as session:
+        session.add(Letter(reply="the relay refuses us at login: 535 5.7.8 no", **written))
+    process.run_once()
+    assert "A single email has waited for more than 15 minutes" in receiver.texts[0]
+    assert "535 5.7.8 no" in receiver.texts[0]
 
 
 def test_a_full_disk_is_an_alert_of_its_own_machine(

@@ -59,7 +59,11 @@ def _oldest_due(session: Session, now: datetime) -> GaugeMetricFamily:
 
 def _letters(session: Session, now: datetime) -> Iterator[GaugeMetricFamily]:
     waiting = select(func.count(), func.min(Letter.due_at)).where(Letter.outcome.is_(None))
-    return _waiting("letters", session.execute(waiting).one(), now)
+    yield from _waiting("letters", session.execute(waiting).one(), now)
+    # A letter that failed is due later again and again: how long it has waited is told by its creation alone.
+    oldest = session.scalar(select(func.min(Letter.created_at)).where(Letter.outcome.is_(None)))
+    words = "Seconds since the oldest of the waiting letters was written"
+    yield GaugeMetricFamily("digest_letters_oldest_age_seconds", words, _age(oldest, now))
 
 
 def _batches(session: Session, now: datetime) -> Iterator[GaugeMetricFamily]:

@@ -144,10 +144,18 @@ def _replaces(new: Pulse, old: Pulse) -> bool:
     return new.kind is old.kind and has_same_host and old.age is not None and new.uptime <= old.age
 
 
-def uptime(pulses: Iterable[Pulse], kind: Kind) -> timedelta:
-    """For how long a process of a kind has been reporting; zero when none does."""
-    alive = (pulse.uptime for pulse in pulses if pulse.kind is kind and not pulse.is_silent)
-    return max(alive, default=timedelta())
+def find_presence(pulses: Iterable[Pulse], kind: Kind) -> timedelta:
+    """For how long there has been a process of a kind without a gap; zero when there is none now.
+
+    A process that dies and is started again and again counts as present, although each of them lives only for seconds.
+    """
+    covered = timedelta()
+    spans = ((pulse.age, pulse.uptime) for pulse in pulses if pulse.kind is kind and pulse.age is not None)
+    for age, uptime in sorted(spans):
+        if age >= covered + SILENT_AFTER:
+            break
+        covered = max(covered, uptime)
+    return covered
 
 
 def youngest(pulses: Sequence[Pulse], kind: Kind) -> timedelta | None:

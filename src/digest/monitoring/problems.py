@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from digest.delivery.ledger.counts import count_outcomes
-from digest.delivery.ledger.models import FrozenIssue
+from digest.delivery.ledger.masking import mask_addresses
+from digest.delivery.ledger.models import FrozenIssue, Letter
 from digest.editorial.calendar import schedule
 from digest.editorial.models import Issue, State, Transition
 from digest.monitoring import heartbeats
@@ -18,6 +19,7 @@ from digest.monitoring.heartbeats import Kind, Pulse
 
 LATE_AFTER: Final = timedelta(minutes=3)  # after its time, until an issue that has not started is a problem
 _LATE: Final = ":late"  # the end of the key
+LETTERS_WAIT_FOR: Final = timedelta(minutes=15)
 BACKUP_TOO_OLD: Final = timedelta(days=8)  # one a week
 _AUTOMATIC: Final = ("clock", "relay")  # actors that pause an issue without being asked to
 _START_ONE: Final = "run `digest up`, or with several machines start it as docs/operator.md shows"
@@ -46,7 +48,8 @@ def find_problems(
     # An issue that has not started is no news when nobody is at work.
     issues = find_issue_problems(session, now)
     told = [problem for problem in issues if not (silences and problem.key.endswith(_LATE))]
-    return [*silences, *find_old_backup(session, now), *told]
+    letters = [] if silences else find_waiting_letters(session, now)
+    return [*silences, *find_old_backup(session, now), *letters, *told]
 
 
 def find_old_backup(session: Session, now: datetime, limit: timedelta = BACKUP_TOO_OLD) -> list[Problem]:
@@ -58,6 +61,26 @@ def find_old_backup(session: Session, now: datetime, limit: timedelta = BACKUP_T
     return [
         Problem("backup", summary, "make one with `digest backup FILE`, or see why the schedule does not")
     ]
+
+
+def find_waiting_letters(session: Session, now: datetime) -> list[Problem]:
+    """Single emails that have not been sent for long, and not because of their recipient.
+
+    What a mail server answers about a recipient begins with its code; where we did not get as far, it does not.
+    """
+    waiting = select(func.count(), func.max(Letter.reply)).where(
+        Letter.outcome.is_(None),
+        Letter.created_at < now - LETTERS_WAIT_FOR,
+        or_(Letter.reply.is_(None), Letter.reply.not_like("4%")),
+    )
+    count, reply = session.execute(waiting).one()
+    if not count:
+        return []
+    what = f"{count:,} single emails have" if count > 1 else "A single email has"
+    because = f": {mask_addresses(reply)}" if reply else ""
+    waited = f"waited for more than {describe_age(LETTERS_WAIT_FOR)}"
+    summary = f"{what} {waited} (confirmations, sign-ins, notices){because}."
+    return [Problem("letters", summary, "check the mail server with `digest doctor`, and the workers' logs")]
 
 
 def find_issue_problems(session: Session, now: datetime) -> list[Problem]:
@@ -90,8 +113,9 @@ def _silences(pulses: list[Pulse], patience: timedelta, watched_for: timedelta |
     if beats:
         consequence = "Scheduled issues and retries wait until it runs."
         yield Problem("beat", f"The scheduler has not reported {beats}. {consequence}", _START_ONE)
-    # Until a worker and a scheduler have run for as long, nothing can be expected of a queue.
-    if min(heartbeats.uptime(pulses, Kind.WORKER), heartbeats.uptime(pulses, Kind.BEAT)) >= patience:
+    # Until workers and schedulers have run for as long, nothing can be expected of a queue.
+    present = min(heartbeats.find_presence(pulses, kind) for kind in (Kind.WORKER, Kind.BEAT))
+    if not workers and not beats and present >= patience:
         for pulse in pulses:
             if pulse.kind is Kind.QUEUE and (pulse.age is None or pulse.age >= patience):
                 yield _silent_queue(pulse)

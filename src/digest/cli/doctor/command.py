@@ -38,6 +38,7 @@ CHECKS = (
     Check("processes", "processes.check_processes", ("up", "migrations")),
     Check("queues", "processes.check_queues", ("processes", "broker")),
     Check("issues", "processes.check_issues", ("migrations",)),
+    Check("letters", "processes.check_letters", ("processes",)),
     Check("relay", "relay.check_relay", ("up",)),
     Check("helo", "relay.check_helo", ("relay",)),
     Check("sender", "sender.check_sender", ("migrations",)),

@@ -97,6 +97,19 @@ def check_issues(context: AppContext) -> Iterator[Finding]:
         yield Finding("issues", "ok", "none stands still")
 
 
+def check_letters(context: AppContext) -> Iterator[Finding]:
+    """Whether confirmations, sign-in emails and notices leave."""
+    from digest.db import database_now
+    from digest.monitoring import problems
+
+    with context.services().db.read() as session:
+        found = problems.find_waiting_letters(session, database_now(session))
+    for problem in found:
+        yield Finding("letters", "bad", problem.summary, problem.fix)
+    if not found:
+        yield Finding("letters", "ok", "none waits for long")
+
+
 def _is_locked(path: Path) -> bool:
     """Whether another process holds a lock on the file."""
     try:
