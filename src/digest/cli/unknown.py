@@ -51,10 +51,13 @@ def decide(services: Services, number: int, slug: str | None, asked: Request, *,
         issue = get_issue(session, number, slug)
         log = _read_log(session, services, issue, asked.path)
         found = unknown_deliveries.count_unknown(session, issue.id, log)
-        lines = log_report.describe(session, issue, found, log, asked.path.name if asked.path else "")
+        lines = log_report.describe(issue, found, log, asked.path.name if asked.path else "")
+        warning = log_report.warn_incomplete(session, issue, log)
     if not as_json:
         for line in lines:
             click.echo(line, err=asked.verb is not None)
+    if warning:
+        click.echo(f"warning: {warning}", err=True)
     count = 0
     if asked.verb and found.upto is not None and found.of(asked.which):
         _confirm(found, asked)

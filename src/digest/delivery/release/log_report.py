@@ -18,9 +18,7 @@ def require_named(log: LoggedReaders, issue: Issue, name: str) -> None:
         raise BadInput(f"the log {name} names no reader of issue {issue.number}; is it the right log?")
 
 
-def describe(
-    session: Session, issue: Issue, found: UnknownCounts, log: LoggedReaders | None, name: str = ""
-) -> list[str]:
+def describe(issue: Issue, found: UnknownCounts, log: LoggedReaders | None, name: str = "") -> list[str]:
     """Return how many deliveries are unknown, and how many of them the log names, in sentences."""
     if log is None:
         return [f"Issue {issue.number}: {found.total:,} unknown."]
@@ -31,14 +29,19 @@ def describe(
             f"{found.in_doubt:,} {_are(found.in_doubt)} named only by address, which may be from another email: "
             "decide about each on the report."
         )
-    accepted = count_outcomes(session, issue.id).accepted
-    named = log.outcomes[Outcome.ACCEPTED.value]
-    if named < COMPLETE_SHARE * accepted:
-        sentences.append(
-            f"Warning: the log names only {named:,} of the {accepted:,} readers whose email was accepted. It is not "
-            "complete, so whoever is not in it may have got the email all the same."
-        )
     return sentences
+
+
+def warn_incomplete(session: Session, issue: Issue, log: LoggedReaders | None) -> str:
+    """Return a warning when the log leaves out many who did get the issue, so that it proves nothing of others."""
+    accepted = count_outcomes(session, issue.id).accepted
+    named = log.outcomes[Outcome.ACCEPTED.value] if log else accepted
+    if named >= COMPLETE_SHARE * accepted:
+        return ""
+    return (
+        f"The log names only {named:,} of the {accepted:,} readers whose email was accepted. It is not complete, so "
+        "whoever is not in it may have got the email all the same."
+    )
 
 
 def audit_words(count: int, which: Which, name: str) -> str:

@@ -34,7 +34,7 @@ from digest.web.desk.view_helpers import (
 )
 from digest.web.guards import parse_row_number
 
-MAX_LOG_CHARS: Final = 500_000_000  # decompressed: about a minute of reading
+MAX_LOG_CHARS: Final = 100_000_000  # decompressed: some ten seconds of reading
 
 
 @blueprint.get("/issues/<int:number>/unknown")
@@ -52,8 +52,9 @@ def unknown(number: int) -> str:
             found=found,
             log=log_number,
             name=name,
-            sentences=log_report.describe(db, issue, found, log, name),
-            choices=[Which.LOGGED, Which.NOT_LOGGED] if log else [Which.ALL],
+            sentences=log_report.describe(issue, found, log, name),
+            warning=log_report.warn_incomplete(db, issue, log),
+            which=Which,
         )
 
 
