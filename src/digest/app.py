@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from digest.cli import AppContext, SettingsView
@@ -123,16 +123,28 @@ def create_flask_app(settings: "Settings | None" = None) -> "Flask":
 
 
 def create_celery_app(settings: "Settings | None" = None) -> "Celery":
-    """The Celery app with its tasks, for a worker or the scheduler."""
+    """The Celery app for a worker or the scheduler. A worker loads its tasks when it starts."""
     settings = settings or settings_or_exit()
-    from digest import services, tasks
+    from celery.signals import celeryd_init
+
+    from digest import services
+    from digest.beat_schedule import SCHEDULE
     from digest.broker import create_celery
+    from digest.process_monitor import monitor_celery
 
     loaded = settings
     services.set_services_factory(lambda: create_services(loaded))
     app = create_celery(settings.broker, socket_timeout=30)
-    app.conf.beat_schedule = tasks.SCHEDULE
+    app.conf.beat_schedule = SCHEDULE
+    monitor_celery(services.current_services)
+    celeryd_init.connect(partial(_register_tasks, app), weak=False, dispatch_uid="digest tasks")
     return app
+
+
+def _register_tasks(app: "Celery", **_: object) -> None:
+    from digest import tasks
+
+    tasks.register(app)
 
 
 def create_enqueuer(settings: "Settings") -> Callable[[str], None]:

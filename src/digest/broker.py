@@ -9,12 +9,12 @@ from kombu.entity import Queue
 from kombu.transport import redis as transport
 from redis.exceptions import ConnectionError as Disconnected
 
-from digest import tasks
+from digest.beat_schedule import DEFAULT_QUEUE, ROUTES
 from digest.monitoring.heartbeats import QUEUES
 
 
 def create_celery(url: str, *, socket_timeout: int) -> Celery:
-    """A Celery app with our tasks and the broker at `url`, each of whose answers may take `socket_timeout` seconds."""
+    """A Celery app without tasks and the broker at `url`, each of whose answers may take `socket_timeout` seconds."""
     setup_logging.connect(_keep_logging)
     _survive_broker_restart()
     app = Celery("digest", broker=url, set_as_current=False)
@@ -30,8 +30,8 @@ def create_celery(url: str, *, socket_timeout: int) -> Celery:
             Queue(name)  # type: ignore[no-untyped-call]  # kombu has no types
             for name in QUEUES
         ],
-        task_default_queue=tasks.DEFAULT_QUEUE,
-        task_routes=tasks.ROUTES,
+        task_default_queue=DEFAULT_QUEUE,
+        task_routes=ROUTES,
         beat_scheduler="celery.beat:Scheduler",  # keeps no state: what is due is in the database
         broker_connection_retry_on_startup=True,
         worker_cancel_long_running_tasks_on_connection_loss=False,
@@ -45,7 +45,6 @@ def create_celery(url: str, *, socket_timeout: int) -> Celery:
             "global_keyprefix": "digest:",
         },
     )
-    tasks.register(app)
     return app
 
 

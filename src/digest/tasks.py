@@ -1,4 +1,4 @@
-"""The periodic tasks and their schedule. Each task asks the database what is due.
+"""The periodic tasks. Each of them asks the database what is due.
 
 A task may run twice or not at all: work is claimed in the database, and the schedule repeats.
 """
@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from digest.audience import consent, erase
 from digest.audience.importing.uploads import delete_old
+from digest.beat_schedule import queue_of
 from digest.db import utcnow
 from digest.delivery.ledger import retention, stored_logs
 from digest.delivery.letters import delivery, notices, reminders, subscriber_imports
@@ -30,34 +31,12 @@ from digest.editorial.checks.external_check_queue import MailSetup
 from digest.editorial.drafts import drafting
 from digest.editorial.models import State
 from digest.embedded.log_throttle import LogThrottle
-from digest.process_monitor import QueueReporter, monitor_celery
+from digest.process_monitor import QueueReporter
 from digest.services import current_services
 
 LOG = logging.getLogger(__name__)
 RUN_SECONDS = 8.0  # a task stops after this long and another continues, so that a deploy waits no longer
 GAP_SECONDS = 0.02  # between two steps of a long task
-EVERY = {
-    "calendar": 5,
-    "audience": 5,
-    "reconcile": 5,
-    "send": 5,
-    "letters": 5,
-    "imports": 5,
-    "checks": 10,
-    "drafts": 60,
-    "partitions": 60,
-    "retention_people": 3600,
-    "retention_rows": 900,
-}
-
-# A message that no worker took before the next one is worthless.
-SCHEDULE = {
-    name: {"task": f"digest.{name}", "schedule": float(seconds), "options": {"expires": seconds}}
-    for name, seconds in EVERY.items()
-}
-DEFAULT_QUEUE = "clock"
-# A confirmation never waits behind an issue.
-ROUTES = {"digest.letters": {"queue": "letters"}, "digest.send": {"queue": "send"}}
 
 
 def drafts() -> None:
@@ -181,12 +160,10 @@ _stopping = threading.Event()
 def register(app: Any) -> None:
     """Register every task with a Celery app under its name."""
     worker_shutting_down.connect(_stop, weak=False)
-    monitor_celery(current_services)
     throttle, queues = LogThrottle(), QueueReporter(lambda: current_services().db)
     for task in TASKS:
         name = task.__name__.rstrip("_")
-        queue = ROUTES.get(f"digest.{name}", {"queue": DEFAULT_QUEUE})["queue"]
-        app.task(throttle.wrap(name, queues.wrap(queue, task)), name=f"digest.{name}")
+        app.task(throttle.wrap(name, queues.wrap(queue_of(name), task)), name=f"digest.{name}")
 
 
 def _stop(**_: Any) -> None:

@@ -1,0 +1,29 @@
+"""When each task runs, and in which queue. Apart from the tasks, so that the scheduler need not load what they do."""
+
+EVERY = {
+    "calendar": 5,
+    "audience": 5,
+    "reconcile": 5,
+    "send": 5,
+    "letters": 5,
+    "imports": 5,
+    "checks": 10,
+    "drafts": 60,
+    "partitions": 60,
+    "retention_people": 3600,
+    "retention_rows": 900,
+}
+
+# A message that no worker took before the next one is worthless.
+SCHEDULE = {
+    name: {"task": f"digest.{name}", "schedule": float(seconds), "options": {"expires": seconds}}
+    for name, seconds in EVERY.items()
+}
+DEFAULT_QUEUE = "clock"
+# A confirmation never waits behind an issue.
+ROUTES = {"digest.letters": {"queue": "letters"}, "digest.send": {"queue": "send"}}
+
+
+def queue_of(task: str) -> str:
+    """The queue of a task by its name without `digest.`."""
+    return ROUTES.get(f"digest.{task}", {"queue": DEFAULT_QUEUE})["queue"]
