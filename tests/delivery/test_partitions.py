@@ -1,14 +1,19 @@
 """On PostgreSQL each issue has a partition before its readers are written, and sending touches no other."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
+from alembic import command
 from sqlalchemy import func, inspect, select, text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from tests.delivery import factories
 from tests.delivery.test_uncounted import two_scheduled
 
-from digest import tasks
+from digest import schema, tasks
 from digest.audience.models import Subscriber
+from digest.cli.doctor.database import check_migrations
 from digest.db import Database, utcnow
 from digest.delivery.ledger import outcomes, partitions
 from digest.delivery.ledger.counts import count_outcomes
@@ -16,6 +21,7 @@ from digest.delivery.ledger.models import Delivery
 from digest.delivery.ledger.outcomes import OutcomeRecord
 from digest.delivery.ledger.partitions import Partition, ensure_partition, list_partitions
 from digest.delivery.release import batches, freeze, partitioning
+from digest.errors import NotAllowed
 from digest.signing import Signer
 
 
@@ -166,3 +172,23 @@ def test_the_task_makes_what_is_missing(bare: Database, monkeypatch: pytest.Monk
     tasks.partitions()
     with bare.read() as session:
         assert made(session) == [(0, 50)]
+
+
+def test_a_database_user_who_may_not_create_one_is_told(bare: Database) -> None:
+    with bare.begin() as session:
+        assert partitions.may_create(session)
+        session.execute(text("CREATE ROLE guest"))
+        session.execute(text("SET LOCAL ROLE guest"))
+        assert not partitions.may_create(session)
+        with pytest.raises(NotAllowed, match="connect as the user that ran `digest init`"):
+            ensure_partition(session, 1, own=True)
+        session.rollback()
+
+
+def test_the_doctor_says_so_before_a_freeze_fails(bare: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    with bare.engine.begin() as connection:
+        command.stamp(schema.alembic_config(connection), "head")
+    context: Any = SimpleNamespace(services=lambda: SimpleNamespace(db=bare))
+    assert [found.status for found in check_migrations(context)] == ["ok"]
+    monkeypatch.setattr(partitions, "_MAY_CREATE", "SELECT false")
+    assert [found.summary for found in check_migrations(context)] == [partitions.NO_OWNER]

@@ -33,12 +33,17 @@ def check_database(context: AppContext) -> Iterator[Finding]:
 
 
 def check_migrations(context: AppContext) -> Iterator[Finding]:
-    """The schema must be the latest one."""
+    """The schema must be the latest one, and ours to add partitions to."""
     from digest import schema
+    from digest.delivery.ledger import partitions
 
     with context.services().db.engine.connect() as connection:
         if schema.is_outdated(connection):
             yield Finding("migrations", "bad", "the database schema is out of date", "run `digest init`")
+            return
+    with context.services().db.read() as session:
+        if not partitions.may_create(session):
+            yield Finding("migrations", "bad", partitions.NO_OWNER, partitions.CONNECT_AS_OWNER)
             return
     yield Finding("migrations", "ok", "up to date")
 

@@ -14,17 +14,24 @@ from sqlalchemy.orm import Session
 
 from digest.db import is_postgresql
 from digest.delivery.ledger.models import Delivery
+from digest.errors import NotAllowed
 
 SHARED_ISSUES: Final = 50  # issues in a partition, unless one has its own
 MAX_PARTITIONS: Final = 200  # from here on issues share: a query for one person reads every partition
 FILLFACTOR: Final = 40  # each row is updated once: leave room for the new version on the same page (ADR 22)
 LOCK_TIMEOUT_MS: Final = 2000  # how long a sign-up may wait behind us while we wait for a lock
+NO_OWNER: Final = "the database user may not create partitions of the delivery table"
+CONNECT_AS_OWNER: Final = "connect as the user that ran `digest init`, or make that user's role the owner"
 _ADVISORY_LOCK = 7_341_003  # one process creates partitions at a time
 _DELIVERY: Final = cast("Table", Delivery.__table__)
 
 _LIST = """
 SELECT child.relname, pg_get_expr(child.relpartbound, child.oid)
 FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid WHERE inhparent = 'delivery'::regclass
+"""
+_MAY_CREATE = """
+SELECT pg_has_role(current_user, relowner, 'USAGE') AND has_schema_privilege(current_user, relnamespace, 'CREATE')
+FROM pg_class WHERE oid = 'delivery'::regclass
 """
 _BOUNDS = re.compile(r"FOR VALUES FROM \('?(\d+)'?\) TO \('?(\d+)'?\)")
 
@@ -78,10 +85,13 @@ def ensure_partition(session: Session, issue_id: int, *, own: bool) -> bool:
     """Create the partition of an issue unless there is one; True when it was created.
 
     `own`: for this issue alone; otherwise issues with nearby ids share it. Nothing else should follow in the
-    transaction, since its locks let sign-ups wait. Raises OperationalError after two seconds of waiting for them.
+    transaction, since its locks let sign-ups wait. Raises OperationalError after two seconds of waiting for them,
+    NotAllowed when the database user may not create it.
     """
     if not is_postgresql(session) or find_partition(session, issue_id) is not None:
         return False
+    if not may_create(session):
+        raise NotAllowed(f"{NO_OWNER}; {CONNECT_AS_OWNER}")
     session.execute(text(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
     session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
     partitions = list_partitions(session)
@@ -89,6 +99,11 @@ def ensure_partition(session: Session, issue_id: int, *, own: bool) -> bool:
         own = own and len(partitions) < MAX_PARTITIONS
         create_partition(session, *_choose_range(partitions, issue_id, own=own))
     return True
+
+
+def may_create(session: Session) -> bool:
+    """Whether the database user may create partitions: it owns the table, or belongs to the role that does."""
+    return not is_postgresql(session) or bool(session.scalar(text(_MAY_CREATE)))
 
 
 def create_partition(session: Session, start: int, stop: int) -> None:
