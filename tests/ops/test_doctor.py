@@ -27,12 +27,15 @@ from digest.cli.doctor.command import doctor as command
 from digest.cli.doctor.command import run_checks
 from digest.cli.doctor.database import check_backup
 from digest.cli.doctor.finding import Finding
+from digest.cli.doctor.sender import check_sender
 from digest.config.home_files import free_port
 from digest.db import Database, database_now
 from digest.delivery.ledger.models import FrozenIssue
 from digest.editorial.models import Issue
+from digest.external_checks.sender_auth import SenderAuthResult
 from digest.external_checks.ssrf import HostPolicy
 from digest.monitoring import heartbeats
+from digest.publications import publications
 from digest.schema import upgrade
 from digest.signing import Signer
 
@@ -241,3 +244,27 @@ def test_the_public_address_is_opened_as_a_reader_would(
     monkeypatch.setattr(policies, "HostPolicy", LocalPolicy)
     found = site.fetch_site(f"http://{host}:{port}", resolve)
     assert (found.status, words in found.summary) == (status, True), found
+
+
+def test_each_record_that_a_sender_lacks_is_a_finding_of_its_own(
+    sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = fill(make_site(sqlite, tmp_path))
+    settings = SimpleNamespace(is_embedded_mailbox=False)
+    context: Any = SimpleNamespace(settings=lambda: settings, services=lambda: made.app.extensions["digest"])
+    results = [
+        SenderAuthResult("SPF", "missing", "No SPF.", "Add:", "record"),
+        SenderAuthResult("DKIM", "missing", "No DKIM.", "Set the selector."),
+        SenderAuthResult("DMARC", "weak", "No policy.", "Change it."),
+    ]
+    monkeypatch.setattr("digest.external_checks.sender_auth.check_sender", lambda *_, **__: results)
+    found = [(finding.status, finding.summary, finding.fix) for finding in check_sender(context)]
+    assert found == [
+        ("bad", "No SPF.", "Add: record"),
+        ("warn", "No DKIM.", "Set the selector."),  # it may have a name that was not tried
+        ("warn", "No policy.", "Change it."),
+    ]
+    with sqlite.begin() as session:
+        publications.find(session).sender_address = "digest@localhost.localdomain"
+    (unset,) = check_sender(context)
+    assert "which no mail server accepts" in unset.summary

@@ -20,7 +20,7 @@ def check_address(context: AppContext) -> Iterator[Finding]:
     if is_loopback_url(url):
         yield _loopback(url, is_embedded_mailbox=settings.is_embedded_mailbox)
         return
-    findings = [finding for finding in (_host(url), _scheme(url)) if finding]
+    findings = [finding for finding in (find_private_host(url), _scheme(url)) if finding]
     yield from findings or [Finding("address", "ok", url)]
 
 
@@ -30,7 +30,8 @@ def _loopback(url: str, *, is_embedded_mailbox: bool) -> Finding:
     return Finding("address", "bad", f"emails link to {url}, which readers cannot open", _SET_IT)
 
 
-def _host(url: str) -> Finding | None:
+def find_private_host(url: str) -> Finding | None:
+    """A warning when only one's own network knows the host; None for a public one."""
     host = urlsplit(url).hostname or ""
     try:
         is_private = not ip_address(host).is_global

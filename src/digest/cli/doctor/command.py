@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import zip_longest
 from typing import NamedTuple
 
 import click
@@ -62,8 +63,7 @@ def doctor(context: AppContext, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
-        for finding in findings:
-            _print(finding)
+        _print([finding for finding in findings if finding.status != "skipped"])
     if any(finding.status == "bad" for finding in findings):
         raise SystemExit(1)
 
@@ -105,10 +105,11 @@ def _run(check: Check, context: AppContext) -> Iterator[Finding]:
         yield Finding(check.name, "bad", summarize_error(error))
 
 
-def _print(finding: Finding) -> None:
-    if finding.status == "skipped":
-        return
-    colour = {"ok": "green", "warn": "yellow", "bad": "red"}[finding.status]
-    click.echo(f"{click.style(f'{finding.status:<4}', fg=colour)} {finding.check:<{WIDTH}} {finding.summary}")
-    if finding.fix:
-        click.echo(f"{'':{WIDTH + 6}}fix: {finding.fix}")
+def _print(findings: list[Finding]) -> None:
+    """A line for each finding, and its fix below; several in a row with the same fix share it."""
+    colours = {"ok": "green", "warn": "yellow", "bad": "red"}
+    for finding, following in zip_longest(findings, findings[1:]):
+        status = click.style(f"{finding.status:<4}", fg=colours[finding.status])
+        click.echo(f"{status} {finding.check:<{WIDTH}} {finding.summary}")
+        if finding.fix and (following is None or following.fix != finding.fix):
+            click.echo(f"{'':{WIDTH + 6}}fix: {finding.fix}")

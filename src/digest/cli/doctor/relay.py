@@ -31,7 +31,8 @@ def check_account(account: Relay) -> Finding:
     server = f"{account.name} {account.host}:{account.port}".strip()
     connection = open_connection(account)
     if isinstance(connection, RelayTestResult):
-        return Finding("relay", "bad", f"{server}: {connection.summary} ({connection.reply})", connection.fix)
+        said = connection.reply.removeprefix("the relay cannot be reached: ")
+        return Finding("relay", "bad", f"{server}: {connection.summary} ({said})", connection.fix)
     connection.quit()
     login = f", signed in as {account.user}" if account.user else ""
     return Finding("relay", "ok", f"{server} answers ({account.security}){login}")

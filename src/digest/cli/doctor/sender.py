@@ -19,24 +19,23 @@ def check_sender(context: AppContext) -> Iterator[Finding]:
         yield Finding("sender", "ok", f"{', '.join(addresses)} (not checked: no email leaves this machine)")
         return
     for domain in sorted({address.rpartition("@")[2] for address in addresses}):
-        yield _check_dns(domain, context)
+        yield from _check_domain(domain, context)
 
 
-def _check_dns(domain: str, context: AppContext) -> Finding:
+def _check_domain(domain: str, context: AppContext) -> Iterator[Finding]:
     from digest.external_checks import sender_auth
 
+    if domain == "localhost" or domain.endswith(".localdomain"):
+        summary = f"a publication still sends from {domain}, which no mail server accepts"
+        yield Finding("sender", "bad", summary, "enter its sender at the desk, in Settings")
+        return
     services = context.services()
     results = sender_auth.check_sender(domain, relay=services.relay.host, selectors=services.dkim_selectors)
     failing = [result for result in results if result.status != "good"]
-    # Without a configured selector the domain may have a DKIM key under a name that was not tried.
-    is_dkim_unsure = not services.dkim_selectors
-    missing = [
-        result
-        for result in failing
-        if result.status == "missing" and not (result.mechanism == "DKIM" and is_dkim_unsure)
-    ]
+    for result in failing:
+        # Without a configured selector the domain may have a DKIM key under a name that was not tried.
+        is_bad = result.status == "missing" and (result.mechanism != "DKIM" or services.dkim_selectors)
+        fix = f"{result.fix} {result.dns_record}".strip()
+        yield Finding("sender", "bad" if is_bad else "warn", result.summary, fix)
     if not failing:
-        return Finding("sender", "ok", f"{domain} has SPF, DKIM and DMARC")
-    summary = " ".join(result.summary for result in failing)
-    fix = "; ".join(f"{result.fix} {result.dns_record}".strip() for result in failing)
-    return Finding("sender", "bad" if missing else "warn", summary, fix)
+        yield Finding("sender", "ok", f"{domain} has SPF, DKIM and DMARC")

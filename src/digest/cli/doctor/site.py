@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from digest.base_url import DEFAULT_PORTS
 from digest.cli import AppContext
+from digest.cli.doctor.address import find_private_host
 from digest.cli.doctor.finding import Finding
 from digest.loopback import is_loopback_url
 
@@ -17,9 +18,9 @@ TIMEOUT_SECONDS = 5.0
 
 
 def check_site(context: AppContext) -> Iterator[Finding]:
-    """Whether the public address leads here, with a valid certificate. A site for this machine only has none."""
+    """Whether the public address leads here, with a valid certificate. A private site has none."""
     url = context.settings().base_url
-    if not is_loopback_url(url):
+    if not is_loopback_url(url) and not find_private_host(url):
         yield fetch_site(url)
 
 
