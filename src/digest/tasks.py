@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from digest.audience import consent, erase
 from digest.audience.importing.uploads import delete_old
 from digest.beat_schedule import queue_of
+from digest.committed_log import log_when_committed
 from digest.db import utcnow
 from digest.delivery.ledger import retention, stored_logs
 from digest.delivery.letters import delivery, notices, reminders, subscriber_imports
@@ -176,7 +177,7 @@ def _list_due() -> list[int]:
     with current_services().db.begin() as session:
         for issue in schedule.pause_missed(session, utcnow()):
             notices.notify_not_sent(session, issue, utcnow())
-            LOG.warning("issue missed its send time", extra={"issue": issue.id})
+            log_when_committed(session, LOG, logging.WARNING, "issue missed its send time", issue=issue.id)
         return schedule.list_due(session, utcnow())
 
 

@@ -13,6 +13,7 @@ from typing import Final
 from sqlalchemy import Select, delete, or_, select, update
 from sqlalchemy.orm import Session
 
+from digest.committed_log import log_when_committed
 from digest.db import WITHOUT_SYNC, upsert
 from digest.monitoring.ages import describe_age
 from digest.monitoring.models import Alert
@@ -79,10 +80,10 @@ def update_alerts(
     for problem in problems:
         if _open_alert(session, problem, now, due):
             fields = {"alert": problem.key, "summary": problem.summary, "fix": problem.fix}
-            LOG.error("alert opened", extra=fields)
+            log_when_committed(session, LOG, logging.ERROR, "alert opened", **fields)
     over = set(session.scalars(_open_alerts(host))) - {problem.key for problem in problems}
     for key, summary in _resolve(session, over, now, due):
-        LOG.warning("alert resolved", extra={"alert": key, "summary": summary})
+        log_when_committed(session, LOG, logging.WARNING, "alert resolved", alert=key, summary=summary)
     session.execute(delete(Alert).where(Alert.resolved_at < now - KEPT_FOR), execution_options=WITHOUT_SYNC)
 
 
@@ -110,9 +111,15 @@ def record_delivered(session: Session, message: AlertMessage) -> None:
 def record_failed(session: Session, message: AlertMessage, why: str) -> None:
     """The webhook did not take a message; after the last attempt it is given up."""
     is_last = message.attempt > len(RETRY_DELAYS)
-    LOG.error(
+    log_when_committed(
+        session,
+        LOG,
+        logging.ERROR,
         "alert webhook failed",
-        extra={"alert": message.key, "attempt": message.attempt, "error": why, "gave_up": is_last},
+        alert=message.key,
+        attempt=message.attempt,
+        error=why,
+        gave_up=is_last,
     )
     if is_last:
         _end_delivery(session, message)

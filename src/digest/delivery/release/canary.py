@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
+from digest.committed_log import log_when_committed
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue
 from digest.delivery.ledger.partitions import table_of
 from digest.delivery.release import refusals
@@ -170,7 +171,14 @@ def _judge(session: Session, issue_id: int, now: datetime) -> bool:
     judged = update(FrozenIssue).where(FrozenIssue.issue_id == issue_id)
     judged = judged.values(canary_judged_at=now, canary_passed_at=now if is_good else None)
     session.execute(judged.execution_options(synchronize_session="fetch"))
-    LOG.info("canary passed" if is_good else "canary stopped", extra={"issue": issue_id, **vars(counts)})
+    log_when_committed(
+        session,
+        LOG,
+        logging.INFO,
+        "canary passed" if is_good else "canary stopped",
+        issue=issue_id,
+        **vars(counts),
+    )
     return is_good
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, update
 from sqlalchemy.orm import Session
 
+from digest.committed_log import log_when_committed
 from digest.db import WITHOUT_SYNC
 from digest.delivery.ledger.models import Delivery, FrozenIssue, Outcome
 from digest.delivery.ledger.totals import require_deliveries
@@ -26,7 +27,7 @@ def pause(
     if issue.state == State.SCHEDULED:
         raise NotAllowed(f"issue {issue.number} is scheduled and not being sent yet; unschedule it instead")
     transitions.change_state(session, issue, State.PAUSED, now=now, actor=by, user_id=user_id, reason=why)
-    LOG.info("issue paused", extra={"issue": issue.id, "user": user_id})
+    log_when_committed(session, LOG, logging.INFO, "issue paused", issue=issue.id, user=user_id)
 
 
 def resume(
@@ -45,7 +46,7 @@ def resume(
     transitions.change_state(session, issue, State.SENDING, now=now, actor=by, user_id=user_id, reason=why)
     frozen.backoff_until, frozen.backoff_count, frozen.backoff_reason = None, 0, None
     canary.mark_resumed(frozen, now)
-    LOG.info("issue resumed", extra={"issue": issue.id, "user": user_id})
+    log_when_committed(session, LOG, logging.INFO, "issue resumed", issue=issue.id, user=user_id)
 
 
 def cancel(
@@ -53,7 +54,7 @@ def cancel(
 ) -> None:
     """Cancel the rest. Readers who have not got it yet never will; the next tick counts them as excluded."""
     transitions.change_state(session, issue, State.CANCELLED, now=now, actor=by, user_id=user_id, reason=why)
-    LOG.info("issue cancelled", extra={"issue": issue.id, "user": user_id})
+    log_when_committed(session, LOG, logging.INFO, "issue cancelled", issue=issue.id, user=user_id)
 
 
 def send_again(session: Session, issue: Issue, subscriber_id: int, *, now: datetime) -> None:
@@ -85,7 +86,9 @@ def count_as_sent(session: Session, issue: Issue, subscriber_id: int, *, now: da
     )
     if session.scalar(settled, execution_options=WITHOUT_SYNC) is None:
         raise NotFound(f"issue {issue.number} has no unknown delivery to subscriber {subscriber_id}")
-    LOG.info("unknown settled", extra={"issue": issue.id, "subscriber": subscriber_id})
+    log_when_committed(
+        session, LOG, logging.INFO, "unknown settled", issue=issue.id, subscriber=subscriber_id
+    )
 
 
 def _reschedule(
@@ -104,7 +107,7 @@ def _reschedule(
             f"(`digest issues send {issue.number}`, `digest issues schedule {issue.number} --at …`)"
         )
     transitions.change_state(session, issue, State.SCHEDULED, now=now, actor=by, user_id=user_id, reason=why)
-    LOG.info("issue rescheduled", extra={"issue": issue.id, "user": user_id})
+    log_when_committed(session, LOG, logging.INFO, "issue rescheduled", issue=issue.id, user=user_id)
 
 
 def reset_deliveries(session: Session, issue_id: int, condition: ColumnElement[bool], now: datetime) -> int:

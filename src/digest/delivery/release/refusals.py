@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session
 
+from digest.committed_log import log_when_committed
 from digest.delivery.ledger.masking import mask_addresses
 from digest.delivery.ledger.models import Batch, FrozenIssue, Outcome
 from digest.delivery.ledger.partitions import table_of
@@ -112,7 +113,9 @@ def _pause_if_refused(session: Session, issue_id: int, since: datetime | None, n
     why = f"{share} were refused: {reply}; review, then resume"
     paused = pause_and_notify(session, issue_id, why, now)
     if paused:
-        LOG.warning("issue paused by refusals", extra={"issue": issue_id, **vars(counts)})
+        log_when_committed(
+            session, LOG, logging.WARNING, "issue paused by refusals", issue=issue_id, **vars(counts)
+        )
     return paused
 
 

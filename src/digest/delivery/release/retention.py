@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, delete, func, select, text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from digest.committed_log import log_when_committed
 from digest.db import WITHOUT_SYNC
 from digest.delivery.ledger import partitions, totals
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue
@@ -34,7 +35,7 @@ def total_next(session: Session, before: datetime, now: datetime) -> bool:
         if status := canary.find_canary(session, frozen.issue_id):
             frozen.canary_answered, frozen.canary_refused = status.answered, status.refused
         totals.store_totals(session, frozen, now)
-        LOG.info("deliveries totalled", extra={"issue": frozen.issue_id})
+        log_when_committed(session, LOG, logging.INFO, "deliveries totalled", issue=frozen.issue_id)
         return False
     return True
 
@@ -61,7 +62,7 @@ def drop_next_partition(session: Session, now: datetime) -> bool:
     )
     for issue_id in session.scalars(numbers).all():
         _mark_deleted(session, issue_id, now)
-    LOG.info("partition dropped", extra={"partition": expired.table})
+    log_when_committed(session, LOG, logging.INFO, "partition dropped", partition=expired.table)
     return False
 
 

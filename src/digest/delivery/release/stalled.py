@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from digest.committed_log import log_when_committed
 from digest.delivery.ledger.counts import count_outcomes
 from digest.delivery.ledger.models import Batch, FrozenIssue
 from digest.delivery.letters import notices
@@ -47,7 +48,9 @@ def _notify_if_stalled(session: Session, frozen: FrozenIssue, now: datetime) -> 
     if frozen.stall_notified_at is not None or now - frozen.unchanged_since < STALLED_AFTER:
         return False
     frozen.stall_notified_at = now
-    LOG.warning("issue stalled", extra={"issue": frozen.issue_id, "remaining": remaining})
+    log_when_committed(
+        session, LOG, logging.WARNING, "issue stalled", issue=frozen.issue_id, remaining=remaining
+    )
     notices.notify_stalled(session, session.get_one(Issue, frozen.issue_id), remaining, now)
     return True
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from digest.committed_log import log_when_committed
 from digest.db import WITHOUT_SYNC
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue
 from digest.editorial import issues, transitions
@@ -45,7 +46,7 @@ def unfreeze(session: Session, issue: Issue, *, now: datetime, by: str, user_id:
     issue.release_at = None
     issue.send_on = issue.zone = issue.send_at = None
     session.flush()
-    LOG.info("issue recalled", extra={"issue": issue.id, "user": user_id})
+    log_when_committed(session, LOG, logging.INFO, "issue recalled", issue=issue.id, user=user_id)
     return to
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.orm import Session
 
 from digest.audience import value_tables
+from digest.committed_log import log_when_committed
 from digest.db import WITHOUT_SYNC
 from digest.delivery.ledger.logged_readers import LoggedReaders, SubscriberSet
 from digest.delivery.ledger.models import Delivery, FrozenIssue, Outcome
@@ -83,7 +84,7 @@ def send_again(session: Session, issue: Issue, choice: Choice, *, now: datetime)
         control.reset_deliveries(session, issue.id, condition, now)
         for condition in _conditions(session, issue.id, choice)
     )
-    LOG.info("unknown sent again", extra={"issue": issue.id, "count": count})
+    log_when_committed(session, LOG, logging.INFO, "unknown sent again", issue=issue.id, count=count)
     return count
 
 
@@ -99,7 +100,7 @@ def count_as_sent(session: Session, issue: Issue, choice: Choice, *, now: dateti
         settled = update(Delivery).where(condition).values(accepted)
         result = session.execute(settled, execution_options=WITHOUT_SYNC)
         count += result.rowcount  # type: ignore[attr-defined] # an UPDATE gives a cursor's result
-    LOG.info("unknown settled", extra={"issue": issue.id, "count": count})
+    log_when_committed(session, LOG, logging.INFO, "unknown settled", issue=issue.id, count=count)
     return count
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from digest.committed_log import log_when_committed
 from digest.db import WITHOUT_SYNC
 from digest.delivery.ledger import outcomes
 from digest.delivery.ledger.models import Batch, Outcome
@@ -66,7 +67,9 @@ def settle_spent_journals(session: Session, home: Path, now: datetime) -> list[t
         )
         outcomes.record_outcomes(session, batches[batch_id].issue_id, records, now)
         if records:
-            LOG.info("unknown settled", extra={"batch": batch_id, "settled": len(records)})
+            log_when_committed(
+                session, LOG, logging.INFO, "unknown settled", batch=batch_id, settled=len(records)
+            )
     return spent
 
 
@@ -107,8 +110,14 @@ def _take_over(session: Session, batch: Batch, home: Path, own: str, now: dateti
         update(Batch).where(Batch.id == batch.id).values(started_upto=started_upto),
         execution_options=WITHOUT_SYNC,
     )
-    LOG.warning(
-        "batch taken over", extra={"batch": batch.id, "journal": marks is not None, "settled": len(records)}
+    log_when_committed(
+        session,
+        LOG,
+        logging.WARNING,
+        "batch taken over",
+        batch=batch.id,
+        journal=marks is not None,
+        settled=len(records),
     )
     return True
 

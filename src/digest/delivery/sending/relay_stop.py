@@ -7,6 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
+from digest.committed_log import log_when_committed
 from digest.db import WITHOUT_SYNC
 from digest.delivery.ledger.masking import mask_addresses
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Outcome
@@ -197,7 +198,9 @@ def _pause(session: Session, issue_id: int, stop: RelayStop, now: datetime, labe
         transitions.change_state(session, issue, State.PAUSED, now=now, actor="relay", reason=reason)
     except NotAllowed:  # another connection or a person already did
         return
-    LOG.warning("issue paused by the relay", extra={"issue": issue_id, "reply": stop.reply.loggable})
+    log_when_committed(
+        session, LOG, logging.WARNING, "issue paused by the relay", issue=issue_id, reply=stop.reply.loggable
+    )
     facts = {
         "heading": f"Issue {issue.number} is paused",
         "paragraphs": [
