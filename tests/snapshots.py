@@ -33,7 +33,7 @@ class Snapshot:
     restore: Callable[[Database], None]
 
 
-_SNAPSHOTS: dict[tuple[str, int, Hashable], Snapshot] = {}
+SNAPSHOTS: dict[tuple[str, int, Hashable], Snapshot] = {}
 
 
 def create_once(db: Database, name: Hashable, create: Callable[[], T]) -> T:
@@ -41,14 +41,14 @@ def create_once(db: Database, name: Hashable, create: Callable[[], T]) -> T:
     if not _is_empty(db):
         return create()
     key, now = (db.engine.dialect.name, _count_partitions(db), name), utcnow()
-    found = _SNAPSHOTS.get(key)
+    found = SNAPSHOTS.get(key)
     if found is not None and timedelta() <= now - found.created_at <= MAX_AGE:
         found.restore(db)
         return found.given
     given = create()
     if key[1] == _count_partitions(db):
         save = _save_postgres if db.is_client_server else _save_sqlite
-        _SNAPSHOTS[key] = Snapshot(now, given, save(db))
+        SNAPSHOTS[key] = Snapshot(now, given, save(db))
     return given
 
 

@@ -1,19 +1,20 @@
 """Builders for the tests of sending: an issue that is on the calendar, its readers, and a run of the whole path."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import insert, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 from tests.snapshots import create_once
 
 from digest.audience.models import Subscriber, Subscription
 from digest.catalog.models import Comparison, ComparisonVersion, Quote, Review, Tool
 from digest.db import Database, utcnow
-from digest.delivery.ledger.counts import OutcomeCounts, count_outcomes, recount_outcomes
-from digest.delivery.ledger.models import Delivery
+from digest.delivery.ledger.counts import OutcomeCounts, count_outcomes
+from digest.delivery.ledger.models import Delivery, Outcome
 from digest.delivery.relays.accounts import SendLimits, SmtpAccounts
 from digest.delivery.relays.domains import DomainThrottle
 from digest.delivery.release import freeze
@@ -199,6 +200,24 @@ def tally(db: Database, issue_id: int) -> OutcomeCounts:
         found = recount_outcomes(session, issue_id)
         assert count_outcomes(session, issue_id) == found
         return found
+
+
+def recount_outcomes(session: Session, issue_id: int) -> OutcomeCounts:
+    """What `count_outcomes` says, from every row."""
+    columns = (Delivery.outcome, Delivery.reason, func.count())
+    rows = select(*columns).where(Delivery.issue_id == issue_id).group_by(Delivery.outcome, Delivery.reason)
+    sums: Counter[str | None] = Counter()
+    reasons: dict[str, dict[str, int]] = {}
+    for outcome, reason, number in session.execute(rows):
+        sums[outcome] += number
+        if outcome and reason:
+            reasons.setdefault(outcome, {})[reason] = number
+    return OutcomeCounts(
+        planned=sums.total(),
+        remaining=sums[None],
+        reasons=reasons,
+        **{outcome.value: sums[outcome.value] for outcome in Outcome},
+    )
 
 
 def adds_up(found: OutcomeCounts) -> bool:

@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 
 from sqlalchemy import update
+from tests.delivery.factories import recount_outcomes
 from tests.web.desk.clients import get, post, signed_in
 from tests.web.desk.sent_issues import OUTCOMES, record_reactions, start_sending
 from tests.web.factories import Site
@@ -13,7 +14,7 @@ from tests.web.factories import Site
 from digest.audience import consent
 from digest.audience.models import Subscriber
 from digest.db import utcnow
-from digest.delivery.ledger.counts import count_accepted_and_failed, recount_outcomes
+from digest.delivery.ledger.counts import count_accepted_and_failed
 from digest.delivery.ledger.models import Batch, Delivery, Outcome
 from digest.delivery.release import retention
 from digest.editorial.models import Issue, State

@@ -1,7 +1,7 @@
 """Count the outcomes of an issue; the numbers always add up.
 
 Counting must stay cheap with a million rows, so `count_outcomes` reads only the batches, the deferred deliveries and
-those that were not simply accepted, each by an index. `recount_outcomes` reads every row and gives the same result.
+those that were not simply accepted, each by an index.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -96,17 +96,6 @@ def _totals_of(session: Session, issue_ids: Collection[int]) -> dict[int, tuple[
     totals = select(OutcomeTotal.issue_id, accepted, failed).where(OutcomeTotal.issue_id.in_(issue_ids))
     rows = session.execute(totals.group_by(OutcomeTotal.issue_id))
     return {number: (int(taken), int(refused)) for number, taken, refused in rows}
-
-
-def recount_outcomes(session: Session, issue_id: int) -> OutcomeCounts:
-    """The same counts from every row: half a second for a million."""
-    rows = session.execute(
-        select(Delivery.outcome, Delivery.reason, func.count())
-        .where(Delivery.issue_id == issue_id)
-        .group_by(Delivery.outcome, Delivery.reason)
-    )
-    sums, reasons = _sum_rows(rows.all())
-    return _build_counts(sum(sums.values()), sums.get(None, 0), sums, reasons)
 
 
 def count_ended_since(session: Session, issue_id: int, since: datetime) -> int:
