@@ -31,6 +31,7 @@ KEYS = ["the-newest-key-of-the-tests-0123456789", "an-older-key-of-the-tests-012
 settings.register_profile("digest", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("digest")
 
+MAX_ID_BYTES = 30
 MEMORY_DIR, MIN_FREE_BYTES = Path("/dev/shm"), 4 << 30
 
 
@@ -48,6 +49,11 @@ def pytest_configure(config: pytest.Config) -> None:
     # Without a place for bytecode each process would compile everything: two seconds.
     if os.environ.pop("PYTHONDONTWRITEBYTECODE", "") and "PYTHONPYCACHEPREFIX" not in os.environ:
         os.environ["PYTHONPYCACHEPREFIX"] = str(config.rootpath / ".pytest_cache" / "compiled")
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name long bytes by their argument: compressed ones hold the time, and every process must find the same names."""
+    return argname if isinstance(val, bytes) and len(val) > MAX_ID_BYTES else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
