@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from sqlalchemy import func, select, text, update
 from tests.delivery import factories
 from tests.tracking.click_tokens import click_token, follow
 
+from digest import schema
 from digest.audience import erase
 from digest.audience.models import Subscriber
+from digest.backup.creating import create_backup
 from digest.db import Database, utcnow
 from digest.delivery.ledger import subject_access
 from digest.delivery.ledger.compiled_issue import get_compiled_issue
@@ -214,6 +217,30 @@ def test_a_partition_goes_as_a_whole_and_waits_for_nobody(
     assert drop() == [2, 3]  # issues 2 and 3 are not there yet
     assert whole_report(postgres, number) == before
     assert count(postgres, Batch) == 0
+
+
+def test_a_partition_that_is_being_backed_up_is_dropped_afterwards(
+    postgres: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "DROP_LOCK_TIMEOUT_MS", 30)
+    with postgres.begin() as session:
+        session.execute(text("DROP TABLE delivery_0_1000"))
+        ensure_partition(session, 1, own=True)
+    with postgres.engine.begin() as connection:
+        command.stamp(schema.alembic_config(connection), "head")
+    sent_long_ago(postgres)
+    total(postgres)
+
+    def drop(_table: str = "", _rows: int = 0) -> None:
+        with postgres.begin() as session:
+            assert retention.drop_next_partition(session, utcnow())
+
+    made = create_backup(
+        postgres, tmp_path, tmp_path / "backup", passphrase=None, now=utcnow(), progress=drop
+    )
+    assert made.rows["delivery"] == READERS
+    with postgres.begin() as session:
+        assert not retention.drop_next_partition(session, utcnow())
 
 
 def test_a_shared_partition_goes_when_no_issue_of_it_is_left(postgres: Database) -> None:

@@ -16,6 +16,12 @@ from digest.backup.contents import BackupSummary, Contents
 from digest.db import Database
 from digest.errors import NotAllowed, Unavailable
 
+# A dropped partition is gone for older snapshots, too; its rows would be in no backup, and their totals in none either.
+_KEEP_PARTITIONS: Final = """
+DO $$ BEGIN
+  IF to_regclass('delivery') IS NOT NULL THEN LOCK TABLE delivery IN ACCESS SHARE MODE; END IF;
+END $$
+"""
 # What is true only of the moment in which it was written: who works, who looks at a page, what is wrong.
 EMPTY_TABLES: Final = frozenset({"worker_registration", "presence", "heartbeat", "alert"})
 
@@ -65,6 +71,7 @@ def _snapshot(db: Database) -> Iterator[Connection]:
         # Values are written as text, and those of these types depend on the session.
         for setting in ("TIME ZONE 'UTC'", "bytea_output = 'hex'", "statement_timeout = 0"):
             connection.execute(text(f"SET LOCAL {setting}"))
+        connection.execute(text(_KEEP_PARTITIONS))
         yield connection
 
 
