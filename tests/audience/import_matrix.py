@@ -187,6 +187,13 @@ Consent to track | No / Yes / Unknown
 Permission to track | No / Unchanged
 Cookie consent | no / yes
 Subscribe Method | Import / Form
+Créé le | 2024-01-01 / 2024-02-03
+Dernière modification | 01/02/2024 / 03/04/2025
+Última actividad | 2024-01-01 / / 2025-01-01
+Geändert am | 01.02.2024 / 03.04.2025
+Letzte Öffnung | 01.02.2024 /
+Дата рождения | 01.02.1984 / 03.04.1990
+更新日 | 2024/01/02 / 2024/02/03
 Prénom | Zoë / Loïc / Zoë / Zoë / Zoë / Zoë
 Город | Москва / Москва / Москва / Москва / Казань
 Größe | M / L / M / M / M / M / M / M

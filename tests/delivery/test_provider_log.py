@@ -183,3 +183,22 @@ def test_the_log_of_another_issue_names_nobody_for_certain(db: Database, sent: t
     found = find(db, sent[0], f"message-id=<{other}@verdicts.example.org> to=<{address(2)}>")
     assert verdicts(found) == [False, None, False, False, False]
     assert not found.outcomes
+
+
+def test_a_name_in_the_log_is_looked_up_and_not_searched_for(sqlite: Database) -> None:
+    number, steps = frozen(sqlite, readers=2000), list[int]()
+
+    def count() -> int:
+        steps.append(1)
+        return 0
+
+    with sqlite.read() as session:
+        driver = session.connection().connection.driver_connection
+        assert driver is not None
+        driver.set_progress_handler(count, 1000)  # instructions of SQLite's machine
+        text = " ".join(address(n) for n in range(1, 2001))
+        ids = " ".join(f"<{SIGNER.mint(Purpose.BOUNCE, number, n)}@x.org>" for n in range(1, 2001))
+        assert len(find_logged(session, SIGNER, number, [text]).by_address) == 2000
+        assert len(find_logged(session, SIGNER, number, [ids]).by_message_id) == 2000
+        driver.set_progress_handler(None, 0)
+    assert len(steps) < 1000  # 250 per name; one search through the issue takes ten times as many

@@ -33,7 +33,8 @@ from digest.audience import erase, suppression, unsubscribe
 from digest.db import Database, connect
 from digest.delivery.ledger.counts import OutcomeCounts, count_outcomes
 from digest.delivery.ledger.models import Delivery, FrozenIssue
-from digest.delivery.release import batches, canary, control, freeze
+from digest.delivery.release import batches, canary, control, freeze, unknown_deliveries
+from digest.delivery.release.unknown_deliveries import Choice
 from digest.delivery.sending import claim, connection, recovery, worker
 from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed
@@ -256,6 +257,21 @@ class Ledger(RuleBasedStateMachine):
         with self.db.begin() as session:
             control.count_as_sent(session, session.get_one(Issue, self.number), reader, now=self.now)
         self.counted.add(reader)
+
+    @rule(act=st.sampled_from([unknown_deliveries.send_again, unknown_deliveries.count_as_sent]))
+    def decide_about_all(self, act: Callable[..., int]) -> None:
+        unknown = {reader for reader, outcome in self.outcomes().items() if outcome == "unknown"}
+        if not unknown or self.state == State.CANCELLED:
+            return
+        with self.db.begin() as session:
+            found = unknown_deliveries.count_unknown(session, self.number)
+            assert found.upto is not None
+            issue, choice = session.get_one(Issue, self.number), Choice(found.upto)
+            assert act(session, issue, choice, now=self.now) == len(unknown)
+        if act is unknown_deliveries.count_as_sent:
+            self.counted |= unknown
+        else:
+            self.asked.update(unknown)
 
     # What always holds
 
