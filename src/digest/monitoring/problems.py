@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, aliased
 from digest.delivery.ledger.counts import count_outcomes
 from digest.delivery.ledger.masking import mask_addresses
 from digest.delivery.ledger.models import FrozenIssue, Letter
+from digest.delivery.release import restored
 from digest.editorial.calendar import schedule
 from digest.editorial.models import Issue, State, Transition
 from digest.monitoring import heartbeats
@@ -46,6 +47,10 @@ def find_problems(
     """Every problem that the database shows; `patience`: how long a silence lasts before it is one."""
     silences = find_silences(heartbeats.read(session, now), patience=patience)
     # An issue that has not started is no news when nobody is at work.
+    if held := find_hold(
+        session
+    ):  # the issues that it pauses, and whatever waits for it, need no words of their own
+        return [*held, *silences]
     issues = find_issue_problems(session, now)
     told = [problem for problem in issues if not (silences and problem.key.endswith(_LATE))]
     letters = [] if silences else find_waiting_letters(session, now)
@@ -61,6 +66,16 @@ def find_old_backup(session: Session, now: datetime, limit: timedelta = BACKUP_T
     return [
         Problem("backup", summary, "make one with `digest backup FILE`, or see why the schedule does not")
     ]
+
+
+def find_hold(session: Session) -> list[Problem]:
+    """Whether this database was restored or copied, so that nothing is sent until a person has said what went out."""
+    installation = restored.find_hold(session)
+    if installation is None:
+        return []
+    reason = (installation.hold_reason or "it was restored or copied").rstrip(".")
+    summary = f"Nothing is sent from this database: {reason}."
+    return [Problem("held", summary, "run `digest restored`, which asks what went out elsewhere meanwhile")]
 
 
 def find_waiting_letters(session: Session, now: datetime) -> list[Problem]:

@@ -84,6 +84,18 @@ def check_queues(context: AppContext) -> Iterator[Finding]:
         yield Finding("queues", "ok", f"tasks are taken from {', '.join(QUEUES)}")
 
 
+def check_hold(context: AppContext) -> Iterator[Finding]:
+    """Whether this database is a copy, which sends nothing until a person has said what went out elsewhere."""
+    from digest.monitoring import problems
+
+    with context.services().db.read() as session:
+        found = problems.find_hold(session)
+    for problem in found:
+        yield Finding("hold", "bad", problem.summary, problem.fix)
+    if not found:
+        yield Finding("hold", "ok", "this database is neither restored nor a copy")
+
+
 def check_issues(context: AppContext) -> Iterator[Finding]:
     """Whether an issue was paused by itself, makes no progress or did not start."""
     from digest.db import database_now

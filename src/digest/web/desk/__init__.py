@@ -9,7 +9,7 @@ from digest.web.desk import (  # noqa: F401  registers their hooks and error han
     error_pages,
     issues,
     settings,
-    silence_banner,
+    stop_banner,
 )
 from digest.web.desk.auth import blueprint
 

@@ -1,4 +1,4 @@
-"""The banner on every page of the desk when no worker or scheduler reports."""
+"""The banner on every page of the desk when nothing is sent: nobody is at work, or the database is a copy."""
 
 import re
 import time
@@ -21,15 +21,15 @@ from digest.web.desk.view_helpers import services
 @blueprint.app_context_processor
 def banner_context() -> dict[str, Callable[..., Any]]:
     """What the layout calls: only whole pages of the desk ask the database."""
-    return {"find_silences": find_silences, "mark_code": mark_code}
+    return {"find_stops": find_stops, "mark_code": mark_code}
 
 
-def find_silences() -> Sequence[Problem]:
-    """Who should report and does not; none while the database cannot be asked, since the page itself says so."""
+def find_stops() -> Sequence[Problem]:
+    """Why nothing is sent; nothing to say while the database cannot be asked, since the page itself says so."""
     watched_for = timedelta(seconds=time.monotonic() - current_app.extensions["digest.started"])
     with suppress(SQLAlchemyError), services().db.read() as session:
         pulses = heartbeats.read(session, database_now(session))
-        return problems.find_silences(pulses, watched_for=watched_for)
+        return [*problems.find_hold(session), *problems.find_silences(pulses, watched_for=watched_for)]
     return ()
 
 

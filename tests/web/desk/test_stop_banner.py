@@ -8,7 +8,9 @@ from tests.monitoring.beats import report
 from tests.web.desk.clients import get, make_desk, signed_in
 from tests.web.factories import Site
 
-from digest.db import Database
+from digest.db import Database, database_now
+from digest.delivery.release import restored
+from digest.monitoring import problems
 
 
 @pytest.fixture
@@ -36,3 +38,15 @@ def test_nobody_is_blamed_while_everything_is_just_being_started(desk: Site) -> 
     assert "No worker has reported for 10 hours" in get(client, "/desk/")
     desk.app.extensions["digest.started"] += 3600
     assert "No worker has reported" not in get(client, "/desk/")
+
+
+def test_a_copy_says_that_it_sends_nothing(desk: Site) -> None:
+    report(desk.db, "worker", "beat", "queue")
+    with desk.db.begin() as session:
+        now = database_now(session)
+        restored.hold(session, "it was restored from a backup", known_until=now, now=now)
+    page = get(signed_in(desk, "viewer"), "/desk/")
+    assert "Nothing is sent from this database: it was restored from a backup." in page
+    assert "<code>digest restored</code>" in page
+    with desk.db.read() as session:
+        assert [problem.key for problem in problems.find_problems(session, now)] == ["held"]
