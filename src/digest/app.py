@@ -86,6 +86,8 @@ def create_services(settings: "Settings") -> "Services":
         warm_up=settings.warm_up,
         retention=_retention(settings),
         dkim_selectors=settings.dkim_selector,
+        backup_plan=settings.backup,
+        backup_passphrase=settings.backup_passphrase,
         alert_webhook=Webhook(settings.alert_url, settings.alert_secret) if settings.alert_url else None,
     )
 

@@ -12,6 +12,7 @@ EVERY = {
     "partitions": 60,
     "retention_people": 3600,
     "retention_rows": 900,
+    "backup": 300,
 }
 
 # A message that no worker took before the next one is worthless.

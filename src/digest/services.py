@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from digest.backup.schedule import BackupPlan
 from digest.db import Database
 from digest.delivery.relays.accounts import SendLimits
 from digest.delivery.relays.throughput import Throughput, get_throughput
@@ -37,6 +38,8 @@ class Services:
     domain_rates: Mapping[str, float] = field(default_factory=dict)  # receiving domain -> mails per second
     warm_up: WarmUp | None = None  # each account's mails per day
     retention: Retention = field(default_factory=Retention)
+    backup_plan: BackupPlan | None = None
+    backup_passphrase: str | None = None
     alert_webhook: Webhook | None = None  # is told of problems, besides the log
     dkim_selectors: tuple[str, ...] = ()  # of the relay's DKIM keys; empty: the usual ones are tried
 

@@ -32,6 +32,7 @@ from digest.editorial.checks.external_check_queue import MailSetup
 from digest.editorial.drafts import drafting
 from digest.editorial.models import State
 from digest.embedded.log_throttle import LogThrottle
+from digest.monitoring.scheduled_backups import make_due_backup
 from digest.process_monitor import QueueReporter
 from digest.services import current_services
 
@@ -139,6 +140,20 @@ def retention_rows() -> None:
         services.enqueue_soon("retention_rows")
 
 
+def backup() -> None:
+    """Make the backup that is due. A copy makes none: it could crowd out those of the original."""
+    services = current_services()
+    if (plan := services.backup_plan) is not None and _may_send():
+        make_due_backup(
+            services.db,
+            services.home,
+            plan,
+            passphrase=services.backup_passphrase,
+            now=utcnow(),
+            stopping=_stopping.is_set,
+        )
+
+
 TASKS = (
     drafts,
     calendar,
@@ -151,6 +166,7 @@ TASKS = (
     partitions,
     retention_people,
     retention_rows,
+    backup,
 )
 
 _sending = threading.Lock()

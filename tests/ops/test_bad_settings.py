@@ -96,6 +96,7 @@ BAD: dict[str, list[str]] = {
     "SECRET_KEYS": ["short", ",", "a-key-that-is-long-enough, short"],
     "SEND_RATE": ["fast", "0/s", "-1/s", "50", "50/d", "0.1/h", "9999999999/s", f"{'9' * 400}/s", "nan/s"],
     "DOMAIN_RATES": ["gmail.com", "gmail.com=fast", "me@gmail.com=5/s", ",", "a.org=1/s, a.org=2/s"],
+    "BACKUP": ["daily", "backups daily", "/srv/backups keep 0", "/srv/backups every 0h", "~/backups"],
     "WARM_UP": ["500", "500@2026-02-30", "0@2026-11-22", "500@2026-11-22 x0.5", "500@tomorrow"],
     "OIDC_ISSUER": [
         "login.example.org",

@@ -15,6 +15,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from digest import loopback, rates
+from digest.backup.schedule import BackupPlan, parse_backup_plan
 from digest.base_url import LOCAL_PORT, parse_base_url
 from digest.config import values
 from digest.config.home_files import free_port, write_once
@@ -63,6 +64,7 @@ class Settings(BaseModel):
     retry_delay: Annotated[timedelta, parsed(values.parse_duration)] = timedelta(minutes=15)
     alert_url: Annotated[str | None, parsed(values.parse_webhook_url), PATH] = None
     alert_secret: Annotated[str | None, parsed(values.parse_webhook_secret), HIDDEN] = None
+    backup: Annotated[BackupPlan | None, parsed(parse_backup_plan)] = None
     backup_passphrase: Annotated[str | None, HIDDEN] = None
     log: Annotated[str, parsed(values.parse_log)] = "info"
 

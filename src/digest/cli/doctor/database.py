@@ -61,7 +61,10 @@ def check_backup(context: AppContext) -> Iterator[Finding]:
         yield Finding("backup", "bad", problem.summary, problem.fix)
     if age is None:
         yield Finding(
-            "backup", "warn", "no backup was made yet", "make one with `digest backup FILE`, every day"
+            "backup",
+            "warn",
+            "no backup was made yet",
+            "set DIGEST_BACKUP, as in `/srv/backups daily keep 14`",
         )
     elif not old:
         yield Finding("backup", "ok", f"made {describe_age(age)} ago")

@@ -1,0 +1,80 @@
+"""Backups by themselves: `DIGEST_BACKUP=/srv/backups daily keep 14`."""
+
+import fcntl
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from digest.errors import NotAllowed
+
+_NAMED: Final = {"hourly": timedelta(hours=1), "daily": timedelta(days=1), "weekly": timedelta(days=7)}
+_UNITS: Final = {"h": timedelta(hours=1), "d": timedelta(days=1)}
+_PLAN = re.compile(
+    r"(?P<folder>/.*?)(?:\s+(?:(?P<named>hourly|daily|weekly)|every\s+(?P<count>\d{1,3})(?P<unit>[hd])))?"
+    r"(?:\s+keep\s+(?P<keep>\d{1,4}))?",
+    re.ASCII,
+)
+_WRONG: Final = (
+    "is not a folder and a schedule; use /srv/backups daily keep 14, or /srv/backups every 6h keep 28"
+)
+_NAME: Final = "digest-{:%Y-%m-%dT%H%M%SZ}.backup"
+_PATTERN: Final = "digest-????-??-??T??????Z.backup"
+# Tasks run every few minutes: so much earlier counts as in time, or each backup would be a little later than the last.
+EARLY: Final = timedelta(minutes=6)
+
+
+class BackupPlan(NamedTuple):
+    """Where backups go, how often one is made, and how many are kept."""
+
+    folder: Path
+    every: timedelta = timedelta(days=1)
+    keep: int = 14
+
+    def is_due(self, age: timedelta | None) -> bool:
+        """Whether it is time for one, when the last is so old; None: there is none."""
+        return age is None or age >= self.every - min(EARLY, self.every / 4)
+
+
+def parse_backup_plan(words: str) -> BackupPlan:
+    """`/srv/backups`, with `hourly`, `daily`, `weekly` or `every 6h`, and `keep 14`. Raises ValueError."""
+    match = _PLAN.fullmatch(words.strip())
+    if not match or match["keep"] == "0" or match["count"] in {"0", "00", "000"}:
+        raise ValueError(_WRONG)
+    folder, usual = Path(match["folder"]), BackupPlan(Path("/"))
+    every = _NAMED.get(match["named"] or "", usual.every)
+    if match["count"]:
+        every = int(match["count"]) * _UNITS[match["unit"]]
+    return BackupPlan(folder, every, int(match["keep"] or usual.keep))
+
+
+def next_file(plan: BackupPlan, now: datetime) -> Path:
+    """The file for a backup that is made now."""
+    return plan.folder / _NAME.format(now)
+
+
+def delete_surplus(plan: BackupPlan) -> int:
+    """Delete all but the newest backups of the folder, as many as are kept; returns how many. Other files stay."""
+    surplus = sorted(plan.folder.glob(_PATTERN))[: -plan.keep]
+    for path in surplus:
+        path.unlink(missing_ok=True)
+    return len(surplus)
+
+
+@contextmanager
+def lock_folder(plan: BackupPlan) -> Iterator[bool]:
+    """Whether this process alone makes backups there, until the block ends. Raises NotAllowed for a bad folder."""
+    try:
+        plan.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (plan.folder / ".lock").open("a")
+    except OSError as error:
+        raise NotAllowed(f"backups cannot be written to {plan.folder}: {error.strerror}") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
