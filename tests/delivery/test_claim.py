@@ -1,19 +1,32 @@
 """A claim: how many there may be, whose they are, and what renewing one says."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import update
+from sqlalchemy.orm import Session
 from tests.delivery import factories
 
 from digest.db import Database, utcnow
-from digest.delivery.ledger.models import Batch, WorkerRegistration
+from digest.delivery.ledger.models import Batch, FrozenIssue, WorkerRegistration
 from digest.delivery.sending import claim as claims
 from digest.delivery.sending import worker_registry
 from digest.editorial.models import Issue, State
 
 NOW = utcnow()
+LATER = NOW + timedelta(hours=1)
+# Why no batch may be given out; some of it is over by itself, LATER.
+HINDRANCES = {
+    "the issue is paused": update(Issue).values(state=State.PAUSED),
+    "its hold is not over": update(Issue).values(release_at=LATER),
+    "its audience is not complete": update(FrozenIssue).values(audience_done_at=None),
+    "its canary is not judged": update(FrozenIssue).values(canary_size=1),
+    "its relay is to be left alone": update(FrozenIssue).values(backoff_until=LATER),
+    "no batch is due": update(Batch).values(due_at=LATER),
+    "every batch is done": update(Batch).values(done_at=NOW),
+    "every batch is held": update(Batch).values(holder="home:2:relay:a"),
+}
 
 
 @pytest.fixture
@@ -61,6 +74,51 @@ def test_a_process_takes_its_share_and_leaves_the_rest_to_the_others(db: Databas
         worker_registry.heartbeat(session, "home:2", utcnow(), 0.0)
     assert claimed(db, [f"home:1:relay:{n}" for n in range(3)], most=3) == [True, True, False]
     assert claimed(db, ["home:2:relay:0"], most=3) == [True]
+
+
+def test_three_processes_have_a_third_each(db: Database, issue_id: int) -> None:
+    with db.begin() as session:
+        for process in ("home:1", "home:2", "home:3"):
+            worker_registry.heartbeat(session, process, utcnow(), 0.0)
+    assert claimed(db, [f"home:1:relay:{n}" for n in range(2)], most=3) == [True, False]
+
+
+def test_a_batch_is_given_out_from_the_moment_on_at_which_nothing_hinders_it(
+    db: Database, issue_id: int
+) -> None:
+    def is_given_out(session: Session, now: datetime) -> bool:
+        seen = claims.has_due_batch(session, now)
+        given = claims.claim(session, holder="home:1:relay:a", now=now, connections=9)
+        assert seen == (given is not None)
+        return seen
+
+    for hindrance, statement in HINDRANCES.items():
+        with db.begin() as session:
+            assert claims.has_due_batch(session, utcnow())
+            session.execute(statement)
+            assert not is_given_out(session, utcnow()), hindrance
+            assert is_given_out(session, LATER) == (LATER in statement.compile().params.values()), hindrance
+            session.rollback()
+
+
+def test_a_claim_s_deadline_is_before_the_end_of_its_lease(db: Database, issue_id: int) -> None:
+    began, seconds = claims.boot_time(), claims.LEASE.total_seconds()
+    held = claim(db)
+    assert held is not None
+    assert NOW + claims.LEASE <= held.lease_until == stored(db, held).lease_until
+    assert began < held.deadline - seconds + claims.MARGIN_SECONDS < claims.boot_time()
+
+
+def test_who_was_taken_over_gives_nothing_back(db: Database, issue_id: int) -> None:
+    late, other = claim(db), claim(db)
+    assert late is not None
+    assert other is not None
+    with db.begin() as session:
+        session.execute(update(Batch).where(Batch.id == late.batch_id).values(fence=late.fence + 1))
+        claims.release(session, late, utcnow(), started_upto=3)
+    for held in (late, other):
+        batch = stored(db, held)
+        assert (batch.holder, batch.started_upto, batch.done_at) == ("home:1:relay:a", 0, None)
 
 
 def test_a_process_that_was_last_seen_long_ago_has_no_share(db: Database, issue_id: int) -> None:
