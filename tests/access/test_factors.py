@@ -176,7 +176,7 @@ def test_users_rename_and_remove_only_their_own_factors(db: Database) -> None:
 def test_the_last_second_factor_cannot_be_removed_while_one_is_required(db: Database) -> None:
     with db.begin() as session:
         owner = user(session, "owner", "owner")
-        with pytest.raises(NotAllowed, match="of your own"):
+        with pytest.raises(NotAllowed, match="before you require it"):
             factors.set_required(session, owner, required=True)
         made = factors.add(session, owner.id, "app", "", NOW)
         factors.set_required(session, owner, required=True)

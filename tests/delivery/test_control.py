@@ -45,6 +45,12 @@ def test_each_act_is_a_line_in_the_log_with_ids_alone(
         unfreeze.unfreeze(session, made, now=now, by="desk", user_id=user)
         control.cancel(session, made, now=now, by="desk", user_id=user)
     facts = [(line.getMessage(), vars(line).get("issue")) for line in caplog.records]
-    said = ("issue paused", "issue resumed", "unknown settled", "issue recalled", "issue cancelled")
+    said = (
+        "issue paused",
+        "issue resumed",
+        "unknown delivery settled",
+        "issue returned to draft",
+        "issue cancelled",
+    )
     assert facts == [(words, number) for words in said]
     assert not [line for line in caplog.records if "@" in str(vars(line))]

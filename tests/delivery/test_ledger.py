@@ -5,7 +5,7 @@ from datetime import timedelta
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 from tests.delivery import factories
-from tests.delivery.test_uncounted import two_frozen
+from tests.delivery.test_audience_errors import two_frozen
 
 from digest.db import Database, is_postgresql, utcnow
 from digest.delivery.ledger import outcomes

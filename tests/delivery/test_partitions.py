@@ -9,7 +9,7 @@ from sqlalchemy import func, inspect, select, text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from tests.delivery import factories
-from tests.delivery.test_uncounted import two_scheduled
+from tests.delivery.test_audience_errors import two_scheduled
 
 from digest import schema, tasks
 from digest.audience.models import Subscriber

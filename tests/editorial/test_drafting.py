@@ -111,7 +111,7 @@ def test_a_pick_takes_a_corrected_comparison_by_itself(db: Database) -> None:
         pick = issue.picks[0]
         assert (pick.version.number, pick.position, pick.pinned, pick.note) == (2, 1, True, "A note")
         assert "Tool1 leads by 80 points" in pick.reason
-        with pytest.raises(NotAllowed, match="newest version already"):
+        with pytest.raises(NotAllowed, match="already has the newest version"):
             pick_edits.update_pick(session, issue, first)
 
 

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.fault_injection.fork_server import Nursery
-from tests.fault_injection.scenario import Field, plant
+from tests.fault_injection.fork_server import ForkServer
+from tests.fault_injection.scenario import Scenario, create_due_issue
 from tests.relay import Relay, Script
 
 from digest.db import Database
 
 
 @pytest.fixture(scope="session")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    log = tmp_path_factory.mktemp("nursery") / "log"
+def fork_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+    log = tmp_path_factory.mktemp("fork_server") / "log"
     log.touch()
-    made = Nursery(log)
+    made = ForkServer(log)
     process = psutil.Process(made.process.pid)
     yield made
     children = process.children(recursive=True)
@@ -26,20 +26,22 @@ def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
 
 
 @pytest.fixture
-def ground(nursery: Nursery, tmp_path: Path) -> Iterator[Callable[..., Field]]:
-    """Makes the field of a drill; whatever lives in it afterwards is ended."""
+def create_scenario(fork_server: ForkServer, tmp_path: Path) -> Iterator[Callable[..., Scenario]]:
+    """Makes the scenario of a drill; whatever lives in it afterwards is ended."""
     with ExitStack() as stack:
-        made: list[Field] = []
+        made: list[Scenario] = []
 
-        def make(db: Database, script: Script | None = None, readers: int = 400, **more: object) -> Field:
+        def create(
+            db: Database, script: Script | None = None, readers: int = 400, **more: object
+        ) -> Scenario:
             relay = stack.enter_context(Relay(script))
-            field = Field(db, tmp_path, nursery, relay, readers, **more)  # type: ignore[arg-type]
-            field.number = plant(db, readers)
-            made.append(field)
-            return field
+            scenario = Scenario(db, tmp_path, fork_server, relay, readers, **more)  # type: ignore[arg-type]
+            scenario.number = create_due_issue(db, readers)
+            made.append(scenario)
+            return scenario
 
-        yield make
-        for field in made:
-            for child in field.living:
+        yield create
+        for scenario in made:
+            for child in scenario.running:
                 child.send(9)
                 child.ended(10)

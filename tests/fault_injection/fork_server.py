@@ -1,4 +1,4 @@
-"""Starts processes in a hundredth of a second: one that has everything loaded forks, and tells how its children end.
+"""Starts processes in a hundredth of a second: one with everything loaded forks, and reports how its children end.
 
 It reads orders as JSON lines and answers with the child's number, or with {"pid", "code"} when one has ended.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 
 
-class Nursery:
+class ForkServer:
     """The forking process, seen from the tests."""
 
     def __init__(self, log: Path) -> None:
@@ -34,23 +34,23 @@ class Nursery:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self._born: list[int] = []
+        self._started: list[int] = []
         self._codes: dict[int, int] = {}
-        self._news = threading.Condition()
-        self._ear = threading.Thread(target=self._listen, daemon=True)
-        self._ear.start()
+        self._changed = threading.Condition()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     def start(self, order: "Order") -> "Child":
-        with self._news:
-            known = len(self._born)
-            self._say(asdict(order))
-            assert self._news.wait_for(lambda: len(self._born) > known, 30), self.log.read_text()
-            return Child(self, self._born[-1])
+        with self._changed:
+            known = len(self._started)
+            self._send(asdict(order))
+            assert self._changed.wait_for(lambda: len(self._started) > known, 30), self.log.read_text()
+            return Child(self, self._started[-1])
 
     def code(self, pid: int, seconds: float) -> int | None:
-        """How a child ended: minus the signal, or its exit code; None when it lives on for so long."""
-        with self._news:
-            self._news.wait_for(lambda: pid in self._codes, seconds)
+        """How a child ended: minus the signal, or its exit code; None while it still runs after that time."""
+        with self._changed:
+            self._changed.wait_for(lambda: pid in self._codes, seconds)
             return self._codes.get(pid)
 
     def close(self) -> None:
@@ -58,38 +58,38 @@ class Nursery:
         assert self.process.stdout is not None
         self.process.stdin.close()
         self.process.wait(20)
-        self._ear.join(5)
+        self._listener.join(5)
         self.process.stdout.close()
 
-    def _say(self, words: dict[str, Any]) -> None:
+    def _send(self, order: dict[str, Any]) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(words) + "\n")
+        self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
 
     def _listen(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            said = json.loads(line)
-            with self._news:
-                if "code" in said:
-                    self._codes[said["pid"]] = said["code"]
+            message = json.loads(line)
+            with self._changed:
+                if "code" in message:
+                    self._codes[message["pid"]] = message["code"]
                 else:
-                    self._born.append(said["pid"])
-                self._news.notify_all()
+                    self._started.append(message["pid"])
+                self._changed.notify_all()
 
 
 class Child:
     """One process."""
 
-    def __init__(self, nursery: Nursery, pid: int) -> None:
-        self.nursery, self.pid = nursery, pid
+    def __init__(self, fork_server: ForkServer, pid: int) -> None:
+        self.fork_server, self.pid = fork_server, pid
 
     def send(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
     def ended(self, seconds: float = 0.0) -> int | None:
-        return self.nursery.code(self.pid, seconds)
+        return self.fork_server.code(self.pid, seconds)
 
 
 def main() -> None:
@@ -101,7 +101,7 @@ def main() -> None:
     os.set_blocking(woken, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(woken)
-    told = b""
+    partial = b""
     while True:
         ready, _, _ = select.select([0, wake], [], [])
         if wake in ready:
@@ -109,10 +109,10 @@ def main() -> None:
             _reap(children)
         if 0 not in ready:
             continue
-        heard = os.read(0, 65536)
-        if not heard:
+        received = os.read(0, 65536)
+        if not received:
             break
-        *orders, told = (told + heard).split(b"\n")
+        *orders, partial = (partial + received).split(b"\n")
         for line in orders:
             children.add(_fork(json.loads(line)))
     for pid in children:
@@ -122,7 +122,7 @@ def main() -> None:
         os.waitpid(pid, 0)
 
 
-def _fork(words: dict[str, Any]) -> int:
+def _fork(order: dict[str, Any]) -> int:
     from tests.fault_injection import worker_process
 
     pid = os.fork()
@@ -133,8 +133,8 @@ def _fork(words: dict[str, Any]) -> int:
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        words["die"] = tuple(words["die"]) if words["die"] else None
-        code = worker_process.main(worker_process.Order(**words), sys.argv[1])
+        order["die"] = tuple(order["die"]) if order["die"] else None
+        code = worker_process.main(worker_process.Order(**order), sys.argv[1])
     finally:
         os._exit(code)
 

@@ -1,4 +1,4 @@
-"""Where a drill takes place: a database, a relay that remembers, homes, and processes that live and die in it."""
+"""What a drill runs: a database, a relay that remembers every mail, homes, and worker processes that are killed."""
 
 import random
 import re
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import select, update
 from tests.delivery.factories import address, adds_up, issue, tally
-from tests.fault_injection.fork_server import Child, Nursery
+from tests.fault_injection.fork_server import Child, ForkServer
 from tests.fault_injection.worker_process import LATE, PAUSED, SENT, STOPPED, Order
 from tests.relay import Relay, Script
 
@@ -26,29 +26,29 @@ CONNECTIONS = 2
 
 
 @dataclass(frozen=True)
-class Life:
-    """One generation of processes, and what becomes of the first of them.
+class Generation:
+    """Processes started together, and what happens to the first of them.
 
-    `die` is a mark of hand.py, `at` a number of mails that the relay has taken; `then` happens to what it leaves.
+    `die` is one of the marks in worker_process.py, `at` a number of mails that the relay has taken; `then` happens to what it leaves.
     """
 
     die: tuple[str, str, int] | None = None
     at: int = 0
     by: signal.Signals = signal.SIGKILL
-    then: "Callable[[Field], None] | None" = None
-    hands: int = 1
+    then: "Callable[[Scenario], None] | None" = None
+    workers: int = 1
     homes: int = 1
     minutes: float = 0.0  # how far the second process's clock is off
     swings: float = 0.0  # and by how much all their clocks are set forward and back while they send
 
 
 @dataclass
-class Field:
-    """The state of a drill."""
+class Scenario:
+    """A drill: its parts, its settings and what happened so far."""
 
     db: Database
     folder: Path
-    nursery: Nursery
+    fork_server: ForkServer
     relay: Relay
     readers: int
     number: int = 0
@@ -59,8 +59,8 @@ class Field:
     resumes: int = 0
     kills: int = 0
     lost: int = 0  # kills whose evidence was lost too
-    looks: int = 0
-    living: list[Child] = field(default_factory=list)
+    checks: int = 0
+    running: list[Child] = field(default_factory=list)
 
     def home(self, number: int = 0) -> Path:
         path = self.folder / f"home{number}"
@@ -68,10 +68,10 @@ class Field:
         return path
 
     def start(
-        self, life: Life | None = None, *, home: int = 0, minutes: float = 0.0, **more: object
+        self, generation: Generation | None = None, *, home: int = 0, minutes: float = 0.0, **more: object
     ) -> Child:
         login = "me:secret@" if self.relay.script.login else ""
-        swings = life.swings if life else 0.0
+        swings = generation.swings if generation else 0.0
         given = {"batch": self.batch, "rate": self.rate, "swings": swings, **more}
         order = Order(
             database=self.db.engine.url.render_as_string(hide_password=False),
@@ -80,15 +80,15 @@ class Field:
             issue=self.number,
             minutes=minutes,
             patience=self.patience,
-            die=life.die if life else None,
+            die=generation.die if generation else None,
             **given,  # type: ignore[arg-type]
         )
-        child = self.nursery.start(order)
-        self.living.append(child)
+        child = self.fork_server.start(order)
+        self.running.append(child)
         return child
 
-    def look(self) -> OutcomeCounts:
-        """Nothing is ever out of balance, whoever looks and whenever."""
+    def check_counts(self) -> OutcomeCounts:
+        """The counts add up, at any moment."""
         found = tally(self.db, self.number)
         assert adds_up(found), found
         assert found.planned <= self.readers
@@ -99,37 +99,39 @@ class Field:
         # The second question is asked later than the first, so only this way round.
         if done is None:
             assert found.accepted == 0, "mailed before the audience was counted"
-        self.looks += 1
+        self.checks += 1
         return found
 
     def ended(self, child: Child, seconds: float = PATIENCE) -> int:
         """Wait for a process, looking at the counts all the while."""
         until = time.monotonic() + seconds
         while (code := child.ended(0.02)) is None:
-            self.look()
-            assert time.monotonic() < until, f"it did not go on by itself: {self.look()}\n{self.words()}"
-        self.living.remove(child)
+            self.check_counts()
+            assert time.monotonic() < until, (
+                f"it did not go on by itself: {self.check_counts()}\n{self.log_tail()}"
+            )
+        self.running.remove(child)
         return code
 
     def until(self, true: Callable[[], object], seconds: float = PATIENCE) -> None:
         """Look now and then until it comes true."""
         end = time.monotonic() + seconds
         while not true():
-            self.look()
-            assert time.monotonic() < end, self.words()
-            time.sleep(0.02)  # the relay lives in this process, too
+            self.check_counts()
+            assert time.monotonic() < end, self.log_tail()
+            time.sleep(0.02)  # the relay runs in this process, too
 
-    def words(self) -> str:
-        return self.nursery.log.read_text()[-4000:]
+    def log_tail(self) -> str:
+        return self.fork_server.log.read_text()[-4000:]
 
     def resume(self) -> None:
-        """The person who reads the notice, mends it and lets the issue go on."""
+        """Resume the issue, as a person does after the notice."""
         self.resumes += 1
         with self.db.begin() as session:
             control.resume(session, session.get_one(Issue, self.number), now=utcnow(), by="a person")
 
 
-def plant(db: Database, readers: int) -> int:
+def create_due_issue(db: Database, readers: int) -> int:
     """An issue whose hour has just come; gives its row."""
     with db.begin() as session:
         made = issue(session, readers=readers)
@@ -138,103 +140,105 @@ def plant(db: Database, readers: int) -> int:
         return made.id
 
 
-def drive(ground: Field, lives: Sequence[Life], *, resumes: int = 0) -> None:
-    """Let the lives pass, one after the other, and then one more in which nothing happens."""
-    for life in lives:
-        _live(ground, life)
+def run_generations(scenario: Scenario, generations: Sequence[Generation], *, resumes: int = 0) -> None:
+    """Run the generations one after the other, and then one that nothing happens to."""
+    for generation in generations:
+        _run_generation(scenario, generation)
     for _ in range(resumes + 1):
-        code = ground.ended(ground.start())
-        if code != PAUSED or ground.resumes >= resumes:
+        code = scenario.ended(scenario.start())
+        if code != PAUSED or scenario.resumes >= resumes:
             break
-        _stop_all(ground)
-        ground.relay.script.login = ground.relay.script.login and "235 welcome"
-        ground.resume()
+        _stop_all(scenario)
+        scenario.relay.script.login = scenario.relay.script.login and "235 welcome"
+        scenario.resume()
     assert code == SENT, {LATE: "late", PAUSED: "paused", STOPPED: "stopped"}.get(code, code)
-    for child in list(ground.living):  # the others see by themselves that it is over
-        code = ground.ended(child)
-        assert code == SENT, f"another process ended with {code}\n{ground.words()}"
+    for child in list(scenario.running):  # the others see by themselves that it is over
+        code = scenario.ended(child)
+        assert code == SENT, f"another process ended with {code}\n{scenario.log_tail()}"
 
 
-def _live(ground: Field, life: Life) -> None:
-    first = ground.start(life)
-    if life.at:
-        _at(ground, life, first)
-    for number in range(1, life.hands):
-        other = replace(life, die=None)
-        ground.start(other, home=number % life.homes, minutes=life.minutes)
-    code = ground.ended(first)
-    assert code in ({-life.by} if life.by == signal.SIGKILL else {STOPPED, SENT}), ground.words()
-    ground.kills += life.by == signal.SIGKILL
-    ground.relay.script.on_accepted = None
-    if life.then is not None:
-        # A machine is lost as a whole, with those of an earlier life too: files that change under them end them by SIGBUS.
-        for other in list(ground.living):
+def _run_generation(scenario: Scenario, generation: Generation) -> None:
+    first = scenario.start(generation)
+    if generation.at:
+        _kill_at(scenario, generation, first)
+    for number in range(1, generation.workers):
+        other = replace(generation, die=None)
+        scenario.start(other, home=number % generation.homes, minutes=generation.minutes)
+    code = scenario.ended(first)
+    assert code in ({-generation.by} if generation.by == signal.SIGKILL else {STOPPED, SENT}), (
+        scenario.log_tail()
+    )
+    scenario.kills += generation.by == signal.SIGKILL
+    scenario.relay.script.on_accepted = None
+    if generation.then is not None:
+        # A machine is lost as a whole, with those of an earlier generation too: they would die by SIGBUS as their files change.
+        for other in list(scenario.running):
             other.send(signal.SIGKILL)
-            ground.ended(other)
-            ground.kills += 1
-        life.then(ground)
+            scenario.ended(other)
+            scenario.kills += 1
+        generation.then(scenario)
 
 
-def _at(ground: Field, life: Life, child: Child) -> None:
+def _kill_at(scenario: Scenario, generation: Generation, child: Child) -> None:
     done = False
 
-    def strike(count: int) -> None:
+    def kill(count: int) -> None:
         nonlocal done
-        if count >= life.at and not done:
+        if count >= generation.at and not done:
             done = True
-            child.send(life.by)
+            child.send(generation.by)
 
-    ground.relay.script.on_accepted = strike
+    scenario.relay.script.on_accepted = kill
 
 
-def _stop_all(ground: Field) -> None:
-    for child in list(ground.living):
+def _stop_all(scenario: Scenario) -> None:
+    for child in list(scenario.running):
         child.send(signal.SIGTERM)
-        ground.ended(child)
+        scenario.ended(child)
 
 
-def machine_lost(ground: Field) -> None:
+def machine_lost(scenario: Scenario) -> None:
     """The worker comes back on another machine: nothing of the first one's home is left, and it says nothing for long."""
-    shutil.rmtree(ground.home())
-    ground.lost = ground.kills
-    ground.patience = 0.0
+    shutil.rmtree(scenario.home())
+    scenario.lost = scenario.kills
+    scenario.patience = 0.0
 
 
-def power_cut(ground: Field) -> None:
+def power_cut(scenario: Scenario) -> None:
     """The files are there, but the machine was started anew: what they say was never certainly on the disk."""
-    for path in (ground.home() / "evidence").glob("[0-9]*-*"):
+    for path in (scenario.home() / "evidence").glob("[0-9]*-*"):
         path.write_bytes(b"another-boot".ljust(64) + path.read_bytes()[64:].replace(b"\2", b"\0"))
-    ground.lost = ground.kills
-    ground.patience = 0.0
+    scenario.lost = scenario.kills
+    scenario.patience = 0.0
 
 
-def lease_over(ground: Field) -> None:
+def lease_over(scenario: Scenario) -> None:
     """It died before its evidence was there: only time tells."""
-    ground.patience = 0.0
+    scenario.patience = 0.0
 
 
-def verdict(
-    ground: Field, *, unknown: int | None = None, again: frozenset[str] = frozenset()
+def check_outcomes(
+    scenario: Scenario, *, unknown: int | None = None, again: frozenset[str] = frozenset()
 ) -> OutcomeCounts:
-    """Nobody twice and nobody lost; who is unknown is so by name, and not more of them than may be."""
-    found = ground.look()
-    with ground.db.read() as session:
+    """Nobody got two copies and nobody is missing; no more are unknown than a kill may cost."""
+    found = scenario.check_counts()
+    with scenario.db.read() as session:
         rows = session.execute(
             select(Delivery.subscriber_id, Delivery.outcome, Delivery.due_at).where(
-                Delivery.issue_id == ground.number
+                Delivery.issue_id == scenario.number
             )
         ).all()
-        assert session.get_one(Issue, ground.number).state == "sent"
+        assert session.get_one(Issue, scenario.number).state == "sent"
     outcomes = {address(reader): outcome for reader, outcome, _ in rows}
-    assert len(rows) == found.planned == ground.readers
+    assert len(rows) == found.planned == scenario.readers
     assert found.remaining == 0
     assert not [due for _, _, due in rows if due is not None]
-    mailed = [mail.recipient for mail in ground.relay.mails]
+    mailed = [mail.recipient for mail in scenario.relay.mails]
     twice = (
         {one for one in mailed if mailed.count(one) > 1} - again if len(mailed) != len(set(mailed)) else set()
     )
     assert not twice, f"two copies: {sorted(twice)}"
-    ids = [mail.message_id for mail in ground.relay.mails if mail.recipient not in again]
+    ids = [mail.message_id for mail in scenario.relay.mails if mail.recipient not in again]
     assert len(ids) == len(set(ids))
     assert all(re.fullmatch(r"<[\w-]+@verdicts\.example\.org>", one) for one in ids)
     got = set(mailed)
@@ -246,30 +250,32 @@ def verdict(
         "excluded",
     }
     allowed = (
-        ground.kills * CONNECTIONS + ground.lost * CONNECTIONS * ground.batch if unknown is None else unknown
+        scenario.kills * CONNECTIONS + scenario.lost * CONNECTIONS * scenario.batch
+        if unknown is None
+        else unknown
     )
     assert found.unknown <= allowed, found
     return found
 
 
-def dice(seed: int) -> random.Random:
+def seeded_random(seed: int) -> random.Random:
     return random.Random(f"drill {seed}")
 
 
-def patient(ground: Field) -> None:
+def patient(scenario: Scenario) -> None:
     """Let the relay's "not now" be over."""
-    with ground.db.begin() as session:
+    with scenario.db.begin() as session:
         session.execute(
             update(FrozenIssue).where(FrozenIssue.backoff_until.is_not(None)).values(backoff_until=utcnow())
         )
 
 
-def backoff_count(ground: Field) -> int:
-    with ground.db.read() as session:
+def backoff_count(scenario: Scenario) -> int:
+    with scenario.db.read() as session:
         return (
-            session.scalar(select(FrozenIssue.backoff_count).where(FrozenIssue.issue_id == ground.number))
+            session.scalar(select(FrozenIssue.backoff_count).where(FrozenIssue.issue_id == scenario.number))
             or 0
         )
 
 
-__all__ = ["Child", "Field", "Life", "Script"]
+__all__ = ["Child", "Generation", "Scenario", "Script"]

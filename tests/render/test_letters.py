@@ -88,7 +88,7 @@ def test_a_hostile_fact_is_text() -> None:
 
 
 def test_a_missing_fact_is_named() -> None:
-    with pytest.raises(BadInput, match="the letter confirm lacks confirm_url, expires"):
+    with pytest.raises(BadInput, match="the letter confirm needs confirm_url, expires"):
         render_letter("confirm", SHARED | {"asked_at": "today"})
     with pytest.raises(BadInput, match="no letter called 'thanks'"):
         render_letter("thanks", SHARED)
@@ -99,6 +99,6 @@ def test_a_missing_fact_is_named() -> None:
 def test_a_letter_is_english_around_a_name_that_runs_the_other_way() -> None:
     one = made("invitation", publication="أحكام الأدوات 75%", inviter="\u202eevil\u202c <b>")
     assert '<html lang="en" dir="ltr"' in one.html
-    assert "the desk of \u2068أحكام الأدوات 75%\u2069 as editor" in Shape(one.html).text
+    assert "the desk of \u2068أحكام الأدوات 75%\u2069 as an editor" in Shape(one.html).text
     assert "\u202e" not in one.html + one.text + one.subject
     assert one.subject == "evil <b> invites you to \u2068أحكام الأدوات 75%\u2069"

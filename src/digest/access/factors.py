@@ -23,7 +23,7 @@ def list_factors(session: Session, user_id: int) -> Sequence[Factor]:
 def add(session: Session, user_id: int, kind: str, name: str, now: datetime, **facts: object) -> Factor:
     """Store a new factor ("app" or "passkey") that the user has just verified. Raises BadInput, NotAllowed."""
     if len(list_factors(session, user_id)) >= MAX_FACTORS:
-        raise NotAllowed(f"you can have up to {MAX_FACTORS} second factors; remove one first")
+        raise NotAllowed(f"you can have up to {MAX_FACTORS} two-factor methods; remove one first")
     default_name = "Authenticator app" if kind == "app" else "Passkey"
     factor = Factor(
         user_id=user_id, kind=kind, name=_name(name or default_name), created_at=now, used_at=now, **facts
@@ -44,7 +44,7 @@ def get(session: Session, user_id: int, factor_id: int) -> Factor:
     """Return one of this user's factors. Raises NotFound when it does not exist or belongs to another user."""
     factor = session.get(Factor, factor_id)
     if factor is None or factor.user_id != user_id:
-        raise NotFound("this second factor no longer exists")
+        raise NotFound("this two-factor method was removed")
     return factor
 
 
@@ -53,7 +53,9 @@ def remove(session: Session, user_id: int, factor_id: int) -> str:
     factor = get(session, user_id, factor_id)
     is_last = session.scalar(select(func.count()).where(Factor.user_id == user_id)) == 1
     if is_last and is_required(session):
-        raise NotAllowed("everyone here needs a second factor; set up another before you remove this one")
+        raise NotAllowed(
+            "two-factor authentication is required; set up another method before you remove this one"
+        )
     session.delete(factor)
     session.flush()
     if is_last:
@@ -89,7 +91,7 @@ def set_required(session: Session, user: User, *, required: bool) -> bool:
     Raises NotAllowed when `user`, who makes the change, has none.
     """
     if required and not session.scalar(select(exists().where(Factor.user_id == user.id))):
-        raise NotAllowed("set up a second factor of your own first; then you can require one of everyone")
+        raise NotAllowed("set up two-factor authentication yourself before you require it for everyone")
     if is_required(session) == required:
         return False
     session.merge(SecurityPolicy(id=1, requires_second_factor=required))
@@ -100,5 +102,5 @@ def set_required(session: Session, user: User, *, required: bool) -> bool:
 def _name(name: str) -> str:
     plain = " ".join(name.split())
     if not plain or len(plain) > NAME_CHARS or not plain.isprintable():
-        raise BadInput(f"a name has 1 to {NAME_CHARS} characters")
+        raise BadInput(f"the name must have 1 to {NAME_CHARS} characters")
     return plain

@@ -42,7 +42,7 @@ def confirm_setup(
     secret = pending_secret(session, signer, login_session.id)
     step = _step(secret, code, now)
     if step is None:
-        raise BadInput("that code is not right; check the app again, and the clock on your phone")
+        raise BadInput("that code is wrong; enter the current one, and check the clock of your phone")
     session.get_one(LoginSession, login_session.id).pending_totp_secret = None
     return factors.add(
         session,

@@ -89,7 +89,7 @@ def _get_subscription(
 
 def _refuse_stale(subscription: Subscription, subscriber: Subscriber) -> None:
     if subscriber.suppressed_for == suppression.SuppressionReason.COMPLAINT:
-        raise NotAllowed("this address once reported our mail as spam, so we no longer write to it")
+        raise NotAllowed("our email to this address was reported as spam, so we no longer send any")
     requested_at = subscription.requested_at
     if subscription.status == SubscriptionStatus.UNSUBSCRIBED and (
         subscription.unsubscribed_at is None or requested_at <= subscription.unsubscribed_at

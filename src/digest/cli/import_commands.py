@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @click.command("import")
 @click.argument("file", type=ExistingPath(path_type=Path))
-@click.option("--confirmed", is_flag=True, help="They have already consented elsewhere; requires --source.")
+@click.option("--confirmed", is_flag=True, help="They have already consented; requires --source.")
 @click.option(
     "--source",
     metavar="TEXT",
@@ -35,21 +35,21 @@ if TYPE_CHECKING:
 @click.option(
     "--status-column",
     metavar="NAME",
-    help='Column that says who is subscribed, if it is not clear; "none" if none does.',
+    help='Column that says who is subscribed, if it is not detected; "none" if there is none.',
 )
 @click.option(
     "--tag-topic",
     "tag_topics",
     multiple=True,
     metavar="TAG=TOPIC",
-    help="Topic for a tag; a tag that is called like a topic needs none, and TAG= turns that off.",
+    help="Topic for a tag. A tag with the name of a topic needs none; TAG= ignores it.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what the import would do, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what the import would do, without changing anything.")
 @click.option(
     "--rejected",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write the rows that bring no reader to this CSV file, each with the reason.",
+    help="Write skipped rows to this CSV file, each with the reason.",
 )
 @publication_option
 @json_option

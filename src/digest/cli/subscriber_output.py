@@ -51,7 +51,7 @@ def format_import(outcome: "ImportOutcome", confirmed: bool) -> str:
     if is_dry:
         lines.append("Dry run: nothing was imported.")
     elif result.added or result.revised:
-        lines.append(f"To take this back: digest subscribers undo-import {outcome.import_id}")
+        lines.append(f"To undo this: digest subscribers undo-import {outcome.import_id}")
     return "\n".join(lines)
 
 
@@ -86,7 +86,7 @@ def _format_counts(result: "ImportResult", confirmed: bool) -> list[str]:
         f"{result.known:>9,} already known",
     ]
     others = {
-        f"brought back as {'readers' if confirmed else 'pending'}: this file corrects an earlier one": result.revised,
+        f"resubscribed as {'readers' if confirmed else 'pending'}: this file corrects an earlier one": result.revised,
         "signed up here themselves: the file's opt-out does not count": result.kept,
         "unsubscribed, skipped": result.unsubscribed,
         "suppressed, skipped": result.suppressed,
@@ -139,7 +139,7 @@ def format_undo(import_id: int, result: "UndoResult") -> str:
     """What an undo did, as text."""
     lines = {
         "removed": result.removed,
-        "as they were before": result.restored,
+        "restored": result.restored,
         "unsubscribed: they have been sent an issue": result.unsubscribed,
         "kept: they acted since, or a later import changed them": result.kept,
     }

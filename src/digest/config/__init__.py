@@ -36,7 +36,7 @@ def load(*, config: str | None = None, **overrides: Any) -> Settings:
         raise BadSetting("; ".join(_sentence(dict(fault), given) for fault in error.errors())) from None
     if settings.limits_url and _server(settings.limits_url) == _server(settings.broker):
         raise BadSetting(
-            "DIGEST_LIMITS_URL is the broker's server, which requests must not fill; use one of its own or unset it"
+            "DIGEST_LIMITS_URL is the broker's server, which visitors could fill; use another server, or unset it"
         )
     settings.provider()  # so that an incomplete provider fails at start, not at the first sign-in
     _create_folders(settings)

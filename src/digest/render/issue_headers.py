@@ -112,5 +112,5 @@ def _label(slug: str) -> str:
 
 def _url(url: str) -> str:
     if not re.fullmatch(r"https?://[!-;=?-~]+", url) or not urlsplit(url).netloc:
-        raise BadInput(f"{single_line(url)!r} is no web address; give one such as https://news.example.org")
+        raise BadInput(f"{single_line(url)!r} is not a web address; use one like https://news.example.org")
     return url

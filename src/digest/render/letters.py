@@ -72,7 +72,7 @@ def _checked(kind: str, facts: Mapping[str, object]) -> dict[str, object]:
         raise BadInput(f"there is no letter called {single_line(kind)!r}; there are {', '.join(KINDS)}")
     needed, optional = _NEEDED[kind] | _SHARED, _OPTIONAL[kind]
     if missing := sorted(needed - set(facts)):
-        raise BadInput(f"the letter {kind} lacks {', '.join(missing)}")
+        raise BadInput(f"the letter {kind} needs {', '.join(missing)}")
     clean: dict[str, object] = {name: single_line(str(facts.get(name) or "")) for name in needed | optional}
     # Letters are written in English whatever the publication's language: foreign names in them are isolated.
     clean["language"], clean["direction"] = "en", "ltr"
@@ -86,7 +86,7 @@ def _checked(kind: str, facts: Mapping[str, object]) -> dict[str, object]:
 
 def _paragraphs(value: object) -> list[str]:
     if isinstance(value, str) or not isinstance(value, (list, tuple)):
-        raise BadInput("the letter notice wants its paragraphs as a list of strings")
+        raise BadInput("the paragraphs of a notice must be a list of strings")
     return [single_line(str(paragraph)) for paragraph in value]
 
 

@@ -79,7 +79,7 @@ def _parser() -> MarkdownIt:
 
 def _tokens(md: str) -> list[Token]:
     if len(md) > MAX_CHARS:
-        raise BadInput(f"this text has {len(md):,} characters; {MAX_CHARS:,} are the most")
+        raise BadInput(f"this text has {len(md):,} characters; the limit is {MAX_CHARS:,}")
     return _parser().parse(multiline(md))
 
 

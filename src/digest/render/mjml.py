@@ -23,7 +23,7 @@ def to_html(source: str) -> str:
     """
     if len(source) > MAX_SOURCE_CHARS or _depth(source) > MAX_DEPTH:
         raise BadInput(
-            f"this mail is too long or nested more than {MAX_DEPTH} deep; shorten its intro or its notes"
+            f"it is too long, or nested more than {MAX_DEPTH} levels deep; shorten the intro or the notes"
         )
     ascii_only = source.replace("\\", "&#92;").encode("ascii", "xmlcharrefreplace").decode("ascii")
     try:

@@ -73,7 +73,7 @@ class Relay:
 
 
 def relay_from_url(urls: str, *, helo: str = "") -> Relay:
-    """The relay at one URL, or at several with spaces between: then the first, with the `others`.
+    """The relay at one URL, or at several with separated by spaces: then the first, with the `others`.
 
     `smtp://user:password@host:587` or `smtps://…`, with `?starttls=required|auto|off`, `connections=N`, `weight=N`,
     `rate=50/s`, `name=…`, `auth=plain|login|xoauth2`, `token_file=/path`, `helo=…` (else `helo`), `mails=N` and
@@ -82,7 +82,9 @@ def relay_from_url(urls: str, *, helo: str = "") -> Relay:
     """
     found = [_account(url, helo) for url in urls.split()]
     if not 1 <= len(found) <= MAX_ACCOUNTS:
-        raise BadSetting(f"{SETTING} holds {len(found)} addresses; write 1 to {MAX_ACCOUNTS}, spaces between")
+        raise BadSetting(
+            f"{SETTING} holds {len(found)} addresses; write 1 to {MAX_ACCOUNTS}, separated by spaces"
+        )
     labels = [account.label for account in found]
     if twice := next((label for label in labels if labels.count(label) > 1), None):
         raise BadSetting(f"{SETTING} has {twice} twice; give each account a name: ?name=…")
@@ -117,9 +119,7 @@ def _account(url: str, helo: str) -> Relay:
         **_login(parts, asked),
     )
     if relay.user and relay.security in {"plain", "auto"} and not relay.local:
-        raise BadSetting(
-            f"{SETTING} would send a password in the clear; leave out starttls={asked['starttls']}"
-        )
+        raise BadSetting(f"{SETTING} would send a password unencrypted; remove starttls={asked['starttls']}")
     return relay
 
 
@@ -127,7 +127,9 @@ def _options(query: str) -> dict[str, str]:
     values_by_name = parse_qs(query, keep_blank_values=True)
     options = {name: values[0] for name, values in values_by_name.items()}
     if unknown := sorted(set(options) - _OPTIONS):
-        raise BadSetting(f"{SETTING} has an option {unknown[0]!r}; there are {', '.join(sorted(_OPTIONS))}")
+        raise BadSetting(
+            f"{SETTING} has the unknown option {unknown[0]!r}; the options are {', '.join(sorted(_OPTIONS))}"
+        )
     for name, values in values_by_name.items():
         if len(values) > 1 or not values[0].strip():
             raise BadSetting(f"{SETTING} has {name}= {'twice' if len(values) > 1 else 'without a value'}")
@@ -138,9 +140,9 @@ def _login(parts: SplitResult, asked: Mapping[str, str]) -> dict[str, Any]:
     how, file = asked.get("auth", "").lower(), asked.get("token_file")
     user = unquote(parts.username) if parts.username else None
     if how and how not in LOGINS:
-        raise BadSetting(f"{SETTING} has auth={how}; it is {', '.join(LOGINS)}, or left out")
+        raise BadSetting(f"{SETTING} has auth={how}; use {', '.join(LOGINS)}, or leave it out")
     if how and not user:
-        raise BadSetting(f"{SETTING} has auth={how} and no user before the @")
+        raise BadSetting(f"{SETTING} has auth={how} but no user before the @")
     if (how == "xoauth2") != (file is not None):
         raise BadSetting(f"{SETTING} needs auth=xoauth2 and token_file=/path together")
     if user and not parts.password and not file:
@@ -158,7 +160,7 @@ def _login(parts: SplitResult, asked: Mapping[str, str]) -> dict[str, Any]:
 def _helo(asked: str | None, default: str) -> str:
     if asked is not None and not is_helo_name(asked):
         raise BadSetting(
-            f"{SETTING} has helo={asked}; it is a full host name such as mail.example.org, or [192.0.2.1]"
+            f"{SETTING} has helo={asked}; use a full host name such as mail.example.org, or [192.0.2.1]"
         )
     return asked or default
 
@@ -169,7 +171,7 @@ def _security(asked: str | None, *, local: bool) -> str:
             asked or ("auto" if local else "required")
         ]
     except KeyError:
-        raise BadSetting(f"{SETTING} has starttls={asked}; it is required, auto or off") from None
+        raise BadSetting(f"{SETTING} has starttls={asked}; use required, auto or off") from None
 
 
 def _number(asked: Mapping[str, str], name: str, most: int) -> int | None:
@@ -177,7 +179,7 @@ def _number(asked: Mapping[str, str], name: str, most: int) -> int | None:
     if value is None:
         return None
     if not value.isdecimal() or not 1 <= int(value) <= most:
-        raise BadSetting(f"{SETTING} has {name}={value}; it is a number from 1 to {most}")
+        raise BadSetting(f"{SETTING} has {name}={value}; use a number from 1 to {most}")
     return int(value)
 
 

@@ -207,7 +207,7 @@ def test_a_wrong_first_code_keeps_the_qr_code(desk: Site, clock: time_machine.Tr
     client = signed_in(desk)
     first = post(client, f"{ACCOUNT}/app").text
     again = post(client, f"{ACCOUNT}/app/confirm", code="000000", name="").text
-    assert "That code is not right" in again
+    assert "That code is wrong" in again
     assert re.search(r'class="key">[^<]+', first)[0] == re.search(r'class="key">[^<]+', again)[0]
 
 
@@ -216,7 +216,7 @@ def test_when_two_factor_is_required_nobody_works_without_it(
 ) -> None:
     owner, editor = signed_in(desk, "owner"), signed_in(desk)
     refused = post(owner, "/desk/team/second-factor", required="yes").text
-    assert "of your own first" in refused
+    assert "before you require it for everyone" in refused
     set_up_app(owner, clock)
     page = post(owner, "/desk/team/second-factor", required="yes").text
     assert "Two-factor authentication is now required" in page

@@ -47,7 +47,7 @@ def test_a_warning_can_be_ignored_with_a_name_and_reason_and_restored(bare: Site
     with bare.db.read() as session:
         whys = [line.reason for line in session.scalars(select(Transition).order_by(Transition.id))]
         assert any("Reason: it follows" in why for why in whys)
-        assert whys[-1].startswith("restored a warning: ")
+        assert whys[-1].startswith("stopped ignoring a warning: ")
 
 
 def test_a_warning_is_ignored_only_with_a_reason_and_only_while_it_is_current(bare: Site) -> None:

@@ -166,7 +166,7 @@ def test_texts_are_previewed_without_being_stored(desk: Site) -> None:
     assert "<script>" not in answer.text
     assert '<span class="number">50</span> characters; phones show about 40' in answer.text
     assert answer.text.count("After it") == 2  # light and dark
-    assert "are the most" in htmx_request(editor, f"{DRAFT}/preview-texts", intro="x" * 20_001).text
+    assert "the limit is 20,000" in htmx_request(editor, f"{DRAFT}/preview-texts", intro="x" * 20_001).text
     assert desk.count_rows() == before
 
 

@@ -180,7 +180,7 @@ def test_an_unsubscribed_reader_cannot_be_added_by_hand(desk: Site, editor: Flas
         consent="confirmed",
         source="they said so",
     )
-    assert "Only they can come back" in page.text
+    assert "Only they can resubscribe" in page.text
     assert reachable(desk) == set()
     with desk.db.read() as session:
         assert session.scalars(select(SubscriberImport)).all() == []

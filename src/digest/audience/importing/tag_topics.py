@@ -21,7 +21,7 @@ def parse_mapping(given: Iterable[str], offered: Sequence[str]) -> dict[str, str
     for text in given:
         tag, equals, topic = (part.strip() for part in text.partition("="))
         if not equals or not tag:
-            raise BadInput(f"{text!r} does not read TAG=TOPIC")
+            raise BadInput(f"{text!r} is not in the form TAG=TOPIC")
         chosen[tag] = topic
     return resolve(chosen, offered)
 

@@ -87,7 +87,7 @@ def count_as_sent(session: Session, issue: Issue, subscriber_id: int, *, now: da
     if session.scalar(settled, execution_options=WITHOUT_SYNC) is None:
         raise NotFound(f"issue {issue.number} has no unknown delivery to subscriber {subscriber_id}")
     log_when_committed(
-        session, LOG, logging.INFO, "unknown settled", issue=issue.id, subscriber=subscriber_id
+        session, LOG, logging.INFO, "unknown delivery settled", issue=issue.id, subscriber=subscriber_id
     )
 
 

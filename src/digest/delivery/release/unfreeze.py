@@ -1,4 +1,4 @@
-"""Recall an issue during its hold: the frozen content is deleted, since no mail of it has been sent."""
+"""Return an issue to draft during its hold: the frozen content is deleted, since no mail of it has been sent."""
 
 import logging
 from datetime import datetime
@@ -38,7 +38,7 @@ def unfreeze(session: Session, issue: Issue, *, now: datetime, by: str, user_id:
         )
     other = issues.find_open_draft(session, issue.publication_id)
     to = State.DRAFT if other is None else State.PAUSED
-    why = "recalled during its cancel window"
+    why = "stopped during its cancel window"
     transitions.change_state(
         session, issue, to, now=now, actor=by, user_id=user_id, reason=why, is_unfrozen=True
     )
@@ -46,7 +46,7 @@ def unfreeze(session: Session, issue: Issue, *, now: datetime, by: str, user_id:
     issue.release_at = None
     issue.send_on = issue.zone = issue.send_at = None
     session.flush()
-    log_when_committed(session, LOG, logging.INFO, "issue recalled", issue=issue.id, user=user_id)
+    log_when_committed(session, LOG, logging.INFO, "issue returned to draft", issue=issue.id, user=user_id)
     return to
 
 

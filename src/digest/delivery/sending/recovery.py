@@ -68,7 +68,7 @@ def settle_spent_journals(session: Session, home: Path, now: datetime) -> list[t
         outcomes.record_outcomes(session, batches[batch_id].issue_id, records, now)
         if records:
             log_when_committed(
-                session, LOG, logging.INFO, "unknown settled", batch=batch_id, settled=len(records)
+                session, LOG, logging.INFO, "unknown deliveries settled", batch=batch_id, settled=len(records)
             )
     return spent
 

@@ -83,10 +83,10 @@ def withdraw_waivers(
         )
     ).all()
     if not rows:
-        raise NotFound("this warning is not ignored, or was restored already")
+        raise NotFound("this warning is no longer ignored")
     for row in rows:
         row.withdrawn_at, row.withdrawn_by = now, user_id
-        _record(session, issue, f"restored a warning: {row.text}", now, user_id)
+        _record(session, issue, f"stopped ignoring a warning: {row.text}", now, user_id)
     session.flush()
     return [row.text for row in rows]
 

@@ -94,7 +94,7 @@ def update_pick(
     text_edits.begin_edit(session, issue, "pick updated", author, revision)
     pick = text_edits.get_pick(issue, comparison_id)
     if pick.version_id == candidate.version_id:
-        raise NotAllowed(f"{candidate.title} is in issue {issue.number} in its newest version already")
+        raise NotAllowed(f"issue {issue.number} already has the newest version of {candidate.title}")
 
     def apply() -> None:
         was_added = pick.reason.startswith(reasons.ADDED)

@@ -154,7 +154,7 @@ def _alert_owners() -> None:
             publication = publications.find(session, g.get("publication_slug"))
             notices.notify_many_sign_ups(session, publication.id, utcnow())
     except SQLAlchemyError as error:
-        LOG.warning("owners not told of many sign-ups", extra={"error": type(error).__name__})
+        LOG.warning("sign-up alert not sent", extra={"error": type(error).__name__})
 
 
 def _render_accepted() -> Response:

@@ -49,7 +49,7 @@ def add_subscriber() -> Response | str:
     try:
         key = normalize(address).key
         if is_confirmed and not source:
-            raise BadInput("say where this reader gave consent, for the record")  # noqa: TRY301
+            raise BadInput("enter where this reader gave consent")  # noqa: TRY301
     except BadInput as error:
         return render_page("subscriber_add.html", address=address, source=source, problem=str(error))
     with services().db.begin() as db:

@@ -48,7 +48,7 @@ def upload_subscribers() -> Response:
     consent = form_field("consent")
     source = form_field("source")[:MAX_SOURCE_CHARS]
     if consent == "confirmed" and not source:
-        raise BadInput("say where these readers gave consent, for the record")
+        raise BadInput("enter where these readers gave consent")
     with services().db.begin() as db:
         upload = SubscriberUpload(
             publication_id=current_publication.get(db).id,

@@ -45,5 +45,5 @@ def undo_import(number: int) -> Response:
         undo.begin(db, services().signer, row.publication_id, number, utcnow())
         record(db, Verb.UNDO_IMPORT, "subscriber", details=f"import {number}")
     services().enqueue_soon("imports")
-    flash_done(f"Import {number} is being undone. Reload this page to see what came of it.")
+    flash_done(f"Import {number} is being undone. Reload this page to see the result.")
     return redirect_to("audience.list_imports")

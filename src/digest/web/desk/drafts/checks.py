@@ -126,7 +126,7 @@ def _withdraw(db: Session, issue: Issue) -> None:
     try:
         numbers = [parse_row_number(number) for number in form_field("waiver").split()]
     except ValueError:
-        raise BadRequest("This is not the number of a waiver.") from None
+        raise BadRequest("Unknown warning.") from None
     texts = waivers.withdraw_waivers(db, issue, numbers, now=utcnow(), user_id=g.me.id)
     record(db, Verb.STOP_IGNORING, "issue", issue.number, " ".join(texts))
     flash_done("Warning no longer ignored.")

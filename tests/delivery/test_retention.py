@@ -1,4 +1,4 @@
-"""What the relay said and what clicks came from is forgotten in its time, and every number stays."""
+"""Replies of the mail server and origins of clicks are deleted in time; every count stays."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""How fast an issue goes: never faster than agreed, one domain's slowness is its own, and letters overtake it."""
+"""How fast an issue is sent: within the rate, slow only where a domain asks for it, and letters go first."""
 
 import os
 import subprocess

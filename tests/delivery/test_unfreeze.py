@@ -81,4 +81,4 @@ def test_where_another_draft_is_open_it_waits_for_its_hour(sqlite: Database) -> 
         session.add(Issue(publication_id=made.publication_id, number=2, drafted_at=utcnow()))
     assert take_back(sqlite, issue_id) == State.PAUSED
     made = factories.state(sqlite, issue_id)
-    assert (made.release_at, made.pause_reason) == (None, "recalled during its cancel window")
+    assert (made.release_at, made.pause_reason) == (None, "stopped during its cancel window")

@@ -1,4 +1,4 @@
-"""Whoever is forgotten is forgotten in the outbox and the ledger too."""
+"""Erasing a person also empties their letters and the replies about them."""
 
 from sqlalchemy import insert, select
 from tests.delivery import factories
