@@ -379,7 +379,7 @@ def test_an_invitation_names_inviter_and_role_and_is_valid_for_a_week(desk: Site
         read = parse_mail(bytes(mail.data))
         assert "owner@verdicts.io invites you to" in read.subject
         words = " ".join(read.text.split())
-        assert "as viewer: you can read issues and their reports." in words
+        assert "as a viewer: you can read issues and their reports." in words
         assert "expires after 7 days" in words
         token = re.search(r"/desk/enter/(\S+)", read.text)[1]
         users.check_sign_in_token(session, desk.signer, token, utcnow() + timedelta(days=6))

@@ -104,5 +104,5 @@ def _why_not(known: int, unsubscribed: int) -> str:
     if known:
         return "Nothing was added: they are a reader already, or have not confirmed yet."
     if unsubscribed:
-        return "Nothing was added: they unsubscribed. Only they can come back, by signing up again."
+        return "Nothing was added: they unsubscribed. Only they can resubscribe, by signing up again."
     return "Nothing was added: this address is suppressed."
