@@ -22,7 +22,7 @@ from bench import dataset
 from bench.audience import write_audience
 from digest.db import Database, utcnow
 from digest.delivery.ledger.models import Batch, Delivery, Letter
-from digest.delivery.letters import delivery
+from digest.delivery.letters import delivery, outbox
 from digest.delivery.relays.accounts import count_connections
 from digest.delivery.sending import worker
 from digest.signing import Signer
@@ -119,7 +119,7 @@ def _send_letters(db: Database, relay: str, ended: threading.Event, delays: list
         number += 1
         facts = {"heading": "Hello", "paragraphs": ["A letter."]}
         with db.begin() as session:
-            row = delivery.enqueue_letter(
+            row = outbox.enqueue_letter(
                 session,
                 "notice",
                 now=utcnow(),

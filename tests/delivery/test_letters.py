@@ -13,7 +13,7 @@ from digest.audience import tokens
 from digest.audience.models import Subscriber, Subscription
 from digest.db import Database, utcnow
 from digest.delivery.ledger.models import Letter
-from digest.delivery.letters import delivery, test_sends
+from digest.delivery.letters import delivery, outbox, test_sends
 from digest.delivery.relays.accounts import SmtpAccounts
 from digest.editorial import users
 from digest.editorial.models import Issue
@@ -31,7 +31,7 @@ def readers(db: Database) -> int:
 
 def post(db: Database, kind: str = "confirm", reader: int = 1) -> int:
     with db.begin() as session:
-        return delivery.enqueue_letter(session, kind, now=utcnow(), publication_id=1, subscriber_id=reader)
+        return outbox.enqueue_letter(session, kind, now=utcnow(), publication_id=1, subscriber_id=reader)
 
 
 def send(db: Database, relay: Relay, *, later: timedelta = timedelta(), option: str = "") -> int:
@@ -81,7 +81,7 @@ def test_a_user_gets_a_link_that_signs_in(sqlite: Database) -> None:
     readers(sqlite)
     with sqlite.begin() as session:
         user = users.invite_user(session, "owner@example.org", "owner", utcnow())
-        delivery.enqueue_letter(session, "sign_in", now=utcnow(), user_id=user.id)
+        outbox.enqueue_letter(session, "sign_in", now=utcnow(), user_id=user.id)
     with Relay() as relay:
         assert send(sqlite, relay) == 1
     assert b"/desk/enter/" in relay.mails[0].data.replace(b"=\r\n", b"")
@@ -175,4 +175,4 @@ def test_letters_keep_to_the_mails_that_a_connection_may_take(
 
 def test_a_letter_goes_to_exactly_one(sqlite: Database) -> None:
     with sqlite.begin() as session, pytest.raises(BadInput):
-        delivery.enqueue_letter(session, "notice", now=utcnow())
+        outbox.enqueue_letter(session, "notice", now=utcnow())

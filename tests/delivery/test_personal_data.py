@@ -8,7 +8,7 @@ from digest.audience.models import Subscriber, Subscription
 from digest.db import Database, utcnow
 from digest.delivery.ledger.models import Delivery, Letter, Outcome
 from digest.delivery.ledger.retention import erase_person, purge_erased
-from digest.delivery.letters import delivery
+from digest.delivery.letters import outbox
 from digest.signing import Signer
 
 ECHO = "550 5.1.1 <reader1@example.org>: no such user"
@@ -22,13 +22,13 @@ def test_no_letter_and_no_reply_tells_of_somebody_who_was_erased(db: Database, s
         for number in (one, two):
             row = {"issue_id": issue.id, "subscriber_id": number, "outcome": Outcome.FAILED, "reply": ECHO}
             session.execute(insert(Delivery).values(reason="550 5.1.1", attempts=1, **row))
-            delivery.enqueue_letter(
+            outbox.enqueue_letter(
                 session, "confirm", now=now, subscriber_id=number, facts={"network": "192.0.2.0/24"}
             )
-        delivery.enqueue_letter(
+        outbox.enqueue_letter(
             session, "test", now=now, address="Reader1@Example.org", facts={"issue_id": issue.id}
         )
-        delivery.enqueue_letter(
+        outbox.enqueue_letter(
             session, "test", now=now, address="editor@example.org", facts={"issue_id": issue.id}
         )
     with db.begin() as session:
@@ -54,7 +54,7 @@ def test_a_sweep_after_the_purge_empties_the_letters_of_those_who_never_confirme
         session.flush()
         wish = {"subscriber_id": person.id, "publication_id": publication.id, "source": "form"}
         session.add(Subscription(status="pending", requested_at=asked, **wish))
-        number = delivery.enqueue_letter(
+        number = outbox.enqueue_letter(
             session, "confirm", now=asked, subscriber_id=person.id, facts={"network": "x"}
         )
         assert erase.purge(session, now) == 1

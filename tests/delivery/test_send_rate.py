@@ -18,7 +18,7 @@ from tests.valkey import Valkey
 from digest.audience.models import Subscriber
 from digest.db import Database, utcnow
 from digest.delivery.ledger.models import Delivery, FrozenIssue
-from digest.delivery.letters import delivery
+from digest.delivery.letters import delivery, outbox
 from digest.delivery.relays import domains
 from digest.delivery.relays.accounts import SendLimits, distribute_connections
 from digest.delivery.release.report import build_report
@@ -265,7 +265,7 @@ def test_a_confirmation_overtakes_an_issue_that_fills_every_connection(
             wait_for(lambda: relay.count > 200)
             begun = time.monotonic()
             with db.begin() as session:
-                delivery.enqueue_letter(session, "confirm", now=utcnow(), publication_id=1, subscriber_id=1)
+                outbox.enqueue_letter(session, "confirm", now=utcnow(), publication_id=1, subscriber_id=1)
             tools = {"signer": Signer(KEYS), "relay": relay_from_url(relay.url), "base_url": BASE}
             assert delivery.send_due_letters(db, **tools) == 1
             assert time.monotonic() - begun < 2
@@ -277,7 +277,7 @@ def test_a_confirmation_overtakes_an_issue_that_fills_every_connection(
 def test_a_letter_takes_any_account_that_works(sqlite: Database) -> None:
     frozen(sqlite, readers=1)
     with sqlite.begin() as session:
-        delivery.enqueue_letter(session, "confirm", now=utcnow(), publication_id=1, subscriber_id=1)
+        outbox.enqueue_letter(session, "confirm", now=utcnow(), publication_id=1, subscriber_id=1)
         session.execute(update(FrozenIssue).values(backoff_until=utcnow() + timedelta(days=1)))
     with Relay(Script(greeting="554 no")) as shut, Relay() as open_:
         relay = relay_from_url(f"{shut.url} {open_.url}")

@@ -113,7 +113,7 @@ def test_any_letter_is_made_of_short_ascii_lines_that_end_in_crlf(name: str, sub
     ],
 )
 def test_what_cannot_stand_in_a_header_is_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(BadInput, match="cannot contain|is not a"):
+    with pytest.raises(BadInput, match=r"cannot contain|is not a"):
         letter(**wrong)
 
 

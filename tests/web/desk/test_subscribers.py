@@ -13,7 +13,7 @@ from digest.access.models import AuditLogEntry
 from digest.audience import consent, suppression
 from digest.audience.models import Subscriber
 from digest.db import utcnow
-from digest.delivery.letters import delivery
+from digest.delivery.letters import outbox
 from digest.editorial.models import State
 from digest.publications import publications
 from digest.tracking.models import Click
@@ -112,7 +112,7 @@ def test_the_whole_history_of_one_reader_is_on_one_page(desk: Site) -> None:
     with desk.db.begin() as session:
         facts = {"subscriber_id": numbers[0], "publication_id": 1, "source": "form"}
         consent.record(session, **facts, kind=consent.Kind.CONFIRMED, now=utcnow(), wording="Yes, send it.")
-        delivery.enqueue_letter(session, "welcome", now=utcnow(), publication_id=1, subscriber_id=numbers[0])
+        outbox.enqueue_letter(session, "welcome", now=utcnow(), publication_id=1, subscriber_id=numbers[0])
     viewer = signed_in(desk, "viewer")
     page = get(viewer, f"/desk/subscribers/{numbers[0]}")
     for said in ("Yes, send it.", "Clicked", "Link 0", "Accepted", "Welcome"):

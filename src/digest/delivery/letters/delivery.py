@@ -16,7 +16,6 @@ from sqlalchemy.orm import Session
 from digest.db import WITHOUT_SYNC, Database, utcnow
 from digest.delivery.ledger.models import Letter, Outcome
 from digest.delivery.letters.letter_builder import LetterNotWanted, build_mail
-from digest.delivery.letters.outbox import enqueue_letter
 from digest.delivery.relays import replies, retry_policy
 from digest.delivery.relays.accounts import SendLimits, SmtpAccounts
 from digest.delivery.relays.replies import ReplyMeaning
@@ -248,4 +247,4 @@ def _due_statement(now: datetime) -> Select[int]:
     return due.order_by(Letter.due_at, Letter.id)
 
 
-__all__ = ["enqueue_letter", "has_due_letter", "mark_abandoned_unknown", "send_due_letters"]
+__all__ = ["has_due_letter", "mark_abandoned_unknown", "send_due_letters"]

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from digest.bidi import isolate
 from digest.delivery.ledger.models import Letter
-from digest.delivery.letters import delivery
+from digest.delivery.letters import outbox
 from digest.editorial.calendar.local_time import slot_send_time
 from digest.editorial.drafts.drafting import DraftResult
 from digest.editorial.models import Issue, Role, User
@@ -141,6 +141,6 @@ def _enqueue_notices(
         recipients = recipients.where(User.wants_reminders)
     recipients = recipients.where(User.id != (except_user_id or 0)).order_by(User.id)
     for user_id in session.scalars(recipients).all():
-        delivery.enqueue_letter(
+        outbox.enqueue_letter(
             session, "notice", now=now, publication_id=publication_id, user_id=user_id, facts=facts
         )

@@ -13,7 +13,7 @@ from digest.audience.models import SubscriberUpload
 from digest.catalog import topics
 from digest.db import Database, utcnow
 from digest.delivery.ledger.subject_access import mailed_subscriber_ids
-from digest.delivery.letters import delivery
+from digest.delivery.letters import outbox
 from digest.errors import DigestError
 from digest.signing import Signer
 
@@ -43,7 +43,7 @@ def undo_import(signer: Signer, import_id: int, run_in_steps: RunInSteps) -> boo
 def send_invitations(session: Session, subscriber_ids: Sequence[int], terms: ImportTerms) -> None:
     """Send imported subscribers a confirmation letter."""
     for subscriber_id in subscriber_ids:
-        delivery.enqueue_letter(
+        outbox.enqueue_letter(
             session,
             "confirm",
             now=terms.now,

@@ -12,7 +12,7 @@ from digest.db import WITHOUT_SYNC
 from digest.delivery.ledger.masking import mask_addresses
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Outcome
 from digest.delivery.ledger.outcomes import OutcomeRecord, PendingDelivery, record_outcomes
-from digest.delivery.letters import delivery
+from digest.delivery.letters import outbox
 from digest.delivery.relays import retry_policy
 from digest.delivery.relays.accounts import SmtpAccount
 from digest.delivery.relays.replies import ReplyMeaning
@@ -211,6 +211,6 @@ def _pause(session: Session, issue_id: int, stop: RelayStop, now: datetime, labe
         "link_label": "Open the issue",
     }
     for user_id in session.scalars(select(User.id).where(User.role == Role.OWNER.value)).all():
-        delivery.enqueue_letter(
+        outbox.enqueue_letter(
             session, "notice", now=now, publication_id=issue.publication_id, user_id=user_id, facts=facts
         )

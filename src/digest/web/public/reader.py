@@ -15,7 +15,7 @@ from digest.audience import unsubscribe as leaving
 from digest.audience.tokens import SubscriberToken
 from digest.catalog import topics as catalog_topics
 from digest.db import utcnow
-from digest.delivery.letters import delivery
+from digest.delivery.letters import outbox
 from digest.editorial.calendar import slots
 from digest.errors import BadInput
 from digest.publications.models import Publication
@@ -187,7 +187,7 @@ def _post_welcome(
         facts["next_issue"] = f"{next_run:%A}, {next_run.day} {next_run:%B}"
     for latest in archive.sent_issues(session, publication, 1):
         facts["latest_url"] = services().base_url + url_for("archive.issue", number=latest.edition.number)
-    delivery.enqueue_letter(
+    outbox.enqueue_letter(
         session,
         "welcome",
         now=now,

@@ -13,7 +13,7 @@ from werkzeug.exceptions import TooManyRequests
 from digest.audience import signup
 from digest.audience.address import normalize, suggest_correction
 from digest.db import utcnow
-from digest.delivery.letters import delivery, notices
+from digest.delivery.letters import notices, outbox
 from digest.errors import BadInput, BadToken
 from digest.publications import publications
 from digest.web import request_limits
@@ -118,7 +118,7 @@ def _sign_up(given: dict[str, str]) -> None:
 
 def _post_letter(session: Session, kind: str, subscriber_id: int) -> None:
     now = utcnow()
-    delivery.enqueue_letter(
+    outbox.enqueue_letter(
         session,
         kind,
         now=now,

@@ -10,7 +10,7 @@ from digest.access import factors, passkeys, recovery_codes, sessions, totp
 from digest.access.audit_verbs import Verb
 from digest.access.sessions import CurrentSession
 from digest.db import utcnow
-from digest.delivery.letters import delivery
+from digest.delivery.letters import outbox
 from digest.editorial.models import Role
 from digest.publications import publications
 from digest.web import request_limits
@@ -93,7 +93,7 @@ def request_new_link() -> Response:
     """Send a sign-in link to a signed-in user without a second factor, as a new proof of identity."""
     _count_attempt(g.login_session)
     with services().db.begin() as db:
-        delivery.enqueue_letter(db, "sign_in", now=utcnow(), user_id=g.me.id)
+        outbox.enqueue_letter(db, "sign_in", now=utcnow(), user_id=g.me.id)
         record(db, Verb.REQUEST_LINK, "user", g.me.id)
     services().enqueue_soon("letters")
     flash_done("We emailed you a sign-in link. Open it in this browser.")

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from digest.access import sessions
 from digest.access.audit_verbs import Verb
 from digest.db import utcnow
-from digest.delivery.letters import delivery
+from digest.delivery.letters import outbox
 from digest.editorial import users
 from digest.editorial.models import Role, User
 from digest.errors import BadToken
@@ -51,7 +51,7 @@ def request_link() -> str:
         user_id = user.id if user else None
     if user_id is not None and _may_email(user_id):
         with services().db.begin() as db:
-            delivery.enqueue_letter(db, "sign_in", now=utcnow(), user_id=user_id)
+            outbox.enqueue_letter(db, "sign_in", now=utcnow(), user_id=user_id)
     if services().limiter.allows(PROMPT, "desk sign-in", *request_limits.counted_as()):
         services().enqueue_soon("letters")  # in any case, so that the response time reveals nothing
     return render_page("sign_in.html", sent=True, provider=None)

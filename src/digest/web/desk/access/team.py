@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 from digest.access import factors, sessions
 from digest.access.audit_verbs import Verb
 from digest.db import utcnow
-from digest.delivery.letters import delivery
+from digest.delivery.letters import outbox
 from digest.editorial import users
 from digest.editorial.models import Role, User
 from digest.errors import NotAllowed, NotFound
@@ -46,7 +46,7 @@ def invite() -> Response:
         user = users.invite_user(db, form_field("address"), _submitted_role(), utcnow())
         facts = {"inviter": g.me.address, "role": str(user.role)}
         publication_id = current_publication.get(db).id
-        delivery.enqueue_letter(
+        outbox.enqueue_letter(
             db, "invitation", now=utcnow(), publication_id=publication_id, user_id=user.id, facts=facts
         )
         record(db, Verb.INVITE, "user", user.id, before=before, after={"role": user.role})
