@@ -122,6 +122,7 @@ REPLACED_MODULES = {
     "trials": "test_sends",
     "turns": "event loop",
     "verdicts": "teasers",
+    "visits": "sessions",
     "waits": "hold_reason",
 }
 VAGUE_MODULES = {"common", "helpers", "misc", "service", "util", "utils"}
@@ -156,6 +157,15 @@ def test_replaced_modules_do_not_come_back() -> None:
             faults.append(f"src/digest/{path.relative_to(SOURCE)} has an old name; call it {new}")
         if path.stem in VAGUE_MODULES:
             faults.append(f"src/digest/{path.relative_to(SOURCE)} says nothing about what is in it")
+    assert not faults, "\n".join(faults)
+
+
+def test_tests_are_not_named_after_replaced_modules() -> None:
+    faults = [
+        f"{path.name} has an old name; call it test_{new}.py"
+        for path in sorted(Path(__file__).parents[1].rglob("test_*.py"))
+        if (new := REPLACED_MODULES.get(path.stem.removeprefix("test_")))
+    ]
     assert not faults, "\n".join(faults)
 
 

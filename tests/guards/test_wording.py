@@ -81,6 +81,13 @@ REPLACED_EVERYWHERE = {
     "reporting a hole": "reporting a vulnerability",
     "mailbox that is gone": "do not fail the canary on a single bounce",
     r"digest people\b": "digest users, digest audit-log",
+    "what came of it": "the result",
+    "to take this back": "to undo this",
+    "bring no reader": "skipped rows",
+    "only they can come back": "only they can resubscribe",
+    "in the clear": "unencrypted",
+    "are the most": "the limit is",
+    "cannot stand in": "is not valid in",
 }
 PATTERNS = {re.compile(old, re.IGNORECASE): plain for old, plain in REPLACED.items()}
 

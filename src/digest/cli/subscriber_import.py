@@ -44,7 +44,7 @@ class ImportOptions:
 
 @dataclass(frozen=True)
 class ImportOutcome:
-    """How the file was read, and what came of it."""
+    """How the file was read, and the result."""
 
     report: "FileReport"
     result: "ImportResult"

@@ -31,7 +31,7 @@ def compose(
     Not with the email package, which decodes encoded-words (RFC 2047) in names and subjects, and so lets them write
     headers of their own. `headers` are ours: one line of ASCII each, never folded, because a folded List-Unsubscribe
     breaks one-click. With `wide`, the recipient may be UTF-8, for SMTPUTF8 (RFC 6531).
-    Raises BadInput when an address, the Message-ID or one of `headers` cannot stand in a header.
+    Raises BadInput when an address, the Message-ID or one of `headers` is not valid in a header.
     """
     name, address = sender
     if not _MESSAGE_ID.fullmatch(message_id) or "=?" in message_id:

@@ -19,7 +19,7 @@ _HTML_PART = 'Content-Type: text/html; charset="utf-8"\r\nContent-Transfer-Encod
 
 
 def check_addresses(edition: Edition) -> None:
-    """Raise BadInput when an address or a URL of this edition cannot stand in a mail."""
+    """Raise BadInput when an address or a URL of this edition is not valid in a mail."""
     for url in (edition.base_url, *(block.url for block in edition.blocks)):
         _url(url)
     for address in (edition.masthead.sender_address, edition.masthead.reply_to):
@@ -33,7 +33,7 @@ def build_headers(
     """Every header of an issue's mail, down to the first line of its text part; a piece for each form of the subject.
 
     One line per List-* header: a folded or encoded one breaks one-click unsubscribing. Auto-Submitted and
-    Precedence keep holiday replies away (RFC 3834). Raises BadInput when an address cannot stand in a header.
+    Precedence keep holiday replies away (RFC 3834). Raises BadInput when an address is not valid in a header.
     """
     mast, base = edition.masthead, _url(edition.base_url)
     lines = {form: h.unstructured("Subject", subject) for form, subject in subjects.items()}

@@ -69,7 +69,7 @@ class HandshakeClient(smtplib.SMTP):
             raise smtplib.SMTPHeloError(code, text)
 
     def start_tls(self, context: ssl.SSLContext, host: str) -> None:
-        """STARTTLS; refuses what came in the clear before the handshake: anybody may have put it there (RFC 3207)."""
+        """STARTTLS; refuses what came unencrypted before the handshake: anybody may have put it there (RFC 3207)."""
         code, text = self.docmd("STARTTLS")
         if code != SERVICE_READY:
             raise smtplib.SMTPResponseException(code, text)

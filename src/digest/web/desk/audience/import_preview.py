@@ -127,7 +127,7 @@ def choose_topics(number: int) -> Response:
 @blueprint.get("/subscribers/uploads/<int:number>/rejected.csv")
 @requires_role(Role.EDITOR)
 def rejected_rows(number: int) -> Answer:
-    """The rows that would bring no reader, each with the reason."""
+    """The rows that would be skipped, each with the reason."""
     with services().db.read() as db:
         upload = _get_upload(db, number)
         with uploads.opened(upload) as file:

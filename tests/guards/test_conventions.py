@@ -1,4 +1,4 @@
-"""Promises that no single room can keep alone."""
+"""Conventions that no single room can keep alone."""
 
 import re
 import subprocess
