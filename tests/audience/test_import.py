@@ -356,6 +356,14 @@ def test_a_personal_export_contains_everything_about_the_person(db: Database, si
     assert held["subscriptions"][0]["status"] == "active"
 
 
+def test_a_personal_export_has_every_column_of_a_subscription(sqlite: Database, signer: Signer) -> None:
+    with sqlite.begin() as session:
+        create_reader(session, signer, create_publication(session), "ada@example.org")
+        (held,) = export.export_subscriber(session, "ada@example.org")["subscriptions"]
+    columns = {column.name.removesuffix("_id") for column in Subscription.__table__.columns}
+    assert columns - {"subscriber", "import", "confirmation_count"} == set(held) - {"topics"}
+
+
 @pytest.mark.parametrize(
     "content", [b"PK\x03\x04" + bytes(range(256)) * 40, b"\x89PNG\r\n\x1a\n" + bytes(400)]
 )
