@@ -100,7 +100,7 @@ def count_as_sent(session: Session, issue: Issue, choice: Choice, *, now: dateti
         settled = update(Delivery).where(condition).values(accepted)
         result = session.execute(settled, execution_options=WITHOUT_SYNC)
         count += result.rowcount  # type: ignore[attr-defined] # an UPDATE gives a cursor's result
-    log_when_committed(session, LOG, logging.INFO, "unknown settled", issue=issue.id, count=count)
+    log_when_committed(session, LOG, logging.INFO, "unknown deliveries settled", issue=issue.id, count=count)
     return count
 
 
