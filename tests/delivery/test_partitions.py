@@ -98,7 +98,8 @@ def test_sending_touches_the_partition_of_its_issue_alone(bare: Database) -> Non
         outcomes.record_outcomes(session, number, [OutcomeRecord(1, None, "4.2.1", "451", 1, now)], now)
         count_outcomes(session, number)
         assert batches.batch_retries(session, now, connections=1) == 0  # the canary is not judged yet
-        assert locked(session) == {f"delivery_{number}_{number + 1}"}
+        # A connection reads the bounds of a partition from the whole table when it first writes to it.
+        assert locked(session) - {"delivery"} == {f"delivery_{number}_{number + 1}"}
 
 
 def test_a_partition_has_all_that_the_table_has(bare: Database) -> None:
