@@ -74,11 +74,22 @@ def batch_retries(session: Session, now: datetime, *, connections: int, limit: i
     count = sum(
         _fill_batches(session, issue_id, now, limit, connections=connections, is_canary=True)
         for issue_id in session.scalars(canaries).all()
+        if _has_retries(session, issue_id, now)
     )
     return count + sum(
         _fill_batches(session, issue_id, now, limit, connections=connections)
         for issue_id in session.scalars(others).all()
+        if _has_retries(session, issue_id, now)
     )
+
+
+def _has_retries(session: Session, issue_id: int, now: datetime) -> bool:
+    """Whether a retry is due, by index. Most often none is, and the issue need not be locked."""
+    delivery = table_of(session, issue_id).c
+    due = select(delivery.subscriber_id).where(
+        delivery.issue_id == issue_id, delivery.due_at <= now, delivery.outcome.is_(None)
+    )
+    return session.scalar(due.limit(1)) is not None
 
 
 def batch_unassigned(session: Session, issue_id: int, now: datetime, *, connections: int) -> int:
