@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from digest.committed_log import log_when_committed
 from digest.db import WITHOUT_SYNC, Database
 from digest.delivery.ledger.models import Letter, Outcome, RestoredIssue
 from digest.editorial import transitions
@@ -57,7 +58,7 @@ def hold(session: Session, reason: str, *, known_until: datetime, now: datetime)
     ended = {"outcome": Outcome.UNKNOWN.value, "reply": LETTER_REPLY, "ended_at": now, "claimed_until": None}
     session.execute(unsent.values(ended), execution_options=WITHOUT_SYNC)
     waiting = session.scalar(select(func.count()).select_from(RestoredIssue)) or 0
-    LOG.error("nothing is sent: %s", reason, extra={"issues": waiting})
+    log_when_committed(session, LOG, logging.ERROR, f"nothing is sent: {reason}", issues=waiting)
     return waiting
 
 
@@ -86,7 +87,7 @@ def release_hold(session: Session, now: datetime) -> None:
         raise NotAllowed("say first who unsubscribed meanwhile: `digest restored unsubscribed …`")
     identity.begin_anew(session, installation, now)
     session.execute(RestoredIssue.__table__.delete())  # type: ignore[attr-defined]  # a Table
-    LOG.warning("sending is allowed again")
+    log_when_committed(session, LOG, logging.WARNING, "sending is allowed again")
 
 
 def _check(session: Session, home: Path, now: datetime) -> bool:

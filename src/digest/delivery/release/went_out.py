@@ -7,6 +7,7 @@ from enum import StrEnum
 from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
+from digest.committed_log import log_when_committed
 from digest.db import WITHOUT_SYNC
 from digest.delivery.ledger.logged_readers import LoggedReaders
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Outcome, RestoredIssue
@@ -120,7 +121,9 @@ def _note(session: Session, issue: Issue, answer: WentOut, now: datetime) -> Non
     question = session.get_one(RestoredIssue, issue.id)
     question.went_out, question.answered_at = answer.value, now
     session.flush()
-    LOG.info("restored issue settled", extra={"issue": issue.id, "went_out": answer.value})
+    log_when_committed(
+        session, LOG, logging.INFO, "restored issue settled", issue=issue.id, went_out=answer.value
+    )
 
 
 def _is_ahead(issue: Issue, now: datetime) -> bool:
