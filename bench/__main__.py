@@ -1,6 +1,6 @@
 """`make bench`: each figure beside its target and a reference from the same run. `make bench ONLY=send,memory`.
 
-Sections: send, tls, slow, memory, freeze, letter, status, desk, import, disk; and large, which runs only when named.
+Sections: send, tls, slow, memory, freeze, letter, status, desk, import, disk; large and backup run only when named.
 READERS=20000 makes it shorter, ONLY=large READERS=10000000 is the largest.
 """
 
@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable
 
 from bench import figures
+from bench.backup import backup
 from bench.dataset import load
 from bench.disk import disk
 from bench.figures import Row
@@ -27,8 +28,9 @@ SECTIONS: dict[str, Callable[[int], Iterable[Row]]] = {
     "import": figures.importing,
     "disk": disk,
     "large": figures.large,
+    "backup": backup,
 }
-ON_REQUEST = {"large"}  # takes many gigabytes
+ON_REQUEST = {"large", "backup"}  # take many gigabytes
 BUSY_LOAD = 0.75  # per CPU
 UNKNOWN_SECTION = 2  # exit code
 

@@ -10,7 +10,7 @@ from tests.delivery.factories import KEYS, add_readers, issue
 
 from digest.access import audit_log
 from digest.app import create_context
-from digest.audience.models import Subscription
+from digest.audience.models import Subscriber, Subscription
 from digest.db import utcnow
 from digest.delivery.release.restored import may_send
 from digest.editorial.models import Issue, State
@@ -83,6 +83,14 @@ def test_what_the_log_names_counts_as_sent_and_who_left_is_unsubscribed(
     assert verbs[:3] == ["allowed sending again", "settled after a restore", "settled after a restore"]
     assert sends(restored_home)
     assert "emails are sent as usual" in said(restored_home, "restored")
+
+
+def test_no_new_reader_gets_the_number_of_one_who_was_lost(restored_home: Path) -> None:
+    with services(restored_home).db.begin() as session:
+        new = Subscriber(address="new@example.org", address_key="new@example.org", created_at=utcnow())
+        session.add(new)
+        session.flush()
+        assert new.id > READERS + 1_000_000
 
 
 def test_all_of_it_went_out(restored_home: Path) -> None:

@@ -1,6 +1,7 @@
 """Accidents in the middle of work: Ctrl-C and kill -9. Nobody is emailed twice or skipped, and sending continues by itself."""
 
 import json
+import shutil
 import signal
 import threading
 import time
@@ -62,6 +63,22 @@ def relay() -> Iterator[SlowRelay]:
 @pytest.fixture
 def home(stocked: Home, relay: SlowRelay, tmp_path: Path) -> Home:
     return stocked.copy(tmp_path / "home", {"DIGEST_SMTP_URL": f"{relay.url}?connections={CONNECTIONS}"})
+
+
+def test_a_home_copied_while_an_issue_was_scheduled_mails_nobody_until_that_is_settled(
+    home: Home, relay: SlowRelay, tmp_path: Path
+) -> None:
+    home.digest("init", "--no-link")  # from here on it knows where it is
+    home.digest("issues", "send", 1)  # its own worker would send it now
+    copied = Home(tmp_path / "copied", home.settings)
+    shutil.copytree(home.path, copied.path)
+    with up(copied):
+        assert until(lambda: copied.json("restored")["held"])
+        assert copied.json("issues", "report", 1)["status"] == "paused"
+        copied.digest("restored", "issue", 1, "--all")
+        copied.digest("restored", "unsubscribed", "--nobody")
+        assert copied.json("issues", "report", 1)["accepted"] == READERS
+    assert relay.count == 0
 
 
 def test_ctrl_c_ends_everything_within_seconds_and_the_next_up_goes_on(home: Home, relay: SlowRelay) -> None:

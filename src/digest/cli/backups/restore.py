@@ -51,11 +51,13 @@ def _hold(connection: "Connection", contents: "Contents") -> None:
     """Pause everything, and note that this database is a restored one, in the transaction that restores it."""
     from sqlalchemy.orm import Session
 
+    from digest.audience.lost_readers import reserve_numbers
     from digest.db import utcnow
     from digest.delivery.release import restored
 
     reason = f"this database was restored from a backup of {contents.created_at:%Y-%m-%d %H:%M} UTC"
     with Session(connection, join_transaction_mode="rollback_only") as session:
+        reserve_numbers(session, utcnow())
         restored.hold(session, reason, known_until=contents.created_at, now=utcnow())
         session.commit()
 
