@@ -59,6 +59,7 @@ class ProcessMonitor:
             self._pid, self._began, self._started_at = os.getpid(), self._clock(), None
             self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
             self._thread.start()
+            atexit.register(self.stop)
 
     def stop(self) -> None:
         """End, and say that the process ended as asked."""
@@ -152,9 +153,7 @@ def monitor_celery(services: Callable[[], Services]) -> None:
 
 
 def _start_monitor(services: Callable[[], Services], kind: Kind, **_: object) -> None:
-    monitor = ProcessMonitor(services, kind)
-    monitor.start()
-    atexit.register(monitor.stop)
+    ProcessMonitor(services, kind).start()
 
 
 def _deliver(services: Services) -> None:
