@@ -108,7 +108,10 @@ class ProcessMonitor:
         disk = find_disk_problem(services.home, HOST)
         with services.db.read() as session:
             now = database_now(session)
-            found = [*problems.find_problems(session, now, patience=PATIENCE), *([disk] if disk else [])]
+            found = problems.find_problems(
+                session, now, patience=PATIENCE, backup_limit=services.backup_limit
+            )
+            found += [disk] if disk else []
             if not alerts.has_changed(session, found, HOST):
                 return
         with services.db.begin(LOCK_SECONDS) as session:

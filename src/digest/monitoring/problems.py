@@ -42,9 +42,16 @@ class Problem:
 
 
 def find_problems(
-    session: Session, now: datetime, *, patience: timedelta = heartbeats.SILENT_AFTER
+    session: Session,
+    now: datetime,
+    *,
+    patience: timedelta = heartbeats.SILENT_AFTER,
+    backup_limit: timedelta = BACKUP_TOO_OLD,
 ) -> list[Problem]:
-    """Every problem that the database shows; `patience`: how long a silence lasts before it is one."""
+    """Every problem that the database shows; `patience`: how long a silence lasts before it is one.
+
+    `backup_limit`: how old the last backup may be.
+    """
     silences = find_silences(heartbeats.read(session, now), patience=patience)
     # An issue that has not started is no news when nobody is at work.
     if held := find_hold(
@@ -54,7 +61,7 @@ def find_problems(
     issues = find_issue_problems(session, now)
     told = [problem for problem in issues if not (silences and problem.key.endswith(_LATE))]
     letters = [] if silences else find_waiting_letters(session, now)
-    return [*silences, *find_old_backup(session, now), *letters, *told]
+    return [*silences, *find_old_backup(session, now, backup_limit), *letters, *told]
 
 
 def find_old_backup(session: Session, now: datetime, limit: timedelta = BACKUP_TOO_OLD) -> list[Problem]:
