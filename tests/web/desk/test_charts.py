@@ -36,7 +36,7 @@ def test_gains_are_drawn_above_the_line_and_losses_below(rows: list[tuple[int, i
     assert 0 <= chart.base <= charts.HEIGHT
     for bar in chart.bars:
         above = bar.y + bar.height <= chart.base + 0.02
-        assert above if bar.kind == "came" else bar.y >= chart.base - 0.02
+        assert above if bar.kind == "confirmed" else bar.y >= chart.base - 0.02
 
 
 def test_one_in_a_million_is_visible_and_zero_is_not() -> None:
