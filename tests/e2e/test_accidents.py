@@ -73,8 +73,8 @@ def test_a_home_copied_while_an_issue_was_scheduled_mails_nobody_until_that_is_s
     copied = Home(tmp_path / "copied", home.settings)
     shutil.copytree(home.path, copied.path)
     with up(copied):
-        assert until(lambda: copied.json("restored")["held"])
-        assert copied.json("issues", "report", 1)["status"] == "paused"
+        assert until(lambda: copied.query("select held_at from installation")[0][0])
+        assert state(copied) == "paused"
         copied.digest("restored", "issue", 1, "--all")
         copied.digest("restored", "unsubscribed", "--nobody")
         assert copied.json("issues", "report", 1)["accepted"] == READERS
