@@ -216,8 +216,8 @@ def _require_migrated(services: "Services") -> None:
     from digest import schema
 
     with services.db.engine.connect() as connection:
-        if schema.is_outdated(connection):
-            raise Unavailable("the database schema is out of date; run `digest init`")
+        if mismatch := schema.describe_mismatch(connection):
+            raise Unavailable(mismatch)
 
 
 def _limiter(url: str | None, signer: "Signer") -> "RateLimiter":

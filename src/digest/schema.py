@@ -1,17 +1,21 @@
 """Migrations: check and upgrade the database schema, from a checkout or an installed wheel."""
 
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from digest.errors import NotAllowed
 
 PACKAGE = Path(__file__).parent
+_UPGRADE_LOCK = 0x64696765  # an advisory lock of PostgreSQL: any number that others do not use
 
 
 def migrations_dir() -> Path:
@@ -30,22 +34,23 @@ def alembic_config(connection: Connection | None = None) -> Config:
 
 
 def upgrade(engine: Engine) -> tuple[str | None, str | None]:
-    """Upgrade the database to the latest revision in one transaction; return the revision before and after.
+    """Upgrade the database in one transaction; return the revision before and after. Raises as `upgrade_on` does."""
+    with engine.begin() as connection:
+        return upgrade_on(connection)
+
+
+def upgrade_on(connection: Connection) -> tuple[str | None, str | None]:
+    """The same in the connection's transaction, in which nobody else upgrades.
 
     Raises NotAllowed when the database is at a revision that this version does not know.
     """
-    with engine.begin() as connection:
-        before = current_revision(connection)
-        try:
-            command.upgrade(alembic_config(connection), "head")
-        except CommandError:
-            if _is_known(before):
-                raise
-            raise NotAllowed(
-                f"the database is at revision {before}, which this version of digest does not know; "
-                "install the version that created it, or use another database with DIGEST_HOME or DIGEST_DATABASE_URL"
-            ) from None
-        return before, current_revision(connection)
+    if connection.dialect.name == "postgresql":  # on SQLite a transaction that writes is alone anyway
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})"))
+    before = current_revision(connection)
+    if before is not None and not _is_known(before):
+        raise NotAllowed(str(describe_mismatch(connection)))
+    command.upgrade(alembic_config(connection), "head")
+    return before, current_revision(connection)
 
 
 def check(engine: Engine) -> None:
@@ -67,14 +72,36 @@ def create_at(connection: Connection, revision: str) -> None:
     command.upgrade(alembic_config(connection), revision)
 
 
-def upgrade_on(connection: Connection) -> None:
-    """Upgrade the database to the latest revision, in the connection's transaction."""
-    command.upgrade(alembic_config(connection), "head")
-
-
 def is_outdated(connection: Connection) -> bool:
     """Whether the database is not at the latest revision."""
-    return current_revision(connection) != ScriptDirectory.from_config(alembic_config()).get_current_head()
+    return current_revision(connection) != _latest_revision(migrations_dir())
+
+
+def list_pending(connection: Connection) -> list[str]:
+    """What each migration does that the database has not had yet, first one first; of an unknown database, nothing."""
+    revision = current_revision(connection)
+    if not _is_known(revision):
+        return []
+    scripts = ScriptDirectory.from_config(alembic_config())
+    return [script.doc for script in scripts.iterate_revisions("head", revision or "base")][::-1]
+
+
+def describe_mismatch(connection: Connection) -> str | None:
+    """Why this version of digest cannot use the database, and what to do; None when it can."""
+    revision = current_revision(connection)
+    if revision == _latest_revision(migrations_dir()):
+        return None
+    if revision is None:
+        return "the database is empty: run `digest init`"
+    if _is_known(revision):
+        return "the database was made by an older version of digest: `digest init` upgrades it"
+    ours, theirs = version("digest"), _stored_version(connection)
+    if theirs is not None and theirs != ours:
+        return f"the database was upgraded by digest {theirs}, and this is {ours}: install {theirs} here too"
+    return (
+        f"the database is at revision {revision}, which is in no version up to this one ({ours}): "
+        "see that DIGEST_DATABASE_URL and DIGEST_HOME name the right one"
+    )
 
 
 def _is_known(revision: str | None) -> bool:
@@ -82,6 +109,19 @@ def _is_known(revision: str | None) -> bool:
         None,
         *(script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()),
     }
+
+
+@cache
+def _latest_revision(folder: Path) -> str | None:
+    return ScriptDirectory(str(folder)).get_current_head()
+
+
+def _stored_version(connection: Connection) -> str | None:
+    """The version that upgraded the database last; None where that is not stored."""
+    with suppress(DBAPIError), connection.begin_nested():
+        found: str | None = connection.scalar(text("SELECT version FROM installation"))
+        return found
+    return None
 
 
 def current_revision(connection: Connection) -> str | None:

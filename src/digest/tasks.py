@@ -3,6 +3,7 @@
 A task may run twice or not at all: work is claimed in the database, and the schedule repeats.
 """
 
+import functools
 import logging
 import threading
 import time
@@ -32,6 +33,8 @@ from digest.editorial.checks.external_check_queue import MailSetup
 from digest.editorial.drafts import drafting
 from digest.editorial.models import State
 from digest.embedded.log_throttle import LogThrottle
+from digest.errors import Unavailable
+from digest.installation import upgrading
 from digest.monitoring.scheduled_backups import make_due_backup
 from digest.process_monitor import QueueReporter
 from digest.services import current_services
@@ -180,7 +183,21 @@ def register(app: Any) -> None:
     throttle, queues = LogThrottle(), QueueReporter(lambda: current_services().db)
     for task in TASKS:
         name = task.__name__.rstrip("_")
-        app.task(throttle.wrap(name, queues.wrap(queue_of(name), task)), name=f"digest.{name}")
+        app.task(throttle.wrap(name, queues.wrap(queue_of(name), _if_ready(task))), name=f"digest.{name}")
+
+
+def _if_ready(task: Callable[[], None]) -> Callable[[], None]:
+    """Wrap a task so that it is not run on a database that is about to be upgraded, or of another version."""
+
+    @functools.wraps(task)
+    def run() -> None:
+        with current_services().db.read() as session:
+            obstacle = upgrading.find_obstacle(session, utcnow())
+        if obstacle is not None:
+            raise Unavailable(obstacle)
+        task()
+
+    return run
 
 
 def _stop(**_: Any) -> None:

@@ -66,7 +66,7 @@ ELSEWHERE = {
 
 @pytest.fixture
 def restore(sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Site]:
-    monkeypatch.setattr(setup, "migrate", lambda _: ("1", "1"))  # the tables are there already
+    monkeypatch.setattr(setup, "migrate", lambda _, **__: ("1", "1"))  # the tables are there already
     site = make_desk(sqlite, tmp_path)
     with sqlite.begin() as session:
         create_subscriber(session, 1, READER)

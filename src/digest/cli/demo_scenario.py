@@ -40,7 +40,8 @@ Answer = TypeVar("Answer")
 
 def prepare(services: "Services") -> str:
     """Create the publication, its comparisons and first readers; return the owner's sign-in link."""
-    from digest.cli.setup import create_sign_in_link, migrate, set_up
+    from digest.cli.setup import create_sign_in_link, set_up
+    from digest.cli.upgrade import migrate
 
     migrate(services)
     with services.db.begin() as session:

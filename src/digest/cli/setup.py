@@ -1,6 +1,7 @@
 """`digest init`: the database, the first publication, its owner. `digest config`: the settings."""
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ import click
 
 from digest.cli import AppContext
 from digest.cli.processes import PORT, store_port
+from digest.cli.upgrade import migrate
 from digest.errors import BadInput
 
 if TYPE_CHECKING:
@@ -33,16 +35,25 @@ NAME, SENDER, OWNER = "Ship or Skip", "digest@localhost.localdomain", "owner@loc
 @click.option("--owner", help=f"Email address of the desk's owner. [default: {OWNER}]")
 @click.option("--port", type=PORT, help="Web port of `digest up`, for the link. [default: as last time]")
 @click.option("--no-link", is_flag=True, help="Print no sign-in link: for scripts whose output is logged.")
+@click.option("--no-backup", is_flag=True, help="Upgrade without a backup before.")
 @click.pass_obj
 def init(
-    context: AppContext, /, owner: str | None, port: int | None, no_link: bool, **fields: str | None
+    context: AppContext,
+    /,
+    owner: str | None,
+    port: int | None,
+    no_link: bool,
+    no_backup: bool,
+    **fields: str | None,
 ) -> None:
     """Create or upgrade the database, the first publication and its owner; print a sign-in link.
 
-    Safe to run again: only the options you give are changed.
+    Safe to run again: only the options you give are changed. Before an upgrade the
+    database is backed up into the home, and workers finish what they send.
     """
     services = (_with_port(context, port) if port else context).services()
-    click.echo(f"database\n  {_database_line(*migrate(services))}")
+    revisions = migrate(services, passphrase=_passphrase(context), with_backup=not no_backup)
+    click.echo(f"database\n  {_database_line(*revisions)}")
     with services.db.begin() as session:
         given = {name: value for name, value in fields.items() if value}
         publication, created, user = set_up(session, given, owner)
@@ -73,6 +84,10 @@ def config(context: AppContext, as_json: bool) -> None:
         click.echo(f"{row['variable']:<{name_width}}  {row['source']:<{source_width}}  {row['value'] or '-'}")
 
 
+def _passphrase(context: AppContext) -> Callable[[], str | None]:
+    return lambda: context.settings().backup_passphrase
+
+
 def _with_port(context: AppContext, port: int) -> AppContext:
     """The context whose links, and whose next `digest up`, use this port. Raises BadInput with a base URL set."""
     settings = context.settings()
@@ -80,21 +95,6 @@ def _with_port(context: AppContext, port: int) -> AppContext:
         raise BadInput(f"--port does nothing here: links follow DIGEST_BASE_URL, {settings.base_url}")
     store_port(settings, port)
     return context.with_settings()
-
-
-def migrate(services: "Services") -> tuple[str | None, str | None]:
-    """Upgrade the database to the latest revision; return the revision before and after.
-
-    From then on it knows where it is, so that a copy is recognised.
-    """
-    from digest import schema
-    from digest.db import utcnow
-    from digest.installation.identity import ensure_installation
-
-    revisions = schema.upgrade(services.db.engine)
-    with services.db.begin() as session:
-        ensure_installation(session, utcnow())
-    return revisions
 
 
 def set_up(
@@ -189,7 +189,7 @@ def prepare_database(context: AppContext) -> str | None:
     Returns a sign-in link until the owner has signed in for the first time.
     """
     services = context.services()
-    migrate(services)
+    migrate(services, passphrase=_passphrase(context))
     with services.db.begin() as session:
         user = set_up(session, {}, None)[2]
         return None if user.sign_in_count else create_sign_in_link(services, user)

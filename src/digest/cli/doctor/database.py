@@ -38,8 +38,9 @@ def check_migrations(context: AppContext) -> Iterator[Finding]:
     from digest.delivery.ledger import partitions
 
     with context.services().db.engine.connect() as connection:
-        if schema.is_outdated(connection):
-            yield Finding("migrations", "bad", "the database schema is out of date", "run `digest init`")
+        if mismatch := schema.describe_mismatch(connection):
+            what, _, remedy = mismatch.partition(": ")
+            yield Finding("migrations", "bad", what, remedy)
             return
     with context.services().db.read() as session:
         if not partitions.may_create(session):
