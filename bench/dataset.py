@@ -204,7 +204,7 @@ def _small(compiled: CompiledIssue) -> CompiledIssue:
     filler = ["<p>" + WORDS * (room // len(WORDS)) + "</p>\n", *links, "\n"]
     end = quoted_printable.encode(foot)
     plain = {"head": _lines([*links, "\n"]), "foot": end}
-    html = {"head": _lines(filler), "preheader": (), "masthead": (), "foot": end}
+    html = {"head": _lines(filler), "preheader": (), "masthead": (), "rest": (), "foot": end}
     targets = tuple(LinkTarget(n + 1, None, f"{BASE_URL}/{n + 1}", "more") for n in range(LINKS))
     return replace(compiled, picks=(), links=targets, text=plain, html=html)
 

@@ -109,7 +109,7 @@ class TokenMinter:
 
     def __init__(self, head: bytes, key: bytes) -> None:
         self._head = head
-        self._fresh = blake2s(key=key, digest_size=TAG_BYTES).copy  # the keyed state is computed once
+        self._begin = blake2s(head, key=key, digest_size=TAG_BYTES).copy  # the keyed state is computed once
 
     def mint(self, *numbers: int) -> bytes:
         """The token as ASCII bytes."""
@@ -117,9 +117,10 @@ class TokenMinter:
 
     def sign(self, packed: bytes) -> bytes:
         """The token for encoded numbers: the tokens of a mail share most of them."""
-        body, state = self._head + packed, self._fresh()
-        state.update(body)
-        return b2a_base64(body + state.digest(), newline=False).translate(_URL_SAFE, b"=")
+        state = self._begin()
+        state.update(packed)
+        token = b"".join((self._head, packed, state.digest()))
+        return b2a_base64(token, newline=False).translate(_URL_SAFE).rstrip(b"=")
 
 
 def encode_numbers(*numbers: int) -> bytes:

@@ -214,15 +214,15 @@ class SmtpConnection:
     async def _send_envelope(self, mail: Mail) -> EnvelopeReply:
         if not self._pipelining:
             return await self._send_envelope_stepwise(mail)
-        await self._stream.write(self._envelope_commands(mail))
+        reset = b"RSET\r\n" if self._needs_reset else b""
+        await self._stream.write(reset + self._envelope_commands(mail))
         return await self._read_envelope_replies()
 
     def _commands_after_body(self, following: Mail | None) -> bytes:
         return b"RSET\r\n" if following is None else self._envelope_commands(following)
 
     def _envelope_commands(self, mail: Mail) -> bytes:
-        reset = b"RSET\r\n" if self._needs_reset else b""
-        return b"%s%sRCPT TO:<%s>\r\nDATA\r\n" % (reset, self._mail_command(mail), mail.recipient)
+        return b"%sRCPT TO:<%s>\r\nDATA\r\n" % (self._mail_command(mail), mail.recipient)
 
     def _mail_command(self, mail: Mail) -> bytes:
         size = b" SIZE=%d" % len(mail.data) if self._size else b""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from digest.smtp.replies import CLOSING, START_MAIL_INPUT, Reply, Stage
 from digest.smtp.reply_reader import COMMAND_SECONDS, DATA_SECONDS, RSET, OutOfStep, ReplyReader
 
-_USUAL_REPLIES = (b"250 ", b"250 ", b"354 ")  # to MAIL, RCPT and DATA, as nearly always
+_USUAL_REPLIES = 3  # lines, to MAIL, RCPT and DATA
 
 
 class EnvelopeReply(NamedTuple):
@@ -22,7 +22,10 @@ _ACCEPTED = EnvelopeReply(Stage.DATA, Reply(START_MAIL_INPUT, "go on"))
 def take_accepted(replies: ReplyReader) -> EnvelopeReply | None:
     """The usual replies to MAIL, RCPT and DATA, when all of them have arrived and nothing else; None otherwise."""
     lines = replies.lines
-    if len(lines) != len(_USUAL_REPLIES) or not all(map(bytes.startswith, lines, _USUAL_REPLIES)):
+    if len(lines) != _USUAL_REPLIES:
+        return None
+    sender, recipient, data = lines
+    if sender[:4] != b"250 " or recipient[:4] != b"250 " or data[:4] != b"354 ":
         return None
     lines.clear()
     return _ACCEPTED

@@ -168,7 +168,9 @@ class SocketStream:
     def _split(self, data: bytes) -> None:
         if not data:
             raise ConnectionResetError("the relay closed the connection")
-        *whole, self._partial_line = (self._partial_line + data).replace(b"\r", b"").split(b"\n")
+        if self._partial_line:
+            data = self._partial_line + data
+        *whole, self._partial_line = data.replace(b"\r", b"").split(b"\n")
         if len(self._partial_line) > MAX_LINE_BYTES:
             raise ProtocolError("a line of the relay has no end")
         self.lines.extend(whole)

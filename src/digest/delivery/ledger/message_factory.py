@@ -78,17 +78,22 @@ class MessageFactory:
         to, wide = encode_recipient(address)
         plain, escaped = _encode_masked(addresses.mask(address))
         publication, issue, packed = self._publication, self._issue, encode_numbers(subscriber_id)
-        reader = MergeFields(
-            to,
-            self._sign_message_id(issue + packed) + self._domain,
-            self._sign_unsubscribe(publication + packed + issue),
-            self._sign_preferences(publication + packed),
-            plain,
-            escaped,
-            self._sign_click(issue + packed),
-            *self._origins.get(import_id, self._unknown_origin),
+        of_publication, of_issue = publication + packed, issue + packed
+        # `_make` takes a third of the time of MergeFields(...), and there is one for each mail.
+        reader = MergeFields._make(
+            (
+                to,
+                self._sign_message_id(of_issue) + self._domain,
+                self._sign_unsubscribe(of_publication + issue),
+                self._sign_preferences(of_publication),
+                plain,
+                escaped,
+                self._sign_click(of_issue),
+                *self._origins.get(import_id, self._unknown_origin),
+            )
         )
-        return Mail(self._sender, to, template.fill(reader), wide, key, is_wire_ready=True)
+        is_wire_ready = True  # its lines were checked when the template was built
+        return Mail._make((self._sender, to, template.fill(reader), wide, key, is_wire_ready))
 
     def _build_template(self, variant: int | None) -> MessageTemplate:
         picks = self._compiled.picks

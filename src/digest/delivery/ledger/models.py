@@ -87,7 +87,24 @@ class Batch(Base):
     """Deliveries that one connection sends. The lease is on the batch, so that claiming costs a single row update."""
 
     __tablename__ = "batch"
-    __table_args__ = (Index("ix_batch_due", "issue_id", "done_at", "due_at"),)
+    __table_args__ = (
+        Index("ix_batch_due", "issue_id", "done_at", "due_at"),
+        # A claim takes the first of these.
+        Index(
+            "ix_batch_open",
+            "issue_id",
+            "id",
+            sqlite_where=text("done_at IS NULL"),
+            postgresql_where=text("done_at IS NULL"),
+        ),
+        # Each claim counts the claimed batches, which are few among those of all issues ever sent.
+        Index(
+            "ix_batch_holder",
+            "holder",
+            sqlite_where=text("holder IS NOT NULL"),
+            postgresql_where=text("holder IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     issue_id: Mapped[int] = mapped_column(ForeignKey(Issue.id))

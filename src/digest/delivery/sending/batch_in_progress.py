@@ -9,7 +9,6 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 
 from sqlalchemy.orm import Session
 
@@ -215,8 +214,10 @@ class BatchInProgress:
         row = self.pending[0] if self.pending else None
         if row is None or not _is_wanted(row) or self._prebuilt(row):
             return
-        with suppress(Exception):  # it is raised again when the mail's turn comes
+        try:
             self._ahead = row, _build_message(self._context.message_factory(self.claim.issue_id), row)
+        except Exception:  # noqa: BLE001
+            return  # it is raised again when the mail's turn comes
 
     def _prebuilt(self, row: PendingDelivery) -> Mail | None:
         return self._ahead[1] if self._ahead is not None and self._ahead[0] is row else None

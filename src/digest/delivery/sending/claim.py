@@ -10,7 +10,19 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Select, String, Table, Update, bindparam, func, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    String,
+    Table,
+    Update,
+    bindparam,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from digest.db import UtcDateTime, is_postgresql
@@ -86,7 +98,7 @@ def claim(
 
 def has_due_batch(session: Session, now: datetime) -> bool:
     """Whether `claim` would find a batch."""
-    return session.connection().execute(_due_batches_statement().limit(1), {"now": now}).scalar() is not None
+    return session.connection().execute(_due_issues_statement().limit(1), {"now": now}).scalar() is not None
 
 
 def renew(session: Session, claim: Claim, now: datetime, *, started_upto: int | None = None) -> bool:
@@ -170,8 +182,11 @@ def _holder_counts_statement(*, of_account: bool) -> Select[int, int, int]:
 
 @cache
 def _claim_statement() -> Update:
-    due = _due_batches_statement().limit(1).with_for_update(skip_locked=True, of=Batch).scalar_subquery()
-    claiming = update(_BATCH).where(Batch.id == due, Batch.holder.is_(None))
+    issue = _due_issues_statement().order_by(Issue.release_at, Issue.id).limit(1).scalar_subquery()
+    # The batches of one issue stand in an index in this order; those of several would be sorted by each claim.
+    due = _due_batches_statement(issue).order_by(Batch.id).limit(1)
+    due_id = due.with_for_update(skip_locked=True, of=Batch).scalar_subquery()
+    claiming = update(_BATCH).where(Batch.id == due_id, Batch.holder.is_(None))
     lease = bindparam("lease", type_=UtcDateTime())
     claiming = claiming.values(
         holder=bindparam("by"), account=bindparam("sent_over"), fence=Batch.fence + 1, lease_until=lease
@@ -189,18 +204,24 @@ def _issue_start_statement() -> Update:
 
 
 @cache
-def _due_batches_statement() -> Select[int]:
+def _due_issues_statement() -> Select[int]:
+    """Issues with a batch that is due."""
+    return (
+        select(Issue.id)
+        .where(Issue.state.in_(OPEN_STATES), Issue.release_at <= _NOW)
+        .where(_due_batches_statement(_ISSUE.c.id).correlate(Issue).exists())
+    )
+
+
+def _due_batches_statement(issue_id: ColumnElement[int]) -> Select[int]:
+    """Batches of an issue that are due, if the issue is released."""
     return (
         select(Batch.id)
-        .join(Issue, Issue.id == Batch.issue_id)
         .join(FrozenIssue, FrozenIssue.issue_id == Batch.issue_id)
+        .where(Batch.issue_id == issue_id, FrozenIssue.audience_done_at.is_not(None))
         .where(Batch.done_at.is_(None), Batch.holder.is_(None), Batch.due_at <= _NOW)
-        .where(
-            Issue.state.in_(OPEN_STATES), Issue.release_at <= _NOW, FrozenIssue.audience_done_at.is_not(None)
-        )
         .where(canary.is_released(), ~is_held())
         .where(or_(FrozenIssue.backoff_until.is_(None), FrozenIssue.backoff_until <= _NOW))
-        .order_by(Issue.release_at, Batch.id)
     )
 
 
