@@ -1,6 +1,7 @@
 """`make bench`: each figure beside its target and a reference from the same run. `make bench ONLY=send,memory`.
 
-Sections: send, tls, slow, memory, freeze, letter, status, desk, import, disk; large and backup run only when named.
+Sections: send, tls, slow, memory, freeze, letter, status, desk, import, disk; large, backup and instructions run only
+when named.
 READERS=20000 makes it shorter, ONLY=large READERS=10000000 is the largest.
 """
 
@@ -14,6 +15,7 @@ from bench.backup import backup
 from bench.dataset import load
 from bench.disk import disk
 from bench.figures import Row
+from bench.instructions import instructions
 from bench.tls import tls
 
 SECTIONS: dict[str, Callable[[int], Iterable[Row]]] = {
@@ -29,8 +31,9 @@ SECTIONS: dict[str, Callable[[int], Iterable[Row]]] = {
     "disk": disk,
     "large": figures.large,
     "backup": backup,
+    "instructions": instructions,
 }
-ON_REQUEST = {"large", "backup"}  # take many gigabytes
+ON_REQUEST = {"large", "backup", "instructions"}  # many gigabytes, or minutes
 BUSY_LOAD = 0.75  # per CPU
 UNKNOWN_SECTION = 2  # exit code
 

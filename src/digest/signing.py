@@ -129,6 +129,9 @@ def encode_numbers(*numbers: int) -> bytes:
 
 
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
+# Each byte that a varint may hold: made once, because every mail has a few.
+_LAST = [bytes((n,)) for n in range(LOW_BITS + 1)]
+_MORE_FOLLOW = [bytes((n | 0x80,)) for n in range(LOW_BITS + 1)]
 
 
 def _tag(key: bytes, body: bytes) -> bytes:
@@ -150,14 +153,11 @@ def _key(secret: str) -> _Key:
 def _varint(number: int) -> bytes:
     if number < 0:
         raise ValueError(f"a token cannot contain a negative number: {number}")
-    if number <= LOW_BITS:
-        return bytes((number,))
-    out = bytearray()
+    out = b""
     while number > LOW_BITS:
-        out.append(number & LOW_BITS | 0x80)
+        out += _MORE_FOLLOW[number & LOW_BITS]
         number >>= 7
-    out.append(number)
-    return bytes(out)
+    return out + _LAST[number]
 
 
 def _numbers(data: bytes) -> tuple[int, ...]:
