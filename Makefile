@@ -58,7 +58,7 @@ check-imports:
 check-migrations:
 	@$(BIN)/python .ci/migrations check
 
-bench: setup ## measure performance against targets and references (ONLY=send,slow,memory,freeze,letter,status,desk,import,large,instructions)
+bench: setup ## measure performance against targets and references (ONLY=send,slow,memory,freeze,letter,status,desk,import,disk,large,instructions)
 	@$(BIN)/python -m bench
 
 faults: setup ## break each part of a grown installation while it sends; writes docs/faults.md (ONLY=web-killed,relay-gone)
