@@ -35,7 +35,7 @@ class HandshakeClient(smtplib.SMTP):
         """Any wait for the relay in this block ends at the deadline, or soon after `stopping`."""
         done = threading.Event()
         deadline_thread = threading.Thread(
-            target=self._enforce_deadline, args=(done, stopping), name="patience", daemon=True
+            target=self._enforce_deadline, args=(done, stopping), name="handshake-deadline", daemon=True
         )
         deadline_thread.start()
         try:
