@@ -105,9 +105,9 @@ class ProcessMonitor:
         """Compare what is wrong with what was said. A process that has just started cannot tell yet who is silent."""
         if self._clock() - self._began < PATIENCE.total_seconds():
             return
-        disk = find_disk_problem(services.home, HOST)
         with services.db.read() as session:
-            now = database_now(session)
+            now, is_known = database_now(session), alerts.is_open(session, f"disk:{HOST}")
+            disk = find_disk_problem(services.home, HOST, is_known=is_known)
             found = problems.find_problems(
                 session, now, patience=PATIENCE, backup_limit=services.backup_limit
             )

@@ -10,14 +10,16 @@ from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.exc import OperationalError
 from tests.monitoring.beats import report
 from tests.web.factories import make_site
 
+from digest.backup.schedule import BackupPlan, parse_backup_plan
 from digest.db import Database, database_now
 from digest.delivery.ledger.models import FrozenIssue, Letter
 from digest.editorial import transitions
@@ -80,11 +82,17 @@ class Clock:
         return self.now
 
 
-def monitor(db: Database, home: Path, receiver: Receiver | None, kind: Kind = Kind.WEB) -> ProcessMonitor:
+def monitor(
+    db: Database,
+    home: Path,
+    receiver: Receiver | None,
+    kind: Kind = Kind.WEB,
+    backup_plan: BackupPlan | None = None,
+) -> ProcessMonitor:
     """A process that has run for an hour."""
     hook = Webhook(receiver.url, SECRET) if receiver else None
     services: Services = make_site(db, home).app.extensions["digest"]
-    services = Services(**{**vars(services), "alert_webhook": hook})
+    services = Services(**{**vars(services), "alert_webhook": hook, "backup_plan": backup_plan})
     clock = Clock()
     made = ProcessMonitor(lambda: services, kind, clock=clock)
     clock.now += 3600
@@ -232,11 +240,42 @@ def test_a_full_disk_is_an_alert_of_its_own_machine(
     monkeypatch.setattr("digest.monitoring.disk.MIN_BYTES", 1 << 62)
     process.run_once()
     assert len(alert_keys(sqlite)) == 1
+    report(sqlite, "worker", name="another:1")
     with sqlite.begin() as session:
         session.execute(update(Alert).values(host="another"))
     monkeypatch.undo()
     process.run_once()
     assert len(alert_keys(sqlite)) == 1  # only that machine can say that it is over
+    with sqlite.begin() as session:
+        session.execute(delete(Heartbeat).where(Heartbeat.name == "another:1"))
+    process.run_once()
+    assert alert_keys(sqlite) == []  # until it is gone for good
+
+
+def test_a_disk_at_the_limit_and_processes_that_disagree_raise_one_alert_each(
+    sqlite: Database, tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the worker where the folder is knows the schedule; the web server allows a backup eight days."""
+    report(sqlite, "worker", "beat", "queue")
+    with sqlite.begin() as session:
+        heartbeats.record_backup(session, database_now(session) - timedelta(days=3))
+    plan = parse_backup_plan(f"{tmp_path} daily")
+    processes = [
+        monitor(sqlite, tmp_path, receiver, Kind.WORKER, plan),
+        monitor(sqlite, tmp_path, receiver),
+    ]
+    free = iter([199, 201, 199, 399])
+    usage = lambda _: SimpleNamespace(free=next(free) * 1024**2)  # noqa: E731
+    monkeypatch.setattr("digest.monitoring.disk.shutil.disk_usage", usage)
+    for process in processes * 2:
+        process.run_once()
+    assert sorted(body["data"]["key"].partition(":")[0] for body in receiver.bodies) == ["backup", "disk"]
+    monkeypatch.undo()
+    with sqlite.begin() as session:
+        heartbeats.record_backup(session, database_now(session))
+    for process in processes:
+        process.run_once()
+    assert [body["type"] for body in receiver.bodies] == ["alert.opened"] * 2 + ["alert.resolved"] * 2
 
 
 def test_a_database_that_cannot_be_written_is_told_of_without_it(

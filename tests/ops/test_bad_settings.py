@@ -50,6 +50,7 @@ BAD: dict[str, list[str]] = {
         "redis://valkey/first",
         "redis://val key/0",
         f"redis://:{SECRET}#x@valkey/0",
+        f"redis://me:12/{SECRET}@valkey/0",
         "redis+socket://",
         "redis+socket://valkey/0",
         "valkey:6379",

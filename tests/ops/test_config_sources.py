@@ -9,8 +9,10 @@ from click.testing import CliRunner, Result
 
 from digest.app import create_context
 from digest.cli import main
+from digest.cli.doctor.home import check_home
 from digest.config import NAMES, load
 from digest.errors import BadSetting
+from digest.smtp.url import relay_from_url
 
 PASSWORD, KEY, HOOK = "s3cr3t-w0rd", "a-signing-key-of-32-characters-00", "T0/B0/hook"
 
@@ -120,6 +122,35 @@ def test_config_shows_every_setting_and_its_source_without_secrets(
     assert rows["DIGEST_RETRY_DELAY"]["value"] == "15m"
     assert rows["DIGEST_BASE_URL"]["value"] == "http://127.0.0.1:8000"
     assert rows["DIGEST_SEND_RATE"]["value"] is None
+
+
+def test_a_token_that_is_user_and_password_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIGEST_SMTP_URL", f"smtp://{PASSWORD}:{PASSWORD}@smtp.postmarkapp.com:587")
+    assert PASSWORD not in _run("config").output
+    assert relay_from_url(load().smtp()).label == "smtp.postmarkapp.com:587"
+
+
+def test_a_digest_toml_of_somebody_else_counts_only_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may write into the working directory must not choose where all email goes."""
+    Path("digest.toml").write_text("keep_replies_days = 90")
+    Path("digest.toml").chmod(0o646)
+    with pytest.raises(BadSetting, match=r"digest\.toml could have been written by another user"):
+        load()
+    monkeypatch.setenv("DIGEST_CONFIG", "none")
+    assert load().keep_replies_days == 180
+    monkeypatch.setenv("DIGEST_CONFIG", "digest.toml")
+    assert load().keep_replies_days == 90
+
+
+def test_doctor_says_that_others_can_read_a_file_with_secrets(tmp_path: Path) -> None:
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    Path("digest.toml").write_text(f'secret_keys = ["{KEY}"]')
+    Path("digest.toml").chmod(0o644)
+    found = [finding.summary for finding in check_home(create_context())]
+    assert any("read digest.toml, which contains secrets" in summary for summary in found)
+    Path("digest.toml").chmod(0o600)
+    assert not any("digest.toml" in finding.summary for finding in check_home(create_context()))
 
 
 def test_the_processes_of_a_demo_see_no_setting_from_elsewhere(

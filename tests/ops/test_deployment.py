@@ -39,6 +39,14 @@ def test_the_file_with_the_secrets_is_neither_committed_nor_copied_into_the_imag
         assert ".env" in (ROOT / name).read_text().splitlines()
 
 
+def test_the_backup_before_an_upgrade_outlives_the_container_that_made_it() -> None:
+    migrate = yaml.safe_load(COMPOSE)["services"]["migrate"]
+    assert [volume.partition(":")[2] for volume in migrate["volumes"]] == ["/var/lib/digest"]
+    assert migrate["volumes"][0].partition(":")[0] in yaml.safe_load(COMPOSE)["volumes"]
+    (home,) = [volume for volume in PODS["digest-init"]["volumes"] if volume["name"] == "home"]
+    assert "persistentVolumeClaim" in home
+
+
 def test_every_image_has_a_version() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     images = re.findall(r"image: (\S+)", COMPOSE) + re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)

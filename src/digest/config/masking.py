@@ -4,10 +4,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import unquote
 
 MASK: Final = "…"
 # What stands between the user name and the last @ of each URL; and what a query may carry.
-_USER_INFO: Final = re.compile(r"(?<=://)([^\s:@/]*):\S*@")
+_USER_INFO: Final = re.compile(r"(?<=://)([^\s:@/]*):(\S*)@")
 _QUERY: Final = re.compile(r"(?i)([?&][^=&\s]*(?:password|passwd|secret|token|key)=)[^&\s]+")
 
 
@@ -19,8 +20,13 @@ class Masked:
 
 
 def mask_passwords(text: str) -> str:
-    """URLs without their passwords."""
-    return _QUERY.sub(rf"\1{MASK}", _USER_INFO.sub(rf"\1:{MASK}@", text))
+    """URLs without their passwords, nor a user name that is the password too, as a provider's token may be."""
+    return _QUERY.sub(rf"\1{MASK}", _USER_INFO.sub(_mask_user_info, text))
+
+
+def _mask_user_info(found: re.Match[str]) -> str:
+    user, password = found.groups()
+    return f"{MASK if user and unquote(user) == unquote(password) else user}:{MASK}@"
 
 
 def mask_after_host(text: str) -> str:

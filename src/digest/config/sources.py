@@ -1,5 +1,7 @@
 """Where settings come from: the environment, files that it names, and digest.toml. Each value knows its source."""
 
+import os
+import stat
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -68,8 +70,22 @@ def _from_files(present: Mapping[str, str], names: Collection[str]) -> Iterator[
 
 def _find_config(config: str | None) -> Path | None:
     if config is None:
-        return DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None
+        if not DEFAULT_CONFIG.exists():
+            return None
+        _refuse_of_others(DEFAULT_CONFIG)
+        return DEFAULT_CONFIG
     return None if config == NO_CONFIG else Path(config)
+
+
+def _refuse_of_others(path: Path) -> None:
+    """Refuse a file that nobody named and that another user may have put there: it says where all email goes."""
+    found = path.stat()
+    owners = {found.st_uid, path.lstat().st_uid}
+    if not owners <= {0, os.geteuid()} or found.st_mode & stat.S_IWOTH:
+        raise BadSetting(
+            f"{path.absolute()} could have been written by another user; "
+            f"set {CONFIG_VARIABLE} to its path to use it, or to {NO_CONFIG}"
+        )
 
 
 def _from_toml(path: Path | None, names: Collection[str]) -> Iterator[tuple[str, Given]]:

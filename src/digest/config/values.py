@@ -108,6 +108,8 @@ def parse_redis_url(text: str) -> str:
         is_complete = bool(parts.path.strip("/")) and not parts.netloc
     else:
         is_complete = parts.scheme in {"redis", "rediss"} and bool(parts.hostname)
+        if is_complete and "@" in parts.path:  # of a password such as 12/secret
+            raise ValueError(f"has a special character in its password; write / as %2F; {_REDIS}")
         if is_complete and not re.fullmatch(r"(/\d{0,4})?", parts.path, re.ASCII):
             raise ValueError(f"ends with {parts.path!r}, which is not a database number; {_REDIS}")
     if not is_complete:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Select, delete, or_, select, update
+from sqlalchemy import Select, delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from digest.committed_log import log_when_committed
 from digest.db import WITHOUT_SYNC, upsert
 from digest.monitoring.ages import describe_age
-from digest.monitoring.models import Alert
+from digest.monitoring.models import Alert, Heartbeat
 from digest.monitoring.problems import Problem
 
 LOG = logging.getLogger(__name__)
@@ -67,6 +67,12 @@ def has_changed(session: Session, problems: Sequence[Problem], host: str) -> boo
     return set(session.scalars(_open_alerts(host))) != {problem.key for problem in problems}
 
 
+def is_open(session: Session, key: str) -> bool:
+    """Whether operators were told of this problem, and not of its end."""
+    row = session.get(Alert, key)
+    return row is not None and row.resolved_at is None
+
+
 def is_any_due(session: Session, now: datetime) -> bool:
     """Whether the webhook should be told something now; it takes no lock."""
     return session.scalar(select(Alert.key).where(Alert.webhook_due_at <= now).limit(1)) is not None
@@ -75,7 +81,10 @@ def is_any_due(session: Session, now: datetime) -> bool:
 def update_alerts(
     session: Session, problems: Sequence[Problem], host: str, now: datetime, *, has_webhook: bool
 ) -> None:
-    """Open an alert for each new problem, and resolve those of the whole service and of this host that are over."""
+    """Open an alert for each new problem, and resolve those that are over.
+
+    Of the whole service, of this host, and of hosts that are gone: a container that is replaced gets a new name.
+    """
     due = now if has_webhook else None
     for problem in problems:
         if _open_alert(session, problem, now, due):
@@ -157,7 +166,10 @@ def _resolve(
 
 
 def _open_alerts(host: str) -> Select[str]:
-    return select(Alert.key).where(Alert.resolved_at.is_(None), or_(Alert.host == "", Alert.host == host))
+    """Those that this host can tell to be over."""
+    reports = exists().where(Heartbeat.name.like(Alert.host.concat(":%")))
+    is_ours = or_(Alert.host == "", Alert.host == host, ~reports)
+    return select(Alert.key).where(Alert.resolved_at.is_(None), is_ours)
 
 
 def _message(row: Alert) -> AlertMessage:

@@ -13,14 +13,18 @@ MIN_BYTES: Final = 200 * 1024**2
 _PROBE_BYTES: Final = 64 * 1024
 
 
-def find_disk_problem(home: Path, host: str) -> Problem | None:
-    """Too little room for a machine that sends, or None."""
+def find_disk_problem(home: Path, host: str, *, is_known: bool = False) -> Problem | None:
+    """Too little room for a machine that sends, or None.
+
+    `is_known`: operators were told already. Then there must be twice as much, so that a disk at the limit does not open
+    and resolve an alert by turns.
+    """
     try:
         free = shutil.disk_usage(home).free
     except OSError as error:
         summary = f"The data directory {home} cannot be read: {error.strerror}."
         return Problem(f"disk:{host}", summary, "check that its disk is mounted", host)
-    if free >= MIN_BYTES:
+    if free >= (2 * MIN_BYTES if is_known else MIN_BYTES):
         return None
     summary = f"The disk of {home} is full: {describe_bytes(free)} are left. A full disk stops sending."
     return Problem(f"disk:{host}", summary, "free some space", host)

@@ -17,11 +17,13 @@ from digest.editorial.models import Issue, State, Transition
 from digest.monitoring import heartbeats
 from digest.monitoring.ages import describe_age
 from digest.monitoring.heartbeats import Kind, Pulse
+from digest.monitoring.models import Alert
 
 LATE_AFTER: Final = timedelta(minutes=3)  # after its time, until an issue that has not started is a problem
 _LATE: Final = ":late"  # the end of the key
 LETTERS_WAIT_FOR: Final = timedelta(minutes=15)
 BACKUP_TOO_OLD: Final = timedelta(days=8)  # one a week
+_BACKUP: Final = "backup"  # the key
 _AUTOMATIC: Final = ("clock", "relay")  # actors that pause an issue without being asked to
 _START_ONE: Final = "run `digest up`, or with several machines start it as docs/operator.md shows"
 _WAITING_FOR_QUEUE: Final = {
@@ -65,14 +67,20 @@ def find_problems(
 
 
 def find_old_backup(session: Session, now: datetime, limit: timedelta = BACKUP_TOO_OLD) -> list[Problem]:
-    """Whether backups have stopped; where none was ever made, that is a decision."""
+    """Whether backups have stopped; where none was ever made, that is a decision.
+
+    Once an alert says so, only a new backup ends it: processes have different limits, as only those where the folder is
+    know the schedule, and would otherwise open and resolve it by turns.
+    """
     age = heartbeats.find_backup_age(session, now)
-    if age is None or age < limit:
+    if age is None:
+        return []
+    open_alert = select(Alert.opened_at).where(Alert.key == _BACKUP, Alert.resolved_at.is_(None))
+    opened_at = session.scalar(open_alert)
+    if age < limit and (opened_at is None or now - age >= opened_at):
         return []
     summary = f"The last backup is {describe_age(age)} old."
-    return [
-        Problem("backup", summary, "make one with `digest backup FILE`, or see why the schedule does not")
-    ]
+    return [Problem(_BACKUP, summary, "make one with `digest backup FILE`, or see why the schedule does not")]
 
 
 def find_hold(session: Session) -> list[Problem]:

@@ -56,10 +56,15 @@ class Relay:
         return (replace(self, others=()), *self.others)
 
     @property
+    def shown_user(self) -> str:
+        """Who we are there; empty without a login, and where the user name is the password too, as Postmark's token."""
+        return self.user if self.user and self.user != self.password else ""
+
+    @property
     def label(self) -> str:
-        """What people call it: its name, else where it is and who we are there."""
+        """What people call it: its name, else where it is and who we are there. It is shown, so it holds no secret."""
         where = f"{self.host}:{self.port}"
-        return self.name or (f"{self.user}@{where}" if self.user else where)
+        return self.name or (f"{self.shown_user}@{where}" if self.shown_user else where)
 
     @property
     def key(self) -> str:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 from digest.cli import AppContext
 from digest.cli.doctor.finding import Finding
@@ -9,9 +10,14 @@ from digest.cli.doctor.finding import Finding
 
 def check_home(context: AppContext) -> Iterator[Finding]:
     """Other users of this machine should have no access."""
-    from digest.cli.doctor.home_permissions import find_exposed
+    from digest.cli.doctor.home_permissions import find_exposed, is_readable
 
     settings = context.settings()
+    secrets = {row["source"] or "" for row in context.describe_settings() if "…" in (row["value"] or "")}
+    for source in sorted(secrets):
+        if is_readable(Path(source)):
+            summary = f"other users of this machine can read {source}, which contains secrets"
+            yield Finding("home", "warn", summary, f"run `chmod go= {source}`")
     if exposed := find_exposed(settings.home, settings.database_url):
         summary = f"other users of this machine can read {exposed}"
         yield Finding("home", "warn", summary, f"run `chmod -R go= {exposed}`")

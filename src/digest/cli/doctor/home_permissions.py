@@ -1,5 +1,6 @@
-"""Whether other users of this machine can read the data directory: the addresses, the mail, the keys."""
+"""Whether other users of this machine can read the addresses, the mail, the keys, or a file of settings."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -16,5 +17,15 @@ def find_exposed(home: Path, database_url: str) -> Path | None:
     database = Path(url.database or "")
     if url.get_backend_name() != "sqlite" or not database.is_file():
         return None
-    shut = any(not parent.stat().st_mode & OTHERS for parent in database.resolve().parents)
-    return database if database.stat().st_mode & OTHERS and not shut else None
+    return database if database.stat().st_mode & OTHERS and not _is_shut_in(database) else None
+
+
+def is_readable(file: Path) -> bool:
+    """Whether other users can read a file that is ours. Secrets that Docker or Kubernetes mount belong to root."""
+    if not file.is_file() or file.stat().st_uid != os.geteuid():
+        return False
+    return bool(file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH)) and not _is_shut_in(file)
+
+
+def _is_shut_in(file: Path) -> bool:
+    return any(not parent.stat().st_mode & OTHERS for parent in file.resolve().parents)

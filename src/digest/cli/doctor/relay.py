@@ -34,7 +34,7 @@ def check_account(account: Relay) -> Finding:
         said = connection.reply.removeprefix("the relay cannot be reached: ")
         return Finding("relay", "bad", f"{server}: {connection.summary} ({said})", connection.fix)
     connection.quit()
-    login = f", signed in as {account.user}" if account.user else ""
+    login = f", signed in as {account.shown_user or 'the token'}" if account.user else ""
     return Finding("relay", "ok", f"{server} answers ({account.security}){login}")
 
 
