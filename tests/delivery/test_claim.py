@@ -13,6 +13,7 @@ from digest.delivery.ledger.models import Batch, FrozenIssue, WorkerRegistration
 from digest.delivery.sending import claim as claims
 from digest.delivery.sending import worker_registry
 from digest.editorial.models import Issue, State
+from digest.installation import identity, upgrading
 
 NOW = utcnow()
 LATER = NOW + timedelta(hours=1)
@@ -99,6 +100,17 @@ def test_a_batch_is_given_out_from_the_moment_on_at_which_nothing_hinders_it(
             assert not is_given_out(session, utcnow()), hindrance
             assert is_given_out(session, LATER) == (LATER in statement.compile().params.values()), hindrance
             session.rollback()
+
+
+def test_a_run_that_has_begun_claims_nothing_more_once_an_upgrade_waits(db: Database, issue_id: int) -> None:
+    with db.begin() as session:
+        identity.ensure_installation(session, NOW)
+        upgrading.announce(session.connection(), utcnow())
+        assert not claims.has_due_batch(session, utcnow())
+    assert claim(db) is None
+    with db.begin() as session:
+        upgrading.withdraw(session.connection())
+    assert claim(db) is not None
 
 
 def test_a_claim_s_deadline_is_before_the_end_of_its_lease(db: Database, issue_id: int) -> None:

@@ -1,9 +1,10 @@
 """A connection closes after so many mails or minutes, and the next one goes on where it ended."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from tests.relay import Relay, Script
+from tests.relay import Relay, Script, replies_for
 from tests.smtp.test_mail import RecordingObserver, mail
 
 from digest.smtp.connect import connect
@@ -63,3 +64,29 @@ def test_a_connection_begins_no_mail_after_its_minutes() -> None:
     assert relay.recipients == [f"r{n}@example.org" for n in range(3)]
     assert lost.value.cancelled
     assert relay.commands.count("QUIT") == 2
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        Script(drop_after_dot=Counter({"r1@example.org": 1})),
+        Script(body=replies_for(["r1@example.org"], "421 4.3.2 restarting")),
+    ],
+)
+def test_the_mail_after_the_minutes_is_given_back_though_the_one_before_it_breaks_the_connection(
+    script: Script,
+) -> None:
+    """Nobody is skipped: a mail that was taken and neither answered nor given back would never be sent."""
+    with Relay(script) as relay:
+        connection, observer = connect(relay_from_url(relay.url)), RecordingObserver()
+
+        def mails() -> Iterator[Mail]:
+            yield mail(1)
+            connection.limit(mails=None, minutes=0)
+            yield mail(2)
+
+        with pytest.raises(ConnectionLost) as lost:
+            connection.send_all_blocking(mails(), observer)
+        connection.close()
+    assert [each.token for each in lost.value.unsent] == [2]
+    assert sorted([*(token for token, _, _ in observer.replies), *observer.unknown]) == [1]

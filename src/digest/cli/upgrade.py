@@ -69,6 +69,7 @@ def _back_up(services: "Services", revision: str, passphrase: str | None) -> Pat
 def _wait_for_workers(services: "Services", seconds: float) -> None:
     """Wait until no email is in flight. Raises NotAllowed when one still is."""
     end = time.monotonic() + seconds
+    time.sleep(POLL_SECONDS)  # a claim that began before the announcement is committed by then
     while _is_sending(services):
         if time.monotonic() > end:
             raise NotAllowed("a worker still sends: stop the workers, then run `digest init` again")

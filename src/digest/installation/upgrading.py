@@ -23,8 +23,13 @@ def find_obstacle(session: Session, now: datetime) -> str | None:
     """Why this program must start nothing at present; None when it may."""
     if mismatch := schema.describe_mismatch(session.connection()):
         return mismatch
+    return "an upgrade of the database waits" if is_announced(session, now) else None
+
+
+def is_announced(session: Session, now: datetime) -> bool:
+    """Whether an upgrade waits: a run that has begun before claims nothing more, either."""
     since = session.scalar(select(_INSTALLATION.c.upgrading_at))
-    return "an upgrade of the database waits" if since is not None and now - since < PATIENCE else None
+    return since is not None and now - since < PATIENCE
 
 
 def announce(connection: Connection, now: datetime) -> None:

@@ -94,16 +94,22 @@ class SmtpConnection:
                 observer.answered(mail, *refusal)
                 continue
             if self._is_limited and mail is not None and time.monotonic() >= self._begin_until:
-                await self._advance(ready, None, observer)
-                self.quit()
-                raise ConnectionLost(
-                    "the minutes of this connection are over", unsent=(mail,), cancelled=True
-                )
+                await self._end_before(mail, ready, observer)
             ready = await self._advance(ready, mail, observer)
             if self._is_limited and mail is not None and (used_up := self._count_down()):
                 break
         await self._advance(ready, None, observer)
         return not used_up
+
+    async def _end_before(self, mail: Mail, ready: Mail | None, observer: DeliveryObserver) -> None:
+        """Send `ready`, close, and give `mail` back by ConnectionLost, even if the connection breaks meanwhile."""
+        try:
+            await self._advance(ready, None, observer)
+        except ConnectionLost as lost:
+            unsent = (*lost.unsent, mail)
+            raise ConnectionLost(str(lost), lost.reply, unsent, cancelled=lost.cancelled) from None
+        self.quit()
+        raise ConnectionLost("the minutes of this connection are over", unsent=(mail,), cancelled=True)
 
     def _count_down(self) -> bool:
         """Count a mail that was begun; True when no other may be begun on this connection."""

@@ -19,6 +19,7 @@ from digest.delivery.letters.letter_builder import LetterNotWanted, build_mail
 from digest.delivery.relays import replies, retry_policy
 from digest.delivery.relays.accounts import SendLimits, SmtpAccounts
 from digest.delivery.relays.replies import ReplyMeaning
+from digest.installation import upgrading
 from digest.signing import Signer
 from digest.smtp.client import SmtpConnection
 from digest.smtp.connect import RelayRefused, connect
@@ -119,6 +120,8 @@ class LetterRun:
     def claim(self, limit: int) -> None:
         now = self.clock()
         with self.db.begin() as session:
+            if upgrading.is_announced(session, now):
+                return
             ids = session.scalars(_due_statement(now).limit(limit).with_for_update(skip_locked=True)).all()
             claimed = update(Letter).where(Letter.id.in_(ids), _is_unclaimed(now))
             claimed = claimed.values(claimed_until=now + LEASE, attempts=Letter.attempts + 1)

@@ -31,6 +31,7 @@ from digest.delivery.release import canary
 from digest.delivery.release.batches import OPEN_STATES
 from digest.delivery.sending import worker_registry
 from digest.editorial.models import Issue
+from digest.installation import upgrading
 from digest.installation.identity import is_held
 
 LEASE = timedelta(seconds=30)
@@ -67,11 +68,14 @@ def claim(
     A process claims no more than its share while others are alive. `holder` begins with "home:process:". With an
     `account`, another part of the holder's name, only batches sent over that account count.
 
-    Only batches of issues that are released, counted, not paused and not in backoff are due.
+    Only batches of issues that are released, counted, not paused and not in backoff are due, and none while an upgrade
+    of the database waits.
     """
     claimed_at, connection = boot_time(), session.connection()
     if is_postgresql(session):
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
+    if upgrading.is_announced(session, now):
+        return None
     process = worker_registry.worker_name(holder)
     in_use, own, others = connection.execute(
         _holder_counts_statement(of_account=bool(account)),
@@ -98,6 +102,8 @@ def claim(
 
 def has_due_batch(session: Session, now: datetime) -> bool:
     """Whether `claim` would find a batch."""
+    if upgrading.is_announced(session, now):
+        return False
     return session.connection().execute(_due_issues_statement().limit(1), {"now": now}).scalar() is not None
 
 
