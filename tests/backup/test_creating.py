@@ -81,6 +81,34 @@ def test_a_file_that_exists_is_not_overwritten(filled: Database, home: Path) -> 
     assert (home / "a.backup").read_text() == "last week's"
 
 
+def test_of_two_that_write_the_same_file_one_is_whole_and_the_other_fails(
+    filled: Database, home: Path
+) -> None:
+    begun: list[BackupSummary] = []
+
+    def begin_another(_table: str, _rows: int) -> None:
+        if not begun:
+            begun.append(BackupSummary(NOW, {}, 0))
+            begun.append(back_up(filled, home))
+
+    with pytest.raises(BadInput, match="exists; choose another name"):
+        back_up(filled, home, progress=begin_another)
+    assert members(home / "a.backup")["manifest.json"].json()["rows"] == begun[1].rows
+
+
+def test_an_unfinished_file_of_another_process_never_gets_the_name(filled: Database, home: Path) -> None:
+    partial = home / ".a.backup.partial"
+
+    def begin_another(_table: str, _rows: int) -> None:
+        partial.unlink()
+        partial.write_text("half of it")
+
+    with pytest.raises(BadInput, match="another process writes a backup to"):
+        back_up(filled, home, progress=begin_another)
+    assert not (home / "a.backup").exists()
+    assert partial.read_text() == "half of it"
+
+
 def test_one_that_was_stopped_leaves_nothing(filled: Database, home: Path) -> None:
     with pytest.raises(Unavailable):
         back_up(filled, home, stopping=lambda: True)

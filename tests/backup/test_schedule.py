@@ -79,6 +79,16 @@ def test_of_two_workers_one_makes_it(sqlite: Database, home: Path, tmp_path: Pat
         assert due(sqlite, home, plan, 0) is None
 
 
+def test_what_a_killed_process_left_is_deleted(sqlite: Database, home: Path, tmp_path: Path) -> None:
+    fill(sqlite)
+    plan = BackupPlan(tmp_path / "backups")
+    plan.folder.mkdir()
+    (plan.folder / ".digest-2026-11-28T130000Z.backup.partial").write_text("half of it")
+    (plan.folder / ".notes.partial").write_text("not ours")
+    assert due(sqlite, home, plan, 0) is not None
+    assert [path.name for path in plan.folder.glob(".*.partial")] == [".notes.partial"]
+
+
 def test_a_folder_that_cannot_be_made_is_one_line(sqlite: Database, home: Path) -> None:
     with pytest.raises(NotAllowed, match="backups cannot be written to /proc/backups"):
         due(sqlite, home, BackupPlan(Path("/proc/backups")), 0)

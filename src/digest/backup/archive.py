@@ -65,14 +65,14 @@ class ArchiveWriter:
 def create_archive(path: Path, passphrase: str | None, when: float) -> Iterator[ArchiveWriter]:
     """Write an archive beside `path` and give it that name when it is whole and on the disk.
 
-    Raises BadInput when `path` exists already; OSError, as on a full disk. Nothing is left behind then.
+    Raises BadInput when `path` exists already, or another process began to write it; OSError, as on a full disk.
+    Nothing is left behind then.
     """
-    if path.exists():
-        raise BadInput(f"{path} exists; choose another name")
+    _require_new(path)
     partial = path.with_name(f".{path.name}.partial")
     partial.unlink(missing_ok=True)
-    try:
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        try:
             with ExitStack() as layers:
                 sink: Any = file
                 if passphrase:
@@ -83,12 +83,30 @@ def create_archive(path: Path, passphrase: str | None, when: float) -> Iterator[
                 writer.close()
             file.flush()
             os.fsync(file.fileno())
-        partial.rename(path)
-        sync(path.parent)
-    except BaseException:
-        with suppress(OSError):
-            partial.unlink()
-        raise
+            _give_name(partial, path, file)
+        except BaseException:
+            with suppress(OSError):
+                if _is_ours(partial, file):
+                    partial.unlink()
+            raise
+    sync(path.parent)
+
+
+def _give_name(partial: Path, path: Path, file: BinaryIO) -> None:
+    _require_new(path)
+    if not _is_ours(partial, file):
+        raise BadInput(f"another process writes a backup to {path}, so this one was given up")
+    partial.rename(path)
+
+
+def _require_new(path: Path) -> None:
+    if path.exists():
+        raise BadInput(f"{path} exists; choose another name")
+
+
+def _is_ours(path: Path, file: BinaryIO) -> bool:
+    """Whether `path` still names the open file."""
+    return path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno()))
 
 
 @dataclass(frozen=True)

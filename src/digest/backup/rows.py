@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 CHUNK_BYTES: Final = 2 << 20  # about; of text that is in memory at a time
+MAX_CHUNK_BYTES: Final = 16 << 20  # unless a single row is longer
 _FIRST_ROWS: Final = 20
 _MAX_ROWS: Final = 20_000
 
@@ -74,7 +75,17 @@ def dump_rows(connection: Connection, table: TableLayout) -> Iterator[bytes]:
     """All rows of a table, a line each, in chunks of about CHUNK_BYTES."""
     if connection.dialect.name == "postgresql":
         return _dump_postgres(connection, table)
-    return _dump_sqlite(connection, table)
+    return (part for data in _dump_sqlite(connection, table) for part in _split(data))
+
+
+def _split(data: bytes) -> Iterator[bytes]:
+    """The lines in parts that a restore takes: rows of megabytes may follow small ones."""
+    start = 0
+    while len(data) - start > MAX_CHUNK_BYTES:
+        end = data.rfind(b"\n", start, start + MAX_CHUNK_BYTES) + 1 or data.index(b"\n", start) + 1
+        yield data[start:end]
+        start = end
+    yield data[start:] if start else data
 
 
 def _list_tables(connection: Connection) -> list[str]:

@@ -63,6 +63,12 @@ def delete_surplus(plan: BackupPlan) -> int:
     return len(surplus)
 
 
+def delete_unfinished(plan: BackupPlan) -> None:
+    """Delete what is left of backups whose process was killed. Only who holds the folder's lock may."""
+    for path in plan.folder.glob(f".{_PATTERN}.partial"):
+        path.unlink(missing_ok=True)
+
+
 @contextmanager
 def lock_folder(plan: BackupPlan) -> Iterator[bool]:
     """Whether this process alone makes backups there, until the block ends. Raises NotAllowed for a bad folder."""

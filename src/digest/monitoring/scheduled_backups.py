@@ -33,6 +33,7 @@ def make_due_backup(
             age = heartbeats.find_backup_age(session, now)
         if not is_ours or not plan.is_due(age):
             return None
+        schedule.delete_unfinished(plan)
         path = schedule.next_file(plan, now)
         written = create_backup(db, home, path, passphrase=passphrase, now=now, stopping=stopping)
         with db.begin() as session:
