@@ -394,6 +394,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_issue")),
         sa.UniqueConstraint("publication_id", "number", name=op.f("uq_issue_publication_id_number")),
         sa.UniqueConstraint("publication_id", "slot_date", name=op.f("uq_issue_publication_id_slot_date")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("issue", schema=None) as batch_op:
         batch_op.create_index("ix_issue_due", ["state", "send_at"], unique=False)
@@ -434,6 +435,7 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_letter_user_id_user")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_letter")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("letter", schema=None) as batch_op:
         batch_op.create_index("ix_letter_due", ["outcome", "due_at"], unique=False)

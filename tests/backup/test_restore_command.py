@@ -12,6 +12,7 @@ from digest.access import audit_log
 from digest.app import create_context
 from digest.audience.models import Subscriber, Subscription
 from digest.db import utcnow
+from digest.delivery.letters.outbox import enqueue_letter
 from digest.delivery.release.restored import may_send
 from digest.editorial.models import Issue, State
 from digest.services import Services
@@ -91,6 +92,17 @@ def test_no_new_reader_gets_the_number_of_one_who_was_lost(restored_home: Path) 
         session.add(new)
         session.flush()
         assert new.id > READERS + 1_000_000
+
+
+def test_no_new_issue_or_letter_gets_the_number_of_one_that_was_lost(restored_home: Path) -> None:
+    """Their Message-IDs would be the same, and a mailbox drops the second."""
+    with services(restored_home).db.begin() as session:
+        publication_id = session.scalars(select(Issue.publication_id)).one()
+        new = Issue(publication_id=publication_id, number=2, drafted_at=utcnow())
+        session.add(new)
+        session.flush()
+        assert new.id > 1_000_000
+        assert enqueue_letter(session, "notice", now=utcnow(), address="owner@example.org") > 1_000_000
 
 
 def test_all_of_it_went_out(restored_home: Path) -> None:

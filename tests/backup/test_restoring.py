@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import inspect, select
+from sqlalchemy import inspect, select, update
 from tests.backup.conftest import HOSTILE, READERS, fill
 from tests.backup.test_creating import NOW, back_up
 from tests.database_pool import DatabasePool
@@ -17,6 +17,7 @@ from digest.backup.restoring import restore_backup
 from digest.backup.rows import dump_rows, read_layouts
 from digest.cli.backups import restore as command
 from digest.db import Base, Database, connect, utcnow
+from digest.delivery.ledger.models import Delivery
 from digest.editorial.models import Issue
 from digest.errors import BadInput, NotAllowed
 
@@ -113,6 +114,43 @@ def test_a_home_keeps_its_own_keys_behind_those_of_the_backup(
         "the-only-key-of-this-home-0123456789",
         "a-key-of-the-new-home-0123456789abcdef",
     ]
+
+
+def test_no_database_is_there_without_its_keys(
+    sqlite: Database, target: str, home: Path, tmp_path: Path
+) -> None:
+    fill(sqlite)
+    back_up(sqlite, home)
+    (tmp_path / "new-home" / "secret-keys.new").mkdir(parents=True)  # nothing can be written there
+    with pytest.raises(NotAllowed, match="new-home cannot be written to: "):
+        restore(target, home / "a.backup", tmp_path / "new-home")
+    database = connect(target)
+    assert inspect(database.engine).get_table_names() == []
+    database.close()
+
+
+def test_the_last_changes_of_a_database_that_was_moved_away_stay(
+    sqlite: Database, home: Path, tmp_path: Path
+) -> None:
+    fill(sqlite)
+    back_up(sqlite, home)
+    remains = tmp_path / "new.sqlite3-wal"
+    remains.write_text("the last emails that were sent")
+    with pytest.raises(NotAllowed, match=r"new\.sqlite3-wal holds the last changes"):
+        restore(f"sqlite:///{tmp_path}/new.sqlite3", home / "a.backup", tmp_path / "new-home")
+    assert remains.read_text() == "the last emails that were sent"
+
+
+def test_rows_of_megabytes_come_back(
+    filled: Database, target: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("digest.backup.archive.MAX_MEMBER_BYTES", 4_000_000)
+    monkeypatch.setattr("digest.backup.rows.CHUNK_BYTES", 500_000)
+    monkeypatch.setattr("digest.backup.rows.MAX_CHUNK_BYTES", 1_000_000)
+    with filled.begin() as session:
+        session.execute(update(Delivery).values(reply="x" * 300_000))
+    back_up(filled, home)
+    assert restore(target, home / "a.backup", tmp_path / "new-home").rows["delivery"] == READERS
 
 
 def test_a_backup_of_a_revision_that_nobody_knows_is_refused(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select, text, update
+from sqlalchemy.exc import OperationalError
 from tests.delivery.factories import (
     BASE,
     KEYS,
@@ -13,6 +14,7 @@ from tests.delivery.factories import (
     adds_up,
     frozen,
     issue,
+    reconcile,
     tally,
     until_done,
     work,
@@ -22,12 +24,13 @@ from tests.relay import Relay
 
 from digest.db import Database, connect, utcnow
 from digest.delivery.ledger.logged_readers import find_logged
-from digest.delivery.ledger.models import Letter, RestoredIssue
+from digest.delivery.ledger.models import Delivery, Letter, RestoredIssue
 from digest.delivery.letters.outbox import enqueue_letter
 from digest.delivery.release import control, restored, went_out
 from digest.delivery.release.restored import may_send
 from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed
+from digest.installation import location
 from digest.installation.home_memory import recall, remember
 from digest.installation.models import Installation
 from digest.signing import Signer
@@ -166,6 +169,17 @@ def test_a_postgresql_database_that_was_copied_to_another_name_is_a_copy(
     assert "server " in installation(postgres).location
 
 
+def test_a_question_that_was_cancelled_does_not_look_like_another_server(
+    postgres: Database, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert may_send(postgres, home, utcnow())
+    cancelled = "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'query_canceled'; END $$"
+    monkeypatch.setattr(location, "_SERVER", cancelled)
+    with pytest.raises(OperationalError):
+        may_send(postgres, home, utcnow())
+    assert installation(postgres).held_at is None
+
+
 # What is held
 
 
@@ -204,6 +218,24 @@ def test_it_is_held_until_each_issue_and_the_unsubscribes_are_settled(db: Databa
         assert session.scalars(select(RestoredIssue.issue_id)).all() == []
 
 
+def test_what_was_said_before_it_was_restored_once_more_is_asked_again(db: Database) -> None:
+    """The database that it was backed up from may have sent since: it was held, but no longer is."""
+    issue_id = scheduled(db, utcnow() + LATER)
+    hold(db)
+    settle_unsubscribes(db)
+    with db.begin() as session:
+        went_out.answer_none(session, session.get_one(Issue, issue_id), now=utcnow(), by="a person")
+    assert state(db, issue_id) == State.SCHEDULED
+    hold(db)
+    assert state(db, issue_id) == State.PAUSED
+    with db.begin() as session:
+        with pytest.raises(NotAllowed, match="what went out of issue 1"):
+            restored.release_hold(session, utcnow())
+        went_out.answer_none(session, session.get_one(Issue, issue_id), now=utcnow(), by="a person")
+        with pytest.raises(NotAllowed, match="who unsubscribed"):
+            restored.release_hold(session, utcnow())
+
+
 def test_once_settled_it_is_an_installation_of_its_own(db: Database, home: Path) -> None:
     may_send(db, home, utcnow())
     remember(home, installation(db).identity, 1_000)
@@ -213,6 +245,30 @@ def test_once_settled_it_is_an_installation_of_its_own(db: Database, home: Path)
     with db.begin() as session:
         restored.release_hold(session, utcnow())
     assert may_send(db, home, utcnow())
+
+
+def test_what_was_to_be_sent_again_of_a_sent_issue_is_unknown_and_goes_to_nobody(
+    db: Database, home: Path
+) -> None:
+    """The original may have sent it again since, too."""
+    with Relay() as relay:
+        issue_id = frozen(db, readers=READERS)
+        until_done(db, home, relay.url, issue_id)
+        with db.begin() as session:
+            first = select(Delivery.subscriber_id).where(Delivery.issue_id == issue_id).limit(9)
+            some = update(Delivery).where(Delivery.issue_id == issue_id, Delivery.subscriber_id.in_(first))
+            session.execute(some.values(outcome="failed"))
+            control.send_failed(session, session.get_one(Issue, issue_id), now=utcnow())
+        hold(db)
+        settle_unsubscribes(db)
+        with db.begin() as session:
+            restored.release_hold(session, utcnow())
+        reconcile(db)
+        assert work(db, home, relay.url).ended == {}
+        assert len(relay.mails) == READERS
+        found = tally(db, issue_id)
+        assert adds_up(found)
+        assert (found.accepted, found.unknown, found.remaining) == (READERS - 9, 9, 0)
 
 
 # What a person says

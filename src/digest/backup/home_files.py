@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from digest.backup.archive import Member
-from digest.errors import BadInput
+from digest.errors import BadInput, NotAllowed
 
 KEYS: Final = "secret-keys"
 FOLDER: Final = "home/"
@@ -31,8 +31,16 @@ def read_home_files(home: Path) -> Iterator[tuple[str, bytes]]:
 def write_home_files(home: Path, files: Sequence[Member]) -> None:
     """Write the files of a backup. Keys are added before those that the home has; of others the home's own stay.
 
-    Raises BadInput for a name that no backup has: nothing is written outside of the home.
+    Raises BadInput for a name that no backup has: nothing is written outside of the home. NotAllowed when the home
+    cannot be written to.
     """
+    try:
+        _write_all(home, files)
+    except OSError as error:
+        raise NotAllowed(f"{home} cannot be written to: {error.strerror or error}") from None
+
+
+def _write_all(home: Path, files: Sequence[Member]) -> None:
     for member in files:
         name = member.name.removeprefix(FOLDER)
         if not _ALLOWED.fullmatch(name):

@@ -31,11 +31,13 @@ def load_rows(connection: Connection, table: TableLayout, data: bytes) -> int:
 
 
 def set_sequences(connection: Connection, tables: list[TableLayout]) -> None:
-    """Let new rows get numbers far above all that were loaded. On SQLite they get the next ones.
+    """Let new rows get numbers far above all that were loaded. On SQLite, those of tables with a sequence.
 
-    Links in emails that went out after the backup name readers and issues by number: nobody else may get those.
+    Links and Message-IDs of emails that went out after the backup hold the numbers of readers, issues and letters:
+    nobody else may get those, and a mailbox drops a second email with the same Message-ID.
     """
     if connection.dialect.name != "postgresql":
+        _set_sqlite_sequences(connection)
         return
     for table in tables:
         for column in table.columns:
@@ -49,6 +51,15 @@ def set_sequences(connection: Connection, tables: list[TableLayout]) -> None:
                     text(f"SELECT setval(:name, coalesce(({highest}), 0) + {GAP}, false)"),
                     {"name": name},
                 )
+
+
+def _set_sqlite_sequences(connection: Connection) -> None:
+    found = text("SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%'")
+    for name in connection.scalars(found).all():
+        highest = connection.scalar(text(f"SELECT coalesce(max(id), 0) FROM {quote(name)}"))  # noqa: S608  our own names
+        row = {"name": name, "number": highest + GAP}
+        connection.execute(text("DELETE FROM sqlite_sequence WHERE name = :name"), row)
+        connection.execute(text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :number)"), row)
 
 
 def _load_postgres(connection: Connection, table: TableLayout, data: bytes) -> int:

@@ -45,7 +45,8 @@ def restore_backup(
             set_sequences(connection, list(contents.tables))
             schema.upgrade_on(connection)
             finish(connection, contents)
-        home_files.write_home_files(home, files)
+            # Before the database is there for good: without its keys, nobody would find its suppressions.
+            home_files.write_home_files(home, files)
     return BackupSummary(contents.created_at, counts, path.stat().st_size)
 
 
@@ -106,6 +107,8 @@ def _sqlite_file(path: Path) -> Iterator[Connection]:
     """A new SQLite file, which gets its name when it is whole and on the disk."""
     if path.exists():
         _require_empty_file(path)
+    else:
+        _require_no_remains(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.restoring")
     partial.unlink(missing_ok=True)
@@ -134,6 +137,16 @@ def _require_empty_file(path: Path) -> None:
             _require_empty(connection, "choose another home with DIGEST_HOME, or move that file away")
     finally:
         engine.dispose()
+
+
+def _require_no_remains(path: Path) -> None:
+    """Raise NotAllowed when a database was moved away without the file that holds its last transactions."""
+    for suffix in ("-wal", "-journal"):
+        remains = path.with_name(path.name + suffix)
+        if remains.exists() and remains.stat().st_size:
+            raise NotAllowed(
+                f"{remains} holds the last changes of a database that was here; move it to where that database is now"
+            )
 
 
 def _require_empty(connection: Connection, remedy: str) -> None:

@@ -69,6 +69,9 @@ class Issue(Base):
         Index(
             "uq_issue_open_draft", "publication_id", unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN
         ),
+        {
+            "sqlite_autoincrement": True
+        },  # so that a restore can leave out numbers: links and Message-IDs hold them
     )
 
     id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import NotSupportedError, ProgrammingError
 from sqlalchemy.orm import Session
 
 from digest.db import is_postgresql
@@ -50,11 +50,14 @@ def machine_mark() -> str:
 
 
 def _server(session: Session) -> str:
-    """The server's own number, drawn when its data directory was created; empty where we may not ask."""
+    """The server's own number, drawn when its data directory was created; empty where we may not ask.
+
+    Any other error is raised: a question that was cancelled must not look like another server.
+    """
     try:
         with session.begin_nested():
             return str(session.scalar(text(_SERVER)))
-    except DBAPIError:
+    except (NotSupportedError, ProgrammingError):
         return ""
 
 

@@ -16,7 +16,7 @@ from digest.cli.audit import record, record_issue
 from digest.cli.issue_output import ACTOR, get_issue
 from digest.db import utcnow
 from digest.delivery.ledger.counts import count_outcomes
-from digest.delivery.ledger.logged_readers import find_logged
+from digest.delivery.ledger.logged_readers import LoggedReaders, find_logged
 from digest.delivery.ledger.provider_log import open_log, read_mentions
 from digest.delivery.relays.accounts import count_connections
 from digest.delivery.release import freeze, restored, went_out
@@ -95,14 +95,13 @@ def settle_issue(services: Services, number: int, slug: str | None, answer: Went
         with services.db.begin() as session:
             return settle_none(session, get_issue(session, number, slug))
     issue_id = _freeze(services, number, slug)
+    logged = _read_log(services, issue_id, log) if log is not None else None
     with services.db.begin() as session:
         issue = session.get_one(Issue, issue_id)
-        if log is None:
+        if logged is None:
             counted = went_out.answer_all(session, issue, now=utcnow(), by=ACTOR)
             record_issue(session, Verb.SETTLE, issue, "all of it went out")
             return f"Issue {number} is sent: {counted:,} readers are counted as accepted."
-        with open_log(log) as texts:
-            logged = find_logged(session, services.signer, issue_id, texts)
         named, doubtful = went_out.answer_logged(session, issue, logged, now=utcnow(), by=ACTOR)
         record_issue(session, Verb.SETTLE, issue, f"the log names {named:,} readers")
         remaining = count_outcomes(session, issue_id).remaining
@@ -125,14 +124,15 @@ def settle_unsubscribes(services: Services, file: Path | None) -> str:
         with services.db.begin() as session:
             settle_nobody_left(session)
         return "Nobody is unsubscribed."
+    with services.db.read() as session:
+        require_hold(session)
+    with open_log(file) as texts:
+        number = sum(
+            _unsubscribe(services, list(mentions.addresses))
+            for mentions in read_mentions(texts, services.signer)
+        )
     with services.db.begin() as session:
-        found = require_hold(session)
-        with open_log(file) as texts:
-            number = sum(
-                _unsubscribe(session, list(mentions.addresses))
-                for mentions in read_mentions(texts, services.signer)
-            )
-        found.unsubscribes_settled_at = utcnow()
+        require_hold(session).unsubscribes_settled_at = utcnow()
         record(session, Verb.SETTLE, "setting", details=f"{number:,} unsubscribed since the backup")
     return f"{number:,} unsubscribed."
 
@@ -180,15 +180,23 @@ def _answer(issue: Mapping[str, Any]) -> str:
     return f"digest restored issue {issue['issue']} --all, --none or --log FILE"
 
 
-def _unsubscribe(session: Session, keys: list[str]) -> int:
+def _read_log(services: Services, issue_id: int, log: Path) -> LoggedReaders:
+    """Whom the log names. It may take minutes, so nobody is kept from writing meanwhile."""
+    with services.db.read() as session, open_log(log) as texts:
+        return find_logged(session, services.signer, issue_id, texts)
+
+
+def _unsubscribe(services: Services, keys: list[str]) -> int:
+    """Unsubscribe these readers from every publication, in a transaction; returns how many that were."""
     rows = select(Subscription.publication_id, Subscription.subscriber_id)
     rows = rows.join(Subscriber, Subscriber.id == Subscription.subscriber_id)
     rows = rows.where(Subscriber.address_key.in_(keys))
     rows = rows.where(Subscription.status != SubscriptionStatus.UNSUBSCRIBED.value)
-    return sum(
-        unsubscribe.unsubscribe(session, publication_id, subscriber_id, source="cli", now=utcnow())
-        for publication_id, subscriber_id in session.execute(rows).all()
-    )
+    with services.db.begin() as session:
+        return sum(
+            unsubscribe.unsubscribe(session, publication_id, subscriber_id, source="cli", now=utcnow())
+            for publication_id, subscriber_id in session.execute(rows).all()
+        )
 
 
 def _freeze(services: Services, number: int, slug: str | None) -> int:

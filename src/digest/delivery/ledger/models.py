@@ -218,6 +218,7 @@ class Letter(Base):
     __table_args__ = (
         check_one_of("outcome", "accepted", "failed", "unknown", "excluded"),
         Index("ix_letter_due", "outcome", "due_at"),
+        {"sqlite_autoincrement": True},  # so that a restore can leave out numbers: Message-IDs hold them
     )
 
     id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)

@@ -8,12 +8,12 @@ import logging
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from digest.committed_log import log_when_committed
 from digest.db import WITHOUT_SYNC, Database
-from digest.delivery.ledger.models import Letter, Outcome, RestoredIssue
+from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Letter, Outcome, RestoredIssue
 from digest.editorial import transitions
 from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed
@@ -22,6 +22,7 @@ from digest.installation.models import Installation
 
 LOG = logging.getLogger(__name__)
 ACTOR = "clock"
+IN_DOUBT = "restored"  # why a delivery is unknown: it may have gone out after the backup was made
 LETTER_REPLY = "the database was restored from a backup or copied; this email may have been sent before"
 
 
@@ -45,15 +46,17 @@ def hold(session: Session, reason: str, *, known_until: datetime, now: datetime)
     """Send nothing from this database, and pause every issue that is scheduled or being sent; returns how many wait.
 
     `known_until`: what happened later is not in this database. Emails to single people that wait are never sent: they
-    may have been. Nothing happens to a database that is held already, except that the reason is the new one.
+    may have been, and repeated emails of an issue that was sent end as unknown. In a database that is held already,
+    what a person has said is asked again: it may be a copy of one in which they went on.
     """
     installation = identity.ensure_installation(session, now)
-    if installation.held_at is None:
-        installation.held_at, installation.unsubscribes_settled_at = now, None
+    installation.held_at = installation.held_at or now
+    installation.unsubscribes_settled_at = None
     installation.hold_reason = reason
-    installation.known_until = known_until
+    installation.known_until = min(known_until, installation.known_until or known_until)
     for issue in session.scalars(select(Issue).where(Issue.state.in_(_waiting_states())).order_by(Issue.id)):
         _hold_issue(session, issue, now)
+    _end_repeats(session, now)
     unsent = update(Letter).where(Letter.outcome.is_(None))
     ended = {"outcome": Outcome.UNKNOWN.value, "reply": LETTER_REPLY, "ended_at": now, "claimed_until": None}
     session.execute(unsent.values(ended), execution_options=WITHOUT_SYNC)
@@ -106,10 +109,29 @@ def _waiting_states() -> tuple[State, ...]:
     return State.SCHEDULED, State.SENDING, State.PAUSED
 
 
+def _end_repeats(session: Session, now: datetime) -> None:
+    """End as unknown what somebody had asked to send again of issues that were sent: it may have gone out since."""
+    repeat = select(Delivery.issue_id).where(
+        Delivery.issue_id == FrozenIssue.issue_id, Delivery.due_at.is_not(None)
+    )
+    batch = select(Batch.id).where(Batch.issue_id == FrozenIssue.issue_id, Batch.done_at.is_(None))
+    sent = select(FrozenIssue.issue_id).join(Issue, Issue.id == FrozenIssue.issue_id)
+    sent = sent.where(Issue.state == State.SENT, or_(repeat.exists(), batch.exists()))
+    for issue_id in session.scalars(sent).all():
+        rows = update(Delivery).where(Delivery.issue_id == issue_id, Delivery.outcome.is_(None))
+        ended = {"outcome": Outcome.UNKNOWN.value, "reason": IN_DOUBT, "due_at": None, "ended_at": now}
+        session.execute(rows.values(ended), execution_options=WITHOUT_SYNC)
+        batches = update(Batch).where(Batch.issue_id == issue_id, Batch.done_at.is_(None))
+        closed = {"done_at": now, "holder": None, "lease_until": None, "fence": Batch.fence + 1}
+        session.execute(batches.values(closed), execution_options=WITHOUT_SYNC)
+
+
 def _hold_issue(session: Session, issue: Issue, now: datetime) -> None:
-    if session.get(RestoredIssue, issue.id) is not None:
-        return
-    session.add(RestoredIssue(issue_id=issue.id, was=issue.state))
+    question = session.get(RestoredIssue, issue.id)
+    if question is None:
+        session.add(RestoredIssue(issue_id=issue.id, was=issue.state))
+    else:
+        question.went_out = question.answered_at = None
     if issue.state == State.PAUSED:
         return
     reason = "this database was restored or copied: say first what went out of this issue elsewhere"

@@ -12,7 +12,7 @@ from digest.db import WITHOUT_SYNC
 from digest.delivery.ledger.logged_readers import LoggedReaders
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Outcome, RestoredIssue
 from digest.delivery.release import control, freeze
-from digest.delivery.release.restored import find_hold
+from digest.delivery.release.restored import IN_DOUBT, find_hold
 from digest.editorial import transitions
 from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed
@@ -20,9 +20,6 @@ from digest.signing import Signer
 
 LOG = logging.getLogger(__name__)
 REPLY = "counted as sent: it went out before this database was restored"
-IN_DOUBT = (
-    "restored"  # why a delivery is unknown: the log names the address, but perhaps because of another email
-)
 AT_ONCE = 5_000
 _ACCEPTED: dict[str, object] = {"outcome": Outcome.ACCEPTED.value, "reason": None, "reply": REPLY}
 
