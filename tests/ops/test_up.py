@@ -197,7 +197,7 @@ def test_a_database_of_another_version_is_one_line_and_not_a_traceback(tmp_path:
         done = digest(tmp_path, *words)
         assert done.returncode == 1
         assert done.stderr.count("\n") == 1
-        assert "revision fromtomorrow, which this version of digest does not know" in done.stderr
+        assert "revision fromtomorrow, which is in no version up to this one" in done.stderr
 
 
 def test_an_unreachable_configured_database_is_reported_at_once(start: Callable[..., Up]) -> None:
