@@ -10,6 +10,24 @@ doNotContact | 1 / 1.0 / true | 0 / 0.0 / false
 Do Not Email | x / checked / ✓ / ✔ | unchecked /  / ✗ / -
 DoNotBulkEMail | Do Not Allow / 1 | 0 / No
 donotmail | wahr / WAHR | falsch / FALSCH
+Can we email you? | No / No thanks | Yes / Yes please
+May we contact you | No, thanks / nein danke | Yes, please / ja bitte
+Would you like to receive our newsletter? | No thank you / No | Yes please / Yes
+Keep me posted | No / non merci | Yes / oui merci
+receive_weekly_digest | false | true
+Mailempfang | nein / aus | ja / ein
+Lettre d'information | non | oui
+Ne souhaite plus recevoir | oui / x | non /
+no desea recibir | Sí | No
+Geen nieuwsbrief | ja | nee
+Lists | Unsubscribed;VIP / News; Unsubscribed | VIP;News / VIP
+Categories | Newsletter; Opted out | Newsletter;Friends
+notes | please unsubscribe / Remove me / asked to be removed | met in Rome / Baja, California
+Remove? | x / Y | N /
+Verstorben | ja | nein /
+Reason for leaving | too many emails | /
+Stop Time | 2024-02-03 10:00 | /
+メール配信 | 不可 / 停止 | 可
 Date Unsubscribed | 2025-03-04 / 04.03.2025 / 3/4/2025 / 2025-03-04T10:11:12Z | 0000-00-00 / 1900-01-00 / NULL /
 unsubscribed_time | 1741082000 / Mar 4, 2025 10:00 am | 0 / 1970-01-01 00:00:00 /
 unsubscribed_at | 2025-03-04 12:00:00+00:00 / 2025年3月4日 | NaT / nan / None / 30.12.1899 / 0001-01-01T00:00:00Z

@@ -114,7 +114,7 @@ def reference(text: str) -> tuple[str, str] | None:
     """The long way: the library's answer for every address, and what we ask beyond it."""
     text = clean(text)
     try:
-        if len(text) > 254:
+        if len(text) > 254 or "=?" in text:
             return None
         valid = validate_email(text, strict=True, check_deliverability=False)
         if valid.local_part.partition("+")[0].casefold() in REFUSED_LOCAL_PARTS:

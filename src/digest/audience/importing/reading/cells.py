@@ -12,6 +12,7 @@ from digest.audience.importing.reading.statuses import OPT_OUTS, Answer, ImportS
 MAX_CHARS: Final = 80  # a longer text is a note, no status
 _NUMBER: Final = re.compile(r"[+-]?\d{1,12}(?:[.,]\d{1,6})?")
 _DATED: Final = re.compile(r"(\D{3,40}?)[\s:,;(\[-]*(?:on |am |at |le |el |il |op )?\d[\d\s.:,/TZ+\-)\]]*")
+_LIST: Final = re.compile(r"[;|]+")
 _TAGS: Final = re.compile(r'[,;|\[\]"]+')
 _HEADS: Final = frozenset(
     word[:2] for word in vocabulary.UNMISTAKABLE
@@ -41,6 +42,8 @@ def interpret(column: Column, cell: str) -> ImportStatus | None:
 
 def unmistakable(text: str) -> ImportStatus:
     """Return the opt-out that a cell states in so many words, whatever its column; UNSTATED for anything else."""
+    if ";" in text or "|" in text:  # a list, as of categories
+        return max(map(unmistakable, _LIST.split(text)))
     head = text[:2].lower()
     if len(text) > MAX_CHARS or (text.isascii() and head.isalnum() and head not in _HEADS):
         return ImportStatus.UNSTATED
