@@ -142,7 +142,17 @@ def test_a_worker_that_still_sends_is_not_upgraded_under_its_hands(installed: An
         assert upgrading.find_obstacle(session, utcnow()) is None
 
 
+def test_an_init_with_nothing_to_do_lets_the_upgrade_of_another_version_wait_on(installed: Any) -> None:
+    with installed.db.engine.begin() as connection:
+        upgrading.announce(connection, utcnow())
+    migrate(installed)
+    with installed.db.read() as session:
+        assert upgrading.is_announced(session, utcnow())
+
+
 def test_two_upgrades_at_once_are_one(installed: Any, later: Path) -> None:
     with of_version("9.9.9", later), ThreadPoolExecutor(2) as pool:
         done = [pool.submit(migrate, installed, with_backup=False) for _ in range(2)]
         assert {one.result()[1] for one in done} == {"fedcba987654"}
+    with installed.db.read() as session:
+        assert not upgrading.is_announced(session, utcnow())

@@ -47,7 +47,7 @@ def migrate(
         upgrading.announce(connection, utcnow())
     try:
         _wait_for_workers(services, wait)
-        return upgrading.upgrade(services.db.engine, utcnow())
+        return upgrading.upgrade(services.db.engine, utcnow(), announced=True)
     except BaseException:
         with suppress(Exception), services.db.engine.begin() as connection:
             upgrading.withdraw(connection)

@@ -42,15 +42,18 @@ def withdraw(connection: Connection) -> None:
     connection.execute(update(_INSTALLATION).values(upgrading_at=None))
 
 
-def upgrade(engine: Engine, now: datetime) -> tuple[str | None, str | None]:
-    """Upgrade the database in one transaction, which ends the announcement; return the revision before and after.
+def upgrade(engine: Engine, now: datetime, *, announced: bool = False) -> tuple[str | None, str | None]:
+    """Upgrade the database in one transaction; return the revision before and after.
 
-    From then on it knows where it is, so that a copy is recognised. Raises NotAllowed for an unknown revision.
+    `announced`: by the caller, whose announcement ends with it; that of another program stands. From then on it knows
+    where it is, so that a copy is recognised. Raises NotAllowed for an unknown revision.
     """
     with engine.begin() as connection:
         revisions = schema.upgrade_on(connection)
         with Session(connection, join_transaction_mode="create_savepoint") as session:
             ensure_installation(session, now)
-            session.execute(update(Installation).values(version=version("digest"), upgrading_at=None))
+            session.execute(update(Installation).values(version=version("digest")))
+            if announced:
+                withdraw(connection)
             session.commit()
         return revisions
