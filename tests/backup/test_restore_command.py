@@ -14,6 +14,7 @@ from digest.audience.models import Subscriber, Subscription
 from digest.db import utcnow
 from digest.delivery.letters.outbox import enqueue_letter
 from digest.delivery.release.restored import may_send
+from digest.delivery.sending.progress_journal import HEADER_BYTES, read_marks
 from digest.editorial.models import Issue, State
 from digest.services import Services
 
@@ -103,6 +104,19 @@ def test_no_new_issue_or_letter_gets_the_number_of_one_that_was_lost(restored_ho
         session.flush()
         assert new.id > 1_000_000
         assert enqueue_letter(session, "notice", now=utcnow(), address="owner@example.org") > 1_000_000
+
+
+def test_journals_that_the_home_had_before_are_not_taken_for_those_of_the_backup(tmp_path: Path) -> None:
+    """They may be of another boot: what they do not show as sent may have been sent before the power failed."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    digest(old, "init", "--no-link")
+    for name, home in (("7-1", old), ("8-1", new)):
+        (home / "evidence").mkdir(parents=True, exist_ok=True)
+        (home / "evidence" / name).write_bytes(b"another boot".ljust(HEADER_BYTES) + bytes(25))
+    assert digest(old, "backup", tmp_path / "a.backup").exit_code == 0
+    assert digest(new, "restore", tmp_path / "a.backup").exit_code == 0
+    assert read_marks(new, 7, 1) == bytes(25)
+    assert read_marks(new, 8, 1) is None
 
 
 def test_all_of_it_went_out(restored_home: Path) -> None:

@@ -29,10 +29,11 @@ def restore(context: AppContext, file: Path, passphrase_file: Path | None) -> No
     `digest restored` asks.
     """
     from digest.backup.restoring import restore_backup
-    from digest.delivery.sending.progress_journal import adopt_journals
+    from digest.delivery.sending.progress_journal import adopt_journals, list_journals
 
     settings = context.settings()
     with hold_home_lock(settings.home), show_progress() as progress:
+        own = list_journals(settings.home)
         done = restore_backup(
             settings.database_url,
             settings.home,
@@ -42,7 +43,7 @@ def restore(context: AppContext, file: Path, passphrase_file: Path | None) -> No
             before_rows=_before_rows,
             progress=progress,
         )
-        adopt_journals(settings.home)
+        adopt_journals(settings.home, own)
     click.echo(f"{file}: {done.total_rows:,} rows of {done.created_at:%Y-%m-%d %H:%M} UTC are restored")
     click.echo("Nothing is sent yet. `digest restored` says what has to be settled first.")
 

@@ -11,6 +11,7 @@ import re
 import secrets
 import subprocess
 import sys
+from collections.abc import Collection
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -83,9 +84,13 @@ def home_id(home: Path) -> str:
         return generated
 
 
-def adopt_journals(home: Path) -> None:
-    """Let the journals of a backup count here: they were read from a living kernel, so what they say was so."""
-    for path in (home / "evidence").glob("*-*"):
+def adopt_journals(home: Path, own: Collection[tuple[int, int]] = ()) -> None:
+    """Let the journals of a backup count here: they were read from a living kernel, so what they say was so.
+
+    Nobody can say that of the home's `own`, which were there before: they may be of another boot, or in use.
+    """
+    for batch_id, fence in set(list_journals(home)).difference(own):
+        path = _path(home, batch_id, fence)
         marks = path.read_bytes()[HEADER_BYTES:]
         path.write_bytes(boot_id().ljust(HEADER_BYTES).encode("ascii") + marks)
 
