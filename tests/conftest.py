@@ -32,6 +32,7 @@ settings.register_profile("digest", deadline=None, suppress_health_check=[Health
 settings.load_profile("digest")
 
 MAX_ID_BYTES = 30
+PATIENCE_MS = 20_000  # until a page must have become what a test expects: machines may be busy
 MEMORY_DIR, MIN_FREE_BYTES = Path("/dev/shm"), 4 << 30
 
 
@@ -160,8 +161,9 @@ def browser() -> Iterator["Browser"]:
 
     One for the session: playwright's loop cannot be started twice in a process.
     """
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as play:
         started = play.chromium.launch(
             executable_path=shutil.which("chromium") or shutil.which("google-chrome"),

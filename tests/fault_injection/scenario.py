@@ -165,10 +165,13 @@ def _run_generation(scenario: Scenario, generation: Generation) -> None:
         other = replace(generation, die=None)
         scenario.start(other, home=number % generation.homes, minutes=generation.minutes)
     code = scenario.ended(first)
-    assert code in ({-generation.by} if generation.by == signal.SIGKILL else {STOPPED, SENT}), (
-        scenario.log_tail()
-    )
-    scenario.kills += generation.by == signal.SIGKILL
+    expected = {-generation.by} if generation.by == signal.SIGKILL else {STOPPED, SENT}
+    if (
+        generation.at and generation.workers > 1
+    ):  # on a slow machine the others may have sent everything before
+        expected |= {SENT}
+    assert code in expected, scenario.log_tail()
+    scenario.kills += code == -signal.SIGKILL
     scenario.relay.script.on_accepted = None
     if generation.then is not None:
         # A machine is lost as a whole, with those of an earlier generation too: they would die by SIGBUS as their files change.
