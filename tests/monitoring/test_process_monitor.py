@@ -27,9 +27,10 @@ from digest.editorial.models import Issue, State
 from digest.monitoring import alerts, heartbeats
 from digest.monitoring.heartbeats import Kind
 from digest.monitoring.models import Alert, Heartbeat
+from digest.monitoring.problems import Problem
 from digest.process_monitor import ProcessMonitor, QueueReporter
 from digest.services import Services
-from digest.webhook import Webhook
+from digest.webhook import TIMEOUT_SECONDS, Webhook
 
 SECRET = "whsec_" + base64.b64encode(b"a key of the tests").decode()
 
@@ -168,6 +169,21 @@ def test_a_receiver_that_refuses_is_tried_again_with_the_same_id_and_given_up(
     assert len(receiver.bodies) == len(alerts.RETRY_DELAYS) + 1
     assert len({got["webhook-id"] for got in receiver.headers}) == 1
     assert "private" not in caplog.text
+
+
+def test_a_receiver_that_hangs_delays_no_heartbeat_until_its_process_counts_as_silent(db: Database) -> None:
+    found = [Problem(f"issue:{number}:late", "It is late.", "look") for number in range(9)]
+    with db.begin() as session:
+        now = database_now(session)
+        alerts.update_alerts(session, found, "host", now, has_webhook=True)
+        claimed = len(alerts.claim_due(session, now))
+    assert claimed * timedelta(seconds=TIMEOUT_SECONDS) + heartbeats.INTERVAL < heartbeats.SILENT_AFTER
+    told = claimed
+    while claimed:
+        with db.begin() as session:
+            claimed = len(alerts.claim_due(session, now))
+            told += claimed
+    assert told == len(found)
 
 
 def test_a_process_that_has_just_started_judges_nobody(

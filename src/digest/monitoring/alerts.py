@@ -23,6 +23,7 @@ LOG = logging.getLogger(__name__)
 RETRY_DELAYS: Final = tuple(
     timedelta(seconds=seconds) for seconds in (15, 60, 300, 900, 3600, 3 * 3600)
 )  # then it is given up: the log has it
+CLAIMED_AT_ONCE: Final = 2  # a receiver that hangs must not delay the next heartbeat until we count as silent
 KEPT_FOR: Final = timedelta(days=30)  # after it was resolved
 
 
@@ -104,7 +105,11 @@ def list_open(session: Session) -> list[Alert]:
 def claim_due(session: Session, now: datetime) -> list[AlertMessage]:
     """Claim the messages that the webhook should get now; each is due again after a wait unless it is delivered."""
     rows = session.scalars(
-        select(Alert).where(Alert.webhook_due_at <= now).with_for_update(skip_locked=True)
+        select(Alert)
+        .where(Alert.webhook_due_at <= now)
+        .order_by(Alert.webhook_due_at)
+        .limit(CLAIMED_AT_ONCE)
+        .with_for_update(skip_locked=True)
     ).all()
     for row in rows:
         row.webhook_attempts += 1
