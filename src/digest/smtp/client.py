@@ -163,7 +163,8 @@ class SmtpConnection:
         """Send the body of `ready` and then the envelope of `following`, or RSET; return what decides about the latter.
 
         The reply to the body counts once the replies after it have shown that it was the body's: by a 354, which only
-        DATA has, or else by the reply to RSET, which is positive and the last.
+        DATA has, or else by the reply to RSET, which is positive and the last. It counts without them, too, when the
+        relay closes or falls silent first.
         """
         reply = await self._write_body(ready, following, observer)
         try:
