@@ -61,7 +61,7 @@ check-migrations:
 bench: setup ## measure performance against targets and references (ONLY=send,slow,memory,freeze,letter,status,desk,import,disk,large,instructions)
 	@$(BIN)/python -m bench
 
-faults: setup ## break each part of a grown installation while it sends; writes docs/faults.md (ONLY=web-killed,relay-gone)
+faults: setup ## break each part of a grown installation while it sends, and count (ONLY=web-killed,relay-gone)
 	@$(BIN)/python -W ignore -m bench.faults
 
 format: setup ## fix lint and format the code
