@@ -25,6 +25,12 @@ Categories | Newsletter; Opted out | Newsletter;Friends
 notes | please unsubscribe / Remove me / asked to be removed | met in Rome / Baja, California
 Remove? | x / Y | N /
 Verstorben | ja | nein /
+Austrittsdatum | 31.12.2024 | /
+Ausgetreten | ja / 2024-05-01 | nein /
+Uppsagd | 2024-05-01 / ja | nej /
+Cancellazione | sì / 2024-05-01 | no /
+Cancellation date | 2024-05-01 | /
+Leaving date | 01/05/2024 | 0000-00-00 /
 Reason for leaving | too many emails | /
 Stop Time | 2024-02-03 10:00 | /
 メール配信 | 不可 / 停止 | 可
