@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text
 from tests.web.conftest import fill
+from tests.web.desk.clients import post
 from tests.web.factories import Site, make_site
 from tests.web.subscribers import create_subscriber
 
 from digest.audience import tokens
 from digest.audience.models import Subscription
-from digest.db import Database
+from digest.db import Database, utcnow
+from digest.editorial import users
+from digest.editorial.models import Role
 
 
 @pytest.fixture
@@ -31,6 +34,21 @@ def test_a_page_says_that_it_could_not_save_and_when_to_try_again(shop: Site, sq
     assert (page.status_code, page.headers["Retry-After"]) == (503, "30")
     assert "Please try again" in page.text
     assert shop.app.test_client().post(path, data={"action": "pause", "weeks": "2"}).status_code == 200
+
+
+def test_a_locked_database_does_not_tell_whose_address_belongs_to_a_user(
+    shop: Site, sqlite: Database
+) -> None:
+    with sqlite.begin() as session:
+        users.invite_user(session, "owner@example.org", Role.OWNER, utcnow())
+    with sqlite.begin() as session:
+        session.execute(text("select 1"))
+        answers = [
+            post(shop.app.test_client(), "/desk/sign-in", address=address)
+            for address in ("owner@example.org", "nobody@example.org")
+        ]
+    assert [answer.status_code for answer in answers] == [503, 503]
+    assert answers[0].text == answers[1].text
 
 
 def test_a_mail_client_s_unsubscribe_waits_until_the_lock_is_free(shop: Site, sqlite: Database) -> None:

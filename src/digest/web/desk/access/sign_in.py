@@ -44,13 +44,14 @@ def request_link() -> str:
 
     Strangers who ask for it again and again neither flood the user nor lock them out: what they asked for is a valid
     link in the user's own inbox, and the browsers that the user signed in with are counted apart. Nobody is refused for
-    what others in their network do: an address of no user costs one look into the database.
+    what others in their network do: an address of no user costs one look into the database and one lock.
     """
     with services().db.read() as db:
         user = users.find_user(db, form_field("address"))
         user_id = user.id if user else None
-    if user_id is not None and _may_email(user_id):
-        with services().db.begin() as db:
+    may_email = user_id is not None and _may_email(user_id)
+    with services().db.begin() as db:  # in any case, so that a locked database gives both the same answer
+        if may_email:
             outbox.enqueue_letter(db, "sign_in", now=utcnow(), user_id=user_id)
     if services().limiter.allows(PROMPT, "desk sign-in", *request_limits.counted_as()):
         services().enqueue_soon("letters")  # in any case, so that the response time reveals nothing
