@@ -143,7 +143,8 @@ def test_a_digest_toml_of_somebody_else_counts_only_by_name(monkeypatch: pytest.
 
 
 def test_doctor_says_that_others_can_read_a_file_with_secrets(tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    ours = [folder for folder in tmp_path.parents if folder.name.startswith(("pytest-", "popen-"))]
+    for folder in (tmp_path, *ours):
         folder.chmod(0o755)
     Path("digest.toml").write_text(f'secret_keys = ["{KEY}"]')
     Path("digest.toml").chmod(0o644)
