@@ -1,7 +1,7 @@
 """Who is at work: `digest up`, the broker, workers, schedulers and queues, and the issues that stand still."""
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from digest.cli.doctor.finding import Finding, summarize_error
 
 if TYPE_CHECKING:
     from digest.monitoring.heartbeats import Pulse
+    from digest.monitoring.problems import Problem
 
 BROKER_SECONDS = 5.0
 
@@ -78,10 +79,7 @@ def check_queues(context: AppContext) -> Iterator[Finding]:
 
     silences = problems.find_silences(_read_pulses(context))
     silent = [one for one in silences if one.key.startswith(Kind.QUEUE)]
-    for silence in silent:
-        yield Finding("queues", "bad", silence.summary, silence.fix)
-    if not silent:
-        yield Finding("queues", "ok", f"tasks are taken from {', '.join(QUEUES)}")
+    yield from _report("queues", silent, f"tasks are taken from {', '.join(QUEUES)}")
 
 
 def check_hold(context: AppContext) -> Iterator[Finding]:
@@ -90,10 +88,7 @@ def check_hold(context: AppContext) -> Iterator[Finding]:
 
     with context.services().db.read() as session:
         found = problems.find_hold(session)
-    for problem in found:
-        yield Finding("hold", "bad", problem.summary, problem.fix)
-    if not found:
-        yield Finding("hold", "ok", "this database is neither restored nor a copy")
+    yield from _report("hold", found, "this database is neither restored nor a copy")
 
 
 def check_issues(context: AppContext) -> Iterator[Finding]:
@@ -103,10 +98,7 @@ def check_issues(context: AppContext) -> Iterator[Finding]:
 
     with context.services().db.read() as session:
         found = problems.find_issue_problems(session, database_now(session))
-    for problem in found:
-        yield Finding("issues", "bad", problem.summary, problem.fix)
-    if not found:
-        yield Finding("issues", "ok", "none stands still")
+    yield from _report("issues", found, "none stands still")
 
 
 def check_letters(context: AppContext) -> Iterator[Finding]:
@@ -116,10 +108,15 @@ def check_letters(context: AppContext) -> Iterator[Finding]:
 
     with context.services().db.read() as session:
         found = problems.find_waiting_letters(session, database_now(session))
+    yield from _report("letters", found, "none waits for long")
+
+
+def _report(check: str, found: "Sequence[Problem]", ok: str) -> Iterator[Finding]:
+    """A finding for each problem, or `ok` when there is none."""
     for problem in found:
-        yield Finding("letters", "bad", problem.summary, problem.fix)
+        yield Finding(check, "bad", problem.summary, problem.fix)
     if not found:
-        yield Finding("letters", "ok", "none waits for long")
+        yield Finding(check, "ok", ok)
 
 
 def _is_locked(path: Path) -> bool:
