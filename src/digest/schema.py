@@ -72,11 +72,6 @@ def create_at(connection: Connection, revision: str) -> None:
     command.upgrade(alembic_config(connection), revision)
 
 
-def is_outdated(connection: Connection) -> bool:
-    """Whether the database is not at the latest revision."""
-    return current_revision(connection) != _latest_revision(migrations_dir())
-
-
 def list_pending(connection: Connection) -> list[str]:
     """What each migration does that the database has not had yet, first one first; of an unknown database, nothing."""
     revision = current_revision(connection)

@@ -31,10 +31,7 @@ def until(true: Callable[[], bool]) -> None:
 
 
 @pytest.mark.crash
-def test_dead_workers_and_schedulers_are_noticed_everywhere(
-    sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("digest.web.health.is_outdated", lambda _: False)
+def test_dead_workers_and_schedulers_are_noticed_everywhere(sqlite: Database, tmp_path: Path) -> None:
     desk = make_desk(sqlite, tmp_path)
     desk.app.extensions["digest.started"] -= 3600
     editor = signed_in(desk)

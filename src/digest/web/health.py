@@ -11,7 +11,6 @@ from sqlalchemy import text
 from digest.db import database_now
 from digest.monitoring import alerts, heartbeats, problems
 from digest.monitoring.metrics import render_metrics
-from digest.schema import is_outdated
 from digest.web import host_names, request_limits
 from digest.web.publication_context import services
 
@@ -33,11 +32,7 @@ def readyz() -> tuple[Response, int]:
     Silent workers and schedulers do not make it 503: pages and sign-ups go on without them, and a load balancer that
     took every web server away would make it worse. They are in the body (`working`), with details for private networks.
     """
-    checks = {
-        "database": _check_database,
-        "migrations": _check_migrations,
-        **current_app.extensions["digest.ready"],
-    }
+    checks = {"database": _check_database, **current_app.extensions["digest.ready"]}
     results: dict[str, Any] = {}
     for name, check in checks.items():
         try:
@@ -89,9 +84,3 @@ def _find_working() -> dict[str, Any]:
 def _check_database() -> None:
     with services().db.read() as session:
         session.execute(text("SELECT 1"))
-
-
-def _check_migrations() -> None:
-    with services().db.read() as session:
-        if is_outdated(session.connection()):
-            raise RuntimeError("the database is not at the latest migration")
