@@ -222,3 +222,18 @@ def test_a_holder_that_renews_during_the_takeover_keeps_its_batch(
         assert not recovery._take_over(session, batch, tmp_path / "b", own, utcnow(), silent=True)
     with db.begin() as session:
         assert claim.renew(session, held, utcnow())
+
+
+def test_a_claim_of_the_same_number_changes_nothing_in_the_journal_of_a_living_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that was set back hands out the same claim again."""
+    monkeypatch.setattr(progress_journal, "LOCK_SECONDS", 0.01)
+    living = ProgressJournal(tmp_path, 7, 1, 3)
+    living.mark(0, ACCEPTED)
+    with pytest.raises(OSError, match="is held by another process"):
+        ProgressJournal(tmp_path, 7, 1, 5)
+    assert progress_journal.read_marks(tmp_path, 7, 1) == bytes([ACCEPTED, 0, 0])
+    living.close(settled=False)
+    ProgressJournal(tmp_path, 7, 1, 5).close(settled=False)
+    assert progress_journal.read_marks(tmp_path, 7, 1) == bytes(5)

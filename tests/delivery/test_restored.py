@@ -353,3 +353,51 @@ def test_those_whom_the_log_names_get_nothing_and_all_others_do(
             address(number) for number in range(21, READERS + 1)
         )
         assert tally(db, issue_id).accepted == READERS
+
+
+@pytest.mark.parametrize("is_frozen", [True, False])
+@pytest.mark.parametrize("answer", ["none", "all", "logged"])
+def test_an_issue_that_was_cancelled_while_it_was_held_takes_every_answer_and_stays_cancelled(
+    db: Database, answer: str, is_frozen: bool
+) -> None:
+    issue_id = frozen(db, readers=READERS) if is_frozen else scheduled(db, utcnow() + LATER)
+    hold(db)
+    with db.begin() as session:
+        control.cancel(session, session.get_one(Issue, issue_id), now=utcnow(), by="a person")
+    reconcile(db)  # excludes those who have not got it
+    with db.begin() as session:
+        made, said = session.get_one(Issue, issue_id), {"now": utcnow(), "by": "a person"}
+        assert went_out.prepare_frozen(session, made, signer=Signer(KEYS), base_url=BASE, **said) == is_frozen
+        if answer == "none":
+            went_out.answer_none(session, made, **said)
+        elif answer == "all":
+            assert went_out.answer_all(session, made, **said) == READERS * is_frozen
+        else:
+            logged = find_logged(session, Signer(KEYS), issue_id, [f"{address(1)}\n{address(2)}\n"])
+            assert went_out.answer_logged(session, made, logged, **said) == (2 * is_frozen, 0)
+    assert state(db, issue_id) == State.CANCELLED
+    if is_frozen:
+        found = tally(db, issue_id)
+        assert adds_up(found)
+        assert found.accepted == {"none": 0, "all": READERS, "logged": 2}[answer]
+
+
+@pytest.mark.parametrize("answer", ["all", "logged"])
+def test_an_issue_that_somebody_resumed_while_it_was_held_takes_every_answer(
+    db: Database, answer: str
+) -> None:
+    issue_id = scheduled(db, utcnow() + LATER)
+    hold(db)
+    with db.begin() as session:
+        control.resume(session, session.get_one(Issue, issue_id), now=utcnow(), by="a person")
+    freeze_for_answer(db, issue_id)
+    with db.begin() as session:
+        control.resume(session, session.get_one(Issue, issue_id), now=utcnow(), by="a person")
+    with db.begin() as session:
+        made, said = session.get_one(Issue, issue_id), {"now": utcnow(), "by": "a person"}
+        if answer == "all":
+            assert went_out.answer_all(session, made, **said) == READERS
+        else:
+            logged = find_logged(session, Signer(KEYS), issue_id, [address(1)])
+            assert went_out.answer_logged(session, made, logged, **said) == (1, 0)
+    assert state(db, issue_id) == {"all": State.SENT, "logged": State.PAUSED}[answer]

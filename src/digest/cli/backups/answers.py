@@ -21,7 +21,7 @@ from digest.delivery.ledger.provider_log import open_log, read_mentions
 from digest.delivery.relays.accounts import count_connections
 from digest.delivery.release import freeze, restored, went_out
 from digest.delivery.release.went_out import WentOut
-from digest.editorial.models import Issue
+from digest.editorial.models import Issue, State
 from digest.errors import DigestError, NotAllowed
 from digest.installation.models import Installation
 from digest.services import Services
@@ -101,21 +101,26 @@ def settle_issue(services: Services, number: int, slug: str | None, answer: Went
         if logged is None:
             counted = went_out.answer_all(session, issue, now=utcnow(), by=ACTOR)
             record_issue(session, Verb.SETTLE, issue, "all of it went out")
-            return f"Issue {number} is sent: {counted:,} readers are counted as accepted."
+            return f"Issue {number} is {issue.state}: {counted:,} readers are counted as accepted."
         named, doubtful = went_out.answer_logged(session, issue, logged, now=utcnow(), by=ACTOR)
         record_issue(session, Verb.SETTLE, issue, f"the log names {named:,} readers")
-        remaining = count_outcomes(session, issue_id).remaining
-        doubt = (
-            f" {doubtful:,} are unknown: the log names them, perhaps for another email." if doubtful else ""
-        )
-        return f"Issue {number}: the log names {named:,} readers; {remaining:,} remain.{doubt}"
+        return describe_logged(session, issue, named, doubtful)
+
+
+def describe_logged(session: Session, issue: Issue, named: int, doubtful: int) -> str:
+    """What the log's names mean, in sentences."""
+    remaining = count_outcomes(session, issue.id).remaining
+    others = "it stays cancelled" if issue.state == State.CANCELLED else f"{remaining:,} remain"
+    doubt = f" {doubtful:,} are unknown: the log names them, perhaps for another email." if doubtful else ""
+    return f"Issue {issue.number}: the log names {named:,} readers; {others}.{doubt}"
 
 
 def settle_none(session: Session, issue: Issue) -> str:
     """Nothing of the issue went out elsewhere."""
     went_out.answer_none(session, issue, now=utcnow(), by=ACTOR)
     record_issue(session, Verb.SETTLE, issue, "nothing went out")
-    return f"Issue {issue.number} is {issue.state}, and goes on from where it was."
+    goes_on = "" if issue.state == State.CANCELLED else ", and goes on from where it was"
+    return f"Issue {issue.number} is {issue.state}{goes_on}."
 
 
 def settle_unsubscribes(services: Services, file: Path | None) -> str:
@@ -204,14 +209,14 @@ def _freeze(services: Services, number: int, slug: str | None) -> int:
     try:
         with services.db.begin() as session:
             issue = get_issue(session, number, slug)
-            went_out.prepare_frozen(
+            issue_id = issue.id
+            has_readers = went_out.prepare_frozen(
                 session, issue, signer=services.signer, base_url=services.base_url, now=utcnow(), by=ACTOR
             )
-            issue_id = issue.id
     except DigestError as error:
         raise NotAllowed(f"{error}; if it cannot be mended, cancel the issue") from None
     connections = count_connections(services.relay)
-    while not _write_audience(services, issue_id, connections):
+    while has_readers and not _write_audience(services, issue_id, connections):
         time.sleep(GAP_SECONDS)
     return issue_id
 

@@ -11,6 +11,8 @@ from digest.editorial import transitions
 from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed
 
+CANCELLED = "cancelled"  # why a delivery was excluded
+
 
 def finish_issues(session: Session, now: datetime) -> list[int]:
     """Mark every issue sent that has no remaining deliveries; returns the ids of those, each only once."""
@@ -56,7 +58,7 @@ def _close_cancelled(session: Session, now: datetime) -> None:
         if not is_open and not _has_deferred(session, issue_id):
             continue
         remaining = update(Delivery).where(Delivery.issue_id == issue_id, Delivery.outcome.is_(None))
-        ended = {"outcome": Outcome.EXCLUDED.value, "reason": "cancelled", "due_at": None, "ended_at": now}
+        ended = {"outcome": Outcome.EXCLUDED.value, "reason": CANCELLED, "due_at": None, "ended_at": now}
         session.execute(remaining.values(ended), execution_options=WITHOUT_SYNC)
         unsent = update(Batch).where(Batch.issue_id == issue_id, Batch.done_at.is_(None))
         session.execute(unsent.values(done_at=now), execution_options=WITHOUT_SYNC)

@@ -4,7 +4,7 @@ import logging
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from digest.committed_log import log_when_committed
@@ -12,6 +12,7 @@ from digest.db import WITHOUT_SYNC
 from digest.delivery.ledger.logged_readers import LoggedReaders
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Outcome, RestoredIssue
 from digest.delivery.release import control, freeze
+from digest.delivery.release.completion import CANCELLED
 from digest.delivery.release.restored import IN_DOUBT, find_hold
 from digest.editorial import transitions
 from digest.editorial.models import Issue, State
@@ -44,24 +45,30 @@ def answer_none(session: Session, issue: Issue, *, now: datetime, by: str) -> No
 
 def prepare_frozen(
     session: Session, issue: Issue, *, signer: Signer, base_url: str, now: datetime, by: str
-) -> None:
+) -> bool:
     """Freeze an issue that was not, and keep it paused, so that each reader has a row to be counted in.
 
-    Raises what `freeze` raises; NotAllowed when nobody is asked about this issue.
+    False for one that was cancelled before it was frozen: it has no readers here, and never will. Raises what `freeze`
+    raises; NotAllowed when nobody is asked about this issue.
     """
     _require_question(session, issue)
     if session.get(FrozenIssue, issue.id, options=FrozenIssue.without_content()) is not None:
-        return
+        return True
+    if issue.state == State.CANCELLED:
+        return False
     why = "frozen to count who has it"
-    transitions.change_state(session, issue, State.SCHEDULED, now=now, actor=by, reason=why)
+    if issue.state != State.SCHEDULED:  # somebody may have resumed it meanwhile
+        transitions.change_state(session, issue, State.SCHEDULED, now=now, actor=by, reason=why)
     freeze.freeze(session, issue, signer=signer, base_url=base_url, now=now, by=by)
     transitions.change_state(session, issue, State.PAUSED, now=now, actor=by, reason=why)
+    return True
 
 
 def answer_all(session: Session, issue: Issue, *, now: datetime, by: str) -> int:
-    """Everybody got it elsewhere: count the remaining and unknown readers as accepted, and the issue as sent.
+    """Everybody got it elsewhere: count all who had not got it as accepted, and the issue as sent.
 
-    The issue is frozen and its audience complete. Returns how many readers were counted.
+    The issue is frozen and its audience complete; one that was cancelled here stays so. Returns how many readers were
+    counted.
     """
     _require_question(session, issue)
     ended = {**_ACCEPTED, "due_at": None, "ended_at": now}
@@ -71,9 +78,9 @@ def answer_all(session: Session, issue: Issue, *, now: datetime, by: str) -> int
     batches = update(Batch).where(Batch.issue_id == issue.id, Batch.done_at.is_(None)).values(closed)
     session.execute(batches, execution_options=WITHOUT_SYNC)
     _mark_started(session, issue, now)
-    transitions.change_state(
-        session, issue, State.SENT, now=now, actor=by, reason="it went out before the restore"
-    )
+    if issue.state != State.CANCELLED:
+        why = "it went out before the restore"
+        transitions.change_state(session, issue, State.SENT, now=now, actor=by, reason=why)
     _note(session, issue, WentOut.ALL, now)
     return counted
 
@@ -81,7 +88,7 @@ def answer_all(session: Session, issue: Issue, *, now: datetime, by: str) -> int
 def answer_logged(
     session: Session, issue: Issue, logged: LoggedReaders, *, now: datetime, by: str
 ) -> tuple[int, int]:
-    """Those have it whom the log names; the others get it when the issue is resumed.
+    """Those have it whom the log names; the others get it when the issue is resumed, and never if it was cancelled.
 
     Returns how many are counted as accepted, and how many stay unknown, because the log names their address but
     perhaps because of another email.
@@ -97,13 +104,20 @@ def answer_logged(
     session.execute(unclaimed.values(fence=1), execution_options=WITHOUT_SYNC)
     if named:
         _mark_started(session, issue, now)
-    why = f"{len(named):,} readers have it by the provider's log; resume it to send it to the others"
-    transitions.record_transition(
-        session, issue.id, State.PAUSED, State.PAUSED, now=now, actor=by, user_id=None, reason=why
-    )
-    issue.pause_reason = why
+    _wait_for_resume(session, issue, f"{len(named):,} readers have it by the provider's log", now, by)
     _note(session, issue, WentOut.LOGGED, now)
     return len(named), len(doubtful)
+
+
+def _wait_for_resume(session: Session, issue: Issue, what: str, now: datetime, by: str) -> None:
+    """Note what is known, and let the issue wait until a person resumes it; one that was cancelled waits for nobody."""
+    state = State(issue.state)
+    why = what if state is State.CANCELLED else f"{what}; resume it to send it to the others"
+    if state not in {State.CANCELLED, State.PAUSED}:  # somebody resumed it before this was said
+        transitions.change_state(session, issue, State.PAUSED, now=now, actor=by, reason=why)
+        return
+    transitions.record_transition(session, issue.id, state, state, now=now, actor=by, user_id=None, reason=why)
+    issue.pause_reason = why if state is State.PAUSED else None
 
 
 def _require_question(session: Session, issue: Issue) -> None:
@@ -128,9 +142,10 @@ def _is_ahead(issue: Issue, now: datetime) -> bool:
 
 
 def _is_open(issue: Issue) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    """SQL conditions: a delivery of the issue that has not ended, or of which nobody knows how."""
+    """SQL conditions: a delivery that has not ended, of which nobody knows how, or that was given up by cancelling."""
     unknown = Delivery.outcome == Outcome.UNKNOWN.value
-    return Delivery.issue_id == issue.id, or_(Delivery.outcome.is_(None), unknown)
+    cancelled = and_(Delivery.outcome == Outcome.EXCLUDED.value, Delivery.reason == CANCELLED)
+    return Delivery.issue_id == issue.id, or_(Delivery.outcome.is_(None), unknown, cancelled)
 
 
 def _end(session: Session, issue: Issue, ids: list[int], outcome: dict[str, object], now: datetime) -> None:

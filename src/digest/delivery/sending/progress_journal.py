@@ -11,6 +11,7 @@ import re
 import secrets
 import subprocess
 import sys
+import time
 from collections.abc import Collection
 from contextlib import suppress
 from functools import cache
@@ -22,6 +23,7 @@ from digest.installation.location import creation_mark
 UNTOUCHED, HANDED_OVER, ACCEPTED, REFUSED = range(4)
 
 _NAME = re.compile(r"(\d+)-(\d+)")
+LOCK_SECONDS = 1.0  # until a lock that another process holds is more than a question whether we live
 HEADER_BYTES = 64  # the boot id, before the first delivery's byte
 
 
@@ -29,18 +31,20 @@ class ProgressJournal:
     """The file of one claim, written only by its holder."""
 
     def __init__(self, home: Path, batch_id: int, fence: int, size: int) -> None:
-        """Create the file for a claim of `size` deliveries in `home`/evidence. Raises OSError, as on a full disk."""
+        """Create the file for a claim of `size` deliveries in `home`/evidence. Raises OSError, as on a full disk.
+
+        It also raises when a living process holds a claim of this number, as after a database was set back: its marks
+        stay as they are.
+        """
         self._path = _path(home, batch_id, fence)
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        self._file = _open_locked(self._path)
         try:
-            # A process that checks whether we live holds the lock for an instant; wait for it.
-            fcntl.flock(self._file, fcntl.LOCK_EX)
+            os.ftruncate(self._file, 0)
             os.write(self._file, boot_id().ljust(HEADER_BYTES).encode("ascii") + bytes(size))
             self._bytes = mmap.mmap(self._file, HEADER_BYTES + size)
         except (OSError, ValueError) as error:  # a full disk writes less than it was given
             os.close(self._file)  # an open file would claim that its owner lives
-
             raise OSError(f"cannot write the progress journal in {self._path.parent}: {error}") from error
 
     def mark(self, seq: int, state: int) -> None:
@@ -53,6 +57,23 @@ class ProgressJournal:
             self._path.unlink(missing_ok=True)
         self._bytes.close()
         os.close(self._file)
+
+
+def _open_locked(path: Path) -> int:
+    """Open the file at `path` and lock it. Nothing in it is changed before the lock is ours. Raises OSError."""
+    last_try = time.monotonic() + LOCK_SECONDS
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.exists() and os.path.samestat(path.stat(), os.fstat(file)):
+                return file
+        except BlockingIOError:  # a process that checks whether we live holds the lock for an instant
+            if time.monotonic() > last_try:
+                os.close(file)
+                raise OSError(f"the progress journal {path} is held by another process") from None
+            time.sleep(0.001)
+        os.close(file)  # of another process, or deleted by one that had finished with it
 
 
 def home_id(home: Path) -> str:
