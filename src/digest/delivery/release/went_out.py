@@ -116,7 +116,9 @@ def _wait_for_resume(session: Session, issue: Issue, what: str, now: datetime, b
     if state not in {State.CANCELLED, State.PAUSED}:  # somebody resumed it before this was said
         transitions.change_state(session, issue, State.PAUSED, now=now, actor=by, reason=why)
         return
-    transitions.record_transition(session, issue.id, state, state, now=now, actor=by, user_id=None, reason=why)
+    transitions.record_transition(
+        session, issue.id, state, state, now=now, actor=by, user_id=None, reason=why
+    )
     issue.pause_reason = why if state is State.PAUSED else None
 
 
