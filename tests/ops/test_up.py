@@ -114,10 +114,9 @@ def test_up_starts_everything_and_ends_without_a_trace(start: Callable[[], Up]) 
     assert "/desk/enter/" not in up.log  # a log is kept and read by others; at a terminal the link is shown
     shared = [path for path in up.home.rglob("*") if path.name != "up.log" and path.stat().st_mode & 0o077]
     assert shared == []
-    began = time.monotonic()
     up.process.send_signal(signal.SIGINT)
-    assert up.process.wait(timeout=30) == 0, up.log
-    assert time.monotonic() - began < 15
+    assert up.process.wait(timeout=60) == 0, up.log
+    assert "did not stop" not in up.log
     assert not [name for name, child in family.items() if child.is_running()]
     assert "Traceback" not in up.log
     assert not (up.home / "run" / "valkey.sock").exists()
@@ -128,7 +127,7 @@ def test_no_process_outlives_an_up_that_is_killed(start: Callable[[], Up]) -> No
     assert until(lambda: len(up.family()) == 5), up.log
     family = up.family()
     up.process.kill()
-    up.process.wait(timeout=10)
+    up.process.wait(timeout=30)
 
     def orphans() -> list[str]:
         return [

@@ -50,7 +50,7 @@ def test_connections_that_never_finish_a_request_keep_nobody_out(served: str) ->
     host, port = urlsplit(served).hostname, urlsplit(served).port
     with ExitStack() as opened:
         for number in range(150):
-            line = opened.enter_context(socket.create_connection((host, port), timeout=5))
+            line = opened.enter_context(socket.create_connection((host, port), timeout=30))
             line.sendall(b"POST /subscribe HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n"[: number % 70])
         assert _status(f"{served}/healthz") == 200
 
@@ -64,7 +64,7 @@ def test_the_web_server_runs_alone_beside_workers_elsewhere(tmp_path: Path) -> N
         opened.callback(server.terminate)
         assert until(lambda: _status(f"http://127.0.0.1:{port}/healthz") == 200)
         for _ in range(400):
-            line = opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
+            line = opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
             line.sendall(b"POST /subscribe HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\nform=")
         assert _status(f"http://127.0.0.1:{port}/healthz") == 200
 
@@ -87,7 +87,7 @@ def test_a_body_or_a_header_without_bounds_is_refused_before_it_is_read(served: 
         b"POST /subscribe HTTP/1.1\r\nHost: x\r\nContent-Length: 1073741824\r\n\r\n",
         b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000,
     ):
-        with socket.create_connection((host, port), timeout=5) as line, suppress(ConnectionError):
+        with socket.create_connection((host, port), timeout=30) as line, suppress(ConnectionError):
             line.sendall(request)
             assert line.recv(100).split()[1] in {b"413", b"431"}
 

@@ -90,11 +90,11 @@ def test_a_store_that_hangs_holds_nobody_up(store: Valkey) -> None:
     pace = SharedRateLimiter(store.url)
     pace.acquire("a", 100, 1, WINDOW)
     with store.client() as client:
-        client.client_pause(5000)
+        client.client_pause(60_000)
     began = time.monotonic()
     for _ in range(100):
         pace.acquire("a", 100, 1, WINDOW)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
 
 
 def test_a_slow_down_is_everybody_s_and_passes_by_itself(store: Valkey) -> None:

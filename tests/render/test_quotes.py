@@ -69,9 +69,9 @@ def _kept(text: str) -> str:
 
 
 def test_a_quote_of_thousands_of_sentences_is_ranked_quickly() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     (found,) = select_excerpts([ReviewerQuote("left", 1, "It is. " * 2_800)])
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
     assert found.has_after
 
 

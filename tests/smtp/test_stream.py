@@ -17,7 +17,7 @@ def connected(stopping: Callable[[], bool] = lambda: False) -> tuple[SocketStrea
     return SocketStream(ours, stopping), relay
 
 
-async def read_line(lines: SocketStream, seconds: float = 5.0) -> bytes:
+async def read_line(lines: SocketStream, seconds: float = 60.0) -> bytes:
     with lines.attached():
         return await lines.read_line(seconds)
 
@@ -29,7 +29,7 @@ def test_a_connection_with_a_line_to_read_does_not_wait_for_a_silent_one() -> No
         waiting = asyncio.create_task(read_line(silent))
         await asyncio.sleep(0)
         relay.sendall(b"250 ok\r\n")
-        line = await asyncio.wait_for(read_line(spoken_to), 1)
+        line = await asyncio.wait_for(read_line(spoken_to), 30)
         assert not waiting.done()
         silent_relay.sendall(b"250 late\r\n")
         assert await waiting == b"250 late"
@@ -78,9 +78,9 @@ def test_lines_that_arrived_before_the_connection_broke_are_still_read() -> None
     async def read() -> bytes:
         with ours.attached():
             await asyncio.sleep(0.05)
-            line = await ours.read_line(5)
+            line = await ours.read_line(30)
             with pytest.raises(ConnectionResetError):
-                await ours.read_line(5)
+                await ours.read_line(30)
             with pytest.raises(WriteFailed) as caught:
                 await ours.write(b"a mail")
             assert caught.value.written == 0
@@ -100,7 +100,7 @@ def test_a_relay_that_floods_us_with_lines_is_abandoned(
     async def read() -> None:
         with ours.attached():
             for _ in range(5):
-                await ours.read_line(5)
+                await ours.read_line(30)
 
     with pytest.raises(ProtocolError):
         event_loop.run(read())
@@ -114,7 +114,7 @@ def test_a_process_that_stops_waits_only_briefly_for_a_reply(monkeypatch: pytest
     began = time.monotonic()
     with pytest.raises(TimeoutError):
         event_loop.run(read_line(ours, 600))
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
     for end in (ours, relay):
         end.close()
 

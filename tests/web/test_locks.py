@@ -65,7 +65,7 @@ def test_a_mail_client_s_unsubscribe_waits_until_the_lock_is_free(shop: Site, sq
         client.start()
         client.join(0.4)
         assert answers == []
-    client.join(20)
+    client.join(60)
     assert answers == [200]
     with sqlite.read() as session:
         assert session.scalars(select(Subscription.status)).one() == "unsubscribed"

@@ -127,7 +127,7 @@ def test_counting_waits_only_briefly_for_a_locked_database(
         create_subscriber(session, 1, "bob@example.org")
         begun = time.monotonic()
         assert follow(shop, url).status_code == 302
-        assert 0.15 < time.monotonic() - begun < 5
+        assert 0.15 < time.monotonic() - begun < 20
     assert clicks(shop) == []
     follow(shop, url)
     assert clicks(shop) == [False]

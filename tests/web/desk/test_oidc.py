@@ -58,7 +58,7 @@ def lead(client: FlaskClient) -> str:
 
 def come_back(there: str) -> str:
     """Sign in at the provider; returns the callback URL to which it redirects."""
-    way_back = requests.get(there, allow_redirects=False, timeout=10).headers["Location"]
+    way_back = requests.get(there, allow_redirects=False, timeout=30).headers["Location"]
     assert way_back.startswith(f"{BASE}{BACK}?")
     return way_back.removeprefix(BASE)
 

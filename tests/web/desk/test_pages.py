@@ -122,7 +122,7 @@ def test_the_progress_numbers_update_without_a_reload(browser: Browser, desk: Si
     page.evaluate("window.untouched = true")
     owner = signed_in(desk, "owner")
     post(owner, f"/desk/issues/1/unknown/{numbers[9]}/sent")
-    page.wait_for_selector("svg[aria-label*='7 accepted']", timeout=10_000)
+    page.wait_for_selector("svg[aria-label*='7 accepted']", timeout=60_000)
     assert page.evaluate("window.untouched")
     page.close()
 
