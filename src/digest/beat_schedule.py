@@ -20,6 +20,7 @@ SCHEDULE = {
     name: {"task": f"digest.{name}", "schedule": float(seconds), "options": {"expires": seconds}}
     for name, seconds in EVERY.items()
 }
+QUEUES = ("clock", "letters", "send")
 DEFAULT_QUEUE = "clock"
 # A confirmation never waits behind an issue.
 ROUTES = {"digest.letters": {"queue": "letters"}, "digest.send": {"queue": "send"}}

@@ -9,8 +9,7 @@ from kombu.entity import Queue
 from kombu.transport import redis as transport
 from redis.exceptions import ConnectionError as Disconnected
 
-from digest.beat_schedule import DEFAULT_QUEUE, ROUTES
-from digest.monitoring.heartbeats import QUEUES
+from digest.beat_schedule import DEFAULT_QUEUE, QUEUES, ROUTES
 
 
 def create_celery(url: str, *, socket_timeout: int) -> Celery:

@@ -24,7 +24,7 @@ from digest.editorial.models import State
 
 # Commands that change nothing, or start those that do.
 QUIET = {
-    "demo", "up", "doctor", "config", "web", "comparisons list", "comparisons show", "subscribers list", "subscribers show",
+    "demo", "up", "doctor", "config", "web", "worker", "beat", "comparisons list", "comparisons show", "subscribers list", "subscribers show",
     "subscribers imports",
     "issues list", "issues show", "issues preview", "issues report", "users list", "audit-log",
 }  # fmt: skip

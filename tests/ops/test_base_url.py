@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from digest.app import create_context
 from digest.base_url import parse_base_url
-from digest.cli.processes import last_port
+from digest.cli.processes.ports import last_port
 from digest.cli.setup import init
 from digest.config import load
 from digest.errors import BadInput, BadSetting

@@ -57,6 +57,9 @@ def test_wrong_usage_exits_with_2() -> None:
     assert run("comparisons", "nonsense").returncode == 2
     assert run("up", "--port", "70000").returncode == 2
     assert run("nonsense").returncode == 2
+    unknown = run("worker", "--queues", "clock,sent")
+    assert unknown.returncode == 2
+    assert "'sent' is not a queue; choose from clock, letters, send." in unknown.stderr
 
 
 def test_the_version_is_printed() -> None:

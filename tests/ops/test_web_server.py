@@ -19,7 +19,7 @@ from tests.ops.test_up import environment, until
 from tests.web.factories import create_publication, make_site
 
 from digest.cli import AppContext, _not_configured
-from digest.cli.processes import WAITRESS_OPTIONS, web
+from digest.cli.processes.web_server import WAITRESS_OPTIONS, web
 from digest.config.home_files import free_port
 from digest.db import Database
 from digest.errors import Unavailable

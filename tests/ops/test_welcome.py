@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from digest.app import create_context
-from digest.cli.processes import _print_welcome
+from digest.cli.processes.up import _print_welcome
 
 LINK = "http://127.0.0.1:8000/desk/enter/a-token"
 

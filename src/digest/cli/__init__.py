@@ -19,8 +19,14 @@ if TYPE_CHECKING:
 # name: (module, attribute, summary in --help); `digest up` starts the hidden ones.
 COMMANDS = {
     "demo": ("digest.cli.demo", "demo", "Try digest on sample data, in a temporary data directory."),
-    "up": ("digest.cli.processes", "up", "Run all servers on this machine; press Ctrl-C to stop."),
-    "web": ("digest.cli.processes", "web", "Run the web server alone, beside workers elsewhere."),
+    "up": ("digest.cli.processes.up", "up", "Run all servers on this machine; press Ctrl-C to stop."),
+    "web": ("digest.cli.processes.web_server", "web", "Run the web server alone, beside workers elsewhere."),
+    "worker": (
+        "digest.cli.processes.celery_processes",
+        "worker",
+        "Run a worker alone, which sends the emails.",
+    ),
+    "beat": ("digest.cli.processes.celery_processes", "beat", "Run the scheduler alone."),
     "init": ("digest.cli.setup", "init", "Create or upgrade the database, first publication and owner."),
     "doctor": ("digest.cli.doctor.command", "doctor", "Check the installation and suggest fixes."),
     "config": ("digest.cli.setup", "config", "Show every setting and where it comes from."),
@@ -38,9 +44,7 @@ COMMANDS = {
     "audit-log": ("digest.cli.users", "audit_log", "Print who changed what."),
 }
 HIDDEN = {
-    "worker": ("digest.cli.processes", "worker", "The Celery worker."),
-    "beat": ("digest.cli.processes", "beat", "The scheduler (Celery beat)."),
-    "mailbox": ("digest.cli.processes", "mailbox", "The embedded mailbox."),
+    "mailbox": ("digest.cli.processes.mailbox", "mailbox", "The embedded mailbox."),
 }
 
 

@@ -16,7 +16,8 @@ import click
 
 from digest.cli import AppContext, demo_scenario
 from digest.cli.parameter_types import ExistingPath
-from digest.cli.processes import HOST, hold_home_lock, is_free
+from digest.cli.processes.home_lock import hold_home_lock
+from digest.cli.processes.ports import HOST, is_free
 from digest.errors import DigestError, Unavailable
 
 MARKER_FILE = "this-home-is-a-demo"  # only a folder with this file is ever deleted

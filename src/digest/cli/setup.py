@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from digest.cli import AppContext
-from digest.cli.processes import PORT, store_port
+from digest.cli.processes.ports import PORT, store_port
 from digest.cli.upgrade import migrate
 from digest.errors import BadInput
 

@@ -13,14 +13,13 @@ from typing import Final
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from digest.beat_schedule import QUEUES
 from digest.db import WITHOUT_SYNC, upsert
 from digest.monitoring.models import Heartbeat
 
 INTERVAL: Final = timedelta(seconds=15)
 SILENT_AFTER: Final = timedelta(seconds=45)  # three missed heartbeats
 FORGOTTEN_AFTER: Final = timedelta(minutes=10)  # a silent process, if another one of its kind reports
-# Of the broker: a confirmation never waits behind an issue.
-QUEUES: Final = ("clock", "letters", "send")
 _PROBE: Final = "probe"  # of `digest doctor`
 _BACKUP: Final = "backup"  # seen when a backup was finished
 

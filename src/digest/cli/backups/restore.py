@@ -8,7 +8,7 @@ import click
 from digest.cli import AppContext
 from digest.cli.backups.backup import show_progress
 from digest.cli.backups.passphrase import PASSPHRASE_FILE, read_passphrase
-from digest.cli.processes import hold_home_lock
+from digest.cli.processes.home_lock import hold_home_lock
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -74,8 +74,9 @@ def check_processes(context: AppContext) -> Iterator[Finding]:
 
 def check_queues(context: AppContext) -> Iterator[Finding]:
     """Whether workers take tasks from every queue; only a broker that answers can be expected to bring them."""
+    from digest.beat_schedule import QUEUES
     from digest.monitoring import problems
-    from digest.monitoring.heartbeats import QUEUES, Kind
+    from digest.monitoring.heartbeats import Kind
 
     silences = problems.find_silences(_read_pulses(context))
     silent = [one for one in silences if one.key.startswith(Kind.QUEUE)]

@@ -1,0 +1,1 @@
+"""The servers: `digest up` and what it starts."""
