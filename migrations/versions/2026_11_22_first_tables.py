@@ -97,6 +97,7 @@ def upgrade() -> None:
         sa.Column("started_at", digest.db.UtcDateTime(), nullable=False),
         sa.Column("seen_at", digest.db.UtcDateTime(), nullable=False),
         sa.Column("stopped_at", digest.db.UtcDateTime(), nullable=True),
+        sa.Column("expected_at", digest.db.UtcDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("kind", "name", name=op.f("pk_heartbeat")),
     )
     op.create_table(

@@ -108,9 +108,7 @@ class ProcessMonitor:
         with services.db.read() as session:
             now, is_known = database_now(session), alerts.is_open(session, f"disk:{HOST}")
             disk = find_disk_problem(services.home, HOST, is_known=is_known)
-            found = problems.find_problems(
-                session, now, patience=PATIENCE, backup_limit=services.backup_limit
-            )
+            found = problems.find_problems(session, now, patience=PATIENCE)
             found += [disk] if disk else []
             if not alerts.has_changed(session, found, HOST):
                 return

@@ -11,7 +11,6 @@ from digest.db import Database
 from digest.delivery.relays.accounts import SendLimits
 from digest.delivery.relays.throughput import Throughput, get_throughput
 from digest.delivery.release.retention_steps import Retention
-from digest.monitoring.problems import BACKUP_TOO_OLD
 from digest.rate_limit.actions import RateLimiter
 from digest.rate_limit.shared import SharedRateLimiter
 from digest.rates import WarmUp
@@ -43,11 +42,6 @@ class Services:
     backup_passphrase: str | None = None
     alert_webhook: Webhook | None = None  # is told of problems, besides the log
     dkim_selectors: tuple[str, ...] = ()  # of the relay's DKIM keys; empty: the usual ones are tried
-
-    @property
-    def backup_limit(self) -> timedelta:
-        """How old the last backup may be before operators are told: twice what is planned."""
-        return BACKUP_TOO_OLD if self.backup_plan is None else 2 * self.backup_plan.every
 
     @property
     def throughput(self) -> Throughput:

@@ -31,8 +31,8 @@ def filled(db: Database) -> Database:
 
 
 def fill(db: Database) -> None:
+    frozen(db, readers=READERS)  # it may replace the file
     with db.engine.begin() as connection:
         command.stamp(schema.alembic_config(connection), "head")
-    frozen(db, readers=READERS)
     with db.begin() as session:
         session.execute(update(Issue).values(intro=HOSTILE))

@@ -33,10 +33,10 @@ EVERYBODY = Counter(address(number) for number in range(1, READERS + 1))
 @contextmanager
 def backed_up_after(db: Database, home: Path, mails: int) -> Iterator[tuple[Relay, int]]:
     """An issue of which a backup was made once so many mails were taken, and which then went to everybody."""
+    home.mkdir()
+    issue_id = frozen(db, readers=READERS)  # it may replace the file
     with db.engine.begin() as connection:
         command.stamp(schema.alembic_config(connection), "head")
-    home.mkdir()
-    issue_id = frozen(db, readers=READERS)
     backup = home.parent / "a.backup"
     script = Script()
 

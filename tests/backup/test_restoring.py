@@ -11,6 +11,7 @@ from tests.backup.test_creating import NOW, back_up
 from tests.database_pool import DatabasePool
 
 from digest.audience.models import Subscriber
+from digest.backup import rows
 from digest.backup.contents import BackupSummary
 from digest.backup.creating import EMPTY_TABLES, create_backup
 from digest.backup.restoring import restore_backup
@@ -151,6 +152,43 @@ def test_rows_of_megabytes_come_back(
         session.execute(update(Delivery).values(reply="x" * 300_000))
     back_up(filled, home)
     assert restore(target, home / "a.backup", tmp_path / "new-home").rows["delivery"] == READERS
+
+
+def test_a_few_long_rows_among_short_ones_are_not_held_in_memory_together(
+    sqlite: Database, target: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "CHUNK_BYTES", 20_000)
+    monkeypatch.setattr(rows, "MAX_CHUNK_BYTES", 40_000)
+    joined: list[int] = []
+    split = rows._split
+    monkeypatch.setattr(rows, "_split", lambda data: [joined.append(len(data)), *split(data)][1:])
+    fill(sqlite)
+    long = Delivery.subscriber_id.in_([7, 30, 31, 32, READERS])
+    with sqlite.begin() as session:
+        session.execute(update(Delivery).where(long).values(reply="x" * 30_000))
+    back_up(sqlite, home)
+    assert max(joined) <= 40_000
+    restore(target, home / "a.backup", tmp_path / "new-home")
+    restored = connect(target)
+    assert all_rows(restored) == all_rows(sqlite)
+    restored.close()
+
+
+def test_a_text_with_a_zero_byte_comes_back_whole(
+    sqlite: Database, target: str, home: Path, tmp_path: Path
+) -> None:
+    """SQLite takes one; PostgreSQL has no place for it, and gets the character that stands for what cannot be shown."""
+    text = "a\\0 back\0slash\\, a\ttab\0 and a\nline"
+    fill(sqlite)
+    with sqlite.begin() as session:
+        session.execute(update(Issue).values(intro=text))
+    back_up(sqlite, home)
+    restore(target, home / "a.backup", tmp_path / "new-home")
+    restored = connect(target)
+    with restored.read() as session:
+        expected = text.replace("\0", "\N{REPLACEMENT CHARACTER}") if restored.is_client_server else text
+        assert session.scalars(select(Issue.intro)).one() == expected
+    restored.close()
 
 
 def test_a_backup_of_a_revision_that_nobody_knows_is_refused(

@@ -11,6 +11,7 @@ from digest.backup import schedule
 from digest.backup.schedule import BackupPlan, parse_backup_plan
 from digest.db import Database
 from digest.errors import NotAllowed, Unavailable
+from digest.installation.identity import ensure_installation
 from digest.monitoring.scheduled_backups import make_due_backup
 
 DAY = timedelta(days=1)
@@ -42,6 +43,12 @@ def test_anything_else_is_refused(words: str) -> None:
         parse_backup_plan(words)
 
 
+def identify(db: Database) -> str:
+    """How the names of an installation's backups begin."""
+    with db.begin() as session:
+        return ensure_installation(session, NOW).identity[:8]
+
+
 def due(db: Database, home: Path, plan: BackupPlan, days: float) -> Path | None:
     now = NOW + timedelta(days=days)
     return make_due_backup(db, home, plan, passphrase=None, now=now, stopping=lambda: False)
@@ -50,16 +57,30 @@ def due(db: Database, home: Path, plan: BackupPlan, days: float) -> Path | None:
 def test_one_is_made_each_day_and_the_oldest_are_deleted(
     filled: Database, home: Path, tmp_path: Path
 ) -> None:
-    plan = BackupPlan(tmp_path / "backups", DAY, 2)
+    plan, ours = BackupPlan(tmp_path / "backups", DAY, 2), identify(filled)
     made = [due(filled, home, plan, days) for days in (0, 0.5, 0.9, 1, 1.5, 2)]
     assert [path is not None for path in made] == [True, False, False, True, False, True]
     (plan.folder / "notes.txt").write_text("not ours")
     assert due(filled, home, plan, 3) is not None
     assert sorted(path.name for path in plan.folder.glob("[!.]*")) == [
-        "digest-2026-12-01T130000Z.backup",
-        "digest-2026-12-02T130000Z.backup",
+        f"digest-{ours}-2026-12-01T130000Z.backup",
+        f"digest-{ours}-2026-12-02T130000Z.backup",
         "notes.txt",
     ]
+
+
+def test_two_installations_with_one_folder_keep_their_own(
+    sqlite: Database, postgres: Database, home: Path, tmp_path: Path
+) -> None:
+    plan = BackupPlan(tmp_path / "backups", DAY, 1)
+    for database in (sqlite, postgres):
+        fill(database)
+        identify(database)
+    for days in (0, 1, 2):
+        for database in (sqlite, postgres):
+            assert due(database, home, plan, days) is not None
+    assert len(list(plan.folder.glob("digest-*-2026-12-01T130000Z.backup"))) == 2
+    assert len(list(plan.folder.glob("*.backup"))) == 2
 
 
 def test_one_that_fails_leaves_the_older_ones(sqlite: Database, home: Path, tmp_path: Path) -> None:
@@ -83,7 +104,7 @@ def test_what_a_killed_process_left_is_deleted(sqlite: Database, home: Path, tmp
     fill(sqlite)
     plan = BackupPlan(tmp_path / "backups")
     plan.folder.mkdir()
-    (plan.folder / ".digest-2026-11-28T130000Z.backup.partial").write_text("half of it")
+    (plan.folder / f".digest-{identify(sqlite)}-2026-11-28T130000Z.backup.partial").write_text("half of it")
     (plan.folder / ".notes.partial").write_text("not ours")
     assert due(sqlite, home, plan, 0) is not None
     assert [path.name for path in plan.folder.glob(".*.partial")] == [".notes.partial"]

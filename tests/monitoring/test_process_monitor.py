@@ -271,10 +271,10 @@ def test_a_full_disk_is_an_alert_of_its_own_machine(
 def test_a_disk_at_the_limit_and_processes_that_disagree_raise_one_alert_each(
     sqlite: Database, tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only the worker where the folder is knows the schedule; the web server allows a backup eight days."""
+    """Only the worker where the folder is has the setting; the others know the schedule from its last backup."""
     report(sqlite, "worker", "beat", "queue")
     with sqlite.begin() as session:
-        heartbeats.record_backup(session, database_now(session) - timedelta(days=3))
+        heartbeats.record_backup(session, database_now(session) - timedelta(days=3), timedelta(days=1))
     plan = parse_backup_plan(f"{tmp_path} daily")
     processes = [
         monitor(sqlite, tmp_path, receiver, Kind.WORKER, plan),

@@ -18,8 +18,10 @@ _CHARACTERS: Final = {
     b"b": b"\b",
     b"f": b"\f",
     b"v": b"\v",
+    b"0": b"\0",
 }
 GAP: Final = 1_000_000  # more rows than anybody adds between two backups
+_REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}".encode()
 _NULL: Final = b"\\N"
 
 
@@ -63,6 +65,8 @@ def _set_sqlite_sequences(connection: Connection) -> None:
 
 
 def _load_postgres(connection: Connection, table: TableLayout, data: bytes) -> int:
+    if b"\\0" in data:  # PostgreSQL has no place for NUL in a text
+        data = _ESCAPED.sub(lambda found: _REPLACEMENT if found[1] == b"0" else found[0], data)
     cursor = connection.connection.cursor()
     with cursor.copy(f"COPY {quote(table.name)} ({table.column_names}) FROM STDIN") as copy:
         copy.write(data)

@@ -4,7 +4,7 @@ The databases themselves turn rows into text and back, thousands at a time: Pyth
 in seconds, and hold up the sending meanwhile.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -26,6 +26,7 @@ CHUNK_BYTES: Final = 2 << 20  # about; of text that is in memory at a time
 MAX_CHUNK_BYTES: Final = 16 << 20  # unless a single row is longer
 _FIRST_ROWS: Final = 20
 _MAX_ROWS: Final = 20_000
+_ROWIDS: Final = 1 << 62  # more than any
 
 
 class Kind(StrEnum):
@@ -75,7 +76,7 @@ def dump_rows(connection: Connection, table: TableLayout) -> Iterator[bytes]:
     """All rows of a table, a line each, in chunks of about CHUNK_BYTES."""
     if connection.dialect.name == "postgresql":
         return _dump_postgres(connection, table)
-    return (part for data in _dump_sqlite(connection, table) for part in _split(data))
+    return (part for data in _dump_sqlite(connection, table) if data for part in _split(data))
 
 
 def _split(data: bytes) -> Iterator[bytes]:
@@ -135,28 +136,58 @@ def _dump_sqlite(connection: Connection, table: TableLayout) -> Iterator[bytes]:
     )
     form = "\t".join(["%s"] * len(table.columns)) + "\n"
     line = f"printf('{form}', {values}) AS line FROM {quote(table.name)}"
+    sqlite: Any = connection.connection.driver_connection
+    sqlite.create_function("escape_nul", 1, _escape_nul, deterministic=True)
     has_rowid = "SELECT sql NOT LIKE '%WITHOUT ROWID%' FROM sqlite_master WHERE type = 'table' AND name = ?"
     if connection.exec_driver_sql(has_rowid, (table.name,)).scalar():
-        yield from _dump_by_rowid(connection, line)
-        return
-    lines = connection.exec_driver_sql(f"SELECT {line}").scalars()
-    for some in lines.partitions(_MAX_ROWS):
-        yield "".join(some).encode()
+        return _dump_by_rowid(connection, line)
+    return _join_lines(connection.exec_driver_sql(f"SELECT {line}").scalars())
+
+
+def _join_lines(lines: Iterable[str]) -> Iterator[bytes]:
+    buffer = bytearray()
+    for line in lines:
+        buffer += line.encode()
+        if len(buffer) >= CHUNK_BYTES:
+            yield bytes(buffer)
+            buffer.clear()
+    if buffer:
+        yield bytes(buffer)
 
 
 def _dump_by_rowid(connection: Connection, line: str) -> Iterator[bytes]:
-    """Chunks that SQLite joins by itself, while other threads of this process run."""
-    lines = f"SELECT rowid AS place, {line} WHERE rowid > ? ORDER BY rowid LIMIT ?"
-    chunk = f"SELECT group_concat(line, ''), max(place) FROM ({lines})"  # noqa: S608  names of our own tables
-    place, rows = -(1 << 62), _FIRST_ROWS
+    """Chunks that SQLite joins by itself, while other threads of this process run.
+
+    A row that is far longer than those before it comes alone: together, a few of them could fill the memory.
+    """
+    lines = f"SELECT rowid AS place, {line} WHERE rowid > ? AND rowid < ? ORDER BY rowid LIMIT ?"
+    short = "length(line) <= ?"
+    found = (
+        f"group_concat(line, '') FILTER (WHERE {short}), max(place), min(place) FILTER (WHERE NOT {short})"
+    )
+    chunk = f"SELECT {found} FROM ({lines})"  # noqa: S608  names of our own tables
+    place, rows = -_ROWIDS, _FIRST_ROWS
     while True:
-        found, last = connection.exec_driver_sql(chunk, (place, rows)).one()
-        if found is None:
+        longest = MAX_CHUNK_BYTES // rows
+        joined, last, long = connection.exec_driver_sql(chunk, (longest, longest, place, _ROWIDS, rows)).one()
+        if last is None:
             return
-        data = found.encode()
+        if long is not None:
+            before = connection.exec_driver_sql(chunk, (longest, longest, place, long, rows)).one()[0]
+            yield (before or "").encode()
+            joined = connection.exec_driver_sql(f"SELECT {line} WHERE rowid = ?", (long,)).scalar_one()
+            last, rows = long, 1
+        data = joined.encode()
         yield data
         # As many as fill a chunk if they are as long as these: some rows are a hundred bytes, others megabytes.
         place, rows = last, max(1, min(_MAX_ROWS, 4 * rows, CHUNK_BYTES * rows // len(data)))
+
+
+def _escape_nul(value: str) -> str:
+    """A text that holds NUL, at which SQLite's own functions would end it, in the format of COPY."""
+    for character, escaped in (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"), ("\0", "\\0")):
+        value = value.replace(character, escaped)
+    return value
 
 
 _POSTGRES: Final = {
@@ -170,7 +201,8 @@ _SQLITE: Final = {
     Kind.NUMBER: "{0}",
     # Few texts hold a character that must be escaped: looking is cheaper than replacing four times.
     Kind.TEXT: (
-        "CASE WHEN {0} GLOB '*[\\\t\n\r]*' THEN replace(replace(replace(replace({0}, '\\', '\\\\'), "
+        "CASE WHEN instr({0}, char(0)) THEN escape_nul({0}) "
+        "WHEN {0} GLOB '*[\\\t\n\r]*' THEN replace(replace(replace(replace({0}, '\\', '\\\\'), "
         "'\t', '\\t'), '\n', '\\n'), '\r', '\\r') ELSE {0} END"
     ),
     Kind.BOOLEAN: "{0}",

@@ -20,8 +20,8 @@ _PLAN = re.compile(
 _WRONG: Final = (
     "is not a folder and a schedule; use /srv/backups daily keep 14, or /srv/backups every 6h keep 28"
 )
-_NAME: Final = "digest-{:%Y-%m-%dT%H%M%SZ}.backup"
-_PATTERN: Final = "digest-????-??-??T??????Z.backup"
+_IDENTITY_CHARS: Final = 8  # in a name: enough to tell a few installations apart
+_TIME: Final = "????-??-??T??????Z"
 # Tasks run every few minutes: so much earlier counts as in time, or each backup would be a little later than the last.
 EARLY: Final = timedelta(minutes=6)
 
@@ -50,23 +50,30 @@ def parse_backup_plan(words: str) -> BackupPlan:
     return BackupPlan(folder, every, int(match["keep"] or usual.keep))
 
 
-def next_file(plan: BackupPlan, now: datetime) -> Path:
-    """The file for a backup that is made now."""
-    return plan.folder / _NAME.format(now)
+def next_file(plan: BackupPlan, identity: str, now: datetime) -> Path:
+    """The file for a backup that is made now of the installation with this identity: others may use the folder, too."""
+    return plan.folder / f"{_prefix(identity)}{now:%Y-%m-%dT%H%M%SZ}.backup"
 
 
-def delete_surplus(plan: BackupPlan) -> int:
-    """Delete all but the newest backups of the folder, as many as are kept; returns how many. Other files stay."""
-    surplus = sorted(plan.folder.glob(_PATTERN))[: -plan.keep]
+def delete_surplus(plan: BackupPlan, identity: str) -> int:
+    """Delete all but the newest backups of this installation, as many as are kept; returns how many.
+
+    Files of other installations, and others, stay.
+    """
+    surplus = sorted(plan.folder.glob(f"{_prefix(identity)}{_TIME}.backup"))[: -plan.keep]
     for path in surplus:
         path.unlink(missing_ok=True)
     return len(surplus)
 
 
-def delete_unfinished(plan: BackupPlan) -> None:
+def delete_unfinished(plan: BackupPlan, identity: str) -> None:
     """Delete what is left of backups whose process was killed. Only who holds the folder's lock may."""
-    for path in plan.folder.glob(f".{_PATTERN}.partial"):
+    for path in plan.folder.glob(f".{_prefix(identity)}{_TIME}.backup.partial"):
         path.unlink(missing_ok=True)
+
+
+def _prefix(identity: str) -> str:
+    return f"digest-{identity[:_IDENTITY_CHARS]}-"
 
 
 @contextmanager

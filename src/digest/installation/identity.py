@@ -23,6 +23,12 @@ def find_installation(session: Session) -> Installation | None:
     return session.get(Installation, ONLY)
 
 
+def find_identity(session: Session) -> str:
+    """The installation's identity; empty in a database that nobody has used yet."""
+    found = find_installation(session)
+    return "" if found is None else found.identity
+
+
 def is_held() -> ColumnElement[bool]:
     """SQL condition: nothing may be sent from this database."""
     return select(Installation.id).where(Installation.held_at.is_not(None)).exists()

@@ -20,6 +20,7 @@ from digest.monitoring.models import Heartbeat
 INTERVAL: Final = timedelta(seconds=15)
 SILENT_AFTER: Final = timedelta(seconds=45)  # three missed heartbeats
 FORGOTTEN_AFTER: Final = timedelta(minutes=10)  # a silent process, if another one of its kind reports
+UNPLANNED_BACKUP: Final = timedelta(days=8)  # one a week, until the next one is missed
 _PROBE: Final = "probe"  # of `digest doctor`
 _BACKUP: Final = "backup"  # seen when a backup was finished
 
@@ -75,9 +76,10 @@ def record_stop(session: Session, kind: Kind, name: str, now: datetime) -> None:
     session.execute(stopped.values(stopped_at=now), execution_options=WITHOUT_SYNC)
 
 
-def record_backup(session: Session, now: datetime) -> None:
-    """Say that a backup was finished, and checked."""
-    _touch(session, _BACKUP, now)
+def record_backup(session: Session, now: datetime, every: timedelta | None = None) -> None:
+    """Say that a backup was finished. `every`: how often one is planned; None: nobody here has planned any."""
+    expected_at = now + (UNPLANNED_BACKUP if every is None else 2 * every)
+    _touch(session, _BACKUP, now, expected_at=expected_at)
 
 
 def find_backup_age(session: Session, now: datetime) -> timedelta | None:
@@ -86,14 +88,20 @@ def find_backup_age(session: Session, now: datetime) -> timedelta | None:
     return None if made_at is None else abs(now - made_at)
 
 
+def is_backup_late(session: Session, now: datetime) -> bool:
+    """Whether the next backup should be there: two of the intervals have passed that were planned at the last one."""
+    last = session.scalars(select(Heartbeat).where(Heartbeat.kind == _BACKUP)).one_or_none()
+    return last is not None and last.expected_at is not None and now >= last.expected_at
+
+
 def write_probe(session: Session, now: datetime) -> None:
     """Write a row that means nothing, to see whether the database can be written once it is committed."""
     _touch(session, _PROBE, now)
 
 
-def _touch(session: Session, kind: str, now: datetime) -> None:
-    row = upsert(session, Heartbeat).values(kind=kind, name="", started_at=now, seen_at=now)
-    session.execute(row.on_conflict_do_update(index_elements=["kind", "name"], set_={"seen_at": now}))
+def _touch(session: Session, kind: str, now: datetime, **more: datetime) -> None:
+    row = upsert(session, Heartbeat).values(kind=kind, name="", started_at=now, seen_at=now, **more)
+    session.execute(row.on_conflict_do_update(index_elements=["kind", "name"], set_={"seen_at": now, **more}))
 
 
 def read(session: Session, now: datetime) -> list[Pulse]:

@@ -18,6 +18,7 @@ class Heartbeat(Base):
     started_at: Mapped[datetime]
     seen_at: Mapped[datetime]
     stopped_at: Mapped[datetime | None]  # it ended as asked, so nobody has to miss it
+    expected_at: Mapped[datetime | None]  # of a backup: when the next one should be there at the latest
 
 
 class Alert(Base):

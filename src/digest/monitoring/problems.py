@@ -17,13 +17,10 @@ from digest.editorial.models import Issue, State, Transition
 from digest.monitoring import heartbeats
 from digest.monitoring.ages import describe_age
 from digest.monitoring.heartbeats import Kind, Pulse
-from digest.monitoring.models import Alert
 
 LATE_AFTER: Final = timedelta(minutes=3)  # after its time, until an issue that has not started is a problem
 _LATE: Final = ":late"  # the end of the key
 LETTERS_WAIT_FOR: Final = timedelta(minutes=15)
-BACKUP_TOO_OLD: Final = timedelta(days=8)  # one a week
-_BACKUP: Final = "backup"  # the key
 _AUTOMATIC: Final = ("clock", "relay")  # actors that pause an issue without being asked to
 _START_ONE: Final = "run `digest up`, or with several machines start it as docs/operator.md shows"
 _WAITING_FOR_QUEUE: Final = {
@@ -48,12 +45,8 @@ def find_problems(
     now: datetime,
     *,
     patience: timedelta = heartbeats.SILENT_AFTER,
-    backup_limit: timedelta = BACKUP_TOO_OLD,
 ) -> list[Problem]:
-    """Every problem that the database shows; `patience`: how long a silence lasts before it is one.
-
-    `backup_limit`: how old the last backup may be.
-    """
+    """Every problem that the database shows; `patience`: how long a silence lasts before it is one."""
     silences = find_silences(heartbeats.read(session, now), patience=patience)
     # An issue that has not started is no news when nobody is at work.
     if held := find_hold(
@@ -63,24 +56,17 @@ def find_problems(
     issues = find_issue_problems(session, now)
     told = [problem for problem in issues if not (silences and problem.key.endswith(_LATE))]
     letters = [] if silences else find_waiting_letters(session, now)
-    return [*silences, *find_old_backup(session, now, backup_limit), *letters, *told]
+    return [*silences, *find_old_backup(session, now), *letters, *told]
 
 
-def find_old_backup(session: Session, now: datetime, limit: timedelta = BACKUP_TOO_OLD) -> list[Problem]:
-    """Whether backups have stopped; where none was ever made, that is a decision.
-
-    Once an alert says so, only a new backup ends it: processes have different limits, as only those where the folder is
-    know the schedule, and would otherwise open and resolve it by turns.
-    """
+def find_old_backup(session: Session, now: datetime) -> list[Problem]:
+    """Whether backups have stopped; where none was ever made, that is a decision."""
     age = heartbeats.find_backup_age(session, now)
-    if age is None:
-        return []
-    open_alert = select(Alert.opened_at).where(Alert.key == _BACKUP, Alert.resolved_at.is_(None))
-    opened_at = session.scalar(open_alert)
-    if age < limit and (opened_at is None or now - age >= opened_at):
+    if age is None or not heartbeats.is_backup_late(session, now):
         return []
     summary = f"The last backup is {describe_age(age)} old."
-    return [Problem(_BACKUP, summary, "make one with `digest backup FILE`, or see why the schedule does not")]
+    fix = "make one with `digest backup FILE`, or see why the schedule does not"
+    return [Problem("backup", summary, fix)]
 
 
 def find_hold(session: Session) -> list[Problem]:

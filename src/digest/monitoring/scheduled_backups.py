@@ -9,6 +9,7 @@ from digest.backup import schedule
 from digest.backup.creating import create_backup
 from digest.backup.schedule import BackupPlan
 from digest.db import Database
+from digest.installation.identity import find_identity
 from digest.monitoring import heartbeats
 
 LOG = logging.getLogger(__name__)
@@ -31,13 +32,14 @@ def make_due_backup(
     with schedule.lock_folder(plan) as is_ours:
         with db.read() as session:
             age = heartbeats.find_backup_age(session, now)
+            identity = find_identity(session)
         if not is_ours or not plan.is_due(age):
             return None
-        schedule.delete_unfinished(plan)
-        path = schedule.next_file(plan, now)
+        schedule.delete_unfinished(plan, identity)
+        path = schedule.next_file(plan, identity, now)
         written = create_backup(db, home, path, passphrase=passphrase, now=now, stopping=stopping)
         with db.begin() as session:
-            heartbeats.record_backup(session, now)
-        deleted = schedule.delete_surplus(plan)
+            heartbeats.record_backup(session, now, plan.every)
+        deleted = schedule.delete_surplus(plan, identity)
     LOG.info("backup made", extra={"rows": written.total_rows, "bytes": written.bytes, "deleted": deleted})
     return path

@@ -42,7 +42,8 @@ def backup(context: AppContext, file: Path, passphrase_file: Path | None, as_jso
         )
     with services.db.begin() as session:
         record(session, Verb.BACK_UP, "setting", details="encrypted" if passphrase else "not encrypted")
-        heartbeats.record_backup(session, database_now(session))
+        plan = services.backup_plan
+        heartbeats.record_backup(session, database_now(session), None if plan is None else plan.every)
     seconds = time.monotonic() - started
     if as_json:
         facts = {

@@ -55,10 +55,9 @@ def check_backup(context: AppContext) -> Iterator[Finding]:
     from digest.monitoring import heartbeats, problems
     from digest.monitoring.ages import describe_age
 
-    limit = context.services().backup_limit
     with context.services().db.read() as session:
         now = database_now(session)
-        age, old = heartbeats.find_backup_age(session, now), problems.find_old_backup(session, now, limit)
+        age, old = heartbeats.find_backup_age(session, now), problems.find_old_backup(session, now)
     for problem in old:
         yield Finding("backup", "bad", problem.summary, problem.fix)
     if age is None:
