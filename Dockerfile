@@ -17,7 +17,7 @@ FROM python:3.13.9-slim-trixie
 # A group of its own number too, so that Kubernetes can hand it a volume (fsGroup).
 RUN groupadd --system --gid 10001 digest \
  && useradd --system --uid 10001 --gid digest --home-dir /var/lib/digest --shell /usr/sbin/nologin digest \
- && install -d -m 700 -o digest -g digest /var/lib/digest
+ && install -d -m 700 -o digest -g digest /var/lib/digest /srv/backups
 COPY --from=build /opt/digest /opt/digest
 ENV PATH=/opt/digest/bin:$PATH PYTHONUNBUFFERED=1 DIGEST_HOME=/var/lib/digest
 WORKDIR /var/lib/digest

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from digest.cli.doctor.home_permissions import find_exposed
+from digest.config import NAMES
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
@@ -22,7 +23,7 @@ KUBERNETES: list[dict[str, Any]] = list(yaml.safe_load_all((ROOT / "docs/kuberne
 PODS = {
     resource["metadata"]["name"]: resource["spec"]["template"]["spec"]
     for resource in KUBERNETES
-    if "template" in resource["spec"]
+    if "template" in resource.get("spec", {})
 }
 
 
@@ -70,6 +71,37 @@ def test_a_service_reaches_little_of_its_machine(unit: Path) -> None:
         check=True,
     ).stdout
     assert float(told.split("Overall exposure level")[1].split()[2]) < 3
+
+
+def test_every_setting_reaches_every_process() -> None:
+    """From .env, /etc/digest.env, or the ConfigMap and the Secret; what the files set themselves can be overridden."""
+    settings = {f"DIGEST_{name.upper()}" for name in NAMES}
+    services = yaml.safe_load(COMPOSE)["services"].values()
+    for service in (each for each in services if each["image"].startswith("digest:")):
+        assert service["env_file"] == [{"path": ".env", "required": False}]
+        set_here = service["environment"]
+        assert set(set_here) <= settings
+        assert {name for name in set_here if f"${{{name}:" not in set_here[name]} == {"DIGEST_HOME"}
+    for pod in PODS.values():
+        container = pod["containers"][0]
+        assert container["envFrom"] == [{kind: {"name": "digest"}} for kind in ("configMapRef", "secretRef")]
+        assert "env" not in container
+    (config,) = (resource["data"] for resource in KUBERNETES if resource["kind"] == "ConfigMap")
+    assert set(config) <= settings
+    assert "EnvironmentFile=/etc/digest.env" in COMMON_UNIT.splitlines()
+    assert re.findall(r"Environment=(\w+)", "".join(map(Path.read_text, UNITS)) + COMMON_UNIT) == [
+        "DIGEST_HOME"
+    ]
+
+
+def test_the_folder_of_backups_belongs_to_the_process_that_makes_them() -> None:
+    """A new volume takes the owner of the image's folder; a unit's file system is read-only otherwise."""
+    assert yaml.safe_load(COMPOSE)["services"]["worker"]["volumes"] == ["backups:/srv/backups"]
+    assert (
+        "install -d -m 700 -o digest -g digest /var/lib/digest /srv/backups"
+        in (ROOT / "Dockerfile").read_text()
+    )
+    assert "ReadWritePaths=-/srv/backups" in (SYSTEMD / "digest-worker.service").read_text().splitlines()
 
 
 def test_kubernetes_accepts_the_example() -> None:
