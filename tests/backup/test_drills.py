@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 from sqlalchemy import select
-from tests.backup.test_restoring import restore, target  # noqa: F401  a fixture
+from tests.backup.test_restoring import restore
 from tests.delivery.factories import KEYS, address, adds_up, frozen, reconcile, tally, until_done, work
 from tests.relay import Relay, Script
 
@@ -72,7 +72,7 @@ def settle(db: Database, home: Path, issue_id: int, relay: Relay) -> None:
 @pytest.mark.parametrize("mails", [0, 50, 200])
 def test_a_backup_made_while_an_issue_was_sent_mails_nobody_twice(
     db: Database,
-    target: str,  # noqa: F811  the fixture
+    target: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     mails: int,

@@ -1,14 +1,12 @@
 """A restored database has every row of the backup, on either kind of database, or nothing was changed."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import inspect, select, update
+from sqlalchemy import func, inspect, select, update
 from tests.backup.conftest import HOSTILE, READERS, fill
 from tests.backup.test_creating import NOW, back_up
-from tests.database_pool import DatabasePool
 
 from digest.audience.models import Subscriber
 from digest.backup import rows
@@ -19,24 +17,10 @@ from digest.backup.rows import dump_rows, read_layouts
 from digest.cli.backups import restore as command
 from digest.db import Base, Database, connect, utcnow
 from digest.delivery.ledger.models import Delivery
+from digest.delivery.ledger.partitions import list_partitions
+from digest.delivery.release import partitioning
 from digest.editorial.models import Issue
 from digest.errors import BadInput, NotAllowed
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of an empty database of each kind."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'new' / 'digest.sqlite3'}"
-        return
-    pool: DatabasePool = request.getfixturevalue("database_pool")
-    url = pool.acquire()
-    database = connect(url)
-    with database.engine.begin() as connection:
-        connection.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-    database.close()
-    yield url
-    pool.release(url)
 
 
 def restore(url: str, path: Path, home: Path, passphrase: str | None = None, **more: Any) -> BackupSummary:
@@ -77,6 +61,27 @@ def test_every_row_comes_back_on_either_database(
     restored.close()
     keys = (tmp_path / "new-home" / "secret-keys").read_text()
     assert keys == (home / "secret-keys").read_text()
+
+
+@pytest.mark.parametrize(("large_from", "width"), [(READERS, 1), (READERS + 1, 50)])
+def test_a_large_audience_gets_a_partition_of_its_own_on_postgresql_as_it_would_if_it_were_new(
+    sqlite: Database,
+    empty_postgres: str,
+    home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    large_from: int,
+    width: int,
+) -> None:
+    monkeypatch.setattr(partitioning, "OWN_PARTITION_FROM", large_from)
+    fill(sqlite)
+    back_up(sqlite, home)
+    restore(empty_postgres, home / "a.backup", tmp_path / "new-home")
+    restored = connect(empty_postgres)
+    with restored.read() as session:
+        assert [found.stop - found.start for found in list_partitions(session)] == [width]
+        assert session.scalar(select(func.count()).select_from(Delivery)) == READERS
+    restored.close()
 
 
 def test_what_is_damaged_changes_nothing(sqlite: Database, target: str, home: Path, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ CHUNK_BYTES: Final = 2 << 20  # about; of text that is in memory at a time
 MAX_CHUNK_BYTES: Final = 16 << 20  # unless a single row is longer
 _FIRST_ROWS: Final = 20
 _MAX_ROWS: Final = 20_000
+_LAST: Final = "delivery"  # nothing refers to it
 _ROWIDS: Final = 1 << 62  # more than any
 
 
@@ -66,10 +67,13 @@ def quote(name: str) -> str:
 
 
 def read_layouts(connection: Connection) -> list[TableLayout]:
-    """Every table of the database, those that others refer to first; Alembic's own is left out."""
+    """Every table of the database, those that others refer to first; Alembic's own is left out.
+
+    The delivery table comes last: when its rows are restored, those are there by which its partitions are cut.
+    """
     found = MetaData()
     found.reflect(connection, only=_list_tables(connection))
-    return [_layout(table) for table in found.sorted_tables]
+    return [_layout(table) for table in sorted(found.sorted_tables, key=lambda table: table.name == _LAST)]
 
 
 def dump_rows(connection: Connection, table: TableLayout) -> Iterator[bytes]:

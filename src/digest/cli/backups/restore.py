@@ -64,16 +64,16 @@ def _hold(connection: "Connection", contents: "Contents") -> None:
 
 
 def _before_rows(connection: "Connection", table: "TableLayout", data: bytes) -> None:
-    """On PostgreSQL, create the partitions for the issues of these deliveries."""
+    """On PostgreSQL, create the partitions for the issues of these deliveries, as for issues that are new."""
     if table.name != "delivery" or connection.dialect.name != "postgresql":
         return
     from sqlalchemy.orm import Session
 
-    from digest.delivery.ledger.partitions import ensure_partition
+    from digest.delivery.release.partitioning import prepare_partition
 
     place = [column.name for column in table.columns].index("issue_id")
     issues: set[Any] = {line.split(b"\t")[place] for line in data.split(b"\n")[:-1]}
     with Session(connection, join_transaction_mode="rollback_only") as session:
         for issue_id in sorted(map(int, issues)):
-            ensure_partition(session, issue_id, own=False)
+            prepare_partition(session, issue_id)
         session.commit()

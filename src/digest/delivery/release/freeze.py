@@ -91,7 +91,7 @@ def write_next_audience(
     issue = session.get_one(Issue, issue_id, populate_existing=True)
     if issue.state not in {State.SENDING, State.PAUSED}:
         return True
-    if not frozen.audience_upto and partitioning.prepare_partition(session, issue):
+    if not frozen.audience_upto and partitioning.prepare_partition(session, issue_id):
         return False
     last, count = _next_range(session, frozen.audience_upto, limit)
     if last is None:
