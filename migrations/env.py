@@ -5,6 +5,7 @@ from typing import Any
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
+from sqlalchemy import Connection
 
 import digest.access.models
 import digest.delivery.ledger.models
@@ -27,8 +28,26 @@ def include_name(name: str | None, kind: str, _parents: Any) -> bool:
     return kind != "table" or not re.fullmatch(r"delivery_\d+_\d+", name or "")
 
 
+def require_unenforced_keys(connection: Connection) -> None:
+    """Raise RuntimeError if dropping a table would delete the rows that refer to it (`schema.open_for_migrations`)."""
+    if connection.dialect.name == "sqlite" and connection.exec_driver_sql("pragma foreign_keys").scalar():
+        raise RuntimeError("migrations on SQLite need a connection that does not enforce foreign keys")
+
+
+def check_keys(connection: Connection) -> None:
+    """Raise RuntimeError if a migration left rows that refer to others which are gone; then nothing is committed."""
+    if connection.dialect.name == "sqlite":
+        lost = connection.exec_driver_sql(
+            'SELECT DISTINCT "table", parent FROM pragma_foreign_key_check'
+        ).all()
+        if lost:
+            tables = ", ".join(sorted(f"{table} -> {parent}" for table, parent in lost))
+            raise RuntimeError(f"rows would refer to others that are gone: {tables}")
+
+
+connection = context.config.attributes["connection"]
 context.configure(
-    connection=context.config.attributes["connection"],
+    connection=connection,
     target_metadata=Base.metadata,
     render_item=render_item,
     include_name=include_name,
@@ -36,5 +55,7 @@ context.configure(
     compare_type=True,
     transactional_ddl=True,
 )
+require_unenforced_keys(connection)
 with context.begin_transaction():
     context.run_migrations()
+    check_keys(connection)

@@ -18,6 +18,7 @@ import digest.delivery.ledger.models
 import digest.installation.models
 import digest.monitoring.models
 import digest.tracking.models  # noqa: F401  every table is known from here on
+from digest import schema
 from digest.db import Base, Database, connect
 from digest.delivery.ledger.partitions import create_partition
 from digest.signing import Signer
@@ -81,6 +82,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("template") / "digest.sqlite3"
     database = connect(f"sqlite:///{path}")
     Base.metadata.create_all(database.engine)
+    schema.stamp(database.engine)
     share_compiled_statements(database)
     with database.engine.connect() as connection:
         connection.exec_driver_sql("rollback")
@@ -109,6 +111,7 @@ def postgres_server() -> Iterator[str]:
         connection.execute(text(f"CREATE DATABASE {TEMPLATE}"))
     filled = connect(with_database(url, TEMPLATE))
     Base.metadata.create_all(filled.engine)
+    schema.stamp(filled.engine)
     with filled.begin() as session:  # so that not every test has to create one
         create_partition(session, 0, 1000)
     share_compiled_statements(filled)

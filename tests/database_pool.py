@@ -15,7 +15,8 @@ WHERE datname = current_database() AND backend_type = 'client backend' AND pid <
 _DELETE_ROWS = """
 DO $$ DECLARE tbl regclass; BEGIN
   SET LOCAL session_replication_role = replica;
-  FOR tbl IN SELECT oid::regclass FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace LOOP
+  FOR tbl IN SELECT oid::regclass FROM pg_class
+    WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'alembic_version' LOOP
     EXECUTE format('DELETE FROM %s', tbl);
   END LOOP;
   PERFORM setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false)
@@ -28,6 +29,7 @@ SELECT (SELECT count(*) FROM pg_class), (SELECT max(oid::bigint) FROM pg_class),
   (SELECT md5(string_agg(format('%s %s %s', attrelid, attname, atttypid), ',' ORDER BY attrelid, attnum))
    FROM pg_attribute WHERE attrelid >= 16384), (SELECT count(*) FROM pg_constraint)
 """
+_REVISION = "SELECT version_num FROM alembic_version"
 _SIZE = "SELECT pg_database_size(current_database())"
 
 
@@ -77,6 +79,7 @@ class PooledDatabase:
         self.name, self.engine = name, engine
         with engine.connect() as connection:
             self.schema = connection.execute(text(_SCHEMA)).one()
+            self.revision = connection.scalar(text(_REVISION))
             self.size = connection.execute(text(_SIZE)).scalar_one()
 
     def clear(self) -> bool:
@@ -86,7 +89,9 @@ class PooledDatabase:
             if connection.execute(text(_SIZE)).scalar_one() > self.size + MAX_GROWTH:
                 return False
             connection.execute(text(_DELETE_ROWS))
-            return bool(connection.execute(text(_SCHEMA)).one() == self.schema)
+            if connection.execute(text(_SCHEMA)).one() != self.schema:
+                return False
+            return bool(connection.scalar(text(_REVISION)) == self.revision)
 
 
 def with_database(url: str, name: str) -> str:

@@ -39,7 +39,6 @@ def upgrade() -> None:
         sa.Column("known_until", digest.db.UtcDateTime(), nullable=True),
         sa.Column("unsubscribes_settled_at", digest.db.UtcDateTime(), nullable=True),
         sa.Column("version", sa.String(length=40), nullable=True),
-        sa.Column("upgrading_at", digest.db.UtcDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_installation")),
     )
     op.create_table(

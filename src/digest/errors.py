@@ -27,3 +27,7 @@ class NotAllowed(DigestError):
 
 class Unavailable(DigestError):
     """A required server (database, broker, relay) cannot be reached; try again later."""
+
+
+class OtherVersion(Unavailable):
+    """The database is of another version of digest than this program, or is being upgraded."""

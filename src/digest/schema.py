@@ -1,6 +1,7 @@
 """Migrations: check and upgrade the database schema, from a checkout or an installed wheel."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -12,10 +13,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from digest.errors import NotAllowed
+from digest.errors import NotAllowed, OtherVersion
 
 PACKAGE = Path(__file__).parent
-_UPGRADE_LOCK = 0x64696765  # an advisory lock of PostgreSQL: any number that others do not use
 
 
 def migrations_dir() -> Path:
@@ -35,28 +35,49 @@ def alembic_config(connection: Connection | None = None) -> Config:
 
 def upgrade(engine: Engine) -> tuple[str | None, str | None]:
     """Upgrade the database in one transaction; return the revision before and after. Raises as `upgrade_on` does."""
-    with engine.begin() as connection:
-        return upgrade_on(connection)
+    with open_for_migrations(engine) as connection:
+        revisions = upgrade_on(connection)
+        connection.commit()
+        return revisions
+
+
+@contextmanager
+def open_for_migrations(engine: Engine) -> Iterator[Connection]:
+    """A connection on which nothing was begun and that nobody uses afterwards.
+
+    SQLite alters a table by making it anew. With foreign keys enforced, dropping the old one would delete every row
+    that refers to it, and they cannot be switched off once a transaction has begun; migrations/env.py checks them.
+    """
+    with engine.connect() as connection:
+        connection.detach()
+        if connection.dialect.name == "sqlite":
+            connection.connection.cursor().execute("pragma foreign_keys=off")
+        yield connection
 
 
 def upgrade_on(connection: Connection) -> tuple[str | None, str | None]:
-    """The same in the connection's transaction, in which nobody else upgrades.
+    """The same in the transaction of a connection that was opened for migrations.
 
-    Raises NotAllowed when the database is at a revision that this version does not know.
+    Raises OtherVersion when the database is at a revision that this version does not know.
     """
-    if connection.dialect.name == "postgresql":  # on SQLite a transaction that writes is alone anyway
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})"))
     before = current_revision(connection)
     if before is not None and not _is_known(before):
-        raise NotAllowed(str(describe_mismatch(connection)))
+        raise OtherVersion(str(describe_mismatch(connection)))
     command.upgrade(alembic_config(connection), "head")
     return before, current_revision(connection)
 
 
 def check(engine: Engine) -> None:
     """Raise alembic.util.CommandError when the models differ from the migrations."""
-    with engine.begin() as connection:
+    with open_for_migrations(engine) as connection:
         command.check(alembic_config(connection))
+
+
+def stamp(engine: Engine) -> None:
+    """Say that the database, whose tables were created otherwise, is at the latest revision."""
+    with open_for_migrations(engine) as connection:
+        command.stamp(alembic_config(connection), "head")
+        connection.commit()
 
 
 def create_at(connection: Connection, revision: str) -> None:
@@ -84,7 +105,7 @@ def list_pending(connection: Connection) -> list[str]:
 def describe_mismatch(connection: Connection) -> str | None:
     """Why this version of digest cannot use the database, and what to do; None when it can."""
     revision = current_revision(connection)
-    if revision == _latest_revision(migrations_dir()):
+    if revision == latest_revision():
         return None
     if revision is None:
         return "the database is empty: run `digest init`"
@@ -104,6 +125,11 @@ def _is_known(revision: str | None) -> bool:
         None,
         *(script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()),
     }
+
+
+def latest_revision() -> str | None:
+    """The revision that this version of digest needs."""
+    return _latest_revision(migrations_dir())
 
 
 @cache

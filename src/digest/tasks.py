@@ -33,7 +33,7 @@ from digest.editorial.checks.external_check_queue import MailSetup
 from digest.editorial.drafts import drafting
 from digest.editorial.models import State
 from digest.embedded.log_throttle import LogThrottle
-from digest.errors import Unavailable
+from digest.errors import OtherVersion
 from digest.installation import upgrading
 from digest.monitoring.scheduled_backups import make_due_backup
 from digest.process_monitor import QueueReporter
@@ -49,10 +49,10 @@ def drafts() -> None:
     with current_services().db.read() as session:
         due = drafting.list_publications_due(session, utcnow())
     for publication_id in due:
-        with current_services().db.begin() as session:
+        with upgrading.begin(current_services().db) as session:
             if drafted := drafting.draft_due_issue(session, publication_id, utcnow()):
                 notices.notify_drafted(session, publication_id, drafted, utcnow())
-    with current_services().db.begin() as session:
+    with upgrading.begin(current_services().db) as session:
         reminders.send_reminders(session, utcnow())
 
 
@@ -74,12 +74,12 @@ def audience() -> None:
 
 def reconcile() -> None:
     """Recover batches of dead workers, check refusals, queue due retries and complete finished issues."""
-    with current_services().db.begin() as session:
+    with upgrading.begin(current_services().db) as session:
         recovery.recover_batches(session, current_services().home, utcnow())
     connections = count_connections(current_services().relay)
     for issue_id in reconcile_issues(current_services().db, utcnow(), _run_in_steps, connections=connections):
         LOG.info("issue sent", extra={"issue": issue_id})
-    with current_services().db.begin() as session:
+    with upgrading.begin(current_services().db) as session:
         stalled.notify_stalled(session, utcnow())
 
 
@@ -124,7 +124,7 @@ def imports() -> None:
 
 def retention_people() -> None:
     """Delete unconfirmed sign-ups, remains of erased subscribers, and consent traces older than a year."""
-    with current_services().db.begin() as session:
+    with upgrading.begin(current_services().db) as session:
         deleted = erase.purge(session, utcnow())
         retention.purge_erased(session, utcnow())
         traces = consent.delete_traces(session, utcnow())
@@ -183,18 +183,17 @@ def register(app: Any) -> None:
     throttle, queues = LogThrottle(), QueueReporter(lambda: current_services().db)
     for task in TASKS:
         name = task.__name__.rstrip("_")
-        app.task(throttle.wrap(name, queues.wrap(queue_of(name), _if_ready(task))), name=f"digest.{name}")
+        # A worker that may do nothing reports no queue: it would look as if work were done.
+        app.task(throttle.wrap(name, _if_ready(queues.wrap(queue_of(name), task))), name=f"digest.{name}")
 
 
 def _if_ready(task: Callable[[], None]) -> Callable[[], None]:
-    """Wrap a task so that it is not run on a database that is about to be upgraded, or of another version."""
+    """Wrap a task so that it is not run on a database that is being upgraded, or of another version."""
 
     @functools.wraps(task)
     def run() -> None:
-        with current_services().db.read() as session:
-            obstacle = upgrading.find_obstacle(session, utcnow())
-        if obstacle is not None:
-            raise Unavailable(obstacle)
+        if obstacle := upgrading.find_obstacle_in(current_services().db):
+            raise OtherVersion(obstacle)
         task()
 
     return run
@@ -207,7 +206,7 @@ def _stop(**_: Any) -> None:
 
 def _list_due() -> list[int]:
     """The issues that are due; those that missed their send time are paused instead."""
-    with current_services().db.begin() as session:
+    with upgrading.begin(current_services().db) as session:
         for issue in schedule.pause_missed(session, utcnow()):
             notices.notify_not_sent(session, issue, utcnow())
             log_when_committed(session, LOG, logging.WARNING, "issue missed its send time", issue=issue.id)
@@ -279,11 +278,17 @@ def _write_audience(issue_id: int) -> bool:
 
 
 def _run_in_steps(step: Callable[[Session], bool]) -> bool:
-    """Call `step` in one transaction after another until it returns True; False when time runs out first."""
+    """Call `step` in one transaction after another until it returns True; False when time runs out first.
+
+    False, too, when an upgrade of the database begins: another run goes on after it.
+    """
     deadline = time.monotonic() + RUN_SECONDS
     while not _stopping.is_set() and time.monotonic() < deadline:
-        with current_services().db.begin() as session:
-            done = step(session)
+        try:
+            with upgrading.begin(current_services().db) as session:
+                done = step(session)
+        except OtherVersion:
+            return False
         if done:
             return True
         # Other writers poll for SQLite's lock; without a gap one of them could wait for all steps.

@@ -4,12 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from alembic import command
 from sqlalchemy import update
 from tests.database_pool import DatabasePool
 from tests.delivery.factories import frozen
 
-from digest import schema
 from digest.db import Database, connect
 from digest.editorial.models import Issue
 
@@ -55,8 +53,6 @@ def empty_postgres(database_pool: DatabasePool) -> Iterator[str]:
 
 
 def fill(db: Database) -> None:
-    frozen(db, readers=READERS)  # it may replace the file
-    with db.engine.begin() as connection:
-        command.stamp(schema.alembic_config(connection), "head")
+    frozen(db, readers=READERS)
     with db.begin() as session:
         session.execute(update(Issue).values(intro=HOSTILE))

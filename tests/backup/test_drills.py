@@ -7,13 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from alembic import command
 from sqlalchemy import select
 from tests.backup.test_restoring import restore
 from tests.delivery.factories import KEYS, address, adds_up, frozen, reconcile, tally, until_done, work
 from tests.relay import Relay, Script
 
-from digest import schema
 from digest.backup.creating import create_backup
 from digest.cli.backups import restore as restore_command
 from digest.db import Database, connect, utcnow
@@ -34,9 +32,7 @@ EVERYBODY = Counter(address(number) for number in range(1, READERS + 1))
 def backed_up_after(db: Database, home: Path, mails: int) -> Iterator[tuple[Relay, int]]:
     """An issue of which a backup was made once so many mails were taken, and which then went to everybody."""
     home.mkdir()
-    issue_id = frozen(db, readers=READERS)  # it may replace the file
-    with db.engine.begin() as connection:
-        command.stamp(schema.alembic_config(connection), "head")
+    issue_id = frozen(db, readers=READERS)
     backup = home.parent / "a.backup"
     script = Script()
 

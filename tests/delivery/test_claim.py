@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 from sqlalchemy.orm import Session
 from tests.delivery import factories
 
@@ -13,7 +13,7 @@ from digest.delivery.ledger.models import Batch, FrozenIssue, WorkerRegistration
 from digest.delivery.sending import claim as claims
 from digest.delivery.sending import worker_registry
 from digest.editorial.models import Issue, State
-from digest.installation import identity, upgrading
+from digest.installation import upgrading
 
 NOW = utcnow()
 LATER = NOW + timedelta(hours=1)
@@ -102,15 +102,18 @@ def test_a_batch_is_given_out_from_the_moment_on_at_which_nothing_hinders_it(
             session.rollback()
 
 
-def test_a_run_that_has_begun_claims_nothing_more_once_an_upgrade_waits(db: Database, issue_id: int) -> None:
-    with db.begin() as session:
-        identity.ensure_installation(session, NOW)
-        upgrading.announce(session.connection(), utcnow())
-        assert not claims.has_due_batch(session, utcnow())
-    assert claim(db) is None
-    with db.begin() as session:
-        upgrading.withdraw(session.connection())
+def test_a_run_that_has_begun_claims_nothing_more_during_an_upgrade(db: Database, issue_id: int) -> None:
+    with upgrading.hold(db.engine, print):
+        with db.begin() as session:
+            assert not claims.has_due_batch(session, utcnow())
+        assert claim(db) is None
     assert claim(db) is not None
+
+
+def test_a_program_of_another_version_than_the_database_claims_nothing(db: Database, issue_id: int) -> None:
+    with db.begin() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '123456789abc'"))
+    assert claim(db) is None
 
 
 def test_a_claim_s_deadline_is_before_the_end_of_its_lease(db: Database, issue_id: int) -> None:

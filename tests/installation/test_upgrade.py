@@ -1,43 +1,34 @@
 """A database is upgraded once, backed up before, while nobody sends; a program of another version stands back."""
 
-import shutil
-from collections.abc import Iterator
+import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import time_machine
 from sqlalchemy import inspect, text, update
+from sqlalchemy.orm import Session
 from tests.backup.conftest import fill
+from tests.installation.later_version import NEXT_REVISION, of_version, write_migrations
+from tests.monitoring.beats import report
 
 from digest import schema, tasks
 from digest.cli.upgrade import migrate
 from digest.db import Database, utcnow
-from digest.delivery.ledger.models import Batch
-from digest.errors import NotAllowed, Unavailable
-from digest.installation import upgrading
-
-NEXT = '''"""Keep the colors of a publication."""
-
-import sqlalchemy as sa
-from alembic import op
-
-revision, down_revision = "fedcba987654", "{before}"
-
-
-def upgrade() -> None:
-    op.create_table("color", sa.Column("id", sa.Integer(), primary_key=True))
-'''
+from digest.delivery.ledger.models import Batch, Letter
+from digest.errors import NotAllowed, OtherVersion, Unavailable
+from digest.installation import upgrade_lock, upgrading
 
 
 @pytest.fixture
 def installed(db: Database, tmp_path: Path) -> Any:
     """An installation with readers and an issue, at the latest revision of this version."""
     fill(db)
-    upgrading.upgrade(db.engine, utcnow())
+    upgrading.create(db.engine, utcnow())
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     return SimpleNamespace(db=db, home=home)
@@ -46,21 +37,8 @@ def installed(db: Database, tmp_path: Path) -> Any:
 @pytest.fixture
 def later(tmp_path: Path) -> Path:
     """The migrations of a later version, which has one more."""
-    folder = tmp_path / "migrations"
-    shutil.copytree(schema.migrations_dir(), folder, ignore=shutil.ignore_patterns("__pycache__"))
-    before = schema._latest_revision(schema.migrations_dir())
-    (folder / "versions" / "2030_01_01_colors.py").write_text(NEXT.format(before=before))
-    return folder
-
-
-@contextmanager
-def of_version(number: str, folder: Path) -> Iterator[None]:
-    """What follows is done by a program of this version, which has these migrations."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(schema, "migrations_dir", lambda: folder)
-        for module in (schema, upgrading):
-            patch.setattr(module, "version", lambda _: number)
-        yield
+    table = 'op.create_table("color", sa.Column("id", sa.Integer(), primary_key=True))'
+    return write_migrations(tmp_path / "migrations", "Keep the colors of a publication.", table)
 
 
 def test_an_upgrade_says_what_it_does_and_backs_up_before(
@@ -86,7 +64,7 @@ def test_a_program_older_than_the_database_says_which_version_is_needed(
     with of_version("9.9.9", later):
         migrate(installed, with_backup=False)
     needed = f"upgraded by digest 9.9.9, and this is {schema.version('digest')}: install 9.9.9 here too"
-    with pytest.raises(NotAllowed, match=needed):
+    with pytest.raises(OtherVersion, match=needed):
         migrate(installed)
     monkeypatch.setattr(tasks, "current_services", lambda: installed)
     ran: list[bool] = []
@@ -99,7 +77,7 @@ def test_a_revision_that_nobody_knows_is_called_another_database(installed: Any)
     with installed.db.begin() as session:
         session.execute(text("UPDATE alembic_version SET version_num = '123456789abc'"))
     with pytest.raises(
-        NotAllowed,
+        OtherVersion,
         match=r"revision 123456789abc, which is in no version up to this one .*DIGEST_DATABASE_URL",
     ):
         migrate(installed)
@@ -112,47 +90,115 @@ def test_an_older_database_is_to_be_upgraded(installed: Any, later: Path) -> Non
         )
 
 
-def test_nothing_is_started_while_an_upgrade_waits_and_not_forever(
+def test_nothing_is_begun_during_an_upgrade_however_long_it_takes(
     installed: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tasks, "current_services", lambda: installed)
     ran: list[bool] = []
     task = tasks._if_ready(lambda: ran.append(True))
-    now = utcnow()
-    with installed.db.engine.begin() as connection:
-        upgrading.announce(connection, now)
-    with pytest.raises(Unavailable, match="an upgrade of the database waits"):
+    with (
+        upgrading.hold(installed.db.engine, print),
+        time_machine.travel(utcnow() + timedelta(hours=5)),
+        pytest.raises(Unavailable, match="the database is being upgraded"),
+    ):
         task()
-    with installed.db.engine.begin() as connection:
-        upgrading.announce(connection, now - upgrading.PATIENCE - timedelta(seconds=1))
     task()
     assert ran == [True]
 
 
-def test_a_worker_that_still_sends_is_not_upgraded_under_its_hands(installed: Any, later: Path) -> None:
+def test_a_long_task_stops_between_two_steps_and_goes_on_after_the_upgrade(
+    installed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What freezes, imports and deletes: the lock waits for the step that runs, and no other begins."""
+    monkeypatch.setattr(tasks, "current_services", lambda: installed)
+    done: list[int] = []
+    with ThreadPoolExecutor(1) as pool, ExitStack() as upgrade:
+
+        def step(_session: Session) -> bool:
+            done.append(len(done))
+            if len(done) == 2:
+                holding = pool.submit(
+                    lambda: upgrade.enter_context(upgrading.hold(installed.db.engine, print))
+                )
+                pool.submit(holding.result)
+                while upgrading.find_obstacle_in(installed.db) is None:
+                    time.sleep(0.01)
+            return len(done) == 4
+
+        assert not tasks._run_in_steps(step)
+        assert done == [0, 1]
+        pool.submit(upgrade.close).result()
+        assert tasks._run_in_steps(step)
+    assert done == [0, 1, 2, 3]
+
+
+def test_a_worker_that_still_sends_is_not_upgraded_under_its_hands(
+    installed: Any, later: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And no backup is made at each try."""
+    report(installed.db, "worker")
+    in_a_minute = utcnow() + timedelta(minutes=1)
     with installed.db.begin() as session:
-        session.execute(update(Batch).values(holder="a worker", lease_until=utcnow() + timedelta(minutes=1)))
+        session.execute(update(Batch).values(holder="a worker", lease_until=in_a_minute))
     with (
         of_version("9.9.9", later),
-        pytest.raises(NotAllowed, match="a worker still sends: stop the workers"),
+        pytest.raises(NotAllowed, match=r"emails in flight: 3 batches, until .*nothing was changed"),
     ):
-        migrate(installed, with_backup=False, wait=0.0)
+        migrate(installed, wait=0.0)
+    assert (
+        f"waiting for emails in flight: 3 batches, until {in_a_minute:%H:%M:%S} UTC"
+        in capsys.readouterr().out
+    )
+    assert not (installed.home / "backups").exists()
     assert not inspect(installed.db.engine).has_table("color")
     with installed.db.read() as session:
-        assert upgrading.find_obstacle(session, utcnow()) is None
+        assert upgrading.find_obstacle(session) is None
 
 
-def test_an_init_with_nothing_to_do_lets_the_upgrade_of_another_version_wait_on(installed: Any) -> None:
-    with installed.db.engine.begin() as connection:
-        upgrading.announce(connection, utcnow())
-    migrate(installed)
-    with installed.db.read() as session:
-        assert upgrading.is_announced(session, utcnow())
+@pytest.mark.parametrize("living", [True, False])
+def test_a_killed_worker_s_claim_holds_up_no_upgrade(installed: Any, later: Path, living: bool) -> None:
+    """One that lapsed does not, and when no worker is left, none does: a letter's would last for twelve minutes."""
+    report(installed.db, "worker", ago=timedelta() if living else timedelta(minutes=1))
+    lapsed, lasts = utcnow() - timedelta(seconds=1), utcnow() + timedelta(minutes=12)
+    with installed.db.begin() as session:
+        session.execute(update(Batch).values(holder="a worker", lease_until=lapsed))
+        letter = Letter(kind="confirm", due_at=lapsed, created_at=lapsed, handed_over=True)
+        letter.claimed_until = lapsed if living else lasts
+        session.add(letter)
+    with of_version("9.9.9", later):
+        assert migrate(installed, with_backup=False, wait=0.0)[1] == NEXT_REVISION
 
 
-def test_two_upgrades_at_once_are_one(installed: Any, later: Path) -> None:
+def test_an_upgrade_waits_for_a_command_that_writes_and_says_so(
+    postgres: Database, tmp_path: Path, later: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upgrading.create(postgres.engine, utcnow())
+    installed: Any = SimpleNamespace(db=postgres, home=tmp_path)
+    with of_version("9.9.9", later):
+        with (
+            postgres.begin() as session,
+            pytest.raises(NotAllowed, match="a command or page that is writing"),
+        ):
+            assert upgrade_lock.share(session.connection(), upgrade_lock.Lock.WRITE)
+            migrate(installed, with_backup=False, wait=0.0)
+        assert "waiting for a command or page that is writing" in capsys.readouterr().out
+        assert migrate(installed, with_backup=False)[1] == NEXT_REVISION
+
+
+def test_two_upgrades_at_once_are_one(
+    installed: Any, later: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with of_version("9.9.9", later), ThreadPoolExecutor(2) as pool:
         done = [pool.submit(migrate, installed, with_backup=False) for _ in range(2)]
-        assert {one.result()[1] for one in done} == {"fedcba987654"}
+        assert {one.result()[1] for one in done} == {NEXT_REVISION}
+    assert capsys.readouterr().out.count("upgrading the database from") == 1
     with installed.db.read() as session:
-        assert not upgrading.is_announced(session, utcnow())
+        assert upgrade_lock.share(session.connection(), upgrade_lock.Lock.WORK)
+
+
+def test_what_a_killed_upgrade_held_is_free(installed: Any) -> None:
+    """Its locks belong to its connection and its open file: they end with the process."""
+    with pytest.raises(KeyboardInterrupt), upgrading.hold(installed.db.engine, print):
+        raise KeyboardInterrupt
+    with installed.db.begin() as session:
+        assert upgrading.find_obstacle(session) is None

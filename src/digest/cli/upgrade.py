@@ -1,16 +1,17 @@
-"""Upgrading a database: say what will be done, back it up, let the workers finish, and do it."""
+"""Upgrading a database: say what will be done, let the workers finish, back it up, and do it."""
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from digest.errors import NotAllowed
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from digest.services import Services
 
 WAIT_SECONDS: Final = 60.0  # for emails in flight; a run of a worker ends after eight
@@ -27,31 +28,41 @@ def migrate(
 ) -> tuple[str | None, str | None]:
     """Upgrade the database to the latest revision; return the revision before and after.
 
-    A database with something in it is backed up first, and workers start nothing until it is done. Raises NotAllowed
-    when it is of a later version, or when a worker still sends after `wait` seconds; then nothing was changed.
+    A database with something in it is backed up first, when no worker sends any more; none begins anything until it is
+    done. Raises OtherVersion when it is of a later version; NotAllowed when a worker still sends after `wait` seconds.
+    Then nothing was changed, and no backup was made.
     """
-    from digest import schema
     from digest.db import utcnow
     from digest.installation import upgrading
 
-    with services.db.engine.connect() as connection:
-        revision, pending = schema.current_revision(connection), schema.list_pending(connection)
+    engine = services.db.engine
+    revision, pending = _find_pending(services)
     if revision is None or not pending:
-        return upgrading.upgrade(services.db.engine, utcnow())
-    click.echo(f"upgrading the database from {revision}")
-    for step in pending:
-        click.echo(f"  {step}")
-    if with_backup:
-        click.echo(f"  backup before it: {_back_up(services, revision, passphrase())}")
-    with services.db.engine.begin() as connection:
-        upgrading.announce(connection, utcnow())
-    try:
+        return upgrading.create(engine, utcnow())
+    with upgrading.hold(engine, _say) as connection:
+        revision, pending = _find_pending(services)  # again: another upgrade may have come first
+        if not pending:
+            return revision, revision
+        click.echo(f"upgrading the database from {revision}")
+        for step in pending:
+            _say(step)
         _wait_for_workers(services, wait)
-        return upgrading.upgrade(services.db.engine, utcnow(), announced=True)
-    except BaseException:
-        with suppress(Exception), services.db.engine.begin() as connection:
-            upgrading.withdraw(connection)
-        raise
+        if with_backup:
+            _say(f"backup before it: {_back_up(services, str(revision), passphrase())}")
+        _wait_for_writers(connection, wait)
+        return upgrading.upgrade(connection, utcnow())
+
+
+def _find_pending(services: "Services") -> tuple[str | None, list[str]]:
+    from digest import schema
+
+    with services.db.read() as session:
+        connection = session.connection()
+        return schema.current_revision(connection), schema.list_pending(connection)
+
+
+def _say(line: str) -> None:
+    click.echo(f"  {line}")
 
 
 def _back_up(services: "Services", revision: str, passphrase: str | None) -> Path:
@@ -68,25 +79,37 @@ def _back_up(services: "Services", revision: str, passphrase: str | None) -> Pat
 
 def _wait_for_workers(services: "Services", seconds: float) -> None:
     """Wait until no email is in flight. Raises NotAllowed when one still is."""
+    from digest.cli.in_flight import find_in_flight
+
+    def find() -> object:
+        with services.db.read() as session:
+            return find_in_flight(session)
+
+    if still := _wait_while(find, seconds):
+        raise NotAllowed(
+            f"{still}; nothing was changed. Run `digest init` again after that, or a minute after all workers stopped"
+        )
+
+
+def _wait_for_writers(connection: "Connection", seconds: float) -> None:
+    """Keep pages and commands from writing. Raises NotAllowed when one of them does not stop."""
+    from digest.installation import upgrading
+
+    def find() -> object:
+        return None if upgrading.block_writers(connection) else "a command or page that is writing"
+
+    if still := _wait_while(find, seconds):
+        raise NotAllowed(
+            f"{still} has not finished; nothing was changed. Wait for it and run `digest init` again"
+        )
+
+
+def _wait_while(find: Callable[[], Any], seconds: float) -> Any:
+    """Poll until `find` finds nothing, saying once what is waited for; what it finds when time runs out."""
     end = time.monotonic() + seconds
-    time.sleep(POLL_SECONDS)  # a claim that began before the announcement is committed by then
-    while _is_sending(services):
-        if time.monotonic() > end:
-            raise NotAllowed("a worker still sends: stop the workers, then run `digest init` again")
+    if found := find():
+        _say(f"waiting for {found}")
+    while found and time.monotonic() < end:
         time.sleep(POLL_SECONDS)
-
-
-def _is_sending(services: "Services") -> bool:
-    from sqlalchemy import select
-
-    from digest.db import utcnow
-    from digest.delivery.ledger.models import Batch, Letter
-
-    now = utcnow()
-    # Only these columns: the others may be those of an older version.
-    batch = select(Batch.id).where(
-        Batch.holder.is_not(None), Batch.lease_until > now, Batch.done_at.is_(None)
-    )
-    letter = select(Letter.id).where(Letter.claimed_until > now, Letter.outcome.is_(None))
-    with services.db.read() as session:
-        return any(session.scalar(rows.limit(1)) is not None for rows in (batch, letter))
+        found = find()
+    return found

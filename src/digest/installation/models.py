@@ -27,4 +27,3 @@ class Installation(Base):
     known_until: Mapped[datetime | None]  # what happened later is not in this database
     unsubscribes_settled_at: Mapped[datetime | None]  # when a person said who unsubscribed later
     version: Mapped[str | None] = mapped_column(String(40))  # of digest, when it last upgraded the database
-    upgrading_at: Mapped[datetime | None]  # since when nothing new is started, because an upgrade waits

@@ -120,7 +120,7 @@ class LetterRun:
     def claim(self, limit: int) -> None:
         now = self.clock()
         with self.db.begin() as session:
-            if upgrading.is_announced(session, now):
+            if upgrading.find_obstacle(session):
                 return
             ids = session.scalars(_due_statement(now).limit(limit).with_for_update(skip_locked=True)).all()
             claimed = update(Letter).where(Letter.id.in_(ids), _is_unclaimed(now))

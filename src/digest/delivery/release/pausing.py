@@ -10,7 +10,7 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 from digest.db import Database, utcnow
 from digest.delivery.release.refusals import pause_unsendable
 from digest.editorial.models import State
-from digest.errors import DigestError
+from digest.errors import DigestError, OtherVersion
 
 LOG = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ def pausing_on_failure(db: Database, issue_id: int, previous_state: State) -> It
     """
     try:
         yield
-    except (OperationalError, InterfaceError, NoConnection):  # a database failure is not the issue's fault
+    except (OperationalError, InterfaceError, NoConnection, OtherVersion):  # not the issue's fault
         raise
     except Exception as error:  # any other error concerns this issue only
         is_expected = isinstance(error, (DigestError, ValueError, LookupError))

@@ -68,13 +68,13 @@ def claim(
     A process claims no more than its share while others are alive. `holder` begins with "home:process:". With an
     `account`, another part of the holder's name, only batches sent over that account count.
 
-    Only batches of issues that are released, counted, not paused and not in backoff are due, and none while an upgrade
-    of the database waits.
+    Only batches of issues that are released, counted, not paused and not in backoff are due, and none during an
+    upgrade of the database or on one of another version.
     """
     claimed_at, connection = boot_time(), session.connection()
     if is_postgresql(session):
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
-    if upgrading.is_announced(session, now):
+    if upgrading.find_obstacle(session):
         return None
     process = worker_registry.worker_name(holder)
     in_use, own, others = connection.execute(
@@ -102,7 +102,7 @@ def claim(
 
 def has_due_batch(session: Session, now: datetime) -> bool:
     """Whether `claim` would find a batch."""
-    if upgrading.is_announced(session, now):
+    if upgrading.find_obstacle(session):
         return False
     return session.connection().execute(_due_issues_statement().limit(1), {"now": now}).scalar() is not None
 
