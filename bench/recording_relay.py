@@ -2,70 +2,83 @@
 
 import asyncio
 import itertools
+import re
+import time
+from asyncio import StreamReader, StreamWriter
 from collections import Counter
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
-from aiosmtpd.controller import Controller
+from bench.listener import Listener
 
-REPLY_SECONDS = 0.02
-LOST_EVERY = 50  # mails
+QUICK_SECONDS = 0.02  # before a reply to a mail
+SLOW_SECONDS = 6.0
+ODD_EVERY = 10  # mails
+ADDRESS = re.compile(rb"<([^>]*)>")
+SUBJECT = re.compile(rb"^Subject: (.*?)\r$", re.MULTILINE)
 
 
 class Mood(StrEnum):
     """What the mail server does with the next mail."""
 
     ACCEPT = "accept"
-    REFUSE = "refuse"  # the sender, as when the account is closed
-    LATER = "later"
-    LOSE = "lose"  # accepts every 50th mail and closes the connection instead of saying so
+    REFUSE_LOGIN = "refuse login"
+    REFUSE_SENDER = "refuse sender"  # as when the account is closed
+    CLOSE = "close"  # 421 to every sender
+    LATER = "later"  # 450 to every recipient
+    SLOW = "slow"
+    LOSE = "lose"  # accepts every tenth mail and closes the connection instead of saying so
+    BREAK = "break"  # closes the connection in the middle of every tenth mail
 
 
-@dataclass
-class RecordingRelay:
-    """Listens on a port of loopback from `start` to `stop`, and again."""
+class RecordingRelay(Listener):
+    """Counts the mails that it has taken, by subject and recipient, and when each was taken."""
 
-    port: int
-    mood: Mood = Mood.ACCEPT
-    received: Counter[str] = field(default_factory=Counter)
-    _numbers: Any = field(default_factory=lambda: itertools.count(1))
-    _controller: Controller | None = None
+    def __init__(self) -> None:
+        super().__init__()
+        self.mood = Mood.ACCEPT
+        self.seconds = QUICK_SECONDS  # before a reply to a mail
+        self.received: Counter[tuple[str, str]] = Counter()
+        self.times: list[float] = []
+        self._numbers = itertools.count(1)
 
-    def start(self) -> None:
-        """Begin to listen."""
-        self._controller = Controller(self, hostname="127.0.0.1", port=self.port, ident="relay")
-        self._controller.start()
+    async def _handle(self, reader: StreamReader, writer: StreamWriter) -> None:
+        writer.write(b"220 relay.test ESMTP\r\n")
+        recipient = b""
+        while line := await reader.readline():
+            verb = line[:4].upper()
+            if verb == b"RCPT" and (found := ADDRESS.search(line)):
+                recipient = found[1]
+            if verb == b"DATA":
+                writer.write(b"354 go on\r\n")
+                reply = await self._take(reader, recipient.decode())
+                if not reply:
+                    return
+            else:
+                reply = self._reply(verb)
+            writer.write(reply.encode() + b"\r\n")
+            if verb == b"QUIT" or reply.startswith("421"):
+                await writer.drain()
+                return
 
-    def stop(self) -> None:
-        """Close the port and every connection."""
-        if self._controller is not None:
-            self._controller.stop()
-            self._controller = None
+    def _reply(self, verb: bytes) -> str:
+        replies = {
+            (Mood.REFUSE_LOGIN, b"AUTH"): "535 5.7.8 authentication failed: the password has expired",
+            (Mood.REFUSE_SENDER, b"MAIL"): "550 5.7.1 this account may not send",
+            (Mood.CLOSE, b"MAIL"): "421 4.3.2 service shutting down",
+            (Mood.LATER, b"RCPT"): "450 4.3.2 try again later",
+        }
+        usual = {b"EHLO": "250-relay.test\r\n250 AUTH PLAIN", b"AUTH": "235 2.7.0 ok", b"QUIT": "221 bye"}
+        return replies.get((self.mood, verb)) or usual.get(verb, "250 2.0.0 ok")
 
-    async def handle_MAIL(
-        self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
-    ) -> str:
-        """Accept the sender, unless told to refuse."""
-        if self.mood is Mood.REFUSE:
-            return "550 5.7.1 this account may not send"
-        envelope.mail_from = address
-        envelope.mail_options.extend(options)
-        return "250 2.1.0 ok"
-
-    async def handle_RCPT(
-        self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
-    ) -> str:
-        """Accept the recipient, unless told to say "later"."""
-        if self.mood is Mood.LATER:
-            return "451 4.3.2 try again later"
-        envelope.rcpt_tos.append(address)
-        return "250 2.1.5 ok"
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
-        """Take the mail, and say so after a while."""
-        await asyncio.sleep(REPLY_SECONDS)
-        self.received.update(envelope.rcpt_tos)
-        if self.mood is Mood.LOSE and next(self._numbers) % LOST_EVERY == 0:
-            server.transport.abort()
-        return "250 2.0.0 accepted"
+    async def _take(self, reader: StreamReader, recipient: str) -> str:
+        """Read a mail, and return the reply after a while; empty: close the connection instead."""
+        is_odd = self.mood in {Mood.LOSE, Mood.BREAK} and next(self._numbers) % ODD_EVERY == 0
+        if is_odd and self.mood is Mood.BREAK:
+            await reader.readexactly(200)
+            return ""
+        data = await reader.readuntil(b"\r\n.\r\n")
+        await asyncio.sleep(SLOW_SECONDS if self.mood is Mood.SLOW else self.seconds)
+        found = SUBJECT.search(data)
+        self.received[found[1].decode() if found else "", recipient] += 1
+        self.times.append(time.monotonic())
+        return "" if is_odd else "250 2.0.0 accepted"

@@ -130,14 +130,14 @@ def create_celery_app(settings: "Settings | None" = None) -> "Celery":
     from celery.signals import celeryd_init
 
     from digest import services
-    from digest.beat_schedule import SCHEDULE
+    from digest.beat_scheduler import create_schedule
     from digest.broker import create_celery
     from digest.process_monitor import monitor_celery
 
     loaded = settings
     services.set_services_factory(lambda: create_services(loaded))
     app = create_celery(settings.broker, socket_timeout=30)
-    app.conf.beat_schedule = SCHEDULE
+    app.conf.beat_schedule = create_schedule()
     monitor_celery(services.current_services)
     celeryd_init.connect(partial(_register_tasks, app), weak=False, dispatch_uid="digest tasks")
     return app

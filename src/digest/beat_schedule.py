@@ -15,11 +15,6 @@ EVERY = {
     "backup": 300,
 }
 
-# A message that no worker took before the next one is worthless.
-SCHEDULE = {
-    name: {"task": f"digest.{name}", "schedule": float(seconds), "options": {"expires": seconds}}
-    for name, seconds in EVERY.items()
-}
 QUEUES = ("clock", "letters", "send")
 DEFAULT_QUEUE = "clock"
 # A confirmation never waits behind an issue.

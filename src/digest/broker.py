@@ -31,7 +31,7 @@ def create_celery(url: str, *, socket_timeout: int) -> Celery:
         ],
         task_default_queue=DEFAULT_QUEUE,
         task_routes=ROUTES,
-        beat_scheduler="celery.beat:Scheduler",  # keeps no state: what is due is in the database
+        beat_scheduler="digest.beat_scheduler:BeatScheduler",  # keeps no state: what is due is in the database
         broker_connection_retry_on_startup=True,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         # Without timeouts a connection that hangs would block a worker forever.

@@ -45,6 +45,15 @@ _POOL: dict[str, Any] = {
     "pool_use_lifo": True,  # reuse the last connection: SQLite keeps its page cache until another one writes
     "hide_parameters": True,  # errors are logged, and logs contain no addresses
 }
+# For a PostgreSQL whose machine or network is gone without a word. The kernel alone waits two hours for an answer, a
+# quarter of an hour until what was sent arrives, and for ever until the server greets.
+_POSTGRESQL_LIMITS: Final = {
+    "connect_timeout": 10,  # seconds
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,  # milliseconds
+}
 LOCK_TIMEOUT_SECONDS = 30.0  # how long a writer waits for another writer on SQLite
 # For bulk UPDATE and DELETE: do not search the session's objects for the changed rows.
 WITHOUT_SYNC: Final = {"synchronize_session": False}
@@ -175,7 +184,8 @@ def connect(url: str) -> Database:
         _make_folder(parsed.database or "")
         engine, reader = _sqlite(parsed, "BEGIN IMMEDIATE"), _sqlite(parsed, "BEGIN")
     else:
-        engine = create_engine(parsed, pool_pre_ping=True, **_POOL)
+        limits = {name: limit for name, limit in _POSTGRESQL_LIMITS.items() if name not in parsed.query}
+        engine = create_engine(parsed, pool_pre_ping=True, connect_args=limits, **_POOL)
         reader = engine
     return Database(
         engine, sessionmaker(engine, expire_on_commit=False), sessionmaker(reader, expire_on_commit=False)

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, text
 from tests.ops.test_bad_settings import BAD
 
 from digest import schema, tasks
-from digest.beat_schedule import SCHEDULE
+from digest.beat_schedule import EVERY
 from digest.cli import COMMANDS, HIDDEN, Commands
 from digest.cli import main as command
 from digest.config import sources
@@ -60,7 +60,7 @@ def test_migrations_create_what_the_models_declare(
 
 def test_every_task_is_scheduled() -> None:
     named = {task.__name__.rstrip("_") for task in tasks.TASKS}
-    assert named == set(SCHEDULE)
+    assert named == set(EVERY)
 
 
 def test_every_enqueued_task_exists() -> None:
@@ -70,7 +70,7 @@ def test_every_enqueued_task_exists() -> None:
         for name in re.findall(r"""enqueue_soon\(["'](\w+)["']\)""", source)
     }
     assert enqueued
-    assert enqueued <= set(SCHEDULE)
+    assert enqueued <= set(EVERY)
 
 
 def test_every_task_is_a_few_lines() -> None:
