@@ -9,12 +9,14 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from digest.db import upsert
-from digest.installation.home_memory import recall, remember
-from digest.installation.location import find_location
+from digest.installation import location as locations
+from digest.installation.home_memory import recall
 from digest.installation.models import ONLY, Installation
 
 BEAT_EVERY: Final = timedelta(seconds=30)
+FAILOVER: Final = timedelta(minutes=5)  # at most, until those who used the database use it again
 MOVED = "this database was copied or moved here from another place"
+RESTORED = "the server of this database was restored or promoted while nothing that works here now used it"
 OLDER = "this database is older than the one that was used here before: it was restored from a copy"
 
 
@@ -39,7 +41,7 @@ def ensure_installation(session: Session, now: datetime) -> Installation:
     row = {
         "id": ONLY,
         "identity": secrets.token_hex(16),
-        "location": find_location(session),
+        "location": locations.to_text(locations.find_location(session)),
         "beat": 0,
         "seen_at": now,
     }
@@ -48,16 +50,20 @@ def ensure_installation(session: Session, now: datetime) -> Installation:
     return session.get_one(Installation, ONLY, with_for_update=True, populate_existing=True)
 
 
-def find_doubt(session: Session, installation: Installation, home: Path) -> str | None:
+def find_doubt(session: Session, installation: Installation, home: Path, now: datetime) -> str | None:
     """Why this database may be a copy, or an older one; None when nothing says so.
 
-    A home of another installation, or a new one, is no evidence: workers come and go.
+    A home of another installation, or a new one, is no evidence: workers come and go. But when a server was restored or
+    promoted, somebody has to know that nothing was lost: a home that remembers, or one that has used it just now.
     """
-    if installation.location != find_location(session):
+    known, found = locations.parse(installation.location), locations.find_location(session)
+    if locations.is_elsewhere(known, found):
         return MOVED
-    if recall(home).get(installation.identity, 0) > installation.beat:
-        return OLDER
-    return None
+    remembered = recall(home).get(installation.identity)
+    if remembered is not None:
+        return OLDER if remembered > installation.beat else None
+    is_in_use = installation.seen_at > now - FAILOVER
+    return RESTORED if locations.has_new_timeline(known, found) and not is_in_use else None
 
 
 def needs_beat(installation: Installation, now: datetime) -> bool:
@@ -65,16 +71,22 @@ def needs_beat(installation: Installation, now: datetime) -> bool:
     return not installation.seen_at <= now < installation.seen_at + BEAT_EVERY
 
 
-def beat(installation: Installation, home: Path, now: datetime) -> None:
-    """Say that this database is in use, and let the home remember it. The row is locked by the caller."""
-    remember(home, installation.identity, installation.beat)  # the one before: this one is not committed yet
+def beat(session: Session, installation: Installation, now: datetime) -> None:
+    """Say that this database is in use, and where. The row is locked by the caller.
+
+    Its home may `remember` it once this is committed.
+    """
     installation.beat += 1
     installation.seen_at = now
+    # What is not known now (a container has no machine) stays as it was.
+    known = locations.parse(installation.location) | locations.find_location(session)
+    installation.location = locations.to_text(known)
 
 
 def begin_anew(session: Session, installation: Installation, now: datetime) -> None:
     """Make this database an installation of its own, here: what homes remember of the former one says nothing of it."""
     installation.identity, installation.beat = secrets.token_hex(16), 0
-    installation.location, installation.seen_at = find_location(session), now
+    installation.location = locations.to_text(locations.find_location(session))
+    installation.seen_at = now
     installation.held_at = installation.hold_reason = installation.known_until = None
     installation.unsubscribes_settled_at = None

@@ -1,13 +1,11 @@
-"""Where a database is, in facts that a copy does not share.
+"""Where a database is, in facts that a copy does not share, and that outlive a restart, a container and a mount.
 
-SQLite: when its file was created, which no program can set, and on which machine. PostgreSQL: which server, and which
-database of it.
+SQLite: its file (`file_marks`), and on which machine, outside of containers. PostgreSQL: which server, which database
+of it, and which timeline, which is another one after a restore to a point in time, but after a failover, too.
 """
 
-import ctypes
 import hashlib
 import os
-import struct
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -17,62 +15,79 @@ from sqlalchemy.exc import NotSupportedError, ProgrammingError
 from sqlalchemy.orm import Session
 
 from digest.db import is_postgresql
+from digest.installation.file_marks import is_same_file, read_marks
 
-_AT_FDCWD: Final = -100
-_STATX_BTIME: Final = 0x800
-_STATX_BYTES: Final = 256
-_BTIME: Final = struct.Struct("=qI")  # seconds and nanoseconds
-_BTIME_OFFSET: Final = 80
-_SERVER = "SELECT system_identifier FROM pg_control_system()"
-_DATABASE = "SELECT oid FROM pg_database WHERE datname = current_database()"
+Location = dict[str, str]
+
+_SERVER: Final = "SELECT system_identifier FROM pg_control_system()"
+_TIMELINE: Final = "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"
+_DATABASE: Final = "SELECT oid FROM pg_database WHERE datname = current_database()"
+_CONTAINER_FILES: Final = (Path("/.dockerenv"), Path("/run/.containerenv"))
+_CONTAINER_VARIABLES: Final = ("KUBERNETES_SERVICE_HOST", "container")
 
 
-def find_location(session: Session) -> str:
+def find_location(session: Session) -> Location:
     """Where the session's database is."""
-    if is_postgresql(session):
-        return f"server {_server(session)}, database {session.scalar(text(_DATABASE))}"
-    path = session.get_bind().engine.url.database or ""
-    return f"file {creation_mark(Path(path))}, machine {machine_mark()}"
+    if not is_postgresql(session):
+        path = Path(session.get_bind().engine.url.database or "")
+        return _known({**read_marks(path), "machine": machine_mark()})
+    database = str(session.scalar(text(_DATABASE)))
+    return _known(
+        {"server": _ask(session, _SERVER), "database": database, "timeline": _ask(session, _TIMELINE)}
+    )
 
 
-def creation_mark(path: Path) -> str:
-    """When a file was created, which nothing but a copy changes; where the file system does not say, its number."""
-    created = _creation_time(path)
-    return str(created) if created else f"number {path.stat().st_ino}"
+def is_elsewhere(known: Location, found: Location) -> bool:
+    """Whether a database that was at `known` and is `found` now was copied or moved, by what both say."""
+    if "database" in known or "database" in found:
+        return known.get("database") != found.get("database") or _differ("server", known, found)
+    return not is_same_file(known, found) or _differ("machine", known, found)
+
+
+def has_new_timeline(known: Location, found: Location) -> bool:
+    """Whether a server of PostgreSQL was promoted or restored since: it began another history."""
+    return _differ("timeline", known, found)
+
+
+def parse(stored: str) -> Location:
+    """A location as stored."""
+    return dict(fact.split(" ", 1) for fact in stored.split(", ") if " " in fact)
+
+
+def to_text(location: Location) -> str:
+    """A location to store."""
+    return ", ".join(f"{name} {value}" for name, value in location.items())
 
 
 def machine_mark() -> str:
-    """The machine, without telling which it is (machine-id(5) asks to hash it); empty where it has no name."""
+    """The machine, without telling which it is (machine-id(5) asks to hash it); empty where that says nothing.
+
+    A container may get another machine-id each time, with the same volume.
+    """
+    if any(file.exists() for file in _CONTAINER_FILES) or any(map(os.environ.get, _CONTAINER_VARIABLES)):
+        return ""
     with suppress(OSError):
         machine = Path("/etc/machine-id").read_text().strip()
         return hashlib.sha256(b"digest installation\0" + machine.encode()).hexdigest()[:12] if machine else ""
     return ""
 
 
-def _server(session: Session) -> str:
-    """The server's own number, drawn when its data directory was created; empty where we may not ask.
+def _known(facts: Location) -> Location:
+    return {name: value for name, value in facts.items() if value}
+
+
+def _differ(name: str, known: Location, found: Location) -> bool:
+    """Whether both know it, and not the same."""
+    return name in known and name in found and known[name] != found[name]
+
+
+def _ask(session: Session, question: str) -> str:
+    """The server's answer; empty where we may not ask.
 
     Any other error is raised: a question that was cancelled must not look like another server.
     """
     try:
         with session.begin_nested():
-            return str(session.scalar(text(_SERVER)))
+            return str(session.scalar(text(question)))
     except (NotSupportedError, ProgrammingError):
         return ""
-
-
-def _creation_time(path: Path) -> int | None:
-    """The creation time in nanoseconds; None where it is unknown. On Linux by statx(2), which Python does not offer."""
-    if found := getattr(path.stat(), "st_birthtime", None):
-        return int(found * 1_000_000_000)
-    buffer = ctypes.create_string_buffer(_STATX_BYTES)
-    try:
-        statx = ctypes.CDLL(None, use_errno=True).statx
-    except (AttributeError, OSError):
-        return None
-    if statx(_AT_FDCWD, os.fsencode(path), 0, _STATX_BTIME, buffer) != 0:
-        return None
-    if not int.from_bytes(buffer.raw[:4], "little") & _STATX_BTIME:
-        return None
-    seconds, nanoseconds = _BTIME.unpack_from(buffer.raw, _BTIME_OFFSET)
-    return int(seconds) * 1_000_000_000 + int(nanoseconds)

@@ -18,6 +18,7 @@ from digest.editorial import transitions
 from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed
 from digest.installation import identity
+from digest.installation.home_memory import remember
 from digest.installation.models import Installation
 
 LOG = logging.getLogger(__name__)
@@ -36,10 +37,15 @@ def may_send(db: Database, home: Path, now: datetime) -> bool:
         if found is not None and found.held_at is not None:
             return False
         is_settled = found is not None and not identity.needs_beat(found, now)
-        if found is not None and is_settled and identity.find_doubt(session, found, home) is None:
+        if found is not None and is_settled and identity.find_doubt(session, found, home, now) is None:
             return True
     with db.begin() as session:
-        return _check(session, home, now)
+        checked = _check(session, home, now)
+        name, beat = checked.identity, checked.beat
+        is_held = checked.held_at is not None
+    if not is_held:
+        remember(home, name, beat)  # now that it is committed
+    return not is_held
 
 
 def hold(session: Session, reason: str, *, known_until: datetime, now: datetime) -> int:
@@ -93,16 +99,16 @@ def release_hold(session: Session, now: datetime) -> None:
     log_when_committed(session, LOG, logging.WARNING, "sending is allowed again")
 
 
-def _check(session: Session, home: Path, now: datetime) -> bool:
+def _check(session: Session, home: Path, now: datetime) -> Installation:
+    """Hold this database if something says that it is a copy, or older than it was; otherwise say that it is in use."""
     installation = identity.ensure_installation(session, now)
     if installation.held_at is not None:
-        return False
-    if doubt := identity.find_doubt(session, installation, home):
+        return installation
+    if doubt := identity.find_doubt(session, installation, home, now):
         hold(session, doubt, known_until=installation.seen_at, now=now)
-        return False
-    if identity.needs_beat(installation, now):
-        identity.beat(installation, home, now)
-    return True
+    elif identity.needs_beat(installation, now):
+        identity.beat(session, installation, now)
+    return installation
 
 
 def _waiting_states() -> tuple[State, ...]:

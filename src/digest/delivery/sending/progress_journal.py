@@ -17,7 +17,9 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from digest.installation.location import creation_mark
+from digest.installation import file_marks
+from digest.installation.file_marks import is_same_file
+from digest.installation.location import parse, to_text
 
 # REFUSED: answered and not accepted, so that it may be tried again.
 UNTOUCHED, HANDED_OVER, ACCEPTED, REFUSED = range(4)
@@ -84,8 +86,8 @@ def home_id(home: Path) -> str:
     path = home / "evidence" / "id"
     while True:
         with suppress(FileNotFoundError):
-            name, _, mark = path.read_text().partition(" ")
-            if mark == creation_mark(path):
+            name, _, marks = path.read_text().partition(" ")
+            if is_same_file(parse(marks), file_marks.read_marks(path)):
                 return name
             path.unlink()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -95,7 +97,7 @@ def home_id(home: Path) -> str:
         )  # one per thread: two of one process may come first at once
 
         temporary.touch()
-        temporary.write_text(f"{generated} {creation_mark(temporary)}")
+        temporary.write_text(f"{generated} {to_text(file_marks.read_marks(temporary))}")
         try:
             path.hardlink_to(temporary)
         except FileExistsError:  # another thread was faster
