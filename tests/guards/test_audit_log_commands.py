@@ -25,7 +25,7 @@ from digest.editorial.models import State
 # Commands that change nothing, or start those that do.
 QUIET = {
     "demo", "up", "doctor", "config", "web", "worker", "beat", "comparisons list", "comparisons show", "subscribers list", "subscribers show",
-    "subscribers imports",
+    "subscribers imports", "bounces read",
     "issues list", "issues show", "issues preview", "issues report", "users list", "audit-log",
 }  # fmt: skip
 

@@ -33,6 +33,7 @@ COMMANDS = {
     "comparisons": ("digest.cli.comparisons", "group", "Import, list and show comparisons."),
     "subscribers": ("digest.cli.subscribers", "group", "Import, list, export and erase subscribers."),
     "issues": ("digest.cli.issues", "group", "Draft, preview, schedule, send and report on issues."),
+    "bounces": ("digest.cli.bounces", "group", "Say what bounces, complaints and automatic replies mean."),
     "backup": ("digest.cli.backups.backup", "backup", "Write database, keys and progress to one file."),
     "restore": ("digest.cli.backups.restore", "restore", "Restore a backup into an empty database."),
     "restored": (
