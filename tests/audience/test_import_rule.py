@@ -249,7 +249,7 @@ def test_a_file_in_an_unsupported_encoding_is_refused(file: Write, text: str, en
         "email,status\na@example.org,subscribed until 2021-01-01\nb@example.org,subscribed\n",
         "email,status\na@example.org,subscribed no more\nb@example.org,subscribed\n",
         "user_email,user_status\na@example.org,0\nb@example.org,0\n",
-        "email,Status since\na@example.org,ok\nb@example.org,quit\n",
+        "email,Status since\na@example.org,ok\nb@example.org,perhaps\n",
     ],
 )
 def test_ambiguous_status_words_stop_the_import(file: Write, text: str) -> None:

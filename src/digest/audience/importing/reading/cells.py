@@ -4,19 +4,30 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from digest.audience.importing.reading import dates, phrases, vocabulary
+from digest.audience.importing.reading import dates, pairs, phrases, vocabulary
 from digest.audience.importing.reading.columns import Column
 from digest.audience.importing.reading.folding import fold_word, fold_words
 from digest.audience.importing.reading.statuses import OPT_OUTS, Answer, ImportStatus, Role
 
 MAX_CHARS: Final = 80  # a longer text is a note, no status
+MAX_SENTENCE_CHARS, MIN_SPACES = 160, 2  # of a sentence in a note
+_ALSO_NAMES: Final = frozenset({"baja", "baixa", "dnc"})  # "Baja, California"
+MAX_PHRASE_WORDS: Final = 3  # of an opt-out at the beginning of a text
 _NUMBER: Final = re.compile(r"[+-]?\d{1,12}(?:[.,]\d{1,6})?")
 _DATED: Final = re.compile(r"(\D{3,40}?)[\s:,;(\[-]*(?:on |am |at |le |el |il |op )?\d[\d\s.:,/TZ+\-)\]]*")
 _LIST: Final = re.compile(r"[;|]+")
+MAX_LIST_CHARS: Final = 4000
+_CJK: Final = "\u2e80"  # from here on words are not separated
+_CLAUSE: Final = re.compile(r"([^,.;(\[\n]*?)(\s-|[,.;(\[\n]|$)")
 _TAGS: Final = re.compile(r'[,;|\[\]"]+')
 _HEADS: Final = frozenset(
     word[:2] for word in vocabulary.UNMISTAKABLE
 )  # most cells are ruled out by two letters
+_FIRST_WORDS: Final = frozenset(
+    fold_word(entry.split(" ")[0])
+    for entries in vocabulary.statuses("opt_out_words").values()
+    for entry in entries
+)
 _SOFT: Final = frozenset({"soft", "transient", "temporary", "softbounce", "softbounced"})
 _ENDED: Final = frozenset(
     {"until", "till", "no", "not", "never", "bis", "hasta", "fino", "tot", "ended", "expired", "then"}
@@ -33,24 +44,63 @@ def interpret(column: Column, cell: str) -> ImportStatus | None:
         return ImportStatus.UNSTATED
     reader = _READERS.get(column.role)
     if reader is None and not column.words:
-        return unmistakable(text)
+        return _said_anywhere(text)
     word = fold_word(text) if len(text) <= MAX_CHARS else text[:MAX_CHARS]
     if word in column.words:
         return column.words[word]
-    return reader(column, text, word) if reader else unmistakable(text)
+    return reader(column, text, word) if reader else _said_anywhere(text)
+
+
+def _said_anywhere(text: str) -> ImportStatus | None:
+    """Return what a cell says in a column of another subject; None if a pair in it is not understood."""
+    said = unmistakable(text)
+    return pairs.read(text) if said == ImportStatus.UNSTATED and pairs.may_hold(text) else said
 
 
 def unmistakable(text: str) -> ImportStatus:
     """Return the opt-out that a cell states in so many words, whatever its column; UNSTATED for anything else."""
-    if ";" in text or "|" in text:  # a list, as of categories
+    if (";" in text or "|" in text) and len(text) <= MAX_LIST_CHARS:  # a list, as of categories
         return max(map(unmistakable, _LIST.split(text)))
+    return _phrase(text) or (_sentence(text) if _may_be_sentence(text) else ImportStatus.UNSTATED)
+
+
+def _phrase(text: str) -> ImportStatus | None:
+    """Return the opt-out that a text is or begins with: "unsubscribed", "Unsubscribed from the weekly mail"."""
     head = text[:2].lower()
     if len(text) > MAX_CHARS or (text.isascii() and head.isalnum() and head not in _HEADS):
-        return ImportStatus.UNSTATED
+        return None
     found = vocabulary.UNMISTAKABLE.get(fold_word(text))
     if found is None and (dated := _DATED.fullmatch(text.strip())):
         found = vocabulary.UNMISTAKABLE.get(fold_word(dated[1]))
-    return found or ImportStatus.UNSTATED
+    return found if found is not None else _beginning(text)
+
+
+def _beginning(text: str) -> ImportStatus | None:
+    if fold_word(text.partition(" ")[0]) not in _FIRST_WORDS:
+        return None
+    first, punctuation = _CLAUSE.match(text).groups()  # type: ignore[union-attr] # it matches any text
+    words = fold_words(first).split()
+    for count in range(1, min(MAX_PHRASE_WORDS, len(words)) + 1):
+        ends = words[count] in phrases.PREPOSITIONS if count < len(words) else bool(punctuation)
+        word = "".join(words[:count])
+        found = vocabulary.UNMISTAKABLE.get(word) if ends and word not in _ALSO_NAMES else None
+        if found == ImportStatus.UNSUBSCRIBED:  # not "Bounce, Inc."
+            return found
+    return None
+
+
+def _may_be_sentence(text: str) -> bool:
+    """Whether a text is worth searching: most hold no word that a refusal needs."""
+    if len(text) > MAX_SENTENCE_CHARS:
+        return False
+    if text.count(" ") >= MIN_SPACES:
+        return not text.isascii() or not phrases.REFUSALS.isdisjoint(text.lower().split())
+    return not text.isascii() and max(text) >= _CJK
+
+
+def _sentence(text: str) -> ImportStatus:
+    is_refusal = phrases.SENTENCES.search(fold_words(text))
+    return ImportStatus.UNSUBSCRIBED if is_refusal else ImportStatus.UNSTATED
 
 
 def answer(text: str, word: str) -> Answer | None:
@@ -129,8 +179,12 @@ def _is_evidence(column: Column, text: str) -> bool:
     return bool(_NUMBER.fullmatch(text)) and fold_words(column.name).split()[-1] in phrases.COUNT_WORDS
 
 
-def _tags(_: Column, text: str, __: str) -> ImportStatus:
-    return max(map(unmistakable, _TAGS.split(text)))
+def _tags(_: Column, text: str, __: str) -> ImportStatus | None:
+    said = [_said_anywhere(tag.strip()) for tag in _TAGS.split(text)]
+    if pairs.may_hold(text):  # JSON, which the splitting tears
+        said.append(pairs.read(text))
+    worst = max((status for status in said if status), default=ImportStatus.UNSTATED)
+    return None if None in said and worst == ImportStatus.UNSTATED else worst
 
 
 def _date(_: Column, text: str, word: str) -> ImportStatus:

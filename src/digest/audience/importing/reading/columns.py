@@ -7,7 +7,8 @@ from typing import Final
 
 from digest.audience.importing.reading import phrases
 from digest.audience.importing.reading.folding import fold_words
-from digest.audience.importing.reading.statuses import ImportStatus, Role
+from digest.audience.importing.reading.name_sense import sense_of
+from digest.audience.importing.reading.statuses import ImportStatus, NameSense, Role
 
 _BOTH: Final = re.compile(
     r"(?<!\w)(?:opt(?:ed)? ?in|subscribed?|angemeldet|abonne|suscrit[oa]|iscritt[oa])(?!\w)"
@@ -31,7 +32,7 @@ class Column:
     takes_text: bool = False  # any text is a yes, as in "reason for unsubscribing"
     empty: ImportStatus = ImportStatus.NOT_SUBSCRIBED  # what an empty cell says in a column of statuses
     unknown: ImportStatus | None = None  # what other words say; None: the import asks
-    is_nameless: bool = False  # without a name that we can read: the cells must not look like statuses
+    sense: NameSense = NameSense.HARMLESS  # of the name, while the role is IGNORED: what is asked about
     words: Mapping[str, ImportStatus] = field(default_factory=dict)  # what a known tool means by some words
 
 
@@ -45,12 +46,15 @@ def classify(index: int, name: str) -> Column:
         return Column(index, name, Role.OTHER_CHANNEL)
     is_about_mail = not is_other_channel and not tokens & phrases.TRACKING_WORDS
     if not words or not is_about_mail or _SENT_COUNT.search(words) or "html" in tokens:
-        return Column(index, name, Role.IGNORED, is_nameless=not words)
+        return Column(index, name, Role.IGNORED, sense=NameSense.HARMLESS if words else NameSense.UNREADABLE)
     if tokens & phrases.LINK_WORDS and not tokens & {"reason", "status"}:
-        return Column(index, name, _proof_role(words, tokens) or Role.IGNORED)
+        is_about_contact = any(pattern.search(words) for pattern in _CONSENT)  # "key contact unsubscribed"
+        sense = NameSense.UNKNOWN if is_about_contact else NameSense.HARMLESS
+        return Column(index, name, _proof_role(words, tokens) or Role.IGNORED, sense=sense)
     return (
         _as_opt_out(index, name, words, tokens)
         or _as_status(index, name, words, tokens)
+        or _as_ending(index, name, words, tokens)
         or _as_proof(index, name, words, tokens)
         or _as_opt_in(index, name, words, tokens)
         or _as_other(index, name, words, tokens)
@@ -60,10 +64,7 @@ def classify(index: int, name: str) -> Column:
 def _as_other(index: int, name: str, words: str, tokens: frozenset[str]) -> Column:
     """A column that no name that we know makes one of statuses; in a language that we do not know it may be one."""
     places = _TOWNS if tokens & phrases.PLACE_WORDS else {}
-    is_foreign = not name.isascii() and any(c.isalpha() and not c.isascii() for c in name)
-    return Column(
-        index, name, Role.IGNORED, words=places, is_nameless=is_foreign and not phrases.HARMLESS.search(words)
-    )
+    return Column(index, name, Role.IGNORED, words=places, sense=sense_of(name, words, tokens))
 
 
 def _as_opt_out(index: int, name: str, words: str, tokens: frozenset[str]) -> Column | None:
@@ -99,7 +100,14 @@ def _as_status(index: int, name: str, words: str, tokens: frozenset[str]) -> Col
     is_about_mail = bool(phrases.OPT_IN.search(words) or phrases.EMAIL.search(words))
     is_weak = bool(tokens & phrases.UNRELATED_WORDS) or (is_region and not is_about_mail)
     is_dated = bool(tokens & phrases.DATE_WORDS)  # it may say when the status changed
-    return Column(index, name, Role.STATUS, is_weak=is_weak, is_dated=is_dated)
+    sense = NameSense.HARMLESS if tokens & phrases.UNRELATED_WORDS else NameSense.UNKNOWN
+    return Column(index, name, Role.STATUS, is_weak=is_weak, is_dated=is_dated, sense=sense)
+
+
+def _as_ending(index: int, name: str, words: str, tokens: frozenset[str]) -> Column | None:
+    """A column such as "subscribed until" or "consent deleted", whose yes is no consent."""
+    is_ending = sense_of(name, words, tokens) == NameSense.ENDING
+    return Column(index, name, Role.IGNORED, sense=NameSense.ENDING) if is_ending else None
 
 
 def _as_proof(index: int, name: str, words: str, tokens: frozenset[str]) -> Column | None:
@@ -130,12 +138,23 @@ def _as_opt_in(index: int, name: str, words: str, tokens: frozenset[str]) -> Col
         is_activation = tokens & {"activated", "aktiviert"}  # by the link in a confirmation letter
         return Column(index, name, Role.CONFIRMED if is_activation else Role.OPT_IN)
     match = phrases.OPT_IN.search(words)
+    is_likely = bool(tokens & phrases.LIKELY_OPT_IN)
+    if tokens & phrases.PLAN_WORDS and (match or not is_likely):  # a plan's "no" is no opt-out
+        is_consent = match and not tokens & phrases.OFFER_WORDS
+        sense = NameSense.CONTACT if is_consent else sense_of(name, words, tokens)
+        return Column(index, name, Role.STATUS, is_weak=True, sense=sense)
     if match is None:
-        is_likely = tokens & phrases.LIKELY_OPT_IN
-        role = Role.OPT_IN if is_likely else Role.STATUS  # a plan's "no" is no opt-out
-        return Column(index, name, role, is_weak=True) if is_likely or tokens & phrases.PLAN_WORDS else None
-    if tokens & phrases.PLAN_WORDS:
-        return Column(index, name, Role.STATUS, is_weak=True)
+        return _as_likely(index, name, tokens) if is_likely else None
     is_weak = words in {"subscription", "subscribe"}
     is_negated = bool(phrases.NEGATION.search(words[: match.start()]))
-    return Column(index, name, Role.OPT_IN, is_weak=is_weak, is_negated=is_negated)
+    sense = NameSense.CONTACT if is_weak else NameSense.HARMLESS
+    return Column(index, name, Role.OPT_IN, is_weak=is_weak, is_negated=is_negated, sense=sense)
+
+
+def _as_likely(index: int, name: str, tokens: frozenset[str]) -> Column:
+    """A column such as "Newsletter", of yes and no; but it may as well say which newsletter, or how often."""
+    words = fold_words(name)
+    if tokens & phrases.SUBJECTS:  # "newsletter language"
+        return Column(index, name, Role.IGNORED)
+    sense = NameSense.ENDING if phrases.ENDING.search(words) else NameSense.CONTACT
+    return Column(index, name, Role.OPT_IN, is_weak=True, sense=sense)

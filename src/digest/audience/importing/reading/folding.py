@@ -18,10 +18,18 @@ def fold_words(text: str) -> str:
 
 
 def fold_word(text: str) -> str:
-    """Return a cell's letters and digits: "Opted-Out" is "optedout"; check marks are "yes" and crosses "no"."""
+    """Return a cell's letters and digits: "Opted-Out" is "optedout"; check marks are "yes" and crosses "no".
+
+    Of a cell with neither, its symbols are the word: "+", "○", "👍". Dashes and other punctuation are nothing.
+    """
     if text.isascii():
-        return _SEPARATORS.sub("", text.lower())
-    return _SEPARATORS.sub("", strip_accents(unicodedata.normalize("NFKC", text.translate(_CHECK_MARKS))))
+        return _SEPARATORS.sub("", text.lower()) or ("+" if "+" in text else "")
+    plain = unicodedata.normalize("NFKC", text.translate(_CHECK_MARKS))
+    return _SEPARATORS.sub("", strip_accents(plain)) or _symbols(plain)
+
+
+def _symbols(text: str) -> str:
+    return "".join(c for c in text if unicodedata.category(c) in {"So", "Sm"})
 
 
 def strip_accents(text: str) -> str:

@@ -9,7 +9,7 @@ from digest.audience.importing.reading import tools
 from digest.audience.importing.reading.columns import Column, classify
 from digest.audience.importing.reading.csv_reader import CsvRecord
 from digest.audience.importing.reading.folding import fold_words
-from digest.audience.importing.reading.statuses import ImportStatus, Role
+from digest.audience.importing.reading.statuses import ImportStatus, NameSense, Role
 from digest.audience.importing.reading.vocabulary import ADDRESS_NAMES
 from digest.errors import BadInput
 
@@ -53,7 +53,9 @@ def detect(
         if address or (status and status.lower() not in NONE):
             raise BadInput("the file has no header that could name that column")
         width = max(map(len, rows))
-        columns = tuple(Column(n, f"column {n + 1}", Role.IGNORED, is_nameless=True) for n in range(width))
+        columns = tuple(
+            Column(n, f"column {n + 1}", Role.IGNORED, sense=NameSense.UNREADABLE) for n in range(width)
+        )
         return Layout(0, columns, (_by_content(rows),), False, ignores_unknown=bool(status))
     names = [cell.strip() for cell in rows[at]]
     tool = tools.recognize(names)

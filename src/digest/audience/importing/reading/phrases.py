@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from digest.audience.importing.reading.folding import strip_accents
-from digest.audience.importing.reading.vocabulary import entries, name_words, statuses
+from digest.audience.importing.reading.vocabulary import entries, expressions, name_words, statuses
 
 
 def compile_phrases(phrases: Iterable[str]) -> re.Pattern[str]:
@@ -31,6 +31,11 @@ STATUS: Final = compile_phrases(entries("phrases", "status"))
 TAGS: Final = compile_phrases(entries("phrases", "tags"))
 SIGN_UP: Final = compile_phrases(entries("phrases", "sign_up"))
 HARMLESS: Final = compile_phrases(entries("phrases", "harmless"))
+ENDING: Final = compile_phrases(entries("name_senses", "ending"))
+ENDING_OF: Final = frozenset(map(strip_accents, entries("name_senses", "ending_of")))
+CONTACT: Final = compile_phrases(entries("name_senses", "contact"))
+SUBJECTS: Final = frozenset(map(strip_accents, entries("name_senses", "subjects")))
+TRAITS: Final = frozenset(map(strip_accents, entries("name_senses", "traits")))
 SOURCE: Final = compile_phrases(entries("phrases", "source"))
 # Words that mean an opt-out only where nothing else in the name says what was removed or blocked.
 OPT_OUT_VERBS: Final = name_words("opt_out_verbs")
@@ -40,6 +45,7 @@ REASON_WORDS: Final = name_words("reason")
 COUNT_WORDS: Final = name_words("count")
 LINK_WORDS: Final = name_words("link")
 PLAN_WORDS: Final = name_words("plan")
+OFFER_WORDS: Final = frozenset({"plan", "tier", "price", "product", "id", "currency", "amount", "interval"})
 LIKELY_OPT_IN: Final = name_words("likely_opt_in")
 PERSON_WORDS: Final = name_words("person")
 PLACE_WORDS: Final = name_words("place")
@@ -51,3 +57,8 @@ BY_CHANNEL: Final = re.compile(
 )  # how, not which: "unsubscribed by phone"
 EMAIL: Final = re.compile(r"(?<!\w)(?:e ?mails?|newsletters?)(?!\w)")
 NEGATION: Final = re.compile(r"(?<!\w)(?:not|never|non|nicht|nie|kein|no|isn t) (?:been )?$")
+PREPOSITIONS: Final = name_words("preposition")
+REFUSALS: Final = name_words("refusal")
+SENTENCES: Final = re.compile(
+    "|".join(rf"(?:{strip_accents(one)})" for one in expressions("opt_out_sentences"))
+)

@@ -40,3 +40,13 @@ class Answer(Enum):
     NO = auto()
     DATE = auto()
     EMPTY = auto()
+
+
+class NameSense(Enum):
+    """What a column's name says where it does not make it one of statuses, and so what in its cells is asked about."""
+
+    HARMLESS = auto()  # about something else: nothing
+    UNKNOWN = auto()  # not in the vocabulary: answers to a yes-or-no question
+    UNREADABLE = auto()  # none, or in another alphabet: dates, and few words that repeat, as well
+    CONTACT = auto()  # about email or contact: any answer, whatever else stands there
+    ENDING = auto()  # about the end of a relationship: any answer or date

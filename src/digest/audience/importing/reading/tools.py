@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from digest.audience.importing.reading.columns import Column
 from digest.audience.importing.reading.folding import fold_words
-from digest.audience.importing.reading.statuses import ImportStatus, Role
+from digest.audience.importing.reading.statuses import ImportStatus, NameSense, Role
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def adapt(tool: Tool | None, column: Column) -> Column:
     return (
         replace(column, words=words)
         if role is None
-        else replace(column, role=role, is_weak=False, words=words)
+        else replace(column, role=role, sense=NameSense.HARMLESS, is_weak=False, words=words)
     )
 
 

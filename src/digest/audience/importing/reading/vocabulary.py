@@ -21,6 +21,11 @@ def entries(*path: str) -> list[str]:
     return [" ".join(entry.split()) for entry in found.split(",")]
 
 
+def expressions(table: str) -> list[str]:
+    """Return a table's regular expressions, of all languages."""
+    return [expression for language in _TABLES[table].values() for expression in language]
+
+
 def statuses(table: str) -> dict[ImportStatus, list[str]]:
     """Return a table of entries by status, in the file's order."""
     return {ImportStatus[name.upper()]: entries(table, name) for name in _TABLES[table]}
@@ -39,6 +44,9 @@ UNMISTAKABLE: Final = _by_word([statuses("opt_out_words")])
 STATUS_OF: Final = _by_word([statuses("status_words"), statuses("opt_out_words")])
 PLAN_WORDS: Final = frozenset(map(fold_word, entries("plan_words")))
 ANSWER_OF: Final = {"": Answer.EMPTY} | {
-    fold_word(word): Answer[name.upper()] for name in _TABLES["answers"] for word in entries("answers", name)
+    fold_word(word): said
+    for name, said in (("yes", Answer.YES), ("no", Answer.NO), ("empty", Answer.EMPTY))
+    for word in entries("answers", name)
 }
+NONE_WORDS: Final = frozenset(map(fold_word, entries("answers", "none")))
 ADDRESS_NAMES: Final = tuple(map(fold_words, entries("address_names")))
