@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine, text
 from tests.compiled_statements import share_compiled_statements
 from tests.database_pool import TEMPLATE, DatabasePool, with_database
+from tests.fork_server import fork_server
 
 import digest.access.models
 import digest.delivery.ledger.models
@@ -33,7 +34,7 @@ settings.register_profile("digest", deadline=None, suppress_health_check=[Health
 settings.load_profile("digest")
 
 MAX_ID_BYTES = 30
-PATIENCE_MS = 60_000  # until a page must have become what a test expects: machines may be busy
+PATIENCE_MS = 90_000  # until a page must have become what a test expects: machines may be busy
 MEMORY_DIR, MIN_FREE_BYTES = Path("/dev/shm"), 4 << 30
 
 
@@ -75,6 +76,13 @@ def measures_coverage(item: pytest.Item) -> bool:
     if any(item.get_closest_marker(name) for name in ("browser", "crash", "no_cover")):
         return False
     return "postgres" not in item.name and "postgres" not in getattr(item, "fixturenames", ())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _close_fork_server() -> Iterator[None]:
+    yield
+    if fork_server.cache_info().currsize:
+        fork_server().close()
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,5 @@
-"""A process that sends until it is killed.
+"""A process that sends until it is killed."""
 
-`python -m tests.delivery.killable_sender <database> <home> <relay> <all others are dead: 0 or 1>`
-"""
-
-import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,9 +11,8 @@ from digest.signing import Signer
 from digest.smtp.url import relay_from_url
 
 
-def main() -> None:
-    database, home, url, others_are_dead = sys.argv[1:]
-    if int(others_are_dead):
+def main(database: str, home: str, url: str, others_are_dead: bool) -> int:
+    if others_are_dead:
         recovery.LIVENESS.patience = 0.0
     db = connect(database)
     while worker.send_due_batches(
@@ -30,7 +25,4 @@ def main() -> None:
     ).more:
         pass
     db.close()
-
-
-if __name__ == "__main__":
-    main()
+    return 0

@@ -1,9 +1,5 @@
-"""A process that sends at a rate shared with others.
+"""A process that sends at a rate shared with others."""
 
-`python -m tests.delivery.rate_limited_sender <database> <home> <relay> <store> <mails a second>`
-"""
-
-import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,14 +13,10 @@ from digest.signing import Signer
 from digest.smtp.url import relay_from_url
 
 
-def main() -> None:
-    database, home, url, store, rate = sys.argv[1:]
-    db, limits = connect(database), SendLimits(SharedRateLimiter(store), float(rate) or None)
+def main(database: str, home: str, url: str, store: str, rate: float) -> int:
+    db, limits = connect(database), SendLimits(SharedRateLimiter(store), rate or None)
     tools = {"signer": Signer(KEYS), "relay": relay_from_url(url), "home": Path(home), "limits": limits}
     while worker.send_due_batches(db, retry_delay=timedelta(seconds=1), seconds=60, **tools).more:
         pass
     db.close()
-
-
-if __name__ == "__main__":
-    main()
+    return 0

@@ -1,11 +1,8 @@
 """Real processes, really killed: nobody twice, nobody lost, and it goes on by itself."""
 
-import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -14,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 from tests.delivery.factories import address, adds_up, frozen, state, tally, until_done
+from tests.fork_server import Child, fork_server
 from tests.relay import Relay, Script
 
 from digest.db import Database, utcnow
@@ -31,21 +29,22 @@ class Sender:
     def __init__(self, db: Database, home: Path, connections: int = 2) -> None:
         self.url = db.engine.url.render_as_string(hide_password=False)
         self.home, self.connections = home, connections
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Child | None = None
 
     def start(self, relay: Relay, *, alone: bool = False) -> None:
         """`alone`: all that were before are known to be dead, and nobody need be watched."""
-        command = [sys.executable, "-m", "tests.delivery.killable_sender", self.url, str(self.home)]
-        command += [f"{relay.url}?connections={self.connections}", str(int(alone))]
-        self.process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        url = f"{relay.url}?connections={self.connections}"
+        self.process = fork_server().start(
+            "tests.delivery.killable_sender", self.url, str(self.home), url, alone
+        )
 
-    def kill(self) -> None:
+    def send(self, number: signal.Signals) -> None:
         assert self.process is not None
-        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.send(number)
 
-    def wait(self) -> int:
+    def ended(self, seconds: float = 60) -> int | None:
         assert self.process is not None
-        return self.process.wait(60)
+        return self.process.ended(seconds)
 
 
 @contextmanager
@@ -67,12 +66,12 @@ def drill(
     def kill_at(count: int) -> None:
         if waiting and count >= waiting[0]:
             waiting.pop(0)
-            sender.kill()
+            sender.send(signal.SIGKILL)
 
     with Relay(Script(on_accepted=kill_at)) as relay:
         for life in range(len(points)):
             sender.start(relay, alone=life > 0)
-            assert sender.wait() == -signal.SIGKILL
+            assert sender.ended() == -signal.SIGKILL
             found = tally(db, number)
             assert adds_up(found)
             between()
@@ -154,20 +153,17 @@ def test_a_suspended_process_that_wakes_up_late_sends_nothing_that_was_taken_ove
 
     def stop_at(count: int) -> None:
         if count == 300:
-            assert sender.process is not None
-            os.kill(sender.process.pid, signal.SIGSTOP)
+            sender.send(signal.SIGSTOP)
             stopped.append(count)
 
     with Relay(Script(on_accepted=stop_at)) as relay:
         sender.start(relay)
         while not stopped:
-            assert sender.process is not None
-            assert sender.process.poll() is None
+            assert sender.ended(0.01) is None
         with nobody_watched():
             until_done(sqlite, tmp_path / "b", relay.url, number)
-        assert sender.process is not None
-        os.kill(sender.process.pid, signal.SIGCONT)
-        sender.wait()
+        sender.send(signal.SIGCONT)
+        assert sender.ended() == 0
     assert len(relay.recipients) == len(set(relay.recipients))
     found = tally(sqlite, number)
     assert found.accepted + found.unknown == 2000

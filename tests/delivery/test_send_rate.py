@@ -1,8 +1,6 @@
 """How fast an issue is sent: within the rate, slow only where a domain asks for it, and letters go first."""
 
-import os
-import subprocess
-import sys
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, update
 from tests.delivery.factories import BASE, KEYS, address, frozen, impatient, state, tally, until_done, work
+from tests.fork_server import fork_server
 from tests.relay import Relay, Script, replies_for
 from tests.valkey import Valkey
 
@@ -43,24 +42,14 @@ def sending(
 ) -> Iterator[None]:
     """So many processes that send."""
     url = db.engine.url.render_as_string(hide_password=False)
-    command = [
-        sys.executable,
-        "-m",
-        "tests.delivery.rate_limited_sender",
-        url,
-        str(home),
-        relay.url,
-        store.url,
-        str(rate),
-    ]
-    given = {"env": {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}}
-    processes = [subprocess.Popen(command, **given) for _ in range(number)]
+    arguments = (url, str(home), relay.url, store.url, rate)
+    children = [fork_server().start("tests.delivery.rate_limited_sender", *arguments) for _ in range(number)]
     try:
         yield
     finally:
-        for process in processes:
-            process.kill()
-            process.wait(60)
+        for child in children:
+            child.send(signal.SIGKILL)
+            child.ended(60)
 
 
 def slow_ones(db: Database) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext
+from tests.conftest import PATIENCE_MS
 from tests.e2e.machine import Home, Up, up
 
 # A headless browser says so in its name, and would be counted as a machine.
@@ -32,7 +33,7 @@ def running(initialised: Home, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def reader(browser: Browser) -> Iterator[BrowserContext]:
     """A reader's browser, without scripts: nothing that a reader does may need them."""
     context = browser.new_context(user_agent=PERSON, locale="en-GB", java_script_enabled=False)
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(PATIENCE_MS)
     yield context
     context.close()
 
@@ -41,6 +42,6 @@ def reader(browser: Browser) -> Iterator[BrowserContext]:
 def editor(browser: Browser) -> Iterator[BrowserContext]:
     """An editor's browser."""
     context = browser.new_context(user_agent=PERSON, locale="en-GB")
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(PATIENCE_MS)
     yield context
     context.close()

@@ -16,14 +16,24 @@ from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import psutil
+from tests.fork_server import fork_server
 
 from digest.catalog.sample import sample_pages
 from digest.config.home_files import free_port
 
 PATIENCE = 90.0  # seconds; the machine may be busy with other tests
+
+
+def run_digest(environment: Mapping[str, str], *words: object) -> tuple[int | None, str, str]:
+    """The exit code of `digest …`, and what it prints on its two streams."""
+    with NamedTemporaryFile("r") as output, NamedTemporaryFile("r") as errors:
+        streams = (output.name, errors.name)
+        child = fork_server().start("tests.command_process", [*map(str, words)], environment, *streams)
+        return child.ended(PATIENCE), output.read(), errors.read()
 
 
 @dataclass(frozen=True)
@@ -48,16 +58,9 @@ class Home:
 
     def digest(self, *words: object) -> str:
         """What `digest …` prints; it must end well."""
-        done = subprocess.run(
-            [sys.executable, "-m", "digest.app", *map(str, words)],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        assert done.returncode == 0, f"digest {' '.join(map(str, words))}\n{done.stdout}{done.stderr}"
-        return done.stdout
+        code, output, errors = run_digest(self.environment, *words)
+        assert code == 0, f"digest {' '.join(map(str, words))}\n{output}{errors}"
+        return output
 
     def json(self, *words: object) -> Any:
         """What `digest … --json` says."""

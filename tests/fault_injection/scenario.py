@@ -6,13 +6,13 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from sqlalchemy import select, update
 from tests.delivery.factories import address, adds_up, issue, tally
-from tests.fault_injection.fork_server import Child, ForkServer
 from tests.fault_injection.worker_process import LATE, PAUSED, SENT, STOPPED, Order
+from tests.fork_server import Child, fork_server
 from tests.relay import Relay, Script
 
 from digest.db import Database, utcnow
@@ -48,7 +48,6 @@ class Scenario:
 
     db: Database
     folder: Path
-    fork_server: ForkServer
     relay: Relay
     readers: int
     number: int = 0
@@ -83,7 +82,7 @@ class Scenario:
             die=generation.die if generation else None,
             **given,  # type: ignore[arg-type]
         )
-        child = self.fork_server.start(order)
+        child = fork_server().start("tests.fault_injection.worker_process", asdict(order))
         self.running.append(child)
         return child
 
@@ -122,7 +121,7 @@ class Scenario:
             time.sleep(0.02)  # the relay runs in this process, too
 
     def log_tail(self) -> str:
-        return self.fork_server.log.read_text()[-4000:]
+        return fork_server().log.read_text()[-4000:]
 
     def resume(self) -> None:
         """Resume the issue, as a person does after the notice."""

@@ -6,7 +6,6 @@
 import functools
 import os
 import signal
-import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -15,6 +14,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import idna  # noqa: F401  loaded late, as the next ones
+import psycopg  # noqa: F401
+from mjml import mjml2html  # noqa: F401
 from sqlalchemy import event, select
 from tests.delivery.factories import BASE, KEYS
 
@@ -24,6 +26,7 @@ from digest.delivery.ledger import outcomes
 from digest.delivery.release import batches, completion, freeze
 from digest.delivery.sending import claim, connection, progress_journal, recovery, worker
 from digest.editorial.models import Issue, State
+from digest.render.compile import compile_issue  # noqa: F401
 from digest.services import RateLimiter, Services
 from digest.signing import Signer
 from digest.smtp.stream import SocketStream
@@ -197,16 +200,6 @@ def die() -> None:
     time.sleep(60)
 
 
-def warm() -> None:
-    """Load what is loaded late, so that a fork has it."""
-    import idna  # noqa: F401
-    import psycopg  # noqa: F401
-    from mjml import mjml2html  # noqa: F401
-
-    from digest.render.compile import compile_issue  # noqa: F401
-
-
-def main(order: Order, log: str) -> int:
-    with Path(log).open("a", buffering=1) as out:
-        sys.stderr = sys.stdout = out
-        return work(order)
+def main(order: dict[str, Any]) -> int:
+    order["die"] = tuple(order["die"]) if order["die"] else None
+    return work(Order(**order))

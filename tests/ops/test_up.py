@@ -1,5 +1,6 @@
 """`digest up` as people run it: real processes, free ports, its own home, and nothing left behind."""
 
+import json
 import os
 import signal
 import sqlite3
@@ -14,7 +15,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from click.testing import CliRunner
+from tests.e2e.machine import run_digest
 
+from digest.app import create_context
+from digest.cli.processes import up as up_command
 from digest.config.home_files import free_port
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(180)]
@@ -45,15 +50,10 @@ def environment(home: Path) -> dict[str, str]:
     return {**kept, "DIGEST_HOME": str(home)}
 
 
-def digest(home: Path, *words: str, **more: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "digest.app", *words],
-        env=environment(home),
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
+def digest(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    code, output, errors = run_digest(environment(home), *words)
+    assert code is not None, errors
+    return subprocess.CompletedProcess(words, code, output, errors)
 
 
 def until(true: Callable[[], bool], seconds: float = 60) -> bool:
@@ -72,16 +72,16 @@ def answers(port: int, path: str = "/healthz") -> bool:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
+def start(tmp_path: Path) -> Iterator[Callable[[], Up]]:
     started: list[Up] = []
 
-    def run(**settings: str) -> Up:
+    def run() -> Up:
         port, home = free_port(), tmp_path / "home"
         home.mkdir(exist_ok=True)
         with (home / "up.log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "digest.app", "up", f"--port={port}"],
-                env={**environment(home), **settings},
+                env=environment(home),
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -114,6 +114,29 @@ def test_up_starts_everything_and_ends_without_a_trace(start: Callable[[], Up]) 
     assert "/desk/enter/" not in up.log  # a log is kept and read by others; at a terminal the link is shown
     shared = [path for path in up.home.rglob("*") if path.name != "up.log" and path.stat().st_mode & 0o077]
     assert shared == []
+    end(up, family)
+
+
+def test_what_is_killed_comes_back_and_nothing_outlives_an_up_that_is_killed(start: Callable[[], Up]) -> None:
+    up = start()
+    assert until(lambda: len(up.family()) == 5), up.log
+    before = up.family()
+    before["worker"].kill()
+    before["valkey"].kill()
+    assert until(lambda: all(up.family()[name].pid != before[name].pid for name in ("worker", "valkey")))
+    sign_up(up, "ana@example.org")
+    mails = up.home / "mailbox" / "new"
+    assert until(lambda: len(list(mails.iterdir())) == 1), up.log
+    family = up.family()
+    up.process.kill()
+    up.process.wait(timeout=60)
+    assert until(lambda: not living(family)), living(family)
+    once_more = start()
+    assert until(lambda: answers(once_more.port))
+
+
+def end(up: Up, family: dict[str, psutil.Process]) -> None:
+    """Press Ctrl-C, and see that nothing is left."""
     up.process.send_signal(signal.SIGINT)
     assert up.process.wait(timeout=60) == 0, up.log
     assert "did not stop" not in up.log
@@ -122,41 +145,23 @@ def test_up_starts_everything_and_ends_without_a_trace(start: Callable[[], Up]) 
     assert not (up.home / "run" / "valkey.sock").exists()
 
 
-def test_no_process_outlives_an_up_that_is_killed(start: Callable[[], Up]) -> None:
-    up = start()
-    assert until(lambda: len(up.family()) == 5), up.log
-    family = up.family()
-    up.process.kill()
-    up.process.wait(timeout=30)
-
-    def orphans() -> list[str]:
-        return [
-            name
-            for name, child in family.items()
-            if child.is_running() and child.status() != psutil.STATUS_ZOMBIE
-        ]
-
-    assert until(lambda: not orphans(), 30), orphans()
-    once_more = start()
-    assert until(lambda: answers(once_more.port))
+def living(family: dict[str, psutil.Process]) -> list[str]:
+    found = []
+    for name, child in family.items():
+        with suppress(psutil.Error):
+            if child.status() != psutil.STATUS_ZOMBIE:
+                found.append(name)
+    return found
 
 
-def test_a_killed_worker_and_a_killed_broker_come_back(start: Callable[[], Up]) -> None:
-    up = start()
-    assert until(lambda: len(up.family()) == 5), up.log
-    before = up.family()
-    before["worker"].kill()
-    before["valkey"].kill()
-    assert until(lambda: all(up.family()[name].pid != before[name].pid for name in ("worker", "valkey")), 30)
+def sign_up(up: Up, address: str) -> None:
     request = urllib.request.Request(
         f"http://127.0.0.1:{up.port}/subscribe",
-        data=b'{"address": "ana@example.org"}',
+        data=json.dumps({"address": address}).encode(),
         headers={"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         assert answer.status == 200
-    mails = up.home / "mailbox" / "new"
-    assert until(lambda: len(list(mails.iterdir())) == 1, 60), up.log
 
 
 def test_init_may_be_called_again_and_prints_a_link(tmp_path: Path) -> None:
@@ -199,10 +204,17 @@ def test_a_database_of_another_version_is_one_line_and_not_a_traceback(tmp_path:
         assert "revision fromtomorrow, which is in no version up to this one" in done.stderr
 
 
-def test_an_unreachable_configured_database_is_reported_at_once(start: Callable[..., Up]) -> None:
-    up = start(DIGEST_DATABASE_URL=f"postgresql://nobody@127.0.0.1:{free_port()}/none")
-    assert "warning: database: " in up.log
-    assert "start the database, or set DIGEST_DATABASE_URL" in up.log
+def test_an_unreachable_configured_database_is_reported_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[object] = []
+    monkeypatch.setattr(up_command, "run_processes", lambda *given: started.append(given))
+    unreachable = f"postgresql://nobody@127.0.0.1:{free_port()}/none"
+    context = create_context(home=tmp_path, database_url=unreachable)
+    done = CliRunner().invoke(up_command.up, [f"--port={free_port()}"], obj=context, catch_exceptions=False)
+    assert done.stderr.startswith("warning: database: ")
+    assert "start the database, or set DIGEST_DATABASE_URL" in done.stderr
+    assert started, "the database may still be starting"
 
 
 def test_a_database_without_tables_is_one_line_and_not_a_traceback(tmp_path: Path) -> None:

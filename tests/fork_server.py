@@ -1,6 +1,10 @@
 """Starts processes in a hundredth of a second: one with everything loaded forks, and reports how its children end.
 
-It reads orders as JSON lines and answers with the child's number, or with {"pid", "code"} when one has ended.
+    child = fork_server().start("tests.command_process", arguments)
+    assert child.ended(60) == 0
+
+It reads orders as JSON lines, each a module whose `main` a child calls and its arguments, and answers with the child's
+number, or with {"pid", "code"} when one has ended.
 """
 
 import json
@@ -9,25 +13,34 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from contextlib import suppress
-from dataclasses import asdict
+from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from tests.fault_injection.worker_process import Order
+import psutil
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
+
+
+@cache
+def fork_server() -> "ForkServer":
+    """The one of this session, which `tests/conftest.py` ends."""
+    return ForkServer()
 
 
 class ForkServer:
     """The forking process, seen from the tests."""
 
-    def __init__(self, log: Path) -> None:
-        self.log = log
+    def __init__(self) -> None:
+        number, name = tempfile.mkstemp(prefix="digest-fork-server-")
+        os.close(number)
+        self.log = Path(name)  # of what the children say
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.fault_injection.fork_server", str(log)],
+            [sys.executable, "-m", "tests.fork_server", name],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])},
             stdin=subprocess.PIPE,
@@ -40,11 +53,12 @@ class ForkServer:
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
 
-    def start(self, order: "Order") -> "Child":
+    def start(self, module: str, *arguments: object) -> "Child":
+        """Call `main` of a module in a child; what it returns, from 0 to 255, is how the child ends."""
         with self._changed:
             known = len(self._started)
-            self._send(asdict(order))
-            assert self._changed.wait_for(lambda: len(self._started) > known, 30), self.log.read_text()
+            self._send({"module": module, "arguments": arguments})
+            assert self._changed.wait_for(lambda: len(self._started) > known, 60), self.log.read_text()
             return Child(self, self._started[-1])
 
     def code(self, pid: int, seconds: float) -> int | None:
@@ -54,12 +68,16 @@ class ForkServer:
             return self._codes.get(pid)
 
     def close(self) -> None:
+        """End it, and see that nothing is left."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
+        children = psutil.Process(self.process.pid).children(recursive=True)
         self.process.stdin.close()
-        self.process.wait(20)
-        self._listener.join(5)
+        self.process.wait(60)
+        self._listener.join(30)
         self.process.stdout.close()
+        self.log.unlink()
+        assert not [child for child in children if child.is_running()]
 
     def _send(self, order: dict[str, Any]) -> None:
         assert self.process.stdin is not None
@@ -81,21 +99,18 @@ class ForkServer:
 class Child:
     """One process."""
 
-    def __init__(self, fork_server: ForkServer, pid: int) -> None:
-        self.fork_server, self.pid = fork_server, pid
+    def __init__(self, server: ForkServer, pid: int) -> None:
+        self.server, self.pid = server, pid
 
     def send(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
     def ended(self, seconds: float = 0.0) -> int | None:
-        return self.fork_server.code(self.pid, seconds)
+        return self.server.code(self.pid, seconds)
 
 
 def main() -> None:
-    from tests.fault_injection import worker_process
-
-    worker_process.warm()
     children: set[int] = set()
     wake, woken = os.pipe()
     os.set_blocking(woken, False)
@@ -114,7 +129,9 @@ def main() -> None:
             break
         *orders, partial = (partial + received).split(b"\n")
         for line in orders:
-            children.add(_fork(json.loads(line)))
+            order = json.loads(line)
+            import_module(order["module"])  # once, for all children
+            children.add(_fork(order["module"], order["arguments"]))
     for pid in children:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -122,9 +139,7 @@ def main() -> None:
         os.waitpid(pid, 0)
 
 
-def _fork(order: dict[str, Any]) -> int:
-    from tests.fault_injection import worker_process
-
+def _fork(module: str, arguments: list[Any]) -> int:
     pid = os.fork()
     if pid:
         print(json.dumps({"pid": pid}), flush=True)
@@ -133,9 +148,15 @@ def _fork(order: dict[str, Any]) -> int:
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        order["die"] = tuple(order["die"]) if order["die"] else None
-        code = worker_process.main(worker_process.Order(**order), sys.argv[1])
+        with Path(sys.argv[1]).open("a", buffering=1) as log:
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+            code = import_module(module).main(*arguments)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
     finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
         os._exit(code)
 
 
