@@ -10,7 +10,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from digest.cli import AppContext, SettingsView
-from digest.errors import DigestError, Unavailable
+from digest.errors import DigestError, OtherVersion
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -52,6 +52,7 @@ def create_context(**overrides: Any) -> AppContext:
 
     return AppContext(
         services=services,
+        checked_services=lambda: _checked(_require_version(services())),
         flask_app=lambda: create_flask_app(settings()),
         celery_app=lambda: create_celery_app(settings()),
         settings=lambda: _settings_view(settings(), overrides),
@@ -103,12 +104,14 @@ def _retention(settings: "Settings") -> "Retention":
 def create_flask_app(settings: "Settings | None" = None) -> "Flask":
     """The WSGI app. It has mailbox pages only with the embedded mailbox."""
     settings = settings or settings_or_exit()  # before the imports below, which take a second
+    from digest.installation import upgrading
     from digest.monitoring.heartbeats import Kind
     from digest.process_monitor import ProcessMonitor
     from digest.web import make_app
     from digest.web.desk.access.oidc import Provider
+    from digest.web.version_check import VersionCheck
 
-    services = create_services(settings)
+    services = _checked(create_services(settings))
     services = replace(services, db=services.db.with_lock_timeout(PAGE_LOCK_SECONDS))
     provider = settings.provider()
     app = make_app(
@@ -117,7 +120,8 @@ def create_flask_app(settings: "Settings | None" = None) -> "Flask":
         mailbox=settings.smtp_url is None,
         provider=Provider(*provider) if provider else None,
         proxies=settings.trusted_proxies,
-        ready={"migrations": lambda: _require_migrated(services)},
+        ready={"migrations": lambda: _require_version(services)},
+        check=VersionCheck(lambda: upgrading.find_mismatch_in(services.db)),
     )
     monitor = app.extensions["digest.monitor"] = ProcessMonitor(lambda: services, Kind.WEB)
     app.before_request(monitor.start)  # not before: a server may still fork, and threads do not survive that
@@ -212,12 +216,20 @@ def _print_error(error: DigestError) -> int:
     return 2
 
 
-def _require_migrated(services: "Services") -> None:
-    from digest import schema
+def _require_version(services: "Services") -> "Services":
+    """The services, if the database is of this version. Raises OtherVersion."""
+    from digest.installation import upgrading
 
-    with services.db.engine.connect() as connection:
-        if mismatch := schema.describe_mismatch(connection):
-            raise Unavailable(mismatch)
+    if mismatch := upgrading.find_mismatch_in(services.db):
+        raise OtherVersion(mismatch)
+    return services
+
+
+def _checked(services: "Services") -> "Services":
+    """The services, of which the database is written only if it is of this version then, and not being upgraded."""
+    from digest.installation import upgrading
+
+    return replace(services, db=services.db.with_check(upgrading.require_version))
 
 
 def _limiter(url: str | None, signer: "Signer") -> "RateLimiter":

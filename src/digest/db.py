@@ -1,7 +1,7 @@
 """Database access: one metadata for SQLite (one machine) and PostgreSQL (several). Defines no tables."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -134,6 +134,7 @@ class Database:
     _write: sessionmaker[Session]
     _read: sessionmaker[Session]
     lock_timeout: float | None = None  # of every `begin` that gives none; None: as the driver waits
+    before_writing: Callable[[Session], object] = lambda _session: None  # raises where nothing may be written
 
     @property
     def is_client_server(self) -> bool:
@@ -152,6 +153,7 @@ class Database:
                 connection = session.connection(execution_options={"lock_timeout": lock_timeout})
                 if connection.dialect.name == "postgresql":
                     connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(lock_timeout * 1000)}")
+            self.before_writing(session)
             yield session
 
     @contextmanager
@@ -164,6 +166,10 @@ class Database:
     def with_lock_timeout(self, seconds: float) -> "Database":
         """The same database, whose writers wait no longer than this for a lock: for people who wait for a page."""
         return replace(self, lock_timeout=seconds)
+
+    def with_check(self, before_writing: Callable[[Session], object]) -> "Database":
+        """The same database, in which every transaction that writes begins with this check."""
+        return replace(self, before_writing=before_writing)
 
     def close(self) -> None:
         """Close all connections."""

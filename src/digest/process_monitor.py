@@ -19,7 +19,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
 from digest.db import Database, database_now
-from digest.errors import Unavailable
+from digest.errors import OtherVersion, Unavailable
+from digest.installation import upgrading
 from digest.monitoring import alerts, heartbeats, problems
 from digest.monitoring.disk import find_disk_problem
 from digest.monitoring.heartbeats import Kind
@@ -65,7 +66,7 @@ class ProcessMonitor:
         """End, and say that the process ended as asked."""
         self._stopping.set()
         if self._started_at is not None:
-            with suppress(*_OUTAGES), self._services().db.begin(STOP_SECONDS) as session:
+            with suppress(*_OUTAGES, OtherVersion), self._services().db.begin(STOP_SECONDS) as session:
                 heartbeats.record_stop(session, self._kind, self.name, database_now(session))
 
     @property
@@ -77,10 +78,15 @@ class ProcessMonitor:
         """Report, open and resolve alerts, and deliver what the webhook has not been told."""
         services = self._services()
         try:
+            _require_version(services.db)
             self._report(services.db)
             self._update_alerts(services)
             _deliver(services)
+        except OtherVersion as error:
+            LOG.warning("nothing reported", extra={"reason": str(error)})
         except (*_OUTAGES, OSError) as error:
+            if _is_upgrading(services.db):  # on SQLite nobody else can write meanwhile
+                return
             self._outage.record_failure(error, self._clock(), services.alert_webhook, services.base_url)
         else:
             self._outage.record_success(services.alert_webhook, services.base_url)
@@ -155,6 +161,17 @@ def monitor_celery(services: Callable[[], Services]) -> None:
 
 def _start_monitor(services: Callable[[], Services], kind: Kind, **_: object) -> None:
     ProcessMonitor(services, kind).start()
+
+
+def _require_version(db: Database) -> None:
+    if mismatch := upgrading.find_mismatch_in(db):
+        raise OtherVersion(mismatch)
+
+
+def _is_upgrading(db: Database) -> bool:
+    with suppress(*_OUTAGES):
+        return upgrading.find_obstacle_in(db) is not None
+    return False
 
 
 def _deliver(services: Services) -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import insert
+from sqlalchemy.exc import TimeoutError as NoConnection
 from tests.monitoring.beats import report
 from tests.web.factories import Site
 from tests.web.subscribers import create_subscriber
@@ -27,8 +28,24 @@ def test_readiness_names_only_what_does_not_answer(shop: Site) -> None:
     answer = shop.app.test_client().get("/readyz")
     assert answer.status_code == 503
     told = answer.get_json()
-    assert (told["ready"], told["database"], told["broker"]) == (False, "ok", "not ready")
+    assert (told["ready"], told["database"], told["broker"]) == (False, "ok", "not ready: ConnectionError")
     assert "secret" not in answer.text
+    stranger = shop.app.test_client().get("/readyz", environ_base={"REMOTE_ADDR": "9.9.9.9"})
+    assert stranger.get_json()["broker"] == "not ready"
+
+
+def test_a_server_whose_connections_are_all_in_use_is_not_ready_and_says_so(
+    shop: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def time_out(*_: object) -> None:
+        raise NoConnection("QueuePool limit reached")
+
+    monkeypatch.setattr("digest.web.health.heartbeats.read", time_out)
+    answer = shop.app.test_client().get("/readyz")
+    assert (answer.status_code, answer.get_json()["database"]) == (503, "not ready: TimeoutError")
+    monkeypatch.setattr("digest.web.public.front_page.services", time_out)
+    page = shop.app.test_client().get("/")
+    assert (page.status_code, page.headers["Retry-After"]) == (503, "30")
 
 
 def test_readiness_tells_who_is_silent_and_stays_ready(shop: Site) -> None:

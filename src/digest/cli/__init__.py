@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from digest.errors import BadSetting, DigestError
+from digest.errors import BadSetting, DigestError, OtherVersion
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -48,6 +49,8 @@ HIDDEN = {
     "mailbox": ("digest.cli.processes.mailbox", "mailbox", "The embedded mailbox."),
 }
 
+# These create, upgrade, check or copy the database, whatever its version.
+ANY_VERSION = frozenset({"demo", "up", "init", "doctor", "config", "backup", "restore"})
 
 # How SQLite and PostgreSQL report a table or column that only a newer schema has.
 _OUTDATED_SCHEMA = re.compile(r"no such (?:table|column)|(?:relation|column) \S+ does not exist")
@@ -83,6 +86,9 @@ class AppContext:
     """What commands depend on. Each dependency is created on first use."""
 
     services: Callable[[], "Services"]
+    checked_services: Callable[[], "Services"] | None = (
+        None  # raises OtherVersion unless the database is of ours
+    )
     flask_app: Callable[[], "Flask"] = _not_configured
     celery_app: Callable[[], "Celery"] = _not_configured
     settings: Callable[[], SettingsView] = _not_configured
@@ -92,6 +98,10 @@ class AppContext:
     with_settings: Callable[..., "AppContext"] = (
         _not_configured  # the same context with some settings overridden
     )
+
+    def of_this_version(self) -> "AppContext":
+        """The same context, which gives no services for a database of another version."""
+        return self if self.checked_services is None else replace(self, services=cache(self.checked_services))
 
 
 class Commands(click.Group):
@@ -114,13 +124,25 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, _, summary) in COMMANDS.items()])
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, and let it use only a database of this version, unless it is for any."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name not in ANY_VERSION and isinstance(ctx.obj, AppContext):
+            ctx.obj = ctx.obj.of_this_version()
+        return name, command, rest
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; on an error print one line and exit with 2 for a bad setting, otherwise with 1."""
+        """Run the command; on an error print one line and exit.
+
+        With 2 for a bad setting or a database of another version, otherwise with 1.
+        """
         try:
             return super().invoke(ctx)
         except DigestError as error:
             click.echo(f"digest: {error}", err=True)
-            ctx.exit(2 if isinstance(error, BadSetting) else 1)
+            ctx.exit(2 if isinstance(error, (BadSetting, OtherVersion)) else 1)
         except Exception as error:
             # Recognise driver errors by SQLAlchemy's attribute: importing SQLAlchemy would slow down `--help`.
             if (driver_error := getattr(error, "orig", None)) is None:

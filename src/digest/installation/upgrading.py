@@ -32,15 +32,13 @@ def find_obstacle(session: Session) -> str | None:
 
 
 def find_obstacle_in(db: Database) -> str | None:
-    """Why this program may begin nothing at present. The database may be empty."""
-    try:
-        with db.read() as session:
-            return find_obstacle(session)
-    except (OperationalError, ProgrammingError):
-        with db.read() as session:
-            if mismatch := schema.describe_mismatch(session.connection()):
-                return mismatch
-        raise
+    """Why this program may begin nothing at present."""
+    return _ask(db, find_obstacle)
+
+
+def find_mismatch_in(db: Database) -> str | None:
+    """Why this program cannot use the database, upgrade or not; None when it can."""
+    return _ask(db, _find_mismatch)
 
 
 @contextmanager
@@ -121,6 +119,17 @@ def _find_mismatch(session: Session) -> str | None:
     if connection.scalar(_REVISION) == schema.latest_revision():
         return None
     return schema.describe_mismatch(connection)
+
+
+def _ask(db: Database, find: Callable[[Session], str | None]) -> str | None:
+    try:
+        with db.read() as session:
+            return find(session)
+    except (OperationalError, ProgrammingError):  # of an empty database it cannot be asked
+        with db.read() as session:
+            if mismatch := schema.describe_mismatch(session.connection()):
+                return mismatch
+        raise
 
 
 def _wait_for_writers(engine: Engine) -> None:

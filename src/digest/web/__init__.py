@@ -17,10 +17,12 @@ from digest.web import (
     input_characters,
     publication_context,
     request_limits,
+    version_check,
 )
 from digest.web.desk.access import oidc
 from digest.web.desk.access.oidc import Provider
 from digest.web.public import archive, feed, front_page, reader, sign_up, tracked_links
+from digest.web.version_check import VersionCheck
 
 
 def make_app(
@@ -31,6 +33,7 @@ def make_app(
     provider: Provider | None = None,
     proxies: Sequence[loopback.Network] = loopback.NETWORKS,
     ready: Mapping[str, Callable[[], object]] | None = None,
+    check: VersionCheck | None = None,
 ) -> Flask:
     """The WSGI app. `secret_keys` sign the desk's cookies, newest first.
 
@@ -39,6 +42,8 @@ def make_app(
     `provider` is the team's OpenID provider, if any; `proxies` are the networks whose `X-Forwarded-For` is trusted.
 
     `ready` holds the checks of /readyz beside the database, by name: each is called, and raises when it fails.
+
+    `check` finds out whether the database is of this version.
     """
     app = Flask("digest.web", static_folder="static", template_folder="templates")
     app.extensions["digest"] = services
@@ -50,6 +55,8 @@ def make_app(
     # A redirect to the canonical URL would break one-click unsubscribing (RFC 8058, 3.2).
     app.url_map.strict_slashes = app.url_map.merge_slashes = False
     request_limits.trust_proxies(app, proxies)
+    if check is not None:
+        version_check.register(app, check)
     guards.register(app, secure=services.base_url.startswith("https://"))
     input_characters.register(app)
     guards.register_static_versions(app)

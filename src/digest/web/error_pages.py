@@ -6,6 +6,7 @@ from typing import Final
 from flask import Flask, Response, jsonify, make_response, render_template, request
 from flask.globals import request_ctx
 from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from werkzeug.exceptions import HTTPException
 
 from digest.errors import BadInput, BadToken, DigestError, NotAllowed, NotFound, Unavailable
@@ -74,6 +75,7 @@ def wants_json() -> bool:
 
 def register(app: Flask) -> None:
     """Handle our own errors, HTTP errors and database errors."""
+    app.after_request(_say_when_to_retry)
 
     @app.errorhandler(DigestError)
     def handle_digest_error(error: DigestError) -> Response:
@@ -96,11 +98,10 @@ def register(app: Flask) -> None:
         return response
 
     @app.errorhandler(OperationalError)
-    def handle_database_error(error: OperationalError) -> Response:
-        app.logger.error("database error: %s", type(error.orig).__name__)
-        response = error_response(HTTPStatus.SERVICE_UNAVAILABLE, MESSAGES[HTTPStatus.SERVICE_UNAVAILABLE])
-        response.headers["Retry-After"] = RETRY_AFTER_SECONDS
-        return response
+    @app.errorhandler(NoConnection)
+    def handle_database_error(error: OperationalError | NoConnection) -> Response:
+        app.logger.error("database error: %s", type(getattr(error, "orig", None) or error).__name__)
+        return error_response(HTTPStatus.SERVICE_UNAVAILABLE, MESSAGES[HTTPStatus.SERVICE_UNAVAILABLE])
 
     @app.errorhandler(DataError)
     def handle_data_error(_error: DataError) -> Response:
@@ -110,6 +111,12 @@ def register(app: Flask) -> None:
     @app.errorhandler(HTTPStatus.INTERNAL_SERVER_ERROR)
     def handle_unexpected_error(_error: Exception) -> Response:
         return error_response(HTTPStatus.INTERNAL_SERVER_ERROR, MESSAGES[HTTPStatus.INTERNAL_SERVER_ERROR])
+
+
+def _say_when_to_retry(response: Response) -> Response:
+    if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers.setdefault("Retry-After", RETRY_AFTER_SECONDS)
+    return response
 
 
 def _message_of(error: HTTPException, status: int) -> str:

@@ -7,8 +7,10 @@ from typing import Any
 from flask import Blueprint, Response, abort, current_app, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from digest.db import database_now
+from digest.errors import DigestError
 from digest.monitoring import alerts, heartbeats, problems
 from digest.monitoring.metrics import render_metrics
 from digest.web import host_names, request_limits
@@ -40,9 +42,14 @@ def readyz() -> tuple[Response, int]:
             results[name] = "ok"
         except Exception as error:  # noqa: BLE001  whatever it raises, it is not ready
             LOG.warning("not ready", extra={"check": name, "error": type(error).__name__})
-            results[name] = "not ready"
+            results[name] = _reason(error)
+    details: dict[str, Any] = {"working": "unknown"}
+    if all(result == "ok" for result in results.values()):
+        try:
+            details = _find_working()
+        except SQLAlchemyError as error:  # as when every connection of the pool is in use just now
+            results["database"] = _reason(error)
     ready = all(result == "ok" for result in results.values())
-    details = _find_working() if ready else {"working": "unknown"}
     return jsonify(ready=ready, **results, **details), 200 if ready else 503
 
 
@@ -58,6 +65,13 @@ def metrics() -> Response:
 
 def _is_private() -> bool:
     return request_limits.is_private_client() and host_names.is_private_host(services().base_url)
+
+
+def _reason(error: Exception) -> str:
+    """Why not: for strangers without details, and never a driver's text, which may hold a password."""
+    if not _is_private():
+        return "not ready"
+    return f"not ready: {error}" if isinstance(error, DigestError) else f"not ready: {type(error).__name__}"
 
 
 def _find_working() -> dict[str, Any]:

@@ -31,6 +31,7 @@ def backup(context: AppContext, file: Path, passphrase_file: Path | None, as_jso
     from digest.backup.creating import create_backup
     from digest.cli.audit import record
     from digest.db import database_now, utcnow
+    from digest.installation import upgrading
     from digest.monitoring import heartbeats
 
     passphrase = read_passphrase(passphrase_file, context.settings().backup_passphrase)
@@ -40,10 +41,11 @@ def backup(context: AppContext, file: Path, passphrase_file: Path | None, as_jso
         written = create_backup(
             services.db, services.home, file, passphrase=passphrase, now=utcnow(), progress=progress
         )
-    with services.db.begin() as session:
-        record(session, Verb.BACK_UP, "setting", details="encrypted" if passphrase else "not encrypted")
-        plan = services.backup_plan
-        heartbeats.record_backup(session, database_now(session), None if plan is None else plan.every)
+    if upgrading.find_mismatch_in(services.db) is None:  # of another version it is only read
+        with services.db.begin() as session:
+            record(session, Verb.BACK_UP, "setting", details="encrypted" if passphrase else "not encrypted")
+            plan = services.backup_plan
+            heartbeats.record_backup(session, database_now(session), None if plan is None else plan.every)
     seconds = time.monotonic() - started
     if as_json:
         facts = {

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from digest.db import Database
 from digest.delivery.letters import delivery
 from digest.delivery.release import batches, canary, completion, refusals
+from digest.installation import upgrading
 
 
 def reconcile_issues(
@@ -22,10 +23,10 @@ def reconcile_issues(
     Commits each part by itself. `run_in_steps` calls a step in one transaction after another until it returns True.
     `connections`: how many all workers together may open to the relay.
     """
-    with db.begin() as session:
+    with upgrading.begin(db) as session:
         delivery.mark_abandoned_unknown(session, now)
         refusals.pause_refused_issues(session, now)
         canary.judge_canaries(session, now)
     run_in_steps(lambda session: not batches.batch_retries(session, now, connections=connections))
-    with db.begin() as session:
+    with upgrading.begin(db) as session:
         return completion.finish_issues(session, now)

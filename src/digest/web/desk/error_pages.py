@@ -9,7 +9,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response
 
-from digest.errors import DigestError, NotFound, Unavailable
+from digest.errors import DigestError, NotFound, OtherVersion, Unavailable
 from digest.web.desk.auth import blueprint
 from digest.web.desk.view_helpers import flash_problem, render_page, split_header_url
 from digest.web.error_pages import as_sentence, title_of
@@ -21,11 +21,14 @@ _ISSUE_PATH_SLASHES = 3  # /desk/issues/<n>, which has a page of its own
 @blueprint.errorhandler(DigestError)
 def handle_digest_error(error: DigestError) -> Response | tuple[str, int]:
     """Send a refused change back to its page with the reason; show a page for anything else."""
-    if request.method == "POST" and not isinstance(error, NotFound):
+    if request.method == "POST" and not isinstance(error, (NotFound, OtherVersion)):
         flash_problem(as_sentence(str(error)))
         return redirect(_return_url(), 303)
     statuses = {NotFound: HTTPStatus.NOT_FOUND, Unavailable: HTTPStatus.SERVICE_UNAVAILABLE}
-    return error_page(statuses.get(type(error), HTTPStatus.BAD_REQUEST), str(error))
+    status = next(
+        (code for kind, code in statuses.items() if isinstance(error, kind)), HTTPStatus.BAD_REQUEST
+    )
+    return error_page(status, str(error))
 
 
 @blueprint.errorhandler(CSRFError)
