@@ -8,11 +8,13 @@ from typing import Final
 
 from digest.bounces.addresses import typed_address
 from digest.bounces.diagnosis import find_status
-from digest.bounces.message import all_fields
+from digest.bounces.message import all_fields, clean
 
+MAX_REST: Final = 4_000  # characters of a block behind a line that is no field
 MAX_RECIPIENTS: Final = 1_000  # of one message
 _TYPE: Final = re.compile(r"^[a-z][\w-]{0,30};", re.IGNORECASE)
 _ANSWER: Final = re.compile(r"(?<![\d.])5\d\d(?=[ -])")
+_FIELD: Final = re.compile(r"^([A-Za-z][A-Za-z-]{3,40}):\s*(.*)$")
 _STARTS: Final = frozenset({"original-recipient", "final-recipient"})
 
 
@@ -91,5 +93,14 @@ def read_recipients(blocks: Iterable[Message]) -> list[RecipientFields]:
 def _fields(blocks: Iterable[Message]) -> Iterator[tuple[bool, str, str]]:
     """Yield whether a field begins a block, its name and its value."""
     for block in blocks:
-        for number, (name, value) in enumerate(all_fields(block)):
+        fields = [*all_fields(block), *_after_broken_line(block)]
+        for number, (name, value) in enumerate(fields):
             yield number == 0, name, value
+
+
+def _after_broken_line(block: Message) -> Iterator[tuple[str, str]]:
+    """Yield the fields after a line that is none: some systems put each line of a long reply on a line of its own."""
+    rest = block.get_payload()
+    for line in rest[:MAX_REST].split("\n") if isinstance(rest, str) else ():
+        if found := _FIELD.match(line):
+            yield found[1].lower(), clean(found[2])

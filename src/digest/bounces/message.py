@@ -31,8 +31,10 @@ _SPACE_BEFORE: Final = b"\xef\xbb\xbf \t\r\n"
 
 def parse(raw: bytes) -> Message:
     """Parse any bytes; what does not look like a message becomes the text of an empty one."""
-    head = _within_limits(raw[:MAX_BYTES].lstrip(_SPACE_BEFORE).replace(b"\r\n", b"\n").replace(b"\0", b""))
-    return email.message_from_bytes(head)
+    head = raw[:MAX_BYTES].lstrip(_SPACE_BEFORE).replace(b"\r\n", b"\n").replace(b"\0", b"")
+    if b"\n" not in head:
+        head = head.replace(b"\r", b"\n")  # ends of lines of classic Mac OS
+    return email.message_from_bytes(_within_limits(head))
 
 
 def _within_limits(raw: bytes) -> bytes:

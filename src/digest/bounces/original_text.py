@@ -5,7 +5,7 @@ from typing import Final
 
 from digest.bounces.vocabulary import SEPARATORS
 
-_FIELD: Final = re.compile(r"^>?[ ]?([A-Za-z][A-Za-z0-9-]{1,60}):(?:[ \t].*)?$")
+_FIELD: Final = re.compile(r"^>?[ ]?([A-Za-z][A-Za-z0-9-]{1,60}):.*$")
 _CERTAIN: Final = frozenset(
     {"received", "return-path", "message-id", "dkim-signature", "mime-version", "x-mailer", "delivered-to"}
 )

@@ -16,7 +16,7 @@ from digest.bounces.report import Kind, Recipient
 from digest.bounces.vocabulary import DELAYS, FAILURE_SUBJECTS, FAILURE_TEXTS
 
 _MAILERS: Final = frozenset(
-    {"mailer-daemon", "mail-daemon", "maildaemon", "mailerdaemon", "mdaemon", "postmaster"}
+    {"mailer-daemon", "mail-daemon", "maildaemon", "mailerdaemon", "mdaemon", "postmaster", "post-master"}
 )
 _MAILER_NAME: Final = re.compile(
     r"mail(?:er)?[ _-]?(?:delivery|daemon|administrator|system)|delivery (?:sub)?system|postmaster",
