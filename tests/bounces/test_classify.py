@@ -88,6 +88,23 @@ def test_after_forwarding_the_address_that_we_emailed_counts(address: str, made:
     assert (recipient.address, recipient.final_address) == ("ann@reader.example", "new@far.example"), address
 
 
+def test_long_replies_may_break_the_fields_of_a_report() -> None:
+    fields = """
+        Diagnostic-Code: smtp; 550-please log in
+        550 relaying denied
+        Status: 5.0.0
+        Action: failed
+        Final-Recipient: rfc822; ann@reader.example
+    """
+    assert told(classify(bounce(fields=fields))) == [("ann@reader.example", "block")]
+
+
+def test_ends_of_lines_may_be_of_any_kind() -> None:
+    raw = failed("550 5.1.1 User unknown")
+    for end in (b"\r\n", b"\r"):
+        assert told(classify(raw.replace(b"\n", end))) == [("ann@reader.example", "hard")]
+
+
 def test_a_report_may_be_inside_an_attached_message_or_in_plain_text() -> None:
     inner = failed("550 5.1.1 User unknown").decode()
     attached = f'Subject: Fwd\nContent-Type: multipart/mixed; boundary="o"\n\n--o\nContent-Type: message/rfc822\n\n{inner}\n--o--\n'
@@ -151,6 +168,19 @@ def test_a_variable_return_path_names_the_reader_of_a_bounce_that_does_not() -> 
         b"bounces+k7@news.example", b"bounces+ann=reader.example@news.example"
     )
     assert told(classify(raw)) == [("ann@reader.example", "soft")]
+
+
+def test_a_persons_word_makes_no_address_hard() -> None:
+    text = "Bob <bob@reader.example> left, the user is unknown here, and your email could not be delivered."
+    told_by_ann = classify(message(text, "Undeliverable newsletter", "ann@reader.example"))
+    assert Kind.HARD not in {recipient.kind for recipient in told_by_ann.recipients}
+
+
+def test_reports_about_our_sending_are_not_bounces() -> None:
+    text = "This is a DMARC aggregate report. SPF and DKIM policy results for news.example are attached."
+    assert (
+        classify(message(text, "Report Domain: news.example", "postmaster@mx.example")).kind == Kind.NOTHING
+    )
 
 
 def test_html_bounces_are_read() -> None:

@@ -93,14 +93,18 @@ def read_recipients(blocks: Iterable[Message]) -> list[RecipientFields]:
 def _fields(blocks: Iterable[Message]) -> Iterator[tuple[bool, str, str]]:
     """Yield whether a field begins a block, its name and its value."""
     for block in blocks:
-        fields = [*all_fields(block), *_after_broken_line(block)]
-        for number, (name, value) in enumerate(fields):
+        for number, (name, value) in enumerate(_with_broken_lines(block)):
             yield number == 0, name, value
 
 
-def _after_broken_line(block: Message) -> Iterator[tuple[str, str]]:
-    """Yield the fields after a line that is none: some systems put each line of a long reply on a line of its own."""
+def _with_broken_lines(block: Message) -> list[tuple[str, str]]:
+    """Return the fields of a block. Some systems continue a long reply on lines that look like no field."""
+    fields = list(all_fields(block))
     rest = block.get_payload()
     for line in rest[:MAX_REST].split("\n") if isinstance(rest, str) else ():
         if found := _FIELD.match(line):
-            yield found[1].lower(), clean(found[2])
+            fields.append((found[1].lower(), clean(found[2])))
+        elif fields and line.strip():
+            name, value = fields[-1]
+            fields[-1] = name, f"{value} {clean(line)}"
+    return fields

@@ -22,7 +22,7 @@ def identify(message: Message, original: Message | None) -> OriginalMessage:
         or next(filter(None, (_message_id(message, name) for name in ("in-reply-to", "references"))), None),
         to=_only_address(header, "to"),
         return_path=_only_address(header, "return-path"),
-        feedback_id=field(header, "feedback-id") or None,
+        feedback_id=field(header, "cfbl-feedback-id") or field(header, "feedback-id") or None,  # RFC 9477
     )
 
 

@@ -22,6 +22,7 @@ _MAILER_NAME: Final = re.compile(
     r"mail(?:er)?[ _-]?(?:delivery|daemon|administrator|system)|delivery (?:sub)?system|postmaster",
     re.IGNORECASE,
 )
+_TRANSCRIPT: Final = re.compile(r"(?<![\d.])5[0-5]\d(?: |-|: ?)\S")  # an answer of a mail server
 _BY_A_PERSON: Final = re.compile(r"^(?:re|aw|fwd?|wg|tr|sv|rv|r|odp|vs|antw)(?:\[\d\])?\s*:", re.IGNORECASE)
 
 
@@ -39,11 +40,12 @@ def text_failure(message: Message, parts: Parts) -> TextFailure | None:
     text = parts.text
     whole = _diagnose(text, text, "")
     is_by_mailer, has_subject = _is_by_mailer(message), _has_failure_subject(message)
-    tells = whole.has_words or FAILURE_TEXTS.search(text) is not None
+    tells = (whole.has_words and whole.kind is not Kind.BLOCK) or FAILURE_TEXTS.search(text) is not None
     if (is_by_mailer, has_subject, tells).count(True) < 2:  # noqa: PLR2004  one sign alone may be chance
         return None
     addresses = text_recipients(message, text, parts.original) or [verp_address(delivered_to(message)) or ""]
-    recipients = tuple(_recipient(address, text, addresses) for address in addresses if address)
+    is_automatic = is_by_mailer or _is_automatic(message) or _TRANSCRIPT.search(text) is not None
+    recipients = tuple(_recipient(address, text, addresses, is_automatic) for address in addresses if address)
     if not recipients and not is_by_mailer:
         return None
     return TextFailure(whole.kind, quote_text(text, whole), recipients)
@@ -66,13 +68,21 @@ def _is_by_mailer(message: Message) -> bool:
     return is_named or _MAILER_NAME.search(field(message, "from")) is not None
 
 
-def _recipient(address: str, text: str, others: list[str]) -> Recipient:
+def _is_automatic(message: Message) -> bool:
+    """Whether at least a program wrote the message: a person's word makes no address hard."""
+    return field(message, "return-path") == "<>" or field(message, "auto-submitted").lower().startswith(
+        "auto"
+    )
+
+
+def _recipient(address: str, text: str, others: list[str], is_automatic: bool) -> Recipient:
     about = text_about(address, text, others) or text
     diagnosis = _diagnose(about, text, address.rpartition("@")[2])
     if not diagnosis.has_words and len(others) == 1:
         about, diagnosis = text, _diagnose(text, text, address.rpartition("@")[2])
     evidence = quote_text(about, diagnosis) if diagnosis.has_words else quote("text", about)
-    return Recipient(address, diagnosis.kind, diagnosis.status, evidence)
+    kind = Kind.SOFT if diagnosis.kind is Kind.HARD and not is_automatic else diagnosis.kind
+    return Recipient(address, kind, diagnosis.status, evidence)
 
 
 def _diagnose(text: str, whole: str, host: str) -> Diagnosis:
