@@ -616,6 +616,7 @@ def upgrade() -> None:
         sa.Column("done_at", digest.db.UtcDateTime(), nullable=True),
         sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_batch_issue_id_issue")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_batch")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("batch", schema=None) as batch_op:
         batch_op.create_index("ix_batch_due", ["issue_id", "done_at", "due_at"], unique=False)

@@ -243,6 +243,7 @@ def _send_letters() -> int:
         signer=services.signer,
         relay=services.relay,
         base_url=services.base_url,
+        home=services.home,
         retry_delay=services.retry_delay,
         limits=services.limits,
         stopping=_stopping.is_set,

@@ -1,9 +1,10 @@
 """A backup or copy taken before, amid and after a send, and restored: nobody gets the issue twice, and nobody never."""
 
 import shutil
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,37 @@ def test_a_backup_made_after_the_send_asks_nothing_of_it(db: Database, tmp_path:
         until_done(copy, new, relay.url, issue_id)
         assert Counter(relay.recipients) == EVERYBODY
         copy.close()
+
+
+def test_a_database_that_was_set_back_by_a_moment_mails_nobody_twice(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    """In its place, with the home as it was: only the home's own memory knows of the last batches."""
+    home, script, path = tmp_path / "home", Script(), Path(str(sqlite.engine.url.database))
+    home.mkdir()
+    issue_id, earlier = frozen(sqlite, readers=READERS), tmp_path / "earlier.sqlite3"
+    assert restored.may_send(sqlite, home, utcnow())
+
+    def at(count: int) -> None:
+        if count == READERS // 2:
+            with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(earlier)) as copy:
+                source.backup(copy)
+
+    script.on_accepted = at
+    with Relay(script) as relay:
+        until_done(sqlite, home, relay.url, issue_id)
+        sqlite.close()
+        for suffix in ("-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        shutil.copyfile(earlier, path)  # the same file, and so in the same place
+        back = connect(f"sqlite:///{path}")
+        assert not restored.may_send(back, home, utcnow())
+        assert work(back, home, relay.url).ended == {}
+        settle(back, home, issue_id, relay)
+        found = until_done(back, home, relay.url, issue_id)
+        assert (found.accepted, found.remaining) == (READERS, 0)
+        assert Counter(relay.recipients) == EVERYBODY
+        back.close()
 
 
 def test_a_home_that_was_copied_amid_a_send_does_not_speak_for_the_batches_of_the_original(

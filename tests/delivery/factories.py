@@ -22,6 +22,7 @@ from digest.delivery.sending import worker
 from digest.delivery.sending.reconciliation import reconcile_issues
 from digest.delivery.sending.send_context import SendContext
 from digest.editorial.models import Issue, Pick, State
+from digest.installation.progress_memory import ProgressMemory
 from digest.publications import publications
 from digest.signing import Signer
 from digest.smtp.url import relay_from_url
@@ -157,6 +158,7 @@ def send_context(
         accounts=SmtpAccounts(relay_from_url(relay), limits),
         domains=DomainThrottle(limits.rate_limiter, limits.domains),
         home=home,
+        memory=ProgressMemory(home, "test"),
         retry_delay=retry_delay,
         clock=clock,
         stopping=lambda: False,

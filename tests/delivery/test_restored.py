@@ -25,15 +25,18 @@ from tests.relay import Relay
 from digest.db import Database, connect, utcnow
 from digest.delivery.ledger.logged_readers import find_logged
 from digest.delivery.ledger.models import Delivery, Letter, RestoredIssue
+from digest.delivery.letters.delivery import send_due_letters
 from digest.delivery.letters.outbox import enqueue_letter
 from digest.delivery.release import control, restored, went_out
 from digest.delivery.release.restored import may_send
 from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed
-from digest.installation import location
+from digest.installation import identity, location
 from digest.installation.home_memory import recall, remember
 from digest.installation.models import Installation
+from digest.installation.progress_memory import Kind, Progress, ProgressMemory, recall_progress
 from digest.signing import Signer
+from digest.smtp.url import relay_from_url
 
 READERS = 60
 LATER = timedelta(minutes=1)
@@ -132,6 +135,60 @@ def test_a_database_that_went_back_in_time_is_recognised_by_a_home_that_remember
         session.execute(update(Installation).values(beat=Installation.beat - 1))
     assert not may_send(db, home, now + 5 * LATER)
     assert "older" in str(installation(db).hold_reason)
+
+
+SET_BACK = {
+    "before a batch was claimed": "UPDATE batch SET fence = 0, holder = NULL, started_upto = 0, done_at = NULL",
+    "into a batch": "UPDATE batch SET holder = 'somebody:1:1', started_upto = 1, done_at = NULL",
+    "before a letter was claimed": "UPDATE letter SET attempts = 0, outcome = NULL",
+}
+NOT_SET_BACK = {
+    "nothing happened": "SELECT 1",
+    "a batch was released further back": "UPDATE batch SET holder = NULL, started_upto = 0",
+    "another process took a batch over": "UPDATE batch SET holder = 'somebody:1:1', started_upto = 0, fence = fence + 1",
+    "retention deleted batches": "DELETE FROM batch",
+    "retention deleted letters": "DELETE FROM letter",
+}
+
+
+@pytest.mark.parametrize("what", [*SET_BACK, *NOT_SET_BACK])
+def test_a_database_that_went_back_by_less_than_a_beat_is_recognised(
+    db: Database, home: Path, what: str
+) -> None:
+    """Each home remembers the batches and letters that it claimed last."""
+    assert may_send(db, home, utcnow())
+    with Relay() as relay:
+        issue_id = frozen(db, readers=READERS)
+        with db.begin() as session:
+            enqueue_letter(session, "notice", now=utcnow(), address="owner@example.org")
+        until_done(db, home, relay.url, issue_id)
+        with db.begin() as session:
+            identity.ensure_installation(session, utcnow())
+        send_due_letters(db, signer=Signer(KEYS), relay=relay_from_url(relay.url), base_url=BASE, home=home)
+    with db.begin() as session:
+        session.execute(text((SET_BACK | NOT_SET_BACK)[what]))
+    assert may_send(db, home, utcnow()) == (what in NOT_SET_BACK)
+    if what in SET_BACK:
+        assert "older" in str(installation(db).hold_reason)
+
+
+def test_what_a_home_remembers_of_another_installation_or_in_a_damaged_file_is_no_evidence(
+    tmp_path: Path,
+) -> None:
+    noted = [Progress(Kind.BATCH, 7, 1, 20), Progress(Kind.BATCH, 8, 2, 0), Progress(Kind.LETTER, 7, 3)]
+    with ProgressMemory(tmp_path, "ours") as memory:
+        for one in noted:
+            memory.note(one)
+    assert sorted(recall_progress(tmp_path, "ours")) == sorted(noted)
+    assert recall_progress(tmp_path, "theirs") == recall_progress(tmp_path / "new", "ours") == []
+    damaged = bytearray((tmp_path / "progress").read_bytes())
+    damaged[64 + 7 * 32 + 16] ^= 1  # how often batch 7 was claimed
+    (tmp_path / "progress").write_bytes(damaged[:-3])
+    assert recall_progress(tmp_path, "ours") == [noted[1]]
+    with ProgressMemory(tmp_path, "theirs"):
+        assert recall_progress(tmp_path, "theirs") == []
+    with ProgressMemory(tmp_path / "missing", "ours") as memory:
+        memory.note(noted[0])
 
 
 def test_a_sqlite_file_that_was_copied_is_a_copy_and_the_original_is_not(

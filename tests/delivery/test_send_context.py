@@ -13,6 +13,7 @@ from digest.db import Database, utcnow
 from digest.delivery.relays.accounts import SendLimits, SmtpAccounts
 from digest.delivery.relays.domains import DomainThrottle
 from digest.delivery.sending.send_context import SendContext
+from digest.installation.progress_memory import ProgressMemory
 from digest.signing import Signer
 from digest.smtp import event_loop
 from digest.smtp.url import relay_from_url
@@ -26,6 +27,7 @@ def shift(db: Database, home: Path) -> SendContext:
         accounts=SmtpAccounts(relay_from_url("smtp://127.0.0.1:1"), limits),
         domains=DomainThrottle(limits.rate_limiter, limits.domains),
         home=home,
+        memory=ProgressMemory(home, "test"),
         retry_delay=timedelta(minutes=1),
         clock=utcnow,
         stopping=lambda: False,

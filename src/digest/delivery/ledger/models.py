@@ -104,6 +104,8 @@ class Batch(Base):
             sqlite_where=text("holder IS NOT NULL"),
             postgresql_where=text("holder IS NOT NULL"),
         ),
+        # No number is used again: homes remember how often each was claimed.
+        {"sqlite_autoincrement": True},
     )
 
     id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from sqlalchemy import ColumnElement, Select, Update, or_, select, update
 from sqlalchemy.exc import OperationalError
@@ -20,6 +21,8 @@ from digest.delivery.relays import replies, retry_policy
 from digest.delivery.relays.accounts import SendLimits, SmtpAccounts
 from digest.delivery.relays.replies import ReplyMeaning
 from digest.installation import upgrading
+from digest.installation.identity import find_identity
+from digest.installation.progress_memory import Kind, Progress, ProgressMemory
 from digest.signing import Signer
 from digest.smtp.client import SmtpConnection
 from digest.smtp.connect import RelayRefused, connect
@@ -44,6 +47,7 @@ def send_due_letters(
     signer: Signer,
     relay: Relay,
     base_url: str,
+    home: Path | None = None,
     retry_delay: timedelta = retry_policy.LETTER_FIRST_WAIT,
     limit: int = 50,
     limits: SendLimits | None = None,
@@ -54,10 +58,12 @@ def send_due_letters(
 
     Opens its own transactions, and marks each letter before handing it over. The connection is separate from those of
     issues. It does not wait for the rate limit but counts towards it, so issues give way. If no account of the relay
-    lets us in, all letters stay in the outbox for a later attempt.
+    lets us in, all letters stay in the outbox for a later attempt. `home` remembers which letters were claimed.
     """
     run = LetterRun(db, signer, base_url, min(retry_delay, retry_policy.LETTER_FIRST_WAIT), clock, [])
     run.claim(limit)
+    if home is not None and run.waiting:
+        run.remember(home)
     unsent: list[Mail] = []
     accounts = SmtpAccounts(relay, limits or SendLimits())
     while run.waiting or unsent:
@@ -130,6 +136,14 @@ class LetterRun:
             )
             self.waiting = sorted((letter_id, attempts) for letter_id, attempts in rows)
             self.uncounted = len(self.waiting)
+
+    def remember(self, home: Path) -> None:
+        """Let the home remember the claims, which are committed."""
+        with self.db.read() as session:
+            identity = find_identity(session)
+        with ProgressMemory(home, identity) as memory:
+            for letter_id, attempts in self.waiting:
+                memory.note(Progress(Kind.LETTER, letter_id, attempts))
 
     def mails(self, unsent: list[Mail], stopping: Callable[[], bool]) -> Iterator[Mail | None]:
         while unsent and not stopping():

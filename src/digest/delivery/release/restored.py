@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from digest.committed_log import log_when_committed
 from digest.db import WITHOUT_SYNC, Database
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Letter, Outcome, RestoredIssue
+from digest.delivery.release.set_back import is_set_back
 from digest.editorial import transitions
 from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed
@@ -37,7 +38,7 @@ def may_send(db: Database, home: Path, now: datetime) -> bool:
         if found is not None and found.held_at is not None:
             return False
         is_settled = found is not None and not identity.needs_beat(found, now)
-        if found is not None and is_settled and identity.find_doubt(session, found, home, now) is None:
+        if found is not None and is_settled and _find_doubt(session, found, home, now) is None:
             return True
     with db.begin() as session:
         checked = _check(session, home, now)
@@ -104,11 +105,16 @@ def _check(session: Session, home: Path, now: datetime) -> Installation:
     installation = identity.ensure_installation(session, now)
     if installation.held_at is not None:
         return installation
-    if doubt := identity.find_doubt(session, installation, home, now):
+    if doubt := _find_doubt(session, installation, home, now):
         hold(session, doubt, known_until=installation.seen_at, now=now)
     elif identity.needs_beat(installation, now):
         identity.beat(session, installation, now)
     return installation
+
+
+def _find_doubt(session: Session, installation: Installation, home: Path, now: datetime) -> str | None:
+    doubt = identity.find_doubt(session, installation, home, now)
+    return doubt or (identity.OLDER if is_set_back(session, home, installation.identity) else None)
 
 
 def _waiting_states() -> tuple[State, ...]:

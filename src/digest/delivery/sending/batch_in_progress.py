@@ -26,6 +26,7 @@ from digest.delivery.sending.progress_journal import ProgressJournal
 from digest.delivery.sending.relay_health import ReplyCounts
 from digest.delivery.sending.send_context import SendContext
 from digest.errors import BadInput
+from digest.installation.progress_memory import Kind, Progress
 from digest.smtp.mail import Mail
 from digest.smtp.url import Relay
 
@@ -96,6 +97,7 @@ class BatchInProgress:
         self._count(ends)
         if rows is None:
             return False
+        self._context.memory.note(Progress(Kind.BATCH, self.claim.batch_id, self.claim.fence, stop))
         self._note_unwanted({row.seq: row for row in rows})
         self.pending.extend(self._sendable_now([row for row in rows if row.seq >= self._loaded_upto]))
         self._loaded_upto = stop

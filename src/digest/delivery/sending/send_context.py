@@ -16,6 +16,7 @@ from digest.delivery.ledger.message_factory import MessageFactory
 from digest.delivery.relays.accounts import SmtpAccounts
 from digest.delivery.relays.domains import DomainThrottle
 from digest.delivery.sending.claim import Claim
+from digest.installation.progress_memory import ProgressMemory
 from digest.signing import Signer
 from digest.smtp.stream import STOP_SECONDS
 
@@ -35,6 +36,7 @@ class SendContext:
     accounts: SmtpAccounts
     domains: DomainThrottle
     home: Path
+    memory: ProgressMemory  # of what is committed
     retry_delay: timedelta
     clock: Callable[[], datetime]
     stopping: Callable[[], bool]

@@ -23,6 +23,8 @@ from digest.delivery.sending import claim as claims
 from digest.delivery.sending import progress_journal, recovery, worker_registry
 from digest.delivery.sending.connection import Connection
 from digest.delivery.sending.send_context import SendContext
+from digest.installation.identity import find_identity
+from digest.installation.progress_memory import ProgressMemory
 from digest.signing import Signer
 from digest.smtp import event_loop
 from digest.smtp.url import Relay
@@ -70,6 +72,7 @@ def send_due_batches(
     with db.read() as session:
         if not claims.has_due_batch(session, now):
             return SendResult()
+        identity = find_identity(session)
     name = f"{progress_journal.home_id(home)}:{os.getpid()}"
     with db.begin() as session:
         worker_registry.heartbeat(session, name, now, claims.boot_time())
@@ -81,6 +84,7 @@ def send_due_batches(
         accounts=accounts,
         domains=DomainThrottle(limits.rate_limiter, limits.domains),
         home=home,
+        memory=ProgressMemory(home, identity),
         retry_delay=retry_delay,
         clock=clock,
         stopping=stopping,
@@ -88,9 +92,10 @@ def send_due_batches(
     )
     accounts.open()
     try:
-        _run_connections(context, name)
-        while not context.is_over() and (_canary_passed(context) or accounts.needs_takeover()):
+        with context.memory:
             _run_connections(context, name)
+            while not context.is_over() and (_canary_passed(context) or accounts.needs_takeover()):
+                _run_connections(context, name)
     finally:
         accounts.close()
     if stopping():
