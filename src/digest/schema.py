@@ -1,21 +1,26 @@
-"""Migrations: check and upgrade the database schema, from a checkout or an installed wheel."""
+"""Migrations: check and upgrade the database schema, from a checkout or an installed wheel.
 
+Alembic takes 8 MB, so only what upgrades imports it: servers ask no more than whether the schema is theirs.
+"""
+
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from digest.errors import NotAllowed, OtherVersion
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 PACKAGE = Path(__file__).parent
+_REVISION: Final = re.compile(r"""^(revision|down_revision)\b.*= *(?:["'](\w+)["']|None)""", re.MULTILINE)
 
 
 def migrations_dir() -> Path:
@@ -24,8 +29,10 @@ def migrations_dir() -> Path:
     return packaged if packaged.is_dir() else PACKAGE.parents[1] / "migrations"
 
 
-def alembic_config(connection: Connection | None = None) -> Config:
+def alembic_config(connection: Connection | None = None) -> "Config":
     """Alembic's configuration without a file; migrations run on `connection`."""
+    from alembic.config import Config
+
     settings = Config()
     settings.set_main_option("script_location", str(migrations_dir()).replace("%", "%%"))
     settings.set_main_option("file_template", "%%(year)d_%%(month).2d_%%(day).2d_%%(slug)s")
@@ -61,20 +68,28 @@ def upgrade_on(connection: Connection) -> tuple[str | None, str | None]:
     Raises OtherVersion when the database is at a revision that this version does not know.
     """
     before = current_revision(connection)
+    if before is not None and before == _latest_revision(migrations_dir()):
+        return before, before
     if before is not None and not _is_known(before):
         raise OtherVersion(str(describe_mismatch(connection)))
+    from alembic import command
+
     command.upgrade(alembic_config(connection), "head")
     return before, current_revision(connection)
 
 
 def check(engine: Engine) -> None:
     """Raise alembic.util.CommandError when the models differ from the migrations."""
+    from alembic import command
+
     with open_for_migrations(engine) as connection:
         command.check(alembic_config(connection))
 
 
 def stamp(engine: Engine) -> None:
     """Say that the database, whose tables were created otherwise, is at the latest revision."""
+    from alembic import command
+
     with open_for_migrations(engine) as connection:
         command.stamp(alembic_config(connection), "head")
         connection.commit()
@@ -90,14 +105,18 @@ def create_at(connection: Connection, revision: str) -> None:
             f"its database is at revision {revision}, which this version of digest does not know; "
             "install the version that made it, or a later one"
         )
+    from alembic import command
+
     command.upgrade(alembic_config(connection), revision)
 
 
 def list_pending(connection: Connection) -> list[str]:
     """What each migration does that the database has not had yet, first one first; of an unknown database, nothing."""
     revision = current_revision(connection)
-    if not _is_known(revision):
+    if not _is_known(revision) or revision == _latest_revision(migrations_dir()):
         return []
+    from alembic.script import ScriptDirectory
+
     scripts = ScriptDirectory.from_config(alembic_config())
     return [script.doc for script in scripts.iterate_revisions("head", revision or "base")][::-1]
 
@@ -121,10 +140,7 @@ def describe_mismatch(connection: Connection) -> str | None:
 
 
 def _is_known(revision: str | None) -> bool:
-    return revision in {
-        None,
-        *(script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()),
-    }
+    return revision is None or revision in _parents(migrations_dir())
 
 
 def latest_revision() -> str | None:
@@ -134,7 +150,15 @@ def latest_revision() -> str | None:
 
 @cache
 def _latest_revision(folder: Path) -> str | None:
-    return ScriptDirectory(str(folder)).get_current_head()
+    """The revision that no other one follows."""
+    parents = _parents(folder)
+    return next(iter(parents.keys() - parents.values()), None)
+
+
+def _parents(folder: Path) -> dict[str, str | None]:
+    """Each revision of our migrations and the one before it, read from the files as Alembic would."""
+    found = (dict(_REVISION.findall(path.read_text())) for path in sorted((folder / "versions").glob("*.py")))
+    return {one["revision"]: one["down_revision"] or None for one in found}
 
 
 def _stored_version(connection: Connection) -> str | None:
@@ -147,4 +171,7 @@ def _stored_version(connection: Connection) -> str | None:
 
 def current_revision(connection: Connection) -> str | None:
     """The database's revision; None when it is empty."""
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from digest.embedded.mailbox import Maildir
+from digest.embedded.maildir import Maildir
 
 
 @pytest.mark.timeout(180)

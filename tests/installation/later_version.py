@@ -16,7 +16,8 @@ _NEXT = '''"""{what}"""
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision = "{revision}", "{before}"
+revision = "{revision}"
+down_revision = "{before}"
 
 
 def upgrade() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text, update
 from sqlalchemy.orm import Session
 from tests.backup.conftest import fill
@@ -39,6 +40,12 @@ def later(tmp_path: Path) -> Path:
     """The migrations of a later version, which has one more."""
     table = 'op.create_table("color", sa.Column("id", sa.Integer(), primary_key=True))'
     return write_migrations(tmp_path / "migrations", "Keep the colors of a publication.", table)
+
+
+def test_the_latest_revision_is_the_one_that_alembic_finds(later: Path) -> None:
+    """Servers read it from the files, without Alembic."""
+    for folder in (schema.migrations_dir(), later):
+        assert schema._latest_revision(folder) == ScriptDirectory(str(folder)).get_current_head()
 
 
 def test_an_upgrade_says_what_it_does_and_backs_up_before(

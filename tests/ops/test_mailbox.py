@@ -13,7 +13,8 @@ from flask_wtf.csrf import CSRFProtect
 from tests.web.factories import KEYS, create_publication, make_site
 
 from digest.db import Database
-from digest.embedded.mailbox import Maildir, start_server
+from digest.embedded.mailbox import start_server
+from digest.embedded.maildir import Maildir
 from digest.web import mailbox as pages
 from digest.web import make_app
 

@@ -23,7 +23,7 @@ from digest.delivery.ledger.models import TestSend as SentTest
 from digest.delivery.letters import outbox
 from digest.delivery.release.retention_steps import Retention
 from digest.editorial.models import Issue
-from digest.embedded.mailbox import Maildir
+from digest.embedded.maildir import Maildir
 from digest.services import RateLimiter, Services
 from digest.signing import Signer
 from digest.smtp.url import relay_from_url

@@ -1,11 +1,13 @@
 """Encryption of secrets at rest: Fernet (AES-128-CBC with HMAC-SHA256), with keys derived from the signing keys."""
 
 import base64
-
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from typing import TYPE_CHECKING
 
 from digest.errors import NotAllowed
 from digest.signing import Signer
+
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
 
 
 def encrypt(signer: Signer, secret: str) -> str:
@@ -15,6 +17,8 @@ def encrypt(signer: Signer, secret: str) -> str:
 
 def decrypt(signer: Signer, encrypted_secret: str) -> str:
     """Decrypt a secret. Raises NotAllowed when the key that encrypted it has been retired."""
+    from cryptography.fernet import InvalidToken
+
     try:
         return _fernet(signer).decrypt(encrypted_secret.encode()).decode()
     except InvalidToken:
@@ -28,6 +32,9 @@ def reencrypt(signer: Signer, encrypted_secret: str) -> str:
     return _fernet(signer).rotate(encrypted_secret.encode()).decode()
 
 
-def _fernet(signer: Signer) -> MultiFernet:
+def _fernet(signer: Signer) -> "MultiFernet":
+    # Here, because it takes 6 MB, and most web servers are asked for no second factor for a long time.
+    from cryptography.fernet import Fernet, MultiFernet
+
     keys = signer.keyed_hashes("seal of second factors", "")
     return MultiFernet([Fernet(base64.urlsafe_b64encode(bytes.fromhex(key))) for key in keys])

@@ -1,11 +1,11 @@
-"""Passkeys and security keys (WebAuthn 2) as a second factor. A challenge is stored and valid for one response."""
+"""Passkeys and security keys (WebAuthn 2) as a second factor. A challenge is stored and valid for one response.
+
+The library and the cryptography that it loads take 14 MB, so web servers import this when a passkey is first used.
+"""
 
 import secrets
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlsplit
 
 import webauthn
 from sqlalchemy import select, update
@@ -21,32 +21,12 @@ from webauthn.helpers.structs import (
 
 from digest.access import factors
 from digest.access.models import Factor, LoginSession
+from digest.access.relying_party import RelyingParty
 from digest.access.sessions import CurrentSession
 from digest.errors import BadInput
 
 CHALLENGE_BYTES: Final = 32
 CHALLENGE_LIFETIME: Final = timedelta(minutes=5)
-
-
-@dataclass(frozen=True)
-class RelyingParty:
-    """The site, as passkeys identify it."""
-
-    id: str  # the host name
-    origin: str
-    name: str
-
-
-def relying_party(base_url: str, name: str) -> RelyingParty | None:
-    """Return the relying party for `base_url`.
-
-    None where browsers do not offer passkeys: at a bare IP address, or without https unless the host is localhost.
-    """
-    parts = urlsplit(base_url)
-    host = parts.hostname or ""
-    if _is_ip(host) or (parts.scheme != "https" and host != "localhost"):
-        return None
-    return RelyingParty(host, f"{parts.scheme}://{parts.netloc}", name)
 
 
 def registration_options(
@@ -169,11 +149,3 @@ def _consume_challenge(session: Session, session_id: int, now: datetime) -> byte
     session.flush()
     is_valid = created_at is not None and now - created_at < CHALLENGE_LIFETIME
     return challenge if challenge and is_valid else secrets.token_bytes(CHALLENGE_BYTES)
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

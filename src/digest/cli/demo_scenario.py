@@ -16,7 +16,7 @@ import click
 from digest.errors import Unavailable
 
 if TYPE_CHECKING:
-    from digest.embedded.mailbox import Maildir
+    from digest.embedded.maildir import Maildir
     from digest.publications.models import Publication
     from digest.services import Services
 
@@ -55,7 +55,7 @@ def prepare(services: "Services") -> str:
 
 def sign_up_and_send(services: "Services") -> None:
     """Sign a reader up over HTTP, then draft and send this week's issue."""
-    from digest.embedded.mailbox import Maildir
+    from digest.embedded.maildir import Maildir
 
     maildir = Maildir(services.home / "mailbox")
     _post(f"{services.base_url}/subscribe", json.dumps({"address": READER}).encode(), "application/json")

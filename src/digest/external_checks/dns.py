@@ -3,9 +3,6 @@
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
-import dns.exception
-import dns.resolver
-
 from digest.errors import Unavailable
 
 TIMEOUT_SECONDS = 5.0  # for one question, including retries
@@ -28,6 +25,10 @@ def resolve_addresses(host: str) -> list[Address]:
 
 
 def _query(name: str, record_type: str) -> list[Any]:
+    # Here, because most workers check nothing for a long time, and it takes 2 MB.
+    import dns.exception
+    import dns.resolver
+
     try:
         return list(dns.resolver.resolve(name, record_type, lifetime=TIMEOUT_SECONDS, search=False))
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer, dns.exception.SyntaxError, UnicodeError):

@@ -6,7 +6,6 @@ from datetime import datetime
 from pathlib import Path
 
 from digest.backup import schedule
-from digest.backup.creating import create_backup
 from digest.backup.schedule import BackupPlan
 from digest.db import Database
 from digest.installation.identity import find_identity
@@ -35,6 +34,9 @@ def make_due_backup(
             identity = find_identity(session)
         if not is_ours or not plan.is_due(age):
             return None
+        # Here, because cryptography takes 6 MB, and only the workers with the folder make backups.
+        from digest.backup.creating import create_backup
+
         schedule.delete_unfinished(plan, identity)
         path = schedule.next_file(plan, identity, now)
         written = create_backup(db, home, path, passphrase=passphrase, now=now, stopping=stopping)

@@ -8,15 +8,15 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
-
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from digest.rate_limit import local, scripts
 from digest.rate_limit.local import LocalRateLimiter
 from digest.rates import WarmUp
+
+if TYPE_CHECKING:
+    import redis
 
 LOG = logging.getLogger(__name__)
 STORE_TIMEOUT_SECONDS = 0.25  # for each answer of the store
@@ -37,14 +37,15 @@ class SharedRateLimiter:
     def __init__(self, url: str | None = None, *, clock_offset: float = 0.0) -> None:
         """`url` is like DIGEST_BROKER_URL; nothing connects yet. `clock_offset` shifts all clocks, in seconds."""
         self._clock_offset, self._local = clock_offset, LocalRateLimiter(clock_offset)
-        self._store = _client(url) if url and not url.startswith("memory") else None
+        self._url = url if url and not url.startswith("memory") else None
         self._away_until = self._throttled_read_at = 0.0
+        self._store = cache(_client)
         self._process_id, self._process_count = uuid.uuid4().hex[:12], ASSUMED_PROCESSES
 
     @property
     def share(self) -> float:
         """The share of a limit that this process may use by itself right now."""
-        return 1.0 / self._process_count if self._store is not None else 1.0
+        return 1.0 / self._process_count if self._url is not None else 1.0
 
     def acquire(self, name: str, rate: float, wanted: int, window: float) -> Permit:
         """Take up to `wanted` permits at `rate` a second; unused ones accumulate for up to `window` seconds."""
@@ -52,7 +53,7 @@ class SharedRateLimiter:
             scripts.ACQUIRE, (f"rate:{name}", "who"), rate, window, wanted, 0, self._process_id
         )
         if answer is None:
-            kept = window if self._store is None else 0.0
+            kept = window if self._url is None else 0.0
             return Permit(*self._local.acquire(name, rate * self.share, wanted, kept))
         self._process_count = max(ASSUMED_PROCESSES, 2 * int(answer[2]))
         return Permit(int(answer[0]), float(answer[1]))
@@ -89,7 +90,7 @@ class SharedRateLimiter:
 
     def throttled_rates(self) -> Mapping[str, float]:
         """The current rate of each throttled name, without recovered ones. Asks the store at most once a second."""
-        if self._store is not None and time.monotonic() >= self._throttled_read_at + STORE_RETRY_SECONDS:
+        if self._url is not None and time.monotonic() >= self._throttled_read_at + STORE_RETRY_SECONDS:
             self._throttled_read_at = time.monotonic()
             answer = self._run_script(
                 scripts.THROTTLED, ("slow",), local.DOUBLING_SECONDS, local.UNTHROTTLED_RATE
@@ -135,11 +136,13 @@ class SharedRateLimiter:
 
     def _run_script(self, script: str, names: tuple[str, ...], *args: object) -> Any:
         """The store's answer; None when it is unreachable or not configured."""
-        if self._store is None or time.monotonic() < self._away_until:
+        if self._url is None or time.monotonic() < self._away_until:
             return None
+        import redis  # here, because a web server that sends nothing needs none of its 6 MB
+
         keys = [f"digest:pace:{name}" for name in names]
         try:
-            return self._store.register_script(script)(
+            return self._store(self._url).register_script(script)(
                 keys=keys, args=[*map(str, args), str(self._clock_offset)]
             )
         except (redis.RedisError, OSError) as error:
@@ -153,6 +156,10 @@ class SharedRateLimiter:
 
 def _client(url: str) -> "redis.Redis":
     """A client that fails fast: one short attempt."""
+    import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
     return redis.Redis.from_url(
         url.replace("redis+socket://", "unix://"),
         decode_responses=True,

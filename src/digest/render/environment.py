@@ -3,11 +3,13 @@
 import hashlib
 from functools import cache
 from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from typing import TYPE_CHECKING
 
 from digest import bidi
 from digest.render import wrap
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 PARTS = ("body.mjml", "body.txt", "subject.txt")
 
@@ -21,8 +23,10 @@ def templates_folder() -> Path:
 
 
 @cache
-def environment() -> Environment:
+def environment() -> "Environment":
     """Jinja2 for mails: `.mjml` is escaped, `.txt` is not, and a name that is not there is an error."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
     made = Environment(
         loader=FileSystemLoader(templates_folder()),
         autoescape=_is_markup,  # noqa: S701 on wherever there is markup

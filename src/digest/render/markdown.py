@@ -3,16 +3,18 @@
 import html as _html
 import re
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import nh3
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 from markupsafe import Markup
 
 from digest.errors import BadInput
 from digest.render import markdown_text, wrap
 from digest.render.clean import multiline
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 MAX_CHARS = 20_000
 MAX_DEPTH = 20  # mjml-python kills the process on deep HTML
@@ -47,6 +49,8 @@ def to_html(md: str, link: Link | None = None, *, styled: bool = False) -> str:
     Raw HTML is shown as it was typed, pictures are left out (a mail works without), and what nests more than 20 deep
     is shown as plain paragraphs.
     """
+    import nh3
+
     tokens = _tokens(md)
     if _depth(tokens) > MAX_DEPTH:
         return "".join(f"<p>{_html.escape(part)}</p>" for part in multiline(md).split("\n\n"))
@@ -71,23 +75,26 @@ def to_text(md: str, link: Link | None = None) -> str:
     return markdown_text.to_text(tokens, lambda url, words: _target(url, words, link))
 
 
-def _parser() -> MarkdownIt:
+def _parser() -> "MarkdownIt":
+    # Here, like the other libraries that render: a worker at rest renders nothing.
+    from markdown_it import MarkdownIt
+
     return MarkdownIt("commonmark", {"html": False, "maxNesting": 5 * MAX_DEPTH}).disable(
         ["image", "html_block", "html_inline"]
     )
 
 
-def _tokens(md: str) -> list[Token]:
+def _tokens(md: str) -> "list[Token]":
     if len(md) > MAX_CHARS:
         raise BadInput(f"this text has {len(md):,} characters; the limit is {MAX_CHARS:,}")
     return _parser().parse(multiline(md))
 
 
-def _all(tokens: Sequence[Token]) -> list[Token]:
+def _all(tokens: "Sequence[Token]") -> "list[Token]":
     return [one for token in tokens for one in (token, *(token.children or ()))]
 
 
-def _depth(tokens: Sequence[Token]) -> int:
+def _depth(tokens: "Sequence[Token]") -> int:
     depth = deepest = 0
     for token in _all(tokens):
         depth += token.nesting
@@ -95,7 +102,7 @@ def _depth(tokens: Sequence[Token]) -> int:
     return deepest
 
 
-def _dress(token: Token, *, styled: bool) -> None:
+def _dress(token: "Token", *, styled: bool) -> None:
     """A token as we show it: headings below our own (a mail's are bold lines), each block in its own direction."""
     if token.type.startswith("heading"):
         token.tag = "p" if styled else "h3"
@@ -106,7 +113,7 @@ def _dress(token: Token, *, styled: bool) -> None:
         token.attrSet("style", _STYLES[token.tag] + bold)
 
 
-def _join_ideographs(children: Sequence[Token]) -> None:
+def _join_ideographs(children: "Sequence[Token]") -> None:
     """Drop line breaks between ideographs, which a browser would show as blanks."""
     last, line_break = "", None
     for token in children:
@@ -118,7 +125,7 @@ def _join_ideographs(children: Sequence[Token]) -> None:
             last, line_break = token.content[-1], None
 
 
-def _link(children: Sequence[Token], link: Link | None, *, styled: bool) -> None:
+def _link(children: "Sequence[Token]", link: Link | None, *, styled: bool) -> None:
     """Lead the links of a paragraph where `link` says."""
     words, opened = "", None
     for token in children:

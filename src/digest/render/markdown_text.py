@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-
-from markdown_it.token import Token
-from markdown_it.tree import SyntaxTreeNode
+from typing import TYPE_CHECKING
 
 from digest.render.wrap import COLUMNS, IDEOGRAPHS, to_columns
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
+    from markdown_it.tree import SyntaxTreeNode
 
 Target = Callable[[str, str], str]  # (URL, visible text) -> the URL that the mail shows
 
@@ -14,12 +16,14 @@ BETWEEN_IDEOGRAPHS = re.compile(f"(?<=[{IDEOGRAPHS}])\n(?=[{IDEOGRAPHS}])")
 _HARD_BREAK = "\0"
 
 
-def to_text(tokens: Sequence[Token], target: Target) -> str:
+def to_text(tokens: "Sequence[Token]", target: Target) -> str:
     """The parsed Markdown as text; `target` says what becomes of each link, which stands on a line of its own."""
+    from markdown_it.tree import SyntaxTreeNode
+
     return "\n".join(_blocks(SyntaxTreeNode(tokens).children, COLUMNS, target))
 
 
-def _blocks(nodes: Sequence[SyntaxTreeNode], columns: int, target: Target) -> list[str]:
+def _blocks(nodes: "Sequence[SyntaxTreeNode]", columns: int, target: Target) -> list[str]:
     """The lines of blocks below one another: a blank line between two, but none inside a tight list's item."""
     lines: list[str] = []
     for place, node in enumerate(nodes):
@@ -29,7 +33,7 @@ def _blocks(nodes: Sequence[SyntaxTreeNode], columns: int, target: Target) -> li
     return lines
 
 
-def _block(node: SyntaxTreeNode, columns: int, target: Target) -> list[str]:
+def _block(node: "SyntaxTreeNode", columns: int, target: Target) -> list[str]:
     match node.type:
         case "paragraph" | "heading":
             return _paragraph(node.children[0].children, columns, target) if node.children else []
@@ -43,7 +47,7 @@ def _block(node: SyntaxTreeNode, columns: int, target: Target) -> list[str]:
             return ["* * *"]
 
 
-def _list(node: SyntaxTreeNode, columns: int, target: Target) -> list[str]:
+def _list(node: "SyntaxTreeNode", columns: int, target: Target) -> list[str]:
     """The items below their marks; numbers count on from the first, whatever the editor typed behind it."""
     lines: list[str] = []
     number = int(node.attrs.get("start", 1))
@@ -60,19 +64,19 @@ def _list(node: SyntaxTreeNode, columns: int, target: Target) -> list[str]:
     return lines
 
 
-def _is_tight(node: SyntaxTreeNode) -> bool:
+def _is_tight(node: "SyntaxTreeNode") -> bool:
     """Whether this is a paragraph of a list whose items stand close together (CommonMark, 5.3)."""
     return node.type == "paragraph" and node.hidden
 
 
-def _paragraph(children: Sequence[SyntaxTreeNode], columns: int, target: Target) -> list[str]:
+def _paragraph(children: "Sequence[SyntaxTreeNode]", columns: int, target: Target) -> list[str]:
     urls: list[str] = []
     words = "".join(_inline(children, target, urls))
     parts = BETWEEN_IDEOGRAPHS.sub("", words).split(_HARD_BREAK)
     return [*(line for part in parts for line in to_columns(part, columns)), *urls]
 
 
-def _inline(children: Sequence[SyntaxTreeNode], target: Target, urls: list[str]) -> Iterator[str]:
+def _inline(children: "Sequence[SyntaxTreeNode]", target: Target, urls: list[str]) -> Iterator[str]:
     """The words of a paragraph; what its links lead to is added to `urls`, unless the words say it already."""
     for child in children:
         match child.type:

@@ -2,8 +2,6 @@
 
 import re
 
-from mjml import mjml2html
-
 from digest.errors import BadInput
 
 MAX_SOURCE_CHARS = 2_000_000
@@ -21,6 +19,8 @@ def to_html(source: str) -> str:
     mjml-python prints attribute values with Rust's escapes (a letter outside ASCII becomes `\u{…}`), so that it is
     given ASCII with numeric references, which come back as letters afterwards.
     """
+    from mjml import mjml2html
+
     if len(source) > MAX_SOURCE_CHARS or _depth(source) > MAX_DEPTH:
         raise BadInput(
             f"it is too long, or nested more than {MAX_DEPTH} levels deep; shorten the intro or the notes"

@@ -3,17 +3,10 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-
-_new_event_loop: Callable[[], asyncio.AbstractEventLoop] | None
-try:
-    import uvloop
-except ImportError:
-    _new_event_loop = None
-else:
-    _new_event_loop = uvloop.new_event_loop
 
 
 def run(coroutine: Coroutine[Any, Any, T], *, threads: int = 1) -> T:
@@ -30,6 +23,15 @@ def run(coroutine: Coroutine[Any, Any, T], *, threads: int = 1) -> T:
 
 
 def _run(coroutine: Coroutine[Any, Any, T], threads: int) -> T:
-    with asyncio.Runner(loop_factory=_new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.get_loop().set_default_executor(ThreadPoolExecutor(threads, "blocking-call"))
         return runner.run(coroutine)
+
+
+@cache
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

@@ -5,14 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 from flask import Blueprint, Response, abort, current_app, jsonify
-from prometheus_client import CONTENT_TYPE_LATEST
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from digest.db import database_now
 from digest.errors import DigestError
 from digest.monitoring import alerts, heartbeats, problems
-from digest.monitoring.metrics import render_metrics
 from digest.web import host_names, request_limits
 from digest.web.publication_context import services
 
@@ -56,6 +54,10 @@ def readyz() -> tuple[Response, int]:
 @blueprint.get("/metrics")
 def metrics() -> Response:
     """Metrics for Prometheus, on private networks only: the number of readers is not public."""
+    from prometheus_client import CONTENT_TYPE_LATEST
+
+    from digest.monitoring.metrics import render_metrics
+
     if not _is_private():
         abort(404)
     with services().db.read() as session:

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from flask import Blueprint, Response, abort, current_app, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from digest.embedded.mailbox import Maildir
+from digest.embedded.maildir import Maildir
 from digest.loopback import is_loopback
 from digest.web import host_names, request_limits
 from digest.web.guards import content_security_policy

@@ -17,7 +17,7 @@ from tests.web.factories import BASE, Site
 from werkzeug.serving import make_server
 
 from digest.access.models import Factor, LoginSession
-from digest.access.passkeys import relying_party
+from digest.access.relying_party import relying_party
 from digest.db import Database, connect, utcnow
 from digest.editorial import users
 

@@ -13,7 +13,8 @@ from digest.errors import Unavailable
 @click.pass_obj
 def mailbox(context: AppContext) -> None:
     """Accept every email on loopback and store it in the data directory."""
-    from digest.embedded.mailbox import Maildir, start_server
+    from digest.embedded.mailbox import start_server
+    from digest.embedded.maildir import Maildir
 
     settings = context.settings()
     stop = threading.Event()

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from digest.access import audit_log
 from digest.delivery.ledger.retention import delete_letters, purge_replies
 from digest.delivery.release import retention
+from digest.embedded.maildir import Maildir
 from digest.tracking.retention import delete_clicks, delete_user_agents
 
 Step = Callable[[Session], bool]
@@ -61,8 +62,4 @@ def list_steps(kept: Retention, now: datetime) -> Iterator[Step]:
 def clear_mailbox(path: Path, kept: Retention, now: datetime) -> None:
     """Delete old emails from the embedded mailbox, if there is one."""
     if kept.mailbox is not None and path.is_dir():
-        from digest.embedded.mailbox import (
-            Maildir,  # its SMTP server takes memory that most workers never need
-        )
-
         Maildir(path).delete_before((now - kept.mailbox).timestamp())

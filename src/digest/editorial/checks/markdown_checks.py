@@ -3,13 +3,14 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
-
-from markdown_it.token import Token
+from typing import TYPE_CHECKING, Final
 
 from digest.editorial.checks.finding import Finding, warning
 from digest.editorial.checks.texts import EditorText, editor_texts, make_parser
 from digest.editorial.models import Issue
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
 _MAX_QUOTED_CHARS = 40
 _NOT_A_LINK, _AS_LINK = "is not a link", "Write it as [text](address), without spaces in the address."
@@ -81,13 +82,13 @@ def _find_faults(markdown: str) -> Iterator[_Fault]:
             yield from _find_in_paragraph(token, token.map[0] + 1)
 
 
-def _is_closed(fence: Token, lines: list[str]) -> bool:
+def _is_closed(fence: "Token", lines: list[str]) -> bool:
     start, end = fence.map or (0, 0)
     last = lines[end - 1].strip().lstrip("> ") if end - 1 > start else ""
     return len(last) >= len(fence.markup) and set(last) == {fence.markup[0]}
 
 
-def _find_in_paragraph(paragraph: Token, first_line: int) -> Iterator[_Fault]:
+def _find_in_paragraph(paragraph: "Token", first_line: int) -> Iterator[_Fault]:
     for offset, line in enumerate(_visible_lines(paragraph)):
         if _TABLE_RULE.fullmatch(line):
             yield _Fault(
@@ -106,7 +107,7 @@ def _find_in_line(line: str, number: int) -> Iterator[_Fault]:
             line = f"{line[: match.start()]} {line[match.end() :]}"
 
 
-def _visible_lines(paragraph: Token) -> list[str]:
+def _visible_lines(paragraph: "Token") -> list[str]:
     """The text of each line that is shown as typed; a space stands for what is code, escaped, or a working link."""
     lines = [""]
     depth = 0

@@ -4,11 +4,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from markdown_it import MarkdownIt
-
 from digest.editorial.models import Issue
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
 
 _MAX_NESTING = 20
 _INLINE_CODE = re.compile(r"(?<!`)(`{1,3})(?!`)[^`]{1,500}(?<!`)\1(?!`)")
@@ -56,8 +58,10 @@ def extract_links(markdown: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(links))
 
 
-def make_parser() -> MarkdownIt:
+def make_parser() -> "MarkdownIt":
     """Return a parser for the Markdown of a mail that also finds the links which the mail would omit."""
+    from markdown_it import MarkdownIt
+
     parser = MarkdownIt("commonmark", {"html": False, "maxNesting": _MAX_NESTING})
     setattr(parser, "validateLink", lambda _url: True)  # noqa: B010  mypy: a method; report bad links, do not hide them
     return parser

@@ -8,9 +8,10 @@ from markupsafe import Markup
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from digest.access import factors, passkeys, recovery_codes, sessions, totp
+from digest.access import factors, recovery_codes, sessions, totp
 from digest.access.audit_verbs import Verb
 from digest.access.models import Factor
+from digest.access.relying_party import RelyingParty
 from digest.db import utcnow
 from digest.editorial.models import Role
 from digest.errors import BadInput
@@ -78,6 +79,8 @@ def finish_app_setup() -> Response | str:
 @requires_recent_proof
 def passkey_creation_options() -> Answer:
     """What the browser needs to create a passkey."""
+    from digest.access import passkeys
+
     with services().db.begin() as db:
         options = passkeys.registration_options(db, g.login_session, _require_party(db), utcnow())
     return Answer(options, mimetype="application/json")
@@ -89,6 +92,7 @@ def passkey_creation_options() -> Answer:
 @requires_recent_proof
 def add_passkey() -> Response | str:
     """Save a passkey that the browser created."""
+    from digest.access import passkeys
 
     def verify(db: Session) -> Factor:
         answer, name = form_field("credential"), form_field("name")
@@ -152,7 +156,7 @@ def generate_codes() -> str | Response:
     return render_page("recovery_codes.html", codes=codes, first=False)
 
 
-def _require_party(db: Session) -> passkeys.RelyingParty:
+def _require_party(db: Session) -> RelyingParty:
     party = passkey_party(db)
     if party is None:
         raise BadInput("passkeys need https and a host name instead of an IP address")

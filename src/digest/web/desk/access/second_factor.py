@@ -6,8 +6,9 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import TooManyRequests, Unauthorized
 from werkzeug.wrappers import Response
 
-from digest.access import factors, passkeys, recovery_codes, sessions, totp
+from digest.access import factors, recovery_codes, sessions, totp
 from digest.access.audit_verbs import Verb
+from digest.access.relying_party import RelyingParty, relying_party
 from digest.access.sessions import CurrentSession
 from digest.db import utcnow
 from digest.delivery.letters import outbox
@@ -61,6 +62,8 @@ def verify_code() -> Response:
 @request_limits.rate_limited(NETWORK_RATE, "second factor challenge")
 def passkey_request_options() -> Answer:
     """What the browser needs to use a passkey."""
+    from digest.access import passkeys
+
     login_session = _require_session()
     with services().db.begin() as db:
         if (party := passkey_party(db)) is None:
@@ -74,6 +77,8 @@ def passkey_request_options() -> Answer:
 @request_limits.rate_limited(NETWORK_RATE, "second factor")
 def verify_passkey() -> Response:
     """Verify a passkey's response."""
+    from digest.access import passkeys
+
     login_session = _require_session()
     _count_attempt(login_session)
     with services().db.begin() as db:
@@ -100,9 +105,9 @@ def request_new_link() -> Response:
     return redirect_to("access.account")
 
 
-def passkey_party(db: Session) -> passkeys.RelyingParty | None:
+def passkey_party(db: Session) -> RelyingParty | None:
     """Our relying party for passkeys; None where passkeys cannot work."""
-    return passkeys.relying_party(services().base_url, publications.find(db).name)
+    return relying_party(services().base_url, publications.find(db).name)
 
 
 def _render_form(db: Session, login_session: CurrentSession) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import nh3
 from flask import g, request
 from sqlalchemy.orm import Session
 
@@ -92,6 +91,8 @@ def draft_context(db: Session, issue: Issue) -> dict[str, Any]:
 
 def render_intro(text: str) -> str:
     """The intro's Markdown as HTML for the desk, without the email's inline styles, which our CSP forbids."""
+    import nh3
+
     return nh3.clean(
         markdown.to_html(text),
         attributes={"a": {"href"}, "ol": {"start"}, "*": {"dir"}},
