@@ -74,6 +74,27 @@ def test_sendmail_reports_any_refusal_as_an_unknown_user() -> None:
     assert classify(failed(status="5.1.1")).kind == Kind.HARD
 
 
+def test_sendmails_transcript_shows_that_a_filter_refused_the_whole_email() -> None:
+    transcript = "<ann@ezweb.ne.jp>\n    (reason: 550 : User unknown)\n\n>>> DATA\n<<< 550 : User unknown\n554 5.0.0 Service unavailable"
+    fields = """
+        Final-Recipient: rfc822; ann@ezweb.ne.jp
+        Action: failed
+        Status: 5.2.0
+        Diagnostic-Code: SMTP; 550 : User unknown
+    """
+    assert classify(bounce(fields=fields, text=transcript)).kind == Kind.SOFT
+    assert (
+        classify(
+            bounce(
+                fields=fields.replace("ezweb.ne.jp", "reader.example"),
+                text=transcript.replace("ezweb.ne.jp", "reader.example"),
+            )
+        ).kind
+        == Kind.SOFT
+    )
+    assert classify(bounce(fields=fields)).kind == Kind.HARD
+
+
 @pytest.mark.parametrize(
     ("address", "made"),
     [

@@ -58,7 +58,9 @@ def typed_address(value: str) -> str | None:
     if has_type and kind.strip().lower() not in _TYPES:
         return None
     address = (rest if has_type else value).strip().strip("<>").strip()
-    return address if is_address(address) else next(find_addresses(address), None)
+    if is_address(address):
+        return address
+    return next(find_addresses(address), None)
 
 
 def without_addresses(text: str) -> str:

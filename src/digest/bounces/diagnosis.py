@@ -17,7 +17,8 @@ MAX_REPLY: Final = 2_000  # characters of a reply that are read
 _STATUS: Final = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)")
 _CODE: Final = re.compile(r"(?<![\d.])([245]\d\d)(?=[ -]|$)")
 _AFTER_DATA: Final = re.compile(
-    r"\b(?:end\s+of\s+data|data\s+command|after\s+data|reply\s+to\s+data)", re.IGNORECASE
+    r"\b(?:end\s+of\s+data|data\s+command|after\s+data|reply\s+to\s+data|554 5\.0\.0 service unavailable)",
+    re.IGNORECASE,
 )
 _HOST: Final = re.compile(r"\b[\w-]+(?:\.[\w-]+)+\.[a-z]{2,6}\b(?!_)")
 # Codes that say what happened; the rest of their class says only that something failed.

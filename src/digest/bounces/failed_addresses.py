@@ -29,6 +29,7 @@ _POINTERS: Final = (
         re.IGNORECASE,
     ),
 )
+_RULE: Final = "_" * 10  # above the footer of a virus scanner or a company
 _FORWARDED: Final = re.compile(
     r"\((?:generated|expanded|forwarded|ultimately generated) from:? <?([^\s<>()]{3,254})>?\)", re.IGNORECASE
 )
@@ -37,21 +38,16 @@ _FORWARDED: Final = re.compile(
 def text_recipients(message: Message, text: str, original: Message | None) -> list[str]:
     """Return the addresses that a text says could not be reached, as far as one can tell."""
     ours = {found.lower() for found in _not_recipients(message, original)}
-    for found in (
-        field_addresses(message, "x-failed-recipients"),
-        _named_in(message, text),
-        _pointed_at(text),
-    ):
-        named = [
-            address
-            for address in dict.fromkeys(found)
-            if address.lower() not in ours and not is_system(address)
-        ]
-        if named:
-            return named[:MAX_NAMED]
-    others = [a for a in dict.fromkeys(find_addresses(text)) if a.lower() not in ours and not is_system(a)]
-    if others:
-        return others[:1] if len(others) == 1 else []
+
+    def of_readers(found: Iterable[str]) -> list[str]:
+        return [a for a in dict.fromkeys(found) if a.lower() not in ours and not is_system(a)][:MAX_NAMED]
+
+    known = field_addresses(message, "x-failed-recipients") or _named_in(message, text)
+    if named := of_readers(known) or known[:MAX_NAMED] or of_readers(_pointed_at(text)):
+        return named
+    others = of_readers(find_addresses(text))
+    if len(others) == 1:
+        return others
     return field_addresses(original, "to")[:1] if original is not None else []
 
 
@@ -105,7 +101,8 @@ def text_about(address: str, text: str, others: Iterable[str]) -> str:
         return ""
     end = start + _LINES_AFTER
     for number in range(start + 1, min(end, len(lines))):
-        if any(other.lower() in lowered[number] for other in others if other != address):
+        is_other = any(other.lower() in lowered[number] for other in others if other != address)
+        if is_other or lowered[number].startswith(_RULE):
             end = number
             break
     return "\n".join(lines[start:end])

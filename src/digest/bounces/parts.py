@@ -102,7 +102,8 @@ def _sort_text(part: Message, parts: Parts) -> None:
         text = html_to_text(text)
     text, original = split_original(text)
     if found := _REPORT_FIELDS.search(text):
-        _sort_report_text(text[found.start() :], found[0].lower(), parts)
+        begin = text.rfind("\n\n", 0, found.start()) + 1  # of its block: the fields have no fixed order
+        _sort_report_text(text[begin:], found[0].lower(), parts)
     parts.texts.append(text)
     if original and parts.original is None:
         parts.original = email.message_from_string(original)
