@@ -184,6 +184,21 @@ def test_bounces_in_words_alone() -> None:
     ]
 
 
+def test_message_ids_of_the_returned_email_are_no_recipients() -> None:
+    text = """\
+    A message that you sent could not be delivered to one or more of its recipients.
+
+    ann@reader.example Invalid Address, ERROR_CODE :550, ERROR_CODE :5.1.1 User Unknown
+
+    Received:from mail.news.example
+    Message-ID:<token-41@news.example>
+    From:<hello@news.example>
+    """
+    assert told(classify(message(text, "Undelivered Mail Returned to Sender"))) == [
+        ("ann@reader.example", "hard")
+    ]
+
+
 def test_a_variable_return_path_names_the_reader_of_a_bounce_that_does_not() -> None:
     raw = message("Your message could not be delivered.", "Undeliverable mail").replace(
         b"bounces+k7@news.example", b"bounces+ann=reader.example@news.example"

@@ -17,6 +17,6 @@ def quote_text(text: str, diagnosis: Diagnosis) -> str:
     """Return the first line of a text that alone says what the whole of it says, or its beginning."""
     for line in text.split("\n"):
         alone = diagnose(Reply(line, is_prose=True))
-        if alone.has_words and alone.kind is diagnosis.kind:
+        if alone.is_certain and alone.kind is diagnosis.kind:
             return quote("text", line)
     return quote("text", text[: 2 * MAX_EVIDENCE])

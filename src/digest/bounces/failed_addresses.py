@@ -62,8 +62,12 @@ def _not_recipients(message: Message, original: Message | None) -> Iterable[str]
 
 
 def _named_in(message: Message, text: str) -> list[str]:
-    """Return what flufl.bounce finds, and the other addresses that the text lists beside these."""
-    known = _by_library(message)
+    """Return what flufl.bounce finds, and the other addresses that the text lists beside these.
+
+    It also searches the returned email, where each Message-ID looks like an address; and it completes bare names.
+    """
+    lowered = text.lower()
+    known = [address for address in _by_library(message) if address.partition("@")[0].lower() in lowered]
     listed = _matching(text, _SURE_POINTERS)
     return listed if known and {k.lower() for k in known} <= {found.lower() for found in listed} else known
 
