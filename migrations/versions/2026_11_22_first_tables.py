@@ -1,6 +1,6 @@
-"""first tables
+"""The tables of release 0.1.0.
 
-Revision a9f2b428d3c6 begins the history.
+Released: it never changes again (docs/developer.md, "Change the schema").
 """
 
 import sqlalchemy as sa

@@ -121,7 +121,7 @@ def create_flask_app(settings: "Settings | None" = None) -> "Flask":
         provider=Provider(*provider) if provider else None,
         proxies=settings.trusted_proxies,
         ready={"migrations": lambda: _require_version(services)},
-        check=VersionCheck(lambda: upgrading.find_mismatch_in(services.db)),
+        check=VersionCheck(lambda: upgrading.find_write_obstacle_in(services.db)),
     )
     monitor = app.extensions["digest.monitor"] = ProcessMonitor(lambda: services, Kind.WEB)
     app.before_request(monitor.start)  # not before: a server may still fork, and threads do not survive that
@@ -220,8 +220,8 @@ def _require_version(services: "Services") -> "Services":
     """The services, if the database is of this version. Raises OtherVersion."""
     from digest.installation import upgrading
 
-    if mismatch := upgrading.find_mismatch_in(services.db):
-        raise OtherVersion(mismatch)
+    if obstacle := upgrading.find_write_obstacle_in(services.db):
+        raise OtherVersion(obstacle)
     return services
 
 

@@ -164,8 +164,8 @@ def _start_monitor(services: Callable[[], Services], kind: Kind, **_: object) ->
 
 
 def _require_version(db: Database) -> None:
-    if mismatch := upgrading.find_mismatch_in(db):
-        raise OtherVersion(mismatch)
+    if obstacle := upgrading.find_write_obstacle_in(db):
+        raise OtherVersion(obstacle)
 
 
 def _is_upgrading(db: Database) -> bool:

@@ -102,6 +102,9 @@ def test_pages_and_commands_write_nothing_during_an_upgrade(db: Database) -> Non
             with checked.begin():
                 assert not upgrading.block_writers(connection)
             assert upgrading.block_writers(connection)
+            assert (
+                upgrading.find_write_obstacle_in(db) == upgrading.IN_PROGRESS
+            )  # a page need not wait for a table
             with pytest.raises(OtherVersion, match="is being upgraded"), checked.begin():
                 raise AssertionError("it must not come so far")
     with db.begin() as session:

@@ -3,7 +3,7 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +21,7 @@ from digest import schema, tasks
 from digest.cli.upgrade import migrate
 from digest.db import Database, utcnow
 from digest.delivery.ledger.models import Batch, Letter
-from digest.errors import NotAllowed, OtherVersion, Unavailable
+from digest.errors import DigestError, NotAllowed, OtherVersion, Unavailable
 from digest.installation import upgrade_lock, upgrading
 
 
@@ -60,6 +60,7 @@ def test_an_upgrade_says_what_it_does_and_backs_up_before(
         f"upgrading the database from {before}",
         "  Keep the colors of a publication.",
         f"  backup before it: {backup}",
+        "  changing it now; nobody else can write to it until that is done",
     ]
     assert backup.stat().st_mode & 0o777 == 0o600
     assert inspect(installed.db.engine).has_table("color")
@@ -192,6 +193,23 @@ def test_an_upgrade_waits_for_a_command_that_writes_and_says_so(
         assert migrate(installed, with_backup=False)[1] == NEXT_REVISION
 
 
+def test_an_upgrade_gives_up_when_another_program_keeps_a_table(
+    postgres: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everybody would wait for it, and the site would be down for as long."""
+    monkeypatch.setattr(upgrading, "TABLE_LOCK_MS", 50)
+    upgrading.create(postgres.engine, utcnow())
+    installed: Any = SimpleNamespace(db=postgres, home=tmp_path)
+    step = 'op.add_column("topic_choice", sa.Column("note", sa.String(9)))'
+    with (
+        of_version("9.9.9", write_migrations(tmp_path / "migrations", "Notes.", step)),
+        postgres.begin() as session,
+        pytest.raises(NotAllowed, match=r"another program uses a table .*nothing was changed"),
+    ):
+        session.execute(text("LOCK TABLE topic_choice IN ACCESS SHARE MODE"))
+        migrate(installed, with_backup=False)
+
+
 def test_two_upgrades_at_once_are_one(
     installed: Any, later: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -209,3 +227,27 @@ def test_what_a_killed_upgrade_held_is_free(installed: Any) -> None:
         raise KeyboardInterrupt
     with installed.db.begin() as session:
         assert upgrading.find_obstacle(session) is None
+
+
+def test_an_upgrade_that_fails_says_that_nothing_was_changed_and_does_not_fill_the_disk(
+    installed: Any, tmp_path: Path
+) -> None:
+    steps = (
+        'op.add_column("topic_choice", sa.Column("note", sa.String(9)))',
+        'op.execute("SELECT 1 FROM nowhere")',
+    )
+    with of_version("9.9.9", write_migrations(tmp_path / "migrations", "Fails.", *steps)):
+        for day in range(1, 6):
+            with (
+                time_machine.travel(datetime(2030, 1, day, tzinfo=UTC)),
+                pytest.raises(
+                    DigestError, match=r"the upgrade failed: .*nowhere.*; the database is as it was, at "
+                ),
+            ):
+                migrate(installed)
+    assert upgrading.find_obstacle_in(installed.db) is None
+    assert "note" not in {
+        column["name"] for column in inspect(installed.db.engine).get_columns("topic_choice")
+    }
+    kept = sorted(path.name[:25] for path in (installed.home / "backups").iterdir())
+    assert kept == [f"before-upgrade-2030-01-0{day}" for day in (3, 4, 5)]

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from digest.embedded.log_throttle import LogThrottle
+from digest.errors import OtherVersion
 
 
 def test_an_unreachable_database_does_not_flood_the_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -89,3 +90,22 @@ def test_all_tracebacks_are_there_at_debug(caplog: pytest.LogCaptureFixture) -> 
     for _ in range(3):
         told()
     assert [record.exc_info is not None for record in caplog.records] == [True, True, True]
+
+
+def test_tasks_that_stand_back_during_an_upgrade_are_one_line_without_a_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    upgrading = [True]
+
+    def task() -> None:
+        if upgrading[0]:
+            raise OtherVersion("the database is being upgraded")
+
+    throttle = LogThrottle(clock=lambda: 0.0)
+    tasks = [throttle.wrap(name, task) for name in ("calendar", "send")]
+    for upgrading[0] in (True, True, False, False):
+        for one in tasks:
+            one()
+    found = [(record.getMessage(), record.task, record.exc_info) for record in caplog.records]  # type: ignore[attr-defined]
+    assert found == [("task failed", "every task", None), ("task recovered", "every task", None)]

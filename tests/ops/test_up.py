@@ -199,7 +199,7 @@ def test_a_database_of_another_version_is_one_line_and_not_a_traceback(tmp_path:
     database.close()
     for words in (("init",), ("up", f"--port={free_port()}")):
         done = digest(tmp_path, *words)
-        assert done.returncode == 1
+        assert done.returncode == 2
         assert done.stderr.count("\n") == 1
         assert "revision fromtomorrow, which is in no version up to this one" in done.stderr
 
@@ -219,6 +219,6 @@ def test_an_unreachable_configured_database_is_reported_at_once(
 
 def test_a_database_without_tables_is_one_line_and_not_a_traceback(tmp_path: Path) -> None:
     done = digest(tmp_path, "comparisons", "list")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert "run `digest init`" in done.stderr

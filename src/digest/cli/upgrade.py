@@ -1,22 +1,28 @@
 """Upgrading a database: say what will be done, let the workers finish, back it up, and do it."""
 
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from digest.errors import NotAllowed
+from digest.errors import DigestError, NotAllowed
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from digest.services import Services
 
+LOG = logging.getLogger(__name__)
 WAIT_SECONDS: Final = 60.0  # for emails in flight; a run of a worker ends after eight
 POLL_SECONDS: Final = 0.2
 BACKUPS: Final = "backups"  # a folder of the home
+KEPT: Final = (
+    3  # of backups before the same upgrade: one that fails may be tried every minute, and fill the disk
+)
 
 
 def migrate(
@@ -50,7 +56,9 @@ def migrate(
         if with_backup:
             _say(f"backup before it: {_back_up(services, str(revision), passphrase())}")
         _wait_for_writers(connection, wait)
-        return upgrading.upgrade(connection, utcnow())
+        _say("changing it now; nobody else can write to it until that is done")
+        with _as_it_was(revision):
+            return upgrading.upgrade(connection, utcnow())
 
 
 def _find_pending(services: "Services") -> tuple[str | None, list[str]]:
@@ -74,7 +82,28 @@ def _back_up(services: "Services", revision: str, passphrase: str | None) -> Pat
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / f"before-upgrade-{now:%Y-%m-%dT%H%M%S}-{revision}.backup"
     create_backup(services.db, services.home, path, passphrase=passphrase, now=now)
+    for old in sorted(folder.glob(f"before-upgrade-*-{revision}.backup"))[:-KEPT]:
+        old.unlink()
     return path
+
+
+@contextmanager
+def _as_it_was(revision: str | None) -> Iterator[None]:
+    """Say of a change that fails that it was undone: its own error, of any kind, tells an operator nothing."""
+    try:
+        yield
+    except Exception as error:
+        if type(getattr(error, "orig", None)).__name__ == "LockNotAvailable":
+            raise NotAllowed(
+                "another program uses a table that has to change, as a backup does; nothing was changed: "
+                "run `digest init` again when it has ended"
+            ) from None
+        LOG.exception("upgrade failed", extra={"revision": revision})
+        reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+        raise DigestError(
+            f"the upgrade failed: {reason}; the database is as it was, at {revision}. Install the version from before, "
+            "which still works with it, and report what was logged"
+        ) from None
 
 
 def _wait_for_workers(services: "Services", seconds: float) -> None:

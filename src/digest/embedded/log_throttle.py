@@ -6,8 +6,11 @@ import threading
 import time
 from collections.abc import Callable
 
+from digest.errors import OtherVersion
+
 LOG = logging.getLogger(__name__)
 QUIET_SECONDS = 60.0  # between two lines about the same task
+EVERY_TASK = "every task"
 _MAX_TRACED = 1000  # errors remembered as logged with their traceback
 
 
@@ -33,17 +36,20 @@ class LogThrottle:
         def run() -> None:
             try:
                 task()
+            except OtherVersion as error:  # one line for all of them, and nothing to trace
+                self._log_failure(EVERY_TASK, error)
             except Exception as error:  # noqa: BLE001  the schedule runs the task again, whatever failed
                 self._log_failure(name, error)
             else:
                 self._log_recovery(name)
+                self._log_recovery(EVERY_TASK)
 
         return run
 
     def _log_failure(self, name: str, error: Exception) -> None:
         with self._lock:
             kind = (type(error), *_where(error))
-            is_new = kind not in self._traced and len(self._traced) < _MAX_TRACED
+            is_new = name != EVERY_TASK and kind not in self._traced and len(self._traced) < _MAX_TRACED
             self._traced |= {kind} if is_new else set()
             is_quiet = self._clock() < self._next.get(name, 0.0)
             suppressed = self._suppressed.pop(name, 0)

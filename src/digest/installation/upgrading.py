@@ -19,6 +19,9 @@ from digest.installation.models import Installation
 from digest.installation.upgrade_lock import Lock
 
 IN_PROGRESS: Final = "the database is being upgraded"
+TABLE_LOCK_MS: Final = (
+    20_000  # for each table that changes: a reader of it, as a backup, would keep the site down
+)
 _REVISION: Final = text("SELECT version_num FROM alembic_version")
 # A pause for a backup or for workers is no reason to end the transaction that holds the locks.
 _PATIENT: Final = ("idle_in_transaction_session_timeout", "statement_timeout", "lock_timeout")
@@ -36,9 +39,9 @@ def find_obstacle_in(db: Database) -> str | None:
     return _ask(db, find_obstacle)
 
 
-def find_mismatch_in(db: Database) -> str | None:
-    """Why this program cannot use the database, upgrade or not; None when it can."""
-    return _ask(db, _find_mismatch)
+def find_write_obstacle_in(db: Database) -> str | None:
+    """Why pages and commands can do nothing at present; None: they can, even while an upgrade waits for workers."""
+    return _ask(db, _find_write_obstacle)
 
 
 @contextmanager
@@ -55,10 +58,8 @@ def require_version(session: Session) -> None:
 
     Raises OtherVersion on a database of another version, or during an upgrade.
     """
-    if not upgrade_lock.share(session.connection(), Lock.WRITE):
-        raise OtherVersion(IN_PROGRESS)
-    if mismatch := _find_mismatch(session):
-        raise OtherVersion(mismatch)
+    if obstacle := _find_write_obstacle(session):
+        raise OtherVersion(obstacle)
 
 
 @contextmanager
@@ -86,6 +87,7 @@ def hold(engine: Engine, tell: Callable[[str], None]) -> Iterator[Connection]:
 def block_writers(connection: Connection) -> bool:
     """Keep pages and commands from writing until the upgrade ends; False while one of them still writes."""
     if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SET LOCAL lock_timeout = {TABLE_LOCK_MS}"))
         return upgrade_lock.try_acquire(connection, Lock.WRITE)
     connection.begin()
     return True
@@ -112,6 +114,12 @@ def create(engine: Engine, now: datetime) -> tuple[str | None, str | None]:
         revisions = upgrade(connection, now)
         connection.commit()
         return revisions
+
+
+def _find_write_obstacle(session: Session) -> str | None:
+    if not upgrade_lock.share(session.connection(), Lock.WRITE):
+        return IN_PROGRESS
+    return _find_mismatch(session)
 
 
 def _find_mismatch(session: Session) -> str | None:

@@ -20,16 +20,16 @@ class VersionCheck:
     """Asks again after a second whether this program may use the database; several threads may ask."""
 
     def __init__(
-        self, find_mismatch: Callable[[], str | None], clock: Callable[[], float] = time.monotonic
+        self, find_obstacle: Callable[[], str | None], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._find_mismatch, self._clock = find_mismatch, clock
+        self._find_obstacle, self._clock = find_obstacle, clock
         self._found: str | None = None
         self._until = float("-inf")
 
     def find(self) -> str | None:
         """Why not, in one line for operators; None when it may."""
         if (now := self._clock()) >= self._until:
-            self._found, self._until = self._find_mismatch(), now + MEMORY_SECONDS
+            self._found, self._until = self._find_obstacle(), now + MEMORY_SECONDS
         return self._found
 
 
@@ -38,9 +38,9 @@ def register(app: Flask, check: VersionCheck) -> None:
 
     @app.before_request
     def refuse_other_version() -> Response | None:
-        if request.endpoint in _ALWAYS or (mismatch := check.find()) is None:
+        if request.endpoint in _ALWAYS or (obstacle := check.find()) is None:
             return None
-        LOG.error("request refused", extra={"reason": mismatch})
+        LOG.error("request refused", extra={"reason": obstacle})
         return error_response(
             HTTPStatus.SERVICE_UNAVAILABLE, MESSAGE
         )  # the desk's own page needs the database

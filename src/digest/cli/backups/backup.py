@@ -41,7 +41,7 @@ def backup(context: AppContext, file: Path, passphrase_file: Path | None, as_jso
         written = create_backup(
             services.db, services.home, file, passphrase=passphrase, now=utcnow(), progress=progress
         )
-    if upgrading.find_mismatch_in(services.db) is None:  # of another version it is only read
+    if upgrading.find_write_obstacle_in(services.db) is None:  # of another version it is only read
         with services.db.begin() as session:
             record(session, Verb.BACK_UP, "setting", details="encrypted" if passphrase else "not encrypted")
             plan = services.backup_plan
