@@ -1,6 +1,7 @@
 """`make faults`: break each part of a grown installation while an issue goes out, and see what becomes of it.
 
-Prints a JSON line for each fault. `ONLY=broker-killed,web-killed` runs some.
+Prints a JSON line for each fault. `ONLY=broker-killed,web-killed` runs some, and
+`LOGS=folder` keeps the logs of those that broke a promise.
 
 twice, never: readers who got two copies, or none although nothing says so. unknown: of whom nobody can know it, and how
 many a fault may cost. paused: the longest time without an email from the end of the fault until everybody had theirs.
@@ -10,14 +11,20 @@ Doctor and the other places are asked in the middle of the fault.
 import itertools
 import json
 import os
+import shutil
 import signal
+import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
+from requests import RequestException
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from bench import small_disk
 from bench.fault_list import FAULTS, Fault
@@ -49,6 +56,16 @@ class Finding:
     places: Places
     seconds: float = 0.0  # of the whole run
     error: str = ""  # the run came to no end
+
+    @classmethod
+    def of_error(cls, fault: Fault, error: Exception) -> "Finding":
+        """The run itself failed."""
+        nothing = Places(*["not asked"] * 5)
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        why = f"{type(error).__name__}: {error} ({where.name}:{where.lineno})"
+        return cls(
+            fault.name, fault.what, 0, 0, 0, fault.unknown, 0.0, fault.is_ended_by_person, nothing, error=why
+        )
 
     @property
     def keeps_promises(self) -> bool:
@@ -111,10 +128,23 @@ def run_all(faults: list[Fault]) -> Iterator[Finding]:
             if grown is None:
                 grown = stack.enter_context(running())
                 observer = Observer(grown)
-            finding = run(fault, grown, observer)
+            try:
+                finding = run(fault, grown, observer)
+            except (OSError, RequestException, SQLAlchemyError, subprocess.SubprocessError) as error:
+                finding = Finding.of_error(fault, error)
             yield finding
             if not finding.keeps_promises:
+                _keep_logs(grown, fault.name)
                 grown = stack.close()
+
+
+def _keep_logs(grown: Grown, name: str) -> None:
+    """Copy the logs of a run that broke a promise to the folder LOGS, if it is given."""
+    if folder := os.environ.get("LOGS"):
+        kept = Path(folder) / name
+        kept.mkdir(parents=True, exist_ok=True)
+        for log in [*grown.folder.glob("*.log"), *grown.postgres.data.glob("*.log")]:
+            shutil.copy(log, kept)
 
 
 def _wait_until_sent(grown: Grown, issue_id: int) -> str:

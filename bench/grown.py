@@ -28,7 +28,7 @@ WORKERS, SCHEDULERS, WEB = ("worker1", "worker2"), ("beat1", "beat2"), ("web1", 
 EVERYTHING = ("broker", *WEB, *WORKERS, *SCHEDULERS)
 START_SECONDS, COMMAND_SECONDS, STOP_SECONDS, PAGE_SECONDS = 240.0, 60.0, 40.0, 10.0
 OWNER = "owner@example.org"
-HOME_MEGABYTES = 8
+HOME_MEGABYTES = 420  # a disk with less than 200 MiB, or twice that once it was full, is a problem by itself
 SKEWED_CLOCK = Path(__file__).with_name("skewed_clock.py")
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from bench.grown import WEB, Grown
 
 FAULTY = {"warning", "error", "critical"}
@@ -43,7 +45,7 @@ class Observer:
         ready, metrics, desk = (self._get(path) for path in ("/readyz", "/metrics", "/desk/"))
         return Places(
             "; ".join(new) or "nothing",
-            "no answer" if ready is None else f"{ready.status_code}: {_readiness(ready.json())}",
+            "no answer" if ready is None else _readiness(ready),
             "no answer"
             if metrics is None
             else _alerts(metrics.text)
@@ -84,11 +86,14 @@ def _finding(one: Mapping[str, str]) -> str:
     )
 
 
-def _readiness(body: Mapping[str, Any]) -> str:
-    wrong = [name for name, value in body.items() if value == "not ready"]
-    if wrong:
-        return f"not ready: {', '.join(wrong)}"
-    return "; ".join([f"working: {body['working']}", *body.get("problems", []), *body.get("alerts", [])])
+def _readiness(response: requests.Response) -> str:
+    try:
+        body = response.json()
+    except ValueError:
+        return f"{response.status_code}: {_message(response.text)}"
+    wrong = [f"{name} {value}" for name, value in body.items() if str(value).startswith("not ready")]
+    said = wrong or [f"working: {body['working']}"]
+    return f"{response.status_code}: {'; '.join([*said, *body.get('problems', []), *body.get('alerts', [])])}"
 
 
 def _alerts(text: str) -> str:

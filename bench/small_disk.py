@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shutil
 import subprocess
 from contextlib import suppress
 from functools import cache
@@ -9,7 +10,7 @@ from pathlib import Path
 
 CLONE_NEWNS = 0x00020000  # linux/sched.h
 FILLER = "filler"
-STEP = 1 << 20
+STEP = 1 << 12
 
 
 @cache
@@ -34,13 +35,11 @@ def unmount(folder: Path) -> None:
 
 def fill(folder: Path) -> None:
     """Leave no byte free."""
-    with (folder / FILLER).open("ab", buffering=0) as filler, suppress(OSError):
-        size = STEP
-        while size:
-            try:
-                filler.write(os.urandom(size))
-            except OSError:
-                size //= 2
+    with (folder / FILLER).open("ab", buffering=0) as filler:
+        os.posix_fallocate(filler.fileno(), 0, shutil.disk_usage(folder).free)
+        with suppress(OSError):
+            while filler.seek(0, os.SEEK_END) and filler.write(bytes(STEP)):
+                pass
 
 
 def make_room(folder: Path) -> None:

@@ -22,7 +22,7 @@ from digest.db import Database, database_now
 from digest.errors import OtherVersion, Unavailable
 from digest.installation import upgrading
 from digest.monitoring import alerts, heartbeats, problems
-from digest.monitoring.disk import find_disk_problem
+from digest.monitoring.disk import disk_prefix, find_disk_problems
 from digest.monitoring.heartbeats import Kind
 from digest.monitoring.outage import DatabaseOutage
 from digest.services import Services
@@ -112,10 +112,9 @@ class ProcessMonitor:
         if self._clock() - self._began < PATIENCE.total_seconds():
             return
         with services.db.read() as session:
-            now, is_known = database_now(session), alerts.is_open(session, f"disk:{HOST}")
-            disk = find_disk_problem(services.home, HOST, is_known=is_known)
+            now, known = database_now(session), alerts.list_open_keys(session, disk_prefix(HOST))
             found = problems.find_problems(session, now, patience=PATIENCE)
-            found += [disk] if disk else []
+            found += find_disk_problems(services.home, HOST, known)
             if not alerts.has_changed(session, found, HOST):
                 return
         with services.db.begin(LOCK_SECONDS) as session:

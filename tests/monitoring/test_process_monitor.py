@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import logging
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -14,13 +15,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.exc import OperationalError
 from tests.monitoring.beats import report
 from tests.web.factories import make_site
 
 from digest.backup.schedule import BackupPlan, parse_backup_plan
-from digest.db import Database, database_now
+from digest.db import Database, database_now, utcnow
 from digest.delivery.ledger.models import FrozenIssue, Letter
 from digest.editorial import transitions
 from digest.editorial.models import Issue, State
@@ -266,6 +267,51 @@ def test_a_full_disk_is_an_alert_of_its_own_machine(
         session.execute(delete(Heartbeat).where(Heartbeat.name == "another:1"))
     process.run_once()
     assert alert_keys(sqlite) == []  # until it is gone for good
+
+
+def test_processes_that_raise_several_alerts_at_once_do_not_lock_each_other_out(postgres: Database) -> None:
+    first, second = (Problem(key, "it is wrong", "mend it") for key in ("first", "second"))
+
+    def update(*found: Problem) -> None:
+        with postgres.begin() as session:
+            alerts.update_alerts(session, found, "host", utcnow(), has_webhook=False)
+
+    other = Thread(target=update, args=(second, first))
+    with postgres.begin() as session:
+        alerts.update_alerts(session, [first], "host", utcnow(), has_webhook=False)
+        other.start()
+        wait_until_blocked(postgres)
+        alerts.update_alerts(session, [first, second], "host", utcnow(), has_webhook=False)
+    other.join(10)
+    assert alert_keys(postgres) == ["first", "second"]
+
+
+def wait_until_blocked(db: Database) -> None:
+    """Until a session of the database waits for another's lock."""
+    waiting = "datname = current_database() AND wait_event_type = 'Lock'"
+    while True:
+        with db.read() as session:
+            if session.scalar(text(f"SELECT count(*) FROM pg_stat_activity WHERE {waiting}")):
+                return
+        time.sleep(0.01)
+
+
+def test_a_full_disk_is_not_resolved_by_a_process_whose_home_is_on_another(
+    sqlite: Database, tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report(sqlite, "worker", "beat", "queue")
+    full, roomy = tmp_path / "full", tmp_path / "roomy"
+    for home in (full, roomy):
+        home.mkdir()
+    usage = lambda home: SimpleNamespace(free=(1 if home == full else 999) * 1024**2)  # noqa: E731
+    monkeypatch.setattr("digest.monitoring.disk.shutil.disk_usage", usage)
+    processes = [monitor(sqlite, full, receiver, Kind.WORKER), monitor(sqlite, roomy, receiver)]
+    for process in processes * 2:
+        process.run_once()
+    assert [body["type"] for body in receiver.bodies] == ["alert.opened"]
+    full.rmdir()  # that home was moved, and nobody is left to say so
+    processes[1].run_once()
+    assert [body["type"] for body in receiver.bodies] == ["alert.opened", "alert.resolved"]
 
 
 def test_a_disk_at_the_limit_and_processes_that_disagree_raise_one_alert_each(

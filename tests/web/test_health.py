@@ -1,6 +1,7 @@
 """Liveness, readiness and metrics."""
 
 import re
+import threading
 from datetime import timedelta
 
 import pytest
@@ -14,6 +15,7 @@ from digest.db import utcnow
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Letter
 from digest.monitoring import alerts
 from digest.monitoring.problems import Problem
+from digest.web import health
 
 
 def test_liveness_depends_on_nothing(shop: Site) -> None:
@@ -46,6 +48,27 @@ def test_a_server_whose_connections_are_all_in_use_is_not_ready_and_says_so(
     monkeypatch.setattr("digest.web.public.front_page.services", time_out)
     page = shop.app.test_client().get("/")
     assert (page.status_code, page.headers["Retry-After"]) == (503, "30")
+
+
+def test_probes_of_a_database_that_hangs_end_and_take_no_thread_each(
+    shop: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+    shop.app.extensions["digest.ready"]["database"] = lambda: answers.wait(20)
+    monkeypatch.setattr(health, "ANSWER_SECONDS", 0.05)
+    client = shop.app.test_client()
+    try:
+        for _ in range(3):
+            answer = client.get("/readyz")
+            assert (answer.status_code, answer.get_json()["database"]) == (
+                503,
+                "not ready: no answer in 0.05 s",
+            )
+        assert sum(thread.name.startswith("readyz") for thread in threading.enumerate()) == 1
+    finally:
+        answers.set()
+    monkeypatch.undo()
+    assert client.get("/readyz").get_json()["ready"]  # by itself, once it answers
 
 
 def test_readiness_tells_who_is_silent_and_stays_ready(shop: Site) -> None:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Select, delete, exists, or_, select, update
+from sqlalchemy import Select, delete, exists, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from digest.committed_log import log_when_committed
-from digest.db import WITHOUT_SYNC, upsert
+from digest.db import WITHOUT_SYNC, is_postgresql, upsert
 from digest.monitoring.ages import describe_age
 from digest.monitoring.models import Alert, Heartbeat
 from digest.monitoring.problems import Problem
@@ -24,6 +24,7 @@ RETRY_DELAYS: Final = tuple(
     timedelta(seconds=seconds) for seconds in (15, 60, 300, 900, 3600, 3 * 3600)
 )  # then it is given up: the log has it
 CLAIMED_AT_ONCE: Final = 2  # a receiver that hangs must not delay the next heartbeat until we count as silent
+_ADVISORY_LOCK: Final = 7_341_004
 KEPT_FOR: Final = timedelta(days=30)  # after it was resolved
 
 
@@ -68,10 +69,10 @@ def has_changed(session: Session, problems: Sequence[Problem], host: str) -> boo
     return set(session.scalars(_open_alerts(host))) != {problem.key for problem in problems}
 
 
-def is_open(session: Session, key: str) -> bool:
-    """Whether operators were told of this problem, and not of its end."""
-    row = session.get(Alert, key)
-    return row is not None and row.resolved_at is None
+def list_open_keys(session: Session, prefix: str) -> list[str]:
+    """The keys that begin like this, of problems of which operators were told, and not of their end."""
+    rows = select(Alert.key).where(Alert.key.startswith(prefix, autoescape=True), Alert.resolved_at.is_(None))
+    return list(session.scalars(rows))
 
 
 def is_any_due(session: Session, now: datetime) -> bool:
@@ -86,6 +87,8 @@ def update_alerts(
 
     Of the whole service, of this host, and of hosts that are gone: a container that is replaced gets a new name.
     """
+    if is_postgresql(session):  # one process at a time: each touches several rows, in an order of its own
+        session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
     due = now if has_webhook else None
     for problem in problems:
         if _open_alert(session, problem, now, due):

@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -10,24 +11,39 @@ from digest.monitoring.problems import Problem
 
 LOW_BYTES: Final = 2 * 1024**3
 MIN_BYTES: Final = 200 * 1024**2
+MAX_KEY_CHARS: Final = 150  # of an alert
 _PROBE_BYTES: Final = 64 * 1024
 
 
-def find_disk_problem(home: Path, host: str, *, is_known: bool = False) -> Problem | None:
-    """Too little room for a machine that sends, or None.
+def disk_prefix(host: str) -> str:
+    """How the keys of problems with the disks of this host begin."""
+    return f"disk:{host}:"
 
-    `is_known`: operators were told already. Then there must be twice as much, so that a disk at the limit does not open
-    and resolve an alert by turns.
+
+def find_disk_problems(home: Path, host: str, known: Collection[str]) -> list[Problem]:
+    """Whether there is too little room to send: for this process, and for those on this host that said so before.
+
+    `known`: the keys of what operators were told already. Such a disk must have twice as much, or at the limit it would
+    open and resolve an alert by turns; and a process whose home is on another disk must not resolve it.
     """
+    prefix = disk_prefix(host)
+    own = f"{prefix}{home}"[:MAX_KEY_CHARS]
+    others = [key for key in known if key != own and Path(key.removeprefix(prefix)).is_dir()]
+    found = [_find_problem(own, home, host, is_known=own in known)]
+    found += [_find_problem(key, Path(key.removeprefix(prefix)), host, is_known=True) for key in others]
+    return [problem for problem in found if problem is not None]
+
+
+def _find_problem(key: str, home: Path, host: str, *, is_known: bool) -> Problem | None:
     try:
         free = shutil.disk_usage(home).free
     except OSError as error:
         summary = f"The data directory {home} cannot be read: {error.strerror}."
-        return Problem(f"disk:{host}", summary, "check that its disk is mounted", host)
+        return Problem(key, summary, "check that its disk is mounted", host)
     if free >= (2 * MIN_BYTES if is_known else MIN_BYTES):
         return None
     summary = f"The disk of {home} is full: {describe_bytes(free)} are left. A full disk stops sending."
-    return Problem(f"disk:{host}", summary, "free some space", host)
+    return Problem(key, summary, "free some space", host)
 
 
 def write_probe(folder: Path) -> None:

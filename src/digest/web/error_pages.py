@@ -5,7 +5,7 @@ from typing import Final
 
 from flask import Flask, Response, jsonify, make_response, render_template, request
 from flask.globals import request_ctx
-from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from werkzeug.exceptions import HTTPException
 
@@ -98,8 +98,9 @@ def register(app: Flask) -> None:
         return response
 
     @app.errorhandler(OperationalError)
+    @app.errorhandler(InterfaceError)
     @app.errorhandler(NoConnection)
-    def handle_database_error(error: OperationalError | NoConnection) -> Response:
+    def handle_database_error(error: OperationalError | InterfaceError | NoConnection) -> Response:
         app.logger.error("database error: %s", type(getattr(error, "orig", None) or error).__name__)
         return error_response(HTTPStatus.SERVICE_UNAVAILABLE, MESSAGES[HTTPStatus.SERVICE_UNAVAILABLE])
 

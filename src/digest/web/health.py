@@ -1,22 +1,26 @@
 """For operators: liveness, readiness and metrics."""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
-from flask import Blueprint, Response, abort, current_app, jsonify
+from flask import Blueprint, Response, abort, copy_current_request_context, current_app, jsonify
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from digest.db import database_now
-from digest.errors import DigestError
+from digest.errors import DigestError, Unavailable
 from digest.monitoring import alerts, heartbeats, problems
 from digest.web import host_names, request_limits
 from digest.web.publication_context import services
 
 LOG = logging.getLogger(__name__)
 
+ANSWER_SECONDS: Final = 5.0  # for a probe: a database that hangs must not take one thread after the other
+
 blueprint = Blueprint("health", __name__)
+_asking = ThreadPoolExecutor(1, "readyz")
 
 
 @blueprint.get("/healthz")
@@ -32,6 +36,33 @@ def readyz() -> tuple[Response, int]:
     Silent workers and schedulers do not make it 503: pages and sign-ups go on without them, and a load balancer that
     took every web server away would make it worse. They are in the body (`working`), with details for private networks.
     """
+    asked = _asking.submit(copy_current_request_context(_run_checks))
+    try:
+        results = asked.result(ANSWER_SECONDS)
+    except TimeoutError:
+        asked.cancel()
+        silence = Unavailable(f"no answer in {ANSWER_SECONDS:g} s")
+        LOG.warning("not ready", extra={"check": "database", "error": str(silence)})
+        results = {"ready": False, "database": _reason(silence), "working": "unknown"}
+    return jsonify(results), 200 if results["ready"] else 503
+
+
+@blueprint.get("/metrics")
+def metrics() -> Response:
+    """Metrics for Prometheus, on private networks only: the number of readers is not public."""
+    from prometheus_client import CONTENT_TYPE_LATEST
+
+    from digest.monitoring.metrics import render_metrics
+
+    if not _is_private():
+        abort(404)
+    with services().db.read() as session:
+        body = render_metrics(session, services().home, database_now(session))
+        return Response(body, content_type=CONTENT_TYPE_LATEST)
+
+
+def _run_checks() -> dict[str, Any]:
+    """The body of /readyz."""
     checks = {"database": _check_database, **current_app.extensions["digest.ready"]}
     results: dict[str, Any] = {}
     for name, check in checks.items():
@@ -47,22 +78,7 @@ def readyz() -> tuple[Response, int]:
             details = _find_working()
         except SQLAlchemyError as error:  # as when every connection of the pool is in use just now
             results["database"] = _reason(error)
-    ready = all(result == "ok" for result in results.values())
-    return jsonify(ready=ready, **results, **details), 200 if ready else 503
-
-
-@blueprint.get("/metrics")
-def metrics() -> Response:
-    """Metrics for Prometheus, on private networks only: the number of readers is not public."""
-    from prometheus_client import CONTENT_TYPE_LATEST
-
-    from digest.monitoring.metrics import render_metrics
-
-    if not _is_private():
-        abort(404)
-    with services().db.read() as session:
-        body = render_metrics(session, services().home, database_now(session))
-        return Response(body, content_type=CONTENT_TYPE_LATEST)
+    return {"ready": all(result == "ok" for result in results.values()), **results, **details}
 
 
 def _is_private() -> bool:
