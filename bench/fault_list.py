@@ -85,6 +85,7 @@ def _empty_worker_disk(grown: Grown) -> None:
 
 def _fill_database_disk(grown: Grown) -> None:
     small_disk.fill(grown.postgres.data)
+    grown.postgres.need_room()
 
 
 def _empty_database_disk(grown: Grown) -> None:

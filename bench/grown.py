@@ -98,7 +98,7 @@ class Grown:
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a `digest` command as the operator does, on the first worker's machine."""
-        command = [sys.executable, "-m", "digest.app", *words]
+        command = [sys.executable, str(SKEWED_CLOCK), str(self._clock_file), "digest.app", *words]
         return subprocess.run(
             command,
             env=self.environment(WORKERS[0]),

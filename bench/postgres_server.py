@@ -8,11 +8,13 @@ from functools import cached_property
 from pathlib import Path
 
 import psutil
+import psycopg
 
 from bench import small_disk
 
 DISK_MEGABYTES = 320
 START_SECONDS = 60
+MOST_LOG_FILES = 50
 
 
 class PostgresServer:
@@ -54,6 +56,13 @@ class PostgresServer:
                 process.send_signal(number)
         if number == signal.SIGKILL:
             psutil.wait_procs(processes, timeout=10)
+
+    def need_room(self) -> None:
+        """Begin new files of the log until the disk has no room for another, and the server stops itself."""
+        with suppress(psycopg.OperationalError), psycopg.connect(self.url, autocommit=True) as connection:
+            for _ in range(MOST_LOG_FILES):
+                connection.execute("SELECT pg_logical_emit_message(false, 'bench', 'room')")
+                connection.execute("SELECT pg_switch_wal()")
 
     def remove(self) -> None:
         """End the server, and give back its disk."""

@@ -18,10 +18,11 @@ from typing import Final
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
-from digest.db import Database, database_now
+from digest.db import Database, database_now, utcnow
 from digest.errors import OtherVersion, Unavailable
 from digest.installation import upgrading
 from digest.monitoring import alerts, heartbeats, problems
+from digest.monitoring.clock import find_clock_problem
 from digest.monitoring.disk import disk_prefix, find_disk_problems
 from digest.monitoring.heartbeats import Kind
 from digest.monitoring.outage import DatabaseOutage
@@ -115,6 +116,8 @@ class ProcessMonitor:
             now, known = database_now(session), alerts.list_open_keys(session, disk_prefix(HOST))
             found = problems.find_problems(session, now, patience=PATIENCE)
             found += find_disk_problems(services.home, HOST, known)
+            clock = find_clock_problem(utcnow(), now, HOST)
+            found += [clock] if clock else []
             if not alerts.has_changed(session, found, HOST):
                 return
         with services.db.begin(LOCK_SECONDS) as session:

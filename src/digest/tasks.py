@@ -17,7 +17,7 @@ from digest.audience import consent, erase
 from digest.audience.importing.uploads import delete_old
 from digest.beat_schedule import queue_of
 from digest.committed_log import log_when_committed
-from digest.db import utcnow
+from digest.db import database_now, utcnow
 from digest.delivery.ledger import retention, stored_logs
 from digest.delivery.letters import delivery, notices, reminders, subscriber_imports
 from digest.delivery.relays.accounts import count_connections
@@ -207,10 +207,11 @@ def _stop(**_: Any) -> None:
 def _list_due() -> list[int]:
     """The issues that are due; those that missed their send time are paused instead."""
     with upgrading.begin(current_services().db) as session:
-        for issue in schedule.pause_missed(session, utcnow()):
-            notices.notify_not_sent(session, issue, utcnow())
+        now = database_now(session)  # one clock for all workers: that of one could be an hour off
+        for issue in schedule.pause_missed(session, now):
+            notices.notify_not_sent(session, issue, now)
             log_when_committed(session, LOG, logging.WARNING, "issue missed its send time", issue=issue.id)
-        return schedule.list_due(session, utcnow())
+        return schedule.list_due(session, now)
 
 
 def _may_send() -> bool:

@@ -1,8 +1,12 @@
 """An issue whose audience does not add up stands alone: it is paused, its owners are told, and the others go out."""
 
+from datetime import timedelta
+from pathlib import Path
+
+import time_machine
 from sqlalchemy import select, update
 from tests.delivery import factories
-from tests.delivery.test_freeze import BASE, KEYS, clock
+from tests.delivery.test_freeze import BASE, KEYS, clock, furnish
 
 from digest import tasks
 from digest.db import Database, utcnow
@@ -90,3 +94,29 @@ def test_one_that_nobody_foresaw_keeps_no_other_back_and_is_told_once(clock: Dat
         assert issue.pause_reason == why
         letters = session.scalars(select(Letter)).all()
         assert [why in letter.facts for letter in letters] == [True, True], "its owner and its editor"
+
+
+def test_a_worker_whose_clock_is_off_starts_an_issue_in_time_and_pauses_none(
+    postgres: Database, tmp_path: Path
+) -> None:
+    """Issues start by the database's clock, which all workers share."""
+    furnish(postgres, tmp_path)
+    first, second = two_scheduled(postgres)
+    with postgres.begin() as session:
+        session.get_one(Issue, first).send_at = utcnow() + timedelta(minutes=30)
+        session.get_one(Issue, second).send_at = utcnow() + timedelta(minutes=30)
+    for hours in (1, 9):
+        with time_machine.travel(utcnow() + timedelta(hours=hours)):
+            tasks.calendar()
+    assert state(postgres, first) == state(postgres, second) == State.SCHEDULED
+    with postgres.begin() as session:
+        session.get_one(Issue, first).send_at = utcnow()
+    with time_machine.travel(utcnow() - timedelta(hours=1)):
+        tasks.calendar()
+    assert state(postgres, first) == State.SENDING
+    assert state(postgres, second) == State.SCHEDULED
+
+
+def state(db: Database, number: int) -> str:
+    with db.read() as session:
+        return session.get_one(Issue, number).state

@@ -35,19 +35,24 @@ FAULTS = {
 
 @pytest.fixture
 def clock(db: Database, tmp_path: Path) -> Database:
+    furnish(db, tmp_path)
+    return db
+
+
+def furnish(db: Database, home: Path) -> None:
+    """The services of a worker with this database."""
     made = Services(
         db=db,
         signer=Signer(KEYS),
         relay=relay_from_url("smtp://127.0.0.1:2525"),
         limiter=RateLimiter(),
         base_url=BASE,
-        home=tmp_path,
+        home=home,
         send_rate=None,
         retry_delay=timedelta(minutes=15),
         enqueue_soon=lambda _task: None,
     )
     services.set_services_factory(lambda: made)
-    return db
 
 
 def scheduled(db: Database, **texts: str) -> int:

@@ -296,6 +296,21 @@ def wait_until_blocked(db: Database) -> None:
         time.sleep(0.01)
 
 
+def test_a_clock_that_is_off_is_told_of(
+    postgres: Database, tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report(postgres, "worker", "beat", "queue")
+    process = monitor(postgres, tmp_path, receiver)
+    for off in (timedelta(seconds=50), timedelta(hours=1, seconds=5), timedelta(hours=-1, seconds=-5)):
+        monkeypatch.setattr("digest.process_monitor.utcnow", lambda off=off: utcnow() + off)
+        process.run_once()
+    assert [body["type"] for body in receiver.bodies] == ["alert.opened"]
+    assert "1 hour ahead of the database's. To fix it, set both with NTP." in receiver.texts[0]
+    monkeypatch.undo()
+    process.run_once()
+    assert alert_keys(postgres) == []
+
+
 def test_a_full_disk_is_not_resolved_by_a_process_whose_home_is_on_another(
     sqlite: Database, tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import timedelta
 
 from digest.cli import AppContext
 from digest.cli.doctor.finding import Finding, summarize_error
 
 EARLIEST_CLOCK = 1_790_000_000  # September 2026: a clock that is earlier was never set
-SKEW_SECONDS = 5.0
+ALLOWED_OFF = timedelta(seconds=5)
 LOCK_SECONDS = 10.0
 
 
@@ -73,16 +73,19 @@ def check_backup(context: AppContext) -> Iterator[Finding]:
 
 def check_clock(context: AppContext) -> Iterator[Finding]:
     """The machine's clock must be set, and agree with the database's."""
-    from digest.db import database_now
+    from digest.db import database_now, utcnow
+    from digest.monitoring.clock import FARTHEST_OFF, describe_difference
 
     now = time.time()
     if now < EARLIEST_CLOCK:
         yield Finding("clock", "bad", "this machine's clock is not set", "set it with NTP")
         return
     with context.services().db.read() as session:
-        skew = abs((database_now(session) - datetime.now(UTC)).total_seconds())
-    if skew > SKEW_SECONDS:
-        yield Finding("clock", "warn", f"{skew:.0f} s off the database's clock", "set both with NTP")
+        here, there = utcnow(), database_now(session)
+    if abs(here - there) > ALLOWED_OFF:
+        status = "bad" if abs(here - there) > FARTHEST_OFF else "warn"
+        summary = f"this machine's clock is {describe_difference(here, there)}"
+        yield Finding("clock", status, summary, "set both with NTP")
         return
     yield Finding("clock", "ok", time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now)))
 
@@ -95,4 +98,8 @@ def _remedy(error: Exception) -> str:
         return "another program holds the database's lock: end it"
     if "readonly" in text or "read-only" in text or "permission" in text:
         return "let the user that runs digest write to the database"
+    if "timeout" in text:
+        return (
+            "the database's machine does not answer: look at its disk, its memory and the network in between"
+        )
     return "start the database, or set DIGEST_DATABASE_URL"
