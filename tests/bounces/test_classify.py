@@ -264,6 +264,8 @@ def test_automatic_replies_are_not_bounces(subject: str, header: str) -> None:
         message("Is user unknown a bounce? My mailbox is full.", "Re: Undelivered Mail", "ann@reader.example", "In-Reply-To: <a@b>\n"),
         message("Thank you for the last issue!", "Re: Issue 41", "ann@reader.example"),
         message("Welcome to our mail system.", "Your account", "postmaster@mx.example"),
+        b"import timeout\n\nThe user is unknown: <ann@reader.example>\n",
+        message("I agree.", "Re: Issue 41", "ann@reader.example", "Precedence: bulk\nIn-Reply-To: <a@b>\n"),
         b"", b"\0\0\0", b"\xff\xfe\x00", b"no header at all", b": \n:\n\n",
     ],
 )  # fmt: skip

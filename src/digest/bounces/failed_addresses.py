@@ -15,6 +15,9 @@ from digest.bounces.addresses import field_addresses, find_addresses, is_address
 from digest.bounces.original import delivered_to
 
 logger = logging.getLogger(__name__)
+logging.getLogger(
+    "flufl.bounce"
+).disabled = True  # it logs a traceback of whatever hostile input makes it raise
 MAX_NAMED: Final = 200  # recipients of one text
 _LINES_AFTER: Final = 12  # of text after an address that are about it
 # How a text points to the address that failed: in a command, or at the beginning of a line; or after a word.

@@ -61,7 +61,7 @@ def _is_by_mailer(message: Message) -> bool:
     """Whether a mail system wrote the message."""
     if field(message, "x-failed-recipients") or message.get_content_type() == "multipart/report":
         return True
-    if field(message, "from") in {"", "<>"}:
+    if field(message, "from").endswith("<>"):
         return True
     senders = [*field_addresses(message, "from"), *field_addresses(message, "sender")]
     is_named = any(sender.partition("@")[0].lower().replace("_", "-") in _MAILERS for sender in senders)
