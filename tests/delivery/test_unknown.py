@@ -14,13 +14,14 @@ from tests.relay import Relay, Script
 from digest.db import Database, utcnow
 from digest.delivery.ledger.logged_readers import LoggedReaders, find_logged
 from digest.delivery.ledger.models import Batch, Delivery
-from digest.delivery.release import unknown_deliveries
+from digest.delivery.release import log_report, unknown_deliveries
 from digest.delivery.release.unknown_deliveries import Choice, UnknownCounts, Which
 from digest.editorial.models import Issue, State
 from digest.errors import BadInput, NotAllowed
 from digest.signing import Purpose, Signer
 
 SIGNER = Signer(KEYS)
+OLD = f"2020-01-01 00:00:00+00:00 message-id=<{SIGNER.mint(Purpose.BOUNCE, 99, 1)}@verdicts.example.org>"
 
 
 def lost(db: Database, readers: int, unknown: int) -> int:
@@ -82,7 +83,7 @@ def test_a_log_tells_who_got_it_and_the_others_are_sent_it_again(
 def test_who_is_in_doubt_is_left_to_a_person(db: Database) -> None:
     number = lost(db, 6, 4)
     ours = SIGNER.mint(Purpose.BOUNCE, number, 1)
-    log = read_log(db, number, f"message-id=<{ours}@verdicts.example.org> to=<{address(2)}>")
+    log = read_log(db, number, f"{utcnow()} message-id=<{ours}@verdicts.example.org> to=<{address(2)}>", OLD)
     found = count(db, number, log)
     assert (found.total, found.logged, found.not_logged, found.in_doubt) == (4, 1, 2, 1)
     assert count_as_sent(db, number, choose(found, Which.LOGGED, log)) == 1
@@ -160,3 +161,53 @@ def test_a_cancelled_issue_is_not_sent_again_but_can_be_counted(sqlite: Database
     with pytest.raises(BadInput, match="log"):
         count_as_sent(sqlite, number, replace(choice, which=Which.LOGGED))
     assert count_as_sent(sqlite, number, choice) == 2
+
+
+def test_who_was_tried_after_the_log_ended_is_not_sent_it_again(db: Database) -> None:
+    number, now = lost(db, 8, 4), utcnow()
+    with db.begin() as session:
+        for reader, minutes in ((2, 30), (3, 10)):
+            earlier = {"ended_at": now - timedelta(minutes=minutes)}
+            session.execute(update(Delivery).where(Delivery.subscriber_id == reader).values(earlier))
+    lines = [f"{now - timedelta(minutes=m)} to=<{address(n)}>, status=sent" for m, n in ((60, 1), (20, 5))]
+    log = read_log(db, number, *lines)
+    found = count(db, number, log)
+    assert (found.total, found.logged, found.not_logged, found.not_covered) == (4, 1, 1, 2)
+    assert send_again(db, number, choose(found, Which.NOT_LOGGED, log)) == 1
+    assert row(db, number, 2).outcome is None
+    assert [row(db, number, n).outcome for n in (3, 4)] == ["unknown"] * 2
+    with db.read() as session:
+        sentences = log_report.describe(session.get_one(Issue, number), found, log, "mail.log")
+    assert "2 are not in the log, but it reaches for certain only from" in sentences[1]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "{now:%b %d %H:%M:%S} mx postfix/smtp[1]: to=<{a}>, status=sent",  # anywhere on earth
+        "a list without times: {a}",
+    ],
+)
+def test_a_log_that_does_not_say_how_far_it_reaches_proves_nothing(sqlite: Database, lines: str) -> None:
+    number = lost(sqlite, 4, 3)
+    with sqlite.begin() as session:
+        later = {"ended_at": utcnow() + timedelta(seconds=1)}
+        session.execute(update(Delivery).where(Delivery.subscriber_id <= 3).values(later))
+    found = count(sqlite, number, read_log(sqlite, number, lines.format(now=utcnow(), a=address(4))))
+    assert (found.not_logged, found.not_covered) == (0, 3)
+
+
+def test_what_was_not_accepted_is_neither_sent_nor_unsent(db: Database) -> None:
+    number, now = lost(db, 6, 5), utcnow()
+    said = [(1, "sent"), (2, "bounced"), (3, "deferred"), (4, "deferred"), (4, "sent"), (5, "expired")]
+    log = read_log(db, number, *(f"{now} to=<{address(n)}>, relay=x, status={word} (x)" for n, word in said))
+    found = count(db, number, log)
+    assert (found.logged, found.not_logged, found.refused) == (2, 0, 3)
+    assert count_as_sent(db, number, choose(found, Which.LOGGED, log)) == 2
+    assert [row(db, number, n).outcome for n in range(1, 6)] == [
+        "accepted",
+        "unknown",
+        "unknown",
+        "accepted",
+        "unknown",
+    ]

@@ -240,6 +240,16 @@ def report(context: "AppContext", number: int, slug: str | None, as_json: bool) 
     type=ExistingPath(path_type=Path, dir_okay=False),
     help="Only readers not in this log.",
 )
+@click.option(
+    "--sent-word", "sent", metavar="WORD", multiple=True, help="A word in FILE for emails that were sent."
+)
+@click.option(
+    "--refused-word",
+    "refused",
+    metavar="WORD",
+    multiple=True,
+    help="A word in FILE for emails that were not sent.",
+)
 @click.option("--count-as-sent", is_flag=True, help="Count them as sent.")
 @click.option("--send-again", is_flag=True, help="Send them the issue again.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -252,6 +262,8 @@ def unknown(
     number: int,
     inside: Path | None,
     outside: Path | None,
+    sent: tuple[str, ...],
+    refused: tuple[str, ...],
     count_as_sent: bool,
     send_again: bool,
     yes: bool,
@@ -260,15 +272,18 @@ def unknown(
 ) -> None:
     """Settle deliveries whose outcome is unknown, all of them or as the mail provider's log says.
 
-    A log is any text, CSV or JSON file, also compressed with gzip, with Message-IDs or addresses. Without
+    A log is any text, CSV or JSON file, also compressed with gzip, with Message-IDs or addresses. Readers whom it
+    lists as bounced, rejected or deferred, and those who were tried when it had ended, stay unknown. Without
     --count-as-sent or --send-again nothing is changed.
     """
     from digest.access.audit_verbs import Verb
     from digest.cli.unknown import Request, decide
+    from digest.delivery.ledger.log_events import meanings
     from digest.delivery.release.unknown_deliveries import Which
 
     if (count_as_sent and send_again) or (inside and outside):
         raise click.UsageError("use one of --count-as-sent and --send-again, and one of --in and --not-in")
     verb = Verb.COUNT_AS_SENT if count_as_sent else Verb.SEND_AGAIN if send_again else None
     which = Which.LOGGED if inside else Which.NOT_LOGGED if outside else Which.ALL
-    decide(context.services(), number, slug, Request(inside or outside, which, verb, yes), as_json=as_json)
+    asked = Request(inside or outside, which, verb, yes, meanings(sent, refused))
+    decide(context.services(), number, slug, asked, as_json=as_json)

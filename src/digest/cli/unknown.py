@@ -1,7 +1,7 @@
 """`digest issues unknown`: settling an issue's unknown deliveries together, as a provider's log says."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ from digest.cli.audit import record_issue
 from digest.cli.confirm_send import is_interactive
 from digest.cli.issue_output import ACTOR, get_issue, print_output
 from digest.db import utcnow
-from digest.delivery.ledger.logged_readers import LoggedReaders, find_logged
+from digest.delivery.ledger.log_events import Meanings
+from digest.delivery.ledger.logged_readers import LoggedReaders, UnclearLog, find_logged
 from digest.delivery.ledger.provider_log import open_log
 from digest.delivery.release import log_report, unknown_deliveries
 from digest.delivery.release.unknown_deliveries import Choice, UnknownCounts, Which
@@ -40,6 +41,7 @@ class Request:
     which: Which
     verb: Verb | None
     yes: bool
+    meanings: Meanings = field(default_factory=dict)  # of words in the log
 
 
 def decide(services: Services, number: int, slug: str | None, asked: Request, *, as_json: bool) -> None:
@@ -49,7 +51,7 @@ def decide(services: Services, number: int, slug: str | None, asked: Request, *,
     """
     with services.db.read() as session:
         issue = get_issue(session, number, slug)
-        log = _read_log(session, services, issue, asked.path)
+        log = _read_log(session, services, issue, asked)
         found = unknown_deliveries.count_unknown(session, issue.id, log)
         lines = log_report.describe(issue, found, log, asked.path.name if asked.path else "")
         warning = log_report.warn_incomplete(session, issue, log)
@@ -67,12 +69,17 @@ def decide(services: Services, number: int, slug: str | None, asked: Request, *,
         print_output(_facts(number, found, asked, count), done, as_json)
 
 
-def _read_log(session: Session, services: Services, issue: Issue, path: Path | None) -> LoggedReaders | None:
-    if path is None:
+def _read_log(session: Session, services: Services, issue: Issue, asked: Request) -> LoggedReaders | None:
+    if asked.path is None:
         return None
-    with open_log(path) as texts:
-        log = find_logged(session, services.signer, issue.id, texts)
-    log_report.require_named(log, issue, path.name)
+    try:
+        with open_log(asked.path) as texts:
+            log = find_logged(
+                session, services.signer, issue.id, texts, meanings=asked.meanings, now=utcnow()
+            )
+    except UnclearLog as error:
+        raise BadInput(f"{error}. Use --sent-word WORD or --refused-word WORD for each") from None
+    log_report.require_named(log, issue, asked.path.name)
     return log
 
 
@@ -110,6 +117,7 @@ def _facts(number: int, found: UnknownCounts, asked: Request, count: int) -> dic
     facts: dict[str, Any] = {"issue": number, "unknown": found.total}
     if asked.path is not None:
         facts |= {"in_log": found.logged, "not_in_log": found.not_logged, "in_doubt": found.in_doubt}
+        facts |= {"refused": found.refused, "not_covered": found.not_covered}
     return facts | ({"action": asked.verb.name.lower(), "settled": count} if asked.verb else {})
 
 

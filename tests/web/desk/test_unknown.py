@@ -21,7 +21,14 @@ from digest.delivery.ledger.stored_logs import delete_old
 from digest.editorial.models import State
 
 PAGE, REPORT = "/desk/issues/1/unknown", "/desk/issues/1/report"
-LOG = "".join(f"to=<r{n}@example.org> status=sent\n" for n in (0, 1, 2, 3, 4, 5, 6))
+READERS = (0, 1, 2, 3, 4, 5, 6)
+
+
+def log() -> str:
+    """A log from before the issue until now."""
+    times = ["2020-01-01T00:00:00Z"] * 6 + [utcnow().isoformat()]
+    lines = zip(times, READERS, strict=True)
+    return "".join(f"{time} postfix: to=<r{n}@example.org>, status=sent\n" for time, n in lines)
 
 
 @pytest.fixture
@@ -59,7 +66,7 @@ def fields(page: str, which: str) -> dict[str, str]:
 def test_the_log_is_compared_first_and_each_half_has_its_button(desk: Site, numbers: list[int]) -> None:
     editor = signed_in(desk)
     assert "Decide about all 5" in get(editor, REPORT)
-    page, _ = upload(desk, LOG)
+    page, _ = upload(desk, log())
     assert "2 of 5 unknown deliveries are in mail.log, 3 are not." in page
     assert outcomes(desk)[5:10] == ["unknown"] * 5
     done = post(editor, f"{PAGE}/sent", **fields(page, "logged")).text
@@ -115,7 +122,7 @@ def test_a_form_that_was_not_ours_changes_nothing(desk: Site, numbers: list[int]
 
 
 def test_what_a_log_said_is_kept_for_a_day(desk: Site, numbers: list[int]) -> None:
-    _, path = upload(desk, LOG)
+    _, path = upload(desk, log())
     with desk.db.begin() as session:
         delete_old(session, utcnow())
         assert session.scalars(select(ProviderLog.file_name)).all() == ["mail.log"]
@@ -136,7 +143,7 @@ def test_the_command_line_says_what_the_log_says_and_does_the_same(
     desk: Site, numbers: list[int], tmp_path: Path
 ) -> None:
     path = str(tmp_path / "mail.log")
-    Path(path).write_text(LOG)
+    Path(path).write_text(log())
     assert call(desk).stdout == "Issue 1: 5 unknown.\n"
     assert "2 of 5 unknown deliveries are in mail.log, 3 are not." in call(desk, "--in", path).stdout
     assert outcomes(desk)[5:10] == ["unknown"] * 5
@@ -148,6 +155,8 @@ def test_the_command_line_says_what_the_log_says_and_does_the_same(
         "in_log": 0,
         "not_in_log": 3,
         "in_doubt": 0,
+        "refused": 0,
+        "not_covered": 0,
         "action": "send_again",
         "settled": 3,
     }

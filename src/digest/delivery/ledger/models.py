@@ -267,4 +267,7 @@ class ProviderLog(Base):
     by_address: Mapped[bytes] = mapped_column(LargeBinary)
     has_message_ids: Mapped[bool]
     accepted: Mapped[int]  # how many readers whose email was accepted it names
+    refused: Mapped[bytes] = mapped_column(LargeBinary)  # named as bounced, rejected or deferred
+    first_at: Mapped[datetime | None]  # from when to when the log reaches
+    last_at: Mapped[datetime | None]
     created_at: Mapped[datetime]

@@ -1,4 +1,4 @@
-"""Reading a mail provider's log: whom it names, by our Message-IDs or by address.
+"""Reading a mail provider's log: whom it names, by our Message-IDs or by address, and what became of their emails.
 
 Any text will do: the log of a mail server, or what a provider exports as CSV or JSON. A Message-ID names one delivery
 for certain; an address may stand there because of another email.
@@ -6,9 +6,11 @@ for certain; an address may stand there because of another email.
 
 import gzip
 import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Final, TextIO
@@ -16,6 +18,10 @@ from urllib.parse import unquote
 
 from digest.audience import address as addresses
 from digest.audience.importing.reading.csv_reader import BOMS
+from digest.db import utcnow
+from digest.delivery.ledger import log_records
+from digest.delivery.ledger.log_events import EventReader, LogEvent, Meanings
+from digest.delivery.ledger.log_times import TimeSpan
 from digest.errors import BadInput, BadToken
 from digest.signing import Purpose, Signer
 
@@ -44,17 +50,45 @@ class LogMentions:
     def __len__(self) -> int:
         return len(self.deliveries) + len(self.addresses)
 
+    def update(self, other: "LogMentions") -> None:
+        """Add whom others name."""
+        self.deliveries |= other.deliveries
+        self.addresses |= other.addresses
 
-def read_mentions(texts: Iterable[str], signer: Signer) -> Iterator[LogMentions]:
-    """Yield whom the texts name, some thousand at a time. Each text is a line or any other part that cuts no word."""
-    found = LogMentions()
-    for text in texts:
-        if "@" in text or "%40" in text or "\\u0040" in text:
-            _collect(text, signer, found)
+
+@dataclass
+class LogPart(LogMentions):
+    """Whom a part of a log names, and what it says of them."""
+
+    by_event: dict[LogEvent, LogMentions] = field(default_factory=lambda: defaultdict(LogMentions))
+    span: TimeSpan = field(default_factory=TimeSpan)
+    unknown: Counter[str] = field(
+        default_factory=Counter
+    )  # words for what became of an email, not understood
+
+
+def read_mentions(
+    texts: Iterable[str], signer: Signer, meanings: Meanings | None = None, now: datetime | None = None
+) -> Iterator[LogPart]:
+    """Yield whom the texts name, some thousand at a time. Each text is a line or any other part that cuts no word.
+
+    `meanings` are words for what became of an email, as a person explained them.
+    """
+    found, reader, latest = LogPart(), EventReader(meanings), now or utcnow()
+    for record in log_records.split(texts):
+        event, unknown = reader.read(record)
+        if "@" in record or "%40" in record or "\\u0040" in record:
+            named = LogMentions()
+            _collect(record, signer, named)
+            if named:
+                found.update(named)
+                found.by_event[event].update(named)
+                found.span.read(record, latest)
+                found.unknown.update([unknown] if unknown else [])
         if len(found) >= AT_ONCE:
             yield found
-            found = LogMentions()
-    if len(found):
+            found = LogPart()
+    if found:
         yield found
 
 
@@ -99,16 +133,20 @@ def open_log(path: Path, name: str = "", max_chars: int = MAX_CHARS) -> Iterator
 
 
 def _texts(file: TextIO, max_chars: int) -> Iterator[str]:
-    """Yield parts of a file that end between words. A word without end is left out."""
+    """Yield parts of a file that end between lines, or in a long one between words. A word without end is left out."""
     rest, read = "", 0
     while block := file.read(BLOCK_CHARS):
         read += len(block)
         if read > max_chars:
             raise BadInput("this log is too large; cut it down to the day of the issue")
         block = rest + block
-        boundary = _BOUNDARY.search(block)
-        at = boundary.start() + 1 if boundary else len(block)
-        rest = block[at:] if len(block) - at <= MAX_WORD_CHARS else ""
+        at = block.rfind("\n") + 1
+        if at:
+            rest = block[at:]
+        else:
+            boundary = _BOUNDARY.search(block)
+            at = boundary.start() + 1 if boundary else len(block)
+            rest = block[at:] if len(block) - at <= MAX_WORD_CHARS else ""
         yield block[:at]
     if rest:
         yield rest

@@ -7,6 +7,7 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from digest.db import WITHOUT_SYNC
+from digest.delivery.ledger.log_times import TimeSpan
 from digest.delivery.ledger.logged_readers import LoggedReaders, SubscriberSet
 from digest.delivery.ledger.models import Outcome, ProviderLog
 from digest.errors import NotFound
@@ -27,6 +28,9 @@ def store(
         by_address=log.by_address.to_bytes(),
         has_message_ids=log.has_message_ids,
         accepted=log.outcomes[Outcome.ACCEPTED.value],
+        refused=log.refused.to_bytes(),
+        first_at=log.span.first,
+        last_at=log.span.last,
         created_at=now,
     )
     session.add(stored)
@@ -44,6 +48,8 @@ def get(session: Session, issue_id: int, number: int) -> tuple[str, LoggedReader
         SubscriberSet.from_bytes(stored.by_address),
         stored.has_message_ids,
         Counter({Outcome.ACCEPTED.value: stored.accepted}),
+        SubscriberSet.from_bytes(stored.refused),
+        TimeSpan(stored.first_at, stored.last_at),
     )
 
 

@@ -1,5 +1,7 @@
 """What a provider's log says about an issue's unknown deliveries, in sentences for the desk and the command line."""
 
+from collections.abc import Iterator
+
 from sqlalchemy.orm import Session
 
 from digest.delivery.ledger.counts import count_outcomes
@@ -23,13 +25,34 @@ def describe(issue: Issue, found: UnknownCounts, log: LoggedReaders | None, name
     if log is None:
         return [f"Issue {issue.number}: {found.total:,} unknown."]
     inside = f"{found.logged:,} of {found.total:,} unknown deliveries {_are(found.logged)} in {name}"
-    sentences = [f"{inside}, {found.not_logged:,} {_are(found.not_logged)} not."]
+    return [f"{inside}, {found.not_logged:,} {_are(found.not_logged)} not.", *_left_open(found, log)]
+
+
+def _left_open(found: UnknownCounts, log: LoggedReaders) -> Iterator[str]:
+    """Yield why some deliveries are neither in the log nor known not to be."""
     if found.in_doubt:
-        sentences.append(
+        yield (
             f"{found.in_doubt:,} {_are(found.in_doubt)} named only by address, which may be from another email: "
             "decide about each on the report."
         )
-    return sentences
+    if found.refused:
+        yield (
+            f"{found.refused:,} {_are(found.refused)} in the log as bounced, rejected or deferred: "
+            "decide about each on the report."
+        )
+    if found.not_covered:
+        yield (
+            f"{found.not_covered:,} {_are(found.not_covered)} not in the log, but it {_reach(log)}, so they may not "
+            "have been logged yet: export the log again, from before the issue until now, or decide about each on the "
+            "report."
+        )
+
+
+def _reach(log: LoggedReaders) -> str:
+    first, last = log.span.first, log.span.last
+    if first is None or last is None or first > last:
+        return "does not say from when to when it reaches"
+    return f"reaches for certain only from {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def warn_incomplete(session: Session, issue: Issue, log: LoggedReaders | None) -> str:

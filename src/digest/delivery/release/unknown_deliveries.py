@@ -5,6 +5,7 @@ A delivery that became unknown after it was counted for a person is left to them
 """
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +19,7 @@ from sqlalchemy.orm import Session
 from digest.audience import value_tables
 from digest.committed_log import log_when_committed
 from digest.db import WITHOUT_SYNC
-from digest.delivery.ledger.logged_readers import LoggedReaders, SubscriberSet
+from digest.delivery.ledger.logged_readers import LoggedReaders, LogVerdict, SubscriberSet
 from digest.delivery.ledger.models import Delivery, FrozenIssue, Outcome
 from digest.delivery.ledger.totals import require_deliveries
 from digest.delivery.release import control
@@ -39,13 +40,16 @@ class Which(StrEnum):
 
 @dataclass(frozen=True)
 class UnknownCounts:
-    """How many deliveries are unknown, and what the log says of them: these three add up to `total`."""
+    """How many deliveries are unknown, and what the log says of them: these five add up to `total`."""
 
     total: int
     upto: datetime | None  # when the last of them became unknown
     logged: int = 0
     not_logged: int = 0
-    in_doubt: int = 0  # named, but perhaps because of another email: neither choice takes them
+    # Neither choice takes these:
+    in_doubt: int = 0  # named, but perhaps because of another email
+    refused: int = 0  # named as bounced, rejected or deferred
+    not_covered: int = 0  # not named, but the log does not reach to when they were tried
 
     def of(self, which: Which) -> int:
         """Return how many a choice takes."""
@@ -68,10 +72,16 @@ def count_unknown(session: Session, issue_id: int, log: LoggedReaders | None = N
     ).one()
     if log is None or upto is None:
         return UnknownCounts(total, upto)
-    said = {True: 0, False: 0, None: 0}
-    for subscriber_id in _unknown_ids(session, issue_id, upto):
-        said[log.names(subscriber_id)] += 1
-    return UnknownCounts(sum(said.values()), upto, said[True], said[False], said[None])
+    said = Counter(log.judge(*delivery) for delivery in _unknown(session, issue_id, upto))
+    return UnknownCounts(
+        said.total(),
+        upto,
+        said[LogVerdict.LOGGED],
+        said[LogVerdict.NOT_LOGGED],
+        said[LogVerdict.IN_DOUBT],
+        said[LogVerdict.REFUSED],
+        said[LogVerdict.NOT_COVERED],
+    )
 
 
 def send_again(session: Session, issue: Issue, choice: Choice, *, now: datetime) -> int:
@@ -114,10 +124,10 @@ def _conditions(session: Session, issue_id: int, choice: Choice) -> Iterator[Col
         return
     if choice.log is None:
         raise BadInput("choose the provider's log first")
-    wanted = choice.which == Which.LOGGED
+    wanted = LogVerdict.LOGGED if choice.which == Which.LOGGED else LogVerdict.NOT_LOGGED
     chosen = SubscriberSet()
-    for subscriber_id in _unknown_ids(session, issue_id, choice.upto):
-        if choice.log.names(subscriber_id) is wanted:
+    for subscriber_id, ended_at in _unknown(session, issue_id, choice.upto):
+        if choice.log.judge(subscriber_id, ended_at) == wanted:
             chosen.add(subscriber_id)
     numbers = iter(chosen)
     while ids := list(islice(numbers, AT_ONCE)):
@@ -125,9 +135,12 @@ def _conditions(session: Session, issue_id: int, choice: Choice) -> Iterator[Col
         yield and_(is_unknown, Delivery.subscriber_id.in_(select(given.c.id)))
 
 
-def _unknown_ids(session: Session, issue_id: int, upto: datetime) -> Iterator[int]:
-    rows = select(Delivery.subscriber_id).where(*_is_unknown(issue_id, upto))
-    return iter(session.scalars(rows, execution_options={"yield_per": AT_ONCE}))
+def _unknown(session: Session, issue_id: int, upto: datetime) -> Iterator[tuple[int, datetime]]:
+    """Yield the subscriber and the time of each delivery that was unknown by then."""
+    rows = select(Delivery.subscriber_id, Delivery.ended_at).where(*_is_unknown(issue_id, upto))
+    return (
+        (number, at) for number, at in session.execute(rows, execution_options={"yield_per": AT_ONCE}) if at
+    )
 
 
 def _is_unknown(issue_id: int, upto: datetime | None = None) -> list[Any]:

@@ -13,7 +13,8 @@ from werkzeug.wrappers import Response
 from digest.access.audit_verbs import Verb
 from digest.db import utcnow
 from digest.delivery.ledger import stored_logs
-from digest.delivery.ledger.logged_readers import find_logged
+from digest.delivery.ledger.log_events import meanings
+from digest.delivery.ledger.logged_readers import UnclearLog, find_logged
 from digest.delivery.ledger.provider_log import open_log
 from digest.delivery.release import log_report, unknown_deliveries
 from digest.delivery.release.unknown_deliveries import Choice, Which
@@ -69,8 +70,12 @@ def upload_log(number: int) -> Response:
         path = Path(folder) / "log"
         file.save(path)
         issue = current_publication.get_issue(db, number)
-        with open_log(path, name, MAX_LOG_CHARS) as texts:
-            log = find_logged(db, services().signer, issue.id, texts)
+        words = meanings(_words("sent_words"), _words("refused_words"))
+        try:
+            with open_log(path, name, MAX_LOG_CHARS) as texts:
+                log = find_logged(db, services().signer, issue.id, texts, meanings=words, now=utcnow())
+        except UnclearLog as error:
+            raise BadInput(f"{error}; upload it again and say so below") from None
         log_report.require_named(log, issue, name)
     with services().db.begin() as db:
         issue = current_publication.get_issue(db, number)
@@ -120,6 +125,10 @@ def _choice(db: Session, issue: Issue) -> tuple[Choice, str]:
         raise BadInput("open the page again and choose there") from None
     name, log = stored_logs.get(db, issue.id, log_number) if log_number else ("", None)
     return Choice(upto, which, log), name
+
+
+def _words(name: str) -> list[str]:
+    return [word for word in form_field(name).split(",") if word.strip()]
 
 
 def _readers(count: int) -> str:
