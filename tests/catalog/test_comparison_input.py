@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.catalog.pages import draft, drafts
 
@@ -35,6 +35,7 @@ def refusal(data: str) -> str:
 
 
 @given(drafts())
+@settings(max_examples=40)
 def test_a_comparison_survives_json_unchanged(comparison: ComparisonInput) -> None:
     data = comparison.model_dump_json()
     assert from_json(data, "a.json") == [comparison]

@@ -104,7 +104,7 @@ class Scenario:
     def ended(self, child: Child, seconds: float = PATIENCE) -> int:
         """Wait for a process, looking at the counts all the while."""
         until = time.monotonic() + seconds
-        while (code := child.ended(0.02)) is None:
+        while (code := child.ended(0.04)) is None:
             self.check_counts()
             assert time.monotonic() < until, (
                 f"it did not go on by itself: {self.check_counts()}\n{self.log_tail()}"
@@ -118,7 +118,7 @@ class Scenario:
         while not true():
             self.check_counts()
             assert time.monotonic() < end, self.log_tail()
-            time.sleep(0.02)  # the relay runs in this process, too
+            time.sleep(0.04)  # the relay runs in this process, too
 
     def log_tail(self) -> str:
         return fork_server().log.read_text()[-4000:]

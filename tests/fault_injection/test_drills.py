@@ -23,7 +23,7 @@ from tests.relay import Script, replies_for
 
 pytestmark = pytest.mark.crash
 READERS = 400
-PATIENCE = 8.0  # seconds of silence after which a holder counts as dead; LIVENESS has 40
+PATIENCE = 4.0  # seconds of silence after which a holder counts as dead; LIVENESS has 40
 BOTH, SQLITE, POSTGRES = ("sqlite", "postgres"), ("sqlite",), ("postgres",)
 TERM, CUT = signal.SIGTERM, Generation(at=150, then=power_cut)
 AHEAD = Generation(at=50, workers=2, homes=2, minutes=20)

@@ -458,7 +458,7 @@ def test_the_ledger_keeps_its_promises_on_sqlite(sqlite_template: Path, tmp_path
         shutil.copy(sqlite_template, path)
         return share_compiled_statements(connect(f"sqlite:///{path}")), lambda: None
 
-    play(30, 30, new)
+    play(20, 30, new)
 
 
 @pytest.mark.timeout(300)
@@ -467,4 +467,4 @@ def test_the_ledger_keeps_its_promises_on_postgres(database_pool: DatabasePool, 
         url = database_pool.acquire()
         return share_compiled_statements(connect(url)), lambda: database_pool.release(url)
 
-    play(10, 30, new)
+    play(6, 30, new)

@@ -100,7 +100,7 @@ def work(order: Order) -> int:
             return SENT
         if state == State.PAUSED:
             return PAUSED
-        time.sleep(0.01)
+        time.sleep(0.03)
     return LATE
 
 

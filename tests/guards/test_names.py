@@ -131,12 +131,12 @@ VAGUE_MODULES = {"common", "helpers", "misc", "service", "util", "utils"}
 def definitions() -> Iterator[tuple[str, str]]:
     """(place, name) of every class, function, method and module constant or field in src."""
     for path in sorted(SOURCE.rglob("*.py")):
+        module = f"src/digest/{path.relative_to(SOURCE)}"
         for node in ast.walk(ast.parse(path.read_text())):
-            place = f"src/digest/{path.relative_to(SOURCE)}:{getattr(node, 'lineno', 0)}"
             if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                yield place, node.name
+                yield f"{module}:{node.lineno}", node.name
             elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-                yield place, node.target.id
+                yield f"{module}:{node.lineno}", node.target.id
 
 
 def test_replaced_names_are_not_defined_again() -> None:

@@ -125,10 +125,19 @@ def faults_of(page: html.HtmlElement) -> Iterator[str]:
 
 @pytest.fixture
 def site(sqlite: Database, tmp_path: Path) -> Site:
+    return create_full_site(sqlite, tmp_path)
+
+
+@pytest.fixture
+def on_both(db: Database, tmp_path: Path) -> Site:
+    return create_full_site(db, tmp_path)
+
+
+def create_full_site(db: Database, home: Path) -> Site:
     """Issue 1 is sent and has everything a report can show; issue 2 is a draft."""
-    made = make_desk(sqlite, tmp_path)
+    made = make_desk(db, home)
     start_sending(made, State.SENT)
-    with sqlite.begin() as session:
+    with db.begin() as session:
         publication = publications.find(session)
         publication.postal_address = ""  # so that a check links to the settings
         ada, why = "ada.reader@example.org", "ada.reader@example.org asked by mail"
@@ -159,7 +168,8 @@ def clients(site: Site) -> dict[Role, FlaskClient]:
     return signed
 
 
-def test_every_link_and_form_of_a_page_answers_for_the_role_that_sees_it(site: Site) -> None:
+def test_every_link_and_form_of_a_page_answers_for_the_role_that_sees_it(on_both: Site) -> None:
+    site = on_both
     faults: list[str] = []
     for role, client in clients(site).items():
         if role is not Role.VIEWER:
