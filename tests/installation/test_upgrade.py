@@ -221,14 +221,6 @@ def test_two_upgrades_at_once_are_one(
         assert upgrade_lock.share(session.connection(), upgrade_lock.Lock.WORK)
 
 
-def test_what_a_killed_upgrade_held_is_free(installed: Any) -> None:
-    """Its locks belong to its connection and its open file: they end with the process."""
-    with pytest.raises(KeyboardInterrupt), upgrading.hold(installed.db.engine, print):
-        raise KeyboardInterrupt
-    with installed.db.begin() as session:
-        assert upgrading.find_obstacle(session) is None
-
-
 def test_an_upgrade_that_fails_says_that_nothing_was_changed_and_does_not_fill_the_disk(
     installed: Any, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -146,6 +147,36 @@ def old_worker() -> Iterator[list[Exception]]:
         thread.join(30)
 
 
+def start_init(db: Database, home: Path, folder: Path) -> subprocess.Popen[str]:
+    """`digest init` of the later version, as a process of its own."""
+    url = db.engine.url.render_as_string(hide_password=False)
+    words = [sys.executable, "-c", INIT, str(folder), str(home), url]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT)
+
+
+@pytest.mark.crash
+def test_after_an_upgrade_that_was_killed_the_old_workers_go_on_by_themselves(
+    empty: Database, home: Path, tmp_path: Path
+) -> None:
+    stored.load(empty, NEWEST)
+    make_due(empty)
+    marker = tmp_path / "changed"
+    steps = ("import pathlib, time", *CHANGES, f"pathlib.Path({str(marker)!r}).touch()", "time.sleep(60)")
+    folder = write_migrations(tmp_path / "migrations", "Nicknames and notes.", *steps)
+    with Relay() as relay, installation(home, empty, relay), old_worker():
+        init = start_init(empty, home, folder)
+        while not marker.exists():
+            assert init.poll() is None, init.communicate()
+            time.sleep(0.01)
+        init.kill()
+        init.communicate()
+        while not all_sent(empty)():
+            time.sleep(0.01)
+        assert sent_to(relay) == recipients(empty)
+    assert "note" not in {column["name"] for column in inspect(empty.engine).get_columns("delivery")}
+    assert len(list((home / "backups").iterdir())) == 1
+
+
 @pytest.mark.crash
 def test_a_stored_database_is_upgraded_by_init_while_a_worker_sends(
     empty: Database, home: Path, tmp_path: Path
@@ -156,18 +187,14 @@ def test_a_stored_database_is_upgraded_by_init_while_a_worker_sends(
     before = count_rows(empty)
     make_due(empty)
     report(empty, "worker")
-    with Relay(Script(delay=0.1)) as relay, installation(home, empty, relay):
-        url = empty.engine.url.render_as_string(hide_password=False)
+    with Relay(Script(delay=0.05)) as relay, installation(home, empty, relay):
         with old_worker() as raised:
-            words = [sys.executable, "-c", INIT, str(folder), str(home), url]
-            init = subprocess.Popen(
-                words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
-            )
+            init = start_init(empty, home, folder)
             said, _ = init.communicate(timeout=100)
             assert init.returncode == 0, said
             taken = relay.count
             while not any(NEXT_REVISION in str(error) or "9.9.9" in str(error) for error in raised):
-                pass
+                time.sleep(0.01)
         assert {type(error) for error in raised} == {OtherVersion}
         assert relay.count == taken
         assert re.search(

@@ -31,7 +31,9 @@ def find_obstacle(session: Session) -> str | None:
     """Why this program may begin nothing in this transaction; None: it may, and no upgrade begins before its end."""
     if not upgrade_lock.share(session.connection(), Lock.WORK):
         return IN_PROGRESS
-    return _find_mismatch(session)
+    return _find_mismatch(
+        session
+    )  # a statement of its own: it has to see what was committed before the lock was free
 
 
 def find_obstacle_in(db: Database) -> str | None:
