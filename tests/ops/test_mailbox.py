@@ -147,6 +147,9 @@ def test_a_garbled_mail_is_shown_all_the_same(maildir: Maildir, client: FlaskCli
         {"environ_base": {"REMOTE_ADDR": "192.0.2.7"}},
         {"headers": {"X-Forwarded-For": "127.0.0.1"}},
         {"headers": {"Host": "evil.example.org"}},
+        {
+            "environ_overrides": {"HTTP_HOST": ""}
+        },  # a proxy that passes none, where the server bound 127.0.0.1
         {"headers": {"Forwarded": "for=192.0.2.7"}},
         {
             "environ_overrides": {"SERVER_PROTOCOL": "HTTP/1.0"}

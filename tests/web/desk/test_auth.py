@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from limits import parse
 from sqlalchemy import func, select
 from tests.web.desk.clients import csrf_token, get, load_issue, make_desk, pick_order, post, signed_in
 from tests.web.factories import BASE, Site
@@ -19,6 +20,7 @@ from digest.editorial.models import Role
 from digest.errors import BadToken
 from digest.render.parsed_mail import parse_mail
 from digest.web.desk import auth
+from digest.web.desk.access.sign_in import EMAILS_PER_LINK
 
 OPEN = {
     "desk.access.sign_in",
@@ -181,7 +183,18 @@ def test_sign_in_emails_are_rate_limited(desk: Site) -> None:
     strangers = [desk.app.test_client() for _ in range(3)]
     answers = [ask_for_a_link(client, f"9.9.{n}.9") for n, client in enumerate(strangers * 4)]
     assert answers == [200] * 12
+    assert count_letters(desk) == 1
+    with desk.db.read() as session:
+        user = users.find_user(session, "editor@verdicts.io")
+        token = users.create_sign_in_token(desk.signer, user, utcnow())
+    assert post(strangers[0], f"/desk/enter/{token}").status_code == 200
+    assert ask_for_a_link(desk.app.test_client()) == 200  # another device of theirs, right afterwards
     assert count_letters(desk) == 2
+
+
+def test_the_link_in_the_inbox_outlives_the_wait_for_the_next() -> None:
+    wait = timedelta(seconds=parse(EMAILS_PER_LINK).get_expiry())
+    assert timedelta() < wait < users.EMAIL_LINK_LIFETIME
 
 
 def test_a_stranger_cannot_lock_a_user_out(desk: Site) -> None:

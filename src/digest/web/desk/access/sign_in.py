@@ -24,7 +24,8 @@ from digest.web.desk.view_helpers import flash_done, form_field, redirect_to, re
 
 LOG = logging.getLogger(__name__)
 EMAILS_PER_DEVICE: Final = "5/10 minutes"
-EMAILS_PER_USER: Final = "2/5 minutes"  # from all browsers that nobody signed in with yet
+# From all browsers that nobody signed in with yet, until the link is used: so there is always a valid one in the inbox.
+EMAILS_PER_LINK: Final = "1/9 minutes"
 PROMPT: Final = (
     "20/15 minutes"  # emails that leave at once; further ones leave with the next tick of the clock
 )
@@ -48,8 +49,8 @@ def request_link() -> str:
     """
     with services().db.read() as db:
         user = users.find_user(db, form_field("address"))
-        user_id = user.id if user else None
-    may_email = user_id is not None and _may_email(user_id)
+        user_id, link = (user.id, user.sign_in_count) if user else (None, 0)
+    may_email = user_id is not None and _may_email(user_id, link)
     with services().db.begin() as db:  # in any case, so that a locked database gives both the same answer
         if may_email:
             outbox.enqueue_letter(db, "sign_in", now=utcnow(), user_id=user_id)
@@ -58,11 +59,14 @@ def request_link() -> str:
     return render_page("sign_in.html", sent=True, provider=None)
 
 
-def _may_email(user_id: int) -> bool:
-    """Whether another sign-in email may go to this user; each link is valid for longer than the wait for the next."""
+def _may_email(user_id: int, link: int) -> bool:
+    """Whether another sign-in email may go to this user; each link is valid for longer than the wait for the next.
+
+    `link` counts the links that the user signed in with: with each, the next may be asked for at once.
+    """
     limiter, device = services().limiter, request_limits.known_device()
-    rate, counted = (EMAILS_PER_DEVICE, (device,)) if device else (EMAILS_PER_USER, ())
-    allowed = limiter.allows(rate, "sign-in email", str(user_id), *counted)
+    rate, counted = (EMAILS_PER_DEVICE, device) if device else (EMAILS_PER_LINK, f"link {link}")
+    allowed = limiter.allows(rate, "sign-in email", str(user_id), counted)
     if not allowed:
         LOG.warning("sign-in email withheld", extra={"user": user_id})
     return allowed
