@@ -148,7 +148,14 @@ PROCESSES = [
         _start(ONE),
         unknown=CONNECTIONS,
     ),
-    Fault("worker-lost", "a worker is killed for good", _signal(ONE), _nothing, 0.0, unknown=CONNECTIONS),
+    Fault(
+        "worker-lost",
+        "a worker is killed, and comes back after the other has finished",
+        _signal(ONE),
+        _nothing,
+        0.0,
+        unknown=CONNECTIONS,
+    ),
     Fault(
         "workers-killed", "both workers are killed", _signal(*WORKERS), _start(*WORKERS), unknown=CONNECTIONS
     ),

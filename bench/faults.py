@@ -18,7 +18,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -97,8 +97,11 @@ def run(fault: Fault, grown: Grown, observer: Observer) -> Finding:
         for (subject, address), number in relay.received.items()
         if subject == str(grown.issue_number)
     }
-    unknown = _unknown_readers(grown, issue_id)
     grown.start_missing()
+    # A worker that comes back settles what another could not know.
+    with suppress(TimeoutError):
+        wait(lambda: len(_unknown_readers(grown, issue_id)) <= fault.unknown, LONGEST_PAUSE)
+    unknown = _unknown_readers(grown, issue_id)
     return Finding(
         name=fault.name,
         what=fault.what,
