@@ -1,6 +1,6 @@
 """`make faults`: break each part of a grown installation while an issue goes out, and see what becomes of it.
 
-Prints a JSON line for each fault. `ONLY=broker-killed,web-killed` runs some, and
+Prints a JSON line for each fault, and writes its row in docs/operator.md. `ONLY=broker-killed,web-killed` runs some;
 `LOGS=folder` keeps the logs of those that broke a promise.
 
 twice, never: readers who got two copies, or none although nothing says so. unknown: of whom nobody can know it, and how
@@ -26,7 +26,7 @@ from requests import RequestException
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from bench import small_disk
+from bench import fault_table, small_disk
 from bench.fault_list import FAULTS, Fault
 from bench.grown import CONNECTIONS, READERS, Grown, running, wait
 from bench.places import Observer, Places
@@ -36,7 +36,7 @@ from digest.editorial.models import Issue, State
 
 STRUCK_AFTER = 60  # mails
 DURING = 60  # mails while the fault lasts, if nothing stops them
-LOOK_AT = 0.6  # of a fault's time: when the places are asked
+LOOK_AT = 0.75  # of a fault's time: when the places are asked
 SETTLED_SECONDS = 240.0
 LONGEST_PAUSE = 60.0
 
@@ -189,6 +189,7 @@ def main() -> int:
     for finding in run_all([fault for fault in FAULTS if not only or fault.name in only]):
         findings.append(finding)
         print(json.dumps(asdict(finding) | {"ok": finding.keeps_promises}), flush=True)
+        fault_table.write([finding])
     return int(not all(finding.keeps_promises for finding in findings))
 
 

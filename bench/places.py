@@ -112,7 +112,7 @@ def _banner(page: str) -> str:
 
 def _message(page: str) -> str:
     found = re.search(r"<main[^>]*>(.*?)</main>", page, re.DOTALL)
-    return _plain(found[1] if found else page)[:120]
+    return _plain(found[1] if found else page).removesuffix(" Go to the front page")[:120]
 
 
 def _plain(html: str) -> str:

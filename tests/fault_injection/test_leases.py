@@ -1,12 +1,15 @@
 """A worker process that is paused, or cannot reach the database: its lease runs out, and it sends nothing more."""
 
 import signal
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 from tests.fault_injection.scenario import CONNECTIONS, Scenario, check_outcomes
 from tests.fault_injection.worker_process import SENT
 from tests.relay import Script
@@ -110,18 +113,43 @@ def test_a_holder_that_cannot_renew_its_lease_begins_nothing_after_it(
     check_outcomes(scenario, unknown=0)
 
 
-def test_evidence_that_cannot_be_written_holds_nothing_up(
-    sqlite: Database, create_scenario: Callable[..., Scenario]
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 kB at the first process's home."""
+    home = tmp_path / "home0"
+    home.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(home)], check=False).returncode:
+        pytest.skip("this user may not mount a disk")
+    yield home
+    subprocess.run(["umount", "--lazy", str(home)], check=True)
+
+
+@pytest.mark.parametrize("database", BOTH)
+def test_a_worker_whose_disk_is_full_sends_nothing_and_keeps_no_batch(
+    database: str,
+    small_disk: Path,
+    create_scenario: Callable[..., Scenario],
+    request: pytest.FixtureRequest,
 ) -> None:
-    """A full disk: the claim is given back by time, and not held by an open file of a process that still runs."""
-    scenario = create_scenario(sqlite, readers=20)
-    home = scenario.home()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(progress_journal.os, "write", lambda _file, data: len(data) // 2)
-        with pytest.raises(OSError, match="cannot write the progress journal"):
-            progress_journal.ProgressJournal(home, 7, 1, 500)
-    assert not progress_journal.is_held(home, 7, 1)
-    assert progress_journal.read_marks(home, 7, 1) is None
+    scenario = create_scenario(request.getfixturevalue(database), readers=READERS)
+    progress_journal.home_id(small_disk)
+    filler = small_disk / "filler"
+    with filler.open("wb", buffering=0) as full, suppress(OSError):
+        while full.write(bytes(4096)):
+            pass
+    worker = scenario.start()
+    scenario.until(lambda: "cannot write the progress journal" in scenario.log_tail())
+    assert scenario.relay.count == 0
+    scenario.until(lambda: not held(scenario.db))
+    filler.unlink()
+    assert scenario.ended(worker) == SENT
+    assert check_outcomes(scenario, unknown=0).accepted == READERS
+
+
+def held(db: Database) -> int:
+    """How many batches somebody holds."""
+    with db.read() as session:
+        return session.scalar(select(func.count()).where(Batch.holder.is_not(None))) or 0
 
 
 def test_nobody_is_in_hand_when_all_is_over(

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from digest.audience import address as addresses
 from digest.audience import origins, tokens, topics
 from digest.delivery.ledger.models import FrozenIssue
+from digest.delivery.ledger.outcomes import PendingDelivery
 from digest.editorial.models import Issue
 from digest.errors import BadInput, NotFound
 from digest.render.compiled_issue import CompiledIssue
@@ -60,6 +61,10 @@ class MessageFactory:
             raise NotFound("the emails of this issue were deleted, as DIGEST_KEEP_EMAILS_DAYS says")
         publication = session.scalars(select(Issue.publication_id).where(Issue.id == issue_id)).one()
         return cls(publication, frozen, signer, origins.load_origins(session, publication))
+
+    def build_pending(self, row: PendingDelivery) -> Mail:
+        """The mail of a delivery, whose reader has an address. Raises BadInput as `build` does."""
+        return self.build(row.subscriber_id, str(row.address), row.seq, row.variant, row.import_id)
 
     def build(
         self,

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy.orm import Session
 
 from digest.delivery.ledger import outcomes
-from digest.delivery.ledger.message_factory import MessageFactory
 from digest.delivery.ledger.models import Outcome
 from digest.delivery.ledger.outcomes import OutcomeRecord, PendingDelivery
 from digest.delivery.relays.accounts import SmtpAccount
@@ -68,18 +67,21 @@ class BatchInProgress:
         group_size: AdaptiveGroupSize,
     ) -> "BatchInProgress | None":
         """Claim a batch, if one is due and the account has a free connection slot."""
-
-        def claim_batch(session: Session) -> Claim | None:
-            return claims.claim(
-                session,
-                holder=holder,
-                now=context.clock(),
-                connections=account.relay.connections,
-                account=account.relay.key if context.accounts.has_several else "",
-            )
-
-        claim = await context.run_transaction(claim_batch)
-        return cls(context, claim, recorder, group_size) if claim is not None else None
+        claim_batch = functools.partial(
+            claims.claim,
+            holder=holder,
+            now=context.clock(),
+            connections=account.relay.connections,
+            account=account.relay.key if context.accounts.has_several else "",
+        )
+        if (claim := await context.run_transaction(claim_batch)) is None:
+            return None
+        try:
+            return cls(context, claim, recorder, group_size)
+        except OSError:  # no journal, no mail: another worker's disk may have room
+            release = functools.partial(claims.release, claim=claim, started_upto=claim.started_upto)
+            await context.run_transaction(lambda session: release(session, now=context.clock()))
+            raise
 
     @property
     def has_more(self) -> bool:
@@ -204,7 +206,7 @@ class BatchInProgress:
             self.claim.issue_id
         )  # an error here concerns the whole issue and fails no delivery
         try:
-            return _build_message(maker, row)
+            return maker.build_pending(row)
         except (BadInput, ValueError) as error:
             self._recorder.records.append(
                 OutcomeRecord(row.subscriber_id, Outcome.FAILED, "5.1.3", str(error), 0)
@@ -217,7 +219,7 @@ class BatchInProgress:
         if row is None or not _is_wanted(row) or self._prebuilt(row):
             return
         try:
-            self._ahead = row, _build_message(self._context.message_factory(self.claim.issue_id), row)
+            self._ahead = row, self._context.message_factory(self.claim.issue_id).build_pending(row)
         except Exception:  # noqa: BLE001
             return  # it is raised again when the mail's turn comes
 
@@ -294,7 +296,3 @@ class BatchInProgress:
 
 def _is_wanted(row: PendingDelivery | None) -> bool:
     return row is not None and row.reason is None and row.address is not None
-
-
-def _build_message(maker: MessageFactory, row: PendingDelivery) -> Mail:
-    return maker.build(row.subscriber_id, str(row.address), row.seq, row.variant, row.import_id)
