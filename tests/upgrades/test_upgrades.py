@@ -20,8 +20,10 @@ from tests.upgrades import stored
 from tests.upgrades.scenario import installation, state_of, work_until
 
 from digest import schema, tasks
+from digest.backup.creating import EMPTY_TABLES, create_backup
+from digest.backup.restoring import restore_backup
 from digest.cli.upgrade import migrate
-from digest.db import Database, utcnow
+from digest.db import Database, connect, utcnow
 from digest.errors import OtherVersion
 
 ROOT = Path(__file__).parents[2]
@@ -120,6 +122,26 @@ def test_a_database_of_every_release_is_upgraded_with_its_rows(
         assert sent_to(relay) == recipients(empty)
 
 
+def test_a_backup_of_a_release_is_restored_by_a_later_version(
+    empty: Database, home: Path, tmp_path: Path
+) -> None:
+    """Its tables are changed with the rows in them, as in an upgrade, and from either kind of database."""
+    stored.load(empty, NEWEST)
+    file = tmp_path / "a.backup"
+    create_backup(empty, home, file, passphrase=None, now=utcnow())
+    url = f"sqlite:///{tmp_path / 'restored.sqlite3'}"
+    with of_version("9.9.9", write_migrations(tmp_path / "migrations", "Nicknames and notes.", *CHANGES)):
+        restore_backup(url, home, file, passphrase=None, finish=lambda *_: None)
+    restored = connect(url)
+    before, after = count_rows(empty), count_rows(restored)
+    assert {name: after[name] for name in after if name not in EMPTY_TABLES} == {
+        name: before[name] for name in after if name not in EMPTY_TABLES
+    }
+    assert "nickname" in {column["name"] for column in inspect(restored.engine).get_columns("subscriber")}
+    check_keys(restored)
+    restored.close()
+
+
 @contextmanager
 def old_worker() -> Iterator[list[Exception]]:
     """A worker of the released version goes on in the background, whatever happens; what its tasks raised."""
@@ -212,31 +234,3 @@ def test_a_stored_database_is_upgraded_by_init_while_a_worker_sends(
         with of_version("9.9.9", folder):
             work_until(all_sent(empty))
         assert sent_to(relay) == recipients(empty)
-
-
-def test_what_was_released_never_changes() -> None:
-    """A database that has had a migration never has it again: a change would reach new databases only."""
-    now = stored.checksums()
-    for version, release in stored.released().items():
-        changed = [name for name, checksum in release["migrations"].items() if now.get(name) != checksum]
-        assert not changed, f"{changed} came with {version}: write another migration"
-
-
-def test_every_released_version_has_a_stored_database() -> None:
-    """`.ci/migrations snapshot VERSION` makes it."""
-    headings = re.findall(r"^## \[?(\d+\.\d+\.\d+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
-    assert set(headings) <= set(stored.released())
-    for version in stored.released():
-        assert {path.name for path in (stored.HERE / version).iterdir()} == {
-            "sqlite.sql.gz",
-            "postgresql.sql.gz",
-        }
-
-
-def test_every_stored_database_is_on_the_way_to_the_latest_revision() -> None:
-    from alembic.script import ScriptDirectory
-
-    scripts = ScriptDirectory.from_config(schema.alembic_config())
-    assert len(scripts.get_heads()) == 1
-    known = [script.revision for script in scripts.walk_revisions()]
-    assert {release["revision"] for release in stored.released().values()} <= set(known)

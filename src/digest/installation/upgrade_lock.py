@@ -51,7 +51,8 @@ def try_acquire(connection: Connection, lock: Lock) -> bool:
 @contextmanager
 def lock_file(engine: Engine, tell_waiting: Callable[[], None]) -> Iterator[None]:
     """Keep others from work on this SQLite database while the block runs; `tell_waiting` before a wait."""
-    file = os.open(_path(engine), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    # Read only is enough, and one that another user has left cannot be opened otherwise.
+    file = os.open(_path(engine), os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
     try:
         with suppress(OSError):  # of another user
             os.fchmod(file, FILE_MODE)
