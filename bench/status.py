@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from sqlalchemy import text
 
@@ -11,8 +12,8 @@ from digest.db import Database, utcnow
 from digest.delivery.ledger.counts import count_outcomes
 from digest.delivery.release.report import build_report
 from digest.editorial.models import Issue
+from digest.monitoring.metrics import render_metrics
 from digest.web.desk.issues.progress import measure_progress
-from digest.web.health import render_metrics
 
 HALF = """
 UPDATE delivery SET outcome = 'accepted', reply = '250 2.0.0 taken', attempts = 1, ended_at = :now
@@ -35,7 +36,7 @@ def measure(readers: int) -> list[tuple[str, float]]:
         reads: dict[str, Callable[[Database], object]] = {
             "the counts (report, --wait)": lambda db: _read(db, lambda s: build_report(s, number, utcnow())),
             "the rate (progress page)": lambda db: _read(db, lambda s: _rate(s, number)),
-            "/metrics": lambda db: _read(db, lambda s: render_metrics(s, utcnow())),
+            "/metrics": lambda db: _read(db, lambda s: render_metrics(s, Path.cwd(), utcnow())),
         }
         return [(f"{what}, {readers:,} deliveries", _best(db, read)) for what, read in reads.items()]
 

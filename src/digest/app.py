@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from digest.config.settings import Settings
-    from digest.delivery.release.retention_steps import Retention
+    from digest.delivery.ledger.retention_periods import Retention
     from digest.rate_limit.actions import RateLimiter
     from digest.services import Services
     from digest.signing import Signer
@@ -95,7 +95,7 @@ def create_services(settings: "Settings") -> "Services":
 
 def _retention(settings: "Settings") -> "Retention":
     """How long rows are kept: a field for each setting DIGEST_KEEP_…_DAYS."""
-    from digest.delivery.release.retention_steps import Retention
+    from digest.delivery.ledger.retention_periods import Retention
 
     names = [field.name for field in fields(Retention)]
     return Retention.in_days(**{name: getattr(settings, f"keep_{name}_days") for name in names})
@@ -234,12 +234,12 @@ def _checked(services: "Services") -> "Services":
 
 def _limiter(url: str | None, signer: "Signer") -> "RateLimiter":
     """A rate limiter with the store at `url`, or, without one, with the memory of this process."""
-    from limits.storage import Storage, storage_from_string
-
     from digest.rate_limit.actions import RateLimiter
 
     if url is None:
         return RateLimiter()
+    from limits.storage import Storage, storage_from_string
+
     # One second: a form must not wait for a store that is down.
     storage_url = url.replace("redis+socket://", "redis+unix://")
     store = storage_from_string(storage_url, socket_timeout=1, socket_connect_timeout=1)

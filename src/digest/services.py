@@ -8,9 +8,9 @@ from pathlib import Path
 
 from digest.backup.schedule import BackupPlan
 from digest.db import Database
+from digest.delivery.ledger.retention_periods import Retention
 from digest.delivery.relays.accounts import SendLimits
 from digest.delivery.relays.throughput import Throughput, get_throughput
-from digest.delivery.release.retention_steps import Retention
 from digest.rate_limit.actions import RateLimiter
 from digest.rate_limit.shared import SharedRateLimiter
 from digest.rates import WarmUp

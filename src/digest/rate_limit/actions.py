@@ -9,13 +9,14 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
-from typing import Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
 
-from limits import RateLimitItem, parse
-from limits.storage import Storage
-from limits.strategies import FixedWindowRateLimiter
-
-from digest.rate_limit.bounded_storage import BoundedStorage
+# The library is imported when something is first counted: workers and schedulers count nothing.
+if TYPE_CHECKING:
+    from limits import RateLimitItem
+    from limits.storage import Storage
+    from limits.strategies import FixedWindowRateLimiter
 
 LOG = logging.getLogger(__name__)
 FALLBACK_SECONDS: Final = 10.0  # after the store failed, before it is tried again
@@ -32,12 +33,26 @@ def random_hash() -> Callable[[str], str]:
 class RateLimiter:
     """Rate limits for actions. A counter's name is a keyed hash, and both kinds of stores are bounded."""
 
-    def __init__(self, store: Storage | None = None, keyed_hash: Callable[[str], str] | None = None) -> None:
+    def __init__(
+        self, store: "Storage | None" = None, keyed_hash: Callable[[str], str] | None = None
+    ) -> None:
         """Count in `store`, or in this process's memory. Processes that share a store need the same `keyed_hash`."""
         self._hash = keyed_hash or random_hash()
-        self._shared = FixedWindowRateLimiter(store) if store else None
-        self._local_until = 0.0
-        self._local = FixedWindowRateLimiter(BoundedStorage())
+        self._store, self._local_until = store, 0.0
+
+    @cached_property
+    def _shared(self) -> "FixedWindowRateLimiter | None":
+        from limits.strategies import FixedWindowRateLimiter
+
+        return FixedWindowRateLimiter(self._store) if self._store else None
+
+    @cached_property
+    def _local(self) -> "FixedWindowRateLimiter":
+        from limits.strategies import FixedWindowRateLimiter
+
+        from digest.rate_limit.bounded_storage import BoundedStorage
+
+        return FixedWindowRateLimiter(BoundedStorage())
 
     def allows(self, rate: str, *names: str) -> bool:
         """Count one action for `names` (action, actor) and return whether `rate` ("5/minute") still allows it.
@@ -45,6 +60,8 @@ class RateLimiter:
         When the store cannot be reached, this process counts locally, with a quarter of the rate: requests are
         neither all refused nor all allowed.
         """
+        from limits import parse
+
         limit, name = parse(rate), self._hash("\0".join(names))[:_HASH_CHARS]
         if self._shared is not None and time.monotonic() > self._local_until:
             try:
@@ -57,5 +74,5 @@ class RateLimiter:
         return self._local.hit(limit if self._shared is None else _local_limit(limit), name)
 
 
-def _local_limit(limit: RateLimitItem) -> RateLimitItem:
+def _local_limit(limit: "RateLimitItem") -> "RateLimitItem":
     return type(limit)(max(1, limit.amount // FALLBACK_DIVISOR), limit.multiples)

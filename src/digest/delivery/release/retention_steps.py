@@ -1,37 +1,19 @@
 """Which rows are deleted when, as steps that a task repeats until they return True, each time in a transaction."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy.orm import Session
 
 from digest.access import audit_log
 from digest.delivery.ledger.retention import delete_letters, purge_replies
+from digest.delivery.ledger.retention_periods import Retention
 from digest.delivery.release import retention
 from digest.embedded.maildir import Maildir
 from digest.tracking.retention import delete_clicks, delete_user_agents
 
 Step = Callable[[Session], bool]
-
-
-@dataclass(frozen=True)
-class Retention:
-    """How long rows are kept; None: forever. Those of an issue are kept that long after its last email."""
-
-    replies: timedelta | None = None  # what mail servers said, and user agents of clicks
-    deliveries: timedelta | None = None  # and their batches; their totals stay
-    emails: timedelta | None = None  # the compiled emails of frozen issues; their public pages stay
-    clicks: timedelta | None = None  # their totals stay
-    letters: timedelta | None = None
-    log: timedelta | None = None  # the audit log
-    mailbox: timedelta | None = None  # the embedded one
-
-    @classmethod
-    def in_days(cls, **days: int) -> "Retention":
-        """Each for so many days; 0: forever."""
-        return cls(**{name: timedelta(days=many) if many else None for name, many in days.items()})
 
 
 def list_steps(kept: Retention, now: datetime) -> Iterator[Step]:
