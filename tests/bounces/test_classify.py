@@ -69,7 +69,7 @@ def test_a_report_without_empty_lines_or_with_too_many_is_read() -> None:
 
 
 def test_sendmail_reports_any_refusal_as_an_unknown_user() -> None:
-    assert classify(failed("550 recipient rejected", status="5.1.1")).kind == Kind.BLOCK
+    assert classify(failed("550 recipient rejected", status="5.1.1")).kind == Kind.SOFT
     assert classify(failed("550 we are closed", status="5.1.1")).kind == Kind.SOFT
     assert classify(failed(status="5.1.1")).kind == Kind.HARD
 

@@ -59,6 +59,9 @@ REPLIES = {
         554 5.4.6 Too many hops
         550 5.0.0 something of their own
         550 Requested action not taken: mailbox unavailable
+        550 #5.1.0 Address rejected.
+        550 <ann@reader.example> recipient rejected
+        550 用户不存在或者被禁用
     """,
     "block": """
         550 5.1.1 <ann@reader.example>: Recipient address rejected: blocked
@@ -75,6 +78,8 @@ REPLIES = {
         550 RCPT TO:<ann@reader.example> max message size exceeded
         550 5.2.3 RESOLVER.RST.SendSizeLimit.Org; message too large for this organization
         550 5.7.1 content rejected
+        550 5.1.1 only members can post to this list
+        421 4.7.0 too many concurrent SMTP connections
         554 5.6.0 message contains invalid header
         550 Sender verify failed: user unknown
         550 5.1.8 Sender address rejected: Domain not found
@@ -127,3 +132,14 @@ def test_outlook_calls_an_unknown_mailbox_unavailable() -> None:
     reply = "550 5.5.0 Requested action not taken: mailbox unavailable"
     assert diagnose(Reply(reply, host="hotmail-com.olc.protection.outlook.com")).kind == "hard"
     assert diagnose(Reply(reply, host="mx.reader.example")).kind == "soft"
+    assert diagnose(Reply(f"{reply}; your IP is blocked", host="mx.outlook.com")).kind == "block"
+    assert (
+        diagnose(Reply(f"{reply} invalid DNS MX or A/AAAA resource record", host="mx00.gmx.net")).kind
+        == "block"
+    )
+
+
+def test_exchange_online_denies_access_to_addresses_that_may_not_exist() -> None:
+    reply = "550 5.4.1 Recipient address rejected: Access denied. AS(201806281)"
+    assert diagnose(Reply(reply, host="reader-example.mail.protection.outlook.com")).kind == "soft"
+    assert diagnose(Reply(reply, host="mx.reader.example")).kind == "block"

@@ -51,11 +51,13 @@ def diagnose(reply: Reply) -> Diagnosis:
     """Return what a reply to an email that failed means."""
     status = find_status(reply.text) or reply.status
     words = _words(reply.text)
-    if by_provider := _provider_rule(words, reply):
-        return Diagnosis(by_provider.kind, status, is_certain=True, has_words=True)
     rule = next(
         (rule for rule in RULES if _applies(rule, reply, status) and rule.phrases.search(words)), None
     )
+    by_provider = _provider_rule(words, reply)
+    is_blocked = rule is not None and rule.kind is Kind.BLOCK
+    if by_provider is not None and not (is_blocked and by_provider.kind is Kind.HARD):
+        return Diagnosis(by_provider.kind, status, is_certain=True, has_words=True)
     if rule is None:
         return _by_code(status)
     kind = rule.kind
