@@ -4,11 +4,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 from tests.delivery.factories import frozen, row, tally, work
 
 from digest.db import Database, utcnow
-from digest.delivery.ledger.models import Batch
-from digest.delivery.sending import claim, progress_journal, recovery
+from digest.delivery.ledger.models import Batch, WorkerRegistration
+from digest.delivery.sending import claim, progress_journal, recovery, worker_registry
 from digest.delivery.sending.claim import Claim
 from digest.delivery.sending.progress_journal import ACCEPTED, HANDED_OVER, REFUSED, ProgressJournal
 
@@ -91,6 +92,7 @@ def test_the_journal_of_a_held_claim_stays(sqlite: Database, tmp_path: Path) -> 
         )
     assert held is not None
     file = ProgressJournal(tmp_path, held.batch_id, held.fence, held.size)
+    assert look(sqlite, tmp_path, utcnow()) == 0
     work(sqlite, tmp_path, NOWHERE)
     assert progress_journal.list_journals(tmp_path) == [(held.batch_id, held.fence)]
     with sqlite.begin() as session:  # given back, and killed before the file was removed
@@ -100,9 +102,57 @@ def test_the_journal_of_a_held_claim_stays(sqlite: Database, tmp_path: Path) -> 
     assert progress_journal.list_journals(tmp_path) == []
 
 
-def test_our_marks_settle_what_another_machine_could_not_know(
-    db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_journal_of_a_dead_holder_stays_until_its_batch_is_taken_over_or_given_back(
+    db: Database, tmp_path: Path
 ) -> None:
+    frozen(db, readers=10)
+    held = crashed(db, tmp_path, [ACCEPTED])
+    with db.begin() as session:
+        assert recovery.settle_spent_journals(session, tmp_path, utcnow()) == []
+        claim.release(session, held, utcnow(), started_upto=2)
+        spent = recovery.settle_spent_journals(session, tmp_path, utcnow())
+    assert spent == [(held.batch_id, held.fence)]
+
+
+def test_only_the_batch_of_the_dead_holder_is_taken_over(
+    db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One batch is free, and one is done but has mails that wait for another attempt."""
+    monkeypatch.setattr(recovery.LIVENESS, "patience", 0.0)
+    number = frozen(db, readers=3)
+    with db.begin() as session:
+        dead = f"{progress_journal.home_id(tmp_path)}:1"
+        worker_registry.heartbeat(session, dead, utcnow(), 0.0)
+        worker_registry.heartbeat(session, "elsewhere:1", utcnow(), 0.0)
+        done = Batch(issue_id=number, due_at=utcnow(), size=1, started_upto=1, done_at=utcnow())
+        free = Batch(issue_id=number, due_at=utcnow(), size=1)
+        session.add_all([done, free])
+    held = crashed(db, tmp_path, [ACCEPTED, HANDED_OVER])
+    assert look(db, tmp_path, utcnow()) == 1
+    assert look(db, tmp_path, utcnow()) == 0
+    with db.read() as session:
+        taken, *others = session.scalars(select(Batch).order_by(Batch.id)).all()
+        assert (taken.id, taken.started_upto) == (held.batch_id, 2)
+        assert [(batch.fence, batch.started_upto) for batch in others] == [(0, 1), (0, 0)]
+        assert session.scalars(select(WorkerRegistration.name)).all() == ["elsewhere:1"]
+    (taken_over,) = [record.__dict__ for record in caplog.records if record.message == "batch taken over"]
+    assert (taken_over["journal"], taken_over["settled"]) == (True, 2)
+
+
+def test_a_journal_that_was_cut_short_proves_nothing_about_the_rest(db: Database, tmp_path: Path) -> None:
+    number = frozen(db, readers=10)
+    held = crashed(db, tmp_path, [ACCEPTED, REFUSED, REFUSED])
+    path = tmp_path / "evidence" / f"{held.batch_id}-{held.fence}"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) - held.size + 2])
+    assert look(db, tmp_path, utcnow()) == 1
+    assert [row(db, number, reader).outcome for reader in (1, 2, 3)] == ["accepted", None, "unknown"]
+
+
+def test_our_marks_settle_what_another_machine_could_not_know(
+    db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", recovery.LOG.name)
     number = frozen(db, readers=10)
     crashed(db, tmp_path / "a", [ACCEPTED, REFUSED, HANDED_OVER, ACCEPTED])
     monkeypatch.setattr(recovery.LIVENESS, "patience", 0.0)  # as after a minute
@@ -120,6 +170,8 @@ def test_our_marks_settle_what_another_machine_could_not_know(
         "accepted",
     ]
     assert progress_journal.list_journals(tmp_path / "a") == []
+    settled = [record for record in caplog.records if record.message == "unknown deliveries settled"]
+    assert [record.__dict__["settled"] for record in settled] == [2]
 
 
 @pytest.mark.parametrize("minutes", [-20, 0, 20])
