@@ -11,6 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from flask_wtf.csrf import CSRFProtect
 from tests.web.factories import KEYS, create_publication, make_site
+from werkzeug.test import create_environ, run_wsgi_app
 
 from digest.db import Database
 from digest.embedded.mailbox import start_server
@@ -147,9 +148,6 @@ def test_a_garbled_mail_is_shown_all_the_same(maildir: Maildir, client: FlaskCli
         {"environ_base": {"REMOTE_ADDR": "192.0.2.7"}},
         {"headers": {"X-Forwarded-For": "127.0.0.1"}},
         {"headers": {"Host": "evil.example.org"}},
-        {
-            "environ_overrides": {"HTTP_HOST": ""}
-        },  # a proxy that passes none, where the server bound 127.0.0.1
         {"headers": {"Forwarded": "for=192.0.2.7"}},
         {
             "environ_overrides": {"SERVER_PROTOCOL": "HTTP/1.0"}
@@ -160,6 +158,13 @@ def test_only_people_at_this_machine_see_it(
     client: FlaskClient, request_like: dict[str, dict[str, str]]
 ) -> None:
     assert client.get("/mailbox", **request_like).status_code == 404
+
+
+def test_a_request_without_a_host_is_not_taken_for_one_of_this_machine(client: FlaskClient) -> None:
+    environ = create_environ("/mailbox") | {"REMOTE_ADDR": "127.0.0.1", "SERVER_NAME": "127.0.0.1"}
+    assert run_wsgi_app(client.application, environ | {"HTTP_HOST": "127.0.0.1"})[1] == "200 OK"
+    del environ["HTTP_HOST"]  # by a proxy that passes none, to a server that bound this address
+    assert run_wsgi_app(client.application, environ)[1] == "404 NOT FOUND"
 
 
 @pytest.mark.parametrize(

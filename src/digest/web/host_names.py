@@ -34,9 +34,8 @@ def is_private_host(base_url: str) -> bool:
 
 def _host_name() -> str:
     """The Host without its port, in lower case; an IPv6 address without brackets. Empty when there is none."""
-    host = request.headers.get(
-        "Host", ""
-    ).lower()  # not request.host, which then is the name that the server bound
+    # Not request.host, which without a Host is the name that the server bound.
+    host = request.headers.get("Host", "").lower()
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0]
