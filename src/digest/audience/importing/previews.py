@@ -96,7 +96,7 @@ def build_preview(
         with uploads.opened(upload) as file:
             return _preview(file, dry_run(session, signer, upload, file, now, tag_topics=tag_topics))
     except UnclearColumns as error:
-        return Preview(problem=str(error), unclear=error.words)
+        return Preview(problem=str(error), unclear=error.words, columns=error.columns)
     except BadInput as error:
         return Preview(problem=str(error))
 

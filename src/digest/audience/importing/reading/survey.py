@@ -30,8 +30,9 @@ class UnclearColumns(BadInput):
     Without any, it is the file's name that looks like a list of those who unsubscribed.
     """
 
-    def __init__(self, words: dict[str, list[str]]) -> None:
-        self.words = words
+    def __init__(self, words: dict[str, list[str]], columns: Iterable[str] = ()) -> None:
+        """Take the unclear columns' words by name, and the names of all columns, any of which may be meant."""
+        self.words, self.columns = words, [name for name in columns if name]
         parts = [f"the column “{name}” says {_quoted(some)}" for name, some in words.items()]
         what = " and ".join(parts) or "the file is called like a list of those who unsubscribed"
         super().__init__(f"{what}: it is not clear who is subscribed. Nothing was imported")
@@ -89,7 +90,7 @@ def _decide(layout: Layout, contents: list[ColumnContents]) -> Layout:
         if is_open and column.name not in unclear and (words := _doubts(column, seen)):
             unclear[column.name] = words
     if unclear and not layout.ignores_unknown:
-        raise UnclearColumns(unclear)
+        raise UnclearColumns(unclear, (column.name for column in columns if column.role != Role.ADDRESS))
     return replace(layout, columns=tuple(_adjust(column, speaking, layout) for column in columns))
 
 
