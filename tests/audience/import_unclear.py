@@ -158,6 +158,9 @@ communications | no / yes
 Communication preference | None / Email
 announcements | off / on
 alerts | off / on
+subscriber_state | U / B / S
+membership_end | 2024-01-01 /
+monthly | no / yes
 """
 
 # Clear by their words, whatever the column is called.
@@ -219,6 +222,9 @@ accepts_marketing_updated_at | no | 2024-01-01
 Bounced? | y | n
 exclude from mailing | yes | no
 agb newsletter | nein | ja
+note | Please take me off your mailing list / I don't want your newsletter any more | likes it
+note | больше не присылать / no desea recibir correos | nice
+comment | {"optout": true} | {"optout": false}
 """
 
 # Yes and no, but of something else: the import does not stop, and nobody is lost.
@@ -295,4 +301,7 @@ created | 2024-01-01
 last_seen | 2024-01-01
 birthday | 1984-01-01
 Notes | no / called twice / met in Rome / nice / ok / hm / yes
+wholesale | true / false
+Landline | 0 / 1
+accepts_cookies | yes / no
 """

@@ -97,7 +97,9 @@ def _as_status(index: int, name: str, words: str, tokens: frozenset[str]) -> Col
     if match is None:
         return None
     is_region = match[0] in {"state", "estado", "stato", "stand", "stav", "standing"}
-    is_about_mail = bool(phrases.OPT_IN.search(words) or phrases.EMAIL.search(words))
+    is_about_mail = bool(
+        phrases.OPT_IN.search(words) or phrases.EMAIL.search(words) or tokens & {"subscriber", "recipient"}
+    )
     is_weak = bool(tokens & phrases.UNRELATED_WORDS) or (is_region and not is_about_mail)
     is_dated = bool(tokens & phrases.DATE_WORDS)  # it may say when the status changed
     sense = NameSense.HARMLESS if tokens & phrases.UNRELATED_WORDS else NameSense.UNKNOWN
