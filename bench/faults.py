@@ -176,9 +176,17 @@ def _addresses() -> list[str]:
     return [f"reader{number}@example.org" for number in range(1, READERS + 1)]
 
 
+def _end(number: int, _frame: object) -> None:
+    """End everything that was started, and delete its files; a second signal does not interrupt that."""
+    for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(other, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
 def main() -> int:
     """Run the faults; exit code 1 when a promise was broken."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
     small_disk.may_mount()  # before there are threads, which would not see what is mounted
     only = {name for name in os.environ.get("ONLY", "").split(",") if name}
     if unknown := only - {fault.name for fault in FAULTS}:

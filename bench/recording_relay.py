@@ -13,6 +13,7 @@ from bench.listener import Listener
 QUICK_SECONDS = 0.02  # before a reply to a mail
 SLOW_SECONDS = 6.0
 ODD_EVERY = 10  # mails
+NEEDED = {b"RCPT": b"MAIL", b"DATA": b"RCPT"}  # which command must have been accepted before
 ADDRESS = re.compile(rb"<([^>]*)>")
 SUBJECT = re.compile(rb"^Subject: (.*?)\r$", re.MULTILINE)
 
@@ -43,21 +44,27 @@ class RecordingRelay(Listener):
 
     async def _handle(self, reader: StreamReader, writer: StreamWriter) -> None:
         writer.write(b"220 relay.test ESMTP\r\n")
-        recipient = b""
+        accepted, recipient = {b""}, b""  # the commands of this mail that were accepted
         while line := await reader.readline():
             verb = line[:4].upper()
-            if verb == b"RCPT" and (found := ADDRESS.search(line)):
-                recipient = found[1]
-            if verb == b"DATA":
+            if NEEDED.get(verb, b"") not in accepted:
+                reply = "503 5.5.1 bad sequence of commands"
+            elif verb == b"DATA":
                 writer.write(b"354 go on\r\n")
-                reply = await self._take(reader, recipient.decode())
+                reply, accepted = await self._take(reader, recipient.decode()), {b""}
                 if not reply:
                     return
             else:
                 reply = self._reply(verb)
+                accepted |= {verb} if reply.startswith("250") else set()
+                if verb == b"RCPT" and (found := ADDRESS.search(line)):
+                    recipient = found[1]
             writer.write(reply.encode() + b"\r\n")
+            if verb == b"RSET":
+                accepted = {b""}
             if verb == b"QUIT" or reply.startswith("421"):
-                await writer.drain()
+                writer.write_eof()
+                await reader.read()
                 return
 
     def _reply(self, verb: bytes) -> str:
