@@ -116,6 +116,8 @@ def test_one_that_was_stopped_leaves_nothing(filled: Database, home: Path) -> No
 
 
 def test_without_a_database_there_is_nothing_to_back_up(sqlite: Database, home: Path) -> None:
+    with sqlite.engine.begin() as connection:
+        connection.exec_driver_sql("drop table if exists alembic_version")
     with pytest.raises(NotAllowed, match="digest init"):
         back_up(sqlite, home)
 

@@ -28,11 +28,13 @@ from digest.access import audit_log, factors, passkeys, recovery_codes, totp
 from digest.access.audit_verbs import Verb
 from digest.access.models import LoginSession
 from digest.db import Base, Database, utcnow
+from digest.delivery.release import restored
 from digest.editorial import users
 from digest.editorial.calendar import slots
 from digest.editorial.drafts import regeneration, text_edits, versions
 from digest.editorial.drafts.versions import EditContext
 from digest.editorial.models import Issue, Rejection, State
+from digest.installation import identity
 from digest.publications import publications
 from digest.web.desk.access.audit_log import UNLOGGED
 from digest.web.desk.drafts import draft_fields
@@ -124,6 +126,18 @@ def has_link(desk: Desk) -> None:
         token = users.create_sign_in_token(desk.site.signer, session.get_one(users.User, OWNER), utcnow())
     desk.fields["path"] = f"/desk/enter/{token}"
     desk.clients["owner"] = desk.site.app.test_client()
+
+
+def is_restored(desk: Desk) -> None:
+    start_sending(desk.site)
+    with desk.db.begin() as session:
+        restored.hold(session, "it was restored", known_until=utcnow(), now=utcnow())
+
+
+def is_restored_and_settled(desk: Desk) -> None:
+    with desk.db.begin() as session:
+        restored.hold(session, "it was restored", known_until=utcnow(), now=utcnow())
+        identity.ensure_installation(session, utcnow()).unsubscribes_settled_at = utcnow()
 
 
 def is_elsewhere_too(desk: Desk) -> None:
@@ -319,6 +333,10 @@ CASES = [
     Case("settings.save_setup_step", "/desk/setup/address", {"postal_address": "1 Main Street"}, Verb.SET_UP),
     Case("settings.save_setup_step", "/desk/setup/comparisons", {}, Verb.IMPORT),
     Case("settings.save_setup_step", "/desk/setup/relay", {"address": "me@verdicts.io"}, Verb.SEND_RELAY_TEST, relay_answers),
+    Case("settings.settle_issue", "/desk/restored/issues/1", {"answer": "all"}, Verb.SETTLE, is_restored),
+    Case("settings.settle_unsubscribes", "/desk/restored/unsubscribed", {"nobody": "1"}, Verb.SETTLE, is_restored),
+    Case("settings.release_hold", "/desk/restored/release", {}, Verb.RELEASE, is_restored_and_settled),
+    Case("settings.mark_restored", "/desk/restored/mark", {}, Verb.HOLD),
     # Comparisons and readers
     Case("catalog.start_import", "/desk/comparisons", {"page": unparse(draft("Larkspur", "Harrow"))}, Verb.START_IMPORT),
     Case("catalog.confirm_import", "/desk/comparisons/imports/1", {}, Verb.IMPORT, has_upload),

@@ -78,9 +78,10 @@ def moved(context: AppContext) -> None:
     The original must never be started again.
     """
     from digest.cli.backups import answers
+    from digest.delivery.release import settling
 
     services = context.services()
-    answers.settle_moved(services)
+    settling.settle_moved(answers.create_settler(services))
     click.echo(answers.release_if_settled(services))
 
 
@@ -89,7 +90,8 @@ def moved(context: AppContext) -> None:
 @click.pass_obj
 def mark(context: AppContext) -> None:
     """Say that this database is a copy or was restored, where digest cannot know it: a machine set back as a whole."""
-    from digest.cli.backups import answers
+    from digest.cli.backups.answers import create_settler
+    from digest.delivery.release import settling
 
-    waiting = answers.mark(context.services())
+    waiting = settling.mark(create_settler(context.services()))
     click.echo(f"Nothing is sent; {waiting} issues are to be settled: see `digest restored`.")
