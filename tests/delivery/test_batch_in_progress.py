@@ -1,5 +1,7 @@
 """A claimed batch while it is sent: each reader is mailed once or waits, whatever happens in between."""
 
+import asyncio
+from collections import deque
 from pathlib import Path
 
 import pytest
@@ -199,9 +201,9 @@ def test_a_reader_who_is_erased_while_their_mail_is_on_its_way_is_not_mailed(sen
 
 def test_a_mail_built_ahead_goes_to_its_own_reader_or_to_nobody(sending: Sending) -> None:
     sending.load()
-    sending.batch.build_ahead()
+    sending.batch.prepare_next()
     assert recipients(sending.build()) == [factories.address(1)]
-    sending.batch.build_ahead()
+    sending.batch.prepare_next()
     sending.leave(2)
     assert sending.batch.revalidate(force=True)
     assert sending.batch.build(sending.batch.pending.popleft()) is None
@@ -212,9 +214,9 @@ def test_no_mail_is_built_ahead_for_a_reader_who_left_before_loading(sending: Se
     sending.leave(1)
     sending.load()
     while sending.batch.pending:
-        sending.batch.build_ahead()
+        sending.batch.prepare_next()
         sending.batch.build(sending.batch.pending.popleft())
-    sending.batch.build_ahead()  # nothing is left to build
+    sending.batch.prepare_next()  # nothing is left to build
     assert [row.subscriber_id for row in sending.batch.in_flight.values()] == [2, 3, 4, 5]
     assert [record[:3] for record in sending.recorder.records] == [(1, "excluded", "unsubscribed")]
 
@@ -227,11 +229,32 @@ def test_groups_grow_while_the_connection_is_fast(sending: Sending, monkeypatch:
     assert sending.pending == [1, 2, 3]
 
 
+def test_a_lease_renewed_while_a_group_loads_ahead_covers_that_group(
+    sending: Sending, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Recovery believes that nothing from `started_upto` on was sent: it must never be too low."""
+    monkeypatch.setattr(group_size, "MIN_SIZE_TO_LOAD_AHEAD", 1)
+    monkeypatch.setattr(batch_in_progress, "REVALIDATE_AFTER", -1.0)  # every check asks the database
+
+    async def load_ahead() -> None:
+        assert await sending.batch.load_next_group()
+        sending.build()
+        sending.batch.prepare_next()
+        await asyncio.sleep(0)
+        assert sending.batch.pending == deque()  # it is still loading
+        assert sending.batch.revalidate()
+        assert await sending.batch.finish_loading()
+
+    event_loop.run(load_ahead())
+    assert sending.pending == [2, 3]
+    assert sending.batch.claim.started_upto == 3
+
+
 def test_a_mail_that_cannot_be_built_fails_alone(sending: Sending) -> None:
     with sending.db.begin() as session:
         session.execute(update(Subscriber).where(Subscriber.id == 1).values(address="a\nb@example.org"))
     sending.load()
-    sending.batch.build_ahead()  # its fault is told when its turn comes
+    sending.batch.prepare_next()  # its fault is told when its turn comes
     assert sending.batch.build(sending.batch.pending.popleft()) is None
     [record] = sending.recorder.records
     assert (record.subscriber_id, record.outcome, record.reason, record.tried) == (1, "failed", "5.1.3", 0)

@@ -125,6 +125,7 @@ class Fake:
         if fate in {LOST_TAKEN, LOST_NOT_TAKEN}:
             watch.lost(mail, "it broke")
             raise ConnectionLost("it broke", unsent=coming)
+        watch.while_waiting_for_reply()
         if fate == STALLS:
             self.machine.while_waiting_for_reply()
         watch.answered(mail, Stage.BODY, Reply(250, "2.0.0 taken"))

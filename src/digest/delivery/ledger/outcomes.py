@@ -1,6 +1,7 @@
 """Read pending deliveries from the ledger and record outcomes, in bulk and without an ORM object per row."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, Final, NamedTuple
@@ -61,12 +62,17 @@ def fetch_pending(
 
 def record_outcomes(session: Session, issue_id: int, records: Sequence[OutcomeRecord], now: datetime) -> None:
     """Record outcomes. A delivery that has ended keeps its outcome, except that an unknown one may become known."""
-    if not records:
-        return
-    if is_postgresql(session):
-        _update_postgres(session, issue_id, records, now)
-    else:
-        _update_sqlite(session, issue_id, records, now)
+    # The common case has its own statement, because the drivers are slow at binding NULLs and arrays.
+    accepted: list[OutcomeRecord] = []
+    others: list[OutcomeRecord] = []
+    for record in records:
+        is_simple = record.outcome == ACCEPTED and record.reason is None and record.tried == 1
+        (accepted if is_simple else others).append(record)
+    on_postgresql = is_postgresql(session)
+    if accepted:
+        (_accept_postgres if on_postgresql else _accept_sqlite)(session, issue_id, accepted, now)
+    if others:
+        (_update_postgres if on_postgresql else _update_sqlite)(session, issue_id, others, now)
 
 
 @cache
@@ -137,6 +143,14 @@ WHERE issue_id = ? AND subscriber_id = ? AND (outcome IS NULL OR outcome = 'unkn
 _FORCE_INDEX_SCAN = (
     "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true)"
 )
+_POSTGRES_ACCEPTED = """
+UPDATE {table} AS delivery SET outcome = 'accepted', reason = NULL, reply = e.reply, attempts = attempts + 1,
+    due_at = NULL, ended_at = %(now)s::timestamptz
+FROM ROWS FROM (unnest(%(issues)s::bigint[]), unnest(%(ids)s::bigint[]), json_array_elements_text(%(replies)s::json))
+    AS e (issue_id, subscriber_id, reply)
+WHERE delivery.issue_id = e.issue_id AND delivery.subscriber_id = e.subscriber_id
+    AND (delivery.outcome IS NULL OR delivery.outcome = 'unknown')
+"""
 _POSTGRES_UPDATE = """
 UPDATE {table} AS delivery SET outcome = e.outcome, reason = e.reason, reply = e.reply, attempts = attempts + e.tried,
     due_at = e.due_at, ended_at = CASE WHEN e.outcome IS NOT NULL THEN %(now)s::timestamptz END
@@ -147,34 +161,37 @@ WHERE delivery.issue_id = e.issue_id AND delivery.subscriber_id = e.subscriber_i
 """
 
 
-def _update_sqlite(session: Session, issue_id: int, records: Sequence[OutcomeRecord], now: datetime) -> None:
+def _accept_sqlite(session: Session, issue_id: int, records: Sequence[OutcomeRecord], now: datetime) -> None:
     # Use the driver's executemany: a statement object and a dict per row cost more than the update.
-    at, connection = _sqlite_datetime(now), session.connection()
-    accepted: list[tuple[Any, ...]] = []
-    others: list[tuple[Any, ...]] = []
+    at = _sqlite_datetime(now)
+    rows: list[tuple[Any, ...]] = [(record.reply, at, issue_id, record.subscriber_id) for record in records]
+    session.connection().exec_driver_sql(_SQLITE_ACCEPTED, rows)
+
+
+def _update_sqlite(session: Session, issue_id: int, records: Sequence[OutcomeRecord], now: datetime) -> None:
+    at = _sqlite_datetime(now)
+    rows: list[tuple[Any, ...]] = []
     for record in records:
-        key = issue_id, record.subscriber_id
-        if record.outcome == ACCEPTED and record.reason is None and record.tried == 1:
-            # The common case has its own statement, because the driver is slow at binding NULLs.
-            accepted.append((record.reply, at, *key))
-        else:
-            due, ended = (
-                _sqlite_datetime(record.due_at) if record.due_at else None,
-                at if record.outcome else None,
-            )
-            others.append((record.outcome, record.reason, record.reply, record.tried, due, ended, *key))
-    for statement, rows in ((_SQLITE_ACCEPTED, accepted), (_SQLITE_UPDATE, others)):
-        if rows:
-            connection.exec_driver_sql(statement, rows)
+        due = _sqlite_datetime(record.due_at) if record.due_at else None
+        ended = at if record.outcome else None
+        what = record.outcome, record.reason, record.reply, record.tried, due, ended
+        rows.append((*what, issue_id, record.subscriber_id))
+    session.connection().exec_driver_sql(_SQLITE_UPDATE, rows)
+
+
+def _accept_postgres(
+    session: Session, issue_id: int, records: Sequence[OutcomeRecord], now: datetime
+) -> None:
+    # The driver takes some microseconds for each element of a list, and JSON is written at once.
+    values = {"replies": json.dumps([record.reply for record in records]), "now": now}
+    _run_postgres(session, _POSTGRES_ACCEPTED, issue_id, records, values)
 
 
 def _update_postgres(
     session: Session, issue_id: int, records: Sequence[OutcomeRecord], now: datetime
 ) -> None:
-    ids, outcomes, reasons, replies, tried, due = (list(column) for column in zip(*records, strict=True))
+    _, outcomes, reasons, replies, tried, due = (list(column) for column in zip(*records, strict=True))
     values = {
-        "issues": [issue_id] * len(ids),
-        "ids": ids,
         "outcomes": outcomes,
         "reasons": reasons,
         "replies": replies,
@@ -182,9 +199,24 @@ def _update_postgres(
         "due": due,
         "now": now,
     }
+    _run_postgres(session, _POSTGRES_UPDATE, issue_id, records, values)
+
+
+def _run_postgres(
+    session: Session, update: str, issue_id: int, records: Sequence[OutcomeRecord], values: dict[str, object]
+) -> None:
     connection = session.connection()
-    connection.exec_driver_sql(_FORCE_INDEX_SCAN)
-    connection.exec_driver_sql(_POSTGRES_UPDATE.format(table=table_of(session, issue_id).name), values)
+    if not session.info.get(_FORCE_INDEX_SCAN):  # once in a transaction, of which each session has one
+        connection.exec_driver_sql(_FORCE_INDEX_SCAN)
+        session.info[_FORCE_INDEX_SCAN] = True
+    values["ids"] = _bigint_array([record.subscriber_id for record in records])
+    values["issues"] = _bigint_array([issue_id] * len(records))
+    connection.exec_driver_sql(update.format(table=table_of(session, issue_id).name), values)
+
+
+def _bigint_array(numbers: Iterable[int]) -> str:
+    """An array of PostgreSQL, as text because the driver takes four times as long for a list."""
+    return f"{{{','.join(map(str, numbers))}}}"
 
 
 def _sqlite_datetime(at: datetime) -> str:

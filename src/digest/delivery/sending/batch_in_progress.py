@@ -4,6 +4,7 @@ One transaction loads a group, records the outcomes of the one before and raises
 while we talk to the relay. Sending is the one operation of a room that commits by itself.
 """
 
+import asyncio
 import functools
 import logging
 import time
@@ -13,18 +14,17 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy.orm import Session
 
 from digest.delivery.ledger import outcomes
-from digest.delivery.ledger.models import Outcome
 from digest.delivery.ledger.outcomes import OutcomeRecord, PendingDelivery
 from digest.delivery.relays.accounts import SmtpAccount
 from digest.delivery.sending import claim as claims
 from digest.delivery.sending import progress_journal, relay_health, relay_stop
 from digest.delivery.sending.claim import Claim
 from digest.delivery.sending.group_size import AdaptiveGroupSize
+from digest.delivery.sending.mail_builder import MailBuilder, is_wanted
 from digest.delivery.sending.outcome_recorder import OutcomeRecorder
 from digest.delivery.sending.progress_journal import ProgressJournal
 from digest.delivery.sending.relay_health import ReplyCounts
 from digest.delivery.sending.send_context import SendContext
-from digest.errors import BadInput
 from digest.installation.progress_memory import Kind, Progress
 from digest.smtp.mail import Mail
 from digest.smtp.url import Relay
@@ -41,11 +41,13 @@ class BatchInProgress:
     ) -> None:
         """Open the claim's progress journal before anything is sent."""
         self._context, self._recorder = context, recorder
-        self.claim, self._loaded_upto = claim, claim.started_upto
+        self.claim = claim
+        self._loaded_upto = self._begun_upto = claim.started_upto
         self._validated_at = time.monotonic()
         self.pending: deque[PendingDelivery] = deque()
         self.requeued: deque[Mail] = deque()  # certainly not handed over when the last connection broke
-        self._ahead: tuple[PendingDelivery, Mail] | None = None
+        self._builder = MailBuilder(context, claim.issue_id, recorder)
+        self._loading: asyncio.Future[bool] | None = None  # of the next group, begun ahead
         self._outcome_counts: Counter[str] = Counter()  # for the log
         # By seq: the envelope was sent, but the mail is no longer wanted.
         self._unwanted: dict[int, PendingDelivery | None] = {}
@@ -74,7 +76,7 @@ class BatchInProgress:
             connections=account.relay.connections,
             account=account.relay.key if context.accounts.has_several else "",
         )
-        if (claim := await context.run_transaction(claim_batch)) is None:
+        if (claim := await context.claiming.run(claim_batch)) is None:
             return None
         try:
             return cls(context, claim, recorder, group_size)
@@ -89,13 +91,24 @@ class BatchInProgress:
         return self._loaded_upto < self.claim.size
 
     async def load_next_group(self) -> bool:
-        """Run the one transaction of a group. False when the issue was stopped or the batch is no longer ours."""
+        """Load the next group, unless that has begun. False when the issue was stopped or the batch is not ours."""
+        if self._loading is None:
+            return await self._load_group()
+        return await self.finish_loading()
+
+    async def finish_loading(self) -> bool:
+        """Wait for the group whose loading has begun, if any; False as `load_next_group`."""
+        loading, self._loading = self._loading, None
+        return loading is None or await loading
+
+    async def _load_group(self) -> bool:
+        """Run the one transaction of a group."""
         stop = min(self._loaded_upto + self._group_size.next_size(), self.claim.size)
+        # Before it is committed: whoever renews the lease meanwhile must not lower what recovery relies on.
+        self._begun_upto = stop
         # Mails whose envelope was sent are checked again: the transaction may have waited for a lock.
         first, ends = min(self.in_flight, default=self._loaded_upto), self._recorder.drain()
-        rows = await self._context.run_transaction(
-            functools.partial(self._record_and_fetch, ends, first, stop)
-        )
+        rows = await self._context.recording.run(functools.partial(self._record_and_fetch, ends, first, stop))
         self._count(ends)
         if rows is None:
             return False
@@ -143,7 +156,7 @@ class BatchInProgress:
         elif time.monotonic() - self._validated_at < REVALIDATE_AFTER:
             return True
         with self._context.db.begin() as session:
-            if not claims.renew(session, self.claim, self._context.clock(), started_upto=self._loaded_upto):
+            if not claims.renew(session, self.claim, self._context.clock(), started_upto=self._begun_upto):
                 return False
         self._refetch_pending()
         self._validated_at = time.monotonic()
@@ -174,7 +187,7 @@ class BatchInProgress:
         self._unwanted = {
             seq: current.get(seq)
             for seq in self.in_flight
-            if seq not in waiting and not _is_wanted(current.get(seq))
+            if seq not in waiting and not is_wanted(current.get(seq))
         }
 
     def cancel_if_unwanted(self, mail: Mail) -> bool:
@@ -184,7 +197,7 @@ class BatchInProgress:
         row = self._unwanted.pop(mail.token)
         del self.in_flight[mail.token]
         if row is not None:
-            self._exclude(row)
+            self._builder.exclude(row)
         return True
 
     def refilter(self) -> None:
@@ -193,38 +206,17 @@ class BatchInProgress:
 
     def build(self, row: PendingDelivery) -> Mail | None:
         """The delivery's mail; None when it was excluded meanwhile or cannot be built, which is recorded."""
-        mail = self._prebuilt(row) or self._build_now(row)
+        mail = self._builder.build(row)
         if mail is not None:
             self.in_flight[row.seq] = row
         return mail
 
-    def _build_now(self, row: PendingDelivery) -> Mail | None:
-        if not _is_wanted(row):
-            self._exclude(row)
-            return None
-        maker = self._context.message_factory(
-            self.claim.issue_id
-        )  # an error here concerns the whole issue and fails no delivery
-        try:
-            return maker.build_pending(row)
-        except (BadInput, ValueError) as error:
-            self._recorder.records.append(
-                OutcomeRecord(row.subscriber_id, Outcome.FAILED, "5.1.3", str(error), 0)
-            )
-            return None
-
-    def build_ahead(self) -> None:
-        """Build the next mail before its turn. It is thrown away if another one turns out to be next."""
-        row = self.pending[0] if self.pending else None
-        if row is None or not _is_wanted(row) or self._prebuilt(row):
-            return
-        try:
-            self._ahead = row, self._context.message_factory(self.claim.issue_id).build_pending(row)
-        except Exception:  # noqa: BLE001
-            return  # it is raised again when the mail's turn comes
-
-    def _prebuilt(self, row: PendingDelivery) -> Mail | None:
-        return self._ahead[1] if self._ahead is not None and self._ahead[0] is row else None
+    def prepare_next(self) -> None:
+        """While the mail server works on a mail: build the next one, or load the next group."""
+        if self.pending:
+            self._builder.build_ahead(self.pending[0])
+        elif self.has_more and self._loading is None and self._group_size.may_load_ahead:
+            self._loading = asyncio.ensure_future(self._load_group())
 
     def requeue(self, mails: Sequence[Mail]) -> None:
         """Take back mails that were certainly not handed over."""
@@ -236,9 +228,9 @@ class BatchInProgress:
         """Release the batch with everything known about it."""
         untouched = [mail.token for mail in self.requeued] + [row.seq for row in self.pending]
         reached, ends = min(untouched, default=self._loaded_upto), self._recorder.drain()
-        await self._context.run_transaction(
-            functools.partial(self._record_and_release, account, ends, reached)
-        )
+        context = self._context
+        run = context.recording.run if self._recorder.stop is None else context.run_transaction
+        await run(functools.partial(self._record_and_release, account, ends, reached))
         self._count(ends)
         details = {"batch": self.claim.batch_id, "issue": self.claim.issue_id, **self._outcome_counts}
         LOG.info("batch finished" if reached >= self.claim.size else "batch released", extra=details)
@@ -266,17 +258,12 @@ class BatchInProgress:
         self._close(settled=False)
 
     def _still_wanted(self, row: PendingDelivery | None, mail: Mail) -> bool:
-        if _is_wanted(row):
+        if is_wanted(row):
             return True
         del self.in_flight[mail.token]
         if row is not None:
-            self._exclude(row)
+            self._builder.exclude(row)
         return False
-
-    def _exclude(self, row: PendingDelivery) -> None:
-        self._recorder.records.append(
-            OutcomeRecord(row.subscriber_id, Outcome.EXCLUDED, row.reason or "erased", row.reply, 0)
-        )
 
     def _close(self, *, settled: bool) -> None:
         self._journal.close(settled=settled)
@@ -292,7 +279,3 @@ class BatchInProgress:
         counted = Counter([end.outcome or "later" for end in ends])
         self._outcome_counts += counted
         self._context.add_outcomes(counted)
-
-
-def _is_wanted(row: PendingDelivery | None) -> bool:
-    return row is not None and row.reason is None and row.address is not None

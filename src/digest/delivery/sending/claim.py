@@ -41,6 +41,8 @@ SMALLEST_STEP = timedelta(microseconds=1)
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _ADVISORY_LOCK = 7_341_002  # PostgreSQL: claims run one at a time, so that the limit on connections holds
 
+_MAY_CLAIM = "may claim"  # in a session's info
+
 
 @dataclass
 class Claim:
@@ -72,9 +74,7 @@ def claim(
     upgrade of the database or on one of another version.
     """
     claimed_at, connection = boot_time(), session.connection()
-    if is_postgresql(session):
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
-    if upgrading.find_obstacle(session):
+    if not _begin_claims(session):
         return None
     process = worker_registry.worker_name(holder)
     in_use, own, others = connection.execute(
@@ -93,11 +93,26 @@ def claim(
     claimed = connection.execute(_claim_statement(), values).one_or_none()
     if claimed is None:
         return None
-    connection.execute(_issue_start_statement(), {"issue": claimed.issue_id, "now": now})
+    if claimed.started_at is None:
+        connection.execute(_issue_start_statement(), {"issue": claimed.issue_id, "now": now})
     deadline = _claim_deadline(claimed_at)
     return Claim(
         claimed.id, claimed.issue_id, claimed.fence, claimed.size, claimed.started_upto, deadline, lease
     )
+
+
+def _begin_claims(session: Session) -> bool:
+    """Keep the claims of other processes out until the transaction ends, and upgrades; False during an upgrade.
+
+    Once in a transaction, of which each session has one and which may hold several claims.
+    """
+    if _MAY_CLAIM not in session.info:
+        if is_postgresql(session):
+            session.connection().execute(
+                text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK}
+            )
+        session.info[_MAY_CLAIM] = upgrading.find_obstacle(session) is None
+    return bool(session.info[_MAY_CLAIM])
 
 
 def has_due_batch(session: Session, now: datetime) -> bool:
@@ -130,6 +145,11 @@ def renew(session: Session, claim: Claim, now: datetime, *, started_upto: int | 
     claim.deadline = _claim_deadline(renewed_at)
     claim.started_upto = claim.started_upto if started_upto is None else started_upto
     return True
+
+
+def renewed_within(claim: Claim, seconds: float) -> bool:
+    """Whether the lease was renewed no longer than this ago."""
+    return _claim_deadline(boot_time() - seconds) < claim.deadline
 
 
 def release(session: Session, claim: Claim, now: datetime, *, started_upto: int) -> None:
@@ -197,7 +217,10 @@ def _claim_statement() -> Update:
     claiming = claiming.values(
         holder=bindparam("by"), account=bindparam("sent_over"), fence=Batch.fence + 1, lease_until=lease
     )
-    return claiming.returning(Batch.id, Batch.issue_id, Batch.fence, Batch.size, Batch.started_upto)
+    started_at = select(Issue.started_at).where(Issue.id == Batch.issue_id).scalar_subquery()
+    return claiming.returning(
+        Batch.id, Batch.issue_id, Batch.fence, Batch.size, Batch.started_upto, started_at.label("started_at")
+    )
 
 
 @cache

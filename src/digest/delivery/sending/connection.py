@@ -120,6 +120,8 @@ class Connection:
         finally:
             self._account.count_connection(-1)
             connection.close()
+            if self._batch is not None:
+                await self._batch.finish_loading()
 
     async def _send_over(self, connection: SmtpConnection) -> bool:
         finished = True
@@ -163,7 +165,7 @@ class Connection:
         while (batch := self._batch) is not None:
             while batch.requeued:
                 yield batch.requeued.popleft()
-            if not await self._may_send(batch):
+            if not await batch.finish_loading() or not await self._may_send(batch):
                 return
             if batch.pending:
                 if wait := self._acquire_permit():
@@ -231,9 +233,9 @@ class Connection:
             raise StopWriting
 
     def while_waiting_for_reply(self) -> None:
-        """Build the next mail while the relay processes this one."""
+        """Prepare what comes next while the relay processes this mail."""
         if self._batch is not None:
-            self._batch.build_ahead()
+            self._batch.prepare_next()
 
     def answered(self, mail: Mail, stage: Stage, reply: Reply) -> None:
         """Mark the reply in the journal, and keep its outcome for the next commit."""

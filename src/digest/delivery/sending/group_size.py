@@ -4,6 +4,9 @@ import time
 
 MAX_GROUP_SIZE = 200  # deliveries between two commits
 
+MIN_SIZE_TO_LOAD_AHEAD = (
+    5  # of a smaller group the last mail would be late: each takes a large part of the time
+)
 GROUP_SECONDS = 0.8  # of work: a reader who unsubscribes after loading still gets this mail
 
 
@@ -13,6 +16,11 @@ class AdaptiveGroupSize:
     def __init__(self) -> None:
         # Start with one: the speed is unknown, and a reader who unsubscribes after loading still gets this mail.
         self._size, self._at = 1, 0.0
+
+    @property
+    def may_load_ahead(self) -> bool:
+        """Whether the next group may be loaded one mail early, and its last mail is still sent soon after that."""
+        return self._size >= MIN_SIZE_TO_LOAD_AHEAD
 
     def next_size(self) -> int:
         """As many as the last group's speed allows, and at most twice the last size."""

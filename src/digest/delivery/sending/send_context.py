@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from digest.delivery.ledger.message_factory import MessageFactory
 from digest.delivery.relays.accounts import SmtpAccounts
 from digest.delivery.relays.domains import DomainThrottle
 from digest.delivery.sending.claim import Claim
+from digest.delivery.sending.group_commit import GroupCommit
 from digest.installation.progress_memory import ProgressMemory
 from digest.signing import Signer
 from digest.smtp.stream import STOP_SECONDS
@@ -24,6 +26,8 @@ T = TypeVar("T")
 
 FIRST_LOCK_WAIT, LONGEST_LOCK_WAIT = 0.001, 0.02  # seconds between two attempts to lock SQLite's file
 MAX_FACTORIES = 4  # each holds a whole issue
+# On PostgreSQL: few, so that each connection is used again at once, with the statements that it has prepared.
+TRANSACTION_THREADS = 4
 EXTRA_SECONDS = 30.0  # for which the other connections go on while one hangs
 
 
@@ -44,7 +48,19 @@ class SendContext:
     relay_saturated: bool = False  # the relay accepts no more for now
     claims: dict[int, Claim] = field(default_factory=dict)  # by batch
     outcome_counts: dict[str, int] = field(default_factory=dict)  # outcome -> count in this run
+    claiming: GroupCommit = field(init=False)
+    recording: GroupCommit = field(init=False)  # outcomes; apart from claims, which wait for other processes
     _factories: dict[int, MessageFactory] = field(default_factory=dict)
+    _transaction_threads: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(TRANSACTION_THREADS, "transaction")
+    )
+
+    def __post_init__(self) -> None:
+        self.claiming, self.recording = GroupCommit(self.run_transaction), GroupCommit(self.run_transaction)
+
+    def close(self) -> None:
+        """End the run's threads; no transaction may be running."""
+        self._transaction_threads.shutdown()
 
     def is_over(self) -> bool:
         """Whether nothing new should be begun."""
@@ -63,7 +79,8 @@ class SendContext:
         Waits for the database server, or for another process's lock on SQLite's file; briefly once we are stopping.
         """
         if self.db.is_client_server:
-            return await asyncio.to_thread(self._run_once, work)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._transaction_threads, self._run_once, work)
         deadline, pause = time.monotonic() + LOCK_TIMEOUT_SECONDS, FIRST_LOCK_WAIT
         while True:
             try:

@@ -98,6 +98,7 @@ def send_due_batches(
                 _run_connections(context, name)
     finally:
         accounts.close()
+        context.close()
     if stopping():
         # If this takes too long, the others notice it by themselves.
         with suppress(OperationalError), db.begin(HANG_CHECK_SECONDS) as session:
@@ -187,6 +188,8 @@ def _renew_leases(context: SendContext, name: str, done: threading.Event) -> Non
             with context.db.begin(RENEW_SECONDS) as session:
                 worker_registry.heartbeat(session, name, context.clock(), claims.boot_time())
             for claim in list(context.claims.values()):
+                if claims.renewed_within(claim, RENEW_SECONDS / 2):
+                    continue  # with its last group
                 with context.db.begin(RENEW_SECONDS) as session:
                     claims.renew(session, claim, context.clock())
         except Exception:  # a lease that is not renewed runs out, and its holder stops by itself
