@@ -121,7 +121,7 @@ def test_only_the_batch_of_the_dead_holder_is_taken_over(
     monkeypatch.setattr(recovery.LIVENESS, "patience", 0.0)
     number = frozen(db, readers=3)
     with db.begin() as session:
-        dead = f"{progress_journal.home_id(tmp_path)}:1"
+        dead = worker_registry.worker_name(f"{progress_journal.home_id(tmp_path)}:1:1")
         worker_registry.heartbeat(session, dead, utcnow(), 0.0)
         worker_registry.heartbeat(session, "elsewhere:1", utcnow(), 0.0)
         done = Batch(issue_id=number, due_at=utcnow(), size=1, started_upto=1, done_at=utcnow())
