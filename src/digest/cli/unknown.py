@@ -78,7 +78,7 @@ def _read_log(session: Session, services: Services, issue: Issue, asked: Request
                 session, services.signer, issue.id, texts, meanings=asked.meanings, now=utcnow()
             )
     except UnclearLog as error:
-        raise BadInput(f"{error}. Use --sent-word WORD or --refused-word WORD for each") from None
+        raise BadInput(f"{error}, or use --sent-word WORD and --refused-word WORD") from None
     log_report.require_named(log, issue, asked.path.name)
     return log
 

@@ -112,7 +112,10 @@ class UnclearLog(BadInput):
     def __init__(self, words: Counter[str]) -> None:
         self.words = list(words)
         shown = ", ".join(f"“{word[:30]}”" for word, _ in words.most_common(SHOWN_WORDS))
-        super().__init__(f"the log says {shown}: it is not clear whether these emails were sent")
+        super().__init__(
+            f"the log says {shown}: it is not clear whether these emails were sent; in a copy of the log, replace each "
+            "by “sent” or “bounced”"
+        )
 
 
 def find_logged(

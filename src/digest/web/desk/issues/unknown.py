@@ -75,7 +75,7 @@ def upload_log(number: int) -> Response:
             with open_log(path, name, MAX_LOG_CHARS) as texts:
                 log = find_logged(db, services().signer, issue.id, texts, meanings=words, now=utcnow())
         except UnclearLog as error:
-            raise BadInput(f"{error}; upload it again and say so below") from None
+            raise BadInput(f"{error}, or upload it again and say below what each means") from None
         log_report.require_named(log, issue, name)
     with services().db.begin() as db:
         issue = current_publication.get_issue(db, number)
