@@ -58,7 +58,7 @@ check-imports:
 check-migrations:
 	@$(BIN)/python .ci/migrations check
 
-bench: setup ## measure performance against targets and references (ONLY=send,slow,memory,freeze,letter,status,desk,import,disk,large,instructions)
+bench: setup ## measure performance against targets and references (ONLY=send,slow,memory,freeze,letter,status,desk,import,disk,rest,large,instructions)
 	@$(BIN)/python -m bench
 
 faults: setup ## break each part of a grown installation while it sends, and count (ONLY=web-killed,relay-gone)

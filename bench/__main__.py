@@ -1,7 +1,7 @@
 """`make bench`: each figure beside its target and a reference from the same run. `make bench ONLY=send,memory`.
 
-Sections: send, tls, slow, memory, freeze, letter, status, desk, import, disk; large, backup and instructions run only
-when named.
+Sections: send, tls, slow, memory, freeze, letter, status, desk, import, disk, rest; large, backup and instructions run
+only when named.
 READERS=20000 makes it shorter, ONLY=large READERS=10000000 is the largest.
 """
 
@@ -16,6 +16,7 @@ from bench.dataset import load
 from bench.disk import disk
 from bench.figures import Row
 from bench.instructions import instructions
+from bench.rest import rest
 from bench.tls import tls
 
 SECTIONS: dict[str, Callable[[int], Iterable[Row]]] = {
@@ -29,6 +30,7 @@ SECTIONS: dict[str, Callable[[int], Iterable[Row]]] = {
     "desk": figures.desk,
     "import": figures.importing,
     "disk": disk,
+    "rest": rest,
     "large": figures.large,
     "backup": backup,
     "instructions": instructions,

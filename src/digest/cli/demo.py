@@ -38,14 +38,22 @@ def demo(context: AppContext, port: int | None, home: Path | None, once: bool) -
     """
     port = _choose_port(port)
     home = prepare_home(home or Path("var/demo"))
-    # None and () select the embedded defaults, whatever the environment says: a demo must never send real email.
-    embedded_defaults = {
+    # None and () select the embedded defaults, whatever the environment says: a demo must never send real
+    # email, raise an alert, or crowd out the backups of a real installation.
+    embedded_defaults: dict[str, object] = {
         "config": "none",
         "database_url": None,
         "broker_url": None,
         "smtp_url": None,
         "secret_keys": (),
         "send_rate": None,
+        "domain_rates": {},
+        "warm_up": None,
+        "limits_url": None,
+        "alert_url": None,
+        "alert_secret": None,
+        "backup": None,
+        "backup_passphrase": None,
     }
     demo_context = context.with_settings(home=home, base_url=f"http://{HOST}:{port}", **embedded_defaults)
     services = demo_context.services()
