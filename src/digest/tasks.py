@@ -262,9 +262,9 @@ def _run_checks() -> bool:
 def _freeze(issue_id: int) -> None:
     services = current_services()
     with pausing_on_failure(services.db, issue_id, State.SCHEDULED):
-        with services.db.begin() as session:
-            issue = issues.get_by_id(session, issue_id)
-            freeze.freeze(session, issue, signer=services.signer, base_url=services.base_url, now=utcnow())
+        with upgrading.begin(services.db) as session:
+            issue, now = issues.get_by_id(session, issue_id), database_now(session)  # the end of its hold, too
+            freeze.freeze(session, issue, signer=services.signer, base_url=services.base_url, now=now)
         LOG.info("issue frozen", extra={"issue": issue_id})
 
 

@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text, update
 from sqlalchemy.orm import Session
 from tests.backup.conftest import fill
+from tests.delivery.factories import BASE, KEYS, issue, state
 from tests.installation.later_version import NEXT_REVISION, of_version, write_migrations
 from tests.monitoring.beats import report
 
@@ -21,8 +22,10 @@ from digest import schema, tasks
 from digest.cli.upgrade import migrate
 from digest.db import Database, utcnow
 from digest.delivery.ledger.models import Batch, Letter
+from digest.editorial.models import State
 from digest.errors import DigestError, NotAllowed, OtherVersion, Unavailable
 from digest.installation import upgrade_lock, upgrading
+from digest.signing import Signer
 
 
 @pytest.fixture
@@ -112,6 +115,22 @@ def test_nothing_is_begun_during_an_upgrade_however_long_it_takes(
         task()
     task()
     assert ran == [True]
+
+
+def test_an_issue_that_is_due_waits_for_the_upgrade_and_is_not_paused(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The upgrade may begin between the look for issues that are due and the freeze of one."""
+    services = SimpleNamespace(db=db, signer=Signer(KEYS), base_url=BASE)
+    monkeypatch.setattr(tasks, "current_services", lambda: services)
+    upgrading.create(db.engine, utcnow())
+    with db.begin() as session:
+        number = issue(session, readers=1).id
+    with upgrading.hold(db.engine, print), pytest.raises(OtherVersion):
+        tasks._freeze(number)
+    assert state(db, number).state == State.SCHEDULED
+    tasks._freeze(number)
+    assert state(db, number).state == State.SENDING
 
 
 def test_a_long_task_stops_between_two_steps_and_goes_on_after_the_upgrade(
@@ -228,6 +247,8 @@ def test_an_upgrade_that_fails_says_that_nothing_was_changed_and_does_not_fill_t
         'op.add_column("topic_choice", sa.Column("note", sa.String(9)))',
         'op.execute("SELECT 1 FROM nowhere")',
     )
+    (installed.home / "backups").mkdir()
+    (installed.home / "backups" / ".before-upgrade-2029-12-31T000000-1.backup.partial").touch()  # one was killed
     with of_version("9.9.9", write_migrations(tmp_path / "migrations", "Fails.", *steps)):
         for day in range(1, 6):
             with (

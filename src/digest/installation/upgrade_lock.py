@@ -51,8 +51,7 @@ def try_acquire(connection: Connection, lock: Lock) -> bool:
 @contextmanager
 def lock_file(engine: Engine, tell_waiting: Callable[[], None]) -> Iterator[None]:
     """Keep others from work on this SQLite database while the block runs; `tell_waiting` before a wait."""
-    # Read only is enough, and one that another user has left cannot be opened otherwise.
-    file = os.open(_path(engine), os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    file = _open(_path(engine))
     try:
         with suppress(OSError):  # of another user
             os.fchmod(file, FILE_MODE)
@@ -64,6 +63,14 @@ def lock_file(engine: Engine, tell_waiting: Callable[[], None]) -> Iterator[None
         yield
     finally:
         os.close(file)
+
+
+def _open(path: str) -> int:
+    """The file, which is created; for writing where that is allowed, because NFS locks no other for one alone."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    except PermissionError:  # another user has left it
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def is_file_locked(engine: Engine) -> bool:
