@@ -54,6 +54,14 @@ _POSTGRESQL_LIMITS: Final = {
     "keepalives_count": 3,
     "tcp_user_timeout": 25_000,  # milliseconds
 }
+# The same for the server: the locks of a machine that lost its power would stay for two hours. And for a process that
+# is stopped but not dead, as in a paused container, which the network does not tell from a slow one.
+_POSTGRESQL_SESSION: Final = """
+SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
+    set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '25s', false),
+    CASE WHEN current_setting('idle_in_transaction_session_timeout') = '0'
+        THEN set_config('idle_in_transaction_session_timeout', '5min', false) END
+"""
 LOCK_TIMEOUT_SECONDS = 30.0  # how long a writer waits for another writer on SQLite
 # For bulk UPDATE and DELETE: do not search the session's objects for the changed rows.
 WITHOUT_SYNC: Final = {"synchronize_session": False}
@@ -191,8 +199,8 @@ def connect(url: str) -> Database:
         engine, reader = _sqlite(parsed, "BEGIN IMMEDIATE"), _sqlite(parsed, "BEGIN")
     else:
         limits = {name: limit for name, limit in _POSTGRESQL_LIMITS.items() if name not in parsed.query}
-        engine = create_engine(parsed, pool_pre_ping=True, connect_args=limits, **_POOL)
-        reader = engine
+        engine = reader = create_engine(parsed, pool_pre_ping=True, connect_args=limits, **_POOL)
+        event.listen(engine, "connect", _begin_session)
     return Database(
         engine, sessionmaker(engine, expire_on_commit=False), sessionmaker(reader, expire_on_commit=False)
     )
@@ -231,6 +239,12 @@ def _sqlite(url: URL, begin: str) -> Engine:
             connection.exec_driver_sql(f"pragma busy_timeout = {int(LOCK_TIMEOUT_SECONDS * 1000)}")
 
     return engine
+
+
+def _begin_session(connection: Any, _record: Any) -> None:
+    """Set what holds for a whole session of PostgreSQL. Not as options of the connection, which PgBouncer refuses."""
+    connection.execute(_POSTGRESQL_SESSION)
+    connection.commit()
 
 
 def utcnow() -> datetime:

@@ -263,7 +263,7 @@ def _freeze(issue_id: int) -> None:
     services = current_services()
     with pausing_on_failure(services.db, issue_id, State.SCHEDULED):
         with upgrading.begin(services.db) as session:
-            issue, now = issues.get_by_id(session, issue_id), database_now(session)  # the end of its hold, too
+            issue, now = issues.get_by_id(session, issue_id), database_now(session)
             freeze.freeze(session, issue, signer=services.signer, base_url=services.base_url, now=now)
         LOG.info("issue frozen", extra={"issue": issue_id})
 

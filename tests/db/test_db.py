@@ -3,7 +3,8 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
 
 from digest.catalog.models import Comparison
 from digest.db import Database, connect
@@ -32,3 +33,20 @@ def test_a_bad_url_is_one_line_that_names_the_setting(url: str) -> None:
     with pytest.raises(BadSetting, match="DIGEST_DATABASE_URL") as caught:
         connect(url)
     assert "\n" not in str(caught.value)
+
+
+def test_postgresql_soon_frees_the_locks_of_a_process_that_is_gone_or_stopped(postgres: Database) -> None:
+    """By itself, the server keeps the locks of a machine without power for two hours."""
+    by_session = text("SELECT name FROM pg_settings WHERE source = 'session' AND name LIKE 'tcp%'")
+    with postgres.read() as session:
+        assert {"tcp_keepalives_idle", "tcp_user_timeout"} <= set(session.scalars(by_session))
+        assert session.scalar(text("SHOW idle_in_transaction_session_timeout")) == "5min"
+    with postgres.begin() as session:
+        session.execute(text("SELECT pg_advisory_xact_lock(1)"))
+        session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 20"))
+        with postgres.begin() as another:  # waits for the one that does nothing any more
+            another.execute(text("SELECT pg_advisory_xact_lock(1)"))
+        with pytest.raises(DBAPIError, match="idle-in-transaction") as caught:
+            session.execute(text("SELECT 1"))
+        assert caught.value.connection_invalidated
+        session.rollback()

@@ -247,8 +247,9 @@ def test_an_upgrade_that_fails_says_that_nothing_was_changed_and_does_not_fill_t
         'op.add_column("topic_choice", sa.Column("note", sa.String(9)))',
         'op.execute("SELECT 1 FROM nowhere")',
     )
-    (installed.home / "backups").mkdir()
-    (installed.home / "backups" / ".before-upgrade-2029-12-31T000000-1.backup.partial").touch()  # one was killed
+    killed = installed.home / "backups" / ".before-upgrade-2029-12-31T000000-1.backup.partial"
+    killed.parent.mkdir()
+    killed.touch()
     with of_version("9.9.9", write_migrations(tmp_path / "migrations", "Fails.", *steps)):
         for day in range(1, 6):
             with (

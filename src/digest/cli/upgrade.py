@@ -80,7 +80,8 @@ def _back_up(services: "Services", revision: str, passphrase: str | None) -> Pat
     now = utcnow()
     folder = services.home / BACKUPS
     folder.mkdir(mode=0o700, exist_ok=True)
-    for left in folder.glob(".before-upgrade-*.backup.partial"):  # by one that was killed: nobody else writes now
+    # Of upgrades that were killed: nobody else has the lock.
+    for left in folder.glob(".before-upgrade-*.backup.partial"):
         left.unlink()
     path = folder / f"before-upgrade-{now:%Y-%m-%dT%H%M%S}-{revision}.backup"
     create_backup(services.db, services.home, path, passphrase=passphrase, now=now)

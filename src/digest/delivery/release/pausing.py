@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
 from digest.db import Database, utcnow
@@ -26,6 +26,8 @@ def pausing_on_failure(db: Database, issue_id: int, previous_state: State) -> It
     except (OperationalError, InterfaceError, NoConnection, OtherVersion):  # not the issue's fault
         raise
     except Exception as error:  # any other error concerns this issue only
+        if isinstance(error, DBAPIError) and error.connection_invalidated:  # the database ended our session
+            raise
         is_expected = isinstance(error, (DigestError, ValueError, LookupError))
         unexpected = f"unexpected error ({type(error).__name__}); see the server log"
         reason = str(error) if is_expected else unexpected
