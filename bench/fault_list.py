@@ -250,6 +250,7 @@ RELAY = [
         f"the connection breaks in the middle of every {ODD_EVERY}th email",
         _mood(Mood.BREAK),
         _mood(Mood.ACCEPT),
+        unknown=2 * CONNECTIONS,
     ),
     Fault(
         "relay-loses-replies",
