@@ -4,6 +4,7 @@
 UNCLEAR_COLUMNS = """
 churned | yes / no
 expired | true / false
+I'd like to hear about future events | No / Yes
 notify | no / 0 / off / yes / 1 / on
 promo | no / yes
 mail | no / 0 / yes / 1
@@ -195,6 +196,15 @@ Status | ex-member | member
 Reader state | lapsed | current
 Opt-In Date | no | 2024-01-01
 notes | no longer wants mail | met in Rome
+notes | take me off your list please / STOP / GDPR erasure request / Removed from our mailing list | loves it / bus stop
+Bemerkung | bitte keine Mails mehr schicken / will nichts mehr bekommen / hat sich abgemeldet | bekommt keine Mails mehr
+Commentaire | à retirer de la liste / ne souhaite plus recevoir nos mails | cliente fidèle
+observaciones | pidió que lo borremos de la lista | buen cliente
+opmerking | heeft zich afgemeld | trouwe lezer
+full name | Bo (DO NOT EMAIL) / Bo - unsubscribed!! | Bo (Rome) / Jean - Luc
+extra | a=b;optout=1 | a=b;optout=0
+Do not allow bulk emails | Do Not Allow | Allow
+left because | too many mails |
 notes | please stop sending | met in Rome
 notes | do not mail any more | met in Rome
 notes | unsubscribed, see ticket 12 | met in Rome

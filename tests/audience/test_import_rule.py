@@ -136,7 +136,7 @@ def test_a_possible_opt_out_column_is_asked_about(file: Write, text: str) -> Non
 
 def test_a_file_named_like_a_list_of_unsubscribes_is_asked_about(file: Write) -> None:
     path = file("a@example.org\n")
-    with pytest.raises(UnclearColumns, match="called like a list of those who unsubscribed"):
+    with pytest.raises(UnclearColumns, match="called or headed like a list of those who unsubscribed"):
         rows.open_file(path, name="Unsubscribes 2026.csv")
     assert rows.open_file(path, name="Unsubscribes 2026.csv", status="none")
 

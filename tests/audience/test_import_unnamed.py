@@ -6,6 +6,7 @@ from tests.audience.import_files import Write
 from digest.audience.importing import rows
 from digest.audience.importing.reading.address_lists import LEFT_OUT
 from digest.audience.importing.reading.survey import UnclearColumns
+from digest.errors import BadInput
 
 LOOK_LIKE_STATUSES = {
     "ቋንቋ": ["yes", "no"],  # Amharic
@@ -45,6 +46,27 @@ def test_answers_and_dates_in_a_file_without_a_header_stop_the_import(file: Writ
         with pytest.raises(UnclearColumns, match="column 2"):
             rows.open_file(file(text))
     assert rows.open_file(file("a@example.org,Ada,Berlin,20095\nb@example.org,Bob,Rome,00118\n"))
+
+
+def test_addresses_below_a_heading_of_opt_outs_stop_the_import(file: Write) -> None:
+    for heading in ("UNSUBSCRIBED:", "-- Abgemeldet --", "Do not mail these any more"):
+        with pytest.raises(BadInput, match=r"line 3 says .* above more addresses"):
+            rows.open_file(file(f"email\na@x.org\n{heading}\nb@x.org\n"))
+        assert rows.open_file(file(f"email\na@x.org\n{heading}\n")), "nobody stands below it"
+    assert rows.open_file(file("email,status\na@x.org,active\n,unsubscribed\nb@x.org,active\n"))
+
+
+@pytest.mark.parametrize("text", ["UNSUBSCRIBED:\na@x.org\n", "Opted out 2024,\nemail,name\na@x.org,Ada\n"])
+def test_a_list_headed_as_opt_outs_is_asked_about(file: Write, text: str) -> None:
+    with pytest.raises(UnclearColumns, match="called or headed"):
+        rows.open_file(file(text))
+    assert rows.open_file(file(text), status="none")
+
+
+@pytest.mark.parametrize("text", ['[{"email":"a@x.org","unsubscribed":true}]', '[\n {"email": "a@x.org"}\n]'])
+def test_json_is_refused_by_its_name(file: Write, text: str) -> None:
+    with pytest.raises(BadInput, match="this is JSON"):
+        rows.open_file(file(text))
 
 
 @pytest.mark.parametrize(

@@ -292,3 +292,5 @@ def test_a_receipt_means_nothing_unless_it_is_a_refusal() -> None:
         "automatic-action/MDN-sent-automatically; deleted",
     )
     assert classify(full).kind == Kind.SOFT
+    own_words = read.replace(b"Your message was displayed.", b"This message was deleted: 550 user unknown")
+    assert classify(own_words).kind == Kind.SOFT, "the text of a filter is written by a person"

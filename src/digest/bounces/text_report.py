@@ -44,11 +44,12 @@ def text_failure(message: Message, parts: Parts) -> TextFailure | None:
     if (is_by_mailer, has_subject, tells).count(True) < 2:  # noqa: PLR2004  one sign alone may be chance
         return None
     addresses = text_recipients(message, text, parts.original) or [verp_address(delivered_to(message)) or ""]
-    is_automatic = is_by_mailer or _is_automatic(message) or _TRANSCRIPT.search(text) is not None
+    is_of_servers = is_by_mailer or _is_automatic(message) or _TRANSCRIPT.search(text) is not None
+    is_automatic = is_of_servers and parts.disposition is None  # people write the refusals of their filters
     recipients = tuple(_recipient(address, text, addresses, is_automatic) for address in addresses if address)
     if not recipients and not is_by_mailer:
         return None
-    return TextFailure(whole.kind, quote_text(text, whole), recipients)
+    return TextFailure(_as_said(whole.kind, is_automatic), quote_text(text, whole), recipients)
 
 
 def _has_failure_subject(message: Message) -> bool:
@@ -81,8 +82,11 @@ def _recipient(address: str, text: str, others: list[str], is_automatic: bool) -
     if not diagnosis.has_words and len(others) == 1:
         about, diagnosis = text, _diagnose(text, text, address.rpartition("@")[2])
     evidence = quote_text(about, diagnosis) if diagnosis.has_words else quote("text", about)
-    kind = Kind.SOFT if diagnosis.kind is Kind.HARD and not is_automatic else diagnosis.kind
-    return Recipient(address, kind, diagnosis.status, evidence)
+    return Recipient(address, _as_said(diagnosis.kind, is_automatic), diagnosis.status, evidence)
+
+
+def _as_said(kind: Kind, is_automatic: bool) -> Kind:
+    return Kind.SOFT if kind is Kind.HARD and not is_automatic else kind
 
 
 def _diagnose(text: str, whole: str, host: str) -> Diagnosis:

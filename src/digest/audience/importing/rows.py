@@ -102,7 +102,7 @@ def open_file(
     except BadInput as error:
         raise BadInput(f"{sheet.shown}: {error}") from None
     has_status = found.with_role(*survey.SPEAKING) or found.whole_file
-    if not status and not has_status and survey.is_named_for_opt_outs(sheet.name):
+    if not status and not has_status and survey.is_headed_for_opt_outs(found, sheet):
         raise survey.UnclearColumns({})
     return SubscriberFile(sheet, found)
 

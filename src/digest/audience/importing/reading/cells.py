@@ -14,11 +14,16 @@ MAX_SENTENCE_CHARS, MIN_SPACES = 160, 2  # of a sentence in a note
 _ALSO_NAMES: Final = frozenset({"baja", "baixa", "dnc"})  # "Baja, California"
 MAX_PHRASE_WORDS: Final = 3  # of an opt-out at the beginning of a text
 _NUMBER: Final = re.compile(r"[+-]?\d{1,12}(?:[.,]\d{1,6})?")
-_DATED: Final = re.compile(r"(\D{3,40}?)[\s:,;(\[-]*(?:on |am |at |le |el |il |op )?\d[\d\s.:,/TZ+\-)\]]*")
+_DATED: Final = re.compile(
+    r"(\D{3,40}?)[\s:,;(\[-]*(?:on |am |at |le |el |il |op )?(?!0\W*$)\d[\d\s.:,/TZ+\-)\]]*"
+)
 _LIST: Final = re.compile(r"[;|]+")
 MAX_LIST_CHARS: Final = 4000
 _CJK: Final = "\u2e80"  # from here on words are not separated
 _CLAUSE: Final = re.compile(r"([^,.;(\[\n]*?)(\s-|[,.;(\[\n]|$)")
+_ASIDE: Final = re.compile(
+    r"[(\[]([^()\[\]]{3,40})[)\]]|\s[-\u2013\u2014]\s([^()\[\]]{3,40})$"
+)  # "Bob (do not email)"
 _TAGS: Final = re.compile(r'[,;|\[\]"]+')
 _HEADS: Final = frozenset(
     word[:2] for word in vocabulary.UNMISTAKABLE
@@ -33,7 +38,7 @@ _ENDED: Final = frozenset(
     {"until", "till", "no", "not", "never", "bis", "hasta", "fino", "tot", "ended", "expired", "then"}
 )
 _CLEARLY_IN: Final = frozenset(
-    {"subscribed", "optedin", "optin", "abonniert", "angemeldet", "abonne", "suscrito"}
+    {"subscribed", "optedin", "optin", "allow", "abonniert", "angemeldet", "abonne", "suscrito"}
 )
 
 
@@ -61,7 +66,11 @@ def unmistakable(text: str) -> ImportStatus:
     """Return the opt-out that a cell states in so many words, whatever its column; UNSTATED for anything else."""
     if (";" in text or "|" in text) and len(text) <= MAX_LIST_CHARS:  # a list, as of categories
         return max(map(unmistakable, _LIST.split(text)))
-    return _phrase(text) or (_sentence(text) if _may_be_sentence(text) else ImportStatus.UNSTATED)
+    return (
+        _phrase(text)
+        or _aside(text)
+        or (_sentence(text) if _may_be_sentence(text) else ImportStatus.UNSTATED)
+    )
 
 
 def _phrase(text: str) -> ImportStatus | None:
@@ -87,6 +96,15 @@ def _beginning(text: str) -> ImportStatus | None:
         if found == ImportStatus.UNSUBSCRIBED:  # not "Bounce, Inc."
             return found
     return None
+
+
+def _aside(text: str) -> ImportStatus | None:
+    """Return the opt-out that somebody added to a text, as to a name, in brackets or after a dash."""
+    if len(text) > MAX_CHARS or not ("(" in text or "[" in text or text.count(" ") >= MIN_SPACES):
+        return None
+    words = (fold_word(one or other) for one, other in _ASIDE.findall(text))
+    said = (vocabulary.UNMISTAKABLE.get(word) for word in words if word not in _ALSO_NAMES)
+    return next((status for status in said if status == ImportStatus.UNSUBSCRIBED), None)
 
 
 def _may_be_sentence(text: str) -> bool:

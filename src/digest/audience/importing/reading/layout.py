@@ -15,6 +15,7 @@ from digest.errors import BadInput
 
 NONE: Final = frozenset({"-", "none"})  # --status-column none
 _NAMES: Final = tuple(dict.fromkeys(name.replace("e mail", "email") for name in ADDRESS_NAMES))
+_JSON: Final = re.compile(r"\s*(?:\{|\[\s*(?:\{|$))")
 _ADDRESS: Final = re.compile(r"[^\s@<>]+@[^\s@<>]+\.[^\s@<>]+")
 
 
@@ -43,11 +44,13 @@ def detect(
     """Read the first rows of a file by their names alone.
 
     `address` and `status` are the columns that the operator named; status "none": there is none. Raises BadInput when
-    a named column is missing or no column holds addresses.
+    a named column is missing, no column holds addresses or the file is JSON.
     """
     rows = [record.cells for record in sample if not record.fault]
     if not rows:
         raise BadInput("the file has no readable row")
+    if rows[0] and _JSON.match(rows[0][0]):
+        raise BadInput("this is JSON; save or export the list as CSV")
     at = _find_header(rows, address)
     if at is None:
         if address or (status and status.lower() not in NONE):

@@ -62,3 +62,8 @@ REFUSALS: Final = name_words("refusal")
 SENTENCES: Final = re.compile(
     "|".join(rf"(?:{strip_accents(one)})" for one in expressions("opt_out_sentences"))
 )
+
+
+def names_opt_outs(words: str) -> bool:
+    """Whether folded words are called as if what they stand for held those who must not be mailed."""
+    return any(pattern.search(words) for pattern in OPT_OUT.values())

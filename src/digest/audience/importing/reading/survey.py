@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import islice, zip_longest
 from typing import Final
 
-from digest.audience.importing.reading import phrases, vocabulary
+from digest.audience.importing.reading import headings, phrases, vocabulary
 from digest.audience.importing.reading.cells import answer
 from digest.audience.importing.reading.column_contents import (
     NOT_SUBSCRIBED_WORDS,
@@ -13,7 +13,7 @@ from digest.audience.importing.reading.column_contents import (
     ColumnContents,
 )
 from digest.audience.importing.reading.columns import Column
-from digest.audience.importing.reading.csv_reader import CsvRecord
+from digest.audience.importing.reading.csv_reader import CsvRecord, CsvSheet
 from digest.audience.importing.reading.folding import fold_words
 from digest.audience.importing.reading.layout import Layout
 from digest.audience.importing.reading.statuses import OPT_OUTS, Answer, ImportStatus, NameSense, Role
@@ -27,25 +27,26 @@ _TELLTALE: Final = vocabulary.UNMISTAKABLE.keys() | {"subscribed"}
 class UnclearColumns(BadInput):
     """Columns that look like statuses and are not understood, by name, with their words. Nothing was imported.
 
-    Without any, it is the file's name that looks like a list of those who unsubscribed.
+    Without any, it is the file's name or title that looks like a list of those who unsubscribed.
     """
 
     def __init__(self, words: dict[str, list[str]], columns: Iterable[str] = ()) -> None:
         """Take the unclear columns' words by name, and the names of all columns, any of which may be meant."""
         self.words, self.columns = words, [name for name in columns if name]
         parts = [f"the column “{name}” says {_quoted(some)}" for name, some in words.items()]
-        what = " and ".join(parts) or "the file is called like a list of those who unsubscribed"
+        what = " and ".join(parts) or "the file is called or headed like a list of those who unsubscribed"
         super().__init__(f"{what}: it is not clear who is subscribed. Nothing was imported")
 
 
 def complete(layout: Layout, records: Iterable[CsvRecord]) -> Layout:
     """Return the layout with the columns that prove to be statuses by their cells.
 
-    `records` are all rows of the file. Raises UnclearColumns when a column looks like a status and is not understood.
+    `records` are all rows of the file. Raises UnclearColumns when a column looks like a status and is not understood,
+    BadInput when a line between the rows says that those below it opted out.
     """
     contents: list[ColumnContents] = []
     columns = list(layout.columns)
-    for block in _blocks(records, layout.first_row):
+    for block in _blocks(headings.check(records, layout.first_row, layout.addresses[0])):
         for n, cells in enumerate(zip_longest(*block, fillvalue="")):
             if n == len(columns):
                 columns.append(Column(n, f"column {n + 1}", Role.IGNORED, sense=NameSense.UNREADABLE))
@@ -58,9 +59,8 @@ def complete(layout: Layout, records: Iterable[CsvRecord]) -> Layout:
     return _decide(replace(layout, columns=tuple(columns)), contents)
 
 
-def _blocks(records: Iterable[CsvRecord], first_row: int) -> Iterator[list[list[str]]]:
-    rows = islice(records, first_row, None)
-    while block := list(islice(rows, ROWS)):
+def _blocks(records: Iterator[CsvRecord]) -> Iterator[list[list[str]]]:
+    while block := list(islice(records, ROWS)):
         yield [record.cells for record in block if not record.fault]
 
 
@@ -164,10 +164,14 @@ def _adjust(column: Column, speaking: list[Column], layout: Layout) -> Column:
     return column
 
 
-def is_named_for_opt_outs(file_name: str) -> bool:
-    """Return whether a file is called as if it held those who must not be mailed: "unsubscribes.csv"."""
-    words = fold_words(file_name.rpartition(".")[0] or file_name)
-    return any(pattern.search(words) for pattern in phrases.OPT_OUT.values())
+def is_headed_for_opt_outs(layout: Layout, sheet: CsvSheet) -> bool:
+    """Return whether a file is called or headed as if it held those who must not be mailed: "unsubscribes.csv"."""
+    title = sheet.name.rpartition(".")[0] or sheet.name
+    above = [
+        cell for record in islice(sheet.records(), max(0, layout.first_row - 1)) for cell in record.cells
+    ]
+    of_addresses = [layout.columns[n].name for n in layout.addresses]
+    return any(phrases.names_opt_outs(fold_words(text)) for text in (title, *above, *of_addresses))
 
 
 def _quoted(words: list[str]) -> str:
