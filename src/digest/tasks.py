@@ -13,22 +13,20 @@ from typing import Any
 from celery.signals import worker_shutting_down
 from sqlalchemy.orm import Session
 
-from digest.audience import consent, erase
-from digest.audience.importing.uploads import delete_old
 from digest.beat_schedule import queue_of
 from digest.committed_log import log_when_committed
 from digest.db import database_now, utcnow
-from digest.delivery.ledger import retention, stored_logs
 from digest.delivery.letters import delivery, notices, reminders, subscriber_imports
 from digest.delivery.relays.accounts import count_connections
 from digest.delivery.release import freeze, partitioning, restored, retention_steps, stalled
 from digest.delivery.release.pausing import pausing_on_failure
 from digest.delivery.sending import recovery
+from digest.delivery.sending.claim import database_clock
 from digest.delivery.sending.reconciliation import reconcile_issues
 from digest.delivery.sending.worker import send_due_batches
 from digest.editorial import issues
 from digest.editorial.calendar import schedule
-from digest.editorial.checks import external_check_queue, external_check_worker
+from digest.editorial.checks import external_check_worker
 from digest.editorial.checks.external_check_queue import MailSetup
 from digest.editorial.drafts import drafting
 from digest.editorial.models import State
@@ -125,12 +123,8 @@ def imports() -> None:
 def retention_people() -> None:
     """Delete unconfirmed sign-ups, remains of erased subscribers, and consent traces older than a year."""
     with upgrading.begin(current_services().db) as session:
-        deleted = erase.purge(session, utcnow())
-        retention.purge_erased(session, utcnow())
-        traces = consent.delete_traces(session, utcnow())
-        external_check_queue.delete_old(session, utcnow())
-        delete_old(session, utcnow())
-        stored_logs.delete_old(session, utcnow())
+        # The database's clock: what one worker's deletes that is years ahead is lost.
+        deleted, traces = retention_steps.delete_expired(session, database_now(session))
     if deleted or traces:
         LOG.info("expired data deleted", extra={"subscribers": deleted, "traces": traces})
 
@@ -138,8 +132,9 @@ def retention_people() -> None:
 def retention_rows() -> None:
     """Delete rows and mails that are older than their retention periods; continue at once when time runs out."""
     services = current_services()
-    retention_steps.clear_mailbox(services.home / "mailbox", services.retention, utcnow())
-    if not all(map(_run_in_steps, retention_steps.list_steps(services.retention, utcnow()))):
+    now = database_clock(services.db)()
+    retention_steps.clear_mailbox(services.home / "mailbox", services.retention, now)
+    if not all(map(_run_in_steps, retention_steps.list_steps(services.retention, now))):
         services.enqueue_soon("retention_rows")
 
 
@@ -248,6 +243,7 @@ def _send_letters() -> int:
         retry_delay=services.retry_delay,
         limits=services.limits,
         stopping=_stopping.is_set,
+        clock=database_clock(services.db),
     )
 
 
@@ -263,8 +259,8 @@ def _freeze(issue_id: int) -> None:
     services = current_services()
     with pausing_on_failure(services.db, issue_id, State.SCHEDULED):
         with upgrading.begin(services.db) as session:
-            issue, now = issues.get_by_id(session, issue_id), database_now(session)
-            freeze.freeze(session, issue, signer=services.signer, base_url=services.base_url, now=now)
+            issue = issues.get_by_id(session, issue_id)
+            freeze.freeze(session, issue, signer=services.signer, base_url=services.base_url, now=utcnow())
         LOG.info("issue frozen", extra={"issue": issue_id})
 
 

@@ -5,10 +5,13 @@ from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
+import time_machine
 from sqlalchemy import select, update
 from tests.delivery.factories import BASE, KEYS, address, issue
+from tests.delivery.test_freeze import furnish
 from tests.relay import Relay, Script, replies_for
 
+from digest import tasks
 from digest.audience import tokens
 from digest.audience.models import Subscriber, Subscription
 from digest.db import Database, utcnow
@@ -121,6 +124,25 @@ def test_a_relay_that_refuses_us_loses_no_letter(sqlite: Database) -> None:
         assert send(sqlite, relay) == 0
         relay.script.greeting = "220 hello"
         assert send(sqlite, relay, later=LATER) == 1
+
+
+def test_a_worker_whose_clock_is_ahead_takes_no_letter_that_another_is_sending(
+    postgres: Database, tmp_path: Path
+) -> None:
+    """Nor does it call one unknown, or delete what is not old."""
+    furnish(postgres, tmp_path)
+    readers(postgres)
+    numbers = [post(postgres), post(postgres, reader=2)]
+    with postgres.begin() as session:
+        for attempts, number in enumerate(numbers, start=1):
+            letter = session.get_one(Letter, number)
+            letter.attempts, letter.handed_over = attempts, True
+            letter.claimed_until = utcnow() + timedelta(minutes=12)
+    with time_machine.travel(utcnow() + timedelta(days=9_000)):
+        for task in (tasks.letters_, tasks.reconcile, tasks.retention_people, tasks.retention_rows):
+            task()
+    assert [of(postgres, number).attempts for number in numbers] == [1, 2]
+    assert [of(postgres, number).outcome for number in numbers] == [None, None]
 
 
 def test_a_letter_under_way_at_a_crash_is_sent_once_more_and_then_unknown(sqlite: Database) -> None:

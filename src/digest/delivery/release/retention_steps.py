@@ -7,9 +7,13 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from digest.access import audit_log
-from digest.delivery.ledger.retention import delete_letters, purge_replies
+from digest.audience import consent, erase
+from digest.audience.importing import uploads
+from digest.delivery.ledger import stored_logs
+from digest.delivery.ledger.retention import delete_letters, purge_erased, purge_replies
 from digest.delivery.ledger.retention_periods import Retention
 from digest.delivery.release import retention
+from digest.editorial.checks import external_check_queue
 from digest.embedded.maildir import Maildir
 from digest.tracking.retention import delete_clicks, delete_user_agents
 
@@ -39,6 +43,19 @@ def list_steps(kept: Retention, now: datetime) -> Iterator[Step]:
     if kept.log is not None:
         log_before = now - kept.log
         yield lambda session: audit_log.delete_old(session, log_before)
+
+
+def delete_expired(session: Session, now: datetime) -> tuple[int, int]:
+    """Delete what is kept for the same time everywhere; returns how many subscribers and consent traces."""
+    subscribers, traces = erase.purge(session, now), consent.delete_traces(session, now)
+    for delete_old in (
+        purge_erased,
+        external_check_queue.delete_old,
+        uploads.delete_old,
+        stored_logs.delete_old,
+    ):
+        delete_old(session, now)
+    return subscribers, traces
 
 
 def clear_mailbox(path: Path, kept: Retention, now: datetime) -> None:

@@ -5,6 +5,7 @@ No two clocks are compared: the holder measures its lease on its own `boot_time`
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -25,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from digest.db import UtcDateTime, is_postgresql
+from digest.db import Database, UtcDateTime, database_now, is_postgresql
 from digest.delivery.ledger.models import Batch, FrozenIssue, WorkerRegistration
 from digest.delivery.release import canary
 from digest.delivery.release.batches import OPEN_STATES
@@ -60,6 +61,13 @@ class Claim:
 def boot_time() -> float:
     """Seconds on a clock that nobody sets and that runs on while the machine sleeps."""
     return time.clock_gettime(_CLOCK)
+
+
+def database_clock(db: Database) -> Callable[[], datetime]:
+    """The database's clock, asked once and counted on from there: what is claimed by it ends everywhere at once."""
+    with db.read() as session:
+        asked_at, now = boot_time(), database_now(session)
+    return lambda: now + timedelta(seconds=boot_time() - asked_at)
 
 
 def claim(

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from digest.db import Database
+from digest.db import Database, database_now
 from digest.delivery.letters import delivery
 from digest.delivery.release import batches, canary, completion, refusals
 from digest.installation import upgrading
@@ -24,7 +24,7 @@ def reconcile_issues(
     `connections`: how many all workers together may open to the relay.
     """
     with upgrading.begin(db) as session:
-        delivery.mark_abandoned_unknown(session, now)
+        delivery.mark_abandoned_unknown(session, database_now(session))
         refusals.pause_refused_issues(session, now)
         canary.judge_canaries(session, now)
     run_in_steps(lambda session: not batches.batch_retries(session, now, connections=connections))
