@@ -87,6 +87,20 @@ def test_what_the_log_names_counts_as_sent_and_who_left_is_unsubscribed(
     assert "emails are sent as usual" in said(restored_home, "restored")
 
 
+def test_a_file_that_names_nobody_settles_nothing(restored_home: Path, tmp_path: Path) -> None:
+    """Otherwise the log of another day would send the issue once more to all, and another file mail those who left."""
+    (tmp_path / "other").write_text("2026-12-01 09:00 status=sent\n")
+    issue = ("issue", 1, "--publication", "weekly-verdicts", "--log", tmp_path / "other")
+    for words, why in (
+        (issue, "names no reader"),
+        (("unsubscribed", tmp_path / "other"), "no email address"),
+    ):
+        done = digest(restored_home, "restored", *words)
+        assert (done.exit_code, why in done.stderr) == (1, True)
+    facts = json.loads(said(restored_home, "restored", "--json"))
+    assert (facts["issues"][0]["went_out"], facts["unsubscribes_settled"]) == (None, False)
+
+
 def test_no_new_reader_gets_the_number_of_one_who_was_lost(restored_home: Path) -> None:
     with services(restored_home).db.begin() as session:
         new = Subscriber(address="new@example.org", address_key="new@example.org", created_at=utcnow())

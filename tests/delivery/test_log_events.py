@@ -59,7 +59,9 @@ def test_an_entry_says_what_became_of_its_email() -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("header", ["Date;Recipient;Event", "time\tto\tdelivery status", "Email,Last Event"])
+@pytest.mark.parametrize(
+    "header", ["Date;Recipient;Event", "time\tto\tdelivery status", "Email,Last Event", "ts;email;st_text"]
+)
 def test_the_column_of_events_is_found_by_its_name(header: str) -> None:
     separator = next(c for c in ";\t," if c in header)
     rows = [["2026-01-01", "a@x.org", "Delivered"], ["2026-01-01", "b@x.org", "hard_bounce"]]

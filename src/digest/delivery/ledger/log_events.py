@@ -56,8 +56,8 @@ timed out, user unknown, host unknown, service unavailable, data format error, r
 WORDS: Final[dict[str, LogEvent]] = {word: event for event, words in _WORDS.items() for word in words}
 _COLUMNS: Final = _words("""
 event, event type, eventtype, event name, status, delivery status, email status, message status, last event,
-action, result, outcome, disposition, state, notification type, notificationtype, record type, recordtype,
-delivery state, smtp status""")
+action, dsn action, st text, result, outcome, disposition, state, notification type, notificationtype, record type,
+recordtype, delivery state, smtp status""")
 # Keys of words in lines and in JSON. Each begins with letters that are looked for first, since most lines have few.
 _VALUE: Final = r"""["']?\s*[=:]\s*["']?([a-z][a-z _.-]{0,30}|[2-5]\d\d\b)"""
 _KEYS: Final = {

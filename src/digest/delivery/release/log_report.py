@@ -14,10 +14,11 @@ from digest.errors import BadInput
 COMPLETE_SHARE = 0.9  # of the accepted emails; a log with fewer is not all of it
 
 
-def require_named(log: LoggedReaders, issue: Issue, name: str) -> None:
-    """Raise BadInput when the log called `name` names no reader of the issue: it is another log, or not complete."""
+def require_named(log: LoggedReaders, issue: Issue, name: str = "") -> None:
+    """Raise BadInput when the log, called `name`, names no reader of the issue: it is another log, or not complete."""
     if not len(log.by_message_id) and not len(log.by_address):
-        raise BadInput(f"the log {name} names no reader of issue {issue.number}; is it the right log?")
+        called = f"the log {name}" if name else "the log"
+        raise BadInput(f"{called} names no reader of issue {issue.number}; is it the right log?")
 
 
 def describe(issue: Issue, found: UnknownCounts, log: LoggedReaders | None, name: str = "") -> list[str]:

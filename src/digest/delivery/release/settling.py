@@ -20,9 +20,9 @@ from digest.db import Database
 from digest.delivery.ledger.counts import count_outcomes
 from digest.delivery.ledger.logged_readers import find_logged
 from digest.delivery.ledger.provider_log import read_mentions
-from digest.delivery.release import freeze, restored, went_out
+from digest.delivery.release import freeze, log_report, restored, went_out
 from digest.editorial.models import Issue, State
-from digest.errors import DigestError, NotAllowed
+from digest.errors import BadInput, DigestError, NotAllowed
 from digest.installation.models import Installation
 from digest.signing import Signer
 
@@ -102,15 +102,21 @@ def settle_all(settler: Settler, issue_id: int) -> str:
 
 
 def settle_logged(settler: Settler, issue_id: int, log: Log) -> str:
-    """Those have the issue whom a log of the mail provider names."""
+    """Those have the issue whom a log of the mail provider names.
+
+    Raises BadInput for a log that names nobody of it: that is another log, and all would get the issue once more.
+    """
     _freeze(settler, issue_id)
     with settler.db.read() as session, log as texts:
         logged = find_logged(session, settler.signer, issue_id, texts)
+        issue = session.get_one(Issue, issue_id)
+        log_report.require_named(logged, issue)
+        warning = log_report.warn_incomplete(session, issue, logged)
     with settler.db.begin() as session:
         issue = session.get_one(Issue, issue_id)
         named, doubtful = went_out.answer_logged(session, issue, logged, now=settler.clock(), by=settler.by)
         settler.record(session, Verb.SETTLE, issue, f"the log names {named:,} readers")
-        return _describe_logged(session, issue, named, doubtful)
+        return " ".join(filter(None, (_describe_logged(session, issue, named, doubtful), warning)))
 
 
 def settle_nobody_left(settler: Settler) -> str:
@@ -121,12 +127,16 @@ def settle_nobody_left(settler: Settler) -> str:
 
 
 def settle_unsubscribed(settler: Settler, file: Log) -> str:
-    """Unsubscribe everybody whom a file names."""
+    """Unsubscribe everybody whom a file names. Raises BadInput for one without an address: that is another file."""
     with settler.db.read() as session:
         require_hold(session)
+    named = number = 0
     with file as texts:
-        mentioned = read_mentions(texts, settler.signer)
-        number = sum(_unsubscribe(settler, list(mentions.addresses)) for mentions in mentioned)
+        for mentions in read_mentions(texts, settler.signer):
+            named += len(mentions.addresses)
+            number += _unsubscribe(settler, list(mentions.addresses))
+    if not named:
+        raise BadInput("the file holds no email address; if nobody unsubscribed, say so instead")
     with settler.db.begin() as session:
         require_hold(session).unsubscribes_settled_at = settler.clock()
         settler.record(session, Verb.SETTLE, None, f"{number:,} unsubscribed since the backup")

@@ -11,7 +11,7 @@ from digest.audience.importing.reading.statuses import OPT_OUTS, Answer, ImportS
 
 MAX_CHARS: Final = 80  # a longer text is a note, no status
 MAX_SENTENCE_CHARS, MIN_SPACES = 160, 2  # of a sentence in a note
-_ALSO_NAMES: Final = frozenset({"baja", "baixa", "dnc"})  # "Baja, California"
+_ALSO_NAMES: Final = frozenset({"baja", "baixa", "dnc", "stop"})  # "Baja, California"
 MAX_PHRASE_WORDS: Final = 3  # of an opt-out at the beginning of a text
 _NUMBER: Final = re.compile(r"[+-]?\d{1,12}(?:[.,]\d{1,6})?")
 _DATED: Final = re.compile(
