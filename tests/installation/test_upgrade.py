@@ -19,6 +19,7 @@ from tests.installation.later_version import NEXT_REVISION, of_version, write_mi
 from tests.monitoring.beats import report
 
 from digest import schema, tasks
+from digest.cli.setup import set_up
 from digest.cli.upgrade import migrate
 from digest.db import Database, utcnow
 from digest.delivery.ledger.models import Batch, Letter
@@ -227,6 +228,27 @@ def test_an_upgrade_gives_up_when_another_program_keeps_a_table(
     ):
         session.execute(text("LOCK TABLE topic_choice IN ACCESS SHARE MODE"))
         migrate(installed, with_backup=False)
+
+
+def test_two_commands_that_set_up_at_once_create_one_publication_and_one_owner(postgres: Database) -> None:
+    """As the containers of a new installation do, which all start together."""
+    upgrading.create(postgres.engine, utcnow())
+
+    def set_up_later() -> tuple[int, bool, int]:
+        with postgres.begin() as session:
+            publication, created, owner = set_up(session, {"name": "Another"}, None)
+            return publication.id, created, owner.id
+
+    with ThreadPoolExecutor(1) as pool, postgres.begin() as session:
+        publication, created, owner = set_up(session, {}, None)
+        later = pool.submit(set_up_later)
+        while (
+            not session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")) and not later.done()
+        ):
+            time.sleep(0.01)
+        session.commit()
+    assert (publication.id, created, owner.id) == (later.result()[0], True, later.result()[2])
+    assert not later.result()[1]
 
 
 def test_two_upgrades_at_once_are_one(

@@ -106,7 +106,10 @@ def set_up(
     """
     from digest.access.audit_verbs import Verb
     from digest.cli.audit import record
+    from digest.db import utcnow
+    from digest.installation.identity import ensure_installation
 
+    ensure_installation(session, utcnow())  # locks its row: two at once would each create a first publication
     before = _find_values(session)
     publication, created = ensure_publication(session, fields)
     user = ensure_owner(session, owner)
