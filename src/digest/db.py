@@ -55,9 +55,11 @@ _POSTGRESQL_LIMITS: Final = {
     "tcp_user_timeout": 25_000,  # milliseconds
 }
 # The same for the server: the locks of a machine that lost its power would stay for two hours. And for a process that
-# is stopped but not dead, as in a paused container, which the network does not tell from a slow one.
+# is stopped but not dead, as in a paused container, which the network does not tell from a slow one. And each statement
+# sees what was committed before it, whatever is usual in this database: claims and upgrades depend on that.
 _POSTGRESQL_SESSION: Final = """
-SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
+SELECT set_config('default_transaction_isolation', 'read committed', false),
+    set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
     set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '25s', false),
     CASE WHEN current_setting('idle_in_transaction_session_timeout') = '0'
         THEN set_config('idle_in_transaction_session_timeout', '5min', false) END

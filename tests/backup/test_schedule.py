@@ -1,5 +1,6 @@
 """Backups are made by themselves when they are due, and as many are kept as was asked for."""
 
+import errno
 from datetime import timedelta
 from pathlib import Path
 
@@ -108,6 +109,17 @@ def test_what_a_killed_process_left_is_deleted(sqlite: Database, home: Path, tmp
     (plan.folder / ".notes.partial").write_text("not ours")
     assert due(sqlite, home, plan, 0) is not None
     assert [path.name for path in plan.folder.glob(".*.partial")] == [".notes.partial"]
+
+
+def test_a_folder_that_cannot_be_locked_is_one_line(
+    sqlite: Database, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(NotAllowed, match="cannot be locked, as backups need: No locks available"):
+        due(sqlite, home, BackupPlan(tmp_path), 0)
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(sqlite: Database, home: Path) -> None:

@@ -50,3 +50,17 @@ def test_postgresql_soon_frees_the_locks_of_a_process_that_is_gone_or_stopped(po
             session.execute(text("SELECT 1"))
         assert caught.value.connection_invalidated
         session.rollback()
+
+
+def test_each_statement_sees_what_was_committed_before_it(postgres: Database) -> None:
+    """Whatever is usual in an operator's database: claims, and locks of an upgrade, depend on it."""
+    with postgres.begin() as session:
+        name = session.scalar(text("SELECT current_database()"))
+        usual = "default_transaction_isolation = 'repeatable read'"
+        session.execute(text(f'ALTER DATABASE "{name}" SET {usual}'))
+    other = connect(postgres.engine.url.render_as_string(hide_password=False))
+    with other.read() as session:
+        assert session.scalar(text("SHOW transaction_isolation")) == "read committed"
+    other.close()
+    with postgres.begin() as session:
+        session.execute(text(f'ALTER DATABASE "{name}" RESET default_transaction_isolation'))

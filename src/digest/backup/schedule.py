@@ -87,7 +87,11 @@ def lock_folder(plan: BackupPlan) -> Iterator[bool]:
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             yield False
+        except (
+            OSError
+        ) as error:  # some network file systems: without an error nobody would notice that none is made
+            raise NotAllowed(f"{plan.folder} cannot be locked, as backups need: {error.strerror}") from None
         else:
             yield True
