@@ -1,6 +1,7 @@
 """What mail servers answer, in the words of each, and what it means for the address."""
 
 from digest.bounces.diagnosis import Reply, diagnose
+from digest.bounces.report import Kind
 
 REPLIES = {
     "hard": """
@@ -58,6 +59,8 @@ REPLIES = {
         4.4.1 connect to mx.reader.example: Connection timed out
         554 5.4.6 Too many hops
         550 5.0.0 something of their own
+        550 5.1.10 hop limit exceeded
+        550 ldap lookup failed: user not found
         550 Requested action not taken: mailbox unavailable
         550 #5.1.0 Address rejected.
         550 <ann@reader.example> recipient rejected
@@ -82,6 +85,9 @@ REPLIES = {
         421 4.7.0 too many concurrent SMTP connections
         554 5.6.0 message contains invalid header
         550 Sender verify failed: user unknown
+        550 5.1.1 unknown sender
+        550 5.7.1 envelope from user unknown
+        554 Rejected: your host sent mail to too many nonexistent users (dictionary attack)
         550 5.1.8 Sender address rejected: Domain not found
         554 Nachricht wegen Richtlinie abgelehnt
         550 Message classé comme indésirable
@@ -89,6 +95,11 @@ REPLIES = {
         550 迷惑メールのため受信拒否
     """,
 }
+
+
+def test_the_code_of_a_reply_is_nearer_than_the_status_of_the_report() -> None:
+    assert diagnose(Reply("450 user unknown for now", status="5.0.0")).kind is Kind.SOFT
+    assert diagnose(Reply("550 user unknown", status="5.0.0")).kind is Kind.HARD
 
 
 def test_replies_of_many_mail_servers() -> None:

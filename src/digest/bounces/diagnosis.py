@@ -61,7 +61,7 @@ def diagnose(reply: Reply) -> Diagnosis:
     if rule is None:
         return _by_code(status)
     kind = rule.kind
-    if kind is Kind.HARD and (_is_temporary(status, words) or _is_after_data(reply, status)):
+    if kind is Kind.HARD and (_is_temporary(reply, status, words) or _is_after_data(reply, status)):
         kind = Kind.SOFT
     return Diagnosis(kind, status, is_certain=True, has_words=True)
 
@@ -76,10 +76,13 @@ def _provider_rule(words: str, reply: Reply) -> Rule | None:
     return next((rule for rule in matching if rule.phrases.search(context)), None)
 
 
-def _is_temporary(status: str | None, words: str) -> bool:
+def _is_temporary(reply: Reply, status: str | None, words: str) -> bool:
     """Whether the server may think differently tomorrow, whatever its words say: a code of class 4."""
     code = _CODE.search(words)
-    return (status or (code[1] if code else "")).startswith("4")
+    said = find_status(reply.text) or (
+        code[1] if code and not reply.is_prose else None
+    )  # nearer than a field
+    return (said or status or (code[1] if code else "")).startswith("4")
 
 
 def _is_after_data(reply: Reply, status: str | None) -> bool:
