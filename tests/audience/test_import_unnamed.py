@@ -54,6 +54,9 @@ def test_addresses_below_a_heading_of_opt_outs_stop_the_import(file: Write) -> N
             rows.open_file(file(f"email\na@x.org\n{heading}\nb@x.org\n"))
         assert rows.open_file(file(f"email\na@x.org\n{heading}\n")), "nobody stands below it"
     assert rows.open_file(file("email,status\na@x.org,active\n,unsubscribed\nb@x.org,active\n"))
+    assert rows.open_file(file("name,email\nAda,a@x.org\nMary Robinson,\nBob,b@x.org\n"))
+    with pytest.raises(BadInput, match="line 3 says “Opted out”"):
+        rows.open_file(file("name,email\nAda,a@x.org\nOpted out,\nBob,b@x.org\n"))
 
 
 @pytest.mark.parametrize("text", ["UNSUBSCRIBED:\na@x.org\n", "Opted out 2024,\nemail,name\na@x.org,Ada\n"])

@@ -5,6 +5,7 @@ from itertools import islice
 from typing import Final
 
 from digest.audience.importing.reading import phrases
+from digest.audience.importing.reading.cells import unmistakable
 from digest.audience.importing.reading.csv_reader import CsvRecord
 from digest.audience.importing.reading.folding import fold_words
 from digest.errors import BadInput
@@ -36,4 +37,7 @@ def _opt_out_heading(record: CsvRecord, address: int) -> tuple[int, str] | None:
     text = filled.get(0) or filled.get(address) or ""
     if len(filled) != 1 or not text or len(text) > MAX_CHARS or "@" in text:
         return None
-    return (record.line, text) if phrases.names_opt_outs(fold_words(text)) else None
+    # In a row like the others it may be somebody without an address: a Mr Robinson is on no Robinson list.
+    may_be_name = address not in filled and len(record.cells) > 1 and not text.endswith(":")
+    is_opt_out = unmistakable(text) if may_be_name else phrases.names_opt_outs(fold_words(text))
+    return (record.line, text) if is_opt_out else None
