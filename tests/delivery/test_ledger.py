@@ -95,3 +95,20 @@ def test_what_was_taken_and_what_was_not_are_written_alike(db: Database) -> None
         (None, None, 0, False),
     ]
     assert ended == [now, now, now, None, now, None]
+
+
+def test_a_worker_that_comes_back_says_how_an_unknown_delivery_ended_and_puts_none_off(db: Database) -> None:
+    """The issue may be over by then: nobody would look for a retry, and the reader would be skipped without a word."""
+    factories.frozen(db, readers=3)
+    now = utcnow()
+    with db.begin() as session:
+        session.execute(update(Delivery).values(outcome="unknown", reason="crash", ended_at=now))
+        ends = [
+            OutcomeRecord(1, "accepted", None, "250 ok"),
+            OutcomeRecord(2, "failed", "5.1.1", "550 no"),
+            OutcomeRecord(3, None, None, "451 later", 1, now),
+        ]
+        outcomes.record_outcomes(session, 1, ends, now)
+        found = session.scalars(select(Delivery.outcome).order_by(Delivery.subscriber_id)).all()
+        assert found == ["accepted", "failed", "unknown"]
+        assert session.scalars(select(Delivery).where(Delivery.due_at.is_not(None))).all() == []

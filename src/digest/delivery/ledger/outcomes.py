@@ -61,7 +61,11 @@ def fetch_pending(
 
 
 def record_outcomes(session: Session, issue_id: int, records: Sequence[OutcomeRecord], now: datetime) -> None:
-    """Record outcomes. A delivery that has ended keeps its outcome, except that an unknown one may become known."""
+    """Record outcomes. A delivery that has ended keeps its outcome, except that an unknown one may become known.
+
+    It is not put off, as by a worker that comes back after its batch was taken over: its issue may be over, and nobody
+    sends again what is unknown unless a person says so.
+    """
     # The common case has its own statement, because the drivers are slow at binding NULLs and arrays.
     accepted: list[OutcomeRecord] = []
     others: list[OutcomeRecord] = []
@@ -136,7 +140,7 @@ WHERE issue_id = ? AND subscriber_id = ? AND (outcome IS NULL OR outcome = 'unkn
 """
 _SQLITE_UPDATE = """
 UPDATE delivery SET outcome = ?, reason = ?, reply = ?, attempts = attempts + ?, due_at = ?, ended_at = ?
-WHERE issue_id = ? AND subscriber_id = ? AND (outcome IS NULL OR outcome = 'unknown')
+WHERE issue_id = ? AND subscriber_id = ? AND (outcome IS NULL OR (outcome = 'unknown' AND ?))
 """
 # Force index lookups: without statistics for a new issue, the planner would scan the whole table for each group. The
 # issue id is passed per row, since given a constant the planner may expect one row and try each on the whole issue.
@@ -157,7 +161,7 @@ UPDATE {table} AS delivery SET outcome = e.outcome, reason = e.reason, reply = e
 FROM unnest(%(issues)s::bigint[], %(ids)s::bigint[], %(outcomes)s::text[], %(reasons)s::text[], %(replies)s::text[],
     %(tried)s::int[], %(due)s::timestamptz[]) AS e (issue_id, subscriber_id, outcome, reason, reply, tried, due_at)
 WHERE delivery.issue_id = e.issue_id AND delivery.subscriber_id = e.subscriber_id
-    AND (delivery.outcome IS NULL OR delivery.outcome = 'unknown')
+    AND (delivery.outcome IS NULL OR (delivery.outcome = 'unknown' AND e.outcome IS NOT NULL))
 """
 
 
@@ -175,7 +179,7 @@ def _update_sqlite(session: Session, issue_id: int, records: Sequence[OutcomeRec
         due = _sqlite_datetime(record.due_at) if record.due_at else None
         ended = at if record.outcome else None
         what = record.outcome, record.reason, record.reply, record.tried, due, ended
-        rows.append((*what, issue_id, record.subscriber_id))
+        rows.append((*what, issue_id, record.subscriber_id, record.outcome is not None))
     session.connection().exec_driver_sql(_SQLITE_UPDATE, rows)
 
 
