@@ -5,6 +5,20 @@ UNCLEAR_COLUMNS = """
 churned | yes / no
 expired | true / false
 I'd like to hear about future events | No / Yes
+Consent refused | yes / no
+Subscription closed | 1 / 0
+Opt-in rejected | true / false
+Opt-in revoked | true / false
+Newsletter gestoppt | ja / nein
+Einwilligung zurückgezogen | ja / nein
+Consentement retiré | oui / non
+Suscripción cancelada | sí / no
+Consenso ritirato | sì / no
+Toestemming ingetrokken | ja / nee
+Zgoda wycofana | tak / nie
+Подписка отменена | да / нет
+Samtycke återkallat | ja / nej
+同意撤回 | はい / いいえ
 notify | no / 0 / off / yes / 1 / on
 promo | no / yes
 mail | no / 0 / yes / 1
@@ -205,6 +219,7 @@ full name | Bo (DO NOT EMAIL) / Bo - unsubscribed!! | Bo (Rome) / Jean - Luc
 extra | a=b;optout=1 | a=b;optout=0
 Do not allow bulk emails | Do Not Allow | Allow
 left because | too many mails |
+Remark | do not email |
 notes | please stop sending | met in Rome
 notes | do not mail any more | met in Rome
 notes | unsubscribed, see ticket 12 | met in Rome

@@ -55,6 +55,7 @@ def classify(index: int, name: str) -> Column:
         _as_opt_out(index, name, words, tokens)
         or _as_status(index, name, words, tokens)
         or _as_ending(index, name, words, tokens)
+        or _as_reversal(index, name, words, tokens)
         or _as_proof(index, name, words, tokens)
         or _as_opt_in(index, name, words, tokens)
         or _as_other(index, name, words, tokens)
@@ -76,7 +77,8 @@ def _as_opt_out(index: int, name: str, words: str, tokens: frozenset[str]) -> Co
         if outcome == ImportStatus.BOUNCED and tokens & (phrases.COUNT_WORDS | {"soft", "bounces"}):
             return Column(index, name, Role.IGNORED)
         if _BOTH.search(words[: match.start()] + " " + words[match.end() :]) and not is_dated:
-            return Column(index, name, Role.STATUS)
+            reversal = _as_reversal(index, name, words, tokens)  # "opt-in revoked" is not "opt-in / opt-out"
+            return reversal or Column(index, name, Role.STATUS)
         is_negated = bool(phrases.NEGATION.search(words[: match.start()]))
         return Column(
             index,
@@ -110,6 +112,16 @@ def _as_ending(index: int, name: str, words: str, tokens: frozenset[str]) -> Col
     """A column such as "subscribed until" or "consent deleted", whose yes is no consent."""
     is_ending = sense_of(name, words, tokens) == NameSense.ENDING
     return Column(index, name, Role.IGNORED, sense=NameSense.ENDING) if is_ending else None
+
+
+def _as_reversal(index: int, name: str, words: str, tokens: frozenset[str]) -> Column | None:
+    """A column such as "consent refused", whose yes is no consent either."""
+    is_consent = (
+        phrases.OPT_IN.search(words) or phrases.CONFIRMED.search(words) or tokens & phrases.LIKELY_OPT_IN
+    )
+    if not is_consent or not phrases.REVERSAL.search(words):
+        return None
+    return Column(index, name, Role.IGNORED, sense=NameSense.ENDING)
 
 
 def _as_proof(index: int, name: str, words: str, tokens: frozenset[str]) -> Column | None:

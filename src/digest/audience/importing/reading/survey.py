@@ -144,7 +144,9 @@ def _decide_by_words(column: Column, words: dict[str, str]) -> tuple[Column, lis
     has_outs = bool(statuses.keys() & outs)
     if words.keys() <= understood and statuses and (column.is_weak or statuses.keys() & _TELLTALE):
         role = column.role if column.is_weak else Role.STATUS
-        empty = column.empty if column.is_weak or has_outs else ImportStatus.UNSTATED
+        # Where a column says nothing but who opted out, as "do not email" among remarks, all others are as they were.
+        has_others = any(status < ImportStatus.NOT_SUBSCRIBED for status in statuses.values())
+        empty = column.empty if column.is_weak or (has_outs and has_others) else ImportStatus.UNSTATED
         return replace(column, role=role, is_weak=False, empty=empty), []
     if statuses.keys() & outs - vocabulary.UNMISTAKABLE.keys():  # the unmistakable ones count by themselves
         return _ignored_if_weak(column), [words[word] for word in words if word][:SHOWN_WORDS]
