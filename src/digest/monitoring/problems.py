@@ -75,7 +75,7 @@ def find_hold(session: Session) -> list[Problem]:
     if installation is None:
         return []
     reason = (installation.hold_reason or "it was restored or copied").rstrip(".")
-    summary = f"Nothing is sent from this database: {reason}."
+    summary = f"Nothing is sent: {reason}."
     return [Problem("held", summary, "run `digest restored`, which asks what went out elsewhere meanwhile")]
 
 

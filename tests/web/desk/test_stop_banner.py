@@ -46,7 +46,7 @@ def test_a_copy_says_that_it_sends_nothing(desk: Site) -> None:
         now = database_now(session)
         restored.hold(session, "it was restored from a backup", known_until=now, now=now)
     page = get(signed_in(desk, "viewer"), "/desk/")
-    assert "Nothing is sent from this database: it was restored from a backup." in page
+    assert "Nothing is sent: it was restored from a backup." in page
     assert "<code>digest restored</code>" in page
     with desk.db.read() as session:
         assert [problem.key for problem in problems.find_problems(session, now)] == ["held"]

@@ -53,7 +53,7 @@ def format_hold(facts: Mapping[str, Any]) -> Iterator[str]:
         yield f"  issue {issue['issue']} of {issue['publication']}, {subject}, was {issue['was']}: {_answer(issue)}"
     left = "settled" if facts["unsubscribes_settled"] else "digest restored unsubscribed FILE, or --nobody"
     yield f"  who unsubscribed since: {left}"
-    yield "Nobody asks about drafts: cancel one that was sent since, or its readers get it twice."
+    yield "Drafts are not listed here: cancel any that was sent since, or its readers get it twice."
     yield "If this home was moved while nothing ran: digest restored moved"
 
 
