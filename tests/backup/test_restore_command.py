@@ -70,11 +70,15 @@ def test_restored_says_what_is_to_be_settled(restored_home: Path) -> None:
 def test_what_the_log_names_counts_as_sent_and_who_left_is_unsubscribed(
     restored_home: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "provider.log").write_text("".join(f"to=<reader{n}@example.org>\n" for n in range(1, 11)))
+    lines = "".join(f"to=<reader{n}@example.org> status=gesendet\n" for n in range(1, 11))
+    (tmp_path / "provider.log").write_text(lines)
     (tmp_path / "left.csv").write_text("email\nreader30@example.org\nstranger@example.org\n")
     settle = ("restored", "issue", 1, "--publication", "weekly-verdicts", "--log", tmp_path / "provider.log")
-    shown = said(restored_home, *settle)
-    assert "Issue 1: the log names 10 readers; 20 remain." in shown
+    assert "or use --sent-word WORD and --refused-word WORD" in digest(restored_home, *settle).stderr
+    settle = (*settle, "--sent-word", "gesendet")
+    assert "add --complete if it holds all that was sent" in digest(restored_home, *settle).stderr
+    shown = said(restored_home, *settle, "--complete")
+    assert "Issue 1: the log names 10 readers; 20 remain. The log does not say from when to when" in shown
     assert "still to be settled" in shown
     shown = said(restored_home, "restored", "unsubscribed", tmp_path / "left.csv")
     assert shown.startswith("1 unsubscribed.\nEverything is settled")

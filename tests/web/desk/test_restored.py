@@ -61,9 +61,17 @@ def test_what_the_log_names_counts_as_sent_and_who_left_is_unsubscribed(
     desk: Site, readers: list[int]
 ) -> None:
     owner, remaining = signed_in(desk, "owner"), OUTCOMES.index(None)
-    log = file(f"to=<r{remaining}@example.org> status=sent\n")
-    answer = post(owner, f"{PAGE}/issues/1", answer="logged", file=log).get_data(as_text=True)
-    assert "the log names 1 readers; 0 remain." in answer
+    log = f"to=<r{remaining}@example.org> status=gesendet\n"
+
+    def settle(**fields: str) -> str:
+        return post(owner, f"{PAGE}/issues/1", answer="logged", file=file(log), **fields).get_data(
+            as_text=True
+        )
+
+    assert "say below it what each means" in settle()
+    assert "check “It holds all that was sent”" in settle(sent_words="gesendet")
+    answer = settle(sent_words="gesendet", complete="1")
+    assert "the log names 1 readers; 0 remain. The log does not say from when to when it reaches." in answer
     assert "Settled: your provider’s log says who has it." in answer
     left = post(owner, f"{PAGE}/unsubscribed", file=file("r0@example.org, r1@example.org"))
     assert "2 unsubscribed." in left.get_data(as_text=True)

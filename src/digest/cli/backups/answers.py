@@ -1,6 +1,7 @@
 """What the commands of `digest restored` do and print."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,26 @@ from digest.access.audit_verbs import Verb
 from digest.cli.audit import record, record_issue
 from digest.cli.issue_output import ACTOR, get_issue
 from digest.db import utcnow
+from digest.delivery.ledger.log_events import Meanings
+from digest.delivery.ledger.logged_readers import UnclearLog
 from digest.delivery.ledger.provider_log import open_log
 from digest.delivery.relays.accounts import count_connections
 from digest.delivery.release import settling
+from digest.delivery.release.log_report import ShortLog
 from digest.delivery.release.settling import Settler
 from digest.delivery.release.went_out import WentOut
 from digest.editorial.models import Issue
+from digest.errors import BadInput
 from digest.services import Services
+
+
+@dataclass(frozen=True)
+class LogAnswer:
+    """Those have it whom a log names."""
+
+    path: Path
+    is_complete: bool  # as a person says
+    meanings: Meanings  # of words in it
 
 
 def create_settler(services: Services) -> Settler:
@@ -57,13 +71,13 @@ def format_hold(facts: Mapping[str, Any]) -> Iterator[str]:
     yield "If this home was moved while nothing ran: digest restored moved"
 
 
-def settle_issue(services: Services, number: int, slug: str | None, answer: WentOut, log: Path | None) -> str:
+def settle_issue(services: Services, number: int, slug: str | None, answer: WentOut | LogAnswer) -> str:
     """Settle one issue; returns what that means, in a sentence."""
     settler = create_settler(services)
     with services.db.read() as session:
         issue_id = get_issue(session, number, slug).id
-    if log is not None:
-        return settling.settle_logged(settler, issue_id, open_log(log))
+    if isinstance(answer, LogAnswer):
+        return _settle_logged(settler, issue_id, answer)
     settle = settling.settle_none if answer is WentOut.NONE else settling.settle_all
     return settle(settler, issue_id)
 
@@ -82,6 +96,18 @@ def release_if_settled(services: Services) -> str:
         return "Something is still to be settled: see `digest restored`."
     settling.release(create_settler(services))
     return "Everything is settled: emails are sent again. Resume or schedule the issues that wait."
+
+
+def _settle_logged(settler: Settler, issue_id: int, answer: LogAnswer) -> str:
+    log, is_complete = open_log(answer.path), answer.is_complete
+    try:
+        return settling.settle_logged(
+            settler, issue_id, log, meanings=answer.meanings, is_complete=is_complete
+        )
+    except UnclearLog as error:
+        raise BadInput(f"{error}, or use --sent-word WORD and --refused-word WORD") from None
+    except ShortLog as error:
+        raise BadInput(f"{error}, or add --complete if it holds all that was sent") from None
 
 
 def _answer(issue: Mapping[str, Any]) -> str:

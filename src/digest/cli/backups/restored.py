@@ -33,21 +33,47 @@ def group(ctx: click.Context, as_json: bool) -> None:
 @click.option(
     "--log", type=FILE, metavar="FILE", help="Those have it whom this file of the mail provider names."
 )
+@click.option("--complete", is_flag=True, help="FILE holds all that was sent since the backup was made.")
+@click.option(
+    "--sent-word", "sent", metavar="WORD", multiple=True, help="A word in FILE for emails that were sent."
+)
+@click.option(
+    "--refused-word",
+    "refused",
+    metavar="WORD",
+    multiple=True,
+    help="A word in FILE for emails that were not sent.",
+)
 @click.option("--publication", "slug", help="Slug of its publication. [default: the first]")
 @click.pass_obj
-def issue(context: AppContext, number: int, went_out: str | None, log: Path | None, slug: str | None) -> None:
+def issue(
+    context: AppContext,
+    *,
+    number: int,
+    went_out: str | None,
+    log: Path | None,
+    complete: bool,
+    sent: tuple[str, ...],
+    refused: tuple[str, ...],
+    slug: str | None,
+) -> None:
     """Say what went out of issue NUMBER, at the place where the backup was made.
 
-    FILE is any text, CSV or JSON that names Message-IDs or addresses.
+    FILE is any text, CSV or JSON that names Message-IDs or addresses. One that does not reach from the backup until
+    now, or has no times, is refused without --complete: whoever is missing from it would get the issue twice.
     """
     if (went_out is None) == (log is None):
         raise BadInput("say one of --all, --none or --log FILE")
+    if log is None and (complete or sent or refused):
+        raise BadInput("--complete, --sent-word and --refused-word go with --log FILE")
     from digest.cli.backups import answers
+    from digest.delivery.ledger.log_events import meanings
     from digest.delivery.release.went_out import WentOut
 
     services = context.services()
-    answer = WentOut.LOGGED if log else WentOut(str(went_out))
-    click.echo(answers.settle_issue(services, number, slug, answer, log))
+    words = meanings(sent, refused)
+    answer = answers.LogAnswer(log, complete, words) if log else WentOut(str(went_out))
+    click.echo(answers.settle_issue(services, number, slug, answer))
     click.echo(answers.release_if_settled(services))
 
 

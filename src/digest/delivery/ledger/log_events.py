@@ -1,6 +1,5 @@
 """What an entry of a provider's log says became of its email."""
 
-import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import IntEnum
@@ -8,6 +7,7 @@ from typing import Final
 
 from digest.audience.importing.reading import phrases
 from digest.audience.importing.reading.folding import fold_words
+from digest.delivery.ledger.log_header import LogHeader
 
 Meanings = Mapping[str, "LogEvent"]  # by folded word
 
@@ -39,25 +39,31 @@ relayed, relay, injected, injection, completed, complete, submitted, submission,
 transmitted, delivered to mailbox, open, opened, opens, unique opened, first opening, initial open, amp open,
 click, clicked, clicks, link click, clicktracked, loaded by proxy, request, requests, unsubscribe,
 unsubscribed, group unsubscribe, list unsubscribe, subscription change, complaint, complained, spam complaint,
-spam report, spamreport, reported as spam, deliverable, expanded"""),
+spam report, spamreport, reported as spam, deliverable, expanded, receive, deliver, submit, transfer, expand,
+resolve, redirect, process, load, haredirect, hareceive, hadiscard, agentinfo, notifymapi, duplicatedeliver,
+duplicateexpand, duplicateredirect"""),
     LogEvent.DEFERRED: _words("""
 deferred, deferral, delayed, delay, delivery delayed, deliverydelay, delivery delay, temporary fail, temporary
 failure, temp fail, tempfail, temporary, transient, retry, retrying, retried, pending, scheduled, waiting, in
 progress, held, hold, on hold, soft bounce, soft bounced, softbounce, softbounces, greylisted, paused,
-sending, unknown"""),
+sending, unknown, defer, agentdefer, submitdefer, throttle, resubmit, safetynetresubmit, dsn"""),
     LogEvent.REFUSED: _words("""
 bounced, bounce, bounces, hard bounce, hard bounced, hardbounce, hardbounces, hard, permanent, permanent fail,
 permanent failure, rejected, reject, rejection, refused, denied, dropped, drop, discarded, discard, failed,
 fail, failure, blocked, block, blacklisted, invalid, invalid email, error, suppressed, suppression,
 undeliverable, undelivered, not delivered, not sent, unsent, expired, rendering failure, renderingfailure, out
 of band, policy rejection, generation failure, generation rejection, cancelled, canceled, aborted, timeout,
-timed out, user unknown, host unknown, service unavailable, data format error, returned, removed"""),
+timed out, user unknown, host unknown, service unavailable, data format error, returned, removed, badmail,
+poisonmessage, submitfail"""),
 }
 WORDS: Final[dict[str, LogEvent]] = {word: event for event, words in _WORDS.items() for word in words}
 _COLUMNS: Final = _words("""
 event, event type, eventtype, event name, status, delivery status, email status, message status, last event,
 action, dsn action, st text, result, outcome, disposition, state, notification type, notificationtype, record type,
 recordtype, delivery state, smtp status""")
+# Exchange's name for it, which elsewhere is a number.
+_EXCHANGE_COLUMNS: Final = _words("event id, eventid")
+_EXCHANGE_MARK: Final = _words("internal message id, internalmessageid")
 # Keys of words in lines and in JSON. Each begins with letters that are looked for first, since most lines have few.
 _VALUE: Final = r"""["']?\s*[=:]\s*["']?([a-z][a-z _.-]{0,30}|[2-5]\d\d\b)"""
 _KEYS: Final = {
@@ -83,18 +89,18 @@ _CODES: Final = {"2": LogEvent.ACCEPTED, "4": LogEvent.DEFERRED, "5": LogEvent.R
 
 
 class EventReader:
-    """Reads the entries of one log; its first line may name the column of events."""
+    """Reads the entries of one log; its header may name the column of events."""
 
     def __init__(self, meanings: Meanings | None = None) -> None:
         self._meanings = WORDS | dict(meanings or {})
-        self._column, self._separator, self._is_first = -1, ",", True
+        self.header = LogHeader()
+        self._column: int | None = None
 
     def read(self, record: str) -> tuple[LogEvent, str]:
         """Return what an entry says, and the word of it that is not understood, or an empty one."""
-        if self._is_first:
-            self._is_first = False
-            self._find_column(record)
-        said = list(self._column_words(record) if self._column >= 0 else _text_words(record))
+        if self.header.read(record):
+            self._column = _find_column(self.header.names)
+        said = list(_text_words(record) if self._column is None else self._column_words(record, self._column))
         events = [self._event(word) for word, _ in said]
         unknown = [
             word for (word, is_weak), event in zip(said, events, strict=True) if event is None and not is_weak
@@ -102,20 +108,8 @@ class EventReader:
         known = [event for event in events if event is not None]
         return max(known, default=LogEvent.UNSTATED), unknown[0].strip() if unknown and not known else ""
 
-    def _find_column(self, record: str) -> None:
-        if "@" in record or record[:1] in {"{", "["}:
-            return
-        self._separator = max(",;\t|", key=record.count)
-        names = [fold_words(cell) for cell in record.split(self._separator)]
-        self._column = next((n for n, name in enumerate(names) if name in _COLUMNS and len(names) > 1), -1)
-
-    def _column_words(self, record: str) -> Iterable[tuple[str, bool]]:
-        try:
-            cells = next(csv.reader([record], delimiter=self._separator), [])
-        except csv.Error:
-            return
-        if self._column < len(cells) and cells[self._column].strip():
-            yield cells[self._column], False
+    def _column_words(self, record: str, column: int) -> Iterable[tuple[str, bool]]:
+        return ((cell, False) for cell in self.header.cells(record, [column]))
 
     def _event(self, word: str) -> LogEvent | None:
         if word[:1] in _CODES:
@@ -132,6 +126,11 @@ class EventReader:
             return None
         goes_on = events[0] is not None and words[1] in phrases.PREPOSITIONS | {"to"}
         return max(known) if max(known) > LogEvent.ACCEPTED or None not in events or goes_on else None
+
+
+def _find_column(names: list[str]) -> int | None:
+    wanted = _COLUMNS if _EXCHANGE_MARK.isdisjoint(names) else _EXCHANGE_COLUMNS
+    return next((n for n, name in enumerate(names) if name in wanted), None)
 
 
 def _text_words(record: str) -> Iterator[tuple[str, bool]]:

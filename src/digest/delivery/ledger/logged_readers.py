@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Final, Self
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, case, or_, select
 from sqlalchemy.orm import Session
 
 from digest.audience import value_tables
@@ -21,6 +21,7 @@ from digest.errors import BadInput
 from digest.signing import Signer
 
 SHOWN_WORDS: Final = 6
+SENT_ELSEWHERE: Final = "counted as sent: it went out before this database was restored"  # a reply
 
 
 class SubscriberSet:
@@ -205,5 +206,8 @@ def _fetch_by_address(session: Session, issue_id: int, keys: Sequence[str]) -> I
 
 def _fetch_outcomes(session: Session, issue_id: int, ids: Select[Any]) -> Iterable[Any]:
     # IN rather than a join: SQLite would search the given values once per delivery of the issue.
-    rows = select(Delivery.subscriber_id, Delivery.outcome, Delivery.ended_at)
+    # When a person counted it as sent is no time at which it was.
+    is_by_person = or_(Delivery.reason.is_not(None), Delivery.reply == SENT_ELSEWHERE)
+    at = case((is_by_person, None), else_=Delivery.ended_at)
+    rows = select(Delivery.subscriber_id, Delivery.outcome, at)
     return session.execute(rows.where(Delivery.issue_id == issue_id, Delivery.subscriber_id.in_(ids)))

@@ -19,7 +19,7 @@ from urllib.parse import unquote
 from digest.audience import address as addresses
 from digest.audience.importing.reading.csv_reader import BOMS
 from digest.db import utcnow
-from digest.delivery.ledger import log_records
+from digest.delivery.ledger import log_records, qmail_log
 from digest.delivery.ledger.log_events import EventReader, LogEvent, Meanings
 from digest.delivery.ledger.log_times import TimeSpan
 from digest.errors import BadInput, BadToken
@@ -75,7 +75,7 @@ def read_mentions(
     `meanings` are words for what became of an email, as a person explained them.
     """
     found, reader, latest = LogPart(), EventReader(meanings), now or utcnow()
-    for record in log_records.split(texts):
+    for record in qmail_log.join(log_records.split(texts)):
         event, unknown = reader.read(record)
         if "@" in record or "%40" in record or "\\u0040" in record:
             named = LogMentions()
@@ -83,7 +83,7 @@ def read_mentions(
             if named:
                 found.update(named)
                 found.by_event[event].update(named)
-                found.span.read(record, latest)
+                found.span.read(record, latest, reader.header)
                 found.unknown.update([unknown] if unknown else [])
         if len(found) >= AT_ONCE:
             yield found

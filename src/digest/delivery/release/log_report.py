@@ -1,6 +1,8 @@
 """What a provider's log says about an issue's unknown deliveries, in sentences for the desk and the command line."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
 
 from sqlalchemy.orm import Session
 
@@ -11,7 +13,27 @@ from digest.delivery.release.unknown_deliveries import UnknownCounts, Which
 from digest.editorial.models import Issue
 from digest.errors import BadInput
 
+LATEST_EXPORT: Final = timedelta(
+    minutes=15
+)  # before now: a log of what was sent until now is this old at most
 COMPLETE_SHARE = 0.99  # of the accepted emails; whoever a log with fewer leaves out may have got theirs too
+
+
+class ShortLog(BadInput):
+    """A log that does not reach from the backup until now: whoever is not in it may have been sent an email later."""
+
+
+def require_covering(log: LoggedReaders, since: datetime, now: datetime) -> None:
+    """Raise ShortLog unless the log reaches from `since`, the time of the backup, until now.
+
+    Nobody here can know when the other copy stopped sending, so that anything short of now may be cut off.
+    """
+    if log.span.covers(since) and log.span.covers(max(since, now - LATEST_EXPORT)):
+        return
+    raise ShortLog(
+        f"the log {reach(log)}, but the issue may have been sent from the backup ({since:%Y-%m-%d %H:%M:%S} UTC) until "
+        "now, and whoever is missing from it may get it twice: export the log again, from before the backup until now"
+    )
 
 
 def require_named(log: LoggedReaders, issue: Issue, name: str = "") -> None:
@@ -43,13 +65,14 @@ def _left_open(found: UnknownCounts, log: LoggedReaders) -> Iterator[str]:
         )
     if found.not_covered:
         yield (
-            f"{found.not_covered:,} {_are(found.not_covered)} not in the log, but it {_reach(log)}, so they may not "
+            f"{found.not_covered:,} {_are(found.not_covered)} not in the log, but it {reach(log)}, so they may not "
             "have been logged yet: export the log again, from before the issue until now, or decide about each on the "
             "report."
         )
 
 
-def _reach(log: LoggedReaders) -> str:
+def reach(log: LoggedReaders) -> str:
+    """Return from when to when the log reaches, as the rest of a sentence about it."""
     first, last = log.span.first, log.span.last
     if first is None or last is None or first > last:
         return "does not say from when to when it reaches"

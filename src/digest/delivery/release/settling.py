@@ -18,6 +18,7 @@ from digest.audience import unsubscribe
 from digest.audience.models import Subscriber, Subscription, SubscriptionStatus
 from digest.db import Database
 from digest.delivery.ledger.counts import count_outcomes
+from digest.delivery.ledger.log_events import Meanings
 from digest.delivery.ledger.logged_readers import find_logged
 from digest.delivery.ledger.provider_log import read_mentions
 from digest.delivery.release import freeze, log_report, restored, went_out
@@ -101,22 +102,37 @@ def settle_all(settler: Settler, issue_id: int) -> str:
         return f"Issue {issue.number} is {issue.state}: {counted:,} readers are counted as accepted."
 
 
-def settle_logged(settler: Settler, issue_id: int, log: Log) -> str:
+def settle_logged(
+    settler: Settler,
+    issue_id: int,
+    log: Log,
+    *,
+    meanings: Meanings | None = None,
+    is_complete: bool = False,
+) -> str:
     """Those have the issue whom a log of the mail provider names.
 
-    Raises BadInput for a log that names nobody of it: that is another log, and all would get the issue once more.
+    `meanings` explain words of the log; `is_complete` is a person's word that it holds all that was sent. Raises
+    BadInput for a log that names nobody of the issue: that is another log, and all would get the issue once more;
+    UnclearLog for one with other words; ShortLog for one that does not reach until now and was not said to be complete.
     """
     _freeze(settler, issue_id)
     with settler.db.read() as session, log as texts:
-        logged = find_logged(session, settler.signer, issue_id, texts)
+        now = settler.clock()
+        logged = find_logged(session, settler.signer, issue_id, texts, meanings=meanings, now=now)
         issue = session.get_one(Issue, issue_id)
         log_report.require_named(logged, issue)
+        if not is_complete:
+            held = require_hold(session)
+            log_report.require_covering(logged, held.known_until or held.held_at or now, now)
         warning = log_report.warn_incomplete(session, issue, logged)
     with settler.db.begin() as session:
         issue = session.get_one(Issue, issue_id)
         named, doubtful = went_out.answer_logged(session, issue, logged, now=settler.clock(), by=settler.by)
-        settler.record(session, Verb.SETTLE, issue, f"the log names {named:,} readers")
-        return " ".join(filter(None, (_describe_logged(session, issue, named, doubtful), warning)))
+        said = ", and was said to be complete" if is_complete else ""
+        settler.record(session, Verb.SETTLE, issue, f"the log names {named:,} readers{said}")
+        done = _describe_logged(session, issue, named, doubtful)
+        return " ".join(filter(None, (done, f"The log {log_report.reach(logged)}.", warning)))
 
 
 def settle_nobody_left(settler: Settler) -> str:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from digest.committed_log import log_when_committed
 from digest.db import WITHOUT_SYNC
-from digest.delivery.ledger.logged_readers import LoggedReaders
+from digest.delivery.ledger.logged_readers import SENT_ELSEWHERE, LoggedReaders
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Outcome, RestoredIssue
 from digest.delivery.release import control, freeze
 from digest.delivery.release.completion import CANCELLED
@@ -20,9 +20,8 @@ from digest.errors import NotAllowed
 from digest.signing import Signer
 
 LOG = logging.getLogger(__name__)
-REPLY = "counted as sent: it went out before this database was restored"
 AT_ONCE = 5_000
-_ACCEPTED: dict[str, object] = {"outcome": Outcome.ACCEPTED.value, "reason": None, "reply": REPLY}
+_ACCEPTED: dict[str, object] = {"outcome": Outcome.ACCEPTED.value, "reason": None, "reply": SENT_ELSEWHERE}
 
 
 class WentOut(StrEnum):

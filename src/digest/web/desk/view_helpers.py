@@ -145,6 +145,11 @@ def form_field(name: str) -> str:
     return request.form.get(name, "").replace("\r\n", "\n").strip()
 
 
+def form_words(name: str) -> list[str]:
+    """A form field's parts between commas."""
+    return [word for word in form_field(name).split(",") if word.strip()]
+
+
 def split_header_url(name: str) -> SplitResult:
     """The URL in a request header, in parts; all of them are empty when it is missing or malformed."""
     try:

@@ -29,6 +29,7 @@ from digest.web.desk.view_helpers import (
     flash_done,
     flash_problem,
     form_field,
+    form_words,
     redirect_to,
     render_page,
     services,
@@ -70,7 +71,7 @@ def upload_log(number: int) -> Response:
         path = Path(folder) / "log"
         file.save(path)
         issue = current_publication.get_issue(db, number)
-        words = meanings(_words("sent_words"), _words("refused_words"))
+        words = meanings(form_words("sent_words"), form_words("refused_words"))
         try:
             with open_log(path, name, MAX_LOG_CHARS) as texts:
                 log = find_logged(db, services().signer, issue.id, texts, meanings=words, now=utcnow())
@@ -125,10 +126,6 @@ def _choice(db: Session, issue: Issue) -> tuple[Choice, str]:
         raise BadInput("open the page again and choose there") from None
     name, log = stored_logs.get(db, issue.id, log_number) if log_number else ("", None)
     return Choice(upto, which, log), name
-
-
-def _words(name: str) -> list[str]:
-    return [word for word in form_field(name).split(",") if word.strip()]
 
 
 def _readers(count: int) -> str:

@@ -12,10 +12,13 @@ from werkzeug.wrappers import Response
 
 from digest.access.audit_verbs import Verb
 from digest.db import utcnow
+from digest.delivery.ledger.log_events import meanings
+from digest.delivery.ledger.logged_readers import UnclearLog
 from digest.delivery.ledger.provider_log import open_log
 from digest.delivery.relays.accounts import count_connections
 from digest.delivery.release import restored as holds
 from digest.delivery.release import settling
+from digest.delivery.release.log_report import ShortLog
 from digest.delivery.release.settling import Settler
 from digest.delivery.release.went_out import WentOut
 from digest.editorial.models import Issue, Role
@@ -23,7 +26,14 @@ from digest.errors import BadInput
 from digest.web.desk.access.audit_log import record
 from digest.web.desk.auth import requires_role
 from digest.web.desk.settings import blueprint
-from digest.web.desk.view_helpers import flash_done, form_field, redirect_to, render_page, services
+from digest.web.desk.view_helpers import (
+    flash_done,
+    form_field,
+    form_words,
+    redirect_to,
+    render_page,
+    services,
+)
 
 MAX_LOG_CHARS: Final = 100_000_000  # decompressed: some ten seconds of reading
 
@@ -44,9 +54,7 @@ def settle_issue(issue_id: int) -> Response:
     """Say what went out of one issue: all of it, nothing, or what an uploaded log names."""
     answer = form_field("answer")
     if answer == WentOut.LOGGED:
-        with _uploaded_file() as (path, name):
-            log = open_log(path, name, MAX_LOG_CHARS)
-            flash_done(settling.settle_logged(_settler(), issue_id, log))
+        flash_done(_settle_logged(issue_id))
     elif answer in {WentOut.ALL, WentOut.NONE}:
         settle = settling.settle_all if answer == WentOut.ALL else settling.settle_none
         flash_done(settle(_settler(), issue_id))
@@ -82,6 +90,19 @@ def mark_restored() -> Response:
     """Say that this database was restored or copied, where digest could not know it."""
     settling.mark(_settler())
     return redirect_to("settings.restored")
+
+
+def _settle_logged(issue_id: int) -> str:
+    words = meanings(form_words("sent_words"), form_words("refused_words"))
+    is_complete = bool(form_field("complete"))
+    with _uploaded_file() as (path, name):
+        log = open_log(path, name, MAX_LOG_CHARS)
+        try:
+            return settling.settle_logged(_settler(), issue_id, log, meanings=words, is_complete=is_complete)
+        except UnclearLog as error:
+            raise BadInput(f"{error}, or upload it again and say below it what each means") from None
+        except ShortLog as error:
+            raise BadInput(f"{error}, or upload it again and check “It holds all that was sent”") from None
 
 
 def _settler() -> Settler:
