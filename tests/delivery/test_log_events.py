@@ -111,6 +111,7 @@ def test_a_delivery_of_qmail_is_read_together_with_its_end_in_a_later_line() -> 
     assert found == {"a@x.org": ACCEPTED, "b@x.org": REFUSED, "c@x.org": DEFERRED, "d@x.org": DEFERRED}
     again = QMAIL.splitlines()[5] + "\n" + QMAIL  # its end was lost when qmail was restarted
     assert by_event(again)["d@x.org"] == DEFERRED
+    assert by_event("@400000006553f101 delivery 1: failure: 550_<a@x.org>_unknown/") == {"a@x.org": REFUSED}
     assert read(QMAIL)[0].span.last == datetime(2023, 11, 14, 22, 13, 10, tzinfo=UTC)
 
 
@@ -120,6 +121,7 @@ TIMED = [
     f'{{"email":"a@x.org","sentAt":"{EPOCH}123"}}',
     f"ts={EPOCH}.5 to=a@x.org",
     f"{EPOCH}.123456 delivery to a@x.org",
+    f"Nov 28 21:06:40 mx qmail: {EPOCH}.123456 starting delivery 1: msg 9 to remote a@x.org",
     f"Email,Phone,Send Time\na@x.org,1700000000,{EPOCH}",
     f'email,"Event Date"\na@x.org,{AT.isoformat()}',
     f"{AT.isoformat()} timestamp=1700000000 to=a@x.org",

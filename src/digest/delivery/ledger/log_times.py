@@ -18,10 +18,12 @@ _ISO: Final = re.compile(
 )
 _SYSLOG: Final = re.compile(r"^([A-Z][a-z]{2}) ([ \d]\d) (\d\d:\d\d:\d\d) ")  # RFC 3164: without a year
 # Seconds since 1970 look like a phone number or an id: they count only where a name says that they are a time, and at
-# the beginning of a line with a fraction.
+# the beginning of a line, or after the name of qmail, with a fraction.
 _EPOCH: Final = re.compile(r"(1[6-9]\d{8})(?:\d{3}|\.\d+)?")
-_NAMED_EPOCH: Final = re.compile(rf"""([\w.-]+)["']?\s*[=:]\s*["']?{_EPOCH.pattern}(?![\w.])""")
-_LEADING_EPOCH: Final = re.compile(r"\[?(1[6-9]\d{8})\.\d{3,}(?![\w.])")
+_NAMED_EPOCH: Final = re.compile(
+    rf"""(?<![\w.-])([\w.-]{{1,40}}+)["']?\s*[=:]\s*["']?{_EPOCH.pattern}(?![\w.])"""
+)
+_LEADING_EPOCH: Final = re.compile(r"(?:\[|.*\bqmail(?:-send)?(?:\[\d+\])?: )?(1[6-9]\d{8})\.\d{3,}(?![\w.])")
 _TIME_WORDS: Final = frozenset(
     {"time", "timestamp", "datetime", "date", "ts", "at", "epoch", "when", "processed"}
 )

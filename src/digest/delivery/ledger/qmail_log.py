@@ -25,12 +25,12 @@ def join(records: Iterable[str]) -> Iterator[str]:
             if len(begun) >= MAX_OPEN:
                 yield _entry(begun.pop(next(iter(begun))), "deferral")
             begun[start[1]] = record
-        elif (end := _END.search(record)) and end[1] in begun:
-            yield _entry(begun.pop(end[1]), end[2])
+        elif end := _END.search(record):  # without its beginning, the reply may still name the recipient
+            yield _entry(begun.pop(end[1], record), end[2])
         else:
             yield record
     yield from (_entry(record, "deferral") for record in begun.values())
 
 
-def _entry(start: str, end: str) -> str:
-    return f"{start.rstrip()} status={_MEANS[end]}"
+def _entry(record: str, end: str) -> str:
+    return f"{record.rstrip()} status={_MEANS[end]}"
