@@ -73,12 +73,12 @@ def audience() -> None:
 def reconcile() -> None:
     """Recover batches of dead workers, check refusals, queue due retries and complete finished issues."""
     with upgrading.begin(current_services().db) as session:
-        recovery.recover_batches(session, current_services().home, utcnow())
-    connections = count_connections(current_services().relay)
-    for issue_id in reconcile_issues(current_services().db, utcnow(), _run_in_steps, connections=connections):
+        recovery.recover_batches(session, current_services().home, database_now(session))
+    connections, clock = count_connections(current_services().relay), database_clock(current_services().db)
+    for issue_id in reconcile_issues(current_services().db, clock(), _run_in_steps, connections=connections):
         LOG.info("issue sent", extra={"issue": issue_id})
     with upgrading.begin(current_services().db) as session:
-        stalled.notify_stalled(session, utcnow())
+        stalled.notify_stalled(session, database_now(session))
 
 
 def send() -> None:
@@ -226,6 +226,7 @@ def _send_batches() -> str:
         limits=services.limits,
         seconds=RUN_SECONDS,
         stopping=_stopping.is_set,
+        clock=database_clock(services.db),  # as for the freeze, or a hold ends early where a clock is ahead
     )
     if result.ended:
         LOG.info("messages sent", extra=dict(result.ended))
@@ -260,17 +261,18 @@ def _freeze(issue_id: int) -> None:
     with pausing_on_failure(services.db, issue_id, State.SCHEDULED):
         with upgrading.begin(services.db) as session:
             issue = issues.get_by_id(session, issue_id)
-            freeze.freeze(session, issue, signer=services.signer, base_url=services.base_url, now=utcnow())
+            now = database_now(session)
+            freeze.freeze(session, issue, signer=services.signer, base_url=services.base_url, now=now)
         LOG.info("issue frozen", extra={"issue": issue_id})
 
 
 def _write_audience(issue_id: int) -> bool:
     """Continue writing one issue's audience; True when it is complete."""
     services = current_services()
-    connections = count_connections(services.relay)
+    connections, clock = count_connections(services.relay), database_clock(services.db)
     with pausing_on_failure(services.db, issue_id, State.SENDING):
         return _run_in_steps(
-            lambda session: freeze.write_next_audience(session, issue_id, utcnow(), connections=connections)
+            lambda session: freeze.write_next_audience(session, issue_id, clock(), connections=connections)
         )
     return False
 

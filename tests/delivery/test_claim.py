@@ -24,7 +24,6 @@ HINDRANCES = {
     "its audience is not complete": update(FrozenIssue).values(audience_done_at=None),
     "its canary is not judged": update(FrozenIssue).values(canary_size=1),
     "its relay is to be left alone": update(FrozenIssue).values(backoff_until=LATER),
-    "no batch is due": update(Batch).values(due_at=LATER),
     "every batch is done": update(Batch).values(done_at=NOW),
     "every batch is held": update(Batch).values(holder="home:2:relay:a"),
 }

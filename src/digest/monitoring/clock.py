@@ -15,7 +15,7 @@ def describe_difference(here: datetime, there: datetime) -> str:
 
 
 def find_clock_problem(here: datetime, there: datetime, host: str) -> Problem | None:
-    """A clock that is off by more than a minute: retries and the ends of holds come too early or too late."""
+    """A clock that is off by more than a minute: drafts, reminders and times at the desk come early or late."""
     if abs(here - there) <= FARTHEST_OFF:
         return None
     summary = f"The clock of {host} is {describe_difference(here, there)}."

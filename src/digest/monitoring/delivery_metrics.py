@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from digest.delivery.ledger.counts import count_outcomes
 from digest.delivery.ledger.models import Batch, Delivery, Letter, Outcome
+from digest.delivery.release import hold
 from digest.editorial.models import Issue, State
 from digest.publications.models import Publication
 
@@ -42,9 +43,7 @@ def _deliveries(session: Session, now: datetime) -> GaugeMetricFamily:
 
 def _oldest_due(session: Session, now: datetime) -> GaugeMetricFamily:
     """How late sending is: over the batches and the retries of issues that are being sent."""
-    sending = list(
-        session.scalars(select(Issue.id).where(Issue.state == State.SENDING, Issue.release_at <= now))
-    )
+    sending = list(session.scalars(select(Issue.id).where(Issue.state == State.SENDING, hold.is_over(now))))
     batches = select(func.min(Batch.due_at)).where(Batch.issue_id.in_(sending), Batch.done_at.is_(None))
     retries = select(func.min(Delivery.due_at)).where(
         Delivery.issue_id.in_(sending), Delivery.due_at.is_not(None)

@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 from digest.access.audit_verbs import Verb
 from digest.cli.audit import record, record_issue
 from digest.cli.issue_output import ACTOR, get_issue
-from digest.db import utcnow
 from digest.delivery.ledger.log_events import Meanings
 from digest.delivery.ledger.logged_readers import UnclearLog
 from digest.delivery.ledger.provider_log import open_log
@@ -20,6 +19,7 @@ from digest.delivery.release import settling
 from digest.delivery.release.log_report import ShortLog
 from digest.delivery.release.settling import Settler
 from digest.delivery.release.went_out import WentOut
+from digest.delivery.sending.claim import database_clock
 from digest.editorial.models import Issue
 from digest.errors import BadInput
 from digest.services import Services
@@ -41,7 +41,7 @@ def create_settler(services: Services) -> Settler:
         services.signer,
         services.base_url,
         count_connections(services.relay),
-        clock=utcnow,
+        clock=database_clock(services.db),
         by=ACTOR,
         source="cli",
         record=_record,

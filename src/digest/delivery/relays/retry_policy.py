@@ -11,6 +11,7 @@ GIVE_UP_AFTER = timedelta(hours=48)
 # RFC 5321, 4.5.4.1: at least 30 minutes between attempts, and longer as a message gets older.
 LONGEST_WAIT = timedelta(hours=4)
 JITTER = 0.2  # share of each wait, so that a thousand readers are not retried at once
+LONGEST_VARIED_WAIT = LONGEST_WAIT * (1 + JITTER)
 LETTER_FIRST_WAIT = timedelta(seconds=30)  # someone is waiting for this email: shorter than RFC 5321 asks for
 # A relay that defers a whole issue (421, or 4yz to MAIL FROM): RFC 5321, 3.8 and 4.2.1.
 RELAY_FIRST_WAIT = timedelta(seconds=15)

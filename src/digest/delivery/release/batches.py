@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from digest.db import WITHOUT_SYNC
 from digest.delivery.ledger.models import Batch, FrozenIssue
 from digest.delivery.ledger.partitions import table_of
+from digest.delivery.relays import retry_policy
 from digest.delivery.release import canary
 from digest.editorial.models import Issue, State
 
@@ -61,7 +62,10 @@ def finalize_batches(session: Session, issue_id: int, batch_ids: list[int]) -> i
 
 
 def batch_retries(session: Session, now: datetime, *, connections: int, limit: int = CHUNK_SIZE) -> int:
-    """Put deliveries whose retry is due into new batches, up to `limit` per issue; returns how many."""
+    """Put deliveries whose retry is due into new batches, up to `limit` per issue; returns how many.
+
+    A retry whose time lies further ahead than any wait, because a clock was set back, waits for the longest wait.
+    """
     reopened = (Issue.state == State.SENT) & FrozenIssue.reopened_at.is_not(None)
     with_retries = select(Issue.id).join(FrozenIssue, FrozenIssue.issue_id == Issue.id)
     with_retries = with_retries.where((Issue.state == State.SENDING) | reopened)
@@ -71,6 +75,8 @@ def batch_retries(session: Session, now: datetime, *, connections: int, limit: i
     )
     canaries = with_retries.where(Issue.id.in_(select(FrozenIssue.issue_id).where(canary.awaits_judgement())))
     others = with_retries.where(Issue.id.not_in(not_passed))
+    for issue_id in session.scalars(with_retries).all():
+        _shorten_waits(session, issue_id, now)
     count = sum(
         _fill_batches(session, issue_id, now, limit, connections=connections, is_canary=True)
         for issue_id in session.scalars(canaries).all()
@@ -81,6 +87,17 @@ def batch_retries(session: Session, now: datetime, *, connections: int, limit: i
         for issue_id in session.scalars(others).all()
         if _has_retries(session, issue_id, now)
     )
+
+
+def _shorten_waits(session: Session, issue_id: int, now: datetime) -> None:
+    """Let no delivery wait longer than a retry ever does: its time was set by a clock that was ahead."""
+    table, latest = table_of(session, issue_id), now + retry_policy.LONGEST_VARIED_WAIT
+    delivery = table.c
+    too_late = (delivery.issue_id == issue_id, delivery.due_at > latest, delivery.outcome.is_(None))
+    if session.scalar(select(delivery.subscriber_id).where(*too_late).limit(1)) is not None:
+        _lock(session, issue_id)
+        shortened = update(table).where(*too_late).values(due_at=latest)
+        session.execute(shortened, execution_options=WITHOUT_SYNC)
 
 
 def _has_retries(session: Session, issue_id: int, now: datetime) -> bool:
@@ -107,8 +124,7 @@ def _fill_batches(
     is_unassigned: bool = False,
     is_canary: bool = False,
 ) -> int:
-    # Lock the issue: otherwise two clocks could put the same rows into two batches.
-    session.execute(select(FrozenIssue.issue_id).where(FrozenIssue.issue_id == issue_id).with_for_update())
+    _lock(session, issue_id)
     table = table_of(session, issue_id)
     delivery = table.c
     due = delivery.batch_id.is_(None) if is_unassigned else delivery.due_at <= now
@@ -133,3 +149,8 @@ def _fill_batches(
         execution_options=WITHOUT_SYNC,
     )
     return finalize_batches(session, issue_id, ids)
+
+
+def _lock(session: Session, issue_id: int) -> None:
+    """Lock the issue: otherwise two clocks could put the same rows into two batches."""
+    session.execute(select(FrozenIssue.issue_id).where(FrozenIssue.issue_id == issue_id).with_for_update())

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from digest.db import WITHOUT_SYNC
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue, Outcome
+from digest.delivery.release.hold import is_in_hold
 from digest.editorial import transitions
 from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed
@@ -40,7 +41,7 @@ def _finish_issue(session: Session, issue_id: int, now: datetime) -> bool:
     ):
         return False
     issue = session.get_one(Issue, issue_id)
-    if issue.release_at is not None and issue.release_at > now:
+    if is_in_hold(issue, now):
         return False  # there is nobody to mail, but it can be cancelled until its hold ends
     try:
         transitions.change_state(session, issue, State.SENT, now=now, actor="clock")

@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue
+from digest.delivery.release.hold import is_in_hold
 from digest.editorial.models import Issue, State, Transition, User
 
 
@@ -32,7 +33,7 @@ def find_hold_reason(session: Session, issue: Issue, now: datetime) -> HoldReaso
 
 
 def _sending_hold_reason(issue: Issue, frozen: FrozenIssue, now: datetime) -> HoldReason | None:
-    if issue.release_at is not None and issue.release_at > now:
+    if is_in_hold(issue, now):
         return HoldReason(
             "in its cancel window: no email has been sent, and it can still be cancelled", issue.release_at
         )

@@ -10,7 +10,7 @@ from digest.committed_log import log_when_committed
 from digest.delivery.ledger.counts import count_outcomes
 from digest.delivery.ledger.models import Batch, FrozenIssue
 from digest.delivery.letters import notices
-from digest.delivery.release import canary
+from digest.delivery.release import canary, hold
 from digest.editorial.models import Issue, State
 
 LOG = logging.getLogger(__name__)
@@ -63,8 +63,8 @@ def _is_due(session: Session, frozen: FrozenIssue, now: datetime) -> bool:
         select(Batch.id)
         .join(Issue, Issue.id == Batch.issue_id)
         .join(FrozenIssue, FrozenIssue.issue_id == Batch.issue_id)
-        .where(Batch.issue_id == frozen.issue_id, Batch.done_at.is_(None), Batch.due_at <= now)
-        .where(Issue.release_at <= now, FrozenIssue.audience_done_at.is_not(None))
+        .where(Batch.issue_id == frozen.issue_id, Batch.done_at.is_(None))
+        .where(hold.is_over(now), FrozenIssue.audience_done_at.is_not(None))
         .where(or_(Batch.holder.is_not(None), canary.is_released()))
     )
     return session.scalar(due.limit(1)) is not None

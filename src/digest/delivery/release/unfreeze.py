@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from digest.committed_log import log_when_committed
 from digest.db import WITHOUT_SYNC
 from digest.delivery.ledger.models import Batch, Delivery, FrozenIssue
+from digest.delivery.release.hold import is_in_hold
 from digest.editorial import issues, transitions
 from digest.editorial.models import Issue, State
 from digest.errors import NotAllowed
@@ -19,8 +20,7 @@ LOG = logging.getLogger(__name__)
 
 def may_unfreeze(issue: Issue, now: datetime) -> bool:
     """Whether the issue is frozen and still in its hold, so that nobody has got it."""
-    in_hold = issue.release_at is not None and issue.release_at > now
-    return issue.state == State.SENDING and in_hold and issue.started_at is None
+    return issue.state == State.SENDING and is_in_hold(issue, now) and issue.started_at is None
 
 
 def unfreeze(session: Session, issue: Issue, *, now: datetime, by: str, user_id: int | None = None) -> State:

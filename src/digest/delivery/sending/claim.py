@@ -28,7 +28,7 @@ from sqlalchemy.orm import Session
 
 from digest.db import Database, UtcDateTime, database_now, is_postgresql
 from digest.delivery.ledger.models import Batch, FrozenIssue, WorkerRegistration
-from digest.delivery.release import canary
+from digest.delivery.release import canary, hold
 from digest.delivery.release.batches import OPEN_STATES
 from digest.delivery.sending import worker_registry
 from digest.editorial.models import Issue
@@ -245,18 +245,22 @@ def _due_issues_statement() -> Select[int]:
     """Issues with a batch that is due."""
     return (
         select(Issue.id)
-        .where(Issue.state.in_(OPEN_STATES), Issue.release_at <= _NOW)
+        .where(Issue.state.in_(OPEN_STATES), hold.is_over(_NOW))
         .where(_due_batches_statement(_ISSUE.c.id).correlate(Issue).exists())
     )
 
 
 def _due_batches_statement(issue_id: ColumnElement[int]) -> Select[int]:
-    """Batches of an issue that are due, if the issue is released."""
+    """Batches of an issue that are due, if the issue is released.
+
+    Every batch is due when it is created, also one of retries. Its `due_at` says since when, and is not compared with
+    the time: a clock that is set back would hold it up.
+    """
     return (
         select(Batch.id)
         .join(FrozenIssue, FrozenIssue.issue_id == Batch.issue_id)
         .where(Batch.issue_id == issue_id, FrozenIssue.audience_done_at.is_not(None))
-        .where(Batch.done_at.is_(None), Batch.holder.is_(None), Batch.due_at <= _NOW)
+        .where(Batch.done_at.is_(None), Batch.holder.is_(None))
         .where(canary.is_released(), ~is_held())
         .where(or_(FrozenIssue.backoff_until.is_(None), FrozenIssue.backoff_until <= _NOW))
     )

@@ -13,6 +13,7 @@ from digest.db import utcnow
 from digest.delivery.ledger.counts import OutcomeCounts, count_ended_since, count_outcomes
 from digest.delivery.ledger.models import FrozenIssue
 from digest.delivery.release import canary, control
+from digest.delivery.release.hold import is_in_hold
 from digest.delivery.release.hold_reason import find_hold_reason
 from digest.editorial.drafts import text_edits
 from digest.editorial.models import Issue, Role, State
@@ -137,7 +138,7 @@ def _control(number: int, verb: Verb, act: Callable[..., object], message: str) 
 
 
 def _hold_remaining(issue: Issue, now: datetime) -> str | None:
-    if issue.state != State.SENDING or issue.release_at is None or issue.release_at <= now:
+    if issue.state != State.SENDING or issue.release_at is None or not is_in_hold(issue, now):
         return None
     seconds = int((issue.release_at - now).total_seconds())
     return f"{seconds // 60}:{seconds % 60:02}"

@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from digest.access.audit_verbs import Verb
-from digest.db import utcnow
 from digest.delivery.ledger.log_events import meanings
 from digest.delivery.ledger.logged_readers import UnclearLog
 from digest.delivery.ledger.provider_log import open_log
@@ -21,6 +20,7 @@ from digest.delivery.release import settling
 from digest.delivery.release.log_report import ShortLog
 from digest.delivery.release.settling import Settler
 from digest.delivery.release.went_out import WentOut
+from digest.delivery.sending.claim import database_clock
 from digest.editorial.models import Issue, Role
 from digest.errors import BadInput
 from digest.web.desk.access.audit_log import record
@@ -112,7 +112,7 @@ def _settler() -> Settler:
         found.signer,
         found.base_url,
         count_connections(found.relay),
-        clock=utcnow,
+        clock=database_clock(found.db),
         by=g.me.address,
         source="desk",
         record=_record,
