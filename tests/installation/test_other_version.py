@@ -1,11 +1,13 @@
 """A program that is not of the database's version shows and changes nothing, and says what to do."""
 
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from flask import Flask
 from sqlalchemy import text
 
 from digest.app import create_context
@@ -29,6 +31,20 @@ def context(tmp_path: Path) -> Any:
     return made
 
 
+@pytest.fixture
+def web(context: Any) -> Iterator[Callable[[], Flask]]:
+    """Makes web servers of the installation, whose monitors end with the test."""
+    apps: list[Flask] = []
+
+    def make() -> Flask:
+        apps.append(context.flask_app())
+        return apps[-1]
+
+    yield make
+    for app in apps:
+        app.extensions["digest.monitor"].stop()
+
+
 def upgrade_elsewhere(db: Database) -> None:
     with db.begin() as session:
         session.execute(text("UPDATE alembic_version SET version_num = '123456789abc'"))
@@ -39,11 +55,11 @@ def run(context: Any, *words: str) -> Result:
     return CliRunner().invoke(main, list(words), obj=context)
 
 
-def test_a_web_server_answers_503_to_all_but_operators(context: Any) -> None:
-    client = context.flask_app().test_client()
+def test_a_web_server_answers_503_to_all_but_operators(context: Any, web: Callable[[], Flask]) -> None:
+    client = web().test_client()
     assert client.get("/").status_code == 200
     upgrade_elsewhere(context.services().db)
-    client = context.flask_app().test_client()  # in a second, the first would know, too
+    client = web().test_client()  # in a second, the first would know, too
     page = client.get("/desk/")
     assert (page.status_code, page.headers["Retry-After"]) == (503, "30")
     assert "This site is being upgraded. Please try again in a few minutes." in page.text
@@ -54,8 +70,10 @@ def test_a_web_server_answers_503_to_all_but_operators(context: Any) -> None:
     assert ready.get_json()["migrations"].startswith(f"not ready: {NEEDED}")
 
 
-def test_what_a_page_has_begun_is_not_written_once_the_database_was_upgraded(context: Any) -> None:
-    app = context.flask_app()
+def test_what_a_page_has_begun_is_not_written_once_the_database_was_upgraded(
+    context: Any, web: Callable[[], Flask]
+) -> None:
+    app = web()
     assert app.test_client().get("/").status_code == 200
     upgrade_elsewhere(context.services().db)
     with pytest.raises(OtherVersion, match=NEEDED), app.extensions["digest"].db.begin():
