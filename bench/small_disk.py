@@ -36,7 +36,8 @@ def unmount(folder: Path) -> None:
 def fill(folder: Path) -> None:
     """Leave no byte free."""
     with (folder / FILLER).open("ab", buffering=0) as filler:
-        os.posix_fallocate(filler.fileno(), 0, shutil.disk_usage(folder).free)
+        with suppress(OSError):  # the worker may have written since
+            os.posix_fallocate(filler.fileno(), 0, shutil.disk_usage(folder).free)
         with suppress(OSError):
             while filler.seek(0, os.SEEK_END) and filler.write(bytes(STEP)):
                 pass

@@ -34,6 +34,12 @@ def test_damaged_messages_are_read(sample: bytes, insertions: list[tuple[float, 
     assert all(recipient.evidence.isprintable() and recipient.address for recipient in report.recipients)
 
 
+@pytest.mark.parametrize("name", ["From", "To", "Subject", "Return-Path", "X-Failed-Recipients"])
+def test_an_encoded_word_that_cannot_be_decoded_is_read_as_it_is(name: str) -> None:
+    words = f"{name}: <bounces+k7@n=?x?b?a=?=ews.example>\n".encode()
+    assert classify(words + failed("550 5.1.1 User unknown")).recipients
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.binary(max_size=400))
 def test_any_bytes_are_read(raw: bytes) -> None:

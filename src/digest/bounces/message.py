@@ -9,6 +9,7 @@ import email
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from email.errors import MessageError
 from email.header import decode_header
 from email.message import Message
 from typing import Final
@@ -71,7 +72,7 @@ def decode_words(text: str) -> str:
             part if isinstance(part, str) else decode_bytes(part, charset)
             for part, charset in decode_header(text)
         )
-    except (ValueError, LookupError):
+    except (ValueError, LookupError, MessageError):
         return text
 
 
