@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from digest.cli.parameter_types import ExistingPath, Minutes, minutes
+from digest.cli.parameter_types import ExistingPath, Minutes, log_words, minutes
 
 if TYPE_CHECKING:
     from digest.cli import AppContext
@@ -240,16 +240,7 @@ def report(context: "AppContext", number: int, slug: str | None, as_json: bool) 
     type=ExistingPath(path_type=Path, dir_okay=False),
     help="Only readers not in this log.",
 )
-@click.option(
-    "--sent-word", "sent", metavar="WORD", multiple=True, help="A word in FILE for emails that were sent."
-)
-@click.option(
-    "--refused-word",
-    "refused",
-    metavar="WORD",
-    multiple=True,
-    help="A word in FILE for emails that were not sent.",
-)
+@log_words
 @click.option("--count-as-sent", is_flag=True, help="Count them as sent.")
 @click.option("--send-again", is_flag=True, help="Send them the issue again.")
 @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -1,6 +1,7 @@
-"""Types of the command line's options: durations, and files and folders that exist."""
+"""Types of the command line's options: durations, and files and folders that exist. Options that commands share."""
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -55,3 +56,18 @@ class ExistingPath(click.Path):
         if not str(value):
             self.fail("the path is empty; write . for this folder", param, ctx)
         return super().convert(value, param, ctx)
+
+
+def log_words(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--sent-word` and `--refused-word`: the parameters `sent` and `refused`, tuples of words."""
+    refused = click.option(
+        "--refused-word",
+        "refused",
+        metavar="WORD",
+        multiple=True,
+        help="A word in FILE for emails that were not sent.",
+    )
+    sent = click.option(
+        "--sent-word", "sent", metavar="WORD", multiple=True, help="A word in FILE for emails that were sent."
+    )
+    return sent(refused(command))

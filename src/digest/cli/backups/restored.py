@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from digest.cli import AppContext
+from digest.cli.parameter_types import log_words
 from digest.errors import BadInput
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -34,16 +35,7 @@ def group(ctx: click.Context, as_json: bool) -> None:
     "--log", type=FILE, metavar="FILE", help="Those have it whom this file of the mail provider names."
 )
 @click.option("--complete", is_flag=True, help="FILE holds all that was sent since the backup was made.")
-@click.option(
-    "--sent-word", "sent", metavar="WORD", multiple=True, help="A word in FILE for emails that were sent."
-)
-@click.option(
-    "--refused-word",
-    "refused",
-    metavar="WORD",
-    multiple=True,
-    help="A word in FILE for emails that were not sent.",
-)
+@log_words
 @click.option("--publication", "slug", help="Slug of its publication. [default: the first]")
 @click.pass_obj
 def issue(

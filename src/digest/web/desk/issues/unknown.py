@@ -1,10 +1,7 @@
 """Settling an issue's unknown deliveries together: a page that says what the provider's log says, and its buttons."""
 
-import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path, PurePath
-from typing import Final
 
 from flask import g, request
 from sqlalchemy.orm import Session
@@ -13,7 +10,6 @@ from werkzeug.wrappers import Response
 from digest.access.audit_verbs import Verb
 from digest.db import utcnow
 from digest.delivery.ledger import stored_logs
-from digest.delivery.ledger.log_events import meanings
 from digest.delivery.ledger.logged_readers import UnclearLog, find_logged
 from digest.delivery.ledger.provider_log import open_log
 from digest.delivery.release import log_report, unknown_deliveries
@@ -25,18 +21,16 @@ from digest.web.desk.access.audit_log import record
 from digest.web.desk.auth import requires_role
 from digest.web.desk.issues import blueprint
 from digest.web.desk.issues.report import record_decision
+from digest.web.desk.uploaded_logs import MAX_LOG_CHARS, form_meanings, uploaded_file
 from digest.web.desk.view_helpers import (
     flash_done,
     flash_problem,
     form_field,
-    form_words,
     redirect_to,
     render_page,
     services,
 )
 from digest.web.guards import parse_row_number
-
-MAX_LOG_CHARS: Final = 100_000_000  # decompressed: some ten seconds of reading
 
 
 @blueprint.get("/issues/<int:number>/unknown")
@@ -63,15 +57,10 @@ def unknown(number: int) -> str:
 @blueprint.post("/issues/<int:number>/unknown/log")
 def upload_log(number: int) -> Response:
     """Read a log of the mail provider, and keep whom it names. Nothing is decided yet."""
-    file = request.files.get("file")
-    if file is None or not file.filename:
-        raise BadInput("choose a file first")
-    name = PurePath(file.filename.replace("\\", "/")).name[-stored_logs.MAX_NAME_CHARS :] or "log"
-    with tempfile.TemporaryDirectory(prefix="digest-log-") as folder, services().db.read() as db:
-        path = Path(folder) / "log"
-        file.save(path)
+    with uploaded_file() as (path, full_name), services().db.read() as db:
+        name = full_name[-stored_logs.MAX_NAME_CHARS :] or "log"
         issue = current_publication.get_issue(db, number)
-        words = meanings(form_words("sent_words"), form_words("refused_words"))
+        words = form_meanings()
         try:
             with open_log(path, name, MAX_LOG_CHARS) as texts:
                 log = find_logged(db, services().signer, issue.id, texts, meanings=words, now=utcnow())

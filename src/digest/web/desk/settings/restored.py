@@ -1,17 +1,10 @@
 """A restored or copied database at the desk: an owner says what went out elsewhere, before anything is sent again."""
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path, PurePath
-from typing import Final
-
-from flask import g, request
+from flask import g
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from digest.access.audit_verbs import Verb
-from digest.delivery.ledger.log_events import meanings
 from digest.delivery.ledger.logged_readers import UnclearLog
 from digest.delivery.ledger.provider_log import open_log
 from digest.delivery.relays.accounts import count_connections
@@ -26,16 +19,8 @@ from digest.errors import BadInput
 from digest.web.desk.access.audit_log import record
 from digest.web.desk.auth import requires_role
 from digest.web.desk.settings import blueprint
-from digest.web.desk.view_helpers import (
-    flash_done,
-    form_field,
-    form_words,
-    redirect_to,
-    render_page,
-    services,
-)
-
-MAX_LOG_CHARS: Final = 100_000_000  # decompressed: some ten seconds of reading
+from digest.web.desk.uploaded_logs import MAX_LOG_CHARS, form_meanings, uploaded_file
+from digest.web.desk.view_helpers import flash_done, form_field, redirect_to, render_page, services
 
 
 @blueprint.get("/restored")
@@ -70,8 +55,10 @@ def settle_unsubscribes() -> Response:
     if form_field("nobody"):
         flash_done(settling.settle_nobody_left(_settler()))
     else:
-        with _uploaded_file() as (path, name):
-            flash_done(settling.settle_unsubscribed(_settler(), open_log(path, name, MAX_LOG_CHARS)))
+        with uploaded_file() as (path, name):
+            flash_done(
+                settling.settle_unsubscribed(_settler(), open_log(path, name or "file", MAX_LOG_CHARS))
+            )
     return redirect_to("settings.restored")
 
 
@@ -93,10 +80,9 @@ def mark_restored() -> Response:
 
 
 def _settle_logged(issue_id: int) -> str:
-    words = meanings(form_words("sent_words"), form_words("refused_words"))
-    is_complete = bool(form_field("complete"))
-    with _uploaded_file() as (path, name):
-        log = open_log(path, name, MAX_LOG_CHARS)
+    words, is_complete = form_meanings(), bool(form_field("complete"))
+    with uploaded_file() as (path, name):
+        log = open_log(path, name or "file", MAX_LOG_CHARS)
         try:
             return settling.settle_logged(_settler(), issue_id, log, meanings=words, is_complete=is_complete)
         except UnclearLog as error:
@@ -124,15 +110,3 @@ def _record(db: Session, verb: Verb, issue: Issue | None, details: str) -> None:
         record(db, verb, "setting", details=details)
     else:
         record(db, verb, "issue", issue.number, details, publication_id=issue.publication_id)
-
-
-@contextmanager
-def _uploaded_file() -> Iterator[tuple[Path, str]]:
-    """The file of the form, and its name. It is not stored. Raises BadInput when there is none."""
-    file = request.files.get("file")
-    if file is None or not file.filename:
-        raise BadInput("choose a file first")
-    with tempfile.TemporaryDirectory(prefix="digest-log-") as folder:
-        path = Path(folder) / "log"
-        file.save(path)
-        yield path, PurePath(file.filename.replace("\\", "/")).name or "file"
